@@ -1,0 +1,58 @@
+# `make run` is the whole product, `make test` proves it; both set up what they need first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
+BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
+
+.DELETE_ON_ERROR:
+.PHONY: setup run test lint bench lock clean
+
+setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
+
+run: $(VENV)/.runtime $(CATALOGUES)
+	@exec $(BIN)/python run.py
+
+test: setup
+	@tests/browser_setup.sh
+	$(BIN)/pytest -q -n 2 --dist loadfile
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	@set -e; for script in $(BENCHES); do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
+
+lock: $(VENV)/.runtime
+	@$(PIP) install uv
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results
+	rm -f $(CATALOGUES)
+
+# A stamp is younger than its requirements exactly when they are installed.
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
+	@echo "Installing the product's packages …"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing the packages of tests and linters …"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11; name another one: make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Creating $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+%.mo: %.po $(VENV)/.runtime
+	@$(BIN)/pybabel --quiet compile -i $< -o $@

@@ -1,0 +1,40 @@
+"""Lead Monitor: create_app() binds extensions, views and commands; nothing else happens here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from flask_appbuilder import AppBuilder
+
+from app.embedded import services
+from app.extensions import csrf, db, migrate
+from config import Settings, flask_config, load_settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The web application and its commands.
+
+    Without a DATABASE_URL the embedded PostgreSQL is joined, or started until this process ends.
+    Raises ConfigError for settings the product can't run with.
+    """
+    from app import cli, web
+
+    settings = settings or load_settings()
+    app = Flask(__name__)
+    app.config.from_mapping(flask_config(settings))
+    if not settings.database_url:
+        app.config["SQLALCHEMY_DATABASE_URI"] = services(settings, redis=False).database_url
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(Path(__file__).parent / "translations")
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(Path(__file__).parent.parent / "migrations"))
+    csrf.init_app(app)
+    web.init_app(app)
+    cli.init_app(app)
+    with app.app_context():
+        appbuilder = AppBuilder(update_perms=False)
+        appbuilder.init_app(app, db.session)
+        from app import views
+
+        views.register(appbuilder)
+    return app

@@ -1,0 +1,78 @@
+"""Row scope: which leads and hits a person may reach, the same for lists, forms, actions, API and exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, has_request_context
+from flask_appbuilder.models.sqla.filters import BaseFilter
+from flask_babel import lazy_gettext
+from sqlalchemy import ColumnElement, and_, false, or_, select, true
+
+from app.models import Branch, Hit, ImportBatch, Lead, Staff
+
+#: Roles that see every branch. Everybody else sees their own branch and what lies below it.
+BANK_WIDE_ROLES = frozenset({"Admin", "Manager", "DataOperator", "Auditor"})
+
+
+def sees_whole_bank(user: Any) -> bool:
+    """Whether any of the person's roles is bank-wide."""
+    return any(role.name in BANK_WIDE_ROLES for role in getattr(user, "roles", []))
+
+
+def branches_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Branch: the person's branch and its sub-branches, all for bank-wide roles."""
+    if sees_whole_bank(user):
+        return true()
+    branch = user.branch if isinstance(user, Staff) else None
+    if branch is None:
+        return false()
+    return Branch.path.startswith(branch.path, autoescape=True)
+
+
+def leads_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Lead: not deleted, and in the person's row scope."""
+    live = Lead.deleted_at.is_(None)
+    if sees_whole_bank(user):
+        return live
+    return and_(live, Lead.branch_id.in_(select(Branch.id).where(branches_visible_to(user))))
+
+
+def hits_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Hit: hits of the leads the person may reach."""
+    return Hit.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
+
+
+def staff_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Staff: everybody for bank-wide roles, else oneself."""
+    return true() if sees_whole_bank(user) else Staff.id == user.id
+
+
+_SCOPES = {
+    Lead: leads_visible_to,
+    Hit: hits_visible_to,
+    Branch: branches_visible_to,
+    Staff: staff_visible_to,
+}
+
+
+def visible_to(user: Any, model: type[Any]) -> ColumnElement[bool]:
+    """The criterion that limits ``model`` to the rows the person may reach; true() for unscoped tables."""
+    if user is None or getattr(user, "is_anonymous", True):
+        return false()
+    if model is ImportBatch:
+        return true()
+    scope = _SCOPES.get(model)
+    return scope(user) if scope else true()
+
+
+class FilterVisible(BaseFilter):  # type: ignore[misc]
+    """Flask-AppBuilder base filter that applies visible_to() of the person logged in."""
+
+    name = lazy_gettext("Visible to me")
+    arg_name = "visible"
+
+    def apply(self, query: Any, value: Any) -> Any:
+        """Narrow the query; nothing at all is visible outside a request."""
+        user = g.user if has_request_context() else None
+        return query.filter(or_(visible_to(user, self.model)))

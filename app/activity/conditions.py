@@ -1,0 +1,109 @@
+"""The meaning of a rule, once, as Ibis expressions over the lead activity."""
+
+import operator
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from functools import reduce
+from typing import Any
+
+import ibis
+
+from app.activity.spec import EVENT_TYPES, Condition, RuleSpec
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+
+
+def in_window(activity: ibis.Table, as_of: date, window_days: int) -> ibis.ir.BooleanValue:
+    """Rows of the local dates as_of − window_days + 1 … as_of."""
+    return activity.day.between(as_of - timedelta(days=window_days - 1), as_of)
+
+
+def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
+    """Rows that pass every filter of the condition but its window."""
+    parts = [_in_hours(activity, *condition.hours)]
+    if condition.institutions is not None:
+        parts.append(_one_of(activity.institution, sorted(condition.institutions)))
+    if condition.event_types is not None:
+        parts.append(_one_of(activity.type, sorted(EVENT_TYPES[name] for name in condition.event_types)))
+    if condition.result == "success":
+        parts.append(activity.ok)
+    return reduce(operator.and_, parts)
+
+
+def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
+    """Per lead and per index d of `dates`: seen_d, and value_d_c for the index c of each condition.
+
+    seen_d says whether the lead has any event in the widest window as of that date; without it, it meets no rule.
+    """
+    counted = activity.group_by("lead").agg(
+        **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},
+        **{
+            f"value_{d}_{c}": activity.n.sum(
+                where=matches(activity, condition) & in_window(activity, day, condition.window_days)
+            )
+            for c, condition in enumerate(spec.conditions)
+            if condition.metric == "calls"
+            for d, day in enumerate(dates)
+        },
+    )
+    for c, condition in enumerate(spec.conditions):
+        if condition.metric != "calls":
+            distinct = _distinct(activity, condition, c, dates)
+            counted = counted.left_join(distinct, "lead").drop("lead_right")
+    return counted.mutate(
+        **{
+            f"value_{d}_{c}": counted[f"value_{d}_{c}"].fill_null(0)
+            for d in range(len(dates))
+            for c in range(len(spec.conditions))
+        }
+    )
+
+
+def met(counted: ibis.Table, spec: RuleSpec, d: int) -> ibis.ir.BooleanValue:
+    """Whether a row of `values` meets the rule as of the date of index `d`."""
+    verdicts = [
+        _OPERATORS[condition.op](counted[f"value_{d}_{c}"], condition.value)
+        for c, condition in enumerate(spec.conditions)
+    ]
+    return counted[f"seen_{d}"] & reduce(operator.and_ if spec.match == "all" else operator.or_, verdicts)
+
+
+def evidence(activity: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
+    """The matching rows: those that at least one condition counts, window included, each once."""
+    counts = [
+        matches(activity, condition) & in_window(activity, as_of, condition.window_days)
+        for condition in spec.conditions
+    ]
+    return activity.filter(reduce(operator.or_, counts))
+
+
+def _in_hours(activity: ibis.Table, first: int, end: int) -> ibis.ir.BooleanValue:
+    if (first, end) == (0, 24):
+        return ibis.literal(True)
+    if first > end:
+        return (activity.hour >= first) | (activity.hour < end)
+    return (activity.hour >= first) & (activity.hour < end)
+
+
+def _one_of(column: ibis.ir.Value, allowed: Sequence[str] | Sequence[int]) -> ibis.ir.BooleanValue:
+    return column.isin(allowed) if allowed else ibis.literal(False)
+
+
+def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequence[date]) -> ibis.Table:
+    """Per lead, the number of distinct institutions or dates in each date's window.
+
+    Counting groups of groups keeps it exact on every engine and needs one pass for all dates.
+    """
+    key = "institution" if condition.metric == "institutions" else "day"
+    rows = activity.filter(matches(activity, condition))
+    windows = {f"in_{d}": in_window(rows, day, condition.window_days) for d, day in enumerate(dates)}
+    groups = rows.group_by(["lead", key]).agg(**{name: window.any() for name, window in windows.items()})
+    return groups.group_by("lead").agg(
+        **{f"value_{d}_{c}": groups[f"in_{d}"].cast("int64").sum() for d in range(len(dates))}
+    )

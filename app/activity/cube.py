@@ -1,0 +1,132 @@
+"""The layers above the events, as Ibis expressions, and their derivation day by day."""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import ibis
+import pyarrow as pa
+
+from app.activity import engine, store
+from app.activity.engine import EngineSettings
+from app.activity.errors import ActivityError
+from app.activity.progress import Progress, silent
+
+# rid: first 128 bits of SHA-256 of the request id; person: first 128 bits of the ID hash; happened_at: UTC;
+# day, hour, second (within the hour): local.
+EVENTS = ibis.schema(
+    {
+        "rid": "uuid",
+        "person": "uuid",
+        "institution": "string",
+        "type": "uint8",
+        "happened_at": "timestamp(6)",
+        "day": "date",
+        "hour": "uint8",
+        "second": "uint16",
+        "ok": "boolean",
+    }
+)
+_COUNTED = {
+    "institution": "string",
+    "type": "uint8",
+    "day": "date",
+    "hour": "uint8",
+    "ok": "boolean",
+    "n": "int64",
+    "first_s": "uint16",
+    "last_s": "uint16",
+}
+ACTIVITY = ibis.schema({"person": "uuid", **_COUNTED})
+LEAD_ACTIVITY = ibis.schema({"lead": "int64", **_COUNTED})
+LEADS = ibis.schema({"lead": "int64", "person": "uuid"})
+
+
+def activity_of(events: ibis.Table) -> ibis.Table:
+    """Events counted per person, institution, type, date, hour and result, with the first and last second."""
+    keys = ["person", "institution", "type", "day", "hour", "ok"]
+    counted = events.group_by(keys).agg(
+        n=events.count(), first_s=events.second.min(), last_s=events.second.max()
+    )
+    return counted.select(*ACTIVITY.names).order_by(keys)
+
+
+def lead_activity_of(activity: ibis.Table, leads: ibis.Table) -> ibis.Table:
+    """The activity of people on the lead list, keyed by lead instead of person."""
+    joined = activity.inner_join(leads, "person")
+    return joined.select(*LEAD_ACTIVITY.names).order_by("lead", "institution", "type", "day", "hour", "ok")
+
+
+def write_activity(connection: duckdb.DuckDBPyConnection, events: Path, file: Path) -> None:
+    """Derive one date's activity file from its events file."""
+    engine.view(connection, "events", EVENTS, [events])
+    engine.write(connection, activity_of(ibis.table(EVENTS, name="events")), file)
+
+
+def stale_days(state: store.Snapshot, days: Collection[date], fingerprint: str) -> list[date]:
+    """The dates among `days` whose lead layer is missing or not of this lead list and the current events."""
+    return [
+        day
+        for day in sorted(set(days) & state.days.keys())
+        if (state.days[day].leads_fingerprint, state.days[day].leads_source)
+        != (fingerprint, state.days[day].activity)
+    ]
+
+
+def ensure_leads(
+    root: Path,
+    days: Collection[date],
+    fingerprint: str,
+    leads: Callable[[], pa.Table | pa.RecordBatchReader],
+    *,
+    settings: EngineSettings | None = None,
+    progress: Callable[[Progress], None] = silent,
+) -> store.Snapshot:
+    """Bring the lead layer of `days` up to the lead list named by `fingerprint`; return the state that has it.
+
+    `leads` is called only when something is to do; its columns are `lead` (integer) and `person` (the first 32
+    hex digits of the ID hash, or more). Dates without events are passed over.
+    """
+    state = store.snapshot(root)
+    if not stale_days(state, days, fingerprint):
+        return state
+    with (
+        store.workspace(root) as scratch,
+        engine.connect(settings or EngineSettings(), scratch) as connection,
+        store.writing(root) as writer,
+    ):
+        stale = stale_days(writer.state, days, fingerprint)
+        if not stale:
+            return writer.state
+        _load_leads(connection, leads())
+        built = dict(writer.state.days)
+        for done, day in enumerate(stale):
+            progress(Progress("leads", done, len(stale)))
+            source = built[day].activity
+            name = writer.new_file("leads", day)
+            _write_leads(connection, root / source, root / name)
+            built[day] = replace(built[day], leads=name, leads_fingerprint=fingerprint, leads_source=source)
+        progress(Progress("leads", len(stale), len(stale)))
+        store._step("leads written")
+        return writer.commit(built)
+
+
+def _load_leads(connection: duckdb.DuckDBPyConnection, leads: pa.Table | pa.RecordBatchReader) -> None:
+    connection.register("lead_list", leads)
+    try:
+        connection.execute(
+            "CREATE TEMP TABLE leads AS SELECT CAST(lead AS BIGINT) AS lead, "
+            "CAST(left(replace(CAST(person AS VARCHAR), '-', ''), 32) AS UUID) AS person FROM lead_list"
+        )
+    except duckdb.ConversionException as error:
+        raise ActivityError(f"the lead list holds a person that is not 32 hex digits: {error}") from error
+    finally:
+        connection.unregister("lead_list")
+
+
+def _write_leads(connection: duckdb.DuckDBPyConnection, activity: Path, file: Path) -> None:
+    engine.view(connection, "activity", ACTIVITY, [activity])
+    expression = lead_activity_of(ibis.table(ACTIVITY, name="activity"), ibis.table(LEADS, name="leads"))
+    engine.write(connection, expression, file)

@@ -1,0 +1,90 @@
+"""The analytical engine: Ibis compiles the expressions, DuckDB runs them.
+
+Expressions are compiled with `ibis.to_sql` and run on our own connection, because the DuckDB backend
+of Ibis 12 calls functions that DuckDB 2 no longer has; compiling is all we need of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+from ibis.backends.sql.datatypes import DuckDBType
+
+from app.activity.errors import ActivityError
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How much of the machine a query may use; `threads` None means one per core."""
+
+    name: str = "duckdb"
+    memory_limit: str = "2GB"
+    threads: int | None = None
+
+
+def connect(
+    settings: EngineSettings, spill: Path, *, database: Path | None = None, timezone: str = "UTC"
+) -> duckdb.DuckDBPyConnection:
+    """Open an engine that spills to the folder `spill`; without `database` its tables live in memory.
+
+    Raises ActivityError for an engine that is not installed and for a bad memory limit.
+    """
+    if settings.name != "duckdb":
+        raise ActivityError(f"activity engine {settings.name!r} is not available; this build has duckdb only")
+    options: dict[str, Any] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "memory_limit": settings.memory_limit,
+        "temp_directory": str(spill),
+        "preserve_insertion_order": False,
+    }
+    if settings.threads:
+        options["threads"] = settings.threads
+    try:
+        connection = duckdb.connect(str(database) if database else ":memory:", config=options)
+        connection.execute("SET TimeZone = $zone", {"zone": timezone})
+        return connection
+    except duckdb.Error as error:
+        raise ActivityError(f"the activity engine does not start: {error}") from error
+
+
+def view(
+    connection: duckdb.DuckDBPyConnection, name: str, schema: ibis.Schema, files: Sequence[Path]
+) -> None:
+    """Make `name` a view of the Parquet `files`, or one without rows of that schema when there are none."""
+    connection.execute(f"DROP VIEW IF EXISTS {name}")
+    if not files:
+        columns = (
+            f"CAST(NULL AS {DuckDBType.to_string(kind)}) AS {column}" for column, kind in schema.items()
+        )
+        connection.execute(f"CREATE VIEW {name} AS SELECT {', '.join(columns)} WHERE false")
+        return
+    relation = connection.read_parquet([str(file) for file in files], hive_partitioning=False)
+    relation.create_view(name)
+
+
+def run(connection: duckdb.DuckDBPyConnection, expression: ibis.Table) -> pa.Table:
+    """Run an expression over the connection's views and tables; all its rows, in the types of its schema.
+
+    The cast is needed because DuckDB's sums are wider than the 64-bit integers Ibis says they are.
+    """
+    return _relation(connection, expression).to_arrow_table().cast(expression.schema().to_pyarrow())
+
+
+def write(connection: duckdb.DuckDBPyConnection, expression: ibis.Table, file: Path) -> None:
+    """Run an expression and write its rows, in its order, to a Parquet file."""
+    write_relation(_relation(connection, expression), file)
+
+
+def write_relation(relation: duckdb.DuckDBPyRelation, file: Path) -> None:
+    """Write a relation's rows, in its order, to a Parquet file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    relation.write_parquet(str(file), compression="zstd")
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, expression: ibis.Table) -> duckdb.DuckDBPyRelation:
+    return connection.sql(str(ibis.to_sql(expression, dialect="duckdb")))

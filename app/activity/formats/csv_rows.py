@@ -1,0 +1,215 @@
+"""CSV: a row is a line; only a line whose quotes stay open is joined with the lines after it."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from app.activity.errors import UnreadableFile
+from app.activity.formats.rows import FIELDS, batch, malformed, readable
+
+# A quoted field may hold line breaks; a quote that stays open longer than this is a broken line.
+MAX_JOINED_LINES = 100
+MAX_JOINED_CHARACTERS = 64 << 10
+
+
+def csv_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+    """Rows of a CSV file with a header. Raises UnreadableFile when the header lacks a column."""
+    header, line_no, rest = _read_header(blocks)
+    table = _Table(len(header), [header.index(name) for name in FIELDS], line_no)
+    for block in _with_last(rest, blocks):
+        yield from table.take(*block)
+
+
+@dataclass
+class _Parsed:
+    """Rows of one block: fields as delivered, the lines they began on, and the lines that are no rows."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    line_numbers: list[int] = field(default_factory=list)
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+
+class _Table:
+    """Parses blocks of lines one after the other, keeping an open quoted record for the next block."""
+
+    def __init__(self, width: int, positions: list[int], line_no: int) -> None:
+        self.width = width
+        self.positions = positions
+        self.line_no = line_no
+        self.waiting = b""
+
+    def take(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
+        """The rows of the next block of lines; `last` when none follows."""
+        block, self.waiting = self.waiting + block, b""
+        yield from self._fast(block) or self._careful(block, last)
+
+    def _fast(self, block: bytes) -> list[pa.RecordBatch] | None:
+        """Arrow's parser, for a block without quotes in which every line is a sound row; None for any other."""
+        if b'"' in block or b"\0" in block:
+            return None
+        wanted = [f"f{position}" for position in self.positions]
+        try:
+            table = pa_csv.read_csv(
+                pa.BufferReader(block),
+                pa_csv.ReadOptions(
+                    use_threads=False,
+                    block_size=len(block) + 1,
+                    column_names=[f"f{position}" for position in range(self.width)],
+                ),
+                pa_csv.ParseOptions(quote_char=False),
+                pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(wanted, pa.string()),
+                    include_columns=wanted,
+                    strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if table.num_rows != block.count(b"\n"):
+            return None
+        columns = [column.combine_chunks() for column in table.columns]
+        numbers = pa.array(range(self.line_no, self.line_no + table.num_rows), pa.int64())
+        self.line_no += table.num_rows
+        return [batch(numbers, columns)]
+
+    def _careful(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
+        """Python's parser, line by line where needed, for a block that may hold anything."""
+        raw = block.split(b"\n")[:-1]
+        lines = _decode(block, raw)
+        parsed = self._parse_whole(lines) or self._parse_lines(lines, raw, last)
+        if parsed.rows:
+            columns = list(zip(*parsed.rows, strict=True))
+            yield batch(parsed.line_numbers, [columns[position] for position in self.positions])
+        if parsed.broken:
+            yield malformed(parsed.broken)
+
+    def _parse_whole(self, lines: Sequence[str | None]) -> _Parsed | None:
+        """All lines at once, when each of them is one row of the right width."""
+        if None in lines:
+            return None
+        try:
+            # The empty line at the end shows whether a quote of the last one stays open.
+            rows = list(csv.reader([*lines, ""]))  # type: ignore[list-item]
+        except csv.Error:
+            return None
+        rows.pop()
+        if len(rows) != len(lines) or set(map(len, rows)) != {self.width}:
+            return None
+        first, self.line_no = self.line_no, self.line_no + len(lines)
+        return _Parsed(rows, list(range(first, self.line_no)))
+
+    def _parse_lines(self, lines: Sequence[str | None], raw: Sequence[bytes], last: bool) -> _Parsed:
+        parsed, at, first = _Parsed(), 0, self.line_no
+        while at < len(lines):
+            line, used = lines[at], 1
+            row = None if line is None else _parse_line(line)
+            if line is not None and row is None:
+                joined = _join(lines, at, self.width)
+                if joined is None and not last and _may_go_on(lines, at):
+                    self.waiting = b"\n".join(raw[at:]) + b"\n"
+                    break
+                row, used = joined or (None, 1)
+            if row is not None and len(row) == self.width:
+                parsed.rows.append(row)
+                parsed.line_numbers.append(first + at)
+            elif line is None or line.strip():
+                parsed.broken.append((first + at, readable(raw[at])))
+            at += used
+        self.line_no = first + at
+        return parsed
+
+
+def _read_header(blocks: Iterator[bytes]) -> tuple[list[str], int, bytes]:
+    """The column names, the number of the line after them, and what follows in the same block."""
+    line_no = 1
+    for block in blocks:
+        while block:
+            line, _, block = block.partition(b"\n")
+            line_no += 1
+            if line.strip():
+                return _check_header(readable(line)), line_no, block
+    raise UnreadableFile(f"it is empty; columns missing: {', '.join(FIELDS)}")
+
+
+def _check_header(line: str) -> list[str]:
+    header = [name.strip() for name in _parse_line(line) or []]
+    missing = [name for name in FIELDS if name not in header]
+    if missing:
+        raise UnreadableFile(
+            f"it is not a CSV file with the expected header; columns missing: {', '.join(missing)}"
+        )
+    twice = [name for name in FIELDS if header.count(name) > 1]
+    if twice:
+        raise UnreadableFile(f"columns that appear more than once: {', '.join(twice)}")
+    return header
+
+
+def _with_last(first: bytes, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    current = first
+    for block in blocks:
+        yield current, False
+        current = block
+    yield current, True
+
+
+def _decode(block: bytes, raw: Sequence[bytes]) -> list[str | None]:
+    """The lines as text; None for one that is not UTF-8 or holds a NUL."""
+    try:
+        if b"\0" not in block:
+            return list(block.decode().split("\n")[:-1])
+    except UnicodeDecodeError:
+        pass
+    return [_decode_line(line) for line in raw]
+
+
+def _decode_line(line: bytes) -> str | None:
+    try:
+        return None if b"\0" in line else line.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _parse_line(line: str) -> list[str] | None:
+    """The fields of a line whose quotes close, else None."""
+    try:
+        rows = list(csv.reader([line, ""]))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 2 else None
+
+
+def _join(lines: Sequence[str | None], at: int, width: int) -> tuple[list[str], int] | None:
+    """The record of `width` fields that starts on line `at` and ends on a later one, and its number of lines.
+
+    Strict parsing keeps a stray quote from swallowing the sound rows up to the next quote.
+    """
+    reader = csv.reader((f"{line}\n" for line in _window(lines, at)), strict=True)
+    try:
+        row = next(reader)
+    except csv.Error:
+        return None
+    return (row, reader.line_num) if len(row) == width else None
+
+
+def _window(lines: Sequence[str | None], at: int) -> Iterator[str]:
+    characters = 0
+    for line in lines[at : at + MAX_JOINED_LINES]:
+        characters += len(line or "")
+        if line is None or characters > MAX_JOINED_CHARACTERS:
+            return
+        yield line
+
+
+def _may_go_on(lines: Sequence[str | None], at: int) -> bool:
+    """Whether a record open on line `at` may end on a line of the next block."""
+    window = list(_window(lines, at))
+    if at + len(window) < len(lines) or len(window) == MAX_JOINED_LINES:
+        return False
+    try:
+        next(csv.reader((f"{line}\n" for line in window), strict=True))
+    except csv.Error as error:
+        return "unexpected end of data" in str(error)
+    return False

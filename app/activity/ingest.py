@@ -1,0 +1,242 @@
+"""Ingest of delivered call logs: read and check outside the store's lock, merge and commit under it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.activity import engine, store
+from app.activity.cube import EVENTS, write_activity
+from app.activity.engine import EngineSettings
+from app.activity.errors import ActivityError, UnreadableFile
+from app.activity.formats import read_rows
+from app.activity.formats.files import Fingerprint, find_files, fingerprint
+from app.activity.formats.rows import SCHEMA
+from app.activity.progress import Progress, silent
+from app.activity.rejects import write_rejects
+from app.activity.result import FileRecord, IngestResult
+
+# One commit per chunk: large enough that a date is rarely rewritten, small enough to lose little in a crash.
+CHUNK_FILES = 1000
+CHUNK_BYTES = 4 << 30
+ALREADY_KNOWN = "the same content was delivered before"
+_SQL = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "sql").glob("*.sql")}
+_COLUMNS = ", ".join(EVENTS.names)
+
+
+def ingest(
+    root: Path,
+    paths: Sequence[Path],
+    *,
+    timezone: str,
+    memory_limit: str = "2GB",
+    threads: int | None = None,
+    progress: Callable[[Progress], None] = silent,
+) -> IngestResult:
+    """Add the call logs in `paths` (files, or folders at any depth) to the store in `root`.
+
+    Files are all-or-nothing; unreadable ones are refused, and the rest goes on. Safe to repeat after a crash and
+    to run beside another ingest. `timezone` is the local time of dates, hours and times without an offset.
+    Raises ActivityError when a path does not exist or the store was built with another time zone.
+    """
+    files = find_files(paths)
+    with ExitStack() as stack:
+        scratch = stack.enter_context(store.workspace(root))
+        store._step("workspace made")
+        settings = EngineSettings(memory_limit=memory_limit, threads=threads)
+        database = scratch / "checked.duckdb"
+        connection = stack.enter_context(
+            engine.connect(settings, scratch / "spill", database=database, timezone=timezone)
+        )
+        connection.execute(_SQL["tables"])
+        return _Ingest(root, connection, timezone, progress).take(files)
+
+
+class _Ingest:
+    """One call: files are checked into the scratch database, and committed chunk by chunk."""
+
+    def __init__(
+        self,
+        root: Path,
+        connection: duckdb.DuckDBPyConnection,
+        timezone: str,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.root = root
+        self.connection = connection
+        self.timezone = timezone
+        self.progress = progress
+        self.result = IngestResult()
+        self.chunk: dict[int, FileRecord] = {}
+        state = store.snapshot(root)
+        _require_timezone(state, timezone)
+        self.known = {record["digest"] for record in store.deliveries(state)}
+
+    def take(self, files: Sequence[Path]) -> IngestResult:
+        total = sum(file.stat().st_size for file in files)
+        done = 0
+        for path in files:
+            self.progress(Progress("read", done, total))
+            self._check(path)
+            done += path.stat().st_size
+            if (
+                len(self.chunk) >= CHUNK_FILES
+                or sum(file.size for file in self.chunk.values()) >= CHUNK_BYTES
+            ):
+                self._commit_chunk()
+        self.progress(Progress("read", total, total))
+        self._commit_chunk()
+        return self.result
+
+    def _check(self, path: Path) -> None:
+        file_no = len(self.result.files)
+        try:
+            found = fingerprint(path)
+            if found.digest in self.known:
+                record = FileRecord(str(path), "skipped", ALREADY_KNOWN, found.digest, found.size)
+            else:
+                _load(self.connection, file_no, found)
+                self.known.add(found.digest)
+                record = FileRecord(str(path), "read", "", found.digest, found.size)
+                self.chunk[file_no] = record
+        except UnreadableFile as error:
+            record = FileRecord.refused(path, str(error))
+        self.result.files.append(record)
+
+    def _commit_chunk(self) -> None:
+        store._step("files checked")
+        if not self.chunk:
+            return
+        with store.writing(self.root) as writer:
+            _require_timezone(writer.state, self.timezone)
+            self._skip_known(writer.state)
+            if self.chunk:
+                self._merge(writer)
+        self.connection.execute("DELETE FROM checked")
+        self.chunk = {}
+
+    def _skip_known(self, state: store.Snapshot) -> None:
+        """Another ingest may have committed the same content since we looked."""
+        known = {record["digest"] for record in store.deliveries(state)}
+        for file_no, record in list(self.chunk.items()):
+            if record.digest in known:
+                record.status, record.reason = "skipped", ALREADY_KNOWN
+                self.connection.execute("DELETE FROM checked WHERE file_no = ?", [file_no])
+                del self.chunk[file_no]
+
+    def _merge(self, writer: store.Writer) -> None:
+        connection = self.connection
+        existing = [self.root / day.events for day in writer.state.days.values()]
+        engine.view(connection, "existing", EVENTS, existing)
+        connection.execute(_SQL["merge"])
+        self._count()
+        for file_no, record in self.chunk.items():
+            if record.rejected:
+                record.rejects_file = write_rejects(connection, self.root, file_no, record)
+        store._step("rejects written")
+        days = self._rebuild(writer)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        records = [record.as_journal(writer.version, now) for record in self.chunk.values()]
+        moved = self._moved()
+        writer.commit(days, records, timezone=self.timezone)
+        self.result.moved.update(moved)
+
+    def _count(self) -> None:
+        """Fill in the records' figures from the checked rows and the merge."""
+        for file_no, reason, count in self._rows(
+            "SELECT file_no, reason, count(*) FROM checked GROUP BY ALL ORDER BY ALL"
+        ):
+            record = self.chunk[file_no]
+            record.rows += count
+            if reason:
+                record.rejected[reason] = count
+            else:
+                record.duplicates = count
+        for file_no, day, count in self._rows(
+            "SELECT file_no, day, count(*) FROM incoming WHERE NOT known GROUP BY ALL ORDER BY ALL"
+        ):
+            record = self.chunk[file_no]
+            record.accepted += count
+            record.duplicates -= count
+            record.days[day.isoformat()] = count
+
+    def _moved(self) -> dict[str, int]:
+        """How events accepted earlier in this call move between dates; and remember the ones accepted now."""
+        moved: dict[str, int] = {}
+        for old, new, count in self._rows(
+            "SELECT old_day, new_day, count(*) FROM replaced SEMI JOIN accepted USING (rid) GROUP BY ALL"
+        ):
+            moved[old.isoformat()] = moved.get(old.isoformat(), 0) - count
+            moved[new.isoformat()] = moved.get(new.isoformat(), 0) + count
+        self.connection.execute("INSERT INTO accepted SELECT rid FROM incoming WHERE NOT known")
+        return moved
+
+    def _rebuild(self, writer: store.Writer) -> dict[date, store.Day]:
+        """Write the files of every date the merge touches; return all dates as they are then."""
+        days = dict(writer.state.days)
+        touched = self._rows("SELECT day FROM incoming UNION SELECT old_day FROM replaced ORDER BY 1")
+        for done, (day,) in enumerate(touched):
+            self.progress(Progress("merge", done, len(touched)))
+            rebuilt = self._rebuild_day(writer, day, days.pop(day, None))
+            if rebuilt:
+                days[day] = rebuilt
+        self.progress(Progress("merge", len(touched), len(touched)))
+        return days
+
+    def _rebuild_day(self, writer: store.Writer, day: date, old: store.Day | None) -> store.Day | None:
+        engine.view(self.connection, "current_day", EVENTS, [self.root / old.events] if old else [])
+        events = writer.new_file("events", day)
+        relation = self.connection.sql(
+            f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM current_day ANTI JOIN replaced USING (rid) "
+            f"UNION ALL SELECT {_COLUMNS} FROM incoming WHERE day = DATE '{day.isoformat()}') "
+            "ORDER BY person, happened_at, rid"
+        )
+        engine.write_relation(relation, self.root / events)
+        store._step("events written")
+        rows = pq.read_metadata(self.root / events).num_rows
+        if not rows:
+            return None
+        activity = writer.new_file("activity", day)
+        write_activity(self.connection, self.root / events, self.root / activity)
+        store._step("activity written")
+        kept = (old.leads, old.leads_fingerprint, old.leads_source) if old else (None, None, None)
+        return store.Day(events, activity, rows, *kept)
+
+    def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg]
+        return self.connection.execute(query).fetchall()
+
+
+def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprint) -> None:
+    """Check a file's rows into the scratch database, all or none. Raises UnreadableFile."""
+    refused: list[UnreadableFile] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from read_rows(found)
+        except UnreadableFile as error:
+            refused.append(error)
+            raise
+
+    connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, batches()))
+    connection.execute("BEGIN")
+    try:
+        connection.execute(_SQL["check"], {"file_no": file_no})
+        connection.execute("COMMIT")
+    except duckdb.Error:
+        connection.execute("ROLLBACK")
+        if refused:
+            raise refused[0] from None
+        raise
+    finally:
+        connection.unregister("delivered")
+
+
+def _require_timezone(state: store.Snapshot, timezone: str) -> None:
+    if state.timezone not in (None, timezone):
+        raise ActivityError(
+            f"the activity store was built with the time zone {state.timezone}, not {timezone}: its dates would change"
+        )

@@ -1,0 +1,198 @@
+"""Questions to the store: who meets a rule and why, how many would have, and what has arrived."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+import duckdb
+import ibis
+import pyarrow as pa
+
+from app.activity import conditions, engine, store
+from app.activity.cube import ACTIVITY, LEAD_ACTIVITY
+from app.activity.engine import EngineSettings
+from app.activity.errors import ActivityError
+from app.activity.spec import EVENT_TYPES, RuleSpec, Score
+from app.activity.store import Snapshot
+
+# One row per lead. `values` has one entry per condition, in order; the rest describes the matching events: those
+# that at least one condition counts, each once. Times are local; by_type_age is what the score is the sum of.
+EVALUATED = ibis.schema(
+    {
+        "lead": "int64",
+        "values": "array<int64>",
+        "calls": "int64",
+        "institutions": "array<string>",
+        "first_at": "timestamp(6)",
+        "last_at": "timestamp(6)",
+        "score": "float64",
+        "by_type_age": "array<struct<event_type: string, age_days: int64, n: int64>>",
+    }
+)
+# As many dates as one query counts at once: more passes cost time, more columns memory.
+DATES_PER_PASS = 16
+
+
+def evaluate(
+    snapshot: Snapshot, spec: RuleSpec, as_of: date, score: Score, *, settings: EngineSettings | None = None
+) -> pa.Table:
+    """The leads that meet the rule as of a date, as rows of EVALUATED ordered by lead.
+
+    Raises ActivityError when the lead layer of a date in the window has yet to be made (`cube.ensure_leads`).
+    """
+    with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
+        return engine.run(connection, _evaluated(activity, spec, as_of, score, only_met=True))
+
+
+def explain(
+    snapshot: Snapshot,
+    spec: RuleSpec,
+    as_of: date,
+    lead: int,
+    score: Score,
+    *,
+    settings: EngineSettings | None = None,
+) -> pa.Table:
+    """The row `evaluate` gives for one lead, whether it meets the rule or not; a lead without events has zeros."""
+    with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
+        own = activity.filter(activity.lead == lead)
+        table = engine.run(connection, _evaluated(own, spec, as_of, score, only_met=False))
+    if table.num_rows:
+        return table
+    nothing = {"lead": lead, "values": [0] * len(spec.conditions), "calls": 0, "institutions": []}
+    return pa.Table.from_pylist([{**nothing, "score": 0.0, "by_type_age": []}], schema=table.schema)
+
+
+def coverage(
+    snapshot: Snapshot, spec: RuleSpec, dates: Collection[date], *, settings: EngineSettings | None = None
+) -> dict[date, int]:
+    """How many leads meet the rule as of each date, exactly; ascending by date. Raises as `evaluate` does."""
+    wanted = sorted(set(dates))
+    counts: dict[date, int] = {}
+    for start in range(0, len(wanted), DATES_PER_PASS):
+        part = wanted[start : start + DATES_PER_PASS]
+        with _lead_activity(snapshot, spec, part[0], part[-1], settings) as (connection, activity):
+            row = engine.run(connection, _coverage(activity, spec, part)).to_pylist()[0]
+        counts.update({day: row[f"met_{d}"] or 0 for d, day in enumerate(part)})
+    return counts
+
+
+def rows_by_day_and_institution(
+    snapshot: Snapshot, first: date, last: date, *, settings: EngineSettings | None = None
+) -> list[tuple[date, str, int]]:
+    """Events per local date and institution code, of the dates first … last, in that order."""
+
+    def count(activity: ibis.Table) -> ibis.Table:
+        counted = activity.group_by(["day", "institution"]).agg(n=activity.n.sum())
+        return counted.order_by("day", "institution")
+
+    table = _run_on_activity(snapshot, _between(snapshot, first, last), count, settings)
+    return [(row["day"], row["institution"], row["n"]) for row in table.to_pylist()]
+
+
+def institutions(
+    snapshot: Snapshot, days: Collection[date] | None = None, *, settings: EngineSettings | None = None
+) -> list[str]:
+    """The institution codes seen on `days` (default: ever), sorted."""
+    wanted = sorted(snapshot.days if days is None else snapshot.days.keys() & set(days))
+    table = _run_on_activity(
+        snapshot, wanted, lambda activity: activity.select("institution").distinct(), settings
+    )
+    return sorted(table["institution"].to_pylist())
+
+
+def _evaluated(
+    activity: ibis.Table, spec: RuleSpec, as_of: date, score: Score, *, only_met: bool
+) -> ibis.Table:
+    counted = conditions.values(activity, spec, [as_of])
+    if only_met:
+        counted = counted.filter(conditions.met(counted, spec, 0))
+    rows = conditions.evidence(activity, spec, as_of)
+    if only_met:
+        rows = rows.semi_join(counted, "lead")
+    joined = counted
+    for part in (_facts(rows), _scored(rows, as_of, score)):
+        joined = joined.left_join(part, "lead").drop("lead_right")
+    computed = joined.mutate(
+        values=ibis.array([joined[f"value_0_{c}"] for c in range(len(spec.conditions))]),
+        calls=joined.calls.fill_null(0),
+        institutions=joined.institutions.fill_null(ibis.literal([], EVALUATED["institutions"])),
+        score=joined.score.fill_null(0.0),
+        by_type_age=joined.by_type_age.fill_null(ibis.literal([], EVALUATED["by_type_age"])),
+    )
+    return computed.select(*EVALUATED.names).order_by("lead")
+
+
+def _facts(rows: ibis.Table) -> ibis.Table:
+    """Per lead: how many events, at which institutions, and the first and last of them."""
+    hour = rows.day.cast("timestamp") + rows.hour.cast("int64").as_interval("h")
+    return rows.group_by("lead").agg(
+        calls=rows.n.sum(),
+        institutions=rows.institution.collect(distinct=True).sort(),
+        first_at=(hour + rows.first_s.cast("int64").as_interval("s")).min(),
+        last_at=(hour + rows.last_s.cast("int64").as_interval("s")).max(),
+    )
+
+
+def _scored(rows: ibis.Table, as_of: date, score: Score) -> ibis.Table:
+    """Per lead: the score, and the counts by event type and age that it is made of."""
+    names = ibis.cases(*((rows.type == code, name) for name, code in EVENT_TYPES.items()), else_="")
+    age = ibis.literal(as_of).delta(rows.day, unit="day")
+    counted = rows.group_by(lead=rows.lead, event_type=names, age_days=age).agg(n=rows.n.sum())
+    weight = ibis.cases(
+        *((counted.event_type == name, float(score.weights.get(name, 0.0))) for name in EVENT_TYPES),
+        else_=0.0,
+    )
+    worth = counted.n * weight * ibis.literal(0.5) ** (counted.age_days / float(score.half_life_days))
+    part = ibis.struct({name: counted[name] for name in ("event_type", "age_days", "n")})
+    # Rounded, because the order of a parallel sum changes its last digits and a hit must be reproducible.
+    return counted.group_by("lead").agg(score=worth.sum().round(6), by_type_age=part.collect().sort())
+
+
+def _coverage(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
+    counted = conditions.values(activity, spec, dates)
+    return counted.agg(
+        **{f"met_{d}": conditions.met(counted, spec, d).cast("int64").sum() for d in range(len(dates))}
+    )
+
+
+@contextmanager
+def _lead_activity(
+    snapshot: Snapshot, spec: RuleSpec, first: date, last: date, settings: EngineSettings | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, ibis.Table]]:
+    """The lead activity that the rule can see as of the dates first … last, and a connection that has it."""
+    days = _between(snapshot, first - timedelta(days=spec.window_days - 1), last)
+    stale = [day for day in days if snapshot.days[day].leads_source != snapshot.days[day].activity]
+    lists = {snapshot.days[day].leads_fingerprint for day in days}
+    if stale or len(lists) > 1:
+        raise ActivityError(f"the lead activity of {', '.join(map(str, stale or days))} is not up to date")
+    files = [str(snapshot.days[day].leads) for day in days]
+    with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as connected:
+        yield connected
+
+
+def _run_on_activity(
+    snapshot: Snapshot,
+    days: Sequence[date],
+    question: Callable[[ibis.Table], ibis.Table],
+    settings: EngineSettings | None,
+) -> pa.Table:
+    files = [snapshot.days[day].activity for day in days]
+    with _view(snapshot, "activity", ACTIVITY, files, settings) as (connection, activity):
+        return engine.run(connection, question(activity))
+
+
+@contextmanager
+def _view(
+    snapshot: Snapshot, name: str, schema: ibis.Schema, files: Sequence[str], settings: EngineSettings | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, ibis.Table]]:
+    with (
+        store.workspace(snapshot.root) as scratch,
+        engine.connect(settings or EngineSettings(), scratch / "spill") as connection,
+    ):
+        engine.view(connection, name, schema, [snapshot.root / file for file in files])
+        yield connection, ibis.table(schema, name=name)
+
+
+def _between(snapshot: Snapshot, first: date, last: date) -> list[date]:
+    return [day for day in sorted(snapshot.days) if first <= day <= last]

@@ -1,0 +1,34 @@
+"""Rejected rows kept for a person to look at: one CSV file per delivered file."""
+
+import csv
+from pathlib import Path
+
+import duckdb
+
+from app.activity.formats.rows import FIELDS
+from app.activity.result import FileRecord
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_ROWS = 10_000
+
+
+def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: int, record: FileRecord) -> str:
+    """Write the rejected rows of one checked file; return the file's name relative to the root."""
+    name = f"rejected/{record.digest[:16]}.csv"
+    (root / name).parent.mkdir(exist_ok=True)
+    rows = connection.execute(
+        f"SELECT line_no, reason, {', '.join(FIELDS)}, raw FROM checked "
+        "WHERE file_no = $file_no AND reason IS NOT NULL ORDER BY line_no",
+        {"file_no": file_no},
+    )
+    with (root / name).open("w", newline="", encoding="utf-8-sig") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "line", "reason", *FIELDS, "raw"])
+        while part := rows.fetchmany(_ROWS):
+            writer.writerows([_cell(record.name), line, *map(_cell, cells)] for line, *cells in part)
+    return name
+
+
+def _cell(value: str | None) -> str:
+    text = (value or "").replace("\0", "\ufffd")
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

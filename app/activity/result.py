@@ -1,0 +1,67 @@
+"""What an ingest did, file by file and in all."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass
+class FileRecord:
+    """What became of one delivered file; `reason` says in a sentence why it was refused or skipped.
+
+    rows = accepted + duplicates + the sum of rejected; all are 0 unless the status is "read".
+    `rejects_file` is relative to the store's root; `days` counts accepted events by local date (ISO).
+    """
+
+    name: str
+    status: Literal["read", "skipped", "refused"]
+    reason: str = ""
+    digest: str = ""
+    size: int = 0
+    rows: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    rejects_file: str | None = None
+    days: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def refused(cls, path: Path, reason: str) -> "FileRecord":
+        """The record of a file that was refused whole."""
+        return cls(str(path), "refused", reason)
+
+    def as_journal(self, version: int, time: str) -> dict[str, Any]:
+        """The journal's entry, committed with `version` at `time` (ISO, UTC)."""
+        return {**asdict(self), "version": version, "time": time}
+
+
+@dataclass
+class IngestResult:
+    """All files of one call in order, and how events it had accepted moved between dates later in the call."""
+
+    files: list[FileRecord] = field(default_factory=list)
+    moved: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object `flask logs ingest --json` prints; `files` counts all files, skipped and refused included."""
+        return {
+            "files": len(self.files),
+            "files_skipped": self._with_status("skipped"),
+            "files_refused": self._with_status("refused"),
+            "rows": sum(file.rows for file in self.files),
+            "accepted": sum(file.accepted for file in self.files),
+            "duplicates": sum(file.duplicates for file in self.files),
+            "rejected": _total([file.rejected for file in self.files]),
+            "days": _total([*(file.days for file in self.files), self.moved]),
+        }
+
+    def _with_status(self, status: str) -> int:
+        return sum(file.status == status for file in self.files)
+
+
+def _total(parts: "list[dict[str, int]]") -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return {name: total[name] for name in sorted(total) if total[name]}

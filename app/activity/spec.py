@@ -1,0 +1,79 @@
+"""What a rule asks of a lead's activity, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from app.activity.errors import ActivityError
+
+Metric = Literal["calls", "institutions", "active_days"]
+Operator = Literal[">=", ">", "==", "<=", "<"]
+Match = Literal["all", "any"]
+ResultFilter = Literal["any", "success"]
+
+METRICS: tuple[Metric, ...] = ("calls", "institutions", "active_days")
+OPERATORS: tuple[Operator, ...] = (">=", ">", "==", "<=", "<")
+# The codes are stored in the cube: append, never renumber.
+EVENT_TYPES: dict[str, int] = {"face_verify": 1, "id_ocr": 2, "data_call": 3}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: `metric` over the matching events of the last `window_days` dates, compared to `value`.
+
+    `hours` (a, b) keeps a <= hour < b and wraps midnight when a > b. `institutions` are codes, already resolved
+    from institutions, categories and regions; for them and `event_types` None means all and an empty set none.
+    """
+
+    metric: Metric
+    op: Operator
+    value: int
+    window_days: int
+    hours: tuple[int, int] = (0, 24)
+    institutions: frozenset[str] | None = None
+    event_types: frozenset[str] | None = None
+    result: ResultFilter = "any"
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise ActivityError(f"unknown metric: {self.metric}")
+        if self.op not in OPERATORS:
+            raise ActivityError(f"unknown operator: {self.op}")
+        if self.window_days < 1:
+            raise ActivityError(f"window_days must be at least 1, not {self.window_days}")
+        if not (0 <= self.hours[0] <= 24 and 0 <= self.hours[1] <= 24):
+            raise ActivityError(f"hours must lie between 0 and 24, not {self.hours}")
+        unknown = (self.event_types or frozenset()) - EVENT_TYPES.keys()
+        if unknown:
+            raise ActivityError(f"unknown event type: {', '.join(sorted(unknown))}")
+
+
+@dataclass(frozen=True)
+class RuleSpec:
+    """A rule: all or any of at least one condition; order matters, values are reported in it."""
+
+    match: Match
+    conditions: tuple[Condition, ...]
+
+    def __post_init__(self) -> None:
+        if self.match not in ("all", "any"):
+            raise ActivityError(f"match must be all or any, not {self.match}")
+        if not self.conditions:
+            raise ActivityError("a rule needs at least one condition")
+
+    @property
+    def window_days(self) -> int:
+        """Length in days of the widest window, in which a lead needs at least one event."""
+        return max(condition.window_days for condition in self.conditions)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Weights by event type (a missing one weighs 0) and the half life, in days, of an event's worth."""
+
+    half_life_days: float
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not self.half_life_days > 0:
+            raise ActivityError(f"half_life_days must be positive, not {self.half_life_days}")

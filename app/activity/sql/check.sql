@@ -1,0 +1,48 @@
+-- Rows as delivered (view `delivered`, file number $file_no) into `checked`.
+INSERT INTO checked
+WITH texts AS (
+    SELECT
+        line_no, raw,
+        bare(request_id) AS request_id, bare(event_time) AS event_time, bare(event_type) AS event_type,
+        bare(institution_code) AS institution_code, bare(id_hash) AS id_hash, bare(result) AS result
+    FROM delivered
+),
+timed AS (
+    SELECT *, timezone(current_setting('TimeZone'), instant(event_time)) AS local_time FROM texts
+),
+judged AS (
+    SELECT *,
+        CASE
+            WHEN raw IS NOT NULL
+                OR contains(concat(request_id, event_time, event_type, institution_code, id_hash, result), chr(0))
+                THEN 'malformed_line'
+            WHEN request_id = '' THEN 'missing_request_id'
+            WHEN local_time IS NULL OR year(local_time) NOT BETWEEN 1 AND 9999 THEN 'bad_event_time'
+            WHEN event_type NOT IN ('face_verify', 'id_ocr', 'data_call') THEN 'unknown_event_type'
+            WHEN institution_code = '' THEN 'missing_institution'
+            WHEN NOT is_hash(id_hash) THEN 'bad_id_hash'
+            WHEN result NOT IN ('success', 'fail') THEN 'bad_result'
+        END AS reason
+    FROM timed
+)
+SELECT
+    $file_no, line_no, reason,
+    CASE WHEN reason IS NULL THEN CAST(left(sha256(request_id), 32) AS UUID) END,
+    CASE WHEN reason IS NULL THEN CAST(left(id_hash, 32) AS UUID) END,
+    CASE WHEN reason IS NULL THEN institution_code END,
+    CASE WHEN reason IS NULL THEN
+        CASE event_type WHEN 'face_verify' THEN 1 WHEN 'id_ocr' THEN 2 WHEN 'data_call' THEN 3 END
+    END,
+    CASE WHEN reason IS NULL THEN timezone('UTC', instant(event_time)) END,
+    CASE WHEN reason IS NULL THEN CAST(local_time AS DATE) END,
+    CASE WHEN reason IS NULL THEN hour(local_time) END,
+    CASE WHEN reason IS NULL THEN minute(local_time) * 60 + second(local_time) END,
+    CASE WHEN reason IS NULL THEN result = 'success' END,
+    CASE WHEN reason IS NOT NULL THEN masked(request_id) END,
+    CASE WHEN reason IS NOT NULL THEN masked(event_time) END,
+    CASE WHEN reason IS NOT NULL THEN masked(event_type) END,
+    CASE WHEN reason IS NOT NULL THEN masked(institution_code) END,
+    CASE WHEN reason IS NOT NULL THEN CASE WHEN is_hash(id_hash) THEN id_hash ELSE masked(id_hash) END END,
+    CASE WHEN reason IS NOT NULL THEN masked(result) END,
+    masked(raw)
+FROM judged;

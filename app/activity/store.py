@@ -1,0 +1,264 @@
+"""The activity store: data files that never change once written, and one manifest that says which of them count.
+
+A commit writes data files, appends to the journal, then swaps the manifest in one rename; before that rename
+nothing has happened, after it everything has. Writers take turns by a lock on a file; readers never lock: they
+read the manifest once and use the files it names, which stay on disk for at least KEEP_RETIRED_SECONDS.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.activity.errors import ActivityError
+
+KEEP_RETIRED_SECONDS = 3600
+LAYERS = ("events", "activity", "leads")
+# Every point at which a crash must be harmless, in the order of an ingest.
+STEPS = (
+    "workspace made",
+    "files checked",
+    "writer locked",
+    "garbage collected",
+    "rejects written",
+    "events written",
+    "activity written",
+    "leads written",
+    "journal appended",
+    "manifest written",
+    "manifest swapped",
+)
+
+
+def _step(name: str) -> None:
+    """Called between any two steps with a name of STEPS; tests replace it to crash there."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What is committed of one local date; file names are relative to the store's root.
+
+    The lead layer belongs to one lead list (`leads_fingerprint`) and one activity file (`leads_source`).
+    """
+
+    events: str
+    activity: str
+    rows: int
+    leads: str | None = None
+    leads_fingerprint: str | None = None
+    leads_source: str | None = None
+
+    def files(self) -> set[str]:
+        """The files this day refers to."""
+        return {name for name in (self.events, self.activity, self.leads) if name}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One committed state of the store, immutable; an empty store has version 0."""
+
+    root: Path
+    version: int = 0
+    timezone: str | None = None
+    days: Mapping[date, Day] = field(default_factory=dict)
+    journal_bytes: int = 0
+    retired: Mapping[str, float] = field(default_factory=dict)
+
+    def files(self) -> set[str]:
+        """Every data file the state refers to."""
+        return {name for day in self.days.values() for name in day.files()}
+
+    def digest(self, first: date, last: date) -> str:
+        """A short name of the data of the dates first … last: equal digests mean equal events."""
+        named = [f"{day} {self.days[day].events}" for day in sorted(self.days) if first <= day <= last]
+        return hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Read the manifest once. Raises ActivityError when it is damaged."""
+    try:
+        text = (root / "manifest.json").read_bytes()
+    except FileNotFoundError:
+        return Snapshot(root)
+    try:
+        data = orjson.loads(text)
+        days = {date.fromisoformat(name): Day(**entry) for name, entry in data.pop("days").items()}
+        return Snapshot(root=root, days=days, **data)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ActivityError(f"the activity manifest {root / 'manifest.json'} is damaged: {error}") from error
+
+
+def days(state: Snapshot) -> list[date]:
+    """The local dates that have events, ascending."""
+    return sorted(state.days)
+
+
+def deliveries(state: Snapshot) -> list[dict[str, Any]]:
+    """The committed journal: one record per delivered file that was read, oldest first."""
+    journal = state.root / "deliveries.jsonl"
+    if not state.journal_bytes:
+        return []
+    with journal.open("rb") as stream:
+        return [orjson.loads(line) for line in stream.read(state.journal_bytes).splitlines()]
+
+
+class Writer:
+    """The one writer of a store while it holds the lock; make it with `writing`."""
+
+    def __init__(self, state: Snapshot) -> None:
+        self.state = state
+
+    @property
+    def version(self) -> int:
+        """The version that the next commit will make."""
+        return self.state.version + 1
+
+    def new_file(self, layer: str, day: date) -> str:
+        """The relative name of a data file of the next version; its folder exists."""
+        name = f"{layer}/day={day.isoformat()}/{self.version}.parquet"
+        (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
+        return name
+
+    def commit(
+        self,
+        days: Mapping[date, Day],
+        records: Sequence[Mapping[str, Any]] = (),
+        *,
+        timezone: str | None = None,
+    ) -> Snapshot:
+        """Make `days` the whole content of the store and `records` part of the journal, all or nothing."""
+        root, old = self.state.root, self.state
+        new = replace(old, version=self.version, days=dict(days), timezone=timezone or old.timezone)
+        for name in sorted(new.files() - old.files()):
+            for path in (root / name, (root / name).parent, (root / name).parent.parent):
+                _sync(path)
+        now = time.time()
+        retired = {name: now for name in old.files() - new.files()} | dict(old.retired)
+        new = replace(new, retired=retired, journal_bytes=_append(root, old.journal_bytes, records))
+        _step("journal appended")
+        _swap_manifest(new)
+        _step("manifest swapped")
+        self.state = new
+        return new
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[Writer]:
+    """Wait for the store's lock, clear away what a crash left, and yield the writer."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _step("writer locked")
+        state = _collect_garbage(snapshot(root))
+        _step("garbage collected")
+        yield Writer(state)
+
+
+@contextmanager
+def workspace(root: Path) -> Iterator[Path]:
+    """A private scratch folder under root/tmp, removed afterwards, or by a later caller if this process dies."""
+    scratch = root / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(scratch)
+    new = Path(tempfile.mkdtemp(prefix="new-", dir=scratch))
+    with (new / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Only locked folders are ever called work-: a folder without its lock is then surely abandoned.
+        folder = new.rename(scratch / new.name.replace("new-", "work-", 1))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def drop_days_before(root: Path, day: date) -> int:
+    """Forget all dates before `day`, and the rejected rows of files delivered before it; return how many dates.
+
+    Their files leave the disk with the first write that comes KEEP_RETIRED_SECONDS later.
+    """
+    with writing(root) as writer:
+        kept = {known: entry for known, entry in writer.state.days.items() if known >= day}
+        dropped = len(writer.state.days) - len(kept)
+        if dropped:
+            writer.commit(kept)
+        for record in deliveries(writer.state):
+            if record["rejects_file"] and record["time"][:10] < day.isoformat():
+                (root / record["rejects_file"]).unlink(missing_ok=True)
+    return dropped
+
+
+def _append(root: Path, committed: int, records: Sequence[Mapping[str, Any]]) -> int:
+    with (root / "deliveries.jsonl").open("ab") as journal:
+        journal.truncate(committed)
+        for record in records:
+            journal.write(orjson.dumps(record) + b"\n")
+        journal.flush()
+        os.fsync(journal.fileno())
+        return os.fstat(journal.fileno()).st_size
+
+
+def _swap_manifest(state: Snapshot) -> None:
+    data = {
+        "version": state.version,
+        "timezone": state.timezone,
+        "days": {day.isoformat(): vars(state.days[day]) for day in sorted(state.days)},
+        "journal_bytes": state.journal_bytes,
+        "retired": dict(state.retired),
+    }
+    new = state.root / "manifest.json.tmp"
+    new.write_text(json.dumps(data, indent=1))
+    _sync(new)
+    _step("manifest written")
+    os.replace(new, state.root / "manifest.json")
+    _sync(state.root)
+
+
+def _collect_garbage(state: Snapshot) -> Snapshot:
+    """Delete files no state ever named (a crash left them) and those retired long enough ago."""
+    limit = time.time() - KEEP_RETIRED_SECONDS
+    recent = {name: when for name, when in state.retired.items() if when > limit}
+    kept = state.files() | recent.keys()
+    for layer in LAYERS:
+        for file in (state.root / layer).glob("day=*/*"):
+            if file.relative_to(state.root).as_posix() not in kept:
+                file.unlink()
+        for folder in (state.root / layer).glob("day=*"):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    return replace(state, retired=recent)
+
+
+def _remove_abandoned(scratch: Path) -> None:
+    for folder in scratch.glob("work-*"):
+        try:
+            with (folder / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        except FileNotFoundError:
+            # Its owner is just removing it, or died while doing so.
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in scratch.glob("new-*"):
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < time.time() - KEEP_RETIRED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,326 @@
+"""The commands: arguments in, one JSON object or a short text out; the work is done elsewhere.
+
+Exit status 0 done, 1 refused with the reason on standard error, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import functools
+import getpass
+import io
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+from flask_migrate import upgrade as migrate_upgrade
+from flask_migrate.cli import db as db_group
+
+from app.activity.errors import ActivityError
+from app.embedded import EmbeddedError
+from app.errors import DomainError
+from app.extensions import db
+from config import Settings
+
+config_group = AppGroup("config", help="Rules files.")
+leads_group = AppGroup("leads", help="The lead list.")
+logs_group = AppGroup("logs", help="Call logs.")
+rules_group = AppGroup("rules", help="Rules.")
+hits_group = AppGroup("hits", help="Hits.")
+
+DATE = click.DateTime(["%Y-%m-%d"])
+as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object.")
+
+
+def init_app(app: Flask) -> None:
+    """Add every command to the app."""
+    for group in (config_group, leads_group, logs_group, rules_group, hits_group):
+        app.cli.add_command(group)
+    for command in (doctor, coldstart, demo, ticker, worker):
+        app.cli.add_command(command)
+    if not getattr(db_group, "lead_monitor", False):
+        _seed_after_upgrade()
+
+
+def operator() -> str:
+    """Who runs the command, as the change log and versions name them."""
+    return f"cli:{getpass.getuser()}"
+
+
+def settings() -> Settings:
+    """The settings of the app that runs."""
+    found: Settings = current_app.config["SETTINGS"]
+    return found
+
+
+def refusals(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn domain errors into a reason on standard error and exit status 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (DomainError, ActivityError, EmbeddedError) as error:
+            db.session.rollback()
+            click.echo(str(error), err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+def show(result: dict[str, Any], json_out: bool) -> None:
+    """Print a result as one JSON object, or a line a key."""
+    if json_out:
+        click.echo(json.dumps(result, ensure_ascii=False))
+        return
+    for key, value in result.items():
+        click.echo(f"{key}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}")
+
+
+def note(text: str) -> None:
+    """Progress and remarks go to standard error."""
+    click.echo(text, err=True)
+
+
+def upgrade_database(app: Flask) -> None:
+    """Migrate to the newest schema and seed permissions and roles. Idempotent."""
+    with app.app_context():
+        migrate_upgrade()
+        _seed()
+
+
+def _seed() -> None:
+    from app.security import seed_permissions
+
+    seed_permissions(current_app.appbuilder)  # type: ignore[attr-defined]
+
+
+def _seed_after_upgrade() -> None:
+    """``flask db upgrade`` also seeds, so that no deployment forgets it."""
+    command = db_group.commands["upgrade"]
+    original = command.callback
+    assert original is not None
+
+    @functools.wraps(original)
+    def upgrade_and_seed(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        if not kwargs.get("sql"):
+            with_appcontext(_seed)()
+
+    command.callback = upgrade_and_seed
+    db_group.lead_monitor = True  # type: ignore[attr-defined]
+
+
+@config_group.command("apply")
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+@refusals
+def config_apply(file: Path, json_out: bool) -> None:
+    """Create or update institutions, rules and schedules by code."""
+    from app.rules.config_file import apply_config
+    from app.rules.definition import read_config_file
+
+    show(apply_config(read_config_file(file), str(file), operator()), json_out)
+
+
+@config_group.command("export")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
+@refusals
+def config_export(output: Path | None) -> None:
+    """Write the configuration as a rules file."""
+    from app.rules.config_file import export_config
+
+    _write(export_config(), output)
+
+
+@leads_group.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")
+@click.option("--update", is_flag=True, help="Update people already on the list.")
+@as_json
+@refusals
+def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> None:
+    """Import a lead list (xlsx, xls, csv)."""
+    from app.leads.importer import import_leads
+
+    result = import_leads(
+        db.engine,
+        file,
+        file_name=file.name,
+        operator=operator(),
+        settings=settings(),
+        dry_run=dry_run,
+        update=update,
+        progress=_RowProgress(),
+    )
+    show(result.as_json(), json_out)
+
+
+class _RowProgress:
+    """A line on standard error every 100,000 rows."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if done and done % 100_000 == 0:
+            note(f"{done:,} rows" + (f" of about {total:,}" if total else ""))
+
+
+@leads_group.command("undo")
+@click.argument("batch", type=int)
+@as_json
+@refusals
+def leads_undo(batch: int, json_out: bool) -> None:
+    """Take the leads an import created off the list."""
+    from app.leads.undo import undo_import
+
+    show(undo_import(db.engine, batch, operator()), json_out)
+
+
+@logs_group.command("ingest")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@as_json
+@refusals
+def logs_ingest(paths: tuple[Path, ...], json_out: bool) -> None:
+    """Ingest call-log files or folders of them."""
+    from app.t1.deliveries import ingest_logs
+
+    result = ingest_logs(settings(), paths)
+    for record in result.files:
+        if record.status != "read":
+            note(f"{record.name}: {record.status}: {record.reason}")
+    show(result.as_json(), json_out)
+
+
+@rules_group.command("evaluate")
+@click.option("--as-of", "first", required=True, type=DATE)
+@click.option("--through", "last", type=DATE)
+@as_json
+@refusals
+def rules_evaluate(first: dt.datetime, last: dt.datetime | None, json_out: bool) -> None:
+    """Evaluate the active rules as of each date and make hits."""
+    from app.rules.evaluate import evaluate_days
+
+    start, end = _range(first, last or first)
+    show({"days": evaluate_days(settings(), start, end)}, json_out)
+
+
+@rules_group.command("preview")
+@click.argument("code")
+@click.option("--from", "first", required=True, type=DATE)
+@click.option("--to", "last", required=True, type=DATE)
+@as_json
+@refusals
+def rules_preview(code: str, first: dt.datetime, last: dt.datetime, json_out: bool) -> None:
+    """Count the leads that meet a rule as of each date."""
+    from app.rules.evaluate import preview
+    from app.rules.versions import active_versions, rule_def
+
+    start, end = _range(first, last)
+    definition = rule_def(active_versions(code)[0])
+    show({"coverage": preview(settings(), definition, start, end)}, json_out)
+
+
+@hits_group.command("export")
+@click.option("--from", "first", type=DATE)
+@click.option("--to", "last", type=DATE)
+@click.option("--format", "form", required=True, type=click.Choice(["csv", "json"]))
+@click.option("-o", "--output", type=click.Path(path_type=Path))
+@refusals
+def hits_export(first: dt.datetime | None, last: dt.datetime | None, form: str, output: Path | None) -> None:
+    """Write hits as CSV or JSON."""
+    from app.rules.hits import COLUMNS, cells, hits_between
+
+    if first and last:
+        _range(first, last)
+    rows = hits_between(first.date() if first else None, last.date() if last else None)
+    if form == "json":
+        _write(json.dumps(list(rows), ensure_ascii=False) + "\n", output)
+        return
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(cells(row) for row in rows)
+    _write(text.getvalue(), output)
+
+
+@click.command("doctor")
+@as_json
+@with_appcontext
+def doctor(json_out: bool) -> None:
+    """Check the installation: exit status 1 when anything is wrong."""
+    from app.doctor import examine
+
+    result = examine(settings())
+    show(result, json_out)
+    if not result["ok"]:
+        wrong = [name for name, check in result["checks"].items() if not check["ok"]]
+        note("not ok: " + ", ".join(wrong))
+        sys.exit(1)
+
+
+@click.command("coldstart")
+@as_json
+@with_appcontext
+@refusals
+def coldstart(json_out: bool) -> None:
+    """Put in the preset rules, schedules and institutions; never overwrites what people changed."""
+    from app.coldstart import apply_presets
+
+    show(apply_presets(), json_out)
+
+
+@click.command("demo")
+@with_appcontext
+@refusals
+def demo() -> None:
+    """Load demo customers and 30 days of logs into an empty development database."""
+    from app.demo import load_demo
+
+    load_demo(note)
+
+
+@click.command("ticker")
+@click.option("--every", default=15.0, show_default=True, help="Seconds between two looks.")
+@with_appcontext
+def ticker(every: float) -> None:
+    """Start what is due, for ever; two tickers may run."""
+    from app.jobs.ticker import run_forever
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    run_forever(stop, every)
+
+
+@click.command("worker")
+@click.argument("queue_name")
+@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@with_appcontext
+def worker(queue_name: str, burst: bool) -> None:
+    """Serve one RQ queue."""
+    from app.jobs.worker import work
+
+    work(queue_name, burst=burst)
+
+
+def _range(first: dt.datetime, last: dt.datetime) -> tuple[dt.date, dt.date]:
+    if last < first:
+        raise click.UsageError("the last date lies before the first")
+    return first.date(), last.date()
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DomainError("%(path)s can't be written: %(why)s", path=str(output), why=error.strerror) from error

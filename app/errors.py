@@ -1,0 +1,28 @@
+"""Errors that domain functions raise and that screens and commands show to people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext
+
+
+class DomainError(Exception):
+    """Something asked for can't be done. ``message`` is an English msgid with ``%(name)s`` places."""
+
+    def __init__(self, message: str, **values: Any) -> None:
+        self.message = message
+        self.values = values
+        super().__init__(message % values if values else message)
+
+    def text(self) -> str:
+        """The message in the language of the person who asks."""
+        return gettext(self.message, **self.values)
+
+
+class FieldError(DomainError):
+    """A typed value that can't be accepted; ``field`` is the form field it belongs to."""
+
+    def __init__(self, field: str, message: str, **values: Any) -> None:
+        self.field = field
+        super().__init__(message, **values)

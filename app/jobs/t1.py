@@ -1,0 +1,13 @@
+"""Queue ``t1``: T+1 runs."""
+
+from __future__ import annotations
+
+from app.jobs.context import job_context
+
+
+def run(run_id: int) -> None:
+    """Do the run if it is due and nobody else does it."""
+    from app.t1.execute import execute
+
+    with job_context():
+        execute(run_id)

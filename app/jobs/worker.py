@@ -1,0 +1,31 @@
+"""The RQ worker of one queue."""
+
+from __future__ import annotations
+
+import click
+from flask import current_app
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from app.errors import DomainError
+from app.jobs import QUEUES, queue
+
+
+def work(queue_name: str, *, burst: bool = False) -> None:
+    """Serve a queue until told to stop. Raises UsageError for an unknown queue."""
+    if queue_name not in QUEUES:
+        raise click.UsageError(f"unknown queue {queue_name!r}: {', '.join(QUEUES)}")
+    if not current_app.config["SETTINGS"].redis_url:
+        raise click.UsageError("REDIS_URL is not set; `python run.py` starts workers with it")
+    served = queue(queue_name)
+    try:
+        Worker(
+            [served],
+            connection=served.connection,
+            serializer=JSONSerializer,
+            worker_ttl=30,
+            maintenance_interval=30,
+        ).work(burst=burst, with_scheduler=False)
+    except RedisError as error:
+        raise DomainError("Redis can't be reached: %(why)s", why=type(error).__name__) from error

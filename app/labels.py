@@ -1,0 +1,169 @@
+"""Words for codes, in one place, translated where they are shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app
+from flask_babel import gettext, lazy_gettext
+from markupsafe import Markup, escape
+
+LEAD_STATUS = {
+    "active": lazy_gettext("Active"),
+    "paused": lazy_gettext("Paused"),
+    "lost": lazy_gettext("Lost"),
+}
+HIT_STATUS = {
+    "waiting": lazy_gettext("Waiting"),
+    "in_progress": lazy_gettext("In progress"),
+    "converted": lazy_gettext("Converted"),
+    "failed": lazy_gettext("Contacted, no interest"),
+}
+VERSION_STATUS = {
+    "draft": lazy_gettext("Draft"),
+    "active": lazy_gettext("In force"),
+    "paused": lazy_gettext("Paused"),
+    "retired": lazy_gettext("Retired"),
+}
+BATCH_STATUS = {
+    "running": lazy_gettext("Running"),
+    "done": lazy_gettext("Done"),
+    "failed": lazy_gettext("Failed"),
+    "undone": lazy_gettext("Undone"),
+}
+RUN_STATUS = {
+    "queued": lazy_gettext("Queued"),
+    "running": lazy_gettext("Running"),
+    "held": lazy_gettext("Held: data incomplete"),
+    "done": lazy_gettext("Done"),
+    "failed": lazy_gettext("Failed"),
+}
+RUN_KIND = {"t1": lazy_gettext("T+1 run")}
+METRIC = {
+    "calls": lazy_gettext("Calls"),
+    "institutions": lazy_gettext("Distinct institutions"),
+    "active_days": lazy_gettext("Active days"),
+}
+MATCH = {"all": lazy_gettext("All conditions"), "any": lazy_gettext("Any condition")}
+EVENT_TYPE = {
+    "face_verify": lazy_gettext("Face verification"),
+    "id_ocr": lazy_gettext("ID-card OCR"),
+    "data_call": lazy_gettext("Data call"),
+}
+RESULT = {"any": lazy_gettext("Any result"), "success": lazy_gettext("Successes only")}
+CATEGORY = {
+    "bank": lazy_gettext("Bank"),
+    "consumer_finance": lazy_gettext("Consumer finance"),
+    "micro_loan": lazy_gettext("Micro-loan"),
+    "insurance": lazy_gettext("Insurance"),
+    "leasing": lazy_gettext("Leasing"),
+    "securities": lazy_gettext("Securities"),
+    "payment": lazy_gettext("Payment"),
+    "telecom": lazy_gettext("Telecom"),
+    "other": lazy_gettext("Other"),
+}
+REJECT_REASON = {
+    "missing_name": lazy_gettext("Name missing"),
+    "missing_id": lazy_gettext("ID number missing"),
+    "invalid_id_number": lazy_gettext("ID number invalid"),
+    "invalid_phone": lazy_gettext("Phone invalid"),
+    "duplicate_in_file": lazy_gettext("Repeated in the file"),
+    "unreadable_file": lazy_gettext("File can't be read"),
+    "missing_request_id": lazy_gettext("Request id missing"),
+    "bad_event_time": lazy_gettext("Event time wrong"),
+    "unknown_event_type": lazy_gettext("Event type unknown"),
+    "missing_institution": lazy_gettext("Institution missing"),
+    "bad_id_hash": lazy_gettext("ID hash wrong"),
+    "bad_result": lazy_gettext("Result wrong"),
+    "malformed_line": lazy_gettext("Line can't be parsed"),
+}
+
+
+def word(words: dict[str, Any], code: Any) -> str:
+    """The word for a code; a code without one is shown as it is."""
+    return str(words.get(code, code if code is not None else ""))
+
+
+def tag(words: dict[str, Any], kind: str) -> Any:
+    """A list formatter that shows a code as a coloured tag of the style sheet's ``kind``."""
+
+    def show(code: Any) -> Markup:
+        return Markup('<span class="tag tag-{}-{}">{}</span>').format(kind, code, word(words, code))
+
+    return show
+
+
+def of(words: dict[str, Any]) -> Any:
+    """A list formatter that shows the word for a code."""
+    return lambda code: word(words, code)
+
+
+def choices(words: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Select choices in the order of the words."""
+    return list(words.items())
+
+
+def local(moment: dt.datetime | None) -> dt.datetime | None:
+    """The moment in the one local time."""
+    return moment.astimezone(current_app.config["SETTINGS"].zone) if moment else None
+
+
+def when(moment: dt.datetime | None) -> Markup | str:
+    """A moment as relative time, the full local time on hover."""
+    if moment is None:
+        return ""
+    here = local(moment)
+    assert here is not None
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S"), _ago(moment, here)
+    )
+
+
+def _ago(moment: dt.datetime, here: dt.datetime) -> str:
+    seconds = (dt.datetime.now(dt.UTC) - moment).total_seconds()
+    if 0 <= seconds < 60:
+        return gettext("just now")
+    if 0 <= seconds < 3600:
+        return gettext("%(n)s min ago", n=int(seconds // 60))
+    if 0 <= seconds < 86400:
+        return gettext("%(n)s h ago", n=int(seconds // 3600))
+    return here.strftime("%Y-%m-%d %H:%M")
+
+
+def yes_no(value: Any) -> str:
+    """Yes or no in words."""
+    return gettext("Yes") if value else gettext("No")
+
+
+def number(value: Any) -> Markup:
+    """A right-aligned number with thousands separators."""
+    return Markup('<span class="num">{:,}</span>').format(value or 0)
+
+
+def listed(values: Any) -> str:
+    """A list in words; nothing given means no filter."""
+    return "、".join(str(value) for value in values) if values else gettext("No filter")
+
+
+def counts(values: dict[str, int] | None) -> Markup:
+    """Reject counts by reason as small tags."""
+    if not values:
+        return Markup("")
+    return Markup(" ").join(
+        Markup('<span class="tag">{} {:,}</span>').format(word(REJECT_REASON, reason), n)
+        for reason, n in sorted(values.items())
+    )
+
+
+def percent(value: Any) -> Markup:
+    """A progress bar."""
+    return Markup(
+        '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{0}"'
+        ' aria-label="{1}"><i data-width="{0}"></i><b>{0}%</b></div>'
+    ).format(int(value or 0), gettext("Progress"))
+
+
+def code(value: Any) -> Markup:
+    """A code in tabular figures."""
+    return Markup('<code class="plain">{}</code>').format(escape(value or ""))

@@ -1,0 +1,1 @@
+"""Leads: who is on the imported list. Identity, phone numbers, import and undo."""

@@ -1,0 +1,40 @@
+"""The branch tree: every branch knows the ids from the top down to itself."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from app.errors import FieldError
+from app.extensions import db
+from app.models import Branch
+
+
+def place(branch: Branch) -> None:
+    """Set the path of a branch whose parent was chosen, and of all branches below it. Flushes.
+
+    Raises FieldError when the parent is the branch itself or lies below it.
+    """
+    db.session.flush()
+    old = branch.path
+    parent = branch.parent
+    if parent is not None and (parent.id == branch.id or (old and parent.path.startswith(old))):
+        raise FieldError("parent", "A branch can't belong to itself or to a branch below it.")
+    branch.path = f"{parent.path if parent else '/'}{branch.id}/"
+    if old and old != branch.path:
+        _move_below(old, branch.path)
+    db.session.flush()
+
+
+def _move_below(old: str, new: str) -> None:
+    db.session.execute(
+        update(Branch)
+        .where(Branch.path.startswith(old, autoescape=True), Branch.path != old)
+        .values(path=new + db.func.substr(Branch.path, len(old) + 1)),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def tree_name(branch: Branch) -> str:
+    """The name, indented by its depth in the tree."""
+    depth = max(branch.path.count("/") - 2, 0)
+    return "\u3000" * depth + ("└ " if depth else "") + branch.name

@@ -1,0 +1,61 @@
+"""What can go wrong with a lead, a lead file or an import, each with a stable code."""
+
+from __future__ import annotations
+
+from app.errors import DomainError
+
+
+def N_(message: str) -> str:
+    """Mark a message for translation without translating it here."""
+    return message
+
+
+class LeadsError(DomainError):
+    """A refusal by the leads package: a DomainError with a stable ``code``.
+
+    Never holds an ID number, phone or name.
+    """
+
+    def __init__(self, code: str, message: str, **values: object) -> None:
+        self.code = code
+        super().__init__(message, **values)
+
+
+class RowError(LeadsError):
+    """One row can't be imported; ``reason`` is the reason of contracts.md it counts under."""
+
+    reason = "rejected"
+
+
+class MissingName(RowError):
+    """A row without a usable name."""
+
+    reason = "missing_name"
+
+
+class MissingId(RowError):
+    """A row with neither an ID number nor its hash."""
+
+    reason = "missing_id"
+
+
+class InvalidIdNumber(RowError):
+    """A text that is not a Chinese resident ID number (or its hash)."""
+
+    reason = "invalid_id_number"
+
+
+class InvalidPhone(RowError):
+    """A text that is not a Chinese telephone number."""
+
+    reason = "invalid_phone"
+
+
+class DuplicateInFile(RowError):
+    """The person of an earlier, accepted row of the same file."""
+
+    reason = "duplicate_in_file"
+
+
+class UnreadableFile(LeadsError):
+    """A whole file that can't be read as a lead list; ``code`` says why."""

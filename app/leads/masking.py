@@ -1,0 +1,53 @@
+"""Keeps ID numbers out of everything that is written: finds what looks like one, in any text, and masks it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from app.leads.errors import InvalidIdNumber
+from app.leads.identity import canonical_id
+
+_SEPARATORS = r"[\s\-'.\u00b7\u2010-\u2015\u200b-\u200d\ufeff]*"
+_ID_LIKE = re.compile(rf"[1-9](?:{_SEPARATORS}[0-9]){{13,}}{_SEPARATORS}[0-9Xx]")
+_HASH = re.compile(r"\s*[0-9a-fA-F]{64}\s*")
+_SHORTEST_SHOWN = 12
+
+
+def mask_ids(text: str) -> str:
+    """``text`` with every run of 15 or more digits masked; a 64-digit hash and other text as it was."""
+    if len(text) < 15 or _HASH.fullmatch(text):
+        return text
+    folded = unicodedata.normalize("NFKC", text)
+    return _ID_LIKE.sub(lambda found: mask_id(found[0]), folded) if _ID_LIKE.search(folded) else text
+
+
+def mask_id(text: str) -> str:
+    """An ID number, well formed or not, as its first three and last two characters; short ones vanish."""
+    shown = "".join(unicodedata.normalize("NFKC", text).split())
+    if len(shown) < _SHORTEST_SHOWN:
+        return "*" * len(shown)
+    return shown[:3] + "*" * (len(shown) - 5) + shown[-2:]
+
+
+def holds_id(text: str) -> bool:
+    """True when ``text`` contains a valid ID number, whatever else it contains."""
+    folded = unicodedata.normalize("NFKC", text)
+    return len(text) >= 15 and any(_is_id(found[0]) for found in _ID_LIKE.finditer(folded))
+
+
+def _is_id(run: str) -> bool:
+    digits = re.sub(_SEPARATORS, "", run)
+    return any(
+        _valid(digits[start : start + length])
+        for length in (18, 15)
+        for start in range(len(digits) - length + 1)
+    )
+
+
+def _valid(number: str) -> bool:
+    try:
+        canonical_id(number)
+    except InvalidIdNumber:
+        return False
+    return True

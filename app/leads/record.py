@@ -1,0 +1,52 @@
+"""One lead typed on a screen: identity, phone, deletion."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import select
+
+from app.errors import FieldError
+from app.extensions import db
+from app.leads.errors import InvalidIdNumber, InvalidPhone
+from app.leads.identity import IdHasher, canonical_id
+from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.models import Lead
+from config import Settings
+
+
+def set_identity(lead: Lead, id_number: str, settings: Settings) -> None:
+    """Give the lead the keyed hash of the typed ID number; the number itself is kept nowhere.
+
+    Raises FieldError for a number that is none, or that another lead on the list has.
+    """
+    try:
+        hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
+        id_hash = hasher.hash(canonical_id(id_number))
+    except InvalidIdNumber as error:
+        raise FieldError("id_number", error.message) from None
+    taken = db.session.scalar(
+        select(Lead.lead_no).where(
+            Lead.id_hash == id_hash, Lead.deleted_at.is_(None), Lead.id != (lead.id or 0)
+        )
+    )
+    if taken:
+        raise FieldError("id_number", "This person is already on the list as %(lead_no)s.", lead_no=taken)
+    lead.id_hash = id_hash
+
+
+def set_phone(lead: Lead, phone: str, settings: Settings) -> None:
+    """Encrypt and index the typed phone number. Raises FieldError when it is none."""
+    try:
+        number = normalise_phone(phone)
+    except InvalidPhone as error:
+        raise FieldError("phone", error.message) from None
+    vault = PhoneVault(settings.pii_key)
+    lead.phone_cipher = vault.encrypt(number)
+    lead.phone_index = vault.index(number)
+    lead.phone_masked = mask_phone(number)
+
+
+def soft_delete(lead: Lead) -> None:
+    """Take the lead off the list; the row is kept until retention purges it."""
+    lead.deleted_at = dt.datetime.now(dt.UTC)

@@ -1,0 +1,424 @@
+"""Every table of Lead Monitor and its enums. No queries live here.
+
+Times are stored with their zone (UTC); dates are local dates of ``TIMEZONE``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any
+
+from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Sequence,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+LEAD_NO_SEQUENCE = Sequence("lead_no_seq", start=2000000, metadata=Model.metadata)
+
+
+class LeadStatus(StrEnum):
+    """Where a lead stands as a customer, apart from any hit."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    LOST = "lost"
+
+
+class HitStatus(StrEnum):
+    """待营销处理 / 营销进行中 / 营销已转化 / 已联系失效."""
+
+    WAITING = "waiting"
+    IN_PROGRESS = "in_progress"
+    CONVERTED = "converted"
+    FAILED = "failed"
+
+
+class VersionStatus(StrEnum):
+    """The life of a rule version."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class RuleStatus(StrEnum):
+    """A rule without an active version is a draft; a paused one is not evaluated."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class BatchStatus(StrEnum):
+    """The life of a lead import."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+class RunStatus(StrEnum):
+    """The life of a background run. ``held`` waits for a person to look at incomplete data."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+    DONE = "done"
+    FAILED = "failed"
+
+
+def _now() -> Mapped[dt.datetime]:
+    return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
+
+
+class Branch(Model):
+    """A branch of the bank. ``path`` is ``/1/4/9/``: the ids from the top down to itself."""
+
+    __tablename__ = "branch"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"), index=True)
+    path: Mapped[str] = mapped_column(String(512), server_default="", index=True)
+    parent: Mapped[Branch | None] = relationship("Branch", remote_side=[id])
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Staff(User):
+    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language."""
+
+    __tablename__ = "ab_user"
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"), index=True)
+    language: Mapped[str] = mapped_column(String(8), server_default="zh")
+    branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
+
+    def get_full_name(self) -> str:
+        """The name as Chinese staff write it: family name first, no space."""
+        return f"{self.last_name}{self.first_name}"
+
+
+class ImportBatch(Model):
+    """One import of a lead file: who, when, which file, what became of its rows.
+
+    ``upload`` is where an uploaded file waits for its background import; it is deleted with its end.
+    """
+
+    __tablename__ = "import_batch"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    file_name: Mapped[str] = mapped_column(String(255))
+    file_digest: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16), server_default=BatchStatus.RUNNING)
+    update_existing: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    rows_read: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_created: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_updated: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_existing: Mapped[int] = mapped_column(Integer, server_default="0")
+    rejected: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    rows_deleted: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_kept: Mapped[int] = mapped_column(Integer, server_default="0")
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    upload: Mapped[str | None] = mapped_column(String(512))
+    error_file: Mapped[str | None] = mapped_column(String(512))
+    error: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows refused for any reason."""
+        return sum((self.rejected or {}).values())
+
+    def __repr__(self) -> str:
+        return f"#{self.id} {self.file_name}"
+
+
+class Lead(Model):
+    """An existing customer on the imported list.
+
+    The ID number is never stored, only ``id_hash`` (keyed hash, 64 hex digits). The phone is encrypted;
+    ``phone_index`` is its blind index for exact search, ``phone_masked`` what screens show.
+    """
+
+    __tablename__ = "lead"
+    __table_args__ = (
+        Index("ix_lead_live_id_hash", "id_hash", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_lead_live_no", "lead_no", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_lead_phone_index", "phone_index"),
+        Index("ix_lead_name", "name", postgresql_ops={"name": "text_pattern_ops"}),
+        Index("ix_lead_created", "created_at", "id"),
+        Index("ix_lead_branch_created", "branch_id", "created_at"),
+        Index("ix_lead_source_status_created", "source", "status", "created_at"),
+        Index("ix_lead_batch", "batch_id"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_no: Mapped[str] = mapped_column(
+        String(32), server_default=text("('L'::text || (nextval('lead_no_seq'::regclass))::text)")
+    )
+    name: Mapped[str] = mapped_column(String(128))
+    id_hash: Mapped[str] = mapped_column(String(64))
+    phone_cipher: Mapped[bytes] = mapped_column(LargeBinary)
+    phone_index: Mapped[str] = mapped_column(String(64))
+    phone_masked: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(64), server_default="")
+    status: Mapped[str] = mapped_column(String(16), server_default=LeadStatus.ACTIVE)
+    opted_out: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"))
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("import_batch.id", ondelete="SET NULL"))
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+    deleted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    branch: Mapped[Branch | None] = relationship(Branch)
+    batch: Mapped[ImportBatch | None] = relationship(ImportBatch)
+
+    def __repr__(self) -> str:
+        return f"{self.lead_no} {self.name}"
+
+
+class Institution(Model):
+    """An organisation whose calls appear in the logs. ``listed`` is false until a person describes it."""
+
+    __tablename__ = "institution"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(128), unique=True)
+    name: Mapped[str] = mapped_column(String(128))
+    category: Mapped[str] = mapped_column(String(64), server_default="", index=True)
+    region: Mapped[str] = mapped_column(String(64), server_default="", index=True)
+    listed: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    first_seen: Mapped[dt.date | None] = mapped_column(Date)
+
+    def __repr__(self) -> str:
+        return f"{self.name} ({self.code})"
+
+
+class Rule(Model):
+    """A monitoring indicator. What it means is in its versions; ``active_version`` is the one evaluated."""
+
+    __tablename__ = "rule"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128))
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    status: Mapped[str] = mapped_column(String(16), server_default=RuleStatus.DRAFT)
+    active_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("rule_version.id", use_alter=True, name="fk_rule_active_version")
+    )
+    created_at: Mapped[dt.datetime] = _now()
+    versions: Mapped[list[RuleVersion]] = relationship(
+        "RuleVersion",
+        foreign_keys="RuleVersion.rule_id",
+        back_populates="rule",
+        order_by="RuleVersion.number",
+        cascade="all, delete-orphan",
+    )
+    active_version: Mapped[RuleVersion | None] = relationship(
+        "RuleVersion", foreign_keys=[active_version_id], post_update=True
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class RuleVersion(Model):
+    """One wording of a rule. Only a draft may change; hits name the version that made them."""
+
+    __tablename__ = "rule_version"
+    __table_args__ = (
+        UniqueConstraint("rule_id", "number"),
+        CheckConstraint("match IN ('all', 'any')", name="ck_rule_version_match"),
+        CheckConstraint("cooldown_days >= 1", name="ck_rule_version_cooldown"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    rule_id: Mapped[int] = mapped_column(ForeignKey("rule.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
+    match: Mapped[str] = mapped_column(String(3), server_default="all")
+    cooldown_days: Mapped[int] = mapped_column(Integer, server_default="7")
+    half_life_days: Mapped[float] = mapped_column(Float, server_default="7")
+    weights: Mapped[dict[str, float]] = mapped_column(JSONB)
+    grade_bands: Mapped[dict[str, float]] = mapped_column(JSONB)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    rule: Mapped[Rule] = relationship(Rule, foreign_keys=[rule_id], back_populates="versions")
+    conditions: Mapped[list[RuleCondition]] = relationship(
+        "RuleCondition",
+        back_populates="version",
+        order_by="RuleCondition.position",
+        cascade="all, delete-orphan",
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.rule.code} v{self.number}" if self.rule else f"v{self.number}"
+
+
+class RuleCondition(Model):
+    """One condition of a rule version. Empty lists mean that the filter is not given."""
+
+    __tablename__ = "rule_condition"
+    __table_args__ = (
+        UniqueConstraint("version_id", "position", deferrable=True, initially="DEFERRED"),
+        CheckConstraint("metric IN ('calls', 'institutions', 'active_days')", name="ck_condition_metric"),
+        CheckConstraint("op IN ('>=', '>', '==', '<=', '<')", name="ck_condition_op"),
+        CheckConstraint("value >= 0", name="ck_condition_value"),
+        CheckConstraint("window_days BETWEEN 1 AND 366", name="ck_condition_window"),
+        CheckConstraint(
+            "hour_from BETWEEN 0 AND 23 AND hour_to BETWEEN 0 AND 24 AND hour_from <> hour_to",
+            name="ck_condition_hours",
+        ),
+        CheckConstraint("result IN ('any', 'success')", name="ck_condition_result"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("rule_version.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int] = mapped_column(Integer, server_default="1")
+    metric: Mapped[str] = mapped_column(String(16), server_default="calls")
+    op: Mapped[str] = mapped_column(String(2), server_default=">=")
+    value: Mapped[int] = mapped_column(Integer)
+    window_days: Mapped[int] = mapped_column(Integer)
+    hour_from: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    hour_to: Mapped[int] = mapped_column(SmallInteger, server_default="24")
+    institutions: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    categories: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    regions: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    event_types: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    result: Mapped[str] = mapped_column(String(8), server_default="any")
+    version: Mapped[RuleVersion] = relationship(RuleVersion, back_populates="conditions")
+
+    def __repr__(self) -> str:
+        return f"{self.metric} {self.op} {self.value} / {self.window_days}d"
+
+
+class Hit(Model):
+    """A lead that a rule version caught on a date.
+
+    ``evidence`` is what was true at the hit date (or the newest evaluation of that date); ``latest`` is
+    the evidence of the newest date on which the rule was still met inside the cooldown.
+    """
+
+    __tablename__ = "hit"
+    __table_args__ = (
+        UniqueConstraint("rule_id", "lead_id", "hit_date"),
+        Index("ix_hit_lead", "lead_id"),
+        Index("ix_hit_date", "hit_date", "id"),
+        Index("ix_hit_status_date", "status", "hit_date"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    rule_id: Mapped[int] = mapped_column(ForeignKey("rule.id", ondelete="RESTRICT"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("rule_version.id", ondelete="RESTRICT"), index=True)
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    hit_date: Mapped[dt.date] = mapped_column(Date)
+    values: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    score: Mapped[float] = mapped_column(Float)
+    grade: Mapped[str] = mapped_column(String(1))
+    status: Mapped[str] = mapped_column(String(16), server_default=HitStatus.WAITING)
+    opted_out: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    last_met_on: Mapped[dt.date] = mapped_column(Date)
+    latest: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+    rule: Mapped[Rule] = relationship(Rule)
+    version: Mapped[RuleVersion] = relationship(RuleVersion)
+    lead: Mapped[Lead] = relationship(Lead)
+
+
+class Schedule(Model):
+    """When hits of which rules are pushed, to whom. ``spec`` is the validated definition as applied."""
+
+    __tablename__ = "schedule"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class IngestFile(Model):
+    """One delivered log file that was read: a copy of the activity store's journal for the screens."""
+
+    __tablename__ = "ingest_file"
+    __table_args__ = (Index("ix_ingest_file_at", "ingested_at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(512))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    rows_read: Mapped[int] = mapped_column(BigInteger)
+    accepted: Mapped[int] = mapped_column(BigInteger)
+    duplicates: Mapped[int] = mapped_column(BigInteger)
+    rejected: Mapped[dict[str, int]] = mapped_column(JSONB)
+    rejects_file: Mapped[str | None] = mapped_column(String(512))
+    days: Mapped[dict[str, int]] = mapped_column(JSONB)
+    ingested_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows refused for any reason."""
+        return sum((self.rejected or {}).values())
+
+
+class JobRun(Model):
+    """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
+
+    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order.
+    """
+
+    __tablename__ = "job_run"
+    __table_args__ = (
+        UniqueConstraint("kind", "day"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="ck_job_run_progress"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    day: Mapped[dt.date] = mapped_column(Date)
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    note: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    force: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    requested_by: Mapped[str] = mapped_column(String(128))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[dt.datetime] = _now()
+    started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.day}"

@@ -1,0 +1,86 @@
+"""Forms that are not generated from a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g
+from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, Select2Widget
+from flask_appbuilder.forms import DynamicForm
+from flask_appbuilder.validators import PasswordComplexityValidator
+from flask_babel import gettext, lazy_gettext
+from flask_wtf.file import FileField, FileRequired
+from werkzeug.security import check_password_hash
+from wtforms import BooleanField, DateField, PasswordField, SelectField
+from wtforms.validators import DataRequired, EqualTo, ValidationError
+
+LANGUAGES = [("zh", "中文"), ("en", "English")]
+
+
+def new_password() -> PasswordField:
+    """A field for a new password, with the rules beside it."""
+    return PasswordField(
+        lazy_gettext("New password"),
+        description=lazy_gettext(
+            "At least 10 characters with 2 capitals, 3 small letters, 2 digits and a special character."
+        ),
+        validators=[DataRequired(), PasswordComplexityValidator()],
+        widget=BS3PasswordFieldWidget(),
+    )
+
+
+def password_again() -> PasswordField:
+    """A field that must repeat the new password."""
+    return PasswordField(
+        lazy_gettext("Password again"),
+        validators=[DataRequired(), EqualTo("password", message=lazy_gettext("The passwords differ."))],
+        widget=BS3PasswordFieldWidget(),
+    )
+
+
+class PasswordForm(DynamicForm):  # type: ignore[misc]
+    """A new password for somebody."""
+
+    password = new_password()
+    conf_password = password_again()
+
+
+class MyPasswordForm(DynamicForm):  # type: ignore[misc]
+    """A new password for myself."""
+
+    present = PasswordField(
+        lazy_gettext("Present password"), validators=[DataRequired()], widget=BS3PasswordFieldWidget()
+    )
+    password = new_password()
+    conf_password = password_again()
+
+    def validate_present(self, field: Any) -> None:
+        """The present password must be right."""
+        if not check_password_hash(g.user.password, field.data or ""):
+            raise ValidationError(gettext("This is not your present password."))
+
+
+class ProfileForm(DynamicForm):  # type: ignore[misc]
+    """What a person may change about themselves."""
+
+    language = SelectField(lazy_gettext("Language"), choices=LANGUAGES, widget=Select2Widget())
+
+
+class UploadForm(DynamicForm):  # type: ignore[misc]
+    """A lead file to import."""
+
+    file = FileField(lazy_gettext("Lead file (.xlsx, .xls or .csv)"), validators=[FileRequired()])
+    update = BooleanField(
+        lazy_gettext("Update people already on the list"),
+        description=lazy_gettext("Otherwise they stay as they are."),
+    )
+
+
+class StartRunForm(DynamicForm):  # type: ignore[misc]
+    """The day to run."""
+
+    day = DateField(
+        lazy_gettext("Day"),
+        description=lazy_gettext("A day that is over; running it again counts nothing twice."),
+        validators=[DataRequired()],
+    )

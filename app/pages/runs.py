@@ -1,0 +1,57 @@
+"""T+1 runs as a person sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+
+from app import labels
+from app.models import JobRun, RunStatus
+
+STEP = {
+    "ingest": labels.lazy_gettext("Read log files"),
+    "activity": labels.lazy_gettext("Derive activity"),
+    "completeness": labels.lazy_gettext("Check completeness"),
+    "evaluate": labels.lazy_gettext("Evaluate rules"),
+}
+
+
+def run_summary(run: JobRun) -> str:
+    """What the run did, in a line."""
+    counts = run.counts or {}
+    if run.status == RunStatus.FAILED and run.error:
+        return run.error
+    if run.status == RunStatus.HELD:
+        return held_reason(run)
+    created = sum(counts.get("hits", {}).get("created", {}).values())
+    refreshed = sum(counts.get("hits", {}).get("refreshed", {}).values())
+    if "hits" in counts:
+        return _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
+    return ""
+
+
+def held_reason(run: JobRun) -> str:
+    """Why evaluation waits for a person."""
+    day = (run.counts or {}).get("day", {})
+    if not day.get("arrived"):
+        return _("Nothing arrived for this day, so it was not evaluated.")
+    return _(
+        "Only %(arrived)s events arrived; a usual day has %(usual)s. It was not evaluated.",
+        arrived=f"{day['arrived']:,}",
+        usual=f"{day.get('usual') or 0:,}",
+    )
+
+
+def progress_of(run: JobRun) -> dict[str, Any]:
+    """What the run's page polls."""
+    return {
+        "status": run.status,
+        "status_text": labels.word(labels.RUN_STATUS, run.status),
+        "progress": run.progress,
+        "summary": run_summary(run),
+        "steps": [
+            step | {"text": labels.word(STEP, step["name"])} for step in run.steps or []
+        ],
+        "done": run.status not in (RunStatus.QUEUED, RunStatus.RUNNING),
+    }

@@ -1,0 +1,183 @@
+"""Who may do what: one table, reviewed as a whole. Seeding, tests and the menu all read it.
+
+A row is a view and, for each of its permissions, the roles that have it, one letter a role:
+A Admin · M Manager · K Marketer · D DataOperator · U Auditor · I Integration (API keys).
+Row scope is apart from this and lives in ``app/access/scope.py``.
+"""
+
+from __future__ import annotations
+
+ROLES = {
+    "A": "Admin",
+    "M": "Manager",
+    "K": "Marketer",
+    "D": "DataOperator",
+    "U": "Auditor",
+    "I": "Integration",
+}
+ROLE_LABELS = {
+    "Admin": "系统管理员",
+    "Manager": "营销主管",
+    "Marketer": "营销专员",
+    "DataOperator": "数据管理员",
+    "Auditor": "审计员",
+    "Integration": "系统接口",
+}
+EVERYONE = "AMKDU"
+
+#: view → {permission: role letters}
+TABLE: dict[str, dict[str, str]] = {
+    # 线索管理
+    "LeadView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+        "can_reveal": "AMK",
+        "export": "AM",
+        "delete_many": "AM",
+    },
+    "BranchView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "A",
+        "can_edit": "A",
+        "can_delete": "A",
+    },
+    "ImportBatchView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_upload": "AM",
+        "can_errors": "AM",
+        "can_template": "AM",
+        "undo": "AM",
+    },
+    # 监控指标
+    "RuleView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+        "draft": "AM",
+        "pause": "AM",
+        "resume": "AM",
+    },
+    "RuleVersionView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_edit": "AM",
+        "can_delete": "AM",
+        "activate": "AM",
+    },
+    "RuleConditionView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    # 高潜线索
+    "HitView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "start": "AMK",
+        "convert": "AMK",
+        "fail": "AMK",
+        "reopen": "AMK",
+        "export": "AMK",
+    },
+    # 数据与任务
+    "InstitutionView": {
+        "can_list": "AMKDU",
+        "can_show": "AMKDU",
+        "can_add": "AD",
+        "can_edit": "AD",
+        "can_delete": "AD",
+    },
+    "IngestFileView": {
+        "can_list": "ADU",
+        "can_show": "ADU",
+        "can_rejects": "AD",
+    },
+    "JobRunView": {
+        "can_list": "AMDU",
+        "can_show": "AMDU",
+        "can_progress": "AMDU",
+        "can_start": "AD",
+        "rerun": "AD",
+        "release": "AD",
+    },
+    # 系统设置
+    "StaffView": {
+        "can_list": "AU",
+        "can_show": "AU",
+        "can_add": "A",
+        "can_edit": "A",
+        "can_delete": "A",
+        "can_userinfo": EVERYONE,
+        "userinfoedit": EVERYONE,
+        "resetmypassword": EVERYONE,
+        "resetpasswords": "A",
+    },
+    "RoleView": {
+        "can_list": "AU",
+        "can_show": "AU",
+        "can_add": "A",
+        "can_edit": "A",
+        "can_delete": "A",
+    },
+    "ProfileView": {
+        "can_this_form_get": EVERYONE,
+        "can_this_form_post": EVERYONE,
+    },
+    "MyPasswordView": {
+        "can_this_form_get": EVERYONE,
+        "can_this_form_post": EVERYONE,
+    },
+    "PasswordView": {
+        "can_this_form_get": "A",
+        "can_this_form_post": "A",
+    },
+    # API
+    "LeadApi": {
+        "can_get": "AMKI",
+        "can_info": "AMKI",
+    },
+    "HitApi": {
+        "can_get": "AMKI",
+        "can_info": "AMKI",
+    },
+}
+
+#: menu item → the view it opens. Who may list the view sees the item.
+MENU: dict[str, tuple[str, ...]] = {
+    "Leads": ("LeadView", "ImportBatchView", "BranchView"),
+    "Rules": ("RuleView", "RuleVersionView"),
+    "Hits": ("HitView",),
+    "Data": ("InstitutionView", "IngestFileView", "JobRunView"),
+    "Settings": ("StaffView", "RoleView"),
+}
+
+
+def granted(role: str) -> set[tuple[str, str]]:
+    """The (permission, view or menu name) pairs of a role, menu access included."""
+    letter = next(key for key, name in ROLES.items() if name == role)
+    pairs = {
+        (permission, view)
+        for view, permissions in TABLE.items()
+        for permission, letters in permissions.items()
+        if letter in letters
+    }
+    for category, views in MENU.items():
+        seen = [view for view in views if ("can_list", view) in pairs]
+        pairs |= {("menu_access", name) for name in seen}
+        if seen:
+            pairs.add(("menu_access", category))
+    return pairs
+
+
+def may(role: str, permission: str, view: str) -> bool:
+    """Whether the table gives the role this permission on the view."""
+    return (permission, view) in granted(role)

@@ -1,0 +1,75 @@
+"""The institution catalogue as rules use it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from sqlalchemy import any_, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app import labels
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Institution, RuleCondition
+from app.rules.definition import ConditionDef
+
+
+def resolve(condition: ConditionDef) -> frozenset[str] | None:
+    """The institution codes a condition counts; None when it names no filter at all.
+
+    A code that is given is counted even when the catalogue doesn't know it; with a category or a region
+    given too, it must be in the catalogue with that category and region.
+    """
+    if not (condition.institutions or condition.categories or condition.regions):
+        return None
+    if not (condition.categories or condition.regions):
+        return frozenset(condition.institutions)
+    query = select(Institution.code)
+    if condition.institutions:
+        query = query.where(Institution.code.in_(condition.institutions))
+    if condition.categories:
+        query = query.where(Institution.category.in_(condition.categories))
+    if condition.regions:
+        query = query.where(Institution.region.in_(condition.regions))
+    return frozenset(db.session.scalars(query))
+
+
+def note_unlisted(codes: Iterable[str], first_seen: dt.date) -> None:
+    """Put codes the catalogue doesn't know into it as unlisted. Does not commit."""
+    rows = [{"code": code, "name": code, "listed": False, "first_seen": first_seen} for code in sorted(set(codes))]
+    if rows:
+        db.session.execute(insert(Institution).values(rows).on_conflict_do_nothing(index_elements=["code"]))
+
+
+def delete(institution: Institution) -> None:
+    """Delete an institution. Raises DomainError while a rule names it."""
+    used = db.session.scalar(
+        select(RuleCondition.id).where(literal(institution.code) == any_(RuleCondition.institutions)).limit(1)
+    )
+    if used:
+        raise DomainError("A rule names %(code)s; it can't be deleted.", code=institution.code)
+    db.session.delete(institution)
+
+
+def institution_names() -> dict[str, str]:
+    """Name by code of the whole catalogue."""
+    return dict(db.session.execute(select(Institution.code, Institution.name)).tuples().all())
+
+
+def institution_choices() -> list[tuple[str, str]]:
+    """Form choices: every institution."""
+    rows = db.session.scalars(select(Institution).order_by(Institution.listed.desc(), Institution.code))
+    return [(row.code, str(row)) for row in rows]
+
+
+def category_choices() -> list[tuple[str, str]]:
+    """Form choices: the categories in use."""
+    query = select(Institution.category).where(Institution.category != "").distinct().order_by(Institution.category)
+    return [(code, labels.word(labels.CATEGORY, code)) for code in db.session.scalars(query)]
+
+
+def region_choices() -> list[tuple[str, str]]:
+    """Form choices: the regions in use."""
+    query = select(Institution.region).where(Institution.region != "").distinct().order_by(Institution.region)
+    return [(region, region) for region in db.session.scalars(query)]

@@ -1,0 +1,129 @@
+"""Rules and hits in plain words, in the language of the person who reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import g, has_request_context
+from flask_babel import gettext as _
+from markupsafe import Markup
+
+from app import labels
+from app.models import Hit, Rule, RuleCondition, RuleVersion
+from app.rules.catalogue import institution_names
+from app.rules.definition import ConditionDef
+from app.rules.versions import condition_def
+
+
+def condition_sentence(condition: ConditionDef) -> str:
+    """One condition as a sentence: window, hours, filters, metric, operator, value."""
+    parts = [_("in the last %(n)s days", n=condition.window_days)]
+    start, end = condition.hours
+    if (start, end) != (0, 24):
+        parts.append(_("from %(start)s:00 to %(end)s:00", start=start, end=end))
+    if condition.institutions:
+        parts.append(_("at %(names)s", names=_names(condition.institutions)))
+    if condition.categories:
+        words = [labels.word(labels.CATEGORY, code) for code in condition.categories]
+        parts.append(_("of category %(names)s", names="、".join(words)))
+    if condition.regions:
+        parts.append(_("in %(names)s", names="、".join(condition.regions)))
+    if condition.event_types:
+        words = [labels.word(labels.EVENT_TYPE, code) for code in condition.event_types]
+        parts.append(_("only %(names)s", names="、".join(words)))
+    if condition.result == "success":
+        parts.append(_("successes only"))
+    metric = labels.word(labels.METRIC, condition.metric)
+    return _(
+        "%(where)s: %(metric)s %(op)s %(value)s",
+        where=_(", ").join(parts),
+        metric=metric,
+        op=condition.op,
+        value=condition.value,
+    )
+
+
+def condition_row_sentence(row: RuleCondition) -> str:
+    """The sentence of a stored condition."""
+    return condition_sentence(condition_def(row))
+
+
+def version_sentence(version: RuleVersion) -> str:
+    """What a version says, its conditions joined by and/or."""
+    if not version.conditions:
+        return _("No condition yet")
+    joint = _(" and ") if version.match == "all" else _(" or ")
+    return joint.join(condition_row_sentence(row) for row in version.conditions)
+
+
+def rule_sentence(rule: Rule) -> str:
+    """What the version in force says."""
+    return version_sentence(rule.active_version) if rule.active_version else _("Not in force yet")
+
+
+def reason(hit: Hit) -> str:
+    """Why the lead was caught, from the hit's own evidence."""
+    evidence = hit.evidence
+    conditions = evidence.get("conditions", [])
+    met = [c for c in conditions if c.get("met")] or conditions
+    return _("; ").join(_met_sentence(condition, evidence) for condition in met)
+
+
+def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
+    institutions = evidence.get("institutions", [])
+    values = {
+        "days": condition["window_days"],
+        "n": condition["actual"],
+        "op": condition["op"],
+        "limit": condition["value"],
+    }
+    if condition["metric"] == "calls" and institutions:
+        return _(
+            "in %(days)s days active %(n)s times at %(first)s (%(count)s institutions), threshold %(op)s %(limit)s",
+            first=_names(institutions[:1]),
+            count=len(institutions),
+            **values,
+        )
+    if condition["metric"] == "calls":
+        return _("in %(days)s days active %(n)s times, threshold %(op)s %(limit)s", **values)
+    if condition["metric"] == "institutions":
+        return _("in %(days)s days active at %(n)s institutions, threshold %(op)s %(limit)s", **values)
+    return _("in %(days)s days active on %(n)s days, threshold %(op)s %(limit)s", **values)
+
+
+def arithmetic(hit: Hit) -> Markup:
+    """The score as a sum: each event type and age with its count, weight and decay."""
+    evidence = hit.evidence
+    half_life = evidence.get("half_life_days", 1)
+    weights = evidence.get("weights", {})
+    terms = [
+        f"{labels.word(labels.EVENT_TYPE, t['event_type'])} {t['n']} × {weights.get(t['event_type'], 0):g}"
+        f" × 0.5^({t['age_days']}/{half_life:g})"
+        for t in evidence.get("terms", [])
+    ]
+    total = _("score %(score)s, grade %(grade)s", score=f"{hit.score:.2f}", grade=hit.grade)
+    return Markup("<br>+ ").join(terms) + Markup("<br>= ") + Markup.escape(total)
+
+
+def seen_at(hit: Hit) -> str:
+    """First and last matching event, local time."""
+    first, last = hit.evidence.get("first_at"), hit.evidence.get("last_at")
+    if not first or not last:
+        return ""
+    shown = [dt.datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M") for text in (first, last)]
+    return " – ".join(shown)
+
+
+def _names(codes: list[str]) -> str:
+    known = _cached_names()
+    return "、".join(known.get(code, code) for code in codes)
+
+
+def _cached_names() -> dict[str, str]:
+    if not has_request_context():
+        return institution_names()
+    if "institution_names" not in g:
+        g.institution_names = institution_names()
+    names: dict[str, str] = g.institution_names
+    return names

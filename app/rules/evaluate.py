@@ -1,0 +1,197 @@
+"""Evaluation: which leads meet a rule as of a date, and the hits that follow from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+import pyarrow as pa
+from sqlalchemy import text
+
+from app.activity import cube, query, store
+from app.activity.engine import EngineSettings
+from app.activity.spec import Condition, RuleSpec, Score
+from app.extensions import db
+from app.models import RuleVersion
+from app.rules import catalogue
+from app.rules.definition import ConditionDef, RuleDef
+from app.rules.lead_list import fingerprint, read_leads
+from app.rules.sql import SQL
+from app.rules.versions import active_versions, rule_def
+from config import Settings
+
+OPERATORS: dict[str, Callable[[int, int], bool]] = {
+    ">=": lambda a, b: a >= b,
+    ">": lambda a, b: a > b,
+    "==": lambda a, b: a == b,
+    "<=": lambda a, b: a <= b,
+    "<": lambda a, b: a < b,
+}
+RULE_LOCK = 7001
+
+
+def compile_rule(definition: RuleDef) -> RuleSpec:
+    """The rule as a question to the activity cube, its institution filters resolved by the catalogue."""
+    return RuleSpec(match=definition.match, conditions=tuple(_compile(c) for c in definition.conditions))
+
+
+def _compile(condition: ConditionDef) -> Condition:
+    return Condition(
+        metric=condition.metric,
+        op=condition.op,
+        value=condition.value,
+        window_days=condition.window_days,
+        hours=(condition.hours[0], condition.hours[1]),
+        institutions=catalogue.resolve(condition),
+        event_types=frozenset(condition.event_types) or None,
+        result=condition.result,
+    )
+
+
+def activity_root(settings: Settings) -> Path:
+    """Where the activity cube lies."""
+    return settings.data_dir / "activity"
+
+
+def prepare(settings: Settings, days: Iterable[dt.date]) -> store.Snapshot:
+    """The newest state of the cube, its lead layer of ``days`` rebuilt where the lead list has changed."""
+    return cube.ensure_leads(
+        activity_root(settings),
+        sorted(set(days)),
+        fingerprint(db.session),
+        read_leads,
+        settings=engine_settings(settings),
+    )
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """How the analytical engine is to run."""
+    return EngineSettings(name=settings.activity_engine, memory_limit=settings.activity_memory)
+
+
+def window(as_of: dt.date, width: int) -> list[dt.date]:
+    """The dates a window of ``width`` days sees as of a date."""
+    return [as_of - dt.timedelta(days=n) for n in range(width - 1, -1, -1)]
+
+
+def evaluate_days(
+    settings: Settings,
+    first: dt.date,
+    last: dt.date,
+    *,
+    code: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Evaluate every active rule as of each date, in order, and make or refresh hits.
+
+    One transaction per rule and date. Returns ``{date: {"created": {rule: n}, "refreshed": {rule: n}}}``.
+    """
+    versions = active_versions(code)
+    specs = [(version, rule_def(version)) for version in versions]
+    result: dict[str, dict[str, dict[str, int]]] = {}
+    days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+    done, total = 0, len(days) * len(specs)
+    for day in days:
+        counts: dict[str, dict[str, int]] = {"created": {}, "refreshed": {}}
+        for version, definition in specs:
+            created, refreshed = evaluate_version(settings, version, definition, day)
+            counts["created"][definition.code] = created
+            counts["refreshed"][definition.code] = refreshed
+            done += 1
+            progress(done, total)
+        result[day.isoformat()] = counts
+    return result
+
+
+def evaluate_version(
+    settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
+) -> tuple[int, int]:
+    """Evaluate one version as of a date and store its hits; (created, refreshed). Commits."""
+    spec = compile_rule(definition)
+    state = prepare(settings, window(day, spec.window_days))
+    score = Score(definition.half_life_days, dict(definition.weights))
+    table = query.evaluate(state, spec, day, score, settings=engine_settings(settings))
+    rows = _candidates(table, version, definition, day, state)
+    return _store(version, definition, day, rows)
+
+
+def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
+    """How many leads meet the definition as of each date, exactly."""
+    spec = compile_rule(definition)
+    days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+    state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
+    found = query.coverage(state, spec, days, settings=engine_settings(settings))
+    return {day.isoformat(): found.get(day, 0) for day in days}
+
+
+def grade_of(score: float, bands: dict[str, float]) -> str:
+    """The grade of a score: the first band, from A down, whose lower edge the score reaches."""
+    return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
+
+
+def _candidates(
+    table: pa.Table, version: RuleVersion, definition: RuleDef, day: dt.date, state: store.Snapshot
+) -> Iterator[tuple[Any, ...]]:
+    """A row for the staging table for each lead that meets the rule."""
+    width = max(condition.window_days for condition in definition.conditions)
+    fixed = {
+        "version": version.number,
+        "match": definition.match,
+        "window": [(day - dt.timedelta(days=width - 1)).isoformat(), day.isoformat()],
+        "half_life_days": definition.half_life_days,
+        "weights": dict(definition.weights),
+        "data_batch": state.version,
+    }
+    for batch in table.to_batches():
+        for row in batch.to_pylist():
+            evidence = fixed | {
+                "conditions": [_condition_evidence(c, v) for c, v in zip(definition.conditions, row["values"], strict=True)],
+                "calls": row["calls"],
+                "institutions": row["institutions"],
+                "first_at": row["first_at"],
+                "last_at": row["last_at"],
+                "terms": row["by_type_age"],
+            }
+            grade = grade_of(row["score"], dict(definition.grade_bands))
+            yield row["lead"], row["values"], row["score"], grade, orjson.dumps(evidence).decode()
+
+
+def _condition_evidence(condition: ConditionDef, actual: int) -> dict[str, Any]:
+    said = condition.model_dump(exclude_defaults=True)
+    return said | {"actual": actual, "met": OPERATORS[condition.op](actual, condition.value)}
+
+
+def _store(
+    version: RuleVersion, definition: RuleDef, day: dt.date, rows: Iterator[tuple[Any, ...]]
+) -> tuple[int, int]:
+    """Write hits set by set: stage by COPY, refresh what is inside the cooldown, insert the rest."""
+    connection = db.session.connection()
+    values = {
+        "rule": version.rule_id,
+        "version": version.id,
+        "number": version.number,
+        "day": day,
+        "cooldown": definition.cooldown_days,
+    }
+    connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
+    connection.execute(text(SQL["hit_stage"]))
+    _copy(connection.connection.driver_connection, rows)
+    created = connection.execute(text(SQL["hit_insert"]), values).rowcount
+    connection.execute(text(SQL["hit_refresh_same_day"]), values)
+    connection.execute(text(SQL["hit_refresh_later"]), values)
+    met = connection.execute(text(SQL["hit_stage_count"])).scalar_one()
+    db.session.commit()
+    return created, met - created
+
+
+def _copy(connection: psycopg.Connection | Any, rows: Iterator[tuple[Any, ...]]) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY hit_stage (lead_id, values, score, grade, evidence) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,83 @@
+"""What may happen to a hit, and hits as rows for files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Hit, Lead, Rule
+
+#: status → the statuses it may become
+MOVES = {
+    "waiting": {"in_progress", "failed"},
+    "in_progress": {"converted", "failed"},
+    "failed": {"waiting"},
+    "converted": set(),
+}
+COLUMNS = ("rule_code", "rule_version", "lead_no", "hit_date", "grade", "score", "status", "values")
+
+
+def move(hit: Hit, status: str) -> None:
+    """Change a hit's status. Raises DomainError for a step that the work on a hit doesn't know."""
+    if status not in MOVES[hit.status]:
+        raise DomainError(
+            "%(lead)s: a hit that is “%(old)s” can't become “%(new)s”.",
+            lead=str(hit.lead),
+            old=hit.status,
+            new=status,
+        )
+    hit.status = status
+
+
+def hits_between(first: dt.date | None, last: dt.date | None) -> Iterator[dict[str, object]]:
+    """The hits of live leads in a range of hit dates, both included, as dicts with COLUMNS as keys."""
+    query = (
+        select(Hit)
+        .join(Lead)
+        .join(Rule, Rule.id == Hit.rule_id)
+        .where(Lead.deleted_at.is_(None))
+        .options(joinedload(Hit.rule), joinedload(Hit.version), joinedload(Hit.lead))
+        .order_by(Hit.hit_date, Rule.code, Lead.lead_no)
+        .execution_options(yield_per=5000)
+    )
+    if first is not None:
+        query = query.where(Hit.hit_date >= first)
+    if last is not None:
+        query = query.where(Hit.hit_date <= last)
+    for hit in db.session.scalars(query):
+        yield as_dict(hit)
+
+
+def as_dict(hit: Hit) -> dict[str, object]:
+    """A hit with COLUMNS as keys; ``values`` in the order of its version's conditions."""
+    return {
+        "rule_code": hit.rule.code,
+        "rule_version": hit.version.number,
+        "lead_no": hit.lead.lead_no,
+        "hit_date": hit.hit_date.isoformat(),
+        "grade": hit.grade,
+        "score": round(hit.score, 4),
+        "status": hit.status,
+        "values": list(hit.values),
+    }
+
+
+def export_rows(hits: Iterable[Hit]) -> Iterator[tuple[str, ...]]:
+    """COLUMNS and a row of text for each hit."""
+    yield COLUMNS
+    for hit in hits:
+        yield cells(as_dict(hit))
+
+
+def cells(row: dict[str, object]) -> tuple[str, ...]:
+    """A hit's dict as the cells of a CSV row; the values as a JSON list."""
+    return tuple(
+        orjson.dumps(value).decode() if isinstance(value, list) else str(value)
+        for value in (row[column] for column in COLUMNS)
+    )

@@ -1,0 +1,6 @@
+-- The date was evaluated before by this version: late events may have changed what was true on it.
+UPDATE hit h
+SET values = s.values, score = s.score, grade = s.grade, evidence = s.evidence, updated_at = now()
+FROM hit_stage s
+WHERE h.rule_id = :rule AND h.lead_id = s.lead_id AND h.hit_date = :day AND h.version_id = :version
+  AND h.evidence IS DISTINCT FROM s.evidence

@@ -1,0 +1,159 @@
+"""Stored rule versions and what they say: to and from RuleDef, new versions, activation."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import func, select
+
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Hit, Rule, RuleCondition, RuleStatus, RuleVersion, Schedule, VersionStatus
+from app.rules.definition import ConditionDef, RuleDef
+
+
+def condition_def(row: RuleCondition) -> ConditionDef:
+    """What a stored condition row says."""
+    return ConditionDef(
+        metric=row.metric,  # type: ignore[arg-type]
+        op=row.op,  # type: ignore[arg-type]
+        value=row.value,
+        window_days=row.window_days,
+        hours=[row.hour_from, row.hour_to],
+        institutions=list(row.institutions or []),
+        categories=list(row.categories or []),
+        regions=list(row.regions or []),
+        event_types=list(row.event_types or []),  # type: ignore[arg-type]
+        result=row.result,  # type: ignore[arg-type]
+    )
+
+
+def rule_def(version: RuleVersion) -> RuleDef:
+    """What a stored version says, as one definition."""
+    return RuleDef(
+        code=version.rule.code,
+        name=version.rule.name,
+        description=version.rule.description or "",
+        match=version.match,  # type: ignore[arg-type]
+        cooldown_days=version.cooldown_days,
+        conditions=[condition_def(row) for row in version.conditions],
+        half_life_days=version.half_life_days,
+        weights=version.weights,  # type: ignore[arg-type]
+        grade_bands=version.grade_bands,  # type: ignore[arg-type]
+    )
+
+
+def condition_row(position: int, condition: ConditionDef) -> RuleCondition:
+    """The row that stores a condition."""
+    return RuleCondition(
+        position=position,
+        metric=condition.metric,
+        op=condition.op,
+        value=condition.value,
+        window_days=condition.window_days,
+        hour_from=condition.hours[0],
+        hour_to=condition.hours[1],
+        institutions=list(condition.institutions),
+        categories=list(condition.categories),
+        regions=list(condition.regions),
+        event_types=list(condition.event_types),
+        result=condition.result,
+    )
+
+
+def add_version(rule: Rule, definition: RuleDef, author: str) -> RuleVersion:
+    """A new draft version of the rule that says ``definition``. Flushes, does not commit."""
+    version = RuleVersion(
+        rule=rule,
+        number=_next_number(rule),
+        match=definition.match,
+        cooldown_days=definition.cooldown_days,
+        half_life_days=definition.half_life_days,
+        weights=dict(definition.weights),
+        grade_bands=dict(definition.grade_bands),
+        created_by=author,
+        conditions=[condition_row(i, each) for i, each in enumerate(definition.conditions, start=1)],
+    )
+    db.session.add(version)
+    db.session.flush()
+    return version
+
+
+def copy_as_draft(version: RuleVersion, author: str) -> RuleVersion:
+    """A new draft that says what ``version`` says."""
+    return add_version(version.rule, rule_def(version), author)
+
+
+def activate(version: RuleVersion, who: str) -> None:
+    """Make a draft the version that is evaluated; the one before retires.
+
+    Raises DomainError when the version is no draft or has no condition. Does not commit.
+    """
+    if version.status != VersionStatus.DRAFT:
+        raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
+    if not version.conditions:
+        raise DomainError("%(version)s has no condition yet; add one first.", version=str(version))
+    rule = version.rule
+    if rule.active_version is not None:
+        rule.active_version.status = VersionStatus.RETIRED
+    version.status = VersionStatus.ACTIVE
+    version.activated_by = who
+    version.activated_at = dt.datetime.now(dt.UTC)
+    rule.active_version = version
+    rule.status = RuleStatus.ACTIVE
+    db.session.flush()
+
+
+def active_versions(code: str | None = None) -> list[RuleVersion]:
+    """The versions that are evaluated, by rule code; only that of one rule when ``code`` is given.
+
+    Raises DomainError when the named rule is unknown or has no active version.
+    """
+    query = (
+        select(RuleVersion)
+        .join(Rule, Rule.active_version_id == RuleVersion.id)
+        .where(Rule.status == RuleStatus.ACTIVE)
+        .order_by(Rule.code)
+    )
+    if code is not None:
+        query = query.where(Rule.code == code)
+    found = list(db.session.scalars(query))
+    if code is not None and not found:
+        raise DomainError("There is no active rule with the code %(code)s.", code=code)
+    return found
+
+
+def _next_number(rule: Rule) -> int:
+    if rule.id is None:
+        return 1
+    highest = db.session.scalar(select(func.max(RuleVersion.number)).where(RuleVersion.rule_id == rule.id))
+    return (highest or 0) + 1
+
+
+def draft_of(rule: Rule, author: str) -> RuleVersion:
+    """The rule's open draft, or a new one that says what its newest version says. Flushes."""
+    newest = rule.versions[-1]
+    return newest if newest.status == VersionStatus.DRAFT else copy_as_draft(newest, author)
+
+
+def set_paused(rule: Rule, paused: bool) -> None:
+    """Pause or resume evaluation. Raises DomainError for a rule without a version in force."""
+    if rule.active_version is None:
+        raise DomainError("%(rule)s has no version in force yet.", rule=str(rule))
+    rule.status = RuleStatus.PAUSED if paused else RuleStatus.ACTIVE
+
+
+def delete_rule(rule: Rule) -> None:
+    """Delete a rule and its versions. Raises DomainError when it has made hits or is scheduled."""
+    if db.session.scalar(select(Hit.id).where(Hit.rule_id == rule.id).limit(1)):
+        raise DomainError("%(rule)s has hits and can't be deleted; pause it instead.", rule=str(rule))
+    for schedule in db.session.scalars(select(Schedule)):
+        if rule.code in schedule.spec.get("rules", []):
+            raise DomainError(
+                "%(schedule)s pushes the hits of %(rule)s; it can't be deleted.",
+                schedule=str(schedule),
+                rule=str(rule),
+            )
+    rule.active_version = None
+    db.session.flush()
+    db.session.delete(rule)

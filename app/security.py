@@ -1,0 +1,59 @@
+"""The security manager: staff with a branch, only the security views we use, roles seeded from one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app, session
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.sqla.manager import SecurityManager
+from flask_appbuilder.security.views import AuthDBView
+
+from app import permissions, views
+from app.extensions import db
+from app.models import Staff
+
+
+class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
+    """Flask-AppBuilder's database log-in with our user model and views."""
+
+    user_model = Staff
+    userdbmodelview = views.StaffView
+    rolemodelview = views.RoleView
+    userinfoeditview = views.ProfileView
+    resetmypasswordview = views.MyPasswordView
+    resetpasswordview = views.PasswordView
+
+    def register_views(self) -> None:
+        """Log-in, profile and passwords; users and roles come with the other views."""
+        self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
+        self.user_view = views.StaffView
+        if self.is_auth_limited:
+            self.limiter.limit(self.auth_rate_limit, methods=["POST"])(self.auth_view.blueprint)
+        for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
+            self.appbuilder.add_view_no_menu(view)
+
+    def get_user_datamodel(self) -> Any:
+        """Data access of the user model."""
+        return SQLAInterface(self.user_model, db.session)
+
+    def on_user_login(self, user: Any) -> None:
+        """Open the console in the person's own language."""
+        session["locale"] = user.language or current_app.config["BABEL_DEFAULT_LOCALE"]
+
+
+def seed_permissions(appbuilder: Any) -> None:
+    """Make roles and their permissions exactly what app/permissions.py says. Safe to repeat.
+
+    Roles an administrator added by hand are left alone; the built-in ones are reset to the table.
+    """
+    manager = appbuilder.sm
+    for name in (*permissions.ROLES.values(), "Public"):
+        if manager.find_role(name) is None:
+            manager.add_role(name)
+    for role_name in permissions.ROLES.values():
+        role = manager.find_role(role_name)
+        wanted = sorted(permissions.granted(role_name))
+        role.permissions = [manager.add_permission_view_menu(*pair) for pair in wanted]
+    manager.get_public_role().permissions = []
+    db.session.commit()

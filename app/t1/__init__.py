@@ -1,0 +1,1 @@
+"""The T+1 run of a day: ingest, activity, completeness, evaluation; resumable and safe to repeat."""

@@ -1,0 +1,100 @@
+"""Ingest as the rest of the product sees it: the journal's copy in the database, the catalogue, the inbox."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.activity import query, store
+from app.activity.ingest import ingest
+from app.activity.progress import Progress, silent
+from app.activity.result import IngestResult
+from app.extensions import db
+from app.models import IngestFile
+from app.rules.catalogue import note_unlisted
+from app.rules.evaluate import activity_root, engine_settings
+from config import Settings
+
+#: A refused file younger than this may still be on its way in and stays in the inbox.
+STILL_ARRIVING_SECONDS = 3600
+
+
+def ingest_logs(
+    settings: Settings, paths: Sequence[Path], progress: Callable[[Progress], None] = silent
+) -> IngestResult:
+    """Ingest log files and bring the database's copy of the journal and the catalogue up to date.
+
+    Safe to repeat after a crash at any point: what a crash left out is made up for by the next call.
+    """
+    result = ingest(
+        activity_root(settings),
+        paths,
+        timezone=settings.timezone,
+        memory_limit=settings.activity_memory,
+        progress=progress,
+    )
+    copy_journal(settings)
+    return result
+
+
+def copy_journal(settings: Settings) -> None:
+    """Copy journal records the database lacks, and put institutions it lacks into the catalogue. Commits."""
+    state = store.snapshot(activity_root(settings))
+    known = set(db.session.scalars(select(IngestFile.digest)))
+    new = [record for record in store.deliveries(state) if record["digest"] not in known]
+    for record in new:
+        db.session.execute(insert(IngestFile).values(_row(record)).on_conflict_do_nothing())
+    days = {dt.date.fromisoformat(day) for record in new for day in record["days"]}
+    if days:
+        codes = query.institutions(state, days, settings=engine_settings(settings))
+        note_unlisted(codes, min(days))
+    db.session.commit()
+
+
+def _row(record: dict[str, object]) -> dict[str, object]:
+    return {
+        "digest": record["digest"],
+        "name": str(record["name"])[-512:],
+        "size_bytes": record["size"],
+        "rows_read": record["rows"],
+        "accepted": record["accepted"],
+        "duplicates": record["duplicates"],
+        "rejected": record["rejected"],
+        "rejects_file": record["rejects_file"],
+        "days": record["days"],
+        "ingested_at": dt.datetime.fromisoformat(str(record["time"])),
+    }
+
+
+def inbox(settings: Settings) -> Path:
+    """Where the provider's files are put."""
+    path = settings.data_dir / "inbox"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def clear_inbox(settings: Settings, result: IngestResult) -> None:
+    """Move what was read to ``delivered/`` and what was refused to ``quarantine/``, keeping sub-folders."""
+    root = inbox(settings)
+    for record in result.files:
+        path = Path(record.name)
+        if not path.is_file() or not path.is_relative_to(root):
+            continue
+        if record.status == "refused" and time.time() - path.stat().st_mtime < STILL_ARRIVING_SECONDS:
+            continue
+        folder = "quarantine" if record.status == "refused" else "delivered"
+        target = settings.data_dir / folder / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target.with_name(f"{time.time_ns()}-{target.name}") if target.exists() else target)
+    for folder_path, _folders, _files in os.walk(root, topdown=False):
+        if folder_path != str(root) and not os.listdir(folder_path):
+            os.rmdir(folder_path)
+
+

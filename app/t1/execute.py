@@ -1,0 +1,134 @@
+"""Doing a T+1 run: its steps, each safe to repeat, under a lease."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import Any
+
+from app.activity import store
+from app.activity.errors import ActivityError
+from app.activity.progress import Progress
+from app.errors import DomainError
+from app.extensions import db
+from app.models import JobRun, RunStatus
+from app.rules.evaluate import activity_root, evaluate_days, prepare, window
+from app.rules.versions import active_versions, rule_def
+from app.t1.completeness import completeness
+from app.t1.deliveries import clear_inbox, inbox, ingest_logs
+from app.t1.lease import Lease, LeaseLost, leased
+from app.t1.runs import settings
+
+STEPS = ("ingest", "activity", "completeness", "evaluate")
+#: Share of the progress bar that is done when the step begins.
+BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70}
+
+log = logging.getLogger(__name__)
+
+
+def execute(run_id: int) -> None:
+    """Do the run if it waits or lost its worker; its row tells steps, progress, counts and error."""
+    with leased(db.engine, run_id) as lease:
+        if lease is None:
+            return
+        run = db.session.get(JobRun, run_id, populate_existing=True)
+        assert run is not None
+        work = _Run(lease, run.day, run.force)
+        db.session.rollback()
+        try:
+            work.do()
+        except LeaseLost:
+            log.warning("run %s was taken over by another worker", run_id)
+        except (DomainError, ActivityError) as error:
+            work.fail(str(error))
+        except Exception as error:
+            work.fail(f"{type(error).__name__}: see the worker's log")
+            raise
+
+
+class _Run:
+    def __init__(self, lease: Lease, day: dt.date, force: bool) -> None:
+        self.lease = lease
+        self.day = day
+        self.force = force
+        self.steps: list[dict[str, Any]] = []
+        self.counts: dict[str, Any] = {}
+        self.percent = 0
+
+    def do(self) -> None:
+        """All steps in order; a day whose data is incomplete is held before it is evaluated."""
+        self.step("ingest", self.ingest)
+        self.step("activity", self.activity)
+        if not self.step("completeness", self.complete):
+            self.lease.finish(status=RunStatus.HELD, note="incomplete", progress=self.percent)
+            return
+        self.step("evaluate", self.evaluate)
+        self.lease.finish(status=RunStatus.DONE, progress=100, error=None, note=None)
+
+    def step(self, name: str, work: Any) -> Any:
+        """Run one step and keep its start, end and counts on the row."""
+        entry: dict[str, Any] = {"name": name, "status": "running", "started_at": _now()}
+        self.steps.append(entry)
+        self.percent = BEGINS_AT[name]
+        self.lease.write(steps=self.steps, progress=self.percent)
+        result = work()
+        entry |= {"status": "done", "finished_at": _now()}
+        self.lease.write(steps=self.steps, counts=self.counts)
+        return result
+
+    def report(self, done: int, total: int) -> None:
+        """Move the bar within the present step."""
+        name = self.steps[-1]["name"]
+        later = [BEGINS_AT[step] for step in STEPS if BEGINS_AT[step] > BEGINS_AT[name]] or [100]
+        percent = BEGINS_AT[name] + (later[0] - BEGINS_AT[name]) * done // max(total, 1)
+        if percent > self.percent:
+            self.percent = percent
+            self.lease.write(progress=percent)
+
+    def fail(self, error: str) -> None:
+        """End the run with an error that a person can read."""
+        db.session.rollback()
+        if self.steps:
+            self.steps[-1] |= {"status": "failed", "finished_at": _now()}
+        try:
+            self.lease.finish(status=RunStatus.FAILED, error=error, steps=self.steps, counts=self.counts)
+        except LeaseLost:
+            log.warning("run %s failed after another worker took it over", self.lease.run_id)
+
+    # -- the steps ---------------------------------------------------------------------------
+    def ingest(self) -> None:
+        """Read what lies in the inbox."""
+        result = ingest_logs(settings(), [inbox(settings())], self._read)
+        clear_inbox(settings(), result)
+        found = result.as_json()
+        self.counts["ingest"] = {key: found[key] for key in ("files", "files_skipped", "files_refused", "rows")}
+        self.counts["ingest"] |= {key: found[key] for key in ("accepted", "duplicates", "rejected")}
+        refused = [f"{record.name.rsplit('/', 1)[-1]}: {record.reason}" for record in result.files]
+        self.counts["refused"] = [
+            text for text, record in zip(refused, result.files, strict=True) if record.status == "refused"
+        ][:20]
+
+    def _read(self, progress: Progress) -> None:
+        share = {"read": 0, "merge": 50}.get(progress.step)
+        if share is not None:
+            self.report(share + 50 * progress.done // max(progress.total, 1), 100)
+
+    def activity(self) -> None:
+        """Bring the lead activity of every window of the day up to date."""
+        widths = [c.window_days for v in active_versions() for c in rule_def(v).conditions]
+        prepare(settings(), window(self.day, max(widths, default=1)))
+
+    def complete(self) -> bool:
+        """Whether the day may be evaluated."""
+        found = completeness(store.snapshot(activity_root(settings())), self.day)
+        self.counts["day"] = {"arrived": found.arrived, "usual": found.usual, "complete": found.complete}
+        return found.complete or self.force
+
+    def evaluate(self) -> None:
+        """Evaluate every active rule and make hits."""
+        found = evaluate_days(settings(), self.day, self.day, progress=self.report)
+        self.counts["hits"] = found[self.day.isoformat()]
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,94 @@
+"""What every web request gets: security headers, error pages, argument checks, static files, health."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, render_template, request
+from flask_talisman import Talisman
+from flask_wtf.csrf import CSRFError
+from sqlalchemy import text
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+from whitenoise import WhiteNoise
+
+from app.console import check_list_arguments
+from app.extensions import db
+
+CONTENT_SECURITY_POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+
+log = logging.getLogger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Bind everything that stands around the views."""
+    settings = app.config["SETTINGS"]
+    Talisman(
+        app,
+        force_https=settings.https_only,
+        strict_transport_security=settings.https_only,
+        session_cookie_secure=settings.https_only,
+        session_cookie_samesite="Lax",
+        content_security_policy=CONTENT_SECURITY_POLICY,
+        content_security_policy_nonce_in=["script-src"],
+        frame_options="DENY",
+        referrer_policy="same-origin",
+    )
+    app.wsgi_app = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="/static/", max_age=3600)  # type: ignore[method-assign]
+    if settings.production:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    app.before_request(_name_request)
+    app.before_request(check_list_arguments)
+    app.after_request(_finish)
+    app.register_error_handler(Exception, _error_page)
+    app.add_url_rule("/healthz", "healthz", _health)
+
+
+def _name_request() -> None:
+    g.request_id = uuid.uuid4().hex[:16]
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.get("request_id", "")
+    if request.endpoint != "static" and not request.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _health() -> Any:
+    db.session.execute(text("SELECT 1"))
+    return jsonify(status="ok")
+
+
+def _error_page(error: Exception) -> Any:
+    code = error.code if isinstance(error, HTTPException) and error.code else 500
+    if code < 400 or (isinstance(error, HTTPException) and error.response is not None):
+        return error
+    if code >= 500:
+        db.session.rollback()
+        log.exception("request %s failed", g.get("request_id"))
+    said = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
+    if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
+        return jsonify(message=said or _name(error), request_id=g.get("request_id")), code
+    return render_template("error.html", code=code, said=said, request_id=g.get("request_id")), code
+
+
+def _is_ours(error: HTTPException) -> bool:
+    """Whether the description was written for people, not the library's English standard text."""
+    return isinstance(error, CSRFError) is False and error.description != type(error).description
+
+
+def _name(error: Exception) -> str:
+    return error.name if isinstance(error, HTTPException) else "Internal Server Error"

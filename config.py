@@ -1,0 +1,213 @@
+"""Settings of the whole product, read once from the environment.
+
+Nothing here starts a server or touches a database. Secrets that the environment does not give are
+made once and kept in ``DATA_DIR/secrets.env`` (mode 0600); in production that is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
+MAX_UPLOAD_MB = 300
+
+
+class ConfigError(Exception):
+    """A setting is missing or has a value the product can't run with; the text names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Typed settings. ``database_url`` and ``redis_url`` are empty when the embedded servers are meant."""
+
+    data_dir: Path
+    database_url: str
+    redis_url: str
+    app_env: str
+    timezone: str
+    id_hash_algorithm: str
+    secret_key: str = field(repr=False)
+    pii_key: str = field(repr=False)
+    id_hash_key: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    t1_time: time = time(6, 0)
+    activity_engine: str = "duckdb"
+    activity_memory: str = "2GB"
+    events_retention_days: int = 400
+    https_only: bool = False
+    generated_secrets: tuple[str, ...] = ()
+
+    @property
+    def production(self) -> bool:
+        """True when ``APP_ENV=production``."""
+        return self.app_env == "production"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The one local time of dates, hours and schedules."""
+        return ZoneInfo(self.timezone)
+
+    def check_production(self, *, debug: bool = False) -> None:
+        """Raise ConfigError that names everything production forbids; do nothing in development."""
+        if not self.production:
+            return
+        wrong = [f"{name} was generated, not given" for name in self.generated_secrets]
+        if not self.database_url:
+            wrong.append("DATABASE_URL is empty: the embedded PostgreSQL is not for production")
+        if not self.redis_url:
+            wrong.append("REDIS_URL is empty: the embedded Redis is not for production")
+        if debug:
+            wrong.append("FLASK_DEBUG is on")
+        if wrong:
+            raise ConfigError("APP_ENV=production refuses to start: " + "; ".join(wrong))
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Settings from ``env`` (default: the process environment).
+
+    Raises ConfigError with the variable's name for a value out of range, and for secrets that are
+    missing in production.
+    """
+    env = os.environ if env is None else env
+    data_dir = Path(env.get("DATA_DIR") or "./var").expanduser().resolve()
+    app_env = _choice(env, "APP_ENV", "development", ("development", "production"))
+    given, generated = _secrets(env, data_dir, app_env)
+    settings = Settings(
+        data_dir=data_dir,
+        database_url=_database_url(env.get("DATABASE_URL", "")),
+        redis_url=env.get("REDIS_URL", ""),
+        app_env=app_env,
+        timezone=_timezone(env),
+        id_hash_algorithm=_choice(env, "ID_HASH_ALGORITHM", "sm3", ("sm3", "sha256")),
+        secret_key=given["SECRET_KEY"],
+        pii_key=given["PII_KEY"],
+        id_hash_key=given["ID_HASH_KEY"],
+        host=env.get("HOST") or "127.0.0.1",
+        port=_integer(env, "PORT", 8080, 1, 65535),
+        t1_time=_time(env, "T1_TIME", "06:00"),
+        activity_engine=env.get("ACTIVITY_ENGINE") or "duckdb",
+        activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
+        events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
+        https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",
+        generated_secrets=generated,
+    )
+    settings.check_production(debug=env.get("FLASK_DEBUG", "0") not in ("", "0", "false"))
+    return settings
+
+
+def flask_config(settings: Settings) -> dict[str, Any]:
+    """The Flask, Flask-AppBuilder and extension configuration that follows from ``settings``."""
+    return {
+        "SETTINGS": settings,
+        "SECRET_KEY": settings.secret_key,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "connect_args": {"options": "-c timezone=UTC", "application_name": "lead-monitor"},
+        },
+        "MAX_CONTENT_LENGTH": MAX_UPLOAD_MB * 1024 * 1024,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.https_only,
+        "SESSION_COOKIE_NAME": "lead_monitor",
+        "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+        "WTF_CSRF_TIME_LIMIT": None,
+        "APP_NAME": "智能营销管理平台",
+        "BABEL_DEFAULT_LOCALE": "zh",
+        "BABEL_DEFAULT_TIMEZONE": settings.timezone,
+        "LANGUAGES": {"zh": {"flag": "cn", "name": "中文"}, "en": {"flag": "gb", "name": "English"}},
+        "AUTH_ROLE_ADMIN": "Admin",
+        "AUTH_ROLE_PUBLIC": "Public",
+        "AUTH_RATE_LIMITED": bool(settings.redis_url),
+        "AUTH_RATE_LIMIT": "10 per minute",
+        "RATELIMIT_ENABLED": bool(settings.redis_url),
+        "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://") or "memory://",
+        "RATELIMIT_KEY_PREFIX": "lead-monitor",
+        "RATELIMIT_SWALLOW_ERRORS": True,
+        "FAB_CREATE_DB": False,
+        "FAB_UPDATE_PERMS": False,
+        "FAB_BASE_TEMPLATE": "frame.html",
+        "FAB_INDEX_VIEW": "app.views.HomeView",
+        "FAB_SECURITY_MANAGER_CLASS": "app.security.StaffSecurityManager",
+        "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
+        "FAB_API_SWAGGER_UI": False,
+        "FAB_ADD_SECURITY_PERMISSION_VIEW": False,
+        "FAB_ADD_SECURITY_VIEW_MENU_VIEW": False,
+        "FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW": False,
+        "FAB_API_MAX_PAGE_SIZE": 200,
+    }
+
+
+def _database_url(url: str) -> str:
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url[len(prefix) :]
+    if url and not url.startswith("postgresql+psycopg://"):
+        raise ConfigError("DATABASE_URL: only PostgreSQL is supported (postgresql://…)")
+    return url
+
+
+def _choice(env: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = env.get(name) or default
+    if value not in allowed:
+        raise ConfigError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+    return value
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise ConfigError(f"{name}: {text!r} is not a whole number from {low} to {high}")
+    return int(text)
+
+
+def _time(env: Mapping[str, str], name: str, default: str) -> time:
+    text = env.get(name) or default
+    try:
+        return time.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {text!r} is not a time of day such as 06:00") from error
+
+
+def _timezone(env: Mapping[str, str]) -> str:
+    name = env.get("TIMEZONE") or "Asia/Shanghai"
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f"TIMEZONE: {name!r} is not a known time zone") from error
+    return name
+
+
+def _secrets(env: Mapping[str, str], data_dir: Path, app_env: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    given = {name: env[name] for name in SECRET_NAMES if env.get(name)}
+    missing = tuple(name for name in SECRET_NAMES if name not in given)
+    if not missing:
+        return given, ()
+    if app_env == "production":
+        raise ConfigError("APP_ENV=production refuses to start without: " + ", ".join(missing))
+    return given | _kept_secrets(data_dir, missing), missing
+
+
+def _kept_secrets(data_dir: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """The named secrets from ``secrets.env``, made there first when missing. Two processes may race."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    handle = os.open(data_dir / "secrets.env", os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        kept = dict(line.split("=", 1) for line in file.read().splitlines() if "=" in line)
+        new = {name: secrets.token_urlsafe(48) for name in names if name not in kept}
+        if new:
+            file.seek(0, os.SEEK_END)
+            file.writelines(f"{name}={value}\n" for name, value in new.items())
+            file.flush()
+            os.fsync(file.fileno())
+    return {name: (kept | new)[name] for name in names}

@@ -1,0 +1,158 @@
+"""The whole product on one machine: `python run.py`. For a WSGI server: `run:app`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.embedded import EmbeddedError, Services, services
+from app.embedded.run_lock import AlreadyRunningError, run_lock
+from app.embedded.server import wait_until
+from app.embedded.supervisor import Program, Supervisor, interruptible
+from config import ConfigError, Settings, load_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+# A run.py killed a moment ago leaves its web process a little time to let go of the port.
+PORT_SECONDS = 5.0
+WEB_OPTIONS = (
+    "--worker-class=gthread --workers=2 --threads=4 --timeout=120 --graceful-timeout=2 --no-control-socket"
+)
+
+
+class PortTakenError(Exception):
+    """Another program listens on the address the web app is to use."""
+
+
+def __getattr__(name: str) -> Flask:
+    """Make `app` when a WSGI server asks for it; starting the product must not cost a second application."""
+    if name != "app":
+        raise AttributeError(name)
+    from app import create_app
+
+    application: Flask = create_app()
+    globals()["app"] = application
+    return application
+
+
+def main() -> int:
+    """Run everything until interrupted; returns the exit status."""
+    try:
+        with interruptible():
+            _run(load_settings())
+    except (AlreadyRunningError, ConfigError, EmbeddedError, PortTakenError) as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(settings: Settings) -> None:
+    settings.check_production()
+    since = datetime.now(settings.zone)
+    with run_lock(settings.data_dir, _address(settings), since):
+        print(f"Starting on {settings.data_dir} …", flush=True)
+        with _listen(settings) as listener, services(settings, own=True) as ready:
+            _share(settings, ready)
+            _prepare(settings)
+            Supervisor(
+                _programs(listener),
+                servers=ready.servers,
+                logs=settings.data_dir / "logs",
+                ready=lambda: _answers(settings),
+                announce=lambda: _announce(settings),
+            ).run()
+
+
+def _share(settings: Settings, ready: Services) -> None:
+    """Give this process's application and every program the same services and folders."""
+    os.environ.update(
+        DATA_DIR=str(settings.data_dir),
+        DATABASE_URL=ready.database_url,
+        REDIS_URL=ready.redis_url,
+        PYTHONUNBUFFERED="1",
+    )
+    os.chdir(Path(__file__).parent)
+
+
+def _address(settings: Settings) -> str:
+    """Where a browser on this machine finds the web app."""
+    host = LOOPBACK_OF_ANY.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The web app's socket, ours so that a restart of the web process refuses no visitor."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    problem: list[OSError] = []
+
+    def bound() -> bool:
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            problem[:] = [error]
+            return False
+        return True
+
+    if not wait_until(bound, PORT_SECONDS):
+        listener.close()
+        raise PortTakenError(
+            f"cannot listen on {settings.host} port {settings.port} ({problem[0].strerror}); "
+            "nothing was started; set HOST or PORT to use another address"
+        )
+    listener.listen(128)
+    return listener
+
+
+def _prepare(settings: Settings) -> None:
+    """Migrate and seed the database and, in development, fill an empty one with the demo."""
+    from app import create_app
+    from app.cli import upgrade_database
+
+    application = create_app()
+    print("Bringing the database up to date …", flush=True)
+    upgrade_database(application)
+    if not settings.production:
+        from app.demo import load_demo
+
+        load_demo(application, lambda text: print(text, flush=True))
+
+
+def _programs(listener: socket.socket) -> dict[str, Program]:
+    from app.jobs import QUEUES
+
+    python = [sys.executable, "-m"]
+    flask = [*python, "flask", "--app", "app"]
+    web = [*python, "gunicorn", *WEB_OPTIONS.split(), f"--bind=fd://{listener.fileno()}", "run:app"]
+    workers = {f"worker-{queue}": Program([*flask, "worker", queue]) for queue in QUEUES}
+    return {"web": Program(web, fds=(listener.fileno(),)), "ticker": Program([*flask, "ticker"]), **workers}
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{_address(settings)}/healthz", timeout=2) as response:  # noqa: S310 - http
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _announce(settings: Settings) -> None:
+    print(f"\nLead Monitor is ready: {_address(settings)}    (Ctrl-C stops everything)", flush=True)
+    if not settings.production:
+        from app.demo import logins
+
+        for role, username, password in logins():
+            print(f"  {role}: {username} / {password}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""Rules against a brute force over random events, and what a query refuses."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.activity import cube, query, store
+from app.activity.engine import EngineSettings
+from app.activity.errors import ActivityError
+from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
+
+from .support import person, row, take, write
+
+FIRST, DAYS, LEADS = date(2026, 9, 20), 12, 25
+INSTITUTIONS = ["A", "B", "C", "机构", "UNLISTED"]
+SCORE = Score(3.5, {"face_verify": 1.0, "data_call": 2.5})
+OPS = {
+    ">=": lambda a, b: a >= b,
+    ">": lambda a, b: a > b,
+    "==": lambda a, b: a == b,
+    "<=": lambda a, b: a <= b,
+    "<": lambda a, b: a < b,
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    lead: int
+    at: datetime
+    type: str
+    institution: str
+    ok: bool
+
+
+def counts(event: Event, condition: Condition, as_of: date) -> bool:
+    first, end = condition.hours
+    hour = event.at.hour
+    return (
+        as_of - timedelta(days=condition.window_days - 1) <= event.at.date() <= as_of
+        and (first <= hour < end if first <= end else hour >= first or hour < end)
+        and (condition.institutions is None or event.institution in condition.institutions)
+        and (condition.event_types is None or event.type in condition.event_types)
+        and (condition.result == "any" or event.ok)
+    )
+
+
+def brute_force(events: list[Event], spec: RuleSpec, as_of: date) -> dict[int, list[int]]:
+    met = {}
+    start = as_of - timedelta(days=spec.window_days - 1)
+    for lead in {event.lead for event in events if start <= event.at.date() <= as_of}:
+        values = []
+        for condition in spec.conditions:
+            found = [event for event in events if event.lead == lead and counts(event, condition, as_of)]
+            distinct = {
+                "institutions": {e.institution for e in found},
+                "active_days": {e.at.date() for e in found},
+            }
+            values.append(len(distinct.get(condition.metric, found)))
+        verdicts = [OPS[c.op](value, c.value) for c, value in zip(spec.conditions, values, strict=True)]
+        if all(verdicts) if spec.match == "all" else any(verdicts):
+            met[lead] = values
+    return met
+
+
+def evidence(events: list[Event], spec: RuleSpec, as_of: date, lead: int) -> dict[str, Any]:
+    found = [e for e in events if e.lead == lead and any(counts(e, c, as_of) for c in spec.conditions)]
+    parts = [(event.type, (as_of - event.at.date()).days) for event in found]
+    return {
+        "calls": len(found),
+        "institutions": sorted({event.institution for event in found}),
+        "first_at": min((event.at for event in found), default=None),
+        "last_at": max((event.at for event in found), default=None),
+        "score": pytest.approx(
+            sum(SCORE.weights.get(kind, 0) * 0.5 ** (age / 3.5) for kind, age in parts), abs=1e-6
+        ),
+        "by_type_age": [
+            {"event_type": kind, "age_days": age, "n": parts.count((kind, age))}
+            for kind, age in sorted(set(parts))
+        ],
+    }
+
+
+def random_events(seed: int) -> list[Event]:
+    dice = random.Random(seed)
+    midnight = datetime.combine(FIRST, datetime.min.time())
+    return [
+        Event(
+            lead=min(int(dice.expovariate(0.15)), LEADS - 1),
+            at=midnight + timedelta(seconds=dice.choice([0, 1, -1]) + 3600 * dice.randrange(1, 24 * DAYS)),
+            type=dice.choice(sorted(EVENT_TYPES)),
+            institution=dice.choice(INSTITUTIONS),
+            ok=dice.random() < 0.6,
+        )
+        for _ in range(400)
+    ]
+
+
+@dataclass(frozen=True)
+class World:
+    events: list[Event]
+    state: store.Snapshot
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    events = random_events(request.param)
+    root = tmp_path_factory.mktemp("world")
+    rows = [
+        row(
+            f"r{number}",
+            event.at.isoformat(" "),
+            event_type=event.type,
+            institution_code=event.institution,
+            id_hash=person(event.lead),
+            result="success" if event.ok else "fail",
+        )
+        for number, event in enumerate(events)
+    ]
+    # Somebody who is no lead must not appear anywhere.
+    stranger = row("stranger", f"{FIRST + timedelta(days=5)} 12:00:00", id_hash=person(999))
+    take(root, write(root / "log.parquet", [*rows, stranger]))
+    yield World(events, make_leads(root))
+
+
+def make_leads(root: Path, fingerprint: str = "list-1") -> store.Snapshot:
+    people = pa.table({"lead": list(range(LEADS)), "person": [person(lead)[:32] for lead in range(LEADS)]})
+    return cube.ensure_leads(root, store.snapshot(root).days, fingerprint, lambda: people)
+
+
+def subsets(names: list[str]) -> st.SearchStrategy[frozenset[str] | None]:
+    return st.none() | st.frozensets(st.sampled_from(names))
+
+
+CONDITIONS = st.builds(
+    Condition,
+    metric=st.sampled_from(METRICS),
+    op=st.sampled_from(OPERATORS),
+    value=st.integers(0, 5),
+    window_days=st.integers(1, DAYS + 3),
+    hours=st.just((0, 24)) | st.tuples(st.integers(0, 24), st.integers(0, 24)),
+    institutions=subsets([*INSTITUTIONS, "NEVER-SEEN"]),
+    event_types=subsets(sorted(EVENT_TYPES)),
+    result=st.sampled_from(["any", "success"]),
+)
+RULES = st.builds(
+    RuleSpec,
+    match=st.sampled_from(["all", "any"]),
+    conditions=st.lists(CONDITIONS, min_size=1, max_size=3).map(tuple),
+)
+DATES = st.integers(-1, DAYS + 4).map(lambda days: FIRST + timedelta(days=days))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=RULES, as_of=DATES)
+def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of: date) -> None:
+    expected = brute_force(world.events, spec, as_of)
+    found = query.evaluate(world.state, spec, as_of, SCORE).to_pylist()
+    assert {one["lead"]: one["values"] for one in found} == expected
+    assert [one["lead"] for one in found] == sorted(expected)
+    for one in found:
+        facts = {name: value for name, value in one.items() if name not in ("lead", "values")}
+        assert facts == evidence(world.events, spec, as_of, one["lead"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=RULES)
+def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
+    dates = [FIRST + timedelta(days=days) for days in range(-2, DAYS + 6)]
+    assert len(dates) > query.DATES_PER_PASS
+    expected = {day: len(brute_force(world.events, spec, day)) for day in dates}
+    assert query.coverage(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=RULES, as_of=DATES, lead=st.integers(0, LEADS))
+def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: date, lead: int) -> None:
+    (one,) = query.explain(world.state, spec, as_of, lead, SCORE).to_pylist()
+    met = [row for row in query.evaluate(world.state, spec, as_of, SCORE).to_pylist() if row["lead"] == lead]
+    assert met in ([], [one])
+    if not met:
+        never = RuleSpec("all", tuple(replace(condition, op=">=", value=0) for condition in spec.conditions))
+        values = brute_force(world.events, never, as_of).get(lead, [0] * len(spec.conditions))
+        assert one == {"lead": lead, "values": values, **evidence(world.events, spec, as_of, lead)}
+
+
+def test_institutions_and_the_completeness_calendar(world: World) -> None:
+    assert query.institutions(world.state) == sorted({*INSTITUTIONS, "I1"})
+    day = FIRST + timedelta(days=3)
+    seen = [event for event in world.events if day <= event.at.date() <= day + timedelta(days=1)]
+    assert query.institutions(world.state, [day, day + timedelta(days=1)]) == sorted(
+        {e.institution for e in seen}
+    )
+    expected = [
+        (when, code, sum(e.institution == code and e.at.date() == when for e in seen))
+        for when in (day, day + timedelta(days=1))
+        for code in sorted(INSTITUTIONS)
+    ]
+    found = query.rows_by_day_and_institution(world.state, day, day + timedelta(days=1))
+    assert found == [one for one in expected if one[2]]
+
+
+def test_an_empty_store_answers_everything(root: Path) -> None:
+    state, spec = store.snapshot(root), RuleSpec("all", (Condition("calls", "<", 9, 7),))
+    assert query.evaluate(state, spec, FIRST, SCORE).num_rows == 0
+    assert query.coverage(state, spec, [FIRST]) == {FIRST: 0}
+    assert query.coverage(state, spec, []) == {}
+    assert query.institutions(state) == []
+    assert query.explain(state, spec, FIRST, 5, SCORE).to_pylist()[0]["values"] == [0]
+
+
+def test_a_lead_layer_that_is_missing_or_stale_is_refused(root: Path, tmp_path: Path) -> None:
+    spec = RuleSpec("all", (Condition("calls", ">=", 1, 7),))
+    take(root, write(tmp_path / "a.csv", [row("a"), row("b", "2026-10-02 10:00:00")]))
+    as_of = date(2026, 10, 2)
+    with pytest.raises(ActivityError, match="2026-10-01, 2026-10-02 is not up to date"):
+        query.evaluate(store.snapshot(root), spec, as_of, SCORE)
+    state = make_leads(root)
+    assert query.evaluate(state, spec, as_of, SCORE)["calls"].to_pylist() == [2]
+    take(root, write(tmp_path / "b.csv", [row("c", "2026-10-02 11:00:00")]))
+    with pytest.raises(ActivityError, match="of 2026-10-02 is not up to date"):
+        query.evaluate(store.snapshot(root), spec, as_of, SCORE)
+    assert query.evaluate(state, spec, as_of, SCORE)["calls"].to_pylist() == [2], (
+        "an old snapshot stays readable"
+    )
+    assert query.evaluate(make_leads(root), spec, as_of, SCORE)["calls"].to_pylist() == [3]
+
+
+def test_bad_definitions_and_engines_are_refused(root: Path) -> None:
+    for wrong in (
+        {"metric": "colour"},
+        {"op": "!="},
+        {"window_days": 0},
+        {"hours": (0, 25)},
+        {"event_types": frozenset({"selfie"})},
+    ):
+        with pytest.raises(ActivityError):
+            Condition(**{"metric": "calls", "op": ">=", "value": 1, "window_days": 1, **wrong})  # type: ignore[arg-type]
+    with pytest.raises(ActivityError, match="at least one condition"):
+        RuleSpec("all", ())
+    with pytest.raises(ActivityError, match="half_life_days"):
+        Score(0, {})
+    with pytest.raises(ActivityError, match="'spark' is not available"):
+        query.institutions(store.snapshot(root), settings=EngineSettings(name="spark"))

@@ -1,0 +1,222 @@
+"""Real PostgreSQL and Redis for every test, the migrated schema, a database of its own for each worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from filelock import FileLock
+from flask import Flask
+from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+from redis import Redis
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.orm import Session
+
+from app import create_app
+from app.cli import upgrade_database
+from app.embedded import Services, services
+from app.models import Branch, Staff
+from config import Settings, load_settings
+
+SAMPLE = Path(__file__).parent / "data" / "sample"
+PASSWORD = "Test-Pass-word-2026"
+TEMPLATE = "lead_monitor_template"
+#: Filled by migration and seeding; everything else is emptied before each test.
+SEEDED = ("alembic_version", "ab_permission", "ab_view_menu", "ab_permission_view", "ab_permission_view_role", "ab_role")
+
+
+@pytest.fixture(scope="session")
+def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of the run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def servers(shared_dir: Path) -> Iterator[Services]:
+    """One PostgreSQL and one Redis for all workers; the last one stops them."""
+    with services(_settings(shared_dir / "servers")) as found:
+        yield found
+
+
+def _settings(data_dir: Path, **environment: str) -> Settings:
+    keys = {"SECRET_KEY": "s" * 40, "PII_KEY": "p" * 40, "ID_HASH_KEY": "k" * 40}
+    return load_settings({"DATA_DIR": str(data_dir), **keys, **environment})
+
+
+@pytest.fixture(scope="session")
+def base_settings(servers: Services, shared_dir: Path, worker_id: str) -> Settings:
+    """Settings of this worker: its own database made from the migrated template, its own Redis database."""
+    url = make_url(servers.database_url)
+    with FileLock(shared_dir / "template.lock"):
+        if not _exists(url, TEMPLATE):
+            _make_template(url, shared_dir)
+    name = f"test_{worker_id}_{uuid.uuid4().hex[:8]}"
+    _admin(url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    number = int(worker_id.removeprefix("gw")) % 15 + 1 if worker_id != "master" else 0
+    return _settings(
+        shared_dir / f"data-{worker_id}",
+        DATABASE_URL=url.set(database=name).render_as_string(hide_password=False),
+        REDIS_URL=_redis_url(servers.redis_url, number),
+        ID_HASH_ALGORITHM="sm3",
+    )
+
+
+def _make_template(url: Any, shared_dir: Path) -> None:
+    """Migrate under another name first, so that a template is either whole or not there."""
+    _admin(url, f"CREATE DATABASE {TEMPLATE}_raw")
+    raw = url.set(database=f"{TEMPLATE}_raw").render_as_string(hide_password=False)
+    application = create_app(_settings(shared_dir / "template", DATABASE_URL=raw))
+    upgrade_database(application)
+    with application.app_context():
+        from app.extensions import db
+
+        db.engine.dispose()
+    _admin(url, f"ALTER DATABASE {TEMPLATE}_raw RENAME TO {TEMPLATE}")
+
+
+def _redis_url(url: str, number: int) -> str:
+    return f"{url}{'&' if '?' in url else '?'}db={number}" if url.startswith("unix") else f"{url}/{number}"
+
+
+def _admin(url: Any, statement: str) -> None:
+    with psycopg.connect(_libpq(url), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _exists(url: Any, name: str) -> bool:
+    with psycopg.connect(_libpq(url)) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    return found is not None
+
+
+def _libpq(url: Any) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def worker_app(base_settings: Settings) -> Flask:
+    """The application of this worker, made once."""
+    return create_app(base_settings)
+
+
+@pytest.fixture
+def settings(base_settings: Settings, tmp_path: Path) -> Settings:
+    """This worker's settings with a DATA_DIR of the test's own."""
+    return dataclasses.replace(base_settings, data_dir=tmp_path / "var")
+
+
+@pytest.fixture
+def database_url(base_settings: Settings) -> str:
+    """The URL of this worker's database, emptied."""
+    return base_settings.database_url
+
+
+@pytest.fixture
+def engine(base_settings: Settings) -> Iterator[Engine]:
+    """An engine on this worker's database, emptied but for what migration and seeding put in."""
+    made = create_engine(base_settings.database_url, connect_args={"options": "-c timezone=UTC"})
+    with made.begin() as connection:
+        tables = connection.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars()
+        names = ", ".join(f'"{name}"' for name in tables if name not in SEEDED)
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        connection.exec_driver_sql("ALTER SEQUENCE lead_no_seq RESTART")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def redis(base_settings: Settings) -> Redis:
+    """This worker's Redis database, emptied."""
+    connection: Redis = Redis.from_url(base_settings.redis_url)
+    connection.flushdb()
+    return connection
+
+
+@pytest.fixture
+def app(worker_app: Flask, settings: Settings, engine: Engine, redis: Redis) -> Iterator[Flask]:
+    """The application on an empty database, Redis and DATA_DIR."""
+    before = worker_app.config["SETTINGS"]
+    worker_app.config["SETTINGS"] = settings
+    yield worker_app
+    worker_app.config["SETTINGS"] = before
+
+
+@pytest.fixture
+def session(app: Flask, engine: Engine) -> Iterator[Session]:
+    """A database session for arranging and checking, apart from the application's."""
+    with Session(engine, expire_on_commit=False) as made:
+        yield made
+
+
+@pytest.fixture
+def cli(app: Flask) -> Callable[..., Any]:
+    """Run a flask command in this process: ``cli("leads", "import", path)``."""
+    return lambda *words: app.test_cli_runner().invoke(args=[str(word) for word in words])
+
+
+class Person(FlaskClient):
+    """A test client of somebody who is logged in; its posts carry the CSRF token."""
+
+    def submit(self, path: str, data: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """POST a form as the browser would, with the token of this session."""
+        with self.session_transaction() as stored:
+            stored.setdefault("csrf_token", uuid.uuid4().hex)
+            signer = URLSafeTimedSerializer(self.application.secret_key, salt="wtf-csrf-token")
+            token = signer.dumps(stored["csrf_token"])
+        return self.post(path, data={**(data or {}), "csrf_token": token}, **kwargs)
+
+
+@pytest.fixture
+def login(app: Flask, session: Session) -> Callable[..., Person]:
+    """Make a person with a role (and branch), log them in, and give their client."""
+
+    def make(role: str, *, branch: Branch | None = None, language: str = "en", username: str = "") -> Person:
+        name = username or f"{role.lower()}-{uuid.uuid4().hex[:6]}"
+        make_staff(app, name, role, branch_id=branch.id if branch else None, language=language)
+        app.test_client_class = Person
+        client = app.test_client()
+        with app.app_context():
+            user = app.appbuilder.sm.find_user(username=name)  # type: ignore[attr-defined]
+            user_id = user.id
+        with client.session_transaction() as stored:
+            stored["_user_id"], stored["_fresh"], stored["locale"] = str(user_id), True, language
+        return client  # type: ignore[return-value]
+
+    return make
+
+
+def make_staff(app: Flask, username: str, role: str, *, branch_id: int | None, language: str = "en") -> None:
+    """A log-in of the given role with the well-known test password."""
+    with app.app_context():
+        manager = app.appbuilder.sm  # type: ignore[attr-defined]
+        manager.add_user(
+            username, "试", "测", f"{username}@example.com", manager.find_role(role), PASSWORD
+        )
+        from app.extensions import db
+
+        user = db.session.query(Staff).filter_by(username=username).one()
+        user.branch_id, user.language = branch_id, language
+        db.session.commit()
+
+
+@pytest.fixture
+def sample_env(settings: Settings) -> dict[str, str]:
+    """The environment of a command run as its own process on this worker's database, with the sample's key."""
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("FLASK_", "PYTEST_"))},
+        "DATA_DIR": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SECRET_KEY": settings.secret_key,
+        "PII_KEY": settings.pii_key,
+        "ID_HASH_KEY": "sample-key-for-tests-only-32bytes",
+        "ID_HASH_ALGORITHM": "sm3",
+    }

@@ -1,0 +1,124 @@
+"""Programs and servers under the supervisor, interrupted and killed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded import services
+from app.embedded.server import EmbeddedServer, wait_until
+from app.embedded.supervisor import Restarts
+from tests.embedded.support import SCRIPTS, Running, alive, kill, settings
+
+PRODUCT = SCRIPTS / "supervised.py"
+STOP_SECONDS = 5.0
+
+
+class Product(Running):
+    """The small product of supervised.py, with what its programs said about themselves."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(PRODUCT, str(data_dir))
+        self.data_dir = data_dir
+
+    def pid(self, role: str, number: int = 1) -> int:
+        """Pid in the `number`-th line of a program's role: clock, worker or helper."""
+        self.says(f" | {role} pid ", number)
+        return int(self.having(f" | {role} pid ")[number - 1].split()[-1])
+
+    def server(self, name: str) -> int:
+        """Pid of the running server of that name."""
+        return int((self.data_dir / "embedded" / f"{name}.server").read_text().split()[-1])
+
+    def everything(self) -> list[int]:
+        roles = [self.pid(role) for role in ("clock", "worker", "helper")]
+        return [self.process.pid, *roles, self.server("postgres"), self.server("redis")]
+
+
+@pytest.fixture
+def product(data_dir: Path) -> Iterator[Product]:
+    running = Product(data_dir)
+    running.says("ready")
+    yield running
+    running.process.terminate()
+    running.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_stops_everything_in_seconds(product: Product, number: signal.Signals) -> None:
+    everything = product.everything()
+    begin = time.monotonic()
+    assert product.end(number) == 0
+    assert time.monotonic() - begin < STOP_SECONDS
+    assert not [pid for pid in everything if alive(pid)]
+    assert "Traceback" not in product.text
+
+
+def test_a_second_interrupt_does_not_disturb_the_first(product: Product) -> None:
+    everything = product.everything()
+    product.process.send_signal(signal.SIGINT)
+    assert product.end(signal.SIGTERM) == 0
+    assert not [pid for pid in everything if alive(pid)]
+    assert "Traceback" not in product.text
+
+
+def test_a_second_start_says_what_runs_and_harms_nothing(product: Product) -> None:
+    second = Product(product.data_dir)
+    assert second.end() == 1
+    assert f"already running on {product.data_dir}: pid {product.process.pid}, http://" in second.text
+    assert "since 20" in second.text
+    assert all(alive(pid) for pid in product.everything())
+
+
+def test_a_killed_program_is_started_again(product: Product) -> None:
+    kill(product.pid("clock"))
+    assert alive(product.pid("clock", 2))
+    assert "clock ended (killed by SIGKILL); starting it again in 0.5 s" in product.text
+    assert alive(product.pid("worker"))
+
+
+def test_what_a_killed_program_left_behind_ends_with_the_product(product: Product) -> None:
+    helper = product.pid("helper")
+    kill(product.pid("worker"))
+    product.pid("worker", 2)
+    assert alive(helper)
+    assert product.end(signal.SIGINT) == 0
+    assert not alive(helper)
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_killed_server_is_started_again(product: Product, name: str) -> None:
+    before = product.server(name)
+    kill(before)
+    product.says(f"{name} ended; starting it again")
+    assert wait_until(lambda: product.server(name) != before and alive(product.server(name)), 30)
+    with services(settings(product.data_dir)) as ready:
+        server: EmbeddedServer = {each.name: each for each in ready.servers}[name]
+        assert server.pid() == product.server(name)
+
+
+def test_a_killed_supervisor_takes_its_programs_along_and_the_next_one_works(product: Product) -> None:
+    clock, worker = product.pid("clock"), product.pid("worker")
+    servers = [product.server("postgres"), product.server("redis")]
+    kill(product.process.pid)
+    assert wait_until(lambda: not alive(clock) and not alive(worker), 10)
+    following = Product(product.data_dir)
+    following.says("ready")
+    assert [following.server("postgres"), following.server("redis")] == servers
+    assert following.end(signal.SIGINT) == 0
+    assert not any(alive(pid) for pid in servers)
+
+
+def test_output_is_kept_in_a_log_file_per_program(product: Product) -> None:
+    clock = product.pid("clock")
+    assert (product.data_dir / "logs" / "clock.log").read_text() == f"clock pid {clock}\n"
+
+
+def test_something_that_keeps_ending_is_started_less_and_less_often() -> None:
+    restarts = Restarts()
+    restarts.started()
+    assert [restarts.ended() for _ in range(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]

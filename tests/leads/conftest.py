@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from config import Settings
+
+from .support import Importer
+
+
+@pytest.fixture
+def importer(engine: Engine, settings: Settings, tmp_path: Path) -> Importer:
+    """Imports into this worker's database; lead files lie in ``folder``, away from DATA_DIR."""
+    folder = tmp_path / "delivered"
+    folder.mkdir()
+    return Importer(engine, settings, folder)
