@@ -149,18 +149,24 @@ def config_export(output: Path | None) -> None:
 @refusals
 def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> None:
     """Import a lead list (xlsx, xls, csv)."""
-    from app.leads.importer import import_leads
+    from app.leads.errors import UnreadableFile
+    from app.leads.importer import ImportResult, import_leads
 
-    result = import_leads(
-        db.engine,
-        file,
-        file_name=file.name,
-        operator=operator(),
-        settings=settings(),
-        dry_run=dry_run,
-        update=update,
-        progress=_RowProgress(),
-    )
+    try:
+        result = import_leads(
+            db.engine,
+            file,
+            file_name=file.name,
+            operator=operator(),
+            settings=settings(),
+            dry_run=dry_run,
+            update=update,
+            progress=_RowProgress(),
+        )
+    except UnreadableFile as error:
+        show(ImportResult(None, 0, 0, 0, 0, {"unreadable_file": 1}).as_json(), json_out)
+        note(f"unreadable_file: {error}")
+        sys.exit(1)
     show(result.as_json(), json_out)
 
 

@@ -6,6 +6,8 @@ import datetime as dt
 import logging
 import threading
 
+from flask import current_app
+
 from app.extensions import db
 from app.jobs import nudge
 from app.leads.batches import fail_abandoned
@@ -32,4 +34,4 @@ def tick(now: dt.datetime) -> None:
     runs.tick(now)
     for batch_id in waiting():
         nudge("import", "app.jobs.imports.run", batch_id)
-    fail_abandoned(db.engine)
+    fail_abandoned(db.engine, current_app.config["SETTINGS"])

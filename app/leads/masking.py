@@ -1,4 +1,4 @@
-"""Keeps ID numbers out of everything that is written: finds what looks like one, in any text, and masks it."""
+"""Keeps ID numbers out of what is written: finds what looks like one, in any text, and masks it."""
 
 from __future__ import annotations
 

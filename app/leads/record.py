@@ -24,7 +24,7 @@ def set_identity(lead: Lead, id_number: str, settings: Settings) -> None:
         hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
         id_hash = hasher.hash(canonical_id(id_number))
     except InvalidIdNumber as error:
-        raise FieldError("id_number", error.message) from None
+        raise FieldError("id_number", error.message, **error.values) from None
     taken = db.session.scalar(
         select(Lead.lead_no).where(
             Lead.id_hash == id_hash, Lead.deleted_at.is_(None), Lead.id != (lead.id or 0)
@@ -40,7 +40,7 @@ def set_phone(lead: Lead, phone: str, settings: Settings) -> None:
     try:
         number = normalise_phone(phone)
     except InvalidPhone as error:
-        raise FieldError("phone", error.message) from None
+        raise FieldError("phone", error.message, **error.values) from None
     vault = PhoneVault(settings.pii_key)
     lead.phone_cipher = vault.encrypt(number)
     lead.phone_index = vault.index(number)

@@ -6,7 +6,7 @@ Everything runs in the transaction of the connection given; the temporary table 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -40,6 +40,7 @@ _BRANCH_OF = """
         FROM (SELECT DISTINCT branch FROM lead_staging WHERE branch <> '') AS named
     )
 """
+# Only the constant above goes into the two statements that share it.
 _UPDATE = text(f"""
     WITH {_BRANCH_OF},
     given AS (SELECT s.*, n.branch_id FROM lead_staging s LEFT JOIN branch_of n USING (branch))
@@ -58,7 +59,7 @@ _UPDATE = text(f"""
            OR lead.phone_index <> given.phone_index
            OR (given.source <> '' AND lead.source <> given.source)
            OR (given.branch_id IS NOT NULL AND lead.branch_id IS DISTINCT FROM given.branch_id))
-""")
+""")  # noqa: S608
 _DROP_KNOWN = text("""
     DELETE FROM lead_staging s USING lead
     WHERE lead.id_hash = s.id_hash AND lead.deleted_at IS NULL
@@ -86,7 +87,7 @@ _INSERT = text(f"""
     SELECT CASE WHEN number_free THEN lead_no ELSE 'L' || nextval('lead_no_seq') END, name, id_hash,
            phone_cipher, phone_index, phone_masked, source, branch_id, :batch
     FROM fresh
-""")
+""")  # noqa: S608
 _COUNT = text("SELECT count(*) FROM lead_staging")
 
 
@@ -101,8 +102,7 @@ class Merged(NamedTuple):
 def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
     """Copy ``rows`` into the temporary table ``lead_staging``, as they come."""
     connection.exec_driver_sql(_CREATE)
-    raw = connection.connection.driver_connection
-    assert raw is not None
+    raw: Any = connection.connection.driver_connection
     columns = ", ".join(f'"{name}"' for name in _COLUMN_TYPES)
     into = f"COPY lead_staging ({columns}) FROM STDIN (FORMAT BINARY)"
     with raw.cursor() as cursor, cursor.copy(into) as copy:

@@ -1,3 +1,5 @@
+"""The importer that tests of the leads package work with."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -21,8 +21,9 @@ HEADER = ["线索编号", "客户姓名", "联系电话", "身份证号", "来�
 
 def id_number(serial: int) -> str:
     """A different valid ID number for every serial below 1,000,000."""
-    body = f"330106{1950 + serial % 50}{1 + serial // 50 % 12:02d}{1 + serial // 600 % 28:02d}{serial // 16800:03d}"
-    return body + ric.calc_check_digit(body + "0")
+    month, day, order = 1 + serial // 50 % 12, 1 + serial // 600 % 28, serial // 16800
+    body = f"330106{1950 + serial % 50}{month:02d}{day:02d}{order:03d}"
+    return f"{body}{ric.calc_check_digit(body + '0')}"
 
 
 def person(serial: int, **changes: str) -> list[str]:

@@ -1,3 +1,5 @@
+"""Canonical ID numbers and their keyed hash."""
+
 from __future__ import annotations
 
 import hashlib

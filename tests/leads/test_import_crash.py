@@ -1,4 +1,4 @@
-"""The process is killed in the middle of an import: nothing of it is on the list, and it can be done again."""
+"""The process is killed in the middle of an import: nothing of it is on the list."""
 
 from __future__ import annotations
 

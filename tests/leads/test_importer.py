@@ -1,3 +1,5 @@
+"""What becomes of the rows of a lead file."""
+
 from __future__ import annotations
 
 import csv

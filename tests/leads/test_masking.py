@@ -1,3 +1,5 @@
+"""ID numbers are recognised and masked in any text."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Spelling, mask, encryption and index of phone numbers."""
+
 from __future__ import annotations
 
 import pytest

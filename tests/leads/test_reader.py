@@ -1,3 +1,5 @@
+"""Lead files in every form, and those that are refused."""
+
 from __future__ import annotations
 
 import zipfile

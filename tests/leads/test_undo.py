@@ -1,3 +1,5 @@
+"""Undo of a batch."""
+
 from __future__ import annotations
 
 import pytest
@@ -66,6 +68,14 @@ def test_imported_again_after_undo(importer: Importer) -> None:
         "L1001",
         "L1002",
     ]
+
+
+def test_an_update_leaves_deleted_leads_alone(importer: Importer) -> None:
+    importer.rows(person(1))
+    undo_import(importer.engine, 1, "boss")
+    result = importer.rows(person(1, name="新名"), update=True)
+    assert (result.created, result.updated, result.existing) == (1, 0, 0)
+    assert importer.query("SELECT name FROM lead ORDER BY id") == ["王1", "新名"]
 
 
 def test_what_cannot_be_undone(importer: Importer) -> None:

@@ -1,0 +1,73 @@
+"""The migrated schema is what the models say, and every migration can be taken back."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from flask import Flask
+from flask_appbuilder import Model
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect, make_url
+
+from app import create_app
+from app.cli import upgrade_database
+from app.extensions import db
+from app.permissions import ROLES, granted
+from config import Settings
+
+
+@pytest.fixture
+def empty_app(base_settings: Settings, tmp_path: Path) -> Iterator[Flask]:
+    """An application on a database of its own without any table."""
+    name = f"test_empty_{uuid.uuid4().hex[:8]}"
+    url = make_url(base_settings.database_url)
+    with psycopg.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+    ) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    own = url.set(database=name).render_as_string(hide_password=False)
+    application = create_app(dataclasses.replace(base_settings, database_url=own, data_dir=tmp_path))
+    yield application
+    with application.app_context():
+        db.engine.dispose()
+
+
+def test_no_difference_between_models_and_migrations(empty_app: Flask) -> None:
+    upgrade_database(empty_app)
+    with empty_app.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, Model.metadata) == []
+
+
+def test_up_down_up(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        upgrade()
+        assert "lead" in inspect(db.engine).get_table_names()
+        downgrade(revision="base")
+        assert inspect(db.engine).get_table_names() == ["alembic_version"]
+        assert inspect(db.engine).get_sequence_names() == []
+        upgrade()
+        assert "lead" in inspect(db.engine).get_table_names()
+
+
+def test_seeding_is_the_table_and_can_be_repeated(empty_app: Flask) -> None:
+    upgrade_database(empty_app)
+    with empty_app.app_context():
+        manager = empty_app.appbuilder.sm  # type: ignore[attr-defined]
+        manager.find_role("Marketer").permissions = []
+        db.session.commit()
+    upgrade_database(empty_app)
+    with empty_app.app_context():
+        for name in ROLES.values():
+            pairs = {(p.permission.name, p.view_menu.name) for p in manager.find_role(name).permissions}
+            assert pairs == granted(name)
+        assert manager.get_public_role().permissions == []

@@ -1,0 +1,289 @@
+"""T+1 runs: asked for, done, held, released, resumed; one worker at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
+from app.rules.config_file import apply_config
+from app.rules.definition import parse_config
+from app.t1 import execute as execution
+from app.t1 import runs
+from app.t1.execute import execute
+from app.t1.lease import LEASE_SECONDS, leased
+
+PERSON = "ab" * 32
+RULES = {
+    "institutions": [{"code": "I1", "name": "机构一"}],
+    "rules": [
+        {
+            "code": "R-3",
+            "name": "三次",
+            "cooldown_days": 7,
+            "conditions": [{"metric": "calls", "op": ">=", "value": 3, "window_days": 7}],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def yesterday(app: Flask) -> dt.date:
+    with app.app_context():
+        return runs.today() - dt.timedelta(days=1)
+
+
+@pytest.fixture
+def ready(app: Flask, session: Session) -> None:
+    """One lead and one rule."""
+    session.add(
+        Lead(name="甲", id_hash=PERSON, phone_cipher=b"", phone_index="", phone_masked="138****8899", lead_no="L1")
+    )
+    session.commit()
+    with app.app_context():
+        apply_config(parse_config(RULES, "test"), "test", "tester")
+
+
+@pytest.fixture
+def deliver(app: Flask) -> Callable[..., Path]:
+    """Put a day's log file into the inbox."""
+
+    def put(day: dt.date, rows: int, *, name: str = "", institution: str = "I1") -> Path:
+        folder = app.config["SETTINGS"].data_dir / "inbox" / day.isoformat()
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / (name or f"{day}.jsonl.gz")
+        lines = [
+            json.dumps(
+                {
+                    "request_id": f"{day}-{name}-{number}",
+                    "event_time": f"{day} 10:00:{number % 60:02d}",
+                    "event_type": "face_verify",
+                    "institution_code": institution,
+                    "id_hash": PERSON,
+                    "result": "success",
+                }
+            )
+            for number in range(rows)
+        ]
+        path.write_bytes(gzip.compress("\n".join(lines).encode()))
+        return path
+
+    return put
+
+
+def run_day(app: Flask, day: dt.date) -> int:
+    with app.app_context():
+        run_id = runs.request_run(day, "tester").id
+        execute(run_id)
+    return run_id
+
+
+def the_run(session: Session, run_id: int) -> JobRun:
+    session.expire_all()
+    return session.get_one(JobRun, run_id)
+
+
+def test_a_day_goes_from_the_inbox_to_hits(
+    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    path = deliver(yesterday, 5, institution="NEW-1")
+    run = the_run(session, run_day(app, yesterday))
+    assert (run.status, run.progress, run.error) == (RunStatus.DONE, 100, None)
+    assert [step["name"] for step in run.steps] == ["ingest", "activity", "completeness", "evaluate"]
+    assert {step["status"] for step in run.steps} == {"done"}
+    assert run.counts["ingest"]["accepted"] == 5
+    assert run.counts["hits"]["created"] == {"R-3": 1}
+    assert run.lease_owner is None
+    hit = session.scalars(select(Hit)).one()
+    assert (hit.hit_date, hit.values, hit.grade) == (yesterday, [5], "B")
+    assert hit.evidence["institutions"] == ["NEW-1"]
+    assert hit.score == pytest.approx(5.0)
+    assert session.scalars(select(IngestFile.accepted)).all() == [5]
+    unlisted = session.scalars(select(Institution).where(Institution.code == "NEW-1")).one()
+    assert (unlisted.listed, unlisted.first_seen) == (False, yesterday)
+    assert not path.exists()
+    assert (app.config["SETTINGS"].data_dir / "delivered" / yesterday.isoformat() / path.name).is_file()
+
+
+def test_again_counts_nothing_twice_and_a_late_file_refreshes(
+    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    deliver(yesterday, 3)
+    run_day(app, yesterday)
+    deliver(yesterday, 3)
+    deliver(yesterday, 4, name="late.jsonl.gz")
+    run = the_run(session, run_day(app, yesterday))
+    assert run.counts["ingest"]["files_skipped"] == 1
+    assert run.counts["hits"] == {"created": {"R-3": 0}, "refreshed": {"R-3": 1}}
+    assert session.scalars(select(Hit.values)).all() == [[7]]
+    assert session.scalars(select(JobRun.id)).all() == [run.id]
+
+
+def test_nothing_arrived_is_held_and_flagged(app: Flask, session: Session, ready: None, yesterday: dt.date) -> None:
+    run = the_run(session, run_day(app, yesterday))
+    assert (run.status, run.note) == (RunStatus.HELD, "incomplete")
+    assert run.counts["day"]["arrived"] == 0
+    assert "hits" not in run.counts
+
+
+def test_far_fewer_rows_than_usual_are_held_until_released(
+    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    for back in range(1, 5):
+        deliver(yesterday - dt.timedelta(days=back), 20)
+    deliver(yesterday, 9)
+    run_id = run_day(app, yesterday)
+    assert the_run(session, run_id).status == RunStatus.HELD
+    assert session.scalars(select(Hit)).all() == []
+    with app.app_context():
+        runs.release(db.session.get_one(JobRun, run_id), "boss")
+        execute(run_id)
+    run = the_run(session, run_id)
+    assert (run.status, run.requested_by) == (RunStatus.DONE, "boss")
+    assert len(session.scalars(select(Hit)).all()) == 1
+    with app.app_context(), pytest.raises(DomainError, match="held"):
+        runs.release(db.session.get_one(JobRun, run_id), "boss")
+
+
+def test_enough_rows_are_evaluated(
+    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    for back in range(1, 5):
+        deliver(yesterday - dt.timedelta(days=back), 20)
+    deliver(yesterday, 10)
+    assert the_run(session, run_day(app, yesterday)).status == RunStatus.DONE
+
+
+def test_a_refused_file_is_named_and_not_lost(
+    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    deliver(yesterday, 5)
+    bad = deliver(yesterday, 5, name="cut.jsonl.gz")
+    bad.write_bytes(bad.read_bytes()[:-9])
+    run = the_run(session, run_day(app, yesterday))
+    assert run.status == RunStatus.DONE
+    assert run.counts["ingest"]["files_refused"] == 1
+    assert run.counts["refused"][0].startswith("cut.jsonl.gz: ")
+    assert bad.exists()  # young: it may still be on its way in
+
+
+def test_a_day_that_is_not_over_is_refused(app: Flask, yesterday: dt.date) -> None:
+    with app.app_context(), pytest.raises(DomainError, match="not over"):
+        runs.request_run(yesterday + dt.timedelta(days=1), "tester")
+
+
+def test_a_run_at_work_is_not_started_twice(app: Flask, session: Session, ready: None, yesterday: dt.date) -> None:
+    with app.app_context():
+        run = runs.request_run(yesterday, "tester")
+        with leased(db.engine, run.id) as first, leased(db.engine, run.id) as second:
+            assert first is not None
+            assert second is None
+            db.session.expire_all()
+            with pytest.raises(DomainError, match="at work"):
+                runs.request_run(yesterday, "other")
+
+
+@pytest.mark.parametrize("step", execution.STEPS)
+def test_a_worker_that_dies_is_replaced(
+    app: Flask,
+    session: Session,
+    ready: None,
+    deliver: Callable[..., Path],
+    yesterday: dt.date,
+    step: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first worker vanishes in the middle of a step; when its lease runs out the next one finishes."""
+    deliver(yesterday, 5)
+
+    class Vanished(BaseException):
+        pass
+
+    original = execution._Run.step
+
+    def die_in(self: Any, name: str, work: Any) -> Any:
+        return original(self, name, work if name != step else _raise)
+
+    def _raise() -> None:
+        raise Vanished
+
+    monkeypatch.setattr(execution._Run, "step", die_in)
+    with app.app_context():
+        run_id = runs.request_run(yesterday, "tester").id
+        with pytest.raises(Vanished):
+            execute(run_id)
+    monkeypatch.undo()
+    with app.app_context():
+        execute(run_id)
+        assert the_run(session, run_id).status == RunStatus.RUNNING  # still leased to the dead one
+        db.session.execute(update(JobRun).values(lease_until=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)))
+        db.session.commit()
+        execute(run_id)
+    run = the_run(session, run_id)
+    assert (run.status, run.attempts) == (RunStatus.DONE, 2)
+    assert len(session.scalars(select(Hit)).all()) == 1
+    assert session.scalars(select(IngestFile.accepted)).all() == [5]
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    app: Flask, session: Session, ready: None, yesterday: dt.date
+) -> None:
+    from app.t1.lease import LeaseLost
+
+    with app.app_context():
+        run = runs.request_run(yesterday, "tester")
+        with leased(db.engine, run.id) as lease:
+            assert lease is not None
+            db.session.execute(update(JobRun).values(lease_owner="somebody else"))
+            db.session.commit()
+            with pytest.raises(LeaseLost):
+                lease.write(progress=99)
+    assert session.scalars(select(JobRun.progress)).all() == [0]
+
+
+def test_the_ticker_starts_yesterday_at_its_time_once(app: Flask, session: Session, redis: Redis) -> None:
+    zone = app.config["SETTINGS"].zone
+    queue = Queue("t1", connection=redis, serializer=JSONSerializer)
+    with app.app_context():
+        early = dt.datetime(2026, 5, 4, 5, 59, tzinfo=zone)
+        assert runs.tick(early) == []
+        assert session.scalars(select(JobRun)).all() == []
+        due = dt.datetime(2026, 5, 4, 6, 0, tzinfo=zone)
+        first = runs.tick(due)
+        assert runs.tick(due) == first
+    run = session.scalars(select(JobRun)).one()
+    assert (run.day, run.kind, run.requested_by) == (dt.date(2026, 5, 3), "t1", "system")
+    assert {job.args[0] for job in queue.jobs} == {run.id}
+
+
+def test_the_ticker_nudges_a_run_whose_worker_fell_silent(app: Flask, session: Session, yesterday: dt.date) -> None:
+    now = dt.datetime.now(dt.UTC)
+    with app.app_context():
+        run = runs.request_run(yesterday, "tester")
+        with leased(db.engine, run.id):
+            assert run.id not in runs.tick(now)
+            assert run.id in runs.tick(now + dt.timedelta(seconds=LEASE_SECONDS + 5))
+
+
+def test_without_redis_the_request_is_kept(app: Flask, session: Session, yesterday: dt.date) -> None:
+    """A nudge that can't be sent loses nothing: the row waits for the ticker."""
+    import dataclasses
+
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], redis_url="redis://127.0.0.1:1/0")
+    with app.app_context():
+        run_id = runs.request_run(yesterday, "tester").id
+    assert the_run(session, run_id).status == RunStatus.QUEUED

@@ -1,0 +1,84 @@
+"""Settings: defaults, refusals, secrets made once, what production demands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import stat
+from pathlib import Path
+
+import pytest
+
+from config import ConfigError, flask_config, load_settings
+
+SECRETS = {"SECRET_KEY": "a" * 32, "PII_KEY": "b" * 32, "ID_HASH_KEY": "c" * 32}
+PRODUCTION = {
+    "APP_ENV": "production",
+    "DATABASE_URL": "postgresql://bank@db/leads",
+    "REDIS_URL": "redis://cache/0",
+    **SECRETS,
+}
+
+
+def test_defaults(tmp_path: Path) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path)})
+    assert (settings.app_env, settings.timezone, settings.id_hash_algorithm) == ("development", "Asia/Shanghai", "sm3")
+    assert (settings.database_url, settings.redis_url, settings.host) == ("", "", "127.0.0.1")
+    assert settings.t1_time == dt.time(6)
+
+
+def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
+    first = load_settings({"DATA_DIR": str(tmp_path)})
+    second = load_settings({"DATA_DIR": str(tmp_path)})
+    assert (first.secret_key, first.pii_key, first.id_hash_key) == (
+        second.secret_key,
+        second.pii_key,
+        second.id_hash_key,
+    )
+    assert len({first.secret_key, first.pii_key, first.id_hash_key}) == 3
+    assert min(len(first.secret_key), len(first.pii_key)) >= 32
+    assert stat.S_IMODE((tmp_path / "secrets.env").stat().st_mode) == 0o600
+    assert first.secret_key not in repr(first)
+
+
+def test_a_given_secret_wins_and_is_not_written(tmp_path: Path) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path), "ID_HASH_KEY": "agreed with the provider"})
+    assert settings.id_hash_key == "agreed with the provider"
+    assert "agreed" not in (tmp_path / "secrets.env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_ENV", "prod"),
+        ("ID_HASH_ALGORITHM", "md5"),
+        ("TIMEZONE", "Asia/Shangri-La"),
+        ("PORT", "0"),
+        ("PORT", "http"),
+        ("T1_TIME", "6 o'clock"),
+        ("DATABASE_URL", "mysql://localhost/leads"),
+        ("EVENTS_RETENTION_DAYS", "-1"),
+    ],
+)
+def test_a_bad_value_names_the_variable(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load_settings({"DATA_DIR": str(tmp_path), **SECRETS, name: value})
+
+
+def test_production_starts_with_everything_given(tmp_path: Path) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path), **PRODUCTION})
+    assert settings.production
+    assert not (tmp_path / "secrets.env").exists()
+    assert flask_config(settings)["SESSION_COOKIE_SECURE"] is True
+
+
+@pytest.mark.parametrize("missing", ["SECRET_KEY", "PII_KEY", "ID_HASH_KEY", "DATABASE_URL", "REDIS_URL"])
+def test_production_refuses_what_is_missing(tmp_path: Path, missing: str) -> None:
+    environment = {key: value for key, value in PRODUCTION.items() if key != missing}
+    with pytest.raises(ConfigError, match=missing):
+        load_settings({"DATA_DIR": str(tmp_path), **environment})
+    assert not (tmp_path / "secrets.env").exists()
+
+
+def test_production_refuses_debug(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="FLASK_DEBUG"):
+        load_settings({"DATA_DIR": str(tmp_path), **PRODUCTION, "FLASK_DEBUG": "1"})
