@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -15,6 +16,7 @@ from app.embedded import EmbeddedError, Services, services
 from app.embedded.run_lock import AlreadyRunningError, run_lock
 from app.embedded.server import wait_until
 from app.embedded.supervisor import Program, Supervisor, interruptible
+from app.errors import DomainError
 from config import ConfigError, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ def main() -> int:
     try:
         with interruptible():
             _run(load_settings())
-    except (AlreadyRunningError, ConfigError, EmbeddedError, PortTakenError) as error:
-        print(f"run.py: {error}", file=sys.stderr)
+    except (AlreadyRunningError, ConfigError, DomainError, EmbeddedError, PortTakenError) as error:
+        sys.stderr.write(f"run.py: {error}\n")
         return 1
     return 0
 
@@ -58,10 +60,10 @@ def _run(settings: Settings) -> None:
     settings.check_production()
     since = datetime.now(settings.zone)
     with run_lock(settings.data_dir, _address(settings), since):
-        print(f"Starting on {settings.data_dir} …", flush=True)
+        _say(f"Starting on {settings.data_dir} …")
         with _listen(settings) as listener, services(settings, own=True) as ready:
             _share(settings, ready)
-            _prepare(settings)
+            _prepare()
             Supervisor(
                 _programs(listener),
                 servers=ready.servers,
@@ -69,6 +71,13 @@ def _run(settings: Settings) -> None:
                 ready=lambda: _answers(settings),
                 announce=lambda: _announce(settings),
             ).run()
+
+
+def _say(text: str) -> None:
+    # Whoever reads our output may be gone; that is no reason to stop.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def _share(settings: Settings, ready: Services) -> None:
@@ -113,18 +122,22 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare() -> None:
     """Migrate and seed the database and, in development, fill an empty one with the demo."""
     from app import create_app
     from app.cli import upgrade_database
+    from app.coldstart import apply_presets
+    from app.demo import load_demo
+    from app.extensions import db
 
     application = create_app()
-    print("Bringing the database up to date …", flush=True)
+    _say("Bringing the database up to date …")
     upgrade_database(application)
-    if not settings.production:
-        from app.demo import load_demo
-
-        load_demo(application, lambda text: print(text, flush=True))
+    with application.app_context():
+        apply_presets()
+        load_demo(_say)
+        # The programs have connections of their own; this process needs none from here on.
+        db.engine.dispose()
 
 
 def _programs(listener: socket.socket) -> dict[str, Program]:
@@ -146,12 +159,12 @@ def _answers(settings: Settings) -> bool:
 
 
 def _announce(settings: Settings) -> None:
-    print(f"\nLead Monitor is ready: {_address(settings)}    (Ctrl-C stops everything)", flush=True)
+    _say(f"\nLead Monitor is ready: {_address(settings)}    (Ctrl-C stops everything)")
     if not settings.production:
         from app.demo import logins
 
         for role, username, password in logins():
-            print(f"  {role}: {username} / {password}", flush=True)
+            _say(f"  {role}: {username} / {password}")
 
 
 if __name__ == "__main__":

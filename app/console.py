@@ -10,18 +10,21 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from flask import abort, current_app, flash, g, has_request_context, redirect, request
+from flask import abort, current_app, flash, g, has_request_context, redirect, request, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.urltools import get_filter_args
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy.exc import IntegrityError
+from wtforms import StringField
 
 from app.access.scope import FilterVisible
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.filters import ConsoleFilters
+from app.pages import filters, lists, urls
+from app.pages.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
 
 MAX_PAGE_SIZE = 200
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -41,6 +44,13 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         if col in self.computed:
             return self.computed[col](item)
         return SQLAInterface._get_attr_value(item, col)
+
+    def is_nullable(self, col_name: str) -> bool:
+        """Whether a form may leave the column empty: also a text that the database fills with its default."""
+        column = self.list_columns.get(col_name)
+        is_text = self.is_string(col_name) or self.is_text(col_name)
+        filled = is_text and column is not None and column.server_default is not None
+        return filled or bool(super().is_nullable(col_name))
 
     def is_phone_index(self, col_name: str) -> bool:
         """Whether the column is the blind index of a phone number."""
@@ -90,6 +100,19 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     computed: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     base_order: ClassVar[Any] = ("id", "desc")
     page_size = 25
+    #: filters that are always in sight; the rest wait behind "More filters"
+    shown_filters: ClassVar[int] = 4
+    #: what to do when the list is empty
+    empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
+    #: unit shown behind the control of a form field
+    units: ClassVar[Mapping[str, Any]] = {}
+    list_template = "list.html"
+    show_template = "show.html"
+    add_template = edit_template = "form.html"
+    list_widget = ConsoleListWidget
+    search_widget = ConsoleFilterWidget
+    show_widget = ConsoleShowWidget
+    add_widget = edit_widget = ConsoleFormWidget
     add_row_message = lazy_gettext("Saved.")
     edit_row_message = lazy_gettext("Saved.")
     delete_row_message = lazy_gettext("Deleted.")
@@ -118,6 +141,127 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     def may_change(self, item: Any) -> str | None:
         """Why this very row can't be edited or deleted, or None when it can."""
         return None
+
+    def offers(self, action: str, item: Any) -> bool:
+        """Whether an action makes sense for this row now; others are not shown beside it."""
+        return True
+
+    def heading(self, item: Any) -> str:
+        """What the row is called in titles and questions."""
+        named = type(item).__repr__ is not object.__repr__ and "__repr__" in vars(type(item))
+        return str(item) if named else str(getattr(item, "name", None) or f"#{item.id}")
+
+    def list_links(self) -> list[lists.Link]:
+        """Buttons above the list, besides the one that adds a row."""
+        return []
+
+    def show_links(self, item: Any) -> list[lists.Link]:
+        """Buttons on the row's page, besides editing, actions and deletion."""
+        return []
+
+    def progress_of(self, item: Any) -> dict[str, Any] | None:
+        """The state of background work on the row for its page, None when there is none to watch."""
+        return None
+
+    # -- list and show ---------------------------------------------------------------------
+    def _get_list_widget(
+        self,
+        filters: Any,
+        actions: Any = None,
+        order_column: str = "",
+        order_direction: str = "",
+        page: int | None = None,
+        page_size: int | None = None,
+        widgets: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        order = (order_column, order_direction) if order_column else self.base_order
+        size = page_size or lists.remembered_page_size() or self.page_size
+        count, rows, page = self._page(filters, order, page or 0, size)
+        given = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
+        names = [name for name in self.list_columns if name not in given]
+        related = bool(given)
+        table = lists.Table(
+            view=type(self).__name__,
+            columns=lists.columns(self, names, order),
+            rows=[lists.row(self, names, item) for item in rows],
+            count=count,
+            page=page,
+            page_size=size,
+            bulk=[] if related else lists.bulk(self),
+            links=lists.add_link(self, filters) + ([] if related else self.list_links()),
+            empty=str(self.empty_hint),
+            related=related,
+            **self._search_of_table(related),
+        )
+        return (widgets or {}) | {"list": self.list_widget(table=table)}
+
+    def _search_of_table(self, related: bool) -> dict[str, Any]:
+        if related:
+            return {}
+        fields = filters.fields(self)
+        return {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
+
+    def _page(self, given: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
+        """Count, rows and number of a page; beyond the end the last page."""
+        joined = given.get_joined_filters(self._base_filters)
+        count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
+        if count and not rows:
+            page = (count - 1) // size
+            rows = self.datamodel.query(joined, *order, page=page, page_size=size)[1]
+        lists.load_related(self, rows)
+        return count, rows, page
+
+    def _get_search_widget(self, form: Any = None, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+        table = widgets["list"].template_args["table"]
+        return dict(widgets) | {"search": self.search_widget(table=table)}
+
+    def _get_show_widget(
+        self, pk: Any, item: Any, widgets: Any = None, actions: Any = None, show_fieldsets: Any = None
+    ) -> dict[str, Any]:
+        groups = show_fieldsets or self.show_fieldsets or [(None, {"fields": self.show_columns})]
+        shown = self.show_widget(
+            view=type(self).__name__,
+            heading=self.heading(item),
+            show_title=str(self.show_title),
+            groups=[(title, [self._fact(name, item) for name in group["fields"]]) for title, group in groups],
+            links=lists.show_links(self, item)[1:] + self.show_links(item),
+            deeds=lists.deeds(self, item),
+            fixed=self.may_change(item),
+            progress=self.progress_of(item),
+        )
+        return dict(widgets or {}) | {"show": shown}
+
+    def _fact(self, name: str, item: Any) -> tuple[str, Any]:
+        value = self.datamodel._get_attr_value(item, name)
+        return str(self.label_columns.get(name, name)), lists.cell(self, name, value)
+
+    def _get_add_widget(self, form: Any, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+        return self._form_widget("add", form, exclude_cols, self.add_columns, self.add_fieldsets)
+
+    def _get_edit_widget(self, form: Any, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+        return self._form_widget("edit", form, exclude_cols, self.edit_columns, self.edit_fieldsets)
+
+    def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
+        wanted = groups or [(None, {"fields": columns})]
+        drawn = self.edit_widget(
+            form=form,
+            groups=[
+                (title, [form[name] for name in group["fields"] if name not in (excluded or [])])
+                for title, group in wanted
+            ],
+            units=self.units,
+            next=self._came_from(),
+        )
+        return {kind: drawn}
+
+    def _came_from(self) -> str:
+        """Where a form returns to: carried through its own posts, at first the page it was opened from."""
+        given = request.form.get("next") if request.method == "POST" else request.referrer
+        return urls.own_path(given) or self._list_url()
+
+    def _list_url(self) -> str:
+        return url_for(f"{self.endpoint}.list")
 
     # -- add, edit, delete -----------------------------------------------------------------
     def _add(self) -> Any:
@@ -163,6 +307,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         try:
             self.check(form, item)
             target = self.datamodel.obj() if item is None else item
+            _fill_texts(form)
             with db.session.no_autoflush:
                 form.populate_obj(target)
                 self.save(target, form, created=created)
@@ -239,8 +384,22 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             return self.back()
 
     def back(self) -> Any:
-        """Redirect to where the person came from."""
-        return redirect(self.get_redirect())
+        """Redirect to the page the button was pressed on."""
+        return redirect(urls.own_path(request.referrer) or self._list_url())
+
+    def post_add_redirect(self) -> Any:
+        """Back to where the form was opened."""
+        return redirect(self._came_from())
+
+    def post_edit_redirect(self) -> Any:
+        """Back to where the form was opened."""
+        return redirect(self._came_from())
+
+    def post_delete_redirect(self) -> Any:
+        """Back to where the button was pressed, or to the list when that was the deleted row's own page."""
+        came_from = urls.own_path(request.referrer)
+        gone = came_from is None or f"{self.route_base}/show/" in came_from
+        return redirect(self._list_url() if gone else str(came_from))
 
     def each(self, items: Any | Iterable[Any], change: Callable[[Any], None]) -> int:
         """Apply ``change`` to one or many rows in one transaction; the number changed."""
@@ -292,5 +451,20 @@ def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:
         form[error.field].errors = [*form[error.field].errors, error.text()]
     elif isinstance(error, DomainError):
         flash(error.text(), "danger")
+    elif isinstance(error, IntegrityError) and (field := _taken_field(form, error)):
+        form[field].errors = [*form[field].errors, _("Another row already has this value; it must be unique.")]
     else:
-        flash(_("Another row already has this value; it must be unique."), "danger")
+        flash(_("The database refused this: the values don't fit what is stored."), "danger")
+
+
+def _taken_field(form: Any, error: IntegrityError) -> str | None:
+    """The form field whose unique constraint was broken (PostgreSQL names it table_column_key)."""
+    broken = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+    return next((field.name for field in form if broken.endswith(f"_{field.name}_key")), None)
+
+
+def _fill_texts(form: Any) -> None:
+    """A text field that was not sent at all is an empty text, as from a browser."""
+    for field in form:
+        if isinstance(field, StringField) and field.data is None:
+            field.data = ""

@@ -40,6 +40,22 @@ RUN_STATUS = {
     "failed": lazy_gettext("Failed"),
 }
 RUN_KIND = {"t1": lazy_gettext("T+1 run")}
+STEP_STATUS = {
+    "waiting": lazy_gettext("Waits"),
+    "running": lazy_gettext("Running"),
+    "done": lazy_gettext("Done"),
+    "held": lazy_gettext("Held"),
+    "failed": lazy_gettext("Failed"),
+}
+ROLE = {
+    "Admin": lazy_gettext("Administrator"),
+    "Manager": lazy_gettext("Marketing manager"),
+    "Marketer": lazy_gettext("Marketer"),
+    "DataOperator": lazy_gettext("Data operator"),
+    "Auditor": lazy_gettext("Auditor"),
+    "Integration": lazy_gettext("Bank system (API)"),
+    "Public": lazy_gettext("Not logged in"),
+}
 METRIC = {
     "calls": lazy_gettext("Calls"),
     "institutions": lazy_gettext("Distinct institutions"),
@@ -63,6 +79,17 @@ CATEGORY = {
     "telecom": lazy_gettext("Telecom"),
     "other": lazy_gettext("Other"),
 }
+#: what the libraries we use say to people, kept here so that the catalogue has it in our words
+OF_LIBRARIES = (
+    lazy_gettext("Access is Denied"),
+    lazy_gettext("Invalid login. Please try again."),
+    lazy_gettext("Already exists."),
+    lazy_gettext("Not a valid choice"),
+    lazy_gettext(
+        "Must have at least two capital letters, one special character, two digits, three lower case letters and"
+        " a minimal length of 10."
+    ),
+)
 REJECT_REASON = {
     "missing_name": lazy_gettext("Name missing"),
     "missing_id": lazy_gettext("ID number missing"),
@@ -104,9 +131,9 @@ def choices(words: dict[str, Any]) -> list[tuple[str, Any]]:
     return list(words.items())
 
 
-def local(moment: dt.datetime | None) -> dt.datetime | None:
-    """The moment in the one local time."""
-    return moment.astimezone(current_app.config["SETTINGS"].zone) if moment else None
+def local(moment: dt.datetime) -> dt.datetime:
+    """The moment in the one local time. One without a zone is Flask-AppBuilder's: the server's own time."""
+    return moment.astimezone(current_app.config["SETTINGS"].zone)
 
 
 def when(moment: dt.datetime | None) -> Markup | str:
@@ -114,14 +141,13 @@ def when(moment: dt.datetime | None) -> Markup | str:
     if moment is None:
         return ""
     here = local(moment)
-    assert here is not None
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S"), _ago(moment, here)
+        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S"), _ago(here)
     )
 
 
-def _ago(moment: dt.datetime, here: dt.datetime) -> str:
-    seconds = (dt.datetime.now(dt.UTC) - moment).total_seconds()
+def _ago(here: dt.datetime) -> str:
+    seconds = (dt.datetime.now(dt.UTC) - here).total_seconds()
     if 0 <= seconds < 60:
         return gettext("just now")
     if 0 <= seconds < 3600:
@@ -160,7 +186,7 @@ def percent(value: Any) -> Markup:
     """A progress bar."""
     return Markup(
         '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{0}"'
-        ' aria-label="{1}"><i data-width="{0}"></i><b>{0}%</b></div>'
+        ' aria-label="{1}"><i style="width:{0}%"></i><b>{0}%</b></div>'
     ).format(int(value or 0), gettext("Progress"))
 
 

@@ -34,7 +34,6 @@ TABLE: dict[str, dict[str, str]] = {
         "can_add": "AM",
         "can_edit": "AM",
         "can_delete": "AM",
-        "can_reveal": "AMK",
         "export": "AM",
         "delete_many": "AM",
     },
@@ -48,6 +47,7 @@ TABLE: dict[str, dict[str, str]] = {
     "ImportBatchView": {
         "can_list": "AMU",
         "can_show": "AMU",
+        "can_progress": "AMU",
         "can_upload": "AM",
         "can_errors": "AM",
         "can_template": "AM",

@@ -8,6 +8,7 @@ from flask import abort, current_app, flash, g, redirect, request, send_file, se
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.api import ModelRestApi
+from flask_appbuilder.fields import QuerySelectMultipleField
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2ManyWidget, Select2Widget
 from flask_appbuilder.security.sqla.models import Role
 from flask_appbuilder.security.views import UserDBModelView
@@ -15,7 +16,7 @@ from flask_appbuilder.views import IndexView, SimpleFormView
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.security import generate_password_hash
-from wtforms import SelectField, SelectMultipleField, StringField
+from wtforms import BooleanField, SelectField, SelectMultipleField, StringField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional, Regexp
 
 from app import labels, permissions
@@ -29,6 +30,7 @@ from app.leads.error_file import error_file_path
 from app.leads.export import export_leads
 from app.leads.undo import undo_import
 from app.models import (
+    BatchStatus,
     Branch,
     Hit,
     ImportBatch,
@@ -40,11 +42,15 @@ from app.models import (
     RuleCondition,
     RuleStatus,
     RuleVersion,
+    RunStatus,
     Staff,
     VersionStatus,
 )
-from app.pages import files, forms
-from app.pages.runs import progress_of, run_summary
+from app.pages import charts, files, forms, imports, role_words
+from app.pages import runs as run_pages
+from app.pages.access import may
+from app.pages.lists import Link
+from app.pages.widgets import ChartWidget, ConsoleFormWidget
 from app.rules import catalogue, describe, hits, versions
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS
 from app.t1 import runs
@@ -83,6 +89,7 @@ class LeadView(ConsoleView):
     """线索管理: the list of existing customers."""
 
     model = Lead
+    empty_hint = lazy_gettext("No lead yet. Import a lead list, or add one by hand.")
     list_title = lazy_gettext("Leads")
     show_title = lazy_gettext("Lead")
     add_title = lazy_gettext("Add lead")
@@ -150,9 +157,17 @@ class LeadView(ConsoleView):
             validators=[Optional(), Length(max=40)],
             widget=BS3TextFieldWidget(),
         ),
+        "opted_out": BooleanField(
+            lazy_gettext("Do not disturb"),
+            description=lazy_gettext("A customer on the do-not-disturb list is never contacted."),
+        ),
         "status": select(lazy_gettext("Status"), labels.LEAD_STATUS),
     }
     validators_columns = {"name": [DataRequired()]}
+
+    def list_links(self) -> list[Link]:
+        """Import a file."""
+        return [Link(_("Import leads"), url_for("ImportBatchView.upload"))] if may("can_upload", "ImportBatchView") else []
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Keep the identity as a hash and the phone encrypted."""
@@ -222,11 +237,10 @@ class ImportBatchView(ConsoleView):
     """Imports of lead files: who, when, which file, what became of the rows."""
 
     model = ImportBatch
-    base_permissions = ["can_list", "can_show", "can_upload", "can_errors", "can_template", "undo"]
+    base_permissions = ["can_list", "can_show", "can_progress", "can_upload", "can_errors", "can_template", "undo"]
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
-    list_template = "imports.html"
-    show_template = "import_show.html"
+    empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
     list_columns = [
         "id",
         "file_name",
@@ -246,7 +260,6 @@ class ImportBatchView(ConsoleView):
         "file_name",
         "file_digest",
         "status",
-        "progress",
         "rows_read",
         "rows_created",
         "rows_updated",
@@ -264,9 +277,8 @@ class ImportBatchView(ConsoleView):
         "file_name": lazy_gettext("File"),
         "file_digest": lazy_gettext("SHA-256"),
         "status": lazy_gettext("Status"),
-        "progress": lazy_gettext("Progress"),
         "rows_read": lazy_gettext("Rows read"),
-        "rows_created": lazy_gettext("Created"),
+        "rows_created": lazy_gettext("New leads"),
         "rows_updated": lazy_gettext("Updated"),
         "rows_existing": lazy_gettext("Already there"),
         "rows_rejected": lazy_gettext("Rejected"),
@@ -280,7 +292,6 @@ class ImportBatchView(ConsoleView):
     }
     formatters_columns = {
         "status": labels.tag(labels.BATCH_STATUS, "run"),
-        "progress": labels.percent,
         "rejected": labels.counts,
         "created_at": labels.when,
         "finished_at": labels.when,
@@ -299,6 +310,30 @@ class ImportBatchView(ConsoleView):
         },
     }
 
+    def list_links(self) -> list[Link]:
+        """Import a file."""
+        return [Link(_("Import leads"), url_for(".upload"), primary=True)] if may("can_upload", "ImportBatchView") else []
+
+    def show_links(self, item: ImportBatch) -> list[Link]:
+        """The rejected rows."""
+        if not item.error_file or not may("can_errors", "ImportBatchView"):
+            return []
+        return [Link(_("Download the rejected rows"), url_for(".errors", pk=item.id))]
+
+    def offers(self, action: str, item: ImportBatch) -> bool:
+        """Only a finished import can be undone."""
+        return item.status == BatchStatus.DONE
+
+    def progress_of(self, item: ImportBatch) -> dict[str, Any]:
+        """How far the import is."""
+        return imports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    def progress(self, pk: str) -> Any:
+        """The import's state as JSON, polled by its page."""
+        return imports.progress_of(self._row(pk))
+
     @expose("/upload", methods=["GET", "POST"])
     @has_access
     def upload(self) -> Any:
@@ -312,7 +347,8 @@ class ImportBatchView(ConsoleView):
             else:
                 nudge("import", "app.jobs.imports.run", batch)
                 return redirect(url_for("ImportBatchView.show", pk=batch))
-        return self.render_template("upload.html", form=form, title=_("Import leads"))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the import"))
+        return self.render_template("upload.html", widget=widget, title=_("Import leads"))
 
     @expose("/errors/<pk>", methods=["GET"])
     @has_access
@@ -348,6 +384,7 @@ class RuleConditionView(ConsoleView):
 
     model = RuleCondition
     computed = {"sentence": describe.condition_row_sentence}
+    empty_hint = lazy_gettext("No condition yet. A version needs at least one before it can be put in force.")
     list_title = lazy_gettext("Conditions")
     show_title = lazy_gettext("Condition")
     add_title = lazy_gettext("Add condition")
@@ -358,28 +395,20 @@ class RuleConditionView(ConsoleView):
     search_columns = ["version", "metric"]
     filter_choices = {"metric": labels.METRIC}
     show_columns = ["version", "sentence"]
-    add_columns = [
-        "version",
-        "metric",
-        "op",
-        "value",
-        "window_days",
-        "hour_from",
-        "hour_to",
-        "institutions",
-        "categories",
-        "regions",
-        "event_types",
-        "result",
+    _when_and_where = [
+        (lazy_gettext("When"), {"fields": ["window_days", "hour_from", "hour_to"]}),
+        (lazy_gettext("Which events"), {"fields": ["institutions", "categories", "regions", "event_types", "result"]}),
     ]
-    edit_columns = add_columns[1:]
+    _what = ["metric", "op", "value"]
+    add_fieldsets = [(lazy_gettext("What must be true"), {"fields": ["version", *_what]}), *_when_and_where]
+    edit_fieldsets = [(lazy_gettext("What must be true"), {"fields": _what}), *_when_and_where]
     label_columns = {
         "sentence": lazy_gettext("Condition"),
         "version": lazy_gettext("Rule version"),
         "metric": lazy_gettext("Metric"),
         "op": lazy_gettext("Operator"),
         "value": lazy_gettext("Threshold"),
-        "window_days": lazy_gettext("Window (days)"),
+        "window_days": lazy_gettext("Window"),
         "hour_from": lazy_gettext("From hour"),
         "hour_to": lazy_gettext("To hour"),
         "institutions": lazy_gettext("Institutions"),
@@ -391,6 +420,11 @@ class RuleConditionView(ConsoleView):
     description_columns = {
         "window_days": lazy_gettext("The evaluation date is the last day of the window."),
         "hour_from": lazy_gettext("0 to 24 is the whole day; 20 to 2 wraps midnight."),
+    }
+    units = {
+        "window_days": lazy_gettext("days"),
+        "hour_from": lazy_gettext("o'clock"),
+        "hour_to": lazy_gettext("o'clock"),
     }
     _fields = {
         "metric": select(lazy_gettext("Metric"), labels.METRIC),
@@ -466,6 +500,7 @@ class RuleVersionView(ConsoleView):
     computed = {"sentence": describe.version_sentence}
     base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "activate"]
     related_views = [RuleConditionView]
+    empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
     list_title = lazy_gettext("Rule versions")
     show_title = lazy_gettext("Rule version")
     edit_title = lazy_gettext("Edit draft")
@@ -493,8 +528,8 @@ class RuleVersionView(ConsoleView):
         "status": lazy_gettext("Status"),
         "sentence": lazy_gettext("Meaning"),
         "match": lazy_gettext("Met when"),
-        "cooldown_days": lazy_gettext("Cooldown (days)"),
-        "half_life_days": lazy_gettext("Half life of the score (days)"),
+        "cooldown_days": lazy_gettext("Cooldown"),
+        "half_life_days": lazy_gettext("Half life of the score"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
         "activated_by": lazy_gettext("Put in force by"),
@@ -510,6 +545,7 @@ class RuleVersionView(ConsoleView):
         "created_at": labels.when,
         "activated_at": labels.when,
     }
+    units = {"cooldown_days": lazy_gettext("days"), "half_life_days": lazy_gettext("days")}
     edit_form_extra_fields = {"match": select(lazy_gettext("Met when"), labels.MATCH)}
     validators_columns = {
         "cooldown_days": [NumberRange(1, 3650)],
@@ -521,6 +557,10 @@ class RuleVersionView(ConsoleView):
         if item.status != VersionStatus.DRAFT:
             return _("Only a draft can be changed. Make a new draft of the rule first.")
         return None
+
+    def offers(self, action: str, item: RuleVersion) -> bool:
+        """Only a draft is put in force."""
+        return item.status == VersionStatus.DRAFT
 
     @action("activate", lazy_gettext("Put in force"), lazy_gettext("Put this draft in force?"), multiple=False)
     def activate(self, item: RuleVersion) -> Any:
@@ -537,6 +577,7 @@ class RuleView(ConsoleView):
     model = Rule
     computed = {"sentence": describe.rule_sentence}
     related_views = [RuleVersionView]
+    empty_hint = lazy_gettext("No rule yet. Add one, give it conditions and put it in force.")
     list_title = lazy_gettext("Rules")
     show_title = lazy_gettext("Rule")
     add_title = lazy_gettext("Add rule")
@@ -585,6 +626,11 @@ class RuleView(ConsoleView):
         """A rule with hits stays."""
         versions.delete_rule(item)
 
+    def offers(self, action: str, item: Rule) -> bool:
+        """A rule in force can be paused, a paused one resumed."""
+        needed = {"pause": RuleStatus.ACTIVE, "resume": RuleStatus.PAUSED}
+        return action not in needed or item.status == needed[action]
+
     @action("draft", lazy_gettext("New draft"), multiple=False)
     def draft(self, item: Rule) -> Any:
         """Copy the newest version as a draft and open it."""
@@ -605,6 +651,10 @@ class RuleView(ConsoleView):
         return self.back()
 
 
+#: action → the status it moves a hit to
+_HIT_MOVES = {"start": "in_progress", "convert": "converted", "fail": "failed", "reopen": "waiting"}
+
+
 class HitView(ConsoleView):
     """高潜线索: leads that a rule caught."""
 
@@ -612,6 +662,7 @@ class HitView(ConsoleView):
     computed = {"reason": describe.reason, "arithmetic": describe.arithmetic, "seen_at": describe.seen_at}
     base_permissions = ["can_list", "can_show", "start", "convert", "fail", "reopen", "export"]
     add_columns = edit_columns = ["status"]
+    empty_hint = lazy_gettext("No hit yet. Hits appear when rules in force are evaluated, each morning for the day before.")
     list_title = lazy_gettext("High-potential leads")
     show_title = lazy_gettext("Hit")
     base_order = ("hit_date", "desc")
@@ -655,6 +706,14 @@ class HitView(ConsoleView):
         "created_at": labels.when,
     }
 
+    def offers(self, action: str, item: Hit) -> bool:
+        """The steps that a hit's status allows."""
+        return action not in _HIT_MOVES or _HIT_MOVES[action] in hits.MOVES[item.status]
+
+    def heading(self, item: Hit) -> str:
+        """The lead and the rule that caught it."""
+        return f"{item.lead} · {item.rule.name}"
+
     def _move(self, items: Any, status: str) -> Any:
         self.each(items, lambda hit: hits.move(hit, status))
         flash(_("Status changed."), "success")
@@ -663,22 +722,22 @@ class HitView(ConsoleView):
     @action("start", lazy_gettext("Contact"))
     def start(self, items: Any) -> Any:
         """单独联系: take the hits into work."""
-        return self._move(items, "in_progress")
+        return self._move(items, _HIT_MOVES["start"])
 
     @action("convert", lazy_gettext("Mark converted"), lazy_gettext("Mark the selected hits as converted?"))
     def convert(self, items: Any) -> Any:
         """The customer took the offer."""
-        return self._move(items, "converted")
+        return self._move(items, _HIT_MOVES["convert"])
 
     @action("fail", lazy_gettext("Close without success"), lazy_gettext("Close the selected hits without success?"))
     def fail(self, items: Any) -> Any:
         """The customer is not interested or can't be reached."""
-        return self._move(items, "failed")
+        return self._move(items, _HIT_MOVES["fail"])
 
     @action("reopen", lazy_gettext("Reactivate"))
     def reopen(self, items: Any) -> Any:
         """再次激活: wait for work again."""
-        return self._move(items, "waiting")
+        return self._move(items, _HIT_MOVES["reopen"])
 
     @action("export", lazy_gettext("Export (masked)"), single=False)
     def export(self, items: list[Hit]) -> Any:
@@ -686,10 +745,15 @@ class HitView(ConsoleView):
         return files.csv_download(hits.export_rows(items), "hits")
 
 
+#: a lead's page shows what was found about the lead
+LeadView.related_views = [HitView]
+
+
 class InstitutionView(ConsoleView):
     """The catalogue of institutions; unlisted ones appear by themselves."""
 
     model = Institution
+    empty_hint = lazy_gettext("No institution yet. They appear by themselves when logs are read, or are added by hand.")
     list_title = lazy_gettext("Institutions")
     show_title = lazy_gettext("Institution")
     add_title = lazy_gettext("Add institution")
@@ -739,7 +803,7 @@ class IngestFileView(ConsoleView):
     base_permissions = ["can_list", "can_show", "can_rejects"]
     list_title = lazy_gettext("Log deliveries")
     show_title = lazy_gettext("Log delivery")
-    show_template = "ingest_show.html"
+    empty_hint = lazy_gettext("No log file was read yet. Files put into the inbox are read by the next T+1 run.")
     base_order = ("ingested_at", "desc")
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
@@ -775,6 +839,15 @@ class IngestFileView(ConsoleView):
         },
     }
 
+    def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super()._get_list_widget(*args, **kwargs) | {"chart": ChartWidget(chart=charts.events_per_day())}
+
+    def show_links(self, item: IngestFile) -> list[Link]:
+        """The rejected rows."""
+        if not item.rejects_file or not may("can_rejects", "IngestFileView"):
+            return []
+        return [Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id))]
+
     @expose("/rejects/<pk>", methods=["GET"])
     @has_access
     def rejects(self, pk: str) -> Any:
@@ -790,15 +863,14 @@ class JobRunView(ConsoleView):
     """Background runs, with their steps and progress."""
 
     model = JobRun
-    computed = {"summary": run_summary}
+    computed = {"summary": run_pages.run_summary}
     base_permissions = ["can_list", "can_show", "can_progress", "can_start", "rerun", "release"]
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
-    list_template = "runs.html"
-    show_template = "run_show.html"
+    empty_hint = lazy_gettext("No run yet. Yesterday's run starts by itself each morning; a day can be run by hand.")
     base_order = ("day", "desc")
-    list_columns = ["kind", "day", "status", "progress", "summary", "requested_by", "started_at"]
-    order_columns = ["kind", "day", "status", "started_at"]
+    list_columns = ["day", "status", "progress", "summary", "requested_by", "started_at"]
+    order_columns = ["day", "status", "started_at"]
     search_columns = ["status", "day", "kind", "requested_by"]
     filter_choices = {"status": labels.RUN_STATUS, "kind": labels.RUN_KIND}
     show_columns = [
@@ -837,7 +909,25 @@ class JobRunView(ConsoleView):
     @has_access
     def progress(self, pk: str) -> Any:
         """The run's state as JSON, polled by its page."""
-        return progress_of(self._row(pk))
+        return run_pages.progress_of(self._row(pk))
+
+    def list_links(self) -> list[Link]:
+        """Run a day by hand."""
+        return [Link(_("Start a T+1 run"), url_for(".start"), primary=True)] if may("can_start", "JobRunView") else []
+
+    def offers(self, action: str, item: JobRun) -> bool:
+        """Only a held run is released; one at work isn't started again."""
+        if action == "release":
+            return item.status == RunStatus.HELD
+        return item.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+    def heading(self, item: JobRun) -> str:
+        """Kind and day."""
+        return f"{labels.word(labels.RUN_KIND, item.kind)} {item.day}"
+
+    def progress_of(self, item: JobRun) -> dict[str, Any]:
+        """How far the run is."""
+        return run_pages.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
 
     @expose("/start", methods=["GET", "POST"])
     @has_access
@@ -851,7 +941,8 @@ class JobRunView(ConsoleView):
                 form.day.errors = [*form.day.errors, error.text()]
             else:
                 return redirect(url_for("JobRunView.show", pk=run.id))
-        return self.render_template("start_run.html", form=form, title=_("Start a T+1 run"))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the run"))
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Start a T+1 run"))
 
     @action("rerun", lazy_gettext("Run again"), lazy_gettext("Run this day again?"), multiple=False)
     def rerun(self, item: JobRun) -> Any:
@@ -888,22 +979,18 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     search_columns = ["username", "last_name", "roles", "branch", "active"]
     show_columns = ["username", "full_name", "email", "roles", "branch", "active", "last_login", "login_count"]
     show_fieldsets = None
+    user_info_title = lazy_gettext("My profile")
     user_show_fieldsets = [
-        (lazy_gettext("My profile"), {"fields": ["username", "full_name", "email", "roles", "branch", "language"]})
+        (None, {"fields": ["username", "full_name", "email", "roles", "branch", "language"]})
     ]
-    add_columns = [
-        "username",
-        "last_name",
-        "first_name",
-        "email",
-        "roles",
-        "branch",
-        "language",
-        "active",
-        "password",
-        "conf_password",
+    _person = ["last_name", "first_name", "email", "language"]
+    _access = (lazy_gettext("Access"), {"fields": ["roles", "branch", "active"]})
+    add_fieldsets = [
+        (lazy_gettext("Person"), {"fields": ["username", *_person]}),
+        _access,
+        (lazy_gettext("Password"), {"fields": ["password", "conf_password"]}),
     ]
-    edit_columns = ["last_name", "first_name", "email", "roles", "branch", "language", "active"]
+    edit_fieldsets = [(lazy_gettext("Person"), {"fields": _person}), _access]
     label_columns = {
         "username": lazy_gettext("User name"),
         "full_name": lazy_gettext("Full name"),
@@ -913,7 +1000,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "roles": lazy_gettext("Roles"),
         "branch": lazy_gettext("Branch"),
         "language": lazy_gettext("Language"),
-        "active": lazy_gettext("Active"),
+        "active": lazy_gettext("Enabled"),
         "last_login": lazy_gettext("Last log-in"),
         "login_count": lazy_gettext("Log-ins"),
     }
@@ -921,17 +1008,51 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "branch": lazy_gettext("A marketer sees this branch and what lies below it."),
         "active": lazy_gettext("Switch people off instead of deleting them."),
     }
-    formatters_columns = {"active": labels.yes_no}
-    validators_columns = {"roles": [DataRequired()]}
+    formatters_columns = {
+        "active": labels.yes_no,
+        "last_login": labels.when,
+        "language": labels.of(dict(forms.LANGUAGES)),
+    }
     _language = SelectField(
         lazy_gettext("Language"), choices=[("zh", "中文"), ("en", "English")], widget=Select2Widget()
     )
+    _roles = QuerySelectMultipleField(
+        lazy_gettext("Roles"),
+        validators=[DataRequired()],
+        query_func=lambda: db.session.query(Role).filter(Role.name != "Public").order_by(Role.id).all(),
+        get_pk_func=lambda role: role.id,
+        get_label=lambda role: labels.word(labels.ROLE, role.name),
+    )
     add_form_extra_fields = {
         "language": _language,
+        "roles": _roles,
         "password": forms.new_password(),
         "conf_password": forms.password_again(),
     }
-    edit_form_extra_fields = {"language": _language}
+    edit_form_extra_fields = {"language": _language, "roles": _roles}
+
+    def heading(self, item: Any) -> str:
+        """The person's name."""
+        return str(item.get_full_name())
+
+    def offers(self, action: str, item: Any) -> bool:
+        """Profile and own password for oneself, a new password and deletion for others."""
+        return (action in ("resetpasswords", "delete")) != (item.id == g.user.id)
+
+    @action("resetmypassword", lazy_gettext("Change my password"), multiple=False)
+    def resetmypassword(self, item: Any) -> Any:
+        """Open the form for one's own password."""
+        return redirect(url_for("MyPasswordView.this_form_get"))
+
+    @action("userinfoedit", lazy_gettext("Change my language"), multiple=False)
+    def userinfoedit(self, item: Any) -> Any:
+        """Open the form of one's own profile."""
+        return redirect(url_for("ProfileView.this_form_get"))
+
+    @action("resetpasswords", lazy_gettext("Give a new password"), multiple=False)
+    def resetpasswords(self, item: Any) -> Any:
+        """Open the form for somebody else's password."""
+        return redirect(url_for("PasswordView.this_form_get", pk=item.id))
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Keep the password as a hash only."""
@@ -947,6 +1068,16 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
 
     _add, _edit, _delete = ConsoleView._add, ConsoleView._edit, ConsoleView._delete
     show = ConsoleView.show
+
+
+def _permissions_field() -> QuerySelectMultipleField:
+    """Permissions to tick, in words."""
+    return QuerySelectMultipleField(
+        lazy_gettext("Permissions"),
+        query_func=role_words.by_view,
+        get_pk_func=lambda pair: pair.id,
+        get_label=role_words.permission_words,
+    )
 
 
 class RoleView(ConsoleView):
@@ -967,12 +1098,18 @@ class RoleView(ConsoleView):
     add_columns = ["name", "permissions"]
     edit_columns = ["permissions"]
     label_columns = {"name": lazy_gettext("Name"), "permissions": lazy_gettext("Permissions")}
-    formatters_columns = {"name": labels.of(permissions.ROLE_LABELS)}
+    formatters_columns = {"name": labels.of(labels.ROLE), "permissions": role_words.grouped}
+    add_form_extra_fields = {"permissions": _permissions_field()}
+    edit_form_extra_fields = {"permissions": _permissions_field()}
+
+    def heading(self, item: Any) -> str:
+        """The role's name in words."""
+        return labels.word(labels.ROLE, item.name)
 
     def may_change(self, item: Any) -> str | None:
         """The built-in roles are what app/permissions.py says."""
         if item.name in permissions.ROLES.values() or item.name == "Public":
-            return _("“%(role)s” is built in. Make a role of your own to change permissions.", role=item.name)
+            return _("“%(role)s” is built in. Make a role of your own to change permissions.", role=self.heading(item))
         return None
 
     def remove(self, item: Any) -> None:
@@ -986,6 +1123,8 @@ class ProfileView(SimpleFormView):  # type: ignore[misc]
     """My profile: what I may change about myself."""
 
     route_base = "/profile"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
     form = forms.ProfileForm
     form_title = lazy_gettext("My profile")
 
@@ -1006,6 +1145,8 @@ class MyPasswordView(SimpleFormView):  # type: ignore[misc]
     """Change my own password; the present one is asked for."""
 
     route_base = "/resetmypassword"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
     form = forms.MyPasswordForm
     form_title = lazy_gettext("Change my password")
 
@@ -1020,6 +1161,8 @@ class PasswordView(SimpleFormView):  # type: ignore[misc]
     """Give somebody else a new password."""
 
     route_base = "/resetpassword"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
     form = forms.PasswordForm
     form_title = lazy_gettext("Give a new password")
 

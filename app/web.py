@@ -16,6 +16,7 @@ from whitenoise import WhiteNoise
 
 from app.console import check_list_arguments
 from app.extensions import db
+from app.pages import faults, shell
 
 CONTENT_SECURITY_POLICY = {
     "default-src": "'self'",
@@ -46,7 +47,7 @@ def init_app(app: Flask) -> None:
         frame_options="DENY",
         referrer_policy="same-origin",
     )
-    app.wsgi_app = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="/static/", max_age=3600)  # type: ignore[method-assign]
+    app.wsgi_app = _static_files(app)  # type: ignore[method-assign]
     if settings.production:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     app.before_request(_name_request)
@@ -54,6 +55,14 @@ def init_app(app: Flask) -> None:
     app.after_request(_finish)
     app.register_error_handler(Exception, _error_page)
     app.add_url_rule("/healthz", "healthz", _health)
+    shell.init_app(app)
+
+
+def _static_files(app: Flask) -> WhiteNoise:
+    """Our own files, and plotly's script from its installed package."""
+    static = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="/static/", max_age=3600)
+    static.add_file_to_dictionary(f"/static/{shell.PLOTLY.name}", str(shell.PLOTLY))
+    return static
 
 
 def _name_request() -> None:
@@ -82,7 +91,16 @@ def _error_page(error: Exception) -> Any:
     said = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
     if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
         return jsonify(message=said or _name(error), request_id=g.get("request_id")), code
-    return render_template("error.html", code=code, said=said, request_id=g.get("request_id")), code
+    fault = faults.fault(code, csrf=isinstance(error, CSRFError))
+    return render_template(
+        "error.html",
+        # The frame asks the database what the person may open, which a broken server can't answer.
+        layout="frame.html" if code < 500 and g.get("user") else "gate.html",
+        code=code,
+        said=said,
+        fault=fault,
+        request_id=g.get("request_id"),
+    ), code
 
 
 def _is_ours(error: HTTPException) -> bool:

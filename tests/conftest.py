@@ -16,13 +16,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from redis import Redis
-from sqlalchemy import Engine, create_engine, make_url
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import Engine, create_engine, delete, make_url, select
 from sqlalchemy.orm import Session
+from werkzeug.security import generate_password_hash
 
 from app import create_app
 from app.cli import upgrade_database
 from app.embedded import Services, services
 from app.models import Branch, Staff
+from app.permissions import ROLES
 from config import Settings, load_settings
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
@@ -123,13 +126,19 @@ def database_url(base_settings: Settings) -> str:
 def engine(base_settings: Settings) -> Iterator[Engine]:
     """An engine on this worker's database, emptied but for what migration and seeding put in."""
     made = create_engine(base_settings.database_url, connect_args={"options": "-c timezone=UTC"})
-    with made.begin() as connection:
+    empty(made)
+    yield made
+    made.dispose()
+
+
+def empty(engine: Engine) -> None:
+    """Empty every table but for what migration and seeding put in."""
+    with engine.begin() as connection:
         tables = connection.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars()
         names = ", ".join(f'"{name}"' for name in tables if name not in SEEDED)
         connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
         connection.exec_driver_sql("ALTER SEQUENCE lead_no_seq RESTART")
-    yield made
-    made.dispose()
+        connection.execute(delete(Role).where(Role.name.not_in([*ROLES.values(), "Public"])))
 
 
 @pytest.fixture
@@ -180,31 +189,33 @@ def login(app: Flask, session: Session) -> Callable[..., Person]:
 
     def make(role: str, *, branch: Branch | None = None, language: str = "en", username: str = "") -> Person:
         name = username or f"{role.lower()}-{uuid.uuid4().hex[:6]}"
-        make_staff(app, name, role, branch_id=branch.id if branch else None, language=language)
-        app.test_client_class = Person
-        client = app.test_client()
-        with app.app_context():
-            user = app.appbuilder.sm.find_user(username=name)  # type: ignore[attr-defined]
-            user_id = user.id
+        user = make_staff(session, name, role, branch=branch, language=language)
+        client = Person(app, app.response_class, use_cookies=True)
         with client.session_transaction() as stored:
-            stored["_user_id"], stored["_fresh"], stored["locale"] = str(user_id), True, language
-        return client  # type: ignore[return-value]
+            stored["_user_id"], stored["_fresh"], stored["locale"] = str(user.id), True, language
+        return client
 
     return make
 
 
-def make_staff(app: Flask, username: str, role: str, *, branch_id: int | None, language: str = "en") -> None:
+def make_staff(
+    session: Session, username: str, role: str, *, branch: Branch | None = None, language: str = "en"
+) -> Staff:
     """A log-in of the given role with the well-known test password."""
-    with app.app_context():
-        manager = app.appbuilder.sm  # type: ignore[attr-defined]
-        manager.add_user(
-            username, "试", "测", f"{username}@example.com", manager.find_role(role), PASSWORD
-        )
-        from app.extensions import db
-
-        user = db.session.query(Staff).filter_by(username=username).one()
-        user.branch_id, user.language = branch_id, language
-        db.session.commit()
+    user = Staff(
+        username=username,
+        first_name="试",
+        last_name="测",
+        email=f"{username}@example.com",
+        active=True,
+        password=generate_password_hash(PASSWORD, method="pbkdf2:sha256:1000"),
+        language=language,
+        branch_id=branch.id if branch else None,
+        roles=[session.scalars(select(Role).where(Role.name == role)).one()],
+    )
+    session.add(user)
+    session.commit()
+    return user
 
 
 @pytest.fixture

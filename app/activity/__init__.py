@@ -1,1 +1,1 @@
-"""Call logs in, activity rows out: ingest, the Parquet cube and its queries. Knows neither Flask nor the database."""
+"""Call logs in, activity rows out: ingest, the Parquet cube and queries. No Flask, no database."""

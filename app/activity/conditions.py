@@ -39,7 +39,7 @@ def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
 def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
     """Per lead and per index d of `dates`: seen_d, and value_d_c for the index c of each condition.
 
-    seen_d says whether the lead has any event in the widest window as of that date; without it, it meets no rule.
+    seen_d says whether the lead has any event in the widest window as of that date; else it meets no rule.
     """
     counted = activity.group_by("lead").agg(
         **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},

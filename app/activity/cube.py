@@ -84,10 +84,10 @@ def ensure_leads(
     settings: EngineSettings | None = None,
     progress: Callable[[Progress], None] = silent,
 ) -> store.Snapshot:
-    """Bring the lead layer of `days` up to the lead list named by `fingerprint`; return the state that has it.
+    """Bring the lead layer of `days` up to the lead list named by `fingerprint`; return that state.
 
-    `leads` is called only when something is to do; its columns are `lead` (integer) and `person` (the first 32
-    hex digits of the ID hash, or more). Dates without events are passed over.
+    `leads` is called only when something is to do; its columns are `lead` (integer) and `person` (the first
+    32 hex digits of the ID hash, or more). Dates without events are passed over. Raises ActivityError.
     """
     state = store.snapshot(root)
     if not stale_days(state, days, fingerprint):

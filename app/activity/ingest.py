@@ -25,7 +25,6 @@ CHUNK_FILES = 1000
 CHUNK_BYTES = 4 << 30
 ALREADY_KNOWN = "the same content was delivered before"
 _SQL = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "sql").glob("*.sql")}
-_COLUMNS = ", ".join(EVENTS.names)
 
 
 def ingest(
@@ -39,8 +38,8 @@ def ingest(
 ) -> IngestResult:
     """Add the call logs in `paths` (files, or folders at any depth) to the store in `root`.
 
-    Files are all-or-nothing; unreadable ones are refused, and the rest goes on. Safe to repeat after a crash and
-    to run beside another ingest. `timezone` is the local time of dates, hours and times without an offset.
+    Files are all-or-nothing; unreadable ones are refused, and the rest goes on. Safe to repeat after a crash
+    and to run beside another ingest. `timezone` is that of dates, hours and times without an offset.
     Raises ActivityError when a path does not exist or the store was built with another time zone.
     """
     files = find_files(paths)
@@ -190,11 +189,7 @@ class _Ingest:
     def _rebuild_day(self, writer: store.Writer, day: date, old: store.Day | None) -> store.Day | None:
         engine.view(self.connection, "current_day", EVENTS, [self.root / old.events] if old else [])
         events = writer.new_file("events", day)
-        relation = self.connection.sql(
-            f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM current_day ANTI JOIN replaced USING (rid) "
-            f"UNION ALL SELECT {_COLUMNS} FROM incoming WHERE day = DATE '{day.isoformat()}') "
-            "ORDER BY person, happened_at, rid"
-        )
+        relation = self.connection.sql(_SQL["day"], params={"day": day})
         engine.write_relation(relation, self.root / events)
         store._step("events written")
         rows = pq.read_metadata(self.root / events).num_rows
@@ -238,5 +233,6 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
 def _require_timezone(state: store.Snapshot, timezone: str) -> None:
     if state.timezone not in (None, timezone):
         raise ActivityError(
-            f"the activity store was built with the time zone {state.timezone}, not {timezone}: its dates would change"
+            f"the activity store was built with the time zone {state.timezone}, not {timezone}: "
+            "its dates would change"
         )

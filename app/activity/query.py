@@ -15,8 +15,8 @@ from app.activity.errors import ActivityError
 from app.activity.spec import EVENT_TYPES, RuleSpec, Score
 from app.activity.store import Snapshot
 
-# One row per lead. `values` has one entry per condition, in order; the rest describes the matching events: those
-# that at least one condition counts, each once. Times are local; by_type_age is what the score is the sum of.
+# One row per lead. `values` has one entry per condition, in order; the rest describes the matching events:
+# those that at least one condition counts, each once. Times are local; by_type_age is what the score sums up.
 EVALUATED = ibis.schema(
     {
         "lead": "int64",
@@ -53,7 +53,7 @@ def explain(
     *,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
-    """The row `evaluate` gives for one lead, whether it meets the rule or not; a lead without events has zeros."""
+    """The row of `evaluate` for one lead, whether it meets the rule or not; without any event all zeros."""
     with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
         own = activity.filter(activity.lead == lead)
         table = engine.run(connection, _evaluated(own, spec, as_of, score, only_met=False))

@@ -10,17 +10,17 @@ from app.activity.result import FileRecord
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ROWS = 10_000
+_SQL = """
+SELECT line_no, reason, request_id, event_time, event_type, institution_code, id_hash, result, raw
+FROM checked WHERE file_no = $file_no AND reason IS NOT NULL ORDER BY line_no
+"""
 
 
 def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: int, record: FileRecord) -> str:
     """Write the rejected rows of one checked file; return the file's name relative to the root."""
     name = f"rejected/{record.digest[:16]}.csv"
     (root / name).parent.mkdir(exist_ok=True)
-    rows = connection.execute(
-        f"SELECT line_no, reason, {', '.join(FIELDS)}, raw FROM checked "
-        "WHERE file_no = $file_no AND reason IS NOT NULL ORDER BY line_no",
-        {"file_no": file_no},
-    )
+    rows = connection.execute(_SQL, {"file_no": file_no})
     with (root / name).open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", *FIELDS, "raw"])

@@ -38,13 +38,13 @@ class FileRecord:
 
 @dataclass
 class IngestResult:
-    """All files of one call in order, and how events it had accepted moved between dates later in the call."""
+    """All files of one call in order, and how events accepted early in it moved between dates later."""
 
     files: list[FileRecord] = field(default_factory=list)
     moved: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        """The object `flask logs ingest --json` prints; `files` counts all files, skipped and refused included."""
+        """What `flask logs ingest --json` prints; `files` counts skipped and refused files too."""
         return {
             "files": len(self.files),
             "files_skipped": self._with_status("skipped"),

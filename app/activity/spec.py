@@ -21,8 +21,9 @@ EVENT_TYPES: dict[str, int] = {"face_verify": 1, "id_ocr": 2, "data_call": 3}
 class Condition:
     """One condition: `metric` over the matching events of the last `window_days` dates, compared to `value`.
 
-    `hours` (a, b) keeps a <= hour < b and wraps midnight when a > b. `institutions` are codes, already resolved
-    from institutions, categories and regions; for them and `event_types` None means all and an empty set none.
+    `hours` (a, b) keeps a <= hour < b and wraps midnight when a > b. `institutions` are codes, already
+    resolved from institutions, categories and regions; there and in `event_types` None means all, an empty
+    set none.
     """
 
     metric: Metric

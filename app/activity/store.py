@@ -1,8 +1,8 @@
-"""The activity store: data files that never change once written, and one manifest that says which of them count.
+"""The activity store: data files that never change once written, and one manifest that says which count.
 
-A commit writes data files, appends to the journal, then swaps the manifest in one rename; before that rename
-nothing has happened, after it everything has. Writers take turns by a lock on a file; readers never lock: they
-read the manifest once and use the files it names, which stay on disk for at least KEEP_RETIRED_SECONDS.
+A commit writes data files, appends to the journal, then swaps the manifest in one rename: before that rename
+nothing has happened, after it everything has. Writers take turns by a lock on a file. Readers never lock:
+they read the manifest once and use the files it names, which stay on disk for at least KEEP_RETIRED_SECONDS.
 """
 
 import fcntl
@@ -144,7 +144,7 @@ class Writer:
             for path in (root / name, (root / name).parent, (root / name).parent.parent):
                 _sync(path)
         now = time.time()
-        retired = {name: now for name in old.files() - new.files()} | dict(old.retired)
+        retired = dict.fromkeys(old.files() - new.files(), now) | dict(old.retired)
         new = replace(new, retired=retired, journal_bytes=_append(root, old.journal_bytes, records))
         _step("journal appended")
         _swap_manifest(new)
@@ -167,7 +167,7 @@ def writing(root: Path) -> Iterator[Writer]:
 
 @contextmanager
 def workspace(root: Path) -> Iterator[Path]:
-    """A private scratch folder under root/tmp, removed afterwards, or by a later caller if this process dies."""
+    """A private scratch folder under root/tmp, removed afterwards, by a later caller if we die."""
     scratch = root / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(scratch)
@@ -183,7 +183,7 @@ def workspace(root: Path) -> Iterator[Path]:
 
 
 def drop_days_before(root: Path, day: date) -> int:
-    """Forget all dates before `day`, and the rejected rows of files delivered before it; return how many dates.
+    """Forget the dates before `day` and the rejected rows delivered before it; return how many dates.
 
     Their files leave the disk with the first write that comes KEEP_RETIRED_SECONDS later.
     """

@@ -124,7 +124,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return [str(_binaries() / "postgres"), "-D", str(self.home), *options]
 
     def _init(self, lock: int) -> None:
-        """Make the data directory beside its place and move it there whole, so that none is ever half made."""
+        """Make the data directory beside its place and move it there whole: none is ever half made."""
         new = self.home.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)

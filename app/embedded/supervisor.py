@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from app.embedded.server import EmbeddedError, EmbeddedServer, wait_until
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import current_app, has_app_context
+from flask import current_app
 
 from app.extensions import db
 
 
 @contextmanager
 def job_context() -> Iterator[None]:
-    """An app context with database connections of this process's own.
+    """A fresh app context with database connections of this process's own.
 
-    A worker forks for each job; connections made before the fork belong to the parent.
+    ``flask worker`` forks for each job: the app is inherited, connections made before belong to the parent.
     """
-    if has_app_context():
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-    else:
-        from app import create_app
-
-        app = create_app()
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
     with app.app_context():
         db.engine.dispose(close=False)
         yield

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from app.jobs.context import job_context
+from app.leads.uploads import import_upload
 
 
 def run(batch_id: int) -> None:
     """Import the uploaded file if it still waits."""
-    from app.leads.uploads import import_upload
-
     with job_context():
         import_upload(batch_id)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from app.jobs.context import job_context
+from app.t1.execute import execute
 
 
 def run(run_id: int) -> None:
     """Do the run if it is due and nobody else does it."""
-    from app.t1.execute import execute
-
     with job_context():
         execute(run_id)

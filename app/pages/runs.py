@@ -44,14 +44,22 @@ def held_reason(run: JobRun) -> str:
 
 
 def progress_of(run: JobRun) -> dict[str, Any]:
-    """What the run's page polls."""
+    """What the run's page shows and polls: status, percent, and every step in order, those to come included."""
+    done = {step["name"]: step["status"] for step in run.steps or []}
     return {
         "status": run.status,
         "status_text": labels.word(labels.RUN_STATUS, run.status),
         "progress": run.progress,
         "summary": run_summary(run),
-        "steps": [
-            step | {"text": labels.word(STEP, step["name"])} for step in run.steps or []
-        ],
+        "steps": [_step(name, done.get(name, "waiting")) for name in STEP],
         "done": run.status not in (RunStatus.QUEUED, RunStatus.RUNNING),
+    }
+
+
+def _step(name: str, status: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "status": status,
+        "text": labels.word(STEP, name),
+        "status_text": labels.word(labels.STEP_STATUS, status),
     }

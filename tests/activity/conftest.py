@@ -1,3 +1,5 @@
+"""Fixtures of the activity tests."""
+
 from pathlib import Path
 
 import pytest

@@ -227,7 +227,8 @@ def test_two_ingests_at_once_both_end_with_the_right_totals(root: Path, tmp_path
     take(alone, logs)
     code = (
         "import sys, json; from pathlib import Path; from app.activity.ingest import ingest;"
-        "print(json.dumps(ingest(Path(sys.argv[1]), [Path(sys.argv[2])], timezone='Asia/Shanghai').as_json()))"
+        "result = ingest(Path(sys.argv[1]), [Path(sys.argv[2])], timezone='Asia/Shanghai');"
+        "print(json.dumps(result.as_json()))"
     )
     # One takes everything, the other a part of the same: files meet in every possible state.
     parts = [logs, logs / "3", logs]

@@ -1,7 +1,6 @@
 """Rules against a brute force over random events, and what a query refuses."""
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -110,7 +109,7 @@ class World:
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
     events = random_events(request.param)
     root = tmp_path_factory.mktemp("world")
     rows = [
@@ -127,7 +126,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # Somebody who is no lead must not appear anywhere.
     stranger = row("stranger", f"{FIRST + timedelta(days=5)} 12:00:00", id_hash=person(999))
     take(root, write(root / "log.parquet", [*rows, stranger]))
-    yield World(events, make_leads(root))
+    return World(events, make_leads(root))
 
 
 def make_leads(root: Path, fingerprint: str = "list-1") -> store.Snapshot:

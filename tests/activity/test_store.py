@@ -64,7 +64,7 @@ def test_a_lead_list_that_makes_no_sense_is_an_error(root: Path, tmp_path: Path)
 def test_a_damaged_manifest_is_an_error(root: Path) -> None:
     for text in ("{", "[]", '{"version": 1}', '{"version": 1, "days": {"x": {}}}'):
         (root / "manifest.json").write_text(text)
-        with pytest.raises(ActivityError, match="manifest.*damaged"):
+        with pytest.raises(ActivityError, match=r"manifest.*damaged"):
             store.snapshot(root)
 
 
@@ -104,8 +104,10 @@ def test_what_a_crash_left_is_cleared_by_the_next_writer(root: Path, tmp_path: P
 def test_a_scratch_folder_in_use_is_left_alone(root: Path) -> None:
     with store.workspace(root) as mine:
         with store.workspace(root) as other:
-            assert mine.exists() and other.exists()
-        assert mine.exists() and not other.exists()
+            assert mine.exists()
+            assert other.exists()
+        assert mine.exists()
+        assert not other.exists()
     assert not mine.exists()
 
 

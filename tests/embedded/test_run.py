@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.embedded.support import ROOT, Running
+from app.embedded.server import wait_until
+from tests.embedded.support import ROOT, Running, alive, kill
 
 RUN = ROOT / "run.py"
+FIRST_START_SECONDS = 300
 
 
 @pytest.fixture
@@ -41,3 +53,99 @@ def test_production_refuses_embedded_servers_and_names_each_setting(data_dir: Pa
     assert "DATABASE_URL" in run.text
     assert "REDIS_URL" in run.text
     assert not data_dir.exists()
+
+
+class Installation:
+    """A DATA_DIR and a port on which the product is started, stopped and looked at."""
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        self.env = {"DATA_DIR": str(data_dir), "PORT": str(port), "DATABASE_URL": "", "REDIS_URL": ""}
+        self.address = f"http://127.0.0.1:{port}"
+        self._runs: list[Running] = []
+
+    def start(self) -> Running:
+        run = Running(RUN, **self.env)
+        self._runs.append(run)
+        run.says("Lead Monitor is ready: " + self.address, seconds=FIRST_START_SECONDS)
+        return run
+
+    def end(self) -> None:
+        for run in self._runs:
+            run.process.terminate()
+            run.end()
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "app", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="lmt-", dir="/tmp"))
+    made = Installation(folder / "var", port)
+    yield made
+    made.end()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def first_run(installation: Installation) -> Running:
+    return installation.start()
+
+
+def test_the_first_start_fills_and_opens_the_product(installation: Installation, first_run: Running) -> None:
+    assert installation.answers()
+    for username in ("admin", "manager", "marketer", "operator", "auditor"):
+        assert first_run.having(f": {username} / ")
+    hits = installation.flask("hits", "export", "--format", "json")
+    assert hits.returncode == 0, hits.stderr
+    assert json.loads(hits.stdout)
+
+
+def test_commands_beside_it_leave_its_servers_running(installation: Installation, first_run: Running) -> None:
+    doctor = installation.flask("doctor", "--json")
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert not first_run.having("ended; starting it again")
+    assert installation.answers()
+
+
+def test_a_kill_of_any_process_is_recovered_from(installation: Installation, first_run: Running) -> None:
+    supervisor = psutil.Process(first_run.process.pid)
+    programs = supervisor.children()
+    assert len(programs) == 7
+    for program in programs:
+        kill(program.pid)
+        assert wait_until(lambda: len(supervisor.children()) == 7 and installation.answers(), 30), program
+    assert not any(alive(program.pid) for program in programs)
+    doctor = installation.flask("doctor", "--json")
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+
+
+def test_a_stop_is_quick_and_complete_and_the_data_is_there_again(
+    installation: Installation, first_run: Running
+) -> None:
+    hits = installation.flask("hits", "export", "--format", "json").stdout
+    everything = psutil.Process(first_run.process.pid).children(recursive=True)
+    begin = time.monotonic()
+    assert first_run.end(signal.SIGINT) == 0
+    assert time.monotonic() - begin < 8
+    assert not [process.pid for process in everything if alive(process.pid)]
+    assert installation.flask("hits", "export", "--format", "json").stdout == hits
+    second_run = installation.start()
+    assert not second_run.having("Demo: ")
+    assert second_run.end(signal.SIGTERM) == 0

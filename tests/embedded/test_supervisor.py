@@ -31,8 +31,8 @@ class Product(Running):
         return int(self.having(f" | {role} pid ")[number - 1].split()[-1])
 
     def server(self, name: str) -> int:
-        """Pid of the running server of that name."""
-        return int((self.data_dir / "embedded" / f"{name}.server").read_text().split()[-1])
+        """Pid of the server of that name, 0 while it is being started."""
+        return int((self.data_dir / "embedded" / f"{name}.server").read_text() or 0)
 
     def everything(self) -> list[int]:
         roles = [self.pid(role) for role in ("clock", "worker", "helper")]

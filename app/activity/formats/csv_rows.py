@@ -47,7 +47,7 @@ class _Table:
         yield from self._fast(block) or self._careful(block, last)
 
     def _fast(self, block: bytes) -> list[pa.RecordBatch] | None:
-        """Arrow's parser, for a block without quotes in which every line is a sound row; None for any other."""
+        """Arrow's parser, for a block without quotes whose lines are all sound rows; None for any other."""
         if b'"' in block or b"\0" in block:
             return None
         wanted = [f"f{position}" for position in self.positions]

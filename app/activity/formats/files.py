@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from app.activity.errors import ActivityError, UnreadableFile
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-READ_BYTES = 4 << 20
+READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Fingerprint:
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
-    """The kind of file (csv, jsonl, parquet) by its name, and whether it is compressed; kind is "" when none."""
+    """The kind of file by its name (csv, jsonl, parquet or "" for none), and whether it is compressed."""
     name = path.name.lower()
     for ending in ENDINGS:
         if name.endswith(ending):
@@ -49,7 +49,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Read a file to its end. Raises UnreadableFile when it is cut off, not readable or has no known ending."""
+    """Read a file to its end. Raises UnreadableFile when that fails or its name has no known ending."""
     digest, size = hashlib.sha256(), 0
     with open_content(path) as stream:
         for part in read_parts(stream):
@@ -74,7 +74,7 @@ def open_content(path: Path) -> BinaryIO:
 
 
 def read_parts(stream: BinaryIO) -> Iterator[bytes]:
-    """The bytes of an opened file, a few MiB at a time. Raises UnreadableFile when they end too early."""
+    """The bytes of an opened file, a MiB at a time. Raises UnreadableFile when they end too early."""
     try:
         while part := stream.read(READ_BYTES):
             yield part

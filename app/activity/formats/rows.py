@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 FIELDS = ("request_id", "event_time", "event_type", "institution_code", "id_hash", "result")
 SCHEMA = pa.schema([("line_no", pa.int64()), *((name, pa.string()) for name in FIELDS), ("raw", pa.string())])
@@ -13,8 +14,12 @@ RAW_CHARACTERS = 2000
 def batch(
     line_numbers: Sequence[int] | pa.Array, columns: Sequence[Sequence[str] | pa.Array]
 ) -> pa.RecordBatch:
-    """Rows that were parsed: 1-based line numbers and the six fields' columns in the order of FIELDS."""
-    arrays = [_array(line_numbers, pa.int64()), *(_array(column, pa.string()) for column in columns)]
+    """Rows that were parsed: 1-based line numbers and the six fields' columns in the order of FIELDS.
+
+    White space around a field is no part of it.
+    """
+    texts = (pc.utf8_trim_whitespace(_array(column, pa.string())) for column in columns)
+    arrays = [_array(line_numbers, pa.int64()), *texts]
     return pa.record_batch([*arrays, pa.nulls(len(arrays[0]), pa.string())], schema=SCHEMA)
 
 

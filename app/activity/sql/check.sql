@@ -3,12 +3,16 @@ INSERT INTO checked
 WITH texts AS (
     SELECT
         line_no, raw,
-        bare(request_id) AS request_id, bare(event_time) AS event_time, bare(event_type) AS event_type,
-        bare(institution_code) AS institution_code, bare(id_hash) AS id_hash, bare(result) AS result
+        coalesce(request_id, '') AS request_id, coalesce(event_time, '') AS event_time,
+        coalesce(event_type, '') AS event_type, coalesce(institution_code, '') AS institution_code,
+        coalesce(id_hash, '') AS id_hash, coalesce(result, '') AS result
     FROM delivered
 ),
+placed AS (
+    SELECT *, instant(event_time) AS moment FROM texts
+),
 timed AS (
-    SELECT *, timezone(current_setting('TimeZone'), instant(event_time)) AS local_time FROM texts
+    SELECT *, timezone(current_setting('TimeZone'), moment) AS local_time FROM placed
 ),
 judged AS (
     SELECT *,
@@ -33,7 +37,7 @@ SELECT
     CASE WHEN reason IS NULL THEN
         CASE event_type WHEN 'face_verify' THEN 1 WHEN 'id_ocr' THEN 2 WHEN 'data_call' THEN 3 END
     END,
-    CASE WHEN reason IS NULL THEN timezone('UTC', instant(event_time)) END,
+    CASE WHEN reason IS NULL THEN timezone('UTC', moment) END,
     CASE WHEN reason IS NULL THEN CAST(local_time AS DATE) END,
     CASE WHEN reason IS NULL THEN hour(local_time) END,
     CASE WHEN reason IS NULL THEN minute(local_time) * 60 + second(local_time) END,

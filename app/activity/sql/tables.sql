@@ -11,9 +11,6 @@ CREATE TABLE checked (
 -- Request ids this call has accepted in earlier chunks.
 CREATE TABLE accepted (rid UUID);
 
-CREATE MACRO bare(value) AS
-    trim(coalesce(value, ''), ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(12288));
-
 -- 15 digits or more, spaces and hyphens between them allowed: keep the first three and the last two.
 CREATE MACRO masked(value) AS
     regexp_replace(value, '(\p{Nd}{3})(?:[ -]?\p{Nd}){10,}[ -]?(\p{Nd}[ -]?[\p{Nd}Xx])', '\1**********\2', 'g');

@@ -1,0 +1,8 @@
+-- The events of the date $day after the merge: its current ones (view `current_day`) and the incoming ones.
+SELECT rid, person, institution, type, happened_at, day, hour, second, ok
+FROM (
+    SELECT * FROM current_day ANTI JOIN replaced USING (rid)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (file_no, known) FROM incoming WHERE day = $day
+)
+ORDER BY person, happened_at, rid

@@ -1,0 +1,141 @@
+"""The demo, for development only: an invented bank, its customers, a month of call logs and their hits."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from flask import Flask, current_app
+from sqlalchemy import select, update
+
+from app.coldstart import PRESETS, apply_presets
+from app.demo import people, staff, story
+from app.demo.provider import Provider
+from app.demo.staff import create_logins, logins
+from app.extensions import db
+from app.leads.identity import IdHasher
+from app.leads.importer import import_leads
+from app.models import Hit, HitStatus, JobRun, Lead
+from app.rules.definition import read_config_file
+from app.rules.hits import move
+from app.t1.deliveries import inbox
+from app.t1.execute import execute
+from app.t1.runs import request_run, settings, today
+
+__all__ = ["create_logins", "load_demo", "logins"]
+
+SEED = "lead-monitor-demo"
+WHO = "demo"
+#: For each customer there are this many people in the logs whom the bank does not know.
+STRANGERS = 2.5
+#: An institution that the presets do not know, with the category it behaves like.
+UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
+#: The last days of the story that get a T+1 run: the first catches what had gathered, a usual week follows.
+RUN_DAYS = 8
+OPTED_OUT = 0.02
+#: Share of the hits that staff have begun to work on, by age in days.
+WORKED_AFTER = (0.05, 0.3, 0.5, 0.65, 0.75)
+#: What becomes of those: share converted by grade, share without interest.
+CONVERTED = {"A": 0.3, "B": 0.22, "C": 0.14, "D": 0.08}
+FAILED = 0.3
+LEAD_FILE = "存量客户名单.csv"
+
+Say = Callable[[str], None]
+
+
+def load_demo(progress: Say, *, customers: int = 5000, days: int = 30, runs: int = RUN_DAYS) -> bool:
+    """Fill an empty development database with the demo, inside an app context; False when it does nothing.
+
+    That is in production, and when there is or was a lead; log-ins are made whenever nobody has one.
+    ``days`` of logs end yesterday, the last ``runs`` of them get a T+1 run. Broken off before the end it
+    leaves a list to work with: T+1 runs that did not happen are queued for the worker.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    if settings().production:
+        return False
+    empty = db.session.scalar(select(Lead.id).limit(1)) is None
+    if empty:
+        staff.create_branches()
+    create_logins(app)
+    if empty:
+        apply_presets()
+        _fill(progress, customers, days, runs)
+    return empty
+
+
+def _fill(progress: Say, count: int, days: int, runs: int) -> None:
+    weights = {branch.code: branch.weight for branch in staff.BRANCHES if branch.weight}
+    customers = people.customers(count, weights, _random("people"))
+    # The list comes after the logs: broken off before it, the next start does everything again.
+    rows = _deliver_logs(customers, days)
+    progress(f"Demo: {days} days of logs, {rows:,} rows")
+    created = _import(customers)
+    progress(f"Demo: {created:,} customers")
+    yesterday = today() - dt.timedelta(days=1)
+    last_days = [yesterday - dt.timedelta(days=n) for n in reversed(range(runs))]
+    for run_id in [request_run(day, WHO).id for day in last_days]:
+        execute(run_id)
+        progress(f"Demo: {_outcome(run_id)}")
+    progress(f"Demo: {_work_on_hits(yesterday):,} hits worked on")
+
+
+def _random(part: str) -> Random:
+    """The same numbers in every demo; each part has its own so that a change of one leaves the others."""
+    return Random(f"{SEED} {part}")  # noqa: S311 - a story, not a secret
+
+
+def _deliver_logs(customers: list[people.Customer], days: int) -> int:
+    """Put the files of the days up to yesterday into the inbox; the number of rows."""
+    random = _random("story")
+    hasher = IdHasher(settings().id_hash_algorithm, settings().id_hash_key)
+    catalogue = UNLISTED | {each.code: each.category for each in read_config_file(PRESETS).institutions}
+    known = [hasher.hash(customer.id_number) for customer in customers]
+    strangers = [random.randbytes(32).hex() for _ in range(round(len(customers) * STRANGERS))]
+    characters = [each for group in (known, strangers) for each in story.cast(group, days, catalogue, random)]
+    provider = Provider(inbox(settings()), settings().zone, random)
+    first = today() - dt.timedelta(days=days)
+    rows = 0
+    for day in range(days):
+        date = first + dt.timedelta(days=day)
+        calls = story.calls_of_day(characters, day, date, catalogue, random)
+        rows += provider.deliver(date, calls, last=day == days - 1)
+    return rows
+
+
+def _import(customers: list[people.Customer]) -> int:
+    """Import the list as a clerk would, then take down who does not want to be contacted."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / LEAD_FILE
+        people.write_lead_file(path, customers)
+        result = import_leads(db.engine, path, file_name=LEAD_FILE, operator=WHO, settings=settings())
+    chosen = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
+    db.session.execute(update(Lead).where(Lead.lead_no.in_(chosen)).values(opted_out=True))
+    db.session.commit()
+    return result.created
+
+
+def _outcome(run_id: int) -> str:
+    run = db.session.get_one(JobRun, run_id, populate_existing=True)
+    created = sum(run.counts.get("hits", {}).get("created", {}).values())
+    return f"T+1 of {run.day} {run.status}, {created:,} hits"
+
+
+def _work_on_hits(yesterday: dt.date) -> int:
+    """Move hits on as staff would have done: the older the likelier; a better grade succeeds more."""
+    random = _random("work")
+    moved = 0
+    for hit in db.session.scalars(select(Hit).order_by(Hit.hit_date, Hit.rule_id, Hit.lead_id)):
+        if random.random() >= WORKED_AFTER[min((yesterday - hit.hit_date).days, len(WORKED_AFTER) - 1)]:
+            continue
+        moved += 1
+        move(hit, HitStatus.IN_PROGRESS)
+        outcome = random.random()
+        if outcome < CONVERTED[hit.grade]:
+            move(hit, HitStatus.CONVERTED)
+        elif outcome < CONVERTED[hit.grade] + FAILED:
+            move(hit, HitStatus.FAILED)
+    db.session.commit()
+    return moved

@@ -1,0 +1,108 @@
+"""The demo bank: its branches and a log-in for each role, for development only."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flask import Flask
+from sqlalchemy import select
+
+from app.errors import DomainError
+from app.extensions import db
+from app.leads.branches import place
+from app.models import Branch, Staff
+from app.permissions import ROLE_LABELS
+from config import Settings
+
+
+class DemoBranch(NamedTuple):
+    """A branch of the demo; ``weight`` says how many of the customers are its own."""
+
+    code: str
+    name: str
+    parent: str | None
+    weight: int = 0
+
+
+BRANCHES = (
+    DemoBranch("HQ", "总行", None),
+    DemoBranch("HZ", "杭州分行", "HQ"),
+    DemoBranch("HZ-BINJIANG", "杭州滨江支行", "HZ", 24),
+    DemoBranch("HZ-XIHU", "杭州西湖支行", "HZ", 20),
+    DemoBranch("HZ-YUHANG", "杭州余杭支行", "HZ", 14),
+    DemoBranch("SH", "上海分行", "HQ"),
+    DemoBranch("SH-PUDONG", "上海浦东支行", "SH", 18),
+    DemoBranch("SH-XUHUI", "上海徐汇支行", "SH", 10),
+    DemoBranch("NJ", "南京分行", "HQ"),
+    DemoBranch("NJ-GULOU", "南京鼓楼支行", "NJ", 14),
+)
+
+
+class DemoLogin(NamedTuple):
+    """A member of staff with a well-known password."""
+
+    role: str
+    username: str
+    password: str
+    family_name: str
+    given_name: str
+    branch: str
+
+
+LOGINS = (
+    DemoLogin("Admin", "admin", "Admin-Demo#2026", "陈", "志远", "HQ"),
+    DemoLogin("Manager", "manager", "Manager-Demo#2026", "林", "雅静", "HQ"),
+    DemoLogin("Marketer", "marketer", "Marketer-Demo#2026", "周", "晓峰", "HZ-BINJIANG"),
+    DemoLogin("DataOperator", "operator", "Operator-Demo#2026", "吴", "建斌", "HQ"),
+    DemoLogin("Auditor", "auditor", "Auditor-Demo#2026", "郑", "淑敏", "HQ"),
+)
+
+
+def logins() -> list[tuple[str, str, str]]:
+    """Role in Chinese, user name and password of every demo log-in."""
+    return [(ROLE_LABELS[login.role], login.username, login.password) for login in LOGINS]
+
+
+def create_branches() -> None:
+    """Make the branch tree; branches whose code exists stay as they are. Commits."""
+    found = {branch.code: branch for branch in db.session.scalars(select(Branch))}
+    for planned in BRANCHES:
+        if planned.code not in found:
+            branch = Branch(code=planned.code, name=planned.name, parent=found.get(planned.parent or ""))
+            db.session.add(branch)
+            place(branch)
+            found[planned.code] = branch
+    db.session.commit()
+
+
+def create_logins(app: Flask) -> bool:
+    """Make the demo log-ins, all or none; False outside development and when anybody has a log-in already.
+
+    A person works at their branch when the database has it.
+    """
+    settings: Settings = app.config["SETTINGS"]
+    if settings.production:
+        return False
+    with app.app_context():
+        if db.session.scalar(select(Staff.id).limit(1)) is not None:
+            return False
+        for login in LOGINS:
+            _create(app.appbuilder.sm, login)  # type: ignore[attr-defined]
+        db.session.commit()
+    return True
+
+
+def _create(manager: Any, login: DemoLogin) -> None:
+    user = manager.add_user(
+        login.username,
+        login.given_name,
+        login.family_name,
+        f"{login.username}@example.com",
+        manager.find_role(login.role),
+        login.password,
+        commit=False,
+    )
+    if not user:
+        raise DomainError("The demo log-in %(name)s can't be made; see the log.", name=login.username)
+    user.branch = db.session.scalar(select(Branch).where(Branch.code == login.branch))
+    user.language = "zh"

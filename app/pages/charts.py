@@ -1,0 +1,70 @@
+"""The data of charts; app/static/charts.js draws them, all in one theme."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from sqlalchemy import BigInteger, cast, func, select, true
+
+from app.extensions import db
+from app.models import IngestFile
+from app.pages.access import may
+from app.pages.lists import Link
+from app.t1.runs import today
+
+DAYS = 30
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind each bar (may be empty)."""
+
+    title: str
+    unit: str
+    x: list[str]
+    y: list[int]
+    links: list[str]
+    empty: str
+    all: Link | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script draws."""
+        return {name: value for name, value in asdict(self).items() if name in ("title", "unit", "x", "y", "links")}
+
+
+def events_per_day() -> Chart:
+    """Accepted events of each of the last 30 days, as the read log files say; a bar opens the day's run."""
+    days = [today() - dt.timedelta(days=back) for back in range(DAYS, 0, -1)]
+    found = _accepted(days[0])
+    opens = may("can_list", "JobRunView")
+    return Chart(
+        title=_("Events per day, last 30 days"),
+        unit=_("events"),
+        x=[day.isoformat() for day in days],
+        y=[found.get(day.isoformat(), 0) for day in days] if found else [],
+        links=[_run_url(day) for day in days] if opens else [],
+        empty=_("No event in these days."),
+        all=Link(_("See the runs"), url_for("JobRunView.list")) if opens else None,
+    )
+
+
+def _run_url(day: dt.date) -> str:
+    return url_for("JobRunView.list", _flt_0_day=day.isoformat(), _flt_1_day=day.isoformat())
+
+
+def _accepted(first: dt.date) -> dict[str, int]:
+    entry = func.jsonb_each_text(IngestFile.days).table_valued("key", "value")
+    total = func.sum(cast(entry.c.value, BigInteger))
+    query = (
+        select(entry.c.key, total)
+        .select_from(IngestFile)
+        .join(entry, true())
+        .where(entry.c.key >= first.isoformat())
+        .group_by(entry.c.key)
+    )
+    return {day: int(count) for day, count in db.session.execute(query)}

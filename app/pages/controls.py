@@ -1,0 +1,118 @@
+"""Form controls: one plain, labelled, accessible control for each kind of field."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from flask_babel import gettext as _
+from markupsafe import Markup, escape
+from wtforms import widgets
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
+
+
+def control(field: Any, units: dict[str, Any] | None = None) -> Markup:
+    """The control of a field with what assistive technology needs: description, error, required."""
+    unit = (units or {}).get(field.name)
+    shown = _draw(field)
+    if unit:
+        return Markup('<span class="with-unit">{}<span class="unit">{}</span></span>').format(shown, unit)
+    return shown
+
+
+def is_group(field: Any) -> bool:
+    """Whether the field is a group of check boxes, labelled by a legend instead of a label."""
+    return isinstance(field.widget, widgets.Select) and _is_multiple(field)
+
+
+def is_check(field: Any) -> bool:
+    """Whether the field is one check box."""
+    return bool(field.type == "BooleanField")
+
+
+def is_required(field: Any) -> bool:
+    """Whether the field must be filled."""
+    return any(isinstance(each, DataRequired | InputRequired) for each in field.validators) and not is_check(field)
+
+
+def error_count(form: Any) -> int:
+    """How many fields have an error."""
+    return sum(bool(field.errors) for field in form)
+
+
+def _draw(field: Any) -> Markup:
+    if is_group(field):
+        return _checklist(field)
+    widget = _widget(field)
+    return Markup(widget(field, **_attributes(field)))
+
+
+def _widget(field: Any) -> Any:
+    by_type = {
+        "BooleanField": widgets.CheckboxInput(),
+        "IntegerField": widgets.NumberInput(step="1"),
+        "FloatField": widgets.NumberInput(step="any"),
+        "DecimalField": widgets.NumberInput(step="any"),
+        "DateField": widgets.DateInput(),
+        "TextAreaField": widgets.TextArea(),
+        "PasswordField": widgets.PasswordInput(),
+        "FileField": widgets.FileInput(),
+    }
+    if isinstance(field.widget, widgets.Select):
+        if getattr(field, "allow_blank", False):
+            field.blank_text = _("(none)")
+        return widgets.Select()
+    return by_type.get(field.type, widgets.TextInput())
+
+
+def _attributes(field: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"class": "check" if is_check(field) else "control"}
+    described = [f"{field.id}-{part}" for part in ("help", "error") if _has(field, part)]
+    if described:
+        given["aria-describedby"] = " ".join(described)
+    if field.errors:
+        given["aria-invalid"] = "true"
+    given["required"] = is_required(field)
+    for validator in field.validators:
+        if isinstance(validator, Length) and validator.max > 0:
+            given["maxlength"] = validator.max
+        if isinstance(validator, NumberRange):
+            given |= {"min": validator.min, "max": validator.max}
+    if field.type == "TextAreaField":
+        given["rows"] = 3
+    if field.type == "PasswordField":
+        given["autocomplete"] = "new-password" if "present" not in field.name else "current-password"
+    if field.type == "FileField":
+        given["accept"] = ".xlsx,.xls,.csv"
+    if field.type == "DateField" and isinstance(field.data, dt.datetime):
+        field.data = field.data.date()
+    return {name: value for name, value in given.items() if value not in (None, False)}
+
+
+def _has(field: Any, part: str) -> bool:
+    return bool(field.errors if part == "error" else field.description)
+
+
+def _is_multiple(field: Any) -> bool:
+    return "Multiple" in type(field).__name__
+
+
+def _checklist(field: Any) -> Markup:
+    options = list(field.iter_choices())
+    boxes = Markup("").join(_box(field, place, choice) for place, choice in enumerate(options))
+    finder = Markup("")
+    if len(options) > 12:
+        finder = Markup('<input type="search" class="control checklist-find" placeholder="{0}" aria-label="{0}">').format(
+            _("Find in the list")
+        )
+    if not options:
+        boxes = Markup('<p class="help">{}</p>').format(_("Nothing to choose from yet."))
+    return Markup('<div class="checklist">{}<div class="checklist-boxes">{}</div></div>').format(finder, boxes)
+
+
+def _box(field: Any, place: int, choice: Iterable[Any]) -> Markup:
+    value, text, ticked, *_rest = choice
+    return Markup(
+        '<label><input type="checkbox" class="check" name="{}" id="{}-{}" value="{}"{}> <span>{}</span></label>'
+    ).format(field.name, field.id, place, value, Markup(" checked") if ticked else "", escape(text))

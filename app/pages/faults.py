@@ -1,0 +1,56 @@
+"""What an error page says: what happened, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error in words; ``again`` is the text of a button that tries once more, empty when that is useless."""
+
+    title: str
+    advice: str
+    again: str = ""
+
+
+def fault(code: int, *, csrf: bool = False) -> Fault:
+    """The words for an HTTP status of 400 and above."""
+    if csrf:
+        return Fault(
+            _("This page has expired"),
+            _("You were logged out, or the page was open for too long. Nothing was saved. Load it again and repeat."),
+            _("Load the page again"),
+        )
+    known = _known()
+    return known.get(code) or known[500 if code >= 500 else 400]
+
+
+def _known() -> dict[int, Fault]:
+    return {
+        400: Fault(_("This request can't be answered"), _("Go back and correct what was typed.")),
+        401: Fault(_("Please log in"), _("Log in, then open the page again.")),
+        403: Fault(
+            _("You may not do this"), _("Your role doesn't include it. Ask your administrator when you need it.")
+        ),
+        404: Fault(
+            _("This is not here"),
+            _("It was deleted, never existed, or belongs to a branch you don't see."),
+        ),
+        405: Fault(_("This can't be opened like that"), _("Use the buttons of the page; an address alone changes nothing.")),
+        409: Fault(_("This can't be changed now"), _("Go back; the page says what is possible.")),
+        413: Fault(_("The file is too large"), _("Split it and upload the parts one after the other.")),
+        429: Fault(
+            _("Too many attempts"),
+            _("Wait a minute and try again. When you forgot your password, ask your administrator for a new one."),
+            _("Try again"),
+        ),
+        500: Fault(
+            _("Something went wrong on our side"),
+            _("Nothing was saved by this step. Try again in a moment."),
+            _("Try again"),
+        ),
+        503: Fault(_("The service is not available"), _("It starts or is being maintained. Try again in a minute."), _("Try again")),
+    }

@@ -1,0 +1,76 @@
+"""What a permission of a role lets people do, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import PermissionView
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+
+from app.extensions import db
+from app.pages.access import view_named
+
+_METHOD = {
+    "can_list": lazy_gettext("See the list"),
+    "can_show": lazy_gettext("View"),
+    "can_add": lazy_gettext("Add"),
+    "can_edit": lazy_gettext("Edit"),
+    "can_delete": lazy_gettext("Delete"),
+    "can_reveal": lazy_gettext("Reveal a phone number"),
+    "can_upload": lazy_gettext("Upload"),
+    "can_errors": lazy_gettext("Download rejected rows"),
+    "can_rejects": lazy_gettext("Download rejected rows"),
+    "can_template": lazy_gettext("Download the template"),
+    "can_progress": lazy_gettext("Watch the progress"),
+    "can_start": lazy_gettext("Start"),
+    "can_userinfo": lazy_gettext("See one's own profile"),
+    "can_this_form_get": lazy_gettext("Open"),
+    "can_this_form_post": lazy_gettext("Save"),
+    "can_get": lazy_gettext("Read by API"),
+    "can_info": lazy_gettext("Describe by API"),
+    "menu_access": lazy_gettext("Menu"),
+}
+
+
+def by_view() -> list[Any]:
+    """Every permission that can be given, those of one view together; menu entries follow by themselves."""
+    pairs = [pair for pair in db.session.query(PermissionView).all() if pair.permission.name != "menu_access"]
+    return sorted(pairs, key=lambda pair: (_view_words(pair.view_menu.name), pair.id))
+
+
+def permission_words(pair: Any) -> str:
+    """A permission on a view as one line."""
+    return _("%(view)s: %(deed)s", view=_view_words(pair.view_menu.name), deed=_deed_words(pair))
+
+
+def grouped(pairs: Iterable[Any]) -> Markup:
+    """The permissions of a role, a line for each view; menu entries follow from them and are left out."""
+    by_view: dict[str, list[str]] = defaultdict(list)
+    for pair in pairs:
+        if pair.permission.name != "menu_access":
+            by_view[_view_words(pair.view_menu.name)].append(_deed_words(pair))
+    lines = [
+        Markup("<div><strong>{}</strong> {}</div>").format(view, "、".join(deeds))
+        for view, deeds in sorted(by_view.items())
+    ]
+    return Markup('<div class="plain-list">{}</div>').format(Markup("").join(lines))
+
+
+def _deed_words(pair: Any) -> str:
+    name = pair.permission.name
+    if name in _METHOD:
+        return str(_METHOD[name])
+    action = getattr(view_named(pair.view_menu.name), "actions", {}).get(name)
+    return str(action.text) if action else name
+
+
+def _view_words(name: str) -> str:
+    view = view_named(name)
+    if hasattr(view, "resource_name"):
+        return _("API: %(name)s", name=view.resource_name)  # type: ignore[union-attr]
+    title = getattr(view, "list_title", "") or getattr(view, "form_title", "")
+    return str(title) or name

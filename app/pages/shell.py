@@ -1,0 +1,115 @@
+"""The frame around every page: work areas, breadcrumb, person, file addresses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import plotly
+from flask import Flask, current_app, g, request, session, url_for
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from app import labels
+from app.pages.access import may, view_named
+from app.pages.controls import control, error_count, is_check, is_group, is_required
+
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of the sidebar or a step of the breadcrumb; ``url`` is empty where nothing is to be opened."""
+
+    text: str
+    url: str = ""
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class Area:
+    """A work area of the sidebar; ``name`` picks its icon."""
+
+    name: str
+    text: str
+    items: list[Item]
+
+
+def init_app(app: Flask) -> None:
+    """Give every template what the frame needs."""
+    app.context_processor(
+        lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
+    )
+    app.jinja_env.globals.update(
+        {each.__name__: each for each in (areas, crumbs, today, person, languages, asset, get_locale)}
+    )
+    app.jinja_env.globals.update(
+        {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
+    )
+
+
+def areas() -> list[Area]:
+    """The work areas with what the person may open; an area without anything is left out."""
+    found = []
+    for category in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
+        items = [_item(entry) for entry in category.childs if may("menu_access", entry.name)]
+        if items:
+            found.append(Area(category.name, str(category.label), items))
+    return found
+
+
+def _item(entry: Any) -> Item:
+    return Item(str(entry.label), entry.get_url(), current=request.blueprint == entry.baseview.endpoint)
+
+
+def crumbs(title: str) -> list[Item]:
+    """The way to this page: its work area, its list, and the page's own title when that is another."""
+    view = view_named(request.blueprint or "")
+    name = type(view).__name__ if view is not None else ""
+    menu = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
+    steps = [Item(str(category.label)) for category in menu if name in [entry.name for entry in category.childs]]
+    list_title = str(getattr(view, "list_title", "") or "")
+    if list_title and list_title != title:
+        steps.append(Item(list_title, url_for(f"{view.endpoint}.list") if may("can_list", name) else ""))  # type: ignore[union-attr]
+    return [step for step in steps if step.text != title]
+
+
+def today() -> str:
+    """The local date with its weekday."""
+    now = dt.datetime.now(current_app.config["SETTINGS"].zone)
+    days = [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
+    return f"{now:%Y-%m-%d} {days[now.weekday()]}"
+
+
+def person() -> dict[str, str] | None:
+    """Name, roles and branch of who is logged in, None when nobody is."""
+    user = g.get("user")
+    if user is None or not user.is_authenticated:
+        return None
+    roles = "、".join(labels.word(labels.ROLE, role.name) for role in user.roles)
+    branch = getattr(user, "branch", None)
+    return {"name": user.get_full_name(), "roles": roles, "branch": str(branch) if branch else ""}
+
+
+def languages() -> list[dict[str, Any]]:
+    """The languages of the interface: code, own name, address that switches to it, whether it is the present one."""
+    present = session.get("locale") or current_app.config["BABEL_DEFAULT_LOCALE"]
+    return [
+        {"code": code, "name": entry["name"], "url": url_for("LocaleView.index", locale=code), "current": code == present}
+        for code, entry in current_app.config["LANGUAGES"].items()
+    ]
+
+
+def asset(name: str) -> str:
+    """The address of a file in app/static, with a mark of its content so that browsers drop old copies."""
+    path = PLOTLY if name == PLOTLY.name else Path(current_app.root_path) / "static" / name
+    return f"/static/{name}?v={_mark(path)}"
+
+
+@cache
+def _mark(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]

@@ -1,0 +1,35 @@
+"""The widgets of generated screens: Flask-AppBuilder draws these templates in place of its own."""
+
+from __future__ import annotations
+
+from flask_appbuilder.widgets import FormWidget, ListWidget, RenderTemplateWidget, ShowWidget
+
+
+class ConsoleListWidget(ListWidget):  # type: ignore[misc]
+    """Draws ``table``: a list with its buttons, bulk bar and pages."""
+
+    template = "widgets/list.html"
+
+
+class ChartWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws ``chart``."""
+
+    template = "widgets/chart.html"
+
+
+class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws the filter row and the chips of ``table``."""
+
+    template = "widgets/filters.html"
+
+
+class ConsoleShowWidget(ShowWidget):  # type: ignore[misc]
+    """Draws one row as a definition list with its buttons."""
+
+    template = "widgets/show.html"
+
+
+class ConsoleFormWidget(FormWidget):  # type: ignore[misc]
+    """Draws a form in one column; ``units`` and ``cancel`` may be given."""
+
+    template = "widgets/form.html"

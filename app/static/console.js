@@ -1,0 +1,190 @@
+// Behaviour of the console. Every page works without it except confirm questions, the bulk bar and live progress.
+"use strict";
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const one = (selector, root = document) => root.querySelector(selector);
+
+// -- confirm questions: a submit button with data-confirm asks first -----------------------
+let agreed = null;
+
+function ask(button, text) {
+  const dialog = one("#confirm");
+  const yes = one("#confirm-yes");
+  one("#confirm-text").textContent = text;
+  yes.textContent = button.dataset.yes || button.textContent.trim();
+  yes.classList.toggle("danger", button.classList.contains("danger"));
+  dialog.returnValue = "no";
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue !== "yes") return;
+    agreed = button;
+    button.form.requestSubmit(button);
+  }, { once: true });
+  dialog.showModal();
+}
+
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || !button.dataset.confirm || agreed === button) return;
+  event.preventDefault();
+  const counted = button.dataset.counted;
+  const ticked = all(`input[name=rowid]:checked`).filter((box) => box.form === button.form).length;
+  ask(button, button.dataset.confirm + (counted ? `\n${counted.replace("{n}", ticked)}` : ""));
+});
+
+// -- bulk bar ------------------------------------------------------------------------------
+function watchTicks(list) {
+  const bar = one(".bulk", list);
+  if (!bar) return;
+  const boxes = all("input[name=rowid]", list);
+  const everything = one("[data-tick-all]", list);
+  const said = one("[data-text]", bar);
+  const show = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    bar.hidden = ticked === 0;
+    said.textContent = said.dataset.text.replace("{n}", ticked);
+    everything.checked = ticked > 0 && ticked === boxes.length;
+    everything.indeterminate = ticked > 0 && ticked < boxes.length;
+  };
+  const tickAll = (state) => { boxes.forEach((box) => { box.checked = state; }); show(); };
+  list.addEventListener("change", (event) => {
+    if (event.target === everything) tickAll(everything.checked);
+    else if (event.target.name === "rowid") show();
+  });
+  one("[data-untick]", bar).addEventListener("click", () => tickAll(false));
+  show();
+}
+
+// -- a list too wide for its page scrolls sideways and gives up its sticky head -----------
+function fit(list) {
+  list.classList.remove("scrolls");
+  const table = one("table", list);
+  if (table && table.scrollWidth > list.clientWidth + 1) list.classList.add("scrolls");
+}
+
+// -- filters and page size -----------------------------------------------------------------
+function trimEmpty(form) {
+  form.addEventListener("submit", () => {
+    all("[name]", form).forEach((control) => { control.disabled = control.value.trim() === ""; });
+  });
+}
+
+function unfold(button) {
+  button.addEventListener("click", () => {
+    const open = button.form.classList.toggle("open");
+    button.setAttribute("aria-expanded", String(open));
+  });
+}
+
+function rememberPageSize(select) {
+  select.addEventListener("change", () => {
+    const size = select.selectedOptions[0].dataset.size;
+    document.cookie = `page_size=${size}; path=/; max-age=31536000; samesite=lax`;
+    window.location.assign(select.value);
+  });
+}
+
+// -- forms: warn before typed input is lost, send once -------------------------------------
+function guard(form) {
+  let changed = Boolean(one(".summary", form));
+  form.addEventListener("input", () => { changed = true; });
+  window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    changed = false;
+    const button = one("button[type=submit]", form);
+    button.disabled = true;
+    button.textContent = form.dataset.busy || button.textContent;
+  });
+  const summary = one(".summary", form);
+  if (summary) summary.focus();
+}
+
+function findInChecklist(input) {
+  input.addEventListener("input", () => {
+    const wanted = input.value.trim().toLowerCase();
+    all("label", input.parentElement).forEach((label) => {
+      label.hidden = !label.textContent.toLowerCase().includes(wanted);
+    });
+  });
+}
+
+// -- progress of background work -----------------------------------------------------------
+function showProgress(card, state) {
+  one("[data-part=status]", card).textContent = state.status_text;
+  one("[data-part=status]", card).className = `tag tag-run-${state.status}`;
+  one("[data-part=summary]", card).textContent = state.summary;
+  one("[data-part=percent]", card).textContent = `${state.progress}%`;
+  const track = one(".track", card);
+  track.setAttribute("aria-valuenow", state.progress);
+  one("i", track).style.width = `${state.progress}%`;
+  for (const step of state.steps || []) {
+    const line = one(`[data-step="${CSS.escape(step.name)}"]`, card);
+    if (!line) continue;
+    line.className = `step step-${step.status}`;
+    one("[data-part=step-status]", line).textContent = step.status_text;
+  }
+}
+
+async function follow(card) {
+  try {
+    const answer = await fetch(card.dataset.progress, { headers: { Accept: "application/json" } });
+    if (answer.ok) {
+      const state = await answer.json();
+      showProgress(card, state);
+      if (state.done) { window.location.reload(); return; }
+    }
+  } catch { /* the server restarts: ask again */ }
+  window.setTimeout(follow, 2000, card);
+}
+
+// -- frame: drawer, menus, toasts ----------------------------------------------------------
+function drawer() {
+  const button = one(".burger");
+  const side = one("#side");
+  const veil = one(".veil");
+  if (!button || !side) return;
+  const set = (open) => {
+    side.classList.toggle("open", open);
+    veil.hidden = !open;
+    button.setAttribute("aria-expanded", String(open));
+    (open ? one("a", side) : button).focus();
+  };
+  button.addEventListener("click", () => set(true));
+  veil.addEventListener("click", () => set(false));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && side.classList.contains("open")) set(false);
+  });
+}
+
+function closeMenus(event) {
+  for (const menu of all("details.menu[open]")) {
+    const away = event.type === "click" && !menu.contains(event.target);
+    const escape = event.key === "Escape";
+    if (!away && !escape) continue;
+    menu.open = false;
+    if (escape) one("summary", menu).focus();
+  }
+}
+
+function toast(element) {
+  one(".toast-close", element).addEventListener("click", () => element.remove());
+  if (element.classList.contains("toast-good") || element.classList.contains("toast-info")) {
+    window.setTimeout(() => element.remove(), 6000);
+  }
+}
+
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", closeMenus);
+window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
+drawer();
+all("[data-list]").forEach(watchTicks);
+all("[data-list]").forEach(fit);
+window.addEventListener("resize", () => all("[data-list]").forEach(fit));
+all(".filters").forEach(trimEmpty);
+all("[data-unfold]").forEach(unfold);
+all("[data-submit]").forEach((select) => select.addEventListener("change", () => select.form.requestSubmit()));
+all("[data-page-size]").forEach(rememberPageSize);
+all("[data-guard]").forEach(guard);
+all(".checklist-find").forEach(findInChecklist);
+all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));
+all(".toast").forEach(toast);

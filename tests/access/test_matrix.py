@@ -1,0 +1,258 @@
+"""Every role × view × action: what happens, and that nothing changes where it must not."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from app.permissions import ROLES, TABLE, may
+from tests.conftest import PASSWORD, Person, empty
+
+from .world import World, build, fingerprint
+
+NEW_PASSWORD = "Another-Pass-word-2027"
+
+
+class Attempt(NamedTuple):
+    """One thing somebody tries. ``changes``: whether it changes the database when it is allowed."""
+
+    method: str
+    path: str
+    data: dict[str, Any] | None = None
+    changes: bool = True
+
+
+def get(path: str) -> Attempt:
+    return Attempt("GET", path, changes=False)
+
+
+def post(path: str, changes: bool = True, **data: Any) -> Attempt:
+    return Attempt("POST", path, data, changes)
+
+
+def act(view: str, name: str, row: str, *, changes: bool = True, many: bool = False) -> Attempt:
+    if many:
+        return post(f"/{view}/action_post", changes, action=name, rowid=[f"{{{row}}}"])
+    return post(f"/{view}/action/{name}/{{{row}}}", changes)
+
+
+def crud(view: str, row: str, add: dict[str, Any], edit: dict[str, Any], free: str = "") -> dict[str, Attempt]:
+    return {
+        "can_list": get(f"/{view}/list/"),
+        "can_show": get(f"/{view}/show/{{{row}}}"),
+        "can_add": post(f"/{view}/add", **add),
+        "can_edit": post(f"/{view}/edit/{{{row}}}", **edit),
+        "can_delete": post(f"/{view}/delete/{{{free or row}}}"),
+    }
+
+
+#: What to try for each permission; ``{name}`` is the id of that row of the world.
+ATTEMPTS: dict[str, dict[str, Attempt]] = {
+    "LeadView": {
+        **crud(
+            "leadview",
+            "lead_home",
+            {"name": "新客", "phone": "13911112222", "id_number": "310101199709060963", "status": "active"},
+            {"name": "改名", "status": "active"},
+        ),
+        "export": act("leadview", "export", "lead_home", changes=False, many=True),
+        "delete_many": act("leadview", "delete_many", "lead_home", many=True),
+    },
+    "BranchView": {
+        **crud("branchview", "free_branch", {"code": "NEW", "name": "新"}, {"code": "FREE", "name": "改名"}),
+        "can_show": get("/branchview/show/{home}"),
+    },
+    "ImportBatchView": {
+        "can_list": get("/importbatchview/list/"),
+        "can_show": get("/importbatchview/show/{batch}"),
+        "can_progress": get("/importbatchview/progress/{batch}"),
+        "can_upload": post("/importbatchview/upload", file="FILE"),
+        "can_errors": Attempt("GET", "/importbatchview/errors/{batch}", None, False),
+        "can_template": get("/importbatchview/template"),
+        "undo": act("importbatchview", "undo", "batch"),
+    },
+    "RuleView": {
+        **crud("ruleview", "rule", {"code": "R-9", "name": "九"}, {"name": "改名"}, free="free_rule"),
+        "draft": act("ruleview", "draft", "rule", changes=False),
+        "pause": act("ruleview", "pause", "rule"),
+        "resume": act("ruleview", "resume", "rule", changes=False),
+    },
+    "RuleVersionView": {
+        "can_list": get("/ruleversionview/list/"),
+        "can_show": get("/ruleversionview/show/{version}"),
+        "can_edit": post("/ruleversionview/edit/{draft}", match="any", cooldown_days=9, half_life_days=5),
+        "can_delete": post("/ruleversionview/delete/{draft}"),
+        "activate": act("ruleversionview", "activate", "draft"),
+    },
+    "RuleConditionView": crud(
+        "ruleconditionview",
+        "condition",
+        {
+            "version": "{draft}", "metric": "calls", "op": ">=", "value": 2, "window_days": 3, "hour_from": 0,
+            "hour_to": 24, "result": "any",
+        },
+        {
+            "metric": "active_days", "op": ">", "value": 1, "window_days": 3, "hour_from": 20, "hour_to": 2,
+            "result": "success",
+        },
+    ),  # fmt: skip
+    "HitView": {
+        "can_list": get("/hitview/list/"),
+        "can_show": get("/hitview/show/{hit_home_waiting}"),
+        "start": act("hitview", "start", "hit_home_waiting"),
+        "convert": act("hitview", "convert", "hit_home_in_progress"),
+        "fail": act("hitview", "fail", "hit_home_in_progress", many=True),
+        "reopen": act("hitview", "reopen", "hit_home_failed", many=True),
+        "export": act("hitview", "export", "hit_home_waiting", changes=False, many=True),
+    },
+    "InstitutionView": crud("institutionview", "institution", {"code": "I-9", "name": "九"}, {"name": "改名"}),
+    "IngestFileView": {
+        "can_list": get("/ingestfileview/list/"),
+        "can_show": get("/ingestfileview/show/{ingest}"),
+        "can_rejects": get("/ingestfileview/rejects/{ingest}"),
+    },
+    "JobRunView": {
+        "can_list": get("/jobrunview/list/"),
+        "can_show": get("/jobrunview/show/{run}"),
+        "can_progress": get("/jobrunview/progress/{run}"),
+        "can_start": post("/jobrunview/start", day="2026-10-01"),
+        "rerun": act("jobrunview", "rerun", "run"),
+        "release": act("jobrunview", "release", "held"),
+    },
+    "StaffView": {
+        **crud(
+            "users",
+            "staff",
+            {
+                "username": "new", "last_name": "新", "first_name": "人", "email": "n@example.com", "roles": "1",
+                "language": "zh", "active": "y", "password": NEW_PASSWORD, "conf_password": NEW_PASSWORD,
+            },
+            {"last_name": "改", "first_name": "名", "email": "s@example.com", "roles": "1", "language": "en"},
+        ),
+        "can_userinfo": get("/users/userinfo/"),
+        "userinfoedit": act("users", "userinfoedit", "me", changes=False),
+        "resetmypassword": act("users", "resetmypassword", "me", changes=False),
+        "resetpasswords": act("users", "resetpasswords", "staff", changes=False),
+    },  # fmt: skip
+    "RoleView": crud("roles", "role", {"name": "NewRole"}, {"permissions": "1"}),
+    "ProfileView": {
+        "can_this_form_get": get("/profile/form"),
+        "can_this_form_post": post("/profile/form", language="zh"),
+    },
+    "MyPasswordView": {
+        "can_this_form_get": get("/resetmypassword/form"),
+        "can_this_form_post": post(
+            "/resetmypassword/form", present=PASSWORD, password=NEW_PASSWORD, conf_password=NEW_PASSWORD
+        ),
+    },
+    "PasswordView": {
+        "can_this_form_get": get("/resetpassword/form?pk={staff}"),
+        "can_this_form_post": post(
+            "/resetpassword/form?pk={staff}", password=NEW_PASSWORD, conf_password=NEW_PASSWORD
+        ),
+    },
+    "LeadApi": {"can_get": get("/api/v1/leads/"), "can_info": get("/api/v1/leads/_info")},
+    "HitApi": {"can_get": get("/api/v1/hits/"), "can_info": get("/api/v1/hits/_info")},
+}
+CASES = [(view, permission) for view, attempts in ATTEMPTS.items() for permission in attempts]
+#: Allowed requests that answer "there is nothing" in this world.
+NOTHING_THERE = {("ImportBatchView", "can_errors"), ("IngestFileView", "can_rejects")}
+
+
+def test_the_table_is_tried_whole(app: Flask) -> None:
+    """Every permission of the table has an attempt, and every view of the app is in the table."""
+    assert {(v, p) for v, permissions in TABLE.items() for p in permissions} == set(CASES)
+    free = {"HomeView", "UtilView", "LocaleView", "AuthDBView"}
+    for view in app.appbuilder.baseviews:  # type: ignore[attr-defined]
+        name = type(view).__name__
+        if name not in free:
+            assert set(view.base_permissions) <= set(TABLE[name]) | {"can_download"}, name
+
+
+@pytest.fixture
+def world_of(
+    app: Flask, engine: Engine, session: Session, login: Callable[..., Person]
+) -> Callable[[str], tuple[World, Person]]:
+    """Empty the database, build the world in it and log in a person of the role (or nobody)."""
+
+    def make(role: str) -> tuple[World, Person]:
+        session.rollback()
+        session.expunge_all()
+        empty(engine)
+        world = build(session, app.config["SETTINGS"])
+        client = login(role, branch=world.home, username="me") if role else anonymous(app)
+        me = session.execute(text("SELECT max(id) FROM ab_user")).scalar_one()
+        session.rollback()
+        world.ids["me"] = me
+        return world, client
+
+    return make
+
+
+@pytest.mark.parametrize("role", ROLES.values())
+@pytest.mark.parametrize("view", ATTEMPTS)
+def test_role(view: str, role: str, engine: Engine, world_of: Callable[[str], tuple[World, Person]]) -> None:
+    world, client = world_of(role)
+    before = fingerprint(engine)
+    for permission, what in ATTEMPTS[view].items():
+        case = f"{role} {view}.{permission}"
+        response = attempt(client, what, world)
+        changed = fingerprint(engine) != before
+        if not may(role, permission, view):
+            assert response.status_code == 403, f"{case}: {response.status_code}"
+            assert not changed, case
+        elif (view, permission) in NOTHING_THERE:
+            assert response.status_code == 404, f"{case}: {response.status_code}"
+        else:
+            assert response.status_code in (200, 302), f"{case}: {response.status_code}"
+            assert "/login" not in response.headers.get("Location", ""), case
+            assert changed == what.changes, f"{case}: {said(response.text)}"
+        if changed:
+            world, client = world_of(role)
+            before = fingerprint(engine)
+
+
+@pytest.mark.parametrize("view", ATTEMPTS)
+def test_nobody_logged_in(
+    view: str, engine: Engine, world_of: Callable[[str], tuple[World, Person]]
+) -> None:
+    world, client = world_of("")
+    before = fingerprint(engine)
+    for permission, what in ATTEMPTS[view].items():
+        response = attempt(client, what, world)
+        assert response.status_code in (302, 401, 403), f"{view}.{permission}: {response.status_code}"
+        if response.status_code == 302:
+            assert "/login" in response.headers["Location"]
+        assert fingerprint(engine) == before
+
+
+def anonymous(app: Flask) -> Person:
+    return Person(app, app.response_class, use_cookies=True)
+
+
+def said(page: str) -> str:
+    """The words of a page, for the message of a failed assertion."""
+    return " ".join(re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page, flags=re.S).split())[:600]
+
+
+def attempt(client: FlaskClient | Person, what: Attempt, world: World) -> Any:
+    path = what.path.format(**world.ids)
+    if what.method == "GET":
+        return client.get(path)
+    data: dict[str, Any] = {}
+    for key, value in (what.data or {}).items():
+        data[key] = [v.format(**world.ids) for v in value] if isinstance(value, list) else value
+        if isinstance(value, str):
+            data[key] = value.format(**world.ids)
+    if data.get("file") == "FILE":
+        data["file"] = (io.BytesIO("客户姓名,联系电话,身份证号\n".encode()), "leads.csv")
+    assert isinstance(client, Person)
+    return client.submit(path, data)

@@ -1,0 +1,169 @@
+"""A small bank to reach into: two branches, and a row of everything in each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from app.leads.phone import PhoneVault
+from app.models import (
+    Branch,
+    Hit,
+    ImportBatch,
+    IngestFile,
+    Institution,
+    JobRun,
+    Lead,
+    Rule,
+    RuleCondition,
+    RuleVersion,
+    Staff,
+)
+from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
+from config import Settings
+
+DAY = dt.date(2026, 10, 26)
+
+
+@dataclass
+class World:
+    """Ids of the rows, by name."""
+
+    ids: dict[str, int]
+    home: Branch
+    away: Branch
+
+
+def build(session: Session, settings: Settings) -> World:
+    """Fill an empty database."""
+    home, away = branch(session, "HOME"), branch(session, "AWAY")
+    sub = branch(session, "HOME-SUB", home)
+    rule, version = active_rule(session, "R-1")
+    draft = version_of(rule, 2, "draft")
+    session.add(draft)
+    empty_rule = Rule(code="R-2", name="二")
+    session.add(empty_rule)
+    empty_rule.versions.append(version_of(None, 1, "draft"))
+    rows: dict[str, Any] = {
+        "draft": draft,
+        "rule": rule,
+        "free_rule": empty_rule,
+        "version": version,
+        "institution": Institution(code="I-1", name="机构一", category="bank"),
+        "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
+        "ingest": IngestFile(
+            digest="1" * 64, name="a.csv", size_bytes=1, rows_read=1, accepted=1, duplicates=0, rejected={},
+            days={"2026-10-26": 1}, ingested_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
+        ),
+        "run": JobRun(kind="t1", day=DAY, status="done", requested_by="system", progress=100),
+        "held": JobRun(kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"),
+        "free_branch": branch(session, "FREE"),
+        "role": Role(name="Helper"),
+        "staff": Staff(
+            username="somebody", first_name="某", last_name="某", email="s@example.com", active=True, password="x"
+        ),
+    }  # fmt: skip
+    rows |= {"home": home, "away": away, "condition": draft.conditions[0]}
+    session.add_all(rows.values())
+    for number, where in ((1, home), (2, away), (3, sub)):
+        name = {1: "home", 2: "away", 3: "sub"}[number]
+        rows[f"lead_{name}"] = lead(settings, number, where)
+        session.add(rows[f"lead_{name}"])
+        session.flush()
+        for status in ("waiting", "in_progress", "failed"):
+            rows[f"hit_{name}_{status}"] = hit(rows[f"lead_{name}"], version, status)
+            session.add(rows[f"hit_{name}_{status}"])
+    session.commit()
+    return World({name: row.id for name, row in rows.items()}, home, away)
+
+
+def branch(session: Session, code: str, parent: Branch | None = None) -> Branch:
+    made = Branch(code=code, name=f"{code} 支行", parent=parent)
+    session.add(made)
+    session.flush()
+    made.path = f"{parent.path if parent else '/'}{made.id}/"
+    return made
+
+
+def active_rule(session: Session, code: str) -> tuple[Rule, RuleVersion]:
+    rule = Rule(code=code, name="一", status="active")
+    version = version_of(rule, 1, "active")
+    session.add_all([rule, version])
+    session.flush()
+    rule.active_version_id = version.id
+    return rule, version
+
+
+def version_of(rule: Rule | None, number: int, status: str) -> RuleVersion:
+    return RuleVersion(
+        rule=rule,
+        number=number,
+        status=status,
+        match="all",
+        cooldown_days=7,
+        half_life_days=7,
+        weights=DEFAULT_WEIGHTS,
+        grade_bands=DEFAULT_GRADE_BANDS,
+        created_by="x",
+        conditions=[RuleCondition(position=1, metric="calls", op=">=", value=3, window_days=7)],
+    )
+
+
+def lead(settings: Settings, number: int, where: Branch) -> Lead:
+    vault, phone = PhoneVault(settings.pii_key), f"1380000000{number}"
+    return Lead(
+        lead_no=f"L100{number}",
+        name=f"客户{where.code}",
+        id_hash=f"{number:064x}",
+        phone_cipher=vault.encrypt(phone),
+        phone_index=vault.index(phone),
+        phone_masked=f"138****000{number}",
+        source="官网预约",
+        branch=where,
+    )
+
+
+def hit(of: Lead, version: RuleVersion, status: str) -> Hit:
+    day = DAY - dt.timedelta(days={"waiting": 0, "in_progress": 10, "failed": 20}[status])
+    evidence = {
+        "conditions": [
+            {"metric": "calls", "op": ">=", "value": 3, "window_days": 7, "actual": 5, "met": True}
+        ],
+        "institutions": ["I-1"],
+        "calls": 5,
+        "terms": [{"event_type": "face_verify", "age_days": 0, "n": 5}],
+        "weights": DEFAULT_WEIGHTS,
+        "half_life_days": 7,
+        "first_at": "2026-10-26T09:00:00",
+        "last_at": "2026-10-26T10:00:00",
+    }
+    return Hit(
+        rule_id=version.rule_id,
+        version_id=version.id,
+        lead_id=of.id,
+        hit_date=day,
+        values=[5],
+        score=5.0,
+        grade="B",
+        status=status,
+        evidence=evidence,
+        last_met_on=day,
+    )
+
+
+def fingerprint(engine: Engine) -> dict[str, str]:
+    """A digest of the rows of every table: equal means that nothing changed."""
+    with engine.connect() as connection:
+        tables = connection.scalars(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        ).all()
+        return {
+            table: connection.scalar(text(f'SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM "{table}" t'))
+            or ""
+            for table in tables
+        }

@@ -1,0 +1,173 @@
+"""The presets: complete enough for a bank, and shy of everything people changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import Session
+
+from app import labels
+from app.coldstart import PRESETS, apply_presets
+from app.models import Institution, Rule, RuleStatus, Schedule
+from app.rules.definition import ConfigFile, read_config_file
+from app.rules.versions import activate, copy_as_draft, set_paused
+
+
+@pytest.fixture(scope="module")
+def presets() -> ConfigFile:
+    return read_config_file(PRESETS)
+
+
+def apply(app: Flask) -> dict[str, int]:
+    with app.app_context():
+        return apply_presets()
+
+
+def content(engine: Engine) -> dict[str, list[str]]:
+    """Everything the cold start may touch, row by row."""
+    tables = ("institution", "rule", "rule_version", "rule_condition", "schedule")
+    with engine.connect() as connection:
+        return {t: sorted(connection.scalars(text(f"SELECT t::text FROM {t} t"))) for t in tables}
+
+
+def test_a_banker_finds_enough_and_every_preset_says_its_purpose(presets: ConfigFile) -> None:
+    assert len(presets.rules) >= 8
+    assert len(presets.institutions) >= 20
+    assert len(presets.schedules) >= 2
+    for rule in presets.rules:
+        assert len(rule.description) >= 30, rule.code
+        assert rule.name != rule.code
+    assert {each.category for each in presets.institutions} == set(labels.CATEGORY) - {"other"}
+    assert {each.region for each in presets.institutions} == {
+        "华东",
+        "华北",
+        "华南",
+        "华中",
+        "西南",
+        "西北",
+        "东北",
+    }
+
+
+def test_filters_name_categories_and_regions_that_exist_and_every_rule_is_pushed(presets: ConfigFile) -> None:
+    categories = {each.category for each in presets.institutions}
+    regions = {each.region for each in presets.institutions}
+    for condition in (each for rule in presets.rules for each in rule.conditions):
+        assert set(condition.categories) <= categories
+        assert set(condition.regions) <= regions
+    pushed = [code for schedule in presets.schedules for code in schedule.rules]
+    assert sorted(pushed) == sorted(rule.code for rule in presets.rules)
+
+
+def test_a_fresh_database_gets_them_active(app: Flask, session: Session, presets: ConfigFile) -> None:
+    found = apply(app)
+    assert found == {
+        "institutions": len(presets.institutions),
+        "rules": len(presets.rules),
+        "schedules": len(presets.schedules),
+    }
+    rules = session.scalars(select(Rule)).all()
+    assert {rule.code for rule in rules} == {rule.code for rule in presets.rules}
+    assert {rule.status for rule in rules} == {RuleStatus.ACTIVE}
+    assert {rule.active_version.activated_by for rule in rules if rule.active_version} == {"coldstart"}
+    assert {row.code for row in session.scalars(select(Schedule))} == {
+        each.code for each in presets.schedules
+    }
+
+
+def test_applying_again_changes_nothing(app: Flask, engine: Engine) -> None:
+    apply(app)
+    before = content(engine)
+    apply(app)
+    assert content(engine) == before
+
+
+def rename_a_rule(session: Session) -> None:
+    rule = session.scalars(select(Rule).limit(1)).one()
+    rule.name, rule.description = "改过的名字", ""
+
+
+def pause_a_rule(session: Session) -> None:
+    set_paused(session.scalars(select(Rule).limit(1)).one(), True)
+
+
+def retire_a_rule(session: Session) -> None:
+    rule = session.scalars(select(Rule).limit(1)).one()
+    rule.active_version, rule.status = None, RuleStatus.DRAFT
+
+
+def drop_a_condition(session: Session) -> None:
+    rule = next(each for each in session.scalars(select(Rule)) if len(each.versions[0].conditions) > 1)
+    del rule.versions[0].conditions[1]
+
+
+def change_a_schedule(session: Session) -> None:
+    schedule = session.scalars(select(Schedule).limit(1)).one()
+    schedule.spec = schedule.spec | {"weekend": "silent", "rules": schedule.spec["rules"][:1]}
+
+
+def describe_an_institution(session: Session) -> None:
+    institution = session.scalars(select(Institution).limit(1)).one()
+    institution.name, institution.category, institution.region = "改过的机构", "other", ""
+
+
+CHANGES = (
+    rename_a_rule,
+    pause_a_rule,
+    retire_a_rule,
+    drop_a_condition,
+    change_a_schedule,
+    describe_an_institution,
+)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_people_changed_stays(
+    change: Callable[[Session], None], app: Flask, session: Session, engine: Engine
+) -> None:
+    apply(app)
+    original = content(engine)
+    change(session)
+    session.commit()
+    changed = content(engine)
+    assert changed != original
+    apply(app)
+    assert content(engine) == changed
+
+
+def test_a_new_version_stays_in_force(app: Flask, engine: Engine) -> None:
+    apply(app)
+    with app.app_context():
+        from app.extensions import db
+
+        rule = db.session.scalars(select(Rule).limit(1)).one()
+        assert rule.active_version is not None
+        draft = copy_as_draft(rule.active_version, "manager")
+        draft.conditions[0].value += 1
+        activate(draft, "manager")
+        db.session.commit()
+    changed = content(engine)
+    apply(app)
+    assert content(engine) == changed
+
+
+def test_a_code_that_logs_brought_gets_its_description(
+    app: Flask, session: Session, presets: ConfigFile
+) -> None:
+    known = presets.institutions[0]
+    session.add(Institution(code=known.code, name=known.code, listed=False))
+    session.commit()
+    apply(app)
+    session.expire_all()
+    row = session.scalars(select(Institution).where(Institution.code == known.code)).one()
+    assert (row.name, row.category, row.listed) == (known.name, known.category, True)
+
+
+def test_the_command_says_what_the_presets_hold(cli: Callable[..., Any], presets: ConfigFile) -> None:
+    result = cli("coldstart", "--json")
+    assert result.exit_code == 0, result.output
+    assert f'"rules": {len(presets.rules)}' in result.stdout

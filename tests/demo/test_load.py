@@ -1,0 +1,120 @@
+"""The demo as a whole: what is there after it, and when it keeps its hands off."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import gzip
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.orm import Session
+
+from app.demo import _random, load_demo, people, staff
+from app.models import Branch, Hit, HitStatus, IngestFile, Institution, JobRun, Lead, Rule, RunStatus, Staff
+from config import Settings
+
+PEOPLE, DAYS = 1500, 20
+
+
+def load(app: Flask) -> tuple[bool, list[str]]:
+    said: list[str] = []
+    with app.app_context():
+        return load_demo(said.append, customers=PEOPLE, days=DAYS, runs=3), said
+
+
+def test_the_whole_story_is_told_once(
+    app: Flask, session: Session, engine: Engine, settings: Settings
+) -> None:
+    loaded, said = load(app)
+    assert loaded
+    assert any(f"{PEOPLE:,} customers" in line for line in said)
+    assert session.scalar(select(func.count()).select_from(Lead)) == PEOPLE
+    assert 0 < session.scalar(select(func.count()).where(Lead.opted_out)) < PEOPLE // 20  # type: ignore[operator]
+    check_runs(session)
+    check_hits(session)
+    check_logs(session)
+    before = fingerprint(engine)
+    assert load(app) == (False, [])
+    assert fingerprint(engine) == before
+    check_no_id_number(engine, settings)
+
+
+def check_runs(session: Session) -> None:
+    runs = session.scalars(select(JobRun).order_by(JobRun.day)).all()
+    assert [run.status for run in runs] == [RunStatus.DONE] * 3
+    assert runs[1].day - runs[0].day == runs[2].day - runs[1].day == dt.timedelta(days=1)
+
+
+def check_hits(session: Session) -> None:
+    rules = set(session.scalars(select(Rule.id)))
+    assert len(rules) >= 8
+    assert set(session.scalars(select(Hit.rule_id))) == rules
+    assert set(session.scalars(select(Hit.status))) == set(HitStatus)
+    assert set(session.scalars(select(Hit.grade))) == set("ABCD")
+    assert session.scalar(select(func.count(Hit.hit_date.distinct()))) == 3
+    branches = set(session.scalars(select(Branch.code).join(Lead, Lead.branch_id == Branch.id)))
+    assert branches == {branch.code for branch in staff.BRANCHES if branch.weight}
+
+
+def check_logs(session: Session) -> None:
+    files = session.scalars(select(IngestFile)).all()
+    assert {Path(file.name).name for file in files} == {"part-a.csv.gz", "part-b.jsonl.gz", "part-c.parquet"}
+    assert len(files) == 3 * DAYS
+    assert sum(file.duplicates for file in files) > 0
+    assert sum(file.rows_rejected for file in files) > 0
+    assert session.scalars(select(Institution.code).where(Institution.listed.is_(False))).all() == [
+        "CF-NEWCOMER"
+    ]
+
+
+def fingerprint(engine: Engine) -> dict[str, str]:
+    """A digest of every table's content."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in tables(engine)}
+
+
+def check_no_id_number(engine: Engine, settings: Settings) -> None:
+    """No ID number of the demo is in the database or in a file; all of them begin with the region."""
+    weights = {branch.code: branch.weight for branch in staff.BRANCHES if branch.weight}
+    known = {person.id_number.encode() for person in people.customers(PEOPLE, weights, _random("people"))}
+    for place, content in (*tables(engine), *files(settings.data_dir)):
+        found = re.findall(rb"%s[0-9]{11}[0-9X]" % people.REGION.encode(), content)
+        assert not known.intersection(found), place
+
+
+def tables(engine: Engine) -> Iterable[tuple[str, bytes]]:
+    """Every table's rows as text."""
+    names = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    with engine.connect() as connection:
+        for table in connection.scalars(names).all():
+            rows = connection.scalars(text(f'SELECT t::text FROM "{table}" t'))
+            yield table, "\n".join(sorted(rows)).encode()
+
+
+def files(folder: Path) -> Iterable[tuple[str, bytes]]:
+    """Every file below the folder, what is packed unpacked."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            yield str(path), gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+def test_production_gets_no_demo_and_no_log_ins(app: Flask, session: Session, settings: Settings) -> None:
+    app.config["SETTINGS"] = dataclasses.replace(settings, app_env="production")
+    assert load(app) == (False, [])
+    assert not staff.create_logins(app)
+    for table in (Lead, Branch, Staff, Rule):
+        assert session.scalar(select(func.count()).select_from(table)) == 0
+    assert not (settings.data_dir / "inbox").exists()
+
+
+def test_a_list_of_real_customers_is_left_alone(app: Flask, session: Session) -> None:
+    vault = {"phone_cipher": b"x", "phone_index": "0" * 64, "phone_masked": "138****0000"}
+    session.add(Lead(name="王一", id_hash="a" * 64, deleted_at=dt.datetime.now(dt.UTC), **vault))
+    session.commit()
+    assert load(app) == (False, [])
+    assert session.scalar(select(func.count()).select_from(Branch)) == 0
