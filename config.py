@@ -140,6 +140,8 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "FAB_SECURITY_MANAGER_CLASS": "app.security.StaffSecurityManager",
         "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
         "FAB_API_SWAGGER_UI": False,
+        "FAB_API_KEY_ENABLED": True,
+        "FAB_API_KEY_PREFIXES": ["lm_"],
         "FAB_ADD_MENU_API": False,
         "FAB_ADD_OPENAPI_VIEWS": False,
         "FAB_ADD_SECURITY_PERMISSION_VIEW": False,

@@ -36,7 +36,9 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
 
     filter_converter_class = ConsoleFilters
 
-    def __init__(self, obj: Any, session: Any = None, computed: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+    def __init__(
+        self, obj: Any, session: Any = None, computed: Mapping[str, Callable[[Any], Any]] | None = None
+    ) -> None:
         self.computed = computed or {}
         super().__init__(obj, session or db.session)
 
@@ -92,8 +94,8 @@ class PerRequestFilters:
 class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     """A generated screen: list, show, add, edit, delete and actions of one table, in row scope.
 
-    Subclasses set ``model`` and columns (``computed`` ones are functions of the row), and override ``save``, ``remove`` or ``check`` where a
-    domain function does the work.
+    Subclasses set ``model`` and columns (``computed`` ones are functions of the row), and override
+    ``save``, ``remove`` or ``check`` where a domain function does the work.
     """
 
     model: ClassVar[type[Any]]
@@ -148,7 +150,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
     def heading(self, item: Any) -> str:
         """What the row is called in titles and questions."""
-        named = type(item).__repr__ is not object.__repr__ and "__repr__" in vars(type(item))
+        named = "__repr__" in vars(type(item))
         return str(item) if named else str(getattr(item, "name", None) or f"#{item.id}")
 
     def list_links(self) -> list[lists.Link]:
@@ -212,7 +214,9 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         lists.load_related(self, rows)
         return count, rows, page
 
-    def _get_search_widget(self, form: Any = None, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+    def _get_search_widget(
+        self, form: Any = None, exclude_cols: Any = None, widgets: Any = None
+    ) -> dict[str, Any]:
         table = widgets["list"].template_args["table"]
         return dict(widgets) | {"search": self.search_widget(table=table)}
 
@@ -418,9 +422,7 @@ def check_list_arguments() -> None:
     for name, value in request.args.items():
         if name.startswith("page_") and not _NUMBER.fullmatch(value):
             abort(400, description=_("“%(value)s” is not a page number.", value=value[:40]))
-        if name.startswith("psize_") and not (
-            _NUMBER.fullmatch(value) and 1 <= int(value) <= MAX_PAGE_SIZE
-        ):
+        if name.startswith("psize_") and not (_NUMBER.fullmatch(value) and 1 <= int(value) <= MAX_PAGE_SIZE):
             abort(400, description=_("A page holds 1 to %(most)s rows.", most=MAX_PAGE_SIZE))
         if (match := _FILTER.fullmatch(name)) and not _is_filter(int(match[1]), match[2]):
             abort(400, description=_("This list has no such filter: %(name)s", name=name[:60]))
@@ -452,7 +454,10 @@ def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:
     elif isinstance(error, DomainError):
         flash(error.text(), "danger")
     elif isinstance(error, IntegrityError) and (field := _taken_field(form, error)):
-        form[field].errors = [*form[field].errors, _("Another row already has this value; it must be unique.")]
+        form[field].errors = [
+            *form[field].errors,
+            _("Another row already has this value; it must be unique."),
+        ]
     else:
         flash(_("The database refused this: the values don't fit what is stored."), "danger")
 

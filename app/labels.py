@@ -86,8 +86,8 @@ OF_LIBRARIES = (
     lazy_gettext("Already exists."),
     lazy_gettext("Not a valid choice"),
     lazy_gettext(
-        "Must have at least two capital letters, one special character, two digits, three lower case letters and"
-        " a minimal length of 10."
+        "Must have at least two capital letters, one special character, two digits,"
+        " three lower case letters and a minimal length of 10."
     ),
 )
 REJECT_REASON = {

@@ -140,6 +140,7 @@ class ImportBatch(Model):
     rejected: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     rows_deleted: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_kept: Mapped[int] = mapped_column(Integer, server_default="0")
+    undone_by: Mapped[str | None] = mapped_column(String(128))
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     upload: Mapped[str | None] = mapped_column(String(512))
     error_file: Mapped[str | None] = mapped_column(String(512))
@@ -366,6 +367,15 @@ class Schedule(Model):
 
     def __repr__(self) -> str:
         return f"{self.code} {self.name}"
+
+
+class PresetApplied(Model):
+    """A cold-start preset that was put in once; it never comes back, whatever people did with it."""
+
+    __tablename__ = "preset_applied"
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    code: Mapped[str] = mapped_column(String(128), primary_key=True)
+    applied_at: Mapped[dt.datetime] = _now()
 
 
 class IngestFile(Model):

@@ -55,7 +55,9 @@ from app.rules import catalogue, describe, hits, versions
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS
 from app.t1 import runs
 
-CODE = Regexp(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores."))
+CODE = Regexp(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores.")
+)
 
 
 def me() -> str:
@@ -97,7 +99,16 @@ class LeadView(ConsoleView):
     base_order = ("created_at", "desc")
     list_columns = ["lead_no", "name", "phone_masked", "source", "status", "branch", "created_at"]
     order_columns = ["lead_no", "name", "source", "status", "created_at"]
-    search_columns = ["name", "phone_index", "source", "status", "lead_no", "branch", "opted_out", "created_at"]
+    search_columns = [
+        "name",
+        "phone_index",
+        "source",
+        "status",
+        "lead_no",
+        "branch",
+        "opted_out",
+        "created_at",
+    ]
     filter_choices = {"status": labels.LEAD_STATUS}
     show_columns = [
         "lead_no",
@@ -167,7 +178,11 @@ class LeadView(ConsoleView):
 
     def list_links(self) -> list[Link]:
         """Import a file."""
-        return [Link(_("Import leads"), url_for("ImportBatchView.upload"))] if may("can_upload", "ImportBatchView") else []
+        return (
+            [Link(_("Import leads"), url_for("ImportBatchView.upload"))]
+            if may("can_upload", "ImportBatchView")
+            else []
+        )
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Keep the identity as a hash and the phone encrypted."""
@@ -237,7 +252,15 @@ class ImportBatchView(ConsoleView):
     """Imports of lead files: who, when, which file, what became of the rows."""
 
     model = ImportBatch
-    base_permissions = ["can_list", "can_show", "can_progress", "can_upload", "can_errors", "can_template", "undo"]
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_progress",
+        "can_upload",
+        "can_errors",
+        "can_template",
+        "undo",
+    ]
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
     empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
@@ -267,6 +290,7 @@ class ImportBatchView(ConsoleView):
         "rejected",
         "rows_deleted",
         "rows_kept",
+        "undone_by",
         "error",
         "created_by",
         "created_at",
@@ -285,6 +309,7 @@ class ImportBatchView(ConsoleView):
         "rejected": lazy_gettext("Rejected by reason"),
         "rows_deleted": lazy_gettext("Deleted by undo"),
         "rows_kept": lazy_gettext("Kept by undo"),
+        "undone_by": lazy_gettext("Undone by"),
         "error": lazy_gettext("Error"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Started"),
@@ -296,23 +321,16 @@ class ImportBatchView(ConsoleView):
         "created_at": labels.when,
         "finished_at": labels.when,
         "file_digest": labels.code,
-        **{
-            column: labels.number
-            for column in (
-                "rows_read",
-                "rows_created",
-                "rows_updated",
-                "rows_existing",
-                "rows_rejected",
-                "rows_deleted",
-                "rows_kept",
-            )
-        },
+        **dict.fromkeys([name for name in label_columns if name.startswith("rows_")], labels.number),
     }
 
     def list_links(self) -> list[Link]:
         """Import a file."""
-        return [Link(_("Import leads"), url_for(".upload"), primary=True)] if may("can_upload", "ImportBatchView") else []
+        return (
+            [Link(_("Import leads"), url_for(".upload"), primary=True)]
+            if may("can_upload", "ImportBatchView")
+            else []
+        )
 
     def show_links(self, item: ImportBatch) -> list[Link]:
         """The rejected rows."""
@@ -368,7 +386,7 @@ class ImportBatchView(ConsoleView):
 
     @action(
         "undo",
-        lazy_gettext("Undo the whole batch"),
+        lazy_gettext("Undo batch"),
         lazy_gettext("Take all leads this batch created off the list? Leads with hits acted on stay."),
         multiple=False,
     )
@@ -397,7 +415,10 @@ class RuleConditionView(ConsoleView):
     show_columns = ["version", "sentence"]
     _when_and_where = [
         (lazy_gettext("When"), {"fields": ["window_days", "hour_from", "hour_to"]}),
-        (lazy_gettext("Which events"), {"fields": ["institutions", "categories", "regions", "event_types", "result"]}),
+        (
+            lazy_gettext("Which events"),
+            {"fields": ["institutions", "categories", "regions", "event_types", "result"]},
+        ),
     ]
     _what = ["metric", "op", "value"]
     add_fieldsets = [(lazy_gettext("What must be true"), {"fields": ["version", *_what]}), *_when_and_where]
@@ -429,7 +450,9 @@ class RuleConditionView(ConsoleView):
     _fields = {
         "metric": select(lazy_gettext("Metric"), labels.METRIC),
         "op": SelectField(
-            lazy_gettext("Operator"), choices=[(o, o) for o in (">=", ">", "==", "<=", "<")], widget=Select2Widget()
+            lazy_gettext("Operator"),
+            choices=[(o, o) for o in (">=", ">", "==", "<=", "<")],
+            widget=Select2Widget(),
         ),
         "result": select(lazy_gettext("Result"), labels.RESULT),
         "event_types": SelectMultipleField(
@@ -489,7 +512,9 @@ class RuleConditionView(ConsoleView):
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Put a new condition last."""
         if created:
-            item.position = max([row.position for row in item.version.conditions if row is not item] or [0]) + 1
+            item.position = (
+                max([row.position for row in item.version.conditions if row is not item] or [0]) + 1
+            )
             db.session.add(item)
 
 
@@ -562,7 +587,9 @@ class RuleVersionView(ConsoleView):
         """Only a draft is put in force."""
         return item.status == VersionStatus.DRAFT
 
-    @action("activate", lazy_gettext("Put in force"), lazy_gettext("Put this draft in force?"), multiple=False)
+    @action(
+        "activate", lazy_gettext("Put in force"), lazy_gettext("Put this draft in force?"), multiple=False
+    )
     def activate(self, item: RuleVersion) -> Any:
         """Make the draft the version that is evaluated."""
         versions.activate(item, me())
@@ -662,7 +689,9 @@ class HitView(ConsoleView):
     computed = {"reason": describe.reason, "arithmetic": describe.arithmetic, "seen_at": describe.seen_at}
     base_permissions = ["can_list", "can_show", "start", "convert", "fail", "reopen", "export"]
     add_columns = edit_columns = ["status"]
-    empty_hint = lazy_gettext("No hit yet. Hits appear when rules in force are evaluated, each morning for the day before.")
+    empty_hint = lazy_gettext(
+        "No hit yet. Hits appear when rules in force are evaluated, each morning for the day before."
+    )
     list_title = lazy_gettext("High-potential leads")
     show_title = lazy_gettext("Hit")
     base_order = ("hit_date", "desc")
@@ -729,7 +758,7 @@ class HitView(ConsoleView):
         """The customer took the offer."""
         return self._move(items, _HIT_MOVES["convert"])
 
-    @action("fail", lazy_gettext("Close without success"), lazy_gettext("Close the selected hits without success?"))
+    @action("fail", lazy_gettext("No interest"), lazy_gettext("Close the selected hits without success?"))
     def fail(self, items: Any) -> Any:
         """The customer is not interested or can't be reached."""
         return self._move(items, _HIT_MOVES["fail"])
@@ -753,7 +782,9 @@ class InstitutionView(ConsoleView):
     """The catalogue of institutions; unlisted ones appear by themselves."""
 
     model = Institution
-    empty_hint = lazy_gettext("No institution yet. They appear by themselves when logs are read, or are added by hand.")
+    empty_hint = lazy_gettext(
+        "No institution yet. They appear by themselves when logs are read, or are added by hand."
+    )
     list_title = lazy_gettext("Institutions")
     show_title = lazy_gettext("Institution")
     add_title = lazy_gettext("Add institution")
@@ -803,7 +834,9 @@ class IngestFileView(ConsoleView):
     base_permissions = ["can_list", "can_show", "can_rejects"]
     list_title = lazy_gettext("Log deliveries")
     show_title = lazy_gettext("Log delivery")
-    empty_hint = lazy_gettext("No log file was read yet. Files put into the inbox are read by the next T+1 run.")
+    empty_hint = lazy_gettext(
+        "No log file was read yet. Files put into the inbox are read by the next T+1 run."
+    )
     base_order = ("ingested_at", "desc")
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
@@ -833,14 +866,17 @@ class IngestFileView(ConsoleView):
         "digest": labels.code,
         "rejected": labels.counts,
         "ingested_at": labels.when,
-        **{
-            column: labels.number
-            for column in ("size_bytes", "rows_read", "accepted", "duplicates", "rows_rejected")
-        },
+        "size_bytes": labels.number,
+        "rows_read": labels.number,
+        "accepted": labels.number,
+        "duplicates": labels.number,
+        "rows_rejected": labels.number,
     }
 
     def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return super()._get_list_widget(*args, **kwargs) | {"chart": ChartWidget(chart=charts.events_per_day())}
+        return super()._get_list_widget(*args, **kwargs) | {
+            "chart": ChartWidget(chart=charts.events_per_day())
+        }
 
     def show_links(self, item: IngestFile) -> list[Link]:
         """The rejected rows."""
@@ -867,12 +903,14 @@ class JobRunView(ConsoleView):
     base_permissions = ["can_list", "can_show", "can_progress", "can_start", "rerun", "release"]
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
-    empty_hint = lazy_gettext("No run yet. Yesterday's run starts by itself each morning; a day can be run by hand.")
+    empty_hint = lazy_gettext(
+        "No run yet. Yesterday's run starts by itself each morning; a day can be run by hand."
+    )
     base_order = ("day", "desc")
     list_columns = ["day", "status", "progress", "summary", "requested_by", "started_at"]
     order_columns = ["day", "status", "started_at"]
-    search_columns = ["status", "day", "kind", "requested_by"]
-    filter_choices = {"status": labels.RUN_STATUS, "kind": labels.RUN_KIND}
+    search_columns = ["status", "day", "requested_by"]
+    filter_choices = {"status": labels.RUN_STATUS}
     show_columns = [
         "kind",
         "day",
@@ -913,7 +951,11 @@ class JobRunView(ConsoleView):
 
     def list_links(self) -> list[Link]:
         """Run a day by hand."""
-        return [Link(_("Start a T+1 run"), url_for(".start"), primary=True)] if may("can_start", "JobRunView") else []
+        return (
+            [Link(_("Start a T+1 run"), url_for(".start"), primary=True)]
+            if may("can_start", "JobRunView")
+            else []
+        )
 
     def offers(self, action: str, item: JobRun) -> bool:
         """Only a held run is released; one at work isn't started again."""
@@ -977,7 +1019,16 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     list_columns = ["username", "full_name", "roles", "branch", "active", "last_login"]
     order_columns = ["username", "active", "last_login"]
     search_columns = ["username", "last_name", "roles", "branch", "active"]
-    show_columns = ["username", "full_name", "email", "roles", "branch", "active", "last_login", "login_count"]
+    show_columns = [
+        "username",
+        "full_name",
+        "email",
+        "roles",
+        "branch",
+        "active",
+        "last_login",
+        "login_count",
+    ]
     show_fieldsets = None
     user_info_title = lazy_gettext("My profile")
     user_show_fieldsets = [
@@ -1109,8 +1160,17 @@ class RoleView(ConsoleView):
     def may_change(self, item: Any) -> str | None:
         """The built-in roles are what app/permissions.py says."""
         if item.name in permissions.ROLES.values() or item.name == "Public":
-            return _("“%(role)s” is built in. Make a role of your own to change permissions.", role=self.heading(item))
+            return _(
+                "“%(role)s” is built in. Make a role of your own to change permissions.",
+                role=self.heading(item),
+            )
         return None
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Who may open a list gets its menu entry."""
+        item.permissions = role_words.with_menu(item.permissions)
+        if created:
+            db.session.add(item)
 
     def remove(self, item: Any) -> None:
         """A role that somebody has stays."""

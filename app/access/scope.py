@@ -11,13 +11,15 @@ from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
 from app.models import Branch, Hit, ImportBatch, Lead, Staff
 
-#: Roles that see every branch. Everybody else sees their own branch and what lies below it.
+#: Roles that see every branch. Everybody else sees their own branch and what lies below it;
+#: an API key (Integration) that was given no branch is the whole bank's.
 BANK_WIDE_ROLES = frozenset({"Admin", "Manager", "DataOperator", "Auditor"})
 
 
 def sees_whole_bank(user: Any) -> bool:
     """Whether any of the person's roles is bank-wide."""
-    return any(role.name in BANK_WIDE_ROLES for role in getattr(user, "roles", []))
+    names = {role.name for role in getattr(user, "roles", [])}
+    return bool(names & BANK_WIDE_ROLES) or (names == {"Integration"} and user.branch_id is None)
 
 
 def branches_visible_to(user: Any) -> ColumnElement[bool]:

@@ -76,12 +76,11 @@ class _Ingest:
         self.known = {record["digest"] for record in store.deliveries(state)}
 
     def take(self, files: Sequence[Path]) -> IngestResult:
-        total = sum(file.stat().st_size for file in files)
-        done = 0
-        for path in files:
-            self.progress(Progress("read", done, total))
+        sizes = [_size(file) for file in files]
+        total = sum(sizes)
+        for place, path in enumerate(files):
+            self.progress(Progress("read", sum(sizes[:place]), total))
             self._check(path)
-            done += path.stat().st_size
             if (
                 len(self.chunk) >= CHUNK_FILES
                 or sum(file.size for file in self.chunk.values()) >= CHUNK_BYTES
@@ -228,6 +227,14 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
         raise
     finally:
         connection.unregister("delivered")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        # Gone since it was found: it is refused when its turn comes.
+        return 0
 
 
 def _require_timezone(state: store.Snapshot, timezone: str) -> None:

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models import PresetApplied, Rule
 from app.rules.config_file import apply_config
-from app.rules.definition import read_config_file
+from app.rules.definition import ConfigFile, read_config_file
 
 PRESETS = Path(__file__).parent / "presets.yaml"
+KINDS = ("institutions", "rules", "schedules")
 
 
 def apply_presets() -> dict[str, int]:
-    """Put in what is missing of the presets. Idempotent; leaves everything that exists as it is."""
-    return apply_config(read_config_file(PRESETS), PRESETS.name, "coldstart", overwrite=False)
+    """Put in the presets that never were; the number put in of each kind.
+
+    Idempotent. What exists stays as it is, and what people deleted does not come back.
+    """
+    fresh = _never_applied(read_config_file(PRESETS))
+    db.session.add_all(
+        PresetApplied(kind=kind, code=preset.code) for kind in KINDS for preset in getattr(fresh, kind)
+    )
+    return apply_config(fresh, PRESETS.name, "coldstart", overwrite=False)
+
+
+def _never_applied(presets: ConfigFile) -> ConfigFile:
+    """The presets without those on record, and schedules without rules that are gone."""
+    applied = {(row.kind, row.code) for row in db.session.scalars(select(PresetApplied))}
+    new: dict[str, list[Any]] = {
+        kind: [preset for preset in getattr(presets, kind) if (kind, preset.code) not in applied]
+        for kind in KINDS
+    }
+    rules = set(db.session.scalars(select(Rule.code))) | {rule.code for rule in new["rules"]}
+    kept = [s.model_copy(update={"rules": [code for code in s.rules if code in rules]}) for s in new["schedules"]]
+    return ConfigFile(
+        institutions=new["institutions"], rules=new["rules"], schedules=[s for s in kept if s.rules]
+    )

@@ -24,7 +24,12 @@ def undo_import(engine: Engine, batch_id: int, operator: str) -> dict[str, int]:
         connection.execute(
             update(ImportBatch)
             .where(ImportBatch.id == batch_id)
-            .values(status=BatchStatus.UNDONE, rows_deleted=counts["deleted"], rows_kept=counts["kept"])
+            .values(
+                status=BatchStatus.UNDONE,
+                rows_deleted=counts["deleted"],
+                rows_kept=counts["kept"],
+                undone_by=operator,
+            )
         )
     _LOG.info("import batch %s undone by %s: %s", batch_id, operator, counts)
     return counts

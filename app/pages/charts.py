@@ -21,7 +21,7 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Chart:
-    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind each bar (may be empty)."""
+    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind the bars, if any."""
 
     title: str
     unit: str
@@ -34,7 +34,11 @@ class Chart:
     @property
     def data(self) -> dict[str, Any]:
         """What the script draws."""
-        return {name: value for name, value in asdict(self).items() if name in ("title", "unit", "x", "y", "links")}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in ("title", "unit", "x", "y", "links")
+        }
 
 
 def events_per_day() -> Chart:

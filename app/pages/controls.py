@@ -33,7 +33,9 @@ def is_check(field: Any) -> bool:
 
 def is_required(field: Any) -> bool:
     """Whether the field must be filled."""
-    return any(isinstance(each, DataRequired | InputRequired) for each in field.validators) and not is_check(field)
+    return any(isinstance(each, DataRequired | InputRequired) for each in field.validators) and not is_check(
+        field
+    )
 
 
 def error_count(form: Any) -> int:
@@ -44,8 +46,8 @@ def error_count(form: Any) -> int:
 def _draw(field: Any) -> Markup:
     if is_group(field):
         return _checklist(field)
-    widget = _widget(field)
-    return Markup(widget(field, **_attributes(field)))
+    drawn: Markup = _widget(field)(field, **_attributes(field))
+    return drawn
 
 
 def _widget(field: Any) -> Any:
@@ -103,16 +105,19 @@ def _checklist(field: Any) -> Markup:
     boxes = Markup("").join(_box(field, place, choice) for place, choice in enumerate(options))
     finder = Markup("")
     if len(options) > 12:
-        finder = Markup('<input type="search" class="control checklist-find" placeholder="{0}" aria-label="{0}">').format(
-            _("Find in the list")
-        )
+        finder = Markup(
+            '<input type="search" class="control checklist-find" placeholder="{0}" aria-label="{0}">'
+        ).format(_("Find in the list"))
     if not options:
         boxes = Markup('<p class="help">{}</p>').format(_("Nothing to choose from yet."))
-    return Markup('<div class="checklist">{}<div class="checklist-boxes">{}</div></div>').format(finder, boxes)
+    return Markup('<div class="checklist">{}<div class="checklist-boxes">{}</div></div>').format(
+        finder, boxes
+    )
 
 
 def _box(field: Any, place: int, choice: Iterable[Any]) -> Markup:
     value, text, ticked, *_rest = choice
     return Markup(
-        '<label><input type="checkbox" class="check" name="{}" id="{}-{}" value="{}"{}> <span>{}</span></label>'
+        '<label><input type="checkbox" class="check" name="{}" id="{}-{}" value="{}"{}>'
+        " <span>{}</span></label>"
     ).format(field.name, field.id, place, value, Markup(" checked") if ticked else "", escape(text))

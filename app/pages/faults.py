@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 @dataclass(frozen=True)
 class Fault:
-    """An error in words; ``again`` is the text of a button that tries once more, empty when that is useless."""
+    """An error in words; ``again`` is the text of a button that tries once more, empty where useless."""
 
     title: str
     advice: str
@@ -21,7 +21,9 @@ def fault(code: int, *, csrf: bool = False) -> Fault:
     if csrf:
         return Fault(
             _("This page has expired"),
-            _("You were logged out, or the page was open for too long. Nothing was saved. Load it again and repeat."),
+            _(
+                "You were logged out, or it was open for too long. Nothing was saved. Load it again and repeat."
+            ),
             _("Load the page again"),
         )
     known = _known()
@@ -33,18 +35,22 @@ def _known() -> dict[int, Fault]:
         400: Fault(_("This request can't be answered"), _("Go back and correct what was typed.")),
         401: Fault(_("Please log in"), _("Log in, then open the page again.")),
         403: Fault(
-            _("You may not do this"), _("Your role doesn't include it. Ask your administrator when you need it.")
+            _("You may not do this"),
+            _("Your role doesn't include it. Ask your administrator when you need it."),
         ),
         404: Fault(
             _("This is not here"),
             _("It was deleted, never existed, or belongs to a branch you don't see."),
         ),
-        405: Fault(_("This can't be opened like that"), _("Use the buttons of the page; an address alone changes nothing.")),
+        405: Fault(
+            _("This can't be opened like that"),
+            _("Use the buttons of the page; an address alone changes nothing."),
+        ),
         409: Fault(_("This can't be changed now"), _("Go back; the page says what is possible.")),
         413: Fault(_("The file is too large"), _("Split it and upload the parts one after the other.")),
         429: Fault(
             _("Too many attempts"),
-            _("Wait a minute and try again. When you forgot your password, ask your administrator for a new one."),
+            _("Wait a minute and try again. Your administrator can give you a new password."),
             _("Try again"),
         ),
         500: Fault(
@@ -52,5 +58,9 @@ def _known() -> dict[int, Fault]:
             _("Nothing was saved by this step. Try again in a moment."),
             _("Try again"),
         ),
-        503: Fault(_("The service is not available"), _("It starts or is being maintained. Try again in a minute."), _("Try again")),
+        503: Fault(
+            _("The service is not available"),
+            _("It starts or is being maintained. Try again in a minute."),
+            _("Try again"),
+        ),
     }

@@ -28,7 +28,8 @@ def batch_summary(batch: ImportBatch) -> str:
     if batch.error:
         return batch.error
     return _(
-        "%(read)s rows read: %(created)s leads created, %(updated)s updated, %(existing)s already there, %(rejected)s rejected",
+        "%(read)s rows read: %(created)s leads created, %(updated)s updated,"
+        " %(existing)s already there, %(rejected)s rejected",
         read=f"{batch.rows_read:,}",
         created=f"{batch.rows_created:,}",
         updated=f"{batch.rows_updated:,}",

@@ -105,13 +105,13 @@ class Table:
 
     def page_url(self, number: int) -> str:
         """The address of a page, counted from 0."""
-        return urls.here(**{f"page_{self.view}": str(number)})
+        return urls.here(changed={f"page_{self.view}": str(number)})
 
     @property
     def sizes(self) -> list[tuple[int, str]]:
         """The page sizes to choose from, each with its address."""
         sizes = sorted({*PAGE_SIZES, self.page_size})
-        return [(size, urls.here(page_one=True, **{f"psize_{self.view}": str(size)})) for size in sizes]
+        return [(size, urls.here(changed={f"psize_{self.view}": str(size)}, page_one=True)) for size in sizes]
 
 
 def remembered_page_size() -> int | None:
@@ -144,7 +144,7 @@ def _column(view: Any, name: str, order: tuple[str, str]) -> Column:
     if name in view.order_columns:
         turned = "desc" if state == "ascending" else "asc"
         own = type(view).__name__
-        url = urls.here(page_one=True, **{f"_oc_{own}": name, f"_od_{own}": turned})
+        url = urls.here(changed={f"_oc_{own}": name, f"_od_{own}": turned}, page_one=True)
     return Column(name, str(view.label_columns.get(name, name)), _kind(view, name), url, state)
 
 
@@ -243,6 +243,8 @@ def add_link(view: Any, given: Any) -> list[Link]:
     if "can_add" not in view.base_permissions or not may("can_add", type(view).__name__):
         return []
     chosen = {
-        f"_flt_0_{each.column_name}": value for each, value in given.get_filters_values() if each.is_related_view
+        f"_flt_0_{each.column_name}": value
+        for each, value in given.get_filters_values()
+        if each.is_related_view
     }
     return [Link(str(view.add_title), url_for(f"{view.endpoint}.add", **chosen), primary=True)]

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from flask_appbuilder.security.sqla.models import PermissionView
+from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app.extensions import db
 from app.pages.access import view_named
+from app.permissions import MENU
 
 _METHOD = {
     "can_list": lazy_gettext("See the list"),
@@ -40,6 +41,20 @@ def by_view() -> list[Any]:
     """Every permission that can be given, those of one view together; menu entries follow by themselves."""
     pairs = [pair for pair in db.session.query(PermissionView).all() if pair.permission.name != "menu_access"]
     return sorted(pairs, key=lambda pair: (_view_words(pair.view_menu.name), pair.id))
+
+
+def with_menu(chosen: Iterable[Any]) -> list[Any]:
+    """The chosen permissions and the menu entries of every list among them."""
+    pairs = list(chosen)
+    lists = {pair.view_menu.name for pair in pairs if pair.permission.name == "can_list"}
+    names = lists | {category for category, views in MENU.items() if lists & set(views)}
+    entries = (
+        db.session.query(PermissionView)
+        .join(PermissionView.permission)
+        .join(PermissionView.view_menu)
+        .filter(Permission.name == "menu_access", ViewMenu.name.in_(names))
+    )
+    return [*pairs, *entries]
 
 
 def permission_words(pair: Any) -> str:

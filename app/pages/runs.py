@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from app import labels
 from app.models import JobRun, RunStatus
 
 STEP = {
-    "ingest": labels.lazy_gettext("Read log files"),
-    "activity": labels.lazy_gettext("Derive activity"),
-    "completeness": labels.lazy_gettext("Check completeness"),
-    "evaluate": labels.lazy_gettext("Evaluate rules"),
+    "ingest": lazy_gettext("Read log files"),
+    "activity": lazy_gettext("Derive activity"),
+    "completeness": lazy_gettext("Check completeness"),
+    "evaluate": lazy_gettext("Evaluate rules"),
 }
 
 
@@ -44,7 +45,7 @@ def held_reason(run: JobRun) -> str:
 
 
 def progress_of(run: JobRun) -> dict[str, Any]:
-    """What the run's page shows and polls: status, percent, and every step in order, those to come included."""
+    """What the run's page shows and polls; ``steps`` has them all in order, those to come included."""
     done = {step["name"]: step["status"] for step in run.steps or []}
     return {
         "status": run.status,

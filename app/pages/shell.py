@@ -71,7 +71,9 @@ def crumbs(title: str) -> list[Item]:
     view = view_named(request.blueprint or "")
     name = type(view).__name__ if view is not None else ""
     menu = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
-    steps = [Item(str(category.label)) for category in menu if name in [entry.name for entry in category.childs]]
+    steps = [
+        Item(str(category.label)) for category in menu if name in [entry.name for entry in category.childs]
+    ]
     list_title = str(getattr(view, "list_title", "") or "")
     if list_title and list_title != title:
         steps.append(Item(list_title, url_for(f"{view.endpoint}.list") if may("can_list", name) else ""))  # type: ignore[union-attr]
@@ -96,10 +98,15 @@ def person() -> dict[str, str] | None:
 
 
 def languages() -> list[dict[str, Any]]:
-    """The languages of the interface: code, own name, address that switches to it, whether it is the present one."""
+    """The languages of the interface: code, own name, address that switches to it, whether it is used now."""
     present = session.get("locale") or current_app.config["BABEL_DEFAULT_LOCALE"]
     return [
-        {"code": code, "name": entry["name"], "url": url_for("LocaleView.index", locale=code), "current": code == present}
+        {
+            "code": code,
+            "name": entry["name"],
+            "url": url_for("LocaleView.index", locale=code),
+            "current": code == present,
+        }
         for code, entry in current_app.config["LANGUAGES"].items()
     ]
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode, urlsplit
 
 from flask import request
 
 
-def here(drop: Iterable[str] = (), *, page_one: bool = False, **changed: str) -> str:
+def here(
+    drop: Iterable[str] = (), changed: Mapping[str, str] | None = None, *, page_one: bool = False
+) -> str:
     """This address with some query arguments dropped or changed; ``page_one`` forgets the list page."""
-    dropped = set(drop)
+    dropped, changed = set(drop), changed or {}
     kept = [
         (name, value)
         for name, value in request.args.items(multi=True)
-        if value and name not in dropped and name not in changed and not (page_one and name.startswith("page_"))
+        if value
+        and name not in dropped
+        and name not in changed
+        and not (page_one and name.startswith("page_"))
     ]
     query = urlencode(kept + list(changed.items()))
     return f"{request.path}?{query}" if query else request.path
@@ -25,6 +30,10 @@ def own_path(url: str | None) -> str | None:
     if not url:
         return None
     parts = urlsplit(url)
-    if parts.netloc not in ("", request.host) or not parts.path.startswith("/") or parts.path.startswith("//"):
+    if (
+        parts.netloc not in ("", request.host)
+        or not parts.path.startswith("/")
+        or parts.path.startswith("//")
+    ):
         return None
     return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -76,6 +76,7 @@ def upgrade() -> None:
     sa.Column('rejected', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False),
     sa.Column('rows_deleted', sa.Integer(), server_default='0', nullable=False),
     sa.Column('rows_kept', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('undone_by', sa.String(length=128), nullable=True),
     sa.Column('progress', sa.Integer(), server_default='0', nullable=False),
     sa.Column('upload', sa.String(length=512), nullable=True),
     sa.Column('error_file', sa.String(length=512), nullable=True),
@@ -101,6 +102,12 @@ def upgrade() -> None:
     sa.UniqueConstraint('digest')
     )
     op.create_index('ix_ingest_file_at', 'ingest_file', ['ingested_at'], unique=False)
+    op.create_table('preset_applied',
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('code', sa.String(length=128), nullable=False),
+    sa.Column('applied_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('kind', 'code')
+    )
     op.create_table('institution',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('code', sa.String(length=128), nullable=False),
@@ -406,6 +413,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_institution_region'), table_name='institution')
     op.drop_index(op.f('ix_institution_category'), table_name='institution')
     op.drop_table('institution')
+    op.drop_table('preset_applied')
     op.drop_index('ix_ingest_file_at', table_name='ingest_file')
     op.drop_table('ingest_file')
     op.drop_table('import_batch')

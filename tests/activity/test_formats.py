@@ -114,12 +114,13 @@ def test_line_endings_and_byte_order_mark(
     assert (root / str(record.rejects_file)).read_text("utf-8-sig").splitlines()[1].split(",")[1] == "6"
 
 
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
 def test_a_line_end_split_between_two_reads(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     monkeypatch.setattr(files, "READ_BYTES", 7)
     lines = [HEADER, *(GOOD.replace("r1", f"r{number}") for number in range(20))]
-    assert ingest_csv(root, tmp_path, "\r\n".join(lines)) | {"days": 0} == {
+    assert ingest_csv(root, tmp_path, ending.join(lines)) | {"days": 0} == {
         "files": 1,
         "files_skipped": 0,
         "files_refused": 0,
@@ -138,9 +139,16 @@ def test_columns_by_name_in_any_order_and_unknown_ones_ignored(root: Path, tmp_p
     assert events(root)[0]["person"].hex == person(7)[:32]
 
 
-def test_a_quote_that_stays_open_costs_its_own_line_only(root: Path, tmp_path: Path) -> None:
+def test_line_numbers_count_blank_lines(root: Path, tmp_path: Path) -> None:
+    bad = GOOD.replace("success", "?")
+    (record,) = take(root, write_bytes(tmp_path / "log.csv", f"{HEADER}\n\n{GOOD}\n\n{bad}\n".encode())).files
+    assert (root / str(record.rejects_file)).read_text("utf-8-sig").splitlines()[1].split(",")[1] == "5"
+
+
+@pytest.mark.parametrize("note", ["x", '"x, ""y"""'])
+def test_a_quote_that_stays_open_costs_its_own_line_only(root: Path, tmp_path: Path, note: str) -> None:
     header = f"note,{HEADER}"
-    sound = [f'"x, ""y""",{GOOD}'.replace("r1", f"r{number}") for number in range(10)]
+    sound = [f"{note},{GOOD}".replace("r1", f"r{number}") for number in range(10)]
     broken = f'"open,{GOOD}'.replace("r1", "bad")
     lines = [header, *sound[:3], broken, *sound[3:6], broken, *sound[6:], broken]
     result = ingest_csv(root, tmp_path, "\n".join(lines) + "\n")

@@ -181,6 +181,13 @@ def test_folders_are_searched_and_other_files_passed_over(root: Path, tmp_path: 
     assert result.as_json()["accepted"] == 3
 
 
+def test_a_link_to_nothing_is_refused(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to(tmp_path / "gone.csv")
+    write(tmp_path / "b.csv", [row()])
+    result = take(root, tmp_path).as_json()
+    assert (result["files_refused"], result["accepted"]) == (1, 1)
+
+
 def test_a_missing_path_is_an_error_and_nothing_is_read(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ActivityError, match=r"nowhere: no such file or folder"):
         take(root, write(tmp_path / "a.csv", [row()]), tmp_path / "nowhere")

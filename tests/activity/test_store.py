@@ -1,5 +1,6 @@
 """The manifest, its readers and writers, the lead layer and retention."""
 
+import fcntl
 import json
 import os
 from datetime import date
@@ -109,6 +110,13 @@ def test_a_scratch_folder_in_use_is_left_alone(root: Path) -> None:
         assert mine.exists()
         assert not other.exists()
     assert not mine.exists()
+
+
+def test_a_writer_keeps_others_out(root: Path) -> None:
+    with store.writing(root), (root / "lock").open() as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (root / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_days_and_digest(root: Path, tmp_path: Path) -> None:

@@ -171,3 +171,20 @@ def test_the_command_says_what_the_presets_hold(cli: Callable[..., Any], presets
     result = cli("coldstart", "--json")
     assert result.exit_code == 0, result.output
     assert f'"rules": {len(presets.rules)}' in result.stdout
+
+
+def test_what_people_deleted_does_not_come_back(app: Flask, session: Session, presets: ConfigFile) -> None:
+    apply(app)
+    with app.app_context():
+        from app.extensions import db
+        from app.rules.versions import delete_rule
+
+        code = presets.rules[0].code
+        for schedule in db.session.scalars(select(Schedule)):
+            db.session.delete(schedule)
+        db.session.flush()
+        delete_rule(db.session.scalars(select(Rule).where(Rule.code == code)).one())
+        db.session.commit()
+    assert apply(app) == {"institutions": 0, "rules": 0, "schedules": 0}
+    assert session.scalars(select(Rule).where(Rule.code == code)).all() == []
+    assert session.scalars(select(Schedule)).all() == []

@@ -32,7 +32,8 @@ class Product(Running):
 
     def server(self, name: str) -> int:
         """Pid of the server of that name, 0 while it is being started."""
-        return int((self.data_dir / "embedded" / f"{name}.server").read_text() or 0)
+        pids = (self.data_dir / "embedded" / f"{name}.server").read_text().split()
+        return int(pids[-1]) if pids else 0
 
     def everything(self) -> list[int]:
         roles = [self.pid(role) for role in ("clock", "worker", "helper")]
