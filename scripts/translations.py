@@ -1,0 +1,68 @@
+"""Bring the Chinese catalogue up to date with the messages of code and templates.
+
+New messages are added without a translation, for a person to fill in; those that are gone are dropped.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parents[1]
+CATALOGUE = ROOT / "app" / "translations" / "zh" / "LC_MESSAGES" / "messages.po"
+#: Besides gettext's own: markers, and errors whose message is translated when it is shown.
+KEYWORDS = ("lazy_gettext", "_", "N_", "DomainError:1", "FieldError:2", "LeadsError:2")
+
+
+def extract() -> Catalog:
+    """The messages that the sources hold now."""
+    keywords = [word for keyword in KEYWORDS for word in ("-k", keyword)]
+    command = [sys.executable, "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg", *keywords]
+    text = subprocess.run(
+        [*command, "--no-location", "-o", "-", "."], cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    return read_po(io.BytesIO(text))
+
+
+def chinese() -> Catalog:
+    """The Chinese catalogue as it is stored."""
+    with CATALOGUE.open("rb") as file:
+        return read_po(file, locale="zh")
+
+
+def missing(sources: Catalog, translated: Catalog) -> list[str]:
+    """The messages without a translation."""
+    found = ((message, translated.get(message.id)) for message in sources if message.id)
+    return [str(message.id) for message, known in found if not known or not any(known.string)]
+
+
+def update() -> list[str]:
+    """Rewrite the catalogue; the messages that still need a translation."""
+    sources, old = extract(), chinese()
+    new = Catalog(locale="zh", fuzzy=False, charset="utf-8")
+    new.header_comment = "# Chinese words of Lead Monitor."
+    for message in sources:
+        if message.id:
+            known = old.get(message.id)
+            new.add(message.id, known.string if known else "", flags=message.flags)
+    text = io.BytesIO()
+    write_po(text, new, width=0, sort_output=True)
+    CATALOGUE.write_text(_without_dates(text.getvalue().decode()), encoding="utf-8")
+    return missing(sources, new)
+
+
+def _without_dates(text: str) -> str:
+    """The catalogue without header lines that change each time or that nobody fills in."""
+    noise = ("Project-Id", "Report-Msgid", "POT-Creation", "PO-Revision", "Last-Translator", "Language-Team")
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(tuple(f'"{name}' for name in noise)))
+
+
+if __name__ == "__main__":
+    for each in update():
+        print("not translated yet:", each)

@@ -1,0 +1,60 @@
+"""The pages of the product and a bank to see on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from tests.access.world import World, build
+from tests.conftest import Person
+
+#: Every kind of page; ``{name}`` is the id of that row of the world.
+PAGES = (
+    "/leadview/list/",
+    "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
+    "/leadview/show/{lead_home}",
+    "/leadview/add",
+    "/leadview/edit/{lead_home}",
+    "/branchview/list/",
+    "/branchview/add",
+    "/importbatchview/list/",
+    "/importbatchview/show/{batch}",
+    "/importbatchview/upload",
+    "/ruleview/list/",
+    "/ruleview/show/{rule}",
+    "/ruleview/add",
+    "/ruleversionview/list/",
+    "/ruleversionview/show/{draft}",
+    "/ruleversionview/edit/{draft}",
+    "/ruleconditionview/add?_flt_0_version={draft}",
+    "/ruleconditionview/edit/{condition}",
+    "/hitview/list/",
+    "/hitview/show/{hit_home_waiting}",
+    "/institutionview/list/",
+    "/institutionview/edit/{institution}",
+    "/ingestfileview/list/",
+    "/ingestfileview/show/{ingest}",
+    "/jobrunview/list/",
+    "/jobrunview/show/{held}",
+    "/jobrunview/start",
+    "/users/list/",
+    "/users/show/{staff}",
+    "/users/add",
+    "/users/edit/{staff}",
+    "/users/userinfo/",
+    "/roles/list/",
+    "/roles/show/{role}",
+    "/roles/add",
+    "/profile/form",
+    "/resetmypassword/form",
+    "/resetpassword/form?pk={staff}",
+    "/nothing-here",
+)
+
+
+def furnished(app: Flask, session: Session, login: Callable[..., Person], language: str) -> tuple[World, Person]:
+    """A bank with a row of everything, and an administrator who speaks the language."""
+    world = build(session, app.config["SETTINGS"])
+    return world, login("Admin", language=language)

@@ -1,0 +1,97 @@
+"""Every word of the interface is in both languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from babel.messages.catalog import Catalog
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from scripts import translations
+from tests.conftest import Person
+
+from .site import PAGES, furnished
+
+#: Words that are the same in every language: codes, names of things, what the world of the tests is called.
+CODES = {
+    "e-mail", "excel", "csv", "xlsx", "xls", "sha", "id", "ocr", "api", "english", "pii_key", "redis", "utf", "gb",
+    "bank", "micro_loan", "leads", "hits", "home", "away", "sub", "free", "helper", "somebody", "admin", "example",
+    "com", "system", "x", "r", "i", "v", "a", "t", "l",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sources() -> Catalog:
+    return translations.extract()
+
+
+@pytest.fixture(scope="module")
+def chinese() -> Catalog:
+    return translations.chinese()
+
+
+def test_every_message_is_translated(sources: Catalog, chinese: Catalog) -> None:
+    assert len(sources) > 300
+    assert translations.missing(sources, chinese) == []
+
+
+def test_no_translation_is_fuzzy_or_left_over(sources: Catalog, chinese: Catalog) -> None:
+    assert [m.id for m in chinese if m.id and m.fuzzy] == []
+    assert [m.id for m in chinese if m.id and sources.get(m.id) is None] == []
+
+
+def test_translations_keep_the_places_for_values(chinese: Catalog) -> None:
+    def places(text: object) -> set[str]:
+        return set(re.findall(r"%\((\w+)\)", str(text)))
+
+    wrong = [m.id for m in chinese if m.id and places(m.id) != places(m.string)]
+    assert wrong == []
+
+
+def test_chinese_pages_have_no_english(
+    app: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    world, client = furnished(app, session, login, "zh")
+    found = {}
+    for page in PAGES:
+        text = words_of(client.get(page.format(**world.ids)).text)
+        english = [word for word in re.findall(r"[A-Za-z][A-Za-z_-]+", text) if word.lower() not in CODES]
+        if english:
+            found[page] = english
+    assert found == {}
+
+
+def test_english_pages_have_no_chinese(
+    app: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    world, client = furnished(app, session, login, "en")
+    data = set("中文官网预约线下活动、") | set("".join(map(str, names_in_world(session))))
+    found = {}
+    for page in PAGES:
+        text = words_of(client.get(page.format(**world.ids)).text)
+        chinese = [word for word in re.findall(r"[\u4e00-\u9fff、，。：]+", text) if not set(word) <= data]
+        if chinese:
+            found[page] = chinese
+    assert found == {}
+
+
+def names_in_world(session: Session) -> list[str]:
+    """Every Chinese text that people or logs brought into the database."""
+    queries = ("SELECT name FROM lead", "SELECT name FROM rule", "SELECT name FROM institution",
+               "SELECT last_name || first_name FROM ab_user", "SELECT source FROM lead", "SELECT name FROM branch",
+               "SELECT region FROM institution", "SELECT description FROM rule")  # fmt: skip
+    return [value for query in queries for value in session.execute(text(query)).scalars() if value]
+
+
+def words_of(html: str) -> str:
+    """What a person reads on the page: text, and the attributes that are read out or shown."""
+    html = re.sub(r"<(script|style)\b.*?</\1>|<option [^>]*value=\"[^\"]*__[^\"]*\".*?</option>", " ", html, flags=re.S)
+    shown = re.findall(r'(?:aria-label|placeholder|title|alt|data-confirm|data-yes|data-text)="([^"]*)"', html)
+    body = re.sub(r"<time\b.*?</time>|<code\b.*?</code>|<small>.*?</small>", " ", html, flags=re.S)
+    text = re.sub(r"<[^>]+>", " ", body)
+    return unescape(" ".join([text, *shown])).replace("{n}", "")

@@ -1,0 +1,231 @@
+"""CSRF, log-in rules and rate limit, cookies, headers, uploads, odd arguments."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from app.models import Lead, Staff
+from tests.access.world import World, build, fingerprint
+from tests.conftest import PASSWORD, Person, make_staff
+
+
+@pytest.fixture
+def world(app: Flask, session: Session) -> World:
+    return build(session, app.config["SETTINGS"])
+
+
+CHANGES = [
+    "/leadview/delete/{lead_home}",
+    "/leadview/add",
+    "/leadview/edit/{lead_home}",
+    "/leadview/action_post",
+    "/hitview/action/start/{hit_home_waiting}",
+    "/importbatchview/upload",
+    "/jobrunview/start",
+    "/users/add",
+    "/users/delete/{staff}",
+    "/profile/form",
+    "/resetpassword/form?pk={staff}",
+]
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_a_change_without_the_token_is_refused(
+    path: str, world: World, login: Callable[..., Person], engine: Engine
+) -> None:
+    admin = login("Admin")
+    before = fingerprint(engine)
+    response = admin.post(path.format(**world.ids), data={"name": "x", "action": "delete_many"})
+    assert response.status_code == 400
+    assert fingerprint(engine) == before
+
+
+@pytest.mark.parametrize(
+    "path", ["/leadview/delete/{lead_home}", "/hitview/action/start/{hit_home_waiting}", "/users/delete/{staff}"]
+)
+def test_a_get_changes_nothing(
+    path: str, world: World, login: Callable[..., Person], engine: Engine
+) -> None:
+    admin = login("Admin")
+    before = fingerprint(engine)
+    assert admin.get(path.format(**world.ids)).status_code in (302, 405)
+    assert fingerprint(engine) == before
+
+
+def test_log_in_and_out(app: Flask, session: Session) -> None:
+    make_staff(session, "boss", "Manager", language="zh")
+    client = Person(app, app.response_class, use_cookies=True)
+    wrong = client.submit("/login/", {"username": "boss", "password": "wrong"}, follow_redirects=True)
+    assert wrong.status_code == 200
+    assert client.get("/leadview/list/").status_code == 302
+    right = client.submit("/login/", {"username": "boss", "password": PASSWORD})
+    assert right.status_code == 302
+    assert client.get("/leadview/list/").status_code == 200
+    client.get("/logout/")
+    assert client.get("/leadview/list/").status_code == 302
+
+
+def test_someone_switched_off_is_out_at_once(app: Flask, session: Session, login: Callable[..., Person]) -> None:
+    client = login("Manager", username="leaver")
+    assert client.get("/leadview/list/").status_code == 200
+    session.execute(Staff.__table__.update().values(active=False))
+    session.commit()
+    assert client.get("/leadview/list/").status_code in (302, 403)
+
+
+def test_log_in_is_rate_limited_by_redis(app: Flask, session: Session, redis: Redis) -> None:
+    make_staff(session, "boss", "Manager")
+    answers = []
+    for _ in range(12):
+        client = Person(app, app.response_class, use_cookies=True)
+        answers.append(client.submit("/login/", {"username": "boss", "password": "wrong"}).status_code)
+    assert answers[:10] == [302] * 10
+    assert answers[10:] == [429, 429]
+    assert any(b"lead-monitor" in key for key in redis.keys("*"))
+    page = Person(app, app.response_class, use_cookies=True).submit("/login/", {"username": "b", "password": "w"})
+    assert page.headers["X-Request-ID"] in page.text
+
+
+def test_an_outside_address_is_not_followed_after_log_in(app: Flask, session: Session) -> None:
+    make_staff(session, "boss", "Manager")
+    client = Person(app, app.response_class, use_cookies=True)
+    answer = client.submit("/login/?next=https://evil.example/", {"username": "boss", "password": PASSWORD})
+    assert answer.status_code == 302
+    assert "evil.example" not in answer.headers["Location"]
+
+
+@pytest.mark.parametrize("password", ["short", "alllowercase123!", "NoDigitsHere!!", "NoSpecial12345", ""])
+def test_a_weak_password_is_refused(password: str, login: Callable[..., Person], session: Session) -> None:
+    client = login("Manager", username="boss")
+    before = session.scalars(select(Staff.password)).one()
+    answer = client.submit(
+        "/resetmypassword/form", {"present": PASSWORD, "password": password, "conf_password": password}
+    )
+    assert answer.status_code == 200
+    session.expire_all()
+    assert session.scalars(select(Staff.password)).one() == before
+
+
+def test_the_present_password_is_asked_for(login: Callable[..., Person], session: Session) -> None:
+    client = login("Manager", username="boss")
+    before = session.scalars(select(Staff.password)).one()
+    new = {"password": "Another-Pass-word-2027", "conf_password": "Another-Pass-word-2027"}
+    assert client.submit("/resetmypassword/form", {"present": "guess", **new}).status_code == 200
+    session.expire_all()
+    assert session.scalars(select(Staff.password)).one() == before
+    assert client.submit("/resetmypassword/form", {"present": PASSWORD, **new}).status_code == 302
+    session.expire_all()
+    assert session.scalars(select(Staff.password)).one() != before
+
+
+def test_cookies_and_headers(app: Flask, session: Session) -> None:
+    make_staff(session, "boss", "Manager")
+    client = Person(app, app.response_class, use_cookies=True)
+    answer = client.submit("/login/", {"username": "boss", "password": PASSWORD})
+    cookie = next(c for c in answer.headers.getlist("Set-Cookie") if c.startswith("lead_monitor="))
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    page = client.get("/leadview/list/")
+    policy = page.headers["Content-Security-Policy"]
+    scripts = next(part for part in policy.split(";") if part.strip().startswith("script-src"))
+    assert "unsafe-inline" not in scripts
+    assert "unsafe-eval" not in scripts
+    assert "nonce-" in scripts
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["leads.exe", "leads.csv.sh", "leads", "leads.pdf"])
+def test_an_upload_of_another_kind_is_refused(
+    name: str, login: Callable[..., Person], engine: Engine, app: Flask
+) -> None:
+    client = login("Manager")
+    before = fingerprint(engine)
+    answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x"), name)})
+    assert answer.status_code == 200
+    assert fingerprint(engine) == before
+    assert not list(app.config["SETTINGS"].data_dir.glob("uploads/*"))
+
+
+def test_an_upload_that_is_too_large_is_refused(
+    login: Callable[..., Person], app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "MAX_CONTENT_LENGTH", 2000)
+    client = login("Manager")
+    answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * 5000), "leads.csv")})
+    assert answer.status_code == 413
+    assert answer.headers["X-Request-ID"] in answer.text
+
+
+ODD = [
+    "/leadview/list/?page_LeadView=abc",
+    "/leadview/list/?page_LeadView=-1",
+    "/leadview/list/?psize_LeadView=1000000",
+    "/leadview/list/?psize_LeadView=0",
+    "/leadview/list/?_oc_LeadView=phone_cipher&_od_LeadView=asc",
+    "/leadview/list/?_oc_LeadView=nothing&_od_LeadView=asc",
+    "/leadview/list/?_flt_9_name=x",
+    "/leadview/list/?_flt_0_created_at=yesterday",
+    "/leadview/list/?_flt_0_phone_index=12",
+    "/hitview/list/?_flt_0_score=much",
+    "/leadview/show/abc",
+    "/leadview/show/99999999999999999999",
+    "/leadview/show/0",
+    "/leadview/edit/1 or 1=1",
+    "/api/v1/leads/abc",
+    "/api/v1/leads/?q=(page_size:100000)",
+    "/nothing/here",
+]
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_odd_arguments_get_an_answer_not_an_error(path: str, world: World, login: Callable[..., Person]) -> None:
+    answer = login("Admin").get(path)
+    assert answer.status_code in (200, 400, 404), answer.status_code
+    if path.startswith("/leadview/list/") or path.startswith("/hitview"):
+        assert answer.status_code == 400
+
+
+def test_an_unknown_action_is_not_there(world: World, login: Callable[..., Person]) -> None:
+    client = login("Admin")
+    assert client.submit("/leadview/action_post", {"action": "nothing", "rowid": ["1"]}).status_code == 404
+    assert client.submit("/leadview/action_post", {"action": "export"}).status_code == 404
+
+
+def test_an_error_names_its_request_and_hides_its_cause(
+    app: Flask, login: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    client = login("Admin")
+    monkeypatch.setitem(app.view_functions, "LeadView.list", broken)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    answer = client.get("/leadview/list/")
+    assert answer.status_code == 500
+    assert answer.headers["X-Request-ID"] in answer.text
+    assert "secret detail" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_an_exported_cell_is_no_formula(world: World, login: Callable[..., Person], session: Session) -> None:
+    session.execute(Lead.__table__.update().values(name="=HYPERLINK(1)"))
+    session.commit()
+    answer = login("Manager").submit(
+        "/leadview/action_post", {"action": "export", "rowid": [str(world.ids["lead_home"])]}
+    )
+    assert "'=HYPERLINK(1)" in answer.text
+    assert "138****0001" in answer.text
+    assert "13800000001" not in answer.text
+
+
+def test_health_needs_no_log_in(app: Flask) -> None:
+    assert app.test_client().get("/healthz").get_json() == {"status": "ok"}
