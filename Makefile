@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+  --no-header --no-emit-index-url --no-emit-find-links
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
 BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 

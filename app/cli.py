@@ -82,7 +82,9 @@ def show(result: dict[str, Any], json_out: bool) -> None:
         click.echo(json.dumps(result, ensure_ascii=False))
         return
     for key, value in result.items():
-        click.echo(f"{key}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}")
+        click.echo(
+            f"{key}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}"
+        )
 
 
 def note(text: str) -> None:
@@ -107,7 +109,8 @@ def _seed_after_upgrade() -> None:
     """``flask db upgrade`` also seeds, so that no deployment forgets it."""
     command = db_group.commands["upgrade"]
     original = command.callback
-    assert original is not None
+    if original is None:
+        raise RuntimeError("flask-migrate's upgrade command has no function")
 
     @functools.wraps(original)
     def upgrade_and_seed(*args: Any, **kwargs: Any) -> None:
@@ -329,4 +332,6 @@ def _write(text: str, output: Path | None) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DomainError("%(path)s can't be written: %(why)s", path=str(output), why=error.strerror) from error
+        raise DomainError(
+            "%(path)s can't be written: %(why)s", path=str(output), why=error.strerror
+        ) from error

@@ -50,7 +50,10 @@ def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]
         return {"ok": False, "detail": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever is wrong, the doctor must say so and go on
         db.session.rollback()
-        return {"ok": False, "detail": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+        return {
+            "ok": False,
+            "detail": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        }
 
 
 def _database(settings: Settings) -> str:

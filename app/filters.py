@@ -14,7 +14,8 @@ from flask_appbuilder.models.filters import BaseFilter, BaseFilterConverter
 from flask_appbuilder.models.sqla.filters import FilterRelationManyToManyEqual, FilterRelationOneToManyEqual
 from flask_babel import gettext, lazy_gettext
 
-from app.leads.phone import InvalidPhone, PhoneVault, normalise_phone
+from app.leads.errors import InvalidPhone
+from app.leads.phone import PhoneVault, normalise_phone
 
 
 class _ColumnFilter(BaseFilter):  # type: ignore[misc]

@@ -14,9 +14,9 @@ import pytest
 from filelock import FileLock
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_appbuilder.security.sqla.models import Role
 from itsdangerous import URLSafeTimedSerializer
 from redis import Redis
-from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import Engine, create_engine, delete, make_url, select
 from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
@@ -32,7 +32,14 @@ SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
 TEMPLATE = "lead_monitor_template"
 #: Filled by migration and seeding; everything else is emptied before each test.
-SEEDED = ("alembic_version", "ab_permission", "ab_view_menu", "ab_permission_view", "ab_permission_view_role", "ab_role")
+SEEDED = (
+    "alembic_version",
+    "ab_permission",
+    "ab_view_menu",
+    "ab_permission_view",
+    "ab_permission_view_role",
+    "ab_role",
+)
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +141,9 @@ def engine(base_settings: Settings) -> Iterator[Engine]:
 def empty(engine: Engine) -> None:
     """Empty every table but for what migration and seeding put in."""
     with engine.begin() as connection:
-        tables = connection.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars()
+        tables = connection.exec_driver_sql(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        ).scalars()
         names = ", ".join(f'"{name}"' for name in tables if name not in SEEDED)
         connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
         connection.exec_driver_sql("ALTER SEQUENCE lead_no_seq RESTART")
@@ -220,7 +229,7 @@ def make_staff(
 
 @pytest.fixture
 def sample_env(settings: Settings) -> dict[str, str]:
-    """The environment of a command run as its own process on this worker's database, with the sample's key."""
+    """The environment of a command of its own on this worker's database, with the sample's key."""
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("FLASK_", "PYTEST_"))},
         "DATA_DIR": str(settings.data_dir),

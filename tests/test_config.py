@@ -21,7 +21,11 @@ PRODUCTION = {
 
 def test_defaults(tmp_path: Path) -> None:
     settings = load_settings({"DATA_DIR": str(tmp_path)})
-    assert (settings.app_env, settings.timezone, settings.id_hash_algorithm) == ("development", "Asia/Shanghai", "sm3")
+    assert (settings.app_env, settings.timezone, settings.id_hash_algorithm) == (
+        "development",
+        "Asia/Shanghai",
+        "sm3",
+    )
     assert (settings.database_url, settings.redis_url, settings.host) == ("", "", "127.0.0.1")
     assert settings.t1_time == dt.time(6)
 

@@ -42,7 +42,9 @@ def everywhere(
 
     def look() -> Iterator[tuple[str, str]]:
         with engine.connect() as connection:
-            tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+            tables = connection.scalars(
+                text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            ).all()
             for table in tables:
                 for row in connection.scalars(text(f'SELECT t::text FROM "{table}" t')):
                     yield f"table {table}", row
@@ -77,7 +79,9 @@ def test_an_id_number_is_written_nowhere(
     app.config["SETTINGS"].data_dir.mkdir(parents=True)
     manager = login("Manager")
     upload(app, session, manager)
-    refused = manager.submit("/leadview/add", {"name": "丁", "phone": "1", "id_number": OTHER, "status": "active"})
+    refused = manager.submit(
+        "/leadview/add", {"name": "丁", "phone": "1", "id_number": OTHER, "status": "active"}
+    )
     assert refused.status_code == 200
     manager.submit("/leadview/add", {"name": "丁", "phone": PHONE, "id_number": OTHER, "status": "active"})
     manager.get(f"/leadview/list/?_flt_0_name={KNOWN}")

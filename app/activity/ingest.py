@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
+from itertools import accumulate
 from pathlib import Path
 
 import duckdb
@@ -78,8 +79,8 @@ class _Ingest:
     def take(self, files: Sequence[Path]) -> IngestResult:
         sizes = [_size(file) for file in files]
         total = sum(sizes)
-        for place, path in enumerate(files):
-            self.progress(Progress("read", sum(sizes[:place]), total))
+        for path, done in zip(files, accumulate(sizes, initial=0), strict=False):
+            self.progress(Progress("read", done, total))
             self._check(path)
             if (
                 len(self.chunk) >= CHUNK_FILES

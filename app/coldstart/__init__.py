@@ -36,7 +36,9 @@ def _never_applied(presets: ConfigFile) -> ConfigFile:
         for kind in KINDS
     }
     rules = set(db.session.scalars(select(Rule.code))) | {rule.code for rule in new["rules"]}
-    kept = [s.model_copy(update={"rules": [code for code in s.rules if code in rules]}) for s in new["schedules"]]
+    kept = [
+        s.model_copy(update={"rules": [code for code in s.rules if code in rules]}) for s in new["schedules"]
+    ]
     return ConfigFile(
         institutions=new["institutions"], rules=new["rules"], schedules=[s for s in kept if s.rules]
     )

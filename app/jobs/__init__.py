@@ -40,9 +40,15 @@ def nudge(queue_name: str, function: str, row_id: int) -> bool:
         return False
     try:
         queue(queue_name).enqueue(
-            function, row_id, result_ttl=0, failure_ttl=KEEP_FAILED_SECONDS, description=f"{function} {row_id}"
+            function,
+            row_id,
+            result_ttl=0,
+            failure_ttl=KEEP_FAILED_SECONDS,
+            description=f"{function} {row_id}",
         )
     except (RedisError, OSError) as error:
-        log.warning("no nudge for %s %s: %s; the ticker will try again", function, row_id, type(error).__name__)
+        log.warning(
+            "no nudge for %s %s: %s; the ticker will try again", function, row_id, type(error).__name__
+        )
         return False
     return True

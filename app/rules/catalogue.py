@@ -37,7 +37,9 @@ def resolve(condition: ConditionDef) -> frozenset[str] | None:
 
 def note_unlisted(codes: Iterable[str], first_seen: dt.date) -> None:
     """Put codes the catalogue doesn't know into it as unlisted. Does not commit."""
-    rows = [{"code": code, "name": code, "listed": False, "first_seen": first_seen} for code in sorted(set(codes))]
+    rows = [
+        {"code": code, "name": code, "listed": False, "first_seen": first_seen} for code in sorted(set(codes))
+    ]
     if rows:
         db.session.execute(insert(Institution).values(rows).on_conflict_do_nothing(index_elements=["code"]))
 
@@ -65,7 +67,12 @@ def institution_choices() -> list[tuple[str, str]]:
 
 def category_choices() -> list[tuple[str, str]]:
     """Form choices: the categories in use."""
-    query = select(Institution.category).where(Institution.category != "").distinct().order_by(Institution.category)
+    query = (
+        select(Institution.category)
+        .where(Institution.category != "")
+        .distinct()
+        .order_by(Institution.category)
+    )
     return [(code, labels.word(labels.CATEGORY, code)) for code in db.session.scalars(query)]
 
 

@@ -108,7 +108,9 @@ def export_config() -> str:
     """The whole configuration as a rules file; applying it again changes nothing."""
     institutions = db.session.scalars(select(Institution).where(Institution.listed).order_by(Institution.id))
     rules = db.session.scalars(
-        select(Rule).where(Rule.active_version_id.is_not(None), Rule.status == RuleStatus.ACTIVE).order_by(Rule.id)
+        select(Rule)
+        .where(Rule.active_version_id.is_not(None), Rule.status == RuleStatus.ACTIVE)
+        .order_by(Rule.id)
     )
     schedules = db.session.scalars(select(Schedule).order_by(Schedule.id))
     content: dict[str, Any] = {

@@ -80,7 +80,8 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
     }
     if condition["metric"] == "calls" and institutions:
         return _(
-            "in %(days)s days active %(n)s times at %(first)s (%(count)s institutions), threshold %(op)s %(limit)s",
+            "in %(days)s days active %(n)s times at %(first)s (%(count)s institutions), "
+            "threshold %(op)s %(limit)s",
             first=_names(institutions[:1]),
             count=len(institutions),
             **values,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,9 @@ def evaluate_version(
     """Evaluate one version as of a date and store its hits; (created, refreshed). Commits."""
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
-    score = Score(definition.half_life_days, dict(definition.weights))
+    score = Score(
+        definition.half_life_days, {str(kind): weight for kind, weight in definition.weights.items()}
+    )
     table = query.evaluate(state, spec, day, score, settings=engine_settings(settings))
     rows = _candidates(table, version, definition, day, state)
     return _store(version, definition, day, rows)
@@ -128,7 +130,7 @@ def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.da
     return {day.isoformat(): found.get(day, 0) for day in days}
 
 
-def grade_of(score: float, bands: dict[str, float]) -> str:
+def grade_of(score: float, bands: Mapping[str, float]) -> str:
     """The grade of a score: the first band, from A down, whose lower edge the score reaches."""
     return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
 
@@ -146,17 +148,21 @@ def _candidates(
         "weights": dict(definition.weights),
         "data_batch": state.version,
     }
+    bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
     for batch in table.to_batches():
         for row in batch.to_pylist():
             evidence = fixed | {
-                "conditions": [_condition_evidence(c, v) for c, v in zip(definition.conditions, row["values"], strict=True)],
+                "conditions": [
+                    _condition_evidence(c, v)
+                    for c, v in zip(definition.conditions, row["values"], strict=True)
+                ],
                 "calls": row["calls"],
                 "institutions": row["institutions"],
                 "first_at": row["first_at"],
                 "last_at": row["last_at"],
                 "terms": row["by_type_age"],
             }
-            grade = grade_of(row["score"], dict(definition.grade_bands))
+            grade = grade_of(row["score"], bands)
             yield row["lead"], row["values"], row["score"], grade, orjson.dumps(evidence).decode()
 
 

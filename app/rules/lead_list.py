@@ -15,7 +15,8 @@ def fingerprint(session: Any) -> str:
     """A short text that changes when a lead joins, leaves or changes identity."""
     count, mixed = session.execute(
         text(
-            "SELECT count(*), coalesce(bit_xor(hashtextextended(id_hash, id)), 0) FROM lead WHERE deleted_at IS NULL"
+            "SELECT count(*), coalesce(bit_xor(hashtextextended(id_hash, id)), 0) FROM lead "
+            "WHERE deleted_at IS NULL"
         )
     ).one()
     return f"{count}:{mixed & 0xFFFFFFFFFFFFFFFF:016x}"
@@ -24,7 +25,9 @@ def fingerprint(session: Any) -> str:
 def read_leads() -> pa.Table:
     """The live leads as columns ``lead`` (int64) and ``person`` (the first 32 hex digits of the ID hash)."""
     with adbc.connect(_libpq_uri()) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id AS lead, left(id_hash, 32) AS person FROM lead WHERE deleted_at IS NULL ORDER BY id")
+        cursor.execute(
+            "SELECT id AS lead, left(id_hash, 32) AS person FROM lead WHERE deleted_at IS NULL ORDER BY id"
+        )
         return cursor.fetch_arrow_table()
 
 

@@ -96,5 +96,3 @@ def clear_inbox(settings: Settings, result: IngestResult) -> None:
     for folder_path, _folders, _files in os.walk(root, topdown=False):
         if folder_path != str(root) and not os.listdir(folder_path):
             os.rmdir(folder_path)
-
-

@@ -31,8 +31,7 @@ def execute(run_id: int) -> None:
     with leased(db.engine, run_id) as lease:
         if lease is None:
             return
-        run = db.session.get(JobRun, run_id, populate_existing=True)
-        assert run is not None
+        run = db.session.get_one(JobRun, run_id, populate_existing=True)
         work = _Run(lease, run.day, run.force)
         db.session.rollback()
         try:
@@ -101,7 +100,9 @@ class _Run:
         result = ingest_logs(settings(), [inbox(settings())], self._read)
         clear_inbox(settings(), result)
         found = result.as_json()
-        self.counts["ingest"] = {key: found[key] for key in ("files", "files_skipped", "files_refused", "rows")}
+        self.counts["ingest"] = {
+            key: found[key] for key in ("files", "files_skipped", "files_refused", "rows")
+        }
         self.counts["ingest"] |= {key: found[key] for key in ("accepted", "duplicates", "rejected")}
         refused = [f"{record.name.rsplit('/', 1)[-1]}: {record.reason}" for record in result.files]
         self.counts["refused"] = [

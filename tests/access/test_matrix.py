@@ -44,7 +44,9 @@ def act(view: str, name: str, row: str, *, changes: bool = True, many: bool = Fa
     return post(f"/{view}/action/{name}/{{{row}}}", changes)
 
 
-def crud(view: str, row: str, add: dict[str, Any], edit: dict[str, Any], free: str = "") -> dict[str, Attempt]:
+def crud(
+    view: str, row: str, add: dict[str, Any], edit: dict[str, Any], free: str = ""
+) -> dict[str, Attempt]:
     return {
         "can_list": get(f"/{view}/list/"),
         "can_show": get(f"/{view}/show/{{{row}}}"),
@@ -96,14 +98,25 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "ruleconditionview",
         "condition",
         {
-            "version": "{draft}", "metric": "calls", "op": ">=", "value": 2, "window_days": 3, "hour_from": 0,
-            "hour_to": 24, "result": "any",
+            "version": "{draft}",
+            "metric": "calls",
+            "op": ">=",
+            "value": 2,
+            "window_days": 3,
+            "hour_from": 0,
+            "hour_to": 24,
+            "result": "any",
         },
         {
-            "metric": "active_days", "op": ">", "value": 1, "window_days": 3, "hour_from": 20, "hour_to": 2,
+            "metric": "active_days",
+            "op": ">",
+            "value": 1,
+            "window_days": 3,
+            "hour_from": 20,
+            "hour_to": 2,
             "result": "success",
         },
-    ),  # fmt: skip
+    ),
     "HitView": {
         "can_list": get("/hitview/list/"),
         "can_show": get("/hitview/show/{hit_home_waiting}"),
@@ -113,7 +126,9 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "reopen": act("hitview", "reopen", "hit_home_failed", many=True),
         "export": act("hitview", "export", "hit_home_waiting", changes=False, many=True),
     },
-    "InstitutionView": crud("institutionview", "institution", {"code": "I-9", "name": "九"}, {"name": "改名"}),
+    "InstitutionView": crud(
+        "institutionview", "institution", {"code": "I-9", "name": "九"}, {"name": "改名"}
+    ),
     "IngestFileView": {
         "can_list": get("/ingestfileview/list/"),
         "can_show": get("/ingestfileview/show/{ingest}"),
@@ -132,8 +147,15 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             "users",
             "staff",
             {
-                "username": "new", "last_name": "新", "first_name": "人", "email": "n@example.com", "roles": "1",
-                "language": "zh", "active": "y", "password": NEW_PASSWORD, "conf_password": NEW_PASSWORD,
+                "username": "new",
+                "last_name": "新",
+                "first_name": "人",
+                "email": "n@example.com",
+                "roles": "1",
+                "language": "zh",
+                "active": "y",
+                "password": NEW_PASSWORD,
+                "conf_password": NEW_PASSWORD,
             },
             {"last_name": "改", "first_name": "名", "email": "s@example.com", "roles": "1", "language": "en"},
         ),
@@ -141,7 +163,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "userinfoedit": act("users", "userinfoedit", "me", changes=False),
         "resetmypassword": act("users", "resetmypassword", "me", changes=False),
         "resetpasswords": act("users", "resetpasswords", "staff", changes=False),
-    },  # fmt: skip
+    },
     "RoleView": crud("roles", "role", {"name": "NewRole"}, {"permissions": "1"}),
     "ProfileView": {
         "can_this_form_get": get("/profile/form"),
@@ -221,9 +243,7 @@ def test_role(view: str, role: str, engine: Engine, world_of: Callable[[str], tu
 
 
 @pytest.mark.parametrize("view", ATTEMPTS)
-def test_nobody_logged_in(
-    view: str, engine: Engine, world_of: Callable[[str], tuple[World, Person]]
-) -> None:
+def test_nobody_logged_in(view: str, engine: Engine, world_of: Callable[[str], tuple[World, Person]]) -> None:
     world, client = world_of("")
     before = fingerprint(engine)
     for permission, what in ATTEMPTS[view].items():

@@ -130,9 +130,7 @@ def test_an_integration_key_sees_its_branch_only(world: World, app: Flask, sessi
     assert client.get("/api/v1/leads/").status_code == 401
 
 
-def test_moving_a_lead_moves_its_hits_out_of_reach(
-    marketer: Person, world: World, session: Session
-) -> None:
+def test_moving_a_lead_moves_its_hits_out_of_reach(marketer: Person, world: World, session: Session) -> None:
     session.execute(update(Lead).where(Lead.id == world.ids["lead_home"]).values(branch_id=world.away.id))
     session.commit()
     assert marketer.get(f"/hitview/show/{world.ids['hit_home_waiting']}").status_code == 404

@@ -57,17 +57,31 @@ def build(session: Session, settings: Settings) -> World:
         "institution": Institution(code="I-1", name="机构一", category="bank"),
         "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
         "ingest": IngestFile(
-            digest="1" * 64, name="a.csv", size_bytes=1, rows_read=1, accepted=1, duplicates=0, rejected={},
-            days={"2026-10-26": 1}, ingested_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
+            digest="1" * 64,
+            name="a.csv",
+            size_bytes=1,
+            rows_read=1,
+            accepted=1,
+            duplicates=0,
+            rejected={},
+            days={"2026-10-26": 1},
+            ingested_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
         ),
         "run": JobRun(kind="t1", day=DAY, status="done", requested_by="system", progress=100),
-        "held": JobRun(kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"),
+        "held": JobRun(
+            kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
+        ),
         "free_branch": branch(session, "FREE"),
         "role": Role(name="Helper"),
         "staff": Staff(
-            username="somebody", first_name="某", last_name="某", email="s@example.com", active=True, password="x"
+            username="somebody",
+            first_name="某",
+            last_name="某",
+            email="s@example.com",
+            active=True,
+            password="x",
         ),
-    }  # fmt: skip
+    }
     rows |= {"home": home, "away": away, "condition": draft.conditions[0]}
     session.add_all(rows.values())
     for number, where in ((1, home), (2, away), (3, sub)):
@@ -163,7 +177,9 @@ def fingerprint(engine: Engine) -> dict[str, str]:
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         ).all()
         return {
-            table: connection.scalar(text(f'SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM "{table}" t'))
+            table: connection.scalar(
+                text(f'SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM "{table}" t')
+            )
             or ""
             for table in tables
         }

@@ -157,7 +157,7 @@ RULES = st.builds(
 DATES = st.integers(-1, DAYS + 4).map(lambda days: FIRST + timedelta(days=days))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spec=RULES, as_of=DATES)
 def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of: date) -> None:
     expected = brute_force(world.events, spec, as_of)
@@ -169,7 +169,7 @@ def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of:
         assert facts == evidence(world.events, spec, as_of, one["lead"])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spec=RULES)
 def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     dates = [FIRST + timedelta(days=days) for days in range(-2, DAYS + 6)]
@@ -178,7 +178,7 @@ def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     assert query.coverage(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spec=RULES, as_of=DATES, lead=st.integers(0, LEADS))
 def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: date, lead: int) -> None:
     (one,) = query.explain(world.state, spec, as_of, lead, SCORE).to_pylist()

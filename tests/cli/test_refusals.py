@@ -39,7 +39,9 @@ SCHEDULE = {
 def apply(cli: Callable[..., Any], tmp_path: Path) -> Callable[[Any], Any]:
     def run(content: Any) -> Any:
         path = tmp_path / "rules.yaml"
-        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True), "utf-8")
+        path.write_text(
+            content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True), "utf-8"
+        )
         return cli("config", "apply", path, "--json")
 
     return run
@@ -69,7 +71,11 @@ def condition(**changes: Any) -> dict[str, Any]:
         ({"rules": [RULE, RULE]}, "rules[1].code", "'R-1'"),
         ({"rulez": []}, "rulez", "unknown key"),
         ({"rules": [RULE], "schedules": [{**SCHEDULE, "rules": ["R-9"]}]}, "schedules[0].rules[0]", "'R-9'"),
-        ({"rules": [RULE], "schedules": [{**SCHEDULE, "grid": {"mon": "HHH"}}]}, "schedules[0].grid.mon", "'HHH'"),
+        (
+            {"rules": [RULE], "schedules": [{**SCHEDULE, "grid": {"mon": "HHH"}}]},
+            "schedules[0].grid.mon",
+            "'HHH'",
+        ),
         ({"rules": [RULE], "schedules": [{**SCHEDULE, "at": "25:00"}]}, "schedules[0].at", "'25:00'"),
         ("rules: [", "is not YAML", ""),
         ("rules:\n- {code: A, code: B}", "stands twice", "'code'"),

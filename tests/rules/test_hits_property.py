@@ -56,7 +56,11 @@ def subset(values: list[str]) -> st.SearchStrategy[list[str]]:
 events = st.lists(
     st.builds(
         lambda lead, day, hour, minute, kind, institution, result: Event(
-            lead, dt.datetime.combine(DAY0 + dt.timedelta(day), dt.time(hour, minute)), kind, institution, result
+            lead,
+            dt.datetime.combine(DAY0 + dt.timedelta(day), dt.time(hour, minute)),
+            kind,
+            institution,
+            result,
         ),
         st.integers(1, LEADS),
         st.integers(0, DAYS - 1),
@@ -100,7 +104,10 @@ def value(condition: dict[str, Any], seen: list[Event], day: dt.date) -> int:
         if day - dt.timedelta(condition["window_days"] - 1) <= e.at.date() <= day
         and (a <= e.at.hour < b if a < b else e.at.hour >= a or e.at.hour < b)
         and (not condition["institutions"] or e.institution in condition["institutions"])
-        and (not condition["categories"] or CATALOGUE.get(e.institution, ("", ""))[0] in condition["categories"])
+        and (
+            not condition["categories"]
+            or CATALOGUE.get(e.institution, ("", ""))[0] in condition["categories"]
+        )
         and (not condition["regions"] or CATALOGUE.get(e.institution, ("", ""))[1] in condition["regions"])
         and (not condition["event_types"] or e.type in condition["event_types"])
         and (condition["result"] == "any" or e.result == "success")
@@ -140,9 +147,14 @@ def leads(session: Session) -> Iterator[None]:
     for number in range(1, LEADS + 1):
         session.add(
             Lead(
-                id=number, lead_no=f"L{number}", name="甲", id_hash=f"{number:064x}", phone_cipher=b"", phone_index="",
+                id=number,
+                lead_no=f"L{number}",
+                name="甲",
+                id_hash=f"{number:064x}",
+                phone_cipher=b"",
+                phone_index="",
                 phone_masked="",
-            )  # fmt: skip
+            )
         )
     session.commit()
     return
@@ -175,7 +187,9 @@ def test_hits_are_what_the_rules_mean(
 ) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE lead SET id_hash = repeat(left(lpad(to_hex(id), 32, '0'), 32), 2)"))
-        connection.execute(text("TRUNCATE hit, rule, rule_version, rule_condition, ingest_file, institution CASCADE"))
+        connection.execute(
+            text("TRUNCATE hit, rule, rule_version, rule_condition, ingest_file, institution CASCADE")
+        )
     shutil.rmtree(app.config["SETTINGS"].data_dir / "activity", ignore_errors=True)
     config = {
         "institutions": [
@@ -190,7 +204,9 @@ def test_hits_are_what_the_rules_mean(
         apply_config(parse_config(config, "test"), "test", "tester")
         deliver(app, Path(folder), all_events)
         found = evaluate_days(app.config["SETTINGS"], first, last)
-        hits = sorted((int(str(h["lead_no"])[1:]), h["hit_date"], h["values"]) for h in hits_between(None, None))
+        hits = sorted(
+            (int(str(h["lead_no"])[1:]), h["hit_date"], h["values"]) for h in hits_between(None, None)
+        )
         covered = preview(app.config["SETTINGS"], rule_def(active_versions("R")[0]), first, last)
         again = evaluate_days(app.config["SETTINGS"], first, last)
     wanted_hits, wanted_coverage = brute_force(rule, all_events, days)

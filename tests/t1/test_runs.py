@@ -51,7 +51,14 @@ def yesterday(app: Flask) -> dt.date:
 def ready(app: Flask, session: Session) -> None:
     """One lead and one rule."""
     session.add(
-        Lead(name="甲", id_hash=PERSON, phone_cipher=b"", phone_index="", phone_masked="138****8899", lead_no="L1")
+        Lead(
+            name="甲",
+            id_hash=PERSON,
+            phone_cipher=b"",
+            phone_index="",
+            phone_masked="138****8899",
+            lead_no="L1",
+        )
     )
     session.commit()
     with app.app_context():
@@ -133,7 +140,9 @@ def test_again_counts_nothing_twice_and_a_late_file_refreshes(
     assert session.scalars(select(JobRun.id)).all() == [run.id]
 
 
-def test_nothing_arrived_is_held_and_flagged(app: Flask, session: Session, ready: None, yesterday: dt.date) -> None:
+def test_nothing_arrived_is_held_and_flagged(
+    app: Flask, session: Session, ready: None, yesterday: dt.date
+) -> None:
     run = the_run(session, run_day(app, yesterday))
     assert (run.status, run.note) == (RunStatus.HELD, "incomplete")
     assert run.counts["day"]["arrived"] == 0
@@ -186,7 +195,9 @@ def test_a_day_that_is_not_over_is_refused(app: Flask, yesterday: dt.date) -> No
         runs.request_run(yesterday + dt.timedelta(days=1), "tester")
 
 
-def test_a_run_at_work_is_not_started_twice(app: Flask, session: Session, ready: None, yesterday: dt.date) -> None:
+def test_a_run_at_work_is_not_started_twice(
+    app: Flask, session: Session, ready: None, yesterday: dt.date
+) -> None:
     with app.app_context():
         run = runs.request_run(yesterday, "tester")
         with leased(db.engine, run.id) as first, leased(db.engine, run.id) as second:
@@ -230,7 +241,9 @@ def test_a_worker_that_dies_is_replaced(
     with app.app_context():
         execute(run_id)
         assert the_run(session, run_id).status == RunStatus.RUNNING  # still leased to the dead one
-        db.session.execute(update(JobRun).values(lease_until=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)))
+        db.session.execute(
+            update(JobRun).values(lease_until=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1))
+        )
         db.session.commit()
         execute(run_id)
     run = the_run(session, run_id)
@@ -270,7 +283,9 @@ def test_the_ticker_starts_yesterday_at_its_time_once(app: Flask, session: Sessi
     assert {job.args[0] for job in queue.jobs} == {run.id}
 
 
-def test_the_ticker_nudges_a_run_whose_worker_fell_silent(app: Flask, session: Session, yesterday: dt.date) -> None:
+def test_the_ticker_nudges_a_run_whose_worker_fell_silent(
+    app: Flask, session: Session, yesterday: dt.date
+) -> None:
     now = dt.datetime.now(dt.UTC)
     with app.app_context():
         run = runs.request_run(yesterday, "tester")

@@ -48,11 +48,10 @@ def test_a_change_without_the_token_is_refused(
 
 
 @pytest.mark.parametrize(
-    "path", ["/leadview/delete/{lead_home}", "/hitview/action/start/{hit_home_waiting}", "/users/delete/{staff}"]
+    "path",
+    ["/leadview/delete/{lead_home}", "/hitview/action/start/{hit_home_waiting}", "/users/delete/{staff}"],
 )
-def test_a_get_changes_nothing(
-    path: str, world: World, login: Callable[..., Person], engine: Engine
-) -> None:
+def test_a_get_changes_nothing(path: str, world: World, login: Callable[..., Person], engine: Engine) -> None:
     admin = login("Admin")
     before = fingerprint(engine)
     assert admin.get(path.format(**world.ids)).status_code in (302, 405)
@@ -72,7 +71,9 @@ def test_log_in_and_out(app: Flask, session: Session) -> None:
     assert client.get("/leadview/list/").status_code == 302
 
 
-def test_someone_switched_off_is_out_at_once(app: Flask, session: Session, login: Callable[..., Person]) -> None:
+def test_someone_switched_off_is_out_at_once(
+    app: Flask, session: Session, login: Callable[..., Person]
+) -> None:
     client = login("Manager", username="leaver")
     assert client.get("/leadview/list/").status_code == 200
     session.execute(Staff.__table__.update().values(active=False))
@@ -89,7 +90,9 @@ def test_log_in_is_rate_limited_by_redis(app: Flask, session: Session, redis: Re
     assert answers[:10] == [302] * 10
     assert answers[10:] == [429, 429]
     assert any(b"lead-monitor" in key for key in redis.keys("*"))
-    page = Person(app, app.response_class, use_cookies=True).submit("/login/", {"username": "b", "password": "w"})
+    page = Person(app, app.response_class, use_cookies=True).submit(
+        "/login/", {"username": "b", "password": "w"}
+    )
     assert page.headers["X-Request-ID"] in page.text
 
 
@@ -187,10 +190,12 @@ ODD = [
 
 
 @pytest.mark.parametrize("path", ODD)
-def test_odd_arguments_get_an_answer_not_an_error(path: str, world: World, login: Callable[..., Person]) -> None:
+def test_odd_arguments_get_an_answer_not_an_error(
+    path: str, world: World, login: Callable[..., Person]
+) -> None:
     answer = login("Admin").get(path)
     assert answer.status_code in (200, 400, 404), answer.status_code
-    if path.startswith("/leadview/list/") or path.startswith("/hitview"):
+    if path.startswith(("/leadview/list/", "/hitview")):
         assert answer.status_code == 400
 
 
