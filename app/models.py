@@ -197,9 +197,72 @@ class Lead(Model):
     deleted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     branch: Mapped[Branch | None] = relationship(Branch)
     batch: Mapped[ImportBatch | None] = relationship(ImportBatch)
+    tags: Mapped[list[Tag]] = relationship("Tag", secondary="lead_tag", order_by="Tag.name")
 
     def __repr__(self) -> str:
         return f"{self.lead_no} {self.name}"
+
+
+class Suppression(Model):
+    """An entry of the do-not-disturb list 免打扰: a phone (blind index) or a person (ID hash), never both.
+
+    In force while ``removed_at`` is empty and ``expires_on`` is not past. ``Lead.opted_out`` follows it.
+    """
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        Index("ix_suppression_phone", "phone_index", postgresql_where=text("removed_at IS NULL")),
+        Index("ix_suppression_person", "id_hash", postgresql_where=text("removed_at IS NULL")),
+        CheckConstraint("(phone_index IS NULL) <> (id_hash IS NULL)", name="ck_suppression_target"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    phone_index: Mapped[str | None] = mapped_column(String(64))
+    id_hash: Mapped[str | None] = mapped_column(String(64))
+    shown: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(255))
+    expires_on: Mapped[dt.date | None] = mapped_column(Date)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    removed_by: Mapped[str | None] = mapped_column(String(128))
+    removed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    removal_reason: Mapped[str | None] = mapped_column(String(255))
+
+
+class Reveal(Model):
+    """One look at one phone number in clear: who, whose, why, from where."""
+
+    __tablename__ = "reveal"
+    __table_args__ = (Index("ix_reveal_lead", "lead_id"), Index("ix_reveal_at", "revealed_at"))
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    reason: Mapped[str] = mapped_column(String(255))
+    revealed_by: Mapped[str] = mapped_column(String(128))
+    address: Mapped[str] = mapped_column(String(64))
+    revealed_at: Mapped[dt.datetime] = _now()
+    lead: Mapped[Lead] = relationship("Lead")
+
+
+class Tag(Model):
+    """A coloured label of the managed list."""
+
+    __tablename__ = "tag"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), unique=True)
+    colour: Mapped[str] = mapped_column(String(16), server_default="blue")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class LeadTag(Model):
+    """A tag on a lead."""
+
+    __tablename__ = "lead_tag"
+    __table_args__ = (Index("ix_lead_tag_tag", "tag_id", "lead_id"),)
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True)
 
 
 class Institution(Model):

@@ -19,9 +19,9 @@ from app.t1.deliveries import clear_inbox, inbox, ingest_logs
 from app.t1.lease import Lease, LeaseLost, leased
 from app.t1.runs import settings
 
-STEPS = ("ingest", "activity", "completeness", "evaluate")
+STEPS = ("ingest", "activity", "completeness", "evaluate", "retention")
 #: Share of the progress bar that is done when the step begins.
-BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70}
+BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70, "retention": 98}
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class _Run:
             self.lease.finish(status=RunStatus.HELD, note="incomplete", progress=self.percent)
             return
         self.step("evaluate", self.evaluate)
+        self.step("retention", self.retention)
         self.lease.finish(status=RunStatus.DONE, progress=100, error=None, note=None)
 
     def step(self, name: str, work: Any) -> Any:
@@ -129,6 +130,11 @@ class _Run:
         """Evaluate every active rule and make hits."""
         found = evaluate_days(settings(), self.day, self.day, progress=self.report)
         self.counts["hits"] = found[self.day.isoformat()]
+
+    def retention(self) -> None:
+        """Delete events older than they may be kept."""
+        oldest = self.day - dt.timedelta(days=settings().events_retention_days)
+        store.drop_days_before(activity_root(settings()), oldest)
 
 
 def _now() -> str:

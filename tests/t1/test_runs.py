@@ -17,13 +17,14 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
 from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
+from app.t1 import deliveries, runs
 from app.t1 import execute as execution
-from app.t1 import runs
 from app.t1.execute import execute
 from app.t1.lease import LEASE_SECONDS, leased
 
@@ -110,7 +111,7 @@ def test_a_day_goes_from_the_inbox_to_hits(
     path = deliver(yesterday, 5, institution="NEW-1")
     run = the_run(session, run_day(app, yesterday))
     assert (run.status, run.progress, run.error) == (RunStatus.DONE, 100, None)
-    assert [step["name"] for step in run.steps] == ["ingest", "activity", "completeness", "evaluate"]
+    assert [step["name"] for step in run.steps] == list(execution.STEPS)
     assert {step["status"] for step in run.steps} == {"done"}
     assert run.counts["ingest"]["accepted"] == 5
     assert run.counts["hits"]["created"] == {"R-3": 1}
@@ -188,6 +189,43 @@ def test_a_refused_file_is_named_and_not_lost(
     assert run.counts["ingest"]["files_refused"] == 1
     assert run.counts["refused"][0].startswith("cut.jsonl.gz: ")
     assert bad.exists()  # young: it may still be on its way in
+
+
+def test_events_past_their_retention_are_deleted(
+    app: Flask, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    keep = app.config["SETTINGS"].events_retention_days
+    for back in (0, keep, keep + 1):
+        deliver(yesterday - dt.timedelta(days=back), 3)
+    run_day(app, yesterday)
+    days = store.days(store.snapshot(app.config["SETTINGS"].data_dir / "activity"))
+    assert days == [yesterday - dt.timedelta(days=keep), yesterday]
+
+
+def test_a_crash_before_the_journal_is_copied_is_made_up_for(
+    app: Flask,
+    session: Session,
+    ready: None,
+    deliver: Callable[..., Path],
+    yesterday: dt.date,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store has the file, the database not yet: the next ingest copies the record."""
+    path = deliver(yesterday, 4, institution="NEW-2")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deliveries, "copy_journal", crash)
+    with app.app_context(), pytest.raises(KeyboardInterrupt):
+        deliveries.ingest_logs(app.config["SETTINGS"], [path])
+    monkeypatch.undo()
+    assert session.scalars(select(IngestFile)).all() == []
+    with app.app_context():
+        result = deliveries.ingest_logs(app.config["SETTINGS"], [path]).as_json()
+    assert (result["files_skipped"], result["accepted"]) == (1, 0)
+    assert session.scalars(select(IngestFile.accepted)).all() == [4]
+    assert "NEW-2" in session.scalars(select(Institution.code)).all()
 
 
 def test_a_day_that_is_not_over_is_refused(app: Flask, yesterday: dt.date) -> None:
