@@ -55,9 +55,8 @@ def main() -> None:
                 figures[name] = seconds
                 speed = f"{seconds:7.1f} s {done / seconds:>9,.0f} rows/s {peak:6.0f} MB"
                 print(f"{path.suffix:6} {name:16} {done:>9,} rows {speed}", flush=True)
-            print(
-                f"{path.suffix:6} ratio: pandas takes {figures['pandas + to_sql'] / figures['ours']:.2f} × our time\n"
-            )
+            ratio = figures["pandas + to_sql"] / figures["ours"]
+            print(f"{path.suffix:6} ratio: pandas takes {ratio:.2f} × our time\n")
 
 
 def write(path: Path, rows: int) -> None:

@@ -1,0 +1,183 @@
+"""Lists at 5 million leads: ours beside the stock Flask-AppBuilder list of the same table, in the same run.
+
+``python bench/lists.py [LEADS]`` (default 5,000,000). The data set is made once by COPY and kept in
+``bench/.data``. Times are those of whole requests inside the server (test client, no network).
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_appbuilder import AppBuilder, ModelView
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import func, select, text
+
+from app.extensions import db
+from app.models import Branch, Lead, Staff
+from bench._common import GIVEN, SURNAMES, product
+
+DATA = Path(__file__).parent / ".data" / "lists"
+SOURCES = ("官网预约", "抖音推广", "线下活动", "熟人转介绍", "搜索引擎")
+BRANCHES = 200
+REQUESTS = 11
+COLUMNS = (
+    "lead_no, name, id_hash, phone_cipher, phone_index, phone_masked, source, status, branch_id, created_at"
+)
+
+
+def main() -> None:
+    """Build what is missing, then print medians, maxima and ratios."""
+    leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
+    with product(DATA) as (app, _settings):
+        fill(leads)
+        found = ours(app)
+        stock = theirs(app)
+        print(f"{'list':36} {'median':>9} {'max':>9}   {'stock median':>12} {'ratio':>7}")
+        for name, times in found.items():
+            other = stock.get(name, [])
+            middle = statistics.median(times)
+            beside = (
+                f"{statistics.median(other):9.0f} ms {statistics.median(other) / middle:6.1f}×"
+                if other
+                else ""
+            )
+            print(f"{name:36} {middle:6.0f} ms {max(times):6.0f} ms   {beside}", flush=True)
+
+
+def fill(leads: int) -> None:
+    """Branches, people and leads, unless they are there."""
+    if db.session.scalar(select(func.count()).select_from(Branch)) == 0:
+        db.session.add_all(Branch(code=f"B{n}", name=f"支行{n}") for n in range(BRANCHES))
+        db.session.flush()
+        db.session.execute(text("UPDATE branch SET path = '/' || id || '/'"))
+        db.session.commit()
+    have = db.session.scalar(text("SELECT count(*) FROM lead")) or 0
+    if have < leads:
+        print(f"making {leads - have:,} leads …", flush=True)
+        connection = db.engine.raw_connection()
+        with connection.cursor() as cursor, cursor.copy(f"COPY lead ({COLUMNS}) FROM STDIN") as copy:
+            for row in rows(have, leads):
+                copy.write_row(row)
+        connection.commit()
+        connection.close()
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
+            plain.execute(text("VACUUM ANALYZE lead"))
+    for name, role, branch in (("bench-manager", "Manager", None), ("bench-marketer", "Marketer", 7)):
+        if db.session.scalar(select(Staff.id).where(Staff.username == name)) is None:
+            person = Staff(username=name, first_name="", last_name=name, email=f"{name}@x.cn", active=True)
+            person.roles = [db.session.scalars(select(Role).where(Role.name == role)).one()]
+            person.branch_id = branch
+            db.session.add(person)
+    db.session.commit()
+
+
+def rows(first: int, last: int) -> Iterator[tuple[Any, ...]]:
+    """Leads as COPY takes them, spread over two years."""
+    chance = random.Random(first + 1)
+    cipher = b"\x01" + bytes(40)
+    for number in range(first, last):
+        name = chance.choice(SURNAMES) + chance.choice(GIVEN) + chance.choice(GIVEN)
+        day, second = divmod(number * 13 % 63_072_000, 86_400)
+        moment = f"{2024 + day // 365}-{1 + day % 365 // 31:02d}-{1 + day % 28:02d}"
+        clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}+08"
+        yield (
+            f"L{number:08d}", name, f"{number * 2654435761 % 2**64:064x}", cipher, phone_index(number),
+            f"138****{number % 10_000:04d}", SOURCES[number % 5], "active" if number % 10 else "paused",
+            1 + number % BRANCHES, f"{moment} {clock}",
+        )  # fmt: skip
+
+
+def phone_index(number: int) -> str:
+    """A made-up blind index."""
+    return f"{number * 40503 % 2**61:064x}"
+
+
+def ours(app: Flask) -> dict[str, list[float]]:
+    """Milliseconds of each request to our lists."""
+    base = "/leadview/list/"
+    middle = (db.session.scalar(text("SELECT count(*) FROM lead")) or 0) // 50
+    pages = {
+        "first page": base,
+        f"page {middle:,}": f"{base}?page_LeadView={middle - 1}",
+        "exact phone": f"{base}?_flt_0_phone_index=13812345678",
+        "lead number": f"{base}?_flt_0_lead_no=L01234567",
+        "name prefix": f"{base}?_flt_0_name=王伟",
+        "source and status, by time": f"{base}?_flt_1_source=官网预约&_flt_1_status=active"
+        "&_oc_LeadView=created_at&_od_LeadView=desc",
+    }
+    found = {name: measured(client(app, "bench-manager"), path) for name, path in pages.items()}
+    found["marketer: own branch"] = measured(client(app, "bench-marketer"), base)
+    return found
+
+
+def theirs(app: Flask) -> dict[str, list[float]]:
+    """The same for the stock list: its own application on the same database."""
+    plain = Flask("stock")
+    plain.config.from_mapping(
+        SECRET_KEY="bench",
+        SQLALCHEMY_DATABASE_URI=app.config["SQLALCHEMY_DATABASE_URI"],
+        FAB_CREATE_DB=False,
+        FAB_UPDATE_PERMS=False,
+    )
+    from flask_appbuilder.models.sqla.base import SQLA
+
+    other = SQLA()
+    other.init_app(plain)
+
+    class StockLeadView(ModelView):
+        datamodel = SQLAInterface(Lead, other.session)
+        list_columns = ["lead_no", "name", "phone_masked", "source", "status", "branch", "created_at"]
+        search_columns = ["lead_no", "name", "source", "status", "phone_index"]
+        base_order = ("created_at", "desc")
+        class_permission_name = "LeadView"
+
+    with plain.app_context():
+        builder = AppBuilder(update_perms=False)
+        builder.init_app(plain, other.session)
+        builder.add_view_no_menu(StockLeadView)
+    middle = (db.session.scalar(text("SELECT count(*) FROM lead")) or 0) // 50
+    base = "/stockleadview/list/"
+    pages = {
+        "first page": base,
+        f"page {middle:,}": f"{base}?page_StockLeadView={middle - 1}",
+        "exact phone": f"{base}?_flt_3_phone_index={phone_index(77)}",
+        "lead number": f"{base}?_flt_0_lead_no=L01234567",
+        "name prefix": f"{base}?_flt_0_name=王伟",
+        "source and status, by time": f"{base}?_flt_3_source=官网预约&_flt_3_status=active",
+    }
+    return {name: measured(client(plain, "bench-manager"), path, 3) for name, path in pages.items()}
+
+
+def client(app: Flask, username: str) -> Any:
+    """A test client logged in as this person."""
+    made = app.test_client()
+    user_id = db.session.scalar(select(Staff.id).where(Staff.username == username))
+    with made.session_transaction() as stored:
+        stored["_user_id"], stored["_fresh"] = str(user_id), True
+    return made
+
+
+def measured(who: Any, path: str, requests: int = REQUESTS) -> list[float]:
+    """Milliseconds of each of several requests, after one that warms up."""
+    get: Callable[[], Any] = lambda: who.get(path)  # noqa: E731
+    first = get()
+    if first.status_code != 200:
+        raise SystemExit(f"{path}: {first.status_code}")
+    times = []
+    for _ in range(requests):
+        started = time.perf_counter()
+        get()
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+if __name__ == "__main__":
+    main()
