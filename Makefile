@@ -9,7 +9,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.p
 BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: setup run test lint bench lock clean
+.PHONY: setup run test lint bench lock translations screenshots clean
 
 setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
 
@@ -28,6 +28,13 @@ lint: setup
 
 bench: setup
 	@set -e; for script in $(BENCHES); do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
+
+translations: setup
+	@PYTHONPATH=. $(BIN)/python scripts/translations.py
+
+# Of a product that runs: `make run` in another window.
+screenshots: setup
+	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 lock: $(VENV)/.runtime
 	@$(PIP) install uv

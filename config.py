@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
 MAX_UPLOAD_MB = 300
+#: a key version is seven bits of the first byte of every encrypted phone
+MAX_KEY_VERSION = 127
 
 
 class ConfigError(Exception):
@@ -45,6 +48,13 @@ class Settings:
     events_retention_days: int = 400
     https_only: bool = False
     generated_secrets: tuple[str, ...] = ()
+    pii_cipher: str = "aes-256-gcm"
+    pii_key_version: int = 1
+    pii_keys_old: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    pii_index_key: str = field(default="", repr=False)
+    reveals_per_hour: int = 30
+    leads_purge_days: int = 30
+    exports_keep_days: int = 30
 
     @property
     def production(self) -> bool:
@@ -81,6 +91,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     data_dir = Path(env.get("DATA_DIR") or "./var").expanduser().resolve()
     app_env = _choice(env, "APP_ENV", "development", ("development", "production"))
     given, generated = _secrets(env, data_dir, app_env)
+    old_keys = _old_keys(env)
     settings = Settings(
         data_dir=data_dir,
         database_url=_database_url(env.get("DATABASE_URL", "")),
@@ -99,6 +110,13 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
         https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",
         generated_secrets=generated,
+        pii_cipher=_choice(env, "PII_CIPHER", "aes-256-gcm", ("aes-256-gcm", "sm4-gcm")),
+        pii_key_version=_key_version(env, old_keys),
+        pii_keys_old=old_keys,
+        pii_index_key=_index_key(env),
+        reveals_per_hour=_integer(env, "REVEALS_PER_HOUR", 30, 1, 10_000),
+        leads_purge_days=_integer(env, "LEADS_PURGE_DAYS", 30, 0, 3650),
+        exports_keep_days=_integer(env, "EXPORTS_KEEP_DAYS", 30, 1, 3650),
     )
     settings.check_production(debug=env.get("FLASK_DEBUG", "0") not in ("", "0", "false"))
     return settings
@@ -189,6 +207,38 @@ def _timezone(env: Mapping[str, str]) -> str:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ConfigError(f"TIMEZONE: {name!r} is not a known time zone") from error
     return name
+
+
+def _old_keys(env: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
+    """``PII_KEYS_OLD=1:key,2:key`` by version, ascending. The message never holds a key."""
+    found: dict[int, str] = {}
+    for place, part in enumerate((env.get("PII_KEYS_OLD") or "").split(","), 1):
+        if not part.strip():
+            continue
+        version, _, key = part.strip().partition(":")
+        if not (version.isascii() and version.isdigit() and 1 <= int(version) <= MAX_KEY_VERSION and key):
+            raise ConfigError(
+                f"PII_KEYS_OLD: entry {place} is not version:key, version from 1 to {MAX_KEY_VERSION}"
+            )
+        if int(version) in found:
+            raise ConfigError(f"PII_KEYS_OLD: version {int(version)} is there twice")
+        found[int(version)] = key
+    return tuple(sorted(found.items()))
+
+
+def _key_version(env: Mapping[str, str], old: tuple[tuple[int, str], ...]) -> int:
+    newest = max((version for version, _key in old), default=0)
+    version = _integer(env, "PII_KEY_VERSION", newest + 1, 1, MAX_KEY_VERSION)
+    if version <= newest:
+        raise ConfigError(f"PII_KEY_VERSION: {version} is not newer than version {newest} in PII_KEYS_OLD")
+    return version
+
+
+def _index_key(env: Mapping[str, str]) -> str:
+    key = env.get("PII_INDEX_KEY") or ""
+    if key and not re.fullmatch(r"[0-9a-f]{64}", key):
+        raise ConfigError("PII_INDEX_KEY: not 64 hexadecimal digits as `flask pii index-key` prints them")
+    return key
 
 
 def _secrets(env: Mapping[str, str], data_dir: Path, app_env: str) -> tuple[dict[str, str], tuple[str, ...]]:

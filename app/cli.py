@@ -35,6 +35,8 @@ leads_group = AppGroup("leads", help="The lead list.")
 logs_group = AppGroup("logs", help="Call logs.")
 rules_group = AppGroup("rules", help="Rules.")
 hits_group = AppGroup("hits", help="Hits.")
+pii_group = AppGroup("pii", help="Keys of personal data.")
+retention_group = AppGroup("retention", help="Retention.")
 
 DATE = click.DateTime(["%Y-%m-%d"])
 as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object.")
@@ -42,7 +44,7 @@ as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON 
 
 def init_app(app: Flask) -> None:
     """Add every command to the app."""
-    for group in (config_group, leads_group, logs_group, rules_group, hits_group):
+    for group in (config_group, leads_group, logs_group, rules_group, hits_group, pii_group, retention_group):
         app.cli.add_command(group)
     for command in (doctor, coldstart, demo, ticker, worker):
         app.cli.add_command(command)
@@ -257,6 +259,47 @@ def hits_export(first: dt.datetime | None, last: dt.datetime | None, form: str, 
     table.writerow(COLUMNS)
     table.writerows(cells(row) for row in rows)
     _write(text.getvalue(), output)
+
+
+@pii_group.command("rotate")
+@click.option("--batch", default=5000, show_default=True, type=click.IntRange(1, 100_000))
+@as_json
+@refusals
+def pii_rotate(batch: int, json_out: bool) -> None:
+    """Encrypt every phone number again with the newest key and the chosen cipher."""
+    from app.leads.rotate import rotate
+
+    found = rotate(
+        db.engine,
+        settings(),
+        batch=batch,
+        progress=lambda done, total: note(f"{done:,} of {total:,} phone numbers"),
+    )
+    show(found, json_out)
+    if found["undecipherable"]:
+        note(
+            "some numbers are under a key that is neither PII_KEY nor in PII_KEYS_OLD; they stay as they are"
+        )
+        sys.exit(1)
+
+
+@pii_group.command("index-key")
+@refusals
+def pii_index_key() -> None:
+    """Print the key of the phone index, to be set as PII_INDEX_KEY before the oldest key is given up."""
+    from app.leads.phone import PhoneVault
+
+    click.echo(PhoneVault.of(settings()).index_key)
+
+
+@retention_group.command("run")
+@as_json
+@refusals
+def retention_run(json_out: bool) -> None:
+    """Delete what is older than it may be kept."""
+    from app.retention import run
+
+    show(run(db.engine, settings(), dt.datetime.now(dt.UTC)), json_out)
 
 
 @click.command("doctor")

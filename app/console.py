@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from flask import abort, current_app, flash, g, has_request_context, redirect, request, url_for
-from flask_appbuilder import ModelView, expose
+from flask_appbuilder import ModelView, expose, has_access, permission_name
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.urltools import get_filter_args
 from flask_babel import gettext as _
@@ -19,10 +19,13 @@ from flask_babel import lazy_gettext
 from sqlalchemy.exc import IntegrityError
 from wtforms import StringField
 
+from app import paging
 from app.access.scope import FilterVisible
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.filters import ConsoleFilters
+from app.leads.errors import InvalidPhone
+from app.models import Lead
 from app.pages import filters, lists, urls
 from app.pages.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
 
@@ -37,15 +40,58 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
     filter_converter_class = ConsoleFilters
 
     def __init__(
-        self, obj: Any, session: Any = None, computed: Mapping[str, Callable[[Any], Any]] | None = None
+        self,
+        obj: Any,
+        session: Any = None,
+        computed: Mapping[str, Callable[[Any], Any]] | None = None,
+        special: Mapping[str, type[Any]] | None = None,
     ) -> None:
         self.computed = computed or {}
+        self.special = special or {}
         super().__init__(obj, session or db.session)
 
     def _get_attr_value(self, item: Any, col: str) -> Any:
         if col in self.computed:
             return self.computed[col](item)
         return SQLAInterface._get_attr_value(item, col)
+
+    def query(
+        self,
+        filters: Any = None,
+        order_column: str = "",
+        order_direction: str = "",
+        page: int | None = None,
+        page_size: int | None = None,
+        select_columns: list[str] | None = None,
+        outer_default_load: bool = False,
+    ) -> tuple[int, list[Any]]:
+        """Count (see paging.Count) and one page of rows, in an order that has no ties."""
+        if select_columns:
+            return super().query(
+                filters, order_column, order_direction, page, page_size, select_columns, outer_default_load
+            )
+        found = self.apply_filters(self.session.query(self.obj), filters)
+        count = paging.counted(found)
+        column = getattr(self.obj, order_column or "id")
+        falling = order_direction == "desc"
+        order = [each.desc() if falling else each.asc() for each in (column, self.obj.id)]
+        offset, size = (page or 0) * (page_size or MAX_PAGE_SIZE), page_size or MAX_PAGE_SIZE
+        return count, self._rows(found, order, offset, size, standing=(order_column, falling))
+
+    def _rows(self, found: Any, order: Any, offset: int, size: int, standing: tuple[str, bool]) -> list[Any]:
+        if offset <= paging.EXACT_UP_TO or self.obj is not Lead:
+            return list(found.order_by(*order).offset(offset).limit(size))
+        if standing == ("created_at", True) and paging.is_whole_list(found):
+            rows = paging.lead_page(offset, size)
+            if rows is not None:
+                return rows
+        return paging.in_order(found.with_entities(Lead.id).order_by(*order).offset(offset).limit(size))
+
+    def get_filters(self, search_columns: Any = None, search_filters: Any = None) -> Any:
+        """The filters of the columns, and the special ones that belong to none."""
+        found = super().get_filters(search_columns, search_filters)
+        found._all_filters |= {name: [kind(name, self)] for name, kind in self.special.items()}
+        return found
 
     def is_nullable(self, col_name: str) -> bool:
         """Whether a form may leave the column empty: also a text that the database fills with its default."""
@@ -106,6 +152,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     shown_filters: ClassVar[int] = 4
     #: what to do when the list is empty
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
+    #: filters of the list that belong to no column, by name; see app/pages/lead_filters.py
+    special_filters: ClassVar[Mapping[str, type[Any]]] = {}
     #: unit shown behind the control of a form field
     units: ClassVar[Mapping[str, Any]] = {}
     list_template = "list.html"
@@ -125,7 +173,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         super().__init__(**kwargs)
 
     def _interface(self) -> ConsoleInterface:
-        return ConsoleInterface(self.model, db.session, self.computed)
+        return ConsoleInterface(self.model, db.session, self.computed, self.special_filters)
 
     # -- what subclasses change ------------------------------------------------------------
     def check(self, form: Any, item: Any | None) -> None:
@@ -147,6 +195,13 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     def offers(self, action: str, item: Any) -> bool:
         """Whether an action makes sense for this row now; others are not shown beside it."""
         return True
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """What a bulk action asks to choose from, in a dialog, before it runs; None when it asks nothing.
+
+        The chosen key comes as ``choice_<action>`` in the form.
+        """
+        return None
 
     def heading(self, item: Any) -> str:
         """What the row is called in titles and questions."""
@@ -191,6 +246,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             page=page,
             page_size=size,
             bulk=[] if related else lists.bulk(self),
+            choices={} if related else lists.choices(self),
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
             empty=str(self.empty_hint),
             related=related,
@@ -355,6 +411,18 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         if reason:
             flash(reason, "warning")
             abort(409, description=reason)
+
+    # -- search ----------------------------------------------------------------------------
+    @expose("/search", methods=["POST"])
+    @has_access
+    @permission_name("list")
+    def search(self) -> Any:
+        """Turn the posted filters into the list's address; what is typed never gets into a log by itself."""
+        try:
+            return redirect(filters.address(self))
+        except InvalidPhone:
+            flash(_("Type the whole phone number to search for it."), "warning")
+            return redirect(url_for(f"{self.endpoint}.list"))
 
     # -- actions ---------------------------------------------------------------------------
     @expose("/action/<string:name>/<pk>", methods=["GET", "POST"])

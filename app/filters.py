@@ -7,6 +7,7 @@ A list's address carries them as ``_flt_<index>_<column>=<value>``; the index is
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 from flask import abort, current_app
@@ -14,8 +15,9 @@ from flask_appbuilder.models.filters import BaseFilter, BaseFilterConverter
 from flask_appbuilder.models.sqla.filters import FilterRelationManyToManyEqual, FilterRelationOneToManyEqual
 from flask_babel import gettext, lazy_gettext
 
-from app.leads.errors import InvalidPhone
 from app.leads.phone import PhoneVault, normalise_phone
+
+_INDEX = re.compile(r"[0-9a-f]{64}")
 
 
 class _ColumnFilter(BaseFilter):  # type: ignore[misc]
@@ -155,22 +157,27 @@ class DayTo(_Day):
         return query if found is None else query.filter(self.column < found)
 
 
+def phone_index(text: str) -> str:
+    """The blind index of a phone number typed in full, or the index itself. Raises InvalidPhone."""
+    if _INDEX.fullmatch(text):
+        return text
+    return PhoneVault.of(current_app.config["SETTINGS"]).index(normalise_phone(text))
+
+
 class PhoneIs(_ColumnFilter):
-    """A phone number typed in full, found by its blind index."""
+    """A phone number by its blind index, so that no address and no log ever holds the number."""
 
     name = lazy_gettext("is")
     arg_name = "eq"
 
     def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; a number that can't be one is refused."""
+        """Narrow the query; anything but an index is refused."""
         text = str(value).strip()
         if not text:
             return query
-        try:
-            phone = normalise_phone(text)
-        except InvalidPhone:
-            abort(400, description=gettext("Type the whole phone number to search for it."))
-        return query.filter(self.column == PhoneVault(current_app.config["SETTINGS"].pii_key).index(phone))
+        if not _INDEX.fullmatch(text):
+            abort(400, description=gettext("Search for phone numbers in the search form of the list."))
+        return query.filter(self.column == text)
 
 
 class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
@@ -178,6 +185,8 @@ class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
 
     def convert(self, col_name: str) -> list[BaseFilter] | None:
         """The filters of a column, None when it can't be filtered by."""
+        if col_name in self.datamodel.special:
+            return [self.datamodel.special[col_name](col_name, self.datamodel)]
         for kind, filters in self.conversion_table:
             if getattr(self.datamodel, kind)(col_name):
                 return [each(col_name, self.datamodel) for each in filters]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from flask import current_app
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext, lazy_gettext, pgettext
 from markupsafe import Markup, escape
 
 LEAD_STATUS = {
@@ -39,7 +40,16 @@ RUN_STATUS = {
     "done": lazy_gettext("Done"),
     "failed": lazy_gettext("Failed"),
 }
+RUN_NOTE = {"incomplete": lazy_gettext("Data incomplete")}
 RUN_KIND = {"t1": lazy_gettext("T+1 run")}
+EXPORT_KIND = {"leads": lazy_gettext("Leads"), "hits": lazy_gettext("High-potential leads")}
+EXPORT_FORMAT = {"xlsx": lazy_gettext("Excel (.xlsx)"), "csv": lazy_gettext("CSV (.csv)")}
+SUBJECT_KIND = {
+    "find": lazy_gettext("Looked for"),
+    "show": lazy_gettext("Looked at"),
+    "export": lazy_gettext("Handed over as a file"),
+    "erase": lazy_gettext("Erased"),
+}
 STEP_STATUS = {
     "waiting": lazy_gettext("Waits"),
     "running": lazy_gettext("Running"),
@@ -167,9 +177,14 @@ def number(value: Any) -> Markup:
     return Markup('<span class="num">{:,}</span>').format(value or 0)
 
 
+def joined(words: Iterable[Any]) -> str:
+    """Words as an enumeration; what is markup stays markup."""
+    return escape(pgettext("enumeration", ", ")).join(words)
+
+
 def listed(values: Any) -> str:
     """A list in words; nothing given means no filter."""
-    return "、".join(str(value) for value in values) if values else gettext("No filter")
+    return joined(values) if values else gettext("No filter")
 
 
 def counts(values: dict[str, int] | None) -> Markup:
@@ -180,6 +195,11 @@ def counts(values: dict[str, int] | None) -> Markup:
         Markup('<span class="tag">{} {:,}</span>').format(word(REJECT_REASON, reason), n)
         for reason, n in sorted(values.items())
     )
+
+
+def file_tail(path: str) -> Markup:
+    """A delivered file by its own name and that of its folder; the whole path on hover."""
+    return Markup('<span title="{}">{}</span>').format(path, "/".join(path.split("/")[-2:]))
 
 
 def percent(value: Any) -> Markup:

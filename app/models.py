@@ -71,8 +71,15 @@ class RuleStatus(StrEnum):
 
 
 class BatchStatus(StrEnum):
-    """The life of a lead import."""
+    """The life of a lead import.
 
+    Up to ``checked`` an upload waits for its person (``checking``: for its dry run); nothing is on the list.
+    """
+
+    PREPARED = "prepared"
+    CHECKING = "checking"
+    CHECKED = "checked"
+    CANCELLED = "cancelled"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -125,6 +132,9 @@ class ImportBatch(Model):
     """One import of a lead file: who, when, which file, what became of its rows.
 
     ``upload`` is where an uploaded file waits for its background import; it is deleted with its end.
+    ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
+    positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
+    that a worker began at ``started_at``, after a person asked for it at ``queued_at``.
     """
 
     __tablename__ = "import_batch"
@@ -142,7 +152,15 @@ class ImportBatch(Model):
     rows_kept: Mapped[int] = mapped_column(Integer, server_default="0")
     undone_by: Mapped[str | None] = mapped_column(String(128))
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_total: Mapped[int | None] = mapped_column(Integer)
     upload: Mapped[str | None] = mapped_column(String(512))
+    preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    columns: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    checked: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    queued_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     error_file: Mapped[str | None] = mapped_column(String(512))
     error: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[str] = mapped_column(String(128))
@@ -171,10 +189,21 @@ class Lead(Model):
         Index("ix_lead_live_no", "lead_no", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_lead_phone_index", "phone_index"),
         Index("ix_lead_name", "name", postgresql_ops={"name": "text_pattern_ops"}),
-        Index("ix_lead_created", "created_at", "id"),
-        Index("ix_lead_branch_created", "branch_id", "created_at"),
-        Index("ix_lead_source_status_created", "source", "status", "created_at"),
+        Index("ix_lead_live_created", "created_at", "id", postgresql_where=text("deleted_at IS NULL")),
+        Index(
+            *("ix_lead_live_branch", "branch_id", "created_at", "id"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            *("ix_lead_live_source", "source", "status", "created_at", "id"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_lead_live_status", "status", "created_at", "id", postgresql_where=text("deleted_at IS NULL")
+        ),
         Index("ix_lead_batch", "batch_id"),
+        Index("ix_lead_opted_out", "id", postgresql_where=text("opted_out AND deleted_at IS NULL")),
+        Index("ix_lead_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     lead_no: Mapped[str] = mapped_column(
@@ -213,6 +242,7 @@ class Suppression(Model):
     __table_args__ = (
         Index("ix_suppression_phone", "phone_index", postgresql_where=text("removed_at IS NULL")),
         Index("ix_suppression_person", "id_hash", postgresql_where=text("removed_at IS NULL")),
+        Index("ix_suppression_expiry", "expires_on", postgresql_where=text("removed_at IS NULL")),
         CheckConstraint("(phone_index IS NULL) <> (id_hash IS NULL)", name="ck_suppression_target"),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -232,7 +262,11 @@ class Reveal(Model):
     """One look at one phone number in clear: who, whose, why, from where."""
 
     __tablename__ = "reveal"
-    __table_args__ = (Index("ix_reveal_lead", "lead_id"), Index("ix_reveal_at", "revealed_at"))
+    __table_args__ = (
+        Index("ix_reveal_lead", "lead_id"),
+        Index("ix_reveal_at", "revealed_at"),
+        Index("ix_reveal_by", "revealed_by", "revealed_at"),
+    )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     reason: Mapped[str] = mapped_column(String(255))
@@ -240,6 +274,52 @@ class Reveal(Model):
     address: Mapped[str] = mapped_column(String(64))
     revealed_at: Mapped[dt.datetime] = _now()
     lead: Mapped[Lead] = relationship("Lead")
+
+
+class SubjectRequest(Model):
+    """One step in answering a customer who asks about their data: who did what, when and why.
+
+    ``kind`` is find, show, export or erase. Holds no personal data; ``lead_no`` outlives an erased lead.
+    """
+
+    __tablename__ = "subject_request"
+    __table_args__ = (Index("ix_subject_request_at", "created_at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    lead_no: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str] = mapped_column(String(255), server_default="")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+
+class ExportJob(Model):
+    """A masked export of a filtered list, made in the background; ``query`` is the list's address arguments.
+
+    ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``.
+    """
+
+    __tablename__ = "export_job"
+    __table_args__ = (
+        CheckConstraint("kind IN ('leads', 'hits')", name="ck_export_job_kind"),
+        CheckConstraint("format IN ('xlsx', 'csv')", name="ck_export_job_format"),
+        Index("ix_export_job_by", "requested_by"),
+        Index("ix_export_job_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    format: Mapped[str] = mapped_column(String(8))
+    query: Mapped[str] = mapped_column(Text, server_default="")
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows: Mapped[int | None] = mapped_column(Integer)
+    file: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
 
 
 class Tag(Model):
@@ -263,6 +343,37 @@ class LeadTag(Model):
     __table_args__ = (Index("ix_lead_tag_tag", "tag_id", "lead_id"),)
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True)
     tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Segment(Model):
+    """A named filter over leads, as ``app.segments.definition`` reads it. A shared one is for everybody."""
+
+    __tablename__ = "segment"
+    __table_args__ = (UniqueConstraint("owner", "name", name="segment_owner_name_key"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    definition: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    shared: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    owner: Mapped[str] = mapped_column(String(128), index=True)
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class ListMark(Model):
+    """Every so-manieth row of a long list as it stood when the marks were made (app/paging.py)."""
+
+    __tablename__ = "list_mark"
+    list: Mapped[str] = mapped_column(String(32), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    made_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    last_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class Institution(Model):

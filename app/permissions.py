@@ -34,6 +34,8 @@ TABLE: dict[str, dict[str, str]] = {
         "can_add": "AM",
         "can_edit": "AM",
         "can_delete": "AM",
+        "can_reveal": "AMK",
+        "can_export_all": "AM",
         "export": "AM",
         "delete_many": "AM",
     },
@@ -82,6 +84,7 @@ TABLE: dict[str, dict[str, str]] = {
     "HitView": {
         "can_list": "AMKU",
         "can_show": "AMKU",
+        "can_export_all": "AMK",
         "start": "AMK",
         "convert": "AMK",
         "fail": "AMK",
@@ -109,7 +112,23 @@ TABLE: dict[str, dict[str, str]] = {
         "rerun": "AD",
         "release": "AD",
     },
+    "ExportJobView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_progress": "AMKU",
+        "can_fetch": "AMK",
+    },
     # 系统设置
+    "RevealView": {
+        "can_list": "AU",
+    },
+    "SubjectRequestView": {
+        "can_list": "AU",
+        "can_find": "A",
+        "can_held": "A",
+        "can_file": "A",
+        "can_erase": "A",
+    },
     "StaffView": {
         "can_list": "AU",
         "can_show": "AU",
@@ -156,8 +175,8 @@ MENU: dict[str, tuple[str, ...]] = {
     "Leads": ("LeadView", "ImportBatchView", "BranchView"),
     "Rules": ("RuleView", "RuleVersionView"),
     "Hits": ("HitView",),
-    "Data": ("InstitutionView", "IngestFileView", "JobRunView"),
-    "Settings": ("StaffView", "RoleView"),
+    "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView"),
+    "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),
 }
 
 

@@ -46,11 +46,19 @@ from app.models import (
     Staff,
     VersionStatus,
 )
-from app.pages import charts, files, forms, imports, role_words
+from app.pages import charts, files, forms, imports, phones, role_words
 from app.pages import runs as run_pages
-from app.pages.access import may
+from app.pages.access import may, me
+from app.pages.forms import select
 from app.pages.lists import Link
 from app.pages.widgets import ChartWidget, ConsoleFormWidget
+from app.personal_views import (  # noqa: F401 - register() looks the screens up by name
+    ExportJobView,
+    ExportsWholeList,
+    RevealsPhones,
+    RevealView,
+    SubjectRequestView,
+)
 from app.rules import catalogue, describe, hits, versions
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS
 from app.t1 import runs
@@ -58,16 +66,6 @@ from app.t1 import runs
 CODE = Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores.")
 )
-
-
-def me() -> str:
-    """The log-in name of the person at the screen."""
-    return str(g.user.username)
-
-
-def select(label: Any, words: dict[str, Any], **kwargs: Any) -> SelectField:
-    """A drop-down of words for codes."""
-    return SelectField(label, choices=lambda: labels.choices(words), widget=Select2Widget(), **kwargs)
 
 
 class HomeView(IndexView):  # type: ignore[misc]
@@ -87,10 +85,12 @@ class HomeView(IndexView):  # type: ignore[misc]
         return self.render_template(self.index_template)
 
 
-class LeadView(ConsoleView):
+class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
     """线索管理: the list of existing customers."""
 
     model = Lead
+    export_kind = "leads"
+    computed = {"phone": phones.phone_of_lead}
     empty_hint = lazy_gettext("No lead yet. Import a lead list, or add one by hand.")
     list_title = lazy_gettext("Leads")
     show_title = lazy_gettext("Lead")
@@ -113,7 +113,7 @@ class LeadView(ConsoleView):
     show_columns = [
         "lead_no",
         "name",
-        "phone_masked",
+        "phone",
         "source",
         "status",
         "opted_out",
@@ -127,6 +127,7 @@ class LeadView(ConsoleView):
     label_columns = {
         "lead_no": lazy_gettext("Lead no."),
         "name": lazy_gettext("Customer name"),
+        "phone": lazy_gettext("Phone"),
         "phone_masked": lazy_gettext("Phone"),
         "phone_index": lazy_gettext("Phone (whole number)"),
         "source": lazy_gettext("Source channel"),
@@ -177,12 +178,15 @@ class LeadView(ConsoleView):
     validators_columns = {"name": [DataRequired()]}
 
     def list_links(self) -> list[Link]:
-        """Import a file."""
-        return (
-            [Link(_("Import leads"), url_for("ImportBatchView.upload"))]
-            if may("can_upload", "ImportBatchView")
-            else []
-        )
+        """Import a file, export the list."""
+        return [
+            *(
+                [Link(_("Import leads"), url_for("ImportBatchView.upload"))]
+                if may("can_upload", "ImportBatchView")
+                else []
+            ),
+            *self.export_links(),
+        ]
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Keep the identity as a hash and the phone encrypted."""
@@ -365,6 +369,7 @@ class ImportBatchView(ConsoleView):
             else:
                 nudge("import", "app.jobs.imports.run", batch)
                 return redirect(url_for("ImportBatchView.show", pk=batch))
+        self.update_redirect()
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the import"))
         return self.render_template("upload.html", widget=widget, title=_("Import leads"))
 
@@ -488,6 +493,10 @@ class RuleConditionView(ConsoleView):
         "hour_from": [NumberRange(0, 23)],
         "hour_to": [NumberRange(0, 24)],
     }
+
+    def heading(self, item: Any) -> str:
+        """The condition as a sentence."""
+        return describe.condition_row_sentence(item)
 
     def prefill_add(self, form: Any) -> None:
         """Sensible defaults."""
@@ -682,12 +691,27 @@ class RuleView(ConsoleView):
 _HIT_MOVES = {"start": "in_progress", "convert": "converted", "fail": "failed", "reopen": "waiting"}
 
 
-class HitView(ConsoleView):
+class HitView(ExportsWholeList, ConsoleView):
     """高潜线索: leads that a rule caught."""
 
     model = Hit
-    computed = {"reason": describe.reason, "arithmetic": describe.arithmetic, "seen_at": describe.seen_at}
-    base_permissions = ["can_list", "can_show", "start", "convert", "fail", "reopen", "export"]
+    export_kind = "hits"
+    computed = {
+        "phone": phones.phone_of_hit,
+        "reason": describe.reason,
+        "arithmetic": describe.arithmetic,
+        "seen_at": describe.seen_at,
+    }
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_export_all",
+        "start",
+        "convert",
+        "fail",
+        "reopen",
+        "export",
+    ]
     add_columns = edit_columns = ["status"]
     empty_hint = lazy_gettext(
         "No hit yet. Hits appear when rules in force are evaluated, each morning for the day before."
@@ -701,6 +725,7 @@ class HitView(ConsoleView):
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = [
         "lead",
+        "phone",
         "rule",
         "version",
         "hit_date",
@@ -715,6 +740,7 @@ class HitView(ConsoleView):
     ]
     label_columns = {
         "lead": lazy_gettext("Lead"),
+        "phone": lazy_gettext("Phone"),
         "grade": lazy_gettext("Grade"),
         "score": lazy_gettext("Score"),
         "rule": lazy_gettext("Rule hit"),
@@ -738,6 +764,10 @@ class HitView(ConsoleView):
     def offers(self, action: str, item: Hit) -> bool:
         """The steps that a hit's status allows."""
         return action not in _HIT_MOVES or _HIT_MOVES[action] in hits.MOVES[item.status]
+
+    def list_links(self) -> list[Link]:
+        """Export the list."""
+        return self.export_links()
 
     def heading(self, item: Hit) -> str:
         """The lead and the rule that caught it."""
@@ -863,6 +893,7 @@ class IngestFileView(ConsoleView):
         "ingested_at": lazy_gettext("Read at"),
     }
     formatters_columns = {
+        "name": labels.file_tail,
         "digest": labels.code,
         "rejected": labels.counts,
         "ingested_at": labels.when,
@@ -872,6 +903,10 @@ class IngestFileView(ConsoleView):
         "duplicates": labels.number,
         "rows_rejected": labels.number,
     }
+
+    def heading(self, item: IngestFile) -> str:
+        """The file's name with that of its folder."""
+        return "/".join(item.name.split("/")[-2:])
 
     def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return super()._get_list_widget(*args, **kwargs) | {
@@ -939,6 +974,7 @@ class JobRunView(ConsoleView):
         "kind": labels.of(labels.RUN_KIND),
         "status": labels.tag(labels.RUN_STATUS, "run"),
         "progress": labels.percent,
+        "note": labels.of(labels.RUN_NOTE),
         "started_at": labels.when,
         "finished_at": labels.when,
     }
@@ -983,6 +1019,7 @@ class JobRunView(ConsoleView):
                 form.day.errors = [*form.day.errors, error.text()]
             else:
                 return redirect(url_for("JobRunView.show", pk=run.id))
+        self.update_redirect()
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the run"))
         return self.render_template("form.html", widgets={"edit": widget}, title=_("Start a T+1 run"))
 

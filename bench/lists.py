@@ -22,6 +22,7 @@ from sqlalchemy import func, select, text
 
 from app.extensions import db
 from app.models import Branch, Lead, Staff
+from app.paging import refresh_marks
 from bench._common import GIVEN, SURNAMES, product
 
 DATA = Path(__file__).parent / ".data" / "lists"
@@ -38,6 +39,7 @@ def main() -> None:
     leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
     with product(DATA) as (app, _settings):
         fill(leads)
+        refresh_marks()
         found = ours(app)
         stock = theirs(app)
         print(f"{'list':36} {'median':>9} {'max':>9}   {'stock median':>12} {'ratio':>7}")
@@ -107,7 +109,7 @@ def ours(app: Flask) -> dict[str, list[float]]:
     pages = {
         "first page": base,
         f"page {middle:,}": f"{base}?page_LeadView={middle - 1}",
-        "exact phone": f"{base}?_flt_0_phone_index=13812345678",
+        "exact phone": f"{base}?_flt_0_phone_index={phone_index(77)}",
         "lead number": f"{base}?_flt_0_lead_no=L01234567",
         "name prefix": f"{base}?_flt_0_name=王伟",
         "source and status, by time": f"{base}?_flt_1_source=官网预约&_flt_1_status=active"

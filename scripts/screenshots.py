@@ -15,7 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 from app.demo import logins
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-SIZE = {"width": 1366, "height": 768}
+#: wide enough for every column, low enough for a small file
+SIZE = {"width": 1280, "height": 600}
 PAGES = {
     "leads": "/leadview/list/",
     "hits": "/hitview/list/",
@@ -28,10 +29,15 @@ PAGES = {
 def main(base: str) -> None:
     """Take every picture in both languages."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    _role, username, password = next(entry for entry in logins() if entry[0] == "Admin")
+    username, password = next((name, word) for _role, name, word in logins() if name == "admin")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for language, locale in (("zh", "zh-CN"), ("en", "en-GB")):
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium",
+                args=["--no-sandbox", f"--lang={locale}"],
+                # Date fields speak the language of the browser, not of the page.
+                env={"LANGUAGE": locale.replace("-", "_")},
+            )
             page = browser.new_context(viewport=SIZE, locale=locale).new_page()
             page.goto(f"{base}/lang/{language}")
             page.goto(f"{base}/login/")
@@ -43,7 +49,7 @@ def main(base: str) -> None:
             for name, path in PAGES.items():
                 page.goto(base + path)
                 _picture(page, f"{name}-{language}")
-        browser.close()
+            browser.close()
 
 
 def _picture(page: Page, name: str) -> None:

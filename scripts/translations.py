@@ -40,7 +40,7 @@ def chinese() -> Catalog:
 
 def missing(sources: Catalog, translated: Catalog) -> list[str]:
     """The messages without a translation."""
-    found = ((message, translated.get(message.id)) for message in sources if message.id)
+    found = ((message, translated.get(message.id, message.context)) for message in sources if message.id)
     return [str(message.id) for message, known in found if not known or not any(known.string)]
 
 
@@ -51,8 +51,8 @@ def update() -> list[str]:
     new.header_comment = "# Chinese words of Lead Monitor."
     for message in sources:
         if message.id:
-            known = old.get(message.id)
-            new.add(message.id, known.string if known else "", flags=message.flags)
+            known = old.get(message.id, message.context)
+            new.add(message.id, known.string if known else "", flags=message.flags, context=message.context)
     text = io.BytesIO()
     write_po(text, new, width=0, sort_output=True)
     CATALOGUE.write_text(_without_dates(text.getvalue().decode()), encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, flask_config, load_settings
+from config import ConfigError, Settings, flask_config, load_settings
 
 SECRETS = {"SECRET_KEY": "a" * 32, "PII_KEY": "b" * 32, "ID_HASH_KEY": "c" * 32}
 PRODUCTION = {
@@ -86,3 +86,36 @@ def test_production_refuses_what_is_missing(tmp_path: Path, missing: str) -> Non
 def test_production_refuses_debug(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="FLASK_DEBUG"):
         load_settings({"DATA_DIR": str(tmp_path), **PRODUCTION, "FLASK_DEBUG": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PII_CIPHER", "des"),
+        ("PII_KEYS_OLD", "secret-without-version"),
+        ("PII_KEYS_OLD", "0:secret"),
+        ("PII_KEYS_OLD", "128:secret"),
+        ("PII_KEYS_OLD", "1:"),
+        ("PII_KEYS_OLD", "1:secret,1:other"),
+        ("PII_KEY_VERSION", "0"),
+        ("PII_INDEX_KEY", "secret"),
+        ("REVEALS_PER_HOUR", "0"),
+        ("EXPORTS_KEEP_DAYS", "-1"),
+    ],
+)
+def test_wrong_privacy_settings_are_named_without_their_secret(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=name) as caught:
+        load_settings({"DATA_DIR": str(tmp_path), name: value})
+    assert "secret" not in str(caught.value)
+
+
+def test_key_versions(tmp_path: Path) -> None:
+    def settings(**env: str) -> Settings:
+        return load_settings({"DATA_DIR": str(tmp_path), **env})
+
+    assert settings().pii_key_version == 1
+    assert settings(PII_KEYS_OLD="2:b, 1:a").pii_keys_old == ((1, "a"), (2, "b"))
+    assert settings(PII_KEYS_OLD="1:a,2:b").pii_key_version == 3
+    assert settings(PII_KEY_VERSION="3").pii_key_version == 3
+    with pytest.raises(ConfigError, match="PII_KEY_VERSION"):
+        settings(PII_KEYS_OLD="2:b", PII_KEY_VERSION="2")

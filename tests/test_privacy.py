@@ -134,7 +134,16 @@ def test_phones_are_not_kept_in_clear(
 ) -> None:
     manager = login("Manager")
     manager.submit("/leadview/add", {"name": "丁", "phone": PHONE, "id_number": OTHER, "status": "active"})
-    manager.get(f"/leadview/list/?_flt_0_phone_index={PHONE}")
     assert session.scalars(select(Lead.phone_masked)).all() == ["139****2222"]
-    assert "丁" in manager.get(f"/leadview/list/?_flt_0_phone_index={PHONE}").text
+    found = manager.submit("/leadview/search", {"_flt_0_phone_index": PHONE, "_flt_0_name": ""})
+    assert found.status_code == 302
+    assert PHONE not in found.headers["Location"]
+    page = manager.get(found.headers["Location"]).text
+    assert "丁" in page
+    assert PHONE not in page
+    assert manager.get(f"/leadview/list/?_flt_0_phone_index={PHONE}").status_code == 400
+    other = manager.submit("/leadview/search", {"_flt_0_phone_index": "13911110000"})
+    assert "丁" not in manager.get(other.headers["Location"]).text
+    wrong = manager.submit("/leadview/search", {"_flt_0_phone_index": "12"})
+    assert wrong.headers["Location"] == "/leadview/list/"
     assert not [where for where, kept in everywhere() if PHONE in kept or PHONE.encode().hex() in kept]

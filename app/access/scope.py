@@ -9,11 +9,13 @@ from flask_appbuilder.models.sqla.filters import BaseFilter
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
-from app.models import Branch, Hit, ImportBatch, Lead, Staff
+from app.models import Branch, ExportJob, Hit, ImportBatch, Lead, Segment, Staff
 
 #: Roles that see every branch. Everybody else sees their own branch and what lies below it;
 #: an API key (Integration) that was given no branch is the whole bank's.
 BANK_WIDE_ROLES = frozenset({"Admin", "Manager", "DataOperator", "Auditor"})
+#: Roles that see other people's private segments.
+SEES_ALL_SEGMENTS = frozenset({"Admin", "Auditor"})
 
 
 def sees_whole_bank(user: Any) -> bool:
@@ -50,11 +52,27 @@ def staff_visible_to(user: Any) -> ColumnElement[bool]:
     return true() if sees_whole_bank(user) else Staff.id == user.id
 
 
+def exports_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on ExportJob: one's own, everybody's for who administers or audits."""
+    names = {role.name for role in getattr(user, "roles", [])}
+    return true() if names & {"Admin", "Auditor"} else ExportJob.requested_by == user.username
+
+
+def segments_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Segment: shared ones and the person's own, all for those who see everything."""
+    names = {role.name for role in getattr(user, "roles", [])}
+    if names & SEES_ALL_SEGMENTS:
+        return true()
+    return or_(Segment.shared, Segment.owner == user.username)
+
+
 _SCOPES = {
     Lead: leads_visible_to,
     Hit: hits_visible_to,
     Branch: branches_visible_to,
     Staff: staff_visible_to,
+    Segment: segments_visible_to,
+    ExportJob: exports_visible_to,
 }
 
 
@@ -77,4 +95,4 @@ class FilterVisible(BaseFilter):  # type: ignore[misc]
     def apply(self, query: Any, value: Any) -> Any:
         """Narrow the query; nothing at all is visible outside a request."""
         user = g.user if has_request_context() else None
-        return query.filter(or_(visible_to(user, self.model)))
+        return query.filter(visible_to(user, self.model))

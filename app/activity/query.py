@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from uuid import UUID
 
 import duckdb
 import ibis
@@ -99,6 +100,43 @@ def institutions(
         snapshot, wanted, lambda activity: activity.select("institution").distinct(), settings
     )
     return sorted(table["institution"].to_pylist())
+
+
+def person_days(
+    snapshot: Snapshot, person: str, first: date, last: date, *, settings: EngineSettings | None = None
+) -> list[tuple[date, int, int]]:
+    """Events and distinct institutions of a person on each of the dates first … last that has any, in order.
+
+    `person` is the first 32 hex digits of the ID hash, or more. It needs no lead layer.
+    """
+    key = ibis.literal(str(UUID(person[:32])), type="uuid")
+
+    def count(activity: ibis.Table) -> ibis.Table:
+        own = activity.filter(activity.person == key)
+        counted = own.group_by("day").agg(n=own.n.sum(), institutions=own.institution.nunique())
+        return counted.order_by("day")
+
+    table = _run_on_activity(snapshot, _between(snapshot, first, last), count, settings)
+    return [(row["day"], row["n"], row["institutions"]) for row in table.to_pylist()]
+
+
+def lead_values(
+    snapshot: Snapshot,
+    spec: RuleSpec,
+    as_of: date,
+    *,
+    only_met: bool = True,
+    settings: EngineSettings | None = None,
+) -> pa.Table:
+    """The columns `lead` and `value_0`, `value_1` … of the conditions as of a date, without any evidence.
+
+    Leads that meet the rule, or all that have an event at all in its window. Raises as `evaluate` does.
+    """
+    with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
+        counted = conditions.values(activity, spec, [as_of])
+        wanted = conditions.met(counted, spec, 0) if only_met else counted.seen_0
+        values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
+        return engine.run(connection, counted.filter(wanted).select("lead", **values))
 
 
 def _evaluated(

@@ -9,13 +9,14 @@ from pathlib import Path
 from random import Random
 
 from flask import Flask, current_app
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from app.coldstart import PRESETS, apply_presets
 from app.demo import people, staff, story
 from app.demo.provider import Provider
 from app.demo.staff import create_logins, logins
 from app.extensions import db
+from app.leads import suppression
 from app.leads.identity import IdHasher
 from app.leads.importer import import_leads
 from app.models import Hit, HitStatus, JobRun, Lead
@@ -36,6 +37,7 @@ UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
 #: The last days of the story that get a T+1 run: the first catches what had gathered, a usual week follows.
 RUN_DAYS = 8
 OPTED_OUT = 0.02
+OPT_OUT_REASON = "客户来电要求不再联系"
 #: Share of the hits that staff have begun to work on, by age in days.
 WORKED_AFTER = (0.05, 0.3, 0.5, 0.65, 0.75)
 #: What becomes of those: share converted by grade, share without interest.
@@ -112,7 +114,9 @@ def _import(customers: list[people.Customer]) -> int:
         people.write_lead_file(path, customers)
         result = import_leads(db.engine, path, file_name=LEAD_FILE, operator=WHO, settings=settings())
     chosen = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
-    db.session.execute(update(Lead).where(Lead.lead_no.in_(chosen)).values(opted_out=True))
+    for lead in db.session.scalars(select(Lead).where(Lead.lead_no.in_(chosen)).order_by(Lead.id)):
+        target = suppression.hash_target(lead.id_hash)
+        suppression.add(db.session, target, reason=OPT_OUT_REASON, who=WHO, today=today())
     db.session.commit()
     return result.created
 

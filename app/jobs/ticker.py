@@ -8,8 +8,11 @@ import threading
 
 from flask import current_app
 
+from app import retention
+from app.exports import jobs as exports
 from app.extensions import db
 from app.jobs import nudge
+from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.uploads import waiting
 from app.t1 import runs
@@ -18,10 +21,18 @@ log = logging.getLogger(__name__)
 
 
 def run_forever(stop: threading.Event, every: float) -> None:
-    """Tick until ``stop`` is set; an error in one tick is logged and the next one tries again."""
+    """Tick until ``stop`` is set; once a day delete what is too old.
+
+    An error in one tick is logged and the next one tries again.
+    """
+    cleaned: dt.date | None = None
     while not stop.is_set():
+        now = dt.datetime.now(dt.UTC)
         try:
-            tick(dt.datetime.now(dt.UTC))
+            tick(now)
+            if cleaned != now.date():
+                retention.personal_data(db.engine, current_app.config["SETTINGS"], now)
+                cleaned = now.date()
         except Exception:
             log.exception("a tick failed; the next one tries again")
         finally:
@@ -35,3 +46,6 @@ def tick(now: dt.datetime) -> None:
     for batch_id in waiting():
         nudge("import", "app.jobs.imports.run", batch_id)
     fail_abandoned(db.engine, current_app.config["SETTINGS"])
+    suppression.expire(db.engine, runs.today(now))
+    for job_id in exports.waiting():
+        nudge("default", "app.jobs.exports.run", job_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.leads.errors import N_, UnreadableFile
 
@@ -35,7 +35,11 @@ def _plain(header: str) -> str:
     return _DECORATION.sub("", unicodedata.normalize("NFKC", header).strip().casefold())
 
 
-_FIELDS = {_plain(alias): name for name, aliases in HEADERS.items() for alias in aliases}
+def _by_alias(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {_plain(alias): name for name, aliases in headers.items() for alias in aliases}
+
+
+_FIELDS = _by_alias(HEADERS)
 
 
 def recognised(header: Sequence[str]) -> int:
@@ -45,9 +49,17 @@ def recognised(header: Sequence[str]) -> int:
 
 def find_columns(header: Sequence[str], file: str) -> dict[str, int]:
     """Field name to position. Raises UnreadableFile when a required column is missing or one comes twice."""
+    columns = match_columns(header, file, HEADERS)
+    _require(columns, file)
+    return columns
+
+
+def match_columns(header: Sequence[str], file: str, headers: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """The position of each field of ``headers`` whose name is found. Raises UnreadableFile for one twice."""
+    fields = _by_alias(headers)
     columns: dict[str, int] = {}
     for position, cell in enumerate(header):
-        field = _FIELDS.get(_plain(cell))
+        field = fields.get(_plain(cell))
         if field in columns:
             raise UnreadableFile(
                 "file_columns_twice",
@@ -55,11 +67,10 @@ def find_columns(header: Sequence[str], file: str) -> dict[str, int]:
                 file=file,
                 first=columns[field] + 1,
                 second=position + 1,
-                field=HEADERS[field][0],
+                field=headers[field][0],
             )
         if field:
             columns[field] = position
-    _require(columns, file)
     return columns
 
 

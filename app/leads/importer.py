@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
 from app.leads.errors import N_, LeadsError, RowError
@@ -132,6 +134,7 @@ class _Run:
                     transaction.rollback()
                     return self._result(*merged)
                 result = self._result(*merge(connection, self._batch, update=update), errors)
+                suppression.refresh(connection, dt.datetime.now(self._settings.zone).date())
                 self._close(connection, self._batch, result)
                 if errors and result.error_file:
                     errors.keep()
@@ -145,7 +148,7 @@ class _Run:
     def _accepted(self, leads: LeadFile, errors: ErrorFile | None) -> Iterator[StagedLead]:
         settings = self._settings
         hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
-        check = RowChecker(leads.columns, hasher, PhoneVault(settings.pii_key)).check
+        check = RowChecker(leads.columns, hasher, PhoneVault.of(settings)).check
         for number, cells in leads.rows:
             self._read += 1
             if self._read % _PROGRESS_EVERY == 0:

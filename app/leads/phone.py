@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
+from typing import Self
 
 import phonenumbers
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.leads.errors import N_, InvalidPhone, LeadsError
+from config import Settings
 
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
 _DECORATION = re.compile(r"[\s().\-\u2010-\u2015\u00b7]")
 _DIGITS = re.compile(r"\+?[0-9]+")
 _PREFIXED_MOBILE = re.compile(r"(?:\+86|0086|86|0)(1[3-9][0-9]{9})")
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+")
-_KEY_VERSION = 1
+_SM4 = 0x80
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 _PURPOSE = b"lead-monitor/phone"
 
 
@@ -77,30 +82,61 @@ def mask_phone(phone: str) -> str:
 
 
 class PhoneVault:
-    """Encrypts phone numbers (AES-256-GCM) and indexes them blindly, with keys derived from ``PII_KEY``."""
+    """Encrypts phone numbers and indexes them blindly.
 
-    def __init__(self, pii_key: str) -> None:
+    A payload begins with one byte: the algorithm (high bit: SM4-GCM, else AES-256-GCM) and the version of
+    the key. It is written with the newest key and the chosen algorithm, and read with any key given.
+    The index has a key of its own that stays when the encryption key changes.
+    """
+
+    def __init__(
+        self,
+        pii_key: str,
+        *,
+        version: int = 1,
+        old_keys: Iterable[tuple[int, str]] = (),
+        cipher: str = "aes-256-gcm",
+        index_key: str = "",
+    ) -> None:
+        """``index_key`` is 64 hex digits; empty derives it from the key of the lowest version."""
         if not pii_key:
             raise ValueError("the PII key is empty")
-        self._cipher = AESGCM(_derive(pii_key, _PURPOSE + b"/encrypt"))
-        self._index = hmac.HMAC(_derive(pii_key, _PURPOSE + b"/index"), hashes.SHA256())
+        self._keys = {**dict(old_keys), version: pii_key}
+        self._newest = version | (_SM4 if cipher == "sm4-gcm" else 0)
+        self._ciphers: dict[int, AESGCM | _Sm4Gcm] = {}
+        self.index_key = index_key or _derive(self._keys[min(self._keys)], b"/index").hex()
+        self._index = hmac.HMAC(bytes.fromhex(self.index_key), hashes.SHA256())
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The vault that the settings describe."""
+        return cls(
+            settings.pii_key,
+            version=settings.pii_key_version,
+            old_keys=settings.pii_keys_old,
+            cipher=settings.pii_cipher,
+            index_key=settings.pii_index_key,
+        )
+
+    @property
+    def header(self) -> bytes:
+        """The first byte of what ``encrypt`` makes: a payload that begins otherwise is to be rotated."""
+        return bytes((self._newest,))
 
     def encrypt(self, phone: str) -> bytes:
-        """Key version (1 byte), nonce (12 bytes) and ciphertext; different every time."""
+        """Header (1 byte), nonce (12 bytes) and ciphertext; different every time."""
         nonce = os.urandom(_NONCE_BYTES)
-        return bytes((_KEY_VERSION,)) + nonce + self._cipher.encrypt(nonce, phone.encode(), _PURPOSE)
+        return self.header + nonce + self._cipher(self._newest).encrypt(nonce, phone.encode(), _PURPOSE)
 
     def decrypt(self, payload: bytes) -> str:
         """The phone that ``encrypt`` was given; raises LeadsError ``phone_undecipherable``."""
         nonce, ciphertext = payload[1 : 1 + _NONCE_BYTES], payload[1 + _NONCE_BYTES :]
         try:
-            if payload[:1] != bytes((_KEY_VERSION,)):
-                raise InvalidTag
-            return self._cipher.decrypt(nonce, ciphertext, _PURPOSE).decode()
-        except (InvalidTag, ValueError):
+            return self._cipher(payload[0]).decrypt(nonce, ciphertext, _PURPOSE).decode()
+        except (InvalidTag, ValueError, LookupError):
             raise LeadsError(
                 "phone_undecipherable",
-                N_("The phone number can't be decrypted: PII_KEY is not the one it was stored with"),
+                N_("The phone number can't be decrypted: its key is neither PII_KEY nor in PII_KEYS_OLD"),
             ) from None
 
     def index(self, phone: str) -> str:
@@ -109,6 +145,36 @@ class PhoneVault:
         mac.update(phone.encode())
         return mac.finalize().hex()
 
+    def _cipher(self, header: int) -> AESGCM | _Sm4Gcm:
+        """The cipher of a header; LookupError when its key is not known."""
+        if header not in self._ciphers:
+            key = self._keys[header & ~_SM4]
+            self._ciphers[header] = (
+                _Sm4Gcm(_derive(key, b"/encrypt/sm4", 16))
+                if header & _SM4
+                else AESGCM(_derive(key, b"/encrypt"))
+            )
+        return self._ciphers[header]
 
-def _derive(pii_key: str, purpose: bytes) -> bytes:
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose).derive(pii_key.encode())
+
+class _Sm4Gcm:
+    """SM4 in GCM with the interface of AESGCM: the tag of 16 bytes follows the ciphertext."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = algorithms.SM4(key)
+
+    def encrypt(self, nonce: bytes, data: bytes, associated: bytes) -> bytes:
+        sealing = Cipher(self._key, modes.GCM(nonce)).encryptor()
+        sealing.authenticate_additional_data(associated)
+        return sealing.update(data) + sealing.finalize() + sealing.tag
+
+    def decrypt(self, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+        """Raises InvalidTag or ValueError for what was not sealed with this key."""
+        opening = Cipher(self._key, modes.GCM(nonce, sealed[-_TAG_BYTES:])).decryptor()
+        opening.authenticate_additional_data(associated)
+        return opening.update(sealed[:-_TAG_BYTES]) + opening.finalize()
+
+
+def _derive(pii_key: str, purpose: bytes, length: int = 32) -> bytes:
+    info = _PURPOSE + purpose
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=None, info=info).derive(pii_key.encode())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -33,6 +33,8 @@ _CHUNK = 1 << 20
 _EXACT_DIGITS = 10**15
 _SEPARATORS = ",;\t"
 
+FindColumns = Callable[[Sequence[str], str], dict[str, int]]
+
 
 @dataclass(frozen=True)
 class LeadFile:
@@ -48,8 +50,11 @@ class LeadFile:
     total: int
 
 
-def open_lead_file(path: Path, file: str) -> LeadFile:
-    """Open ``path``; ``file`` is its name as the user knows it. Raises UnreadableFile, also while reading."""
+def open_lead_file(path: Path, file: str, find: FindColumns = find_columns) -> LeadFile:
+    """Open ``path``; ``file`` is its name as the user knows it. Raises UnreadableFile, also while reading.
+
+    ``find`` gives the columns of the header, as ``find_columns`` does for a lead list.
+    """
     try:
         kind = _kind(path, file)
         rows, total = _text_rows(path, file) if kind == "text" else _excel_rows(path, file, kind)
@@ -58,7 +63,7 @@ def open_lead_file(path: Path, file: str) -> LeadFile:
     header = next(rows, None)
     if header is None:
         raise _empty(file)
-    columns = find_columns(header[1], file)
+    columns = find(header[1], file)
     rest = next(rows, None)
     if rest is None:
         raise UnreadableFile("file_no_rows", N_("%(file)s has a header but no rows"), file=file)

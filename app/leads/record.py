@@ -41,7 +41,7 @@ def set_phone(lead: Lead, phone: str, settings: Settings) -> None:
         number = normalise_phone(phone)
     except InvalidPhone as error:
         raise FieldError("phone", error.message, **error.values) from None
-    vault = PhoneVault(settings.pii_key)
+    vault = PhoneVault.of(settings)
     lead.phone_cipher = vault.encrypt(number)
     lead.phone_index = vault.index(number)
     lead.phone_masked = mask_phone(number)

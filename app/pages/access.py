@@ -12,6 +12,11 @@ def may(permission: str, view: str) -> bool:
     return (permission, view) in _granted()
 
 
+def me() -> str:
+    """The log-in name of the person at the screen."""
+    return str(g.user.username)
+
+
 def view_named(name: str) -> Any | None:
     """The registered view of a class or endpoint name."""
     return _views().get(name)

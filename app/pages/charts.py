@@ -21,7 +21,10 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Chart:
-    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind the bars, if any."""
+    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind the bars, if any.
+
+    ``x`` are dates, or the names of ``parts``, whose numbers then also stand below in words.
+    """
 
     title: str
     unit: str
@@ -30,6 +33,7 @@ class Chart:
     links: list[str]
     empty: str
     all: Link | None = None
+    parts: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
@@ -37,7 +41,7 @@ class Chart:
         return {
             name: value
             for name, value in asdict(self).items()
-            if name in ("title", "unit", "x", "y", "links")
+            if name in ("title", "unit", "x", "y", "links", "parts")
         }
 
 

@@ -21,9 +21,7 @@ def fault(code: int, *, csrf: bool = False) -> Fault:
     if csrf:
         return Fault(
             _("This page has expired"),
-            _(
-                "You were logged out, or it was open for too long. Nothing was saved. Load it again and repeat."
-            ),
+            _("You were logged out, or it was open too long. Nothing was saved. Load it again and repeat."),
             _("Load the page again"),
         )
     known = _known()

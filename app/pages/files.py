@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from flask import Response
 
+from app.exports.files import safe_cell
 from app.leads.columns import HEADERS
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_download(rows: Iterable[Sequence[str]], name: str) -> Response:
@@ -22,11 +21,6 @@ def csv_download(rows: Iterable[Sequence[str]], name: str) -> Response:
         mimetype="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
-
-
-def safe_cell(cell: str) -> str:
-    """The cell, with an apostrophe before what a spreadsheet would run as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def lead_template() -> Response:

@@ -8,18 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import g, request
+from flask import g, request, url_for
+from flask_appbuilder.security.sqla.models import Role
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from app import labels
 from app.access.scope import visible_to
 from app.extensions import db
+from app.filters import phone_index
 from app.models import Branch
 from app.pages import urls
 
 #: A drop-down of more entries than this helps nobody, and a relation may have millions.
 MAX_CHOICES = 500
+PHONE = "_flt_0_phone_index"
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Field:
-    """What one column can be filtered by. ``kind`` is text, choice, number or date."""
+    """What one column can be filtered by. ``kind`` is text, phone, choice, number, date or hidden."""
 
     label: str
     kind: str
@@ -70,8 +75,26 @@ def chips(shown: list[Field]) -> list[Chip]:
     ]
 
 
+def address(view: Any) -> str:
+    """The list's address for the filters of the posted form; a phone number goes in as its blind index.
+
+    Raises InvalidPhone for a phone that is none.
+    """
+    arguments = {}
+    for name in request.form:
+        value = next((text.strip() for text in request.form.getlist(name) if text.strip()), "")
+        if name.startswith("_flt_") and value:
+            arguments[name] = phone_index(value) if name == PHONE else value
+    path = url_for(f"{view.endpoint}.list")
+    return f"{path}?{urlencode(arguments)}" if arguments else path
+
+
 def _field(view: Any, column: str) -> Field | None:
     label, data = str(view.label_columns[column]), view.datamodel
+    if column in data.special:
+        [own] = _inputs(column, "0")
+        kind = data.special[column]
+        return Field(label, "hidden" if kind.hidden else "choice", [own], kind.choices(own.value))
     if column in getattr(view, "filter_choices", {}):
         words = [(code, str(word)) for code, word in view.filter_choices[column].items()]
         return Field(label, "choice", _inputs(column, "1"), words)
@@ -83,9 +106,11 @@ def _field(view: Any, column: str) -> Field | None:
         return Field(label, "date", _inputs(column, "01", (_("from"), _("to"))))
     if data.is_integer(column) or data.is_float(column):
         return Field(label, "number", _inputs(column, "12", (_("at least"), _("at most"))))
+    if data.is_phone_index(column):
+        [own] = _inputs(column, "0")
+        return Field(label, "phone", [own], [(own.value, _("the number you typed"))] if own.value else [])
     if data.is_string(column) or data.is_text(column):
-        hint = "" if data.is_phone_index(column) else _("starts with")
-        return Field(label, "text", _inputs(column, "0"), hint=hint)
+        return Field(label, "text", _inputs(column, "0"), hint=_("starts with"))
     return None
 
 
@@ -103,7 +128,14 @@ def related_choices(model: type[Any]) -> list[tuple[str, str]]:
     if model is Branch:
         rows = db.session.scalars(query.order_by(Branch.path)).all()
         return [(str(row.id), "\u2003" * max(row.path.count("/") - 2, 0) + row.name) for row in rows]
-    return sorted(((str(row.id), str(row)) for row in db.session.scalars(query)), key=lambda pair: pair[1])
+    return sorted(
+        ((str(row.id), name_of(row)) for row in db.session.scalars(query)), key=lambda pair: pair[1]
+    )
+
+
+def name_of(row: Any) -> str:
+    """What a related row is called; built-in roles have their words."""
+    return labels.word(labels.ROLE, row.name) if isinstance(row, Role) else str(row)
 
 
 def _said(field: Field, each: Input) -> str:

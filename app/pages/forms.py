@@ -11,10 +11,18 @@ from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
-from wtforms import BooleanField, DateField, PasswordField, SelectField
-from wtforms.validators import DataRequired, EqualTo, ValidationError
+from wtforms import BooleanField, DateField, PasswordField, SelectField, StringField
+from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
+from app import labels
+
+REASON = lazy_gettext("Reason")
 LANGUAGES = [("zh", "中文"), ("en", "English")]
+
+
+def select(label: Any, words: dict[str, Any], **kwargs: Any) -> SelectField:
+    """A drop-down of words for codes."""
+    return SelectField(label, choices=lambda: labels.choices(words), widget=Select2Widget(), **kwargs)
 
 
 def new_password() -> PasswordField:
@@ -73,6 +81,27 @@ class UploadForm(DynamicForm):  # type: ignore[misc]
     update = BooleanField(
         lazy_gettext("Update people already on the list"),
         description=lazy_gettext("Otherwise they stay as they are."),
+    )
+
+
+class SuppressionFileForm(DynamicForm):  # type: ignore[misc]
+    """A do-not-disturb file."""
+
+    file = FileField(lazy_gettext("File (.xlsx, .xls or .csv)"), validators=[FileRequired()])
+    reason = StringField(
+        REASON,
+        description=lazy_gettext("For rows that give none."),
+        validators=[DataRequired(), Length(max=255)],
+    )
+
+
+class TakeOffForm(DynamicForm):  # type: ignore[misc]
+    """Why an entry leaves the do-not-disturb list."""
+
+    reason = StringField(
+        REASON,
+        description=lazy_gettext("Such as: the customer agreed to be contacted again."),
+        validators=[DataRequired(), Length(max=255)],
     )
 
 

@@ -86,6 +86,7 @@ class Table:
     fields: list[filters.Field] = field(default_factory=list)
     chips: list[filters.Chip] = field(default_factory=list)
     shown_fields: int = 4
+    choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def pages(self) -> int:
@@ -175,7 +176,7 @@ def cell(view: Any, name: str, value: Any) -> Any:
     if isinstance(value, Model):
         return related(value)
     if isinstance(value, list | tuple):
-        return Markup("、").join(related(each) if isinstance(each, Model) else escape(each) for each in value)
+        return labels.joined(related(each) if isinstance(each, Model) else each for each in value)
     if isinstance(value, bool):
         return labels.yes_no(value)
     if isinstance(value, dt.datetime):
@@ -190,7 +191,7 @@ def cell(view: Any, name: str, value: Any) -> Any:
 def related(item: Any) -> Any:
     """A row of another table: its name, as a link when the person may open it."""
     view = view_of_model(type(item))
-    text = labels.word(labels.ROLE, item.name) if type(item).__name__ == "Role" else str(item)
+    text = filters.name_of(item)
     if view is None or not may("can_show", type(view).__name__):
         return escape(text)
     return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=item.id), text)
@@ -231,6 +232,12 @@ def _changes(view: Any, permission: str, item: Any) -> bool:
 def bulk(view: Any) -> list[Any]:
     """The view's actions on many rows that the person may use."""
     return [each for each in _actions(view) if each.multiple and may(each.name, type(view).__name__)]
+
+
+def choices(view: Any) -> dict[str, list[tuple[str, str]]]:
+    """What bulk actions ask to choose from, by action, for those that do."""
+    asked = ((each.name, view.choices_of(each.name)) for each in bulk(view))
+    return {name: found for name, found in asked if found is not None}
 
 
 def _actions(view: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 
+from app import labels
 from app.extensions import db
 from app.pages.access import view_named
 from app.permissions import MENU
@@ -69,7 +70,7 @@ def grouped(pairs: Iterable[Any]) -> Markup:
         if pair.permission.name != "menu_access":
             by_view[_view_words(pair.view_menu.name)].append(_deed_words(pair))
     lines = [
-        Markup("<div><strong>{}</strong> {}</div>").format(view, "、".join(deeds))
+        Markup("<div><strong>{}</strong> {}</div>").format(view, labels.joined(deeds))
         for view, deeds in sorted(by_view.items())
     ]
     return Markup('<div class="plain-list">{}</div>').format(Markup("").join(lines))

@@ -77,7 +77,9 @@ def crumbs(title: str) -> list[Item]:
     list_title = str(getattr(view, "list_title", "") or "")
     if list_title and list_title != title:
         steps.append(Item(list_title, url_for(f"{view.endpoint}.list") if may("can_list", name) else ""))  # type: ignore[union-attr]
-    return [step for step in steps if step.text != title]
+    # A work area and its first list may have the same name; once is enough.
+    texts = [step.text for step in steps[1:]] + [title]
+    return [step for place, step in enumerate(steps) if step.text != texts[place]]
 
 
 def today() -> str:
@@ -92,7 +94,7 @@ def person() -> dict[str, str] | None:
     user = g.get("user")
     if user is None or not user.is_authenticated:
         return None
-    roles = "、".join(labels.word(labels.ROLE, role.name) for role in user.roles)
+    roles = labels.joined(labels.word(labels.ROLE, role.name) for role in user.roles)
     branch = getattr(user, "branch", None)
     return {"name": user.get_full_name(), "roles": roles, "branch": str(branch) if branch else ""}
 

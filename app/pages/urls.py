@@ -30,10 +30,8 @@ def own_path(url: str | None) -> str | None:
     if not url:
         return None
     parts = urlsplit(url)
-    if (
-        parts.netloc not in ("", request.host)
-        or not parts.path.startswith("/")
-        or parts.path.startswith("//")
-    ):
+    # A browser reads a backslash as a slash, so that one could lead to another site.
+    ours = parts.netloc in ("", request.host) and parts.path.startswith("/") and "\\" not in url
+    if not ours or parts.path.startswith("//"):
         return None
     return parts.path + (f"?{parts.query}" if parts.query else "")

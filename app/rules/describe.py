@@ -15,6 +15,9 @@ from app.rules.catalogue import institution_names
 from app.rules.definition import ConditionDef
 from app.rules.versions import condition_def
 
+#: Operators as people write them.
+SIGNS = {">=": "≥", ">": ">", "==": "=", "<=": "≤", "<": "<"}
+
 
 def condition_sentence(condition: ConditionDef) -> str:
     """One condition as a sentence: window, hours, filters, metric, operator, value."""
@@ -26,12 +29,12 @@ def condition_sentence(condition: ConditionDef) -> str:
         parts.append(_("at %(names)s", names=_names(condition.institutions)))
     if condition.categories:
         words = [labels.word(labels.CATEGORY, code) for code in condition.categories]
-        parts.append(_("of category %(names)s", names="、".join(words)))
+        parts.append(_("of category %(names)s", names=labels.joined(words)))
     if condition.regions:
-        parts.append(_("in %(names)s", names="、".join(condition.regions)))
+        parts.append(_("in %(names)s", names=labels.joined(condition.regions)))
     if condition.event_types:
         words = [labels.word(labels.EVENT_TYPE, code) for code in condition.event_types]
-        parts.append(_("only %(names)s", names="、".join(words)))
+        parts.append(_("only %(names)s", names=labels.joined(words)))
     if condition.result == "success":
         parts.append(_("successes only"))
     metric = labels.word(labels.METRIC, condition.metric)
@@ -39,7 +42,7 @@ def condition_sentence(condition: ConditionDef) -> str:
         "%(where)s: %(metric)s %(op)s %(value)s",
         where=_(", ").join(parts),
         metric=metric,
-        op=condition.op,
+        op=SIGNS[condition.op],
         value=condition.value,
     )
 
@@ -75,22 +78,27 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
     values = {
         "days": condition["window_days"],
         "n": condition["actual"],
-        "op": condition["op"],
-        "limit": condition["value"],
+        "limit": _limit(condition),
     }
     if condition["metric"] == "calls" and institutions:
         return _(
             "in %(days)s days active %(n)s times at %(first)s (%(count)s institutions), "
-            "threshold %(op)s %(limit)s",
+            "threshold %(limit)s",
             first=_names(institutions[:1]),
             count=len(institutions),
             **values,
         )
     if condition["metric"] == "calls":
-        return _("in %(days)s days active %(n)s times, threshold %(op)s %(limit)s", **values)
+        return _("in %(days)s days active %(n)s times, threshold %(limit)s", **values)
     if condition["metric"] == "institutions":
-        return _("in %(days)s days active at %(n)s institutions, threshold %(op)s %(limit)s", **values)
-    return _("in %(days)s days active on %(n)s days, threshold %(op)s %(limit)s", **values)
+        return _("in %(days)s days active at %(n)s institutions, threshold %(limit)s", **values)
+    return _("in %(days)s days active on %(n)s days, threshold %(limit)s", **values)
+
+
+def _limit(condition: dict[str, Any]) -> str:
+    """The threshold; "at least" goes without saying."""
+    sign = SIGNS[condition["op"]]
+    return str(condition["value"]) if sign == "≥" else f"{sign} {condition['value']}"
 
 
 def arithmetic(hit: Hit) -> Markup:
@@ -118,7 +126,7 @@ def seen_at(hit: Hit) -> str:
 
 def _names(codes: list[str]) -> str:
     known = _cached_names()
-    return "、".join(known.get(code, code) for code in codes)
+    return labels.joined(known.get(code, code) for code in codes)
 
 
 def _cached_names() -> dict[str, str]:

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from app import labels
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Hit, Lead, Rule
@@ -29,8 +30,8 @@ def move(hit: Hit, status: str) -> None:
         raise DomainError(
             "%(lead)s: a hit that is “%(old)s” can't become “%(new)s”.",
             lead=str(hit.lead),
-            old=hit.status,
-            new=status,
+            old=labels.word(labels.HIT_STATUS, hit.status),
+            new=labels.word(labels.HIT_STATUS, status),
         )
     hit.status = status
 

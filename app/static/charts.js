@@ -19,17 +19,37 @@ function theme(data) {
   };
 }
 
-function draw(element) {
-  const data = JSON.parse(element.dataset.chart);
+// Parts of a whole lie on their side, so that their names can be read.
+function lying(data) {
+  const { xaxis, yaxis, ...rest } = theme(data);
+  const bars = {
+    type: "bar", orientation: "h", x: data.y, y: data.x, marker: { color: colour("--blue-bright") },
+    text: data.y.map((n) => n.toLocaleString()), textposition: "auto", cliponaxis: false,
+    hovertemplate: `%{y}<br><b>%{x:,}</b> ${data.unit}<extra></extra>`,
+  };
+  const names = { type: "category", autorange: "reversed", fixedrange: true, automargin: true, showgrid: false };
+  return [bars, { ...rest, margin: { ...rest.margin, l: 8 }, xaxis: { ...yaxis, nticks: 4 }, yaxis: names }];
+}
+
+function standing(data) {
   const bars = {
     type: "bar", x: data.x, y: data.y, marker: { color: colour("--blue-bright") },
     hovertemplate: `%{x}<br><b>%{y:,}</b> ${data.unit}<extra></extra>`,
   };
+  return [bars, theme(data)];
+}
+
+function draw(element) {
+  const data = JSON.parse(element.dataset.chart);
+  const [bars, layout] = (data.parts ? lying : standing)(data);
   element.replaceChildren();
-  window.Plotly.newPlot(element, [bars], theme(data), { displayModeBar: false, responsive: true });
+  window.Plotly.newPlot(element, [bars], layout, { displayModeBar: false, responsive: true });
   if (data.links.length) {
     element.classList.add("chart-opens");
-    element.on("plotly_click", (event) => window.location.assign(data.links[event.points[0].pointIndex]));
+    element.on("plotly_click", (event) => {
+      const link = data.links[event.points[0].pointIndex];
+      if (link) window.location.assign(link);
+    });
   }
 }
 

@@ -54,6 +54,13 @@ function watchTicks(list) {
   show();
 }
 
+// -- bulk actions that ask what to choose --------------------------------------------------
+function choose(button) {
+  const dialog = one(`#${button.dataset.choose}`);
+  button.addEventListener("click", () => dialog.showModal());
+  one("[data-close]", dialog).addEventListener("click", () => dialog.close());
+}
+
 // -- a list too wide for its page scrolls sideways and gives up its sticky head -----------
 function fit(list) {
   list.classList.remove("scrolls");
@@ -178,6 +185,7 @@ document.addEventListener("keydown", closeMenus);
 window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
 drawer();
 all("[data-list]").forEach(watchTicks);
+all("[data-choose]").forEach(choose);
 all("[data-list]").forEach(fit);
 window.addEventListener("resize", () => all("[data-list]").forEach(fit));
 all(".filters").forEach(trimEmpty);

@@ -17,6 +17,7 @@ from app.activity.ingest import ingest
 from app.activity.progress import Progress, silent
 from app.activity.result import IngestResult
 from app.extensions import db
+from app.leads.masking import mask_ids
 from app.models import IngestFile
 from app.rules.catalogue import note_unlisted
 from app.rules.evaluate import activity_root, engine_settings
@@ -50,7 +51,7 @@ def copy_journal(settings: Settings) -> None:
     known = set(db.session.scalars(select(IngestFile.digest)))
     new = [record for record in store.deliveries(state) if record["digest"] not in known]
     for record in new:
-        db.session.execute(insert(IngestFile).values(_row(record)).on_conflict_do_nothing())
+        db.session.execute(insert(IngestFile).values(_row(record, settings)).on_conflict_do_nothing())
     days = {dt.date.fromisoformat(day) for record in new for day in record["days"]}
     if days:
         codes = query.institutions(state, days, settings=engine_settings(settings))
@@ -58,10 +59,10 @@ def copy_journal(settings: Settings) -> None:
     db.session.commit()
 
 
-def _row(record: dict[str, object]) -> dict[str, object]:
+def _row(record: dict[str, object], settings: Settings) -> dict[str, object]:
     return {
         "digest": record["digest"],
-        "name": str(record["name"])[-512:],
+        "name": _short_name(Path(str(record["name"])), settings),
         "size_bytes": record["size"],
         "rows_read": record["rows"],
         "accepted": record["accepted"],
@@ -71,6 +72,13 @@ def _row(record: dict[str, object]) -> dict[str, object]:
         "days": record["days"],
         "ingested_at": dt.datetime.fromisoformat(str(record["time"])),
     }
+
+
+def _short_name(path: Path, settings: Settings) -> str:
+    """The file as people know it: below the inbox, else with its folder, without the machine's paths."""
+    root = settings.data_dir / "inbox"
+    name = path.relative_to(root) if path.is_relative_to(root) else Path(*path.parts[-2:])
+    return mask_ids(str(name))[-512:]
 
 
 def inbox(settings: Settings) -> Path:

@@ -65,6 +65,8 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             {"name": "新客", "phone": "13911112222", "id_number": "310101199709060963", "status": "active"},
             {"name": "改名", "status": "active"},
         ),
+        "can_reveal": post("/leadview/reveal/{lead_home}", reason="客户要求回电"),
+        "can_export_all": post("/leadview/export_all?_flt_1_status=active", format="csv"),
         "export": act("leadview", "export", "lead_home", changes=False, many=True),
         "delete_many": act("leadview", "delete_many", "lead_home", many=True),
     },
@@ -120,6 +122,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "HitView": {
         "can_list": get("/hitview/list/"),
         "can_show": get("/hitview/show/{hit_home_waiting}"),
+        "can_export_all": post("/hitview/export_all", format="xlsx"),
         "start": act("hitview", "start", "hit_home_waiting"),
         "convert": act("hitview", "convert", "hit_home_in_progress"),
         "fail": act("hitview", "fail", "hit_home_in_progress", many=True),
@@ -141,6 +144,20 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_start": post("/jobrunview/start", day="2026-10-01"),
         "rerun": act("jobrunview", "rerun", "run"),
         "release": act("jobrunview", "release", "held"),
+    },
+    "ExportJobView": {
+        "can_list": get("/exportjobview/list/"),
+        "can_show": get("/exportjobview/show/{my_export}"),
+        "can_progress": get("/exportjobview/progress/{my_export}"),
+        "can_fetch": get("/exportjobview/fetch/{my_export}"),
+    },
+    "RevealView": {"can_list": get("/revealview/list/")},
+    "SubjectRequestView": {
+        "can_list": get("/subjectrequestview/list/"),
+        "can_find": post("/subjectrequestview/find", number="13800000001"),
+        "can_held": Attempt("GET", "/subjectrequestview/held/{lead_home}"),
+        "can_file": post("/subjectrequestview/file/{lead_home}"),
+        "can_erase": post("/subjectrequestview/erase/{lead_home}", lead_no="L1001", reason="客户书面申请"),
     },
     "StaffView": {
         **crud(
@@ -186,7 +203,11 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
 }
 CASES = [(view, permission) for view, attempts in ATTEMPTS.items() for permission in attempts]
 #: Allowed requests that answer "there is nothing" in this world.
-NOTHING_THERE = {("ImportBatchView", "can_errors"), ("IngestFileView", "can_rejects")}
+NOTHING_THERE = {
+    ("ImportBatchView", "can_errors"),
+    ("IngestFileView", "can_rejects"),
+    ("ExportJobView", "can_fetch"),
+}
 
 
 def test_the_table_is_tried_whole(app: Flask) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.leads.phone import PhoneVault
 from app.models import (
     Branch,
+    ExportJob,
     Hit,
     ImportBatch,
     IngestFile,
@@ -34,7 +35,7 @@ DAY = dt.date(2026, 10, 26)
 class World:
     """Ids of the rows, by name."""
 
-    ids: dict[str, int]
+    ids: dict[str, Any]
     home: Branch
     away: Branch
 
@@ -71,6 +72,7 @@ def build(session: Session, settings: Settings) -> World:
         "held": JobRun(
             kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
         ),
+        "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
         "free_branch": branch(session, "FREE"),
         "role": Role(name="Helper"),
         "staff": Staff(
@@ -84,16 +86,18 @@ def build(session: Session, settings: Settings) -> World:
     }
     rows |= {"home": home, "away": away, "condition": draft.conditions[0]}
     session.add_all(rows.values())
+    ids_extra: dict[str, Any] = {}
     for number, where in ((1, home), (2, away), (3, sub)):
         name = {1: "home", 2: "away", 3: "sub"}[number]
         rows[f"lead_{name}"] = lead(settings, number, where)
+        ids_extra[f"phone_{name}"] = rows[f"lead_{name}"].phone_index
         session.add(rows[f"lead_{name}"])
         session.flush()
         for status in ("waiting", "in_progress", "failed"):
             rows[f"hit_{name}_{status}"] = hit(rows[f"lead_{name}"], version, status)
             session.add(rows[f"hit_{name}_{status}"])
     session.commit()
-    return World({name: row.id for name, row in rows.items()}, home, away)
+    return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
 
 
 def branch(session: Session, code: str, parent: Branch | None = None) -> Branch:

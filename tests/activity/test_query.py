@@ -190,6 +190,32 @@ def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: 
         assert one == {"lead": lead, "values": values, **evidence(world.events, spec, as_of, lead)}
 
 
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=RULES, as_of=DATES)
+def test_values_alone_agree_with_the_evaluation(world: World, spec: RuleSpec, as_of: date) -> None:
+    found = query.lead_values(world.state, spec, as_of).to_pylist()
+    values = {one["lead"]: [one[f"value_{c}"] for c in range(len(spec.conditions))] for one in found}
+    assert values == brute_force(world.events, spec, as_of)
+    everybody = query.lead_values(world.state, spec, as_of, only_met=False)
+    start = as_of - timedelta(days=spec.window_days - 1)
+    seen = {e.lead for e in world.events if start <= e.at.date() <= as_of}
+    assert sorted(everybody["lead"].to_pylist()) == sorted(seen)
+
+
+@pytest.mark.parametrize("lead", [0, 3, LEADS, 999])
+def test_the_days_of_one_person(world: World, lead: int) -> None:
+    first, last = FIRST + timedelta(days=2), FIRST + timedelta(days=9)
+    own = [e for e in world.events if e.lead == lead and first <= e.at.date() <= last]
+    expected = [
+        (day, len(found), len({e.institution for e in found}))
+        for day in sorted({e.at.date() for e in own})
+        if (found := [e for e in own if e.at.date() == day])
+    ]
+    if lead == 999:
+        expected = [(FIRST + timedelta(days=5), 1, 1)]
+    assert query.person_days(world.state, person(lead), first, last) == expected
+
+
 def test_institutions_and_the_completeness_calendar(world: World) -> None:
     assert query.institutions(world.state) == sorted({*INSTITUTIONS, "I1"})
     day = FIRST + timedelta(days=3)

@@ -46,6 +46,8 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A shell that runs the tests in the background hands down an ignored SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -54,14 +56,14 @@ class Running:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    def says(self, word: str, count: int = 1, seconds: float = 30) -> None:
+    def says(self, word: str, count: int = 1, seconds: float = 120) -> None:
         """Wait until `count` lines contain `word`."""
         assert wait_until(lambda: len(self.having(word)) >= count, seconds), f"no {word!r} in:\n{self.text}"
 
     def having(self, word: str) -> list[str]:
         return [line for line in list(self.lines) if word in line]
 
-    def end(self, number: signal.Signals | None = None, seconds: float = 30) -> int:
+    def end(self, number: signal.Signals | None = None, seconds: float = 120) -> int:
         """Send a signal, if any, and return the exit status; all output is in `lines` then."""
         if number is not None:
             self.process.send_signal(number)

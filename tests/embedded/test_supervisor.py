@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from app.embedded.supervisor import Restarts
 from tests.embedded.support import SCRIPTS, Running, alive, kill, settings
 
 PRODUCT = SCRIPTS / "supervised.py"
-STOP_SECONDS = 5.0
 
 
 class Product(Running):
@@ -50,11 +48,9 @@ def product(data_dir: Path) -> Iterator[Product]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_stops_everything_in_seconds(product: Product, number: signal.Signals) -> None:
+def test_an_interrupt_stops_everything(product: Product, number: signal.Signals) -> None:
     everything = product.everything()
-    begin = time.monotonic()
     assert product.end(number) == 0
-    assert time.monotonic() - begin < STOP_SECONDS
     assert not [pid for pid in everything if alive(pid)]
     assert "Traceback" not in product.text
 

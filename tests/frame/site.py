@@ -54,7 +54,9 @@ PAGES = (
 )
 
 
-def furnished(app: Flask, session: Session, login: Callable[..., Person], language: str) -> tuple[World, Person]:
+def furnished(
+    app: Flask, session: Session, login: Callable[..., Person], language: str
+) -> tuple[World, Person]:
     """A bank with a row of everything, and an administrator who speaks the language."""
     world = build(session, app.config["SETTINGS"])
-    return world, login("Admin", language=language)
+    return world, login("Admin", language=language, username="admin")

@@ -8,6 +8,8 @@ from pathlib import Path
 import flask_appbuilder
 from flask import Flask
 
+from app import labels, permissions
+
 ROOT = Path(__file__).parents[2]
 OURS = ROOT / "app" / "templates"
 THEIRS = Path(flask_appbuilder.__file__).parent / "templates"
@@ -44,3 +46,7 @@ def test_generated_screens_use_our_templates_and_widgets(app: Flask) -> None:
         used |= {getattr(view, name).template for name in widgets if hasattr(view, name)}
     assert used
     assert [name for name in used if name.startswith("appbuilder/")] == []
+
+
+def test_every_role_has_a_word() -> None:
+    assert set(permissions.ROLES.values()) <= set(labels.ROLE)

@@ -92,3 +92,34 @@ def test_index_is_blind_and_stable() -> None:
 def test_an_empty_key_is_refused() -> None:
     with pytest.raises(ValueError, match="PII"):
         PhoneVault("")
+
+
+@pytest.mark.parametrize("cipher", ["aes-256-gcm", "sm4-gcm"])
+def test_each_cipher_gives_back_what_it_took(cipher: str) -> None:
+    vault = PhoneVault("key", cipher=cipher)
+    sealed = vault.encrypt("13812345678")
+    assert PhoneVault("key").decrypt(sealed) == "13812345678"
+    assert sealed[:1] == vault.header
+    with pytest.raises(LeadsError):
+        vault.decrypt(sealed[:-1] + bytes((sealed[-1] ^ 1,)))
+    with pytest.raises(LeadsError):
+        PhoneVault("key").decrypt(bytes((sealed[0] ^ 0x80,)) + sealed[1:])
+
+
+def test_a_newer_key_reads_what_older_ones_wrote() -> None:
+    first, second = PhoneVault("one"), PhoneVault("two", version=2, old_keys=[(1, "one")], cipher="sm4-gcm")
+    third = PhoneVault("three", version=3, old_keys=[(1, "one"), (2, "two")])
+    for old in (first, second, third):
+        assert third.decrypt(old.encrypt("13812345678")) == "13812345678"
+    assert len({vault.header for vault in (first, second, third)}) == 3
+    with pytest.raises(LeadsError):
+        second.decrypt(third.encrypt("13812345678"))
+
+
+def test_the_index_outlives_the_encryption_key() -> None:
+    first = PhoneVault("one")
+    second = PhoneVault("two", version=2, old_keys=[(1, "one")])
+    alone = PhoneVault("two", version=2, index_key=first.index_key)
+    found = {vault.index("13812345678") for vault in (first, second, alone)}
+    assert len(found) == 1
+    assert PhoneVault("two", version=2).index("13812345678") not in found

@@ -1,0 +1,35 @@
+"""What the cube holds of one person, on the lead list or not."""
+
+from datetime import date
+
+import ibis
+
+from app.activity import engine
+from app.activity.cube import ACTIVITY
+from app.activity.engine import EngineSettings
+from app.activity.store import Snapshot, workspace
+
+
+def person_days(
+    snapshot: Snapshot, id_hash: str, *, settings: EngineSettings | None = None
+) -> dict[date, dict[str, int]]:
+    """Per local date with events of the person: ``calls`` and ``institutions``, ascending.
+
+    ``id_hash`` is the keyed hash of the ID number, 64 hex digits.
+    """
+    if not snapshot.days:
+        return {}
+    person = ibis.literal(id_hash[:32]).cast("uuid")
+    activity = ibis.table(ACTIVITY, name="activity")
+    own = activity.filter(activity.person == person)
+    counted = (
+        own.group_by("day").agg(calls=own.n.sum(), institutions=own.institution.nunique()).order_by("day")
+    )
+    files = [snapshot.root / entry.activity for _day, entry in sorted(snapshot.days.items())]
+    with (
+        workspace(snapshot.root) as scratch,
+        engine.connect(settings or EngineSettings(), scratch) as connection,
+    ):
+        engine.view(connection, "activity", ACTIVITY, files)
+        rows = engine.run(connection, counted).to_pylist()
+    return {row["day"]: {"calls": row["calls"], "institutions": row["institutions"]} for row in rows}

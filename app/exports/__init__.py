@@ -1,0 +1,1 @@
+"""Masked exports of whole lists, made in the background."""

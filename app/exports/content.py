@@ -1,0 +1,111 @@
+"""What stands in an export: the columns of leads and hits, phones masked."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy.orm import Query, joinedload
+
+from app import labels
+from app.models import Hit, Lead
+from app.rules import describe
+
+ROWS_AT_ONCE = 2000
+
+
+@dataclass(frozen=True)
+class Content:
+    """One kind of export: its table, header and cells; ``loaded`` is read along with each row."""
+
+    model: type[Any]
+    header: Callable[[], list[str]]
+    cells: Callable[[Any], list[str]]
+    loaded: tuple[Any, ...]
+
+
+def rows(content: Content, query: Query[Any]) -> Iterator[list[str]]:
+    """The rows of a query on the content's table as text, by id, read in parts of ROWS_AT_ONCE."""
+    after = 0
+    while part := _part(content, query, after):
+        after = part[-1].id
+        yield from map(content.cells, part)
+
+
+def _part(content: Content, query: Query[Any], after: int) -> list[Any]:
+    found = query.filter(content.model.id > after).order_by(None).order_by(content.model.id)
+    return list(found.options(*content.loaded).limit(ROWS_AT_ONCE))
+
+
+def _lead_header() -> list[str]:
+    return [
+        _("Lead no."),
+        _("Customer name"),
+        _("Phone"),
+        _("Source channel"),
+        _("Status"),
+        _("Branch"),
+        _("Created"),
+    ]
+
+
+def _lead_cells(lead: Lead) -> list[str]:
+    return [
+        lead.lead_no,
+        lead.name,
+        lead.phone_masked,
+        lead.source,
+        labels.word(labels.LEAD_STATUS, lead.status),
+        lead.branch.name if lead.branch else "",
+        _moment(lead.created_at),
+    ]
+
+
+def _hit_header() -> list[str]:
+    return [
+        _("Lead no."),
+        _("Customer name"),
+        _("Phone"),
+        _("Branch"),
+        _("Rule hit"),
+        _("Rule version"),
+        _("Grade"),
+        _("Score"),
+        _("Reason"),
+        _("Hit date"),
+        _("Status"),
+    ]
+
+
+def _hit_cells(hit: Hit) -> list[str]:
+    return [
+        hit.lead.lead_no,
+        hit.lead.name,
+        hit.lead.phone_masked,
+        hit.lead.branch.name if hit.lead.branch else "",
+        hit.rule.name,
+        f"v{hit.version.number}",
+        hit.grade,
+        f"{hit.score:.2f}",
+        describe.reason(hit),
+        hit.hit_date.isoformat(),
+        labels.word(labels.HIT_STATUS, hit.status),
+    ]
+
+
+def _moment(moment: dt.datetime) -> str:
+    return f"{labels.local(moment):%Y-%m-%d %H:%M:%S}"
+
+
+CONTENTS = {
+    "leads": Content(Lead, _lead_header, _lead_cells, (joinedload(Lead.branch),)),
+    "hits": Content(
+        Hit,
+        _hit_header,
+        _hit_cells,
+        (joinedload(Hit.lead).joinedload(Lead.branch), joinedload(Hit.rule), joinedload(Hit.version)),
+    ),
+}

@@ -1,0 +1,108 @@
+"""Tables as files that a spreadsheet opens and in which no cell can be a formula."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: a sheet holds 1,048,576 rows; the rest goes on the next sheet
+ROWS_PER_SHEET = 1_000_000
+#: what is unfinished: files that end in PART, folders that begin with SCRATCH
+PART = ".part"
+SCRATCH = "tmp-"
+
+Row = Sequence[str]
+
+
+def safe_cell(cell: str) -> str:
+    """The cell, with an apostrophe before what a spreadsheet would run as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def write_table(path: Path, form: str, watermark: str, header: Row, rows: Iterable[Row]) -> None:
+    """Write ``rows`` below a row with the watermark and one with the header; ``form`` is xlsx or csv.
+
+    The file (mode 0600) appears under its name only when it is whole. Memory does not grow with the rows.
+    """
+    part = path.with_suffix(PART)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    try:
+        _FORMS[form](part, watermark, header, rows)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _csv(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow([safe_cell(watermark)])
+        table.writerow(_safe(header))
+        table.writerows(_safe(row) for row in rows)
+
+
+def _xlsx(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
+    # openpyxl keeps the sheet in a temporary file; a killed process must not leave it where nobody looks.
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as scratch,
+        _temporary_files_in(scratch),
+    ):
+        _write_book(path, watermark, header, rows)
+
+
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+def _write_book(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
+    book = Workbook(write_only=True)
+    for sheet_rows in _sheets(iter(rows)):
+        sheet = book.create_sheet()
+        sheet.append([_plain(watermark)])
+        sheet.append([_plain(cell) for cell in header])
+        for row in sheet_rows:
+            sheet.append([_plain(cell) for cell in row])
+    book.save(path)
+
+
+def _sheets(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
+    """The rows sheet by sheet; one sheet when there are none."""
+    pending: list[Row] = []
+
+    def fill() -> Iterator[Row]:
+        for _ in range(ROWS_PER_SHEET):
+            if pending:
+                yield pending.pop()
+            elif (row := next(rows, None)) is not None:
+                yield row
+            else:
+                return
+
+    yield fill()
+    while (row := next(rows, None)) is not None:
+        pending.append(row)
+        yield fill()
+
+
+def _plain(cell: str) -> str:
+    return safe_cell(ILLEGAL_CHARACTERS_RE.sub("", cell))
+
+
+def _safe(row: Row) -> list[str]:
+    return [safe_cell(cell) for cell in row]
+
+
+_FORMS: dict[str, Callable[[Path, str, Row, Iterable[Row]], None]] = {"xlsx": _xlsx, "csv": _csv}

@@ -1,0 +1,185 @@
+"""Export jobs: asked for on a list's page, made by a worker with the rights of who asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import current_app, g
+from flask_appbuilder.urltools import get_filter_args
+from flask_babel import force_locale
+from flask_babel import gettext as _
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Query
+from werkzeug.exceptions import HTTPException
+
+from app.errors import DomainError
+from app.exports.content import CONTENTS, rows
+from app.exports.files import write_table
+from app.extensions import db
+from app.jobs import nudge
+from app.leads.reasons import mask_numbers
+from app.models import ExportJob, RunStatus, Staff
+
+EXPORT_LOCK = 7004
+PERMISSION = "can_export_all"
+#: kind → the screen whose filters and row scope the export follows
+VIEWS = {"leads": "LeadView", "hits": "HitView"}
+MOST_OPEN = 5
+_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+def request_export(kind: str, form: str, arguments: Iterable[tuple[str, str]], who: str) -> ExportJob:
+    """Ask for an export of a list as its address ``arguments`` filter it. Commits and nudges a worker.
+
+    Raises DomainError when the person has MOST_OPEN exports under way.
+    """
+    is_open = select(func.count()).where(ExportJob.requested_by == who, ExportJob.status.in_(_OPEN))
+    if (db.session.scalar(is_open) or 0) >= MOST_OPEN:
+        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
+    job = ExportJob(kind=kind, format=form, query=stored_query(arguments), requested_by=who)
+    db.session.add(job)
+    db.session.commit()
+    nudge("default", "app.jobs.exports.run", job.id)
+    return job
+
+
+def stored_query(arguments: Iterable[tuple[str, str]]) -> str:
+    """The filters among a list's address arguments as they are kept, without a number in clear."""
+    kept = [(name, value) for name, value in arguments if name.startswith("_flt_") and value.strip()]
+    return urlencode([(name, mask_numbers(value)) for name, value in kept])
+
+
+def waiting() -> list[int]:
+    """Exports that wait for a worker or lost it."""
+    return list(db.session.scalars(select(ExportJob.id).where(ExportJob.status.in_(_OPEN)).order_by("id")))
+
+
+def export_file(job: ExportJob) -> Path | None:
+    """Where the file of a finished export lies, None when there is none (any more)."""
+    path = _folder() / job.file if job.file else None
+    return path if path is not None and path.is_file() else None
+
+
+def download_name(job: ExportJob) -> str:
+    """The name a downloaded export gets: what, who, when."""
+    return f"{job.kind}-{job.requested_by}-{_local(job.created_at):%Y%m%d-%H%M}.{job.format}"
+
+
+def make_export(job_id: int) -> None:
+    """Make the file of an export that waits; does nothing when another worker does, or it is done."""
+    with _owned(job_id) as job:
+        if job is None:
+            return
+        try:
+            _write(job_id, status=RunStatus.RUNNING, progress=0)
+            name, count = _make(job)
+        except (DomainError, HTTPException) as error:
+            _fail(job_id, error.text() if isinstance(error, DomainError) else str(error.description))
+        except Exception as error:
+            _fail(job_id, f"{type(error).__name__}: see the worker's log")
+            raise
+        else:
+            done = {"status": RunStatus.DONE, "progress": 100, "file": name, "rows": count}
+            _write(job_id, **done, finished_at=func.now())
+
+
+@contextmanager
+def _owned(job_id: int) -> Iterator[ExportJob | None]:
+    """The job while nobody else has it; the lock goes when this process does."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = {"kind": EXPORT_LOCK, "job": job_id}
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :job)"), key).scalar_one():
+            yield None
+            return
+        try:
+            job = db.session.get(ExportJob, job_id, populate_existing=True)
+            yield job if job is not None and job.status in _OPEN else None
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
+
+
+def _make(job: ExportJob) -> tuple[str, int]:
+    """The name of the file that was written and how many rows it has."""
+    person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+    if person is None or not _allowed(person, VIEWS[job.kind]):
+        raise DomainError("Whoever asked for this export may not export this list any more.")
+    content, counted = CONTENTS[job.kind], _Counter(job.id)
+    address = f"/?{job.query}"
+    with current_app.test_request_context(address), force_locale(person.language):
+        g.user = person
+        query = filtered(_view(VIEWS[job.kind]))
+        counted.total = query.count()
+        name = f"{uuid.uuid4().hex}.{job.format}"
+        _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = counted(rows(content, query))
+        write_table(_folder() / name, job.format, _watermark(job), content.header(), found)
+    return name, counted.done
+
+
+def _allowed(person: Staff, view: str) -> bool:
+    pairs = {(p.permission.name, p.view_menu.name) for role in person.roles for p in role.permissions}
+    return bool(person.active) and (PERMISSION, view) in pairs
+
+
+def filtered(view: Any) -> Query[Any]:
+    """The rows of a screen that the request's filters and the person's row scope leave."""
+    get_filter_args(view._filters)
+    query: Query[Any] = view._filters.get_joined_filters(view._base_filters).apply_all(
+        db.session.query(view.model)
+    )
+    return query
+
+
+def _view(name: str) -> Any:
+    views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
+    return next(each for each in views if type(each).__name__ == name)
+
+
+def _watermark(job: ExportJob) -> str:
+    return _(
+        "Exported by %(who)s, %(time)s · phones masked · for use within the bank only",
+        who=job.requested_by,
+        time=f"{_local(job.created_at):%Y-%m-%d %H:%M}",
+    )
+
+
+class _Counter:
+    """Counts rows as they pass, and writes progress to the job at most once per percent."""
+
+    def __init__(self, job_id: int) -> None:
+        self.job_id = job_id
+        self.total = self.done = self.shown = 0
+
+    def __call__(self, passing: Iterable[list[str]]) -> Iterator[list[str]]:
+        for row in passing:
+            yield row
+            self.done += 1
+            percent = min(99, self.done * 100 // max(self.total, 1))
+            if percent != self.shown:
+                self.shown = percent
+                _write(self.job_id, progress=percent)
+
+
+def _fail(job_id: int, error: str) -> None:
+    db.session.rollback()
+    _write(job_id, status=RunStatus.FAILED, error=error, finished_at=func.now())
+
+
+def _write(job_id: int, **values: object) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(update(ExportJob).where(ExportJob.id == job_id).values(**values))
+
+
+def _local(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(current_app.config["SETTINGS"].zone)
+
+
+def _folder() -> Path:
+    folder: Path = current_app.config["SETTINGS"].data_dir / "exports"
+    return folder

@@ -1,0 +1,399 @@
+"""Views beside the lead list: do-not-disturb list, tags, segments, value–potential matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, current_app, flash, g, jsonify, redirect, request, url_for
+from flask_appbuilder import BaseView, expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2ManyWidget
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import BooleanField, DateField, IntegerField, SelectField, SelectMultipleField, StringField
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
+
+from app import labels
+from app.console import ConsoleView
+from app.errors import DomainError
+from app.extensions import db
+from app.leads import suppression, tags
+from app.leads.suppression_file import TEMPLATE
+from app.models import Segment, Suppression, Tag
+from app.pages import files, forms, segment_words, segments, suppressions
+from app.pages.access import may, me
+from app.pages.forms import select
+from app.pages.lists import Link
+from app.pages.widgets import ConsoleFormWidget, MixWidget
+from app.rules.hits import MOVES
+from app.segments.definition import segment_def
+from app.t1.runs import today
+
+
+class SuppressionView(ConsoleView):
+    """免打扰: phones and people that must not be contacted."""
+
+    model = Suppression
+    computed = {
+        "state": suppressions.state,
+        "kind": suppressions.kind,
+        "leads": suppressions.leads,
+        "why_removed": suppressions.why_removed,
+    }
+    base_permissions = ["can_list", "can_show", "can_add", "can_upload", "can_template", "can_take_off", "remove_entry"]
+    list_title = lazy_gettext("Do-not-disturb list")
+    show_title = lazy_gettext("Do-not-disturb entry")
+    add_title = lazy_gettext("Add to the list")
+    empty_hint = lazy_gettext("Nobody is on the list. Add a phone or a person, or import a file.")
+    list_columns = ["shown", "kind", "state", "reason", "expires_on", "created_by", "created_at"]
+    order_columns = ["expires_on", "created_at"]
+    search_columns = ["phone_index", "in_state", "reason", "created_at", "expires_on", "created_by"]
+    special_filters = {"in_state": suppressions.InState}
+    search_form_extra_fields = {"in_state": StringField()}
+    show_columns = [
+        "shown",
+        "kind",
+        "state",
+        "reason",
+        "expires_on",
+        "leads",
+        "created_by",
+        "created_at",
+        "removed_by",
+        "removed_at",
+        "why_removed",
+    ]
+    label_columns = {
+        "shown": lazy_gettext("Phone or person"),
+        "kind": lazy_gettext("Kind"),
+        "state": lazy_gettext("State"),
+        "in_state": lazy_gettext("State"),
+        "phone_index": lazy_gettext("Phone (whole number)"),
+        "reason": forms.REASON,
+        "expires_on": lazy_gettext("Last day"),
+        "leads": lazy_gettext("Leads"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+        "removed_by": lazy_gettext("Removed by"),
+        "removed_at": lazy_gettext("Removed"),
+        "why_removed": lazy_gettext("Reason for removal"),
+    }
+    formatters_columns = {"shown": labels.code, "created_at": labels.when, "removed_at": labels.when}
+    add_columns = ["phone", "id_number", "reason", "expires_on"]
+    add_form_extra_fields = {
+        "phone": StringField(
+            lazy_gettext("Phone"),
+            description=lazy_gettext("Everybody with this number is left alone."),
+            validators=[Optional(), Length(max=40)],
+            widget=BS3TextFieldWidget(),
+        ),
+        "id_number": StringField(
+            lazy_gettext("or ID number"),
+            description=lazy_gettext("Only its keyed hash is kept; the number itself is stored nowhere."),
+            validators=[Optional(), Length(max=40)],
+            widget=BS3TextFieldWidget(),
+        ),
+        "expires_on": DateField(
+            lazy_gettext("Last day"),
+            description=lazy_gettext("Empty: for good. The entry holds through this day."),
+            validators=[Optional()],
+        ),
+    }
+    validators_columns = {"reason": [DataRequired(), Length(max=255)]}
+
+    def heading(self, item: Any) -> str:
+        """What is shown of phone or person."""
+        return str(item.shown)
+
+    def list_links(self) -> list[Link]:
+        """Import a file."""
+        return [Link(_("Import a file"), url_for(".upload"))] if may("can_upload", "SuppressionView") else []
+
+    def offers(self, action: str, item: Any) -> bool:
+        """Only what is on the list can be taken off."""
+        return item.removed_at is None
+
+    def _add(self) -> Any:
+        """The domain makes the row: the typed numbers must not reach one."""
+        form = self.add_form.refresh()
+        if request.method == "POST" and self._added(form):
+            flash(_("Added to the do-not-disturb list."), "success")
+            return None
+        if request.method != "POST":
+            self.update_redirect()
+        return self._get_add_widget(form=form)
+
+    def _added(self, form: Any) -> bool:
+        if not form.validate():
+            return False
+        try:
+            target = suppression.typed_target(
+                (form.phone.data or "").strip(), (form.id_number.data or "").strip(), current_app.config["SETTINGS"]
+            )
+            suppression.add(
+                db.session,
+                target,
+                reason=form.reason.data,
+                expires_on=form.expires_on.data,
+                who=me(),
+                today=today(),
+            )
+            db.session.commit()
+        except DomainError as error:
+            db.session.rollback()
+            suppressions.show_on_form(form, error)
+            return False
+        return True
+
+    @action("remove_entry", lazy_gettext("Take off the list"), multiple=False)
+    def remove_entry(self, item: Suppression) -> Any:
+        """Ask for the reason first."""
+        return redirect(url_for("SuppressionView.take_off", pk=item.id))
+
+    @expose("/take_off/<pk>", methods=["GET", "POST"])
+    @has_access
+    def take_off(self, pk: str) -> Any:
+        """Take an entry off the list, with a reason; its row is kept."""
+        item, form = self._row(pk), forms.TakeOffForm()
+        if form.validate_on_submit():
+            try:
+                suppression.remove(db.session, item, reason=form.reason.data, who=me(), today=today())
+                db.session.commit()
+            except DomainError as error:
+                db.session.rollback()
+                suppressions.show_on_form(form, error)
+            else:
+                flash(_("%(shown)s may be contacted again.", shown=item.shown), "success")
+                return redirect(url_for("SuppressionView.show", pk=pk))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Take off the list"))
+        title = _("Take %(shown)s off the do-not-disturb list", shown=item.shown)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    @expose("/upload", methods=["GET", "POST"])
+    @has_access
+    def upload(self) -> Any:
+        """Import a file of phones and people."""
+        form = forms.SuppressionFileForm()
+        if form.validate_on_submit():
+            try:
+                found = suppressions.take_file(form.file.data, reason=form.reason.data.strip(), who=me())
+            except DomainError as error:
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                flash(suppressions.import_summary(found), "warning" if found.rejected else "success")
+                return redirect(self._list_url())
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Import"))
+        return self.render_template("suppression_upload.html", widget=widget, title=_("Import a do-not-disturb file"))
+
+    @expose("/template", methods=["GET"])
+    @has_access
+    def template(self) -> Any:
+        """Download an empty file with the headers the import knows."""
+        return files.csv_download([TEMPLATE], "do-not-disturb-template")
+
+
+class TagView(ConsoleView):
+    """标签: the managed list of coloured labels."""
+
+    model = Tag
+    computed = {"chip": segment_words.tag_chip, "leads": segment_words.tag_leads}
+    list_title = lazy_gettext("Tags")
+    show_title = lazy_gettext("Tag")
+    add_title = lazy_gettext("Add tag")
+    edit_title = lazy_gettext("Edit tag")
+    empty_hint = lazy_gettext("No tag yet. Add one, then tick leads and put it on them.")
+    base_order = ("name", "asc")
+    list_columns = ["chip", "leads", "created_by", "created_at"]
+    order_columns = ["created_at"]
+    search_columns = ["name", "created_by"]
+    show_columns = ["name", "chip", "leads", "created_by", "created_at"]
+    add_columns = edit_columns = ["name", "colour"]
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "chip": lazy_gettext("Tag"),
+        "colour": lazy_gettext("Colour"),
+        "leads": lazy_gettext("Leads"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {"created_at": labels.when}
+    add_form_extra_fields = {"colour": select(lazy_gettext("Colour"), segment_words.COLOUR)}
+    edit_form_extra_fields = add_form_extra_fields
+    validators_columns = {"name": [DataRequired(), Length(max=32)]}
+
+    def heading(self, item: Any) -> str:
+        """The tag's name."""
+        return str(item.name)
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Who made it stays with it."""
+        item.name = item.name.strip()
+        if created:
+            item.created_by = me()
+            db.session.add(item)
+
+
+def _several(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
+    """Boxes to tick; none ticked means no filter."""
+    return SelectMultipleField(label, description=description, choices=choices, widget=Select2ManyWidget())
+
+
+class SegmentView(ConsoleView):
+    """分群: saved filters over leads."""
+
+    model = Segment
+    computed = {"sentence": segment_words.segment_sentence, "open": segment_words.segment_link}
+    base_permissions = ["can_list", "can_show", "can_add", "can_edit", "can_delete", "can_count"]
+    list_title = lazy_gettext("Segments")
+    show_title = lazy_gettext("Segment")
+    add_title = lazy_gettext("Add segment")
+    edit_title = lazy_gettext("Edit segment")
+    empty_hint = lazy_gettext("No segment yet. A segment is a filter with a name, for lists and bulk work.")
+    base_order = ("name", "asc")
+    list_columns = ["name", "sentence", "open", "shared", "owner", "updated_at"]
+    order_columns = ["name", "updated_at"]
+    search_columns = ["name", "owner", "shared"]
+    show_columns = ["sentence", "shared", "owner", "created_at", "updated_at"]
+    _groups = [
+        (lazy_gettext("Segment"), {"fields": ["name", "shared"]}),
+        (
+            lazy_gettext("Attributes"),
+            {"fields": ["sources", "statuses", "branches", "tags", "opted_out", "created_from", "created_to"]},
+        ),
+        (
+            lazy_gettext("Hits"),
+            {"fields": ["has_hit", "hit_days", "hit_grades", "hit_statuses", "hit_rules"]},
+        ),
+        (
+            lazy_gettext("Activity"),
+            {"fields": ["activity_metric", "activity_at_least", "activity_days"]},
+        ),
+    ]
+    add_fieldsets = edit_fieldsets = _groups
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "sentence": lazy_gettext("Meaning"),
+        "open": lazy_gettext("Leads"),
+        "shared": lazy_gettext("Shared"),
+        "owner": lazy_gettext("Owner"),
+        "created_at": lazy_gettext("Created"),
+        "updated_at": lazy_gettext("Changed"),
+    }
+    description_columns = {"shared": lazy_gettext("Everybody may use it; only you and administrators change it.")}
+    formatters_columns = {"shared": labels.yes_no, "created_at": labels.when, "updated_at": labels.when}
+    units = {
+        "hit_days": lazy_gettext("days"),
+        "activity_days": lazy_gettext("days"),
+        "activity_at_least": lazy_gettext("at least"),
+    }
+    _fields = {
+        "shared": BooleanField(
+            lazy_gettext("Shared"),
+            description=lazy_gettext("Everybody may use it; only you and administrators change it."),
+        ),
+        "sources": _several(lazy_gettext("Source channel"), segments.sources),
+        "statuses": _several(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
+        "branches": _several(
+            lazy_gettext("Branch"), segments.branches, lazy_gettext("With the branches below it.")
+        ),
+        "tags": _several(
+            lazy_gettext("Tags"),
+            lambda: [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)],
+            lazy_gettext("Any of them."),
+        ),
+        "opted_out": SelectField(
+            lazy_gettext("Do not disturb"),
+            choices=lambda: [("", _("Any")), ("yes", _("Yes")), ("no", _("No"))],
+            widget=select("", {}).widget if False else None,
+        ),
+        "created_from": DateField(lazy_gettext("Created from"), validators=[Optional()]),
+        "created_to": DateField(lazy_gettext("Created to"), validators=[Optional()]),
+        "has_hit": BooleanField(lazy_gettext("Has a hit")),
+        "hit_days": IntegerField(
+            lazy_gettext("Hit within"),
+            description=lazy_gettext("Counted back from today; empty: whenever."),
+            validators=[Optional(), NumberRange(1, 3650)],
+        ),
+        "hit_grades": _several(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
+        "hit_statuses": _several(lazy_gettext("Hit status"), lambda: labels.choices(labels.HIT_STATUS)),
+        "hit_rules": _several(lazy_gettext("Rules"), segments.rules),
+        "activity_metric": select(lazy_gettext("Metric"), labels.METRIC),
+        "activity_at_least": IntegerField(
+            lazy_gettext("Threshold"), validators=[Optional(), NumberRange(1, 1_000_000)]
+        ),
+        "activity_days": IntegerField(
+            lazy_gettext("Window"),
+            description=lazy_gettext("The last complete days, yesterday included."),
+            validators=[Optional(), NumberRange(1, 366)],
+        ),
+    }
+    add_form_extra_fields = edit_form_extra_fields = _fields
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+
+    def may_change(self, item: Any) -> str | None:
+        """The owner and administrators change a segment."""
+        if item.owner == me() or "Admin" in {role.name for role in g.user.roles}:
+            return None
+        return _("This segment belongs to %(owner)s; make one of your own to change it.", owner=item.owner)
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """Show what is stored."""
+        segments.fill_form(form, segment_def(self._row(pk).definition))
+
+    def check(self, form: Any, item: Any | None) -> None:
+        """Refuse what means nothing."""
+        form.definition_ = segments.usable_branches(segments.of_form(form))
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Keep the definition; a new segment belongs to who makes it."""
+        item.name = item.name.strip()
+        item.definition = form.definition_.as_json()
+        if created:
+            item.owner = me()
+            db.session.add(item)
+
+    def show_links(self, item: Any) -> list[Link]:
+        """The list of its leads."""
+        return [Link(_("See the leads"), segments.list_url(item), primary=True)]
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        count, charts = segments.charts(item)
+        mix = MixWidget(count=count, charts=charts, url=segments.list_url(item))
+        return super()._get_show_widget(pk, item, *args, **kwargs) | {"more": [mix], "charted": True}
+
+    def _form_widget(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found = super()._form_widget(kind, *args, **kwargs)
+        found[kind].template_args["count_url"] = url_for("SegmentView.count")
+        return found
+
+    @expose("/count", methods=["POST"])
+    @has_access
+    def count(self) -> Any:
+        """How many leads the form as filled in means, as JSON; the form asks while it is filled."""
+        form = self.add_form.refresh(request.form)
+        try:
+            return jsonify(text=_("%(n)s leads now", n=f"{segments.count(segments.of_form(form)):,}"))
+        except (DomainError, ValueError) as error:
+            return jsonify(text=error.text() if isinstance(error, DomainError) else _("Not a valid choice"))
+
+
+class MatrixView(BaseView):  # type: ignore[misc]
+    """价值潜力矩阵: leads in four quadrants by two measures."""
+
+    list_title = lazy_gettext("Value–potential matrix")
+    default_view = "list"
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """Choose two measures and see the quadrants."""
+        asked = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
+        try:
+            x = segments.axis(asked["x"] or "hits", asked["x_at"])
+            y = segments.axis(asked["y"] or "institutions", asked["y_at"])
+            drawn = segments.corners(x, y)
+        except DomainError as error:
+            abort(400, description=error.text())
+        return self.render_template(
+            "matrix.html", title=str(self.list_title), x=x, y=y, asked=asked, corners=drawn, measures=segments.measures()
+        )

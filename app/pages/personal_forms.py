@@ -1,0 +1,42 @@
+"""Forms around personal data."""
+
+from __future__ import annotations
+
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import lazy_gettext
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms.validators import DataRequired, Length
+
+from app import labels
+from app.leads.reasons import MAX_REASON
+
+
+class ExportForm(DynamicForm):  # type: ignore[misc]
+    """The format of an export."""
+
+    format = SelectField(
+        lazy_gettext("Format"), choices=lambda: labels.choices(labels.EXPORT_FORMAT), widget=Select2Widget()
+    )
+
+
+class EraseForm(DynamicForm):  # type: ignore[misc]
+    """What erasing a customer asks for."""
+
+    lead_no = StringField(
+        lazy_gettext("Lead no., typed again"),
+        description=lazy_gettext(
+            "The lead, its hits and the records of looks at its number are deleted at once, for good."
+        ),
+        validators=[DataRequired(), Length(max=32)],
+        widget=BS3TextFieldWidget(),
+    )
+    reason = TextAreaField(lazy_gettext("Reason"), validators=[DataRequired(), Length(max=MAX_REASON)])
+    suppress = BooleanField(
+        lazy_gettext("Keep the person on the do-not-disturb list"),
+        description=lazy_gettext(
+            "Only a keyed hash of the ID number is kept."
+            " Without it a later import could bring them back into contact."
+        ),
+        default=True,
+    )

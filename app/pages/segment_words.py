@@ -1,0 +1,125 @@
+"""Segments, tags and the matrix in words, in the language of the person who reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from sqlalchemy import select
+
+from app import labels
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Branch, Segment, Tag
+from app.segments.definition import ActivityFilter, HitFilter, SegmentDef, segment_def
+from app.segments.matrix import Axis, Quadrant
+
+MEASURE = {
+    "hits": lazy_gettext("Hits in 90 days"),
+    "best_score": lazy_gettext("Best score"),
+    "institutions": lazy_gettext("Active institutions in 30 days"),
+    "calls": lazy_gettext("Calls in 30 days"),
+    "active_days": lazy_gettext("Active days in 30 days"),
+    "days_known": lazy_gettext("Days since created"),
+}
+COLOUR = {
+    "blue": lazy_gettext("Blue"),
+    "green": lazy_gettext("Green"),
+    "amber": lazy_gettext("Amber"),
+    "red": lazy_gettext("Red"),
+    "purple": lazy_gettext("Purple"),
+    "teal": lazy_gettext("Teal"),
+    "pink": lazy_gettext("Pink"),
+    "grey": lazy_gettext("Grey"),
+}
+
+
+def tag_chips(tags: Iterable[Tag]) -> Markup:
+    """Tags in their colours."""
+    return Markup(" ").join(tag_chip(each) for each in tags)
+
+
+def tag_chip(tag: Tag) -> Markup:
+    """A tag in its colour."""
+    return Markup('<span class="tag tag-colour-{}">{}</span>').format(tag.colour, tag.name)
+
+
+def quadrant(which: Quadrant) -> str:
+    """Both conditions of a quadrant."""
+    return _(" and ").join(
+        _side(axis, high) for axis, high in ((which.x, which.x_high), (which.y, which.y_high))
+    )
+
+
+def _side(axis: Axis, high: bool) -> str:
+    return f"{labels.word(MEASURE, axis.measure)} {'≥' if high else '<'} {axis.threshold:g}"
+
+
+def segment_sentence(segment: Segment) -> str:
+    """What a stored segment asks."""
+    try:
+        return sentence(segment_def(segment.definition))
+    except DomainError as error:
+        return error.text()
+
+
+def sentence(segment: SegmentDef) -> str:
+    """What a definition asks: its parts, all of which must hold."""
+    parts = [*_attributes(segment)]
+    if segment.hits:
+        parts.append(_hits(segment.hits))
+    if segment.activity:
+        parts.append(_activity(segment.activity))
+    return _("; ").join(parts) if parts else _("All leads")
+
+
+def _attributes(segment: SegmentDef) -> Iterable[str]:
+    if segment.sources:
+        yield _said(_("Source channel"), segment.sources)
+    if segment.statuses:
+        yield _said(_("Status"), [labels.word(labels.LEAD_STATUS, each) for each in segment.statuses])
+    if segment.branches:
+        yield _said(_("Branch"), _names(Branch, segment.branches))
+    if segment.tags:
+        yield _said(_("Tags"), _names(Tag, segment.tags))
+    if segment.opted_out is not None:
+        yield _said(_("Do not disturb"), [labels.yes_no(segment.opted_out)])
+    if segment.created_from:
+        yield _("created from %(day)s", day=segment.created_from.isoformat())
+    if segment.created_to:
+        yield _("created to %(day)s", day=segment.created_to.isoformat())
+
+
+def _hits(wanted: HitFilter) -> str:
+    parts = []
+    if wanted.days:
+        parts.append(_("in the last %(n)s days", n=wanted.days))
+    if wanted.rules:
+        parts.append(_said(_("Rule"), wanted.rules))
+    if wanted.grades:
+        parts.append(_said(_("Grade"), wanted.grades))
+    if wanted.statuses:
+        parts.append(_said(_("Status"), [labels.word(labels.HIT_STATUS, each) for each in wanted.statuses]))
+    return _("has a hit (%(which)s)", which=_(", ").join(parts)) if parts else _("has a hit")
+
+
+def _activity(wanted: ActivityFilter) -> str:
+    return _(
+        "in the last %(days)s days %(metric)s at least %(n)s",
+        days=wanted.window_days,
+        metric=labels.word(labels.METRIC, wanted.metric),
+        n=wanted.at_least,
+    )
+
+
+def _said(what: str, values: Iterable[str]) -> str:
+    return _("%(column)s: %(value)s", column=what, value="、".join(values))
+
+
+def _names(model: Any, ids: list[int]) -> list[str]:
+    query = select(model.id, model.name).where(model.id.in_(ids))
+    known = {row.id: row.name for row in db.session.execute(query)}
+    return [known.get(each, f"#{each}") for each in ids]

@@ -1,0 +1,32 @@
+"""What is held about a customer, as tables of a page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from app import labels
+from app.models import Lead
+
+
+def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows of ``app.leads.subject.held``: each table as rows of cells."""
+    return {
+        "lead": lead,
+        "held": answer,
+        "when": labels.when,
+        "hits": [
+            (h["hit_date"], h["rule"], h["grade"], labels.word(labels.HIT_STATUS, h["status"]))
+            for h in answer["hits"]
+        ],
+        "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
+        "looks": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
+        "entries": [
+            (_when(s["created_at"]), s["reason"], s["expires_on"], _when(s["removed_at"]))
+            for s in answer["suppression"]
+        ],
+    }
+
+
+def _when(text: str | None) -> Any:
+    return labels.when(dt.datetime.fromisoformat(text)) if text else None

@@ -1,0 +1,1 @@
+"""Classification of leads: saved segments and the value–potential matrix."""

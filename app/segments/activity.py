@@ -1,0 +1,61 @@
+"""Activity of leads from the cube, brought into the database as a temporary table to join with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+
+import pyarrow as pa
+from sqlalchemy import BigInteger, Column, MetaData, Table
+from sqlalchemy.orm import Session
+
+from app.activity import query, store
+from app.activity.errors import ActivityError
+from app.activity.spec import Condition, Metric, RuleSpec
+from app.rules.evaluate import activity_root, engine_settings, prepare, window
+from config import Settings
+
+
+def as_of(settings: Settings) -> dt.date:
+    """The last complete local day, which all windows end with."""
+    return dt.datetime.now(settings.zone).date() - dt.timedelta(days=1)
+
+
+def lead_values(
+    settings: Settings, metric: Metric, window_days: int, at_least: int, day: dt.date
+) -> pa.Table:
+    """The columns ``lead`` and ``value_0`` for the leads that reach ``at_least`` in the window to ``day``.
+
+    Leads are those of the last T+1 run; who joined the list later has no activity until the next one.
+    """
+    spec = RuleSpec("all", (Condition(metric, ">=", at_least, window_days),))
+    engine = engine_settings(settings)
+    try:
+        state = store.snapshot(activity_root(settings))
+        return query.lead_values(state, spec, day, settings=engine)
+    except ActivityError:
+        # Some day of the window has no lead layer yet, or one of another list.
+        return query.lead_values(prepare(settings, window(day, window_days)), spec, day, settings=engine)
+
+
+def as_table(session: Session, values: pa.Table) -> Table:
+    """The rows as a temporary table ``lead_id, value`` of the session's transaction."""
+    name = f"lead_activity_{uuid.uuid4().hex}"
+    table = Table(
+        name,
+        MetaData(),
+        Column("lead_id", BigInteger),
+        Column("value", BigInteger),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+    connection = session.connection()
+    table.create(connection)
+    raw = connection.connection.driver_connection
+    columns: Sequence[list[int]] = [values["lead"].to_pylist(), values["value_0"].to_pylist()]
+    with raw.cursor() as cursor, cursor.copy(f"COPY {name} (lead_id, value) FROM STDIN") as copy:  # type: ignore[union-attr]
+        for row in zip(*columns, strict=True):
+            copy.write_row(row)
+    connection.exec_driver_sql(f"ANALYZE {name}")
+    return table

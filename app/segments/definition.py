@@ -1,0 +1,72 @@
+"""What a segment may ask of a lead: attributes, hits and activity. Every part that is given must hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from pydantic import Field, ValidationError, model_validator
+
+from app.errors import DomainError
+from app.rules.definition import Code, Strict
+
+MAX_CHOICES = 200
+Metric = Literal["calls", "institutions", "active_days"]
+Grade = Literal["A", "B", "C", "D"]
+Ids = Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=MAX_CHOICES)]
+
+
+class HitFilter(Strict):
+    """At least one hit that matches all that is given; ``days`` counts back from today, today included."""
+
+    rules: Annotated[list[Code], Field(max_length=MAX_CHOICES)] = []
+    grades: list[Grade] = []
+    statuses: list[Literal["waiting", "in_progress", "converted", "failed"]] = []
+    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class ActivityFilter(Strict):
+    """``metric`` over the last ``window_days`` complete days is ``at_least`` that much."""
+
+    metric: Metric
+    at_least: Annotated[int, Field(ge=1, le=1_000_000)]
+    window_days: Annotated[int, Field(ge=1, le=366)]
+
+
+class SegmentDef(Strict):
+    """A filter over leads. Lists mean any of; branches include what lies below them."""
+
+    sources: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=MAX_CHOICES)
+    ] = []
+    statuses: list[Literal["active", "paused", "lost"]] = []
+    branches: Ids = []
+    tags: Ids = []
+    opted_out: bool | None = None
+    created_from: dt.date | None = None
+    created_to: dt.date | None = None
+    hits: HitFilter | None = None
+    activity: ActivityFilter | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.created_from and self.created_to and self.created_from > self.created_to:
+            raise ValueError("created_from is after created_to")
+        return self
+
+    def as_json(self) -> dict[str, Any]:
+        """What is stored: only what is given."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def segment_def(stored: Any) -> SegmentDef:
+    """The definition in a stored (or typed) object. Raises DomainError that names place and value."""
+    try:
+        return SegmentDef.model_validate_json(orjson.dumps(stored))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'segment'}: {each['msg']} ({str(each['input'])[:60]})"
+            for each in error.errors()
+        )
+        raise DomainError("The segment can't be read: %(problems)s", problems=problems) from None

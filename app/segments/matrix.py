@@ -1,0 +1,150 @@
+"""The value–potential matrix: leads split by two measures into four quadrants."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, FromClause, Select, and_, cast, func, literal, select
+from sqlalchemy.orm import Session
+
+from app.activity.spec import Metric
+from app.errors import DomainError
+from app.models import Hit, Lead
+from app.segments import activity
+from config import Settings
+
+HIT_DAYS = 90
+ACTIVITY_DAYS = 30
+MAX_THRESHOLD = 10**9
+#: what gives a lead's value: a table of ``lead_id, value`` (no row: 0) or an expression on Lead
+Source = FromClause | ColumnElement[Any]
+
+
+def _hits(session: Session, settings: Settings) -> Source:
+    first = dt.datetime.now(settings.zone).date() - dt.timedelta(days=HIT_DAYS - 1)
+    counted = select(Hit.lead_id, func.count().label("value")).where(Hit.hit_date >= first)
+    return counted.group_by(Hit.lead_id).subquery()
+
+
+def _best_score(session: Session, settings: Settings) -> Source:
+    return select(Hit.lead_id, func.max(Hit.score).label("value")).group_by(Hit.lead_id).subquery()
+
+
+def _days_known(session: Session, settings: Settings) -> Source:
+    today = dt.datetime.now(settings.zone).date()
+    return literal(today) - func.date(func.timezone(str(settings.zone), Lead.created_at))
+
+
+def _active(metric: Metric) -> Callable[[Session, Settings], Source]:
+    def source(session: Session, settings: Settings) -> Source:
+        found = activity.lead_values(settings, metric, ACTIVITY_DAYS, 1, activity.as_of(settings))
+        return activity.as_table(session, found)
+
+    return source
+
+
+#: code → how to get a lead's value; the words are in app/labels.py
+MEASURES: dict[str, Callable[[Session, Settings], Source]] = {
+    "hits": _hits,
+    "best_score": _best_score,
+    "institutions": _active("institutions"),
+    "calls": _active("calls"),
+    "active_days": _active("active_days"),
+    "days_known": _days_known,
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A measure and the value from which a lead counts as high."""
+
+    measure: str
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise DomainError("There is no such measure: %(name)s", name=self.measure[:40])
+        if not 0 <= self.threshold <= MAX_THRESHOLD:
+            raise DomainError("A threshold lies between 0 and %(most)s.", most=MAX_THRESHOLD)
+
+
+@dataclass(frozen=True)
+class Quadrant:
+    """One of the four parts, high or low on each axis; its text form is the list filter's value."""
+
+    x: Axis
+    y: Axis
+    x_high: bool
+    y_high: bool
+
+    def __str__(self) -> str:
+        return "~".join(
+            f"{axis.measure}{'>=' if high else '<'}{axis.threshold:g}"
+            for axis, high in ((self.x, self.x_high), (self.y, self.y_high))
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Quadrant:
+        """The quadrant of a text form. Raises DomainError when it is none."""
+        parts = [_parse(part) for part in text.split("~")]
+        if len(parts) != 2:
+            raise DomainError("This is no quadrant of the matrix: %(text)s", text=text[:60])
+        (x, x_high), (y, y_high) = parts
+        return cls(x, y, x_high, y_high)
+
+
+def _parse(part: str) -> tuple[Axis, bool]:
+    sign = ">=" if ">=" in part else "<"
+    measure, _sign, threshold = part.partition(sign)
+    try:
+        return Axis(measure, float(threshold)), sign == ">="
+    except ValueError:
+        raise DomainError("This is no quadrant of the matrix: %(text)s", text=part[:60]) from None
+
+
+def leads_of(session: Session, quadrant: Quadrant, settings: Settings) -> Select[int]:
+    """The ids of the live leads of a quadrant, for use in ``session``'s present transaction."""
+    values = _values(session, [quadrant.x, quadrant.y], settings, Lead.deleted_at.is_(None))
+    sides = (
+        (values.c.value_0, quadrant.x, quadrant.x_high),
+        (values.c.value_1, quadrant.y, quadrant.y_high),
+    )
+    return select(values.c.id).where(
+        and_(*(value >= axis.threshold if high else value < axis.threshold for value, axis, high in sides))
+    )
+
+
+def median(session: Session, measure: str, settings: Settings, scope: ColumnElement[bool]) -> float:
+    """The median of a measure over the leads of ``scope`` that have any of it; 1 when none has."""
+    values = _values(session, [Axis(measure, 0)], settings, scope)
+    middle = func.percentile_disc(0.5).within_group(values.c.value_0)
+    found = session.scalar(select(cast(middle, Float)).where(values.c.value_0 > 0))
+    return round(float(found), 2) if found else 1.0
+
+
+def count(
+    session: Session, x: Axis, y: Axis, settings: Settings, scope: ColumnElement[bool]
+) -> dict[tuple[bool, bool], int]:
+    """How many leads of ``scope`` lie in each quadrant, by (high on x, high on y)."""
+    values = _values(session, [x, y], settings, scope)
+    sides = (values.c.value_0 >= x.threshold, values.c.value_1 >= y.threshold)
+    found = session.execute(select(*sides, func.count()).group_by(*sides)).all()
+    counts = {(x_high, y_high): n for x_high, y_high, n in found}
+    return {(right, top): counts.get((right, top), 0) for right in (False, True) for top in (False, True)}
+
+
+def _values(session: Session, axes: list[Axis], settings: Settings, scope: ColumnElement[bool]) -> Any:
+    """The leads of ``scope`` with columns id, value_0, value_1 … for the axes."""
+    joined: Any = Lead.__table__
+    columns: list[ColumnElement[Any]] = []
+    for number, axis in enumerate(axes):
+        source = MEASURES[axis.measure](session, settings)
+        if isinstance(source, FromClause):
+            own = source.alias(f"measure_{number}")
+            joined = joined.outerjoin(own, own.c.lead_id == Lead.id)
+            source = func.coalesce(own.c.value, 0)
+        columns.append(source.label(f"value_{number}"))
+    return select(Lead.id, *columns).select_from(joined).where(scope).subquery()

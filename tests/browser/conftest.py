@@ -1,0 +1,91 @@
+"""A live server of this worker's application, Debian's Chromium, and windows that may reach nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy.orm import Session
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.access.world import World, build
+from tests.browser.window import DESK, Window, screen
+from tests.conftest import Person
+
+LOCALES = {"zh": "zh-CN", "en": "en-GB"}
+#: no other host has an address, and Chromium keeps its own errands to itself
+FLAGS = (
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+Visit = Callable[..., Window]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of this worker."""
+    path = shutil.which("chromium")
+    assert path, "chromium is missing: run tests/browser_setup.sh"
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *sandbox])
+        yield launched
+        launched.close()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Keeps the server's list of requests out of a failed test's report."""
+
+    def log_request(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="package")
+def base(worker_app: Flask) -> Iterator[str]:
+    """The address of a server of this worker's application."""
+    server = make_server("127.0.0.1", 0, worker_app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def world(app: Flask, session: Session) -> World:
+    """A row of everything, in two branches."""
+    return build(session, app.config["SETTINGS"])
+
+
+@pytest.fixture
+def visit(browser: Browser, base: str, world: World, login: Callable[..., Person]) -> Iterator[Visit]:
+    """Open a window as somebody of a role (nobody for an empty one); a fault in it fails the test."""
+    windows: list[Window] = []
+
+    def make(role: str, *, width: int = DESK, language: str = "zh") -> Window:
+        context = browser.new_context(viewport=screen(width), locale=LOCALES[language], base_url=base)
+        context.set_default_timeout(10_000)
+        if role:
+            client = login(role, branch=world.home, language=language, username=role.lower())
+            cookie = client.get_cookie("lead_monitor")
+            assert cookie is not None
+            context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base}])
+        windows.append(Window(context, base))
+        return windows[-1]
+
+    yield make
+    for window in windows:
+        window.context.close()
+    faults = [fault for window in windows for fault in window.faults]
+    assert not faults, "\n".join(faults)

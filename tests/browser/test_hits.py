@@ -1,0 +1,87 @@
+"""A marketer's work on the hits of their own branch."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy.orm import Session
+
+from app.models import Hit
+from tests.access.world import World
+from tests.browser.conftest import Visit
+from tests.browser.window import DESK, PHONE
+
+WIDTHS = pytest.mark.parametrize("width", [DESK, PHONE])
+WAITING = "/hitview/list/?_flt_1_status=waiting"
+
+
+def status(session: Session, world: World, name: str) -> str:
+    session.expire_all()
+    return session.get_one(Hit, world.ids[name]).status
+
+
+@WIDTHS
+def test_a_hit_is_worked_to_its_end(session: Session, world: World, visit: Visit, width: int) -> None:
+    window = visit("Marketer", width=width)
+    window.open(WAITING)
+    window.rows.filter(has_not_text="SUB").get_by_role("button", name="单独联系").click()
+    expect(window.page.locator(".toast-good")).to_be_visible()
+    expect(window.page).to_have_url(WAITING)
+    expect(window.rows).to_have_count(1)
+    assert status(session, world, "hit_home_waiting") == "in_progress"
+
+    window.open(f"/hitview/show/{world.ids['hit_home_waiting']}")
+    expect(window.page.get_by_role("button", name="单独联系")).to_have_count(0)
+    window.page.get_by_role("button", name="标记转化").click()
+    window.dialog.get_by_role("button", name="标记转化").click()
+    expect(window.page.locator(".tag-hit-converted")).to_have_text("营销已转化")
+    assert status(session, world, "hit_home_waiting") == "converted"
+
+
+def test_a_closed_hit_is_opened_again(session: Session, world: World, visit: Visit) -> None:
+    window = visit("Marketer")
+    window.open(f"/hitview/show/{world.ids['hit_home_failed']}")
+    window.page.get_by_role("button", name="再次激活").click()
+    expect(window.page.locator(".tag-hit-waiting")).to_have_text("待营销处理")
+    assert status(session, world, "hit_home_failed") == "waiting"
+
+
+@WIDTHS
+def test_many_hits_are_taken_at_once(session: Session, world: World, visit: Visit, width: int) -> None:
+    window = visit("Marketer", width=width)
+    window.open(WAITING)
+    bar = window.page.get_by_role("region", name="已选记录")
+    for box in window.rows.get_by_role("checkbox").all():
+        box.check()
+    expect(bar).to_contain_text("已选 2 项")
+    bar.get_by_role("button", name="单独联系").click()
+    expect(window.rows).to_have_count(0)
+    taken = [status(session, world, f"hit_{branch}_waiting") for branch in ("home", "sub", "away")]
+    assert taken == ["in_progress", "in_progress", "waiting"]
+
+
+def test_ticked_hits_can_be_taken_along_masked(visit: Visit) -> None:
+    window = visit("Marketer")
+    window.open(WAITING)
+    window.page.get_by_label("选择本页全部").check()
+    with window.page.expect_download() as download:
+        window.page.get_by_role("region", name="已选记录").get_by_role("button", name="导出").click()
+    rows = list(csv.reader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert len(rows) == 3
+    assert "1380000000" not in str(rows)
+
+
+def test_only_the_own_branch_is_seen(world: World, visit: Visit) -> None:
+    window = visit("Marketer")
+    window.open("/hitview/list/")
+    expect(window.rows).to_have_count(6)
+    expect(window.row("AWAY")).to_have_count(0)
+    window.open("/leadview/list/")
+    expect(window.rows).to_have_count(2)
+    window.open("/leadview/list/?_flt_0_name=客户AWAY")
+    expect(window.rows).to_have_count(0)
+    branches = window.page.locator('[name="_flt_0_branch"] option')
+    expect(branches.filter(has_text="AWAY")).to_have_count(0)
+    window.open(f"/hitview/show/{world.ids['hit_away_waiting']}", status=404)

@@ -1,0 +1,154 @@
+"""Every page, in both languages and widths: nothing from outside, no error, accessible, nothing cut off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+
+from app import permissions
+from tests.access.world import World
+from tests.browser.conftest import Visit
+from tests.browser.window import DESK, PHONE, Window
+
+AXE = Axe()
+#: view → the row of the world that is opened
+ROWS = {
+    "LeadView": "lead_home",
+    "BranchView": "home",
+    "ImportBatchView": "batch",
+    "RuleView": "rule",
+    "RuleVersionView": "draft",
+    "RuleConditionView": "condition",
+    "HitView": "hit_home_waiting",
+    "InstitutionView": "institution",
+    "IngestFileView": "ingest",
+    "JobRunView": "held",
+    "StaffView": "staff",
+    "RoleView": "role",
+}
+#: permission → where its page is below the view's route
+PLACES = {
+    "can_list": "/list/",
+    "can_show": "/show/{row}",
+    "can_add": "/add",
+    "can_edit": "/edit/{row}",
+    "can_upload": "/upload",
+    "can_start": "/start",
+    "can_userinfo": "/userinfo/",
+    "can_this_form_get": "/form?pk={staff}",
+}
+#: permissions of answers that are no page of their own
+NO_PAGE = {
+    "can_delete",
+    "can_progress",
+    "can_errors",
+    "can_template",
+    "can_rejects",
+    "can_this_form_post",
+    "can_get",
+    "can_info",
+}
+#: pages in a state that looks different
+STATES = (
+    "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
+    "/leadview/list/?_flt_0_opted_out=0",
+    "/ruleconditionview/add?_flt_0_version={draft}",
+    "/ruleversionview/show/{version}",
+    "/jobrunview/show/{run}",
+    "/hitview/show/{hit_home_failed}",
+)
+
+
+def pages(app: Flask, world: World) -> list[str]:
+    """The address of every page that app/permissions.py knows."""
+    routes = {type(view).__name__: view.route_base for view in app.appbuilder.baseviews}  # type: ignore[attr-defined]
+    staff = world.ids["staff"]
+    found = [
+        routes[view] + PLACES[permission].format(row=world.ids.get(ROWS.get(view, "")), staff=staff)
+        for view, given in permissions.TABLE.items()
+        for permission in given
+        if permission.startswith("can_") and permission not in NO_PAGE
+    ]
+    return found + [state.format(**world.ids) for state in STATES]
+
+
+@pytest.mark.parametrize(("language", "first", "then"), [("zh", DESK, PHONE), ("en", PHONE, DESK)])
+def test_every_page_is_sound(
+    app: Flask, world: World, visit: Visit, language: str, first: int, then: int
+) -> None:
+    window = visit("Admin", width=first, language=language)
+    for path in pages(app, world):
+        window.resize(first)
+        window.open(path)
+        check(window, language)
+        window.resize(then)
+        check(window, language)
+    assert window.faults == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_pages_of_people_who_may_not_are_sound(world: World, visit: Visit, language: str) -> None:
+    outside, marketer = visit("", language=language), visit("Marketer", language=language)
+    outside.open(f"/lang/{language}")
+    outside.open("/login/")
+    marketer.open("/users/list/", status=403)
+    for window in (outside, marketer):
+        check(window, language)
+        window.resize(PHONE)
+        check(window, language)
+    marketer.open("/nothing-here", status=404)
+    check(marketer, language)
+    marketer.open(f"/leadview/show/{world.ids['lead_away']}", status=404)
+    check(marketer, language)
+
+
+def check(window: Window, language: str) -> None:
+    """Note as faults what is wrong with the page that is shown."""
+    told = window.page.evaluate(
+        """() => ({
+            language: document.documentElement.lang,
+            title: document.title.trim(),
+            headings: document.querySelectorAll("h1").length,
+            heading: document.querySelector("h1")?.textContent.trim() ?? "",
+            width: window.innerWidth,
+        })"""
+    )
+    found = [*_wrong(told, language), *_cut_off(window), *_inaccessible(window)]
+    window.faults += [f"{window.page.url} ({told['width']} px): {fault}" for fault in found]
+
+
+def _wrong(told: dict[str, Any], language: str) -> list[str]:
+    found = {
+        f"language {told['language']}": told["language"] == {"zh": "zh-CN", "en": "en"}[language],
+        f"title “{told['title']}”": told["title"].split("·")[0].strip() != "",
+        f"{told['headings']} first headings": told["headings"] == 1,
+        "empty heading": told["heading"] != "",
+    }
+    return [text for text, right in found.items() if not right]
+
+
+def _cut_off(window: Window) -> list[str]:
+    beyond = window.page.evaluate(
+        """() => new Promise((resolve) => {
+            const root = document.documentElement, until = performance.now() + 2000;
+            const look = () => {
+                const beyond = root.scrollWidth - root.clientWidth;
+                // A chart follows a resized window a moment later.
+                beyond <= 0 || performance.now() > until ? resolve(beyond) : requestAnimationFrame(look);
+            };
+            look();
+        })"""
+    )
+    return [f"{beyond} px wider than the window"] if beyond > 0 else []
+
+
+def _inaccessible(window: Window) -> list[str]:
+    violations = AXE.run(window.page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"axe {each['id']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]

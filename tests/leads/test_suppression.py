@@ -1,0 +1,201 @@
+"""The do-not-disturb list: entries by phone or person, and leads and hits that follow it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import DomainError, FieldError
+from app.leads import suppression
+from app.leads.errors import UnreadableFile
+from app.leads.suppression_file import SuppressionImport, import_suppressions
+from app.models import Lead, Suppression
+
+from .support import Importer, id_number, person, write_csv, write_xlsx
+from .test_undo import hit
+
+TODAY = dt.date(2026, 10, 27)
+OPTED_OUT = "SELECT name FROM lead WHERE opted_out ORDER BY id"
+FLAGS = "SELECT lead.name, hit.opted_out FROM hit JOIN lead ON lead.id = hit.lead_id ORDER BY hit.id"
+
+
+@pytest.fixture
+def db(importer: Importer):
+    """A session on a list of four people; 王1 and 王4 share a phone."""
+    importer.rows(person(1), person(2), person(3), person(4, phone="13800000001"))
+    with Session(importer.engine) as session:
+        yield session
+
+
+def add(db: Session, importer: Importer, **typed: str) -> Suppression:
+    target = suppression.typed_target(typed.get("phone", ""), typed.get("id_number", ""), importer.settings)
+    entry = suppression.add(db, target, reason="投诉", who="mary", today=TODAY)
+    db.commit()
+    return entry
+
+
+def lead(db: Session, name: str) -> Lead:
+    db.expire_all()
+    return db.scalars(select(Lead).where(Lead.name == name)).one()
+
+
+def test_a_phone_stops_everybody_who_has_it(db: Session, importer: Importer) -> None:
+    entry = add(db, importer, phone="+86 138-0000-0001")
+    assert importer.query(OPTED_OUT) == ["王1", "王4"]
+    assert entry.shown == "138****0001"
+
+
+def test_a_person_is_kept_as_a_hash_only(db: Session, importer: Importer) -> None:
+    entry = add(db, importer, id_number=id_number(2))
+    assert importer.query(OPTED_OUT) == ["王2"]
+    assert entry.id_hash == lead(db, "王2").id_hash
+    stored = str(importer.query("SELECT s::text FROM suppression s"))
+    assert id_number(2)[-6:] not in stored
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({}, "phone"),
+        ({"phone": "13800000001", "id_number": id_number(1)}, "phone"),
+        ({"phone": "12"}, "phone"),
+        ({"id_number": "123"}, "id_number"),
+    ],
+)
+def test_what_is_no_target_is_refused(db: Session, importer: Importer, typed: dict, field: str) -> None:
+    with pytest.raises(FieldError) as refused:
+        add(db, importer, **typed)
+    assert refused.value.field == field
+
+
+def test_removal_needs_a_reason_and_keeps_the_row(db: Session, importer: Importer) -> None:
+    entry = add(db, importer, phone="13800000001")
+    with pytest.raises(FieldError):
+        suppression.remove(db, entry, reason=" ", who="bob", today=TODAY)
+    db.rollback()
+    suppression.remove(db, entry, reason="客户同意", who="bob", today=TODAY)
+    db.commit()
+    assert importer.query(OPTED_OUT) == []
+    assert importer.query("SELECT removed_by, removal_reason FROM suppression") == [("bob", "客户同意")]
+    with pytest.raises(DomainError):
+        suppression.remove(db, entry, reason="又", who="bob", today=TODAY)
+
+
+def test_another_entry_still_holds(db: Session, importer: Importer) -> None:
+    by_phone = add(db, importer, phone="13800000001")
+    add(db, importer, id_number=id_number(1))
+    suppression.remove(db, by_phone, reason="x", who="bob", today=TODAY)
+    db.commit()
+    assert importer.query(OPTED_OUT) == ["王1"]
+
+
+def test_the_same_target_twice_is_refused_unless_it_lasts_longer(db: Session, importer: Importer) -> None:
+    target = suppression.phone_target("13800000002", importer.settings)
+    month = TODAY + dt.timedelta(days=30)
+    suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=month)
+    with pytest.raises(DomainError):
+        suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=TODAY)
+    suppression.add(db, target, reason="a", who="x", today=TODAY)
+    with pytest.raises(FieldError):
+        suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=TODAY - dt.timedelta(days=1))
+
+
+def test_an_entry_holds_through_its_last_day(db: Session, importer: Importer) -> None:
+    target = suppression.phone_target("13800000002", importer.settings)
+    suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=TODAY)
+    db.commit()
+    assert suppression.expire(importer.engine, TODAY) == 0
+    assert importer.query(OPTED_OUT) == ["王2"]
+    assert suppression.expire(importer.engine, TODAY + dt.timedelta(days=1)) == 1
+    assert importer.query(OPTED_OUT) == []
+    assert importer.query("SELECT removed_by, removal_reason FROM suppression") == [("system", "expired")]
+
+
+def test_waiting_hits_follow_and_others_keep_their_flag(db: Session, importer: Importer) -> None:
+    hit(importer, "王1", "waiting")
+    hit(importer, "王2", "in_progress")
+    hit(importer, "王3", "waiting")
+    for number in (1, 2):
+        add(db, importer, id_number=id_number(number))
+    assert importer.query(FLAGS) == [("王1", True), ("王2", False), ("王3", False)]
+
+
+def test_an_import_brings_people_who_are_on_the_list(db: Session, importer: Importer) -> None:
+    add(db, importer, phone="13900000009")
+    importer.rows(person(9, phone="13900000009"))
+    assert importer.query(OPTED_OUT) == ["王9"]
+    importer.rows(person(9, phone="13900000010"), update=True)
+    assert importer.query(OPTED_OUT) == []
+
+
+def test_the_tick_on_a_lead_is_an_entry_of_the_person(db: Session, importer: Importer) -> None:
+    with pytest.raises(FieldError):
+        suppression.set_for_lead(db, lead(db, "王1"), True, reason="", who="mary", today=TODAY)
+    suppression.set_for_lead(db, lead(db, "王1"), True, reason="来电", who="mary", today=TODAY)
+    db.commit()
+    assert importer.query(OPTED_OUT) == ["王1"]
+    suppression.set_for_lead(db, lead(db, "王1"), False, reason="同意", who="mary", today=TODAY)
+    db.commit()
+    assert importer.query(OPTED_OUT) == []
+
+
+def test_the_tick_can_not_undo_an_entry_of_the_phone(db: Session, importer: Importer) -> None:
+    add(db, importer, phone="13800000001")
+    with pytest.raises(FieldError, match="phone number is on"):
+        suppression.set_for_lead(db, lead(db, "王1"), False, reason="同意", who="mary", today=TODAY)
+
+
+def take(importer: Importer, path: Path) -> SuppressionImport:
+    return import_suppressions(
+        importer.engine,
+        path,
+        file_name=path.name,
+        reason="批量",
+        who="mary",
+        today=TODAY,
+        settings=importer.settings,
+    )
+
+
+def test_a_file_is_taken_row_by_row(db: Session, importer: Importer) -> None:
+    rows = [
+        ["手机号", "身份证号", "原因", "有效期至"],
+        ["13800000001", "", "投诉", "2026-12-31"],
+        ["", id_number(2), "", "2026/11/01"],
+        ["13800000003", id_number(3), "", ""],
+        ["138", "", "", ""],
+        ["", "110101", "", ""],
+        ["", "", "投诉", ""],
+        ["13900000000", "", "", "2026-10-26"],
+        ["13900000000", "", "", "soon"],
+        ["138 0000 0001", "", "", ""],
+    ]
+    result = take(importer, write_csv(importer.folder / "stop.csv", rows))
+    assert (result.read, result.added, result.existing, result.leads) == (9, 4, 0, 4)
+    assert result.rejected == {
+        "invalid_phone": 1,
+        "invalid_id_number": 1,
+        "missing_target": 1,
+        "bad_expiry": 2,
+        "duplicate_in_file": 1,
+    }
+    assert result.examples["bad_expiry"] == [8, 9]
+    assert importer.query(OPTED_OUT) == ["王1", "王2", "王3", "王4"]
+    assert importer.query("SELECT reason FROM suppression ORDER BY id") == ["投诉", "批量", "批量", "批量"]
+    again = take(importer, importer.folder / "stop.csv")
+    assert (again.added, again.existing, again.leads) == (0, 4, 0)
+
+
+def test_an_excel_file_is_taken(db: Session, importer: Importer) -> None:
+    path = write_xlsx(importer.folder / "stop.xlsx", {"a": [["手机号", "原因"], ["13800000002", "投诉"]]})
+    assert take(importer, path).added == 1
+
+
+def test_a_file_without_a_usable_column_is_refused_whole(db: Session, importer: Importer) -> None:
+    with pytest.raises(UnreadableFile):
+        take(importer, write_csv(importer.folder / "stop.csv", [["姓名"], ["王1"]]))
+    assert importer.query("SELECT count(*) FROM suppression") == [0]

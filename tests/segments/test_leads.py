@@ -1,0 +1,106 @@
+"""What a segment means, part by part and together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from sqlalchemy import select, true
+from sqlalchemy.orm import Session
+
+from app.errors import DomainError
+from app.models import Branch, Lead, Tag
+from app.segments import mix
+from app.segments.definition import segment_def
+from app.segments.leads import leads_in
+from config import Settings
+
+
+def found(bank: Session, settings: Settings, definition: dict[str, Any]) -> list[str]:
+    ids = leads_in(bank, segment_def(definition), settings)
+    return sorted(bank.scalars(select(Lead.name).where(Lead.id.in_(ids))))
+
+
+def day(settings: Settings, back: int) -> str:
+    return (dt.datetime.now(settings.zone).date() - dt.timedelta(days=back)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ({}, "12345"),
+        ({"sources": ["官网预约"]}, "45"),
+        ({"sources": ["官网预约", "抖音推广"], "statuses": ["paused"]}, "2"),
+        ({"opted_out": True}, "3"),
+        ({"opted_out": False}, "1245"),
+        ({"hits": {}}, "123"),
+        ({"hits": {"grades": ["A"]}}, "13"),
+        ({"hits": {"grades": ["A"], "days": 60}}, "1"),
+        ({"hits": {"grades": ["A"], "statuses": ["waiting"]}}, "3"),
+        ({"hits": {"rules": ["R-1"], "days": 1}}, "1"),
+        ({"hits": {"rules": ["R-2"]}}, ""),
+        ({"activity": {"metric": "calls", "at_least": 1, "window_days": 30}}, "123"),
+        ({"activity": {"metric": "calls", "at_least": 1, "window_days": 20}}, "12"),
+        ({"activity": {"metric": "calls", "at_least": 3, "window_days": 4}}, "1"),
+        ({"activity": {"metric": "institutions", "at_least": 3, "window_days": 30}}, "3"),
+        ({"activity": {"metric": "active_days", "at_least": 2, "window_days": 30}, "opted_out": False}, "1"),
+    ],
+)
+def test_each_part(bank: Session, settings: Settings, definition: dict[str, Any], expected: str) -> None:
+    assert found(bank, settings, definition) == [f"客{number}" for number in expected]
+
+
+def test_branches_include_what_lies_below(bank: Session, settings: Settings) -> None:
+    home, sub = (bank.scalars(select(Branch.id).where(Branch.code == code)).one() for code in ("HOME", "SUB"))
+    assert found(bank, settings, {"branches": [home]}) == ["客1", "客3", "客5"]
+    assert found(bank, settings, {"branches": [sub]}) == ["客3"]
+
+
+def test_tags_mean_any_of_them(bank: Session, settings: Settings) -> None:
+    vip = bank.scalars(select(Tag.id)).one()
+    assert found(bank, settings, {"tags": [vip, vip + 1]}) == ["客1", "客4"]
+    assert found(bank, settings, {"tags": [vip + 1]}) == []
+
+
+def test_created_days_are_local_and_both_included(bank: Session, settings: Settings) -> None:
+    assert found(bank, settings, {"created_to": day(settings, 40)}) == ["客2", "客3"]
+    assert found(bank, settings, {"created_from": day(settings, 40), "created_to": day(settings, 1)}) == [
+        "客1",
+        "客2",
+    ]
+
+
+def test_activity_twice_in_one_transaction(bank: Session, settings: Settings) -> None:
+    calls = {"activity": {"metric": "calls", "at_least": 3, "window_days": 30}}
+    assert found(bank, settings, calls) == found(bank, settings, calls) == ["客1", "客3"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"colour": "red"},
+        {"statuses": ["sleeping"]},
+        {"activity": {"metric": "calls", "at_least": 0, "window_days": 30}},
+        {"activity": {"metric": "calls", "at_least": 1, "window_days": 367}},
+        {"hits": {"grades": ["E"]}},
+        {"created_from": "2026-02-30"},
+        {"created_from": "2026-02-02", "created_to": "2026-02-01"},
+    ],
+)
+def test_what_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DomainError):
+        segment_def(wrong)
+
+
+def test_a_definition_is_stored_and_read_back() -> None:
+    stored = {"sources": ["a"], "created_from": "2026-02-01", "hits": {"days": 3}}
+    assert segment_def(stored).as_json() == stored
+
+
+def test_the_mix_counts_every_lead_once(bank: Session, settings: Settings) -> None:
+    everybody = leads_in(bank, segment_def({}), settings)
+    assert mix.by_source(bank, everybody, true()) == [("抖音推广", 3), ("官网预约", 2)]
+    branches = [(name, n) for _id, name, n in mix.by_branch(bank, everybody, true())]
+    assert sorted(branches) == [("", 1), ("AWAY 支行", 1), ("HOME 支行", 2), ("SUB 支行", 1)]
+    assert mix.by_grade(bank, everybody, true()) == [("A", 2), ("C", 1), (None, 2)]
