@@ -265,7 +265,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         joined = given.get_joined_filters(self._base_filters)
         count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
         if count and not rows:
-            page = (count - 1) // size
+            count = paging.exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))
+            page = max(count - 1, 0) // size
             rows = self.datamodel.query(joined, *order, page=page, page_size=size)[1]
         lists.load_related(self, rows)
         return count, rows, page

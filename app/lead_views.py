@@ -7,7 +7,7 @@ from typing import Any
 from flask import abort, current_app, flash, g, jsonify, redirect, request, url_for
 from flask_appbuilder import BaseView, expose, has_access
 from flask_appbuilder.actions import action
-from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2ManyWidget
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2ManyWidget, Select2Widget
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import BooleanField, DateField, IntegerField, SelectField, SelectMultipleField, StringField
@@ -19,15 +19,62 @@ from app.errors import DomainError
 from app.extensions import db
 from app.leads import suppression, tags
 from app.leads.suppression_file import TEMPLATE
-from app.models import Segment, Suppression, Tag
-from app.pages import files, forms, segment_words, segments, suppressions
+from app.models import Lead, Segment, Suppression, Tag
+from app.pages import files, forms, lead_page, segment_words, segments, suppressions
 from app.pages.access import may, me
 from app.pages.forms import select
 from app.pages.lists import Link
-from app.pages.widgets import ConsoleFormWidget, MixWidget
-from app.rules.hits import MOVES
+from app.pages.widgets import ConsoleFormWidget, DaysWidget, MixWidget
 from app.segments.definition import segment_def
 from app.t1.runs import today
+
+
+class ClassifiesLeads:
+    """Part of the leads' screen: tags in bulk, the do-not-disturb tick, activity on the lead's page."""
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """Which tag, for the two bulk actions."""
+        if action not in ("tag", "untag"):
+            return None
+        return [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)]
+
+    @action("tag", lazy_gettext("Add tag"), single=False)
+    def tag(self, items: list[Lead]) -> Any:
+        """Put the chosen tag on the ticked leads."""
+        tag = tags.tag_of(db.session, request.form.get("choice_tag", ""))
+        count = tags.put_on(db.session, items, tag)
+        db.session.commit()
+        flash(_("“%(tag)s” put on %(n)s leads.", tag=tag.name, n=count), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("untag", lazy_gettext("Remove tag"), single=False)
+    def untag(self, items: list[Lead]) -> Any:
+        """Take the chosen tag off the ticked leads."""
+        tag = tags.tag_of(db.session, request.form.get("choice_untag", ""))
+        count = tags.take_off(db.session, items, tag)
+        db.session.commit()
+        flash(_("“%(tag)s” taken off %(n)s leads.", tag=tag.name, n=count), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    def follow_tick(self, lead: Lead, form: Any) -> None:
+        """Bring the list in line with the form's tick. Raises FieldError."""
+        wanted = bool(form.do_not_disturb.data)
+        named = bool(suppression.entries_of(db.session, lead, today()))
+        if wanted != named:
+            reason = form.do_not_disturb_reason.data or ""
+            suppression.set_for_lead(db.session, lead, wanted, reason=reason, who=me(), today=today())
+
+    def _page(self, *args: Any) -> tuple[int, list[Any], int]:
+        count, rows, page = super()._page(*args)  # type: ignore[misc]
+        tags.load(db.session, rows)
+        return count, rows, page
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        days = DaysWidget(
+            calendar=lead_page.calendar(item), reveals=lead_page.reveals(item), when=labels.when
+        )
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
+        return found | {"more": [days]}
 
 
 class SuppressionView(ConsoleView):
@@ -40,7 +87,15 @@ class SuppressionView(ConsoleView):
         "leads": suppressions.leads,
         "why_removed": suppressions.why_removed,
     }
-    base_permissions = ["can_list", "can_show", "can_add", "can_upload", "can_template", "can_take_off", "remove_entry"]
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_add",
+        "can_upload",
+        "can_template",
+        "can_take_off",
+        "remove_entry",
+    ]
     list_title = lazy_gettext("Do-not-disturb list")
     show_title = lazy_gettext("Do-not-disturb entry")
     add_title = lazy_gettext("Add to the list")
@@ -128,7 +183,9 @@ class SuppressionView(ConsoleView):
             return False
         try:
             target = suppression.typed_target(
-                (form.phone.data or "").strip(), (form.id_number.data or "").strip(), current_app.config["SETTINGS"]
+                (form.phone.data or "").strip(),
+                (form.id_number.data or "").strip(),
+                current_app.config["SETTINGS"],
             )
             suppression.add(
                 db.session,
@@ -183,7 +240,9 @@ class SuppressionView(ConsoleView):
                 flash(suppressions.import_summary(found), "warning" if found.rejected else "success")
                 return redirect(self._list_url())
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Import"))
-        return self.render_template("suppression_upload.html", widget=widget, title=_("Import a do-not-disturb file"))
+        return self.render_template(
+            "suppression_upload.html", widget=widget, title=_("Import a do-not-disturb file")
+        )
 
     @expose("/template", methods=["GET"])
     @has_access
@@ -258,7 +317,17 @@ class SegmentView(ConsoleView):
         (lazy_gettext("Segment"), {"fields": ["name", "shared"]}),
         (
             lazy_gettext("Attributes"),
-            {"fields": ["sources", "statuses", "branches", "tags", "opted_out", "created_from", "created_to"]},
+            {
+                "fields": [
+                    "sources",
+                    "statuses",
+                    "branches",
+                    "tags",
+                    "opted_out",
+                    "created_from",
+                    "created_to",
+                ]
+            },
         ),
         (
             lazy_gettext("Hits"),
@@ -279,7 +348,9 @@ class SegmentView(ConsoleView):
         "created_at": lazy_gettext("Created"),
         "updated_at": lazy_gettext("Changed"),
     }
-    description_columns = {"shared": lazy_gettext("Everybody may use it; only you and administrators change it.")}
+    description_columns = {
+        "shared": lazy_gettext("Everybody may use it; only you and administrators change it.")
+    }
     formatters_columns = {"shared": labels.yes_no, "created_at": labels.when, "updated_at": labels.when}
     units = {
         "hit_days": lazy_gettext("days"),
@@ -304,7 +375,7 @@ class SegmentView(ConsoleView):
         "opted_out": SelectField(
             lazy_gettext("Do not disturb"),
             choices=lambda: [("", _("Any")), ("yes", _("Yes")), ("no", _("No"))],
-            widget=select("", {}).widget if False else None,
+            widget=Select2Widget(),
         ),
         "created_from": DateField(lazy_gettext("Created from"), validators=[Optional()]),
         "created_to": DateField(lazy_gettext("Created to"), validators=[Optional()]),
@@ -395,5 +466,11 @@ class MatrixView(BaseView):  # type: ignore[misc]
         except DomainError as error:
             abort(400, description=error.text())
         return self.render_template(
-            "matrix.html", title=str(self.list_title), x=x, y=y, asked=asked, corners=drawn, measures=segments.measures()
+            "matrix.html",
+            title=str(self.list_title),
+            x=x,
+            y=y,
+            asked=asked,
+            corners=drawn,
+            measures=segments.measures(),
         )

@@ -44,13 +44,19 @@ class Count(int):
 
 def counted(query: Any) -> Count:
     """How many rows an ORM query gives: exact up to EXACT_UP_TO, or when the request asks ``exact=1``."""
-    inner = query.with_entities(literal(1)).order_by(None)
     if has_request_context() and request.args.get("exact") == "1":
-        return Count(inner.session.scalar(select(func.count()).select_from(inner.subquery())))
+        return exactly(query)
+    inner = query.with_entities(literal(1)).order_by(None)
     found = inner.session.scalar(select(func.count()).select_from(inner.limit(EXACT_UP_TO + 1).subquery()))
     if found <= EXACT_UP_TO:
         return Count(found)
     return Count.about(max(_estimate(inner), EXACT_UP_TO + 1))
+
+
+def exactly(query: Any) -> Count:
+    """How many rows an ORM query gives, however long it takes."""
+    inner = query.with_entities(literal(1)).order_by(None)
+    return Count(inner.session.scalar(select(func.count()).select_from(inner.subquery())))
 
 
 def _estimate(query: Any) -> int:

@@ -38,6 +38,35 @@ TABLE: dict[str, dict[str, str]] = {
         "can_export_all": "AM",
         "export": "AM",
         "delete_many": "AM",
+        "tag": "AM",
+        "untag": "AM",
+    },
+    "SegmentView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AMK",
+        "can_edit": "AMK",
+        "can_delete": "AMK",
+        "can_count": "AMK",
+    },
+    "MatrixView": {
+        "can_list": "AMKU",
+    },
+    "TagView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    "SuppressionView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_add": "AM",
+        "can_upload": "AM",
+        "can_template": "AM",
+        "can_take_off": "AM",
+        "remove_entry": "AM",
     },
     "BranchView": {
         "can_list": "AMKU",
@@ -172,7 +201,15 @@ TABLE: dict[str, dict[str, str]] = {
 
 #: menu item → the view it opens. Who may list the view sees the item.
 MENU: dict[str, tuple[str, ...]] = {
-    "Leads": ("LeadView", "ImportBatchView", "BranchView"),
+    "Leads": (
+        "LeadView",
+        "SegmentView",
+        "MatrixView",
+        "TagView",
+        "SuppressionView",
+        "ImportBatchView",
+        "BranchView",
+    ),
     "Rules": ("RuleView", "RuleVersionView"),
     "Hits": ("HitView",),
     "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView"),

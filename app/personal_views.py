@@ -168,7 +168,9 @@ class ExportJobView(ConsoleView):
         path = jobs.export_file(job)
         if path is None:
             abort(404, description=_("The file of this export is not there (any more)."))
-        return send_file(path, as_attachment=True, download_name=jobs.download_name(job))
+        answer = send_file(path, as_attachment=True, download_name=jobs.download_name(job))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     def _may_fetch(self, job: ExportJob) -> bool:
         own = job.requested_by == _me() or any(role.name == "Admin" for role in g.user.roles)

@@ -25,7 +25,14 @@ from app.console import ConsoleInterface, ConsoleView, PerRequestFilters
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.jobs import nudge
-from app.leads import branches, record, uploads
+from app.lead_views import (
+    ClassifiesLeads,
+    MatrixView,  # noqa: F401 - register() looks the screens up by name
+    SegmentView,  # noqa: F401
+    SuppressionView,  # noqa: F401
+    TagView,  # noqa: F401
+)
+from app.leads import branches, record, suppression, uploads
 from app.leads.error_file import error_file_path
 from app.leads.export import export_leads
 from app.leads.undo import undo_import
@@ -46,10 +53,11 @@ from app.models import (
     Staff,
     VersionStatus,
 )
-from app.pages import charts, files, forms, imports, phones, role_words
+from app.pages import charts, files, forms, imports, phones, role_words, segment_words, suppressions
 from app.pages import runs as run_pages
 from app.pages.access import may, me
 from app.pages.forms import select
+from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
 from app.pages.widgets import ChartWidget, ConsoleFormWidget
 from app.personal_views import (  # noqa: F401 - register() looks the screens up by name
@@ -62,6 +70,7 @@ from app.personal_views import (  # noqa: F401 - register() looks the screens up
 from app.rules import catalogue, describe, hits, versions
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS
 from app.t1 import runs
+from app.t1.runs import today
 
 CODE = Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores.")
@@ -85,19 +94,19 @@ class HomeView(IndexView):  # type: ignore[misc]
         return self.render_template(self.index_template)
 
 
-class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
+class LeadView(RevealsPhones, ExportsWholeList, ClassifiesLeads, ConsoleView):
     """线索管理: the list of existing customers."""
 
     model = Lead
     export_kind = "leads"
-    computed = {"phone": phones.phone_of_lead}
+    computed = {"phone": phones.phone_of_lead, "suppressed_by": suppressions.of_lead}
     empty_hint = lazy_gettext("No lead yet. Import a lead list, or add one by hand.")
     list_title = lazy_gettext("Leads")
     show_title = lazy_gettext("Lead")
     add_title = lazy_gettext("Add lead")
     edit_title = lazy_gettext("Edit lead")
     base_order = ("created_at", "desc")
-    list_columns = ["lead_no", "name", "phone_masked", "source", "status", "branch", "created_at"]
+    list_columns = ["lead_no", "name", "phone_masked", "source", "status", "tags", "branch", "created_at"]
     order_columns = ["lead_no", "name", "source", "status", "created_at"]
     search_columns = [
         "name",
@@ -106,9 +115,15 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
         "status",
         "lead_no",
         "branch",
+        "tag",
+        "segment",
+        "grade",
         "opted_out",
         "created_at",
+        "matrix",
     ]
+    special_filters = LEAD_FILTERS
+    search_form_extra_fields = {name: StringField() for name in LEAD_FILTERS}
     filter_choices = {"status": labels.LEAD_STATUS}
     show_columns = [
         "lead_no",
@@ -116,14 +131,19 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
         "phone",
         "source",
         "status",
+        "tags",
         "opted_out",
+        "suppressed_by",
         "branch",
         "batch",
         "created_at",
         "updated_at",
     ]
     add_columns = ["name", "phone", "id_number", "source", "branch", "status"]
-    edit_columns = ["name", "new_phone", "source", "branch", "status", "opted_out"]
+    edit_fieldsets = [
+        (lazy_gettext("Lead"), {"fields": ["name", "new_phone", "source", "branch", "status", "tags"]}),
+        (lazy_gettext("Do not disturb"), {"fields": ["do_not_disturb", "do_not_disturb_reason"]}),
+    ]
     label_columns = {
         "lead_no": lazy_gettext("Lead no."),
         "name": lazy_gettext("Customer name"),
@@ -135,11 +155,16 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
         "branch": lazy_gettext("Branch"),
         "batch": lazy_gettext("Import batch"),
         "opted_out": lazy_gettext("Do not disturb"),
+        "suppressed_by": lazy_gettext("On the list because"),
+        "tags": lazy_gettext("Tags"),
+        "tag": lazy_gettext("Tag"),
+        "segment": lazy_gettext("Segment"),
+        "grade": lazy_gettext("Best grade"),
+        "matrix": lazy_gettext("Matrix"),
         "created_at": lazy_gettext("Created"),
         "updated_at": lazy_gettext("Changed"),
     }
     description_columns = {
-        "opted_out": lazy_gettext("A customer on the do-not-disturb list is never contacted."),
         "source": lazy_gettext("Where the customer came from, such as 官网预约 or 线下活动."),
     }
     formatters_columns = {
@@ -147,6 +172,7 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
         "phone_masked": labels.code,
         "status": labels.tag(labels.LEAD_STATUS, "lead"),
         "opted_out": labels.yes_no,
+        "tags": segment_words.tag_chips,
         "created_at": labels.when,
         "updated_at": labels.when,
     }
@@ -169,9 +195,16 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
             validators=[Optional(), Length(max=40)],
             widget=BS3TextFieldWidget(),
         ),
-        "opted_out": BooleanField(
+        "tags": forms.tags(),
+        "do_not_disturb": BooleanField(
             lazy_gettext("Do not disturb"),
             description=lazy_gettext("A customer on the do-not-disturb list is never contacted."),
+        ),
+        "do_not_disturb_reason": StringField(
+            lazy_gettext("Reason for the change"),
+            description=lazy_gettext("Only when do not disturb changes; it stays with the entry of the list."),
+            validators=[Optional(), Length(max=255)],
+            widget=BS3TextFieldWidget(),
         ),
         "status": select(lazy_gettext("Status"), labels.LEAD_STATUS),
     }
@@ -189,8 +222,9 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
         ]
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the identity as a hash and the phone encrypted."""
+        """Keep the identity as a hash, the phone encrypted, and the do-not-disturb list true."""
         settings = current_app.config["SETTINGS"]
+        suppression.hold(db.session)
         item.name = item.name.strip()
         item.source = (item.source or "").strip()
         if created:
@@ -202,6 +236,13 @@ class LeadView(RevealsPhones, ExportsWholeList, ConsoleView):
                 record.set_phone(item, form.new_phone.data, settings)
             except FieldError as error:
                 raise FieldError("new_phone", error.message, **error.values) from None
+        suppression.refresh_lead(db.session, item, today())
+        if not created:
+            self.follow_tick(item, form)
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """Show whether the list names the lead."""
+        form.do_not_disturb.data = self._row(pk).opted_out
 
     def remove(self, item: Any) -> None:
         """Deletion is soft until retention purges."""

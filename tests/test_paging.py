@@ -132,6 +132,27 @@ def test_counts_are_exact_up_to_a_limit_then_estimates_then_exact_on_demand(
     assert (found, found.exact) == (120, True)
 
 
+def test_the_screen_says_about_and_counts_on_demand(
+    app: Flask, session: Session, small: None, login: Callable[..., Person]
+) -> None:
+    add(session, 0, 120, random.Random(8))
+    session.connection().exec_driver_sql("ANALYZE lead")
+    session.commit()
+    page = login("Manager", language="zh").get("/leadview/list/").text
+    assert "约 " in page
+    assert "exact=1" in page
+    assert "120 条" in login("Manager", language="zh").get("/leadview/list/?exact=1").text
+
+
+def test_a_page_beyond_the_end_is_the_last_one(
+    app: Flask, session: Session, small: None, login: Callable[..., Person]
+) -> None:
+    add(session, 0, 120, random.Random(8))
+    page = login("Manager").get("/leadview/list/?page_LeadView=4000&psize_LeadView=50").text
+    oldest = session.scalars(select(Lead.name).order_by(Lead.created_at, Lead.id).limit(1)).one()
+    assert f"{oldest}<" in page
+
+
 def test_an_emptied_list_says_so(app: Flask, session: Session, small: None) -> None:
     add(session, 0, 100, random.Random(9))
     with app.app_context():

@@ -76,17 +76,24 @@ def make_export(job_id: int) -> None:
     with _owned(job_id) as job:
         if job is None:
             return
-        try:
-            _write(job_id, status=RunStatus.RUNNING, progress=0)
-            name, count = _make(job)
-        except (DomainError, HTTPException) as error:
-            _fail(job_id, error.text() if isinstance(error, DomainError) else str(error.description))
-        except Exception as error:
-            _fail(job_id, f"{type(error).__name__}: see the worker's log")
-            raise
-        else:
-            done = {"status": RunStatus.DONE, "progress": 100, "file": name, "rows": count}
-            _write(job_id, **done, finished_at=func.now())
+        person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+        with force_locale(person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]):
+            _make_for(person, job)
+
+
+def _make_for(person: Staff | None, job: ExportJob) -> None:
+    job_id = job.id
+    try:
+        _write(job_id, status=RunStatus.RUNNING, progress=0)
+        name, count = _make(person, job)
+    except (DomainError, HTTPException) as error:
+        _fail(job_id, error.text() if isinstance(error, DomainError) else str(error.description))
+    except Exception as error:
+        _fail(job_id, f"{type(error).__name__}: see the worker's log")
+        raise
+    else:
+        done = {"status": RunStatus.DONE, "progress": 100, "file": name, "rows": count}
+        _write(job_id, **done, finished_at=func.now())
 
 
 @contextmanager
@@ -104,14 +111,13 @@ def _owned(job_id: int) -> Iterator[ExportJob | None]:
             connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
 
 
-def _make(job: ExportJob) -> tuple[str, int]:
+def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
     """The name of the file that was written and how many rows it has."""
-    person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
     if person is None or not _allowed(person, VIEWS[job.kind]):
         raise DomainError("Whoever asked for this export may not export this list any more.")
     content, counted = CONTENTS[job.kind], _Counter(job.id)
-    address = f"/?{job.query}"
-    with current_app.test_request_context(address), force_locale(person.language):
+    # The request of the list's page over again, for its filters and row scope.
+    with current_app.test_request_context(f"/?{job.query}"), force_locale(person.language):
         g.user = person
         query = filtered(_view(VIEWS[job.kind]))
         counted.total = query.count()

@@ -10,6 +10,7 @@ from flask import current_app
 
 from app import retention
 from app.exports import jobs as exports
+from app import paging
 from app.extensions import db
 from app.jobs import nudge
 from app.leads import suppression
@@ -45,6 +46,7 @@ def tick(now: dt.datetime) -> None:
     runs.tick(now)
     for batch_id in waiting():
         nudge("import", "app.jobs.imports.run", batch_id)
+    paging.refresh_marks()
     fail_abandoned(db.engine, current_app.config["SETTINGS"])
     suppression.expire(db.engine, runs.today(now))
     for job_id in exports.waiting():

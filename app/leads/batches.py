@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, case, func, insert, select, text, update
 
 from app.leads.error_file import remove_error_file
 from app.leads.errors import N_, LeadsError, UnreadableFile
@@ -19,19 +19,23 @@ _MAX_FILE_NAME = 255
 _LOCK_CLASS = 0x1EAD
 # A batch made by a screen waits in a queue before its import takes the lock.
 _ABANDONED_AFTER = text("interval '1 hour'")
+_UPLOAD_KEPT = text("interval '1 day'")
 
 
-def open_batch(engine: Engine, path: Path, *, file_name: str, operator: str, update_existing: bool) -> int:
-    """Write the row of a new, running batch, in a transaction of its own; its id.
+def open_batch(
+    engine: Engine, path: Path, *, file_name: str, operator: str, update_existing: bool, **columns: Any
+) -> int:
+    """Write the row of a new batch, in a transaction of its own; its id.
 
-    For a screen that starts the import in the background; ``import_leads`` does it itself otherwise.
-    Raises UnreadableFile when ``path`` can't be read.
+    It is running unless ``columns``, more columns of the row, give another status. Raises UnreadableFile
+    when ``path`` can't be read.
     """
     row = {
         "file_name": mask_ids(file_name)[-_MAX_FILE_NAME:],
         "file_digest": _digest(path, file_name),
         "update_existing": update_existing,
         "created_by": operator,
+        **columns,
     }
     with engine.begin() as connection:
         return connection.execute(insert(ImportBatch).values(row).returning(ImportBatch.id)).scalar_one()
@@ -47,10 +51,14 @@ def _digest(path: Path, file_name: str) -> str:
         ) from None
 
 
-def hold_batch(connection: Connection, batch_id: int) -> None:
-    """Own a running batch until the transaction ends; LeadsError when it isn't running or has an owner."""
-    status = connection.scalar(select(ImportBatch.status).where(ImportBatch.id == batch_id))
-    if status != BatchStatus.RUNNING or not _take_lock(connection, batch_id):
+def hold_batch(
+    connection: Connection, batch_id: int, status: BatchStatus = BatchStatus.RUNNING
+) -> None:
+    """Own a batch until the transaction ends; LeadsError when its status is another or it has an owner."""
+    # The lock first: who had it may have changed the status.
+    owned = take_lock(connection, batch_id)
+    found = connection.scalar(select(ImportBatch.status).where(ImportBatch.id == batch_id))
+    if not owned or found != status:
         raise LeadsError(
             "batch_not_open",
             N_("Import batch %(batch)s is done already or being imported by another process"),
@@ -58,26 +66,34 @@ def hold_batch(connection: Connection, batch_id: int) -> None:
         )
 
 
-def _take_lock(connection: Connection, batch_id: int) -> bool:
+def take_lock(connection: Connection, batch_id: int) -> bool:
+    """Own a batch until the transaction ends, whatever its status; False when another process owns it."""
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LOCK_CLASS, batch_id))))
 
 
 def close_batch(connection: Connection, batch_id: int, status: BatchStatus, **columns: Any) -> None:
-    """Give the batch its final status and figures."""
-    values: Mapping[str, Any] = {"status": status, "finished_at": func.now(), **columns}
+    """Give the batch its final status and figures; what the screens kept of its rows goes."""
+    values: Mapping[str, Any] = {"status": status, "finished_at": func.now(), "preview": None, **columns}
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
 
 
 def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     """Mark as failed the batches whose import died (nothing of it is on the list); their ids.
 
-    A batch counts as abandoned when nobody holds it an hour after it was opened.
+    A batch counts as abandoned when nobody holds it an hour after it was opened. One with an uploaded file
+    is started again by the ticker, so it has a day.
     """
-    old = ImportBatch.created_at < func.now() - _ABANDONED_AFTER
+    since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
+    patience = case((ImportBatch.upload.is_(None), _ABANDONED_AFTER), else_=_UPLOAD_KEPT)
     with engine.begin() as connection:
-        running = select(ImportBatch.id).where(ImportBatch.status == BatchStatus.RUNNING, old)
-        abandoned = [batch for batch in connection.scalars(running) if _take_lock(connection, batch)]
-        for batch in abandoned:
-            remove_error_file(settings, batch)
-            close_batch(connection, batch, BatchStatus.FAILED, error="The import was interrupted")
-    return abandoned
+        running = select(ImportBatch.id, ImportBatch.upload).where(
+            ImportBatch.status == BatchStatus.RUNNING, since < func.now() - patience
+        )
+        abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
+        for row in abandoned:
+            remove_error_file(settings, row.id)
+            close_batch(connection, row.id, BatchStatus.FAILED, error="The import was interrupted", upload=None)
+    for row in abandoned:
+        if row.upload:
+            Path(row.upload).unlink(missing_ok=True)
+    return [row.id for row in abandoned]

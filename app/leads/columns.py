@@ -42,9 +42,14 @@ def _by_alias(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
 _FIELDS = _by_alias(HEADERS)
 
 
+def field_of(cell: str) -> str | None:
+    """The field that a header cell names, None for an unknown name."""
+    return _FIELDS.get(_plain(cell))
+
+
 def recognised(header: Sequence[str]) -> int:
     """How many cells of ``header`` are known column names."""
-    return sum(_plain(cell) in _FIELDS for cell in header)
+    return sum(field_of(cell) is not None for cell in header)
 
 
 def find_columns(header: Sequence[str], file: str) -> dict[str, int]:

@@ -150,10 +150,15 @@ def _lines_if_valid(path: Path, encoding: str) -> int | None:
 
 
 def _separator(path: Path, encoding: str) -> str:
-    """The separator with which the first line has the most known column names."""
+    """The separator with which the first line has the most known column names, or else the most cells."""
     with path.open(encoding=encoding, newline="") as stream:
         line = next((line for line in stream if line.strip()), "")
-    return max(_SEPARATORS, key=lambda one: recognised(next(csv.reader([line.strip()], delimiter=one), [])))
+
+    def fit(separator: str) -> tuple[int, int]:
+        cells = next(csv.reader([line.strip()], delimiter=separator), [])
+        return recognised(cells), len(cells)
+
+    return max(_SEPARATORS, key=fit)
 
 
 def _records(path: Path, file: str, encoding: str, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -19,6 +19,14 @@ _CHUNK = 1 << 20
 _OVERLAP = 64
 _COLUMN = re.compile(rb'\sr="([A-Z]{1,3})[0-9]')
 _ROW = re.compile(rb'<(?:\w+:)?row\s[^>]*?\br="([0-9]{1,9})"')
+_ODDITIES = {
+    "merged_header": re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="[A-Z]+1:[A-Z]+[0-9]+"'),
+    "merged_rows": re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="[A-Z]+[0-9]+:[A-Z]+(?!1")[0-9]+"'),
+    "formulas": re.compile(rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f\s[^>]*/>)\s*(?:<(?:\w+:)?v\s*/>|<v></v>|</(?:\w+:)?c>)"),
+    "hidden_columns": re.compile(rb'<(?:\w+:)?col\s[^>]*?\bhidden="(?:1|true)"'),
+    "hidden_rows": re.compile(rb'<(?:\w+:)?row\s[^>]*?\bhidden="(?:1|true)"'),
+}
+_HIDDEN_SHEET = re.compile(rb'<(?:\w+:)?sheet\s[^>]*?\bstate="(?:hidden|veryHidden)"')
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError)
 
 
@@ -34,6 +42,32 @@ def check_workbook(path: Path, file: str) -> None:
                 )
     except _DAMAGE:
         raise corrupt(file) from None
+
+
+def oddities(path: Path) -> list[str]:
+    """What an .xlsx file has that its reader can't see or a person may not expect; nothing for other files.
+
+    Some of ``merged_header``, ``merged_rows``, ``formulas`` (without a stored result), ``hidden_columns``,
+    ``hidden_rows``, ``hidden_sheets``.
+    """
+    if not zipfile.is_zipfile(path):
+        return []
+    found: set[str] = set()
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+                found |= _odd_in(_chunks(archive, name))
+        if _HIDDEN_SHEET.search(archive.read("xl/workbook.xml")):
+            found.add("hidden_sheets")
+    return [name for name in (*_ODDITIES, "hidden_sheets") if name in found]
+
+
+def _odd_in(texts: Iterator[bytes]) -> set[str]:
+    sought = dict(_ODDITIES)
+    for text in texts:
+        for name in [name for name, pattern in sought.items() if pattern.search(text)]:
+            del sought[name]
+    return _ODDITIES.keys() - sought.keys()
 
 
 def corrupt(file: str) -> UnreadableFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g
+from flask_appbuilder.fields import QuerySelectMultipleField
 from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
 from flask_appbuilder.validators import PasswordComplexityValidator
@@ -15,6 +16,8 @@ from wtforms import BooleanField, DateField, PasswordField, SelectField, StringF
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from app import labels
+from app.extensions import db
+from app.leads.tags import all_tags
 
 REASON = lazy_gettext("Reason")
 LANGUAGES = [("zh", "中文"), ("en", "English")]
@@ -23,6 +26,16 @@ LANGUAGES = [("zh", "中文"), ("en", "English")]
 def select(label: Any, words: dict[str, Any], **kwargs: Any) -> SelectField:
     """A drop-down of words for codes."""
     return SelectField(label, choices=lambda: labels.choices(words), widget=Select2Widget(), **kwargs)
+
+
+def tags() -> QuerySelectMultipleField:
+    """Tags to tick."""
+    return QuerySelectMultipleField(
+        lazy_gettext("Tags"),
+        query_func=lambda: all_tags(db.session),
+        get_pk_func=lambda tag: tag.id,
+        get_label=lambda tag: tag.name,
+    )
 
 
 def new_password() -> PasswordField:

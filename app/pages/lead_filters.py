@@ -25,8 +25,8 @@ GRADES = ("A", "B", "C", "D")
 NO_HIT = "none"
 
 
-class LeadFilter(BaseFilter):  # type: ignore[misc]
-    """One of these filters; a ``hidden`` one has a chip but no control."""
+class ChoiceFilter(BaseFilter):  # type: ignore[misc]
+    """A filter that belongs to no column; a ``hidden`` one has a chip but no control."""
 
     name = lazy_gettext("is")
     hidden: ClassVar[bool] = False
@@ -51,7 +51,7 @@ class LeadFilter(BaseFilter):  # type: ignore[misc]
         raise NotImplementedError
 
 
-class HasTag(LeadFilter):
+class HasTag(ChoiceFilter):
     """Leads with a tag."""
 
     @staticmethod
@@ -65,7 +65,7 @@ class HasTag(LeadFilter):
         return query.filter(Lead.id.in_(select(LeadTag.lead_id).where(LeadTag.tag_id == tag.id)))
 
 
-class BestGrade(LeadFilter):
+class BestGrade(ChoiceFilter):
     """Leads whose best hit has a grade."""
 
     @staticmethod
@@ -83,7 +83,7 @@ class BestGrade(LeadFilter):
         return query.filter(own.where(Hit.grade == text), ~own.where(Hit.grade < text))
 
 
-class InSegment(LeadFilter):
+class InSegment(ChoiceFilter):
     """Leads of a segment that the person may use."""
 
     @staticmethod
@@ -102,7 +102,7 @@ class InSegment(LeadFilter):
         return query.filter(Lead.id.in_(meant))
 
 
-class InQuadrant(LeadFilter):
+class InQuadrant(ChoiceFilter):
     """Leads of a quadrant of the value–potential matrix, as its text form says."""
 
     hidden = True
@@ -122,7 +122,7 @@ class InQuadrant(LeadFilter):
 
 
 #: name in ``_flt_0_<name>`` → filter
-LEAD_FILTERS: dict[str, type[LeadFilter]] = {
+LEAD_FILTERS: dict[str, type[ChoiceFilter]] = {
     "tag": HasTag,
     "grade": BestGrade,
     "segment": InSegment,

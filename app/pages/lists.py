@@ -7,8 +7,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from babel.numbers import format_compact_decimal
 from flask import request, url_for
 from flask_appbuilder import Model
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 from sqlalchemy import select
@@ -87,6 +89,23 @@ class Table:
     chips: list[filters.Chip] = field(default_factory=list)
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the count is the planner's guess."""
+        return not getattr(self.count, "exact", True)
+
+    @property
+    def count_text(self) -> str:
+        """The count as people write it: an estimate in round numbers."""
+        if self.estimated:
+            return str(format_compact_decimal(self.count, locale=get_locale(), fraction_digits=1))
+        return f"{self.count:,}"
+
+    @property
+    def exact_url(self) -> str:
+        """The address that counts exactly."""
+        return urls.here(changed={"exact": "1"})
 
     @property
     def pages(self) -> int:

@@ -15,6 +15,7 @@ STEP = {
     "activity": lazy_gettext("Derive activity"),
     "completeness": lazy_gettext("Check completeness"),
     "evaluate": lazy_gettext("Evaluate rules"),
+    "retention": lazy_gettext("Delete events kept long enough"),
 }
 
 

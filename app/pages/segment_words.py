@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from flask import g, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app import labels
+from app.access.scope import leads_visible_to
 from app.errors import DomainError
 from app.extensions import db
-from app.models import Branch, Segment, Tag
+from app.models import Branch, Lead, LeadTag, Segment, Tag
 from app.segments.definition import ActivityFilter, HitFilter, SegmentDef, segment_def
 from app.segments.matrix import Axis, Quadrant
 
@@ -45,6 +47,22 @@ def tag_chips(tags: Iterable[Tag]) -> Markup:
 def tag_chip(tag: Tag) -> Markup:
     """A tag in its colour."""
     return Markup('<span class="tag tag-colour-{}">{}</span>').format(tag.colour, tag.name)
+
+
+def tag_leads(tag: Tag) -> Markup:
+    """How many leads have the tag, as a link to them."""
+    own = select(LeadTag.lead_id).where(LeadTag.tag_id == tag.id)
+    query = select(func.count()).select_from(Lead).where(leads_visible_to(g.user), Lead.id.in_(own))
+    return Markup('<a href="{}">{:,}</a>').format(
+        url_for("LeadView.list", _flt_0_tag=tag.id), db.session.scalar(query) or 0
+    )
+
+
+def segment_link(segment: Segment) -> Markup:
+    """A link to the leads of a segment."""
+    return Markup('<a href="{}">{}</a>').format(
+        url_for("LeadView.list", _flt_0_segment=segment.id), _("See the leads")
+    )
 
 
 def quadrant(which: Quadrant) -> str:
@@ -116,7 +134,7 @@ def _activity(wanted: ActivityFilter) -> str:
 
 
 def _said(what: str, values: Iterable[str]) -> str:
-    return _("%(column)s: %(value)s", column=what, value="、".join(values))
+    return _("%(column)s: %(value)s", column=what, value=labels.joined(values))
 
 
 def _names(model: Any, ids: list[int]) -> list[str]:

@@ -112,7 +112,10 @@ def charts(segment: Segment) -> tuple[int, list[Chart]]:
     """How many leads the segment has, and pictures of their sources, branches and best grades."""
     meant = leads_in(db.session, segment_def(segment.definition), _settings())
     scope = leads_visible_to(g.user)
-    sources_ = [(key or _("No source"), n, {"_flt_1_source": key}, key) for key, n in mix.by_source(db.session, meant, scope)]
+    sources_ = [
+        (key or _("No source"), n, {"_flt_1_source": key}, key)
+        for key, n in mix.by_source(db.session, meant, scope)
+    ]
     branches_ = [
         (name or _("No branch"), n, {"_flt_0_branch": key}, key)
         for key, name, n in mix.by_branch(db.session, meant, scope)

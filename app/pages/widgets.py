@@ -17,6 +17,18 @@ class ChartWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/chart.html"
 
 
+class MixWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws how the leads of a segment are made up: ``count``, ``charts``, ``url`` of their list."""
+
+    template = "widgets/mix.html"
+
+
+class DaysWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws a lead's ``calendar`` and, where the person may see them, ``reveals``."""
+
+    template = "widgets/days.html"
+
+
 class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws the filter row and the chips of ``table``."""
 

@@ -106,6 +106,20 @@ function guard(form) {
   if (summary) summary.focus();
 }
 
+// Says what the form as filled in would find.
+function liveCount(line) {
+  let waiting = 0;
+  const say = async () => {
+    const answer = await fetch(line.dataset.count, { method: "POST", body: new FormData(line.closest("form")) });
+    if (answer.ok) line.textContent = (await answer.json()).text;
+  };
+  line.closest("form").addEventListener("input", () => {
+    window.clearTimeout(waiting);
+    waiting = window.setTimeout(say, 400);
+  });
+  say();
+}
+
 function findInChecklist(input) {
   input.addEventListener("input", () => {
     const wanted = input.value.trim().toLowerCase();
@@ -194,5 +208,6 @@ all("[data-submit]").forEach((select) => select.addEventListener("change", () =>
 all("[data-page-size]").forEach(rememberPageSize);
 all("[data-guard]").forEach(guard);
 all(".checklist-find").forEach(findInChecklist);
+all("[data-count]").forEach(liveCount);
 all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));
 all(".toast").forEach(toast);

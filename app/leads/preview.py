@@ -1,0 +1,74 @@
+"""A first look at an uploaded lead file: its columns, its first rows, and what may be wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from app.leads.columns import recognised
+from app.leads.errors import N_, UnreadableFile
+from app.leads.masking import mask_ids
+from app.leads.matching import MAX_COLUMNS, proposed
+from app.leads.reader import open_lead_file
+from app.leads.samples import masked_cell, masked_cells
+from app.leads.workbook import oddities
+
+SAMPLE_ROWS = 3
+_LOST_DIGITS = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+#: what may be wrong without being a reason to refuse the file, in words
+WARNINGS = {
+    "merged_header": N_("The first row has merged cells; only the first of them keeps its title."),
+    "merged_rows": N_("Some cells are merged; only the first row of each keeps its value."),
+    "formulas": N_("Some cells hold formulas without a stored result and are read as empty."),
+    "hidden_columns": N_("The sheet has hidden columns; they are read like the others."),
+    "hidden_rows": N_("The sheet has hidden or filtered rows; they are imported like the others."),
+    "hidden_sheets": N_("The file has hidden sheets; they are not read."),
+    "lost_digits": N_("Excel stored ID or phone numbers as numbers and lost digits: format the column as text."),
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the screen shows of a file, all of it masked. ``warnings`` are keys of WARNINGS."""
+
+    header: list[str]
+    rows: list[list[str]]
+    columns: dict[str, int]
+    total: int
+    warnings: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is kept with the batch."""
+        return asdict(self)
+
+
+def look_at(path: Path, file_name: str) -> Preview:
+    """Read the head of an uploaded file. Raises UnreadableFile when it is no lead list."""
+    file = mask_ids(file_name)
+    leads = open_lead_file(path, file, lambda header, _file: proposed(header))
+    rows = [cells for _number, cells in islice(leads.rows, SAMPLE_ROWS)]
+    _refuse_title(leads.header, rows, file)
+    width = min(len(leads.header), MAX_COLUMNS)
+    lost = any(_LOST_DIGITS.fullmatch(cell.strip()) for cells in rows for cell in cells)
+    return Preview(
+        [masked_cell(cell) for cell in leads.header[:width]],
+        [masked_cells(cells[:width], leads.columns) for cells in rows],
+        leads.columns,
+        leads.total,
+        [*oddities(path), *(["lost_digits"] if lost else [])],
+    )
+
+
+def _refuse_title(header: Sequence[str], rows: Sequence[Sequence[str]], file: str) -> None:
+    """A title above the header is the commonest reason that no column is recognised."""
+    known = max(1, recognised(header))
+    if any(recognised(cells) > known for cells in rows):
+        raise UnreadableFile(
+            "file_title_rows",
+            N_("%(file)s has other rows above the row with the column names; delete them"),
+            file=file,
+        )

@@ -1,0 +1,36 @@
+"""Cells of a lead file as a screen may show them: enough to recognise a column, not a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from app.leads.masking import mask_id, mask_ids
+
+_LONGEST = 40
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
+# Eight digits in a row, or ten with something between them (a date has eight).
+_NUMBER = re.compile(r"[0-9]{8,}|(?:[0-9][\s\-()./]{0,2}){9,}[0-9]")
+_IDENTITIES = ("id_number", "id_hash")
+
+
+def masked_cells(cells: Sequence[str], columns: Mapping[str, int]) -> list[str]:
+    """The cells of a row with every ID number, hash and phone masked; ``columns`` says where they should be."""
+    fields = {position: field for field, position in columns.items()}
+    return [masked_cell(cell, fields.get(position, "")) for position, cell in enumerate(cells)]
+
+
+def masked_cell(cell: str, field: str = "") -> str:
+    """One cell of a column; in the columns of ID and phone whatever stands there is masked."""
+    text = " ".join(cell.split())
+    if field in _IDENTITIES:
+        return mask_id(text[:_LONGEST])
+    if field == "phone":
+        return _middle_hidden(text[:_LONGEST])
+    text = _HASH.sub(lambda found: found[0][:3] + "…", mask_ids(text))
+    return _NUMBER.sub(lambda found: _middle_hidden(found[0]), text)[:_LONGEST]
+
+
+def _middle_hidden(text: str) -> str:
+    ends = 0 if len(text) < 7 else 1 if len(text) < 11 else 3
+    return text[:ends] + "*" * (len(text) - 2 * ends) + text[len(text) - ends :]

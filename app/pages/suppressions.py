@@ -1,0 +1,158 @@
+"""The do-not-disturb list as a person sees it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flask import current_app, flash, g
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from sqlalchemy import or_, select
+from werkzeug.datastructures import FileStorage
+
+from app import labels
+from app.access.scope import leads_visible_to
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.leads import suppression
+from app.leads.suppression_file import SuppressionImport, import_suppressions
+from app.leads.uploads import EXTENSIONS
+from app.models import Lead, Suppression
+from app.pages import lists
+from app.pages.lead_filters import ChoiceFilter
+from app.t1.runs import today
+from config import Settings
+
+STATE = {
+    "in_force": lazy_gettext("On the list"),
+    "expired": lazy_gettext("Expired"),
+    "removed": lazy_gettext("Taken off"),
+}
+REASON = {
+    "missing_target": lazy_gettext("Neither phone nor ID number"),
+    "bad_expiry": lazy_gettext("Last day wrong or past"),
+}
+_MOST_LEADS = 50
+
+
+class InState(ChoiceFilter):
+    """Entries on the list, expired or taken off."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The three states."""
+        return [(code, str(word)) for code, word in STATE.items()]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Entries in that state today."""
+        if text not in STATE:
+            raise DomainError("There is no such state: %(state)s", state=text[:20])
+        holds = suppression.in_force(today())
+        by_person = Suppression.removed_by != suppression.SYSTEM
+        wanted = {
+            "in_force": holds,
+            "expired": ~holds & or_(Suppression.removed_at.is_(None), ~by_person),
+            "removed": Suppression.removed_at.is_not(None) & by_person,
+        }
+        return query.filter(wanted[text])
+
+
+def _state(entry: Suppression) -> str:
+    if entry.removed_at is not None:
+        return "expired" if entry.removed_by == suppression.SYSTEM else "removed"
+    return "expired" if entry.expires_on is not None and entry.expires_on < today() else "in_force"
+
+
+def state(entry: Suppression) -> Any:
+    """Whether the entry holds, as a tag."""
+    return labels.tag(STATE, "suppression")(_state(entry))
+
+
+def kind(entry: Suppression) -> str:
+    """Phone or person."""
+    return _("Phone") if entry.phone_index else _("Person")
+
+
+def why_removed(entry: Suppression) -> str:
+    """The reason given, in words when the system gave it."""
+    reason = entry.removal_reason or ""
+    return str(STATE["expired"]) if reason == suppression.EXPIRED else reason
+
+
+def leads(entry: Suppression) -> Any:
+    """The leads that the entry names, as links, of those the person sees."""
+    named = or_(Lead.phone_index == entry.phone_index, Lead.id_hash == entry.id_hash)
+    query = select(Lead).where(named, leads_visible_to(g.user)).order_by(Lead.id).limit(_MOST_LEADS)
+    return labels.joined(lists.related(lead) for lead in db.session.scalars(query))
+
+
+def of_lead(lead: Lead) -> Any:
+    """Why a lead is left alone: the reasons in force, with what each names and until when."""
+    found = suppression.entries_of(db.session, lead, today())
+    return Markup("<br>").join(_line(entry) for entry in found)
+
+
+def _line(entry: Suppression) -> str:
+    until = _("until %(day)s", day=entry.expires_on.isoformat()) if entry.expires_on else _("for good")
+    return _(
+        "%(reason)s (%(kind)s, %(until)s, by %(who)s)",
+        reason=entry.reason,
+        kind=kind(entry),
+        until=until,
+        who=entry.created_by,
+    )
+
+
+def show_on_form(form: Any, error: DomainError) -> None:
+    """Put a refusal beside its field, or on top of the page."""
+    if isinstance(error, FieldError) and error.field in form:
+        form[error.field].errors = [*form[error.field].errors, error.text()]
+    else:
+        flash(error.text(), "danger")
+
+
+def take_file(file: FileStorage, *, reason: str, who: str) -> SuppressionImport:
+    """Import an uploaded do-not-disturb file; it is gone afterwards. Raises DomainError."""
+    name = Path(file.filename or "").name
+    suffix = Path(name).suffix.lower()
+    if suffix not in EXTENSIONS:
+        raise DomainError("“%(name)s” is not an Excel or CSV file (.xlsx, .xls, .csv).", name=name or "?")
+    settings: Settings = current_app.config["SETTINGS"]
+    folder = settings.data_dir / "uploads"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, path = tempfile.mkstemp(suffix=suffix, dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            file.save(target)
+        return import_suppressions(
+            db.engine, Path(path), file_name=name, reason=reason, who=who, today=today(), settings=settings
+        )
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def import_summary(found: SuppressionImport) -> str:
+    """What became of the file, with the first rows refused for each reason."""
+    said = _(
+        "%(read)s rows read: %(added)s entries added, %(existing)s there already; %(leads)s leads changed.",
+        read=f"{found.read:,}",
+        added=f"{found.added:,}",
+        existing=f"{found.existing:,}",
+        leads=f"{found.leads:,}",
+    )
+    words = labels.REJECT_REASON | REASON
+    refused = [
+        _(
+            "%(n)s refused: %(reason)s (rows %(rows)s)",
+            n=f"{n:,}",
+            reason=labels.word(words, reason),
+            rows=labels.joined(map(str, found.examples[reason]))
+            + (" …" if n > len(found.examples[reason]) else ""),
+        )
+        for reason, n in sorted(found.rejected.items())
+    ]
+    return " ".join([said, *refused])
