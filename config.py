@@ -47,6 +47,7 @@ class Settings:
     activity_memory: str = "2GB"
     events_retention_days: int = 400
     https_only: bool = False
+    idle_minutes: int = 120
     generated_secrets: tuple[str, ...] = ()
     pii_cipher: str = "aes-256-gcm"
     pii_key_version: int = 1
@@ -108,6 +109,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         activity_engine=env.get("ACTIVITY_ENGINE") or "duckdb",
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
+        idle_minutes=_integer(env, "IDLE_MINUTES", 120, 1, 1440),
         https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",
         generated_secrets=generated,
         pii_cipher=_choice(env, "PII_CIPHER", "aes-256-gcm", ("aes-256-gcm", "sm4-gcm")),
@@ -137,7 +139,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.https_only,
         "SESSION_COOKIE_NAME": "lead_monitor",
-        "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+        "PERMANENT_SESSION_LIFETIME": settings.idle_minutes * 60,
         "WTF_CSRF_TIME_LIMIT": None,
         "APP_NAME": "智能营销管理平台",
         "BABEL_DEFAULT_LOCALE": "zh",
@@ -151,6 +153,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://") or "memory://",
         "RATELIMIT_KEY_PREFIX": "lead-monitor",
         "RATELIMIT_SWALLOW_ERRORS": True,
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
         "FAB_CREATE_DB": False,
         "FAB_UPDATE_PERMS": False,
         "FAB_BASE_TEMPLATE": "frame.html",

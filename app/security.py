@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from flask import current_app, g, session
@@ -48,8 +49,28 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return g.user
 
     def on_user_login(self, user: Any) -> None:
-        """Open the console in the person's own language."""
+        """Open the console in the person's own language, in a session that this password carries."""
         session["locale"] = user.language or current_app.config["BABEL_DEFAULT_LOCALE"]
+        session["password"] = password_mark(user)
+        session.permanent = True
+
+    def load_user(self, pk: Any) -> Any | None:
+        """The person of a session, unless they were switched off or the password has changed since."""
+        user = super().load_user(pk)
+        if user is None or session.get("password") != password_mark(user):
+            return None
+        return user
+
+    def reset_password(self, userid: Any, password: str) -> None:
+        """Store a new password; it ends every session of the person but the one that changed it."""
+        super().reset_password(userid, password)
+        if g.user.is_authenticated and g.user.id == int(userid):
+            session["password"] = password_mark(self.get_user_by_id(userid))
+
+
+def password_mark(user: Any) -> str:
+    """A short digest of the stored password hash: it changes with the password and tells nothing of it."""
+    return hashlib.sha256((user.password or "").encode()).hexdigest()[:16]
 
 
 def seed_permissions(appbuilder: Any) -> None:

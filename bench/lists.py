@@ -23,6 +23,7 @@ from sqlalchemy import func, select, text
 from app.extensions import db
 from app.models import Branch, Lead, Staff
 from app.paging import refresh_marks
+from app.security import password_mark
 from bench._common import GIVEN, SURNAMES, product
 
 DATA = Path(__file__).parent / ".data" / "lists"
@@ -161,9 +162,9 @@ def theirs(app: Flask) -> dict[str, list[float]]:
 def client(app: Flask, username: str) -> Any:
     """A test client logged in as this person."""
     made = app.test_client()
-    user_id = db.session.scalar(select(Staff.id).where(Staff.username == username))
+    user = db.session.scalars(select(Staff).where(Staff.username == username)).one()
     with made.session_transaction() as stored:
-        stored["_user_id"], stored["_fresh"] = str(user_id), True
+        stored["_user_id"], stored["_fresh"], stored["password"] = str(user.id), True, password_mark(user)
     return made
 
 

@@ -26,6 +26,7 @@ from app.cli import upgrade_database
 from app.embedded import Services, services
 from app.models import Branch, Staff
 from app.permissions import ROLES
+from app.security import password_mark
 from config import Settings, load_settings
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
@@ -202,6 +203,7 @@ def login(app: Flask, session: Session) -> Callable[..., Person]:
         client = Person(app, app.response_class, use_cookies=True)
         with client.session_transaction() as stored:
             stored["_user_id"], stored["_fresh"], stored["locale"] = str(user.id), True, language
+            stored["password"] = password_mark(user)
         return client
 
     return make

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import io
 from collections.abc import Callable
 
 import pytest
+import time_machine
 from flask import Flask
 from redis import Redis
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from app import create_app
 from app.models import Lead, Staff
+from config import Settings
 from tests.access.world import World, build, fingerprint
 from tests.conftest import PASSWORD, Person, make_staff
 
@@ -79,6 +84,43 @@ def test_someone_switched_off_is_out_at_once(
     session.execute(Staff.__table__.update().values(active=False))
     session.commit()
     assert client.get("/leadview/list/").status_code in (302, 403)
+
+
+def test_a_new_password_ends_every_other_session(app: Flask, session: Session) -> None:
+    make_staff(session, "boss", "Manager")
+    here, there = (Person(app, app.response_class, use_cookies=True) for _ in range(2))
+    for client in (here, there):
+        client.submit("/login/", {"username": "boss", "password": PASSWORD})
+    new = {"password": "Another-Pass-word-2027", "conf_password": "Another-Pass-word-2027"}
+    assert here.submit("/resetmypassword/form", {"present": PASSWORD, **new}).status_code == 302
+    assert here.get("/leadview/list/").status_code == 200
+    assert there.get("/leadview/list/").status_code == 302
+
+
+def test_an_idle_session_ends(app: Flask, session: Session) -> None:
+    make_staff(session, "boss", "Manager")
+    client = Person(app, app.response_class, use_cookies=True)
+    client.submit("/login/", {"username": "boss", "password": PASSWORD})
+    start = dt.datetime.now(dt.UTC)
+    with time_machine.travel(start + dt.timedelta(minutes=119)):
+        assert client.get("/leadview/list/").status_code == 200
+    with time_machine.travel(start + dt.timedelta(minutes=119 + 119)):
+        assert client.get("/leadview/list/").status_code == 200
+    with time_machine.travel(start + dt.timedelta(minutes=119 + 119 + 121)):
+        assert client.get("/leadview/list/").status_code == 302
+
+
+def test_without_redis_log_in_still_works_and_is_still_limited(
+    settings: Settings, engine: Engine, session: Session
+) -> None:
+    make_staff(session, "boss", "Manager")
+    lonely = create_app(dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    answers = []
+    for _ in range(12):
+        client = Person(lonely, lonely.response_class, use_cookies=True)
+        answers.append(client.submit("/login/", {"username": "boss", "password": "wrong"}).status_code)
+    assert set(answers[:10]) == {302}
+    assert answers[-1] == 429
 
 
 def test_log_in_is_rate_limited_by_redis(app: Flask, session: Session, redis: Redis) -> None:
