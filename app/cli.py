@@ -35,6 +35,7 @@ leads_group = AppGroup("leads", help="The lead list.")
 logs_group = AppGroup("logs", help="Call logs.")
 rules_group = AppGroup("rules", help="Rules.")
 hits_group = AppGroup("hits", help="Hits.")
+push_group = AppGroup("push", help="Pushes.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
 retention_group = AppGroup("retention", help="Retention.")
 
@@ -44,7 +45,16 @@ as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON 
 
 def init_app(app: Flask) -> None:
     """Add every command to the app."""
-    for group in (config_group, leads_group, logs_group, rules_group, hits_group, pii_group, retention_group):
+    for group in (
+        config_group,
+        leads_group,
+        logs_group,
+        rules_group,
+        hits_group,
+        push_group,
+        pii_group,
+        retention_group,
+    ):
         app.cli.add_command(group)
     for command in (doctor, coldstart, demo, ticker, worker):
         app.cli.add_command(command)
@@ -300,6 +310,39 @@ def retention_run(json_out: bool) -> None:
     from app.retention import run
 
     show(run(db.engine, settings(), dt.datetime.now(dt.UTC)), json_out)
+
+
+@push_group.command("plan")
+@click.argument("schedule")
+@click.option("--date", "first", required=True, type=DATE)
+@click.option("--days", default=1, show_default=True, type=click.IntRange(1, 366))
+@as_json
+@refusals
+def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> None:
+    """Say when a schedule pushes on each of the dates: sent, delayed or silenced, and why."""
+    from app.push.calendar import Calendar
+    from app.push.plan import plan
+    from app.push.schedules import schedule_def
+
+    definition, calendar = schedule_def(schedule), Calendar()
+    for year in {first.year, (first + dt.timedelta(days=days - 1)).year}:
+        if not calendar.knows(year):
+            note(f"the public holidays of {year} are not known: only weekends are treated as such")
+    pushes = plan(definition, first.date(), days, settings().zone, calendar)
+    show(
+        {
+            "pushes": [
+                {
+                    "planned": push.planned.isoformat(),
+                    "at": push.at.isoformat() if push.at else None,
+                    "outcome": push.outcome,
+                    "why": push.why,
+                }
+                for push in pushes
+            ]
+        },
+        json_out,
+    )
 
 
 @click.command("doctor")

@@ -113,6 +113,29 @@ def test_applying_again_makes_no_version_and_a_change_makes_one(
     assert session.scalars(select(Schedule.code)).all() == ["S-DAILY"]
 
 
+def test_push_plan(apply: Callable[[Any], Any], cli: Callable[..., Any]) -> None:
+    schedule = {**SCHEDULE, "preset": "custom", "interval_minutes": 60, "ranges": [], "grid": {}}
+    assert apply({"rules": [RULE], "schedules": [schedule]}).exit_code == 0
+    result = cli("push", "plan", "S-DAILY", "--date", "2026-10-26", "--json")
+    pushes = json.loads(result.stdout)["pushes"]
+    assert len(pushes) == 24
+    assert pushes[9] == {
+        "planned": "2026-10-26T09:00:00+08:00",
+        "at": "2026-10-26T09:00:00+08:00",
+        "outcome": "send",
+        "why": "on time",
+    }
+    assert [p["outcome"] for p in pushes].count("silenced") == 11
+    assert pushes[7]["at"] is None
+    assert pushes[7]["why"] == "quiet hours"
+    assert (
+        len(json.loads(cli("push", "plan", "S-DAILY", "--date", "2026-10-24", "--json").stdout)["pushes"])
+        == 8
+    )
+    assert "2031" in cli("push", "plan", "S-DAILY", "--date", "2031-01-01", "--json").stderr
+    assert cli("push", "plan", "S-NONE", "--date", "2026-10-26").exit_code == 1
+
+
 def test_the_sample_config_comes_back_as_it_was(cli: Callable[..., Any]) -> None:
     cli("config", "apply", SAMPLE / "config.yaml")
     wanted = yaml.safe_load((SAMPLE / "config.yaml").read_text("utf-8"))
