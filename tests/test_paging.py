@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app import paging
 from app.extensions import db
-from app.models import Lead, ListMark
+from app.models import Institution, Lead, ListMark
 from tests.conftest import Person
 
 BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -132,6 +132,16 @@ def test_counts_are_exact_up_to_a_limit_then_estimates_then_exact_on_demand(
     assert (found, found.exact) == (120, True)
 
 
+def test_a_list_without_any_filter_counts_its_rows(
+    app: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    session.add_all(Institution(code=f"I{n}", name=f"机构{n}") for n in range(27))
+    session.commit()
+    page = login("Manager", language="zh").get("/institutionview/list/?psize_InstitutionView=10").text
+    assert "共 27 条" in page
+    assert "page_InstitutionView=2" in page
+
+
 def test_the_screen_says_about_and_counts_on_demand(
     app: Flask, session: Session, small: None, login: Callable[..., Person]
 ) -> None:
@@ -161,3 +171,11 @@ def test_an_emptied_list_says_so(app: Flask, session: Session, small: None) -> N
     session.commit()
     with app.app_context():
         assert paging.lead_page(80, 10) in (None, [])
+
+
+def test_a_list_without_any_criterion_is_counted_whole(
+    session: Session, login: Callable[..., Person]
+) -> None:
+    session.add_all(Institution(code=f"I-{n}", name=f"机构{n}") for n in range(3))
+    session.commit()
+    assert "3 rows" in login("Admin").get("/institutionview/list/").text
