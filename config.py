@@ -132,6 +132,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
+            "hide_parameters": True,
             "connect_args": {"options": "-c timezone=UTC", "application_name": "lead-monitor"},
         },
         "MAX_CONTENT_LENGTH": MAX_UPLOAD_MB * 1024 * 1024,
@@ -147,8 +148,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "LANGUAGES": {"zh": {"flag": "cn", "name": "中文"}, "en": {"flag": "gb", "name": "English"}},
         "AUTH_ROLE_ADMIN": "Admin",
         "AUTH_ROLE_PUBLIC": "Public",
-        "AUTH_RATE_LIMITED": bool(settings.redis_url),
-        "AUTH_RATE_LIMIT": "10 per minute",
+        "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_ENABLED": bool(settings.redis_url),
         "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://") or "memory://",
         "RATELIMIT_KEY_PREFIX": "lead-monitor",

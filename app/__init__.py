@@ -28,8 +28,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(Path(__file__).parent / "translations")
     db.init_app(app)
     migrate.init_app(app, db, directory=str(Path(__file__).parent.parent / "migrations"))
-    csrf.init_app(app)
     web.init_app(app)
+    csrf.init_app(app)
     cli.init_app(app)
     with app.app_context():
         appbuilder = AppBuilder(update_perms=False)

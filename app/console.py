@@ -6,6 +6,7 @@ without losing what was typed, and filters that two requests in one process can'
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.urltools import get_filter_args
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 from wtforms import StringField
 
@@ -47,6 +49,8 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         special: Mapping[str, type[Any]] | None = None,
     ) -> None:
         self.computed = computed or {}
+        #: columns that break ties of a falling order before the key does
+        self.ties: tuple[str, ...] = ()
         self.special = special or {}
         super().__init__(obj, session or db.session)
 
@@ -74,7 +78,8 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         count = paging.counted(found)
         column = getattr(self.obj, order_column or "id")
         falling = order_direction == "desc"
-        order = [each.desc() if falling else each.asc() for each in (column, self.obj.id)]
+        ties = [getattr(self.obj, name) for name in self.ties] if falling else []
+        order = [each.desc() if falling else each.asc() for each in (column, *ties, self.obj.id)]
         offset, size = (page or 0) * (page_size or MAX_PAGE_SIZE), page_size or MAX_PAGE_SIZE
         return count, self._rows(found, order, offset, size, standing=(order_column, falling))
 
@@ -307,6 +312,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         wanted = groups or [(None, {"fields": columns})]
         drawn = self.edit_widget(
             form=form,
+            seen=getattr(form, "_seen", ""),
             groups=[
                 (title, [form[name] for name in group["fields"] if name not in (excluded or [])])
                 for title, group in wanted
@@ -349,6 +355,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         self._refuse_if_fixed(item)
         if request.method == "POST":
             form = self.edit_form.refresh(request.form)
+            form._seen = state_of(item, form)
             self._fill_form_exclude_cols(exclude, form)
             form._id = item.id
             if self._store(form, item):
@@ -356,6 +363,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
                 return None
         else:
             form = self.edit_form.refresh(obj=item)
+            form._seen = state_of(item, form)
             self.prefill_form(form, item.id)
             self.update_redirect()
         return self._get_edit_widget(form=form, exclude_cols=exclude, widgets={"related_views": []})
@@ -366,6 +374,11 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             return False
         created = item is None
         try:
+            if item is not None and request.form.get("seen") not in (None, form._seen):
+                raise DomainError(
+                    "Somebody else has changed this in the meantime. Compare with what is stored now, "
+                    "and save again if yours should stand."
+                )
             self.check(form, item)
             target = self.datamodel.obj() if item is None else item
             _fill_texts(form)
@@ -440,7 +453,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         if request.method != "POST":
             abort(405)
         action = self.actions.get(name)
-        if action is None:
+        if action is None or not (action.single if single else action.multiple):
             abort(404)
         if not self.appbuilder.sm.has_access(
             self.get_action_permission_name(name), self.class_permission_name
@@ -481,6 +494,14 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             change(row)
         db.session.commit()
         return len(rows)
+
+
+def state_of(item: Any, form: Any) -> str:
+    """A digest of the columns a form edits: it differs when somebody saved them in between."""
+    edited = {field.name for field in form} | {f"{field.name}_id" for field in form}
+    columns = [column.key for column in inspect(item).mapper.column_attrs if column.key in edited]
+    values = [getattr(item, name) for name in columns]
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def check_list_arguments() -> None:

@@ -11,13 +11,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from redis import RedisError
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.embedded import services
 from app.extensions import db, migrate
 from app.jobs import redis_connection
+from app.leads.errors import LeadsError
+from app.leads.phone import PhoneVault
+from app.models import Lead
 from app.rules.evaluate import activity_root
 from config import Settings
 
@@ -34,6 +37,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "activity": _activity,
         "disk": _disk,
         "secrets": _secrets,
+        "phones": _phones,
     }
     results = {name: _run(check, settings) for name, check in checks.items()}
     return {"ok": all(result["ok"] for result in results.values()), "checks": results}
@@ -105,6 +109,23 @@ def _disk(settings: Settings) -> str:
     if free < LEAST_FREE_GB:
         raise NotOk(f"only {free:.1f} GB free under DATA_DIR")
     return f"{free:.0f} GB free"
+
+
+def _phones(settings: Settings) -> str:
+    """The oldest and the newest number are read and indexed with the keys that are given."""
+    vault, checked = PhoneVault.of(settings), 0
+    for end in (Lead.id.asc(), Lead.id.desc()):
+        lead = db.session.scalar(select(Lead).order_by(end).limit(1))
+        if lead is None:
+            break
+        try:
+            same = vault.index(vault.decrypt(lead.phone_cipher)) == lead.phone_index
+        except LeadsError as error:
+            raise NotOk(f"{lead.lead_no}: {error}") from error
+        if not same:
+            raise NotOk(f"{lead.lead_no}: the phone index was made with another key: set PII_INDEX_KEY")
+        checked += 1
+    return f"key version {settings.pii_key_version}, {settings.pii_cipher}" if checked else "no lead yet"
 
 
 def _secrets(settings: Settings) -> str:

@@ -28,6 +28,10 @@ VERSION_STATUS = {
     "retired": lazy_gettext("Retired"),
 }
 BATCH_STATUS = {
+    "prepared": lazy_gettext("Columns not matched"),
+    "checking": lazy_gettext("Being checked"),
+    "checked": lazy_gettext("Checked, not started"),
+    "cancelled": lazy_gettext("Cancelled"),
     "running": lazy_gettext("Running"),
     "done": lazy_gettext("Done"),
     "failed": lazy_gettext("Failed"),
@@ -42,7 +46,7 @@ RUN_STATUS = {
 }
 RUN_NOTE = {"incomplete": lazy_gettext("Data incomplete")}
 RUN_KIND = {"t1": lazy_gettext("T+1 run")}
-EXPORT_KIND = {"leads": lazy_gettext("Leads"), "hits": lazy_gettext("High-potential leads")}
+EXPORT_KIND = {"leads": lazy_gettext("Lead list"), "hits": lazy_gettext("Hit list")}
 EXPORT_FORMAT = {"xlsx": lazy_gettext("Excel (.xlsx)"), "csv": lazy_gettext("CSV (.csv)")}
 SUBJECT_KIND = {
     "find": lazy_gettext("Looked for"),

@@ -57,10 +57,9 @@ class ClassifiesLeads:
         return self.back()  # type: ignore[attr-defined]
 
     def follow_tick(self, lead: Lead, form: Any) -> None:
-        """Bring the list in line with the form's tick. Raises FieldError."""
+        """Bring the list in line with the form's tick when that was changed. Raises FieldError."""
         wanted = bool(form.do_not_disturb.data)
-        named = bool(suppression.entries_of(db.session, lead, today()))
-        if wanted != named:
+        if wanted != lead.opted_out:
             reason = form.do_not_disturb_reason.data or ""
             suppression.set_for_lead(db.session, lead, wanted, reason=reason, who=me(), today=today())
 
@@ -126,7 +125,7 @@ class SuppressionView(ConsoleView):
         "phone_index": lazy_gettext("Phone (whole number)"),
         "reason": forms.REASON,
         "expires_on": lazy_gettext("Last day"),
-        "leads": lazy_gettext("Leads"),
+        "leads": lazy_gettext("Leads it names"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
         "removed_by": lazy_gettext("Removed by"),
@@ -258,7 +257,7 @@ class TagView(ConsoleView):
     computed = {"chip": segment_words.tag_chip, "leads": segment_words.tag_leads}
     list_title = lazy_gettext("Tags")
     show_title = lazy_gettext("Tag")
-    add_title = lazy_gettext("Add tag")
+    add_title = lazy_gettext("New tag")
     edit_title = lazy_gettext("Edit tag")
     empty_hint = lazy_gettext("No tag yet. Add one, then tick leads and put it on them.")
     base_order = ("name", "asc")
@@ -271,7 +270,7 @@ class TagView(ConsoleView):
         "name": lazy_gettext("Name"),
         "chip": lazy_gettext("Tag"),
         "colour": lazy_gettext("Colour"),
-        "leads": lazy_gettext("Leads"),
+        "leads": lazy_gettext("Number of leads"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
     }
@@ -342,7 +341,7 @@ class SegmentView(ConsoleView):
     label_columns = {
         "name": lazy_gettext("Name"),
         "sentence": lazy_gettext("Meaning"),
-        "open": lazy_gettext("Leads"),
+        "open": lazy_gettext("Lead list"),
         "shared": lazy_gettext("Shared"),
         "owner": lazy_gettext("Owner"),
         "created_at": lazy_gettext("Created"),
@@ -355,7 +354,7 @@ class SegmentView(ConsoleView):
     units = {
         "hit_days": lazy_gettext("days"),
         "activity_days": lazy_gettext("days"),
-        "activity_at_least": lazy_gettext("at least"),
+        "activity_at_least": lazy_gettext("or more"),
     }
     _fields = {
         "shared": BooleanField(

@@ -134,7 +134,8 @@ class ImportBatch(Model):
     ``upload`` is where an uploaded file waits for its background import; it is deleted with its end.
     ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
     positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
-    that a worker began at ``started_at``, after a person asked for it at ``queued_at``.
+    that a worker began at ``started_at``, after a person asked for it at ``queued_at``. ``refusal`` is the
+    message and the values that ``error`` was made of, for translation.
     """
 
     __tablename__ = "import_batch"
@@ -158,6 +159,7 @@ class ImportBatch(Model):
     preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     columns: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     checked: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
     queued_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -501,7 +503,7 @@ class Hit(Model):
     __table_args__ = (
         UniqueConstraint("rule_id", "lead_id", "hit_date"),
         Index("ix_hit_lead", "lead_id"),
-        Index("ix_hit_date", "hit_date", "id"),
+        Index("ix_hit_date", "hit_date", "score", "id"),
         Index("ix_hit_status_date", "status", "hit_date"),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -46,7 +46,7 @@ def counted(query: Any) -> Count:
     """How many rows an ORM query gives: exact up to EXACT_UP_TO, or when the request asks ``exact=1``."""
     if has_request_context() and request.args.get("exact") == "1":
         return exactly(query)
-    inner = _bare(query)
+    inner = _keys(query)
     found = inner.session.scalar(select(func.count()).select_from(inner.limit(EXACT_UP_TO + 1).subquery()))
     if found <= EXACT_UP_TO:
         return Count(found)
@@ -54,19 +54,14 @@ def counted(query: Any) -> Count:
 
 
 def _keys(query: Any) -> Any:
-    """The query's rows as bare keys; a constant instead of a key would lose the table of an unfiltered one."""
+    """The rows as bare keys; a constant instead of a key would lose the table of an unfiltered query."""
     return query.with_entities(query.column_descriptions[0]["entity"].id).order_by(None)
 
 
 def exactly(query: Any) -> Count:
     """How many rows an ORM query gives, however long it takes."""
-    inner = _bare(query)
+    inner = _keys(query)
     return Count(inner.session.scalar(select(func.count()).select_from(inner.subquery())))
-
-
-def _bare(query: Any) -> Any:
-    """The query of the keys alone, in no order; it names its table even where no criterion does."""
-    return query.with_entities(query.column_descriptions[0]["entity"].id).order_by(None)
 
 
 def _estimate(query: Any) -> int:

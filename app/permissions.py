@@ -82,6 +82,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_upload": "AM",
         "can_errors": "AM",
         "can_template": "AM",
+        "cancel": "AM",
         "undo": "AM",
     },
     # 监控指标
@@ -191,11 +192,9 @@ TABLE: dict[str, dict[str, str]] = {
     # API
     "LeadApi": {
         "can_get": "AMKI",
-        "can_info": "AMKI",
     },
     "HitApi": {
         "can_get": "AMKI",
-        "can_info": "AMKI",
     },
 }
 

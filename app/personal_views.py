@@ -73,7 +73,7 @@ class ExportsWholeList:
         return view.render_template(
             "export.html",
             widget=widget,
-            title=_("Export %(list)s", list=view.list_title),
+            title=_("Export: %(list)s", list=labels.word(labels.EXPORT_KIND, self.export_kind)),
             conditions=[chip.text for chip in filters.chips(filters.fields(view))],
         )
 
@@ -102,7 +102,7 @@ class RevealView(ConsoleView):
         "revealed_at": lazy_gettext("Time"),
         "revealed_by": lazy_gettext("By"),
         "lead_no": lazy_gettext("Lead no."),
-        "reason": lazy_gettext("Reason"),
+        "reason": lazy_gettext("Reason given"),
         "address": lazy_gettext("Network address"),
     }
     formatters_columns = {"revealed_at": labels.when, "lead_no": labels.code, "address": labels.code}
@@ -137,10 +137,14 @@ class ExportJobView(ConsoleView):
         "format": labels.of(labels.EXPORT_FORMAT),
         "status": labels.tag(labels.RUN_STATUS, "run"),
         "progress": labels.percent,
-        "rows": labels.number,
+        "rows": exports.rows_made,
         "created_at": labels.when,
         "finished_at": labels.when,
     }
+
+    def heading(self, item: ExportJob) -> str:
+        """Which list, and the number of the export."""
+        return f"{labels.word(labels.EXPORT_KIND, item.kind)} #{item.id}"
 
     def show_links(self, item: ExportJob) -> list[Link]:
         """The file, once it is there."""
@@ -192,7 +196,7 @@ class SubjectRequestView(ConsoleView):
         "created_at": lazy_gettext("Time"),
         "kind": lazy_gettext("What was done"),
         "lead_no": lazy_gettext("Lead no."),
-        "reason": lazy_gettext("Reason"),
+        "reason": lazy_gettext("Reason given"),
         "created_by": lazy_gettext("By"),
     }
     formatters_columns = {

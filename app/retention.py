@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, func, select, update
 from app.activity import store
 from app.exports.files import PART, SCRATCH
 from app.leads.error_file import error_file_path
-from app.models import ExportJob, Hit, ImportBatch, Lead, Reveal
+from app.models import ExportJob, Hit, ImportBatch, Lead, ListMark, Reveal
 from config import Settings
 
 LEADS_PER_TRANSACTION = 2000
@@ -49,6 +49,8 @@ def purge_leads(engine: Engine, before: dt.datetime) -> dict[str, int]:
             counts["hits"] += connection.execute(delete(Hit).where(Hit.lead_id.in_(ids))).rowcount
             counts["reveals"] += connection.execute(delete(Reveal).where(Reveal.lead_id.in_(ids))).rowcount
             counts["leads"] += connection.execute(delete(Lead).where(Lead.id.in_(ids))).rowcount
+            # Marks older than that are corrected by the very rows that go; the ticker makes new ones.
+            connection.execute(delete(ListMark).where(ListMark.made_at < before))
 
 
 def activity(settings: Settings, now: dt.datetime) -> dict[str, int]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
-from flask import current_app, g, session
+from flask import Response, current_app, g, request, session
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.views import AuthDBView
+from flask_babel import gettext
+from flask_limiter.util import get_remote_address
+from flask_login import current_user
 
 from app import permissions, views
 from app.extensions import db
@@ -29,10 +33,20 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         """Log-in, profile and passwords; users and roles come with the other views."""
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
         self.user_view = views.StaffView
-        if self.is_auth_limited:
-            self.limiter.limit(self.auth_rate_limit, methods=["POST"])(self.auth_view.blueprint)
+        self._limit_log_in("60 per minute", get_remote_address)
+        self._limit_log_in("10 per 10 minutes", _typed_username)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
+
+    def _limit_log_in(self, rate: str, key: Callable[[], str]) -> None:
+        """Failed log-ins count; more than ``rate`` of them for one key are refused unseen."""
+        self.limiter.limit(
+            rate,
+            key_func=key,
+            methods=["POST"],
+            deduct_when=_log_in_failed,
+            error_message=lambda: gettext("Too many failed log-ins. Please wait some minutes and try again."),
+        )(self.auth_view.blueprint)
 
     def get_user_datamodel(self) -> Any:
         """Data access of the user model."""
@@ -66,6 +80,14 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         super().reset_password(userid, password)
         if g.user.is_authenticated and g.user.id == int(userid):
             session["password"] = password_mark(self.get_user_by_id(userid))
+
+
+def _typed_username() -> str:
+    return "user:" + request.form.get("username", "")[:128].strip().lower()
+
+
+def _log_in_failed(response: Response) -> bool:
+    return not current_user.is_authenticated
 
 
 def password_mark(user: Any) -> str:

@@ -20,11 +20,12 @@ from wtforms import BooleanField, SelectField, SelectMultipleField, StringField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional, Regexp
 
 from app import labels, permissions
+from app.access import staff
 from app.access.scope import FilterVisible
 from app.console import ConsoleInterface, ConsoleView, PerRequestFilters
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.jobs import nudge
+from app.import_views import ImportsInSteps
 from app.lead_views import (
     ClassifiesLeads,
     MatrixView,  # noqa: F401 - register() looks the screens up by name
@@ -32,12 +33,11 @@ from app.lead_views import (
     SuppressionView,  # noqa: F401
     TagView,  # noqa: F401
 )
-from app.leads import branches, record, suppression, uploads
+from app.leads import branches, record, suppression
 from app.leads.error_file import error_file_path
 from app.leads.export import export_leads
 from app.leads.undo import undo_import
 from app.models import (
-    BatchStatus,
     Branch,
     Hit,
     ImportBatch,
@@ -202,7 +202,7 @@ class LeadView(RevealsPhones, ExportsWholeList, ClassifiesLeads, ConsoleView):
         ),
         "do_not_disturb_reason": StringField(
             lazy_gettext("Reason for the change"),
-            description=lazy_gettext("Only when do not disturb changes; it stays with the entry of the list."),
+            description=lazy_gettext("Only when the tick changes; it stays with the entry of the list."),
             validators=[Optional(), Length(max=255)],
             widget=BS3TextFieldWidget(),
         ),
@@ -293,7 +293,7 @@ class BranchView(ConsoleView):
         branches.place(item)
 
 
-class ImportBatchView(ConsoleView):
+class ImportBatchView(ImportsInSteps):
     """Imports of lead files: who, when, which file, what became of the rows."""
 
     model = ImportBatch
@@ -304,8 +304,10 @@ class ImportBatchView(ConsoleView):
         "can_upload",
         "can_errors",
         "can_template",
+        "cancel",
         "undo",
     ]
+    computed = {"error": imports.error_text}
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
     empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
@@ -377,43 +379,6 @@ class ImportBatchView(ConsoleView):
             else []
         )
 
-    def show_links(self, item: ImportBatch) -> list[Link]:
-        """The rejected rows."""
-        if not item.error_file or not may("can_errors", "ImportBatchView"):
-            return []
-        return [Link(_("Download the rejected rows"), url_for(".errors", pk=item.id))]
-
-    def offers(self, action: str, item: ImportBatch) -> bool:
-        """Only a finished import can be undone."""
-        return item.status == BatchStatus.DONE
-
-    def progress_of(self, item: ImportBatch) -> dict[str, Any]:
-        """How far the import is."""
-        return imports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
-
-    @expose("/progress/<pk>", methods=["GET"])
-    @has_access
-    def progress(self, pk: str) -> Any:
-        """The import's state as JSON, polled by its page."""
-        return imports.progress_of(self._row(pk))
-
-    @expose("/upload", methods=["GET", "POST"])
-    @has_access
-    def upload(self) -> Any:
-        """Choose a lead file; the import starts in the background."""
-        form = forms.UploadForm()
-        if form.validate_on_submit():
-            try:
-                batch = uploads.accept(form.file.data, update_existing=form.update.data, operator=me())
-            except DomainError as error:
-                form.file.errors = [*form.file.errors, error.text()]
-            else:
-                nudge("import", "app.jobs.imports.run", batch)
-                return redirect(url_for("ImportBatchView.show", pk=batch))
-        self.update_redirect()
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the import"))
-        return self.render_template("upload.html", widget=widget, title=_("Import leads"))
-
     @expose("/errors/<pk>", methods=["GET"])
     @has_access
     def errors(self, pk: str) -> Any:
@@ -438,7 +403,10 @@ class ImportBatchView(ConsoleView):
     )
     def undo(self, item: ImportBatch) -> Any:
         """Undo the batch."""
+        changed = item.rows_updated
         result = undo_import(db.engine, item.id, me())
+        if changed:
+            flash(_("%(n)s leads that the batch had changed keep their new values.", n=changed), "warning")
         flash(_("%(deleted)s leads taken off the list, %(kept)s kept.", **result), "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
@@ -687,17 +655,21 @@ class RuleView(ConsoleView):
         """A new rule starts with an empty draft."""
         if created:
             db.session.add(item)
-            item.versions.append(
-                RuleVersion(
-                    number=1,
-                    match="all",
-                    cooldown_days=7,
-                    half_life_days=DEFAULT_HALF_LIFE_DAYS,
-                    weights=DEFAULT_WEIGHTS,
-                    grade_bands=DEFAULT_GRADE_BANDS,
-                    created_by=me(),
-                )
+            g.new_version = RuleVersion(
+                number=1,
+                match="all",
+                cooldown_days=7,
+                half_life_days=DEFAULT_HALF_LIFE_DAYS,
+                weights=DEFAULT_WEIGHTS,
+                grade_bands=DEFAULT_GRADE_BANDS,
+                created_by=me(),
             )
+            item.versions.append(g.new_version)
+
+    def post_add_redirect(self) -> Any:
+        """Go on where the work is: the new rule's draft and its conditions."""
+        version = g.get("new_version")
+        return redirect(url_for("RuleVersionView.show", pk=version.id)) if version else self.back()
 
     def remove(self, item: Any) -> None:
         """A rule with hits stays."""
@@ -814,9 +786,14 @@ class HitView(ExportsWholeList, ConsoleView):
         """The lead and the rule that caught it."""
         return f"{item.lead} · {item.rule.name}"
 
+    def _interface(self) -> ConsoleInterface:
+        data = super()._interface()
+        data.ties = ("score",)
+        return data
+
     def _move(self, items: Any, status: str) -> Any:
-        self.each(items, lambda hit: hits.move(hit, status))
-        flash(_("Status changed."), "success")
+        count = self.each(items, lambda hit: hits.move(hit, status))
+        flash(_("Status of %(n)s hits changed.", n=count), "success")
         return self.back()
 
     @action("start", lazy_gettext("Contact"))
@@ -885,6 +862,19 @@ class InstitutionView(ConsoleView):
         "listed": labels.yes_no,
     }
     validators_columns = {"code": [DataRequired(), Length(max=128)], "name": [DataRequired()]}
+    _choices = {
+        "category": SelectField(
+            lazy_gettext("Category"),
+            description=lazy_gettext("Rules can choose institutions by category."),
+            choices=catalogue.categories_to_choose,
+            widget=Select2Widget(),
+        ),
+        "region": SelectField(
+            lazy_gettext("Region"), choices=catalogue.regions_to_choose, widget=Select2Widget()
+        ),
+    }
+    add_form_extra_fields = _choices
+    edit_form_extra_fields = _choices
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Describing an institution lists it."""
@@ -975,7 +965,7 @@ class JobRunView(ConsoleView):
     """Background runs, with their steps and progress."""
 
     model = JobRun
-    computed = {"summary": run_pages.run_summary}
+    computed = {"summary": run_pages.run_summary, "refused": run_pages.refused_files}
     base_permissions = ["can_list", "can_show", "can_progress", "can_start", "rerun", "release"]
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
@@ -992,6 +982,7 @@ class JobRunView(ConsoleView):
         "day",
         "status",
         "note",
+        "refused",
         "error",
         "attempts",
         "requested_by",
@@ -1005,6 +996,7 @@ class JobRunView(ConsoleView):
         "progress": lazy_gettext("Progress"),
         "summary": lazy_gettext("Result"),
         "note": lazy_gettext("Note"),
+        "refused": lazy_gettext("Refused files"),
         "error": lazy_gettext("Error"),
         "attempts": lazy_gettext("Attempts"),
         "requested_by": lazy_gettext("By"),
@@ -1189,8 +1181,17 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             item.password = generate_password_hash(form.password.data)
             db.session.add(item)
 
+    def check(self, form: Any, item: Any | None) -> None:
+        """A marketer needs a branch, and somebody must stay who can put things right."""
+        names = {role.name for role in form.roles.data}
+        if "Marketer" in names and form.branch.data is None:
+            raise FieldError("branch", "A marketer sees one branch; choose it.")
+        if item is not None:
+            staff.check_admin_stays(item, active=form.active.data, roles=names)
+
     def remove(self, item: Any) -> None:
-        """Nobody deletes the account they are using."""
+        """Nobody deletes the account they are using, nor the last administrator."""
+        staff.check_admin_stays(item, active=False, roles=set())
         if item.id == g.user.id:
             raise DomainError("You can't delete your own account.")
         db.session.delete(item)
@@ -1321,7 +1322,7 @@ class LeadApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
     resource_name = "leads"
     datamodel = ConsoleInterface(Lead, db.session)
     allow_browser_login = True
-    include_route_methods = {"get", "get_list", "info"}
+    include_route_methods = {"get", "get_list"}
     base_filters = [["id", FilterVisible, ""]]
     base_order = ("id", "desc")
     list_columns = ["id", "lead_no", "name", "phone_masked", "source", "status", "branch.code", "created_at"]
@@ -1336,7 +1337,7 @@ class HitApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
     resource_name = "hits"
     datamodel = ConsoleInterface(Hit, db.session)
     allow_browser_login = True
-    include_route_methods = {"get", "get_list", "info"}
+    include_route_methods = {"get", "get_list"}
     base_filters = [["id", FilterVisible, ""]]
     base_order = ("id", "desc")
     list_columns = [

@@ -6,7 +6,9 @@ import logging
 import uuid
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, render_template, request
+import prison
+from flask import Flask, Response, abort, g, jsonify, render_template, request
+from flask_babel import gettext
 from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import text
@@ -30,6 +32,8 @@ CONTENT_SECURITY_POLICY = {
     "frame-ancestors": "'none'",
 }
 
+MAX_QUERY = 4000
+
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +55,9 @@ def init_app(app: Flask) -> None:
     if settings.production:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     app.before_request(_name_request)
+    app.before_request(_refuse_nul)
     app.before_request(check_list_arguments)
+    app.before_request(_check_api_query)
     app.after_request(_finish)
     app.register_error_handler(Exception, _error_page)
     app.add_url_rule("/healthz", "healthz", _health)
@@ -67,6 +73,29 @@ def _static_files(app: Flask) -> WhiteNoise:
 
 def _name_request() -> None:
     g.request_id = uuid.uuid4().hex[:16]
+
+
+def _refuse_nul() -> None:
+    """PostgreSQL text holds no NUL; nobody types one either."""
+    texts = (
+        [*request.args.values(), *request.view_args.values()] if request.view_args else request.args.values()
+    )
+    if any("\0" in str(text) for text in texts) or any("\0" in text for text in request.form.values()):
+        abort(400, description=gettext("The request holds a character that can't be stored."))
+
+
+def _check_api_query() -> None:
+    """Answer 400 to a query argument of the API that can't be read, instead of an error."""
+    text = request.args.get("q")
+    if text is None or not request.path.startswith("/api/"):
+        return
+    try:
+        query = prison.loads(text) if len(text) <= MAX_QUERY else None
+    except (ValueError, RecursionError, prison.decoder.ParserException):
+        query = None
+    pages = [query.get(name, 0) for name in ("page", "page_size")] if isinstance(query, dict) else [-1]
+    if not all(isinstance(page, int) and 0 <= page < 10**9 for page in pages):
+        abort(400, description=gettext("The argument q can't be read."))
 
 
 def _finish(response: Response) -> Response:

@@ -17,7 +17,8 @@ from redis import Redis
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from app.leads.uploads import import_upload
+from app.exports.jobs import make_export
+from app.leads.uploads import work_on
 from app.models import ImportBatch, Lead
 from app.t1.deliveries import ingest_logs
 from tests.conftest import Person
@@ -98,8 +99,15 @@ def upload(app: Flask, session: Session, manager: Person) -> None:
     file = (io.BytesIO((HEADER + ROWS).encode()), f"leads-{KNOWN}.csv")
     assert manager.submit("/importbatchview/upload", {"file": file}).status_code == 302
     batch = session.scalars(select(ImportBatch)).one()
-    with app.app_context():
-        import_upload(batch.id)
+    page = manager.get(f"/importbatchview/columns/{batch.id}")
+    assert KNOWN not in page.text
+    matched = {f"column_{position}": field for field, position in batch.preview["columns"].items()}
+    for path, data in (("columns", matched), ("start", {})):
+        assert manager.submit(f"/importbatchview/{path}/{batch.id}", data).status_code == 302
+        with app.app_context():
+            work_on(batch.id)
+        review = manager.get(f"/importbatchview/review/{batch.id}")
+        assert KNOWN not in review.text
     session.refresh(batch)
     assert (batch.status, batch.rows_created, batch.upload) == ("done", 1, None)
     assert batch.rejected == {"invalid_phone": 1, "invalid_id_number": 1, "missing_name": 1}
@@ -147,3 +155,28 @@ def test_phones_are_not_kept_in_clear(
     wrong = manager.submit("/leadview/search", {"_flt_0_phone_index": "12"})
     assert wrong.headers["Location"] == "/leadview/list/"
     assert not [where for where, kept in everywhere() if PHONE in kept or PHONE.encode().hex() in kept]
+
+
+def test_a_number_that_was_looked_at_searched_for_and_exported_is_kept_nowhere(
+    app: Flask,
+    session: Session,
+    login: Callable[..., Person],
+    everywhere: Callable[[], Iterator[tuple[str, str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    admin = login("Admin")
+    admin.submit("/leadview/add", {"name": "丁", "phone": PHONE, "id_number": OTHER, "status": "active"})
+    lead = session.scalars(select(Lead.id)).one()
+    shown = admin.submit(f"/leadview/reveal/{lead}", {"reason": f"{PHONE} {OTHER} 要求回电"})
+    assert shown.get_json()["phone"] == PHONE
+    for typed in (PHONE, OTHER, KNOWN):
+        assert admin.submit("/subjectrequestview/find", {"number": typed}).status_code == 200
+    admin.submit(f"/subjectrequestview/file/{lead}")
+    for query in ("", f"?_flt_0_name={PHONE}", f"?_flt_0_name={OTHER}"):
+        asked = admin.submit(f"/leadview/export_all{query}", {"format": "csv"})
+        with app.app_context():
+            make_export(int(asked.headers["Location"].rsplit("/", 1)[1]))
+    assert len(list(app.config["SETTINGS"].data_dir.glob("exports/*.csv"))) == 3
+    for where, kept in everywhere():
+        assert [n for n in (PHONE, OTHER, KNOWN, PHONE.encode().hex()) if n in kept] == [], where

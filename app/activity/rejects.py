@@ -20,12 +20,13 @@ def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: in
     """Write the rejected rows of one checked file; return the file's name relative to the root."""
     name = f"rejected/{record.digest[:16]}.csv"
     (root / name).parent.mkdir(exist_ok=True)
+    file = _cell(Path(record.name).name)
     rows = connection.execute(_SQL, {"file_no": file_no})
     with (root / name).open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", *FIELDS, "raw"])
         while part := rows.fetchmany(_ROWS):
-            writer.writerows([_cell(record.name), line, *map(_cell, cells)] for line, *cells in part)
+            writer.writerows([file, line, *map(_cell, cells)] for line, *cells in part)
     return name
 
 

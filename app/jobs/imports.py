@@ -1,12 +1,12 @@
-"""Queue ``import``: imports of uploaded lead files."""
+"""Queue ``import``: dry runs and imports of uploaded lead files."""
 
 from __future__ import annotations
 
 from app.jobs.context import job_context
-from app.leads.uploads import import_upload
+from app.leads.uploads import work_on
 
 
 def run(batch_id: int) -> None:
-    """Import the uploaded file if it still waits."""
+    """Do what the batch waits for, if it still does."""
     with job_context():
-        import_upload(batch_id)
+        work_on(batch_id)

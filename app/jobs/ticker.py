@@ -8,14 +8,13 @@ import threading
 
 from flask import current_app
 
-from app import retention
+from app import paging, retention
 from app.exports import jobs as exports
-from app import paging
 from app.extensions import db
 from app.jobs import nudge
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
-from app.leads.uploads import waiting
+from app.leads.uploads import discard_forgotten, waiting
 from app.t1 import runs
 
 log = logging.getLogger(__name__)
@@ -48,6 +47,7 @@ def tick(now: dt.datetime) -> None:
         nudge("import", "app.jobs.imports.run", batch_id)
     paging.refresh_marks()
     fail_abandoned(db.engine, current_app.config["SETTINGS"])
+    discard_forgotten(now)
     suppression.expire(db.engine, runs.today(now))
     for job_id in exports.waiting():
         nudge("default", "app.jobs.exports.run", job_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,7 @@ def _digest(path: Path, file_name: str) -> str:
         ) from None
 
 
-def hold_batch(
-    connection: Connection, batch_id: int, status: BatchStatus = BatchStatus.RUNNING
-) -> None:
+def hold_batch(connection: Connection, batch_id: int, status: BatchStatus = BatchStatus.RUNNING) -> None:
     """Own a batch until the transaction ends; LeadsError when its status is another or it has an owner."""
     # The lock first: who had it may have changed the status.
     owned = take_lock(connection, batch_id)
@@ -73,8 +70,14 @@ def take_lock(connection: Connection, batch_id: int) -> bool:
 
 def close_batch(connection: Connection, batch_id: int, status: BatchStatus, **columns: Any) -> None:
     """Give the batch its final status and figures; what the screens kept of its rows goes."""
-    values: Mapping[str, Any] = {"status": status, "finished_at": func.now(), "preview": None, **columns}
+    values: dict[str, Any] = {"status": status, "finished_at": func.now(), "preview": None, "checked": None}
+    values |= columns
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
+
+
+def why(error: LeadsError) -> dict[str, Any]:
+    """The columns that tell why a batch failed."""
+    return {"error": str(error), "refusal": {"message": error.message, "values": error.values}}
 
 
 def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
@@ -85,14 +88,15 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     """
     since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
     patience = case((ImportBatch.upload.is_(None), _ABANDONED_AFTER), else_=_UPLOAD_KEPT)
+    interrupted = LeadsError("import_interrupted", N_("The import was interrupted"))
     with engine.begin() as connection:
         running = select(ImportBatch.id, ImportBatch.upload).where(
-            ImportBatch.status == BatchStatus.RUNNING, since < func.now() - patience
+            ImportBatch.status.in_((BatchStatus.RUNNING, BatchStatus.CHECKING)), since < func.now() - patience
         )
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:
             remove_error_file(settings, row.id)
-            close_batch(connection, row.id, BatchStatus.FAILED, error="The import was interrupted", upload=None)
+            close_batch(connection, row.id, BatchStatus.FAILED, upload=None, **why(interrupted))
     for row in abandoned:
         if row.upload:
             Path(row.upload).unlink(missing_ok=True)

@@ -59,3 +59,10 @@ class DuplicateInFile(RowError):
 
 class UnreadableFile(LeadsError):
     """A whole file that can't be read as a lead list; ``code`` says why."""
+
+
+class ImportCancelled(LeadsError):
+    """A person cancelled the import; nothing of it is on the list."""
+
+    def __init__(self) -> None:
+        super().__init__("import_cancelled", N_("The import was cancelled"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.leads import suppression
-from app.leads.batches import close_batch, hold_batch, open_batch
+from app.leads.batches import close_batch, hold_batch, open_batch, why
+from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
-from app.leads.errors import N_, LeadsError, RowError
+from app.leads.errors import N_, ImportCancelled, LeadsError, RowError
 from app.leads.identity import IdHasher
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
-from app.leads.reader import LeadFile, open_lead_file
+from app.leads.reader import FindColumns, LeadFile, open_lead_file
 from app.leads.rows import RowChecker, StagedLead
 from app.leads.staging import merge, merge_dry, stage
 from app.models import BatchStatus
@@ -30,6 +31,9 @@ from config import Settings
 
 Progress = Callable[[int, int | None], None]
 """Called with the rows done and about how many there are (None: unknown). May raise to cancel."""
+
+Rejected = Callable[[int, Sequence[str], RowError], None]
+"""Called with each refused row: its number, its cells and why."""
 
 _PROGRESS_EVERY = 2000
 _LOG = logging.getLogger(__name__)
@@ -63,28 +67,34 @@ def import_leads(
     update: bool = False,
     batch_id: int | None = None,
     progress: Progress | None = None,
+    find: FindColumns = find_columns,
+    rejected: Rejected | None = None,
+    before_commit: Callable[[], None] | None = None,
 ) -> ImportResult:
     """Bring the people in a lead file onto the list, or say what would happen (``dry_run``).
 
     ``file_name`` is the file's name as the user knows it. ``update`` also changes people already on the
-    list. ``batch_id`` continues a batch that ``open_batch`` made. Nothing is written unless everything is:
-    on any error the batch is marked failed and the list is as before. Raises UnreadableFile when the file
-    isn't a lead list, LeadsError for other refusals, and whatever ``progress`` raises.
+    list. ``batch_id`` continues a batch that ``open_batch`` made. ``find`` gives the columns of the header,
+    by default those it names; ``rejected`` hears of refused rows. Nothing is written unless everything is:
+    on any error the batch is marked failed (cancelled for ImportCancelled) and the list is as before.
+    Raises UnreadableFile when the file isn't a lead list, LeadsError for other refusals, and whatever
+    ``progress`` and ``before_commit``, called in the last moment, raise to cancel.
     """
     file = mask_ids(file_name)
     if dry_run:
-        return _Run(settings, path, file, None, progress).execute(engine, update=update)
+        try:
+            return _Run(settings, path, file, None, progress, find, rejected).execute(engine, update=update)
+        except (SQLAlchemyError, psycopg.Error) as error:
+            raise _refused_by_database(error) from None
     if batch_id is None:
         batch_id = open_batch(engine, path, file_name=file, operator=operator, update_existing=update)
     try:
-        result = _Run(settings, path, file, batch_id, progress).execute(engine, update=update)
+        run = _Run(settings, path, file, batch_id, progress, find, rejected, before_commit)
+        result = run.execute(engine, update=update)
     except BaseException as error:
         _fail(engine, settings, batch_id, error)
         if isinstance(error, SQLAlchemyError | psycopg.Error):
-            # The database quotes the rows it refuses.
-            raise LeadsError(
-                "import_failed", N_("The database refused the import (%(kind)s)"), kind=_kind(error)
-            ) from None
+            raise _refused_by_database(error) from None
         raise
     _LOG.info("import batch %s by %s: %s", batch_id, operator, result.as_json())
     return result
@@ -94,12 +104,21 @@ def _fail(engine: Engine, settings: Settings, batch_id: int, error: BaseExceptio
     if isinstance(error, LeadsError) and error.code == "batch_not_open":
         return
     remove_error_file(settings, batch_id)
-    text = str(error) if isinstance(error, LeadsError) else f"The import was interrupted ({_kind(error)})"
+    status = BatchStatus.CANCELLED if isinstance(error, ImportCancelled) else BatchStatus.FAILED
+    if not isinstance(error, LeadsError):
+        error = LeadsError(
+            "import_interrupted", N_("The import was interrupted (%(kind)s)"), kind=_kind(error)
+        )
     try:
         with engine.begin() as connection:
-            close_batch(connection, batch_id, BatchStatus.FAILED, error=text)
+            close_batch(connection, batch_id, status, **why(error))
     except SQLAlchemyError as second:
         _LOG.error("import batch %s failed and could not be marked so (%s)", batch_id, _kind(second))
+
+
+def _refused_by_database(error: BaseException) -> LeadsError:
+    """The refusal without the database's words, which quote the row."""
+    return LeadsError("import_failed", N_("The database refused the import (%(kind)s)"), kind=_kind(error))
 
 
 def _kind(error: BaseException) -> str:
@@ -111,13 +130,24 @@ class _Run:
     """One pass over one file. Without a batch it is dry."""
 
     def __init__(
-        self, settings: Settings, path: Path, file: str, batch: int | None, progress: Progress | None
+        self,
+        settings: Settings,
+        path: Path,
+        file: str,
+        batch: int | None,
+        progress: Progress | None,
+        find: FindColumns,
+        rejected: Rejected | None,
+        before_commit: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
         self._path = path
         self._file = file
         self._batch = batch
         self._progress = progress or (lambda done, total: None)
+        self._find = find
+        self._before_commit = before_commit or (lambda: None)
+        self._notice = rejected or (lambda number, cells, error: None)
         self._read = 0
         self._rejected: Counter[str] = Counter()
 
@@ -126,7 +156,7 @@ class _Run:
         with engine.connect() as connection, connection.begin() as transaction:
             if self._batch is not None:
                 hold_batch(connection, self._batch)
-            leads = open_lead_file(self._path, self._file)
+            leads = open_lead_file(self._path, self._file, self._find)
             with self._error_file(leads) as errors:
                 stage(connection, self._accepted(leads, errors))
                 if self._batch is None:
@@ -135,6 +165,7 @@ class _Run:
                     return self._result(*merged)
                 result = self._result(*merge(connection, self._batch, update=update), errors)
                 suppression.refresh(connection, dt.datetime.now(self._settings.zone).date())
+                self._before_commit()
                 self._close(connection, self._batch, result)
                 if errors and result.error_file:
                     errors.keep()
@@ -157,6 +188,7 @@ class _Run:
                 yield check(number, cells)
             except RowError as error:
                 self._rejected[error.reason] += 1
+                self._notice(number, cells, error)
                 if errors:
                     errors.add(number, cells, error)
         self._progress(self._read, self._read)

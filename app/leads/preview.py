@@ -27,7 +27,9 @@ WARNINGS = {
     "hidden_columns": N_("The sheet has hidden columns; they are read like the others."),
     "hidden_rows": N_("The sheet has hidden or filtered rows; they are imported like the others."),
     "hidden_sheets": N_("The file has hidden sheets; they are not read."),
-    "lost_digits": N_("Excel stored ID or phone numbers as numbers and lost digits: format the column as text."),
+    "lost_digits": N_(
+        "Excel stored ID or phone numbers as numbers and lost digits: format the column as text."
+    ),
 }
 
 

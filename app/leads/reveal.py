@@ -7,6 +7,7 @@ from sqlalchemy import func, select, text
 
 from app.errors import DomainError
 from app.extensions import db
+from app.leads.errors import N_
 from app.leads.phone import PhoneVault
 from app.leads.reasons import checked_reason
 from app.models import Lead, Reveal
@@ -44,6 +45,6 @@ def _check_rate(who: str, limit: int) -> None:
     )
     if (db.session.scalar(recent) or 0) >= limit:
         raise TooManyReveals(
-            "You have looked at %(n)s phone numbers within an hour, which is the limit. Try again later.",
+            N_("You have looked at %(n)s phone numbers within an hour, which is the limit. Try again later."),
             n=limit,
         )

@@ -15,7 +15,7 @@ _IDENTITIES = ("id_number", "id_hash")
 
 
 def masked_cells(cells: Sequence[str], columns: Mapping[str, int]) -> list[str]:
-    """The cells of a row with every ID number, hash and phone masked; ``columns`` says where they should be."""
+    """The cells of a row with every ID number, hash and phone masked; ``columns`` says where they are."""
     fields = {position: field for field, position in columns.items()}
     return [masked_cell(cell, fields.get(position, "")) for position, cell in enumerate(cells)]
 

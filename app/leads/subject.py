@@ -23,7 +23,7 @@ from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.phone import PhoneVault, normalise_phone
 from app.leads.reasons import checked_reason
-from app.models import Hit, Lead, Reveal, SubjectRequest, Suppression
+from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
 from config import Settings
 
 #: a phone number has at most this many digits once decoration is gone, an ID number at least this many
@@ -106,6 +106,8 @@ def erase(lead: Lead, lead_no: str, reason: str | None, who: str, *, suppress: b
     db.session.execute(delete(Reveal).where(Reveal.lead_id == lead.id))
     _record("erase", lead.lead_no, who, said)
     db.session.execute(delete(Lead).where(Lead.id == lead.id))
+    # Marks are corrected by rows marked as deleted, and this one leaves none; the ticker makes new ones.
+    db.session.execute(delete(ListMark))
     if suppress:
         _suppress(id_hash, said, who, today)
     db.session.commit()

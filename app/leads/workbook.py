@@ -22,7 +22,9 @@ _ROW = re.compile(rb'<(?:\w+:)?row\s[^>]*?\br="([0-9]{1,9})"')
 _ODDITIES = {
     "merged_header": re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="[A-Z]+1:[A-Z]+[0-9]+"'),
     "merged_rows": re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="[A-Z]+[0-9]+:[A-Z]+(?!1")[0-9]+"'),
-    "formulas": re.compile(rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f\s[^>]*/>)\s*(?:<(?:\w+:)?v\s*/>|<v></v>|</(?:\w+:)?c>)"),
+    "formulas": re.compile(
+        rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f\s[^>]*/>)\s*(?:<(?:\w+:)?v\s*/>|<v></v>|</(?:\w+:)?c>)"
+    ),
     "hidden_columns": re.compile(rb'<(?:\w+:)?col\s[^>]*?\bhidden="(?:1|true)"'),
     "hidden_rows": re.compile(rb'<(?:\w+:)?row\s[^>]*?\bhidden="(?:1|true)"'),
 }

@@ -22,6 +22,11 @@ def progress_of(job: ExportJob) -> dict[str, Any]:
     }
 
 
+def rows_made(rows: int | None) -> Any:
+    """How many rows the file has; nothing before it is there."""
+    return "" if rows is None else labels.number(rows)
+
+
 def _summary(job: ExportJob) -> str:
     if job.status == RunStatus.FAILED:
         return job.error or ""

@@ -12,14 +12,14 @@ from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
-from wtforms import BooleanField, DateField, PasswordField, SelectField, StringField
+from wtforms import DateField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from app import labels
 from app.extensions import db
 from app.leads.tags import all_tags
 
-REASON = lazy_gettext("Reason")
+REASON = lazy_gettext("Reason given")
 LANGUAGES = [("zh", "中文"), ("en", "English")]
 
 
@@ -85,16 +85,6 @@ class ProfileForm(DynamicForm):  # type: ignore[misc]
     """What a person may change about themselves."""
 
     language = SelectField(lazy_gettext("Language"), choices=LANGUAGES, widget=Select2Widget())
-
-
-class UploadForm(DynamicForm):  # type: ignore[misc]
-    """A lead file to import."""
-
-    file = FileField(lazy_gettext("Lead file (.xlsx, .xls or .csv)"), validators=[FileRequired()])
-    update = BooleanField(
-        lazy_gettext("Update people already on the list"),
-        description=lazy_gettext("Otherwise they stay as they are."),
-    )
 
 
 class SuppressionFileForm(DynamicForm):  # type: ignore[misc]

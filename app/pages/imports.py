@@ -1,32 +1,189 @@
-"""Lead imports as a person sees them."""
+"""Lead imports as a person sees them, step by step."""
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
+from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
+from flask_babel import gettext as translated
+from flask_babel import lazy_gettext, ngettext
+from flask_wtf.file import FileField, FileRequired
 
 from app import labels
+from app.leads.matching import NOT_IMPORTED
+from app.leads.preview import WARNINGS
 from app.models import BatchStatus, ImportBatch
+from config import MAX_UPLOAD_MB
+
+STEPS = (
+    lazy_gettext("Choose the file"),
+    lazy_gettext("Match the columns"),
+    lazy_gettext("Check"),
+    lazy_gettext("Import"),
+)
+FIELDS = {
+    NOT_IMPORTED: lazy_gettext("(not imported)"),
+    "name": lazy_gettext("Customer name"),
+    "phone": lazy_gettext("Phone"),
+    "id_number": lazy_gettext("ID number"),
+    "id_hash": lazy_gettext("ID hash (agreed with the provider)"),
+    "lead_no": lazy_gettext("Lead no."),
+    "source": lazy_gettext("Source channel"),
+    "branch": lazy_gettext("Branch"),
+}
+_PASSES = (BatchStatus.CHECKING, BatchStatus.RUNNING)
+_LETTERS = 26
 
 
-def progress_of(batch: ImportBatch) -> dict[str, Any]:
-    """What the batch's page shows and polls."""
+class ImportForm(DynamicForm):  # type: ignore[misc]
+    """A lead file to upload."""
+
+    file = FileField(
+        lazy_gettext("Lead file"),
+        description=lazy_gettext("Excel (.xlsx, .xls) or CSV, at most %(most)s MB.", most=MAX_UPLOAD_MB),
+        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
+    )
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column of the uploaded file on the matching page."""
+
+    position: int
+    letter: str
+    title: str
+    samples: list[str]
+    field: str
+    error: str
+
+
+def file_columns(batch: ImportBatch, chosen: dict[int, str], errors: dict[str, str]) -> list[FileColumn]:
+    """The columns of the file with what was chosen for them, at first what their headers say."""
+    preview = batch.preview or {"header": [], "rows": [], "columns": {}}
+    known = batch.columns or preview["columns"]
+    fields = chosen or {position: field for field, position in known.items()}
+    return [
+        FileColumn(
+            position,
+            _letter(position),
+            title,
+            [row[position] if position < len(row) else "" for row in preview["rows"]],
+            fields.get(position, NOT_IMPORTED),
+            errors.get(f"column_{position}", ""),
+        )
+        for position, title in enumerate(preview["header"])
+    ]
+
+
+def _letter(position: int) -> str:
+    """The name a spreadsheet gives to a column."""
+    above, letter = divmod(position, _LETTERS)
+    return (_letter(above - 1) if above else "") + chr(ord("A") + letter)
+
+
+def warnings(batch: ImportBatch) -> list[str]:
+    """What may be wrong with the file, in sentences."""
+    return [translated(WARNINGS[each]) for each in (batch.preview or {}).get("warnings", [])]
+
+
+def figures(batch: ImportBatch) -> list[tuple[str, int]]:
+    """What the dry run found, as labelled numbers."""
+    found = batch.checked or {}
+    return [
+        (_("Rows read"), found["read"]),
+        (_("New leads"), found["created"]),
+        (_("Updated"), found["updated"]),
+        (_("Already there"), found["existing"]),
+        (_("Rejected"), sum(found["rejected"].values())),
+    ]
+
+
+def rejected(batch: ImportBatch) -> list[dict[str, Any]]:
+    """The reasons for refusing rows with their counts and examples, the commonest first."""
+    found = batch.checked or {}
+    return [
+        {
+            "reason": labels.word(labels.REJECT_REASON, reason),
+            "count": count,
+            "examples": [_example(each) for each in found["examples"].get(reason, [])],
+        }
+        for reason, count in sorted(found["rejected"].items(), key=lambda pair: -pair[1])
+    ]
+
+
+def _example(kept: dict[str, Any]) -> dict[str, Any]:
+    cells = kept["cells"]
     return {
-        "status": batch.status,
-        "status_text": labels.word(labels.BATCH_STATUS, batch.status),
-        "progress": batch.progress if batch.status == BatchStatus.RUNNING else 100,
-        "summary": batch_summary(batch),
-        "done": batch.status != BatchStatus.RUNNING,
+        "row": kept["row"],
+        "why": translated(kept["message"], **kept["values"]),
+        "name": cells.get("name", ""),
+        "phone": cells.get("phone", ""),
+        "identity": cells.get("id_number") or cells.get("id_hash", ""),
     }
 
 
+def progress_of(batch: ImportBatch) -> dict[str, Any]:
+    """What the batch's pages show and poll: the pass under way, or the end of the last one."""
+    working = batch.status in _PASSES
+    return {
+        "status": batch.status,
+        "status_text": labels.word(labels.BATCH_STATUS, batch.status),
+        "progress": batch.progress if working else 100,
+        "summary": batch_summary(batch),
+        "done": not working,
+        **_pace(batch, dt.datetime.now(dt.UTC)),
+    }
+
+
+def _pace(batch: ImportBatch, now: dt.datetime) -> dict[str, Any]:
+    """Rows done of about how many, rows a second, seconds left; None for what is not known."""
+    rate = left = None
+    if batch.status in _PASSES and batch.started_at and batch.rows_done:
+        rate = round(batch.rows_done / max((now - batch.started_at).total_seconds(), 0.001))
+        rest = max((batch.rows_total or 0) - batch.rows_done, 0)
+        left = round(rest / rate) if batch.rows_total and rate else None
+    found = {"rows": batch.rows_done, "total": batch.rows_total, "rate": rate, "seconds_left": left}
+    return found | {"details": _details(found) if rate is not None else ""}
+
+
+def _details(pace: dict[str, Any]) -> str:
+    rows = _("%(done)s of about %(total)s rows", done=f"{pace['rows']:,}", total=f"{pace['total'] or 0:,}")
+    written = _("all read, being written")
+    speed = _("%(rate)s rows a second", rate=f"{pace['rate']:,}")
+    if pace["rows"] == pace["total"]:
+        return f"{rows} · {written}"
+    return f"{rows} · {speed} · {_time_left(pace['seconds_left'] or 0)}"
+
+
+def _time_left(seconds: int) -> str:
+    if seconds < 60:
+        return ngettext("about %(num)s second left", "about %(num)s seconds left", max(seconds, 1))
+    return ngettext("about %(num)s minute left", "about %(num)s minutes left", round(seconds / 60))
+
+
+def error_text(batch: ImportBatch) -> str:
+    """Why the batch failed, in the language of who looks."""
+    refusal = batch.refusal
+    return translated(refusal["message"], **refusal["values"]) if refusal else (batch.error or "")
+
+
 def batch_summary(batch: ImportBatch) -> str:
-    """What became of the file's rows, in a line."""
+    """Where the batch stands, or what became of the file's rows, in a line."""
+    if batch.cancel_requested and batch.status in _PASSES:
+        return _("Being cancelled …")
+    if batch.status in _PASSES and batch.started_at is None:
+        return _("Waits for the background worker; you may close this page.")
+    if batch.status == BatchStatus.CHECKING:
+        return _("The rows are being checked; nothing is written.")
     if batch.status == BatchStatus.RUNNING:
         return _("The rows are being read; you may close this page.")
+    if batch.status == BatchStatus.CANCELLED:
+        return _("Cancelled; nothing of the file is on the list.")
     if batch.error:
-        return batch.error
+        return error_text(batch)
     return _(
         "%(read)s rows read: %(created)s leads created, %(updated)s updated,"
         " %(existing)s already there, %(rejected)s rejected",

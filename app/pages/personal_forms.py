@@ -31,7 +31,7 @@ class EraseForm(DynamicForm):  # type: ignore[misc]
         validators=[DataRequired(), Length(max=32)],
         widget=BS3TextFieldWidget(),
     )
-    reason = TextAreaField(lazy_gettext("Reason"), validators=[DataRequired(), Length(max=MAX_REASON)])
+    reason = TextAreaField(lazy_gettext("Reason given"), validators=[DataRequired(), Length(max=MAX_REASON)])
     suppress = BooleanField(
         lazy_gettext("Keep the person on the do-not-disturb list"),
         description=lazy_gettext(

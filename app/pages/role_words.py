@@ -28,6 +28,8 @@ _METHOD = {
     "can_rejects": lazy_gettext("Download rejected rows"),
     "can_template": lazy_gettext("Download the template"),
     "can_progress": lazy_gettext("Watch the progress"),
+    "can_count": lazy_gettext("Count what it means"),
+    "can_take_off": lazy_gettext("Take off the list"),
     "can_start": lazy_gettext("Start"),
     "can_userinfo": lazy_gettext("See one's own profile"),
     "can_this_form_get": lazy_gettext("Open"),

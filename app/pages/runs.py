@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from markupsafe import Markup
 
 from app import labels
 from app.models import JobRun, RunStatus
@@ -28,9 +29,17 @@ def run_summary(run: JobRun) -> str:
         return held_reason(run)
     created = sum(counts.get("hits", {}).get("created", {}).values())
     refreshed = sum(counts.get("hits", {}).get("refreshed", {}).values())
-    if "hits" in counts:
-        return _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
-    return ""
+    if "hits" not in counts:
+        return ""
+    done = _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
+    refused = counts.get("ingest", {}).get("files_refused", 0)
+    return f"{done}; " + _("refused files: %(n)s", n=refused) if refused else done
+
+
+def refused_files(run: JobRun) -> Markup | str:
+    """The files that couldn't be read, each with its reason; the rest of the day went on without them."""
+    shown = [Markup("<code>{}</code>").format(text) for text in (run.counts or {}).get("refused", [])]
+    return Markup("<br>").join(shown) if shown else ""
 
 
 def held_reason(run: JobRun) -> str:

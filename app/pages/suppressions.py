@@ -74,7 +74,7 @@ def state(entry: Suppression) -> Any:
 
 def kind(entry: Suppression) -> str:
     """Phone or person."""
-    return _("Phone") if entry.phone_index else _("Person")
+    return _("Phone") if entry.phone_index else _("Individual")
 
 
 def why_removed(entry: Suppression) -> str:

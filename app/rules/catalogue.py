@@ -14,6 +14,8 @@ from app.extensions import db
 from app.models import Institution, RuleCondition
 from app.rules.definition import ConditionDef
 
+REGIONS = ("华东", "华北", "华南", "华中", "西南", "西北", "东北")
+
 
 def resolve(condition: ConditionDef) -> frozenset[str] | None:
     """The institution codes a condition counts; None when it names no filter at all.
@@ -74,6 +76,21 @@ def category_choices() -> list[tuple[str, str]]:
         .order_by(Institution.category)
     )
     return [(code, labels.word(labels.CATEGORY, code)) for code in db.session.scalars(query)]
+
+
+def categories_to_choose() -> list[tuple[str, str]]:
+    """Form choices for an institution: none, the known categories, and others in use."""
+    known = [(code, str(word)) for code, word in labels.CATEGORY.items()]
+    return [("", ""), *known, *(pair for pair in category_choices() if pair[0] not in labels.CATEGORY)]
+
+
+def regions_to_choose() -> list[tuple[str, str]]:
+    """Form choices for an institution: none, the seven regions of China, and others in use."""
+    return [
+        ("", ""),
+        *((r, r) for r in REGIONS),
+        *(pair for pair in region_choices() if pair[0] not in REGIONS),
+    ]
 
 
 def region_choices() -> list[tuple[str, str]]:

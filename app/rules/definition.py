@@ -37,6 +37,10 @@ class ConfigFileError(DomainError):
         super().__init__("%(problems)s", problems="\n".join(problems))
 
 
+def _clock_or_midnight(text: str) -> str:
+    return text if text == "24:00" else _clock(text)
+
+
 def _clock(text: str) -> str:
     try:
         moment = dt.datetime.strptime(text, "%H:%M")
@@ -60,6 +64,7 @@ InstitutionCode = Annotated[str, Field(min_length=1, max_length=128)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 Clock = Annotated[str, AfterValidator(_clock)]
+ClockEnd = Annotated[str, AfterValidator(_clock_or_midnight)]
 EventType = Literal["face_verify", "id_ocr", "data_call"]
 Level = Literal["H", "M", "L", "S"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -142,7 +147,7 @@ class RangeDef(Strict):
     """A time range of chosen days that beats the week grid."""
 
     from_: Clock = Field(alias="from")
-    to: Clock
+    to: ClockEnd
     level: Level
     days: Annotated[list[Weekday], AfterValidator(_distinct)] = list(DAYS)  # type: ignore[arg-type]
 
@@ -164,7 +169,7 @@ class ScheduleDef(Strict):
     weekend: Literal["normal", "silent"] | Annotated[float, Field(ge=1, le=1000, strict=False)] = "normal"
     holidays: Literal["normal", "weekend", "silent"] = "weekend"
     ranges: list[RangeDef] = []
-    quiet_hours: Annotated[list[Clock], Field(min_length=2, max_length=2)] | None = None
+    quiet_hours: Annotated[list[ClockEnd], Field(min_length=2, max_length=2)] | None = None
     channels: list[ChannelDef] = []
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ SIGNS = {">=": "≥", ">": ">", "==": "=", "<=": "≤", "<": "<"}
 
 def condition_sentence(condition: ConditionDef) -> str:
     """One condition as a sentence: window, hours, filters, metric, operator, value."""
-    parts = [_("in the last %(n)s days", n=condition.window_days)]
+    parts = [_("%(n)s-day window", n=condition.window_days)]
     start, end = condition.hours
     if (start, end) != (0, 24):
         parts.append(_("from %(start)s:00 to %(end)s:00", start=start, end=end))
@@ -82,17 +82,16 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
     }
     if condition["metric"] == "calls" and institutions:
         return _(
-            "in %(days)s days active %(n)s times at %(first)s (%(count)s institutions), "
-            "threshold %(limit)s",
+            "%(days)s-day window: calls %(n)s at %(first)s (institutions %(count)s), threshold %(limit)s",
             first=_names(institutions[:1]),
             count=len(institutions),
             **values,
         )
     if condition["metric"] == "calls":
-        return _("in %(days)s days active %(n)s times, threshold %(limit)s", **values)
+        return _("%(days)s-day window: calls %(n)s, threshold %(limit)s", **values)
     if condition["metric"] == "institutions":
-        return _("in %(days)s days active at %(n)s institutions, threshold %(limit)s", **values)
-    return _("in %(days)s days active on %(n)s days, threshold %(limit)s", **values)
+        return _("%(days)s-day window: institutions %(n)s, threshold %(limit)s", **values)
+    return _("%(days)s-day window: active days %(n)s, threshold %(limit)s", **values)
 
 
 def _limit(condition: dict[str, Any]) -> str:

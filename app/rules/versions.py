@@ -132,6 +132,8 @@ def _next_number(rule: Rule) -> int:
 
 def draft_of(rule: Rule, author: str) -> RuleVersion:
     """The rule's open draft, or a new one that says what its newest version says. Flushes."""
+    db.session.execute(select(Rule.id).where(Rule.id == rule.id).with_for_update())
+    db.session.refresh(rule)
     newest = rule.versions[-1]
     return newest if newest.status == VersionStatus.DRAFT else copy_as_draft(newest, author)
 

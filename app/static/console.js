@@ -109,15 +109,54 @@ function guard(form) {
 // Says what the form as filled in would find.
 function liveCount(line) {
   let waiting = 0;
+  let asked = 0;
   const say = async () => {
+    const mine = ++asked;
     const answer = await fetch(line.dataset.count, { method: "POST", body: new FormData(line.closest("form")) });
-    if (answer.ok) line.textContent = (await answer.json()).text;
+    if (answer.ok && mine === asked) line.textContent = (await answer.json()).text;
   };
   line.closest("form").addEventListener("input", () => {
     window.clearTimeout(waiting);
     waiting = window.setTimeout(say, 400);
   });
   say();
+}
+
+// -- a file to upload: its size is checked before it travels, and it may be dropped --------
+function dropZone(zone) {
+  const input = one("input[type=file]", zone);
+  const hint = document.createElement("p");
+  hint.className = "drop-hint";
+  hint.textContent = zone.dataset.hint;
+  input.after(hint);
+  const tooLarge = () => {
+    const large = [...input.files].some((file) => file.size > Number(zone.dataset.most) * 1048576);
+    input.setCustomValidity(large ? zone.dataset.tooLarge : "");
+    let said = one("[data-part=too-large]", zone);
+    if (large && !said) {
+      said = document.createElement("p");
+      said.className = "error";
+      said.setAttribute("role", "alert");
+      said.dataset.part = "too-large";
+      hint.after(said);
+    }
+    if (said) said.textContent = large ? zone.dataset.tooLarge : "";
+    one("button[type=submit]", zone).disabled = large;
+  };
+  input.addEventListener("change", tooLarge);
+  const over = (event) => { event.preventDefault(); zone.classList.add("dropping"); };
+  zone.addEventListener("dragenter", over);
+  zone.addEventListener("dragover", over);
+  zone.addEventListener("dragleave", (event) => {
+    if (!zone.contains(event.relatedTarget)) zone.classList.remove("dropping");
+  });
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("dropping");
+    if (!event.dataTransfer.files.length) return;
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
 }
 
 function findInChecklist(input) {
@@ -138,6 +177,8 @@ function showProgress(card, state) {
   const track = one(".track", card);
   track.setAttribute("aria-valuenow", state.progress);
   one("i", track).style.width = `${state.progress}%`;
+  const details = one("[data-part=details]", card);
+  if (details) details.textContent = state.details;
   for (const step of state.steps || []) {
     const line = one(`[data-step="${CSS.escape(step.name)}"]`, card);
     if (!line) continue;
@@ -207,6 +248,7 @@ all("[data-unfold]").forEach(unfold);
 all("[data-submit]").forEach((select) => select.addEventListener("change", () => select.form.requestSubmit()));
 all("[data-page-size]").forEach(rememberPageSize);
 all("[data-guard]").forEach(guard);
+all("[data-drop]").forEach(dropZone);
 all(".checklist-find").forEach(findInChecklist);
 all("[data-count]").forEach(liveCount);
 all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));

@@ -37,6 +37,8 @@ def request_run(day: dt.date, who: str) -> JobRun:
     """
     if day >= today():
         raise DomainError("%(day)s is not over yet; T+1 runs on complete days.", day=day.isoformat())
+    if day < today() - dt.timedelta(days=settings().events_retention_days):
+        raise DomainError("%(day)s is longer ago than events are kept.", day=day.isoformat())
     run = _row(day, who)
     if run.status == RunStatus.RUNNING and _leased(run):
         raise DomainError("The run of %(day)s is at work already.", day=day.isoformat())
@@ -94,6 +96,7 @@ def _queue(run: JobRun, who: str, *, force: bool) -> None:
     run.requested_by = who
     run.force = force
     run.steps, run.progress, run.error, run.note = [], 0, None, None
+    run.counts, run.started_at, run.finished_at = {}, None, None
     db.session.commit()
     nudge("t1", "app.jobs.t1.run", run.id)
 

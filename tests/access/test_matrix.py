@@ -69,6 +69,28 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_export_all": post("/leadview/export_all?_flt_1_status=active", format="csv"),
         "export": act("leadview", "export", "lead_home", changes=False, many=True),
         "delete_many": act("leadview", "delete_many", "lead_home", many=True),
+        "tag": post("/leadview/action_post", action="tag", rowid=["{lead_home}"], choice_tag="{free_tag}"),
+        "untag": post("/leadview/action_post", action="untag", rowid=["{lead_home}"], choice_untag="{tag}"),
+    },
+    "SegmentView": {
+        **crud(
+            "segmentview",
+            "segment",
+            {"name": "新", "opted_out": "no", "activity_metric": "calls"},
+            {"name": "改", "hit_days": 7, "opted_out": "", "activity_metric": "calls"},
+        ),
+        "can_count": post("/segmentview/count", changes=False, opted_out="yes", activity_metric="calls"),
+    },
+    "MatrixView": {"can_list": get("/matrixview/list/")},
+    "TagView": crud("tagview", "tag", {"name": "新", "colour": "red"}, {"name": "改", "colour": "grey"}),
+    "SuppressionView": {
+        "can_list": get("/suppressionview/list/"),
+        "can_show": get("/suppressionview/show/{suppression}"),
+        "can_add": post("/suppressionview/add", phone="13911112222", reason="投诉"),
+        "can_upload": post("/suppressionview/upload", file="STOP", reason="投诉"),
+        "can_template": get("/suppressionview/template"),
+        "can_take_off": post("/suppressionview/take_off/{suppression}", reason="同意"),
+        "remove_entry": act("suppressionview", "remove_entry", "suppression", changes=False),
     },
     "BranchView": {
         **crud("branchview", "free_branch", {"code": "NEW", "name": "新"}, {"code": "FREE", "name": "改名"}),
@@ -81,6 +103,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_upload": post("/importbatchview/upload", file="FILE"),
         "can_errors": Attempt("GET", "/importbatchview/errors/{batch}", None, False),
         "can_template": get("/importbatchview/template"),
+        "cancel": act("importbatchview", "cancel", "prepared"),
         "undo": act("importbatchview", "undo", "batch"),
     },
     "RuleView": {
@@ -130,7 +153,10 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "export": act("hitview", "export", "hit_home_waiting", changes=False, many=True),
     },
     "InstitutionView": crud(
-        "institutionview", "institution", {"code": "I-9", "name": "九"}, {"name": "改名"}
+        "institutionview",
+        "institution",
+        {"code": "I-9", "name": "九", "category": "bank", "region": "华东"},
+        {"name": "改名", "category": "", "region": ""},
     ),
     "IngestFileView": {
         "can_list": get("/ingestfileview/list/"),
@@ -198,8 +224,8 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             "/resetpassword/form?pk={staff}", password=NEW_PASSWORD, conf_password=NEW_PASSWORD
         ),
     },
-    "LeadApi": {"can_get": get("/api/v1/leads/"), "can_info": get("/api/v1/leads/_info")},
-    "HitApi": {"can_get": get("/api/v1/hits/"), "can_info": get("/api/v1/hits/_info")},
+    "LeadApi": {"can_get": get("/api/v1/leads/")},
+    "HitApi": {"can_get": get("/api/v1/hits/")},
 }
 CASES = [(view, permission) for view, attempts in ATTEMPTS.items() for permission in attempts]
 #: Allowed requests that answer "there is nothing" in this world.
@@ -294,6 +320,8 @@ def attempt(client: FlaskClient | Person, what: Attempt, world: World) -> Any:
         if isinstance(value, str):
             data[key] = value.format(**world.ids)
     if data.get("file") == "FILE":
-        data["file"] = (io.BytesIO("客户姓名,联系电话,身份证号\n".encode()), "leads.csv")
+        data["file"] = (io.BytesIO("客户姓名,联系电话,身份证号\n王,13800000000,1\n".encode()), "leads.csv")
+    if data.get("file") == "STOP":
+        data["file"] = (io.BytesIO("手机号,原因\n13911113333,投诉\n".encode()), "stop.csv")
     assert isinstance(client, Person)
     return client.submit(path, data)

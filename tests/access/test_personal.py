@@ -98,11 +98,15 @@ def test_a_request_from_search_to_erasure(
     )
     assert erased.headers["Location"].endswith("/subjectrequestview/list/")
     assert session.get(Lead, lead) is None
-    assert len(session.scalars(select(Suppression)).all()) == 1
+    assert [entry.reason for entry in entries_for(session, f"{1:064x}")] == ["客户书面申请"]
     kinds = session.scalars(select(SubjectRequest.kind).order_by(SubjectRequest.id)).all()
     assert kinds == ["find", "show", "export", "erase"]
     assert admin.get(f"/subjectrequestview/held/{lead}").status_code == 404
     assert PHONE not in caplog.text
+
+
+def entries_for(session: Session, id_hash: str) -> list[Suppression]:
+    return list(session.scalars(select(Suppression).where(Suppression.id_hash == id_hash)))
 
 
 def test_a_typed_number_is_not_repeated_by_the_page(world: World, login: Callable[..., Person]) -> None:

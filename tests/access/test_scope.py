@@ -104,6 +104,15 @@ def test_bulk_actions_leave_foreign_rows_alone(
     assert untouched == state
 
 
+def test_the_api_tells_nothing_beside_its_rows(marketer: Person, world: World) -> None:
+    """Flask-AppBuilder's _info lists the rows of related tables, whoever asks."""
+    for name in ("leads", "hits"):
+        assert marketer.get(f"/api/v1/{name}/_info").status_code == 404
+        asked = marketer.get(f"/api/v1/{name}/?q=(columns:!(id,id_hash,phone_cipher,phone_index))").text
+        assert "phone_cipher" not in asked
+        assert "id_hash" not in asked
+
+
 def test_a_marketer_without_a_branch_sees_nothing(world: World, login: Callable[..., Person]) -> None:
     client = login("Marketer")
     assert client.get("/api/v1/leads/").get_json()["count"] == 0

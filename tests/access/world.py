@@ -23,7 +23,10 @@ from app.models import (
     Rule,
     RuleCondition,
     RuleVersion,
+    Segment,
     Staff,
+    Suppression,
+    Tag,
 )
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
 from config import Settings
@@ -57,6 +60,8 @@ def build(session: Session, settings: Settings) -> World:
         "version": version,
         "institution": Institution(code="I-1", name="机构一", category="bank"),
         "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
+        "prepared": upload("prepared"),
+        "checked": upload("checked", columns={"name": 0, "phone": 1, "id_number": 2}, checked=CHECKED),
         "ingest": IngestFile(
             digest="1" * 64,
             name="a.csv",
@@ -74,6 +79,11 @@ def build(session: Session, settings: Settings) -> World:
         ),
         "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
         "free_branch": branch(session, "FREE"),
+        "tag": Tag(name="VIP", colour="blue", created_by="x"),
+        "free_tag": Tag(name="新客", colour="red", created_by="x"),
+        "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
+        "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
+        "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),
         "role": Role(name="Helper"),
         "staff": Staff(
             username="somebody",
@@ -91,6 +101,7 @@ def build(session: Session, settings: Settings) -> World:
         name = {1: "home", 2: "away", 3: "sub"}[number]
         rows[f"lead_{name}"] = lead(settings, number, where)
         ids_extra[f"phone_{name}"] = rows[f"lead_{name}"].phone_index
+        rows[f"lead_{name}"].tags = [rows["tag"]]
         session.add(rows[f"lead_{name}"])
         session.flush()
         for status in ("waiting", "in_progress", "failed"):
@@ -98,6 +109,46 @@ def build(session: Session, settings: Settings) -> World:
             session.add(rows[f"hit_{name}_{status}"])
     session.commit()
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
+
+
+#: the outcome of a dry run, as it is kept
+CHECKED = {
+    "read": 3,
+    "created": 2,
+    "updated": 0,
+    "existing": 0,
+    "rejected": {"missing_name": 1},
+    "examples": {
+        "missing_name": [
+            {
+                "row": 4,
+                "message": "There is no customer name",
+                "values": {},
+                "cells": {"name": "", "phone": "138*****001", "id_number": "330*************17"},
+            }
+        ]
+    },
+}
+
+
+def upload(status: str, **columns: Any) -> ImportBatch:
+    """An uploaded file that waits for its person; the file itself is not there."""
+    preview = {
+        "header": ["A1", "B1", "C1", "D1"],
+        "rows": [["客户", "138*****001", "330*************17", ""]],
+        "columns": {"name": 0, "phone": 1, "id_number": 2},
+        "warnings": ["hidden_rows"],
+    }
+    return ImportBatch(
+        file_name="a.csv",
+        file_digest="2" * 64,
+        status=status,
+        created_by="x",
+        upload="/nowhere/a.csv",
+        preview=preview,
+        rows_total=3,
+        **columns,
+    )
 
 
 def branch(session: Session, code: str, parent: Branch | None = None) -> Branch:

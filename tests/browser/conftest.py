@@ -70,14 +70,18 @@ def world(app: Flask, session: Session) -> World:
 
 @pytest.fixture
 def visit(browser: Browser, base: str, world: World, login: Callable[..., Person]) -> Iterator[Visit]:
-    """Open a window as somebody of a role (nobody for an empty one); a fault in it fails the test."""
+    """Open a window as somebody of a role (nobody for an empty one); a fault in it fails the test.
+
+    The first person is called "me" and owns what the world says is theirs.
+    """
     windows: list[Window] = []
 
     def make(role: str, *, width: int = DESK, language: str = "zh") -> Window:
         context = browser.new_context(viewport=screen(width), locale=LOCALES[language], base_url=base)
         context.set_default_timeout(10_000)
         if role:
-            client = login(role, branch=world.home, language=language, username=role.lower())
+            name = role.lower() if windows else "me"
+            client = login(role, branch=world.home, language=language, username=name)
             cookie = client.get_cookie("lead_monitor")
             assert cookie is not None
             context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base}])

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.leads.uploads import import_upload
+from app.jobs import imports
 from app.models import JobRun, Lead
 from app.t1.deliveries import inbox
 from app.t1.execute import STEPS, execute
@@ -31,9 +31,24 @@ ACTIVE = hashlib.sha256(b"somebody active").hexdigest()
 
 def opened_row(window: Window) -> int:
     """The id of the row whose page is shown."""
-    found = re.search(r"/show/(\d+)", window.page.url)
+    found = re.search(r"/(?:show|columns|review)/(\d+)", window.page.url)
     assert found
     return int(found[1])
+
+
+def checked(app: Flask, window: Window, path: Path) -> None:
+    """From the upload page to what the dry run found."""
+    page = window.page
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_role("button", name="上传").click()
+    page.wait_for_url("**/importbatchview/columns/*")
+    expect(page.get_by_label("D 身份证号")).to_have_value("id_number")
+    page.get_by_role("button", name="开始校验").click()
+    page.wait_for_url("**/importbatchview/review/*")
+    expect(page.locator(".progress")).to_contain_text("等待后台处理")
+    with app.app_context():
+        imports.run(opened_row(window))
+    expect(page.locator(".figures")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [DESK, PHONE])
@@ -46,13 +61,15 @@ def test_a_lead_file_is_uploaded_imported_and_corrected(
     page = window.page
     window.open("/leadview/list/")
     page.get_by_role("link", name="导入线索").click()
-    page.locator("input[type=file]").set_input_files(path)
+    checked(app, window, path)
+    expect(page.locator(".figures > div").nth(1)).to_have_text("新增线索 3")
+    expect(window.row("不是有效的中国电话号码")).to_have_count(1)
     page.get_by_role("button", name="开始导入").click()
     page.wait_for_url("**/importbatchview/show/*")
     expect(page.locator(".track")).to_have_attribute("aria-valuenow", "0")
 
     with app.app_context():
-        import_upload(opened_row(window))
+        imports.run(opened_row(window))
     expect(page.locator(".track")).to_have_attribute("aria-valuenow", "100")
     expect(page.locator("[data-progress][data-done]")).to_contain_text("读取 4 行")
     expect(page.locator(".facts")).to_contain_text("电话无效 1")
@@ -72,10 +89,10 @@ def test_a_file_that_is_no_list_is_refused_beside_the_field(tmp_path: Path, visi
     path.write_bytes(b"\x89PNG")
     window = visit("Manager")
     window.open("/importbatchview/upload")
-    window.page.get_by_role("button", name="开始导入").click()
+    window.page.get_by_role("button", name="上传").click()
     expect(window.page.locator(".field-bad .error")).not_to_be_empty()
     window.page.locator("input[type=file]").set_input_files(path)
-    window.page.get_by_role("button", name="开始导入").click()
+    window.page.get_by_role("button", name="上传").click()
     expect(window.page.locator(".field-bad .error")).to_contain_text("picture.png")
 
 
@@ -158,11 +175,11 @@ def test_an_import_is_undone_after_a_question(app: Flask, tmp_path: Path, visit:
     window = visit("Manager")
     page = window.page
     window.open("/importbatchview/upload")
-    page.locator("input[type=file]").set_input_files(path)
+    checked(app, window, path)
     page.get_by_role("button", name="开始导入").click()
     page.wait_for_url("**/importbatchview/show/*")
     with app.app_context():
-        import_upload(opened_row(window))
+        imports.run(opened_row(window))
     page.reload()
     page.get_by_role("button", name="撤销").click()
     window.dialog.get_by_role("button", name="撤销").click()

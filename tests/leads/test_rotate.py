@@ -104,7 +104,8 @@ def test_a_lead_is_found_by_phone_before_between_and_after(
     manager = login("Manager")
 
     def found() -> list[bool]:
-        pages = [manager.get(f"/leadview/list/?_flt_0_phone_index={phone(n)}").text for n in (0, 8)]
+        typed = [{"_flt_0_phone_index": phone(n)} for n in (0, 8)]
+        pages = [manager.submit("/leadview/search", each, follow_redirects=True).text for each in typed]
         return ["/leadview/show/" in page for page in pages]
 
     assert found() == [True, True]
@@ -192,3 +193,19 @@ def test_the_index_key_lets_the_oldest_key_go(
     printed = cli("pii", "index-key").stdout.strip()
     alone = dataclasses.replace(newer, pii_keys_old=(), pii_index_key=printed)
     assert PhoneVault.of(alone).index(phone(1)) == PhoneVault.of(settings).index(phone(1))
+
+
+def test_the_doctor_misses_a_key(
+    leads: list[int], app: Flask, newer: Settings, cli: Callable[..., Any]
+) -> None:
+    def phones_check(settings: Settings) -> dict[str, Any]:
+        app.config["SETTINGS"] = settings
+        found: dict[str, Any] = json.loads(cli("doctor", "--json").stdout)["checks"]["phones"]
+        return found
+
+    assert phones_check(newer)["ok"]
+    lost = phones_check(dataclasses.replace(newer, pii_keys_old=()))
+    assert not lost["ok"]
+    assert "PII_KEYS_OLD" in lost["detail"]
+    other = phones_check(dataclasses.replace(newer, pii_index_key="0" * 64))
+    assert "PII_INDEX_KEY" in other["detail"]

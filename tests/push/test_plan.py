@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -154,7 +155,7 @@ def test_promises(s: ScheduleDef, first: dt.date) -> None:
         assert at is not None
         assert not silent(s, at)
     gap = dt.timedelta(seconds=s.min_gap_seconds)
-    assert all(b - a >= gap for a, b in zip(sent, sent[1:], strict=False) if a and b)
+    assert all(b - a >= gap for a, b in pairwise(sent) if a and b)
     if s.preset not in ("hourly", "custom"):
         assert {f"{push.planned:%H:%M}" for push in found} <= {s.at}
     assert {push.outcome for push in found} <= {"send", "delayed", "silenced"}

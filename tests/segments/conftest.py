@@ -42,8 +42,15 @@ def make_lead(number: int, where: Branch | None, source: str = "抖音推广", *
 
 
 @pytest.fixture
-def bank(app: Flask, session: Session, settings: Settings, tmp_path: Path) -> Iterator[Session]:
+def bank(furnished: Flask) -> Iterator[Session]:
     """The database session of an application context on that bank."""
+    with furnished.app_context():
+        yield db.session
+
+
+@pytest.fixture
+def furnished(app: Flask, session: Session, settings: Settings, tmp_path: Path) -> Flask:
+    """The application on that bank, outside any context."""
     today = dt.datetime.now(settings.zone).date()
     home, away = branch(session, "HOME"), branch(session, "AWAY")
     sub = branch(session, "SUB", home)
@@ -82,5 +89,4 @@ def bank(app: Flask, session: Session, settings: Settings, tmp_path: Path) -> It
         for place, (back, code) in enumerate(own)
     ]  # fmt: skip
     ingest(settings.data_dir / "activity", [write(tmp_path / "log.csv", calls)], timezone=ZONE)
-    with app.app_context():
-        yield db.session
+    return app

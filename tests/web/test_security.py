@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import io
+import re
 from collections.abc import Callable
 
 import pytest
 import time_machine
 from flask import Flask
+from flask_appbuilder.security.sqla.models import Role
 from redis import Redis
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.models import Lead, Staff
+from app.models import Institution, Lead, Staff
 from config import Settings
 from tests.access.world import World, build, fingerprint
 from tests.conftest import PASSWORD, Person, make_staff
@@ -123,19 +125,27 @@ def test_without_redis_log_in_still_works_and_is_still_limited(
     assert answers[-1] == 429
 
 
-def test_log_in_is_rate_limited_by_redis(app: Flask, session: Session, redis: Redis) -> None:
-    make_staff(session, "boss", "Manager")
-    answers = []
-    for _ in range(12):
+def test_failed_log_ins_are_limited_by_redis(app: Flask, session: Session, redis: Redis) -> None:
+    """Per account, wherever they come from; others at the same address are not shut out."""
+    for name in ("boss", "colleague"):
+        make_staff(session, name, "Manager")
+
+    def try_it(name: str, password: str, address: str) -> Any:
         client = Person(app, app.response_class, use_cookies=True)
-        answers.append(client.submit("/login/", {"username": "boss", "password": "wrong"}).status_code)
+        return client.submit(
+            "/login/", {"username": name, "password": password}, environ_base={"REMOTE_ADDR": address}
+        )
+
+    answers = [try_it("boss", "wrong", f"10.0.0.{n}").status_code for n in range(12)]
     assert answers[:10] == [302] * 10
     assert answers[10:] == [429, 429]
+    refused = try_it("BOSS", PASSWORD, "10.0.0.99")
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.headers["X-Request-ID"] in refused.text
     assert any(b"lead-monitor" in key for key in redis.keys("*"))
-    page = Person(app, app.response_class, use_cookies=True).submit(
-        "/login/", {"username": "b", "password": "w"}
-    )
-    assert page.headers["X-Request-ID"] in page.text
+    for _ in range(12):
+        assert try_it("colleague", PASSWORD, "10.0.0.1").headers["Location"] == "/"
 
 
 def test_an_outside_address_is_not_followed_after_log_in(app: Flask, session: Session) -> None:
@@ -207,6 +217,7 @@ def test_an_upload_that_is_too_large_is_refused(
     client = login("Manager")
     answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * 5000), "leads.csv")})
     assert answer.status_code == 413
+    assert answer.headers["X-Request-ID"]
     assert answer.headers["X-Request-ID"] in answer.text
 
 
@@ -227,6 +238,11 @@ ODD = [
     "/leadview/edit/1 or 1=1",
     "/api/v1/leads/abc",
     "/api/v1/leads/?q=(page_size:100000)",
+    "/api/v1/leads/?q=(page:-1)",
+    "/api/v1/leads/?q=(((",
+    "/api/v1/hits/?q=(page:99999999999999999999999)",
+    "/leadview/list/?_flt_0_name=%00",
+    "/leadview/show/%00",
     "/nothing/here",
 ]
 
@@ -239,6 +255,84 @@ def test_odd_arguments_get_an_answer_not_an_error(
     assert answer.status_code in (200, 400, 404), answer.status_code
     if path.startswith(("/leadview/list/", "/hitview")):
         assert answer.status_code == 400
+
+
+def test_a_nul_is_refused_everywhere(app: Flask, login: Callable[..., Person]) -> None:
+    nobody = Person(app, app.response_class, use_cookies=True)
+    assert nobody.submit("/login/", {"username": "a\0", "password": "x"}).status_code == 400
+    assert login("Admin").submit("/ruleview/add", {"code": "R-1", "name": "a\0"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "row"),
+    [
+        ("/jobrunview/action_post", "rerun", "run"),
+        ("/ruleview/action_post", "draft", "rule"),
+        ("/ruleversionview/action_post", "activate", "draft"),
+        ("/importbatchview/action_post", "undo", "batch"),
+        ("/leadview/action/export/{row}", "", "lead_home"),
+        ("/leadview/action/delete_many/{row}", "", "lead_home"),
+    ],
+)
+def test_an_action_runs_only_where_it_is_offered(
+    path: str, name: str, row: str, world: World, login: Callable[..., Person], engine: Engine
+) -> None:
+    admin = login("Admin")
+    before = fingerprint(engine)
+    key = str(world.ids[row])
+    assert admin.submit(path.format(row=key), {"action": name, "rowid": [key]}).status_code == 404
+    assert fingerprint(engine) == before
+
+
+def test_the_last_administrator_stays(login: Callable[..., Person], session: Session) -> None:
+    admin = login("Admin", username="root")
+    me = session.scalars(select(Staff.id).where(Staff.username == "root")).one()
+    role = session.scalars(select(Role.id).where(Role.name == "Auditor")).one()
+    form = {"last_name": "测", "first_name": "试", "email": "root@example.com", "language": "en"}
+    for change in ({"roles": "1"}, {"roles": str(role), "active": "y"}):
+        answer = admin.submit(f"/users/edit/{me}", {**form, **change})
+        assert answer.status_code == 200
+        assert "last administrator" in answer.text
+    assert admin.get("/users/list/").status_code == 200
+    make_staff(session, "second", "Admin")
+    assert admin.submit(f"/users/edit/{me}", {**form, "roles": str(role), "active": "y"}).status_code == 302
+
+
+def test_a_marketer_needs_a_branch(login: Callable[..., Person], session: Session) -> None:
+    role = session.scalars(select(Role.id).where(Role.name == "Marketer")).one()
+    form = {
+        "username": "new",
+        "last_name": "新",
+        "first_name": "人",
+        "email": "n@example.com",
+        "roles": str(role),
+        "language": "zh",
+        "active": "y",
+        "password": "Another-Pass-word-2027",
+        "conf_password": "Another-Pass-word-2027",
+    }
+    answer = login("Admin").submit("/users/add", form)
+    assert answer.status_code == 200
+    assert "choose it" in answer.text
+
+
+def test_what_another_person_saved_is_not_overwritten_unseen(
+    world: World, login: Callable[..., Person], session: Session
+) -> None:
+    operators = login("DataOperator"), login("DataOperator")
+    path = f"/institutionview/edit/{world.ids['institution']}"
+    seen = re.search(r'name="seen" value="([0-9a-f]+)"', operators[0].get(path).text)
+    assert seen is not None
+    form = {"name": "甲改", "category": "bank", "region": "", "seen": seen[1]}
+    assert operators[0].submit(path, form).status_code == 302
+    refused = operators[1].submit(path, {**form, "name": "乙改"})
+    assert refused.status_code == 200
+    assert "Somebody else" in refused.text
+    assert "乙改" in refused.text
+    assert session.get_one(Institution, world.ids["institution"]).name == "甲改"
+    again = re.search(r'name="seen" value="([0-9a-f]+)"', refused.text)
+    assert again is not None
+    assert operators[1].submit(path, {**form, "name": "乙改", "seen": again[1]}).status_code == 302
 
 
 def test_an_unknown_action_is_not_there(world: World, login: Callable[..., Person]) -> None:

@@ -1,0 +1,191 @@
+"""The steps of a lead import on the screen: choose the file, match its columns, check it, start it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.security.decorators import permission_name
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app.console import ConsoleView
+from app.errors import DomainError, FieldError
+from app.jobs import nudge
+from app.leads import uploads
+from app.models import BatchStatus, ImportBatch
+from app.pages import imports
+from app.pages.access import may, me
+from app.pages.lists import Link
+from app.pages.widgets import ConsoleFormWidget
+from config import MAX_UPLOAD_MB
+
+JOB = "app.jobs.imports.run"
+
+
+class ImportsInSteps(ConsoleView):
+    """Part of the import batches' screen: everything before an import, and watching it."""
+
+    @expose("/upload", methods=["GET", "POST"])
+    @has_access
+    def upload(self) -> Any:
+        """Step 1: choose a lead file."""
+        form = imports.ImportForm()
+        if form.validate_on_submit():
+            try:
+                batch = uploads.accept(form.file.data, operator=me())
+            except DomainError as error:
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                return redirect(url_for(".columns", pk=batch))
+        self.update_redirect()
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
+        return self._step(0, "upload.html", widget=widget, most=MAX_UPLOAD_MB)
+
+    @expose("/columns/<pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("upload")
+    def columns(self, pk: str) -> Any:
+        """Step 2: say which column is which; the dry run starts in the background."""
+        batch = self._row(pk)
+        if batch.status not in uploads.WAITING:
+            return self._onward(batch)
+        chosen: dict[int, str] = {}
+        errors: dict[str, str] = {}
+        if request.method == "POST":
+            chosen = _chosen()
+            try:
+                uploads.match(batch, chosen)
+            except FieldError as error:
+                errors[error.field] = error.text()
+            except DomainError as error:
+                errors[""] = error.text()
+            else:
+                nudge("import", JOB, batch.id)
+                return redirect(url_for(".review", pk=pk))
+        return self._step(
+            1,
+            "import_columns.html",
+            batch=batch,
+            columns=imports.file_columns(batch, chosen, errors),
+            fields=imports.FIELDS,
+            warnings=imports.warnings(batch),
+            error=next(iter(errors.values()), ""),
+        )
+
+    @expose("/review/<pk>", methods=["GET"])
+    @has_access
+    @permission_name("upload")
+    def review(self, pk: str) -> Any:
+        """Step 3: what would happen, once the dry run is over."""
+        batch = self._row(pk)
+        if batch.status not in (BatchStatus.CHECKING, BatchStatus.CHECKED):
+            return self._onward(batch)
+        checked = batch.status == BatchStatus.CHECKED
+        return self._step(
+            2,
+            "import_review.html",
+            batch=batch,
+            progress=None if checked else self.progress_of(batch),
+            figures=imports.figures(batch) if checked else [],
+            rejected=imports.rejected(batch) if checked else [],
+            warnings=imports.warnings(batch),
+        )
+
+    @expose("/recheck/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("upload")
+    def recheck(self, pk: str) -> Any:
+        """Run the dry run again with the other choice for people already on the list."""
+        batch = self._row(pk)
+        try:
+            uploads.check(batch, update_existing=request.form.get("update") == "y")
+        except DomainError as error:
+            flash(error.text(), "warning")
+        else:
+            nudge("import", JOB, batch.id)
+        return redirect(url_for(".review", pk=pk))
+
+    @expose("/start/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("upload")
+    def start(self, pk: str) -> Any:
+        """Step 4: the import itself, in the background."""
+        batch = self._row(pk)
+        try:
+            uploads.start(batch)
+        except DomainError as error:
+            flash(error.text(), "warning")
+        else:
+            nudge("import", JOB, batch.id)
+        return redirect(url_for(".show", pk=pk))
+
+    @action(
+        "cancel",
+        lazy_gettext("Cancel the import"),
+        lazy_gettext("Cancel this import? Nothing of the file will be on the list."),
+        multiple=False,
+    )
+    def cancel(self, item: ImportBatch) -> Any:
+        """Cancel an import that is not over."""
+        uploads.cancel(item.id)
+        flash(_("The import is cancelled."), "success")
+        return redirect(url_for("ImportBatchView.show", pk=item.id))
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    def progress(self, pk: str) -> Any:
+        """The state of the pass under way as JSON, polled by its page."""
+        return imports.progress_of(self._row(pk))
+
+    def progress_of(self, item: ImportBatch) -> dict[str, Any] | None:
+        """How far the import is; nothing to watch while it waits for its person."""
+        if item.status in uploads.WAITING:
+            return None
+        return imports.progress_of(item) | {"url": url_for("ImportBatchView.progress", pk=item.id)}
+
+    def show_links(self, item: ImportBatch) -> list[Link]:
+        """The next step, or the rejected rows."""
+        links = []
+        if item.status in uploads.WAITING and may("can_upload", "ImportBatchView"):
+            links.append(Link(_("Continue the import"), _next_step(item), primary=True))
+        if item.error_file and may("can_errors", "ImportBatchView"):
+            links.append(Link(_("Download the rejected rows"), url_for("ImportBatchView.errors", pk=item.id)))
+            if may("can_upload", "ImportBatchView"):
+                links.append(Link(_("Upload the corrected file"), url_for("ImportBatchView.upload")))
+        return links
+
+    def offers(self, action: str, item: ImportBatch) -> bool:
+        """Only a finished import can be undone, only an unfinished upload cancelled."""
+        if action == "cancel":
+            return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
+        return item.status == BatchStatus.DONE
+
+    def _onward(self, batch: ImportBatch) -> Any:
+        return redirect(_next_step(batch))
+
+    def _step(self, number: int, template: str, **values: Any) -> Any:
+        return self.render_template(
+            template, title=_("Import leads"), steps=imports.STEPS, step=number, **values
+        )
+
+
+def _next_step(batch: ImportBatch) -> str:
+    """The address of the page where the batch stands."""
+    if batch.status == BatchStatus.PREPARED:
+        return url_for("ImportBatchView.columns", pk=batch.id)
+    if batch.status in (BatchStatus.CHECKING, BatchStatus.CHECKED):
+        return url_for("ImportBatchView.review", pk=batch.id)
+    return url_for("ImportBatchView.show", pk=batch.id)
+
+
+def _chosen() -> dict[int, str]:
+    """The fields of the matching page, by position."""
+    found = {}
+    for name, value in request.form.items():
+        position = name.removeprefix("column_")
+        if position != name and position.isascii() and position.isdigit() and len(position) < 5:
+            found[int(position)] = value
+    return found

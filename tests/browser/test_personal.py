@@ -1,0 +1,44 @@
+"""A phone number in clear: asked for in a dialog, shown for a while, hidden again."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.access.world import World
+from tests.browser.conftest import Visit
+from tests.browser.window import DESK, PHONE
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("path", ["/leadview/show/{lead_home}", "/hitview/show/{hit_home_waiting}"])
+def test_a_number_is_shown_for_half_a_minute(path: str, width: int, visit: Visit, world: World) -> None:
+    window = visit("Marketer", width=width)
+    page = window.page
+    page.clock.install()
+    window.open(path.format(**world.ids))
+    number = page.locator("[data-phone]")
+    expect(number).to_have_text("138****0001")
+    page.get_by_role("button", name="查看完整号码").click()
+    window.dialog.get_by_label("原因").fill("客户要求回电")
+    window.dialog.get_by_role("button", name="查看", exact=True).click()
+    expect(number).to_have_text("13800000001")
+    expect(window.dialog).to_be_hidden()
+    assert "13800000001" not in page.url
+    page.clock.run_for(31_000)
+    expect(number).to_have_text("138****0001")
+
+
+def test_without_a_reason_the_dialog_stays_and_says_why(visit: Visit, world: World) -> None:
+    window = visit("Manager")
+    page = window.page
+    address = f"/leadview/reveal/{world.ids['lead_home']}"
+    window.refusals.add(window.base + address)
+    window.open(f"/leadview/show/{world.ids['lead_home']}")
+    page.get_by_role("button", name="查看完整号码").click()
+    window.dialog.get_by_role("button", name="查看", exact=True).click()
+    expect(window.dialog).to_be_visible()
+    window.dialog.get_by_label("原因").fill("        ")
+    window.dialog.get_by_role("button", name="查看", exact=True).click()
+    expect(window.dialog.get_by_role("alert")).to_contain_text("4")
+    expect(page.locator("[data-phone]")).to_have_text("138****0001")

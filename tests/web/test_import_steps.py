@@ -1,0 +1,408 @@
+"""A lead import on the screen, step by step over HTTP, with its background work."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.jobs import ticker
+from app.leads import importer, progress, uploads
+from app.leads.rows import RowChecker
+from app.models import Branch, ImportBatch, Lead
+from tests.conftest import Person
+from tests.leads.support import HEADER, id_number, person, write_csv
+
+ROOT = Path(__file__).parents[2]
+MATCH = {
+    f"column_{position}": field
+    for position, field in enumerate(("lead_no", "name", "phone", "id_number", "source", "branch"))
+}
+
+
+class Wizard:
+    """Somebody importing files, and the worker behind them."""
+
+    def __init__(self, app: Flask, session: Session, client: Person) -> None:
+        self.app, self.session, self.client = app, session, client
+
+    def upload(self, rows: Iterable[Sequence[str]], header: Sequence[str] = HEADER) -> int:
+        """Step 1; the id of the batch."""
+        path = write_csv(self.app.config["SETTINGS"].data_dir.parent / "list.csv", [header, *rows])
+        answer = self.send(path.read_bytes())
+        assert answer.status_code == 302, answer.text
+        assert "/columns/" in answer.headers["Location"]
+        return int(answer.headers["Location"].rsplit("/", 1)[1])
+
+    def send(self, content: bytes, name: str = "名单.csv") -> Any:
+        return self.client.submit("/importbatchview/upload", {"file": (io.BytesIO(content), name)})
+
+    def post(self, step: str, batch: int, **data: str) -> Any:
+        return self.client.submit(f"/importbatchview/{step}/{batch}", data)
+
+    def cancel(self, batch: int) -> Any:
+        return self.client.submit(f"/importbatchview/action/cancel/{batch}")
+
+    def see(self, step: str, batch: int) -> str:
+        answer = self.client.get(f"/importbatchview/{step}/{batch}")
+        assert answer.status_code == 200, answer.headers.get("Location")
+        return answer.text
+
+    def progress(self, batch: int) -> dict[str, Any]:
+        return self.client.get(f"/importbatchview/progress/{batch}").json
+
+    def work(self, batch: int) -> None:
+        with self.app.app_context():
+            uploads.work_on(batch)
+
+    def checked(self, rows: Iterable[Sequence[str]]) -> int:
+        """Steps 1 to 3; the id of the checked batch."""
+        batch = self.upload(rows)
+        assert self.post("columns", batch, **MATCH).status_code == 302
+        self.work(batch)
+        assert self.row(batch).status == "checked"
+        return batch
+
+    def row(self, batch: int) -> ImportBatch:
+        self.session.rollback()
+        return self.session.get_one(ImportBatch, batch, populate_existing=True)
+
+    def leads(self) -> int:
+        self.session.rollback()
+        return self.session.scalar(select(func.count()).select_from(Lead)) or 0
+
+    def files(self) -> list[str]:
+        data = self.app.config["SETTINGS"].data_dir
+        folders = (data / "uploads", data / "exports")
+        return [path.name for each in folders for path in each.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def wizard(app: Flask, session: Session, login: Callable[..., Person]) -> Wizard:
+    return Wizard(app, session, login("Manager", language="zh"))
+
+
+def test_all_four_steps(wizard: Wizard, redis: Redis) -> None:
+    wizard.work(wizard.upload([person(2)]))
+    batch = wizard.upload([person(1), person(2), person(3, phone="12"), person(4, name="")])
+    page = wizard.see("columns", batch)
+    assert '<option value="id_number" selected>' in page
+    assert wizard.leads() == 0
+    assert wizard.post("columns", batch, **MATCH).headers["Location"].endswith(f"/review/{batch}")
+    assert redis.llen("rq:queue:import") == 1
+    assert "data-progress" in wizard.see("review", batch)
+    wizard.work(batch)
+    page = wizard.see("review", batch)
+    for words in ("电话无效", "不是有效的中国电话号码", "缺少客户姓名", "王3"):
+        assert words in page, words
+    assert wizard.leads() == 0
+    assert "/show/" in wizard.post("start", batch).headers["Location"]
+    assert wizard.leads() == 0
+    wizard.work(batch)
+    row = wizard.row(batch)
+    assert (row.status, row.rows_read, row.rows_created, row.upload) == ("done", 4, 2, None)
+    assert row.rejected == {"invalid_phone": 1, "missing_name": 1}
+    assert (row.preview, row.checked) == (None, None)
+    state = wizard.progress(batch)
+    assert (state["done"], state["progress"]) == (True, 100)
+    assert wizard.leads() == 2
+    assert "下载剔除明细" in wizard.see("show", batch)
+
+
+def test_the_columns_are_those_a_person_matched(wizard: Wizard) -> None:
+    header = ["a", "b", "c", "d"]
+    batch = wizard.upload([["王1", "抖音", id_number(1), "13800000001"]], header)
+    chosen = {"column_0": "name", "column_1": "", "column_2": "id_number", "column_3": "phone"}
+    assert wizard.post("columns", batch, **chosen).status_code == 302
+    wizard.work(batch)
+    wizard.post("start", batch)
+    wizard.work(batch)
+    lead = wizard.session.scalars(select(Lead)).one()
+    assert (lead.name, lead.source, lead.phone_masked) == ("王1", "", "138****0001")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"column_1": ""}, "客户姓名"),
+        ({"column_2": ""}, "电话"),
+        ({"column_3": ""}, "身份证"),
+        ({"column_4": "name"}, "第 2 列"),
+        ({"column_4": "password"}, "请从所列字段中选择"),
+        ({"column_99": "source", "column_4": ""}, "请从所列字段中选择"),
+    ],
+)
+def test_a_wrong_match_is_refused(wizard: Wizard, changes: dict[str, str], said: str) -> None:
+    batch = wizard.upload([person(1)])
+    answer = wizard.post("columns", batch, **MATCH | changes)
+    assert answer.status_code == 200
+    assert said in answer.text.split('class="summary')[1]
+    assert wizard.row(batch).status == "prepared"
+    wizard.work(batch)
+    assert wizard.row(batch).checked is None
+
+
+def test_the_dry_run_says_what_the_import_does(wizard: Wizard) -> None:
+    wizard.post("start", first := wizard.checked([person(serial) for serial in range(1, 4)]))
+    wizard.work(first)
+    rows = [person(1, name="李1"), person(2), person(5), person(6, phone=""), person(5)]
+    batch = wizard.checked(rows)
+    assert wizard.post("start", batch + 1).status_code == 404
+    skipped = wizard.row(batch).checked
+    assert (skipped["created"], skipped["updated"], skipped["existing"]) == (1, 0, 2)
+    assert wizard.post("recheck", batch, update="y").status_code == 302
+    assert wizard.row(batch).checked is None
+    wizard.work(batch)
+    said = wizard.row(batch).checked
+    assert (said["created"], said["updated"], said["existing"]) == (1, 1, 1)
+    wizard.post("start", batch)
+    wizard.work(batch)
+    row = wizard.row(batch)
+    assert row.update_existing
+    done = (row.rows_read, row.rows_created, row.rows_updated, row.rows_existing, row.rejected)
+    assert done == (said["read"], said["created"], said["updated"], said["existing"], said["rejected"])
+
+
+def test_the_steps_can_not_be_skipped_or_repeated(wizard: Wizard) -> None:
+    batch = wizard.upload([person(1)])
+    wizard.post("start", batch)
+    assert wizard.row(batch).status == "prepared"
+    wizard.post("columns", batch, **MATCH)
+    assert wizard.post("columns", batch, **MATCH).status_code == 302
+    wizard.work(batch)
+    wizard.post("start", batch)
+    wizard.post("start", batch)
+    wizard.post("recheck", batch, update="y")
+    assert wizard.row(batch).status == "running"
+    wizard.work(batch)
+    wizard.work(batch)
+    assert wizard.leads() == 1
+    for step in ("columns", "review"):
+        answer = wizard.client.get(f"/importbatchview/{step}/{batch}")
+        assert answer.headers["Location"].endswith(f"/show/{batch}")
+
+
+@pytest.mark.parametrize("step", ["columns", "review", "recheck", "start"])
+@pytest.mark.parametrize("role", ["Marketer", "DataOperator", "Auditor"])
+def test_who_may_not_import(wizard: Wizard, login: Callable[..., Person], role: str, step: str) -> None:
+    batch = wizard.upload([person(1)])
+    stranger = login(role)
+    assert stranger.get(f"/importbatchview/{step}/{batch}").status_code in (403, 405)
+    assert stranger.submit(f"/importbatchview/{step}/{batch}", MATCH).status_code in (403, 405)
+    assert wizard.row(batch).status == "prepared"
+
+
+@pytest.mark.parametrize("step", ["columns", "recheck", "start", "action/cancel"])
+def test_without_the_token_nothing_happens(wizard: Wizard, step: str) -> None:
+    batch = wizard.checked([person(1)])
+    assert wizard.client.post(f"/importbatchview/{step}/{batch}", data=MATCH).status_code == 400
+    assert wizard.row(batch).status == "checked"
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_cancelled_in_the_middle_nothing_is_left(
+    wizard: Wizard, monkeypatch: pytest.MonkeyPatch, running: bool
+) -> None:
+    rows = [person(serial, phone="1" if serial % 100 == 0 else f"138{serial:08d}") for serial in range(9000)]
+    batch = wizard.checked(rows) if running else wizard.upload(rows)
+    wizard.post("start", batch) if running else wizard.post("columns", batch, **MATCH)
+    check, seen = RowChecker.check, []
+
+    def check_and_cancel(self: RowChecker, number: int, cells: Sequence[str]) -> Any:
+        seen.append(number)
+        if number == 4500:
+            asked = threading.Thread(target=lambda: said.append(wizard.cancel(batch).status_code))
+            asked.start()
+            asked.join()
+        return check(self, number, cells)
+
+    said: list[int] = []
+    monkeypatch.setattr(RowChecker, "check", check_and_cancel)
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0)
+    wizard.work(batch)
+    assert said == [302]
+    assert 4500 < max(seen) < 7000
+    assert wizard.row(batch).status == "cancelled"
+    assert (wizard.leads(), wizard.files()) == (0, [])
+    assert wizard.session.scalar(select(func.count()).select_from(Branch)) == 0
+    assert "已取消" in wizard.see("show", batch)
+
+
+def test_cancelled_while_the_rows_are_written(wizard: Wizard, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = wizard.checked([person(1), person(2, phone="1")])
+    wizard.post("start", batch)
+    merge = importer.merge
+
+    def merge_and_cancel(*args: Any, **options: Any) -> Any:
+        merged = merge(*args, **options)
+        assert wizard.cancel(batch).status_code == 302
+        return merged
+
+    monkeypatch.setattr(importer, "merge", merge_and_cancel)
+    wizard.work(batch)
+    assert (wizard.row(batch).status, wizard.leads(), wizard.files()) == ("cancelled", 0, [])
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_cancelled_while_nobody_works_on_it(wizard: Wizard, steps: int) -> None:
+    batch = wizard.upload([person(1)])
+    for number, step in enumerate(("columns", "check", "start")[:steps]):
+        wizard.work(batch) if step == "check" else wizard.post(step, batch, **MATCH if number == 0 else {})
+    assert wizard.cancel(batch).status_code == 302
+    assert (wizard.row(batch).status, wizard.files()) == ("cancelled", [])
+    wizard.work(batch)
+    assert (wizard.row(batch).status, wizard.leads()) == ("cancelled", 0)
+    wizard.cancel(batch)
+    assert wizard.row(batch).status == "cancelled"
+
+
+KILLED = """
+import os, signal, sys
+from app import create_app
+from app.leads import rows, uploads
+check = rows.RowChecker.check
+
+def check_or_die(self, number, cells):
+    if number == 3000:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return check(self, number, cells)
+
+rows.RowChecker.check = check_or_die
+with create_app().app_context():
+    uploads.work_on(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_killed_worker_is_replaced_by_the_ticker(
+    wizard: Wizard, redis: Redis, sample_env: dict[str, str], running: bool
+) -> None:
+    rows = [person(serial) for serial in range(5000)]
+    batch = wizard.checked(rows) if running else wizard.upload(rows)
+    wizard.post("start", batch) if running else wizard.post("columns", batch, **MATCH)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(batch)], cwd=ROOT, env=sample_env, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert (wizard.row(batch).status, wizard.leads()) == ("running" if running else "checking", 0)
+    assert wizard.row(batch).rows_done == 2000
+    redis.flushdb()
+    # The server rolls back when it notices the death; then it lets the lock of the batch go.
+    wizard.session.execute(select(func.pg_advisory_xact_lock(0x1EAD, batch)))
+    wizard.session.rollback()
+    with wizard.app.app_context():
+        ticker.tick(dt.datetime.now(dt.UTC))
+    assert redis.llen("rq:queue:import") == 1
+    wizard.work(batch)
+    assert wizard.row(batch).status == ("done" if running else "checked")
+    assert wizard.leads() == (5000 if running else 0)
+    assert (wizard.row(batch).rows_done, wizard.row(batch).rows_total) == (5000, 5000)
+
+
+def test_the_progress_tells_rows_and_time(wizard: Wizard) -> None:
+    batch = wizard.checked([person(1)])
+    wizard.post("start", batch)
+    assert wizard.progress(batch)["rate"] is None
+    begun = func.now() - dt.timedelta(seconds=10)
+    values = {"rows_done": 1000, "rows_total": 4000, "started_at": begun, "progress": 25}
+    wizard.session.execute(update(ImportBatch).values(values))
+    wizard.session.commit()
+    state = wizard.progress(batch)
+    assert (state["rows"], state["total"], state["progress"], state["done"]) == (1000, 4000, 25, False)
+    assert 90 <= state["rate"] <= 100
+    assert 30 <= state["seconds_left"] <= 33
+    assert "1,000" in state["details"]
+
+
+def test_uploads_that_nobody_started_go_after_a_day(wizard: Wizard) -> None:
+    kept, old = wizard.upload([person(1)]), wizard.checked([person(2)])
+    queued = func.now() - dt.timedelta(hours=25)
+    wizard.session.execute(update(ImportBatch).where(ImportBatch.id == old).values(queued_at=queued))
+    wizard.session.commit()
+    assert len(wizard.files()) == 2
+    with wizard.app.app_context():
+        ticker.tick(dt.datetime.now(dt.UTC))
+    assert (wizard.row(kept).status, wizard.row(old).status) == ("prepared", "cancelled")
+    assert len(wizard.files()) == 1
+
+
+def test_a_file_that_no_batch_knows_goes_after_a_day(wizard: Wizard) -> None:
+    wizard.upload([person(1)])
+    stray = wizard.app.config["SETTINGS"].data_dir / "uploads" / "stray.csv"
+    stray.write_text("x")
+    now = dt.datetime.now(dt.UTC)
+    with wizard.app.app_context():
+        uploads.discard_forgotten(now)
+        assert stray.is_file()
+        uploads.discard_forgotten(now + dt.timedelta(hours=25))
+    assert wizard.files() == []
+
+
+def test_the_pages_show_no_number(wizard: Wizard) -> None:
+    secret, phone = id_number(4711), "13700004711"
+    rows = [
+        person(1, id_number=secret, phone=phone),
+        person(2, id_number=secret + "1", phone=phone),
+        person(3, source=f"备注{secret}", phone=f"+86 {phone[:3]} {phone[3:7]} {phone[7:]}"),
+        person(4, name="", id_number=secret, phone=phone, branch=phone),
+    ]
+    for header in (HEADER, list("abcdef"), [*rows[0]]):
+        batch = wizard.upload(rows, header)
+        pages = [wizard.see("columns", batch)]
+        wizard.post("columns", batch, **MATCH)
+        wizard.work(batch)
+        pages.append(wizard.see("review", batch))
+        row = wizard.row(batch)
+        for kept in (*pages, str(row.preview), str(row.checked)):
+            assert secret[:15] not in kept
+            assert phone not in kept.replace(" ", "")
+            assert secret[3:14] not in kept
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "是空文件"),
+        ("姓名,手机号,身份证号\n".encode(), "没有数据行"),
+        ("客户名单\n姓名,手机号,身份证号\n王,1,2\n".encode(), "列名"),
+        (b"PK\x03\x04" + b"x" * 100, "名单.csv"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused_at_once(wizard: Wizard, content: bytes, said: str) -> None:
+    answer = wizard.send(content)
+    assert answer.status_code == 200
+    assert said in answer.text.split('class="error"')[1].split("</p>")[0]
+    assert wizard.session.scalar(select(func.count()).select_from(ImportBatch)) == 0
+    assert wizard.files() == []
+
+
+def test_a_file_that_breaks_in_its_middle_fails_in_the_language_of_who_looks(
+    wizard: Wizard, login: Callable[..., Person]
+) -> None:
+    batch = wizard.upload([person(serial) for serial in range(5)])
+    path = Path(str(wizard.row(batch).upload))
+    path.write_text(path.read_text() + '"王,1', encoding="utf-8")
+    wizard.post("columns", batch, **MATCH)
+    wizard.work(batch)
+    assert (wizard.row(batch).status, wizard.files()) == ("failed", [])
+    assert "引号不成对" in wizard.see("show", batch)
+    english = login("Manager").get(f"/importbatchview/show/{batch}").text
+    assert "do not match" in english
+
+
+def test_the_command_still_imports_by_the_header(wizard: Wizard, cli: Callable[..., Any]) -> None:
+    path = write_csv(wizard.app.config["SETTINGS"].data_dir.parent / "c.csv", [HEADER, person(1)])
+    assert cli("leads", "import", path, "--json").exit_code == 0
+    assert wizard.leads() == 1
