@@ -124,7 +124,7 @@ class ImportsInSteps(ConsoleView):
 
     @action(
         "cancel",
-        lazy_gettext("Cancel the import"),
+        lazy_gettext("Cancel import"),
         lazy_gettext("Cancel this import? Nothing of the file will be on the list."),
         multiple=False,
     )

@@ -28,9 +28,9 @@ VERSION_STATUS = {
     "retired": lazy_gettext("Retired"),
 }
 BATCH_STATUS = {
-    "prepared": lazy_gettext("Columns not matched"),
+    "prepared": lazy_gettext("To be matched"),
     "checking": lazy_gettext("Being checked"),
-    "checked": lazy_gettext("Checked, not started"),
+    "checked": lazy_gettext("To be started"),
     "cancelled": lazy_gettext("Cancelled"),
     "running": lazy_gettext("Running"),
     "done": lazy_gettext("Done"),

@@ -32,5 +32,5 @@ def masked_cell(cell: str, field: str = "") -> str:
 
 
 def _middle_hidden(text: str) -> str:
-    ends = 0 if len(text) < 7 else 1 if len(text) < 11 else 3
-    return text[:ends] + "*" * (len(text) - 2 * ends) + text[len(text) - ends :]
+    head, tail = (0, 0) if len(text) < 7 else (1, 1) if len(text) < 11 else (3, 4)
+    return text[:head] + "*" * (len(text) - head - tail) + text[len(text) - tail :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,7 +189,7 @@ def lead(settings: Settings, number: int, where: Branch) -> Lead:
     return Lead(
         lead_no=f"L100{number}",
         name=f"客户{where.code}",
-        id_hash=f"{number:064x}",
+        id_hash=hashlib.sha256(str(number).encode()).hexdigest(),
         phone_cipher=vault.encrypt(phone),
         phone_index=vault.index(phone),
         phone_masked=f"138****000{number}",
