@@ -26,7 +26,7 @@ MARK_EVERY = 2_000
 #: Marks are made anew when more rows than this have joined or left since.
 MOST_CHANGES = 20_000
 LEADS = "leads"
-MARK_LOCK = 7003
+MARK_LOCK = 7005
 
 
 class Count(int):

@@ -189,7 +189,8 @@ def _excel_rows(path: Path, file: str, kind: str) -> tuple[Iterator[tuple[int, l
         raise _protected(file) from None
     except CalamineError:
         raise corrupt(file) from None
-    return _sheet_records(sheet), sheet.total_height
+    last = sheet.end[0] if sheet.end else 0
+    return _sheet_records(sheet), last + 1
 
 
 def _only_sheet(book: CalamineWorkbook, file: str) -> CalamineSheet:

@@ -62,7 +62,7 @@ def test_a_lead_file_is_uploaded_imported_and_corrected(
     window.open("/leadview/list/")
     page.get_by_role("link", name="导入线索").click()
     checked(app, window, path)
-    expect(page.locator(".figures > div").nth(1)).to_have_text("新增 3")
+    expect(page.locator(".figures > div").nth(1)).to_have_text("新增3")
     expect(window.row("不是有效的中国电话号码")).to_have_count(1)
     page.get_by_role("button", name="开始导入").click()
     page.wait_for_url("**/importbatchview/show/*")
