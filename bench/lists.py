@@ -170,7 +170,7 @@ def client(app: Flask, username: str) -> Any:
 
 
 def alone(who: Any, path: str, requests: int = REQUESTS) -> list[float]:
-    """measured(), outside the app context of this script, so that each request gets its own as in a server."""
+    """measured(), outside the app context of this script: each request gets its own, as in a server."""
     return Context().run(measured, who, path, requests)
 
 
