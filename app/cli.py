@@ -36,6 +36,7 @@ logs_group = AppGroup("logs", help="Call logs.")
 rules_group = AppGroup("rules", help="Rules.")
 hits_group = AppGroup("hits", help="Hits.")
 push_group = AppGroup("push", help="Pushes.")
+key_group = AppGroup("api-key", help="API keys of the bank's own systems.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
 retention_group = AppGroup("retention", help="Retention.")
 
@@ -54,6 +55,7 @@ def init_app(app: Flask) -> None:
         push_group,
         pii_group,
         retention_group,
+        key_group,
     ):
         app.cli.add_command(group)
     for command in (doctor, coldstart, demo, ticker, worker):
@@ -343,6 +345,40 @@ def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> N
         },
         json_out,
     )
+
+
+@key_group.command("create")
+@click.argument("name")
+@click.option("--branch", help="Code of the branch the key reaches; without it the whole bank.")
+@click.option("--days", default=365, show_default=True, type=click.IntRange(1, 3650), help="Days it works.")
+@as_json
+@refusals
+def key_create(name: str, branch: str | None, days: int, json_out: bool) -> None:
+    """Make a key for a system; it is shown this once."""
+    from app.access.keys import create_key
+
+    show(create_key(name, branch_code=branch, days=days), json_out)
+
+
+@key_group.command("list")
+@as_json
+@refusals
+def key_list(json_out: bool) -> None:
+    """List the keys, never their text."""
+    from app.access.keys import list_keys
+
+    show({"keys": list_keys()}, json_out)
+
+
+@key_group.command("revoke")
+@click.argument("name")
+@as_json
+@refusals
+def key_revoke(name: str, json_out: bool) -> None:
+    """End the keys of a system at once."""
+    from app.access.keys import revoke_key
+
+    show({"revoked": revoke_key(name)}, json_out)
 
 
 @click.command("doctor")

@@ -19,7 +19,7 @@ from .site import PAGES, furnished
 
 #: Words that are the same in every language: codes, names of things, what the world of the tests is called.
 SAME = """
-    e mail excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
+    e mail mb excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
     vip me home away sub free helper somebody admin example com system x r i v a t l
 """
 CODES = set(SAME.split())

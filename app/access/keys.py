@@ -1,0 +1,88 @@
+"""API keys of the bank's own systems: each belongs to a log-in of its own without a usable password."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from typing import Any
+
+from flask import current_app
+from flask_appbuilder.security.sqla.models import ApiKey, Role
+from sqlalchemy import select
+from werkzeug.security import generate_password_hash
+
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Branch, Staff
+
+ROLE = "Integration"
+
+
+def create_key(name: str, *, branch_code: str | None = None, days: int = 365) -> dict[str, Any]:
+    """A new key for a system; ``key`` is shown this once and kept only as a hash. Commits.
+
+    With a branch the key reaches that branch and what lies below it, else the whole bank. Raises
+    DomainError for a name that is taken and an unknown branch.
+    """
+    if db.session.scalar(select(Staff.id).where(Staff.username == name)):
+        raise DomainError("There is a log-in called %(name)s already.", name=name)
+    system = Staff(
+        username=name,
+        first_name="",
+        last_name=name,
+        email=f"{name}@api.invalid",
+        active=True,
+        password=generate_password_hash(secrets.token_urlsafe(48)),
+        roles=[db.session.scalars(select(Role).where(Role.name == ROLE)).one()],
+        branch_id=_branch_id(branch_code),
+    )
+    db.session.add(system)
+    db.session.commit()
+    expires = dt.datetime.now() + dt.timedelta(days=days)
+    made = current_app.appbuilder.sm.create_api_key(system, name, expires_on=expires)  # type: ignore[attr-defined]
+    if made is None:
+        raise DomainError("The key for %(name)s could not be stored.", name=name)
+    return {"name": name, "key": made["key"], "expires": expires.date().isoformat()}
+
+
+def list_keys() -> list[dict[str, Any]]:
+    """Every key: system, whether it works, when it ends and was last used."""
+    rows = db.session.scalars(select(ApiKey).order_by(ApiKey.id))
+    return [
+        {
+            "name": row.name,
+            "active": bool(row.is_active and row.user.is_active),
+            "expires": row.expires_on.date().isoformat() if row.expires_on else None,
+            "last_used": row.last_used_on.isoformat(timespec="seconds") if row.last_used_on else None,
+        }
+        for row in rows
+    ]
+
+
+def revoke_key(name: str) -> int:
+    """End every key of a system and switch its log-in off; the number ended. Commits.
+
+    Raises DomainError when there is no such system.
+    """
+    system = db.session.scalar(
+        select(Staff).where(Staff.username == name, Staff.roles.any(Role.name == ROLE))
+    )
+    if system is None:
+        raise DomainError("There is no API key called %(name)s.", name=name)
+    keys = db.session.scalars(
+        select(ApiKey).where(ApiKey.user_id == system.id, ApiKey.revoked_on.is_(None))
+    ).all()
+    for key in keys:
+        key.revoked_on = dt.datetime.now()
+    system.active = False
+    db.session.commit()
+    return len(keys)
+
+
+def _branch_id(code: str | None) -> int | None:
+    if code is None:
+        return None
+    found = db.session.scalar(select(Branch.id).where(Branch.code == code))
+    if found is None:
+        raise DomainError("There is no branch with the code %(code)s.", code=code)
+    return found
