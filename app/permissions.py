@@ -119,6 +119,7 @@ TABLE: dict[str, dict[str, str]] = {
         "convert": "AMK",
         "fail": "AMK",
         "reopen": "AMK",
+        "recompute": "AMKU",
         "export": "AMK",
     },
     # 数据与任务

@@ -69,6 +69,7 @@ from app.personal_views import (  # noqa: F401 - register() looks the screens up
 )
 from app.rules import catalogue, describe, hits, versions
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS
+from app.rules.recompute import recompute
 from app.t1 import runs
 from app.t1.runs import today
 
@@ -723,6 +724,7 @@ class HitView(ExportsWholeList, ConsoleView):
         "convert",
         "fail",
         "reopen",
+        "recompute",
         "export",
     ]
     add_columns = edit_columns = ["status"]
@@ -815,6 +817,16 @@ class HitView(ExportsWholeList, ConsoleView):
     def reopen(self, items: Any) -> Any:
         """再次激活: wait for work again."""
         return self._move(items, _HIT_MOVES["reopen"])
+
+    @action("recompute", lazy_gettext("Recompute"), multiple=False)
+    def recompute(self, item: Hit) -> Any:
+        """Say whether data and rule version still agree with the hit; nothing is changed."""
+        found = recompute(current_app.config["SETTINGS"], item)
+        if found:
+            flash(_("Recomputed, and it differs now: %(what)s", what=describe.differences(found)), "warning")
+        else:
+            flash(_("Recomputed: data and rule version still agree with this hit."), "success")
+        return redirect(url_for("HitView.show", pk=item.id))
 
     @action("export", lazy_gettext("Export (masked)"), single=False)
     def export(self, items: list[Hit]) -> Any:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from flask import g, has_request_context
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app import labels
 from app.models import Hit, Rule, RuleCondition, RuleVersion
 from app.rules.catalogue import institution_names
 from app.rules.definition import ConditionDef
+from app.rules.recompute import Difference
 from app.rules.versions import condition_def
 
 #: Operators as people write them.
@@ -121,6 +124,26 @@ def seen_at(hit: Hit) -> str:
         return ""
     shown = [dt.datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M") for text in (first, last)]
     return " – ".join(shown)
+
+
+#: Words for the parts of a hit's evidence.
+PART = {
+    "values": lazy_gettext("Values of the conditions"),
+    "calls": lazy_gettext("Calls"),
+    "institutions": lazy_gettext("Institutions"),
+    "first_at": lazy_gettext("First event"),
+    "last_at": lazy_gettext("Last event"),
+    "score": lazy_gettext("Score"),
+    "grade": lazy_gettext("Grade"),
+}
+
+
+def differences(found: Iterable[Difference]) -> str:
+    """What a recomputation found, in words: part, was, is."""
+    return _("; ").join(
+        _("%(part)s %(was)s → %(now)s", part=labels.word(PART, each.part), was=each.was, now=each.now)
+        for each in found
+    )
 
 
 def _names(codes: list[str]) -> str:

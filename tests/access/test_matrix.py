@@ -150,6 +150,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "convert": act("hitview", "convert", "hit_home_in_progress"),
         "fail": act("hitview", "fail", "hit_home_in_progress", many=True),
         "reopen": act("hitview", "reopen", "hit_home_failed", many=True),
+        "recompute": act("hitview", "recompute", "hit_home_waiting", changes=False),
         "export": act("hitview", "export", "hit_home_waiting", changes=False, many=True),
     },
     "InstitutionView": crud(

@@ -27,6 +27,7 @@ from app.t1 import deliveries, runs
 from app.t1 import execute as execution
 from app.t1.execute import execute
 from app.t1.lease import LEASE_SECONDS, leased
+from tests.conftest import Person
 
 PERSON = "ab" * 32
 RULES = {
@@ -139,6 +140,31 @@ def test_again_counts_nothing_twice_and_a_late_file_refreshes(
     assert run.counts["hits"] == {"created": {"R-3": 0}, "refreshed": {"R-3": 1}}
     assert session.scalars(select(Hit.values)).all() == [[7]]
     assert session.scalars(select(JobRun.id)).all() == [run.id]
+
+
+def test_a_hit_can_be_recomputed(
+    app: Flask,
+    session: Session,
+    ready: None,
+    deliver: Callable[..., Path],
+    yesterday: dt.date,
+    login: Callable[..., Person],
+) -> None:
+    """Late events that nobody has evaluated yet are what a recomputation finds."""
+    deliver(yesterday, 3)
+    run_day(app, yesterday)
+    hit = session.scalars(select(Hit)).one()
+    auditor = login("Auditor")
+    path = f"/hitview/action/recompute/{hit.id}"
+    assert "still agree" in auditor.submit(path, follow_redirects=True).text
+    late = deliver(yesterday, 2, name="late.jsonl.gz", institution="I2")
+    with app.app_context():
+        deliveries.ingest_logs(app.config["SETTINGS"], [late])
+    page = auditor.submit(path, follow_redirects=True).text
+    assert "Values of the conditions 3 → 5" in page
+    assert "Institutions I1 → I1, I2" in page
+    session.refresh(hit)
+    assert hit.values == [3]
 
 
 def test_nothing_arrived_is_held_and_flagged(
