@@ -130,8 +130,8 @@ class ImportsInSteps(ConsoleView):
     )
     def cancel(self, item: ImportBatch) -> Any:
         """Cancel an import that is not over."""
-        uploads.cancel(item.id)
-        flash(_("The import is cancelled."), "success")
+        over = uploads.cancel(item.id)
+        flash(_("The import is cancelled.") if over else _("The import stops in a moment."), "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
     @expose("/progress/<pk>", methods=["GET"])

@@ -16,8 +16,8 @@ from flask_appbuilder.views import IndexView, SimpleFormView
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.security import generate_password_hash
-from wtforms import BooleanField, SelectField, SelectMultipleField, StringField
-from wtforms.validators import DataRequired, Length, NumberRange, Optional, Regexp
+from wtforms import BooleanField, FloatField, SelectField, SelectMultipleField, StringField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, Regexp
 
 from app import labels, permissions
 from app.access import staff
@@ -68,11 +68,19 @@ from app.personal_views import (  # noqa: F401 - register() looks the screens up
     SubjectRequestView,
 )
 from app.rules import catalogue, describe, hits, versions
-from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS
+from app.rules.definition import (
+    DEFAULT_GRADE_BANDS,
+    DEFAULT_HALF_LIFE_DAYS,
+    DEFAULT_WEIGHTS,
+    EVENT_TYPES,
+)
 from app.rules.recompute import recompute
 from app.t1 import runs
 from app.t1.runs import today
 
+#: Form fields of a version's score: event type and grade they stand for.
+WEIGHTS = {f"weight_{kind}": kind for kind in EVENT_TYPES}
+BANDS = {f"band_{grade.lower()}": grade for grade in "ABC"}
 CODE = Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores.")
 )
@@ -565,7 +573,12 @@ class RuleVersionView(ConsoleView):
         "activated_by",
         "activated_at",
     ]
-    edit_columns = ["match", "cooldown_days", "half_life_days"]
+    edit_columns = ["match", "cooldown_days", "half_life_days", *WEIGHTS, *BANDS]
+    edit_fieldsets = [
+        (lazy_gettext("When it is met"), {"fields": ["match", "cooldown_days"]}),
+        (lazy_gettext("Score"), {"fields": ["half_life_days", *WEIGHTS]}),
+        (lazy_gettext("Grades"), {"fields": [*BANDS]}),
+    ]
     label_columns = {
         "rule": lazy_gettext("Rule"),
         "number": lazy_gettext("Version"),
@@ -590,7 +603,25 @@ class RuleVersionView(ConsoleView):
         "activated_at": labels.when,
     }
     units = {"cooldown_days": lazy_gettext("days"), "half_life_days": lazy_gettext("days")}
-    edit_form_extra_fields = {"match": select(lazy_gettext("Met when"), labels.MATCH)}
+    edit_form_extra_fields = {
+        "match": select(lazy_gettext("Met when"), labels.MATCH),
+        **{
+            name: FloatField(
+                lazy_gettext("Weight of %(kind)s", kind=labels.EVENT_TYPE[kind]),
+                validators=[InputRequired(), NumberRange(0, 1000)],
+                widget=BS3TextFieldWidget(),
+            )
+            for name, kind in WEIGHTS.items()
+        },
+        **{
+            name: FloatField(
+                lazy_gettext("Grade %(grade)s from a score of", grade=grade),
+                validators=[InputRequired(), NumberRange(0, 1_000_000)],
+                widget=BS3TextFieldWidget(),
+            )
+            for name, grade in BANDS.items()
+        },
+    }
     validators_columns = {
         "cooldown_days": [NumberRange(1, 3650)],
         "half_life_days": [NumberRange(0.1, 3650)],
@@ -605,6 +636,25 @@ class RuleVersionView(ConsoleView):
     def offers(self, action: str, item: RuleVersion) -> bool:
         """Only a draft is put in force."""
         return item.status == VersionStatus.DRAFT
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """Show the weights and bands as they are stored."""
+        version = self._row(pk)
+        for name, kind in WEIGHTS.items():
+            form[name].data = version.weights[kind]
+        for name, grade in BANDS.items():
+            form[name].data = version.grade_bands[grade]
+
+    def check(self, form: Any, item: Any | None) -> None:
+        """Grades go down from A."""
+        edges = [form[name].data for name in BANDS]
+        if edges != sorted(edges, reverse=True):
+            raise FieldError("band_a", "Grades go down: A needs the highest score, then B, then C.")
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Store weights and bands whole."""
+        item.weights = {kind: form[name].data for name, kind in WEIGHTS.items()}
+        item.grade_bands = {grade: form[name].data for name, grade in BANDS.items()} | {"D": 0.0}
 
     @action(
         "activate", lazy_gettext("Put in force"), lazy_gettext("Put this draft in force?"), multiple=False
@@ -709,6 +759,7 @@ class HitView(ExportsWholeList, ConsoleView):
     """高潜线索: leads that a rule caught."""
 
     model = Hit
+    page_only = frozenset({"recompute"})
     export_kind = "hits"
     computed = {
         "phone": phones.phone_of_hit,

@@ -111,8 +111,8 @@ def _move(batch: ImportBatch, start_from: tuple[BatchStatus, ...], to: BatchStat
         )
 
 
-def cancel(batch_id: int) -> None:
-    """Cancel an import: at once while nobody works on it, else as soon as its worker notices.
+def cancel(batch_id: int) -> bool:
+    """Cancel an import: at once (True) while nobody works on it, else as soon as its worker notices.
 
     Raises LeadsError when it is over already.
     """
@@ -128,9 +128,10 @@ def cancel(batch_id: int) -> None:
         if not owned:
             asked = update(ImportBatch).where(ImportBatch.id == batch_id)
             connection.execute(asked.values(cancel_requested=True))
-            return
+            return False
         close_batch(connection, batch_id, BatchStatus.CANCELLED, upload=None)
     Path(row.upload).unlink(missing_ok=True)
+    return True
 
 
 def discard_forgotten(now: dt.datetime) -> list[int]:

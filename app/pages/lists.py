@@ -180,7 +180,7 @@ def row(view: Any, names: list[str], item: Any) -> Row:
     links = show_links(view, item)
     if cells and links and not _is_link(cells[0]):
         cells[0] = Markup('<a class="row-link" href="{}">{}</a>').format(links[0].url, cells[0])
-    return Row(str(item.id), view.heading(item), cells, links, deeds(view, item))
+    return Row(str(item.id), view.heading(item), cells, links, deeds(view, item, in_list=True))
 
 
 def _is_link(shown: Any) -> bool:
@@ -226,7 +226,7 @@ def show_links(view: Any, item: Any) -> list[Link]:
     return found
 
 
-def deeds(view: Any, item: Any) -> list[Deed]:
+def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:
     """What can be done with a row at once: the view's actions on one row, and deletion."""
     found = [
         Deed(
@@ -235,7 +235,10 @@ def deeds(view: Any, item: Any) -> list[Deed]:
             str(action.confirmation or ""),
         )
         for action in _actions(view)
-        if action.single and may(action.name, type(view).__name__) and view.offers(action.name, item)
+        if action.single
+        and may(action.name, type(view).__name__)
+        and view.offers(action.name, item)
+        and not (in_list and action.name in view.page_only)
     ]
     if _changes(view, "can_delete", item) and view.offers("delete", item):
         asked = _("Delete “%(item)s”? This can't be undone.", item=view.heading(item))

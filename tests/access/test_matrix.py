@@ -56,6 +56,15 @@ def crud(
     }
 
 
+#: The score's part of a version's form.
+SCORE = {
+    "weight_face_verify": 1,
+    "weight_id_ocr": 0.5,
+    "weight_data_call": 0,
+    "band_a": 9,
+    "band_b": 3,
+    "band_c": 1,
+}
 #: What to try for each permission; ``{name}`` is the id of that row of the world.
 ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "LeadView": {
@@ -115,7 +124,9 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "RuleVersionView": {
         "can_list": get("/ruleversionview/list/"),
         "can_show": get("/ruleversionview/show/{version}"),
-        "can_edit": post("/ruleversionview/edit/{draft}", match="any", cooldown_days=9, half_life_days=5),
+        "can_edit": post(
+            "/ruleversionview/edit/{draft}", match="any", cooldown_days=9, half_life_days=5, **SCORE
+        ),
         "can_delete": post("/ruleversionview/delete/{draft}"),
         "activate": act("ruleversionview", "activate", "draft"),
     },

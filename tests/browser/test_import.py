@@ -96,6 +96,37 @@ def test_a_file_that_is_no_list_is_refused_beside_the_field(tmp_path: Path, visi
     expect(window.page.locator(".field-bad .error")).to_contain_text("picture.png")
 
 
+def test_a_file_can_be_dropped_and_is_weighed_first(visit: Visit) -> None:
+    window = visit("Manager")
+    page = window.page
+    window.open("/importbatchview/upload")
+    dropped = page.evaluate_handle(
+        "() => { const data = new DataTransfer(); data.items.add(new File(['x'.repeat(2000)], 'a.csv'));"
+        " return data; }"
+    )
+    page.dispatch_event("[data-drop]", "drop", {"dataTransfer": dropped})
+    assert page.evaluate("document.querySelector('input[type=file]').files[0].name") == "a.csv"
+    send = page.get_by_role("button", name="上传")
+    expect(send).to_be_enabled()
+    page.evaluate("document.querySelector('[data-drop]').dataset.most = 0.001")
+    page.dispatch_event("[data-drop]", "drop", {"dataTransfer": dropped})
+    expect(send).to_be_disabled()
+    expect(page.locator("[data-part=too-large]")).to_contain_text("300 MB")
+
+
+def test_another_choice_for_known_people_is_checked_at_once(app: Flask, tmp_path: Path, visit: Visit) -> None:
+    window = visit("Manager")
+    page = window.page
+    window.open("/importbatchview/upload")
+    checked(app, window, write_csv(tmp_path / "leads.csv", [HEADER, person(1, branch="HOME")]))
+    page.get_by_label("按文件更新").click()
+    expect(page.locator(".progress")).to_contain_text("等待后台处理")
+    expect(page.get_by_role("button", name="开始导入")).to_have_count(0)
+    with app.app_context():
+        imports.run(opened_row(window))
+    expect(page.get_by_label("按文件更新")).to_be_checked()
+
+
 def test_the_template_can_be_downloaded(visit: Visit) -> None:
     window = visit("Manager")
     window.open("/importbatchview/upload")

@@ -338,6 +338,22 @@ def test_uploads_that_nobody_started_go_after_a_day(wizard: Wizard) -> None:
     assert len(wizard.files()) == 1
 
 
+@pytest.mark.parametrize("running", [False, True])
+def test_work_that_never_ends_is_given_up_after_a_day(wizard: Wizard, running: bool) -> None:
+    batch = wizard.checked([person(1)])
+    wizard.post("start", batch) if running else wizard.post("recheck", batch)
+    tick = dt.datetime.now(dt.UTC)
+    for hours, status in ((23, "running" if running else "checking"), (25, "failed")):
+        queued = func.now() - dt.timedelta(hours=hours)
+        wizard.session.execute(update(ImportBatch).values(queued_at=queued))
+        wizard.session.commit()
+        with wizard.app.app_context():
+            ticker.tick(tick)
+        assert wizard.row(batch).status == status
+    assert wizard.files() == []
+    assert "导入中断" in wizard.see("show", batch)
+
+
 def test_a_file_that_no_batch_knows_goes_after_a_day(wizard: Wizard) -> None:
     wizard.upload([person(1)])
     stray = wizard.app.config["SETTINGS"].data_dir / "uploads" / "stray.csv"
