@@ -268,6 +268,25 @@ def test_cancelled_while_nobody_works_on_it(wizard: Wizard, steps: int) -> None:
     assert wizard.row(batch).status == "cancelled"
 
 
+@pytest.mark.parametrize("running", [False, True])
+def test_cancelled_between_the_look_and_the_work(
+    wizard: Wizard, monkeypatch: pytest.MonkeyPatch, running: bool
+) -> None:
+    batch = wizard.checked([person(1)])
+    wizard.post("start", batch) if running else wizard.post("recheck", batch)
+    read = uploads._read
+
+    def read_and_cancel(*given: Any) -> Any:
+        row = read(*given)
+        monkeypatch.setattr(uploads, "_read", read)
+        assert wizard.cancel(batch).status_code == 302
+        return row
+
+    monkeypatch.setattr(uploads, "_read", read_and_cancel)
+    wizard.work(batch)
+    assert (wizard.row(batch).status, wizard.row(batch).error, wizard.leads()) == ("cancelled", None, 0)
+
+
 KILLED = """
 import os, signal, sys
 from app import create_app
