@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,9 @@ DAY = 86_400
 FAR_DAYS = 400
 STEPS = {"every_7_days": 7, "every_30_days": 30}
 #: How far back the last push before a period is looked for, ever farther until the answer is certain.
-LOOK_BACK_DAYS = (2, 4, 8, 16, 32)
+LOOK_BACK_DAYS = (2, 8, 32)
+#: Where a chain of pushes that depend on each other for ever begins.
+ORIGIN = dt.date(2020, 1, 1)
 
 
 class Push(NamedTuple):
@@ -85,11 +88,15 @@ class _Planner:
         self._made: dict[tuple[int, str, bool], _Day] = {}
 
     # -- the chain of slots ------------------------------------------------------------------
-    def slots(self, first: dt.date, days: int, last: dt.datetime | None) -> Iterator[_Slot]:
-        """Each nominal slot of the period with its moment; ``last`` is the push before it."""
+    def slots(
+        self, first: dt.date, days: int, last: dt.datetime | None, start: dt.datetime = dt.datetime.min
+    ) -> Iterator[_Slot]:
+        """Each nominal slot of the period, from ``start`` on, with its moment; ``last``: the push before."""
         gap, nominal = self.gap, self._nominal(first, days)
         end = (None, "", dt.datetime.max)
         slot, why, allowed = next(nominal, end)
+        while slot is not None and slot < start:
+            slot, why, allowed = next(nominal, end)
         while slot is not None:
             following, next_why, next_allowed = next(nominal, end)
             if not why and (last is None or slot - last >= gap):
@@ -106,27 +113,40 @@ class _Planner:
     def last_push_before(self, first: dt.date) -> dt.datetime | None:
         """The last push before a date, as far as the minimum gap can feel it.
 
-        Looks back until it doesn't matter what had been before: with no earlier push and with one at the
-        latest moment possible the answer is the same.
+        Looks back for a slot that goes out on time whatever had been before, and follows the chain from
+        there. A minimum gap longer than the interval may never forget; then the chain begins at ORIGIN.
         """
-        reach = dt.datetime.combine(first, dt.time()) - self.gap
-        found: dt.datetime | None = None
+        midnight = dt.datetime.combine(first, dt.time())
+        if self._first_allowed(midnight - self.gap, midnight) is None:
+            return None
         for back in LOOK_BACK_DAYS:
             start = first - dt.timedelta(days=back)
-            latest = dt.datetime.combine(start, dt.time()) - dt.timedelta(microseconds=1)
-            ends = {self._last_of(start, back, assumed, reach) for assumed in (None, latest)}
-            found = self._last_of(start, back, None, reach)
-            if len(ends) == 1:
-                break
-        return found
+            certain = self._certain_slot(start, back)
+            if certain is not None:
+                return self._last_of(start, back, certain)
+        origin = min(ORIGIN, first)
+        return self._last_of(origin, (first - origin).days, dt.datetime.min)
 
-    def _last_of(
-        self, start: dt.date, days: int, assumed: dt.datetime | None, reach: dt.datetime
-    ) -> dt.datetime | None:
-        last = assumed
-        for slot in self.slots(start, days, assumed):
+    def _certain_slot(self, start: dt.date, days: int) -> dt.datetime | None:
+        """The first slot that is sent on time for every history, by an upper bound on the push before it."""
+        bound: dt.datetime | None = None
+        slots = list(self._nominal(start, days))
+        for (slot, why, _), (following, _, _) in pairwise(slots):
+            if slot is None or following is None:
+                continue
+            bound = slot if bound is None else bound
+            if not why and bound + self.gap <= slot and bound < slot:
+                return slot
+            at = self._first_allowed(max(slot, bound + self.gap), following)
+            bound = at or following
+        return None
+
+    def _last_of(self, start: dt.date, days: int, certain: dt.datetime) -> dt.datetime | None:
+        """The last push of a period whose chain begins with the slot ``certain``."""
+        last: dt.datetime | None = None
+        for slot in self.slots(start, days, None, certain):
             last = slot.at or last
-        return last if last is not None and last > reach else None
+        return last
 
     def _nominal(self, first: dt.date, days: int) -> Iterator[tuple[dt.datetime | None, str, dt.datetime]]:
         for number in range(days):

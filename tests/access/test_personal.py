@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 
@@ -98,7 +99,9 @@ def test_a_request_from_search_to_erasure(
     )
     assert erased.headers["Location"].endswith("/subjectrequestview/list/")
     assert session.get(Lead, lead) is None
-    assert [entry.reason for entry in entries_for(session, f"{1:064x}")] == ["客户书面申请"]
+    assert [entry.reason for entry in entries_for(session, hashlib.sha256(b"1").hexdigest())] == [
+        "客户书面申请"
+    ]
     kinds = session.scalars(select(SubjectRequest.kind).order_by(SubjectRequest.id)).all()
     assert kinds == ["find", "show", "export", "erase"]
     assert admin.get(f"/subjectrequestview/held/{lead}").status_code == 404

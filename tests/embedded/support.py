@@ -34,6 +34,11 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def _default_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Running:
     """A script of this folder, or a file of the project, running; its output is collected in `lines`."""
 
@@ -46,8 +51,8 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # A shell that runs the tests in the background hands down an ignored SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            # A shell that runs the tests in the background hands down ignored signals.
+            preexec_fn=_default_signals,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

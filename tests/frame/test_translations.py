@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.rules.catalogue import REGIONS
 from scripts import translations
 from tests.conftest import Person
 
@@ -19,7 +20,7 @@ from .site import PAGES, furnished
 
 #: Words that are the same in every language: codes, names of things, what the world of the tests is called.
 SAME = """
-    e mail mb excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
+    e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
     vip me home away sub free helper somebody admin example com system x r i v a t l
 """
 CODES = set(SAME.split())
@@ -66,7 +67,7 @@ def test_chinese_pages_have_no_english(app: Flask, session: Session, login: Call
 
 def test_english_pages_have_no_chinese(app: Flask, session: Session, login: Callable[..., Person]) -> None:
     world, client = furnished(app, session, login, "en")
-    data = set("中文官网预约线下活动、") | set("".join(map(str, names_in_world(session))))
+    data = set("中文官网预约线下活动、") | set("".join([*REGIONS, *map(str, names_in_world(session))]))
     found = {}
     for page in PAGES:
         text = words_of(client.get(page.format(**world.ids)).text)
