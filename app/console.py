@@ -7,13 +7,11 @@ without losing what was typed, and filters that two requests in one process can'
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from flask import abort, current_app, flash, g, has_request_context, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask_appbuilder import ModelView, expose, has_access, permission_name
-from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.urltools import get_filter_args
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -25,121 +23,10 @@ from app import paging
 from app.access.scope import FilterVisible
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.filters import ConsoleFilters
 from app.leads.errors import InvalidPhone
-from app.models import Lead
 from app.pages import filters, lists, urls
 from app.pages.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
-
-MAX_PAGE_SIZE = 200
-_NUMBER = re.compile(r"[0-9]{1,9}")
-_FILTER = re.compile(r"_flt_(\d)_(.*)")
-
-
-class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
-    """Data access with our filters, that answers "not there" for a key that can't be one."""
-
-    filter_converter_class = ConsoleFilters
-
-    def __init__(
-        self,
-        obj: Any,
-        session: Any = None,
-        computed: Mapping[str, Callable[[Any], Any]] | None = None,
-        special: Mapping[str, type[Any]] | None = None,
-    ) -> None:
-        self.computed = computed or {}
-        #: columns that break ties of a falling order before the key does
-        self.ties: tuple[str, ...] = ()
-        self.special = special or {}
-        super().__init__(obj, session or db.session)
-
-    def _get_attr_value(self, item: Any, col: str) -> Any:
-        if col in self.computed:
-            return self.computed[col](item)
-        return SQLAInterface._get_attr_value(item, col)
-
-    def query(
-        self,
-        filters: Any = None,
-        order_column: str = "",
-        order_direction: str = "",
-        page: int | None = None,
-        page_size: int | None = None,
-        select_columns: list[str] | None = None,
-        outer_default_load: bool = False,
-    ) -> tuple[int, list[Any]]:
-        """Count (see paging.Count) and one page of rows, in an order that has no ties."""
-        if select_columns:
-            return super().query(
-                filters, order_column, order_direction, page, page_size, select_columns, outer_default_load
-            )
-        found = self.apply_filters(self.session.query(self.obj), filters)
-        count = paging.counted(found)
-        column = getattr(self.obj, order_column or "id")
-        falling = order_direction == "desc"
-        ties = [getattr(self.obj, name) for name in self.ties] if falling else []
-        order = [each.desc() if falling else each.asc() for each in (column, *ties, self.obj.id)]
-        offset, size = (page or 0) * (page_size or MAX_PAGE_SIZE), page_size or MAX_PAGE_SIZE
-        return count, self._rows(found, order, offset, size, standing=(order_column, falling))
-
-    def _rows(self, found: Any, order: Any, offset: int, size: int, standing: tuple[str, bool]) -> list[Any]:
-        if offset <= paging.EXACT_UP_TO or self.obj is not Lead:
-            return list(found.order_by(*order).offset(offset).limit(size))
-        if standing == ("created_at", True) and paging.is_whole_list(found):
-            rows = paging.lead_page(offset, size)
-            if rows is not None:
-                return rows
-        return paging.in_order(found.with_entities(Lead.id).order_by(*order).offset(offset).limit(size))
-
-    def get_filters(self, search_columns: Any = None, search_filters: Any = None) -> Any:
-        """The filters of the columns, and the special ones that belong to none."""
-        found = super().get_filters(search_columns, search_filters)
-        found._all_filters |= {name: [kind(name, self)] for name, kind in self.special.items()}
-        return found
-
-    def is_nullable(self, col_name: str) -> bool:
-        """Whether a form may leave the column empty: also a text that the database fills with its default."""
-        column = self.list_columns.get(col_name)
-        is_text = self.is_string(col_name) or self.is_text(col_name)
-        filled = is_text and column is not None and column.server_default is not None
-        return filled or bool(super().is_nullable(col_name))
-
-    def is_phone_index(self, col_name: str) -> bool:
-        """Whether the column is the blind index of a phone number."""
-        return col_name == "phone_index"
-
-    def get(self, id: Any, *args: Any, **kwargs: Any) -> Any:
-        """The row with this key, or None."""
-        if not _NUMBER.fullmatch(str(id)) or int(id) > 2**31 - 1:
-            return None
-        return super().get(int(id), *args, **kwargs)
-
-
-class PerRequestFilters:
-    """Keeps the list filters of a request in the request.
-
-    Flask-AppBuilder keeps them on the view, which all threads of a process share.
-    """
-
-    datamodel: Any
-    search_columns: Any
-    search_filters: Any = None
-    _template_filters: Any = None
-
-    @property
-    def _filters(self) -> Any:
-        if not has_request_context():
-            return self._template_filters
-        name = f"_list_filters_{type(self).__name__}"
-        if name not in g:
-            extra = {"search_filters": self.search_filters} if self.search_filters else {}
-            setattr(g, name, self.datamodel.get_filters(search_columns=self.search_columns, **extra))
-        return getattr(g, name)
-
-    @_filters.setter
-    def _filters(self, value: Any) -> None:
-        self._template_filters = value
+from app.tables import ConsoleInterface, PerRequestFilters
 
 
 class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
@@ -504,40 +391,6 @@ def state_of(item: Any, form: Any) -> str:
     columns = [column.key for column in inspect(item).mapper.column_attrs if column.key in edited]
     values = [getattr(item, name) for name in columns]
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
-
-
-def check_list_arguments() -> None:
-    """Answer 400 to page, size and order arguments that no screen of ours makes.
-
-    Flask-AppBuilder turns them into a server error, or into a page as large as the table.
-    """
-    for name, value in request.args.items():
-        if name.startswith("page_") and not _NUMBER.fullmatch(value):
-            abort(400, description=_("“%(value)s” is not a page number.", value=value[:40]))
-        if name.startswith("psize_") and not (_NUMBER.fullmatch(value) and 1 <= int(value) <= MAX_PAGE_SIZE):
-            abort(400, description=_("A page holds 1 to %(most)s rows.", most=MAX_PAGE_SIZE))
-        if (match := _FILTER.fullmatch(name)) and not _is_filter(int(match[1]), match[2]):
-            abort(400, description=_("This list has no such filter: %(name)s", name=name[:60]))
-        if name.startswith("_oc_") and not _may_order(name[4:], value):
-            abort(400, description=_("This list can't be sorted by “%(column)s”.", column=value[:40]))
-
-
-def _may_order(view_name: str, column: str) -> bool:
-    view = next((each for each in _views() if type(each).__name__ == view_name), None)
-    return view is not None and column in (getattr(view, "order_columns", None) or [])
-
-
-def _is_filter(index: int, column: str) -> bool:
-    """Whether the view that answers this request offers the filter (any column may prefill an add form)."""
-    view = next((each for each in _views() if each.endpoint == request.blueprint), None)
-    if view is None or not hasattr(view, "datamodel"):
-        return True
-    offered = view.datamodel.get_filters(view.datamodel.get_columns_list())._all_filters.get(column, [])
-    return index < len(offered)
-
-
-def _views() -> list[Any]:
-    return list(current_app.appbuilder.baseviews)  # type: ignore[attr-defined]
 
 
 def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:

@@ -22,7 +22,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 from app import labels, permissions
 from app.access import staff
 from app.access.scope import FilterVisible
-from app.console import ConsoleInterface, ConsoleView, PerRequestFilters
+from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.import_views import ImportsInSteps
@@ -77,6 +77,7 @@ from app.rules.definition import (
 from app.rules.recompute import recompute
 from app.t1 import runs
 from app.t1.runs import today
+from app.tables import ConsoleInterface, PerRequestFilters
 
 #: Form fields of a version's score: event type and grade they stand for.
 WEIGHTS = {f"weight_{kind}": kind for kind in EVENT_TYPES}

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from app.console import check_list_arguments
+from app.arguments import check_list_arguments
 from app.extensions import db
 from app.pages import faults, shell
 
