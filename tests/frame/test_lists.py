@@ -109,13 +109,16 @@ def test_an_auditor_is_offered_nothing_that_changes(login: Callable[..., Person]
 
 
 def test_a_row_offers_the_steps_its_status_allows(manager: Person, world: World) -> None:
-    def offered(status: str) -> set[str]:
-        html = manager.get(f"/hitview/show/{world.ids[f'hit_home_{status}']}").text
-        return set(re.findall(r"formaction=\"/hitview/action/(\w+)/", html))
+    def offered(path: str) -> set[str]:
+        return set(re.findall(r"formaction=\"/hitview/action/(\w+)/", manager.get(path).text))
 
-    assert offered("waiting") == {"start", "fail"}
-    assert offered("in_progress") == {"convert", "fail"}
-    assert offered("failed") == {"reopen"}
+    def on_page(status: str) -> set[str]:
+        return offered(f"/hitview/show/{world.ids[f'hit_home_{status}']}")
+
+    assert on_page("waiting") == {"start", "fail", "recompute"}
+    assert on_page("in_progress") == {"convert", "fail", "recompute"}
+    assert on_page("failed") == {"reopen", "recompute"}
+    assert offered("/hitview/list/?_flt_1_status=waiting") == {"start", "fail"}
 
 
 def test_history_offers_no_change_and_says_why(manager: Person, world: World) -> None:
