@@ -78,7 +78,8 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     def reset_password(self, userid: Any, password: str) -> None:
         """Store a new password; it ends every session of the person but the one that changed it."""
         super().reset_password(userid, password)
-        if g.user.is_authenticated and g.user.id == int(userid):
+        me = g.get("user")
+        if me is not None and me.is_authenticated and me.id == int(userid):
             session["password"] = password_mark(self.get_user_by_id(userid))
 
 

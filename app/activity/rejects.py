@@ -7,8 +7,8 @@ import duckdb
 
 from app.activity.formats.rows import FIELDS
 from app.activity.result import FileRecord
+from app.cells import safe_cell
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ROWS = 10_000
 _SQL = """
 SELECT line_no, reason, request_id, event_time, event_type, institution_code, id_hash, result, raw
@@ -31,5 +31,4 @@ def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: in
 
 
 def _cell(value: str | None) -> str:
-    text = (value or "").replace("\0", "\ufffd")
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return safe_cell((value or "").replace("\0", "\ufffd"))

@@ -12,7 +12,8 @@ from pathlib import Path
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from app.cells import safe_cell
+
 #: a sheet holds 1,048,576 rows; the rest goes on the next sheet
 ROWS_PER_SHEET = 1_000_000
 #: what is unfinished: files that end in PART, folders that begin with SCRATCH
@@ -20,11 +21,6 @@ PART = ".part"
 SCRATCH = "tmp-"
 
 Row = Sequence[str]
-
-
-def safe_cell(cell: str) -> str:
-    """The cell, with an apostrophe before what a spreadsheet would run as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def write_table(path: Path, form: str, watermark: str, header: Row, rows: Iterable[Row]) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from app.cells import safe_cell
 from app.leads.errors import RowError
 from app.leads.masking import mask_id, mask_ids
 from config import Settings
 
 ADDED_COLUMNS = ("行号 row", "原因代码 reason", "原因 explanation")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CHINESE = {
     "name_missing": "缺少客户姓名",
     "name_too_long": "客户姓名过长",
@@ -75,7 +75,7 @@ class ErrorFile:
     def _safe_cells(self, cells: Sequence[str], *, is_data: bool = False) -> list[str]:
         given = [cells[at] if at < len(cells) else "" for at in self._delivered]
         return [
-            _no_formula(mask_id(cell) if is_data and at == self._id_column else mask_ids(cell))
+            safe_cell(mask_id(cell) if is_data and at == self._id_column else mask_ids(cell))
             for at, cell in zip(self._delivered, given, strict=True)
         ]
 
@@ -94,7 +94,3 @@ class ErrorFile:
     ) -> None:
         self._stream.close()
         self._part.unlink(missing_ok=True)
-
-
-def _no_formula(cell: str) -> str:
-    return "'" + cell if cell.startswith(_FORMULA) else cell

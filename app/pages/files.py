@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from flask import Response
 
-from app.exports.files import safe_cell
+from app.cells import safe_cell
 from app.leads.columns import HEADERS
 
 

@@ -83,7 +83,7 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
         "n": condition["actual"],
         "limit": _limit(condition),
     }
-    if condition["metric"] == "calls" and institutions:
+    if condition["metric"] == "calls" and institutions and condition["actual"]:
         return _(
             "%(days)s-day window: calls %(n)s at %(first)s (institutions %(count)s), threshold %(limit)s",
             first=_names(institutions[:1]),

@@ -229,8 +229,8 @@ def test_a_stale_pid_file_that_names_a_living_process_does_not_matter(data_dir: 
     with subprocess.Popen(["sleep", "600"], user=owner) as other:
         pid_file.write_text("\n".join([str(other.pid), *content[1:]]))
         try:
-            with services(settings(data_dir), redis=False) as ready:
-                connect(ready).close()
+            with services(settings(data_dir), redis=False) as ready, connect(ready) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
         finally:
             other.kill()
 
