@@ -14,7 +14,7 @@ from flask_babel import gettext
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from app import permissions, views
+from app import permissions, staff_views
 from app.extensions import db
 from app.models import Staff
 
@@ -23,16 +23,16 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     """Flask-AppBuilder's database log-in with our user model and views."""
 
     user_model = Staff
-    userdbmodelview = views.StaffView
-    rolemodelview = views.RoleView
-    userinfoeditview = views.ProfileView
-    resetmypasswordview = views.MyPasswordView
-    resetpasswordview = views.PasswordView
+    userdbmodelview = staff_views.StaffView
+    rolemodelview = staff_views.RoleView
+    userinfoeditview = staff_views.ProfileView
+    resetmypasswordview = staff_views.MyPasswordView
+    resetpasswordview = staff_views.PasswordView
 
     def register_views(self) -> None:
         """Log-in, profile and passwords; users and roles come with the other views."""
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
-        self.user_view = views.StaffView
+        self.user_view = staff_views.StaffView
         self._limit_log_in("60 per minute", get_remote_address)
         self._limit_log_in("10 per 10 minutes", _typed_username)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):

@@ -13,13 +13,16 @@ from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
 from wtforms import DateField, PasswordField, SelectField, StringField
-from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
+from wtforms.validators import DataRequired, EqualTo, Length, Regexp, ValidationError
 
 from app import labels
 from app.extensions import db
 from app.leads.tags import all_tags
 
 REASON = lazy_gettext("Reason given")
+CODE = Regexp(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores.")
+)
 LANGUAGES = [("zh", "中文"), ("en", "English")]
 
 

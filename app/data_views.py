@@ -1,0 +1,280 @@
+"""The screens of data and jobs: institutions, delivered files, T+1 runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, redirect, send_file, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.fieldwidgets import Select2Widget
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import SelectField
+from wtforms.validators import DataRequired, Length
+
+from app import labels
+from app.console import ConsoleView
+from app.errors import DomainError
+from app.extensions import db
+from app.models import (
+    IngestFile,
+    Institution,
+    JobRun,
+    RunStatus,
+)
+from app.pages import charts, forms
+from app.pages import runs as run_pages
+from app.pages.access import may, me
+from app.pages.lists import Link
+from app.pages.widgets import ChartWidget, ConsoleFormWidget
+from app.rules import catalogue
+from app.t1 import runs
+
+
+class InstitutionView(ConsoleView):
+    """The catalogue of institutions; unlisted ones appear by themselves."""
+
+    model = Institution
+    empty_hint = lazy_gettext(
+        "No institution yet. They appear by themselves when logs are read, or are added by hand."
+    )
+    list_title = lazy_gettext("Institutions")
+    show_title = lazy_gettext("Institution")
+    add_title = lazy_gettext("Add institution")
+    edit_title = lazy_gettext("Edit institution")
+    base_order = ("code", "asc")
+    list_columns = ["code", "name", "category", "region", "listed", "first_seen"]
+    order_columns = ["code", "name", "category", "region", "listed", "first_seen"]
+    search_columns = ["name", "code", "category", "region", "listed"]
+    filter_choices = {"category": labels.CATEGORY}
+    show_columns = list_columns
+    add_columns = ["code", "name", "category", "region"]
+    edit_columns = ["name", "category", "region"]
+    label_columns = {
+        "code": lazy_gettext("Code"),
+        "name": lazy_gettext("Name"),
+        "category": lazy_gettext("Category"),
+        "region": lazy_gettext("Region"),
+        "listed": lazy_gettext("Listed"),
+        "first_seen": lazy_gettext("First seen"),
+    }
+    description_columns = {
+        "category": lazy_gettext("Rules can choose institutions by category, such as bank or micro_loan."),
+    }
+    formatters_columns = {
+        "code": labels.code,
+        "category": labels.of(labels.CATEGORY),
+        "listed": labels.yes_no,
+    }
+    validators_columns = {"code": [DataRequired(), Length(max=128)], "name": [DataRequired()]}
+    _choices = {
+        "category": SelectField(
+            lazy_gettext("Category"),
+            description=lazy_gettext("Rules can choose institutions by category."),
+            choices=catalogue.categories_to_choose,
+            widget=Select2Widget(),
+        ),
+        "region": SelectField(
+            lazy_gettext("Region"), choices=catalogue.regions_to_choose, widget=Select2Widget()
+        ),
+    }
+    add_form_extra_fields = _choices
+    edit_form_extra_fields = _choices
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Describing an institution lists it."""
+        item.code = item.code.strip()
+        item.listed = True
+        if created:
+            db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """An institution that a rule names stays."""
+        catalogue.delete(item)
+
+
+class IngestFileView(ConsoleView):
+    """Log files that were read."""
+
+    model = IngestFile
+    base_permissions = ["can_list", "can_show", "can_rejects"]
+    list_title = lazy_gettext("Log deliveries")
+    show_title = lazy_gettext("Log delivery")
+    empty_hint = lazy_gettext(
+        "No log file was read yet. Files put into the inbox are read by the next T+1 run."
+    )
+    base_order = ("ingested_at", "desc")
+    list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
+    order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
+    search_columns = ["name", "ingested_at", "rows_read"]
+    show_columns = [
+        "name",
+        "digest",
+        "size_bytes",
+        "rows_read",
+        "accepted",
+        "duplicates",
+        "rejected",
+        "ingested_at",
+    ]
+    label_columns = {
+        "name": lazy_gettext("File"),
+        "digest": lazy_gettext("SHA-256 of the content"),
+        "size_bytes": lazy_gettext("Size (bytes)"),
+        "rows_read": lazy_gettext("Rows read"),
+        "accepted": lazy_gettext("Accepted"),
+        "duplicates": lazy_gettext("Duplicates"),
+        "rows_rejected": lazy_gettext("Rejected"),
+        "rejected": lazy_gettext("Rejected by reason"),
+        "ingested_at": lazy_gettext("Read at"),
+    }
+    formatters_columns = {
+        "name": labels.file_tail,
+        "digest": labels.code,
+        "rejected": labels.counts,
+        "ingested_at": labels.when,
+        "size_bytes": labels.number,
+        "rows_read": labels.number,
+        "accepted": labels.number,
+        "duplicates": labels.number,
+        "rows_rejected": labels.number,
+    }
+
+    def heading(self, item: IngestFile) -> str:
+        """The file's name with that of its folder."""
+        return "/".join(item.name.split("/")[-2:])
+
+    def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super()._get_list_widget(*args, **kwargs) | {
+            "chart": ChartWidget(chart=charts.events_per_day())
+        }
+
+    def show_links(self, item: IngestFile) -> list[Link]:
+        """The rejected rows."""
+        if not item.rejects_file or not may("can_rejects", "IngestFileView"):
+            return []
+        return [Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id))]
+
+    @expose("/rejects/<pk>", methods=["GET"])
+    @has_access
+    def rejects(self, pk: str) -> Any:
+        """Download the rejected rows with line and reason."""
+        row = self._row(pk)
+        path = runs.rejects_path(row)
+        if path is None:
+            abort(404, description=_("No row of this file was rejected."))
+        return send_file(path, as_attachment=True, download_name=f"rejected-{row.id}.csv")
+
+
+class JobRunView(ConsoleView):
+    """Background runs, with their steps and progress."""
+
+    model = JobRun
+    computed = {"summary": run_pages.run_summary, "refused": run_pages.refused_files}
+    base_permissions = ["can_list", "can_show", "can_progress", "can_start", "rerun", "release"]
+    list_title = lazy_gettext("Runs")
+    show_title = lazy_gettext("Run")
+    empty_hint = lazy_gettext(
+        "No run yet. Yesterday's run starts by itself each morning; a day can be run by hand."
+    )
+    base_order = ("day", "desc")
+    list_columns = ["day", "status", "progress", "summary", "requested_by", "started_at"]
+    order_columns = ["day", "status", "started_at"]
+    search_columns = ["status", "day", "requested_by"]
+    filter_choices = {"status": labels.RUN_STATUS}
+    show_columns = [
+        "kind",
+        "day",
+        "status",
+        "note",
+        "refused",
+        "error",
+        "attempts",
+        "requested_by",
+        "started_at",
+        "finished_at",
+    ]
+    label_columns = {
+        "kind": lazy_gettext("Kind"),
+        "day": lazy_gettext("Day"),
+        "status": lazy_gettext("Status"),
+        "progress": lazy_gettext("Progress"),
+        "summary": lazy_gettext("Result"),
+        "note": lazy_gettext("Note"),
+        "refused": lazy_gettext("Refused files"),
+        "error": lazy_gettext("Error"),
+        "attempts": lazy_gettext("Attempts"),
+        "requested_by": lazy_gettext("By"),
+        "started_at": lazy_gettext("Started"),
+        "finished_at": lazy_gettext("Finished"),
+    }
+    formatters_columns = {
+        "kind": labels.of(labels.RUN_KIND),
+        "status": labels.tag(labels.RUN_STATUS, "run"),
+        "progress": labels.percent,
+        "note": labels.of(labels.RUN_NOTE),
+        "started_at": labels.when,
+        "finished_at": labels.when,
+    }
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    def progress(self, pk: str) -> Any:
+        """The run's state as JSON, polled by its page."""
+        return run_pages.progress_of(self._row(pk))
+
+    def list_links(self) -> list[Link]:
+        """Run a day by hand."""
+        return (
+            [Link(_("Start a T+1 run"), url_for(".start"), primary=True)]
+            if may("can_start", "JobRunView")
+            else []
+        )
+
+    def offers(self, action: str, item: JobRun) -> bool:
+        """Only a held run is released; one at work isn't started again."""
+        if action == "release":
+            return item.status == RunStatus.HELD
+        return item.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+    def heading(self, item: JobRun) -> str:
+        """Kind and day."""
+        return f"{labels.word(labels.RUN_KIND, item.kind)} {item.day}"
+
+    def progress_of(self, item: JobRun) -> dict[str, Any]:
+        """How far the run is."""
+        return run_pages.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    @expose("/start", methods=["GET", "POST"])
+    @has_access
+    def start(self) -> Any:
+        """Start the T+1 run of a day by hand."""
+        form = forms.StartRunForm()
+        if form.validate_on_submit():
+            try:
+                run = runs.request_run(form.day.data, me())
+            except DomainError as error:
+                form.day.errors = [*form.day.errors, error.text()]
+            else:
+                return redirect(url_for("JobRunView.show", pk=run.id))
+        self.update_redirect()
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the run"))
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Start a T+1 run"))
+
+    @action("rerun", lazy_gettext("Run again"), lazy_gettext("Run this day again?"), multiple=False)
+    def rerun(self, item: JobRun) -> Any:
+        """Run the day again; nothing is counted twice."""
+        runs.request_run(item.day, me())
+        return redirect(url_for("JobRunView.show", pk=item.id))
+
+    @action(
+        "release",
+        lazy_gettext("Evaluate anyway"),
+        lazy_gettext("Evaluate the day although its data looks incomplete?"),
+        multiple=False,
+    )
+    def release(self, item: JobRun) -> Any:
+        """Let a held run go on."""
+        runs.release(item, me())
+        return redirect(url_for("JobRunView.show", pk=item.id))

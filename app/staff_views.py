@@ -1,0 +1,271 @@
+"""The screens of staff: log-ins, roles, one's own profile and passwords."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, g, redirect, request, session, url_for
+from flask_appbuilder.actions import action
+from flask_appbuilder.fields import QuerySelectMultipleField
+from flask_appbuilder.fieldwidgets import Select2Widget
+from flask_appbuilder.security.sqla.models import Role
+from flask_appbuilder.security.views import UserDBModelView
+from flask_appbuilder.views import SimpleFormView
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from werkzeug.security import generate_password_hash
+from wtforms import SelectField
+from wtforms.validators import DataRequired
+
+from app import labels, permissions
+from app.access import staff
+from app.console import ConsoleView
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.models import (
+    Staff,
+)
+from app.pages import forms, role_words
+from app.pages.widgets import ConsoleFormWidget
+
+
+class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
+    """Users: log-ins of the bank's staff."""
+
+    model = Staff
+    computed = {"full_name": Staff.get_full_name}
+    route_base = "/users"
+    base_permissions = [*permissions.TABLE["StaffView"]]
+    list_title = lazy_gettext("Users")
+    show_title = lazy_gettext("User")
+    add_title = lazy_gettext("Add user")
+    edit_title = lazy_gettext("Edit user")
+    base_order = ("username", "asc")
+    list_columns = ["username", "full_name", "roles", "branch", "active", "last_login"]
+    order_columns = ["username", "active", "last_login"]
+    search_columns = ["username", "last_name", "roles", "branch", "active"]
+    show_columns = [
+        "username",
+        "full_name",
+        "email",
+        "roles",
+        "branch",
+        "active",
+        "last_login",
+        "login_count",
+    ]
+    show_fieldsets = None
+    user_info_title = lazy_gettext("My profile")
+    user_show_fieldsets = [
+        (None, {"fields": ["username", "full_name", "email", "roles", "branch", "language"]})
+    ]
+    _person = ["last_name", "first_name", "email", "language"]
+    _access = (lazy_gettext("Access"), {"fields": ["roles", "branch", "active"]})
+    add_fieldsets = [
+        (lazy_gettext("Person"), {"fields": ["username", *_person]}),
+        _access,
+        (lazy_gettext("Password"), {"fields": ["password", "conf_password"]}),
+    ]
+    edit_fieldsets = [(lazy_gettext("Person"), {"fields": _person}), _access]
+    label_columns = {
+        "username": lazy_gettext("User name"),
+        "full_name": lazy_gettext("Full name"),
+        "last_name": lazy_gettext("Family name"),
+        "first_name": lazy_gettext("Given name"),
+        "email": lazy_gettext("E-mail"),
+        "roles": lazy_gettext("Roles"),
+        "branch": lazy_gettext("Branch"),
+        "language": lazy_gettext("Language"),
+        "active": lazy_gettext("Enabled"),
+        "last_login": lazy_gettext("Last log-in"),
+        "login_count": lazy_gettext("Log-ins"),
+    }
+    description_columns = {
+        "branch": lazy_gettext("A marketer sees this branch and what lies below it."),
+        "active": lazy_gettext("Switch people off instead of deleting them."),
+    }
+    formatters_columns = {
+        "active": labels.yes_no,
+        "last_login": labels.when,
+        "language": labels.of(dict(forms.LANGUAGES)),
+    }
+    _language = SelectField(
+        lazy_gettext("Language"), choices=[("zh", "中文"), ("en", "English")], widget=Select2Widget()
+    )
+    _roles = QuerySelectMultipleField(
+        lazy_gettext("Roles"),
+        validators=[DataRequired()],
+        query_func=lambda: db.session.query(Role).filter(Role.name != "Public").order_by(Role.id).all(),
+        get_pk_func=lambda role: role.id,
+        get_label=lambda role: labels.word(labels.ROLE, role.name),
+    )
+    add_form_extra_fields = {
+        "language": _language,
+        "roles": _roles,
+        "password": forms.new_password(),
+        "conf_password": forms.password_again(),
+    }
+    edit_form_extra_fields = {"language": _language, "roles": _roles}
+
+    def heading(self, item: Any) -> str:
+        """The person's name."""
+        return str(item.get_full_name())
+
+    def offers(self, action: str, item: Any) -> bool:
+        """Profile and own password for oneself, a new password and deletion for others."""
+        return (action in ("resetpasswords", "delete")) != (item.id == g.user.id)
+
+    @action("resetmypassword", lazy_gettext("Change my password"), multiple=False)
+    def resetmypassword(self, item: Any) -> Any:
+        """Open the form for one's own password."""
+        return redirect(url_for("MyPasswordView.this_form_get"))
+
+    @action("userinfoedit", lazy_gettext("Change my language"), multiple=False)
+    def userinfoedit(self, item: Any) -> Any:
+        """Open the form of one's own profile."""
+        return redirect(url_for("ProfileView.this_form_get"))
+
+    @action("resetpasswords", lazy_gettext("Give a new password"), multiple=False)
+    def resetpasswords(self, item: Any) -> Any:
+        """Open the form for somebody else's password."""
+        return redirect(url_for("PasswordView.this_form_get", pk=item.id))
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Keep the password as a hash only."""
+        if created:
+            item.password = generate_password_hash(form.password.data)
+            db.session.add(item)
+
+    def check(self, form: Any, item: Any | None) -> None:
+        """A marketer needs a branch, and somebody must stay who can put things right."""
+        names = {role.name for role in form.roles.data}
+        if "Marketer" in names and form.branch.data is None:
+            raise FieldError("branch", "A marketer sees one branch; choose it.")
+        if item is not None:
+            staff.check_admin_stays(item, active=form.active.data, roles=names)
+
+    def remove(self, item: Any) -> None:
+        """Nobody deletes the account they are using, nor the last administrator."""
+        staff.check_admin_stays(item, active=False, roles=set())
+        if item.id == g.user.id:
+            raise DomainError("You can't delete your own account.")
+        db.session.delete(item)
+
+    _add, _edit, _delete = ConsoleView._add, ConsoleView._edit, ConsoleView._delete
+    show = ConsoleView.show
+
+
+def _permissions_field() -> QuerySelectMultipleField:
+    """Permissions to tick, in words."""
+    return QuerySelectMultipleField(
+        lazy_gettext("Permissions"),
+        query_func=role_words.by_view,
+        get_pk_func=lambda pair: pair.id,
+        get_label=role_words.permission_words,
+    )
+
+
+class RoleView(ConsoleView):
+    """Roles and what they may do."""
+
+    model = Role
+
+    route_base = "/roles"
+    list_title = lazy_gettext("Roles")
+    show_title = lazy_gettext("Role")
+    add_title = lazy_gettext("Add role")
+    edit_title = lazy_gettext("Edit role")
+    base_order = ("id", "asc")
+    list_columns = ["name"]
+    order_columns = ["name"]
+    search_columns = ["name"]
+    show_columns = ["name", "permissions"]
+    add_columns = ["name", "permissions"]
+    edit_columns = ["permissions"]
+    label_columns = {"name": lazy_gettext("Name"), "permissions": lazy_gettext("Permissions")}
+    formatters_columns = {"name": labels.of(labels.ROLE), "permissions": role_words.grouped}
+    add_form_extra_fields = {"permissions": _permissions_field()}
+    edit_form_extra_fields = {"permissions": _permissions_field()}
+
+    def heading(self, item: Any) -> str:
+        """The role's name in words."""
+        return labels.word(labels.ROLE, item.name)
+
+    def may_change(self, item: Any) -> str | None:
+        """The built-in roles are what app/permissions.py says."""
+        if item.name in permissions.ROLES.values() or item.name == "Public":
+            return _(
+                "“%(role)s” is built in. Make a role of your own to change permissions.",
+                role=self.heading(item),
+            )
+        return None
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Who may open a list gets its menu entry."""
+        item.permissions = role_words.with_menu(item.permissions)
+        if created:
+            db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """A role that somebody has stays."""
+        if item.user:
+            raise DomainError("%(n)s users have this role; take it from them first.", n=len(item.user))
+        db.session.delete(item)
+
+
+class ProfileView(SimpleFormView):  # type: ignore[misc]
+    """My profile: what I may change about myself."""
+
+    route_base = "/profile"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
+    form = forms.ProfileForm
+    form_title = lazy_gettext("My profile")
+
+    def form_get(self, form: Any) -> None:
+        """Show what is stored."""
+        form.language.data = g.user.language
+
+    def form_post(self, form: Any) -> Any:
+        """Store and switch the language at once."""
+        g.user.language = form.language.data
+        db.session.commit()
+        session["locale"] = form.language.data
+        flash(_("Saved."), "success")
+        return redirect(url_for("StaffView.userinfo"))
+
+
+class MyPasswordView(SimpleFormView):  # type: ignore[misc]
+    """Change my own password; the present one is asked for."""
+
+    route_base = "/resetmypassword"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
+    form = forms.MyPasswordForm
+    form_title = lazy_gettext("Change my password")
+
+    def form_post(self, form: Any) -> Any:
+        """Store the new password."""
+        self.appbuilder.sm.reset_password(g.user.id, form.password.data)
+        flash(_("Your password was changed."), "success")
+        return redirect(url_for("StaffView.userinfo"))
+
+
+class PasswordView(SimpleFormView):  # type: ignore[misc]
+    """Give somebody else a new password."""
+
+    route_base = "/resetpassword"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
+    form = forms.PasswordForm
+    form_title = lazy_gettext("Give a new password")
+
+    def form_post(self, form: Any) -> Any:
+        """Store the new password."""
+        pk = request.args.get("pk", "")
+        person = db.session.get(Staff, int(pk)) if pk.isdigit() else None
+        if person is None:
+            abort(404)
+        self.appbuilder.sm.reset_password(person.id, form.password.data)
+        flash(_("%(name)s has a new password.", name=person.username), "success")
+        return redirect(url_for("StaffView.show", pk=person.id))
