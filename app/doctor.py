@@ -18,10 +18,10 @@ from app.activity.errors import ActivityError
 from app.embedded import services
 from app.extensions import db, migrate
 from app.jobs import redis_connection
+from app.lead_activity import activity_root
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.models import Lead
-from app.rules.evaluate import activity_root
 from config import Settings
 
 LEAST_FREE_GB = 2

@@ -12,15 +12,14 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
 from app.errors import DomainError
+from app.strict import Code, Strict
 
 EVENT_TYPES = ("face_verify", "id_ocr", "data_call")
 DEFAULT_WEIGHTS = {"face_verify": 1.0, "id_ocr": 0.8, "data_call": 0.6}
@@ -59,7 +58,6 @@ def _date(value: Any) -> Any:
     return dt.date.fromisoformat(value) if isinstance(value, str) else value
 
 
-Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 InstitutionCode = Annotated[str, Field(min_length=1, max_length=128)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
@@ -68,12 +66,6 @@ ClockEnd = Annotated[str, AfterValidator(_clock_or_midnight)]
 EventType = Literal["face_verify", "id_ocr", "data_call"]
 Level = Literal["H", "M", "L", "S"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-class Strict(BaseModel):
-    """No unknown keys, no silent conversion of types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class InstitutionDef(Strict):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -12,14 +11,13 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy import text
 
-from app.activity import cube, query, store
-from app.activity.engine import EngineSettings
+from app.activity import query, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
+from app.lead_activity import engine_settings, prepare, window
 from app.models import RuleVersion
 from app.rules import catalogue
 from app.rules.definition import ConditionDef, RuleDef
-from app.rules.lead_list import fingerprint, read_leads
 from app.rules.sql import SQL
 from app.rules.versions import active_versions, rule_def
 from config import Settings
@@ -50,32 +48,6 @@ def _compile(condition: ConditionDef) -> Condition:
         event_types=frozenset(condition.event_types) or None,
         result=condition.result,
     )
-
-
-def activity_root(settings: Settings) -> Path:
-    """Where the activity cube lies."""
-    return settings.data_dir / "activity"
-
-
-def prepare(settings: Settings, days: Iterable[dt.date]) -> store.Snapshot:
-    """The newest state of the cube, its lead layer of ``days`` rebuilt where the lead list has changed."""
-    return cube.ensure_leads(
-        activity_root(settings),
-        sorted(set(days)),
-        fingerprint(db.session),
-        read_leads,
-        settings=engine_settings(settings),
-    )
-
-
-def engine_settings(settings: Settings) -> EngineSettings:
-    """How the analytical engine is to run."""
-    return EngineSettings(name=settings.activity_engine, memory_limit=settings.activity_memory)
-
-
-def window(as_of: dt.date, width: int) -> list[dt.date]:
-    """The dates a window of ``width`` days sees as of a date."""
-    return [as_of - dt.timedelta(days=n) for n in range(width - 1, -1, -1)]
 
 
 def evaluate_days(

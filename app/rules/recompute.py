@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from app.activity import query
 from app.activity.spec import Score
+from app.lead_activity import engine_settings, prepare, window
 from app.models import Hit
-from app.rules.evaluate import compile_rule, engine_settings, grade_of, prepare, window
+from app.rules.evaluate import compile_rule, grade_of
 from app.rules.versions import rule_def
 from config import Settings
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.activity import query, store
 from app.activity.errors import ActivityError
 from app.activity.spec import Condition, Metric, RuleSpec
-from app.rules.evaluate import activity_root, engine_settings, prepare, window
+from app.lead_activity import activity_root, engine_settings, prepare, window
 from config import Settings
 
 

@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from app.errors import DomainError
-from app.rules.definition import Code, Strict
+from app.strict import Code, Strict
 
 MAX_CHOICES = 200
 Metric = Literal["calls", "institutions", "active_days"]

@@ -17,10 +17,10 @@ from app.activity.ingest import ingest
 from app.activity.progress import Progress, silent
 from app.activity.result import IngestResult
 from app.extensions import db
+from app.lead_activity import activity_root, engine_settings
 from app.leads.masking import mask_ids
 from app.models import IngestFile
 from app.rules.catalogue import note_unlisted
-from app.rules.evaluate import activity_root, engine_settings
 from config import Settings
 
 #: A refused file younger than this may still be on its way in and stays in the inbox.

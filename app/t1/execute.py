@@ -11,8 +11,9 @@ from app.activity.errors import ActivityError
 from app.activity.progress import Progress
 from app.errors import DomainError
 from app.extensions import db
+from app.lead_activity import activity_root, prepare, window
 from app.models import JobRun, RunStatus
-from app.rules.evaluate import activity_root, evaluate_days, prepare, window
+from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
 from app.t1.completeness import completeness
 from app.t1.deliveries import clear_inbox, inbox, ingest_logs

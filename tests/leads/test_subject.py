@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from app.activity import store
 from app.errors import FieldError
 from app.extensions import db
+from app.lead_activity import prepare
 from app.leads import subject
 from app.leads.identity import IdHasher, canonical_id
 from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
-from app.rules.evaluate import prepare
 from app.t1.deliveries import ingest_logs
 from tests.access.world import World, build
 from tests.leads.support import Importer, id_number, person

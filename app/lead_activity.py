@@ -1,0 +1,68 @@
+"""The activity cube of the lead list: where it lies, and its lead layer brought up to date."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+import pyarrow as pa
+from sqlalchemy import text
+
+from app.activity import cube, store
+from app.activity.engine import EngineSettings
+from app.extensions import db
+from config import Settings
+
+
+def activity_root(settings: Settings) -> Path:
+    """Where the activity cube lies."""
+    return settings.data_dir / "activity"
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """How the analytical engine is to run."""
+    return EngineSettings(name=settings.activity_engine, memory_limit=settings.activity_memory)
+
+
+def window(as_of: dt.date, width: int) -> list[dt.date]:
+    """The dates a window of ``width`` days sees as of a date."""
+    return [as_of - dt.timedelta(days=n) for n in range(width - 1, -1, -1)]
+
+
+def prepare(settings: Settings, days: Iterable[dt.date]) -> store.Snapshot:
+    """The newest state of the cube, its lead layer of ``days`` rebuilt where the lead list has changed."""
+    return cube.ensure_leads(
+        activity_root(settings),
+        sorted(set(days)),
+        fingerprint(db.session),
+        read_leads,
+        settings=engine_settings(settings),
+    )
+
+
+def fingerprint(session: Any) -> str:
+    """A short text that changes when a lead joins, leaves or changes identity."""
+    count, mixed = session.execute(
+        text(
+            "SELECT count(*), coalesce(bit_xor(hashtextextended(id_hash, id)), 0) FROM lead "
+            "WHERE deleted_at IS NULL"
+        )
+    ).one()
+    return f"{count}:{mixed & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def read_leads() -> pa.Table:
+    """The live leads as columns ``lead`` (int64) and ``person`` (the first 32 hex digits of the ID hash)."""
+    with adbc.connect(_libpq_uri()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id AS lead, left(id_hash, 32) AS person FROM lead WHERE deleted_at IS NULL ORDER BY id"
+        )
+        return cursor.fetch_arrow_table()
+
+
+def _libpq_uri() -> str:
+    url = db.engine.url
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
