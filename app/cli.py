@@ -322,14 +322,13 @@ def retention_run(json_out: bool) -> None:
 @refusals
 def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> None:
     """Say when a schedule pushes on each of the dates: sent, delayed or silenced, and why."""
-    from app.push.calendar import Calendar
+    from app.push.calendar import current
     from app.push.plan import plan
     from app.push.schedules import schedule_def
 
-    definition, calendar = schedule_def(schedule), Calendar()
-    for year in {first.year, (first + dt.timedelta(days=days - 1)).year}:
-        if not calendar.knows(year):
-            note(f"the public holidays of {year} are not known: only weekends are treated as such")
+    definition, calendar = schedule_def(schedule), current()
+    for year in calendar.unknown_years(first.date(), first.date() + dt.timedelta(days=days - 1)):
+        note(f"the public holidays of {year} are not known: only weekends are treated as such")
     pushes = plan(definition, first.date(), days, settings().zone, calendar)
     show(
         {

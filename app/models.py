@@ -545,6 +545,39 @@ class Schedule(Model):
         return f"{self.code} {self.name}"
 
 
+class Holiday(Model):
+    """A date the bank itself calls a public holiday or make-up working day; beats the published calendar."""
+
+    __tablename__ = "holiday"
+    __table_args__ = (CheckConstraint("kind IN ('holiday', 'workday')", name="ck_holiday_kind"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    date: Mapped[dt.date] = mapped_column(Date, unique=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(255), server_default="")
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.date} {self.name}"
+
+
+class ScheduleShortcut(Model):
+    """A named timing kept for reuse in the schedule editor; ``timing``: the part of a ScheduleDef it sets."""
+
+    __tablename__ = "schedule_shortcut"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), unique=True)
+    timing: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 class PresetApplied(Model):
     """A cold-start preset that was put in once; it never comes back, whatever people did with it."""
 

@@ -110,6 +110,15 @@ TABLE: dict[str, dict[str, str]] = {
         "can_edit": "AM",
         "can_delete": "AM",
     },
+    # 推送频率
+    "HolidayView": {
+        "can_list": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+        "can_upload": "AM",
+        "can_template": "AM",
+    },
     # 高潜线索
     "HitView": {
         "can_list": "AMKU",
@@ -211,6 +220,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "BranchView",
     ),
     "Rules": ("RuleView", "RuleVersionView"),
+    "Schedules": ("HolidayView",),
     "Hits": ("HitView",),
     "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView"),
     "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),

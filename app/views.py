@@ -39,6 +39,7 @@ from app.pages.forms import CODE, select
 from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
 from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
+from app.push_views import HolidayView
 from app.rule_views import RuleConditionView, RuleVersionView, RuleView
 from app.staff_views import RoleView, StaffView
 from app.t1.runs import today
@@ -401,6 +402,7 @@ class LeadApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
 _LABELS = {
     "Leads": lazy_gettext("Leads"),
     "Rules": lazy_gettext("Rules"),
+    "Schedules": lazy_gettext("Push frequency"),
     "Hits": lazy_gettext("High-potential leads"),
     "Data": lazy_gettext("Data and jobs"),
     "Settings": lazy_gettext("Settings"),
@@ -408,6 +410,7 @@ _LABELS = {
 _ICONS = {
     "Leads": "fa-users",
     "Rules": "fa-sliders",
+    "Schedules": "fa-clock-o",
     "Hits": "fa-bullseye",
     "Data": "fa-database",
     "Settings": "fa-gear",
@@ -427,6 +430,7 @@ _SCREENS = {
         BranchView,
         RuleView,
         RuleVersionView,
+        HolidayView,
         HitView,
         InstitutionView,
         IngestFileView,

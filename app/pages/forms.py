@@ -101,6 +101,12 @@ class SuppressionFileForm(DynamicForm):  # type: ignore[misc]
     )
 
 
+class HolidayFileForm(DynamicForm):  # type: ignore[misc]
+    """A file of holidays."""
+
+    file = FileField(lazy_gettext("File (.xlsx, .xls or .csv)"), validators=[FileRequired()])
+
+
 class TakeOffForm(DynamicForm):  # type: ignore[misc]
     """Why an entry leaves the do-not-disturb list."""
 

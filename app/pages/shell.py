@@ -85,8 +85,13 @@ def crumbs(title: str) -> list[Item]:
 def today() -> str:
     """The local date with its weekday."""
     now = dt.datetime.now(current_app.config["SETTINGS"].zone)
+    return f"{now:%Y-%m-%d} {weekday(now)}"
+
+
+def weekday(day: dt.date) -> str:
+    """The name of a date's weekday."""
     days = [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
-    return f"{now:%Y-%m-%d} {days[now.weekday()]}"
+    return days[day.weekday()]
 
 
 def person() -> dict[str, str] | None:

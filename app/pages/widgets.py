@@ -17,6 +17,12 @@ class ChartWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/chart.html"
 
 
+class NoteWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws ``text`` as a warning above a list."""
+
+    template = "widgets/note.html"
+
+
 class MixWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws how the leads of a segment are made up: ``count``, ``charts``, ``url`` of their list."""
 

@@ -1,18 +1,18 @@
 """When a schedule pushes: pure functions of schedule, calendar and time.
 
-Preview, ``flask push plan`` and the ticker call the same ``plan``. Times inside are local wall-clock times
-without a zone; ``Push`` carries them with the zone.
+Preview, ``flask push plan`` and the ticker call the same ``plan``. Inside, a moment is a number of seconds:
+of its day, or (absolute) since the first midnight of the calendar; local wall-clock time without a zone.
 """
 
 from __future__ import annotations
 
 import bisect
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import accumulate, pairwise
+from typing import NamedTuple, overload
 from zoneinfo import ZoneInfo
 
 from app.push.calendar import Calendar, DayKind
@@ -28,8 +28,20 @@ LOOK_BACK_DAYS = (2, 8, 32)
 ORIGIN = dt.date(2020, 1, 1)
 
 
+class Why(StrEnum):
+    """Why a slot goes out as it does. The values are the texts of ``flask push plan``; screens translate."""
+
+    ON_TIME = "on time"
+    HOLIDAY = "silent on public holidays"
+    WEEKEND = "silent at weekends"
+    QUIET = "quiet hours"
+    CELL = "silent cell"
+    RANGE = "silent time range"
+    GAP = "minimum gap to the push before"
+
+
 class Push(NamedTuple):
-    """One nominal slot and what becomes of it. ``at`` is None when it is silenced."""
+    """One nominal slot and what becomes of it: send, delayed or silenced (``at`` is None then)."""
 
     planned: dt.datetime
     at: dt.datetime | None
@@ -37,238 +49,309 @@ class Push(NamedTuple):
     why: str
 
 
+class Stretch(NamedTuple):
+    """A part of a day, from second ``begin`` on, with one level; ``why`` it is silent (None: it isn't)."""
+
+    begin: int
+    level: str
+    why: Why | None
+
+
 class _Slot(NamedTuple):
-    planned: dt.datetime
-    at: dt.datetime | None
-    why: str
+    """A nominal slot: second of the day, why it is silent, and from when on the day no longer is."""
+
+    second: int
+    why: Why | None
+    free: int
+    span: dt.timedelta
 
 
-@dataclass(frozen=True)
+#: When each slot of a day goes out, in seconds of that day (a later day's go on from there); None: silenced.
+_Times = list[int | None]
+
+
+@dataclass(frozen=True, eq=False)
 class _Day:
-    """What holds on one kind of day: silence by stretches of seconds, and the nominal slots.
+    """What holds on one kind of day, and the times already worked out for it by the push before."""
 
-    ``edges[i]`` is where the stretch with ``silent[i]`` begins, in seconds of the day. A slot is its time of
-    day, why it is silent (empty: it isn't), and from when on the day is not silent.
-    """
-
-    edges: tuple[int, ...]
-    silent: tuple[bool, ...]
-    slots: tuple[tuple[dt.timedelta, str, dt.timedelta], ...]
+    stretches: tuple[Stretch, ...]
+    begins: tuple[int, ...]
+    slots: tuple[_Slot, ...]
+    seconds: tuple[int, ...]
+    times: dict[int, tuple[_Times, int]] = field(default_factory=dict)
 
 
-def plan(
-    schedule: ScheduleDef, first: dt.date, days: int, zone: ZoneInfo, calendar: Calendar | None = None
-) -> list[Push]:
+class Plan(Sequence[Push]):
+    """The pushes of a period in order. Each is made when it is looked at: a year may have half a million."""
+
+    def __init__(self, days: list[tuple[dt.datetime, tuple[_Slot, ...], _Times]]) -> None:
+        self._days = days
+        self._ends = list(accumulate(len(slots) for _midnight, slots, _times in days))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[Push]:
+        for midnight, slots, times in self._days:
+            for slot, at in zip(slots, times, strict=True):
+                yield _push(midnight, slot, at)
+
+    @overload
+    def __getitem__(self, index: int) -> Push: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Push]: ...
+    def __getitem__(self, index: int | slice) -> Push | list[Push]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        number = bisect.bisect_right(self._ends, place)
+        midnight, slots, times = self._days[number]
+        place -= self._ends[number] - len(slots)
+        return _push(midnight, slots[place], times[place])
+
+
+def plan(schedule: ScheduleDef, first: dt.date, days: int, zone: ZoneInfo, calendar: Calendar) -> Plan:
     """The nominal slots of ``days`` local dates from ``first`` on, in order, and when each goes out.
 
     A silent slot is delayed to the first allowed moment when that comes before the next nominal slot, else
     silenced. Two pushes are never closer than the minimum gap, across any midnight and however the period
     is cut.
     """
-    planner = _Planner(schedule, calendar or Calendar())
-    last = planner.last_push_before(first)
-    return [_push(slot, zone) for slot in planner.slots(first, days, last)]
+    planner = _Planner(schedule, calendar)
+    found = planner.days(first, days, planner.earliest(first))
+    return Plan(
+        [
+            (dt.datetime.combine(date, dt.time(), zone), planner.day_of(date).slots, times)
+            for date, times in found
+        ]
+    )
 
 
-def _push(slot: _Slot, zone: ZoneInfo) -> Push:
-    planned = slot.planned.replace(tzinfo=zone)
-    if slot.at is None:
-        return Push(planned, None, "silenced", slot.why)
-    if slot.at == slot.planned:
-        return Push(planned, planned, "send", slot.why)
-    return Push(planned, slot.at.replace(tzinfo=zone), "delayed", slot.why)
+def _push(midnight: dt.datetime, slot: _Slot, at: int | None) -> Push:
+    planned = midnight + slot.span
+    if at is None:
+        return Push(planned, None, "silenced", slot.why or Why.GAP)
+    if at == slot.second:
+        return Push(planned, planned, "send", Why.ON_TIME)
+    return Push(planned, midnight + dt.timedelta(seconds=at), "delayed", slot.why or Why.GAP)
+
+
+def stretches(schedule: ScheduleDef, day: dt.date, calendar: Calendar) -> tuple[Stretch, ...]:
+    """The levels and silences of a date, in order from midnight; neighbours differ."""
+    return _Planner(schedule, calendar).day_of(day).stretches
 
 
 class _Planner:
     def __init__(self, schedule: ScheduleDef, calendar: Calendar) -> None:
         self.schedule = schedule
         self.calendar = calendar
-        self.gap = dt.timedelta(seconds=schedule.min_gap_seconds)
-        self.day_of: Callable[[dt.date], _Day] = lru_cache(maxsize=1024)(self._day_of)
-        self._made: dict[tuple[int, str, bool], _Day] = {}
+        self.gap = schedule.min_gap_seconds
+        self._days: dict[dt.date, _Day] = {}
+        self._made: dict[tuple[int, Why | None, bool], _Day] = {}
 
     # -- the chain of slots ------------------------------------------------------------------
-    def slots(
-        self, first: dt.date, days: int, last: dt.datetime | None, start: dt.datetime = dt.datetime.min
-    ) -> Iterator[_Slot]:
-        """Each nominal slot of the period, from ``start`` on, with its moment; ``last``: the push before."""
-        gap, nominal = self.gap, self._nominal(first, days)
-        end = (None, "", dt.datetime.max)
-        slot, why, allowed = next(nominal, end)
-        while slot is not None and slot < start:
-            slot, why, allowed = next(nominal, end)
-        while slot is not None:
-            following, next_why, next_allowed = next(nominal, end)
-            if not why and (last is None or slot - last >= gap):
-                last = slot
-                yield _Slot(slot, slot, "on time")
-            elif why and following is not None and allowed >= following:
-                yield _Slot(slot, None, why)
-            else:
-                made = self._settle(slot, why, following or self._next_nominal(first, days), last)
-                last = made.at or last
-                yield made
-            slot, why, allowed = following, next_why, next_allowed
+    def days(self, first: dt.date, days: int, earliest: int) -> Iterator[tuple[dt.date, _Times]]:
+        """When each day's slots go out; ``earliest``: the absolute second the push before allows."""
+        for number in range(days):
+            date = first + dt.timedelta(days=number)
+            if not self._has_slots(date):
+                continue
+            midnight = date.toordinal() * DAY
+            times, early = self._within(self.day_of(date), max(0, earliest - midnight))
+            last = self._last_of(date, early)
+            earliest = midnight + (early if last is None else last + self.gap)
+            yield date, [*times, last]
 
-    def last_push_before(self, first: dt.date) -> dt.datetime | None:
-        """The last push before a date, as far as the minimum gap can feel it.
+    def earliest(self, first: dt.date) -> int:
+        """The absolute second before which the push before a date forbids another; 0 when none does.
 
-        Looks back for a slot that goes out on time whatever had been before, and follows the chain from
-        there. A minimum gap longer than the interval may never forget; then the chain begins at ORIGIN.
+        Looks back for a slot that goes out on time whatever had been before, and follows the chain through
+        it. A minimum gap longer than the interval may never forget; then the chain begins at ORIGIN.
         """
-        midnight = dt.datetime.combine(first, dt.time())
+        midnight = first.toordinal() * DAY
         if self._first_allowed(midnight - self.gap, midnight) is None:
-            return None
+            return 0
         for back in LOOK_BACK_DAYS:
             start = first - dt.timedelta(days=back)
-            certain = self._certain_slot(start, back)
-            if certain is not None:
-                return self._last_of(start, back, certain)
-        origin = min(ORIGIN, first)
-        return self._last_of(origin, (first - origin).days, dt.datetime.min)
+            if self._is_certain(start, back):
+                return self._follow(start, back)
+        start = min(ORIGIN, first)
+        return self._follow(start, (first - start).days)
 
-    def _certain_slot(self, start: dt.date, days: int) -> dt.datetime | None:
-        """The first slot that is sent on time for every history, by an upper bound on the push before it."""
-        bound: dt.datetime | None = None
-        slots = list(self._nominal(start, days))
-        for (slot, why, _), (following, _, _) in pairwise(slots):
-            if slot is None or following is None:
-                continue
-            bound = slot if bound is None else bound
-            if not why and bound + self.gap <= slot and bound < slot:
-                return slot
-            at = self._first_allowed(max(slot, bound + self.gap), following)
-            bound = at or following
-        return None
+    def _is_certain(self, start: dt.date, days: int) -> bool:
+        """Whether a slot of the period is sent on time for every history, by a bound on the push before."""
+        bound: int | None = None
+        for (second, why), (following, _why) in pairwise(self._nominal(start, days)):
+            if bound is not None and not why and bound + self.gap <= second and bound < second:
+                return True
+            bound = second if bound is None else bound
+            at = self._first_allowed(max(second, bound + self.gap), following)
+            bound = following if at is None else at
+        return False
 
-    def _last_of(self, start: dt.date, days: int, certain: dt.datetime) -> dt.datetime | None:
-        """The last push of a period whose chain begins with the slot ``certain``."""
-        last: dt.datetime | None = None
-        for slot in self.slots(start, days, None, certain):
-            last = slot.at or last
-        return last
+    def _follow(self, start: dt.date, days: int) -> int:
+        """``earliest`` after a period whose history makes no difference."""
+        earliest = 0
+        for date, times in self.days(start, days, 0):
+            sent = next((at for at in reversed(times) if at is not None), None)
+            if sent is not None:
+                earliest = date.toordinal() * DAY + sent + self.gap
+        return earliest
 
-    def _nominal(self, first: dt.date, days: int) -> Iterator[tuple[dt.datetime | None, str, dt.datetime]]:
+    def _nominal(self, first: dt.date, days: int) -> Iterator[tuple[int, Why | None]]:
         for number in range(days):
-            day = first + dt.timedelta(days=number)
-            midnight = dt.datetime.combine(day, dt.time())
-            for time_of_day, why, allowed in self._slots_of(day):
-                yield midnight + time_of_day, why, midnight + allowed
+            date = first + dt.timedelta(days=number)
+            if self._has_slots(date):
+                midnight = date.toordinal() * DAY
+                for slot in self.day_of(date).slots:
+                    yield midnight + slot.second, slot.why
 
-    def _slots_of(self, day: dt.date) -> Sequence[tuple[dt.timedelta, str, dt.timedelta]]:
-        schedule = self.schedule
-        if schedule.preset in STEPS and schedule.start_date is not None:
-            passed = (day - schedule.start_date).days
-            if passed < 0 or passed % STEPS[schedule.preset]:
-                return ()
-        return self.day_of(day).slots
+    def _has_slots(self, date: dt.date) -> bool:
+        start, step = self.schedule.start_date, STEPS.get(self.schedule.preset)
+        if step is None or start is None:
+            return True
+        return date >= start and (date - start).days % step == 0
 
-    def _next_nominal(self, first: dt.date, days: int) -> dt.datetime:
-        after = first + dt.timedelta(days=days)
-        found = next(self._nominal(after, FAR_DAYS), None)
-        if found is not None and found[0] is not None:
-            return found[0]
-        return dt.datetime.combine(after, dt.time()) + dt.timedelta(days=FAR_DAYS)
+    def _next_nominal(self, date: dt.date) -> int:
+        """The first nominal slot after a date that has slots."""
+        after = date + dt.timedelta(days=STEPS.get(self.schedule.preset, 1))
+        return after.toordinal() * DAY + self.day_of(after).slots[0].second
 
-    def _settle(self, slot: dt.datetime, why: str, following: dt.datetime, last: dt.datetime | None) -> _Slot:
-        earliest = slot if last is None else max(slot, last + self.gap)
-        at = self._first_allowed(earliest, following)
-        return _Slot(slot, at, why or "minimum gap to the push before")
+    # -- when a slot goes out ----------------------------------------------------------------
+    def _within(self, day: _Day, early: int) -> tuple[_Times, int]:
+        """The times of all slots but the last, which never leave the day, and ``early`` after them."""
+        found = day.times.get(early)
+        if found is None:
+            times: _Times = [None] * (len(day.slots) - 1)
+            after, place = early, 0
+            # Slots that are over before the minimum gap is can't go out: straight to the one it ends in.
+            while (place := max(place, bisect.bisect_right(day.seconds, after) - 1)) < len(times):
+                free = day.slots[place].free
+                at = free if free >= after else _free(day, after)
+                if at < day.seconds[place + 1]:
+                    times[place] = at
+                    after = at + self.gap
+                place += 1
+            found = day.times[early] = times, after
+        return found
 
-    # -- silence -----------------------------------------------------------------------------
-    def _first_allowed(self, moment: dt.datetime, before: dt.datetime) -> dt.datetime | None:
-        """The first moment from ``moment`` on that is not silent, if it comes before ``before``."""
+    def _last_of(self, date: dt.date, early: int) -> int | None:
+        """When the day's last slot goes out, perhaps on a later day."""
+        midnight, slot = date.toordinal() * DAY, self.day_of(date).slots[-1]
+        at = self._first_allowed(midnight + max(slot.second, early), self._next_nominal(date))
+        return None if at is None else at - midnight
+
+    def _first_allowed(self, moment: int, before: int) -> int | None:
+        """The first absolute second from ``moment`` on that is not silent, if it comes before ``before``."""
         while moment < before:
-            day = self.day_of(moment.date())
-            midnight = dt.datetime.combine(moment.date(), dt.time())
-            second = (moment - midnight).total_seconds()
-            index = bisect.bisect_right(day.edges, second) - 1
-            if not day.silent[index]:
-                return moment
-            later = next((i for i in range(index + 1, len(day.edges)) if not day.silent[i]), None)
-            seconds = DAY if later is None else day.edges[later]
-            moment = midnight + dt.timedelta(seconds=seconds)
+            midnight = moment - moment % DAY
+            free = _free(self.day_of(dt.date.fromordinal(midnight // DAY)), moment - midnight)
+            moment = midnight + free
+            if free < DAY:
+                return moment if moment < before else None
         return None
 
     # -- kinds of day ------------------------------------------------------------------------
-    def _day_of(self, day: dt.date) -> _Day:
-        silent, stretched = self._rest(day)
-        key = (day.weekday(), silent, stretched)
-        if key not in self._made:
-            self._made[key] = self._make(day.weekday(), silent, stretched)
-        return self._made[key]
+    def day_of(self, date: dt.date) -> _Day:
+        """What holds on a date."""
+        found = self._days.get(date)
+        if found is None:
+            key = (date.weekday(), *self._rest(date))
+            if key not in self._made:
+                self._made[key] = self._make(*key)
+            found = self._days[date] = self._made[key]
+        return found
 
-    def _rest(self, day: dt.date) -> tuple[str, bool]:
-        """Why the whole day is silent (empty: it isn't), and whether the weekend's stretch holds."""
-        schedule, kind = self.schedule, self.calendar.kind(day)
-        weekend = day.weekday() >= 5 and kind is not DayKind.WORKDAY
+    def _rest(self, date: dt.date) -> tuple[Why | None, bool]:
+        """Why the whole day is silent (None: it isn't), and whether the weekend's stretch holds."""
+        schedule, kind = self.schedule, self.calendar.kind(date)
+        weekend = date.weekday() >= 5 and kind is not DayKind.WORKDAY
         if kind is DayKind.HOLIDAY and schedule.holidays == "silent":
-            return "silent on public holidays", False
+            return Why.HOLIDAY, False
         if kind is DayKind.HOLIDAY and schedule.holidays == "weekend":
             weekend = True
         if not weekend or schedule.weekend == "normal":
-            return "", False
-        if schedule.weekend == "silent":
-            return "silent at weekends", False
-        return "", True
+            return None, False
+        return (Why.WEEKEND, False) if schedule.weekend == "silent" else (None, True)
 
-    def _make(self, weekday: int, silent: str, stretched: bool) -> _Day:
-        levels = self._levels(weekday)
-        hours = self.schedule.quiet_hours
-        quiet = [(_seconds(hours[0]), _seconds(hours[1]))] if hours else []
-        edges = sorted({0, *(edge for edge, _ in levels), *(s % DAY for pair in quiet for s in pair)})
-        reasons = []
-        for edge in edges:
-            level = levels[bisect.bisect_right([e for e, _ in levels], edge) - 1][1]
-            hushed = any(a <= edge < b if a < b else edge >= a or edge < b for a, b in quiet)
-            reasons.append(silent or ("quiet hours" if hushed else "silent cell" if level == "S" else ""))
+    def _make(self, weekday: int, rest: Why | None, stretched: bool) -> _Day:
+        parts = self._stretches(weekday, rest)
+        begins = [part.begin for part in parts]
+        frees = [
+            next((later.begin for later in parts[place:] if later.why is None), DAY)
+            for place in range(len(parts))
+        ]
         slots = []
-        for second in self._slots_in_a_day(levels, stretched):
-            index = bisect.bisect_right(edges, second) - 1
-            free = next(
-                (edge for edge, why in zip(edges[index:], reasons[index:], strict=True) if not why), DAY
-            )
-            slots.append((dt.timedelta(seconds=second), reasons[index], dt.timedelta(seconds=free)))
-        return _Day(tuple(edges), tuple(bool(r) for r in reasons), tuple(slots))
+        for second in self._seconds(parts, begins, stretched):
+            place = bisect.bisect_right(begins, second) - 1
+            free = max(second, frees[place])
+            slots.append(_Slot(second, parts[place].why, free, dt.timedelta(seconds=second)))
+        return _Day(tuple(parts), tuple(begins), tuple(slots), tuple(slot.second for slot in slots))
 
-    def _levels(self, weekday: int) -> list[tuple[int, str]]:
-        """The level of the day's grid, ranges over it, as (second it begins, level)."""
-        row = self.schedule.grid.get(DAYS[weekday], "H" * 24)  # type: ignore[call-overload]
-        minutes = [row[minute // 60] for minute in range(1440)]
-        for each in self.schedule.ranges:
-            a, b = _seconds(each.from_) // 60, _seconds(each.to) // 60
-            today, yesterday = DAYS[weekday], DAYS[(weekday - 1) % 7]
-            if a < b and today in each.days:
-                minutes[a:b] = each.level * (b - a)
-            elif a >= b:
-                if today in each.days:
-                    minutes[a:] = each.level * (1440 - a)
-                if yesterday in each.days:
-                    minutes[:b] = each.level * b
+    def _stretches(self, weekday: int, rest: Why | None) -> list[Stretch]:
+        minutes = self._minutes(weekday)
+        hours = self.schedule.quiet_hours
+        for minute in _span(*hours) if hours else ():
+            minutes[minute] = (minutes[minute][0], Why.QUIET)
+        if rest:
+            minutes = [(level, rest) for level, _why in minutes]
         return [
-            (minute * 60, level)
-            for minute, level in enumerate(minutes)
-            if minute == 0 or level != minutes[minute - 1]
+            Stretch(minute * 60, *now)
+            for minute, now in enumerate(minutes)
+            if minute == 0 or now != minutes[minute - 1]
         ]
 
-    def _slots_in_a_day(self, levels: list[tuple[int, str]], stretched: bool) -> Iterator[int]:
+    def _minutes(self, weekday: int) -> list[tuple[str, Why | None]]:
+        """Level and silence of each minute by the day's grid and the ranges over it."""
+        row = self.schedule.grid.get(DAYS[weekday], "H" * 24)  # type: ignore[call-overload]
+        minutes = [
+            (row[hour], Why.CELL if row[hour] == "S" else None) for hour in range(24) for _ in range(60)
+        ]
+        today, yesterday = DAYS[weekday], DAYS[weekday - 1]
+        for each in self.schedule.ranges:
+            level = (each.level, Why.RANGE if each.level == "S" else None)
+            begin = _seconds(each.from_) // 60
+            for minute in _span(each.from_, each.to):
+                # What lies before its beginning belongs to the range that began the day before.
+                if (today if minute >= begin else yesterday) in each.days:
+                    minutes[minute] = level
+        return minutes
+
+    def _seconds(self, parts: Sequence[Stretch], begins: Sequence[int], stretched: bool) -> Iterator[int]:
         schedule = self.schedule
         if schedule.preset == "hourly":
             yield from range(0, DAY, 3600)
         elif schedule.preset != "custom":
             yield _seconds(schedule.at)
         else:
-            factors = {"H": 1.0, "S": 1.0, "M": schedule.medium_factor, "L": schedule.low_factor}
-            stretch = (
-                float(schedule.weekend) if stretched and isinstance(schedule.weekend, (int, float)) else 1.0
-            )
-            edges = [edge for edge, _ in levels]
-            second = 0
+            second, intervals = 0, self._intervals(stretched)
             while second < DAY:
                 yield second
-                level = levels[bisect.bisect_right(edges, second) - 1][1]
-                interval = round(schedule.interval_minutes * 60 * factors[level] * stretch)
-                second += max(interval, schedule.min_gap_seconds, 1)
+                second += intervals[parts[bisect.bisect_right(begins, second) - 1].level]
+
+    def _intervals(self, stretched: bool) -> dict[str, int]:
+        """The seconds from a slot to the next by the level the slot falls in."""
+        schedule = self.schedule
+        stretch = schedule.weekend if stretched and not isinstance(schedule.weekend, str) else 1.0
+        factors = {"H": 1.0, "S": 1.0, "M": schedule.medium_factor, "L": schedule.low_factor}
+        return {
+            level: max(round(schedule.interval_minutes * 60 * factor * stretch), self.gap, 1)
+            for level, factor in factors.items()
+        }
+
+
+def _free(day: _Day, second: int) -> int:
+    """The first second of the day from this one on that is not silent; DAY when there is none."""
+    place = bisect.bisect_right(day.begins, second) - 1
+    if day.stretches[place].why is None:
+        return second
+    return next((part.begin for part in day.stretches[place:] if part.why is None), DAY)
+
+
+def _span(start: str, end: str) -> Iterator[int]:
+    """The minutes of the day from one time to another, around midnight when the end is not later."""
+    a, b = _seconds(start) // 60, _seconds(end) // 60
+    yield from range(a, b) if a < b else (*range(a, 1440), *range(b))
 
 
 def _seconds(clock: str) -> int:

@@ -141,7 +141,13 @@ class RangeDef(Strict):
     from_: Clock = Field(alias="from")
     to: ClockEnd
     level: Level
-    days: Annotated[list[Weekday], AfterValidator(_distinct)] = list(DAYS)  # type: ignore[arg-type]
+    days: Annotated[list[Weekday], Field(min_length=1), AfterValidator(_distinct)] = list(DAYS)  # type: ignore[arg-type]
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.from_ == self.to:
+            raise ValueError("to: must be another time than from; 00:00 to 24:00 is the whole day")
+        return self
 
 
 class ScheduleDef(Strict):
@@ -168,6 +174,12 @@ class ScheduleDef(Strict):
     def _long_presets_need_a_start(self) -> Self:
         if self.preset in ("every_7_days", "every_30_days") and self.start_date is None:
             raise ValueError(f"start_date: {self.preset} needs the date to count from")
+        return self
+
+    @model_validator(mode="after")
+    def _quiet_hours_have_a_length(self) -> Self:
+        if self.quiet_hours and self.quiet_hours[0] == self.quiet_hours[1]:
+            raise ValueError("quiet_hours: must be two different times")
         return self
 
 

@@ -153,6 +153,14 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             "result": "success",
         },
     ),
+    "HolidayView": {
+        "can_list": get("/holidayview/list/"),
+        "can_add": post("/holidayview/add", date="2027-01-01", kind="holiday", name="元旦"),
+        "can_edit": post("/holidayview/edit/{holiday}", date="2026-05-01", kind="workday", name="改"),
+        "can_delete": post("/holidayview/delete/{holiday}"),
+        "can_upload": post("/holidayview/upload", file="HOLIDAYS"),
+        "can_template": get("/holidayview/template"),
+    },
     "HitView": {
         "can_list": get("/hitview/list/"),
         "can_show": get("/hitview/show/{hit_home_waiting}"),
@@ -335,5 +343,7 @@ def attempt(client: FlaskClient | Person, what: Attempt, world: World) -> Any:
         data["file"] = (io.BytesIO("客户姓名,联系电话,身份证号\n王,13800000000,1\n".encode()), "leads.csv")
     if data.get("file") == "STOP":
         data["file"] = (io.BytesIO("手机号,原因\n13911113333,投诉\n".encode()), "stop.csv")
+    if data.get("file") == "HOLIDAYS":
+        data["file"] = (io.BytesIO("日期,类型,名称\n2027-01-01,放假,元旦\n".encode()), "2027.csv")
     assert isinstance(client, Person)
     return client.submit(path, data)

@@ -16,6 +16,7 @@ from app.models import (
     Branch,
     ExportJob,
     Hit,
+    Holiday,
     ImportBatch,
     IngestFile,
     Institution,
@@ -79,6 +80,7 @@ def build(session: Session, settings: Settings) -> World:
             kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
         ),
         "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
+        "holiday": Holiday(date=dt.date(2026, 5, 2), kind="holiday", name="中文", updated_by="x"),
         "free_branch": branch(session, "FREE"),
         "tag": Tag(name="VIP", colour="blue", created_by="x"),
         "free_tag": Tag(name="新客", colour="red", created_by="x"),

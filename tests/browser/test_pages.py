@@ -27,6 +27,7 @@ ROWS = {
     "RuleView": "rule",
     "RuleVersionView": "draft",
     "RuleConditionView": "condition",
+    "HolidayView": "holiday",
     "HitView": "hit_home_waiting",
     "InstitutionView": "institution",
     "IngestFileView": "ingest",

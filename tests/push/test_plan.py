@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.push.calendar import Calendar, DayKind
-from app.push.plan import Push, plan
+from app.push.plan import Push, Why, plan
 from app.rules.definition import DAYS, ScheduleDef
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -43,6 +43,10 @@ schedules = st.builds(
     quiet_hours=st.one_of(st.none(), st.just(["21:00", "08:00"]), st.just(["12:00", "13:30"])),
 )
 dates = st.dates(dt.date(2024, 1, 1), dt.date(2028, 12, 31))
+
+
+def planned(s: ScheduleDef, first: dt.date, days: int, calendar: Calendar = CALENDAR) -> list[Push]:
+    return list(plan(s, first, days, ZONE, calendar))
 
 
 def seconds(clock: str) -> int:
@@ -113,7 +117,7 @@ def local(moment: dt.datetime | None) -> dt.datetime | None:
 def test_every_slot_is_what_the_words_say(s: ScheduleDef, first: dt.date) -> None:
     """Slots, silence and delay of three days, minute by minute; the minimum gap is checked apart."""
     days = [first + dt.timedelta(days=n) for n in range(3)]
-    found = plan(s, first, 3, ZONE)
+    found = planned(s, first, 3)
     slots = [slot for day in days for slot in nominal(s, day)]
     assert [local(push.planned) for push in found] == slots
     later = [slot for n in range(3, 45) for slot in nominal(s, first + dt.timedelta(days=n))]
@@ -149,7 +153,7 @@ def check_no_free_minute(
 @given(schedules, dates)
 @settings(max_examples=40, deadline=None)
 def test_promises(s: ScheduleDef, first: dt.date) -> None:
-    found = plan(s, first, 40, ZONE)
+    found = planned(s, first, 40)
     sent = [local(push.at) for push in found if push.at]
     for at in sent:
         assert at is not None
@@ -164,9 +168,42 @@ def test_promises(s: ScheduleDef, first: dt.date) -> None:
 @given(schedules, dates, st.integers(1, 19))
 @settings(max_examples=40, deadline=None)
 def test_in_one_piece_or_in_two(s: ScheduleDef, first: dt.date, cut: int) -> None:
-    whole = plan(s, first, 20, ZONE)
-    parts = plan(s, first, cut, ZONE) + plan(s, first + dt.timedelta(days=cut), 20 - cut, ZONE)
+    whole = planned(s, first, 20)
+    parts = planned(s, first, cut) + planned(s, first + dt.timedelta(days=cut), 20 - cut)
     assert parts == whole
+
+
+@given(schedules, dates)
+@settings(max_examples=40, deadline=None)
+def test_slots_of_a_day_keep_the_interval_of_the_cell(s: ScheduleDef, first: dt.date) -> None:
+    """From slot to slot: as far as the level and the weekend say, and what is sent keeps its order."""
+    found = planned(replaced(s, preset="custom"), first, 10)
+    for before, after in pairwise(found):
+        if before.planned.date() != after.planned.date():
+            continue
+        begin = before.planned.replace(tzinfo=None)
+        factor = {"H": 1, "S": 1, "M": s.medium_factor, "L": s.low_factor}[level(s, begin)]
+        rest = resting(s, begin.date())[1]
+        stretch = float(s.weekend) if rest and not isinstance(s.weekend, str) else 1
+        least = max(s.interval_minutes * factor * stretch, s.min_gap_seconds / 60)
+        assert after.planned - before.planned >= dt.timedelta(minutes=least)
+        if before.at and after.outcome == "send":
+            assert before.at < after.planned
+
+
+@given(schedules, st.dates(dt.date(1990, 1, 1), dt.date(2200, 12, 31)))
+@settings(max_examples=25, deadline=None)
+def test_it_always_ends(s: ScheduleDef, first: dt.date) -> None:
+    """In any year, with everything silent at last, and whatever is looked up is what iteration gives."""
+    hushed = replaced(s, grid=dict.fromkeys(DAYS, "S" * 24), ranges=[])
+    assert {push.outcome for push in planned(hushed, first, 35)} <= {"silenced"}
+    found = plan(s, first, 35, ZONE, CALENDAR)
+    assert [found[place] for place in range(len(found))] == list(found)
+    assert found[-2:] == list(found)[-2:]
+
+
+def replaced(s: ScheduleDef, **changes: Any) -> ScheduleDef:
+    return s.model_copy(update=changes)
 
 
 def daily(**given: Any) -> ScheduleDef:
@@ -179,7 +216,7 @@ def shown(pushes: list[Push]) -> list[tuple[str, str | None, str]]:
 
 def test_national_day_and_its_make_up_saturday() -> None:
     """2026: 1–7 October is off, Saturday 10 October is a working day."""
-    found = shown(plan(daily(weekend="silent"), dt.date(2026, 10, 6), 6, ZONE))
+    found = shown(planned(daily(weekend="silent"), dt.date(2026, 10, 6), 6))
     assert found == [
         ("10-06", None, "silenced"),
         ("10-07", "10-08 00:00", "delayed"),
@@ -192,24 +229,48 @@ def test_national_day_and_its_make_up_saturday() -> None:
 
 def test_own_holidays_win_and_unknown_years_are_plain() -> None:
     own = Calendar({dt.date(2031, 5, 1): DayKind.HOLIDAY})
-    assert shown(plan(daily(holidays="silent"), dt.date(2031, 4, 30), 3, ZONE, own)) == [
+    assert shown(planned(daily(holidays="silent"), dt.date(2031, 4, 30), 3, own)) == [
         ("04-30", "04-30 09:00", "send"),
         ("05-01", "05-02 00:00", "delayed"),
         ("05-02", "05-02 09:00", "send"),
     ]
-    assert own.knows(2031)
-    assert not Calendar().knows(2031)
     assert Calendar().knows(2026)
+    assert own.unknown_years(dt.date(2026, 5, 1), dt.date(2031, 1, 1)) == [2027, 2028, 2029, 2030, 2031]
+    whole = {dt.date(2031, 1, day): DayKind.HOLIDAY for day in range(1, 14)}
+    assert Calendar(whole).knows(2031)
+
+
+def test_each_silence_has_its_reason() -> None:
+    s = daily(
+        at="10:00",
+        grid={"mon": "S" * 24},
+        ranges=[{"from": "09:00", "to": "11:00", "level": "S", "days": ["tue"]}],
+        quiet_hours=["09:30", "10:30"],
+        weekend="silent",
+        holidays="silent",
+    )
+    found = {push.planned.date(): push.why for push in planned(s, dt.date(2026, 10, 1), 17)}
+    assert [found[dt.date(2026, 10, day)] for day in (1, 8, 11, 12)] == [
+        Why.HOLIDAY,
+        Why.QUIET,
+        Why.WEEKEND,
+        Why.QUIET,
+    ]
+    loud = replaced(s, quiet_hours=None)
+    found = {push.planned.date(): push.why for push in planned(loud, dt.date(2026, 10, 12), 3)}
+    assert list(found.values()) == [Why.CELL, Why.RANGE, Why.ON_TIME]
+    crowded = daily(at="00:30", min_gap_seconds=86400, ranges=[], quiet_hours=["00:00", "01:00"])
+    assert planned(crowded, dt.date(2026, 10, 13), 1)[0].why == Why.QUIET
 
 
 def test_always_silent_ends() -> None:
     s = daily(grid=dict.fromkeys(DAYS, "S" * 24))
-    assert {push.outcome for push in plan(s, dt.date(2026, 1, 1), 30, ZONE)} == {"silenced"}
+    assert {push.outcome for push in planned(s, dt.date(2026, 1, 1), 30)} == {"silenced"}
 
 
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", "UTC"])
 def test_times_carry_the_zone(zone: str) -> None:
-    push = plan(daily(), dt.date(2026, 10, 26), 1, ZoneInfo(zone))[0]
+    push = plan(daily(), dt.date(2026, 10, 26), 1, ZoneInfo(zone), CALENDAR)[0]
     assert (
         push.planned.isoformat() == f"2026-10-26T09:00:00{'+08:00' if zone == 'Asia/Shanghai' else '+00:00'}"
     )
