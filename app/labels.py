@@ -23,9 +23,25 @@ HIT_STATUS = {
 }
 VERSION_STATUS = {
     "draft": lazy_gettext("Draft"),
+    "submitted": lazy_gettext("Waits for approval"),
     "active": lazy_gettext("In force"),
     "paused": lazy_gettext("Paused"),
     "retired": lazy_gettext("Retired"),
+}
+APPROVAL_STATUS = {
+    "waiting": lazy_gettext("Waits for approval"),
+    "approved": lazy_gettext("Approved"),
+    "rejected": lazy_gettext("Rejected"),
+    "withdrawn": lazy_gettext("Withdrawn"),
+    "expired": lazy_gettext("Expired"),
+}
+APPROVAL_KIND = {
+    "rule_version": lazy_gettext("Rule"),
+    "schedule_version": lazy_gettext("Schedule"),
+    "unmasked_export": lazy_gettext("Export with phone numbers in clear"),
+    "outreach_batch": lazy_gettext("Bulk outreach"),
+    "role_change": lazy_gettext("Change of roles"),
+    "setting": lazy_gettext("Change of settings"),
 }
 BATCH_STATUS = {
     "prepared": lazy_gettext("To be matched"),

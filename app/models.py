@@ -55,19 +55,31 @@ class HitStatus(StrEnum):
 
 
 class VersionStatus(StrEnum):
-    """The life of a rule version."""
+    """The life of a version of a rule or schedule. A submitted one waits for a second person, unchanged."""
 
     DRAFT = "draft"
+    SUBMITTED = "submitted"
     ACTIVE = "active"
     RETIRED = "retired"
 
 
 class RuleStatus(StrEnum):
-    """A rule without an active version is a draft; a paused one is not evaluated."""
+    """A rule or schedule without an active version is a draft; a paused or retired one does nothing."""
 
     DRAFT = "draft"
     ACTIVE = "active"
     PAUSED = "paused"
+    RETIRED = "retired"
+
+
+class ApprovalStatus(StrEnum):
+    """The life of a request for a second person's decision."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class BatchStatus(StrEnum):
@@ -423,23 +435,32 @@ class Rule(Model):
 
 
 class RuleVersion(Model):
-    """One wording of a rule. Only a draft may change; hits name the version that made them."""
+    """One wording of a rule. Only a draft may change; hits name the version that made them.
+
+    ``name`` and ``description`` become the rule's when the version comes into force. ``lead_filter`` is the
+    ``LeadFilterDef`` without its empty lists.
+    """
 
     __tablename__ = "rule_version"
     __table_args__ = (
         UniqueConstraint("rule_id", "number"),
         CheckConstraint("match IN ('all', 'any')", name="ck_rule_version_match"),
         CheckConstraint("cooldown_days >= 1", name="ck_rule_version_cooldown"),
+        CheckConstraint("holdout_percent BETWEEN 0 AND 50", name="ck_rule_version_holdout"),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     rule_id: Mapped[int] = mapped_column(ForeignKey("rule.id", ondelete="CASCADE"), index=True)
     number: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
+    name: Mapped[str] = mapped_column(String(128))
+    description: Mapped[str] = mapped_column(Text, server_default="")
     match: Mapped[str] = mapped_column(String(3), server_default="all")
     cooldown_days: Mapped[int] = mapped_column(Integer, server_default="7")
     half_life_days: Mapped[float] = mapped_column(Float, server_default="7")
     weights: Mapped[dict[str, float]] = mapped_column(JSONB)
     grade_bands: Mapped[dict[str, float]] = mapped_column(JSONB)
+    lead_filter: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    holdout_percent: Mapped[float] = mapped_column(Float, server_default="0")
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     activated_by: Mapped[str | None] = mapped_column(String(128))
@@ -516,6 +537,7 @@ class Hit(Model):
     grade: Mapped[str] = mapped_column(String(1))
     status: Mapped[str] = mapped_column(String(16), server_default=HitStatus.WAITING)
     opted_out: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    holdout: Mapped[bool] = mapped_column(Boolean, server_default="false")
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
     last_met_on: Mapped[dt.date] = mapped_column(Date)
     latest: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -529,20 +551,94 @@ class Hit(Model):
 
 
 class Schedule(Model):
-    """When hits of which rules are pushed, to whom. ``spec`` is the validated definition as applied."""
+    """When hits of which rules are pushed, to whom. What it says is in its versions, as with rules."""
 
     __tablename__ = "schedule"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     code: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(128))
-    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    updated_by: Mapped[str] = mapped_column(String(128))
-    updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    status: Mapped[str] = mapped_column(String(16), server_default=RuleStatus.DRAFT)
+    active_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("schedule_version.id", use_alter=True, name="fk_schedule_active_version")
+    )
+    created_at: Mapped[dt.datetime] = _now()
+    versions: Mapped[list[ScheduleVersion]] = relationship(
+        "ScheduleVersion",
+        foreign_keys="ScheduleVersion.schedule_id",
+        back_populates="schedule",
+        order_by="ScheduleVersion.number",
+        cascade="all, delete-orphan",
+    )
+    active_version: Mapped[ScheduleVersion | None] = relationship(
+        "ScheduleVersion", foreign_keys=[active_version_id], post_update=True
     )
 
     def __repr__(self) -> str:
         return f"{self.code} {self.name}"
+
+
+class ScheduleVersion(Model):
+    """One wording of a schedule. ``spec`` is its ``ScheduleDef`` without defaults, keys as in rules files."""
+
+    __tablename__ = "schedule_version"
+    __table_args__ = (UniqueConstraint("schedule_id", "number"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
+    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    schedule: Mapped[Schedule] = relationship(Schedule, foreign_keys=[schedule_id], back_populates="versions")
+
+    def __repr__(self) -> str:
+        return f"{self.schedule.code} v{self.number}" if self.schedule else f"v{self.number}"
+
+
+class Approval(Model):
+    """A request for a second person's decision, and what became of it.
+
+    ``kind`` names what is asked for (``app.approvals``), ``subject_id`` the row it is about. ``changes`` is
+    the difference in words, ``{language: [[what, old, new], …]}``, as it was when it was asked for; ``state``
+    is a digest of the subject at that moment: a subject that changed since is not what was asked for.
+    ``makers`` are the log-in names of everybody who made the subject; none of them may decide.
+    """
+
+    __tablename__ = "approval"
+    __table_args__ = (
+        Index(
+            *("ix_approval_waiting", "kind", "subject_id"),
+            unique=True,
+            postgresql_where=text("status = 'waiting'"),
+        ),
+        Index("ix_approval_requested_at", "requested_at"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    subject_id: Mapped[int] = mapped_column(BigInteger)
+    title: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str] = mapped_column(String(500))
+    changes: Mapped[dict[str, list[list[str]]]] = mapped_column(JSONB)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    state: Mapped[str] = mapped_column(String(64))
+    makers: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    status: Mapped[str] = mapped_column(String(16), server_default=ApprovalStatus.WAITING)
+    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    requested_at: Mapped[dt.datetime] = _now()
+    expires_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    decided_by: Mapped[str | None] = mapped_column(String(128))
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    decided_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    note: Mapped[str] = mapped_column(String(500), server_default="")
+
+    def __repr__(self) -> str:
+        return f"#{self.id} {self.title}"
 
 
 class Holiday(Model):

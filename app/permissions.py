@@ -95,13 +95,14 @@ TABLE: dict[str, dict[str, str]] = {
         "draft": "AM",
         "pause": "AM",
         "resume": "AM",
+        "retire": "AM",
     },
     "RuleVersionView": {
         "can_list": "AMKU",
         "can_show": "AMKU",
         "can_edit": "AM",
         "can_delete": "AM",
-        "activate": "AM",
+        "can_submit": "AM",
     },
     "RuleConditionView": {
         "can_list": "AMKU",
@@ -157,6 +158,14 @@ TABLE: dict[str, dict[str, str]] = {
         "can_show": "AMKU",
         "can_progress": "AMKU",
         "can_fetch": "AMK",
+    },
+    # 审计
+    "ApprovalView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_approve": "AM",
+        "can_reject": "AM",
+        "withdraw": "AM",
     },
     # 系统设置
     "RevealView": {
@@ -223,6 +232,7 @@ MENU: dict[str, tuple[str, ...]] = {
     "Schedules": ("HolidayView",),
     "Hits": ("HitView",),
     "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView"),
+    "Audit": ("ApprovalView",),
     "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import flash, g, redirect, url_for
+from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2ManyWidget, Select2Widget
 from flask_babel import gettext as _
@@ -12,9 +13,9 @@ from flask_babel import lazy_gettext
 from wtforms import FloatField, SelectField, SelectMultipleField
 from wtforms.validators import DataRequired, InputRequired, NumberRange
 
-from app import labels
+from app import approvals, labels
 from app.console import ConsoleView
-from app.errors import FieldError
+from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import (
     Rule,
@@ -23,9 +24,13 @@ from app.models import (
     RuleVersion,
     VersionStatus,
 )
-from app.pages.access import me
+from app.pages import forms
+from app.pages.access import may, me
+from app.pages.approvals import changes_markup
 from app.pages.forms import CODE, select
-from app.rules import catalogue, describe, versions
+from app.pages.lists import Link
+from app.pages.widgets import ConsoleFormWidget
+from app.rules import approval, catalogue, describe, versions
 from app.rules.definition import (
     DEFAULT_GRADE_BANDS,
     DEFAULT_HALF_LIFE_DAYS,
@@ -168,7 +173,7 @@ class RuleVersionView(ConsoleView):
 
     model = RuleVersion
     computed = {"sentence": describe.version_sentence}
-    base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "activate"]
+    base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit"]
     related_views = [RuleConditionView]
     empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
     list_title = lazy_gettext("Rule versions")
@@ -251,9 +256,18 @@ class RuleVersionView(ConsoleView):
             return _("Only a draft can be changed. Make a new draft of the rule first.")
         return None
 
-    def offers(self, action: str, item: RuleVersion) -> bool:
-        """Only a draft is put in force."""
-        return item.status == VersionStatus.DRAFT
+    def show_links(self, item: RuleVersion) -> list[Link]:
+        """A draft, and a former version to go back to, can be submitted; a submitted one waits."""
+        waiting = approvals.waiting_for("rule_version", item.id)
+        if waiting is not None:
+            return [
+                Link(_("Request for approval"), url_for("ApprovalView.show", pk=waiting.id), primary=True)
+            ]
+        words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
+        if item.status not in words or not may("can_submit", "RuleVersionView"):
+            return []
+        address = url_for("RuleVersionView.submit", pk=item.id)
+        return [Link(words[item.status], address, primary=item.status == VersionStatus.DRAFT)]
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Show the weights and bands as they are stored."""
@@ -274,15 +288,30 @@ class RuleVersionView(ConsoleView):
         item.weights = {kind: form[name].data for name, kind in WEIGHTS.items()}
         item.grade_bands = {grade: form[name].data for name, grade in BANDS.items()} | {"D": 0.0}
 
-    @action(
-        "activate", lazy_gettext("Put in force"), lazy_gettext("Put this draft in force?"), multiple=False
-    )
-    def activate(self, item: RuleVersion) -> Any:
-        """Make the draft the version that is evaluated."""
-        versions.activate(item, me())
-        db.session.commit()
-        flash(_("%(version)s is in force.", version=str(item)), "success")
-        return redirect(url_for("RuleVersionView.show", pk=item.id))
+    @expose("/submit/<pk>", methods=["GET", "POST"])
+    @has_access
+    def submit(self, pk: str) -> Any:
+        """Ask a second person to put the version in force."""
+        item, form = self._row(pk), forms.SubmitForm()
+        try:
+            found = approval.changes(item)
+            if form.validate_on_submit():
+                asked = approval.submit(item, g.user, form.reason.data)
+                db.session.commit()
+                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                return redirect(url_for("ApprovalView.show", pk=asked.id))
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return redirect(url_for("RuleVersionView.show", pk=pk))
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for("RuleVersionView.show", pk=pk),
+            submit=_("Submit for approval"),
+            about=[(_("What would change"), changes_markup(found))],
+        )
+        title = _("Submit %(version)s for approval", version=str(item))
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
 
 class RuleView(ConsoleView):
@@ -326,6 +355,8 @@ class RuleView(ConsoleView):
             db.session.add(item)
             g.new_version = RuleVersion(
                 number=1,
+                name=item.name,
+                description=item.description,
                 match="all",
                 cooldown_days=7,
                 half_life_days=DEFAULT_HALF_LIFE_DAYS,
@@ -345,9 +376,13 @@ class RuleView(ConsoleView):
         versions.delete_rule(item)
 
     def offers(self, action: str, item: Rule) -> bool:
-        """A rule in force can be paused, a paused one resumed."""
-        needed = {"pause": RuleStatus.ACTIVE, "resume": RuleStatus.PAUSED}
-        return action not in needed or item.status == needed[action]
+        """A rule in force can be paused, a paused one resumed, both retired."""
+        needed = {
+            "pause": {RuleStatus.ACTIVE},
+            "resume": {RuleStatus.PAUSED},
+            "retire": {RuleStatus.ACTIVE, RuleStatus.PAUSED},
+        }
+        return action not in needed or item.status in needed[action]
 
     @action("draft", lazy_gettext("New draft"), multiple=False)
     def draft(self, item: Rule) -> Any:
@@ -367,3 +402,16 @@ class RuleView(ConsoleView):
         """Evaluate again."""
         self.each(items, lambda rule: versions.set_paused(rule, False))
         return self.back()
+
+    @action(
+        "retire",
+        lazy_gettext("Retire"),
+        lazy_gettext("Take the rule out of use for good? Its hits and versions stay."),
+        multiple=False,
+    )
+    def retire(self, item: Rule) -> Any:
+        """Take out of use; only an approved version brings it back."""
+        versions.retire(item)
+        db.session.commit()
+        flash(_("%(rule)s is retired.", rule=str(item)), "success")
+        return redirect(url_for("RuleView.show", pk=item.id))

@@ -17,6 +17,7 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from app import labels, permissions
 from app.access.scope import FilterVisible
+from app.approval_views import ApprovalView
 from app.console import ConsoleView
 from app.data_views import IngestFileView, InstitutionView, JobRunView
 from app.errors import FieldError
@@ -405,6 +406,7 @@ _LABELS = {
     "Schedules": lazy_gettext("Push frequency"),
     "Hits": lazy_gettext("High-potential leads"),
     "Data": lazy_gettext("Data and jobs"),
+    "Audit": lazy_gettext("Audit"),
     "Settings": lazy_gettext("Settings"),
 }
 _ICONS = {
@@ -413,6 +415,7 @@ _ICONS = {
     "Schedules": "fa-clock-o",
     "Hits": "fa-bullseye",
     "Data": "fa-database",
+    "Audit": "fa-shield",
     "Settings": "fa-gear",
 }
 
@@ -436,6 +439,7 @@ _SCREENS = {
         IngestFileView,
         JobRunView,
         ExportJobView,
+        ApprovalView,
         StaffView,
         RoleView,
         RevealView,

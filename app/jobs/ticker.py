@@ -8,7 +8,7 @@ import threading
 
 from flask import current_app
 
-from app import paging, retention
+from app import approvals, paging, retention
 from app.exports import jobs as exports
 from app.extensions import db
 from app.jobs import nudge
@@ -49,5 +49,6 @@ def tick(now: dt.datetime) -> None:
     fail_abandoned(db.engine, current_app.config["SETTINGS"])
     discard_forgotten(now)
     suppression.expire(db.engine, runs.today(now))
+    approvals.expire(now)
     for job_id in exports.waiting():
         nudge("default", "app.jobs.exports.run", job_id)

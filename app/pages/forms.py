@@ -117,6 +117,32 @@ class TakeOffForm(DynamicForm):  # type: ignore[misc]
     )
 
 
+class SubmitForm(DynamicForm):  # type: ignore[misc]
+    """Why somebody asks for a second person's approval."""
+
+    reason = StringField(
+        REASON,
+        description=lazy_gettext("What the person who decides should know."),
+        validators=[DataRequired(), Length(max=500)],
+    )
+
+
+class ApproveForm(DynamicForm):  # type: ignore[misc]
+    """A decision for a request."""
+
+    note = StringField(lazy_gettext("Note (optional)"), validators=[Length(max=500)])
+
+
+class RejectForm(DynamicForm):  # type: ignore[misc]
+    """A decision against a request."""
+
+    note = StringField(
+        lazy_gettext("Why it is rejected"),
+        description=lazy_gettext("The person who asked reads this."),
+        validators=[DataRequired(), Length(max=500)],
+    )
+
+
 class StartRunForm(DynamicForm):  # type: ignore[misc]
     """The day to run."""
 

@@ -48,6 +48,6 @@ class ConsoleShowWidget(ShowWidget):  # type: ignore[misc]
 
 
 class ConsoleFormWidget(FormWidget):  # type: ignore[misc]
-    """Draws a form in one column; ``units`` and ``cancel`` may be given."""
+    """Draws a form in one column; ``units``, ``cancel`` and facts ``about`` what it decides may be given."""
 
     template = "widgets/form.html"

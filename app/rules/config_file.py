@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models import Institution, Rule, RuleStatus, Schedule
+from app.rules import schedule_versions
 from app.rules.definition import (
     DEFAULT_GRADE_BANDS,
     DEFAULT_HALF_LIFE_DAYS,
@@ -81,8 +82,6 @@ def _apply_rule(definition: RuleDef, operator: str, overwrite: bool) -> None:
         db.session.flush()
     elif not overwrite:
         return
-    rule.name = definition.name
-    rule.description = definition.description
     current = rule.active_version
     if current is not None and rule_def(current) == definition:
         rule.status = RuleStatus.ACTIVE
@@ -91,17 +90,18 @@ def _apply_rule(definition: RuleDef, operator: str, overwrite: bool) -> None:
 
 
 def _apply_schedule(definition: ScheduleDef, operator: str, overwrite: bool) -> None:
-    spec = schedule_spec(definition)
-    row = db.session.scalar(select(Schedule).where(Schedule.code == definition.code))
-    if row is None:
-        db.session.add(Schedule(code=definition.code, name=definition.name, spec=spec, updated_by=operator))
-    elif overwrite and (row.spec != spec or row.name != definition.name):
-        row.name, row.spec, row.updated_by = definition.name, spec, operator
-
-
-def schedule_spec(definition: ScheduleDef) -> dict[str, Any]:
-    """The JSON a schedule is stored as: what differs from the defaults, keys as in the file."""
-    return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    schedule = db.session.scalar(select(Schedule).where(Schedule.code == definition.code))
+    if schedule is None:
+        schedule = Schedule(code=definition.code, name=definition.name)
+        db.session.add(schedule)
+        db.session.flush()
+    elif not overwrite:
+        return
+    current = schedule.active_version
+    if current is not None and schedule_versions.version_def(current) == definition:
+        schedule.status = RuleStatus.ACTIVE
+        return
+    schedule_versions.activate(schedule_versions.add_version(schedule, definition, operator), operator)
 
 
 def export_config() -> str:
@@ -112,12 +112,16 @@ def export_config() -> str:
         .where(Rule.active_version_id.is_not(None), Rule.status == RuleStatus.ACTIVE)
         .order_by(Rule.id)
     )
-    schedules = db.session.scalars(select(Schedule).order_by(Schedule.id))
+    schedules = db.session.scalars(
+        select(Schedule)
+        .where(Schedule.active_version_id.is_not(None), Schedule.status == RuleStatus.ACTIVE)
+        .order_by(Schedule.id)
+    )
     content: dict[str, Any] = {
         "institutions": [_institution_dict(row) for row in institutions],
         "rules": [_rule_dict(rule_def(row.active_version)) for row in rules if row.active_version],
     }
-    found = [row.spec for row in schedules]
+    found = [row.active_version.spec for row in schedules if row.active_version]
     if found:
         content["schedules"] = found
     return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)
@@ -139,5 +143,5 @@ def _rule_dict(definition: RuleDef) -> dict[str, Any]:
     ):
         if content.get(key) == default:
             content.pop(key)
-    order = ("code", "name", "description", "match", "cooldown_days", "conditions")
+    order = ("code", "name", "description", "match", "cooldown_days", "lead_filter", "conditions")
     return {key: content[key] for key in (*order, *(k for k in content if k not in order)) if key in content}

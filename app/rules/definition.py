@@ -101,6 +101,23 @@ class ConditionDef(Strict):
         return self
 
 
+class LeadFilterDef(Strict):
+    """Which leads a rule looks at, by what they are today. Empty lists mean that the filter is not given.
+
+    ``branches`` are codes, each with everything below it; ``tags`` and ``segments`` are names, the latter of
+    shared segments. A lead must fit every filter that is given, and one entry of it.
+    """
+
+    sources: Annotated[list[Word], AfterValidator(_distinct)] = []
+    branches: Annotated[list[Word], AfterValidator(_distinct)] = []
+    statuses: Annotated[list[Literal["active", "paused", "lost"]], AfterValidator(_distinct)] = []
+    tags: Annotated[list[Word], AfterValidator(_distinct)] = []
+    segments: Annotated[list[Word], AfterValidator(_distinct)] = []
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in type(self).model_fields)
+
+
 class RuleDef(Strict):
     """A rule as a person would write it down."""
 
@@ -117,6 +134,8 @@ class RuleDef(Strict):
     grade_bands: dict[Literal["A", "B", "C", "D"], Annotated[float, Field(ge=0)]] = Field(
         default_factory=lambda: dict(DEFAULT_GRADE_BANDS)  # type: ignore[arg-type]
     )
+    lead_filter: LeadFilterDef = LeadFilterDef()
+    holdout_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
 
     @model_validator(mode="after")
     def _scoring_is_complete(self) -> Self:

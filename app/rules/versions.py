@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Hit, Rule, RuleCondition, RuleStatus, RuleVersion, Schedule, VersionStatus
-from app.rules.definition import ConditionDef, RuleDef
+from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
 
 
 def condition_def(row: RuleCondition) -> ConditionDef:
@@ -32,14 +32,16 @@ def rule_def(version: RuleVersion) -> RuleDef:
     """What a stored version says, as one definition."""
     return RuleDef(
         code=version.rule.code,
-        name=version.rule.name,
-        description=version.rule.description or "",
+        name=version.name,
+        description=version.description,
         match=version.match,  # type: ignore[arg-type]
         cooldown_days=version.cooldown_days,
         conditions=[condition_def(row) for row in version.conditions],
         half_life_days=version.half_life_days,
         weights=version.weights,  # type: ignore[arg-type]
         grade_bands=version.grade_bands,  # type: ignore[arg-type]
+        lead_filter=LeadFilterDef(**version.lead_filter),  # type: ignore[arg-type]
+        holdout_percent=version.holdout_percent,
     )
 
 
@@ -66,17 +68,26 @@ def add_version(rule: Rule, definition: RuleDef, author: str) -> RuleVersion:
     version = RuleVersion(
         rule=rule,
         number=_next_number(rule),
-        match=definition.match,
-        cooldown_days=definition.cooldown_days,
-        half_life_days=definition.half_life_days,
-        weights=dict(definition.weights),
-        grade_bands=dict(definition.grade_bands),
         created_by=author,
-        conditions=[condition_row(i, each) for i, each in enumerate(definition.conditions, start=1)],
     )
+    write(version, definition)
     db.session.add(version)
     db.session.flush()
     return version
+
+
+def write(version: RuleVersion, definition: RuleDef) -> None:
+    """Make the version say ``definition``. Whether it may change is up to the caller."""
+    version.name = definition.name
+    version.description = definition.description
+    version.match = definition.match
+    version.cooldown_days = definition.cooldown_days
+    version.half_life_days = definition.half_life_days
+    version.weights = {str(kind): weight for kind, weight in definition.weights.items()}
+    version.grade_bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
+    version.lead_filter = definition.lead_filter.model_dump(exclude_defaults=True)
+    version.holdout_percent = definition.holdout_percent
+    version.conditions = [condition_row(i, each) for i, each in enumerate(definition.conditions, start=1)]
 
 
 def copy_as_draft(version: RuleVersion, author: str) -> RuleVersion:
@@ -85,14 +96,13 @@ def copy_as_draft(version: RuleVersion, author: str) -> RuleVersion:
 
 
 def activate(version: RuleVersion, who: str) -> None:
-    """Make a draft the version that is evaluated; the one before retires.
+    """Make a draft or submitted version the one that is evaluated; the one before retires.
 
-    Raises DomainError when the version is no draft or has no condition. Does not commit.
+    Raises DomainError when the version is neither or has no condition. Does not commit.
     """
-    if version.status != VersionStatus.DRAFT:
+    if version.status not in (VersionStatus.DRAFT, VersionStatus.SUBMITTED):
         raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
-    if not version.conditions:
-        raise DomainError("%(version)s has no condition yet; add one first.", version=str(version))
+    check_conditions(version)
     rule = version.rule
     if rule.active_version is not None:
         rule.active_version.status = VersionStatus.RETIRED
@@ -100,8 +110,15 @@ def activate(version: RuleVersion, who: str) -> None:
     version.activated_by = who
     version.activated_at = dt.datetime.now(dt.UTC)
     rule.active_version = version
+    rule.name, rule.description = version.name, version.description
     rule.status = RuleStatus.ACTIVE
     db.session.flush()
+
+
+def check_conditions(version: RuleVersion) -> None:
+    """Raise DomainError for a version that says nothing."""
+    if not version.conditions:
+        raise DomainError("%(version)s has no condition yet; add one first.", version=str(version))
 
 
 def active_versions(code: str | None = None) -> list[RuleVersion]:
@@ -131,10 +148,17 @@ def _next_number(rule: Rule) -> int:
 
 
 def draft_of(rule: Rule, author: str) -> RuleVersion:
-    """The rule's open draft, or a new one that says what its newest version says. Flushes."""
+    """The rule's open draft, or a new one that says what its newest version says. Flushes.
+
+    Raises DomainError while a version waits for approval.
+    """
     db.session.execute(select(Rule.id).where(Rule.id == rule.id).with_for_update())
     db.session.refresh(rule)
     newest = rule.versions[-1]
+    if newest.status == VersionStatus.SUBMITTED:
+        raise DomainError(
+            "%(version)s waits for approval; withdraw that request to change it.", version=str(newest)
+        )
     return newest if newest.status == VersionStatus.DRAFT else copy_as_draft(newest, author)
 
 
@@ -145,12 +169,23 @@ def set_paused(rule: Rule, paused: bool) -> None:
     rule.status = RuleStatus.PAUSED if paused else RuleStatus.ACTIVE
 
 
+def retire(rule: Rule) -> None:
+    """Take a rule out of use; its version in force retires. Raises DomainError for a rule never in force."""
+    if rule.active_version is None:
+        raise DomainError("%(rule)s has no version in force yet.", rule=str(rule))
+    rule.active_version.status = VersionStatus.RETIRED
+    rule.active_version = None
+    rule.status = RuleStatus.RETIRED
+
+
 def delete_rule(rule: Rule) -> None:
     """Delete a rule and its versions. Raises DomainError when it has made hits or is scheduled."""
     if db.session.scalar(select(Hit.id).where(Hit.rule_id == rule.id).limit(1)):
         raise DomainError("%(rule)s has hits and can't be deleted; pause it instead.", rule=str(rule))
     for schedule in db.session.scalars(select(Schedule)):
-        if rule.code in schedule.spec.get("rules", []):
+        if any(rule.code in version.spec["rules"] for version in schedule.versions[-1:]) or (
+            schedule.active_version and rule.code in schedule.active_version.spec["rules"]
+        ):
             raise DomainError(
                 "%(schedule)s pushes the hits of %(rule)s; it can't be deleted.",
                 schedule=str(schedule),

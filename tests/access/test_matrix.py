@@ -120,6 +120,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "draft": act("ruleview", "draft", "rule", changes=False),
         "pause": act("ruleview", "pause", "rule"),
         "resume": act("ruleview", "resume", "rule", changes=False),
+        "retire": act("ruleview", "retire", "rule"),
     },
     "RuleVersionView": {
         "can_list": get("/ruleversionview/list/"),
@@ -128,7 +129,14 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             "/ruleversionview/edit/{draft}", match="any", cooldown_days=9, half_life_days=5, **SCORE
         ),
         "can_delete": post("/ruleversionview/delete/{draft}"),
-        "activate": act("ruleversionview", "activate", "draft"),
+        "can_submit": post("/ruleversionview/submit/{draft}", reason="试一试"),
+    },
+    "ApprovalView": {
+        "can_list": get("/approvalview/list/"),
+        "can_show": get("/approvalview/show/{approval}"),
+        "can_approve": post("/approvalview/approve/{approval}", note=""),
+        "can_reject": post("/approvalview/reject/{other_approval}", note="门槛太低"),
+        "withdraw": act("approvalview", "withdraw", "approval", changes=False),
     },
     "RuleConditionView": crud(
         "ruleconditionview",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.leads.phone import PhoneVault
 from app.models import (
+    Approval,
     Branch,
     ExportJob,
     Hit,
@@ -31,6 +32,7 @@ from app.models import (
     Tag,
 )
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
+from app.rules.versions import rule_def
 from config import Settings
 
 DAY = dt.date(2026, 10, 26)
@@ -52,6 +54,8 @@ def build(session: Session, settings: Settings) -> World:
     rule, version = active_rule(session, "R-1")
     draft = version_of(rule, 2, "draft")
     session.add(draft)
+    submitted, other = (version_of(Rule(code=f"R-{n}", name="三"), 1, "submitted") for n in (3, 4))
+    session.add_all([submitted, other])
     empty_rule = Rule(code="R-2", name="二")
     session.add(empty_rule)
     empty_rule.versions.append(version_of(None, 1, "draft"))
@@ -60,6 +64,7 @@ def build(session: Session, settings: Settings) -> World:
         "rule": rule,
         "free_rule": empty_rule,
         "version": version,
+        "submitted": submitted,
         "institution": Institution(code="I-1", name="机构一", category="bank"),
         "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
         "prepared": upload("prepared"),
@@ -111,7 +116,28 @@ def build(session: Session, settings: Settings) -> World:
             rows[f"hit_{name}_{status}"] = hit(rows[f"lead_{name}"], version, status)
             session.add(rows[f"hit_{name}_{status}"])
     session.commit()
+    rows["approval"] = request_for(submitted, rows["staff"])
+    rows["other_approval"] = request_for(other, rows["staff"])
+    session.add_all([rows["approval"], rows["other_approval"]])
+    session.commit()
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
+
+
+def request_for(version: RuleVersion, by: Staff) -> Approval:
+    """A request of ``by`` to put a submitted first version in force."""
+    state = f"None {rule_def(version).model_dump_json()}"
+    return Approval(
+        kind="rule_version",
+        subject_id=version.id,
+        title="R-3 v1",
+        reason="R-3",
+        changes={"zh": [["名称", "", "三"]], "en": [["Name", "", "三"]]},
+        state=hashlib.sha256(state.encode()).hexdigest(),
+        makers=["somebody"],
+        requested_by="somebody",
+        requested_by_id=by.id,
+        expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=1),
+    )
 
 
 #: the outcome of a dry run, as it is kept
@@ -176,6 +202,7 @@ def version_of(rule: Rule | None, number: int, status: str) -> RuleVersion:
         rule=rule,
         number=number,
         status=status,
+        name="一",
         match="all",
         cooldown_days=7,
         half_life_days=7,

@@ -29,7 +29,7 @@ def apply(app: Flask) -> dict[str, int]:
 
 def content(engine: Engine) -> dict[str, list[str]]:
     """Everything the cold start may touch, row by row."""
-    tables = ("institution", "rule", "rule_version", "rule_condition", "schedule")
+    tables = ("institution", "rule", "rule_version", "rule_condition", "schedule", "schedule_version")
     with engine.connect() as connection:
         return {t: sorted(connection.scalars(text(f"SELECT t::text FROM {t} t"))) for t in tables}
 
@@ -107,7 +107,8 @@ def drop_a_condition(session: Session) -> None:
 
 def change_a_schedule(session: Session) -> None:
     schedule = session.scalars(select(Schedule).limit(1)).one()
-    schedule.spec = schedule.spec | {"weekend": "silent", "rules": schedule.spec["rules"][:1]}
+    version = schedule.versions[-1]
+    version.spec = version.spec | {"weekend": "silent", "rules": version.spec["rules"][:1]}
 
 
 def describe_an_institution(session: Session) -> None:

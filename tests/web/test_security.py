@@ -269,7 +269,7 @@ def test_a_nul_is_refused_everywhere(app: Flask, login: Callable[..., Person]) -
     [
         ("/jobrunview/action_post", "rerun", "run"),
         ("/ruleview/action_post", "draft", "rule"),
-        ("/ruleversionview/action_post", "activate", "draft"),
+        ("/ruleview/action_post", "retire", "rule"),
         ("/importbatchview/action_post", "undo", "batch"),
         ("/leadview/action/export/{row}", "", "lead_home"),
         ("/leadview/action/delete_many/{row}", "", "lead_home"),

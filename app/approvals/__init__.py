@@ -1,0 +1,17 @@
+"""Maker and checker: one person asks, another one decides; the same for everything that needs it."""
+
+from app.approvals.kinds import Change, Kind, kind_named, register
+from app.approvals.requests import approve, expire, reject, submit, waiting_for, withdraw
+
+__all__ = [
+    "Change",
+    "Kind",
+    "approve",
+    "expire",
+    "kind_named",
+    "register",
+    "reject",
+    "submit",
+    "waiting_for",
+    "withdraw",
+]

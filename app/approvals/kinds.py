@@ -1,0 +1,65 @@
+"""What can be asked for. Each domain registers its kinds; the screens and requests know only this."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from app.errors import DomainError
+from app.models import Approval
+
+
+class Change(NamedTuple):
+    """One difference in words of the language at hand; empty text where there is nothing on that side."""
+
+    what: str
+    old: str
+    new: str
+
+
+class Kind(Protocol):
+    """A thing that one person asks for and another one decides about.
+
+    ``permission`` is (permission, view): who may make such a thing may decide about another person's.
+    """
+
+    name: str
+    permission: tuple[str, str]
+
+    def title(self, subject_id: int) -> str:
+        """What the subject is called."""
+
+    def state(self, subject_id: int) -> str:
+        """A text that differs whenever the subject differs in something the decision is about."""
+
+    def makers(self, subject_id: int) -> set[str]:
+        """Log-in names of everybody who made the subject what it is."""
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        """What approving would change, in the language at hand."""
+
+    def submitted(self, approval: Approval) -> None:
+        """Mark the subject as waiting. Raise DomainError when it can't be asked for now."""
+
+    def apply(self, approval: Approval, who: str) -> None:
+        """Do what was approved by ``who``. Raise DomainError when it can't be done any more."""
+
+    def returned(self, approval: Approval) -> None:
+        """Mark the subject as no longer waiting: rejected, withdrawn or expired."""
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        """Endpoint and values of the subject's own page."""
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make a kind known, once, when its module is imported."""
+    _KINDS[kind.name] = kind
+
+
+def kind_named(name: str) -> Kind:
+    """The kind with this name. Raises DomainError when no part of the program knows it any more."""
+    if name not in _KINDS:
+        raise DomainError("Requests of the kind %(kind)s are not known here.", kind=name)
+    return _KINDS[name]

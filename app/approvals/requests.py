@@ -1,0 +1,159 @@
+"""The life of a request: asked for, then approved, rejected, withdrawn or expired, exactly once.
+
+Nothing here commits; the caller's transaction holds the decision and what follows from it together.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+from flask_babel import force_locale
+from sqlalchemy import select
+
+from app.access.rights import holds
+from app.approvals.kinds import Kind, kind_named
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, ApprovalStatus, Staff
+
+DECIDE = ("can_approve", "ApprovalView")
+VALID_DAYS = 14
+LANGUAGES = ("zh", "en")
+
+
+def submit(
+    kind_name: str, subject_id: int, by: Staff, reason: str, payload: dict[str, Any] | None = None
+) -> Approval:
+    """Ask for a second person's decision about a subject. Flushes.
+
+    Raises DomainError without a reason, when the same is already asked for, or when the kind refuses.
+    """
+    kind = kind_named(kind_name)
+    db.session.flush()
+    if not reason.strip():
+        raise DomainError("Say why you ask for it; the person who decides reads that.")
+    if waiting_for(kind_name, subject_id) is not None:
+        raise DomainError("%(subject)s already waits for a decision.", subject=kind.title(subject_id))
+    now = dt.datetime.now(dt.UTC)
+    approval = Approval(
+        kind=kind_name,
+        subject_id=subject_id,
+        title=kind.title(subject_id)[:255],
+        reason=reason.strip()[:500],
+        changes=_in_words(kind, subject_id, payload or {}),
+        payload=payload or {},
+        state=_digest(kind, subject_id),
+        makers=sorted(kind.makers(subject_id) | {by.username}),
+        requested_by=by.username,
+        requested_by_id=by.id,
+        expires_at=now + dt.timedelta(days=VALID_DAYS),
+    )
+    kind.submitted(approval)
+    db.session.add(approval)
+    db.session.flush()
+    return approval
+
+
+def approve(approval: Approval, by: Staff, note: str = "") -> None:
+    """Decide for it and do it. Raises DomainError as ``_decide`` does, or when it can't be done any more."""
+    kind = _decide(approval, by, ApprovalStatus.APPROVED, note)
+    if approval.state != _digest(kind, approval.subject_id):
+        raise DomainError(
+            "%(subject)s has changed since this was asked for. Reject it and let it be asked for again.",
+            subject=approval.title,
+        )
+    kind.apply(approval, by.username)
+    db.session.flush()
+
+
+def reject(approval: Approval, by: Staff, note: str) -> None:
+    """Decide against it. Raises DomainError as ``_decide`` does, or without a note that says why."""
+    if not note.strip():
+        raise DomainError("Say why you reject it; the person who asked reads that.")
+    _decide(approval, by, ApprovalStatus.REJECTED, note).returned(approval)
+    db.session.flush()
+
+
+def withdraw(approval: Approval, by: Staff) -> None:
+    """Take one's own request back. Raises DomainError for another person's or a decided one."""
+    _lock_waiting(approval)
+    if approval.requested_by_id != by.id:
+        raise DomainError("Only %(person)s can withdraw this request.", person=approval.requested_by)
+    approval.status = ApprovalStatus.WITHDRAWN
+    approval.decided_at = dt.datetime.now(dt.UTC)
+    kind_named(approval.kind).returned(approval)
+    db.session.flush()
+
+
+def expire(now: dt.datetime) -> int:
+    """End the requests nobody decided in time; how many. Commits."""
+    query = select(Approval).where(Approval.status == ApprovalStatus.WAITING, Approval.expires_at <= now)
+    late = list(db.session.scalars(query.with_for_update(skip_locked=True)))
+    for approval in late:
+        approval.status = ApprovalStatus.EXPIRED
+        approval.decided_at = now
+        kind_named(approval.kind).returned(approval)
+    db.session.commit()
+    return len(late)
+
+
+def waiting_for(kind_name: str, subject_id: int) -> Approval | None:
+    """The open request about a subject, None when there is none."""
+    return db.session.scalar(
+        select(Approval).where(
+            Approval.kind == kind_name,
+            Approval.subject_id == subject_id,
+            Approval.status == ApprovalStatus.WAITING,
+        )
+    )
+
+
+def why_not(approval: Approval, by: Staff) -> str | None:
+    """Why this person can't decide about the request, None when they can."""
+    try:
+        _check_decider(approval, by, kind_named(approval.kind))
+    except DomainError as error:
+        return error.text()
+    return None
+
+
+def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) -> Kind:
+    """Mark the decision. Raises DomainError when it is decided, expired, or not theirs to decide."""
+    _lock_waiting(approval)
+    kind = kind_named(approval.kind)
+    if approval.expires_at <= dt.datetime.now(dt.UTC):
+        raise DomainError("This request has expired; let it be asked for again.")
+    _check_decider(approval, by, kind)
+    approval.status = status
+    approval.decided_by = by.username
+    approval.decided_by_id = by.id
+    approval.decided_at = dt.datetime.now(dt.UTC)
+    approval.note = note.strip()[:500]
+    return kind
+
+
+def _check_decider(approval: Approval, by: Staff, kind: Kind) -> None:
+    if by.id == approval.requested_by_id or by.username in approval.makers:
+        raise DomainError("Nobody decides about what they made or asked for themselves.")
+    if not (holds(by, *DECIDE) and holds(by, *kind.permission)):
+        raise DomainError("You may not decide about this.")
+
+
+def _lock_waiting(approval: Approval) -> None:
+    db.session.refresh(approval, with_for_update=True)
+    if approval.status != ApprovalStatus.WAITING:
+        raise DomainError("This request is already decided.")
+
+
+def _digest(kind: Kind, subject_id: int) -> str:
+    return hashlib.sha256(kind.state(subject_id).encode()).hexdigest()
+
+
+def _in_words(kind: Kind, subject_id: int, payload: dict[str, Any]) -> dict[str, list[list[str]]]:
+    words = {}
+    for language in LANGUAGES:
+        with force_locale(language):
+            words[language] = [[str(part) for part in each] for each in kind.changes(subject_id, payload)]
+    return words

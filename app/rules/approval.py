@@ -1,0 +1,78 @@
+"""A rule version as something a second person decides about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import approvals
+from app.approvals import Change
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, RuleVersion, Staff, VersionStatus
+from app.rules import versions
+from app.rules.differences import rule_changes
+
+KIND = "rule_version"
+
+
+def submit(version: RuleVersion, by: Staff, reason: str) -> Approval:
+    """Ask for a second person to put a draft or a former version in force.
+
+    A former version is copied: rolling back is asking for what it said, as a version of its own.
+    Raises DomainError when the version says nothing, is in force, or already waits. Does not commit.
+    """
+    if version.status == VersionStatus.RETIRED:
+        version = versions.copy_as_draft(version, by.username)
+    return approvals.submit(KIND, version.id, by, reason)
+
+
+def changes(version: RuleVersion) -> list[Change]:
+    """What putting the version in force would change. Raises DomainError when it says nothing yet."""
+    versions.check_conditions(version)
+    before = version.rule.active_version
+    return rule_changes(versions.rule_def(before) if before else None, versions.rule_def(version))
+
+
+class _RuleVersionKind:
+    name = KIND
+    permission = ("can_submit", "RuleVersionView")
+
+    def title(self, subject_id: int) -> str:
+        version = _version(subject_id)
+        return f"{version} {version.name}"
+
+    def state(self, subject_id: int) -> str:
+        version = _version(subject_id)
+        in_force = version.rule.active_version_id
+        return f"{in_force} {versions.rule_def(version).model_dump_json()}"
+
+    def makers(self, subject_id: int) -> set[str]:
+        return {_version(subject_id).created_by}
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        return changes(_version(subject_id))
+
+    def submitted(self, approval: Approval) -> None:
+        version = _version(approval.subject_id)
+        if version.status != VersionStatus.DRAFT:
+            raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
+        version.status = VersionStatus.SUBMITTED
+
+    def apply(self, approval: Approval, who: str) -> None:
+        versions.activate(_version(approval.subject_id), who)
+
+    def returned(self, approval: Approval) -> None:
+        _version(approval.subject_id).status = VersionStatus.DRAFT
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "RuleVersionView.show", {"pk": subject_id}
+
+
+def _version(subject_id: int) -> RuleVersion:
+    version = db.session.get(RuleVersion, subject_id)
+    if version is None:
+        raise DomainError("The rule version does not exist any more.")
+    return version
+
+
+approvals.register(_RuleVersionKind())

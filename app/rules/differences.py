@@ -1,0 +1,76 @@
+"""What differs between two definitions, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import zip_longest
+from typing import Any
+
+from flask_babel import gettext as _
+
+from app import labels
+from app.approvals import Change
+from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
+from app.rules.describe import condition_sentence
+
+
+def rule_changes(old: RuleDef | None, new: RuleDef) -> list[Change]:
+    """The parts in which ``new`` differs from ``old``; everything that ``new`` says when there is no old."""
+    before, after = _parts(old) if old else {}, _parts(new)
+    found = [Change(what, before.get(what, ""), text) for what, text in after.items()]
+    return [each for each in found if each.old != each.new] + _conditions(
+        old.conditions if old else [], new.conditions
+    )
+
+
+def _parts(definition: RuleDef) -> dict[str, str]:
+    parts = {
+        _("Name"): definition.name,
+        _("Purpose"): definition.description,
+        _("Met when"): labels.word(labels.MATCH, definition.match),
+        _("Cooldown"): _("%(n)s days", n=definition.cooldown_days),
+        _("Half life of the score"): _("%(n)s days", n=f"{definition.half_life_days:g}"),
+        _("Weights"): _joined(
+            (labels.word(labels.EVENT_TYPE, kind), f"{weight:g}")
+            for kind, weight in definition.weights.items()
+        ),
+        _("Grades"): _joined((grade, f"≥ {edge:g}") for grade, edge in definition.grade_bands.items()),
+        _("Only leads"): filter_sentence(definition.lead_filter),
+        _("Held out"): f"{definition.holdout_percent:g} %",
+    }
+    return parts
+
+
+def filter_sentence(wanted: LeadFilterDef) -> str:
+    """Which leads a rule looks at."""
+    words: dict[str, Iterable[str]] = {
+        _("source"): wanted.sources,
+        _("branch"): wanted.branches,
+        _("status"): [labels.word(labels.LEAD_STATUS, status) for status in wanted.statuses],
+        _("tag"): wanted.tags,
+        _("segment"): wanted.segments,
+    }
+    given = [f"{what}: {labels.joined(names)}" for what, names in words.items() if names]
+    return _("; ").join(given) or _("all leads")
+
+
+def _conditions(old: list[ConditionDef], new: list[ConditionDef]) -> list[Change]:
+    if old == new:
+        return []
+    gone = [each for each in old if each not in new]
+    added = [each for each in new if each not in old]
+    if not gone and not added:
+        return [Change(_("Conditions"), _("another order"), _("another order"))]
+    pairs: Any = zip_longest(gone, added)
+    return [
+        Change(
+            _("Condition"),
+            condition_sentence(before) if before else "",
+            condition_sentence(after) if after else "",
+        )
+        for before, after in pairs
+    ]
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> str:
+    return labels.joined(f"{what} {value}" for what, value in pairs)
