@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import functools
-import getpass
 import io
 import json
 import signal
@@ -25,6 +24,8 @@ from flask_migrate import upgrade as migrate_upgrade
 from flask_migrate.cli import db as db_group
 
 from app.activity.errors import ActivityError
+from app.audit.actor import SYSTEM, acting, operator
+from app.audit.events import event
 from app.embedded import EmbeddedError
 from app.errors import DomainError
 from app.extensions import db
@@ -62,11 +63,6 @@ def init_app(app: Flask) -> None:
         app.cli.add_command(command)
     if not getattr(db_group, "lead_monitor", False):
         _seed_after_upgrade()
-
-
-def operator() -> str:
-    """Who runs the command, as the change log and versions name them."""
-    return f"cli:{getpass.getuser()}"
 
 
 def settings() -> Settings:
@@ -107,20 +103,23 @@ def note(text: str) -> None:
 
 
 def upgrade_database(app: Flask) -> None:
-    """Migrate to the newest schema and seed permissions and roles. Idempotent."""
+    """Migrate to the newest schema, put the change log's triggers on it, seed permissions. Idempotent."""
     with app.app_context():
         migrate_upgrade()
         _seed()
 
 
 def _seed() -> None:
+    from app.audit.install import install
     from app.security import seed_permissions
 
+    with db.engine.begin() as connection:
+        install(connection)
     seed_permissions(current_app.appbuilder)  # type: ignore[attr-defined]
 
 
 def _seed_after_upgrade() -> None:
-    """``flask db upgrade`` also seeds, so that no deployment forgets it."""
+    """``flask db upgrade`` also puts triggers in place and seeds, so that no deployment forgets it."""
     command = db_group.commands["upgrade"]
     original = command.callback
     if original is None:
@@ -145,7 +144,9 @@ def config_apply(file: Path, json_out: bool) -> None:
     from app.rules.config_file import apply_config
     from app.rules.definition import read_config_file
 
-    show(apply_config(read_config_file(file), str(file), operator()), json_out)
+    applied = apply_config(read_config_file(file), str(file), operator())
+    event("config_applied", "config", title=file.name, **applied)
+    show(applied, json_out)
 
 
 @config_group.command("export")
@@ -426,7 +427,8 @@ def ticker(every: float) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    run_forever(stop, every)
+    with acting(SYSTEM, "job", "ticker"):
+        run_forever(stop, every)
 
 
 @click.command("worker")
@@ -437,7 +439,8 @@ def worker(queue_name: str, burst: bool) -> None:
     """Serve one RQ queue."""
     from app.jobs.worker import work
 
-    work(queue_name, burst=burst)
+    with acting(SYSTEM, "job", f"worker {queue_name}"):
+        work(queue_name, burst=burst)
 
 
 def _range(first: dt.datetime, last: dt.datetime) -> tuple[dt.date, dt.date]:

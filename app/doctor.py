@@ -15,6 +15,7 @@ from sqlalchemy import select, text
 
 from app.activity import store
 from app.activity.errors import ActivityError
+from app.audit.install import noted_tables, unnoted
 from app.embedded import services
 from app.extensions import db, migrate
 from app.jobs import redis_connection
@@ -33,6 +34,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "database": _database,
         "migrations": _migrations,
         "permissions": _permissions,
+        "change_log": _change_log,
         "redis": _redis,
         "activity": _activity,
         "disk": _disk,
@@ -84,6 +86,15 @@ def _permissions(settings: Settings) -> str:
         if have != permissions.granted(name):
             raise NotOk(f"role {name} is not as the program defines it: run flask db upgrade")
     return f"{len(permissions.ROLES)} roles"
+
+
+def _change_log(settings: Settings) -> str:
+    with db.engine.connect() as connection:
+        wrong = unnoted(connection)
+        tables = len(noted_tables(connection))
+    if wrong:
+        raise NotOk(f"changes of {', '.join(sorted(set(wrong)))} are not noted: run flask db upgrade")
+    return f"{tables} tables"
 
 
 def _redis(settings: Settings) -> str:

@@ -737,3 +737,58 @@ class JobRun(Model):
 
     def __repr__(self) -> str:
         return f"{self.kind} {self.day}"
+
+
+class ChangeLog(Model):
+    """An entry of the change log 变更日志: who did what to which row, old → new. Written by triggers.
+
+    ``changes`` is ``{field: [old, new]}``, for a secret field ``"changed"``; for a statement about many rows
+    ``rows`` says how many and ``digest`` what was written. ``xid`` is the transaction. Nobody can change or
+    delete an entry (app/audit); the table is partitioned by month, in the database keyed by id and time.
+    """
+
+    __tablename__ = "change_log"
+    __table_args__ = (
+        Index("ix_change_log_xid", "xid", "id"),
+        Index("ix_change_log_time", "time", "id"),
+        Index("ix_change_log_actor", "actor", "time", "id"),
+        Index("ix_change_log_object", "object", "object_id", "time", "id"),
+        Index("ix_change_log_kind", "kind", "time", "id"),
+        {"postgresql_partition_by": "RANGE (time)"},
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    time: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()")
+    )
+    xid: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    object: Mapped[str] = mapped_column(String(64))
+    object_id: Mapped[str | None] = mapped_column(String(128))
+    title: Mapped[str | None] = mapped_column(String(128))
+    actor: Mapped[str] = mapped_column(String(128))
+    source: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(64))
+    request: Mapped[str] = mapped_column(String(64))
+    db_user: Mapped[str] = mapped_column(String(64))
+    rows: Mapped[int | None] = mapped_column(BigInteger, server_default="1")
+    digest: Mapped[str | None] = mapped_column(String(64))
+    changes: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+
+
+class ChangeSeal(Model):
+    """A link of the sealed chain: the entries of some transactions, in order, each with its hash.
+
+    It covers the entries above ``floor_id`` whose transaction lies from ``from_xid`` to below ``to_xid``.
+    ``hashes`` holds 32 bytes an entry; the last are ``head``. ``total`` counts the entries up to here.
+    """
+
+    __tablename__ = "change_seal"
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    floor_id: Mapped[int] = mapped_column(BigInteger)
+    from_xid: Mapped[int] = mapped_column(BigInteger)
+    to_xid: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[int] = mapped_column(BigInteger)
+    entries: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    hashes: Mapped[bytes] = mapped_column(LargeBinary)
+    head: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_at: Mapped[dt.datetime] = _now()

@@ -15,6 +15,8 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from app import permissions, staff_views
+from app.audit.actor import become
+from app.audit.events import event, known_as
 from app.extensions import db
 from app.models import Staff
 
@@ -60,6 +62,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         user_id = found.id
         db.session.expunge(found)
         g.user = self.get_user_by_id(user_id)
+        become(g.user.username)
         return g.user
 
     def on_user_login(self, user: Any) -> None:
@@ -67,12 +70,28 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         session["locale"] = user.language or current_app.config["BABEL_DEFAULT_LOCALE"]
         session["password"] = password_mark(user)
         session.permanent = True
+        become(user.username)
+        event("log_in", Staff.__tablename__, user.id, user.username)
+
+    def on_user_logout(self, user: Any) -> None:
+        """Note it."""
+        event("log_out", Staff.__tablename__, user.id, user.username)
+
+    def auth_user_db(self, username: str, password: str) -> Any | None:
+        """The person of a name and password. A failure is noted; what was typed only when it is a log-in."""
+        user = super().auth_user_db(username, password)
+        if user is None:
+            known = self.find_user(username=username) if username else None
+            name = known.username if known else known_as(username or "")
+            event("log_in_failed", Staff.__tablename__, known.id if known else None, name)
+        return user
 
     def load_user(self, pk: Any) -> Any | None:
         """The person of a session, unless they were switched off or the password has changed since."""
         user = super().load_user(pk)
         if user is None or session.get("password") != password_mark(user):
             return None
+        become(user.username)
         return user
 
     def reset_password(self, userid: Any, password: str) -> None:

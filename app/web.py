@@ -13,11 +13,14 @@ from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import text
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import parse_options_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from app.arguments import check_list_arguments
+from app.audit.events import event
 from app.extensions import db
+from app.leads.reasons import mask_numbers
 from app.pages import faults, shell
 
 CONTENT_SECURITY_POLICY = {
@@ -100,9 +103,21 @@ def _check_api_query() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.get("request_id", "")
+    if g.get("actor") is not None:
+        _note(response)
     if request.endpoint != "static" and not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _note(response: Response) -> None:
+    """Note what the person was refused, and every file that goes out; empty forms hold nothing."""
+    page = f"{request.method} {mask_numbers(request.path)}"
+    if response.status_code == 403:
+        event("denied", "page", title=page)
+    sent = parse_options_header(response.headers.get("Content-Disposition"))
+    if response.status_code == 200 and sent[0] == "attachment" and not request.path.endswith("/template"):
+        event("download", "page", title=page, file=mask_numbers(sent[1].get("filename", "")))
 
 
 def _health() -> Any:

@@ -9,6 +9,7 @@ import threading
 from flask import current_app
 
 from app import approvals, paging, retention
+from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
 from app.jobs import nudge
@@ -31,6 +32,8 @@ def run_forever(stop: threading.Event, every: float) -> None:
         try:
             tick(now)
             if cleaned != now.date():
+                with db.engine.begin() as connection:
+                    partitions.ensure(connection, now)
                 retention.personal_data(db.engine, current_app.config["SETTINGS"], now)
                 cleaned = now.date()
         except Exception:

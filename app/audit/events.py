@@ -1,0 +1,39 @@
+"""Entries of the change log for what is no change of a table."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import text
+
+from app.extensions import db
+
+_INSERT = text("""
+    INSERT INTO change_log (kind, object, object_id, title, changes)
+    VALUES (:kind, :object, :id, left(:title, 128), CAST(:detail AS jsonb))
+""")
+
+
+def event(kind: str, object_: str, id_: object = None, title: str = "", **detail: Any) -> None:
+    """Note something in a transaction of its own, which is committed when this returns.
+
+    ``object_`` and ``id_`` say what it is about, as the triggers do; ``detail`` are fields of the entry.
+    """
+    values = {
+        "kind": kind,
+        "object": object_,
+        "id": None if id_ is None else str(id_)[:128],
+        "title": title,
+        "detail": json.dumps(detail, ensure_ascii=False),
+    }
+    with db.engine.begin() as connection:
+        connection.execute(_INSERT, values)
+
+
+def known_as(text_: str) -> str:
+    """A keyed hash for something typed that may be anything, a password or a phone number too."""
+    key = current_app.config["SETTINGS"].secret_key.encode()
+    return "#" + hmac.digest(key, text_.strip().lower().encode(), "sha256").hex()[:16]

@@ -1,0 +1,106 @@
+"""The triggers of the change log, put on every table after each migration."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from app.audit import partitions
+from app.audit.tables import EXCLUDED, Noted
+
+INSTALL_LOCK = 7010
+FUNCTIONS = Path(__file__).parent / "sql" / "functions.sql"
+#: trigger → when it fires, with the rows it reads, and its function
+TRIGGERS = {
+    "audit_insert": ("INSERT", "REFERENCING NEW TABLE AS new_rows", "note_insert"),
+    "audit_update": ("UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows", "note_update"),
+    "audit_delete": ("DELETE", "REFERENCING OLD TABLE AS old_rows", "note_delete"),
+    "audit_truncate": ("TRUNCATE", "", "note_truncate"),
+}
+_TABLES = text("""
+    SELECT c.relname AS table, a.attname AS column,
+           coalesce(a.attnum = ANY (i.indkey::int2[]), false) AS key
+    FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    ORDER BY c.relname, a.attnum
+""")
+_PRESENT = text("""
+    SELECT c.relname AS table, t.tgname AS name, t.tgargs AS arguments, t.tgenabled AS enabled
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND t.tgname LIKE 'audit\\_%' AND NOT t.tgisinternal
+""")
+
+
+def install(connection: Connection) -> list[str]:
+    """Put the log's functions, partitions and triggers in place; the tables whose triggers were made anew.
+
+    Runs in the transaction of the connection; safe to repeat. Covers every table there is but EXCLUDED.
+    """
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": INSTALL_LOCK})
+    connection.exec_driver_sql(FUNCTIONS.read_text("utf-8"))
+    _protect_log(connection)
+    partitions.ensure(connection, dt.datetime.now(dt.UTC))
+    wrong = [noted for noted in noted_tables(connection) if noted.table in unnoted(connection)]
+    for noted in wrong:
+        _put_triggers(connection, noted)
+    return [noted.table for noted in wrong]
+
+
+def noted_tables(connection: Connection) -> list[Noted]:
+    """Every table that the log is to note, as it stands now."""
+    columns: dict[str, list[str]] = defaultdict(list)
+    keys: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(_TABLES):
+        columns[row.table].append(row.column)
+        if row.key:
+            keys[row.table].append(row.column)
+    return [
+        Noted(table, tuple(keys[table] or names), tuple(names))
+        for table, names in columns.items()
+        if table not in EXCLUDED
+    ]
+
+
+def unnoted(connection: Connection) -> list[str]:
+    """The tables whose triggers are missing, switched off or out of date."""
+    present = {
+        (row.table, row.name): bytes(row.arguments).split(b"\0")[:-1]
+        for row in connection.execute(_PRESENT)
+        if row.enabled in ("O", b"O", "A", b"A")
+    }
+    return [
+        noted.table
+        for noted in noted_tables(connection)
+        for name in TRIGGERS
+        if present.get((noted.table, name)) != [each.encode() for each in noted.arguments]
+    ]
+
+
+def _put_triggers(connection: Connection, noted: Noted) -> None:
+    arguments = ", ".join(f"'{each}'" for each in noted.arguments)
+    for name, (event, rows, function) in TRIGGERS.items():
+        connection.exec_driver_sql(
+            f'CREATE OR REPLACE TRIGGER {name} AFTER {event} ON public."{noted.table}" {rows}'
+            f" FOR EACH STATEMENT EXECUTE FUNCTION audit.{function}({arguments})"
+        )
+        connection.exec_driver_sql(f'ALTER TABLE public."{noted.table}" ENABLE TRIGGER {name}')
+
+
+def _protect_log(connection: Connection) -> None:
+    """Entries are stamped as they come in, and nothing of the log is ever changed or taken away."""
+    for table in ("change_log", "change_seal"):
+        connection.exec_driver_sql(
+            f"CREATE OR REPLACE TRIGGER audit_kept_rows BEFORE UPDATE OR DELETE ON public.{table}"
+            " FOR EACH ROW EXECUTE FUNCTION audit.refuse()"
+        )
+        partitions.protect(connection, f"public.{table}")
+    partitions.protect(connection, "audit.change_log_rest")
+    connection.exec_driver_sql(
+        "CREATE OR REPLACE TRIGGER audit_stamp BEFORE INSERT ON public.change_log"
+        " FOR EACH ROW EXECUTE FUNCTION audit.stamp()"
+    )

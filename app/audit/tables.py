@@ -1,0 +1,72 @@
+"""What the change log notes of which table: everything, but for what is named here with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: table → why it has no entries in the log
+EXCLUDED = {
+    "change_log": "the log itself",
+    "change_seal": "the chain of the log, checked by `flask audit verify`",
+    "list_mark": "places in a long list, derived from the leads by the ticker",
+}
+#: columns that tell how far work is and who holds it; a change of nothing else leaves no entry
+QUIET = frozenset(
+    {
+        "attempts",
+        "changed_on",
+        "checked",
+        "counts",
+        "fail_login_count",
+        "last_login",
+        "last_used_on",
+        "lease_owner",
+        "lease_until",
+        "login_count",
+        "next_due_at",
+        "preview",
+        "progress",
+        "rows_done",
+        "rows_total",
+        "steps",
+        "updated_at",
+        "upload",
+    }
+)
+#: columns of which the log says only that they changed: personal data, its hashes, passwords and keys
+SECRET = re.compile(
+    r"password|secret|token|cipher|phone|id_hash|key_hash|lookup_hash|^key$|_key$|evidence|^latest$"
+)
+#: columns of which the log shows the first character
+MASKED = {"lead": ("name",)}
+#: the column that says what a row is called: the first of these that the table has
+NAMES = ("lead_no", "code", "username", "title", "name", "file_name", "shown", "number")
+
+
+@dataclass(frozen=True)
+class Noted:
+    """How the triggers of a table read its rows."""
+
+    table: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def arguments(self) -> tuple[str, str, str, str, str]:
+        """What the trigger functions are given: key, name, quiet, secret and masked columns."""
+        masked = MASKED.get(self.table, ())
+        hidden = [name for name in self.columns if SECRET.search(name)]
+        named = [name for name in NAMES if name in self.columns and name not in (*hidden, *masked)]
+        return (
+            _array(self.keys),
+            named[0] if named else "",
+            _array(name for name in self.columns if name in QUIET),
+            _array(hidden),
+            _array(masked),
+        )
+
+
+def _array(names: Iterable[str]) -> str:
+    return "{" + ",".join(names) + "}"
