@@ -56,6 +56,7 @@ class Settings:
     reveals_per_hour: int = 30
     leads_purge_days: int = 30
     exports_keep_days: int = 30
+    unmasked_exports: bool = False
 
     @property
     def production(self) -> bool:
@@ -119,6 +120,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         reveals_per_hour=_integer(env, "REVEALS_PER_HOUR", 30, 1, 10_000),
         leads_purge_days=_integer(env, "LEADS_PURGE_DAYS", 30, 0, 3650),
         exports_keep_days=_integer(env, "EXPORTS_KEEP_DAYS", 30, 1, 3650),
+        unmasked_exports=_choice(env, "UNMASKED_EXPORTS", "0", ("0", "1")) == "1",
     )
     settings.check_production(debug=env.get("FLASK_DEBUG", "0") not in ("", "0", "false"))
     return settings

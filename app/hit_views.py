@@ -46,6 +46,7 @@ class HitView(ExportsWholeList, ConsoleView):
         "can_list",
         "can_show",
         "can_export_all",
+        "can_export_clear",
         "start",
         "convert",
         "fail",

@@ -54,6 +54,7 @@ BATCH_STATUS = {
     "undone": lazy_gettext("Undone"),
 }
 RUN_STATUS = {
+    "asked": lazy_gettext("Waits for approval"),
     "queued": lazy_gettext("Queued"),
     "running": lazy_gettext("Running"),
     "held": lazy_gettext("Held: data incomplete"),

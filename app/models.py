@@ -99,8 +99,12 @@ class BatchStatus(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """The life of a background run. ``held`` waits for a person to look at incomplete data."""
+    """The life of a background run.
 
+    ``held`` waits for a person to look at incomplete data, ``asked`` for a second person's approval.
+    """
+
+    ASKED = "asked"
     QUEUED = "queued"
     RUNNING = "running"
     HELD = "held"
@@ -307,15 +311,20 @@ class SubjectRequest(Model):
 
 
 class ExportJob(Model):
-    """A masked export of a filtered list, made in the background; ``query`` is the list's address arguments.
+    """An export of a filtered list, made in the background; ``query`` is the list's address arguments.
 
-    ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``.
+    ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
+    masked unless it is ``clear``, which only a second person's approval (``approved_by``) sets in motion.
     """
 
     __tablename__ = "export_job"
     __table_args__ = (
         CheckConstraint("kind IN ('leads', 'hits')", name="ck_export_job_kind"),
         CheckConstraint("format IN ('xlsx', 'csv')", name="ck_export_job_format"),
+        CheckConstraint(
+            "NOT clear OR approved_by IS NOT NULL OR status IN ('asked', 'failed')",
+            name="ck_export_job_clear",
+        ),
         Index("ix_export_job_by", "requested_by"),
         Index("ix_export_job_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
     )
@@ -323,6 +332,8 @@ class ExportJob(Model):
     kind: Mapped[str] = mapped_column(String(16))
     format: Mapped[str] = mapped_column(String(8))
     query: Mapped[str] = mapped_column(Text, server_default="")
+    clear: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    approved_by: Mapped[str | None] = mapped_column(String(128))
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows: Mapped[int | None] = mapped_column(Integer)

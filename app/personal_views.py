@@ -14,6 +14,7 @@ from app import labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.exports import jobs
+from app.exports.approval import ClearExport
 from app.extensions import db
 from app.leads import subject
 from app.leads.reveal import TooManyReveals, reveal
@@ -58,24 +59,56 @@ class ExportsWholeList:
         """Choose a format; the export starts in the background."""
         view: Any = self
         form = personal_forms.ExportForm()
-        chosen = [(name, value) for name, value in request.args.items(multi=True) if name.startswith("_flt_")]
         if form.validate_on_submit():
             jobs.filtered(view)  # refuses a filter that the list would refuse
             try:
-                job = jobs.request_export(self.export_kind, form.format.data, chosen, _me())
+                job = jobs.request_export(self.export_kind, form.format.data, self._chosen(), _me())
             except DomainError as error:
                 form.format.errors = [*form.format.errors, error.text()]
             else:
                 return redirect(url_for("ExportJobView.show", pk=job.id))
-        widget = ConsoleFormWidget(
-            form=form, next=f"{view._list_url()}?{urlencode(chosen)}", submit=_("Start the export")
-        )
+        return self._export_page(form, _("Start the export"), clear=False)
+
+    @expose("/export_clear", methods=["GET", "POST"])
+    @has_access
+    def export_clear(self) -> Any:
+        """Ask a second person for an export with phones in clear; not there unless a setting allows it."""
+        if not jobs.clear_allowed():
+            abort(404)
+        form = personal_forms.ClearExportForm()
+        if form.validate_on_submit():
+            about = ClearExport(self._conditions(), jobs.filtered(self).count())
+            try:
+                asked = jobs.request_clear_export(
+                    self.export_kind, form.format.data, self._chosen(), g.user, form.reason.data, about
+                )
+            except DomainError as error:
+                db.session.rollback()
+                form.format.errors = [*form.format.errors, error.text()]
+            else:
+                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                return redirect(url_for("ExportJobView.show", pk=asked.subject_id))
+        return self._export_page(form, _("Submit for approval"), clear=True)
+
+    def _export_page(self, form: Any, submit: str, *, clear: bool) -> Any:
+        view: Any = self
+        chosen = urlencode(self._chosen())
+        clear_url = f"{url_for('.export_clear')}?{chosen}".rstrip("?")
+        offered = not clear and jobs.clear_allowed() and may(jobs.CLEAR_PERMISSION, type(view).__name__)
         return view.render_template(
             "export.html",
-            widget=widget,
+            widget=ConsoleFormWidget(form=form, next=f"{view._list_url()}?{chosen}", submit=submit),
             title=_("Export: %(list)s", list=labels.word(labels.EXPORT_KIND, self.export_kind)),
-            conditions=[chip.text for chip in filters.chips(filters.fields(view))],
+            conditions=self._conditions(),
+            clear=clear,
+            clear_url=clear_url if offered else "",
         )
+
+    def _conditions(self) -> list[str]:
+        return [chip.text for chip in filters.chips(filters.fields(self))]
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        return [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_")]
 
     def export_links(self) -> list[Link]:
         """The button above the list, with the list's present filters."""
@@ -120,10 +153,15 @@ class ExportJobView(ConsoleView):
     order_columns = ["created_at", "status"]
     search_columns = ["kind", "status", "requested_by", "created_at"]
     filter_choices = {"kind": labels.EXPORT_KIND, "status": labels.RUN_STATUS}
-    show_columns = ["kind", "format", "status", "rows", "error", "requested_by", "created_at", "finished_at"]
+    show_columns = [
+        *("kind", "format", "clear", "status", "rows", "error"),
+        *("requested_by", "created_at", "approved_by", "finished_at"),
+    ]
     label_columns = {
         "kind": lazy_gettext("List"),
         "format": lazy_gettext("Format"),
+        "clear": lazy_gettext("Phone numbers in clear"),
+        "approved_by": lazy_gettext("Approved by"),
         "status": lazy_gettext("Status"),
         "progress": lazy_gettext("Progress"),
         "rows": lazy_gettext("Rows"),
@@ -137,6 +175,7 @@ class ExportJobView(ConsoleView):
         "format": labels.of(labels.EXPORT_FORMAT),
         "status": labels.tag(labels.RUN_STATUS, "run"),
         "progress": labels.percent,
+        "clear": labels.yes_no,
         "rows": exports.rows_made,
         "created_at": labels.when,
         "finished_at": labels.when,

@@ -1,4 +1,4 @@
-"""What stands in an export: the columns of leads and hits, phones masked."""
+"""What stands in an export: the columns of leads and hits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Query, joinedload
 
 from app import labels
+from app.leads.phone import PhoneVault
 from app.models import Hit, Lead
 from app.rules import describe
 
@@ -23,16 +24,20 @@ class Content:
 
     model: type[Any]
     header: Callable[[], list[str]]
-    cells: Callable[[Any], list[str]]
+    cells: Callable[[Any, PhoneVault | None], list[str]]
     loaded: tuple[Any, ...]
 
 
-def rows(content: Content, query: Query[Any]) -> Iterator[list[str]]:
-    """The rows of a query on the content's table as text, by id, read in parts of ROWS_AT_ONCE."""
+def rows(content: Content, query: Query[Any], vault: PhoneVault | None = None) -> Iterator[list[str]]:
+    """The rows of a query on the content's table as text, by id, read in parts of ROWS_AT_ONCE.
+
+    Phones are masked; with a vault they are in clear.
+    """
     after = 0
     while part := _part(content, query, after):
         after = part[-1].id
-        yield from map(content.cells, part)
+        for row in part:
+            yield content.cells(row, vault)
 
 
 def _part(content: Content, query: Query[Any], after: int) -> list[Any]:
@@ -52,11 +57,15 @@ def _lead_header() -> list[str]:
     ]
 
 
-def _lead_cells(lead: Lead) -> list[str]:
+def _phone(lead: Lead, vault: PhoneVault | None) -> str:
+    return lead.phone_masked if vault is None else vault.decrypt(lead.phone_cipher)
+
+
+def _lead_cells(lead: Lead, vault: PhoneVault | None) -> list[str]:
     return [
         lead.lead_no,
         lead.name,
-        lead.phone_masked,
+        _phone(lead, vault),
         lead.source,
         labels.word(labels.LEAD_STATUS, lead.status),
         lead.branch.name if lead.branch else "",
@@ -80,11 +89,11 @@ def _hit_header() -> list[str]:
     ]
 
 
-def _hit_cells(hit: Hit) -> list[str]:
+def _hit_cells(hit: Hit, vault: PhoneVault | None) -> list[str]:
     return [
         hit.lead.lead_no,
         hit.lead.name,
-        hit.lead.phone_masked,
+        _phone(hit.lead, vault),
         hit.lead.branch.name if hit.lead.branch else "",
         hit.rule.name,
         f"v{hit.version.number}",

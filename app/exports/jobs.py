@@ -18,16 +18,21 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Query
 from werkzeug.exceptions import HTTPException
 
+from app import approvals
+from app.access.rights import holds
 from app.errors import DomainError
+from app.exports.approval import CLEAR, ClearExport
 from app.exports.content import CONTENTS, rows
 from app.exports.files import write_table
 from app.extensions import db
 from app.jobs import nudge
+from app.leads.phone import PhoneVault
 from app.leads.reasons import mask_numbers
-from app.models import ExportJob, RunStatus, Staff
+from app.models import Approval, ExportJob, RunStatus, Staff
 
 EXPORT_LOCK = 7004
 PERMISSION = "can_export_all"
+CLEAR_PERMISSION = "can_export_clear"
 #: kind → the screen whose filters and row scope the export follows
 VIEWS = {"leads": "LeadView", "hits": "HitView"}
 MOST_OPEN = 5
@@ -39,14 +44,48 @@ def request_export(kind: str, form: str, arguments: Iterable[tuple[str, str]], w
 
     Raises DomainError when the person has MOST_OPEN exports under way.
     """
-    is_open = select(func.count()).where(ExportJob.requested_by == who, ExportJob.status.in_(_OPEN))
-    if (db.session.scalar(is_open) or 0) >= MOST_OPEN:
-        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
+    _refuse_too_many(who)
     job = ExportJob(kind=kind, format=form, query=stored_query(arguments), requested_by=who)
     db.session.add(job)
     db.session.commit()
     nudge("default", "app.jobs.exports.run", job.id)
     return job
+
+
+def request_clear_export(
+    kind: str, form: str, arguments: Iterable[tuple[str, str]], by: Staff, reason: str, about: ClearExport
+) -> Approval:
+    """Ask a second person for an export with phone numbers in clear. Commits.
+
+    Raises DomainError when the setting forbids such exports, without a reason, or beyond MOST_OPEN.
+    """
+    if not clear_allowed():
+        raise DomainError("Exports with phone numbers in clear are not allowed here.")
+    _refuse_too_many(by.username)
+    job = ExportJob(
+        kind=kind,
+        format=form,
+        query=stored_query(arguments),
+        requested_by=by.username,
+        clear=True,
+        status=RunStatus.ASKED,
+    )
+    db.session.add(job)
+    db.session.flush()
+    approval = approvals.submit(CLEAR, job.id, by, reason, about._asdict())
+    db.session.commit()
+    return approval
+
+
+def clear_allowed() -> bool:
+    """Whether the setting allows exports with phone numbers in clear."""
+    return bool(current_app.config["SETTINGS"].unmasked_exports)
+
+
+def _refuse_too_many(who: str) -> None:
+    is_open = select(func.count()).where(ExportJob.requested_by == who, ExportJob.status.in_(_OPEN))
+    if (db.session.scalar(is_open) or 0) >= MOST_OPEN:
+        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
 
 
 def stored_query(arguments: Iterable[tuple[str, str]]) -> str:
@@ -113,9 +152,13 @@ def _owned(job_id: int) -> Iterator[ExportJob | None]:
 
 def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
     """The name of the file that was written and how many rows it has."""
-    if person is None or not _allowed(person, VIEWS[job.kind]):
+    needed = CLEAR_PERMISSION if job.clear else PERMISSION
+    if person is None or not holds(person, needed, VIEWS[job.kind]):
         raise DomainError("Whoever asked for this export may not export this list any more.")
+    if job.clear and not (clear_allowed() and job.approved_by):
+        raise DomainError("Exports with phone numbers in clear are not allowed here.")
     content, counted = CONTENTS[job.kind], _Counter(job.id)
+    vault = PhoneVault.of(current_app.config["SETTINGS"]) if job.clear else None
     # The request of the list's page over again, for its filters and row scope.
     with current_app.test_request_context(f"/?{job.query}"), force_locale(person.language):
         g.user = person
@@ -123,14 +166,9 @@ def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
         counted.total = query.count()
         name = f"{uuid.uuid4().hex}.{job.format}"
         _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = counted(rows(content, query))
+        found = counted(rows(content, query, vault))
         write_table(_folder() / name, job.format, _watermark(job), content.header(), found)
     return name, counted.done
-
-
-def _allowed(person: Staff, view: str) -> bool:
-    pairs = {(p.permission.name, p.view_menu.name) for role in person.roles for p in role.permissions}
-    return bool(person.active) and (PERMISSION, view) in pairs
 
 
 def filtered(view: Any) -> Query[Any]:
@@ -148,11 +186,14 @@ def _view(name: str) -> Any:
 
 
 def _watermark(job: ExportJob) -> str:
-    return _(
-        "Exported by %(who)s, %(time)s · phones masked · for use within the bank only",
-        who=job.requested_by,
-        time=f"{_local(job.created_at):%Y-%m-%d %H:%M}",
-    )
+    named = {"who": job.requested_by, "time": f"{_local(job.created_at):%Y-%m-%d %H:%M}"}
+    if job.clear:
+        return _(
+            "Exported by %(who)s, %(time)s · phones in clear, approved by %(by)s · strictly confidential",
+            by=job.approved_by,
+            **named,
+        )
+    return _("Exported by %(who)s, %(time)s · phones masked · for use within the bank only", **named)
 
 
 class _Counter:

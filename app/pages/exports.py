@@ -30,6 +30,8 @@ def rows_made(rows: int | None) -> Any:
 def _summary(job: ExportJob) -> str:
     if job.status == RunStatus.FAILED:
         return job.error or ""
+    if job.status == RunStatus.ASKED:
+        return _("Another person must approve it first.")
     if job.status != RunStatus.DONE:
         return _("The file is being made; you may close this page.")
     if export_file(job) is None:

@@ -20,6 +20,16 @@ class ExportForm(DynamicForm):  # type: ignore[misc]
     )
 
 
+class ClearExportForm(ExportForm):
+    """An export with phone numbers in clear, and why."""
+
+    reason = TextAreaField(
+        lazy_gettext("Reason given"),
+        description=lazy_gettext("A second person decides; they read this."),
+        validators=[DataRequired(), Length(max=500)],
+    )
+
+
 class EraseForm(DynamicForm):  # type: ignore[misc]
     """What erasing a customer asks for."""
 

@@ -29,6 +29,7 @@ _METHOD = {
     "can_template": lazy_gettext("Download the template"),
     "can_progress": lazy_gettext("Watch the progress"),
     "can_count": lazy_gettext("Count what it means"),
+    "can_export_clear": lazy_gettext("ask for exports with phone numbers in clear"),
     "can_submit": lazy_gettext("submit for approval"),
     "can_approve": lazy_gettext("approve"),
     "can_reject": lazy_gettext("reject"),

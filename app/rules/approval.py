@@ -10,6 +10,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.models import Approval, RuleVersion, Staff, VersionStatus
 from app.rules import versions
+from app.rules.definition import canonical
 from app.rules.differences import rule_changes
 
 KIND = "rule_version"
@@ -44,7 +45,7 @@ class _RuleVersionKind:
     def state(self, subject_id: int) -> str:
         version = _version(subject_id)
         in_force = version.rule.active_version_id
-        return f"{in_force} {versions.rule_def(version).model_dump_json()}"
+        return f"{in_force} {canonical(versions.rule_def(version))}"
 
     def makers(self, subject_id: int) -> set[str]:
         return {_version(subject_id).created_by}

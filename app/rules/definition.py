@@ -6,6 +6,7 @@ The same classes stand between YAML, forms and stored versions, so a rule means 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -200,6 +201,11 @@ class ScheduleDef(Strict):
         if self.quiet_hours and self.quiet_hours[0] == self.quiet_hours[1]:
             raise ValueError("quiet_hours: must be two different times")
         return self
+
+
+def canonical(definition: Strict) -> str:
+    """A text that is the same for definitions that say the same, whatever the order of their keys."""
+    return json.dumps(definition.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
 
 
 class ConfigFile(Strict):

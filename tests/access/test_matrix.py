@@ -76,6 +76,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         ),
         "can_reveal": post("/leadview/reveal/{lead_home}", reason="客户要求回电"),
         "can_export_all": post("/leadview/export_all?_flt_1_status=active", format="csv"),
+        "can_export_clear": post("/leadview/export_clear", format="csv", reason="r"),
         "export": act("leadview", "export", "lead_home", changes=False, many=True),
         "delete_many": act("leadview", "delete_many", "lead_home", many=True),
         "tag": post("/leadview/action_post", action="tag", rowid=["{lead_home}"], choice_tag="{free_tag}"),
@@ -173,6 +174,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_list": get("/hitview/list/"),
         "can_show": get("/hitview/show/{hit_home_waiting}"),
         "can_export_all": post("/hitview/export_all", format="xlsx"),
+        "can_export_clear": post("/hitview/export_clear", format="csv", reason="r"),
         "start": act("hitview", "start", "hit_home_waiting"),
         "convert": act("hitview", "convert", "hit_home_in_progress"),
         "fail": act("hitview", "fail", "hit_home_in_progress", many=True),
@@ -261,6 +263,8 @@ NOTHING_THERE = {
     ("ImportBatchView", "can_errors"),
     ("IngestFileView", "can_rejects"),
     ("ExportJobView", "can_fetch"),
+    ("LeadView", "can_export_clear"),  # not there unless a setting allows it
+    ("HitView", "can_export_clear"),
 }
 
 

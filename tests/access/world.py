@@ -31,7 +31,7 @@ from app.models import (
     Suppression,
     Tag,
 )
-from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
+from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS, canonical
 from app.rules.versions import rule_def
 from config import Settings
 
@@ -125,7 +125,7 @@ def build(session: Session, settings: Settings) -> World:
 
 def request_for(version: RuleVersion, by: Staff) -> Approval:
     """A request of ``by`` to put a submitted first version in force."""
-    state = f"None {rule_def(version).model_dump_json()}"
+    state = f"None {canonical(rule_def(version))}"
     return Approval(
         kind="rule_version",
         subject_id=version.id,

@@ -179,7 +179,7 @@ def test_going_back_is_asking_for_a_former_version(world: World, person: Logins,
     answer = maker.submit(f"/ruleversionview/submit/{former}", {"reason": "还是原来的好"})
     asked = int(answer.headers["Location"].rsplit("/", 1)[1])
     checker.submit(f"/approvalview/approve/{asked}", {"note": ""})
-    session.rollback()
+    session.expire_all()
     rule = session.get_one(Rule, world.ids["rule"])
     assert rule.active_version is not None
     assert rule.active_version.number == 3

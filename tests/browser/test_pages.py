@@ -57,6 +57,7 @@ PLACES = {
 }
 #: permissions of answers that are no page of their own
 NO_PAGE = {
+    "can_export_clear",  # a page only where a setting allows it
     "can_delete",
     "can_progress",
     "can_errors",

@@ -1,0 +1,73 @@
+"""An export with phone numbers in clear as something a second person decides about."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flask_babel import gettext as _
+
+from app import approvals, labels
+from app.approvals import Change
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, ExportJob, RunStatus
+
+CLEAR = "unmasked_export"
+
+
+class ClearExport(NamedTuple):
+    """What the person who decides should know: the filters in words, and how many rows match now."""
+
+    conditions: list[str]
+    rows: int
+
+
+class _ClearExportKind:
+    name = CLEAR
+    permission = ("can_export_clear", "LeadView")
+
+    def title(self, subject_id: int) -> str:
+        job = _job(subject_id)
+        return f"#{job.id} {job.kind}.{job.format}"
+
+    def state(self, subject_id: int) -> str:
+        job = _job(subject_id)
+        return f"{job.kind} {job.format} {job.query} {job.requested_by}"
+
+    def makers(self, subject_id: int) -> set[str]:
+        return {_job(subject_id).requested_by}
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        job = _job(subject_id)
+        conditions = labels.joined(payload["conditions"]) or _("All rows that you may see.")
+        return [
+            Change(_("List"), "", labels.word(labels.EXPORT_KIND, job.kind)),
+            Change(_("Conditions"), "", conditions),
+            Change(_("Rows now"), "", f"{payload['rows']:,}"),
+            Change(_("Phone numbers"), _("masked"), _("in clear")),
+        ]
+
+    def submitted(self, approval: Approval) -> None:
+        if _job(approval.subject_id).status != RunStatus.ASKED:
+            raise DomainError("This export does not wait for approval.")
+
+    def apply(self, approval: Approval, who: str) -> None:
+        job = _job(approval.subject_id)
+        job.approved_by, job.status = who, RunStatus.QUEUED
+
+    def returned(self, approval: Approval) -> None:
+        job = _job(approval.subject_id)
+        job.status, job.error = RunStatus.FAILED, _("The export was not approved.")
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "ExportJobView.show", {"pk": subject_id}
+
+
+def _job(subject_id: int) -> ExportJob:
+    job = db.session.get(ExportJob, subject_id)
+    if job is None:
+        raise DomainError("The export does not exist any more.")
+    return job
+
+
+approvals.register(_ClearExportKind())
