@@ -1,7 +1,7 @@
 """The meaning of a rule, once, as Ibis expressions over the lead activity."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from functools import reduce
 from typing import Any
@@ -10,7 +10,7 @@ import ibis
 
 from app.activity.spec import EVENT_TYPES, Condition, RuleSpec
 
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
     ">": operator.gt,
     "==": operator.eq,
@@ -36,6 +36,11 @@ def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
     return reduce(operator.and_, parts)
 
 
+def counts(activity: ibis.Table, condition: Condition, as_of: date) -> ibis.ir.BooleanValue:
+    """Rows that the condition counts as of a date."""
+    return matches(activity, condition) & in_window(activity, as_of, condition.window_days)
+
+
 def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
     """Per lead and per index d of `dates`: seen_d, and value_d_c for the index c of each condition.
 
@@ -44,9 +49,7 @@ def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.
     counted = activity.group_by("lead").agg(
         **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},
         **{
-            f"value_{d}_{c}": activity.n.sum(
-                where=matches(activity, condition) & in_window(activity, day, condition.window_days)
-            )
+            f"value_{d}_{c}": activity.n.sum(where=counts(activity, condition, day))
             for c, condition in enumerate(spec.conditions)
             if condition.metric == "calls"
             for d, day in enumerate(dates)
@@ -67,20 +70,26 @@ def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.
 
 def met(counted: ibis.Table, spec: RuleSpec, d: int) -> ibis.ir.BooleanValue:
     """Whether a row of `values` meets the rule as of the date of index `d`."""
+    return counted[f"seen_{d}"] & _joined(counted, spec, d, range(len(spec.conditions)))
+
+
+def rest(counted: ibis.Table, spec: RuleSpec, d: int, without: int) -> ibis.ir.BooleanValue:
+    """Whether all or any, as the rule says, of the conditions but the one of index `without` hold."""
+    return _joined(counted, spec, d, [c for c in range(len(spec.conditions)) if c != without])
+
+
+def _joined(counted: ibis.Table, spec: RuleSpec, d: int, wanted: Iterable[int]) -> ibis.ir.BooleanValue:
     verdicts = [
-        _OPERATORS[condition.op](counted[f"value_{d}_{c}"], condition.value)
-        for c, condition in enumerate(spec.conditions)
+        OPERATORS[spec.conditions[c].op](counted[f"value_{d}_{c}"], spec.conditions[c].value) for c in wanted
     ]
-    return counted[f"seen_{d}"] & reduce(operator.and_ if spec.match == "all" else operator.or_, verdicts)
+    join = operator.and_ if spec.match == "all" else operator.or_
+    return reduce(join, verdicts) if verdicts else ibis.literal(spec.match == "all")
 
 
 def evidence(activity: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
     """The matching rows: those that at least one condition counts, window included, each once."""
-    counts = [
-        matches(activity, condition) & in_window(activity, as_of, condition.window_days)
-        for condition in spec.conditions
-    ]
-    return activity.filter(reduce(operator.or_, counts))
+    counted = [counts(activity, condition, as_of) for condition in spec.conditions]
+    return activity.filter(reduce(operator.or_, counted))
 
 
 def _in_hours(activity: ibis.Table, first: int, end: int) -> ibis.ir.BooleanValue:

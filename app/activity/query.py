@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import duckdb
@@ -16,12 +17,15 @@ from app.activity.errors import ActivityError
 from app.activity.spec import EVENT_TYPES, RuleSpec, Score
 from app.activity.store import Snapshot
 
-# One row per lead. `values` has one entry per condition, in order; the rest describes the matching events:
-# those that at least one condition counts, each once. Times are local; by_type_age is what the score sums up.
+_SEEN = "struct<institutions: array<string>, first_at: timestamp(6), last_at: timestamp(6)>"
+# One row per lead. `values` and `by_condition` have one entry per condition, in order: the count, and the
+# institutions, first and last of the events that it counts. The rest describes the events that at least
+# one condition counts, each once. Times are local; by_type_age is what the score sums up.
 EVALUATED = ibis.schema(
     {
         "lead": "int64",
         "values": "array<int64>",
+        "by_condition": f"array<{_SEEN}>",
         "calls": "int64",
         "institutions": "array<string>",
         "first_at": "timestamp(6)",
@@ -35,13 +39,20 @@ DATES_PER_PASS = 16
 
 
 def evaluate(
-    snapshot: Snapshot, spec: RuleSpec, as_of: date, score: Score, *, settings: EngineSettings | None = None
+    snapshot: Snapshot,
+    spec: RuleSpec,
+    as_of: date,
+    score: Score,
+    *,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
 ) -> pa.Table:
     """The leads that meet the rule as of a date, as rows of EVALUATED ordered by lead.
 
+    `among`, a table with a column `lead`, limits the question to those leads; None asks about all.
     Raises ActivityError when the lead layer of a date in the window has yet to be made (`cube.ensure_leads`).
     """
-    with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, activity):
         return engine.run(connection, _evaluated(activity, spec, as_of, score, only_met=True))
 
 
@@ -55,24 +66,43 @@ def explain(
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """The row of `evaluate` for one lead, whether it meets the rule or not; without any event all zeros."""
-    with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as (connection, activity):
         own = activity.filter(activity.lead == lead)
         table = engine.run(connection, _evaluated(own, spec, as_of, score, only_met=False))
     if table.num_rows:
         return table
-    nothing = {"lead": lead, "values": [0] * len(spec.conditions), "calls": 0, "institutions": []}
-    return pa.Table.from_pylist([{**nothing, "score": 0.0, "by_type_age": []}], schema=table.schema)
+    return pa.Table.from_pylist([_nothing(lead, len(spec.conditions))], schema=table.schema)
+
+
+def _nothing(lead: int, conditions: int) -> dict[str, Any]:
+    return {
+        "lead": lead,
+        "values": [0] * conditions,
+        "by_condition": [{"institutions": []}] * conditions,
+        "calls": 0,
+        "institutions": [],
+        "score": 0.0,
+        "by_type_age": [],
+    }
 
 
 def coverage(
-    snapshot: Snapshot, spec: RuleSpec, dates: Collection[date], *, settings: EngineSettings | None = None
+    snapshot: Snapshot,
+    spec: RuleSpec,
+    dates: Collection[date],
+    *,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
 ) -> dict[date, int]:
-    """How many leads meet the rule as of each date, exactly; ascending by date. Raises as `evaluate` does."""
+    """How many leads meet the rule as of each date, exactly; ascending by date. `among` as in `evaluate`,
+    which also says what is raised.
+    """
     wanted = sorted(set(dates))
     counts: dict[date, int] = {}
     for start in range(0, len(wanted), DATES_PER_PASS):
         part = wanted[start : start + DATES_PER_PASS]
-        with _lead_activity(snapshot, spec, part[0], part[-1], settings) as (connection, activity):
+        known = lead_activity(snapshot, spec.window_days, part[0], part[-1], among, settings)
+        with known as (connection, activity):
             row = engine.run(connection, _coverage(activity, spec, part)).to_pylist()[0]
         counts.update({day: row[f"met_{d}"] or 0 for d, day in enumerate(part)})
     return counts
@@ -126,13 +156,15 @@ def lead_values(
     as_of: date,
     *,
     only_met: bool = True,
+    among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """The columns `lead` and `value_0`, `value_1` … of the conditions as of a date, without any evidence.
 
-    Leads that meet the rule, or all that have an event at all in its window. Raises as `evaluate` does.
+    Leads that meet the rule, or all that have an event at all in its window. `among` and what is raised are
+    as in `evaluate`.
     """
-    with _lead_activity(snapshot, spec, as_of, as_of, settings) as (connection, activity):
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, activity):
         counted = conditions.values(activity, spec, [as_of])
         wanted = conditions.met(counted, spec, 0) if only_met else counted.seen_0
         values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
@@ -149,10 +181,11 @@ def _evaluated(
     if only_met:
         rows = rows.semi_join(counted, "lead")
     joined = counted
-    for part in (_facts(rows), _scored(rows, as_of, score)):
+    for part in (_facts(rows, spec, as_of), _scored(rows, as_of, score)):
         joined = joined.left_join(part, "lead").drop("lead_right")
     computed = joined.mutate(
         values=ibis.array([joined[f"value_0_{c}"] for c in range(len(spec.conditions))]),
+        by_condition=ibis.array([_seen_by(joined, c) for c in range(len(spec.conditions))]),
         calls=joined.calls.fill_null(0),
         institutions=joined.institutions.fill_null(ibis.literal([], EVALUATED["institutions"])),
         score=joined.score.fill_null(0.0),
@@ -161,14 +194,35 @@ def _evaluated(
     return computed.select(*EVALUATED.names).order_by("lead")
 
 
-def _facts(rows: ibis.Table) -> ibis.Table:
-    """Per lead: how many events, at which institutions, and the first and last of them."""
+def _facts(rows: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
+    """Per lead: how many events, at which institutions, the first and last; the latter also by condition."""
     hour = rows.day.cast("timestamp") + rows.hour.cast("int64").as_interval("h")
+    first_at = hour + rows.first_s.cast("int64").as_interval("s")
+    last_at = hour + rows.last_s.cast("int64").as_interval("s")
+    own: dict[str, ibis.Value] = {}
+    for c, condition in enumerate(spec.conditions):
+        counts = conditions.counts(rows, condition, as_of)
+        own[f"institutions_{c}"] = rows.institution.collect(where=counts, distinct=True).sort()
+        own[f"first_at_{c}"] = first_at.min(where=counts)
+        own[f"last_at_{c}"] = last_at.max(where=counts)
     return rows.group_by("lead").agg(
         calls=rows.n.sum(),
         institutions=rows.institution.collect(distinct=True).sort(),
-        first_at=(hour + rows.first_s.cast("int64").as_interval("s")).min(),
-        last_at=(hour + rows.last_s.cast("int64").as_interval("s")).max(),
+        first_at=first_at.min(),
+        last_at=last_at.max(),
+        **own,
+    )
+
+
+def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
+    """The events that the condition of index c counts: where, first and last."""
+    nowhere = ibis.literal([], EVALUATED["institutions"])
+    return ibis.struct(
+        {
+            "institutions": facts[f"institutions_{c}"].fill_null(nowhere),
+            "first_at": facts[f"first_at_{c}"],
+            "last_at": facts[f"last_at_{c}"],
+        }
     )
 
 
@@ -195,18 +249,29 @@ def _coverage(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ib
 
 
 @contextmanager
-def _lead_activity(
-    snapshot: Snapshot, spec: RuleSpec, first: date, last: date, settings: EngineSettings | None
+def lead_activity(
+    snapshot: Snapshot,
+    window_days: int,
+    first: date,
+    last: date,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, ibis.Table]]:
-    """The lead activity that the rule can see as of the dates first … last, and a connection that has it."""
-    days = _between(snapshot, first - timedelta(days=spec.window_days - 1), last)
+    """The activity of leads that a window sees as of the dates first … last, and a connection that has it.
+
+    `among` and what is raised are as in `evaluate`.
+    """
+    days = _between(snapshot, first - timedelta(days=window_days - 1), last)
     stale = [day for day in days if snapshot.days[day].leads_source != snapshot.days[day].activity]
     lists = {snapshot.days[day].leads_fingerprint for day in days}
     if stale or len(lists) > 1:
         raise ActivityError(f"the lead activity of {', '.join(map(str, stale or days))} is not up to date")
     files = [str(snapshot.days[day].leads) for day in days]
-    with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as connected:
-        yield connected
+    with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as (connection, activity):
+        if among is not None:
+            connection.register("among", among)
+            activity = activity.semi_join(ibis.table({"lead": "int64"}, name="among"), "lead")
+        yield connection, activity
 
 
 def _run_on_activity(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.activity import cube, query, store
+from app.activity import cube, history, query, store
 from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
@@ -70,13 +70,13 @@ def brute_force(events: list[Event], spec: RuleSpec, as_of: date) -> dict[int, l
 
 
 def evidence(events: list[Event], spec: RuleSpec, as_of: date, lead: int) -> dict[str, Any]:
-    found = [e for e in events if e.lead == lead and any(counts(e, c, as_of) for c in spec.conditions)]
+    own = [event for event in events if event.lead == lead]
+    found = [e for e in own if any(counts(e, c, as_of) for c in spec.conditions)]
     parts = [(event.type, (as_of - event.at.date()).days) for event in found]
     return {
         "calls": len(found),
-        "institutions": sorted({event.institution for event in found}),
-        "first_at": min((event.at for event in found), default=None),
-        "last_at": max((event.at for event in found), default=None),
+        **seen(found),
+        "by_condition": [seen([e for e in own if counts(e, c, as_of)]) for c in spec.conditions],
         "score": pytest.approx(
             sum(SCORE.weights.get(kind, 0) * 0.5 ** (age / 3.5) for kind, age in parts), abs=1e-6
         ),
@@ -84,6 +84,14 @@ def evidence(events: list[Event], spec: RuleSpec, as_of: date, lead: int) -> dic
             {"event_type": kind, "age_days": age, "n": parts.count((kind, age))}
             for kind, age in sorted(set(parts))
         ],
+    }
+
+
+def seen(events: list[Event]) -> dict[str, Any]:
+    return {
+        "institutions": sorted({event.institution for event in events}),
+        "first_at": min((event.at for event in events), default=None),
+        "last_at": max((event.at for event in events), default=None),
     }
 
 
@@ -176,6 +184,63 @@ def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     assert len(dates) > query.DATES_PER_PASS
     expected = {day: len(brute_force(world.events, spec, day)) for day in dates}
     assert query.coverage(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=RULES, as_of=DATES, chosen=st.frozensets(st.integers(0, LEADS)))
+def test_a_question_about_some_leads_is_about_them_only(
+    world: World, spec: RuleSpec, as_of: date, chosen: frozenset[int]
+) -> None:
+    among = pa.table({"lead": pa.array(sorted(chosen), pa.int64())})
+    expected = {
+        lead: found for lead, found in brute_force(world.events, spec, as_of).items() if lead in chosen
+    }
+    rows = query.evaluate(world.state, spec, as_of, SCORE, among=among).to_pylist()
+    assert {one["lead"]: one["values"] for one in rows} == expected
+    assert query.coverage(world.state, spec, [as_of], among=among) == {as_of: len(expected)}
+    assert set(query.lead_values(world.state, spec, as_of, among=among)["lead"].to_pylist()) == set(expected)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    spec=RULES,
+    start=st.integers(-1, DAYS),
+    number=st.integers(1, 5),
+    place=st.integers(0, 2),
+    thresholds=st.lists(st.integers(0, 6), min_size=1, max_size=4, unique=True),
+)
+def test_one_pass_knows_every_threshold(
+    world: World, spec: RuleSpec, start: int, number: int, place: int, thresholds: list[int]
+) -> None:
+    dates = [FIRST + timedelta(days=start + n) for n in range(number)]
+    place %= len(spec.conditions)
+    table = history.values_by_date(world.state, spec, dates, history.Sweep(place, tuple(thresholds)))
+    compare, join = OPS[spec.conditions[place].op], all if spec.match == "all" else any
+    for threshold in thresholds:
+        asked = replace(spec.conditions[place], value=threshold)
+        wanted = [asked if c == place else one for c, one in enumerate(spec.conditions)]
+        for d, day in enumerate(dates):
+            found = {
+                row["lead"]
+                for row in table.to_pylist()
+                if row[f"value_{d}"] is not None
+                and join([row[f"rest_{d}"], compare(row[f"value_{d}"], threshold)])
+            }
+            assert found == set(brute_force(world.events, replace(spec, conditions=tuple(wanted)), day))
+
+
+def test_who_was_active_when(world: World) -> None:
+    first, last = FIRST + timedelta(2), FIRST + timedelta(4)
+    expected = sorted({(e.lead, e.at.date()) for e in world.events if first <= e.at.date() <= last})
+    rows = history.active_days(world.state, first, last).to_pylist()
+    assert [(row["lead"], row["day"]) for row in rows] == expected
+    assert history.active_leads(world.state, first, last) == len({lead for lead, _day in expected})
+
+
+def test_a_sweep_of_nothing_is_refused(world: World) -> None:
+    spec = RuleSpec("all", (Condition("calls", ">=", 1, 1),))
+    with pytest.raises(ActivityError, match="nothing to sweep"):
+        history.values_by_date(world.state, spec, [FIRST], history.Sweep(1, (1,)))
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,92 @@
+"""What a rule would have seen on many dates, at several thresholds of a condition, in one pass."""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+
+import ibis
+import pyarrow as pa
+
+from app.activity import conditions, engine
+from app.activity.engine import EngineSettings
+from app.activity.errors import ActivityError
+from app.activity.query import lead_activity
+from app.activity.spec import RuleSpec
+from app.activity.store import Snapshot
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The condition of index `condition`, asked at each of `thresholds` instead of its own value."""
+
+    condition: int
+    thresholds: tuple[int, ...]
+
+
+def values_by_date(
+    snapshot: Snapshot,
+    spec: RuleSpec,
+    dates: Sequence[date],
+    sweep: Sweep,
+    *,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
+) -> pa.Table:
+    """The leads that meet the rule at any of the thresholds as of any of the ascending dates, by lead.
+
+    Columns: `lead`, and for each index d of `dates` `value_d`, the swept condition's value, null without any
+    event in the rule's widest window, and `rest_d`, whether the other conditions hold as the rule joins
+    them. `among` and what is raised are as in `query.evaluate`; ActivityError also for a condition that
+    is not there.
+    """
+    if not (0 <= sweep.condition < len(spec.conditions) and sweep.thresholds):
+        raise ActivityError(f"there is nothing to sweep: {sweep}")
+    known = lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings)
+    with known as (connection, activity):
+        counted = conditions.values(activity, spec, dates)
+        wanted = [_at_any(counted, spec, sweep, d) for d in range(len(dates))]
+        kept = counted.filter(reduce(operator.or_, wanted))
+        columns: dict[str, ibis.Value] = {}
+        for d in range(len(dates)):
+            value = kept[f"value_{d}_{sweep.condition}"].cast("int32")
+            columns[f"value_{d}"] = kept[f"seen_{d}"].ifelse(value, ibis.null("int32"))
+            columns[f"rest_{d}"] = conditions.rest(kept, spec, d, sweep.condition)
+        return engine.run(connection, kept.select("lead", **columns).order_by("lead"))
+
+
+def active_leads(
+    snapshot: Snapshot,
+    first: date,
+    last: date,
+    *,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
+) -> int:
+    """How many leads have any event on the dates first … last. `among` as in `query.evaluate`."""
+    with lead_activity(snapshot, 1, first, last, among, settings) as (connection, activity):
+        counted = activity.agg(leads=activity.lead.nunique())
+        return int(engine.run(connection, counted)["leads"][0].as_py())
+
+
+def active_days(
+    snapshot: Snapshot,
+    first: date,
+    last: date,
+    *,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
+) -> pa.Table:
+    """The columns `lead` and `day`: each date first … last on which a lead has any event."""
+    with lead_activity(snapshot, 1, first, last, among, settings) as (connection, activity):
+        return engine.run(connection, activity.select("lead", "day").distinct().order_by("lead", "day"))
+
+
+def _at_any(counted: ibis.Table, spec: RuleSpec, sweep: Sweep, d: int) -> ibis.ir.BooleanValue:
+    """Whether the rule is met at any of the thresholds as of the date of index `d`."""
+    value = counted[f"value_{d}_{sweep.condition}"]
+    compare = conditions.OPERATORS[spec.conditions[sweep.condition].op]
+    own = reduce(operator.or_, (compare(value, threshold) for threshold in sweep.thresholds))
+    join = operator.and_ if spec.match == "all" else operator.or_
+    return counted[f"seen_{d}"] & join(conditions.rest(counted, spec, d, sweep.condition), own)
