@@ -68,6 +68,19 @@ def rule_sentence(rule: Rule) -> str:
     return version_sentence(rule.active_version) if rule.active_version else _("Not in force yet")
 
 
+#: Why a condition holds, by metric: with the institutions it saw, and without any.
+_WITH_PLACES = {
+    "calls": lazy_gettext("%(days)s-day window: calls %(n)s at %(places)s, threshold %(limit)s"),
+    "institutions": lazy_gettext("%(days)s-day window: active at %(places)s, threshold %(limit)s"),
+    "active_days": lazy_gettext("%(days)s-day window: active days %(n)s at %(places)s, threshold %(limit)s"),
+}
+_WITHOUT = {
+    "calls": lazy_gettext("%(days)s-day window: calls %(n)s, threshold %(limit)s"),
+    "institutions": lazy_gettext("%(days)s-day window: institutions %(n)s, threshold %(limit)s"),
+    "active_days": lazy_gettext("%(days)s-day window: active days %(n)s, threshold %(limit)s"),
+}
+
+
 def reason(hit: Hit) -> str:
     """Why the lead was caught, from the hit's own evidence."""
     evidence = hit.evidence
@@ -77,24 +90,21 @@ def reason(hit: Hit) -> str:
 
 
 def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
-    institutions = evidence.get("institutions", [])
-    values = {
+    # The only condition's events are the whole hit's, as are those of hits made before each kept its own.
+    codes = condition.get("seen", evidence).get("institutions", [])
+    said = _WITH_PLACES if codes else _WITHOUT
+    return str(said[condition["metric"]]) % {
         "days": condition["window_days"],
         "n": condition["actual"],
         "limit": _limit(condition),
+        "places": _places(codes),
     }
-    if condition["metric"] == "calls" and institutions and condition["actual"]:
-        return _(
-            "%(days)s-day window: calls %(n)s at %(first)s (institutions %(count)s), threshold %(limit)s",
-            first=_names(institutions[:1]),
-            count=len(institutions),
-            **values,
-        )
-    if condition["metric"] == "calls":
-        return _("%(days)s-day window: calls %(n)s, threshold %(limit)s", **values)
-    if condition["metric"] == "institutions":
-        return _("%(days)s-day window: institutions %(n)s, threshold %(limit)s", **values)
-    return _("%(days)s-day window: active days %(n)s, threshold %(limit)s", **values)
+
+
+def _places(codes: list[str]) -> str:
+    if len(codes) < 2:
+        return _names(codes)
+    return _("%(first)s and others (institutions %(count)s)", first=_names(codes[:1]), count=len(codes))
 
 
 def _limit(condition: dict[str, Any]) -> str:

@@ -125,8 +125,8 @@ def _candidates(
         for row in batch.to_pylist():
             evidence = fixed | {
                 "conditions": [
-                    _condition_evidence(c, v)
-                    for c, v in zip(definition.conditions, row["values"], strict=True)
+                    _condition_evidence(*each, alone=len(definition.conditions) == 1)
+                    for each in zip(definition.conditions, row["values"], row["by_condition"], strict=True)
                 ],
                 "calls": row["calls"],
                 "institutions": row["institutions"],
@@ -138,9 +138,13 @@ def _candidates(
             yield row["lead"], row["values"], row["score"], grade, orjson.dumps(evidence).decode()
 
 
-def _condition_evidence(condition: ConditionDef, actual: int) -> dict[str, Any]:
+def _condition_evidence(
+    condition: ConditionDef, actual: int, seen: dict[str, Any], *, alone: bool
+) -> dict[str, Any]:
+    """What the condition asked and found. The events of the only condition are those of the whole hit."""
     said = condition.model_dump(exclude_defaults=True)
-    return said | {"actual": actual, "met": OPERATORS[condition.op](actual, condition.value)}
+    found = {"actual": actual, "met": OPERATORS[condition.op](actual, condition.value)}
+    return said | found if alone else said | found | {"seen": seen}
 
 
 def _store(

@@ -1,0 +1,77 @@
+"""Shares of a whole with the uncertainty that their size leaves, at 95 % confidence.
+
+Wilson's score interval (Wilson 1927), its extension to the difference of two shares (Newcombe 1998, "Interval
+estimation for the difference between independent proportions", method 10) and to their ratio (Donner and Zou
+2012, "Closed-form confidence intervals for functions of the normal mean and standard deviation"). The latter
+two take the groups as independent; for groups that overlap they err on the wide side.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+#: the 97.5th percentile of the standard normal distribution
+Z = 1.959963984540054
+
+
+class Share(NamedTuple):
+    """``part`` of ``whole``; no whole, no share."""
+
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float | None:
+        """The share from 0 to 1."""
+        return self.part / self.whole if self.whole else None
+
+
+class Interval(NamedTuple):
+    """A lower and an upper end; ``high`` is infinite when nothing bounds it."""
+
+    low: float
+    high: float
+
+
+def wilson(share: Share) -> Interval:
+    """Where the true share lies; anything from 0 to 1 when there is no whole."""
+    n, p = share.whole, share.value
+    if p is None:
+        return Interval(0.0, 1.0)
+    middle = p + Z * Z / (2 * n)
+    reach = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
+    scale = 1 + Z * Z / n
+    low = 0.0 if share.part == 0 else (middle - reach) / scale
+    high = 1.0 if share.part == n else (middle + reach) / scale
+    return Interval(low, high)
+
+
+def difference(one: Share, other: Share) -> Interval | None:
+    """Where the true difference ``one`` − ``other`` lies; None when either has no whole."""
+    p, q = one.value, other.value
+    if p is None or q is None:
+        return None
+    (l1, u1), (l2, u2) = wilson(one), wilson(other)
+    low = p - q - math.hypot(p - l1, u2 - q)
+    high = p - q + math.hypot(u1 - p, q - l2)
+    return Interval(low, high)
+
+
+def ratio(one: Share, other: Share) -> Interval | None:
+    """Where the true ratio ``one`` / ``other`` lies; None when it has no value."""
+    p, q = one.value, other.value
+    if p is None or not q:
+        return None
+    (l1, u1), (l2, u2) = wilson(one), wilson(other)
+    low = _end(p * q, l1 * (2 * p - l1), u2 * (2 * q - u2), -1)
+    high = _end(p * q, u1 * (2 * p - u1), l2 * (2 * q - l2), +1)
+    return Interval(low, high)
+
+
+def _end(product: float, above: float, below: float, side: int) -> float:
+    """A root of below·r² − 2·product·r + above = 0, written so that it doesn't divide by what may vanish."""
+    root = math.sqrt(max(product * product - above * below, 0.0))
+    if side < 0:
+        return max(above / (product + root), 0.0) if above > 0 else 0.0
+    return (product + root) / below if below > 0 else math.inf
