@@ -63,7 +63,7 @@ class HitView(ExportsWholeList, ConsoleView):
     base_order = ("hit_date", "desc")
     list_columns = ["lead", "grade", "rule", "reason", "hit_date", "status"]
     order_columns = ["grade", "hit_date", "status", "score"]
-    search_columns = ["status", "grade", "rule", "hit_date", "score"]
+    search_columns = ["status", "grade", "rule", "hit_date", "score", "holdout"]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = [
         "lead",
@@ -78,6 +78,7 @@ class HitView(ExportsWholeList, ConsoleView):
         "seen_at",
         "last_met_on",
         "opted_out",
+        "holdout",
         "created_at",
     ]
     label_columns = {
@@ -94,12 +95,14 @@ class HitView(ExportsWholeList, ConsoleView):
         "last_met_on": lazy_gettext("Last met on"),
         "status": lazy_gettext("Status"),
         "opted_out": lazy_gettext("Do not disturb"),
+        "holdout": lazy_gettext("Held out"),
         "created_at": lazy_gettext("Created"),
     }
     formatters_columns = {
         "status": labels.tag(labels.HIT_STATUS, "hit"),
         "grade": labels.tag({}, "grade"),
         "opted_out": labels.yes_no,
+        "holdout": labels.yes_no,
         "created_at": labels.when,
     }
 
@@ -181,6 +184,7 @@ class HitApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
         "status",
         "values",
         "opted_out",
+        "holdout",
     ]
     show_columns = list_columns
     search_columns = ["status", "grade", "hit_date", "rule"]

@@ -25,6 +25,7 @@ from app.pages.access import may, me
 from app.pages.forms import select
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget, DaysWidget, MixWidget
+from app.rules import lead_filter
 from app.segments.definition import segment_def
 from app.t1.runs import today
 
@@ -286,9 +287,15 @@ class TagView(ConsoleView):
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Who made it stays with it."""
         item.name = item.name.strip()
+        lead_filter.check_change(item)
         if created:
             item.created_by = me()
             db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """A tag that a rule asks for stays."""
+        lead_filter.check_removal(item)
+        db.session.delete(item)
 
 
 def _several(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
@@ -418,9 +425,15 @@ class SegmentView(ConsoleView):
         """Keep the definition; a new segment belongs to who makes it."""
         item.name = item.name.strip()
         item.definition = form.definition_.as_json()
+        lead_filter.check_change(item)
         if created:
             item.owner = me()
             db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """A segment that a rule asks for stays."""
+        lead_filter.check_removal(item)
+        db.session.delete(item)
 
     def show_links(self, item: Any) -> list[Link]:
         """The list of its leads."""

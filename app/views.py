@@ -42,6 +42,7 @@ from app.pages.lists import Link
 from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
 from app.push_views import HolidayView
 from app.rule_views import RuleConditionView, RuleVersionView, RuleView
+from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
 from app.t1.runs import today
 from app.tables import ConsoleInterface, PerRequestFilters
@@ -258,9 +259,15 @@ class BranchView(ConsoleView):
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Keep the paths of the whole sub-tree true."""
+        lead_filter.check_change(item)
         if created:
             db.session.add(item)
         branches.place(item)
+
+    def remove(self, item: Any) -> None:
+        """A branch that a rule asks for stays."""
+        lead_filter.check_removal(item)
+        db.session.delete(item)
 
 
 class ImportBatchView(ImportsInSteps):

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models import Institution, Rule, RuleStatus, Schedule
-from app.rules import schedule_versions
+from app.rules import lead_filter, schedule_versions
 from app.rules.definition import (
     DEFAULT_GRADE_BANDS,
     DEFAULT_HALF_LIFE_DAYS,
@@ -27,7 +27,7 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
 
     ``overwrite=False`` leaves whatever exists as it is (cold start). Returns how many institutions,
     rules and schedules the file holds. Raises ConfigFileError, with nothing applied, for a rule that
-    names an unknown institution or a schedule that names an unknown rule.
+    names an unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule.
     """
     _check_codes(config, name)
     for institution in config.institutions:
@@ -53,6 +53,11 @@ def _check_codes(config: ConfigFile, name: str) -> None:
         for c, condition in enumerate(rule.conditions)
         for i, code in enumerate(condition.institutions)
         if code not in institutions
+    ]
+    problems += [
+        f"{name}: rules[{r}].lead_filter.{each.field}[{each.position}]: {each.name!r}: {each.why}"
+        for r, rule in enumerate(config.rules)
+        for each in lead_filter.unknown(rule.lead_filter)
     ]
     problems += [
         f"{name}: schedules[{s}].rules[{i}]: {code!r}: unknown rule code"

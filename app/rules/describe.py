@@ -145,15 +145,26 @@ PART = {
     "last_at": lazy_gettext("Last event"),
     "score": lazy_gettext("Score"),
     "grade": lazy_gettext("Grade"),
+    "lead_filter": lazy_gettext("Fits the lead filter"),
+    "holdout": lazy_gettext("Held out"),
 }
 
 
 def differences(found: Iterable[Difference]) -> str:
     """What a recomputation found, in words: part, was, is."""
     return _("; ").join(
-        _("%(part)s %(was)s → %(now)s", part=labels.word(PART, each.part), was=each.was, now=each.now)
+        _(
+            "%(part)s %(was)s → %(now)s",
+            part=labels.word(PART, each.part),
+            was=_said(each.was),
+            now=_said(each.now),
+        )
         for each in found
     )
+
+
+def _said(value: str) -> str:
+    return labels.yes_no(value == "True") if value in ("True", "False") else value
 
 
 def _names(codes: list[str]) -> str:

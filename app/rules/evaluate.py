@@ -9,15 +9,16 @@ from typing import Any
 import orjson
 import psycopg
 import pyarrow as pa
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from app.activity import query, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
 from app.lead_activity import engine_settings, prepare, window
 from app.models import RuleVersion
-from app.rules import catalogue
+from app.rules import catalogue, lead_filter
 from app.rules.definition import ConditionDef, RuleDef
+from app.rules.holdout import Lottery
 from app.rules.sql import SQL
 from app.rules.versions import active_versions, rule_def
 from config import Settings
@@ -85,20 +86,25 @@ def evaluate_version(
     """Evaluate one version as of a date and store its hits; (created, refreshed). Commits."""
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
+    among = lead_filter.leads(definition.lead_filter, settings)
     score = Score(
         definition.half_life_days, {str(kind): weight for kind, weight in definition.weights.items()}
     )
-    table = query.evaluate(state, spec, day, score, settings=engine_settings(settings))
+    table = query.evaluate(state, spec, day, score, among=among, settings=engine_settings(settings))
     rows = _candidates(table, version, definition, day, state)
-    return _store(version, definition, day, rows)
+    return _store(settings, version, definition, day, rows)
 
 
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
-    """How many leads meet the definition as of each date, exactly."""
+    """How many leads meet the definition as of each date, exactly.
+
+    A lead filter means the leads as they are today, whatever the date.
+    """
     spec = compile_rule(definition)
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
-    found = query.coverage(state, spec, days, settings=engine_settings(settings))
+    among = lead_filter.leads(definition.lead_filter, settings)
+    found = query.coverage(state, spec, days, among=among, settings=engine_settings(settings))
     return {day.isoformat(): found.get(day, 0) for day in days}
 
 
@@ -148,7 +154,11 @@ def _condition_evidence(
 
 
 def _store(
-    version: RuleVersion, definition: RuleDef, day: dt.date, rows: Iterator[tuple[Any, ...]]
+    settings: Settings,
+    version: RuleVersion,
+    definition: RuleDef,
+    day: dt.date,
+    rows: Iterator[tuple[Any, ...]],
 ) -> tuple[int, int]:
     """Write hits set by set: stage by COPY, refresh what is inside the cooldown, insert the rest."""
     connection = db.session.connection()
@@ -162,12 +172,24 @@ def _store(
     connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
     connection.execute(text(SQL["hit_stage"]))
     _copy(connection.connection.driver_connection, rows)
+    _mark_holdout(connection, settings, definition)
     created = connection.execute(text(SQL["hit_insert"]), values).rowcount
     connection.execute(text(SQL["hit_refresh_same_day"]), values)
     connection.execute(text(SQL["hit_refresh_later"]), values)
     met = connection.execute(text(SQL["hit_stage_count"])).scalar_one()
     db.session.commit()
     return created, met - created
+
+
+def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDef) -> None:
+    """Mark the staged leads whose persons the rule holds out."""
+    percent = definition.holdout_percent
+    if not percent:
+        return
+    lottery = Lottery(settings, definition.code)
+    people = connection.execute(text(SQL["hit_stage_people"])).tuples()
+    held = [lead for lead, id_hash in people if lottery.holds_out(id_hash, percent)]
+    connection.execute(text(SQL["hit_stage_hold_out"]), {"leads": held})
 
 
 def _copy(connection: psycopg.Connection | Any, rows: Iterator[tuple[Any, ...]]) -> None:

@@ -9,7 +9,10 @@ from app.activity import query
 from app.activity.spec import Score
 from app.lead_activity import engine_settings, prepare, window
 from app.models import Hit
+from app.rules import lead_filter
+from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule, grade_of
+from app.rules.holdout import Lottery
 from app.rules.versions import rule_def
 from config import Settings
 
@@ -22,8 +25,9 @@ class Difference(NamedTuple):
     now: str
 
 
-#: What is compared, by key of the evidence.
+#: What is compared, by key of the evidence; and, of the lead and not of its data:
 PARTS = ("values", "calls", "institutions", "first_at", "last_at", "score", "grade")
+OF_LEAD = ("lead_filter", "holdout")
 
 
 def recompute(settings: Settings, hit: Hit) -> list[Difference]:
@@ -41,7 +45,16 @@ def recompute(settings: Settings, hit: Hit) -> list[Difference]:
     found["grade"] = grade_of(found["score"], bands)
     kept = {**hit.evidence, "values": list(hit.values), "score": hit.score, "grade": hit.grade}
     pairs = [(part, _text(kept.get(part)), _text(found[part])) for part in PARTS]
-    return [Difference(part, was, now) for part, was, now in pairs if was != now]
+    changed = [Difference(part, was, now) for part, was, now in pairs if was != now]
+    return changed + _of_lead(settings, hit, definition)
+
+
+def _of_lead(settings: Settings, hit: Hit, definition: RuleDef) -> list[Difference]:
+    """Where the lead no longer fits the version's filter, or its person is on the other side of the draw."""
+    fits = lead_filter.fits(definition.lead_filter, hit.lead_id, settings)
+    held = Lottery(settings, definition.code).holds_out(hit.lead.id_hash, definition.holdout_percent)
+    pairs = (("lead_filter", True, fits), ("holdout", hit.holdout, held))
+    return [Difference(part, str(was), str(now)) for part, was, now in pairs if was != now]
 
 
 def _text(value: Any) -> str:

@@ -14,16 +14,19 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from app.models import Lead
+from app.extensions import db
+from app.models import Hit, Lead, Segment, Tag
 from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
 from app.rules.evaluate import evaluate_days, preview
 from app.rules.hits import hits_between
+from app.rules.holdout import Lottery
 from app.rules.versions import active_versions, rule_def
 from app.t1.deliveries import ingest_logs
+from tests.access.world import branch
 
 DAY0, DAYS, LEADS = dt.date(2026, 3, 1), 16, 6
 CATALOGUE = {  # code: (category, region); X-UNLISTED is in the logs only
@@ -87,13 +90,43 @@ conditions = st.fixed_dictionaries(
         "result": st.sampled_from(["any", "success"]),
     }
 )
+#: what a lead is, by number; VIP is a tag, S1 a shared segment of the leads from s1
+SOURCES = {n: f"s{n % 2}" for n in range(1, LEADS + 1)}
+STATUSES = {n: ("active", "paused", "lost")[n % 3] for n in range(1, LEADS + 1)}
+BRANCHES = {1: {"TOP"}, 2: {"TOP", "SUB"}, 3: {"OTHER"}, 4: {"TOP", "SUB"}, 5: {"TOP"}, 6: set()}
+TAGGED = {1, 4, 6}
+filters = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "sources": st.sampled_from([["s0"], ["s1"], ["s0", "s1"]]),
+            "statuses": st.sampled_from([["active"], ["paused", "lost"]]),
+            "branches": st.sampled_from([["TOP"], ["SUB"], ["SUB", "OTHER"]]),
+            "tags": st.just(["VIP"]),
+            "segments": st.just(["S1"]),
+        },
+    ),
+)
 rules = st.fixed_dictionaries(
     {
+        "lead_filter": filters,
+        "holdout_percent": st.sampled_from([0, 20, 50]),
         "match": st.sampled_from(["all", "any"]),
         "cooldown_days": st.integers(1, 6),
         "conditions": st.lists(conditions, min_size=1, max_size=3),
     }
 )
+
+
+def fits(wanted: dict[str, list[str]], lead: int) -> bool:
+    return (
+        ("sources" not in wanted or SOURCES[lead] in wanted["sources"])
+        and ("statuses" not in wanted or STATUSES[lead] in wanted["statuses"])
+        and ("branches" not in wanted or bool(BRANCHES[lead] & set(wanted["branches"])))
+        and ("tags" not in wanted or lead in TAGGED)
+        and ("segments" not in wanted or SOURCES[lead] == "s1")
+    )
 
 
 def value(condition: dict[str, Any], seen: list[Event], day: dt.date) -> int:
@@ -131,7 +164,7 @@ def brute_force(rule: dict[str, Any], all_events: list[Event], days: list[dt.dat
     last: dict[int, dt.date] = {}
     coverage = dict.fromkeys((day.isoformat() for day in days), 0)
     for day in days:
-        for lead in range(1, LEADS + 1):
+        for lead in (each for each in range(1, LEADS + 1) if fits(rule["lead_filter"], each)):
             values = met(rule, [e for e in all_events if e.lead == lead], day)
             if values is None:
                 continue
@@ -144,16 +177,25 @@ def brute_force(rule: dict[str, Any], all_events: list[Event], days: list[dt.dat
 
 @pytest.fixture
 def leads(session: Session) -> Iterator[None]:
+    top = branch(session, "TOP")
+    places = {"TOP": top, "SUB": branch(session, "SUB", top), "OTHER": branch(session, "OTHER")}
+    vip = Tag(name="VIP", colour="red", created_by="x")
+    session.add_all([vip, Segment(name="S1", definition={"sources": ["s1"]}, shared=True, owner="x")])
     for number in range(1, LEADS + 1):
+        own = BRANCHES[number]
         session.add(
             Lead(
                 id=number,
                 lead_no=f"L{number}",
                 name="甲",
-                id_hash=f"{number:064x}",
+                id_hash=f"{number:032x}" * 2,
                 phone_cipher=b"",
                 phone_index="",
                 phone_masked="",
+                source=SOURCES[number],
+                status=STATUSES[number],
+                branch=places["SUB" if "SUB" in own else next(iter(own))] if own else None,
+                tags=[vip] if number in TAGGED else [],
             )
         )
     session.commit()
@@ -186,7 +228,6 @@ def test_hits_are_what_the_rules_mean(
     app: Flask, engine: Engine, session: Session, leads: None, all_events: list[Event], rule: dict[str, Any]
 ) -> None:
     with engine.begin() as connection:
-        connection.execute(text("UPDATE lead SET id_hash = repeat(left(lpad(to_hex(id), 32, '0'), 32), 2)"))
         connection.execute(
             text("TRUNCATE hit, rule, rule_version, rule_condition, ingest_file, institution CASCADE")
         )
@@ -207,10 +248,14 @@ def test_hits_are_what_the_rules_mean(
         hits = sorted(
             (int(str(h["lead_no"])[1:]), h["hit_date"], h["values"]) for h in hits_between(None, None)
         )
+        held = dict(db.session.execute(select(Hit.lead_id, Hit.holdout)).tuples().all())
         covered = preview(app.config["SETTINGS"], rule_def(active_versions("R")[0]), first, last)
         again = evaluate_days(app.config["SETTINGS"], first, last)
     wanted_hits, wanted_coverage = brute_force(rule, all_events, days)
     assert hits == wanted_hits
+    lottery = Lottery(app.config["SETTINGS"], "R")
+    draws = {lead: lottery.holds_out(f"{lead:032x}" * 2, rule["holdout_percent"]) for lead in held}
+    assert held == draws
     assert covered == wanted_coverage
     for day, counts in found.items():
         assert counts["created"]["R"] + counts["refreshed"]["R"] == wanted_coverage[day]

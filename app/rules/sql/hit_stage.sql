@@ -4,5 +4,6 @@ CREATE TEMP TABLE hit_stage (
     values bigint[] NOT NULL,
     score double precision NOT NULL,
     grade text NOT NULL,
-    evidence jsonb NOT NULL
+    evidence jsonb NOT NULL,
+    holdout boolean NOT NULL DEFAULT false
 ) ON COMMIT DROP

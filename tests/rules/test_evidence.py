@@ -1,0 +1,100 @@
+"""A hit says why, condition by condition, and whether data and rule still agree with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.models import Hit, Lead
+from app.rules.evaluate import evaluate_days
+from tests.conftest import Person
+from tests.rules.support import add_leads, apply_rule, calls, deliver
+
+DAY = dt.date(2026, 3, 10)
+TWO = (calls(institutions=["A"]), calls(metric="institutions", value=2, window_days=3))
+
+
+def evaluate(app: Flask) -> None:
+    with app.app_context():
+        evaluate_days(app.config["SETTINGS"], DAY, DAY)
+
+
+def page(client: Person, hit: Hit) -> str:
+    return unescape(re.sub(r"\s+", " ", client.get(f"/hitview/show/{hit.id}").text))
+
+
+@pytest.fixture
+def bank(app: Flask, session: Session, tmp_path: Path) -> Flask:
+    add_leads(session, 1)
+    seen = [(1, "2026-03-05 09:00", "A"), (1, "2026-03-09 10:00", "B"), (1, "2026-03-10 11:00", "C")]
+    deliver(app, tmp_path / "logs", seen)
+    return app
+
+
+def test_the_reason_names_the_institutions_of_its_own_condition(
+    bank: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    apply_rule(bank, *TWO)
+    evaluate(bank)
+    hit = session.scalars(select(Hit)).one()
+    assert [each["seen"] for each in hit.evidence["conditions"]] == [
+        {"institutions": ["A"], "first_at": "2026-03-05T09:00:00", "last_at": "2026-03-05T09:00:00"},
+        {"institutions": ["B", "C"], "first_at": "2026-03-09T10:00:00", "last_at": "2026-03-10T11:00:00"},
+    ]
+    assert "近7天在 机构A活跃 1 次，阈值 1 次；近3天在 机构B 等 2 家机构活跃，阈值 2 家" in page(
+        login("Manager", language="zh"), hit
+    )
+    said = page(login("Manager"), hit)
+    assert "7-day window: calls 1 at 机构A, threshold 1; 3-day window: active at 机构B and others" in said
+
+
+def test_an_older_hit_without_evidence_per_condition_can_be_read(
+    bank: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    apply_rule(bank, *TWO)
+    evaluate(bank)
+    hit = session.scalars(select(Hit)).one()
+    bare = [{k: v for k, v in each.items() if k != "seen"} for each in hit.evidence["conditions"]]
+    hit.evidence = hit.evidence | {"conditions": bare}
+    session.commit()
+    assert "7-day window: calls 1 at 机构A and others (institutions 3)" in page(login("Manager"), hit)
+
+
+def test_recompute_says_that_the_lead_no_longer_fits(
+    bank: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    apply_rule(bank, lead_filter={"statuses": ["active"]}, holdout_percent=50)
+    evaluate(bank)
+    hit, manager = session.scalars(select(Hit)).one(), login("Manager")
+    address = f"/hitview/action/recompute/{hit.id}"
+    assert "still agree" in manager.submit(address, follow_redirects=True).text
+    session.get_one(Lead, 1).status = "lost"
+    hit.holdout = not hit.holdout
+    session.commit()
+    text = unescape(manager.submit(address, follow_redirects=True).text)
+    assert "Fits the lead filter Yes → No" in text
+    was, now = ("Yes", "No") if hit.holdout else ("No", "Yes")
+    assert f"Held out {was} → {now}" in text
+
+
+def test_the_held_out_are_marked_and_found_by_a_filter(
+    bank: Flask, session: Session, login: Callable[..., Person], tmp_path: Path
+) -> None:
+    add_leads(session, *range(2, 22))
+    deliver(bank, tmp_path / "more", [(lead, "2026-03-10 10:00", "A") for lead in range(2, 22)])
+    apply_rule(bank, holdout_percent=50)
+    evaluate(bank)
+    held = [hit for hit in session.scalars(select(Hit)) if hit.holdout]
+    assert 0 < len(held) < 21
+    manager = login("Manager")
+    listed = manager.get("/hitview/list/?_flt_0_holdout=1&psize_HitView=100").text
+    assert listed.count('name="rowid"') == len(held)
+    assert "Held out" in page(manager, held[0])
