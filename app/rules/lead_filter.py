@@ -54,8 +54,7 @@ def matching(wanted: LeadFilterDef, settings: Settings) -> Select[int]:
 
     Raises DomainError when a name is not there (any more).
     """
-    for each in unknown(wanted):
-        raise DomainError(_GONE[each.field], name=each.name)
+    check(wanted)
     attributes = SegmentDef.model_construct(
         sources=wanted.sources,
         statuses=wanted.statuses,
@@ -71,6 +70,12 @@ def matching(wanted: LeadFilterDef, settings: Settings) -> Select[int]:
         ]
         query = query.where(or_(*(Lead.id.in_(part) for part in parts)))
     return query
+
+
+def check(wanted: LeadFilterDef) -> None:
+    """Raise DomainError when the filter names what is not there (any more)."""
+    for each in unknown(wanted):
+        raise DomainError(_GONE[each.field], name=each.name)
 
 
 def unknown(wanted: LeadFilterDef) -> list[Unknown]:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Hit, Rule, RuleCondition, RuleStatus, RuleVersion, Schedule, VersionStatus
+from app.rules import lead_filter
 from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
 
 
@@ -116,9 +117,10 @@ def activate(version: RuleVersion, who: str) -> None:
 
 
 def check_conditions(version: RuleVersion) -> None:
-    """Raise DomainError for a version that says nothing."""
+    """Raise DomainError for a version that says nothing, or asks for leads of what is not there."""
     if not version.conditions:
         raise DomainError("%(version)s has no condition yet; add one first.", version=str(version))
+    lead_filter.check(rule_def(version).lead_filter)
 
 
 def active_versions(code: str | None = None) -> list[RuleVersion]:

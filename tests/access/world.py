@@ -116,6 +116,7 @@ def build(session: Session, settings: Settings) -> World:
             rows[f"hit_{name}_{status}"] = hit(rows[f"lead_{name}"], version, status)
             session.add(rows[f"hit_{name}_{status}"])
     session.commit()
+    session.expire_all()  # JSONB gives keys back in an order of its own, and the digest is of that
     rows["approval"] = request_for(submitted, rows["staff"])
     rows["other_approval"] = request_for(other, rows["staff"])
     session.add_all([rows["approval"], rows["other_approval"]])
