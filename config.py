@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
@@ -57,6 +58,12 @@ class Settings:
     leads_purge_days: int = 30
     exports_keep_days: int = 30
     unmasked_exports: bool = False
+    public_url: str = ""
+    webhook_allow: tuple[str, ...] = ()
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = "lead-monitor@localhost"
+    drop_roots: tuple[str, ...] = ()
+    target_stop_days: int = 3
 
     @property
     def production(self) -> bool:
@@ -121,6 +128,12 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         leads_purge_days=_integer(env, "LEADS_PURGE_DAYS", 30, 0, 3650),
         exports_keep_days=_integer(env, "EXPORTS_KEEP_DAYS", 30, 1, 3650),
         unmasked_exports=_choice(env, "UNMASKED_EXPORTS", "0", ("0", "1")) == "1",
+        public_url=_url(env, "PUBLIC_URL", ("http", "https")).rstrip("/"),
+        webhook_allow=_words(env, "WEBHOOK_ALLOW"),
+        smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps", "smtp+plain")),
+        mail_from=_mail_from(env),
+        drop_roots=_words(env, "DROP_ROOTS"),
+        target_stop_days=_integer(env, "TARGET_STOP_DAYS", 3, 1, 365),
     )
     settings.check_production(debug=env.get("FLASK_DEBUG", "0") not in ("", "0", "false"))
     return settings
@@ -195,6 +208,33 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise ConfigError(f"{name}: {text!r} is not a whole number from {low} to {high}")
     return int(text)
+
+
+def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The values of a comma-separated list."""
+    return tuple(word.strip() for word in (env.get(name) or "").split(",") if word.strip())
+
+
+def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
+    """An address with a host, or empty. The message never holds it: it may carry a password."""
+    text = (env.get(name) or "").strip()
+    if not text:
+        return ""
+    try:
+        split = urlsplit(text)
+        sound = split.scheme in schemes and bool(split.hostname) and split.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigError(f"{name}: not an address such as {schemes[0]}://host:port")
+    return text
+
+
+def _mail_from(env: Mapping[str, str]) -> str:
+    text = (env.get("MAIL_FROM") or "lead-monitor@localhost").strip()
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", text):
+        raise ConfigError(f"MAIL_FROM: {text!r} is not an e-mail address")
+    return text
 
 
 def _time(env: Mapping[str, str], name: str, default: str) -> time:

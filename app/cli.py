@@ -42,6 +42,24 @@ pii_group = AppGroup("pii", help="Keys of personal data.")
 retention_group = AppGroup("retention", help="Retention.")
 
 DATE = click.DateTime(["%Y-%m-%d"])
+
+
+class _Moment(click.ParamType):
+    """A moment in ISO form; without an offset it has no zone yet."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The moment as typed."""
+        if isinstance(value, dt.datetime):
+            return value
+        try:
+            return dt.datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a moment such as 2026-10-27T09:00:00+08:00", param, ctx)
+
+
+MOMENT = _Moment()
 as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object.")
 
 
@@ -345,6 +363,28 @@ def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> N
         },
         json_out,
     )
+
+
+@push_group.command("tick")
+@click.option(
+    "--now", "moment", type=MOMENT, help="Do as if it were this moment (ISO, local without an offset)."
+)
+@as_json
+@refusals
+def push_tick(moment: dt.datetime | None, json_out: bool) -> None:
+    """Make the pushes that are due and send what is due, once."""
+    from app.push import clock, deliver
+    from app.push.tick import tick
+
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=settings().zone)
+
+    def now() -> dt.datetime:
+        return moment or clock.utc_now()
+
+    made = tick(now())
+    attempts = deliver.work(now, wait=False)
+    show({"pushes": made, "attempts": attempts}, json_out)
 
 
 @key_group.command("create")

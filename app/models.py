@@ -112,6 +112,41 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+class TargetStatus(StrEnum):
+    """Whether a target is sent to. What is pushed to a stopped one waits."""
+
+    ACTIVE = "active"
+    STOPPED = "stopped"
+
+
+class StopReason(StrEnum):
+    """Why a target is stopped: not set up yet, by hand, failing for days, or it said that it is gone."""
+
+    NOT_SET_UP = "not_set_up"
+    BY_HAND = "by_hand"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+class PushStatus(StrEnum):
+    """The life of a push: ``open`` while any delivery may still go out; ``failed`` when one is dead."""
+
+    EMPTY = "empty"
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class DeliveryStatus(StrEnum):
+    """The life of a delivery. ``waiting`` goes out at ``next_at``, ``sending`` is leased to a worker."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
 def _now() -> Mapped[dt.datetime]:
     return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
 
@@ -562,7 +597,11 @@ class Hit(Model):
 
 
 class Schedule(Model):
-    """When hits of which rules are pushed, to whom. What it says is in its versions, as with rules."""
+    """When hits of which rules are pushed, to whom. What it says is in its versions, as with rules.
+
+    The ticker's: slots up to ``pushed_until`` were seen to, ``next_due_at`` is the next one by the version
+    ``due_version_id`` as reckoned at ``looked_at``.
+    """
 
     __tablename__ = "schedule"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -573,6 +612,10 @@ class Schedule(Model):
         ForeignKey("schedule_version.id", use_alter=True, name="fk_schedule_active_version")
     )
     created_at: Mapped[dt.datetime] = _now()
+    pushed_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    looked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    next_due_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    due_version_id: Mapped[int | None] = mapped_column(Integer)
     versions: Mapped[list[ScheduleVersion]] = relationship(
         "ScheduleVersion",
         foreign_keys="ScheduleVersion.schedule_id",
@@ -609,6 +652,169 @@ class ScheduleVersion(Model):
 
     def __repr__(self) -> str:
         return f"{self.schedule.code} v{self.number}" if self.schedule else f"v{self.number}"
+
+
+class Target(Model):
+    """A system, group of people or folder that a channel sends to, with its health.
+
+    ``settings`` are the channel's, checked; empty until somebody sets up a target that a rules file named.
+    ``secret_cipher`` is what it signs with, encrypted. ``failing_since`` is when the first of the present
+    row of failures happened.
+    """
+
+    __tablename__ = "target"
+    __table_args__ = (CheckConstraint("status IN ('active', 'stopped')", name="ck_target_status"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(128))
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    secret_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
+    secret_made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    status: Mapped[str] = mapped_column(String(16), server_default=TargetStatus.ACTIVE)
+    stop_reason: Mapped[str | None] = mapped_column(String(16))
+    stopped_by: Mapped[str | None] = mapped_column(String(128))
+    stopped_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str] = mapped_column(String(512), server_default="")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return f"{self.code} {self.name}" if self.name != self.code else self.code
+
+
+class Push(Model):
+    """One sending of hits by a schedule: its nominal slot, when it went out, and what became of it.
+
+    ``missed`` counts the slots before it that an outage swallowed and that went with it. A test has no hits
+    of its own and a slot only in name.
+    """
+
+    __tablename__ = "push"
+    __table_args__ = (
+        Index(*("ix_push_slot", "schedule_id", "slot"), unique=True, postgresql_where=text("NOT is_test")),
+        Index("ix_push_at", "at", "id"),
+        Index("ix_push_open", "id", postgresql_where=text("status = 'open'")),
+        CheckConstraint("status IN ('empty', 'open', 'done', 'failed')", name="ck_push_status"),
+        CheckConstraint("outcome IN ('send', 'delayed')", name="ck_push_outcome"),
+        CheckConstraint("is_test OR version_id IS NOT NULL", name="ck_push_version"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
+    version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("schedule_version.id", ondelete="CASCADE"), index=True
+    )
+    slot: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str] = mapped_column(String(16))
+    why: Mapped[str] = mapped_column(String(128), server_default="")
+    missed: Mapped[int] = mapped_column(Integer, server_default="0")
+    hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    status: Mapped[str] = mapped_column(String(16), server_default=PushStatus.OPEN)
+    is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    requested_by: Mapped[str] = mapped_column(String(128), server_default="system")
+    created_at: Mapped[dt.datetime] = _now()
+    schedule: Mapped[Schedule | None] = relationship(Schedule)
+    version: Mapped[ScheduleVersion | None] = relationship(ScheduleVersion)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class PushHit(Model):
+    """A hit that a schedule has pushed: once and never again."""
+
+    __tablename__ = "push_hit"
+    __table_args__ = (Index("ix_push_hit_push", "push_id", "hit_id"), Index("ix_push_hit_hit", "hit_id"))
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"), primary_key=True)
+    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"), primary_key=True)
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id", ondelete="CASCADE"))
+
+
+class Delivery(Model):
+    """One message of a push to one target: the hits ``first_hit`` to ``last_hit`` of the push.
+
+    ``uid`` is the message's id for the receiver, the same for every attempt. What it says is made from the
+    hits when it is sent, so no copy of customers' data lies here.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index("ix_delivery_due", "next_at", "id", postgresql_where=text("status = 'waiting'")),
+        Index("ix_delivery_leased", "lease_until", postgresql_where=text("status = 'sending'")),
+        Index("ix_delivery_dead", "id", postgresql_where=text("status = 'dead'")),
+        Index("ix_delivery_push", "push_id"),
+        Index("ix_delivery_target", "target_id", "id"),
+        CheckConstraint(
+            "status IN ('waiting', 'sending', 'sent', 'dead', 'cancelled')", name="ck_delivery_status"
+        ),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    uid: Mapped[str] = mapped_column(String(64), unique=True)
+    idempotency_key: Mapped[str] = mapped_column(String(200), unique=True)
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id", ondelete="CASCADE"))
+    target_id: Mapped[int] = mapped_column(ForeignKey("target.id", ondelete="RESTRICT"))
+    part: Mapped[int] = mapped_column(Integer, server_default="1")
+    parts: Mapped[int] = mapped_column(Integer, server_default="1")
+    hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    first_hit: Mapped[int | None] = mapped_column(BigInteger)
+    last_hit: Mapped[int | None] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(16), server_default=DeliveryStatus.WAITING)
+    #: attempts of the present round; a replay begins a new one
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    push: Mapped[Push] = relationship(Push)
+    target: Mapped[Target] = relationship(Target)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class DeliveryAttempt(Model):
+    """One try at a delivery and its answer."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (
+        Index("ix_delivery_attempt", "delivery_id", "id"),
+        CheckConstraint("outcome IN ('ok', 'temporary', 'permanent')", name="ck_attempt_outcome"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    tried_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str] = mapped_column(String(16))
+    http_status: Mapped[int | None] = mapped_column(Integer)
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    delivery: Mapped[Delivery] = relationship(Delivery)
+
+
+class Reminder(Model):
+    """Something a person should look at, behind the bell. ``message`` is a msgid with ``values``.
+
+    ``source`` is what it came from: nobody is reminded twice of the same.
+    """
+
+    __tablename__ = "reminder"
+    __table_args__ = (
+        UniqueConstraint("person_id", "source"),
+        Index("ix_reminder_unread", "person_id", "id", postgresql_where=text("read_at IS NULL")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(String(255))
+    values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    link: Mapped[str] = mapped_column(String(255), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    read_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Approval(Model):

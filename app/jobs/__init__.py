@@ -16,7 +16,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 #: One worker process serves one queue: an RQ worker on several loses jobs at kill -9.
-QUEUES = ("t1", "import", "default")
+QUEUES = ("t1", "import", "default", "push")
 JOB_TIMEOUT_SECONDS = 6 * 3600
 KEEP_FAILED_SECONDS = 7 * 86400
 
@@ -32,6 +32,19 @@ def queue(name: str) -> Queue:
     """The RQ queue of that name of this app's Redis."""
     connection = redis_connection(current_app.config["SETTINGS"].redis_url)
     return Queue(name, connection=connection, serializer=JSONSerializer, default_timeout=JOB_TIMEOUT_SECONDS)
+
+
+def nudge_once(queue_name: str, function: str) -> bool:
+    """Ask a worker to look for work of its own, unless somebody has asked already."""
+    if not current_app.config["SETTINGS"].redis_url:
+        return False
+    try:
+        if queue(queue_name).count:
+            return True
+    except (RedisError, OSError) as error:
+        log.warning("no nudge for %s: %s; the ticker will try again", function, type(error).__name__)
+        return False
+    return nudge(queue_name, function, 0)
 
 
 def nudge(queue_name: str, function: str, row_id: int) -> bool:

@@ -12,10 +12,12 @@ from app import approvals, paging, retention
 from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
-from app.jobs import nudge
+from app.jobs import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.uploads import discard_forgotten, waiting
+from app.push import deliver
+from app.push import tick as pushes
 from app.t1 import runs
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,9 @@ def run_forever(stop: threading.Event, every: float) -> None:
 def tick(now: dt.datetime) -> None:
     """Start what is due at ``now``, once."""
     runs.tick(now)
+    pushes.tick(now)
+    if deliver.due(now):
+        nudge_once("push", "app.jobs.push.run")
     for batch_id in waiting():
         nudge("import", "app.jobs.imports.run", batch_id)
     paging.refresh_marks()

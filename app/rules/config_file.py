@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from sqlalchemy import select
 
+from app.channels import targets
 from app.extensions import db
 from app.models import Institution, Rule, RuleStatus, Schedule
 from app.rules import lead_filter, schedule_versions
@@ -27,7 +28,8 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
 
     ``overwrite=False`` leaves whatever exists as it is (cold start). Returns how many institutions,
     rules and schedules the file holds. Raises ConfigFileError, with nothing applied, for a rule that
-    names an unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule.
+    names an unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule
+    or channel.
     """
     _check_codes(config, name)
     for institution in config.institutions:
@@ -36,6 +38,7 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
         _apply_rule(rule, operator, overwrite)
     for schedule in config.schedules:
         _apply_schedule(schedule, operator, overwrite)
+        targets.ensure(db.session, [(each.kind, each.target) for each in schedule.channels], operator)
     db.session.commit()
     return {
         "institutions": len(config.institutions),
@@ -64,6 +67,12 @@ def _check_codes(config: ConfigFile, name: str) -> None:
         for s, schedule in enumerate(config.schedules)
         for i, code in enumerate(schedule.rules)
         if code not in rules
+    ]
+    problems += [
+        f"{name}: schedules[{s}].channels[{i}]: {problem}"
+        for s, schedule in enumerate(config.schedules)
+        for i, each in enumerate(schedule.channels)
+        if (problem := targets.problem_with(each.kind, each.target))
     ]
     if problems:
         raise ConfigFileError(problems)

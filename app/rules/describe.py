@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from flask import g, has_request_context
+from flask import g, has_app_context
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
@@ -173,7 +173,7 @@ def _names(codes: list[str]) -> str:
 
 
 def _cached_names() -> dict[str, str]:
-    if not has_request_context():
+    if not has_app_context():
         return institution_names()
     if "institution_names" not in g:
         g.institution_names = institution_names()

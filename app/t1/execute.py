@@ -11,6 +11,7 @@ from app.activity.errors import ActivityError
 from app.activity.progress import Progress
 from app.errors import DomainError
 from app.extensions import db
+from app.jobs import nudge_once
 from app.lead_activity import activity_root, prepare, window
 from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
@@ -20,9 +21,9 @@ from app.t1.deliveries import clear_inbox, inbox, ingest_logs
 from app.t1.lease import Lease, LeaseLost, leased
 from app.t1.runs import settings
 
-STEPS = ("ingest", "activity", "completeness", "evaluate", "retention")
+STEPS = ("ingest", "activity", "completeness", "evaluate", "retention", "push")
 #: Share of the progress bar that is done when the step begins.
-BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70, "retention": 98}
+BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70, "retention": 97, "push": 99}
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class _Run:
             return
         self.step("evaluate", self.evaluate)
         self.step("retention", self.retention)
+        self.step("push", self.push)
         self.lease.finish(status=RunStatus.DONE, progress=100, error=None, note=None)
 
     def step(self, name: str, work: Any) -> Any:
@@ -136,6 +138,10 @@ class _Run:
         """Delete events older than they may be kept."""
         oldest = self.day - dt.timedelta(days=settings().events_retention_days)
         store.drop_days_before(activity_root(settings()), oldest)
+
+    def push(self) -> None:
+        """Have schedules looked at: a slot that is due takes the new hits now, any other when it comes."""
+        nudge_once("push", "app.jobs.push.make")
 
 
 def _now() -> str:

@@ -1,0 +1,33 @@
+"""Channels: how a push reaches people and systems, one module each.
+
+A module of this package that has a ``CHANNEL`` is a channel; nothing else needs to know of it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+from app.channels.base import Channel
+from app.errors import DomainError
+
+
+def channels() -> dict[str, Channel]:
+    """Every channel by its kind."""
+    found = (
+        getattr(import_module(f"{__name__}.{module.name}"), "CHANNEL", None)
+        for module in pkgutil.iter_modules(__path__)
+    )
+    return {channel.kind: channel for channel in found if channel is not None}
+
+
+def channel(kind: str) -> Channel:
+    """The channel of that kind. Raises DomainError when there is none."""
+    found = channels()
+    if kind not in found:
+        raise DomainError(
+            "There is no channel of the kind %(kind)s; there are: %(kinds)s.",
+            kind=kind,
+            kinds=", ".join(sorted(found)),
+        )
+    return found[kind]

@@ -1,0 +1,237 @@
+"""HTTP requests that leave the house: only to allowed hosts, and only to the address that was checked.
+
+httpcore and not httpx: its network backend is the public place where a name becomes an address, so that the
+address that was checked is the one that is connected to, whatever the name server says a moment later. It
+follows no redirects and reads no proxy settings, and TLS still verifies the host's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+
+from app.channels.base import ANSWER_CHARS, PermanentError, TemporaryError
+from config import Settings
+
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?")
+KEEP_ALIVE_SECONDS = 30.0
+ANSWER_BYTES = 4096
+
+
+class NotAllowed(Exception):
+    """A host or address that nothing may be sent to; the text says why."""
+
+
+class AllowedHosts:
+    """The allow-list ``WEBHOOK_ALLOW``: host names, ``*.domain`` for everything below one.
+
+    An entry ``host:port``, ``http://host:port`` or an IP address names that very place; only then may it be
+    a private address, and only with ``http://`` may it be without TLS.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._entries = {entry.strip().lower() for entry in entries if entry.strip()}
+
+    def check(self, url: str) -> tuple[str, str, int, bool]:
+        """Scheme, host and port of the URL, and whether it may be private. Raises NotAllowed."""
+        scheme, host, port = parts(url)
+        places = {f"{host}:{port}", f"{scheme}://{host}:{port}", *([host] if _is_address(host) else [])}
+        if scheme == "http" and f"http://{host}:{port}" not in self._entries:
+            raise NotAllowed("https is required")
+        if places & self._entries:
+            return scheme, host, port, True
+        parents = {f"*.{'.'.join(host.split('.')[n:])}" for n in range(1, host.count(".") + 1)}
+        if not ({host} | parents) & self._entries:
+            raise NotAllowed(f"the host {host} is not on the allow-list WEBHOOK_ALLOW")
+        return scheme, host, port, False
+
+
+def parts(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a plain URL. Raises NotAllowed for anything that could be read two ways."""
+    if not url.isascii() or any(char.isspace() or char == "\\" or ord(char) < 33 for char in url):
+        raise NotAllowed("the address has characters that don't belong there")
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError as error:
+        raise NotAllowed("this is not an address") from error
+    host = (split.hostname or "").rstrip(".")
+    if split.scheme not in ("http", "https") or not host:
+        raise NotAllowed("the address must begin with https://")
+    if split.username is not None or split.password is not None:
+        raise NotAllowed("the address must not hold a user name or password")
+    if split.fragment:
+        raise NotAllowed("the address must not have a fragment")
+    _check_host(host)
+    return split.scheme, host, port if port is not None else {"http": 80, "https": 443}[split.scheme]
+
+
+def _check_host(host: str) -> None:
+    if not _is_address(host) and (_NUMERIC.fullmatch(host) or not _HOST.fullmatch(host)):
+        raise NotAllowed("the host is neither a name nor a plain address")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, also behind IPv6 spellings of IPv4."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and (int(ip) >> 32 in (0, 0x0064FF9B << 64)):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the system resolves it."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _Deadline(threading.local):
+    """When the request of this thread must be over; httpcore's own limits begin anew with every byte."""
+
+    at = float("inf")
+
+    def left(self, limit: float | None) -> float:
+        rest = self.at - time.monotonic()
+        if rest <= 0:
+            raise httpcore.ReadTimeout("the answer took too long")
+        return rest if limit is None else min(limit, rest)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, deadline: _Deadline) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._deadline.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._deadline.left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        made = self._inner.start_tls(ssl_context, server_hostname, self._deadline.left(timeout))
+        return _Stream(made, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Connects to addresses that were checked, by number."""
+
+    def __init__(self, private: set[tuple[str, int]], deadline: _Deadline) -> None:
+        self._private = private
+        self._deadline = deadline
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            addresses = resolve(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} has no address") from error
+        if (host, port) not in self._private:
+            inside = [address for address in addresses if not is_public(address)]
+            if inside or not addresses:
+                raise NotAllowed(f"{host} is a private address")
+        return _Stream(self._connect(addresses, port, timeout), self._deadline)
+
+    def _connect(self, addresses: list[str], port: int, timeout: float | None) -> httpcore.NetworkStream:
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return self._inner.connect_tcp(address, port, self._deadline.left(timeout))
+        return self._inner.connect_tcp(addresses[-1], port, self._deadline.left(timeout))
+
+
+class Sender:
+    """Posts to allowed places, keeping connections alive. For use by many threads."""
+
+    def __init__(self, allowed: Iterable[str], *, connections: int = 32) -> None:
+        self._hosts = AllowedHosts(allowed)
+        self._private: set[tuple[str, int]] = set()
+        self._deadline = _Deadline()
+        self._pool = httpcore.ConnectionPool(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+            network_backend=_Backend(self._private, self._deadline),
+        )
+
+    def post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, str]:
+        """Status and the beginning of the answer.
+
+        Raises PermanentError for a place that is not allowed and TemporaryError when nobody answers in time.
+        """
+        try:
+            _scheme, host, port, private = self._hosts.check(url)
+            if private:
+                self._private.add((host, port))
+            self._deadline.at = time.monotonic() + seconds
+            return self._post(url, body, headers, seconds)
+        except NotAllowed as error:
+            raise PermanentError(str(error)) from error
+        except httpcore.TimeoutException as error:
+            raise TemporaryError(f"no answer within {seconds:.0f} s") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            raise TemporaryError(f"{type(error).__name__}: {error}") from error
+
+    def _post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, str]:
+        limits = {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}
+        with self._pool.stream(
+            "POST", url, headers=list(headers.items()), content=body, extensions={"timeout": limits}
+        ) as response:
+            return response.status, _beginning(response)
+
+
+def _beginning(response: httpcore.Response) -> str:
+    """The first words of an answer; a small one is read to its end, so that the connection can be kept."""
+    read = b""
+    for part in response.iter_stream():
+        read += part
+        if len(read) > ANSWER_BYTES:
+            break
+    text = read.decode("utf-8", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ANSWER_CHARS]
+
+
+_senders: dict[tuple[str, ...], Sender] = {}
+_lock = threading.Lock()
+
+
+def sender(config: Settings) -> Sender:
+    """This process's sender for the allow-list."""
+    with _lock:
+        return _senders.setdefault(config.webhook_allow, Sender(config.webhook_allow))

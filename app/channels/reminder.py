@@ -1,0 +1,163 @@
+"""In-app reminders: how many new hits each person may see, behind the bell in the top bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from flask_appbuilder.security.sqla.models import Role
+from flask_babel import LazyString, lazy_gettext
+from pydantic import Field, field_validator
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, selectinload
+
+from app.access.scope import leads_visible_to
+from app.channels.base import ChannelSettings, Limits, Message, Sent, Words
+from app.errors import FieldError
+from app.extensions import db
+from app.labels import ROLE
+from app.models import Branch, Lead, Reminder, Staff
+from config import Settings
+
+RECEIVERS = ("Marketer", "Manager", "Admin", "DataOperator", "Auditor")
+LEADS_A_QUERY = 10_000
+NEW_HITS = lazy_gettext("%(schedule)s: %(n)s new high-potential leads")
+TEST = lazy_gettext("Test of %(schedule)s: %(n)s sample leads, none was touched")
+
+
+class ReminderSettings(ChannelSettings):
+    """Who is reminded."""
+
+    roles: Annotated[
+        list[str],
+        Field(min_length=1),
+        Words(
+            lazy_gettext("Roles"),
+            lazy_gettext("Each person is reminded of the leads they may see, and not at all of none."),
+            choices=[(name, ROLE[name]) for name in RECEIVERS],
+        ),
+    ] = ["Marketer", "Manager"]
+    branch: Annotated[
+        str,
+        Field(max_length=64),
+        Words(
+            lazy_gettext("Branch code"),
+            lazy_gettext("Only staff of this branch and its sub-branches; empty is everybody."),
+        ),
+    ] = ""
+
+    @field_validator("roles")
+    @classmethod
+    def _are_roles(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in RECEIVERS:
+                raise FieldError("roles", "There is no such role: %(name)s", name=name[:40])
+        return names
+
+    @field_validator("branch")
+    @classmethod
+    def _is_a_branch(cls, code: str) -> str:
+        if code and not db.session.scalar(select(Branch.id).where(Branch.code == code)):
+            raise FieldError("branch", "There is no branch with the code %(code)s.", code=code)
+        return code
+
+
+class ReminderChannel:
+    """Reminds people inside the product."""
+
+    kind = "reminder"
+    label = lazy_gettext("In-app reminder")
+    settings = ReminderSettings
+    limits = Limits(hits=0, seconds=60.0)
+    signs = False
+
+    def send(self, message: Message, settings: ReminderSettings, secret: str, config: Settings) -> Sent:
+        """A reminder for everybody who sees any of the hits; a retry reminds nobody twice."""
+        with Session(db.engine) as session:
+            leads = [hit.lead_id for hit in message.hits]
+            counts = {
+                person.id: count
+                for person, count in _counts(session, _people(session, settings), leads, message.test)
+            }
+            rows = [_of_push(message, person_id, count) for person_id, count in counts.items() if count]
+            _keep(session, rows)
+            session.commit()
+        return Sent(f"{len(rows)}")
+
+
+def remind(
+    session: Session,
+    roles: Iterable[str],
+    *,
+    kind: str,
+    message: LazyString,
+    values: dict[str, Any],
+    link: str,
+    source: str,
+) -> None:
+    """Remind everybody with one of the roles, once a source. Doesn't commit."""
+    people = _people(session, ReminderSettings.model_construct(roles=list(roles), branch=""))
+    rows = [
+        _row(person.id, source, kind=kind, message=message, values=values, link=link) for person in people
+    ]
+    _keep(session, rows)
+
+
+def _keep(session: Session, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        session.execute(insert(Reminder).on_conflict_do_nothing(index_elements=["person_id", "source"]), rows)
+
+
+def _of_push(message: Message, person_id: int, count: int) -> dict[str, Any]:
+    return _row(
+        person_id,
+        message.id,
+        kind="test" if message.test else "hits",
+        message=TEST if message.test else NEW_HITS,
+        values={"schedule": message.schedule_name, "n": count},
+        link="" if message.test else "/hitview/list/?_flt_1_status=waiting",
+    )
+
+
+def _people(session: Session, settings: ReminderSettings) -> Sequence[Staff]:
+    query = (
+        select(Staff)
+        .where(Staff.active.is_(True), Staff.roles.any(Role.name.in_(settings.roles)))
+        .options(selectinload(Staff.roles), selectinload(Staff.branch))
+        .order_by(Staff.id)
+    )
+    if settings.branch:
+        top = session.scalar(select(Branch.path).where(Branch.code == settings.branch)) or "none"
+        query = query.where(Staff.branch.has(Branch.path.startswith(top, autoescape=True)))
+    return session.scalars(query).all()
+
+
+def _counts(
+    session: Session, people: Sequence[Staff], leads: list[int], test: bool
+) -> list[tuple[Staff, int]]:
+    """How many of the hits' leads each person may see; people with the same view are counted once."""
+    known: dict[str, int] = {}
+    found = []
+    for person in people:
+        scope = leads_visible_to(person)
+        key = str(scope.compile(compile_kwargs={"literal_binds": True}))
+        if key not in known:
+            known[key] = len(leads) if test else _visible(session, scope, leads)
+        found.append((person, known[key]))
+    return found
+
+
+def _visible(session: Session, scope: ColumnElement[bool], leads: list[int]) -> int:
+    seen: set[int] = set()
+    for start in range(0, len(leads), LEADS_A_QUERY):
+        some = Lead.id.in_(leads[start : start + LEADS_A_QUERY])
+        seen.update(session.scalars(select(Lead.id).where(some, scope)))
+    return sum(lead in seen for lead in leads)
+
+
+def _row(person_id: int, source: str, *, message: LazyString, **given: Any) -> dict[str, Any]:
+    return {"person_id": person_id, "source": source, "message": message._args[0], **given}
+
+
+CHANNEL = ReminderChannel()

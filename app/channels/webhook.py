@@ -1,0 +1,100 @@
+"""Webhooks as https://www.standardwebhooks.com says: signed, with an id that is stable over retries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+import orjson
+from flask_babel import lazy_gettext
+from pydantic import Field, field_validator
+from standardwebhooks import Webhook as Signer
+
+from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
+from app.channels.guard import NotAllowed, parts, sender
+from app.errors import FieldError
+from config import Settings
+
+GONE = 410
+
+
+class WebhookSettings(ChannelSettings):
+    """Where to post."""
+
+    url: Annotated[
+        str,
+        Field(min_length=1, max_length=2000),
+        Words(
+            lazy_gettext("Address"),
+            lazy_gettext("Such as https://crm.example.com/hooks/leads; its host must be in WEBHOOK_ALLOW."),
+        ),
+    ]
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        # Whether the allow-list has it is judged when it is used: the list may change.
+        try:
+            parts(url)
+        except NotAllowed as error:
+            raise FieldError("url", "This is not an address of a webhook: %(why)s", why=str(error)) from None
+        return url
+
+
+class Webhook:
+    """Posts a push as JSON to a system of the bank."""
+
+    kind = "webhook"
+    label = lazy_gettext("Webhook")
+    settings = WebhookSettings
+    limits = Limits(hits=500, seconds=15.0)
+    signs = True
+
+    def send(self, message: Message, settings: WebhookSettings, secret: str, config: Settings) -> Sent:
+        """Post it; any 2xx is success, 410 ends the target."""
+        body = orjson.dumps(content(message))
+        headers = signed(message.id, body, secret)
+        status, answer = sender(config).post(settings.url, body, headers, self.limits.seconds)
+        if 200 <= status < 300:
+            return Sent(answer, status)
+        if status == GONE:
+            raise PermanentError(answer or "gone", status=status, gone=True)
+        raise TemporaryError(answer, status=status)
+
+
+def content(message: Message) -> dict[str, Any]:
+    """The body of a webhook."""
+    return {
+        "type": "hits.pushed",
+        "timestamp": message.slot.isoformat(),
+        "test": message.test,
+        "data": {
+            "push": message.push_id,
+            "schedule": message.schedule,
+            "schedule_name": message.schedule_name,
+            "slot": message.slot.isoformat(),
+            "part": message.part,
+            "parts": message.parts,
+            "total": message.total,
+            "hits": [hit.as_json() for hit in message.hits],
+        },
+    }
+
+
+def signed(message_id: str, body: bytes, secret: str) -> dict[str, str]:
+    """The headers of a Standard Webhook. Raises PermanentError without a usable secret."""
+    now = dt.datetime.now(dt.UTC)
+    try:
+        signature = Signer(secret).sign(message_id, now, body.decode())
+    except (RuntimeError, ValueError) as error:
+        raise PermanentError("this target has no secret to sign with") from error
+    return {
+        "content-type": "application/json",
+        "user-agent": "lead-monitor",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+
+
+CHANNEL = Webhook()

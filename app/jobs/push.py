@@ -1,0 +1,20 @@
+"""Queue ``push``: ticks and deliveries."""
+
+from __future__ import annotations
+
+from app.jobs.context import job_context
+from app.push import clock, deliver
+from app.push.tick import tick
+
+
+def run(_row_id: int) -> None:
+    """Send what is due."""
+    with job_context():
+        deliver.work()
+
+
+def make(_run_id: int) -> None:
+    """Make the pushes that are due, and send them."""
+    with job_context():
+        tick(clock.utc_now())
+        deliver.work()

@@ -1,0 +1,72 @@
+"""What came of an attempt, written down the moment it is known."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, insert, update
+
+from app.models import Delivery, DeliveryAttempt, DeliveryStatus
+
+#: Waits between attempts; after the last of them a delivery is a dead letter.
+BACK_OFF = tuple(dt.timedelta(seconds=each) for each in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600))
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One attempt: ``outcome`` is ok, temporary or permanent; ``gone``: the target wants nothing more."""
+
+    delivery_id: int
+    push_id: int
+    target_id: int
+    attempts: int
+    tried_at: dt.datetime
+    outcome: str
+    gone: bool
+    http_status: int | None
+    text: str
+    duration_ms: int
+
+
+def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool:
+    """Keep the attempt and what follows from it; False when the lease is another's by now."""
+    with engine.begin() as connection:
+        mine = connection.execute(
+            update(Delivery)
+            .where(Delivery.id == answer.delivery_id, Delivery.lease_owner == owner)
+            .values(**_next_state(answer, now), lease_owner=None, lease_until=None)
+        )
+        if mine.rowcount != 1:
+            log.warning("delivery %s was taken over by another worker", answer.delivery_id)
+            return False
+        connection.execute(
+            insert(DeliveryAttempt).values(
+                delivery_id=answer.delivery_id,
+                tried_at=answer.tried_at,
+                outcome=answer.outcome,
+                http_status=answer.http_status,
+                answer=answer.text,
+                duration_ms=answer.duration_ms,
+            )
+        )
+    return True
+
+
+def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:
+    common = {"attempts": answer.attempts, "answer": answer.text}
+    if answer.outcome == "ok":
+        return common | {"status": DeliveryStatus.SENT, "next_at": None, "done_at": now}
+    if answer.gone:
+        # The target is stopped; should it come back, this still waits for it.
+        return common | {"status": DeliveryStatus.WAITING, "next_at": now}
+    if answer.outcome == "permanent" or answer.attempts > len(BACK_OFF):
+        return common | {"status": DeliveryStatus.DEAD, "next_at": None, "done_at": now}
+    return common | {
+        "status": DeliveryStatus.WAITING,
+        "next_at": now + BACK_OFF[answer.attempts - 1],
+    }

@@ -1,0 +1,226 @@
+"""Sending what waits: claimed by the hundred, sent by a few threads, every answer kept at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import joinedload
+
+from app.channels import channel
+from app.channels.base import Message, PermanentError, SendError, Sent, TemporaryError
+from app.channels.targets import secret_of, settings_of
+from app.extensions import db
+from app.models import Delivery, DeliveryStatus, Push, ScheduleVersion, Target, TargetStatus
+from app.push import clock as clocks
+from app.push import health, lease, outbox
+from app.push.answers import Answer, record
+from app.push.calendar import current
+from app.push.message import message_of
+from app.push.silence import allowed_from
+from app.rules.schedule_versions import version_def
+from config import Settings
+
+BATCH = 100
+THREADS = 8
+#: A worker that has nothing to do waits this long for a retry before it leaves it to the next tick.
+PATIENCE_SECONDS = 20.0
+#: What could not be tried because its target does not answer is tried again after this.
+PUT_BACK = dt.timedelta(seconds=30)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Batch:
+    """The state that the threads of one batch share."""
+
+    app: Flask
+    engine: Engine
+    owner: str
+    clock: Callable[[], dt.datetime]
+    config: Settings
+    answers: list[Answer] = field(default_factory=list)
+    #: targets that did not answer at all: the rest of the batch leaves them alone
+    silent: set[int] = field(default_factory=set)
+    put_back: list[int] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300.0, wait: bool = True) -> int:
+    """Send all that is due, and with ``wait`` what falls due within moments; the number of attempts.
+
+    Ends after about ``seconds``. Any number of workers may do this at the same time.
+    """
+    clock = clock or (lambda: clocks.utc_now())
+    until, attempts = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        lease.sweep(db.engine)
+        owner = uuid.uuid4().hex
+        ids = lease.claim(db.engine, owner, clock(), BATCH)
+        if ids:
+            attempts += _send_batch(ids, owner, clock)
+            continue
+        pause = _until_next(clock()) if wait else None
+        if pause is None:
+            break
+        time.sleep(pause)
+    return attempts
+
+
+def _until_next(now: dt.datetime) -> float | None:
+    """Seconds until something falls due, None when that is not soon."""
+    query = (
+        select(func.min(Delivery.next_at))
+        .join(Target, Target.id == Delivery.target_id)
+        .where(Delivery.status == DeliveryStatus.WAITING, Target.status == TargetStatus.ACTIVE)
+    )
+    with db.engine.connect() as connection:
+        next_at = connection.scalar(query)
+    if next_at is None:
+        return None
+    left = float((next_at - now).total_seconds())
+    return max(left, 0.05) if left <= PATIENCE_SECONDS else None
+
+
+def _send_batch(ids: list[int], owner: str, clock: Callable[[], dt.datetime]) -> int:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    batch = _Batch(app, db.engine, owner, clock, app.config["SETTINGS"])
+    due = _not_silenced(batch, _load(db.session, ids))
+    db.session.rollback()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda delivery_id: _in_context(batch, delivery_id), due))
+    lease.put_back(batch.engine, batch.put_back, owner, clock() + PUT_BACK)
+    health.note(db.session(), batch.answers, clock(), batch.config)
+    outbox.settle(db.session(), sorted({answer.push_id for answer in batch.answers}))
+    db.session.commit()
+    return len(batch.answers)
+
+
+def _load(session: Any, ids: list[int]) -> Sequence[Delivery]:
+    options = joinedload(Delivery.push).options(
+        joinedload(Push.schedule), joinedload(Push.version).joinedload(ScheduleVersion.schedule)
+    )
+    return session.scalars(
+        select(Delivery)
+        .where(Delivery.id.in_(ids))
+        .options(options, joinedload(Delivery.target))
+        .order_by(Delivery.next_at, Delivery.id)
+    ).all()
+
+
+def _not_silenced(batch: _Batch, deliveries: Sequence[Delivery]) -> list[int]:
+    """What may go out now; the rest waits for its schedule's first moment that is not silent."""
+    known: dict[int, dt.datetime] = {}
+    calendar = current()
+    now, due = batch.clock(), []
+    for delivery in deliveries:
+        version = delivery.push.version
+        if delivery.push.is_test or version is None:
+            due.append(delivery.id)
+            continue
+        schedule = version.schedule_id
+        if schedule not in known:
+            definition = version_def(version.schedule.active_version or version)
+            known[schedule] = allowed_from(definition, now, batch.config.zone, calendar)
+        if known[schedule] > now:
+            lease.put_back(batch.engine, [delivery.id], batch.owner, known[schedule])
+        else:
+            due.append(delivery.id)
+    return due
+
+
+def _in_context(batch: _Batch, delivery_id: int) -> None:
+    # One connection a thread: the context's own session, which whatever is called in it uses too.
+    with batch.app.app_context():
+        try:
+            _send_one(batch, db.session, delivery_id)
+        except Exception:
+            log.exception("delivery %s could not be tried; its lease runs out", delivery_id)
+
+
+def _send_one(batch: _Batch, session: Any, delivery_id: int) -> None:
+    delivery = _load(session, [delivery_id])[0]
+    if delivery.target_id in batch.silent:
+        with batch.lock:
+            batch.put_back.append(delivery_id)
+        return
+    target, message = delivery.target, message_of(session, delivery)
+    let_go(session)
+    if not lease.renew(batch.engine, delivery_id, batch.owner):
+        return
+    answer = attempt(delivery, target, message, batch.clock(), batch.config)
+    if answer.outcome == "temporary" and answer.http_status is None:
+        batch.silent.add(target.id)
+    if record(batch.engine, answer, batch.owner, batch.clock()):
+        with batch.lock:
+            batch.answers.append(answer)
+
+
+def let_go(session: Any) -> None:
+    """End the transaction and keep what was read: nothing is held while somebody else is waited for."""
+    session.expunge_all()
+    session.rollback()
+
+
+def attempt(
+    delivery: Delivery, target: Target, message: Message, now: dt.datetime, config: Settings
+) -> Answer:
+    """Send one message once and say what came of it; never raises."""
+    begun = time.monotonic()
+    gone = False
+    try:
+        sent = _send(target, message, config)
+        outcome, status, text = "ok", sent.status, sent.answer
+    except SendError as error:
+        outcome = "permanent" if isinstance(error, PermanentError) else "temporary"
+        gone = isinstance(error, PermanentError) and error.gone
+        status, text = error.status, error.answer
+    return Answer(
+        delivery_id=delivery.id,
+        push_id=delivery.push_id,
+        target_id=target.id,
+        attempts=delivery.attempts + 1,
+        tried_at=now,
+        outcome=outcome,
+        gone=gone,
+        http_status=status,
+        text=text,
+        duration_ms=round((time.monotonic() - begun) * 1000),
+    )
+
+
+def _send(target: Target, message: Message, config: Settings) -> Sent:
+    if not message.hits:
+        raise PermanentError("none of the leads is there any more")
+    try:
+        settings, secret = settings_of(target), secret_of(target, config)
+        return channel(target.kind).send(message, settings, secret, config)
+    except SendError:
+        raise
+    except Exception as error:
+        log.exception("the channel %s failed", target.kind)
+        raise TemporaryError(f"{type(error).__name__}: see the worker's log") from error
+
+
+def due(now: dt.datetime) -> bool:
+    """Whether anything is to be sent, or was left behind by a worker."""
+    waiting = (Delivery.status == DeliveryStatus.WAITING) & (Delivery.next_at <= now)
+    left = (Delivery.status == DeliveryStatus.SENDING) & (Delivery.lease_until < func.now())
+    query = (
+        select(Delivery.id)
+        .join(Target, Target.id == Delivery.target_id)
+        .where(waiting | left, Target.status == TargetStatus.ACTIVE)
+        .limit(1)
+    )
+    with db.engine.connect() as connection:
+        return connection.scalar(query) is not None

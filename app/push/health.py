@@ -1,0 +1,62 @@
+"""The health of targets: since when one fails, and when nothing more is sent to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from flask_babel import lazy_gettext
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.channels.reminder import remind
+from app.channels.targets import stop
+from app.models import StopReason, Target, TargetStatus
+from app.push.answers import Answer
+from config import Settings
+
+#: Who hears that a target was stopped.
+KEEPERS = ("Admin", "Manager")
+STOPPED = lazy_gettext("Nothing more is sent to %(target)s: it has failed for days or is gone")
+
+
+def note(session: Session, answers: Sequence[Answer], now: dt.datetime, config: Settings) -> None:
+    """Bring the targets of a batch up to date; stop those that are gone or have failed for too long.
+
+    Doesn't commit.
+    """
+    for target_id in sorted({answer.target_id for answer in answers}):
+        target = session.scalar(
+            select(Target)
+            .where(Target.id == target_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if target is not None:
+            _note_one(session, target, [a for a in answers if a.target_id == target_id], now, config)
+
+
+def _note_one(
+    session: Session, target: Target, answers: list[Answer], now: dt.datetime, config: Settings
+) -> None:
+    failed = [answer for answer in answers if answer.outcome != "ok"]
+    if any(answer.outcome == "ok" for answer in answers):
+        target.last_ok_at, target.failing_since = now, None
+    elif target.failing_since is None or target.failing_since > now:
+        target.failing_since = now
+    if failed:
+        target.last_error = failed[-1].text or f"HTTP {failed[-1].http_status}"
+    long_ago = now - dt.timedelta(days=config.target_stop_days)
+    gone = any(answer.gone for answer in failed)
+    failing = target.failing_since is not None and target.failing_since <= long_ago
+    if target.status == TargetStatus.ACTIVE and (gone or failing):
+        stop(target, StopReason.GONE if gone else StopReason.FAILING)
+        remind(
+            session,
+            KEEPERS,
+            kind="target",
+            message=STOPPED,
+            values={"target": str(target)},
+            link=f"/targetview/show/{target.id}",
+            source=f"target-{target.id}-{now:%Y%m%d%H%M}",
+        )
