@@ -29,6 +29,7 @@ from app.audit.events import event
 from app.embedded import EmbeddedError
 from app.errors import DomainError
 from app.extensions import db
+from app.leads.branch_choices import MOST_NAMES, Unknown
 from config import Settings
 
 config_group = AppGroup("config", help="Rules files.")
@@ -203,7 +204,16 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
         show(ImportResult(None, 0, 0, 0, 0, {"unreadable_file": 1}).as_json(), json_out)
         note(f"unreadable_file: {error}")
         sys.exit(1)
+    _name_branches(result.branches, dry_run)
     show(result.as_json(), json_out)
+
+
+def _name_branches(branches: Unknown, dry_run: bool) -> None:
+    """Name on standard error the branches that an import created: a misspelt one is easily overlooked."""
+    if branches.names:
+        shown = ", ".join(f"{each.name} ({each.rows:,} rows)" for each in branches.named[:MOST_NAMES])
+        more = ", …" if branches.names > MOST_NAMES else ""
+        note(f"{'would create' if dry_run else 'created'} {branches.names:,} branches: {shown}{more}")
 
 
 class _RowProgress:
@@ -222,7 +232,10 @@ def leads_undo(batch: int, json_out: bool) -> None:
     """Take the leads an import created off the list."""
     from app.leads.undo import undo_import
 
-    show(undo_import(db.engine, batch, operator()), json_out)
+    undone = undo_import(db.engine, batch, operator(), settings())
+    if undone.restored or undone.left:
+        note(f"of the leads it had changed {undone.restored:,} are as before, {undone.left:,} were left")
+    show({"deleted": undone.deleted, "kept": undone.kept}, json_out)
 
 
 @logs_group.command("ingest")

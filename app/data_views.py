@@ -125,7 +125,7 @@ class IngestFileView(ConsoleView):
         "rows_read": lazy_gettext("Rows read"),
         "accepted": lazy_gettext("Accepted"),
         "duplicates": lazy_gettext("Duplicates"),
-        "rows_rejected": lazy_gettext("Rejected"),
+        "rows_rejected": lazy_gettext("Rejected rows"),
         "rejected": lazy_gettext("Rejected by reason"),
         "ingested_at": lazy_gettext("Read at"),
     }

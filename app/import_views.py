@@ -1,4 +1,4 @@
-"""The steps of a lead import on the screen: choose the file, match its columns, check it, start it."""
+"""The steps of an import on the screen: choose the file, match its columns, check it, start it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from flask_babel import lazy_gettext
 
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
+from app.extensions import db
 from app.jobs import nudge
 from app.leads import uploads
 from app.models import BatchStatus, ImportBatch
-from app.pages import imports
+from app.pages import import_branches, imports
 from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
@@ -39,17 +40,29 @@ class ImportsInSteps(ConsoleView):
             except DomainError as error:
                 form.file.errors = [*form.file.errors, error.text()]
             else:
-                return redirect(url_for(".columns", pk=batch))
+                return begun(batch)
         self.update_redirect()
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
-        return self._step(0, "upload.html", widget=widget, most=MAX_UPLOAD_MB)
+        return self.render_template(
+            "upload.html",
+            title=imports.title("leads"),
+            steps=imports.STEPS,
+            step=0,
+            widget=widget,
+            most=MAX_UPLOAD_MB,
+        )
 
     @expose("/columns/<pk>", methods=["GET", "POST"])
     @has_access
     @permission_name("upload")
     def columns(self, pk: str) -> Any:
-        """Step 2: say which column is which; the dry run starts in the background."""
+        """Step 2: say which column is which; the dry run starts in the background.
+
+        A large file is first read in the background.
+        """
         batch = self._row(pk)
+        if batch.status == BatchStatus.READING and request.method == "GET":
+            return self._step(1, "import_reading.html", batch=batch, progress=self.progress_of(batch))
         if batch.status not in uploads.WAITING:
             return self._onward(batch)
         chosen: dict[int, str] = {}
@@ -70,7 +83,8 @@ class ImportsInSteps(ConsoleView):
             "import_columns.html",
             batch=batch,
             columns=imports.file_columns(batch, chosen, errors),
-            fields=imports.FIELDS,
+            fields=imports.FIELDS[batch.kind],
+            needed=imports.NEEDED[batch.kind],
             warnings=imports.warnings(batch),
             error=next(iter(errors.values()), ""),
         )
@@ -80,7 +94,9 @@ class ImportsInSteps(ConsoleView):
     @permission_name("upload")
     def review(self, pk: str) -> Any:
         """Step 3: what would happen, once the dry run is over."""
-        batch = self._row(pk)
+        return self._review(self._row(pk), {})
+
+    def _review(self, batch: ImportBatch, errors: dict[str, str]) -> Any:
         if batch.status not in (BatchStatus.CHECKING, BatchStatus.CHECKED):
             return self._onward(batch)
         checked = batch.status == BatchStatus.CHECKED
@@ -92,7 +108,28 @@ class ImportsInSteps(ConsoleView):
             figures=imports.figures(batch) if checked else [],
             rejected=imports.rejected(batch) if checked else [],
             warnings=imports.warnings(batch),
+            asked=import_branches.asked(batch, errors) if checked else None,
         )
+
+    @expose("/branches/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("upload")
+    def branches(self, pk: str) -> Any:
+        """Say what becomes of branches that don't exist, or take that back; the dry run starts again."""
+        batch = self._row(pk)
+        try:
+            if request.form.get("again"):
+                uploads.forget_branches(batch)
+            else:
+                uploads.choose_branches(batch, import_branches.chosen())
+        except FieldError as error:
+            db.session.rollback()
+            return self._review(batch, {error.field: error.text()})
+        except DomainError as error:
+            flash(error.text(), "warning")
+        else:
+            nudge("import", JOB, batch.id)
+        return redirect(url_for(".review", pk=pk))
 
     @expose("/recheck/<pk>", methods=["POST"])
     @has_access
@@ -154,27 +191,38 @@ class ImportsInSteps(ConsoleView):
         if item.error_file and may("can_errors", "ImportBatchView"):
             links.append(Link(_("Download the rejected rows"), url_for("ImportBatchView.errors", pk=item.id)))
             if may("can_upload", "ImportBatchView"):
-                links.append(Link(_("Upload the corrected file"), url_for("ImportBatchView.upload")))
+                links.append(Link(_("Upload the corrected file"), _first_step(item)))
         return links
 
     def offers(self, action: str, item: ImportBatch) -> bool:
         """Only a finished import can be undone, only an unfinished upload cancelled."""
         if action == "cancel":
             return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
-        return item.status == BatchStatus.DONE
+        return item.status == BatchStatus.DONE and item.kind == "leads"
 
     def _onward(self, batch: ImportBatch) -> Any:
         return redirect(_next_step(batch))
 
-    def _step(self, number: int, template: str, **values: Any) -> Any:
+    def _step(self, number: int, template: str, *, batch: ImportBatch, **values: Any) -> Any:
         return self.render_template(
-            template, title=_("Import leads"), steps=imports.STEPS, step=number, **values
+            template, title=imports.title(batch.kind), steps=imports.STEPS, step=number, batch=batch, **values
         )
+
+
+def begun(batch: ImportBatch) -> Any:
+    """On to the columns of a file that was uploaded; a large one is read in the background first."""
+    if batch.status == BatchStatus.READING:
+        nudge("import", JOB, batch.id)
+    return redirect(url_for("ImportBatchView.columns", pk=batch.id))
+
+
+def _first_step(batch: ImportBatch) -> str:
+    return url_for("ImportBatchView.upload" if batch.kind == "leads" else "SuppressionView.upload")
 
 
 def _next_step(batch: ImportBatch) -> str:
     """The address of the page where the batch stands."""
-    if batch.status == BatchStatus.PREPARED:
+    if batch.status in (BatchStatus.READING, BatchStatus.PREPARED):
         return url_for("ImportBatchView.columns", pk=batch.id)
     if batch.status in (BatchStatus.CHECKING, BatchStatus.CHECKED):
         return url_for("ImportBatchView.review", pk=batch.id)

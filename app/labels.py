@@ -43,7 +43,9 @@ APPROVAL_KIND = {
     "role_change": lazy_gettext("Change of roles"),
     "setting": lazy_gettext("Change of settings"),
 }
+BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}
 BATCH_STATUS = {
+    "reading": lazy_gettext("Being read"),
     "prepared": lazy_gettext("To be matched"),
     "checking": lazy_gettext("Being checked"),
     "checked": lazy_gettext("To be started"),
@@ -51,6 +53,7 @@ BATCH_STATUS = {
     "running": lazy_gettext("Running"),
     "done": lazy_gettext("Done"),
     "failed": lazy_gettext("Failed"),
+    "undoing": lazy_gettext("Being undone"),
     "undone": lazy_gettext("Undone"),
 }
 RUN_STATUS = {
@@ -127,6 +130,9 @@ REJECT_REASON = {
     "invalid_id_number": lazy_gettext("ID number invalid"),
     "invalid_phone": lazy_gettext("Phone invalid"),
     "duplicate_in_file": lazy_gettext("Repeated in the file"),
+    "unknown_branch": lazy_gettext("Branch unknown"),
+    "missing_target": lazy_gettext("Neither phone nor ID number"),
+    "bad_expiry": lazy_gettext("Last day wrong or past"),
     "unreadable_file": lazy_gettext("File can't be read"),
     "missing_request_id": lazy_gettext("Request id missing"),
     "bad_event_time": lazy_gettext("Event time wrong"),

@@ -17,10 +17,13 @@ from app import labels
 from app.console import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
-from app.leads import suppression, tags
+from app.import_views import begun
+from app.leads import suppression, tags, uploads
+from app.leads.kinds import SUPPRESSIONS
+from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
 from app.models import Lead, Segment, Suppression, Tag
-from app.pages import files, forms, lead_page, segment_words, segments, suppressions
+from app.pages import files, forms, imports, lead_page, segment_words, segments, suppressions
 from app.pages.access import may, me
 from app.pages.forms import select
 from app.pages.lists import Link
@@ -28,6 +31,7 @@ from app.pages.widgets import ConsoleFormWidget, DaysWidget, MixWidget
 from app.rules import lead_filter
 from app.segments.definition import segment_def
 from app.t1.runs import today
+from config import MAX_UPLOAD_MB
 
 
 class ClassifiesLeads:
@@ -229,19 +233,24 @@ class SuppressionView(ConsoleView):
     @expose("/upload", methods=["GET", "POST"])
     @has_access
     def upload(self) -> Any:
-        """Import a file of phones and people."""
+        """Choose a file of phones and people; it is matched, checked and imported like a lead list."""
         form = forms.SuppressionFileForm()
         if form.validate_on_submit():
             try:
-                found = suppressions.take_file(form.file.data, reason=form.reason.data.strip(), who=me())
+                options = {"reason": mask_numbers(form.reason.data.strip())}
+                batch = uploads.accept(form.file.data, operator=me(), kind=SUPPRESSIONS, options=options)
             except DomainError as error:
                 form.file.errors = [*form.file.errors, error.text()]
             else:
-                flash(suppressions.import_summary(found), "warning" if found.rejected else "success")
-                return redirect(self._list_url())
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Import"))
+                return begun(batch)
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
         return self.render_template(
-            "suppression_upload.html", widget=widget, title=_("Import a do-not-disturb file")
+            "suppression_upload.html",
+            widget=widget,
+            title=imports.title("suppressions"),
+            steps=imports.STEPS,
+            step=0,
+            most=MAX_UPLOAD_MB,
         )
 
     @expose("/template", methods=["GET"])

@@ -85,9 +85,11 @@ class ApprovalStatus(StrEnum):
 class BatchStatus(StrEnum):
     """The life of a lead import.
 
-    Up to ``checked`` an upload waits for its person (``checking``: for its dry run); nothing is on the list.
+    Up to ``checked`` an upload waits for its person (``reading``: for a look at the file, ``checking``: for
+    its dry run); nothing is on the list. ``undoing`` waits for the worker that undoes it.
     """
 
+    READING = "reading"
     PREPARED = "prepared"
     CHECKING = "checking"
     CHECKED = "checked"
@@ -95,6 +97,7 @@ class BatchStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    UNDOING = "undoing"
     UNDONE = "undone"
 
 
@@ -180,8 +183,13 @@ class Staff(User):
 
 
 class ImportBatch(Model):
-    """One import of a lead file: who, when, which file, what became of its rows.
+    """One import of a lead file or a do-not-disturb file: who, when, which file, what became of its rows.
 
+    Of a do-not-disturb file ``rows_created`` are entries, ``rows_updated`` the leads whose mark changed.
+    ``options`` are answers given on the way: ``reason`` of a do-not-disturb file, ``branches`` that a lead
+    file names and nobody knew (app/leads/branch_choices.py). ``attempts`` counts the workers that began the
+    pass under way. ``rows_restored`` and ``rows_left`` are the leads the batch had changed, given their old
+    values back by undo or left as they are.
     ``upload`` is where an uploaded file waits for its background import; it is deleted with its end.
     ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
     positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
@@ -190,7 +198,9 @@ class ImportBatch(Model):
     """
 
     __tablename__ = "import_batch"
+    __table_args__ = (CheckConstraint("kind IN ('leads', 'suppressions')", name="ck_import_batch_kind"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), server_default="leads")
     file_name: Mapped[str] = mapped_column(String(255))
     file_digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16), server_default=BatchStatus.RUNNING)
@@ -202,13 +212,17 @@ class ImportBatch(Model):
     rejected: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     rows_deleted: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_kept: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_restored: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_left: Mapped[int] = mapped_column(Integer, server_default="0")
     undone_by: Mapped[str | None] = mapped_column(String(128))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_total: Mapped[int | None] = mapped_column(Integer)
     upload: Mapped[str | None] = mapped_column(String(512))
     preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     columns: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     checked: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
@@ -283,6 +297,26 @@ class Lead(Model):
 
     def __repr__(self) -> str:
         return f"{self.lead_no} {self.name}"
+
+
+class LeadBefore(Model):
+    """What an import changed of a lead: the values before it, and a digest of what a person may edit after.
+
+    Kept for the undo of the batch until retention deletes it. The phone is encrypted as the lead's own is.
+    """
+
+    __tablename__ = "lead_before"
+    __table_args__ = (Index("ix_lead_before_lead", "lead_id", "batch_id"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("import_batch.id", ondelete="CASCADE"))
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(128))
+    phone_cipher: Mapped[bytes] = mapped_column(LargeBinary)
+    phone_index: Mapped[str] = mapped_column(String(64))
+    phone_masked: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(64))
+    branch_id: Mapped[int | None] = mapped_column(Integer)
+    after: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Suppression(Model):

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, func, select, update
 from app.activity import store
 from app.exports.files import PART, SCRATCH
 from app.leads.error_file import error_file_path
-from app.models import ExportJob, Hit, ImportBatch, Lead, ListMark, Reveal
+from app.models import ExportJob, Hit, ImportBatch, Lead, LeadBefore, ListMark, Reveal
 from config import Settings
 
 LEADS_PER_TRANSACTION = 2000
@@ -22,10 +22,12 @@ def run(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
 
 
 def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
-    """Purge leads deleted long ago with all that hangs on them; delete old error files and exports."""
+    """Purge leads deleted long ago with all that hangs on them; old values, error files and exports go."""
     kept_from = now - dt.timedelta(days=settings.exports_keep_days)
+    purged_to = now - dt.timedelta(days=settings.leads_purge_days)
     return {
-        **purge_leads(engine, now - dt.timedelta(days=settings.leads_purge_days)),
+        **purge_leads(engine, purged_to),
+        "old_values": _old_values(engine, purged_to),
         "error_files": _error_files(engine, settings, kept_from),
         "exports": _exports(engine, settings, kept_from),
     }
@@ -51,6 +53,13 @@ def purge_leads(engine: Engine, before: dt.datetime) -> dict[str, int]:
             counts["leads"] += connection.execute(delete(Lead).where(Lead.id.in_(ids))).rowcount
             # Marks older than that are corrected by the very rows that go; the ticker makes new ones.
             connection.execute(delete(ListMark).where(ListMark.made_at < before))
+
+
+def _old_values(engine: Engine, before: dt.datetime) -> int:
+    """Delete what imports that ended before a moment kept of leads they changed."""
+    due = select(ImportBatch.id).where(ImportBatch.finished_at < before, ImportBatch.rows_updated > 0)
+    with engine.begin() as connection:
+        return connection.execute(delete(LeadBefore).where(LeadBefore.batch_id.in_(due))).rowcount
 
 
 def activity(settings: Settings, now: dt.datetime) -> dict[str, int]:

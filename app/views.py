@@ -23,12 +23,13 @@ from app.data_views import IngestFileView, InstitutionView, JobRunView
 from app.errors import FieldError
 from app.extensions import db
 from app.hit_views import HitApi, HitView
-from app.import_views import ImportsInSteps
+from app.import_views import JOB, ImportsInSteps
+from app.jobs import nudge
 from app.lead_views import ClassifiesLeads, MatrixView, SegmentView, SuppressionView, TagView
 from app.leads import branches, record, suppression
 from app.leads.error_file import error_file_path
 from app.leads.export import export_leads
-from app.leads.undo import undo_import
+from app.leads.undo import AT_ONCE, ask_undo, undo_import
 from app.models import (
     Branch,
     ImportBatch,
@@ -290,6 +291,7 @@ class ImportBatchView(ImportsInSteps):
     empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
     list_columns = [
         "id",
+        "kind",
         "file_name",
         "status",
         "rows_read",
@@ -301,9 +303,10 @@ class ImportBatchView(ImportsInSteps):
         "created_at",
     ]
     order_columns = ["id", "file_name", "status", "created_at"]
-    search_columns = ["file_name", "status", "created_by", "created_at"]
-    filter_choices = {"status": labels.BATCH_STATUS}
+    search_columns = ["file_name", "kind", "status", "created_by", "created_at"]
+    filter_choices = {"kind": labels.BATCH_KIND, "status": labels.BATCH_STATUS}
     show_columns = [
+        "kind",
         "file_name",
         "file_digest",
         "status",
@@ -314,6 +317,8 @@ class ImportBatchView(ImportsInSteps):
         "rejected",
         "rows_deleted",
         "rows_kept",
+        "rows_restored",
+        "rows_left",
         "undone_by",
         "error",
         "created_by",
@@ -322,17 +327,20 @@ class ImportBatchView(ImportsInSteps):
     ]
     label_columns = {
         "id": lazy_gettext("Batch"),
+        "kind": lazy_gettext("Kind"),
         "file_name": lazy_gettext("File"),
         "file_digest": lazy_gettext("SHA-256"),
         "status": lazy_gettext("Status"),
         "rows_read": lazy_gettext("Rows read"),
-        "rows_created": lazy_gettext("New leads"),
+        "rows_created": lazy_gettext("New"),
         "rows_updated": lazy_gettext("Updated"),
         "rows_existing": lazy_gettext("Already there"),
-        "rows_rejected": lazy_gettext("Rejected"),
+        "rows_rejected": lazy_gettext("Rejected rows"),
         "rejected": lazy_gettext("Rejected by reason"),
         "rows_deleted": lazy_gettext("Deleted by undo"),
         "rows_kept": lazy_gettext("Kept by undo"),
+        "rows_restored": lazy_gettext("Old values restored by undo"),
+        "rows_left": lazy_gettext("Changed leads left by undo"),
         "undone_by": lazy_gettext("Undone by"),
         "error": lazy_gettext("Error"),
         "created_by": lazy_gettext("By"),
@@ -340,6 +348,7 @@ class ImportBatchView(ImportsInSteps):
         "finished_at": lazy_gettext("Finished"),
     }
     formatters_columns = {
+        "kind": labels.of(labels.BATCH_KIND),
         "status": labels.tag(labels.BATCH_STATUS, "run"),
         "rejected": labels.counts,
         "created_at": labels.when,
@@ -375,16 +384,20 @@ class ImportBatchView(ImportsInSteps):
     @action(
         "undo",
         lazy_gettext("Undo batch"),
-        lazy_gettext("Take all leads this batch created off the list? Leads with hits acted on stay."),
+        lazy_gettext(
+            "Take all leads this batch created off the list and give those it changed their old values back?"
+            " Leads with hits acted on stay, and so does what somebody edited since."
+        ),
         multiple=False,
     )
     def undo(self, item: ImportBatch) -> Any:
         """Undo the batch."""
-        changed = item.rows_updated
-        result = undo_import(db.engine, item.id, me())
-        if changed:
-            flash(_("%(n)s leads that the batch had changed keep their new values.", n=changed), "warning")
-        flash(_("%(deleted)s leads taken off the list, %(kept)s kept.", **result), "success")
+        if item.rows_created + item.rows_updated > AT_ONCE:
+            ask_undo(db.engine, item.id, me())
+            nudge("import", JOB, item.id)
+        else:
+            undone = undo_import(db.engine, item.id, me(), current_app.config["SETTINGS"])
+            flash(imports.undo_summary(undone), "warning" if undone.left else "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
 

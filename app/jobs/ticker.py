@@ -15,7 +15,8 @@ from app.extensions import db
 from app.jobs import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
-from app.leads.uploads import discard_forgotten, waiting
+from app.leads.upload_work import waiting
+from app.leads.uploads import discard_forgotten
 from app.push import deliver
 from app.push import tick as pushes
 from app.t1 import runs

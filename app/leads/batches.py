@@ -91,7 +91,8 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     interrupted = LeadsError("import_interrupted", N_("The import was interrupted"))
     with engine.begin() as connection:
         running = select(ImportBatch.id, ImportBatch.upload).where(
-            ImportBatch.status.in_((BatchStatus.RUNNING, BatchStatus.CHECKING)), since < func.now() - patience
+            ImportBatch.status.in_((BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)),
+            since < func.now() - patience,
         )
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:

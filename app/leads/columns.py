@@ -31,20 +31,22 @@ HEADERS: dict[str, tuple[str, ...]] = {
 _DECORATION = re.compile(r"\(.*\)$|[\s_\-*:]")
 
 
-def _plain(header: str) -> str:
+def plain(header: str) -> str:
+    """A header cell without decoration, as names are compared."""
     return _DECORATION.sub("", unicodedata.normalize("NFKC", header).strip().casefold())
 
 
-def _by_alias(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    return {_plain(alias): name for name, aliases in headers.items() for alias in aliases}
+def by_alias(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The field of each name in ``headers``, names as ``plain`` gives them."""
+    return {plain(alias): name for name, aliases in headers.items() for alias in aliases}
 
 
-_FIELDS = _by_alias(HEADERS)
+_FIELDS = by_alias(HEADERS)
 
 
 def field_of(cell: str) -> str | None:
     """The field that a header cell names, None for an unknown name."""
-    return _FIELDS.get(_plain(cell))
+    return _FIELDS.get(plain(cell))
 
 
 def recognised(header: Sequence[str]) -> int:
@@ -61,10 +63,10 @@ def find_columns(header: Sequence[str], file: str) -> dict[str, int]:
 
 def match_columns(header: Sequence[str], file: str, headers: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """The position of each field of ``headers`` whose name is found. Raises UnreadableFile for one twice."""
-    fields = _by_alias(headers)
+    fields = by_alias(headers)
     columns: dict[str, int] = {}
     for position, cell in enumerate(header):
-        field = fields.get(_plain(cell))
+        field = fields.get(plain(cell))
         if field in columns:
             raise UnreadableFile(
                 "file_columns_twice",

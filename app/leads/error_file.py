@@ -32,6 +32,10 @@ _CHINESE = {
     "phone_lost_digits": "Excel 把号码存成了数字并丢失了末尾几位：请把该列设为文本格式后重新填写",
     "phone_invalid": "不是有效的中国电话号码",
     "duplicate": "本文件前面已有同一人",
+    "branch_unknown": "没有这个机构",
+    "target_missing": "既没有联系电话，也没有身份证号（或其哈希）",
+    "expiry_format": "有效期不是 2027-01-31 这样的日期",
+    "expiry_past": "有效期已过",
 }
 
 

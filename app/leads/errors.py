@@ -57,6 +57,12 @@ class DuplicateInFile(RowError):
     reason = "duplicate_in_file"
 
 
+class UnknownBranch(RowError):
+    """A row whose branch nobody knows, of a file whose owner decided to leave such rows out."""
+
+    reason = "unknown_branch"
+
+
 class UnreadableFile(LeadsError):
     """A whole file that can't be read as a lead list; ``code`` says why."""
 

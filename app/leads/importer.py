@@ -1,15 +1,15 @@
-"""Import of a lead file: all of it or nothing, in one transaction, streaming."""
+"""Import of a file: all of it or nothing, in one transaction, streaming."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import Connection, Engine
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch, why
+from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
 from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
 from app.leads.errors import N_, ImportCancelled, LeadsError, RowError
@@ -25,7 +26,7 @@ from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
 from app.leads.rows import RowChecker, StagedLead
-from app.leads.staging import merge, merge_dry, stage
+from app.leads.staging import Merged, foresee, merge, stage
 from app.models import BatchStatus
 from config import Settings
 
@@ -41,7 +42,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of the rows of a file. ``batch`` and ``error_file`` are None in a dry run."""
+    """What became of the rows of a file. ``batch`` and ``error_file`` are None in a dry run.
+
+    ``branches`` are those that were, or in a dry run would be, created.
+    """
 
     batch: int | None
     read: int
@@ -50,10 +54,93 @@ class ImportResult:
     existing: int
     rejected: dict[str, int] = field(default_factory=dict)
     error_file: str | None = None
+    branches: Unknown = NO_BRANCHES
 
     def as_json(self) -> dict[str, Any]:
         """The object ``flask leads import --json`` prints."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "branches"}
+
+
+class Intake(Protocol):
+    """What a kind of file is to an import: how its rows are checked, staged and brought in.
+
+    All methods run in the import's transaction, in this order: ``checker``, ``stage``, and then ``merge``
+    or, in a dry run, ``foresee``.
+    """
+
+    kind: str
+
+    def checker(
+        self, connection: Connection, columns: dict[str, int]
+    ) -> Callable[[int, Sequence[str]], Iterable[Any]]:
+        """A function that gives what to stage of a row, or raises RowError."""
+
+    def stage(self, connection: Connection, rows: Iterable[Any]) -> None:
+        """Take in what the checker gives, as it comes."""
+
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
+        """Bring in what was staged."""
+
+    def foresee(self, connection: Connection, *, update: bool) -> Merged:
+        """What ``merge`` would do."""
+
+
+class LeadIntake:
+    """A lead list. Without ``choices`` branches nobody knows are created at the top of the tree."""
+
+    kind = "leads"
+
+    def __init__(self, settings: Settings, choices: BranchChoices | None = None) -> None:
+        self._settings = settings
+        self._choices = choices
+
+    def checker(
+        self, connection: Connection, columns: dict[str, int]
+    ) -> Callable[[int, Sequence[str]], Iterable[StagedLead]]:
+        """Checks name, identity, phone and branch of a row."""
+        settings = self._settings
+        hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
+        branch_of = str if self._choices is None else ChosenBranch(connection, self._choices)
+        check = RowChecker(columns, hasher, PhoneVault.of(settings), branch_of).check
+        return lambda number, cells: (check(number, cells),)
+
+    def stage(self, connection: Connection, rows: Iterable[StagedLead]) -> None:
+        """Copy the leads into a temporary table."""
+        stage(connection, rows)
+
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
+        """Create and update leads, and mark those on the do-not-disturb list."""
+        merged = merge(connection, batch, update=update, choices=self._choices)
+        suppression.refresh(connection, dt.datetime.now(self._settings.zone).date())
+        return merged
+
+    def foresee(self, connection: Connection, *, update: bool) -> Merged:
+        """How many leads would be created and updated."""
+        return foresee(connection, update=update)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be imported, and how.
+
+    ``file_name`` is the file's name as the user knows it. ``update`` also changes people already on the
+    list. ``batch_id`` continues a batch that ``open_batch`` made. ``looked_over`` is as
+    for ``open_lead_file``. ``find`` gives the columns of the header; ``rejected`` hears of refused rows,
+    ``before_commit`` is called in the last moment and may raise to cancel.
+    """
+
+    path: Path
+    file_name: str
+    operator: str
+    settings: Settings
+    find: FindColumns = find_columns
+    dry_run: bool = False
+    update: bool = False
+    batch_id: int | None = None
+    looked_over: bool = False
+    progress: Progress = lambda done, total: None
+    rejected: Rejected = lambda number, cells, error: None
+    before_commit: Callable[[], None] = lambda: None
 
 
 def import_leads(
@@ -63,40 +150,45 @@ def import_leads(
     file_name: str,
     operator: str,
     settings: Settings,
-    dry_run: bool = False,
-    update: bool = False,
-    batch_id: int | None = None,
-    progress: Progress | None = None,
-    find: FindColumns = find_columns,
-    rejected: Rejected | None = None,
-    before_commit: Callable[[], None] | None = None,
+    choices: BranchChoices | None = None,
+    **options: Any,
 ) -> ImportResult:
-    """Bring the people in a lead file onto the list, or say what would happen (``dry_run``).
+    """Bring the people in a lead file onto the list; ``options`` are further ones of Order. As run_import."""
+    order = Order(path, file_name, operator, settings, **options)
+    return run_import(engine, order, LeadIntake(settings, choices))
 
-    ``file_name`` is the file's name as the user knows it. ``update`` also changes people already on the
-    list. ``batch_id`` continues a batch that ``open_batch`` made. ``find`` gives the columns of the header,
-    by default those it names; ``rejected`` hears of refused rows. Nothing is written unless everything is:
-    on any error the batch is marked failed (cancelled for ImportCancelled) and the list is as before.
-    Raises UnreadableFile when the file isn't a lead list, LeadsError for other refusals, and whatever
-    ``progress`` and ``before_commit``, called in the last moment, raise to cancel.
+
+def run_import(engine: Engine, order: Order, intake: Intake) -> ImportResult:
+    """Bring in the rows of a file, or say what would happen (a dry run).
+
+    Nothing is written unless everything is: on any error the batch is marked failed (cancelled for
+    ImportCancelled) and all is as before. Raises UnreadableFile when the file isn't of the kind, LeadsError
+    for other refusals, and whatever ``progress`` and ``before_commit`` raise to cancel.
     """
-    file = mask_ids(file_name)
-    if dry_run:
+    order = replace(order, file_name=mask_ids(order.file_name))
+    if order.dry_run:
         try:
-            return _Run(settings, path, file, None, progress, find, rejected).execute(engine, update=update)
+            return _Run(order, intake, None).execute(engine)
         except (SQLAlchemyError, psycopg.Error) as error:
             raise _refused_by_database(error) from None
+    batch_id = order.batch_id
     if batch_id is None:
-        batch_id = open_batch(engine, path, file_name=file, operator=operator, update_existing=update)
+        batch_id = open_batch(
+            engine,
+            order.path,
+            file_name=order.file_name,
+            operator=order.operator,
+            update_existing=order.update,
+            kind=intake.kind,
+        )
     try:
-        run = _Run(settings, path, file, batch_id, progress, find, rejected, before_commit)
-        result = run.execute(engine, update=update)
+        result = _Run(order, intake, batch_id).execute(engine)
     except BaseException as error:
-        _fail(engine, settings, batch_id, error)
+        _fail(engine, order.settings, batch_id, error)
         if isinstance(error, SQLAlchemyError | psycopg.Error):
             raise _refused_by_database(error) from None
         raise
-    _LOG.info("import batch %s by %s: %s", batch_id, operator, result.as_json())
+    _LOG.info("import batch %s by %s: %s", batch_id, order.operator, result.as_json())
     return result
 
 
@@ -129,75 +221,63 @@ def _kind(error: BaseException) -> str:
 class _Run:
     """One pass over one file. Without a batch it is dry."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        path: Path,
-        file: str,
-        batch: int | None,
-        progress: Progress | None,
-        find: FindColumns,
-        rejected: Rejected | None,
-        before_commit: Callable[[], None] | None = None,
-    ) -> None:
-        self._settings = settings
-        self._path = path
-        self._file = file
+    def __init__(self, order: Order, intake: Intake, batch: int | None) -> None:
+        self._order = order
+        self._intake = intake
         self._batch = batch
-        self._progress = progress or (lambda done, total: None)
-        self._find = find
-        self._before_commit = before_commit or (lambda: None)
-        self._notice = rejected or (lambda number, cells, error: None)
         self._read = 0
         self._rejected: Counter[str] = Counter()
 
-    def execute(self, engine: Engine, *, update: bool) -> ImportResult:
+    def execute(self, engine: Engine) -> ImportResult:
         """Read, stage and merge; commit unless dry."""
+        order, intake = self._order, self._intake
         with engine.connect() as connection, connection.begin() as transaction:
             if self._batch is not None:
                 hold_batch(connection, self._batch)
-            leads = open_lead_file(self._path, self._file, self._find)
-            with self._error_file(leads) as errors:
-                stage(connection, self._accepted(leads, errors))
+            file = open_lead_file(order.path, order.file_name, order.find, looked_over=order.looked_over)
+            with self._error_file(file) as errors:
+                check = intake.checker(connection, file.columns)
+                intake.stage(connection, self._accepted(file, check, errors))
                 if self._batch is None:
-                    merged = merge_dry(connection, update=update)
+                    merged = intake.foresee(connection, update=order.update)
                     transaction.rollback()
-                    return self._result(*merged)
-                result = self._result(*merge(connection, self._batch, update=update), errors)
-                suppression.refresh(connection, dt.datetime.now(self._settings.zone).date())
-                self._before_commit()
+                    return self._result(merged)
+                result = self._result(intake.merge(connection, self._batch, update=order.update), errors)
+                order.before_commit()
                 self._close(connection, self._batch, result)
                 if errors and result.error_file:
                     errors.keep()
         return result
 
-    def _error_file(self, leads: LeadFile) -> AbstractContextManager[ErrorFile | None]:
+    def _error_file(self, file: LeadFile) -> AbstractContextManager[ErrorFile | None]:
         if self._batch is None:
             return nullcontext()
-        return ErrorFile(error_file_path(self._settings, self._batch), leads.header, leads.columns)
+        return ErrorFile(error_file_path(self._order.settings, self._batch), file.header, file.columns)
 
-    def _accepted(self, leads: LeadFile, errors: ErrorFile | None) -> Iterator[StagedLead]:
-        settings = self._settings
-        hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
-        check = RowChecker(leads.columns, hasher, PhoneVault.of(settings)).check
-        for number, cells in leads.rows:
+    def _accepted(
+        self,
+        file: LeadFile,
+        check: Callable[[int, Sequence[str]], Iterable[Any]],
+        errors: ErrorFile | None,
+    ) -> Iterator[Any]:
+        report, notice = self._order.progress, self._order.rejected
+        for number, cells in file.rows:
             self._read += 1
             if self._read % _PROGRESS_EVERY == 0:
-                self._progress(self._read, max(leads.total, self._read))
+                report(self._read, max(file.total, self._read))
             try:
-                yield check(number, cells)
+                yield from check(number, cells)
             except RowError as error:
                 self._rejected[error.reason] += 1
-                self._notice(number, cells, error)
+                notice(number, cells, error)
                 if errors:
                     errors.add(number, cells, error)
-        self._progress(self._read, self._read)
+        report(self._read, self._read)
 
-    def _result(
-        self, created: int, updated: int, existing: int, errors: ErrorFile | None = None
-    ) -> ImportResult:
+    def _result(self, merged: Merged, errors: ErrorFile | None = None) -> ImportResult:
         path = str(errors.path) if errors and errors.rows else None
-        return ImportResult(self._batch, self._read, created, updated, existing, dict(self._rejected), path)
+        counts = (merged.created, merged.updated, merged.existing)
+        return ImportResult(self._batch, self._read, *counts, dict(self._rejected), path, merged.branches)
 
     def _close(self, connection: Connection, batch: int, result: ImportResult) -> None:
         close_batch(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.errors import DomainError, FieldError
-from app.leads.columns import HEADERS, field_of
 from app.leads.errors import N_, UnreadableFile
+from app.leads.kinds import LEADS, FileKind
 from app.leads.reader import FindColumns
 
 #: the columns of a file that can be matched on the screen
@@ -14,27 +14,26 @@ MAX_COLUMNS = 100
 NOT_IMPORTED = ""
 
 
-def proposed(header: Sequence[str]) -> dict[str, int]:
+def proposed(header: Sequence[str], kind: FileKind = LEADS) -> dict[str, int]:
     """Field to position as far as the header tells; of two columns of one field the first."""
     columns: dict[str, int] = {}
-    for position, cell in enumerate(header[:MAX_COLUMNS]):
-        field = field_of(cell)
+    for position, field in enumerate(kind.fields(header[:MAX_COLUMNS])):
         if field:
             columns.setdefault(field, position)
     return columns
 
 
-def matched(chosen: Mapping[int, str], width: int) -> dict[str, int]:
+def matched(chosen: Mapping[int, str], width: int, kind: FileKind = LEADS) -> dict[str, int]:
     """Field to position, from the field chosen for each position of a file with ``width`` columns.
 
     Raises FieldError for ``column_<position>`` when a choice is no field or made before, DomainError when
-    the name, the phone or the identity has no column.
+    a field that the kind of file needs has no column.
     """
     columns: dict[str, int] = {}
     for position, field in sorted(chosen.items()):
         if field == NOT_IMPORTED:
             continue
-        if field not in HEADERS or not 0 <= position < width:
+        if field not in kind.headers or not 0 <= position < width:
             raise FieldError(f"column_{position}", "Choose one of the fields offered.")
         if field in columns:
             raise FieldError(
@@ -43,19 +42,10 @@ def matched(chosen: Mapping[int, str], width: int) -> dict[str, int]:
                 first=columns[field] + 1,
             )
         columns[field] = position
-    _require(columns)
+    lacking = kind.lacks(columns)
+    if lacking:
+        raise DomainError(lacking)
     return columns
-
-
-def _require(columns: Mapping[str, int]) -> None:
-    for field, message in (
-        ("name", N_("Choose which column has the customers' names.")),
-        ("phone", N_("Choose which column has the phone numbers.")),
-    ):
-        if field not in columns:
-            raise DomainError(message)
-    if not columns.keys() & {"id_number", "id_hash"}:
-        raise DomainError("Choose which column has the ID numbers or their hashes.")
 
 
 def finder(columns: Mapping[str, int]) -> FindColumns:

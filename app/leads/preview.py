@@ -9,15 +9,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.leads.columns import recognised
 from app.leads.errors import N_, UnreadableFile
+from app.leads.kinds import LEADS, FileKind
 from app.leads.masking import mask_ids
 from app.leads.matching import MAX_COLUMNS, proposed
-from app.leads.reader import open_lead_file
+from app.leads.reader import look_over, open_lead_file
 from app.leads.samples import masked_cell, masked_cells
-from app.leads.workbook import oddities
+from app.leads.workbook import Percent
 
 SAMPLE_ROWS = 3
+#: percent of the work that looking over is; the rest is opening
+_LOOK_SHARE = 60
 _LOST_DIGITS = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 #: what may be wrong without being a reason to refuse the file, in words
 WARNINGS = {
@@ -48,25 +50,32 @@ class Preview:
         return asdict(self)
 
 
-def look_at(path: Path, file_name: str) -> Preview:
-    """Read the head of an uploaded file. Raises UnreadableFile when it is no lead list."""
+def look_at(
+    path: Path, file_name: str, kind: FileKind = LEADS, progress: Percent = lambda done: None
+) -> Preview:
+    """Look over an uploaded file and read its head. UnreadableFile when it can't be one."""
     file = mask_ids(file_name)
-    leads = open_lead_file(path, file, lambda header, _file: proposed(header))
-    rows = [cells for _number, cells in islice(leads.rows, SAMPLE_ROWS)]
-    _refuse_title(leads.header, rows, file)
-    width = min(len(leads.header), MAX_COLUMNS)
+    odd = look_over(path, file, lambda done: progress(done * _LOOK_SHARE // 100))
+    opened = open_lead_file(path, file, lambda header, _file: proposed(header, kind), looked_over=True)
+    rows = [cells for _number, cells in islice(opened.rows, SAMPLE_ROWS)]
+    _refuse_title(opened.header, rows, file, kind)
+    width = min(len(opened.header), MAX_COLUMNS)
     lost = any(_LOST_DIGITS.fullmatch(cell.strip()) for cells in rows for cell in cells)
     return Preview(
-        [masked_cell(cell) for cell in leads.header[:width]],
-        [masked_cells(cells[:width], leads.columns) for cells in rows],
-        leads.columns,
-        leads.total,
-        [*oddities(path), *(["lost_digits"] if lost else [])],
+        [masked_cell(cell) for cell in opened.header[:width]],
+        [masked_cells(cells[:width], opened.columns) for cells in rows],
+        opened.columns,
+        opened.total,
+        [*odd, *(["lost_digits"] if lost else [])],
     )
 
 
-def _refuse_title(header: Sequence[str], rows: Sequence[Sequence[str]], file: str) -> None:
+def _refuse_title(header: Sequence[str], rows: Sequence[Sequence[str]], file: str, kind: FileKind) -> None:
     """A title above the header is the commonest reason that no column is recognised."""
+
+    def recognised(cells: Sequence[str]) -> int:
+        return sum(field is not None for field in kind.fields(cells))
+
     known = max(1, recognised(header))
     if any(recognised(cells) > known for cells in rows):
         raise UnreadableFile(

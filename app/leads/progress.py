@@ -33,6 +33,13 @@ class Reporter:
         if self._write(rows_done=done, rows_total=total, progress=percent):
             raise ImportCancelled
 
+    def percent(self, done: int) -> None:
+        """Report a share of a part that has no rows; as above."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY_SECONDS
+            if self._write(progress=min(99, done)):
+                raise ImportCancelled
+
     def stop_if_asked(self) -> None:
         """Raise ImportCancelled when somebody wants the pass to stop."""
         if self._write(progress=99):

@@ -22,9 +22,10 @@ from python_calamine import (
     load_workbook,
 )
 
+from app.leads import old_workbook
 from app.leads.columns import find_columns, recognised
 from app.leads.errors import N_, UnreadableFile
-from app.leads.workbook import check_workbook, corrupt
+from app.leads.workbook import Percent, check_workbook, corrupt
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _KINDS = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".csv": "text", ".txt": "text", ".tsv": "text"}
@@ -50,14 +51,19 @@ class LeadFile:
     total: int
 
 
-def open_lead_file(path: Path, file: str, find: FindColumns = find_columns) -> LeadFile:
+def open_lead_file(
+    path: Path, file: str, find: FindColumns = find_columns, *, looked_over: bool = False
+) -> LeadFile:
     """Open ``path``; ``file`` is its name as the user knows it. Raises UnreadableFile, also while reading.
 
-    ``find`` gives the columns of the header, as ``find_columns`` does for a lead list.
+    ``find`` gives the columns of the header, as ``find_columns`` does for a lead list. ``looked_over`` says
+    that ``look_over`` found nothing against it.
     """
     try:
-        kind = _kind(path, file)
-        rows, total = _text_rows(path, file) if kind == "text" else _excel_rows(path, file, kind)
+        kind = kind_of(path, file)
+        if kind == "xlsx" and not looked_over:
+            check_workbook(path, file)
+        rows, total = _text_rows(path, file) if kind == "text" else _excel_rows(path, file)
     except OSError:
         raise UnreadableFile("file_unreadable", N_("%(file)s can't be opened"), file=file) from None
     header = next(rows, None)
@@ -74,7 +80,19 @@ def _empty(file: str) -> UnreadableFile:
     return UnreadableFile("file_empty", N_("%(file)s is empty"), file=file)
 
 
-def _kind(path: Path, file: str) -> str:
+def look_over(path: Path, file: str, progress: Percent = lambda done: None) -> list[str]:
+    """What may be wrong with a workbook, as ``check_workbook`` says. UnreadableFile when it is refused."""
+    try:
+        kind = kind_of(path, file)
+        if kind == "xlsx":
+            return check_workbook(path, file, progress)
+        return old_workbook.oddities(path, file) if kind == "xls" else []
+    except OSError:
+        raise UnreadableFile("file_unreadable", N_("%(file)s can't be opened"), file=file) from None
+
+
+def kind_of(path: Path, file: str) -> str:
+    """``xlsx``, ``xls`` or ``text``, by content. Raises UnreadableFile when the name says otherwise."""
     with path.open("rb") as stream:
         head = stream.read(8)
     if not head:
@@ -178,9 +196,7 @@ def _records(path: Path, file: str, encoding: str, separator: str) -> Iterator[t
             ) from None
 
 
-def _excel_rows(path: Path, file: str, kind: str) -> tuple[Iterator[tuple[int, list[str]]], int]:
-    if kind == "xlsx":
-        check_workbook(path, file)
+def _excel_rows(path: Path, file: str) -> tuple[Iterator[tuple[int, list[str]]], int]:
     try:
         # A file object makes calamine look at the content; with a path it trusts the extension.
         with path.open("rb") as stream:

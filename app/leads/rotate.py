@@ -13,17 +13,19 @@ from app.leads.phone import PhoneVault
 from config import Settings
 
 ROTATE_LOCK = 7003
+#: the tables that hold phone numbers: the leads, and what imports changed of them
+_TABLES = ("lead", "lead_before")
 # Locked, so that a phone somebody changes meanwhile is not put back.
-_COUNT = "SELECT count(*) FROM lead WHERE substring(phone_cipher FROM 1 FOR 1) <> :header"
+_COUNT = "SELECT count(*) FROM {table} WHERE substring(phone_cipher FROM 1 FOR 1) <> :header"
 _BATCH = (
-    "SELECT id, phone_cipher FROM lead"
+    "SELECT id, phone_cipher FROM {table}"
     " WHERE id > :after AND substring(phone_cipher FROM 1 FOR 1) <> :header"
     " ORDER BY id LIMIT :most FOR UPDATE"
 )
 _WRITE = (
-    "UPDATE lead SET phone_cipher = new.cipher"
+    "UPDATE {table} SET phone_cipher = new.cipher"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:ciphers AS bytea[])) AS new (id, cipher)"
-    " WHERE lead.id = new.id"
+    " WHERE {table}.id = new.id"
 )
 
 
@@ -34,7 +36,7 @@ def rotate(
     batch: int = 5000,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, int]:
-    """Encrypt again whatever is not under the newest key and cipher, ``batch`` leads a transaction.
+    """Encrypt again whatever is not under the newest key and cipher, ``batch`` numbers a transaction.
 
     Safe to interrupt and to repeat: what is done stays done, the rest is found by its header. Returns
     ``{"rotated", "undecipherable", "version"}``; a number whose key is not given stays as it is. Raises
@@ -43,14 +45,16 @@ def rotate(
     vault = PhoneVault.of(settings)
     done = {"rotated": 0, "undecipherable": 0, "version": settings.pii_key_version}
     with _alone(engine), engine.connect() as connection:
-        total = connection.execute(text(_COUNT), {"header": vault.header}).scalar_one()
+        counts = [text(_COUNT.format(table=table)) for table in _TABLES]
+        total = sum(connection.execute(each, {"header": vault.header}).scalar_one() for each in counts)
         connection.rollback()
-        for ids, sealed, failed in _batches(connection, vault, batch):
-            connection.execute(text(_WRITE), {"ids": ids, "ciphers": sealed})
-            connection.commit()
-            done["rotated"] += len(ids)
-            done["undecipherable"] += failed
-            progress(done["rotated"] + done["undecipherable"], total)
+        for table in _TABLES:
+            for ids, sealed, failed in _batches(connection, table, vault, batch):
+                connection.execute(text(_WRITE.format(table=table)), {"ids": ids, "ciphers": sealed})
+                connection.commit()
+                done["rotated"] += len(ids)
+                done["undecipherable"] += failed
+                progress(done["rotated"] + done["undecipherable"], total)
     return done
 
 
@@ -67,11 +71,11 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 
 def _batches(
-    connection: Connection, vault: PhoneVault, most: int
+    connection: Connection, table: str, vault: PhoneVault, most: int
 ) -> Iterator[tuple[list[int], list[bytes], int]]:
     after = 0
     while rows := connection.execute(
-        text(_BATCH), {"after": after, "header": vault.header, "most": most}
+        text(_BATCH.format(table=table)), {"after": after, "header": vault.header, "most": most}
     ).all():
         after = rows[-1].id
         yield _sealed_again(vault, rows)

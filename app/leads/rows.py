@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.leads.errors import N_, DuplicateInFile, InvalidIdNumber, MissingId, MissingName
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
 from app.leads.masking import holds_id, mask_ids
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.leads.reasons import mask_numbers
 
 MAX_NAME = 128
 MAX_SOURCE = 64
@@ -33,12 +34,22 @@ class StagedLead(NamedTuple):
 
 
 class RowChecker:
-    """Checks the rows of one file in order; remembers whom it has accepted."""
+    """Checks the rows of one file in order; remembers whom it has accepted.
 
-    def __init__(self, columns: dict[str, int], hasher: IdHasher, vault: PhoneVault) -> None:
+    ``branch_of`` gives the branch for the name in the row, or raises a RowError.
+    """
+
+    def __init__(
+        self,
+        columns: dict[str, int],
+        hasher: IdHasher,
+        vault: PhoneVault,
+        branch_of: Callable[[str], str] = str,
+    ) -> None:
         self._positions = [columns.get(name) for name in _FIELDS]
         self._hasher = hasher
         self._vault = vault
+        self._branch_of = branch_of
         self._seen: set[bytes] = set()
 
     def check(self, number: int, cells: Sequence[str]) -> StagedLead:
@@ -51,6 +62,7 @@ class RowChecker:
         name = _name(name)
         person = self._person(id_number.strip(), id_hash.strip())
         phone = normalise_phone(phone)
+        branch = self._branch_of(_free(branch, MAX_BRANCH))
         self._once(person)
         return StagedLead(
             number,
@@ -60,8 +72,8 @@ class RowChecker:
             self._vault.encrypt(phone),
             self._vault.index(phone),
             mask_phone(phone),
-            mask_ids(clean_text(source))[:MAX_SOURCE],
-            mask_ids(clean_text(branch))[:MAX_BRANCH],
+            _free(source, MAX_SOURCE),
+            branch,
         )
 
     def _person(self, id_number: str, id_hash: str) -> str:
@@ -86,6 +98,11 @@ def clean_text(text: str) -> str:
     if not text.isprintable():
         text = "".join(" " if c.isspace() else c for c in text if c.isspace() or not _invisible(c))
     return text.strip()
+
+
+def _free(text: str, most: int) -> str:
+    """What stands in a column of free text, without ID numbers and mobile numbers in clear."""
+    return mask_numbers(clean_text(text))[:most] if text else ""
 
 
 def _invisible(character: str) -> bool:

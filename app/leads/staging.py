@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from app.leads.branch_choices import MOST_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, Unknown
+from app.leads.errors import N_, LeadsError
 from app.leads.rows import StagedLead
 
 _COLUMN_TYPES = dict.fromkeys(StagedLead._fields, "text") | {"row": "int8", "phone_cipher": "bytea"}
@@ -22,16 +24,26 @@ _CREATE = (
 # could be taken between the look-up and the insert. Readers and foreign keys are not held up.
 _LOCK = text("LOCK TABLE lead IN SHARE ROW EXCLUSIVE MODE")
 
+_UNKNOWN = text("""
+    SELECT named.branch, named.rows, count(*) OVER () AS names, (sum(named.rows) OVER ())::int8 AS all_rows
+    FROM (SELECT branch, count(*) AS rows FROM lead_staging WHERE branch <> '' GROUP BY branch) AS named
+    WHERE NOT EXISTS (SELECT FROM branch b WHERE b.code = named.branch)
+      AND NOT EXISTS (SELECT FROM branch b WHERE b.name = named.branch)
+    ORDER BY named.rows DESC, named.branch LIMIT :most
+""")
 _CREATE_BRANCHES = text("""
     INSERT INTO branch (code, name)
-    SELECT named.branch, named.branch
-    FROM (SELECT DISTINCT branch FROM lead_staging WHERE branch <> '') AS named
-    WHERE NOT EXISTS (SELECT FROM branch b WHERE named.branch IN (b.code, b.name))
-    ORDER BY named.branch
+    SELECT named, named FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS wanted (named, place)
+    ORDER BY place
     ON CONFLICT (code) DO NOTHING
-    RETURNING id
+    RETURNING id, code
 """)
-_SET_PATH = text("UPDATE branch SET path = '/' || id || '/' WHERE id = ANY(:ids)")
+_PLACE_BRANCHES = text("""
+    UPDATE branch SET parent_id = above.id, path = coalesce(above.path, '/') || branch.id || '/'
+    FROM unnest(CAST(:ids AS int[]), CAST(:parents AS int[])) AS made (id, parent)
+    LEFT JOIN branch above ON above.id = made.parent
+    WHERE branch.id = made.id
+""")
 _BRANCH_OF = """
     branch_of AS MATERIALIZED (
         SELECT named.branch,
@@ -40,7 +52,38 @@ _BRANCH_OF = """
         FROM (SELECT DISTINCT branch FROM lead_staging WHERE branch <> '') AS named
     )
 """
-# Only the constant above goes into the two statements that share it.
+# The staged people who are on the list, with their old and their new values. Only constants go into the
+# statements below.
+_CHANGES = f"""
+    {_BRANCH_OF},
+    given AS (
+        SELECT l.id, l.status, l.phone_cipher, l.phone_masked,
+               l.name AS old_name, s.name AS new_name,
+               l.phone_index AS old_index, s.phone_index AS new_index,
+               l.source AS old_source, coalesce(nullif(s.source, ''), l.source) AS new_source,
+               l.branch_id AS old_branch, coalesce(n.branch_id, l.branch_id) AS new_branch,
+               s.branch <> '' AND n.branch_id IS NULL AS new_one
+        FROM lead_staging s
+        JOIN lead l ON l.id_hash = s.id_hash AND l.deleted_at IS NULL
+        LEFT JOIN branch_of n USING (branch)
+    ),
+    changes AS (
+        SELECT * FROM given
+        WHERE (old_name, old_index, old_source) <> (new_name, new_index, new_source)
+           OR old_branch IS DISTINCT FROM new_branch OR new_one
+    )
+"""  # noqa: S608
+#: a digest of what a person may edit of a lead, from the columns or expressions given
+EDITABLE = "sha256(convert_to(concat_ws(chr(31), {}, {}, {}, {}, coalesce({}, 0)::text), 'UTF8'))"
+_COUNT_CHANGES = text(f"WITH {_CHANGES} SELECT count(*) FROM changes")  # noqa: S608
+_KEEP_OLD = text(f"""
+    WITH {_CHANGES}
+    INSERT INTO lead_before
+        (batch_id, lead_id, name, phone_cipher, phone_index, phone_masked, source, branch_id, after)
+    SELECT :batch, id, old_name, phone_cipher, old_index, phone_masked, old_source, old_branch,
+           {EDITABLE.format("new_name", "new_index", "new_source", "status", "new_branch")}
+    FROM changes
+""")  # noqa: S608
 _UPDATE = text(f"""
     WITH {_BRANCH_OF},
     given AS (SELECT s.*, n.branch_id FROM lead_staging s LEFT JOIN branch_of n USING (branch))
@@ -53,12 +96,9 @@ _UPDATE = text(f"""
         source = coalesce(nullif(given.source, ''), lead.source),
         branch_id = coalesce(given.branch_id, lead.branch_id),
         updated_at = now()
-    FROM given
+    FROM given, lead_before AS before
     WHERE lead.id_hash = given.id_hash AND lead.deleted_at IS NULL
-      AND (lead.name <> given.name
-           OR lead.phone_index <> given.phone_index
-           OR (given.source <> '' AND lead.source <> given.source)
-           OR (given.branch_id IS NOT NULL AND lead.branch_id IS DISTINCT FROM given.branch_id))
+      AND before.lead_id = lead.id AND before.batch_id = :batch
 """)  # noqa: S608
 _DROP_KNOWN = text("""
     DELETE FROM lead_staging s USING lead
@@ -92,11 +132,15 @@ _COUNT = text("SELECT count(*) FROM lead_staging")
 
 
 class Merged(NamedTuple):
-    """How many staged people were created, changed, or on the list already and left alone."""
+    """How many staged people were created, changed, or on the list already and left alone.
+
+    ``branches`` are those that were (or would be) created.
+    """
 
     created: int
     updated: int
     existing: int
+    branches: Unknown = NO_BRANCHES
 
 
 def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
@@ -113,33 +157,60 @@ def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
     connection.exec_driver_sql("ANALYZE lead_staging")
 
 
-def merge(connection: Connection, batch_id: int, *, update: bool) -> Merged:
-    """Bring the staged people onto the list."""
+def merge(
+    connection: Connection, batch_id: int, *, update: bool, choices: BranchChoices | None = None
+) -> Merged:
+    """Bring the staged people onto the list.
+
+    Branches nobody knows are created at the top, or as ``choices`` say; then LeadsError when one was not
+    decided about.
+    """
     connection.execute(_LOCK)
-    updated, existing = _merge_known(connection, update=update)
-    ensure_branches(connection)
+    updated = 0
+    made: list[NamedBranch] = []
+    if update:
+        made = _ensure_branches(connection, choices)
+        connection.execute(_KEEP_OLD, {"batch": batch_id})
+        connection.exec_driver_sql("ANALYZE lead_before")
+        updated = connection.execute(_UPDATE, {"batch": batch_id}).rowcount
+    known = connection.execute(_DROP_KNOWN).rowcount
+    made += _ensure_branches(connection, choices)
     connection.execute(_ADVANCE_NUMBERS)
     created = connection.execute(_INSERT, {"batch": batch_id}).rowcount
-    return Merged(created, updated, existing)
+    return Merged(created, updated, known - updated, Unknown(made, len(made), sum(b.rows for b in made)))
 
 
-def merge_dry(connection: Connection, *, update: bool) -> Merged:
-    """What ``merge`` would do; the caller rolls the transaction back."""
-    updated, existing = _merge_known(connection, update=update)
-    return Merged(connection.scalar(_COUNT) or 0, updated, existing)
-
-
-def ensure_branches(connection: Connection) -> None:
-    """Create, at the top level, every branch that a staged row names and no code or name matches."""
-    created = list(connection.scalars(_CREATE_BRANCHES))
-    if created:
-        connection.execute(_SET_PATH, {"ids": created})
-
-
-def _merge_known(connection: Connection, *, update: bool) -> tuple[int, int]:
+def foresee(connection: Connection, *, update: bool) -> Merged:
+    """What ``merge`` would do, and the branches it would create; the caller rolls the transaction back."""
     updated = 0
     if update:
-        ensure_branches(connection)
-        updated = connection.execute(_UPDATE).rowcount
+        unknown = unknown_branches(connection, MOST_NAMES)
+        updated = connection.scalar(_COUNT_CHANGES) or 0
     known = connection.execute(_DROP_KNOWN).rowcount
-    return updated, known - updated
+    if not update:
+        unknown = unknown_branches(connection, MOST_NAMES)
+    return Merged(connection.scalar(_COUNT) or 0, updated, known - updated, unknown)
+
+
+def unknown_branches(connection: Connection, most: int | None = None) -> Unknown:
+    """The names of branches that staged rows give and no code or name of a branch matches."""
+    rows = connection.execute(_UNKNOWN, {"most": most}).all()
+    named = [NamedBranch(row.branch, row.rows) for row in rows]
+    return Unknown(named, rows[0].names if rows else 0, rows[0].all_rows if rows else 0)
+
+
+def _ensure_branches(connection: Connection, choices: BranchChoices | None) -> list[NamedBranch]:
+    """Create the branches that staged rows name and nobody knows; those it created."""
+    unknown = unknown_branches(connection).named
+    if not unknown:
+        return []
+    names = sorted(each.name for each in unknown)
+    parents = dict.fromkeys(names) if choices is None else choices.parents(names)
+    if parents.keys() != set(names):
+        raise LeadsError(
+            "branches_undecided", N_("The branches have changed meanwhile; check the file again")
+        )
+    made = connection.execute(_CREATE_BRANCHES, {"names": names}).all()
+    values = {"ids": [row.id for row in made], "parents": [parents[row.code] for row in made]}
+    connection.execute(_PLACE_BRANCHES, values)
+    return unknown

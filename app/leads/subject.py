@@ -23,7 +23,7 @@ from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.phone import PhoneVault, normalise_phone
 from app.leads.reasons import checked_reason
-from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
+from app.models import Hit, Lead, LeadBefore, ListMark, Reveal, SubjectRequest, Suppression
 from config import Settings
 
 #: a phone number has at most this many digits once decoration is gone, an ID number at least this many
@@ -79,6 +79,7 @@ def held(lead: Lead, who: str, kind: str = "show") -> dict[str, Any]:
     looks = db.session.scalars(select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id)).all()
     answer = {
         "lead": _lead(lead),
+        "before_imports": [_columns(old, "name", "phone_masked", "source") for old in _before(lead)],
         "hits": [_hit(hit) for hit in hits],
         "reveals": [_columns(look, "revealed_at", "revealed_by", "reason") for look in looks],
         "suppression": [_suppression(entry) for entry in _entries(lead)],
@@ -138,6 +139,12 @@ def _identity(number: str, settings: Settings) -> tuple[str | None, str | None]:
 
 def _record(kind: str, lead_no: str | None, who: str, reason: str = "") -> None:
     db.session.add(SubjectRequest(kind=kind, lead_no=lead_no, reason=reason, created_by=who))
+
+
+def _before(lead: Lead) -> list[LeadBefore]:
+    """What imports changed of the lead, as long as it is kept for their undo."""
+    kept = select(LeadBefore).where(LeadBefore.lead_id == lead.id).order_by(LeadBefore.id)
+    return list(db.session.scalars(kept))
 
 
 def _entries(lead: Lead) -> list[Suppression]:

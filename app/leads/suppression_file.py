@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
-from app.leads.columns import HEADERS, match_columns
-from app.leads.errors import N_, RowError, UnreadableFile
-from app.leads.masking import mask_ids
-from app.leads.reader import open_lead_file
+from app.leads.columns import HEADERS
+from app.leads.errors import N_, RowError
+from app.leads.reasons import mask_numbers
 from app.leads.rows import clean_text
+from app.leads.staging import Merged
 from app.leads.suppression import Target, hash_target, person_target, phone_target, refresh
 from config import Settings
 
-MAX_ROWS = 200_000
-_EXAMPLES = 5
-_HEADERS: dict[str, tuple[str, ...]] = {
+SUPPRESSION_HEADERS: dict[str, tuple[str, ...]] = {
     "phone": HEADERS["phone"],
     "id_number": HEADERS["id_number"],
     "id_hash": HEADERS["id_hash"],
     "reason": ("原因", "免打扰原因", "reason"),
     "expires_on": ("有效期至", "到期日", "截止日期", "expires_on", "expires", "until"),
 }
-TEMPLATE = tuple(_HEADERS[name][0] for name in ("phone", "id_number", "reason", "expires_on"))
+TEMPLATE = tuple(SUPPRESSION_HEADERS[name][0] for name in ("phone", "id_number", "reason", "expires_on"))
 
 _STAGE = text("""
     CREATE TEMP TABLE suppression_staging
@@ -36,14 +31,19 @@ _STAGE = text("""
     ON COMMIT DROP
 """)
 _COPY = "COPY suppression_staging (phone_index, id_hash, shown, reason, expires_on) FROM STDIN"
+# One statement for each way to be named: joined by OR they would compare every row with every entry.
+_DROP_KNOWN = [
+    text(f"""
+        DELETE FROM suppression_staging s USING suppression e
+        WHERE e.{target} = s.{target} AND e.removed_at IS NULL
+          AND (e.expires_on IS NULL OR (e.expires_on >= :today AND e.expires_on >= s.expires_on))
+    """)  # noqa: S608
+    for target in ("phone_index", "id_hash")
+]
+_COUNT = text("SELECT count(*) FROM suppression_staging")
 _INSERT = text("""
     INSERT INTO suppression (phone_index, id_hash, shown, reason, expires_on, created_by)
-    SELECT s.phone_index, s.id_hash, s.shown, s.reason, s.expires_on, :who FROM suppression_staging s
-    WHERE NOT EXISTS (
-        SELECT FROM suppression e
-        WHERE (e.phone_index = s.phone_index OR e.id_hash = s.id_hash) AND e.removed_at IS NULL
-          AND (e.expires_on IS NULL OR (e.expires_on >= :today AND e.expires_on >= s.expires_on))
-    )
+    SELECT phone_index, id_hash, shown, reason, expires_on, :who FROM suppression_staging
 """)
 
 
@@ -65,89 +65,48 @@ class RepeatedTarget(RowError):
     reason = "duplicate_in_file"
 
 
-@dataclass
-class SuppressionImport:
-    """What became of the rows; ``examples`` are some row numbers of each reason. ``leads`` changed state."""
+class SuppressionIntake:
+    """A do-not-disturb file; ``reason`` is for rows that give none, ``who`` made the entries.
 
-    read: int = 0
-    added: int = 0
-    existing: int = 0
-    leads: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[int]] = field(default_factory=dict)
-
-    def refuse(self, number: int, error: RowError) -> None:
-        """Count a refused row."""
-        self.rejected[error.reason] += 1
-        shown = self.examples.setdefault(error.reason, [])
-        if len(shown) < _EXAMPLES:
-            shown.append(number)
-
-
-def import_suppressions(
-    engine: Engine,
-    path: Path,
-    *,
-    file_name: str,
-    reason: str,
-    who: str,
-    today: dt.date,
-    settings: Settings,
-) -> SuppressionImport:
-    """Put the phones and people of a file on the list; ``reason`` is for rows that give none.
-
-    An entry that lasts at least as long is left alone and counted as existing. Raises UnreadableFile for a
-    file that can't be read or has more than MAX_ROWS rows; then nothing has changed.
+    An entry that lasts at least as long is left alone and counts as existing; ``updated`` are the leads
+    whose mark changed.
     """
-    file = mask_ids(file_name)
-    opened = open_lead_file(path, file, _find_columns)
-    result = SuppressionImport()
-    check = _RowChecker(opened.columns, reason, today, settings)
-    with engine.begin() as connection:
-        staged = _stage(connection, _accepted(opened.rows, check, result, file))
-        result.added = connection.execute(_INSERT, {"who": who, "today": today}).rowcount
-        result.existing = staged - result.added
-        result.leads = refresh(connection, today)
-    return result
 
+    kind = "suppressions"
 
-def _find_columns(header: Sequence[str], file: str) -> dict[str, int]:
-    columns = match_columns(header, file, _HEADERS)
-    if not columns.keys() & {"phone", "id_number", "id_hash"}:
-        raise UnreadableFile(
-            "file_columns_missing",
-            N_("%(file)s: the first row has no column for %(fields)s"),
-            file=file,
-            fields=" / ".join([HEADERS["phone"][0], HEADERS["id_number"][0]]),
-        )
-    return columns
+    def __init__(self, settings: Settings, *, reason: str, who: str, today: dt.date) -> None:
+        self._settings, self._reason, self._who, self._today = settings, reason, who, today
 
+    def checker(
+        self, connection: Connection, columns: dict[str, int]
+    ) -> Callable[[int, Sequence[str]], Iterable[tuple[Any, ...]]]:
+        """Checks phone, identity and last day of a row."""
+        return _RowChecker(columns, self._reason, self._today, self._settings)
 
-def _accepted(
-    rows: Iterator[tuple[int, list[str]]], check: _RowChecker, result: SuppressionImport, file: str
-) -> Iterator[tuple[Any, ...]]:
-    for number, cells in rows:
-        result.read += 1
-        if result.read > MAX_ROWS:
-            raise UnreadableFile(
-                "file_too_long", N_("%(file)s has more than %(most)s rows"), file=file, most=MAX_ROWS
-            )
-        try:
-            yield from check(cells)
-        except RowError as error:
-            result.refuse(number, error)
+    def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Copy the entries into a temporary table."""
+        connection.execute(_STAGE)
+        raw: Any = connection.connection.driver_connection
+        with raw.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in rows:
+                copy.write_row(row)
+        connection.exec_driver_sql("ANALYZE suppression_staging")
 
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
+        """Add the entries that are new and mark the leads they name."""
+        self._drop_known(connection)
+        left = int(connection.scalar(_COUNT) or 0)
+        connection.execute(_INSERT, {"who": self._who})
+        return Merged(left, refresh(connection, self._today), self._known)
 
-def _stage(connection: Connection, rows: Iterator[tuple[Any, ...]]) -> int:
-    connection.execute(_STAGE)
-    raw: Any = connection.connection.driver_connection
-    count = 0
-    with raw.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for row in rows:
-            copy.write_row(row)
-            count += 1
-    connection.exec_driver_sql("ANALYZE suppression_staging")
-    return count
+    def foresee(self, connection: Connection, *, update: bool) -> Merged:
+        """How many entries would be added."""
+        self._drop_known(connection)
+        return Merged(int(connection.scalar(_COUNT) or 0), 0, self._known)
+
+    def _drop_known(self, connection: Connection) -> None:
+        gone = [connection.execute(each, {"today": self._today}).rowcount for each in _DROP_KNOWN]
+        self._known = sum(gone)
 
 
 class _RowChecker:
@@ -157,7 +116,7 @@ class _RowChecker:
         self._columns, self._reason, self._today, self._settings = columns, reason, today, settings
         self._seen: set[str] = set()
 
-    def __call__(self, cells: Sequence[str]) -> list[tuple[Any, ...]]:
+    def __call__(self, number: int, cells: Sequence[str]) -> list[tuple[Any, ...]]:
         """The entries of a row. Raises RowError."""
         given = {name: clean_text(cells[at]) if at < len(cells) else "" for name, at in self._columns.items()}
         targets = self._targets(given)
@@ -166,7 +125,7 @@ class _RowChecker:
         if not fresh:
             raise RepeatedTarget("duplicate", N_("The same person is in an earlier row of this file"))
         self._seen.update(str(each.phone_index or each.id_hash) for each in fresh)
-        reason = mask_ids(given.get("reason", ""))[:255] or self._reason
+        reason = mask_numbers(given.get("reason", ""))[:255] or self._reason
         return [(each.phone_index, each.id_hash, each.shown, reason, expires_on) for each in fresh]
 
     def _targets(self, given: dict[str, str]) -> list[Target]:

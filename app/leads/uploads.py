@@ -1,13 +1,13 @@
-"""Lead files uploaded on the screen: kept aside, matched and checked, imported in the background, deleted.
+"""Files uploaded on the screen: kept aside, matched and checked, imported in the background, deleted.
 
-A batch goes prepared → checking → checked → running; a person moves it on, the worker and the ticker finish
-what was asked for. Nothing is on the list before it is running, and the file is gone when it ends.
+A batch goes reading → prepared → checking → checked → running; a person moves it on, the worker
+(app/leads/upload_work.py) and the ticker finish what was asked for. Nothing is on a list before it is
+running, and the file is gone when it ends.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
 
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.leads.batches import close_batch, hold_batch, open_batch, take_lock, why
-from app.leads.dry_run import Examples, outcome
-from app.leads.errors import ImportCancelled, LeadsError
-from app.leads.importer import ImportResult, Rejected, import_leads
-from app.leads.matching import finder, matched
+from app.leads.batches import close_batch, open_batch, take_lock
+from app.leads.branch_choices import BranchChoices
+from app.leads.errors import LeadsError
+from app.leads.kinds import KINDS, LEADS, FileKind
+from app.leads.matching import matched
 from app.leads.preview import look_at
-from app.leads.progress import Reporter
+from app.leads.reader import kind_of
+from app.leads.workbook import is_small
 from app.models import BatchStatus, ImportBatch
 from config import Settings
 
@@ -36,16 +37,21 @@ KEPT = dt.timedelta(days=1)
 #: an upload that waits for its person
 WAITING = (BatchStatus.PREPARED, BatchStatus.CHECKED)
 #: an upload that waits for a worker, or has one
-WORKING = (BatchStatus.CHECKING, BatchStatus.RUNNING)
-log = logging.getLogger(__name__)
+WORKING = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)
 _FRESH: dict[str, Any] = {"progress": 0, "rows_done": 0, "rows_total": None, "started_at": None}
+_FRESH["attempts"] = 0
+#: a file of at most this size is looked at while its person waits, if it unpacks to little
+_SMALL_BYTES, _SMALL_CELLS = 4 << 20, 500_000
 
 
-def accept(file: FileStorage, *, operator: str) -> int:
-    """Keep the uploaded file and open a prepared batch for it; the batch's id.
+def accept(
+    file: FileStorage, *, operator: str, kind: FileKind = LEADS, options: Mapping[str, Any] | None = None
+) -> ImportBatch:
+    """Keep the uploaded file and open a batch for it. Commits.
 
-    Raises DomainError for a file whose name says that it is no lead file, UnreadableFile for one that
-    can't be read as one.
+    A small file is looked at at once and the batch is prepared; a large one is a worker's (``reading``).
+    Raises DomainError for a file whose name says that it can't be one, UnreadableFile for a small one that
+    can't be read.
     """
     name = Path(file.filename or "").name
     suffix = Path(name).suffix.lower()
@@ -56,21 +62,32 @@ def accept(file: FileStorage, *, operator: str) -> int:
     try:
         with os.fdopen(handle, "wb") as target:
             file.save(target)
-        preview = look_at(path, name)
-        return open_batch(
+        preview = look_at(path, name, kind) if _is_small(path, name) else None
+        batch_id = open_batch(
             db.engine,
             path,
             file_name=name,
             operator=operator,
             update_existing=False,
-            status=BatchStatus.PREPARED,
+            kind=kind.name,
+            options=dict(options or {}),
+            status=BatchStatus.PREPARED if preview else BatchStatus.READING,
+            queued_at=func.now(),
             upload=str(path),
-            preview=preview.as_json(),
-            rows_total=preview.total,
+            preview=preview.as_json() if preview else None,
+            rows_total=preview.total if preview else None,
         )
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+    return db.session.get_one(ImportBatch, batch_id)
+
+
+def _is_small(path: Path, name: str) -> bool:
+    if path.stat().st_size > _SMALL_BYTES:
+        return False
+    kind = kind_of(path, name)
+    return kind == "text" or (kind == "xlsx" and is_small(path, _SMALL_CELLS))
 
 
 def match(batch: ImportBatch, chosen: Mapping[int, str]) -> None:
@@ -79,7 +96,7 @@ def match(batch: ImportBatch, chosen: Mapping[int, str]) -> None:
     Raises FieldError or DomainError for a match that can't be imported, LeadsError when the batch waits for
     no match.
     """
-    columns = matched(chosen, len((batch.preview or {}).get("header", [])))
+    columns = matched(chosen, len((batch.preview or {}).get("header", [])), KINDS[batch.kind])
     _move(batch, WAITING, BatchStatus.CHECKING, columns=columns, checked=None)
 
 
@@ -88,8 +105,53 @@ def check(batch: ImportBatch, *, update_existing: bool) -> None:
     _move(batch, WAITING, BatchStatus.CHECKING, update_existing=update_existing, checked=None)
 
 
+def choose_branches(batch: ImportBatch, choices: BranchChoices) -> None:
+    """Keep what a person decides about branches nobody knows, and ask for the dry run again. Commits.
+
+    What was decided before stays. Raises FieldError for ``branch_<place>`` of a name that nothing was chosen
+    for, LeadsError when the batch isn't checked.
+    """
+    before = BranchChoices.of_json(batch.options.get("branches"))
+    kept = BranchChoices({**before.names, **choices.names}, choices.rest or before.rest)
+    for place, name in enumerate(before.undecided(_unknown(batch))):
+        if kept.undecided([name]):
+            raise FieldError(f"branch_{place}", "Choose what becomes of “%(name)s”.", name=name)
+    options = {**batch.options, "branches": kept.as_json()}
+    _move(batch, (BatchStatus.CHECKED,), BatchStatus.CHECKING, checked=None, options=options)
+
+
+def forget_branches(batch: ImportBatch) -> None:
+    """Take back every decision about branches, and ask for the dry run again. Commits."""
+    options = {name: value for name, value in batch.options.items() if name != "branches"}
+    _move(batch, (BatchStatus.CHECKED,), BatchStatus.CHECKING, checked=None, options=options)
+
+
+def undecided(batch: ImportBatch) -> int:
+    """How many branch names of a checked file a person has yet to decide about."""
+    if batch.kind != LEADS.name or not batch.checked:
+        return 0
+    choices = BranchChoices.of_json(batch.options.get("branches"))
+    names = _unknown(batch)
+    more = int(batch.checked["branches"]["names"]) - len(names)
+    return len(choices.undecided(names)) + (0 if choices.rest else more)
+
+
+def _unknown(batch: ImportBatch) -> list[str]:
+    return [each["name"] for each in (batch.checked or {}).get("branches", {}).get("named", [])]
+
+
 def start(batch: ImportBatch) -> None:
-    """Ask for the import that was checked. Commits. Raises LeadsError when it wasn't or began already."""
+    """Ask for the import that was checked. Commits.
+
+    Raises LeadsError when it wasn't or began already, and while branches are undecided.
+    """
+    waiting = undecided(batch)
+    if waiting:
+        raise LeadsError(
+            "branches_undecided",
+            "The file names %(n)s branches that don't exist. Decide about them first.",
+            n=waiting,
+        )
     _move(batch, (BatchStatus.CHECKED,), BatchStatus.RUNNING)
 
 
@@ -157,99 +219,6 @@ def _delete_unknown(now: dt.datetime) -> None:
     for path in old:
         if str(path) not in known:
             path.unlink(missing_ok=True)
-
-
-def waiting() -> list[int]:
-    """Batches that wait for a worker, or whose worker was killed."""
-    query = select(ImportBatch.id).where(ImportBatch.upload.is_not(None), ImportBatch.status.in_(WORKING))
-    return list(db.session.scalars(query.order_by(ImportBatch.id)))
-
-
-def work_on(batch_id: int) -> None:
-    """Do what a batch waits for, its dry run or its import; nothing when another process does.
-
-    The uploaded file is deleted when the batch ends; only a killed process leaves it, and then the ticker
-    starts the work again.
-    """
-    with db.engine.connect() as connection:
-        row = _read(connection, batch_id)
-    if row is None or row.upload is None:
-        return
-    try:
-        if row.status == BatchStatus.CHECKING:
-            _check(batch_id)
-        elif row.status == BatchStatus.RUNNING:
-            _pass(row, batch_id=batch_id)
-    except LeadsError as error:
-        if error.code != "batch_not_open":
-            log.info("import batch %s: %s", batch_id, error.code)
-    finally:
-        _delete_when_over(row)
-
-
-def _read(connection: Connection, batch_id: int) -> Any:
-    batch = ImportBatch
-    query = select(
-        *(batch.id, batch.status, batch.upload, batch.file_name, batch.created_by, batch.columns),
-        *(batch.update_existing, batch.cancel_requested),
-    )
-    return connection.execute(query.where(batch.id == batch_id)).one_or_none()
-
-
-def _check(batch_id: int) -> None:
-    """The dry run. Its outcome is kept; a file that can't be read ends the batch."""
-    with db.engine.begin() as owner:
-        hold_batch(owner, batch_id, BatchStatus.CHECKING)
-        row = _read(owner, batch_id)
-        examples = Examples(row.columns)
-        try:
-            result = _pass(row, dry_run=True, rejected=examples)
-            if _read(owner, batch_id).cancel_requested:
-                raise ImportCancelled
-        except ImportCancelled as error:
-            close_batch(owner, batch_id, BatchStatus.CANCELLED, **why(error))
-        except LeadsError as error:
-            close_batch(owner, batch_id, BatchStatus.FAILED, **why(error))
-        except Exception as error:  # noqa: BLE001 - the ticker would try for ever
-            log.error("the dry run of import batch %s failed: %s", batch_id, type(error).__name__)
-            kind = type(error).__name__
-            failed = LeadsError("check_failed", "The check was interrupted (%(kind)s)", kind=kind)
-            close_batch(owner, batch_id, BatchStatus.FAILED, **why(failed))
-        else:
-            values = {"status": BatchStatus.CHECKED, "checked": outcome(result, examples), "progress": 100}
-            owner.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(**values))
-
-
-def _pass(
-    row: Any, *, dry_run: bool = False, batch_id: int | None = None, rejected: Rejected | None = None
-) -> ImportResult:
-    reporter = Reporter(db.engine, row.id)
-    return import_leads(
-        db.engine,
-        Path(row.upload),
-        file_name=row.file_name,
-        operator=row.created_by,
-        settings=_settings(),
-        dry_run=dry_run,
-        update=row.update_existing,
-        batch_id=batch_id,
-        progress=reporter,
-        find=finder(row.columns),
-        rejected=rejected,
-        before_commit=reporter.stop_if_asked,
-    )
-
-
-def _delete_when_over(row: Any) -> None:
-    over = (
-        update(ImportBatch)
-        .where(ImportBatch.id == row.id, ImportBatch.status.not_in((*WAITING, *WORKING)))
-        .values(upload=None)
-    )
-    with db.engine.begin() as connection:
-        ended = connection.execute(over).rowcount
-    if ended:
-        Path(row.upload).unlink(missing_ok=True)
 
 
 def _folder() -> Path:

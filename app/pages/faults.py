@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
+from config import MAX_UPLOAD_MB
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -45,7 +47,13 @@ def _known() -> dict[int, Fault]:
             _("Use the buttons of the page; an address alone changes nothing."),
         ),
         409: Fault(_("This can't be changed now"), _("Go back; the page says what is possible.")),
-        413: Fault(_("The file is too large"), _("Split it and upload the parts one after the other.")),
+        413: Fault(
+            _("The file is too large"),
+            _(
+                "At most %(most)s MB are taken at once. Split it and upload the parts one after the other.",
+                most=MAX_UPLOAD_MB,
+            ),
+        ),
         429: Fault(
             _("Too many attempts"),
             _("Wait a minute and try again. Your administrator can give you a new password."),

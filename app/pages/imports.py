@@ -15,6 +15,7 @@ from flask_wtf.file import FileField, FileRequired
 from app import labels
 from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
+from app.leads.undo import Undone
 from app.models import BatchStatus, ImportBatch
 from config import MAX_UPLOAD_MB
 
@@ -24,18 +25,44 @@ STEPS = (
     lazy_gettext("Check"),
     lazy_gettext("Import"),
 )
-FIELDS = {
-    NOT_IMPORTED: lazy_gettext("(not imported)"),
-    "name": lazy_gettext("Customer name"),
+_IDENTITY = {
     "phone": lazy_gettext("Phone"),
     "id_number": lazy_gettext("ID number"),
     "id_hash": lazy_gettext("ID hash (agreed with the provider)"),
-    "lead_no": lazy_gettext("Lead no."),
-    "source": lazy_gettext("Source channel"),
-    "branch": lazy_gettext("Branch"),
 }
-_PASSES = (BatchStatus.CHECKING, BatchStatus.RUNNING)
+#: by kind of file, the fields a column can be
+FIELDS = {
+    "leads": {
+        NOT_IMPORTED: lazy_gettext("(not imported)"),
+        "name": lazy_gettext("Customer name"),
+        **_IDENTITY,
+        "lead_no": lazy_gettext("Lead no."),
+        "source": lazy_gettext("Source channel"),
+        "branch": lazy_gettext("Branch"),
+    },
+    "suppressions": {
+        NOT_IMPORTED: lazy_gettext("(not imported)"),
+        **_IDENTITY,
+        "reason": lazy_gettext("Reason"),
+        "expires_on": lazy_gettext("Last day"),
+    },
+}
+NEEDED = {
+    "leads": lazy_gettext(
+        "Say what each column holds. Name, phone and ID number (or its hash) are needed;"
+        " ID numbers and phones are masked here."
+    ),
+    "suppressions": lazy_gettext(
+        "Say what each column holds. A phone or an ID number (or its hash) is needed; both are masked here."
+    ),
+}
+_PASSES = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING, BatchStatus.UNDOING)
 _LETTERS = 26
+
+
+def title(kind: str) -> str:
+    """What the steps are called."""
+    return _("Import leads") if kind == "leads" else _("Import a do-not-disturb file")
 
 
 class ImportForm(DynamicForm):  # type: ignore[misc]
@@ -92,13 +119,11 @@ def warnings(batch: ImportBatch) -> list[str]:
 def figures(batch: ImportBatch) -> list[tuple[str, int]]:
     """What the dry run found, as labelled numbers."""
     found = batch.checked or {}
-    return [
-        (_("Rows read"), found["read"]),
-        (_("New leads"), found["created"]),
-        (_("Updated"), found["updated"]),
-        (_("Already there"), found["existing"]),
-        (_("Rejected"), sum(found["rejected"].values())),
-    ]
+    rows = (_("Rows read"), found["read"])
+    rest = [(_("Already there"), found["existing"]), (_("Rejected rows"), sum(found["rejected"].values()))]
+    if batch.kind == "suppressions":
+        return [rows, (_("New entries"), found["created"]), *rest]
+    return [rows, (_("New leads"), found["created"]), (_("Updated"), found["updated"]), *rest]
 
 
 def rejected(batch: ImportBatch) -> list[dict[str, Any]]:
@@ -170,26 +195,59 @@ def error_text(batch: ImportBatch) -> str:
     return translated(refusal["message"], **refusal["values"]) if refusal else (batch.error or "")
 
 
+_DOING = {
+    BatchStatus.READING: lazy_gettext("The file is being read; you may close this page."),
+    BatchStatus.CHECKING: lazy_gettext("The rows are being checked; nothing is written."),
+    BatchStatus.RUNNING: lazy_gettext("The rows are being read; you may close this page."),
+}
+
+
 def batch_summary(batch: ImportBatch) -> str:
     """Where the batch stands, or what became of the file's rows, in a line."""
     if batch.cancel_requested and batch.status in _PASSES:
         return _("Being cancelled …")
+    if batch.status == BatchStatus.UNDOING:
+        return _("The import is being undone; you may close this page.")
     if batch.status in _PASSES and batch.started_at is None:
         return _("Waits for the background worker; you may close this page.")
-    if batch.status == BatchStatus.CHECKING:
-        return _("The rows are being checked; nothing is written.")
-    if batch.status == BatchStatus.RUNNING:
-        return _("The rows are being read; you may close this page.")
+    if batch.status in _DOING:
+        return str(_DOING[BatchStatus(batch.status)])
     if batch.status == BatchStatus.CANCELLED:
         return _("Cancelled; nothing of the file is on the list.")
     if batch.error:
         return error_text(batch)
+    return _done(batch)
+
+
+def _done(batch: ImportBatch) -> str:
+    counts = {
+        name: f"{getattr(batch, f'rows_{name}'):,}"
+        for name in ("read", "created", "updated", "existing", "rejected")
+    }
+    if batch.kind == "suppressions":
+        return _(
+            "%(read)s rows read: %(created)s entries added, %(existing)s there already,"
+            " %(rejected)s rejected; %(updated)s leads changed.",
+            **counts,
+        )
     return _(
         "%(read)s rows read: %(created)s leads created, %(updated)s updated,"
         " %(existing)s already there, %(rejected)s rejected",
-        read=f"{batch.rows_read:,}",
-        created=f"{batch.rows_created:,}",
-        updated=f"{batch.rows_updated:,}",
-        existing=f"{batch.rows_existing:,}",
-        rejected=f"{batch.rows_rejected:,}",
+        **counts,
     )
+
+
+def undo_summary(undone: Undone) -> str:
+    """What an undo did, in a line or two."""
+    said = [
+        _("%(deleted)s leads taken off the list, %(kept)s kept.", deleted=undone.deleted, kept=undone.kept)
+    ]
+    if undone.restored or undone.left:
+        said.append(
+            _(
+                "%(restored)s leads have their old values back, %(left)s were left as they are.",
+                restored=undone.restored,
+                left=undone.left,
+            )
+        )
+    return " ".join(said)

@@ -15,6 +15,9 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
         "lead": lead,
         "held": answer,
         "when": labels.when,
+        "before": [
+            (old["name"], old["phone_masked"], old["source"] or None) for old in answer["before_imports"]
+        ],
         "hits": [
             (h["hit_date"], h["rule"], h["grade"], labels.word(labels.HIT_STATUS, h["status"]))
             for h in answer["hits"]

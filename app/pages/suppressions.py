@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from flask import current_app, flash, g
+from flask import flash, g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 from sqlalchemy import or_, select
-from werkzeug.datastructures import FileStorage
 
 from app import labels
 from app.access.scope import leads_visible_to
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import suppression
-from app.leads.suppression_file import SuppressionImport, import_suppressions
-from app.leads.uploads import EXTENSIONS
 from app.models import Lead, Suppression
 from app.pages import lists
 from app.pages.lead_filters import ChoiceFilter
 from app.t1.runs import today
-from config import Settings
 
 STATE = {
     "in_force": lazy_gettext("On the list"),
     "expired": lazy_gettext("Expired"),
     "removed": lazy_gettext("Taken off"),
-}
-REASON = {
-    "missing_target": lazy_gettext("Neither phone nor ID number"),
-    "bad_expiry": lazy_gettext("Last day wrong or past"),
 }
 _MOST_LEADS = 50
 
@@ -113,46 +102,3 @@ def show_on_form(form: Any, error: DomainError) -> None:
         form[error.field].errors = [*form[error.field].errors, error.text()]
     else:
         flash(error.text(), "danger")
-
-
-def take_file(file: FileStorage, *, reason: str, who: str) -> SuppressionImport:
-    """Import an uploaded do-not-disturb file; it is gone afterwards. Raises DomainError."""
-    name = Path(file.filename or "").name
-    suffix = Path(name).suffix.lower()
-    if suffix not in EXTENSIONS:
-        raise DomainError("“%(name)s” is not an Excel or CSV file (.xlsx, .xls, .csv).", name=name or "?")
-    settings: Settings = current_app.config["SETTINGS"]
-    folder = settings.data_dir / "uploads"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, path = tempfile.mkstemp(suffix=suffix, dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as target:
-            file.save(target)
-        return import_suppressions(
-            db.engine, Path(path), file_name=name, reason=reason, who=who, today=today(), settings=settings
-        )
-    finally:
-        Path(path).unlink(missing_ok=True)
-
-
-def import_summary(found: SuppressionImport) -> str:
-    """What became of the file, with the first rows refused for each reason."""
-    said = _(
-        "%(read)s rows read: %(added)s entries added, %(existing)s there already; %(leads)s leads changed.",
-        read=f"{found.read:,}",
-        added=f"{found.added:,}",
-        existing=f"{found.existing:,}",
-        leads=f"{found.leads:,}",
-    )
-    words = labels.REJECT_REASON | REASON
-    refused = [
-        _(
-            "%(n)s refused: %(reason)s (rows %(rows)s)",
-            n=f"{n:,}",
-            reason=labels.word(words, reason),
-            rows=labels.joined(map(str, found.examples[reason]))
-            + (" …" if n > len(found.examples[reason]) else ""),
-        )
-        for reason, n in sorted(found.rejected.items())
-    ]
-    return " ".join([said, *refused])

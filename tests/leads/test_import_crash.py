@@ -35,7 +35,7 @@ elif point == "error_file":
 settings = Settings(Path(data_dir), url, "", "development", "Asia/Shanghai", "sm3", "s", "p", "k")
 importer.import_leads(
     create_engine(url), Path(path), file_name="a.csv", operator="x", settings=settings, batch_id=int(batch),
-    progress=crash if point == "read" else None,
+    progress=crash if point == "read" else print,
 )
 """
 

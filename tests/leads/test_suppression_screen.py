@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from app.leads.upload_work import work_on
 from app.models import Lead, LeadTag, Suppression, Tag
 from tests.access.world import World, build
 from tests.conftest import Person
@@ -72,13 +73,36 @@ def test_both_or_neither_is_refused_beside_the_field(manager: Person, engine: En
     assert opted_out(engine) == []
 
 
-def test_a_file_says_what_became_of_its_rows(manager: Person, engine: Engine) -> None:
-    content = f"手机号,原因,有效期至\n{PHONE},投诉,\n12,,\n13800000003,,2020-01-01\n".encode("gb18030")
-    manager.submit("/suppressionview/upload", {"file": (io.BytesIO(content), "名单.csv"), "reason": "批量"})
-    html = manager.get("/suppressionview/list/").text
-    assert "3 rows read: 1 entries added, 0 there already; 1 leads changed." in html
-    assert "Phone invalid (rows 3)" in html
-    assert "Last day wrong or past (rows 4)" in html
+def test_a_file_goes_the_steps_of_an_import(manager: Person, engine: Engine, app: Flask) -> None:
+    def step(name: str, **data: str) -> str:
+        answer = manager.submit(f"/importbatchview/{name}/{batch}", data)
+        with app.app_context():
+            work_on(int(batch))
+        return str(answer.headers["Location"])
+
+    content = f"手机号,备注,有效期至\n{PHONE},投诉,\n12,,\n13800000003,,2020-01-01\n".encode("gb18030")
+    upload = {"file": (io.BytesIO(content), "名单.csv"), "reason": "批量 13900001111"}
+    location = manager.submit("/suppressionview/upload", upload).headers["Location"]
+    batch = location.rsplit("/", 1)[1]
+    html = manager.get(location).text
+    assert PHONE not in html
+    assert '<option value="expires_on" selected>' in html
+    lacking = manager.submit(f"/importbatchview/columns/{batch}", {"column_1": "reason"})
+    assert "Choose which column has the phone numbers, or" in lacking.text
+    step("columns", column_0="phone", column_1="reason", column_2="expires_on")
+    html = manager.get(f"/importbatchview/review/{batch}").text
+    assert "Last day wrong or past" in html
+    assert opted_out(engine) == []
+    step("start")
+    assert opted_out(engine) == ["L1001"]
+    html = manager.get(f"/importbatchview/show/{batch}").text
+    said = "3 rows read: 1 entries added, 0 there already, 2 rejected; 1 leads changed."
+    assert said in html
+    assert "/suppressionview/upload" in html
+    assert "/action/undo/" not in html
+    errors = manager.get(f"/importbatchview/errors/{batch}").get_data(as_text=True)
+    assert errors.count("bad_expiry") == 1
+    assert manager.submit(f"/importbatchview/action/undo/{batch}").status_code == 302
     assert opted_out(engine) == ["L1001"]
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs import ticker
-from app.leads import importer, progress, uploads
+from app.leads import importer, progress, upload_work, uploads
 from app.leads.rows import RowChecker
 from app.models import Branch, ImportBatch, Lead
 from tests.conftest import Person
@@ -65,7 +65,7 @@ class Wizard:
 
     def work(self, batch: int) -> None:
         with self.app.app_context():
-            uploads.work_on(batch)
+            upload_work.work_on(batch)
 
     def checked(self, rows: Iterable[Sequence[str]]) -> int:
         """Steps 1 to 3; the id of the checked batch."""
@@ -91,6 +91,8 @@ class Wizard:
 
 @pytest.fixture
 def wizard(app: Flask, session: Session, login: Callable[..., Person]) -> Wizard:
+    session.add(Branch(code="HZ-XIHU", name="西湖支行", path="/1/"))
+    session.commit()
     return Wizard(app, session, login("Manager", language="zh"))
 
 
@@ -236,7 +238,7 @@ def test_cancelled_in_the_middle_nothing_is_left(
     assert 4500 < max(seen) < 7000
     assert wizard.row(batch).status == "cancelled"
     assert (wizard.leads(), wizard.files()) == (0, [])
-    assert wizard.session.scalar(select(func.count()).select_from(Branch)) == 0
+    assert wizard.session.scalar(select(func.count()).select_from(Branch)) == 1
     assert "已取消" in wizard.see("show", batch)
 
 
@@ -274,15 +276,14 @@ def test_cancelled_between_the_look_and_the_work(
 ) -> None:
     batch = wizard.checked([person(1)])
     wizard.post("start", batch) if running else wizard.post("recheck", batch)
-    read = uploads._read
+    begin = upload_work._begin
 
-    def read_and_cancel(*given: Any) -> Any:
-        row = read(*given)
-        monkeypatch.setattr(uploads, "_read", read)
+    def begin_and_cancel(key: int) -> Any:
+        row = begin(key)
         assert wizard.cancel(batch).status_code == 302
         return row
 
-    monkeypatch.setattr(uploads, "_read", read_and_cancel)
+    monkeypatch.setattr(upload_work, "_begin", begin_and_cancel)
     wizard.work(batch)
     assert (wizard.row(batch).status, wizard.row(batch).error, wizard.leads()) == ("cancelled", None, 0)
 
@@ -290,7 +291,7 @@ def test_cancelled_between_the_look_and_the_work(
 KILLED = """
 import os, signal, sys
 from app import create_app
-from app.leads import rows, uploads
+from app.leads import rows, upload_work
 check = rows.RowChecker.check
 
 def check_or_die(self, number, cells):
@@ -300,7 +301,7 @@ def check_or_die(self, number, cells):
 
 rows.RowChecker.check = check_or_die
 with create_app().app_context():
-    uploads.work_on(int(sys.argv[1]))
+    upload_work.work_on(int(sys.argv[1]))
 """
 
 
@@ -328,6 +329,48 @@ def test_a_killed_worker_is_replaced_by_the_ticker(
     assert wizard.row(batch).status == ("done" if running else "checked")
     assert wizard.leads() == (5000 if running else 0)
     assert (wizard.row(batch).rows_done, wizard.row(batch).rows_total) == (5000, 5000)
+
+
+@pytest.mark.parametrize("step", ["reading", "checking", "running"])
+def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, step: str) -> None:
+    batch = wizard.checked([person(1)])
+    for attempts, status in ((upload_work.MOST_ATTEMPTS - 1, ""), (upload_work.MOST_ATTEMPTS, "failed")):
+        values = {"status": step, "attempts": attempts}
+        wizard.session.execute(update(ImportBatch).where(ImportBatch.id == batch).values(values))
+        wizard.session.commit()
+        begun = wizard.app.app_context()
+        with begun:
+            row = upload_work._begin(batch)
+        assert wizard.row(batch).status == (status or step)
+        assert (row is None) == bool(status)
+    assert "中断了 3 次" in wizard.see("show", batch)
+    assert (wizard.leads(), wizard.files()) == (0, [])
+
+
+def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
+    batch = wizard.checked([person(1)])
+    wizard.post("start", batch)
+    wizard.work(batch)
+    monkeypatch.setattr("app.views.AT_ONCE", 0)
+    redis.flushdb()
+    assert wizard.client.submit(f"/importbatchview/action/undo/{batch}").status_code == 302
+    assert (wizard.row(batch).status, redis.llen("rq:queue:import")) == ("undoing", 1)
+    assert not wizard.progress(batch)["done"]
+    assert wizard.leads() == 1
+    wizard.session.execute(update(ImportBatch).values(attempts=upload_work.MOST_ATTEMPTS))
+    wizard.session.commit()
+    wizard.work(batch)
+    assert wizard.row(batch).status == "done"
+    assert "中断了 3 次" in wizard.see("show", batch)
+    wizard.client.submit(f"/importbatchview/action/undo/{batch}")
+    redis.flushdb()
+    with wizard.app.app_context():
+        ticker.tick(dt.datetime.now(dt.UTC))
+    assert redis.llen("rq:queue:import") == 1
+    wizard.work(batch)
+    row = wizard.row(batch)
+    assert (row.status, row.rows_deleted, row.error) == ("undone", 1, None)
+    assert wizard.session.scalar(select(Lead.deleted_at)) is not None
 
 
 def test_the_progress_tells_rows_and_time(wizard: Wizard) -> None:
@@ -392,6 +435,7 @@ def test_the_pages_show_no_number(wizard: Wizard) -> None:
         person(2, id_number=secret + "1", phone=phone),
         person(3, source=f"备注{secret}", phone=f"+86 {phone[:3]} {phone[3:7]} {phone[7:]}"),
         person(4, name="", id_number=secret, phone=phone, branch=phone),
+        person(5, branch=phone, source=phone),
     ]
     for header in (HEADER, list("abcdef"), [*rows[0]]):
         batch = wizard.upload(rows, header)
