@@ -290,7 +290,7 @@ def rules_preview(code: str, first: dt.datetime, last: dt.datetime, json_out: bo
 @refusals
 def hits_export(first: dt.datetime | None, last: dt.datetime | None, form: str, output: Path | None) -> None:
     """Write hits as CSV or JSON."""
-    from app.rules.hits import COLUMNS, cells, hits_between
+    from app.hits.rows import COLUMNS, cells, hits_between
 
     if first and last:
         _range(first, last)

@@ -2,44 +2,176 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import current_app, flash, redirect, url_for
+from flask import current_app, flash, g, redirect, request, url_for
+from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.api import ModelRestApi
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from wtforms import StringField
 
 from app import labels
 from app.access.scope import FilterVisible
 from app.console import ConsoleView
+from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.models import (
-    Hit,
-)
-from app.pages import files, phones
+from app.hits import assignment, rows, work
+from app.models import Hit
+from app.pages import files, hit_forms, hit_page, hit_words
+from app.pages.hit_filters import HIT_FILTERS
 from app.pages.lists import Link
-from app.personal_views import (
-    ExportsWholeList,
-)
-from app.rules import describe, hits
+from app.pages.widgets import HitPaneWidget
+from app.personal_views import ExportsWholeList
+from app.rules import describe
 from app.rules.recompute import recompute
 from app.tables import ConsoleInterface, PerRequestFilters
 
-#: action → the status it moves a hit to
-_HIT_MOVES = {"start": "in_progress", "convert": "converted", "fail": "failed", "reopen": "waiting"}
+#: how many refusals a bulk action tells in full
+MOST_REASONS = 3
 
 
-class HitView(ExportsWholeList, ConsoleView):
+def _hits_claimed(n: int) -> str:
+    return _("%(n)s hits claimed.", n=n)
+
+
+def _hits_started(n: int) -> str:
+    return _("%(n)s hits are in progress now.", n=n)
+
+
+def _hits_reopened(n: int) -> str:
+    return _("%(n)s hits wait for work again.", n=n)
+
+
+def _hits_assigned(n: int) -> str:
+    return _("%(n)s hits assigned.", n=n)
+
+
+def _hits_closed(n: int) -> str:
+    return _("%(n)s hits closed.", n=n)
+
+
+_STEP_TAKEN: dict[str, Callable[[], str]] = {
+    "follow_up": lambda: _("Follow-up kept."),
+    "convert": lambda: _("Marked as converted."),
+    "close": lambda: _("Hit closed."),
+}
+
+
+class WorksHits:
+    """Part of the hits' screen: the steps in the work on a hit, one by one and for many at once."""
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """Whom to give hits, and why to close them."""
+        if action == "assign":
+            return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
+        return hit_forms.reasons() if action == "close" else None
+
+    def offers(self, action: str, item: Hit) -> bool:
+        """The steps that a hit's status and its owner allow."""
+        if action not in ("claim", "start", "follow_up", "reopen"):
+            return True
+        # What is mine already needs no claiming, and who contacts a hit claims it.
+        return work.allows(item, action, g.user) and not (action == "claim" and item.owner_id)
+
+    @action("claim", lazy_gettext("Claim"))
+    def claim(self, items: Any) -> Any:
+        """认领: make them mine."""
+        return self._each_possible(items, lambda hit: work.claim(hit, g.user), _hits_claimed)
+
+    @action("start", lazy_gettext("Contact"))
+    def start(self, items: Any) -> Any:
+        """单独联系: take hits into work; one alone opens its contact pane."""
+        answer = self._each_possible(items, lambda hit: work.start(hit, g.user), _hits_started)
+        return answer if isinstance(items, list) else self._to_pane(items)
+
+    @action("follow_up", lazy_gettext("Follow up"), multiple=False)
+    def follow_up(self, item: Hit) -> Any:
+        """跟进进度: open the contact pane."""
+        return self._to_pane(item)
+
+    @action("reopen", lazy_gettext("Reactivate"))
+    def reopen(self, items: Any) -> Any:
+        """再次激活: wait for work again."""
+        return self._each_possible(items, lambda hit: work.reopen(hit, g.user), _hits_reopened)
+
+    @action("assign", lazy_gettext("Assign to"), single=False)
+    def assign(self, items: list[Hit]) -> Any:
+        """分配: give the ticked hits to somebody."""
+        people = {str(person.id): person for person in assignment.assignees(g.user)}
+        to = people.get(request.form.get("choice_assign", ""))
+        if to is None:
+            raise DomainError("Choose somebody who works hits.")
+        return self._each_possible(items, lambda hit: work.assign(hit, to, g.user), _hits_assigned)
+
+    @action("close", lazy_gettext("Close"), single=False)
+    def close(self, items: list[Hit]) -> Any:
+        """Close the ticked hits for one reason."""
+        reason = work.reason_of(request.form.get("choice_close"))
+        return self._each_possible(items, lambda hit: work.close(hit, g.user, reason), _hits_closed)
+
+    @expose("/work/<pk>/<any(follow_up, convert, close):step>", methods=["POST"])
+    @has_access
+    def work(self, pk: str, step: str) -> Any:
+        """Take a step with its form; what is refused comes back with its reasons and what was typed."""
+        view: Any = self
+        hit, form = view._row(pk), hit_forms.FORMS[step](prefix=f"{step}-")
+        try:
+            if form.validate():
+                hit_forms.take(step, hit, form, g.user)
+                db.session.commit()
+                flash(_STEP_TAKEN[step](), "success")
+                return self._to_pane(hit)
+        except DomainError as error:
+            db.session.rollback()
+            _show_on_form(form, error)
+        g.hit_form = (step, form)
+        return view.show(pk)
+
+    def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        pane = HitPaneWidget(**hit_page.pane(item, g.get("hit_form")))
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
+        return found | {"pane": pane}
+
+    def _to_pane(self, hit: Hit) -> Any:
+        return redirect(url_for("HitView.show", pk=hit.id) + "#contact")
+
+    def _each_possible(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:
+        """Take a step of each hit that allows it, each by itself, and say which did not and why."""
+        hits = sorted(items if isinstance(items, list) else [items], key=lambda hit: hit.id)
+        count, refused = 0, []
+        for hit in hits:
+            try:
+                step(hit)
+                db.session.commit()
+                count += 1
+            except DomainError as error:
+                db.session.rollback()
+                refused.append(error.text())
+        if count:
+            flash(done(count), "success")
+        if refused:
+            more = _(" and %(n)s more", n=len(refused) - MOST_REASONS) if len(refused) > MOST_REASONS else ""
+            flash(_("Not changed: %(why)s", why=" ".join(refused[:MOST_REASONS]) + more), "warning")
+        return self.back()  # type: ignore[attr-defined]
+
+
+class HitView(WorksHits, ExportsWholeList, ConsoleView):
     """高潜线索: leads that a rule caught."""
 
     model = Hit
     page_only = frozenset({"recompute"})
+    show_template = "hit.html"
     export_kind = "hits"
+    special_filters = HIT_FILTERS
+    search_form_extra_fields = {name: StringField() for name in HIT_FILTERS}
     computed = {
-        "phone": phones.phone_of_hit,
-        "reason": describe.reason,
+        "status": hit_words.status,
+        "source": hit_words.source,
         "arithmetic": describe.arithmetic,
+        "reason": describe.reason,
         "seen_at": describe.seen_at,
     }
     base_permissions = [
@@ -47,10 +179,13 @@ class HitView(ExportsWholeList, ConsoleView):
         "can_show",
         "can_export_all",
         "can_export_clear",
+        "can_work",
+        "claim",
         "start",
-        "convert",
-        "fail",
+        "follow_up",
         "reopen",
+        "assign",
+        "close",
         "recompute",
         "export",
     ]
@@ -61,19 +196,31 @@ class HitView(ExportsWholeList, ConsoleView):
     list_title = lazy_gettext("High-potential leads")
     show_title = lazy_gettext("Hit")
     base_order = ("hit_date", "desc")
-    list_columns = ["lead", "grade", "rule", "reason", "hit_date", "status"]
+    list_columns = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
     order_columns = ["grade", "hit_date", "status", "score"]
-    search_columns = ["status", "grade", "rule", "hit_date", "score", "holdout"]
+    search_columns = [
+        "status",
+        "work",
+        "grade",
+        "rule",
+        "hit_date",
+        "source",
+        "branch",
+        "owner",
+        "close_reason",
+        "next_on",
+        "score",
+        "holdout",
+    ]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = [
         "lead",
-        "phone",
+        "source",
         "rule",
         "version",
         "hit_date",
         "status",
         "grade",
-        "reason",
         "arithmetic",
         "seen_at",
         "last_met_on",
@@ -83,7 +230,6 @@ class HitView(ExportsWholeList, ConsoleView):
     ]
     label_columns = {
         "lead": lazy_gettext("Lead"),
-        "phone": lazy_gettext("Phone"),
         "grade": lazy_gettext("Grade"),
         "score": lazy_gettext("Score"),
         "rule": lazy_gettext("Rule hit"),
@@ -94,21 +240,22 @@ class HitView(ExportsWholeList, ConsoleView):
         "hit_date": lazy_gettext("Hit date"),
         "last_met_on": lazy_gettext("Last met on"),
         "status": lazy_gettext("Status"),
+        "work": lazy_gettext("Work"),
+        "source": lazy_gettext("Source channel"),
+        "branch": lazy_gettext("Branch"),
+        "owner": lazy_gettext("Works on it"),
+        "close_reason": lazy_gettext("Reason for closing"),
+        "next_on": lazy_gettext("Next contact"),
         "opted_out": lazy_gettext("Do not disturb"),
         "holdout": lazy_gettext("Held out"),
         "created_at": lazy_gettext("Created"),
     }
     formatters_columns = {
-        "status": labels.tag(labels.HIT_STATUS, "hit"),
         "grade": labels.tag({}, "grade"),
         "opted_out": labels.yes_no,
         "holdout": labels.yes_no,
         "created_at": labels.when,
     }
-
-    def offers(self, action: str, item: Hit) -> bool:
-        """The steps that a hit's status allows."""
-        return action not in _HIT_MOVES or _HIT_MOVES[action] in hits.MOVES[item.status]
 
     def list_links(self) -> list[Link]:
         """Export the list."""
@@ -123,31 +270,6 @@ class HitView(ExportsWholeList, ConsoleView):
         data.ties = ("score",)
         return data
 
-    def _move(self, items: Any, status: str) -> Any:
-        count = self.each(items, lambda hit: hits.move(hit, status))
-        flash(_("Status of %(n)s hits changed.", n=count), "success")
-        return self.back()
-
-    @action("start", lazy_gettext("Contact"))
-    def start(self, items: Any) -> Any:
-        """单独联系: take the hits into work."""
-        return self._move(items, _HIT_MOVES["start"])
-
-    @action("convert", lazy_gettext("Mark converted"), lazy_gettext("Mark the selected hits as converted?"))
-    def convert(self, items: Any) -> Any:
-        """The customer took the offer."""
-        return self._move(items, _HIT_MOVES["convert"])
-
-    @action("fail", lazy_gettext("No interest"), lazy_gettext("Close the selected hits without success?"))
-    def fail(self, items: Any) -> Any:
-        """The customer is not interested or can't be reached."""
-        return self._move(items, _HIT_MOVES["fail"])
-
-    @action("reopen", lazy_gettext("Reactivate"))
-    def reopen(self, items: Any) -> Any:
-        """再次激活: wait for work again."""
-        return self._move(items, _HIT_MOVES["reopen"])
-
     @action("recompute", lazy_gettext("Recompute"), multiple=False)
     def recompute(self, item: Hit) -> Any:
         """Say whether data and rule version still agree with the hit; nothing is changed."""
@@ -161,7 +283,14 @@ class HitView(ExportsWholeList, ConsoleView):
     @action("export", lazy_gettext("Export (masked)"), single=False)
     def export(self, items: list[Hit]) -> Any:
         """Download the ticked hits, phones masked."""
-        return files.csv_download(hits.export_rows(items), "hits")
+        return files.csv_download(rows.export_rows(items), "hits")
+
+
+def _show_on_form(form: Any, error: DomainError) -> None:
+    if isinstance(error, FieldError) and error.field in form._fields:
+        form[error.field].errors = [*form[error.field].errors, error.text()]
+    else:
+        flash(error.text(), "danger")
 
 
 class HitApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]

@@ -6,6 +6,7 @@ Times are stored with their zone (UTC); dates are local dates of ``TIMEZONE``.
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Numeric,
     Sequence,
     SmallInteger,
     String,
@@ -34,6 +36,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+#: hits that somebody has to come back to
+OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
 LEAD_NO_SEQUENCE = Sequence("lead_no_seq", start=2000000, metadata=Model.metadata)
 
 
@@ -598,6 +602,10 @@ class Hit(Model):
 
     ``evidence`` is what was true at the hit date (or the newest evaluation of that date); ``latest`` is
     the evidence of the newest date on which the rule was still met inside the cooldown.
+
+    Work on it goes through ``app.hits.work`` alone: ``owner`` works it since ``claimed_at`` and comes back to
+    it on ``next_on``; ``escalated_at`` says since when the managers see that nobody did. ``converted_at`` is
+    in the day the customer took the offer, ``amount`` in yuan.
     """
 
     __tablename__ = "hit"
@@ -606,6 +614,15 @@ class Hit(Model):
         Index("ix_hit_lead", "lead_id"),
         Index("ix_hit_date", "hit_date", "score", "id"),
         Index("ix_hit_status_date", "status", "hit_date"),
+        Index("ix_hit_owner", "owner_id", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
+        Index(
+            *("ix_hit_unclaimed", "grade", text("hit_date DESC"), text("score DESC"), "id"),
+            postgresql_where=text("owner_id IS NULL AND status = 'waiting' AND NOT (opted_out OR holdout)"),
+        ),
+        Index("ix_hit_next", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
+        Index("ix_hit_escalated", "escalated_at", postgresql_where=text("escalated_at IS NOT NULL")),
+        Index("ix_hit_close_reason", "close_reason_id", postgresql_where=text("close_reason_id IS NOT NULL")),
+        CheckConstraint("amount >= 0", name="ck_hit_amount"),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     rule_id: Mapped[int] = mapped_column(ForeignKey("rule.id", ondelete="RESTRICT"))
@@ -621,6 +638,13 @@ class Hit(Model):
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
     last_met_on: Mapped[dt.date] = mapped_column(Date)
     latest: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    claimed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    next_on: Mapped[dt.date | None] = mapped_column(Date)
+    escalated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    converted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
@@ -628,6 +652,62 @@ class Hit(Model):
     rule: Mapped[Rule] = relationship(Rule)
     version: Mapped[RuleVersion] = relationship(RuleVersion)
     lead: Mapped[Lead] = relationship(Lead)
+    owner: Mapped[Staff | None] = relationship(Staff)
+    close_reason: Mapped[CloseReason | None] = relationship("CloseReason")
+
+
+class HitEvent(Model):
+    """One step in the work on a hit: append-only, gone only together with its hit.
+
+    ``person`` is who took the step (a log-in name, or ``system``), ``owner`` whose the hit was after it.
+    """
+
+    __tablename__ = "hit_event"
+    __table_args__ = (Index("ix_hit_event_hit", "hit_id", "id"), Index("ix_hit_event_at", "at"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    from_status: Mapped[str] = mapped_column(String(16))
+    to_status: Mapped[str] = mapped_column(String(16))
+    owner: Mapped[str | None] = mapped_column(String(128))
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    next_on: Mapped[dt.date | None] = mapped_column(Date)
+    person: Mapped[str] = mapped_column(String(128))
+    at: Mapped[dt.datetime] = _now()
+
+
+class CloseReason(Model):
+    """Why a hit was closed without success: the managed list. One in use is switched off, not deleted."""
+
+    __tablename__ = "close_reason"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    position: Mapped[int] = mapped_column(Integer, server_default="0")
+    active: Mapped[bool] = mapped_column(Boolean, server_default="true")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class WorkSetting(Model):
+    """How hits are handed out and watched: one row, or none while nobody has changed the defaults."""
+
+    __tablename__ = "work_setting"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="ck_work_setting_one"),
+        CheckConstraint("most_open BETWEEN 1 AND 1000", name="ck_work_setting_most_open"),
+        CheckConstraint("respond_days BETWEEN 0 AND 30", name="ck_work_setting_respond"),
+        CheckConstraint("overdue_days BETWEEN 0 AND 60", name="ck_work_setting_overdue"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
+    auto_assign: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    most_open: Mapped[int] = mapped_column(Integer, server_default="50")
+    respond_days: Mapped[int] = mapped_column(Integer, server_default="1")
+    overdue_days: Mapped[int] = mapped_column(Integer, server_default="2")
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
 
 
 class Schedule(Model):

@@ -122,17 +122,34 @@ TABLE: dict[str, dict[str, str]] = {
         "can_template": "AM",
     },
     # 高潜线索
+    "MyWorkView": {
+        "can_list": "AMK",
+    },
     "HitView": {
         "can_list": "AMKU",
         "can_show": "AMKU",
         "can_export_all": "AMK",
         "can_export_clear": "AM",
+        "can_work": "AMK",
+        "claim": "AMK",
         "start": "AMK",
-        "convert": "AMK",
-        "fail": "AMK",
+        "follow_up": "AMK",
         "reopen": "AMK",
+        "assign": "AM",
+        "close": "AMK",
         "recompute": "AMKU",
         "export": "AMK",
+    },
+    "CloseReasonView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    "WorkSettingView": {
+        "can_list": "AMU",
+        "can_edit": "AM",
     },
     # 数据与任务
     "InstitutionView": {
@@ -232,7 +249,7 @@ MENU: dict[str, tuple[str, ...]] = {
     ),
     "Rules": ("RuleView", "RuleVersionView"),
     "Schedules": ("HolidayView",),
-    "Hits": ("HitView",),
+    "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
     "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView"),
     "Audit": ("ApprovalView",),
     "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),

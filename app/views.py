@@ -47,6 +47,7 @@ from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
 from app.t1.runs import today
 from app.tables import ConsoleInterface, PerRequestFilters
+from app.work_views import CloseReasonView, MyWorkView, WorkSettingView
 
 
 class HomeView(IndexView):  # type: ignore[misc]
@@ -455,6 +456,9 @@ _SCREENS = {
         RuleVersionView,
         HolidayView,
         HitView,
+        MyWorkView,
+        CloseReasonView,
+        WorkSettingView,
         InstitutionView,
         IngestFileView,
         JobRunView,

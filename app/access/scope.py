@@ -14,6 +14,9 @@ from app.models import Branch, ExportJob, Hit, ImportBatch, Lead, Segment, Staff
 #: Roles that see every branch. Everybody else sees their own branch and what lies below it;
 #: an API key (Integration) that was given no branch is the whole bank's.
 BANK_WIDE_ROLES = frozenset({"Admin", "Manager", "DataOperator", "Auditor"})
+#: Roles that hand out hits and step in on anybody's, and those whose people work hits.
+SUPERVISING_ROLES = frozenset({"Admin", "Manager"})
+WORKING_ROLES = SUPERVISING_ROLES | {"Marketer"}
 #: Roles that see other people's private segments.
 SEES_ALL_SEGMENTS = frozenset({"Admin", "Auditor"})
 
@@ -22,6 +25,16 @@ def sees_whole_bank(user: Any) -> bool:
     """Whether any of the person's roles is bank-wide."""
     names = {role.name for role in getattr(user, "roles", [])}
     return bool(names & BANK_WIDE_ROLES) or (names == {"Integration"} and user.branch_id is None)
+
+
+def supervises(user: Any) -> bool:
+    """Whether the person hands out hits and steps in on anybody's."""
+    return any(role.name in SUPERVISING_ROLES for role in getattr(user, "roles", []))
+
+
+def works_hits(user: Any) -> bool:
+    """Whether hits can be the person's."""
+    return any(role.name in WORKING_ROLES for role in getattr(user, "roles", []))
 
 
 def branches_visible_to(user: Any) -> ColumnElement[bool]:

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models import PresetApplied, Rule
+from app.models import CloseReason, PresetApplied, Rule
 from app.rules.config_file import apply_config
 from app.rules.definition import ConfigFile, read_config_file
 
 PRESETS = Path(__file__).parent / "presets.yaml"
 KINDS = ("institutions", "rules", "schedules")
+CLOSE_REASON = "close_reason"
+CLOSE_REASONS = ("暂无需求", "已在他行办理", "多次未接通", "空号或停机", "拒绝营销", "资质不符", "其他")
 
 
 def apply_presets() -> dict[str, int]:
@@ -25,7 +27,18 @@ def apply_presets() -> dict[str, int]:
     db.session.add_all(
         PresetApplied(kind=kind, code=preset.code) for kind in KINDS for preset in getattr(fresh, kind)
     )
+    _add_close_reasons()
     return apply_config(fresh, PRESETS.name, "coldstart", overwrite=False)
+
+
+def _add_close_reasons() -> None:
+    """The reasons for closing a hit that never were, after what people already have."""
+    applied = select(PresetApplied.code).where(PresetApplied.kind == CLOSE_REASON)
+    known = set(db.session.scalars(applied)) | set(db.session.scalars(select(CloseReason.name)))
+    for place, name in enumerate(CLOSE_REASONS, start=1):
+        if name not in known:
+            db.session.add(CloseReason(name=name, position=place * 10))
+            db.session.add(PresetApplied(kind=CLOSE_REASON, code=name))
 
 
 def _never_applied(presets: ConfigFile) -> ConfigFile:

@@ -12,16 +12,15 @@ from flask import Flask, current_app
 from sqlalchemy import select
 
 from app.coldstart import PRESETS, apply_presets
-from app.demo import people, staff, story
+from app.demo import people, staff, story, work
 from app.demo.provider import Provider
 from app.demo.staff import create_logins, logins
 from app.extensions import db
 from app.leads import suppression
 from app.leads.identity import IdHasher
 from app.leads.importer import import_leads
-from app.models import Hit, HitStatus, JobRun, Lead
+from app.models import JobRun, Lead
 from app.rules.definition import read_config_file
-from app.rules.hits import move
 from app.t1.deliveries import inbox
 from app.t1.execute import execute
 from app.t1.runs import request_run, settings, today
@@ -38,11 +37,6 @@ UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
 RUN_DAYS = 8
 OPTED_OUT = 0.02
 OPT_OUT_REASON = "客户来电要求不再联系"
-#: Share of the hits that staff have begun to work on, by age in days.
-WORKED_AFTER = (0.05, 0.3, 0.5, 0.65, 0.75)
-#: What becomes of those: share converted by grade, share without interest.
-CONVERTED = {"A": 0.3, "B": 0.22, "C": 0.14, "D": 0.08}
-FAILED = 0.3
 LEAD_FILE = "存量客户名单.csv"
 
 Say = Callable[[str], None]
@@ -81,7 +75,7 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
     for run_id in [request_run(day, WHO).id for day in last_days]:
         execute(run_id)
         progress(f"Demo: {_outcome(run_id)}")
-    progress(f"Demo: {_work_on_hits(yesterday):,} hits worked on")
+    progress(f"Demo: {work.work_on_hits(yesterday, settings().zone, _random('work')):,} hits worked on")
 
 
 def _random(part: str) -> Random:
@@ -125,21 +119,3 @@ def _outcome(run_id: int) -> str:
     run = db.session.get_one(JobRun, run_id, populate_existing=True)
     created = sum(run.counts.get("hits", {}).get("created", {}).values())
     return f"T+1 of {run.day} {run.status}, {created:,} hits"
-
-
-def _work_on_hits(yesterday: dt.date) -> int:
-    """Move hits on as staff would have done: the older the likelier; a better grade succeeds more."""
-    random = _random("work")
-    moved = 0
-    for hit in db.session.scalars(select(Hit).order_by(Hit.hit_date, Hit.rule_id, Hit.lead_id)):
-        if random.random() >= WORKED_AFTER[min((yesterday - hit.hit_date).days, len(WORKED_AFTER) - 1)]:
-            continue
-        moved += 1
-        move(hit, HitStatus.IN_PROGRESS)
-        outcome = random.random()
-        if outcome < CONVERTED[hit.grade]:
-            move(hit, HitStatus.CONVERTED)
-        elif outcome < CONVERTED[hit.grade] + FAILED:
-            move(hit, HitStatus.FAILED)
-    db.session.commit()
-    return moved

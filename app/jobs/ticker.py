@@ -12,6 +12,7 @@ from app import approvals, paging, retention
 from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
+from app.hits import assignment, due
 from app.jobs import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
@@ -59,5 +60,7 @@ def tick(now: dt.datetime) -> None:
     discard_forgotten(now)
     suppression.expire(db.engine, runs.today(now))
     approvals.expire(now)
+    assignment.hand_out(now)
+    due.escalate(now)
     for job_id in exports.waiting():
         nudge("default", "app.jobs.exports.run", job_id)

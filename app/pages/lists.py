@@ -89,6 +89,7 @@ class Table:
     chips: list[filters.Chip] = field(default_factory=list)
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    paged: bool = True
 
     @property
     def estimated(self) -> bool:

@@ -35,6 +35,7 @@ _METHOD = {
     "can_reject": lazy_gettext("reject"),
     "withdraw": lazy_gettext("withdraw"),
     "retire": lazy_gettext("retire"),
+    "can_work": lazy_gettext("Keep follow-ups and outcomes"),
     "can_take_off": lazy_gettext("Take off the list"),
     "can_start": lazy_gettext("Start"),
     "can_find": lazy_gettext("Look for a customer"),

@@ -35,6 +35,12 @@ class DaysWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/days.html"
 
 
+class HitPaneWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws a hit's contact pane: what app.pages.hit_page.pane gives."""
+
+    template = "widgets/hit_pane.html"
+
+
 class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws the filter row and the chips of ``table``."""
 

@@ -175,12 +175,30 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/hitview/show/{hit_home_waiting}"),
         "can_export_all": post("/hitview/export_all", format="xlsx"),
         "can_export_clear": post("/hitview/export_clear", format="csv", reason="r"),
+        "can_work": post("/hitview/work/{hit_home_in_progress}/close", **{"close-reason": "{close_reason}"}),
+        "claim": act("hitview", "claim", "hit_home_waiting"),
         "start": act("hitview", "start", "hit_home_waiting"),
-        "convert": act("hitview", "convert", "hit_home_in_progress"),
-        "fail": act("hitview", "fail", "hit_home_in_progress", many=True),
+        "follow_up": act("hitview", "follow_up", "hit_home_in_progress", changes=False),
+        "assign": post(
+            "/hitview/action_post", action="assign", rowid=["{hit_home_waiting}"], choice_assign="{worker}"
+        ),
+        "close": post(
+            "/hitview/action_post",
+            action="close",
+            rowid=["{hit_home_waiting}"],
+            choice_close="{close_reason}",
+        ),
         "reopen": act("hitview", "reopen", "hit_home_failed", many=True),
         "recompute": act("hitview", "recompute", "hit_home_waiting", changes=False),
         "export": act("hitview", "export", "hit_home_waiting", changes=False, many=True),
+    },
+    "MyWorkView": {"can_list": get("/myworkview/list/")},
+    "CloseReasonView": crud(
+        "closereasonview", "close_reason", {"name": "新", "position": 1}, {"name": "改", "position": 2}
+    ),
+    "WorkSettingView": {
+        "can_list": get("/worksettingview/list/"),
+        "can_edit": post("/worksettingview/edit", most_open=9, respond_days=1, overdue_days=1),
     },
     "InstitutionView": crud(
         "institutionview",

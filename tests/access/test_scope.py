@@ -86,22 +86,23 @@ def test_foreign_rows_are_not_there(
     assert fingerprint(engine) == before
 
 
-@pytest.mark.parametrize("action", ["start", "convert", "fail", "reopen", "export"])
+@pytest.mark.parametrize("action", ["claim", "start", "close", "reopen", "export"])
 def test_bulk_actions_leave_foreign_rows_alone(
     action: str, marketer: Person, world: World, engine: Engine
 ) -> None:
-    state = {"start": "waiting", "reopen": "failed", "export": "waiting"}.get(action, "in_progress")
+    state = {"reopen": "failed", "close": "in_progress"}.get(action, "waiting")
     away, home = (str(world.ids[f"hit_{where}_{state}"]) for where in ("away", "home"))
+    reason = {"choice_close": str(world.ids["close_reason"])}
     before = fingerprint(engine)
-    response = marketer.submit("/hitview/action_post", {"action": action, "rowid": [away]})
+    response = marketer.submit("/hitview/action_post", {"action": action, "rowid": [away]} | reason)
     assert response.status_code == 404
     assert fingerprint(engine) == before
-    mixed = marketer.submit("/hitview/action_post", {"action": action, "rowid": [away, home]})
+    mixed = marketer.submit("/hitview/action_post", {"action": action, "rowid": [away, home]} | reason)
     assert mixed.status_code in (200, 302)
     assert "L1002" not in mixed.text
     with engine.connect() as connection:
-        untouched = connection.exec_driver_sql(f"SELECT status FROM hit WHERE id = {away}").scalar_one()
-    assert untouched == state
+        untouched = connection.exec_driver_sql(f"SELECT status, owner_id FROM hit WHERE id = {away}").one()
+    assert untouched == (state, None)
 
 
 def test_the_api_tells_nothing_beside_its_rows(marketer: Person, world: World) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app.leads.phone import PhoneVault
 from app.models import (
     Approval,
     Branch,
+    CloseReason,
     ExportJob,
     Hit,
     Holiday,
@@ -92,6 +93,17 @@ def build(session: Session, settings: Settings) -> World:
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
         "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
         "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),
+        "close_reason": CloseReason(name="暂无需求", position=10),
+        "worker": Staff(
+            username="worker",
+            first_name="工",
+            last_name="人",
+            email="w@example.com",
+            active=True,
+            password="x",
+            branch_id=home.id,
+            roles=[session.scalars(select(Role).where(Role.name == "Marketer")).one()],
+        ),
         "role": Role(name="Helper"),
         "staff": Staff(
             username="somebody",

@@ -28,15 +28,18 @@ def test_a_hit_is_worked_to_its_end(session: Session, world: World, visit: Visit
     window.open(WAITING)
     window.rows.filter(has_not_text="SUB").get_by_role("button", name="单独联系").click()
     expect(window.page.locator(".toast-good")).to_be_visible()
-    expect(window.page).to_have_url(WAITING)
-    expect(window.rows).to_have_count(1)
+    expect(window.page).to_have_url(f"/hitview/show/{world.ids['hit_home_waiting']}#contact")
     assert status(session, world, "hit_home_waiting") == "in_progress"
-
-    window.open(f"/hitview/show/{world.ids['hit_home_waiting']}")
     expect(window.page.get_by_role("button", name="单独联系")).to_have_count(0)
+
+    window.page.get_by_label("沟通情况").fill("约周五面谈")
+    window.page.get_by_role("button", name="保存跟进").click()
+    expect(window.page.locator(".history")).to_contain_text("约周五面谈")
+    window.page.get_by_text("营销已转化", exact=True).click()
+    window.page.get_by_label("金额").fill("50000")
     window.page.get_by_role("button", name="标记转化").click()
-    window.dialog.get_by_role("button", name="标记转化").click()
-    expect(window.page.locator(".tag-hit-converted")).to_have_text("营销已转化")
+    expect(window.page.locator(".facts .tag-hit-converted")).to_have_text("营销已转化")
+    expect(window.page.locator(".pane-facts")).to_contain_text("50,000.00 元")
     assert status(session, world, "hit_home_waiting") == "converted"
 
 
@@ -44,7 +47,7 @@ def test_a_closed_hit_is_opened_again(session: Session, world: World, visit: Vis
     window = visit("Marketer")
     window.open(f"/hitview/show/{world.ids['hit_home_failed']}")
     window.page.get_by_role("button", name="再次激活").click()
-    expect(window.page.locator(".tag-hit-waiting")).to_have_text("待营销处理")
+    expect(window.page.locator(".facts .tag-hit-waiting")).to_have_text("待营销处理")
     assert status(session, world, "hit_home_failed") == "waiting"
 
 

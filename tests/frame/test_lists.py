@@ -115,10 +115,10 @@ def test_a_row_offers_the_steps_its_status_allows(manager: Person, world: World)
     def on_page(status: str) -> set[str]:
         return offered(f"/hitview/show/{world.ids[f'hit_home_{status}']}")
 
-    assert on_page("waiting") == {"start", "fail", "recompute"}
-    assert on_page("in_progress") == {"convert", "fail", "recompute"}
+    assert on_page("waiting") == {"claim", "start", "recompute"}
+    assert on_page("in_progress") == {"follow_up", "recompute"}
     assert on_page("failed") == {"reopen", "recompute"}
-    assert offered("/hitview/list/?_flt_1_status=waiting") == {"start", "fail"}
+    assert offered("/hitview/list/?_flt_1_status=waiting") == {"claim", "start"}
 
 
 def test_history_offers_no_change_and_says_why(manager: Person, world: World) -> None:

@@ -18,11 +18,11 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app.extensions import db
+from app.hits.rows import hits_between
 from app.models import Hit, Lead, Segment, Tag
 from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
 from app.rules.evaluate import evaluate_days, preview
-from app.rules.hits import hits_between
 from app.rules.holdout import Lottery
 from app.rules.versions import active_versions, rule_def
 from app.t1.deliveries import ingest_logs

@@ -1,4 +1,4 @@
-"""What may happen to a hit, and hits as rows for files."""
+"""Hits as rows for files."""
 
 from __future__ import annotations
 
@@ -9,31 +9,10 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from app import labels
-from app.errors import DomainError
 from app.extensions import db
 from app.models import Hit, Lead, Rule
 
-#: status → the statuses it may become
-MOVES = {
-    "waiting": {"in_progress", "failed"},
-    "in_progress": {"converted", "failed"},
-    "failed": {"waiting"},
-    "converted": set(),
-}
 COLUMNS = ("rule_code", "rule_version", "lead_no", "hit_date", "grade", "score", "status", "values")
-
-
-def move(hit: Hit, status: str) -> None:
-    """Change a hit's status. Raises DomainError for a step that the work on a hit doesn't know."""
-    if status not in MOVES[hit.status]:
-        raise DomainError(
-            "%(lead)s: a hit that is “%(old)s” can't become “%(new)s”.",
-            lead=str(hit.lead),
-            old=labels.word(labels.HIT_STATUS, hit.status),
-            new=labels.word(labels.HIT_STATUS, status),
-        )
-    hit.status = status
 
 
 def hits_between(first: dt.date | None, last: dt.date | None) -> Iterator[dict[str, object]]:

@@ -1,0 +1,1 @@
+"""Working hits: steps, who works what, what is due, and the counts behind the workspace."""

@@ -1,0 +1,96 @@
+"""Filters of the list of hits that belong to no column: state of the work, source, branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import g
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, and_, select
+
+from app.access.scope import visible_to
+from app.errors import DomainError
+from app.extensions import db
+from app.hits import due, work
+from app.models import Branch, Hit, HitStatus, Lead
+from app.pages import filters, segments
+from app.pages.lead_filters import ChoiceFilter
+
+#: the choice of leads without a source, or without a branch
+NONE = "none"
+
+
+class WorkState(ChoiceFilter):
+    """Hits by who has to do what when."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Mine, everybody's, nobody's."""
+        return [
+            ("mine", _("Mine, open")),
+            ("mine_due", _("Mine, due today or overdue")),
+            ("unclaimed", _("Nobody's yet")),
+            ("overdue", _("Overdue, everybody's")),
+            ("escalated", _("Escalated")),
+            ("contacted", _("Contacted")),
+        ]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits in that state."""
+        day = work.today()
+        states: dict[str, Callable[[], ColumnElement[bool]]] = {
+            "mine": lambda: due.mine(g.user),
+            "mine_due": lambda: and_(due.mine(g.user), Hit.next_on <= day),
+            "unclaimed": due.unclaimed,
+            "overdue": lambda: due.overdue(day),
+            "escalated": due.escalated,
+            "contacted": lambda: Hit.status != HitStatus.WAITING,
+        }
+        if text not in states:
+            raise DomainError("There is no such state of work: %(name)s", name=text[:20])
+        return query.filter(states[text]())
+
+
+class LeadSource(ChoiceFilter):
+    """Hits of leads from a source."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The sources that leads have, and none."""
+        known = [*segments.sources(), (NONE, _("No source"))]
+        return known if not value or value in dict(known) else [*known, (value, value)]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits whose lead came from there; a source that nobody came from has none."""
+        source = "" if text == NONE else text
+        return query.filter(Hit.lead_id.in_(select(Lead.id).where(Lead.source == source)))
+
+
+class InBranch(ChoiceFilter):
+    """Hits of the leads of a branch and of those below it."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The branches that the person sees, as a tree, and none."""
+        return [*filters.related_choices(Branch), (NONE, _("No branch"))]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits whose lead belongs there."""
+        if text == NONE:
+            return query.filter(Hit.lead_id.in_(select(Lead.id).where(Lead.branch_id.is_(None))))
+        within = select(Branch.id).where(Branch.path.startswith(branch_of(text).path, autoescape=True))
+        return query.filter(Hit.lead_id.in_(select(Lead.id).where(Lead.branch_id.in_(within))))
+
+
+def branch_of(text: str) -> Branch:
+    """The branch that a choice means. Raises DomainError when the person sees no such branch."""
+    key = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    branch = db.session.scalar(select(Branch).where(Branch.id == key, visible_to(g.user, Branch)))
+    if branch is None:
+        raise DomainError("There is no such branch, or you don't see it.")
+    return branch
+
+
+#: name in ``_flt_0_<name>`` → filter
+HIT_FILTERS: dict[str, type[ChoiceFilter]] = {"work": WorkState, "source": LeadSource, "branch": InBranch}

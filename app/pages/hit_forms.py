@@ -1,0 +1,112 @@
+"""The forms of the work on a hit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import lazy_gettext
+from wtforms import BooleanField, DateField, DecimalField, IntegerField, SelectField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+
+from app.hits import work
+from app.models import Hit
+
+#: how many days ahead the form proposes to come back
+LATER = 3
+NOTE = lazy_gettext("Note")
+
+
+class FollowUpForm(DynamicForm):  # type: ignore[misc]
+    """What was talked about, and when to come back."""
+
+    note = TextAreaField(
+        lazy_gettext("What was talked about"),
+        description=lazy_gettext("Phone and ID numbers in it are masked."),
+        validators=[DataRequired(), Length(max=work.MAX_NOTE)],
+    )
+    next_on = DateField(lazy_gettext("Next contact"), validators=[DataRequired()])
+
+
+class ConvertForm(DynamicForm):  # type: ignore[misc]
+    """The customer took the offer."""
+
+    on = DateField(lazy_gettext("Converted on"), validators=[DataRequired()])
+    amount = DecimalField(
+        lazy_gettext("Amount"),
+        description=lazy_gettext("Optional."),
+        places=2,
+        validators=[Optional(), NumberRange(min=0)],
+        widget=BS3TextFieldWidget(),
+    )
+    note = TextAreaField(NOTE, validators=[Optional(), Length(max=work.MAX_NOTE)])
+
+
+class CloseForm(DynamicForm):  # type: ignore[misc]
+    """Why no more is to be done."""
+
+    reason = SelectField(
+        lazy_gettext("Reason for closing"),
+        choices=lambda: reasons(),
+        widget=Select2Widget(),
+        validators=[DataRequired()],
+    )
+    note = TextAreaField(NOTE, validators=[Optional(), Length(max=work.MAX_NOTE)])
+
+
+class WorkSettingForm(DynamicForm):  # type: ignore[misc]
+    """How hits are handed out and watched."""
+
+    auto_assign = BooleanField(
+        lazy_gettext("Hand out new hits by themselves"),
+        description=lazy_gettext(
+            "Waiting hits go to the marketers of the lead's branch, or of the nearest branch above it,"
+            " best grades first, each to who has fewest open hits."
+        ),
+    )
+    most_open = IntegerField(
+        lazy_gettext("Open hits of one person, at most"),
+        description=lazy_gettext("Nobody is given more than this; claiming by hand stays possible."),
+        validators=[InputRequired(), NumberRange(1, 1000)],
+    )
+    respond_days = IntegerField(
+        lazy_gettext("First contact within"),
+        description=lazy_gettext("From claiming, assigning or reactivating on; 0 is the same day."),
+        validators=[InputRequired(), NumberRange(0, 30)],
+    )
+    overdue_days = IntegerField(
+        lazy_gettext("Escalate when overdue for more than"),
+        description=lazy_gettext("Then the hit stands on the managers' list."),
+        validators=[InputRequired(), NumberRange(0, 60)],
+    )
+
+
+#: step of app.hits.work → its form
+FORMS: dict[str, type[Any]] = {"follow_up": FollowUpForm, "convert": ConvertForm, "close": CloseForm}
+
+
+def reasons() -> list[tuple[str, str]]:
+    """The reasons to close a hit for, as choices."""
+    return [(str(reason.id), reason.name) for reason in work.close_reasons()]
+
+
+def fresh(step: str, hit: Hit) -> Any:
+    """The form of a step as it is offered at first."""
+    form = FORMS[step](formdata=None, prefix=f"{step}-")
+    if step == "follow_up":
+        form.next_on.data = max(work.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
+    if step == "convert":
+        form.on.data = work.today()
+    return form
+
+
+def take(step: str, hit: Hit, form: Any, by: Any) -> None:
+    """Take the step as the valid form says. Raises DomainError."""
+    if step == "follow_up":
+        work.follow_up(hit, by, form.note.data, form.next_on.data)
+    elif step == "convert":
+        work.convert(hit, by, form.on.data, form.amount.data, form.note.data or "")
+    else:
+        work.close(hit, by, work.reason_of(form.reason.data), form.note.data or "")

@@ -1,0 +1,82 @@
+"""Hits and the work on them in words, in the language of the person who reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup, escape
+
+from app import labels
+from app.hits import work
+from app.models import Hit, HitEvent
+
+STEP = {
+    "claim": lazy_gettext("Claimed"),
+    "assign": lazy_gettext("Assigned"),
+    "start": lazy_gettext("Contact begun"),
+    "follow_up": lazy_gettext("Followed up"),
+    "convert": lazy_gettext("Converted"),
+    "close": lazy_gettext("Closed"),
+    "reopen": lazy_gettext("Reactivated"),
+    "escalate": lazy_gettext("Escalated: nobody came back to it"),
+}
+
+
+def status(hit: Hit) -> Markup:
+    """The status as a tag; for open hits whose they are and when they are due."""
+    shown = labels.tag(labels.HIT_STATUS, "hit")(hit.status)
+    if hit.owner is None or hit.status not in work.OPEN:
+        return shown
+    return Markup('{}<span class="hit-owner">{}{}</span>').format(
+        shown, escape(hit.owner.get_full_name()), due(hit.next_on, " · ")
+    )
+
+
+def due(day: dt.date | None, before: str = "") -> Markup:
+    """When a hit is due, late ones in red."""
+    if day is None:
+        return Markup("")
+    late = (work.today() - day).days
+    if late > 0:
+        return Markup('{}<b class="late">{}</b>').format(before, _("%(n)s days overdue", n=late))
+    if late == 0:
+        return Markup("{}<b>{}</b>").format(before, _("due today"))
+    return Markup("{}<time>{}</time>").format(before, day.isoformat())
+
+
+def owner(hit: Hit) -> str:
+    """Whose the hit is."""
+    return hit.owner.get_full_name() if hit.owner else _("nobody yet")
+
+
+def source(hit: Hit) -> str:
+    """Where the lead came from."""
+    return hit.lead.source
+
+
+def amount(hit: Hit) -> str:
+    """What the customer took, in yuan."""
+    return "" if hit.amount is None else _("%(n)s yuan", n=f"{hit.amount:,.2f}")
+
+
+def step(event: HitEvent) -> str:
+    """What was done."""
+    return labels.word(STEP, event.kind)
+
+
+def event(kept: HitEvent) -> dict[str, Any]:
+    """A step as the history shows it."""
+    return {
+        "kind": kept.kind,
+        "text": step(kept),
+        "status": labels.tag(labels.HIT_STATUS, "hit")(kept.to_status),
+        "moved": kept.from_status != kept.to_status,
+        "person": _("the system") if kept.person == work.SYSTEM else kept.person,
+        "owner": kept.owner if kept.kind == "assign" else "",
+        "note": kept.note,
+        "next_on": kept.next_on if kept.kind in ("follow_up", "claim", "assign") else None,
+        "at": labels.when(kept.at),
+    }
