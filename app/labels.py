@@ -40,7 +40,8 @@ APPROVAL_KIND = {
     "schedule_version": lazy_gettext("Schedule"),
     "unmasked_export": lazy_gettext("Export with phone numbers in clear"),
     "outreach_batch": lazy_gettext("Bulk outreach"),
-    "role_change": lazy_gettext("Change of roles"),
+    "role_change": lazy_gettext("Access of a log-in"),
+    "role_permissions": lazy_gettext("Permissions of a role"),
     "setting": lazy_gettext("Change of settings"),
 }
 BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}

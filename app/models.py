@@ -174,11 +174,16 @@ class Branch(Model):
 
 
 class Staff(User):
-    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language."""
+    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language.
+
+    ``access_changed_by`` is the other person who last gave this log-in its password, roles or branch.
+    """
 
     __tablename__ = "ab_user"
     branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"), index=True)
     language: Mapped[str] = mapped_column(String(8), server_default="zh")
+    access_changed_by: Mapped[str | None] = mapped_column(String(128))
+    access_changed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
     def get_full_name(self) -> str:

@@ -19,6 +19,7 @@ from wtforms.validators import DataRequired
 
 from app import labels, permissions
 from app.access import staff
+from app.approvals import access
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -26,6 +27,7 @@ from app.models import (
     Staff,
 )
 from app.pages import forms, role_words
+from app.pages.access import me
 from app.pages.widgets import ConsoleFormWidget
 
 
@@ -60,7 +62,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         (None, {"fields": ["username", "full_name", "email", "roles", "branch", "language"]})
     ]
     _person = ["last_name", "first_name", "email", "language"]
-    _access = (lazy_gettext("Access"), {"fields": ["roles", "branch", "active"]})
+    _access = (lazy_gettext("Access"), {"fields": ["roles", "branch", "active", "access_reason"]})
     add_fieldsets = [
         (lazy_gettext("Person"), {"fields": ["username", *_person]}),
         _access,
@@ -102,10 +104,11 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     add_form_extra_fields = {
         "language": _language,
         "roles": _roles,
+        "access_reason": forms.access_reason(),
         "password": forms.new_password(),
         "conf_password": forms.password_again(),
     }
-    edit_form_extra_fields = {"language": _language, "roles": _roles}
+    edit_form_extra_fields = {"language": _language, "roles": _roles, "access_reason": forms.access_reason()}
 
     def heading(self, item: Any) -> str:
         """The person's name."""
@@ -130,12 +133,6 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Open the form for somebody else's password."""
         return redirect(url_for("PasswordView.this_form_get", pk=item.id))
 
-    def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the password as a hash only."""
-        if created:
-            item.password = generate_password_hash(form.password.data)
-            db.session.add(item)
-
     def check(self, form: Any, item: Any | None) -> None:
         """A marketer needs a branch, and somebody must stay who can put things right."""
         names = {role.name for role in form.roles.data}
@@ -143,6 +140,26 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             raise FieldError("branch", "A marketer sees one branch; choose it.")
         if item is not None:
             staff.check_admin_stays(item, active=form.active.data, roles=names)
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Store the person; what they may do waits for another administrator where there is one."""
+        wanted = access.access_of(item)
+        if created:
+            item.password = generate_password_hash(form.password.data)
+            item.roles, item.branch = [], None
+            access.note_change(item, me())
+            db.session.add(item)
+            db.session.flush()
+        else:
+            access.take_back(item)
+        if wanted == access.access_of(item):
+            return
+        check_reason(form)
+        asked = access.ask_for_access(item, wanted, g.user, form.access_reason.data or "")
+        if asked is not None:
+            flash(
+                _("What %(name)s may do now waits for another administrator.", name=item.username), "warning"
+            )
 
     def remove(self, item: Any) -> None:
         """Nobody deletes the account they are using, nor the last administrator."""
@@ -153,6 +170,17 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
 
     _add, _edit, _delete = ConsoleView._add, ConsoleView._edit, ConsoleView._delete
     show = ConsoleView.show
+
+
+def check_reason(form: Any) -> None:
+    """Raise FieldError when another administrator has to decide and no reason is given."""
+    if access.decided_by_another(g.user) and not (form.access_reason.data or "").strip():
+        raise FieldError("access_reason", "Another administrator decides about this; say why.")
+
+
+def say_it_waits(name: str) -> None:
+    """Tell the person that another administrator decides."""
+    flash(_("What %(name)s may do now waits for another administrator.", name=name), "warning")
 
 
 def _permissions_field() -> QuerySelectMultipleField:
@@ -185,7 +213,8 @@ class RoleView(ConsoleView):
     label_columns = {"name": lazy_gettext("Name"), "permissions": lazy_gettext("Permissions")}
     formatters_columns = {"name": labels.of(labels.ROLE), "permissions": role_words.grouped}
     add_form_extra_fields = {"permissions": _permissions_field()}
-    edit_form_extra_fields = {"permissions": _permissions_field()}
+    edit_form_extra_fields = {"permissions": _permissions_field(), "access_reason": forms.access_reason()}
+    edit_fieldsets = [(None, {"fields": ["permissions", "access_reason"]})]
 
     def heading(self, item: Any) -> str:
         """The role's name in words."""
@@ -201,10 +230,20 @@ class RoleView(ConsoleView):
         return None
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Who may open a list gets its menu entry."""
-        item.permissions = role_words.with_menu(item.permissions)
+        """Who may open a list gets its menu entry; a change waits for another administrator, if any."""
+        wanted = role_words.with_menu(form.permissions.data)
         if created:
+            item.permissions = wanted
             db.session.add(item)
+            return
+        access.take_back_permissions(item)
+        if {pair.id for pair in item.permissions} == {pair.id for pair in wanted}:
+            return
+        check_reason(form)
+        words = role_words.differences(item.permissions, wanted)
+        ids = sorted(pair.id for pair in wanted)
+        if access.ask_for_permissions(item, ids, g.user, form.access_reason.data or "", words) is not None:
+            say_it_waits(item.name)
 
     def remove(self, item: Any) -> None:
         """A role that somebody has stays."""
@@ -266,6 +305,7 @@ class PasswordView(SimpleFormView):  # type: ignore[misc]
         person = db.session.get(Staff, int(pk)) if pk.isdigit() else None
         if person is None:
             abort(404)
+        access.note_change(person, me())
         self.appbuilder.sm.reset_password(person.id, form.password.data)
         flash(_("%(name)s has a new password.", name=person.username), "success")
         return redirect(url_for("StaffView.show", pk=person.id))

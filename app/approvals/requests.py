@@ -20,6 +20,8 @@ from app.models import Approval, ApprovalStatus, Staff
 
 DECIDE = ("can_approve", "ApprovalView")
 VALID_DAYS = 14
+#: so long nobody decides about the requests of the person who gave them their password or roles
+INDEPENDENT_DAYS = 30
 LANGUAGES = ("zh", "en")
 
 
@@ -137,8 +139,21 @@ def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) ->
 def _check_decider(approval: Approval, by: Staff, kind: Kind) -> None:
     if by.id == approval.requested_by_id or by.username in approval.makers:
         raise DomainError("Nobody decides about what they made or asked for themselves.")
+    if _set_up_by(by, approval.requested_by):
+        raise DomainError(
+            "%(person)s set up your log-in in the last %(days)s days; somebody else must decide.",
+            person=approval.requested_by,
+            days=INDEPENDENT_DAYS,
+        )
     if not (holds(by, *DECIDE) and holds(by, *kind.permission)):
         raise DomainError("You may not decide about this.")
+
+
+def _set_up_by(by: Staff, maker: str) -> bool:
+    """Whether the maker gave the decider password or roles lately, and could be who decides."""
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=INDEPENDENT_DAYS)
+    changed = by.access_changed_at
+    return by.access_changed_by == maker and changed is not None and changed > since
 
 
 def _lock_waiting(approval: Approval) -> None:

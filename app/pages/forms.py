@@ -62,6 +62,17 @@ def password_again() -> PasswordField:
     )
 
 
+def access_reason() -> StringField:
+    """Why somebody's access is to change."""
+    return StringField(
+        lazy_gettext("Reason for the change of access"),
+        description=lazy_gettext(
+            "Needed when roles, branch, enabling or permissions change and another administrator decides."
+        ),
+        validators=[Length(max=500)],
+    )
+
+
 class PasswordForm(DynamicForm):  # type: ignore[misc]
     """A new password for somebody."""
 

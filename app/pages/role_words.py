@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu
+from flask_babel import force_locale, lazy_gettext
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app import labels
@@ -89,6 +89,23 @@ def grouped(pairs: Iterable[Any]) -> Markup:
         for view, deeds in sorted(by_view.items())
     ]
     return Markup('<div class="plain-list">{}</div>').format(Markup("").join(lines))
+
+
+def differences(before: Iterable[Any], after: Iterable[Any]) -> dict[str, dict[str, list[str]]]:
+    """The permissions that are given and taken, in words by language."""
+    old, new = {pair.id: pair for pair in before}, {pair.id: pair for pair in after}
+    words: dict[str, dict[str, list[str]]] = {}
+    for language in ("zh", "en"):
+        with force_locale(language):
+            words[language] = {
+                "given": _in_words(pair for key, pair in new.items() if key not in old),
+                "taken": _in_words(pair for key, pair in old.items() if key not in new),
+            }
+    return words
+
+
+def _in_words(pairs: Iterable[Any]) -> list[str]:
+    return sorted(permission_words(pair) for pair in pairs if pair.permission.name != "menu_access")
 
 
 def _deed_words(pair: Any) -> str:

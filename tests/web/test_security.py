@@ -296,7 +296,8 @@ def test_the_last_administrator_stays(login: Callable[..., Person], session: Ses
         assert "last administrator" in answer.text
     assert admin.get("/users/list/").status_code == 200
     make_staff(session, "second", "Admin")
-    assert admin.submit(f"/users/edit/{me}", {**form, "roles": str(role), "active": "y"}).status_code == 302
+    change = {"roles": str(role), "active": "y", "access_reason": "handing over"}
+    assert admin.submit(f"/users/edit/{me}", {**form, **change}).status_code == 302
 
 
 def test_a_marketer_needs_a_branch(login: Callable[..., Person], session: Session) -> None:

@@ -1,0 +1,227 @@
+"""What people may do as something a second administrator decides about: log-ins' access, roles' permissions.
+
+Without a second administrator who could decide, a change takes effect at once: a bank that has one alone must
+not be locked out, and nobody becomes the only one without another one's consent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any, NamedTuple
+
+from flask_appbuilder.security.sqla.models import (
+    PermissionView,
+    Role,
+    assoc_permissionview_role,
+    assoc_user_role,
+)
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app import labels
+from app.access.staff import ADMIN, check_admin_stays
+from app.approvals.kinds import Change, register
+from app.approvals.requests import submit
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, Branch, Staff
+
+LOG_IN = "role_change"
+ROLE = "role_permissions"
+
+
+class Access(NamedTuple):
+    """What a log-in may do: ids of roles, of the branch, and whether it is switched on."""
+
+    roles: list[int]
+    branch: int | None
+    active: bool
+
+
+def access_of(person: Staff) -> Access:
+    """The access a log-in has now."""
+    return Access(sorted(role.id for role in person.roles), person.branch_id, bool(person.active))
+
+
+def take_back(person: Staff) -> None:
+    """Undo unsaved changes of a stored log-in's access.
+
+    By assignment: expiring the attributes would leave the changes on the other side of the relations.
+    """
+    ids = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == person.id)
+    stored = db.session.execute(select(Staff.branch_id, Staff.active).where(Staff.id == person.id)).one()
+    person.roles = list(db.session.scalars(select(Role).where(Role.id.in_(ids)).order_by(Role.id)))
+    person.branch = db.session.get(Branch, stored.branch_id) if stored.branch_id else None
+    person.branch_id, person.active = stored.branch_id, stored.active
+
+
+def take_back_permissions(role: Role) -> None:
+    """Undo unsaved changes of a stored role's permissions."""
+    table = assoc_permissionview_role
+    _set_permissions(
+        role,
+        list(db.session.scalars(select(table.c.permission_view_id).where(table.c.role_id == role.id))),
+    )
+
+
+def give(person: Staff, wanted: Access, by: str) -> None:
+    """Make a log-in's access what is wanted, on the responsibility of ``by``. Raises DomainError."""
+    roles = list(db.session.scalars(select(Role).where(Role.id.in_(wanted.roles)).order_by(Role.id)))
+    if len(roles) != len(wanted.roles):
+        raise DomainError("One of the roles does not exist any more.")
+    check_admin_stays(person, active=wanted.active, roles={role.name for role in roles})
+    person.roles = roles
+    person.branch_id = wanted.branch
+    person.active = wanted.active
+    note_change(person, by)
+
+
+def note_change(person: Staff, by: str) -> None:
+    """Keep who last set up a log-in for somebody else: that person's requests it may not decide about."""
+    if person.username != by:
+        person.access_changed_by = by
+        person.access_changed_at = dt.datetime.now(dt.UTC)
+
+
+def ask_for_access(person: Staff, wanted: Access, by: Staff, reason: str) -> Approval | None:
+    """Ask another administrator for a change of access; None when it took effect at once. Flushes.
+
+    Raises DomainError without a reason when somebody has to decide.
+    """
+    payload = wanted._asdict()
+    if not _deciders(by, set() if _only_takes(access_of(person), wanted) else {person.username}):
+        give(person, wanted, by.username)
+        return None
+    return submit(LOG_IN, person.id, by, reason, payload)
+
+
+def ask_for_permissions(
+    role: Role, permissions: list[int], by: Staff, reason: str, words: dict[str, dict[str, list[str]]]
+) -> Approval | None:
+    """Ask another administrator to change what a role may do; None when it took effect at once. Flushes.
+
+    ``words`` are the permissions ``given`` and ``taken``, by language.
+    """
+    if not _deciders(by, set()):
+        _set_permissions(role, permissions)
+        return None
+    return submit(ROLE, role.id, by, reason, {"permissions": permissions, "words": words})
+
+
+def decided_by_another(by: Staff) -> bool:
+    """Whether there is another administrator to decide, so that a reason is needed."""
+    return bool(_deciders(by, set()))
+
+
+def _deciders(by: Staff, without: set[str]) -> list[str]:
+    query = select(Staff.username).where(
+        Staff.active.is_(True), Staff.id != by.id, Staff.roles.any(Role.name == ADMIN)
+    )
+    return [name for name in db.session.scalars(query) if name not in without]
+
+
+def _only_takes(before: Access, wanted: Access) -> bool:
+    """Whether a change gives nothing that was not there."""
+    same_reach = wanted.branch == before.branch and (before.active or not wanted.active)
+    return same_reach and set(wanted.roles) <= set(before.roles)
+
+
+def _set_permissions(role: Role, permissions: list[int]) -> None:
+    role.permissions = list(
+        db.session.scalars(select(PermissionView).where(PermissionView.id.in_(permissions)))
+    )
+
+
+class _LogInKind:
+    name = LOG_IN
+    permission = ("can_edit", "StaffView")
+
+    def title(self, subject_id: int) -> str:
+        person = _person(subject_id)
+        return f"{person.username} {person.get_full_name()}"
+
+    def state(self, subject_id: int) -> str:
+        return json.dumps(access_of(_person(subject_id)))
+
+    def makers(self, subject_id: int) -> set[str]:
+        return set()
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        before, after = _in_words(access_of(_person(subject_id))), _in_words(Access(**payload))
+        found = [Change(what, before[what], after[what]) for what in before]
+        return [each for each in found if each.old != each.new]
+
+    def submitted(self, approval: Approval) -> None:
+        person, wanted = _person(approval.subject_id), Access(**approval.payload)
+        if not _only_takes(access_of(person), wanted):
+            approval.makers = sorted({*approval.makers, person.username})
+
+    def apply(self, approval: Approval, who: str) -> None:
+        give(_person(approval.subject_id), Access(**approval.payload), approval.requested_by)
+
+    def returned(self, approval: Approval) -> None:
+        """Nothing waits on the log-in itself."""
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "StaffView.show", {"pk": subject_id}
+
+
+class _RoleKind:
+    name = ROLE
+    permission = ("can_edit", "RoleView")
+
+    def title(self, subject_id: int) -> str:
+        return str(_role(subject_id).name)
+
+    def state(self, subject_id: int) -> str:
+        return json.dumps(sorted(pair.id for pair in _role(subject_id).permissions))
+
+    def makers(self, subject_id: int) -> set[str]:
+        return set()
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        words = payload["words"][str(get_locale())]
+        taken = [Change(_("Permission"), name, "") for name in words["taken"]]
+        return taken + [Change(_("Permission"), "", name) for name in words["given"]]
+
+    def submitted(self, approval: Approval) -> None:
+        """Nothing waits on the role itself."""
+
+    def apply(self, approval: Approval, who: str) -> None:
+        _set_permissions(_role(approval.subject_id), approval.payload["permissions"])
+
+    def returned(self, approval: Approval) -> None:
+        """Nothing waits on the role itself."""
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "RoleView.show", {"pk": subject_id}
+
+
+def _in_words(access: Access) -> dict[str, str]:
+    roles = db.session.scalars(select(Role).where(Role.id.in_(access.roles)).order_by(Role.id))
+    branch = db.session.get(Branch, access.branch) if access.branch else None
+    return {
+        _("Roles"): labels.joined(labels.word(labels.ROLE, role.name) for role in roles),
+        _("Branch"): branch.name if branch else "",
+        _("Enabled"): labels.yes_no(access.active),
+    }
+
+
+def _person(subject_id: int) -> Staff:
+    person = db.session.get(Staff, subject_id)
+    if person is None:
+        raise DomainError("The log-in does not exist any more.")
+    return person
+
+
+def _role(subject_id: int) -> Role:
+    role = db.session.get(Role, subject_id)
+    if role is None:
+        raise DomainError("The role does not exist any more.")
+    return role
+
+
+register(_LogInKind())
+register(_RoleKind())
