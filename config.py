@@ -64,6 +64,7 @@ class Settings:
     mail_from: str = "lead-monitor@localhost"
     drop_roots: tuple[str, ...] = ()
     target_stop_days: int = 3
+    audit_checkpoint_path: Path | None = None
 
     @property
     def production(self) -> bool:
@@ -134,6 +135,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         mail_from=_mail_from(env),
         drop_roots=_words(env, "DROP_ROOTS"),
         target_stop_days=_integer(env, "TARGET_STOP_DAYS", 3, 1, 365),
+        audit_checkpoint_path=_file(env, "AUDIT_CHECKPOINT_PATH"),
     )
     settings.check_production(debug=env.get("FLASK_DEBUG", "0") not in ("", "0", "false"))
     return settings
@@ -235,6 +237,16 @@ def _mail_from(env: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", text):
         raise ConfigError(f"MAIL_FROM: {text!r} is not an e-mail address")
     return text
+
+
+def _file(env: Mapping[str, str], name: str) -> Path | None:
+    text = env.get(name) or ""
+    if not text:
+        return None
+    path = Path(text).expanduser()
+    if not path.is_absolute() or path.is_dir():
+        raise ConfigError(f"{name}: {text!r} is not the absolute path of a file")
+    return path
 
 
 def _time(env: Mapping[str, str], name: str, default: str) -> time:

@@ -41,6 +41,7 @@ push_group = AppGroup("push", help="Pushes.")
 key_group = AppGroup("api-key", help="API keys of the bank's own systems.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
 retention_group = AppGroup("retention", help="Retention.")
+audit_group = AppGroup("audit", help="The change log.")
 
 DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -75,6 +76,7 @@ def init_app(app: Flask) -> None:
         push_group,
         pii_group,
         retention_group,
+        audit_group,
         key_group,
     ):
         app.cli.add_command(group)
@@ -344,6 +346,29 @@ def retention_run(json_out: bool) -> None:
     from app.retention import run
 
     show(run(db.engine, settings(), dt.datetime.now(dt.UTC)), json_out)
+
+
+@audit_group.command("verify")
+@as_json
+@refusals
+def audit_verify(json_out: bool) -> None:
+    """Check that nothing in the change log was changed, deleted, put in or reordered."""
+    from app.audit.verify import verify
+
+    verdict = verify(db.engine, settings())
+    show(verdict.as_json(), json_out)
+    if not verdict.ok:
+        note(f"the change log is not as it was written; the first bad entry is {verdict.first_bad}")
+        sys.exit(1)
+
+
+@audit_group.command("seal")
+@refusals
+def audit_seal() -> None:
+    """Seal the entries that are new."""
+    from app.audit.chain import seal
+
+    note(f"{seal(db.engine, settings()):,} entries sealed")
 
 
 @push_group.command("plan")

@@ -9,7 +9,7 @@ import threading
 from flask import current_app
 
 from app import approvals, paging, retention
-from app.audit import partitions
+from app.audit import chain, partitions
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, due
@@ -22,14 +22,18 @@ from app.push import deliver
 from app.push import tick as pushes
 from app.t1 import runs
 
+SEAL_SECONDS = 3.0
+
 log = logging.getLogger(__name__)
 
 
 def run_forever(stop: threading.Event, every: float) -> None:
-    """Tick until ``stop`` is set; once a day delete what is too old.
+    """Tick until ``stop`` is set; once a day delete what is too old. A thread seals the change log.
 
     An error in one tick is logged and the next one tries again.
     """
+    sealing = (db.engine, current_app.config["SETTINGS"], stop, SEAL_SECONDS)
+    threading.Thread(target=chain.seal_forever, args=sealing, daemon=True).start()
     cleaned: dt.date | None = None
     while not stop.is_set():
         now = dt.datetime.now(dt.UTC)

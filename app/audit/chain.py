@@ -1,0 +1,182 @@
+"""The sealed chain: every committed entry, in the order of transactions, hashed with the one before.
+
+``hash = SHA-256(previous hash + SHA-256(canonical JSON of the entry))``. Writers never wait for it: entries
+are sealed once every transaction that began before theirs has ended, so that none can come in between later.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from app.audit import checkpoints
+from app.audit.checkpoints import Checkpoint
+from app.models import ChangeSeal
+from config import Settings
+
+SEAL_LOCK = 7011
+LINK_ENTRIES = 10_000
+GENESIS = bytes(32)
+#: beyond every transaction: the end of what another server's transactions wrote
+ALL_XIDS = 2**62
+NO_CEILING = 2**62
+FIELDS = (
+    "id, time, xid, kind, object, object_id, title, actor, source, address, request, db_user, rows, digest,"
+    " changes"
+)
+#: the hash of an entry by itself; ``time`` is written in the session's zone, which has to be UTC
+ENTRY_HASH = f"sha256(convert_to(json_build_array({FIELDS})::text, 'UTF8'))"
+UTC = text("SET LOCAL timezone = 'UTC'")
+#: entries of a span in the order of the chain: 8 bytes of id and 32 of hash each, in two strings
+SPAN = text(f"""
+    SELECT coalesce(string_agg(int8send(id), ''), '') AS ids, coalesce(string_agg(hash, ''), '') AS hashes
+    FROM (
+        SELECT id, {ENTRY_HASH} AS hash FROM change_log
+        WHERE xid >= :from_xid AND xid < :to_xid AND id > :floor_id AND id <= :ceiling
+        ORDER BY xid, id
+    ) AS entry
+""")  # noqa: S608 - constants
+_HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_SPAN = "FROM change_log WHERE xid >= :from_xid AND xid < :horizon AND id > :floor_id AND id <= :ceiling"
+_NTH = text(f"SELECT xid {_SPAN} ORDER BY xid, id OFFSET :offset LIMIT 1")
+_LAST_OF_FORMER = text("""
+    SELECT greatest(
+        (SELECT coalesce(max(entry), 0) FROM change_seal, unnest(entries) AS entry),
+        (SELECT coalesce(max(id), 0) FROM change_log WHERE xid >= :to_xid))
+""")
+
+log = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    """Where the chain stands."""
+
+    seq: int = 0
+    to_xid: int = 0
+    floor_id: int = 0
+    total: int = 0
+    head: bytes = GENESIS
+
+
+def chained(previous: bytes, hashes: Iterable[bytes]) -> Iterator[bytes]:
+    """The chain's hash after each of the entries' own hashes."""
+    for each in hashes:
+        previous = hashlib.sha256(previous + each).digest()
+        yield previous
+
+
+def pieces(joined: bytes, size: int) -> list[bytes]:
+    """A string of equal pieces, cut."""
+    return [joined[start : start + size] for start in range(0, len(joined), size)]
+
+
+def seal(engine: Engine, settings: Settings) -> int:
+    """Seal what can be sealed, and note checkpoints; the number of entries.
+
+    None when another process is at it. Raises OSError when a checkpoint can't be written; what is sealed
+    stays so, and the next call writes it.
+    """
+    sealed = 0
+    while True:
+        with engine.begin() as connection:
+            link = _next_link(connection)
+            if link is None:
+                _make_up(connection, settings)
+                return sealed
+        if link.entries:
+            checkpoints.append(settings, checkpoint_of(link))
+        sealed += len(link.entries)
+
+
+def seal_forever(engine: Engine, settings: Settings, stop: threading.Event, every: float) -> None:
+    """Seal every few seconds until ``stop`` is set. An error is logged and the next round tries again."""
+    while not stop.wait(every):
+        try:
+            seal(engine, settings)
+        except Exception:
+            log.exception("sealing the change log failed; the next round tries again")
+
+
+def checkpoint_of(link: ChangeSeal) -> Checkpoint:
+    """What is kept of a link outside the database."""
+    at = link.sealed_at.astimezone(dt.UTC).isoformat()
+    return Checkpoint(link.seq, link.entries[0], link.entries[-1], link.total, link.head.hex(), at)
+
+
+def last_link(connection: Connection) -> Any | None:
+    """The newest link, None before the first."""
+    return connection.execute(select(ChangeSeal.__table__).order_by(ChangeSeal.seq.desc()).limit(1)).first()
+
+
+def _next_link(connection: Connection) -> Any | None:
+    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": SEAL_LOCK}):
+        return None
+    connection.execute(UTC)
+    last = last_link(connection)
+    place = Place(last.seq, last.to_xid, last.floor_id, last.total, last.head) if last else Place()
+    # Read after the lock; what lies below it has ended, and the next statement sees all of it.
+    horizon = int(connection.scalar(_HORIZON) or 0)
+    if place.to_xid == ALL_XIDS:
+        ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": ALL_XIDS})
+        place = place._replace(to_xid=0, floor_id=int(ceiling or 0))
+    elif horizon < place.to_xid:
+        # The database was restored on another server, whose transactions count anew.
+        ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": place.to_xid})
+        return _link(connection, place, ALL_XIDS, int(ceiling or 0), whole=True)
+    return _link(connection, place, horizon, NO_CEILING)
+
+
+def _link(
+    connection: Connection, place: Place, horizon: int, ceiling: int, *, whole: bool = False
+) -> Any | None:
+    span = {
+        "from_xid": place.to_xid,
+        "horizon": horizon,
+        "floor_id": place.floor_id,
+        "ceiling": ceiling,
+    }
+    to_xid = horizon if whole else _end(connection, span, horizon)
+    found = connection.execute(SPAN, span | {"to_xid": to_xid}).one()
+    ids = [int.from_bytes(each) for each in pieces(bytes(found.ids), 8)]
+    if not ids and not whole:
+        return None
+    hashes = list(chained(place.head, pieces(bytes(found.hashes), 32)))
+    values = {
+        "seq": place.seq + 1,
+        "floor_id": place.floor_id,
+        "from_xid": place.to_xid,
+        "to_xid": to_xid,
+        "total": place.total + len(ids),
+        "entries": ids,
+        "hashes": b"".join(hashes),
+        "head": hashes[-1] if hashes else place.head,
+    }
+    return connection.execute(
+        insert(ChangeSeal.__table__).values(values).returning(ChangeSeal.__table__)
+    ).one()
+
+
+def _end(connection: Connection, span: dict[str, int], horizon: int) -> int:
+    """Where the link ends: after about LINK_ENTRIES entries, never within a transaction."""
+    beyond = connection.scalar(_NTH, span | {"offset": LINK_ENTRIES})
+    if beyond is None:
+        return horizon
+    first = connection.scalar(_NTH, span | {"offset": 0})
+    return int(beyond) if beyond != first else int(beyond) + 1
+
+
+def _make_up(connection: Connection, settings: Settings) -> None:
+    """Write the checkpoint that a crash or a full disk prevented, and say when the chain is not as it was."""
+    last = last_link(connection)
+    noted = checkpoints.newest(settings)
+    if noted is not None and (last is None or last.seq < noted.seq):
+        log.error("the change log is shorter than checkpoint %s says: run flask audit verify", noted.seq)
+    elif last is not None and last.entries and (noted is None or noted.seq < last.seq):
+        checkpoints.append(settings, checkpoint_of(last))
