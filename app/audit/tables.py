@@ -51,7 +51,7 @@ SECRET = re.compile(
     r"password|secret|token|cipher|phone|id_hash|key_hash|lookup_hash|^key$|_key$|evidence|^latest$"
 )
 #: columns of which the log shows the first character
-MASKED = {"lead": ("name",)}
+MASKED = {"lead": ("name",), "lead_before": ("name",)}
 #: the column that says what a row is called: the first of these that the table has
 NAMES = ("lead_no", "code", "username", "title", "name", "file_name", "shown", "number")
 
