@@ -39,9 +39,13 @@ class ApprovalView(ConsoleView):
     search_columns = ["status", "kind", "requested_by", "decided_by"]
     filter_choices = {"status": labels.APPROVAL_STATUS, "kind": labels.APPROVAL_KIND}
     add_columns = edit_columns = ["note"]
-    show_columns = [
-        *("subject", "kind", "status", "reason", "difference"),
-        *("requested_by", "requested_at", "expires_at", "decided_by", "decided_at", "note"),
+    show_fieldsets = [
+        (None, {"fields": ["subject", "kind", "status", "reason"]}),
+        (None, {"fields": ["difference"]}),
+        (
+            None,
+            {"fields": ["requested_by", "requested_at", "decided_by", "decided_at", "expires_at", "note"]},
+        ),
     ]
     label_columns = {
         "title": lazy_gettext("About"),

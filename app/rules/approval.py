@@ -57,6 +57,8 @@ class _RuleVersionKind:
         version = _version(approval.subject_id)
         if version.status != VersionStatus.DRAFT:
             raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
+        if not changes(version):
+            raise DomainError("%(version)s says the same as the version in force.", version=str(version))
         version.status = VersionStatus.SUBMITTED
 
     def apply(self, approval: Approval, who: str) -> None:

@@ -54,6 +54,7 @@ def build(session: Session, settings: Settings) -> World:
     sub = branch(session, "HOME-SUB", home)
     rule, version = active_rule(session, "R-1")
     draft = version_of(rule, 2, "draft")
+    draft.conditions[0].value = 4
     session.add(draft)
     submitted, other = (version_of(Rule(code=f"R-{n}", name="三"), 1, "submitted") for n in (3, 4))
     session.add_all([submitted, other])
