@@ -64,9 +64,15 @@ RUN_STATUS = {
     "held": lazy_gettext("Held: data incomplete"),
     "done": lazy_gettext("Done"),
     "failed": lazy_gettext("Failed"),
+    "cancelled": lazy_gettext("Cancelled"),
 }
 RUN_NOTE = {"incomplete": lazy_gettext("Data incomplete")}
 RUN_KIND = {"t1": lazy_gettext("T+1 run")}
+BULK_KIND = {
+    "tag": lazy_gettext("Add tag"),
+    "untag": lazy_gettext("Remove tag"),
+    "delete": lazy_gettext("Delete"),
+}
 EXPORT_KIND = {"leads": lazy_gettext("Lead list"), "hits": lazy_gettext("Hit list")}
 EXPORT_FORMAT = {"xlsx": lazy_gettext("Excel (.xlsx)"), "csv": lazy_gettext("CSV (.csv)")}
 SUBJECT_KIND = {

@@ -117,6 +117,7 @@ class RunStatus(StrEnum):
     HELD = "held"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class TargetStatus(StrEnum):
@@ -417,9 +418,43 @@ class ExportJob(Model):
     rows: Mapped[int | None] = mapped_column(Integer)
     file: Mapped[str | None] = mapped_column(String(255))
     error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class BulkJob(Model):
+    """A change of all leads that a list's filters leave; ``query`` is the list's address arguments.
+
+    ``rows`` are the leads meant: as counted when it was asked for, in the end as found; ``changed`` those
+    that were not so already. ``refusal`` is why it failed: a message and its values, for translation.
+    """
+
+    __tablename__ = "bulk_job"
+    __table_args__ = (
+        CheckConstraint("kind IN ('tag', 'untag', 'delete')", name="ck_bulk_job_kind"),
+        Index("ix_bulk_job_by", "requested_by"),
+        Index("ix_bulk_job_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    tag_id: Mapped[int | None] = mapped_column(ForeignKey("tag.id", ondelete="SET NULL"), index=True)
+    query: Mapped[str] = mapped_column(Text, server_default="")
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows: Mapped[int] = mapped_column(Integer, server_default="0")
+    changed: Mapped[int | None] = mapped_column(Integer)
+    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    tag: Mapped[Tag | None] = relationship("Tag")
 
     def __repr__(self) -> str:
         return f"#{self.id}"

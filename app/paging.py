@@ -17,11 +17,15 @@ from typing import Any
 from flask import has_request_context, request
 from sqlalchemy import Select, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 
 from app.extensions import db
 from app.models import Lead, ListMark
 
 EXACT_UP_TO = 10_000
+#: how long a person waits for an exact number before an estimate will do
+PATIENCE_SECONDS = 2.0
+_TOOK_TOO_LONG = "57014"
 MARK_EVERY = 2_000
 #: Marks are made anew when more rows than this have joined or left since.
 MOST_CHANGES = 20_000
@@ -56,6 +60,21 @@ def counted(query: Any) -> Count:
 def _keys(query: Any) -> Any:
     """The rows as bare keys; a constant instead of a key would lose the table of an unfiltered query."""
     return query.with_entities(query.column_descriptions[0]["entity"].id).order_by(None)
+
+
+def counted_within(query: Any, seconds: float = PATIENCE_SECONDS) -> Count:
+    """How many rows an ORM query gives: exact when that takes no longer than ``seconds``, else estimated."""
+    session = query.session
+    try:
+        with session.begin_nested():
+            session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+            found = exactly(query)
+            session.execute(text("SET LOCAL statement_timeout = DEFAULT"))
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") != _TOOK_TOO_LONG:
+            raise
+        return Count.about(_estimate(_keys(query)))
+    return found
 
 
 def exactly(query: Any) -> Count:

@@ -38,6 +38,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_export_all": "AM",
         "can_export_clear": "AM",
         "export": "AM",
+        "can_bulk": "AM",
         "delete_many": "AM",
         "tag": "AM",
         "untag": "AM",
@@ -186,6 +187,12 @@ TABLE: dict[str, dict[str, str]] = {
         "can_reject": "AM",
         "withdraw": "AM",
     },
+    "BulkJobView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_progress": "AMU",
+        "cancel": "AM",
+    },
     # 系统设置
     "RevealView": {
         "can_list": "AU",
@@ -250,7 +257,7 @@ MENU: dict[str, tuple[str, ...]] = {
     "Rules": ("RuleView", "RuleVersionView"),
     "Schedules": ("HolidayView",),
     "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
-    "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView"),
+    "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView", "BulkJobView"),
     "Audit": ("ApprovalView",),
     "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),
 }

@@ -18,6 +18,7 @@ from wtforms.validators import DataRequired, Length, Optional
 from app import labels, permissions
 from app.access.scope import FilterVisible
 from app.approval_views import ApprovalView
+from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
 from app.data_views import IngestFileView, InstitutionView, JobRunView
 from app.errors import FieldError
@@ -67,7 +68,7 @@ class HomeView(IndexView):  # type: ignore[misc]
         return self.render_template(self.index_template)
 
 
-class LeadView(RevealsPhones, ExportsWholeList, ClassifiesLeads, ConsoleView):
+class LeadView(RevealsPhones, ExportsWholeList, ChangesWholeList, ClassifiesLeads, ConsoleView):
     """线索管理: the list of existing customers."""
 
     model = Lead
@@ -191,6 +192,7 @@ class LeadView(RevealsPhones, ExportsWholeList, ClassifiesLeads, ConsoleView):
                 if may("can_upload", "ImportBatchView")
                 else []
             ),
+            *self.bulk_links(),
             *self.export_links(),
         ]
 
@@ -463,6 +465,7 @@ _SCREENS = {
         IngestFileView,
         JobRunView,
         ExportJobView,
+        BulkJobView,
         ApprovalView,
         StaffView,
         RoleView,

@@ -9,7 +9,7 @@ from flask_appbuilder.models.sqla.filters import BaseFilter
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
-from app.models import Branch, ExportJob, Hit, ImportBatch, Lead, Segment, Staff
+from app.models import Branch, BulkJob, ExportJob, Hit, ImportBatch, Lead, Segment, Staff
 
 #: Roles that see every branch. Everybody else sees their own branch and what lies below it;
 #: an API key (Integration) that was given no branch is the whole bank's.
@@ -71,6 +71,12 @@ def exports_visible_to(user: Any) -> ColumnElement[bool]:
     return true() if names & {"Admin", "Auditor"} else ExportJob.requested_by == user.username
 
 
+def bulk_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on BulkJob: as for exports."""
+    names = {role.name for role in getattr(user, "roles", [])}
+    return true() if names & {"Admin", "Auditor"} else BulkJob.requested_by == user.username
+
+
 def segments_visible_to(user: Any) -> ColumnElement[bool]:
     """Criterion on Segment: shared ones and the person's own, all for those who see everything."""
     names = {role.name for role in getattr(user, "roles", [])}
@@ -86,6 +92,7 @@ _SCOPES = {
     Staff: staff_visible_to,
     Segment: segments_visible_to,
     ExportJob: exports_visible_to,
+    BulkJob: bulk_visible_to,
 }
 
 

@@ -36,6 +36,8 @@ CLEAR_PERMISSION = "can_export_clear"
 #: kind → the screen whose filters and row scope the export follows
 VIEWS = {"leads": "LeadView", "hits": "HitView"}
 MOST_OPEN = 5
+#: an export that this many workers began and none ended is given up
+MOST_ATTEMPTS = 3
 _OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
@@ -123,7 +125,13 @@ def make_export(job_id: int) -> None:
 def _make_for(person: Staff | None, job: ExportJob) -> None:
     job_id = job.id
     try:
-        _write(job_id, status=RunStatus.RUNNING, progress=0)
+        if job.attempts >= MOST_ATTEMPTS:
+            raise DomainError(
+                "Given up: the worker was interrupted %(n)s times at this."
+                " It may need more memory than there is.",
+                n=MOST_ATTEMPTS,
+            )
+        _write(job_id, status=RunStatus.RUNNING, progress=0, attempts=job.attempts + 1)
         name, count = _make(person, job)
     except (DomainError, HTTPException) as error:
         _fail(job_id, error.text() if isinstance(error, DomainError) else str(error.description))
@@ -162,7 +170,7 @@ def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
     # The request of the list's page over again, for its filters and row scope.
     with current_app.test_request_context(f"/?{job.query}"), force_locale(person.language):
         g.user = person
-        query = filtered(_view(VIEWS[job.kind]))
+        query = filtered(list_view(VIEWS[job.kind]))
         counted.total = query.count()
         name = f"{uuid.uuid4().hex}.{job.format}"
         _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -180,7 +188,8 @@ def filtered(view: Any) -> Query[Any]:
     return query
 
 
-def _view(name: str) -> Any:
+def list_view(name: str) -> Any:
+    """The screen of that name."""
     views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
     return next(each for each in views if type(each).__name__ == name)
 

@@ -10,6 +10,7 @@ from flask import current_app
 
 from app import approvals, paging, retention
 from app.audit import chain, partitions
+from app.bulk import jobs as bulk
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, due
@@ -68,3 +69,5 @@ def tick(now: dt.datetime) -> None:
     due.escalate(now)
     for job_id in exports.waiting():
         nudge("default", "app.jobs.exports.run", job_id)
+    for job_id in bulk.waiting():
+        nudge("default", "app.jobs.bulk.run", job_id)

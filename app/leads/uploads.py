@@ -132,7 +132,7 @@ def undecided(batch: ImportBatch) -> int:
         return 0
     choices = BranchChoices.of_json(batch.options.get("branches"))
     names = _unknown(batch)
-    more = int(batch.checked["branches"]["names"]) - len(names)
+    more = int(batch.checked.get("branches", {}).get("names", 0)) - len(names)
     return len(choices.undecided(names)) + (0 if choices.rest else more)
 
 

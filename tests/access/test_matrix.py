@@ -76,6 +76,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         ),
         "can_reveal": post("/leadview/reveal/{lead_home}", reason="客户要求回电"),
         "can_export_all": post("/leadview/export_all?_flt_1_status=active", format="csv"),
+        "can_bulk": post("/leadview/bulk?_flt_1_status=active", kind="tag", tag="{free_tag}"),
         "can_export_clear": post("/leadview/export_clear", format="csv", reason="r"),
         "export": act("leadview", "export", "lead_home", changes=False, many=True),
         "delete_many": act("leadview", "delete_many", "lead_home", many=True),
@@ -224,6 +225,12 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/exportjobview/show/{my_export}"),
         "can_progress": get("/exportjobview/progress/{my_export}"),
         "can_fetch": get("/exportjobview/fetch/{my_export}"),
+    },
+    "BulkJobView": {
+        "can_list": get("/bulkjobview/list/"),
+        "can_show": get("/bulkjobview/show/{bulk}"),
+        "can_progress": get("/bulkjobview/progress/{bulk}"),
+        "cancel": act("bulkjobview", "cancel", "bulk"),
     },
     "RevealView": {"can_list": get("/revealview/list/")},
     "SubjectRequestView": {

@@ -15,6 +15,7 @@ from app.leads.phone import PhoneVault
 from app.models import (
     Approval,
     Branch,
+    BulkJob,
     CloseReason,
     ExportJob,
     Hit,
@@ -87,6 +88,7 @@ def build(session: Session, settings: Settings) -> World:
             kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
         ),
         "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
+        "bulk": BulkJob(kind="delete", query="_flt_1_status=lost", requested_by="me", rows=5000),
         "holiday": Holiday(date=dt.date(2026, 5, 2), kind="holiday", name="中文", updated_by="x"),
         "free_branch": branch(session, "FREE"),
         "tag": Tag(name="VIP", colour="blue", created_by="x"),
@@ -171,6 +173,7 @@ CHECKED = {
             }
         ]
     },
+    "branches": {"named": [{"name": "新支行", "rows": 2, "nearest": [1]}], "names": 3, "rows": 4},
 }
 
 

@@ -246,6 +246,21 @@ def test_one_worker_at_a_time_and_one_that_died_is_replaced(
         assert job.file == before
 
 
+def test_an_export_that_kills_its_worker_every_time_is_given_up(
+    app: Flask, world: World, session: Session, login: Callable[..., Person]
+) -> None:
+    manager = login("Manager")
+    manager.submit("/leadview/export_all", {"format": "csv"})
+    job = session.scalars(select(ExportJob).order_by(ExportJob.id.desc()).limit(1)).one()
+    job.status, job.attempts = "running", export_jobs.MOST_ATTEMPTS
+    session.commit()
+    with app.app_context():
+        make_export(job.id)
+    session.refresh(job)
+    assert (job.status, job.file) == ("failed", None)
+    assert "interrupted 3 times" in manager.get(f"/exportjobview/show/{job.id}").text
+
+
 def test_the_ticker_nudges_what_waits(
     app: Flask, world: World, redis: Redis, login: Callable[..., Person]
 ) -> None:
@@ -254,7 +269,7 @@ def test_the_ticker_nudges_what_waits(
     with app.app_context():
         ticker.tick(dt.datetime(2026, 10, 27, tzinfo=dt.UTC))
     queued = Queue("default", connection=redis, serializer=JSONSerializer).jobs
-    assert [job.func_name for job in queued] == ["app.jobs.exports.run"]
+    assert "app.jobs.exports.run" in [job.func_name for job in queued]
 
 
 def test_a_person_has_few_exports_under_way(

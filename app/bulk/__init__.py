@@ -1,0 +1,1 @@
+"""Changes of all leads that a list's filters leave."""

@@ -1,0 +1,221 @@
+"""Bulk changes of leads by filter: asked for on the lead list, done at once or by a worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, g
+from flask_babel import force_locale
+from sqlalchemy import BigInteger, Column, MetaData, Table, func, insert, select, text, update
+from sqlalchemy.orm import Query
+from werkzeug.exceptions import HTTPException
+
+from app.access.rights import holds
+from app.errors import DomainError
+from app.exports.jobs import filtered, list_view, stored_query
+from app.extensions import db
+from app.jobs import nudge
+from app.leads.errors import N_
+from app.models import BulkJob, Lead, RunStatus, Staff, Tag
+
+VIEW = "LeadView"
+#: what can be done, and the permission on the lead list that it needs
+PERMISSION = {"tag": "tag", "untag": "untag", "delete": "delete_many"}
+#: a change of more leads is a worker's
+AT_ONCE = 1_000
+MOST_ATTEMPTS = 3
+BULK_LOCK = 7006
+_CHUNK = 10_000
+_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+_STATEMENTS = {
+    "tag": text("""
+        INSERT INTO lead_tag (lead_id, tag_id)
+        SELECT lead_id, :tag FROM bulk_lead WHERE lead_id > :after AND lead_id <= :upto
+        ON CONFLICT DO NOTHING
+    """),
+    "untag": text("""
+        DELETE FROM lead_tag USING bulk_lead AS chosen
+        WHERE chosen.lead_id = lead_tag.lead_id AND tag_id = :tag
+          AND chosen.lead_id > :after AND chosen.lead_id <= :upto
+    """),
+    "delete": text("""
+        UPDATE lead SET deleted_at = now(), updated_at = now() FROM bulk_lead AS chosen
+        WHERE chosen.lead_id = lead.id AND deleted_at IS NULL
+          AND chosen.lead_id > :after AND chosen.lead_id <= :upto
+    """),
+}
+_UPTO = text("""
+    SELECT max(lead_id) FROM (
+        SELECT lead_id FROM bulk_lead WHERE lead_id > :after ORDER BY lead_id LIMIT :most) AS chunk
+""")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be done: ``tag`` or ``untag`` with a tag, or ``delete``."""
+
+    kind: str
+    tag: Tag | None = None
+
+
+class _Cancelled(Exception):
+    """A person does not want it any more."""
+
+
+def ask(change: Change, arguments: Iterable[tuple[str, str]], who: str, expected: int) -> BulkJob:
+    """Ask for a change of all leads that the list's address ``arguments`` leave, ``expected`` many. Commits.
+
+    Up to AT_ONCE leads are changed before this returns. Leads that join the list later are left alone.
+    Raises DomainError for a change that is none, and to delete without any filter.
+    """
+    query = stored_query(arguments)
+    if change.kind not in PERMISSION or (change.tag is None) != (change.kind == "delete"):
+        raise DomainError("Choose what to do.")
+    if change.kind == "delete" and not query:
+        raise DomainError("Filter the list first: all leads at once can't be deleted here.")
+    job = BulkJob(
+        kind=change.kind,
+        tag_id=change.tag.id if change.tag else None,
+        query=query,
+        requested_by=who,
+        rows=expected,
+    )
+    db.session.add(job)
+    db.session.commit()
+    if expected <= AT_ONCE:
+        work_on(job.id)
+        db.session.refresh(job)
+    else:
+        nudge("default", "app.jobs.bulk.run", job.id)
+    return job
+
+
+def cancel(job: BulkJob) -> None:
+    """Stop a change that is not over; nothing of it stays. Commits. Raises DomainError when it is over."""
+    asked = db.session.execute(
+        update(BulkJob)
+        .where(BulkJob.id == job.id, BulkJob.status.in_(_OPEN))
+        .values(cancel_requested=True)
+        .execution_options(synchronize_session=False)
+    )
+    db.session.commit()
+    if not asked.rowcount:
+        raise DomainError("This change is over and can't be cancelled.")
+
+
+def waiting() -> list[int]:
+    """Changes that wait for a worker or lost it."""
+    return list(db.session.scalars(select(BulkJob.id).where(BulkJob.status.in_(_OPEN)).order_by("id")))
+
+
+def work_on(job_id: int) -> None:
+    """Make a change that waits; nothing when another worker does, or it is over."""
+    with _owned(job_id) as job:
+        if job is None:
+            return
+        if job.attempts >= MOST_ATTEMPTS:
+            _end(
+                job_id,
+                RunStatus.FAILED,
+                error=N_("Given up: the worker was interrupted %(n)s times at this. Nothing was changed."),
+                values={"n": MOST_ATTEMPTS},
+            )
+            return
+        _write(job_id, status=RunStatus.RUNNING, progress=0, attempts=job.attempts + 1)
+        try:
+            _change(job)
+        except _Cancelled:
+            _end(job_id, RunStatus.CANCELLED)
+        except DomainError as error:
+            _end(job_id, RunStatus.FAILED, error=error.message, values=error.values)
+        except HTTPException as error:
+            _end(job_id, RunStatus.FAILED, error=str(error.description))
+        except Exception as error:
+            log.exception("bulk change %s failed", job_id)
+            why = N_("The change was interrupted (%(kind)s). Nothing was changed.")
+            _end(job_id, RunStatus.FAILED, error=why, values={"kind": type(error).__name__})
+
+
+def _change(job: BulkJob) -> None:
+    """All of it in one transaction of the session, in the name of who asked."""
+    person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+    if person is None or not holds(person, PERMISSION[job.kind], VIEW):
+        raise DomainError("Whoever asked for this may not change leads any more.")
+    if job.kind != "delete" and job.tag_id is None:
+        raise DomainError("The tag was deleted meanwhile.")
+    job_id, kind, tag = job.id, job.kind, job.tag_id
+    # The request of the list's page over again, for its filters and row scope.
+    with current_app.test_request_context(f"/?{job.query}"), force_locale(person.language):
+        g.user = person
+        leads = filtered(list_view(VIEW)).filter(Lead.created_at <= job.created_at)
+        total = _choose(leads)
+    changed = _in_chunks(_STATEMENTS[kind], tag, total, lambda percent: _report(job_id, percent))
+    done = {"status": RunStatus.DONE, "progress": 100, "rows": total, "changed": changed}
+    db.session.execute(update(BulkJob).where(BulkJob.id == job_id).values(**done, finished_at=func.now()))
+    db.session.commit()
+
+
+def _choose(leads: Query[Any]) -> int:
+    """Put the leads' ids into a temporary table of the transaction; how many."""
+    chosen = Table(
+        "bulk_lead",
+        MetaData(),
+        Column("lead_id", BigInteger, primary_key=True),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+    connection = db.session.connection()
+    chosen.create(connection)
+    keys: Any = leads.with_entities(Lead.id).order_by(None).statement
+    connection.execute(insert(chosen).from_select(["lead_id"], keys))
+    connection.exec_driver_sql("ANALYZE bulk_lead")
+    return connection.scalar(select(func.count()).select_from(chosen)) or 0
+
+
+def _in_chunks(statement: Any, tag: int | None, total: int, report: Callable[[int], None]) -> int:
+    after = done = changed = 0
+    while upto := db.session.scalar(_UPTO, {"after": after, "most": _CHUNK}):
+        values = {"after": after, "upto": upto} | ({"tag": tag} if tag is not None else {})
+        changed += db.session.execute(statement, values).rowcount
+        after = upto
+        done = min(done + _CHUNK, total)
+        report(min(99, done * 100 // max(total, 1)))
+    return changed
+
+
+def _report(job_id: int, percent: int) -> None:
+    if _write(job_id, progress=percent):
+        raise _Cancelled
+
+
+@contextmanager
+def _owned(job_id: int) -> Iterator[BulkJob | None]:
+    """The job while nobody else has it; the lock goes when this process does."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = {"kind": BULK_LOCK, "job": job_id}
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :job)"), key).scalar_one():
+            yield None
+            return
+        try:
+            job = db.session.get(BulkJob, job_id, populate_existing=True)
+            yield job if job is not None and job.status in _OPEN else None
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
+
+
+def _end(job_id: int, status: RunStatus, error: str = "", values: dict[str, Any] | None = None) -> None:
+    db.session.rollback()
+    refusal = {"message": error, "values": values or {}} if error else None
+    _write(job_id, status=status, refusal=refusal, finished_at=func.now())
+
+
+def _write(job_id: int, **values: object) -> bool:
+    """Write in a transaction of its own; whether somebody wants the change to stop."""
+    with db.engine.begin() as connection:
+        written = update(BulkJob).where(BulkJob.id == job_id).values(**values)
+        return bool(connection.scalar(written.returning(BulkJob.cancel_requested)))
