@@ -162,10 +162,13 @@ def _seed_after_upgrade() -> None:
 @refusals
 def config_apply(file: Path, json_out: bool) -> None:
     """Create or update institutions, rules and schedules by code."""
-    from app.rules.config_file import apply_config
+    from app.rules.config_file import apply_config, doubts
     from app.rules.definition import read_config_file
 
-    applied = apply_config(read_config_file(file), str(file), operator())
+    config = read_config_file(file)
+    applied = apply_config(config, str(file), operator())
+    for line in doubts(config, str(file)):
+        click.echo(f"warning: {line}", err=True)
     event("config_applied", "config", title=file.name, **applied)
     show(applied, json_out)
 

@@ -562,7 +562,8 @@ class RuleVersion(Model):
     """One wording of a rule. Only a draft may change; hits name the version that made them.
 
     ``name`` and ``description`` become the rule's when the version comes into force. ``lead_filter`` is the
-    ``LeadFilterDef`` without its empty lists.
+    ``LeadFilterDef`` without its empty lists. ``revision`` counts how often the draft was saved, so that of
+    two people who edit it at once the second is told; ``editors`` are the log-in names of all who did.
     """
 
     __tablename__ = "rule_version"
@@ -587,6 +588,10 @@ class RuleVersion(Model):
     holdout_percent: Mapped[float] = mapped_column(Float, server_default="0")
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
+    revision: Mapped[int] = mapped_column(Integer, server_default="1")
+    editors: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    saved_by: Mapped[str | None] = mapped_column(String(128))
+    saved_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     activated_by: Mapped[str | None] = mapped_column(String(128))
     activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     rule: Mapped[Rule] = relationship(Rule, foreign_keys=[rule_id], back_populates="versions")

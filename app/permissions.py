@@ -92,7 +92,6 @@ TABLE: dict[str, dict[str, str]] = {
         "can_list": "AMKU",
         "can_show": "AMKU",
         "can_add": "AM",
-        "can_edit": "AM",
         "can_delete": "AM",
         "draft": "AM",
         "pause": "AM",
@@ -105,13 +104,6 @@ TABLE: dict[str, dict[str, str]] = {
         "can_edit": "AM",
         "can_delete": "AM",
         "can_submit": "AM",
-    },
-    "RuleConditionView": {
-        "can_list": "AMKU",
-        "can_show": "AMKU",
-        "can_add": "AM",
-        "can_edit": "AM",
-        "can_delete": "AM",
     },
     # 推送频率
     "HolidayView": {

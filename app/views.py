@@ -43,7 +43,7 @@ from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
 from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
 from app.push_views import HolidayView
-from app.rule_views import RuleConditionView, RuleVersionView, RuleView
+from app.rule_views import RuleVersionView, RuleView
 from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
 from app.t1.runs import today
@@ -488,6 +488,5 @@ def register(appbuilder: Any) -> None:
                 category_label=_LABELS[category],
                 category_icon=_ICONS[category],
             )
-    appbuilder.add_view_no_menu(RuleConditionView)
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)

@@ -9,7 +9,7 @@ from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Approval, RuleVersion, Staff, VersionStatus
-from app.rules import versions
+from app.rules import check, versions
 from app.rules.definition import canonical
 from app.rules.differences import rule_changes
 
@@ -48,7 +48,8 @@ class _RuleVersionKind:
         return f"{in_force} {canonical(versions.rule_def(version))}"
 
     def makers(self, subject_id: int) -> set[str]:
-        return {_version(subject_id).created_by}
+        version = _version(subject_id)
+        return {version.created_by, *version.editors}
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
         return changes(_version(subject_id))
@@ -59,6 +60,7 @@ class _RuleVersionKind:
             raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
         if not changes(version):
             raise DomainError("%(version)s says the same as the version in force.", version=str(version))
+        check.require_sound(versions.rule_def(version))
         version.status = VersionStatus.SUBMITTED
 
     def apply(self, approval: Approval, who: str) -> None:

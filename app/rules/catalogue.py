@@ -61,12 +61,6 @@ def institution_names() -> dict[str, str]:
     return dict(db.session.execute(select(Institution.code, Institution.name)).tuples().all())
 
 
-def institution_choices() -> list[tuple[str, str]]:
-    """Form choices: every institution."""
-    rows = db.session.scalars(select(Institution).order_by(Institution.listed.desc(), Institution.code))
-    return [(row.code, str(row)) for row in rows]
-
-
 def category_choices() -> list[tuple[str, str]]:
     """Form choices: the categories in use."""
     query = (

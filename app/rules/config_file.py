@@ -10,7 +10,7 @@ from sqlalchemy import select
 from app.channels import targets
 from app.extensions import db
 from app.models import Institution, Rule, RuleStatus, Schedule
-from app.rules import lead_filter, schedule_versions
+from app.rules import check, lead_filter, schedule_versions
 from app.rules.definition import (
     DEFAULT_GRADE_BANDS,
     DEFAULT_HALF_LIFE_DAYS,
@@ -48,14 +48,13 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
 
 
 def _check_codes(config: ConfigFile, name: str) -> None:
-    institutions = set(db.session.scalars(select(Institution.code))) | {i.code for i in config.institutions}
     rules = set(db.session.scalars(select(Rule.code))) | {r.code for r in config.rules}
+    known = check.read_catalogue().with_institutions(config.institutions)
     problems = [
-        f"{name}: rules[{r}].conditions[{c}].institutions[{i}]: {code!r}: unknown institution code"
+        _line(name, r, each)
         for r, rule in enumerate(config.rules)
-        for c, condition in enumerate(rule.conditions)
-        for i, code in enumerate(condition.institutions)
-        if code not in institutions
+        for each in check.check(rule, known)
+        if each.kind == "unknown" and each.path[0] == "conditions"
     ]
     problems += [
         f"{name}: rules[{r}].lead_filter.{each.field}[{each.position}]: {each.name!r}: {each.why}"
@@ -76,6 +75,25 @@ def _check_codes(config: ConfigFile, name: str) -> None:
     ]
     if problems:
         raise ConfigFileError(problems)
+
+
+def doubts(config: ConfigFile, name: str) -> list[str]:
+    """Rules of the file that no lead can ever meet, as lines that name file, path and value.
+
+    Forms refuse them; a file that was applied before has to go on being applied.
+    """
+    known = check.read_catalogue().with_institutions(config.institutions)
+    return [
+        _line(name, r, each)
+        for r, rule in enumerate(config.rules)
+        for each in check.check(rule, known)
+        if each.kind == "never"
+    ]
+
+
+def _line(name: str, rule: int, problem: check.Problem) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem.path)
+    return f"{name}: rules[{rule}]{path}: {problem.value!r}: {problem.error}"
 
 
 def _apply_institution(values: dict[str, Any], overwrite: bool) -> None:

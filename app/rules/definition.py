@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from app.errors import DomainError
 from app.strict import Code, Strict
@@ -51,8 +52,28 @@ def _clock(text: str) -> str:
 
 def _distinct(values: list[str]) -> list[str]:
     if len(set(values)) != len(values):
-        raise ValueError("the same value stands twice")
+        raise PydanticCustomError("twice", "the same value stands twice")
     return values
+
+
+def _hours(values: list[int]) -> list[int]:
+    start, end = values
+    if not (0 <= start <= 23 and 0 <= end <= 24) or start == end:
+        raise PydanticCustomError("hours", "must be two different hours from 0 to 24, the first below 24")
+    return values
+
+
+def _every_type(weights: dict[Any, float]) -> dict[Any, float]:
+    if set(weights) != set(EVENT_TYPES):
+        raise PydanticCustomError("weights", "name every event type: " + ", ".join(EVENT_TYPES))
+    return weights
+
+
+def _descending(bands: dict[Any, float]) -> dict[Any, float]:
+    edges = [bands.get(grade) for grade in "ABCD"]
+    if None in edges or edges[-1] != 0 or sorted(edges, reverse=True) != edges:  # type: ignore[type-var]
+        raise PydanticCustomError("bands", "give A, B, C, D from high to low, D being 0")
+    return bands
 
 
 def _date(value: Any) -> Any:
@@ -85,21 +106,12 @@ class ConditionDef(Strict):
     op: Literal[">=", ">", "==", "<=", "<"]
     value: Annotated[int, Field(ge=0, le=1_000_000)]
     window_days: Annotated[int, Field(ge=1, le=366)]
-    hours: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 24]
+    hours: Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_hours)] = [0, 24]
     institutions: Annotated[list[InstitutionCode], AfterValidator(_distinct)] = []
     categories: Annotated[list[Word], AfterValidator(_distinct)] = []
     regions: Annotated[list[Word], AfterValidator(_distinct)] = []
     event_types: Annotated[list[EventType], AfterValidator(_distinct)] = []
     result: Literal["any", "success"] = "any"
-
-    @model_validator(mode="after")
-    def _hours_make_sense(self) -> Self:
-        start, end = self.hours
-        if not (0 <= start <= 23 and 0 <= end <= 24) or start == end:
-            raise ValueError(
-                f"hours: {self.hours} must be two different hours from 0 to 24, the first below 24"
-            )
-        return self
 
 
 class LeadFilterDef(Strict):
@@ -129,23 +141,19 @@ class RuleDef(Strict):
     cooldown_days: Annotated[int, Field(ge=1, le=3650)] = 7
     conditions: Annotated[list[ConditionDef], Field(min_length=1, max_length=20)]
     half_life_days: Annotated[float, Field(gt=0, le=3650)] = DEFAULT_HALF_LIFE_DAYS
-    weights: dict[EventType, Annotated[float, Field(ge=0, le=1000)]] = Field(
+    weights: Annotated[
+        dict[EventType, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(_every_type)
+    ] = Field(
         default_factory=lambda: dict(DEFAULT_WEIGHTS)  # type: ignore[arg-type]
     )
-    grade_bands: dict[Literal["A", "B", "C", "D"], Annotated[float, Field(ge=0)]] = Field(
+    grade_bands: Annotated[
+        dict[Literal["A", "B", "C", "D"], Annotated[float, Field(ge=0, le=1_000_000_000)]],
+        AfterValidator(_descending),
+    ] = Field(
         default_factory=lambda: dict(DEFAULT_GRADE_BANDS)  # type: ignore[arg-type]
     )
     lead_filter: LeadFilterDef = LeadFilterDef()
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
-
-    @model_validator(mode="after")
-    def _scoring_is_complete(self) -> Self:
-        if set(self.weights) != set(EVENT_TYPES):
-            raise ValueError("weights: name every event type: " + ", ".join(EVENT_TYPES))
-        bands = [self.grade_bands.get(grade) for grade in "ABCD"]  # type: ignore[call-overload]
-        if None in bands or bands[-1] != 0 or sorted(bands, reverse=True) != bands:
-            raise ValueError("grade_bands: give A, B, C, D from high to low, D being 0")
-        return self
 
 
 class ChannelDef(Strict):

@@ -6,61 +6,25 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from flask import g, has_app_context
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app import labels
-from app.models import Hit, Rule, RuleCondition, RuleVersion
-from app.rules.catalogue import institution_names
-from app.rules.definition import ConditionDef
+from app.models import Hit, Rule, RuleVersion
+from app.rules import sentence
 from app.rules.recompute import Difference
-from app.rules.versions import condition_def
-
-#: Operators as people write them.
-SIGNS = {">=": "≥", ">": ">", "==": "=", "<=": "≤", "<": "<"}
-
-
-def condition_sentence(condition: ConditionDef) -> str:
-    """One condition as a sentence: window, hours, filters, metric, operator, value."""
-    parts = [_("%(n)s-day window", n=condition.window_days)]
-    start, end = condition.hours
-    if (start, end) != (0, 24):
-        parts.append(_("from %(start)s:00 to %(end)s:00", start=start, end=end))
-    if condition.institutions:
-        parts.append(_("at %(names)s", names=_names(condition.institutions)))
-    if condition.categories:
-        words = [labels.word(labels.CATEGORY, code) for code in condition.categories]
-        parts.append(_("of category %(names)s", names=labels.joined(words)))
-    if condition.regions:
-        parts.append(_("in %(names)s", names=labels.joined(condition.regions)))
-    if condition.event_types:
-        words = [labels.word(labels.EVENT_TYPE, code) for code in condition.event_types]
-        parts.append(_("only %(names)s", names=labels.joined(words)))
-    if condition.result == "success":
-        parts.append(_("successes only"))
-    metric = labels.word(labels.METRIC, condition.metric)
-    return _(
-        "%(where)s: %(metric)s %(op)s %(value)s",
-        where=_(", ").join(parts),
-        metric=metric,
-        op=SIGNS[condition.op],
-        value=condition.value,
-    )
-
-
-def condition_row_sentence(row: RuleCondition) -> str:
-    """The sentence of a stored condition."""
-    return condition_sentence(condition_def(row))
+from app.rules.versions import rule_def
 
 
 def version_sentence(version: RuleVersion) -> str:
-    """What a version says, its conditions joined by and/or."""
-    if not version.conditions:
-        return _("No condition yet")
-    joint = _(" and ") if version.match == "all" else _(" or ")
-    return joint.join(condition_row_sentence(row) for row in version.conditions)
+    """Whom a version catches and how often."""
+    return sentence.meaning(rule_def(version)) if version.conditions else _("No condition yet")
+
+
+def version_scoring(version: RuleVersion) -> str:
+    """How a version scores and grades the leads it catches."""
+    return sentence.scoring(rule_def(version)) if version.conditions else ""
 
 
 def rule_sentence(rule: Rule) -> str:
@@ -103,13 +67,17 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
 
 def _places(codes: list[str]) -> str:
     if len(codes) < 2:
-        return _names(codes)
-    return _("%(first)s and others (institutions %(count)s)", first=_names(codes[:1]), count=len(codes))
+        return sentence.institutions_in_words(codes)
+    return _(
+        "%(first)s and others (institutions %(count)s)",
+        first=sentence.institutions_in_words(codes[:1]),
+        count=len(codes),
+    )
 
 
 def _limit(condition: dict[str, Any]) -> str:
     """The threshold; "at least" goes without saying."""
-    sign = SIGNS[condition["op"]]
+    sign = sentence.SIGNS[condition["op"]]
     return str(condition["value"]) if sign == "≥" else f"{sign} {condition['value']}"
 
 
@@ -165,17 +133,3 @@ def differences(found: Iterable[Difference]) -> str:
 
 def _said(value: str) -> str:
     return labels.yes_no(value == "True") if value in ("True", "False") else value
-
-
-def _names(codes: list[str]) -> str:
-    known = _cached_names()
-    return labels.joined(known.get(code, code) for code in codes)
-
-
-def _cached_names() -> dict[str, str]:
-    if not has_app_context():
-        return institution_names()
-    if "institution_names" not in g:
-        g.institution_names = institution_names()
-    names: dict[str, str] = g.institution_names
-    return names

@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 
 from app import labels
 from app.approvals import Change
-from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
-from app.rules.describe import condition_sentence
+from app.rules.definition import ConditionDef, RuleDef
+from app.rules.sentence import condition_sentence, lead_filter_sentence
 
 
 def rule_changes(old: RuleDef | None, new: RuleDef) -> list[Change]:
@@ -35,23 +35,10 @@ def _parts(definition: RuleDef) -> dict[str, str]:
             for kind, weight in definition.weights.items()
         ),
         _("Grades"): _joined((grade, f"≥ {edge:g}") for grade, edge in definition.grade_bands.items()),
-        _("Only leads"): filter_sentence(definition.lead_filter),
+        _("Only leads"): lead_filter_sentence(definition.lead_filter) or _("all leads"),
         _("Held out"): f"{definition.holdout_percent:g} %",
     }
     return parts
-
-
-def filter_sentence(wanted: LeadFilterDef) -> str:
-    """Which leads a rule looks at."""
-    words: dict[str, Iterable[str]] = {
-        _("source"): wanted.sources,
-        _("branch"): wanted.branches,
-        _("status"): [labels.word(labels.LEAD_STATUS, status) for status in wanted.statuses],
-        _("tag"): wanted.tags,
-        _("segment"): wanted.segments,
-    }
-    given = [f"{what}: {labels.joined(names)}" for what, names in words.items() if names]
-    return _("; ").join(given) or _("all leads")
 
 
 def _conditions(old: list[ConditionDef], new: list[ConditionDef]) -> list[Change]:

@@ -27,7 +27,6 @@ ROWS = {
     "ImportBatchView": "batch",
     "RuleView": "rule",
     "RuleVersionView": "draft",
-    "RuleConditionView": "condition",
     "HolidayView": "holiday",
     "HitView": "hit_home_waiting",
     "CloseReasonView": "close_reason",
@@ -79,7 +78,6 @@ NO_PAGE = {
 STATES = (
     "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
     "/leadview/list/?_flt_0_opted_out=0",
-    "/ruleconditionview/add?_flt_0_version={draft}",
     "/ruleversionview/show/{version}",
     "/jobrunview/show/{run}",
     "/importbatchview/show/{prepared}",

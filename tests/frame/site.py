@@ -50,8 +50,6 @@ PAGES = (
     "/ruleversionview/list/",
     "/ruleversionview/show/{draft}",
     "/ruleversionview/edit/{draft}",
-    "/ruleconditionview/add?_flt_0_version={draft}",
-    "/ruleconditionview/edit/{condition}",
     "/holidayview/list/",
     "/holidayview/add",
     "/holidayview/upload",

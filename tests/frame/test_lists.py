@@ -127,15 +127,6 @@ def test_history_offers_no_change_and_says_why(manager: Person, world: World) ->
     assert not links(html, "Edit")
 
 
-def test_a_related_list_adds_to_its_own_row(manager: Person, world: World) -> None:
-    draft = world.ids["draft"]
-    html = manager.get(f"/ruleversionview/show/{draft}").text
-    [address] = links(html, "Add condition")
-    assert address == f"/ruleconditionview/add?_flt_0_version={draft}"
-    form = manager.get(address).text
-    assert 'name="version"' not in form
-
-
 def test_a_form_returns_to_where_it_was_opened(manager: Person, world: World) -> None:
     origin = "/leadview/list/?_flt_1_status=active"
     lead = world.ids["lead_home"]

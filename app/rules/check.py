@@ -1,0 +1,279 @@
+"""What can be wrong with a rule beyond its form: names nobody knows, and demands that no lead can meet.
+
+Forms, rules files and submissions for approval ask the same questions here, so a rule is refused everywhere
+or nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from app.errors import DomainError
+from app.extensions import db
+from app.leads.errors import N_
+from app.models import Institution
+from app.rules import lead_filter
+from app.rules.definition import ConditionDef, InstitutionDef, RuleDef
+
+Path = tuple[str | int, ...]
+NO_LIMIT = 10**12
+#: metric → the metrics that are never smaller than it over the same events
+NOT_ABOVE = {
+    "institutions": ("institutions", "calls"),
+    "active_days": ("active_days", "calls"),
+    "calls": ("calls",),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at a place of a rule, such as ``("conditions", 0, "value")``.
+
+    ``form``: it is no rule; ``unknown``: it names what is not there; ``never``: no lead can meet it;
+    ``note``: worth telling, but no reason to refuse the rule.
+    """
+
+    path: Path
+    value: Any
+    error: DomainError
+    kind: Literal["form", "unknown", "never", "note"]
+
+    @property
+    def note(self) -> bool:
+        """Whether the rule may stand nevertheless."""
+        return self.kind == "note"
+
+    @property
+    def field(self) -> str:
+        """The place as forms name it: ``conditions.0.value``, without the position in a list of codes."""
+        return ".".join(map(str, self.path[: 3 if self.path[:1] == ("conditions",) else 2]))
+
+    def text(self) -> str:
+        """What is wrong, in the language of the person who asks."""
+        return self.error.text()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The institutions that rules may name: category and region by code."""
+
+    institutions: Mapping[str, tuple[str, str]]
+
+    def with_institutions(self, more: Iterable[InstitutionDef]) -> Catalogue:
+        """The same with institutions added or described anew."""
+        return Catalogue({**self.institutions, **{each.code: (each.category, each.region) for each in more}})
+
+
+def read_catalogue() -> Catalogue:
+    """The catalogue as the database holds it now."""
+    rows = db.session.execute(select(Institution.code, Institution.category, Institution.region))
+    return Catalogue({code: (category, region) for code, category, region in rows})
+
+
+def check(definition: RuleDef, known: Catalogue) -> list[Problem]:
+    """Everything wrong with a well-formed rule, in the order of its form; notes included."""
+    return [
+        *_unknown_names(definition, known),
+        *_unreachable(definition),
+        *_contradictions(definition),
+        *_few_institutions(definition, known),
+    ]
+
+
+def refused(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that are reason to refuse the rule."""
+    return [each for each in problems if not each.note]
+
+
+def require_sound(definition: RuleDef) -> None:
+    """Raise DomainError when a rule, such as a stored one about to come into force, is to be refused."""
+    for each in refused(check(definition, read_catalogue())):
+        raise each.error
+
+
+def malformed(error: ValidationError) -> list[Problem]:
+    """What pydantic found wrong with the form of a rule, in words for people."""
+    return [Problem(each["loc"], each.get("input"), _said(each), "form") for each in error.errors()]
+
+
+#: pydantic's errors that people can make, and their words; the rest is nothing that a form can send
+_SAID = {
+    "missing": DomainError("This must be filled in."),
+    "string_too_short": DomainError("This must be filled in."),
+    "string_too_long": DomainError("At most %(max_length)s characters.", max_length=0),
+    "string_pattern_mismatch": DomainError("Letters, digits, dots, dashes, underscores."),
+    "int_type": DomainError("Type a whole number."),
+    "int_from_float": DomainError("Type a whole number."),
+    "float_type": DomainError("Type a number."),
+    "finite_number": DomainError("Type a number."),
+    "greater_than_equal": DomainError("At least %(ge)s.", ge=0),
+    "greater_than": DomainError("More than %(gt)s.", gt=0),
+    "less_than_equal": DomainError("At most %(le)s.", le=0),
+    "too_short": DomainError("A rule needs at least one condition."),
+    "too_long": DomainError("At most %(max_length)s.", max_length=0),
+    "hours": DomainError("From and to must be different hours."),
+    "twice": DomainError("The same value stands twice."),
+    "bands": DomainError("Grades go down: A needs the highest score, then B, then C."),
+}
+_UNREADABLE = DomainError("This value can't be used here.")
+
+
+def _said(detail: Any) -> DomainError:
+    known = _SAID.get(detail["type"], _UNREADABLE)
+    given = detail.get("ctx") or {}
+    return DomainError(known.message, **{name: given.get(name, "") for name in known.values})
+
+
+#: why an entry of a lead filter means nothing, in words for people
+_NOT_THERE = {
+    "branches": N_("There is no branch with the code %(name)s."),
+    "tags": N_("There is no tag “%(name)s”."),
+    "segments": N_("There is not exactly one shared segment “%(name)s”."),
+}
+
+
+def _unknown_names(definition: RuleDef, known: Catalogue) -> Iterator[Problem]:
+    for c, condition in enumerate(definition.conditions):
+        for place, code in enumerate(condition.institutions):
+            if code not in known.institutions:
+                error = DomainError("There is no institution with the code %(code)s.", code=code)
+                yield Problem(("conditions", c, "institutions", place), code, error, "unknown")
+    for each in lead_filter.unknown(definition.lead_filter) if definition.lead_filter else ():
+        error = DomainError(_NOT_THERE[each.field], name=each.name)
+        yield Problem(("lead_filter", each.field, each.position), each.name, error, "unknown")
+
+
+def _unreachable(definition: RuleDef) -> Iterator[Problem]:
+    """Conditions that no lead can meet by themselves."""
+    widest = max(condition.window_days for condition in definition.conditions)
+    for c, condition in enumerate(definition.conditions):
+        low, high = bounds(condition)
+        if low > high:
+            yield Problem(("conditions", c, "value"), condition.value, _why_never(condition), "never")
+        elif high == 0 and condition.window_days == widest and _unfiltered(condition):
+            error = DomainError(
+                "No lead can meet this: a rule looks only at leads with an event in its widest window."
+            )
+            yield Problem(("conditions", c, "value"), condition.value, error, "never")
+
+
+def _why_never(condition: ConditionDef) -> DomainError:
+    top = _most(condition)
+    if condition.metric == "active_days" and top < NO_LIMIT:
+        return DomainError(
+            "No lead can meet this: a window of %(days)s days has at most %(days)s active days.", days=top
+        )
+    if condition.metric == "institutions" and top < NO_LIMIT:
+        return DomainError("No lead can meet this: only %(n)s institutions are chosen.", n=top)
+    return DomainError("No lead can meet this: nothing is less than 0.")
+
+
+def _contradictions(definition: RuleDef) -> Iterator[Problem]:
+    """Pairs that can't hold together: a part counts more than the whole it is part of may."""
+    if definition.match == "any":
+        return
+    conditions = definition.conditions
+    for b, whole in enumerate(conditions):
+        for a, part in enumerate(conditions):
+            too_much = bounds(part)[0] > bounds(whole)[1] and _possible(part) and _possible(whole)
+            if a != b and too_much and _counts_part_of(part, whole):
+                error = DomainError(
+                    "No lead can meet this together with condition %(n)s.", n=(a if a < b else b) + 1
+                )
+                yield Problem(("conditions", max(a, b), "value"), conditions[max(a, b)].value, error, "never")
+
+
+def _few_institutions(definition: RuleDef, known: Catalogue) -> Iterator[Problem]:
+    """Notes on filters that the catalogue can't satisfy now; institutions may still join it."""
+    for c, condition in enumerate(definition.conditions):
+        if not (condition.categories or condition.regions) or not _possible(condition):
+            continue
+        count = sum(_fits(condition, code, *kind) for code, kind in known.institutions.items())
+        needed = bounds(condition)[0] if condition.metric == "institutions" else min(bounds(condition)[0], 1)
+        if count < needed:
+            error = DomainError(
+                "Only %(count)s institutions of the catalogue fit now, so nothing can meet this yet.",
+                count=count,
+            )
+            yield Problem(("conditions", c, "institutions"), None, error, "note")
+
+
+def bounds(condition: ConditionDef) -> tuple[int, int]:
+    """The least and the largest value that meet the condition; the least is larger when none can."""
+    value, most = condition.value, _most(condition)
+    low, high = {
+        ">=": (value, most),
+        ">": (value + 1, most),
+        "==": (value, min(value, most)),
+        "<=": (0, min(value, most)),
+        "<": (0, min(value - 1, most)),
+    }[condition.op]
+    return low, high
+
+
+def _most(condition: ConditionDef) -> int:
+    """The largest value the metric can take at all."""
+    if condition.metric == "active_days":
+        return condition.window_days
+    if condition.metric == "institutions" and condition.institutions:
+        return len(condition.institutions)
+    return NO_LIMIT
+
+
+def _possible(condition: ConditionDef) -> bool:
+    low, high = bounds(condition)
+    return low <= high
+
+
+def _unfiltered(condition: ConditionDef) -> bool:
+    given = (condition.institutions, condition.categories, condition.regions)
+    return (
+        not any(given)
+        and _types(condition) == _ALL_TYPES
+        and _hours(condition) == set(range(24))
+        and condition.result == "any"
+    )
+
+
+def _counts_part_of(part: ConditionDef, whole: ConditionDef) -> bool:
+    """Whether the part's value can never be above the whole's: fewer events, and a metric not above it."""
+    return (
+        whole.metric in NOT_ABOVE[part.metric]
+        and part.window_days <= whole.window_days
+        and _hours(part) <= _hours(whole)
+        and _types(part) <= _types(whole)
+        and (part.result == "success" or whole.result == "any")
+        and all(
+            not wide or (narrow and set(narrow) <= set(wide))
+            for narrow, wide in (
+                (part.institutions, whole.institutions),
+                (part.categories, whole.categories),
+                (part.regions, whole.regions),
+            )
+        )
+    )
+
+
+_ALL_TYPES = {"face_verify", "id_ocr", "data_call"}
+
+
+def _types(condition: ConditionDef) -> set[str]:
+    return set(condition.event_types) or set(_ALL_TYPES)
+
+
+def _hours(condition: ConditionDef) -> set[int]:
+    start, end = condition.hours
+    return set(range(start, end)) if start < end else set(range(24)) - set(range(end, start))
+
+
+def _fits(condition: ConditionDef, code: str, category: str, region: str) -> bool:
+    return (
+        (not condition.institutions or code in condition.institutions)
+        and (not condition.categories or category in condition.categories)
+        and (not condition.regions or region in condition.regions)
+    )

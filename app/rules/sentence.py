@@ -1,0 +1,152 @@
+"""What a rule means, in a sentence of plain words, in the language of the person who reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from flask import g, has_app_context
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app import labels
+from app.extensions import db
+from app.models import Branch
+from app.rules.catalogue import institution_names
+from app.rules.definition import EVENT_TYPES, ConditionDef, EventType, LeadFilterDef, RuleDef
+
+#: Operators as people write them.
+SIGNS = {">=": "≥", ">": ">", "==": "=", "<=": "≤", "<": "<"}
+
+
+def rule_sentence(definition: RuleDef) -> str:
+    """Everything a definition says: conditions, cooldown, leads, holdout, score and grades."""
+    parts = [meaning(definition), scoring(definition)]
+    return _("; ").join(parts)
+
+
+def scoring(definition: RuleDef) -> str:
+    """How the leads it catches are scored and graded."""
+    weights = [
+        f"{labels.word(labels.EVENT_TYPE, kind)} × {_number(weight)}"
+        for kind, weight in in_order(definition.weights)
+    ]
+    bands = [f"{grade} ≥ {_number(definition.grade_bands[grade])}" for grade in ("A", "B", "C")]
+    return _(
+        "score: %(weights)s, halving every %(days)s days; grades: %(bands)s",
+        weights=labels.joined(weights),
+        days=_number(definition.half_life_days),
+        bands=labels.joined(bands),
+    )
+
+
+def in_order(weights: Mapping[EventType, float]) -> list[tuple[str, float]]:
+    """Weights in the order in which event types are always named."""
+    return sorted(weights.items(), key=lambda pair: EVENT_TYPES.index(pair[0]))
+
+
+def meaning(definition: RuleDef) -> str:
+    """Whom a definition catches and how often, without score and grades: short enough for a list."""
+    parts = [
+        conditions_sentence(definition.conditions, definition.match),
+        _("cooldown %(n)s days", n=definition.cooldown_days),
+    ]
+    if definition.lead_filter:
+        parts.append(_("only leads of %(what)s", what=lead_filter_sentence(definition.lead_filter)))
+    if definition.holdout_percent:
+        parts.append(_("%(n)s %% held out for comparison", n=_number(definition.holdout_percent)))
+    return _("; ").join(parts)
+
+
+def conditions_sentence(conditions: Iterable[ConditionDef], match: str) -> str:
+    """The conditions joined by and/or."""
+    return (_(", and ") if match == "all" else _(", or ")).join(map(condition_sentence, conditions))
+
+
+def condition_sentence(condition: ConditionDef) -> str:
+    """One condition: its window, hours, filters, and the value it demands."""
+    parts = [_("in %(n)s days", n=condition.window_days), *_hours(condition), *_filters(condition)]
+    where = parts[0]
+    for part in parts[1:]:
+        where = _("%(before)s, %(after)s", before=where, after=part)
+    return _("%(demand)s %(where)s", demand=_demand(condition), where=where)
+
+
+def lead_filter_sentence(wanted: LeadFilterDef) -> str:
+    """Which leads a rule looks at."""
+    branches = _branch_names() if wanted.branches else {}
+    statuses = [labels.word(labels.LEAD_STATUS, code) for code in wanted.statuses]
+    parts = [
+        (wanted.sources, _("source %(names)s", names=labels.joined(wanted.sources))),
+        (
+            wanted.branches,
+            _(
+                "branch %(names)s and below",
+                names=labels.joined(branches.get(code, code) for code in wanted.branches),
+            ),
+        ),
+        (wanted.statuses, _("status %(names)s", names=labels.joined(statuses))),
+        (wanted.tags, _("tag %(names)s", names=labels.joined(wanted.tags))),
+        (wanted.segments, _("segment %(names)s", names=labels.joined(wanted.segments))),
+    ]
+    return labels.joined(text for given, text in parts if given)
+
+
+def institutions_in_words(codes: Iterable[str]) -> str:
+    """Institutions by name; a code that the catalogue doesn't know as it is."""
+    known = _cached("institution_names", institution_names)
+    return labels.joined(known.get(code, code) for code in codes)
+
+
+def _demand(condition: ConditionDef) -> str:
+    said = {"op": SIGNS[condition.op], "value": f"{condition.value:,}"}
+    if condition.metric == "calls":
+        return _("calls %(op)s %(value)s", **said)
+    if condition.metric == "institutions":
+        return _("distinct institutions %(op)s %(value)s", **said)
+    return _("active days %(op)s %(value)s", **said)
+
+
+def _hours(condition: ConditionDef) -> list[str]:
+    start, end = condition.hours
+    if (start, end) == (0, 24):
+        return []
+    if start < end:
+        return [_("from %(start)s:00 to %(end)s:00", start=start, end=end)]
+    return [_("from %(start)s:00 to %(end)s:00 the next day", start=start, end=end)]
+
+
+def _filters(condition: ConditionDef) -> list[str]:
+    parts = []
+    if condition.institutions:
+        parts.append(_("at %(names)s", names=institutions_in_words(condition.institutions)))
+    if condition.categories:
+        words = [labels.word(labels.CATEGORY, code) for code in condition.categories]
+        parts.append(_("at institutions of category %(names)s", names=labels.joined(words)))
+    if condition.regions:
+        parts.append(_("at institutions in %(names)s", names=labels.joined(condition.regions)))
+    if condition.event_types:
+        words = [labels.word(labels.EVENT_TYPE, code) for code in condition.event_types]
+        parts.append(_("only %(names)s", names=labels.joined(words)))
+    if condition.result == "success":
+        parts.append(_("successes only"))
+    return parts
+
+
+def _number(value: float) -> str:
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
+def _branch_names() -> dict[str, str]:
+    return _cached(
+        "branch_names", lambda: dict(db.session.execute(select(Branch.code, Branch.name)).tuples().all())
+    )
+
+
+def _cached(name: str, read: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Names are read once a request: a list shows many rules. An app context of its own is one, too."""
+    if not has_app_context():
+        return read()
+    if name not in g:
+        setattr(g, name, read())
+    found: dict[str, str] = getattr(g, name)
+    return found
