@@ -642,6 +642,36 @@ class RuleCondition(Model):
         return f"{self.metric} {self.op} {self.value} / {self.window_days}d"
 
 
+class Backtest(Model):
+    """A rule version tried on the days ``first_day`` to ``last_day`` (``app.rules.backtest``).
+
+    ``digest`` names what the version said then: a draft may have changed since. ``condition`` is the place,
+    from 0, of the condition whose threshold was varied. A lead may take ``days_after`` days to convert.
+    """
+
+    __tablename__ = "backtest"
+    __table_args__ = (
+        CheckConstraint("first_day <= last_day AND days_after >= 1", name="ck_backtest_period"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="ck_backtest_progress"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("rule_version.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    first_day: Mapped[dt.date] = mapped_column(Date)
+    last_day: Mapped[dt.date] = mapped_column(Date)
+    days_after: Mapped[int] = mapped_column(Integer)
+    condition: Mapped[int] = mapped_column(Integer, server_default="0")
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    version: Mapped[RuleVersion] = relationship(RuleVersion)
+
+
 class Hit(Model):
     """A lead that a rule version caught on a date.
 

@@ -104,6 +104,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_edit": "AM",
         "can_delete": "AM",
         "can_submit": "AM",
+        "can_backtest": "AM",
     },
     # 推送频率
     "HolidayView": {
@@ -113,6 +114,12 @@ TABLE: dict[str, dict[str, str]] = {
         "can_delete": "AM",
         "can_upload": "AM",
         "can_template": "AM",
+    },
+    "BacktestView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_progress": "AMU",
+        "cancel": "AM",
     },
     # 高潜线索
     "MyWorkView": {
@@ -246,7 +253,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "ImportBatchView",
         "BranchView",
     ),
-    "Rules": ("RuleView", "RuleVersionView"),
+    "Rules": ("RuleView", "RuleVersionView", "BacktestView"),
     "Schedules": ("HolidayView",),
     "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
     "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView", "BulkJobView"),

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import approvals, labels
+from app.backtest_views import StartsBacktests
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -53,12 +54,12 @@ def _revision() -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
-class RuleVersionView(ConsoleView):
+class RuleVersionView(StartsBacktests, ConsoleView):
     """Versions of rules. A draft can be edited and put in force; the others are history."""
 
     model = RuleVersion
     computed = {"sentence": describe.version_sentence, "scoring": describe.version_scoring}
-    base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit"]
+    base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit", "can_backtest"]
     empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
     list_title = lazy_gettext("Rule versions")
     show_title = lazy_gettext("Rule version")
@@ -108,16 +109,16 @@ class RuleVersionView(ConsoleView):
 
     def show_links(self, item: RuleVersion) -> list[Link]:
         """A draft, and a former version to go back to, can be submitted; a submitted one waits."""
+        tested = self.backtest_links(item)
         waiting = approvals.waiting_for("rule_version", item.id)
         if waiting is not None:
-            return [
-                Link(_("Request for approval"), url_for("ApprovalView.show", pk=waiting.id), primary=True)
-            ]
+            address = url_for("ApprovalView.show", pk=waiting.id)
+            return [Link(_("Request for approval"), address, primary=True), *tested]
         words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
         if item.status not in words or not may("can_submit", "RuleVersionView"):
-            return []
+            return tested
         address = url_for("RuleVersionView.submit", pk=item.id)
-        return [Link(words[item.status], address, primary=item.status == VersionStatus.DRAFT)]
+        return [Link(words[item.status], address, primary=item.status == VersionStatus.DRAFT), *tested]
 
     @expose("/edit/<pk>", methods=["GET", "POST"])
     @has_access

@@ -18,6 +18,7 @@ from wtforms.validators import DataRequired, Length, Optional
 from app import labels, permissions
 from app.access.scope import FilterVisible
 from app.approval_views import ApprovalView
+from app.backtest_views import BacktestView
 from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
 from app.data_views import IngestFileView, InstitutionView, JobRunView
@@ -456,6 +457,7 @@ _SCREENS = {
         BranchView,
         RuleView,
         RuleVersionView,
+        BacktestView,
         HolidayView,
         HitView,
         MyWorkView,

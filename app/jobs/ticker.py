@@ -21,6 +21,7 @@ from app.leads.upload_work import waiting
 from app.leads.uploads import discard_forgotten
 from app.push import deliver
 from app.push import tick as pushes
+from app.rules import trials
 from app.t1 import runs
 
 SEAL_SECONDS = 3.0
@@ -71,3 +72,5 @@ def tick(now: dt.datetime) -> None:
         nudge("default", "app.jobs.exports.run", job_id)
     for job_id in bulk.waiting():
         nudge("default", "app.jobs.bulk.run", job_id)
+    for backtest_id in trials.waiting():
+        nudge("default", "app.jobs.backtests.run", backtest_id)

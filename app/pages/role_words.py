@@ -30,6 +30,7 @@ _METHOD = {
     "can_progress": lazy_gettext("Watch the progress"),
     "can_count": lazy_gettext("Count what it means"),
     "can_export_clear": lazy_gettext("ask for exports with phone numbers in clear"),
+    "can_backtest": lazy_gettext("back-test"),
     "can_submit": lazy_gettext("submit for approval"),
     "can_approve": lazy_gettext("approve"),
     "can_reject": lazy_gettext("reject"),

@@ -41,6 +41,12 @@ class HitPaneWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/hit_pane.html"
 
 
+class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws the figures of a finished back-test: ``row``, ``lines``, ``verdicts``, ``curve``, ``charts``."""
+
+    template = "widgets/backtest.html"
+
+
 class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws the filter row and the chips of ``table``."""
 

@@ -7,6 +7,7 @@ const colour = (name) => style.getPropertyValue(name).trim();
 function theme(data) {
   const every = Math.ceil(data.x.length / (window.innerWidth < 768 ? 5 : 10));
   const shown = data.x.filter((_day, place) => place % every === 0);
+  const short = (text) => (/^\d{4}-\d\d-\d\d$/.test(text) ? text.slice(5) : text);
   return {
     font: { family: style.getPropertyValue("--font"), size: 12, color: colour("--ink-2") },
     margin: { l: 48, r: 8, t: 12, b: 32 },
@@ -14,7 +15,7 @@ function theme(data) {
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--line-2"), font: { color: colour("--ink") } },
-    xaxis: { type: "category", tickangle: 0, fixedrange: true, showgrid: false, tickvals: shown, ticktext: shown.map((day) => day.slice(5)) },
+    xaxis: { type: "category", tickangle: 0, fixedrange: true, showgrid: false, tickvals: shown, ticktext: shown.map(short) },
     yaxis: { fixedrange: true, rangemode: "tozero", gridcolor: colour("--line"), zerolinecolor: colour("--line"), separatethousands: true },
   };
 }
@@ -39,11 +40,51 @@ function standing(data) {
   return [bars, theme(data)];
 }
 
+// Points with their uncertainty, one of which stands out, over the level of the base.
+function curve(data) {
+  const shades = data.x.map((_name, place) => colour(place === data.chosen ? "--ink" : "--blue-bright"));
+  const points = {
+    type: "scatter", mode: "lines+markers", name: data.title, x: data.x, y: data.y,
+    line: { color: colour("--blue-bright"), width: 1.5 }, marker: { color: shades, size: 9 },
+    error_y: { type: "data", symmetric: false, thickness: 1.2, width: 4, color: colour("--grey"),
+      array: data.y.map((y, place) => (y === null ? null : data.high[place] - y)),
+      arrayminus: data.y.map((y, place) => (y === null ? null : y - data.low[place])) },
+    customdata: data.x.map((_name, place) => [data.low[place], data.high[place]]),
+    hovertemplate: `%{x}<br><b>%{y}</b> ${data.unit}<br>%{customdata[0]} – %{customdata[1]} ${data.unit}<extra></extra>`,
+  };
+  const layout = { ...theme(data), showlegend: false };
+  layout.xaxis = { ...layout.xaxis, title: { text: data.along } };
+  layout.yaxis = { ...layout.yaxis, ticksuffix: data.unit };
+  layout.margin = { ...layout.margin, b: 48 };
+  if (data.base !== null) {
+    layout.shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: data.base, y1: data.base, line: { color: colour("--grey"), width: 1, dash: "dash" } }];
+    layout.annotations = [{ xref: "paper", x: 1, xanchor: "right", y: data.base, yanchor: "bottom", showarrow: false, text: `${data.base_name} ${data.base}${data.unit}`, font: { size: 11, color: colour("--grey") } }];
+  }
+  return [[points], layout];
+}
+
+function sideBySide(data) {
+  const shades = [colour("--blue-bright"), colour("--line-2")];
+  const bars = data.series.map((each, place) => ({
+    type: "bar", name: each.name, x: data.x, y: each.y, marker: { color: shades[place % shades.length] },
+    hovertemplate: `%{x} ${each.name}<br><b>%{y:,}</b> ${data.unit}<extra></extra>`,
+  }));
+  const layout = { ...theme(data), showlegend: data.series.length > 1, legend: { orientation: "h", y: 1.15 } };
+  return [bars, layout];
+}
+
+function shape(data) {
+  if (data.kind === "curve") { return curve(data); }
+  if (data.kind === "bars") { return sideBySide(data); }
+  const [bars, layout] = (data.parts ? lying : standing)(data);
+  return [[bars], layout];
+}
+
 function draw(element) {
   const data = JSON.parse(element.dataset.chart);
-  const [bars, layout] = (data.parts ? lying : standing)(data);
+  const [traces, layout] = shape(data);
   element.replaceChildren();
-  window.Plotly.newPlot(element, [bars], layout, { displayModeBar: false, responsive: true });
+  window.Plotly.newPlot(element, traces, layout, { displayModeBar: false, responsive: true });
   if (data.links.length) {
     element.classList.add("chart-opens");
     element.on("plotly_click", (event) => {

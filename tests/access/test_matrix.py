@@ -132,6 +132,14 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_edit": post("/ruleversionview/edit/{draft}", revision=1, rule=typed(code="R-1", name="改")),
         "can_delete": post("/ruleversionview/delete/{draft}"),
         "can_submit": post("/ruleversionview/submit/{draft}", reason="试一试"),
+        "can_backtest": post(
+            "/ruleversionview/backtest/{version}",
+            changes=False,  # there is no call log to try it on
+            first="2026-10-01",
+            last="2026-10-02",
+            days_after=7,
+            condition=0,
+        ),
     },
     "ApprovalView": {
         "can_list": get("/approvalview/list/"),
@@ -139,6 +147,12 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_approve": post("/approvalview/approve/{approval}", note=""),
         "can_reject": post("/approvalview/reject/{other_approval}", note="门槛太低"),
         "withdraw": act("approvalview", "withdraw", "approval", changes=False),
+    },
+    "BacktestView": {
+        "can_list": get("/backtestview/list/"),
+        "can_show": get("/backtestview/show/{backtest}"),
+        "can_progress": get("/backtestview/progress/{backtest}"),
+        "cancel": act("backtestview", "cancel", "running_backtest"),
     },
     "HolidayView": {
         "can_list": get("/holidayview/list/"),

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.leads.phone import PhoneVault
 from app.models import (
     Approval,
+    Backtest,
     Branch,
     BulkJob,
     CloseReason,
@@ -68,6 +69,8 @@ def build(session: Session, settings: Settings) -> World:
         "free_rule": empty_rule,
         "version": version,
         "submitted": submitted,
+        "backtest": backtest(draft, status="done", progress=100, result=BACKTEST),
+        "running_backtest": backtest(version, status="running", progress=40),
         "institution": Institution(code="I-1", name="机构一", category="bank"),
         "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
         "prepared": upload("prepared"),
@@ -153,6 +156,39 @@ def request_for(version: RuleVersion, by: Staff) -> Approval:
         requested_by="somebody",
         requested_by_id=by.id,
         expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=1),
+    )
+
+
+#: the figures of a back-test, as they are kept
+BACKTEST = {
+    "data_batch": 3,
+    "op": ">=",
+    "threshold": 3,
+    "draft": {"hits": 420, "leads": 400, "converted": 48},
+    "active": {"hits": 900, "leads": 800, "converted": 60, "number": 1},
+    "base": {"everybody": 5000, "leads": 2500, "converted": 100},
+    "by_day": {"2026-10-01": 200, "2026-10-02": 220},
+    "active_by_day": {"2026-10-01": 450, "2026-10-02": 450},
+    "curve": [
+        {"threshold": 1, "hits": 2600, "leads": 2500, "converted": 100},
+        {"threshold": 2, "hits": 900, "leads": 800, "converted": 60},
+        {"threshold": 3, "hits": 420, "leads": 400, "converted": 48},
+        {"threshold": 4, "hits": 90, "leads": 90, "converted": 13},
+        {"threshold": 5, "hits": 0, "leads": 0, "converted": 0},
+    ],
+}
+
+
+def backtest(version: RuleVersion, **values: Any) -> Backtest:
+    """A back-test of two days in October."""
+    return Backtest(
+        version=version,
+        digest="0" * 64,
+        first_day=dt.date(2026, 10, 1),
+        last_day=dt.date(2026, 10, 2),
+        days_after=14,
+        requested_by="me",
+        **values,
     )
 
 

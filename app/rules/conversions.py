@@ -1,0 +1,26 @@
+"""Which leads converted when: the one place that says what a later success is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+
+from sqlalchemy import Date, cast, func, select
+
+from app.extensions import db
+from app.models import Hit, HitStatus, Lead
+from config import Settings
+
+
+def conversions(settings: Settings, first: dt.date, last: dt.date) -> dict[int, list[dt.date]]:
+    """The local dates from ``first`` to ``last`` on which each live lead converted, by any rule's hit."""
+    day = cast(func.timezone(settings.timezone, Hit.converted_at), Date)
+    query = (
+        select(Hit.lead_id, day)
+        .join(Lead, Lead.id == Hit.lead_id)
+        .where(Hit.status == HitStatus.CONVERTED, day.between(first, last), Lead.deleted_at.is_(None))
+    )
+    found: dict[int, list[dt.date]] = defaultdict(list)
+    for lead, on in db.session.execute(query):
+        found[lead].append(on)
+    return dict(found)
