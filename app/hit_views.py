@@ -211,6 +211,7 @@ class HitView(WorksHits, ExportsWholeList, ConsoleView):
         "next_on",
         "score",
         "holdout",
+        "push",
     ]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = [
@@ -240,6 +241,7 @@ class HitView(WorksHits, ExportsWholeList, ConsoleView):
         "hit_date": lazy_gettext("Hit date"),
         "last_met_on": lazy_gettext("Last met on"),
         "status": lazy_gettext("Status"),
+        "push": lazy_gettext("Push"),
         "work": lazy_gettext("Work"),
         "source": lazy_gettext("Source channel"),
         "branch": lazy_gettext("Branch"),

@@ -190,6 +190,16 @@ def when(moment: dt.datetime | None) -> Markup | str:
     )
 
 
+def moment(value: dt.datetime | None) -> Markup | str:
+    """A moment to the second, local time: for what is read beside a plan."""
+    if value is None:
+        return ""
+    here = local(value)
+    return Markup('<time datetime="{}">{}</time>').format(
+        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
 def _ago(here: dt.datetime) -> str:
     seconds = (dt.datetime.now(dt.UTC) - here).total_seconds()
     if 0 <= seconds < 60:

@@ -121,6 +121,35 @@ TABLE: dict[str, dict[str, str]] = {
         "can_progress": "AMU",
         "cancel": "AM",
     },
+    "PushView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+    },
+    "DeliveryView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "retry_now": "AM",
+        "replay": "AM",
+        "cancel": "AM",
+    },
+    "DeliveryAttemptView": {
+        "can_list": "AMU",
+    },
+    "TargetView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_create": "A",
+        "can_settings": "A",
+        "can_secret": "A",
+        "try_out": "AM",
+        "stop": "AM",
+        "resume": "AM",
+    },
+    "ReminderView": {
+        "can_list": EVERYONE,
+        "look": EVERYONE,
+        "read": EVERYONE,
+    },
     # 高潜线索
     "MyWorkView": {
         "can_list": "AMK",
@@ -254,7 +283,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "BranchView",
     ),
     "Rules": ("RuleView", "RuleVersionView", "BacktestView"),
-    "Schedules": ("HolidayView",),
+    "Schedules": ("PushView", "DeliveryView", "TargetView", "HolidayView"),
     "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
     "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView", "BulkJobView"),
     "Audit": ("ApprovalView",),

@@ -22,6 +22,7 @@ from app.backtest_views import BacktestView
 from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
 from app.data_views import IngestFileView, InstitutionView, JobRunView
+from app.delivery_views import DeliveryAttemptView, DeliveryView, PushView, ReminderView, TargetView
 from app.errors import FieldError
 from app.extensions import db
 from app.hit_views import HitApi, HitView
@@ -458,6 +459,9 @@ _SCREENS = {
         RuleView,
         RuleVersionView,
         BacktestView,
+        PushView,
+        DeliveryView,
+        TargetView,
         HolidayView,
         HitView,
         MyWorkView,
@@ -490,5 +494,7 @@ def register(appbuilder: Any) -> None:
                 category_label=_LABELS[category],
                 category_icon=_ICONS[category],
             )
+    appbuilder.add_view_no_menu(DeliveryAttemptView)
+    appbuilder.add_view_no_menu(ReminderView)
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)

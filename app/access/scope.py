@@ -9,7 +9,7 @@ from flask_appbuilder.models.sqla.filters import BaseFilter
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
-from app.models import Branch, BulkJob, ExportJob, Hit, ImportBatch, Lead, Segment, Staff
+from app.models import Branch, BulkJob, ExportJob, Hit, ImportBatch, Lead, Reminder, Segment, Staff
 
 #: Roles that see every branch. Everybody else sees their own branch and what lies below it;
 #: an API key (Integration) that was given no branch is the whole bank's.
@@ -85,6 +85,11 @@ def segments_visible_to(user: Any) -> ColumnElement[bool]:
     return or_(Segment.shared, Segment.owner == user.username)
 
 
+def reminders_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Reminder: one's own, whoever one is."""
+    return Reminder.person_id == user.id
+
+
 _SCOPES = {
     Lead: leads_visible_to,
     Hit: hits_visible_to,
@@ -93,6 +98,7 @@ _SCOPES = {
     Segment: segments_visible_to,
     ExportJob: exports_visible_to,
     BulkJob: bulk_visible_to,
+    Reminder: reminders_visible_to,
 }
 
 

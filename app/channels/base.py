@@ -15,7 +15,8 @@ from config import Settings
 ANSWER_CHARS = 300
 
 
-@dataclass(frozen=True)
+# Equal only to itself: pydantic hashes what is in an Annotated, and words not yet translated have no hash.
+@dataclass(frozen=True, eq=False)
 class Words:
     """What a settings form says about a field, put into the field's ``Annotated``."""
 

@@ -116,7 +116,7 @@ def _of_push(message: Message, person_id: int, count: int) -> dict[str, Any]:
         kind="test" if message.test else "hits",
         message=TEST if message.test else NEW_HITS,
         values={"schedule": message.schedule_name, "n": count},
-        link="" if message.test else "/hitview/list/?_flt_1_status=waiting",
+        link="" if message.test else f"/hitview/list/?_flt_0_push={message.push_id}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Filters of the list of hits that belong to no column: state of the work, source, branch."""
+"""Filters of the list of hits that belong to no column: state of the work, source, branch, push."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.access.scope import visible_to
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import due, work
-from app.models import Branch, Hit, HitStatus, Lead
+from app.models import Branch, Hit, HitStatus, Lead, PushHit
 from app.pages import filters, segments
 from app.pages.lead_filters import ChoiceFilter
 
@@ -92,5 +92,27 @@ def branch_of(text: str) -> Branch:
     return branch
 
 
+class OfPush(ChoiceFilter):
+    """Hits that went with a push."""
+
+    hidden = True
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The push by its number."""
+        return [(value, f"#{value}")] if value else []
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits of the push."""
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise DomainError("There is no such push: %(push)s", push=text[:20])
+        return query.filter(Hit.id.in_(select(PushHit.hit_id).where(PushHit.push_id == int(text))))
+
+
 #: name in ``_flt_0_<name>`` → filter
-HIT_FILTERS: dict[str, type[ChoiceFilter]] = {"work": WorkState, "source": LeadSource, "branch": InBranch}
+HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
+    "work": WorkState,
+    "source": LeadSource,
+    "branch": InBranch,
+    "push": OfPush,
+}

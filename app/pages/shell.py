@@ -13,21 +13,30 @@ import plotly
 from flask import Flask, current_app, g, request, session, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from sqlalchemy import func, select
 
 from app import labels
+from app.extensions import db
+from app.models import Reminder
 from app.pages.access import may, view_named
 from app.pages.controls import control, error_count, is_check, is_group, is_required
 
+#: more reminders than this are "99+"
+MOST_UNREAD = 99
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 @dataclass(frozen=True)
 class Item:
-    """A line of the sidebar or a step of the breadcrumb; ``url`` is empty where nothing is to be opened."""
+    """A line of the sidebar or a step of the breadcrumb; ``url`` is empty where nothing is to be opened.
+
+    ``badge`` is how many things on its page wait for somebody.
+    """
 
     text: str
     url: str = ""
     current: bool = False
+    badge: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def init_app(app: Flask) -> None:
         lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
     )
     app.jinja_env.globals.update(
-        {each.__name__: each for each in (areas, crumbs, today, person, languages, asset, get_locale)}
+        {each.__name__: each for each in (areas, crumbs, today, person, bell, languages, asset, get_locale)}
     )
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
@@ -63,7 +72,20 @@ def areas() -> list[Area]:
 
 
 def _item(entry: Any) -> Item:
-    return Item(str(entry.label), entry.get_url(), current=request.blueprint == entry.baseview.endpoint)
+    """A line of the sidebar; a view with a ``menu_badge`` says how much there waits for somebody."""
+    badge = getattr(entry.baseview, "menu_badge", None)
+    current = request.blueprint == entry.baseview.endpoint
+    return Item(str(entry.label), entry.get_url(), current, badge() if badge else 0)
+
+
+def bell() -> Item | None:
+    """The reminders' address with the number of unread ones as its badge; None for who gets none."""
+    if not may("can_list", "ReminderView"):
+        return None
+    unread = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
+    some = unread.limit(MOST_UNREAD + 1).subquery()
+    n = db.session.scalar(select(func.count()).select_from(some)) or 0
+    return Item(f"{MOST_UNREAD}+" if n > MOST_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
 
 
 def crumbs(title: str) -> list[Item]:

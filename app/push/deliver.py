@@ -24,9 +24,9 @@ from app.models import Delivery, DeliveryStatus, Push, ScheduleVersion, Target, 
 from app.push import clock as clocks
 from app.push import health, lease, outbox
 from app.push.answers import Answer, record
-from app.push.calendar import current
+from app.push.calendar import Calendar, current
 from app.push.message import message_of
-from app.push.silence import allowed_from
+from app.push.silence import Window, window
 from app.rules.schedule_versions import version_def
 from config import Settings
 
@@ -49,6 +49,9 @@ class _Batch:
     owner: str
     clock: Callable[[], dt.datetime]
     config: Settings
+    calendar: Calendar
+    #: by schedule, when it may push
+    windows: dict[int, Window] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     #: targets that did not answer at all: the rest of the batch leaves them alone
     silent: set[int] = field(default_factory=set)
@@ -94,11 +97,10 @@ def _until_next(now: dt.datetime) -> float | None:
 
 def _send_batch(ids: list[int], owner: str, clock: Callable[[], dt.datetime]) -> int:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    batch = _Batch(app, db.engine, owner, clock, app.config["SETTINGS"])
-    due = _not_silenced(batch, _load(db.session, ids))
+    batch = _Batch(app, db.engine, owner, clock, app.config["SETTINGS"], current())
     db.session.rollback()
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda delivery_id: _in_context(batch, delivery_id), due))
+        list(pool.map(lambda delivery_id: _in_context(batch, delivery_id), ids))
     lease.put_back(batch.engine, batch.put_back, owner, clock() + PUT_BACK)
     health.note(db.session(), batch.answers, clock(), batch.config)
     outbox.settle(db.session(), sorted({answer.push_id for answer in batch.answers}))
@@ -118,25 +120,21 @@ def _load(session: Any, ids: list[int]) -> Sequence[Delivery]:
     ).all()
 
 
-def _not_silenced(batch: _Batch, deliveries: Sequence[Delivery]) -> list[int]:
-    """What may go out now; the rest waits for its schedule's first moment that is not silent."""
-    known: dict[int, dt.datetime] = {}
-    calendar = current()
-    now, due = batch.clock(), []
-    for delivery in deliveries:
-        version = delivery.push.version
-        if delivery.push.is_test or version is None:
-            due.append(delivery.id)
-            continue
-        schedule = version.schedule_id
-        if schedule not in known:
-            definition = version_def(version.schedule.active_version or version)
-            known[schedule] = allowed_from(definition, now, batch.config.zone, calendar)
-        if known[schedule] > now:
-            lease.put_back(batch.engine, [delivery.id], batch.owner, known[schedule])
-        else:
-            due.append(delivery.id)
-    return due
+def _is_silent(batch: _Batch, delivery: Delivery) -> bool:
+    """Whether its schedule is silent by now; then it waits for the first moment that no longer is."""
+    version = delivery.push.version
+    if delivery.push.is_test or version is None:
+        return False
+    now = batch.clock()
+    found = batch.windows.get(version.schedule_id)
+    if found is None or not found.has(now):
+        definition = version_def(version.schedule.active_version or version)
+        found = window(definition, now, batch.config.zone, batch.calendar)
+        batch.windows[version.schedule_id] = found
+    if found.has(now):
+        return False
+    lease.put_back(batch.engine, [delivery.id], batch.owner, max(found.begins, now))
+    return True
 
 
 def _in_context(batch: _Batch, delivery_id: int) -> None:
@@ -153,6 +151,8 @@ def _send_one(batch: _Batch, session: Any, delivery_id: int) -> None:
     if delivery.target_id in batch.silent:
         with batch.lock:
             batch.put_back.append(delivery_id)
+        return
+    if _is_silent(batch, delivery):
         return
     target, message = delivery.target, message_of(session, delivery)
     let_go(session)

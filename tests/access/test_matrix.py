@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.permissions import ROLES, TABLE, may
 from tests.conftest import PASSWORD, Person, empty
 
+from .push_world import reminder_for
 from .world import World, build, fingerprint
 
 NEW_PASSWORD = "Another-Pass-word-2027"
@@ -161,6 +162,37 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_delete": post("/holidayview/delete/{holiday}"),
         "can_upload": post("/holidayview/upload", file="HOLIDAYS"),
         "can_template": get("/holidayview/template"),
+    },
+    "PushView": {
+        "can_list": get("/pushview/list/"),
+        "can_show": get("/pushview/show/{push}"),
+    },
+    "DeliveryView": {
+        "can_list": get("/deliveryview/list/"),
+        "can_show": get("/deliveryview/show/{delivery}"),
+        "retry_now": act("deliveryview", "retry_now", "delivery"),
+        "replay": act("deliveryview", "replay", "dead_delivery", many=True),
+        "cancel": act("deliveryview", "cancel", "delivery"),
+    },
+    "DeliveryAttemptView": {"can_list": get("/deliveryattemptview/list/")},
+    "TargetView": {
+        "can_list": get("/targetview/list/"),
+        "can_show": get("/targetview/show/{target}"),
+        "can_create": post(
+            "/targetview/create?kind=webhook", code="new", name="新", setting_url="https://new.example.com/"
+        ),
+        "can_settings": post(
+            "/targetview/settings/{target}", name="改名", setting_url="https://other.example.com/"
+        ),
+        "can_secret": post("/targetview/secret/{target}"),
+        "try_out": act("targetview", "try_out", "stopped_target"),
+        "stop": act("targetview", "stop", "target"),
+        "resume": act("targetview", "resume", "stopped_target"),
+    },
+    "ReminderView": {
+        "can_list": get("/reminderview/list/"),
+        "look": act("reminderview", "look", "my_reminder"),
+        "read": act("reminderview", "read", "my_reminder", many=True),
     },
     "HitView": {
         "can_list": get("/hitview/list/"),
@@ -309,6 +341,7 @@ def world_of(
         me = session.execute(text("SELECT max(id) FROM ab_user")).scalar_one()
         session.rollback()
         world.ids["me"] = me
+        world.ids["my_reminder"] = reminder_for(session, me) if role else 0
         return world, client
 
     return make

@@ -38,6 +38,8 @@ from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS, canonical
 from app.rules.versions import rule_def
 from config import Settings
 
+from .push_world import pushes
+
 DAY = dt.date(2026, 10, 26)
 
 
@@ -138,6 +140,7 @@ def build(session: Session, settings: Settings) -> World:
     rows["approval"] = request_for(submitted, rows["staff"])
     rows["other_approval"] = request_for(other, rows["staff"])
     session.add_all([rows["approval"], rows["other_approval"]])
+    rows |= pushes(session, rows["hit_home_waiting"])
     session.commit()
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
 

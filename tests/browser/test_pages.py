@@ -29,6 +29,9 @@ ROWS = {
     "RuleVersionView": "draft",
     "BacktestView": "backtest",
     "HolidayView": "holiday",
+    "PushView": "push",
+    "DeliveryView": "dead_delivery",
+    "TargetView": "target",
     "HitView": "hit_home_waiting",
     "CloseReasonView": "close_reason",
     "InstitutionView": "institution",
@@ -46,6 +49,8 @@ PLACES = {
     "can_edit": "/edit/{row}",
     "can_upload": "/upload",
     "can_start": "/start",
+    "can_create": "/create",
+    "can_settings": "/settings/{row}",
     "can_userinfo": "/userinfo/",
     "can_export_all": "/export_all?_flt_1_status=active",
     "can_bulk": "/bulk?_flt_1_status=active",
@@ -64,6 +69,7 @@ NO_PAGE = {
     "can_export_clear",  # a page only where a setting allows it
     "can_delete",
     "can_work",
+    "can_secret",
     "can_progress",
     "can_errors",
     "can_template",
@@ -89,6 +95,8 @@ STATES = (
     "/hitview/show/{hit_home_failed}",
     "/hitview/show/{hit_home_in_progress}",
     "/myworkview/list/?show=unclaimed",
+    "/targetview/create?kind=reminder",
+    "/deliveryview/show/{delivery}",
 )
 
 

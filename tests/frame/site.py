@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.models import Staff
+from tests.access.push_world import reminder_for
 from tests.access.world import World, build
 from tests.conftest import Person
 
@@ -57,7 +60,21 @@ PAGES = (
     "/holidayview/list/",
     "/holidayview/add",
     "/holidayview/upload",
+    "/pushview/list/",
+    "/pushview/show/{push}",
+    "/deliveryview/list/",
+    "/deliveryview/show/{dead_delivery}",
+    "/targetview/list/",
+    "/targetview/show/{target}",
+    "/targetview/show/{stopped_target}",
+    "/targetview/create?kind=webhook",
+    "/targetview/create?kind=email",
+    "/targetview/create?kind=reminder",
+    "/targetview/create?kind=file",
+    "/targetview/settings/{target}",
+    "/reminderview/list/",
     "/hitview/list/",
+    "/hitview/list/?_flt_0_push={push}",
     "/hitview/show/{hit_home_waiting}",
     "/hitview/show/{hit_home_in_progress}",
     "/hitview/show/{hit_home_failed}",
@@ -105,4 +122,6 @@ def furnished(
 ) -> tuple[World, Person]:
     """A bank with a row of everything, and an administrator who speaks the language."""
     world = build(session, app.config["SETTINGS"])
-    return world, login("Admin", language=language, username="admin")
+    admin = login("Admin", language=language, username="admin")
+    reminder_for(session, session.scalars(select(Staff.id).where(Staff.username == "admin")).one())
+    return world, admin

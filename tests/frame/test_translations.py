@@ -21,6 +21,7 @@ from .site import PAGES, furnished
 #: Words that are the same in every language: codes, names of things, what the world of the tests is called.
 SAME = """
     e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
+    http https webhook hooks url drop_roots webhook_allow push crm drop busy
     vip me home away sub free helper somebody worker admin example com system x r i v a t l
 """
 CODES = set(SAME.split())
@@ -91,6 +92,8 @@ def names_in_world(session: Session) -> list[str]:
         "segment.name",
         "suppression.reason",
         "close_reason.name",
+        "schedule.name",
+        "target.name",
         "ab_user.last_name",
         "ab_user.first_name",
     )

@@ -5,6 +5,7 @@ Also a program of its own: ``python -m tests.push.receiver PORT_FILE LOG_FILE SE
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -67,7 +68,8 @@ def serve(receiver: Receiver) -> ThreadingHTTPServer:
                 self.send_header("Location", receiver.url)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            with contextlib.suppress(BrokenPipeError):  # who asked has given up
+                self.wfile.write(text)
 
         def log_message(self, *_: Any) -> None:
             pass

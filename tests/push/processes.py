@@ -1,0 +1,117 @@
+"""Tickers and workers to be killed: a parent that has imported the product forks one for each line it reads.
+
+``python -m tests.push.processes CLOCK_FILE``; a line is ``ticker`` or ``worker``, the answer the child's pid.
+Their time runs as the clock file says (see ``VirtualClock``); leases and limits are shortened to match.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from flask import Flask
+from redis.exceptions import RedisError
+
+from app import create_app
+from app.channels.base import Limits
+from app.channels.webhook import Webhook
+from app.extensions import db
+from app.jobs import nudge_once
+from app.jobs.worker import work
+from app.push import clock, deliver, lease, silence
+from app.push.tick import tick
+
+SPEED = 30
+LEASE_SECONDS = 5
+SECONDS = 1.5
+TICK_SECONDS = 0.3
+
+
+class VirtualClock:
+    """A clock that runs SPEED times as fast as the real one, and can be set."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def set(self, virtual: dt.datetime) -> None:
+        """It shows this from now on; the file changes in one piece."""
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps([time.time(), virtual.timestamp()]))
+        part.replace(self.path)
+
+    def now(self) -> dt.datetime:
+        """What it shows."""
+        real, virtual = json.loads(self.path.read_text())
+        return dt.datetime.fromtimestamp(virtual + (time.time() - real) * SPEED, dt.UTC)
+
+
+def shorten(path: Path) -> None:
+    """Make the product run in virtual time, with leases and time limits that fit a test."""
+    clock.utc_now = VirtualClock(path).now
+    lease._UNTIL = lease.text(f"now() + interval '{LEASE_SECONDS} seconds'")
+    Webhook.limits = Limits(hits=3, seconds=SECONDS)
+    # A request is under way for as long as in real life, but its clock runs faster.
+    silence.UNDER_WAY = dt.timedelta(seconds=SPEED * 2)
+    deliver.PUT_BACK = dt.timedelta(seconds=SPEED)
+    deliver.PATIENCE_SECONDS = 3.0
+
+
+def ticker() -> None:
+    """Do what the ticker does for pushes, for ever."""
+    while True:
+        tick(clock.utc_now())
+        if deliver.due(clock.utc_now()):
+            nudge_once("push", "app.jobs.push.run")
+        db.session.remove()
+        time.sleep(TICK_SECONDS)
+
+
+def worker() -> None:
+    """Serve the queue; without Redis try again as the supervisor would."""
+    while True:
+        with contextlib.suppress(RedisError, OSError, Exception):
+            work("push")
+        time.sleep(0.3)
+
+
+def child(app: Flask, kind: str) -> None:
+    """Be a ticker or a worker until killed."""
+    os.setsid()
+    os.dup2(2, 1)  # the parent's answers are alone on standard output
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with app.app_context():
+        db.engine.dispose(close=False)
+        {"ticker": ticker, "worker": worker}[kind]()
+
+
+def say(line: str) -> None:
+    """Answer the test."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Fork as told."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    app = create_app()
+    shorten(Path(sys.argv[1]))
+    say("ready")
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                child(app, line.strip())
+            finally:
+                os._exit(1)
+        say(str(pid))
+
+
+if __name__ == "__main__":
+    main()
