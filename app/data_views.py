@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, redirect, send_file, url_for
-from flask_appbuilder import expose, has_access
+from flask import abort, redirect, request, send_file, url_for
+from flask_appbuilder import BaseView, expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import Select2Widget
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import SelectField
+from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app import labels
@@ -23,7 +23,7 @@ from app.models import (
     JobRun,
     RunStatus,
 )
-from app.pages import charts, forms
+from app.pages import charts, completeness, forms, log_files
 from app.pages import runs as run_pages
 from app.pages.access import may, me
 from app.pages.lists import Link
@@ -107,7 +107,9 @@ class IngestFileView(ConsoleView):
     base_order = ("ingested_at", "desc")
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
-    search_columns = ["name", "ingested_at", "rows_read"]
+    search_columns = ["name", "ingested_at", "rows_read", "day"]
+    special_filters = {"day": log_files.OnDay}
+    search_form_extra_fields = {"day": StringField()}
     show_columns = [
         "name",
         "digest",
@@ -120,6 +122,7 @@ class IngestFileView(ConsoleView):
     ]
     label_columns = {
         "name": lazy_gettext("File"),
+        "day": lazy_gettext("With calls of"),
         "digest": lazy_gettext("SHA-256 of the content"),
         "size_bytes": lazy_gettext("Size (bytes)"),
         "rows_read": lazy_gettext("Rows read"),
@@ -165,6 +168,24 @@ class IngestFileView(ConsoleView):
         if path is None:
             abort(404, description=_("No row of this file was rejected."))
         return send_file(path, as_attachment=True, download_name=f"rejected-{row.id}.csv")
+
+
+class CompletenessView(BaseView):  # type: ignore[misc]
+    """数据完整性: days × institutions, what is missing or low marked."""
+
+    list_title = lazy_gettext("Data completeness")
+    default_view = "list"
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """The last 30 days, filtered and paged."""
+        name, marked = request.args.get("name", "").strip()[:64], bool(request.args.get("marked"))
+        drawn = completeness.calendar(name, marked, request.args.get("page", 0, type=int))
+        title = str(self.list_title)
+        return self.render_template(
+            "completeness.html", title=title, calendar=drawn, name=name, marked=marked
+        )
 
 
 class JobRunView(ConsoleView):

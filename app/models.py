@@ -1112,6 +1112,19 @@ class IngestFile(Model):
         return sum((self.rejected or {}).values())
 
 
+class InstitutionDay(Model):
+    """Events of an institution on a local date, copied from the activity store (app/t1/institution_days.py).
+
+    ``source`` names the file of the store that was counted.
+    """
+
+    __tablename__ = "institution_day"
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    institution: Mapped[str] = mapped_column(Text, primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str] = mapped_column(String(255))
+
+
 class JobRun(Model):
     """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
 

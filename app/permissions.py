@@ -193,6 +193,9 @@ TABLE: dict[str, dict[str, str]] = {
         "can_show": "ADU",
         "can_rejects": "AD",
     },
+    "CompletenessView": {
+        "can_list": "ADU",
+    },
     "JobRunView": {
         "can_list": "AMDU",
         "can_show": "AMDU",
@@ -285,7 +288,14 @@ MENU: dict[str, tuple[str, ...]] = {
     "Rules": ("RuleView", "RuleVersionView", "BacktestView"),
     "Schedules": ("PushView", "DeliveryView", "TargetView", "HolidayView"),
     "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
-    "Data": ("InstitutionView", "IngestFileView", "JobRunView", "ExportJobView", "BulkJobView"),
+    "Data": (
+        "InstitutionView",
+        "IngestFileView",
+        "CompletenessView",
+        "JobRunView",
+        "ExportJobView",
+        "BulkJobView",
+    ),
     "Audit": ("ApprovalView",),
     "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),
 }

@@ -21,7 +21,7 @@ from app.approval_views import ApprovalView
 from app.backtest_views import BacktestView
 from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
-from app.data_views import IngestFileView, InstitutionView, JobRunView
+from app.data_views import CompletenessView, IngestFileView, InstitutionView, JobRunView
 from app.delivery_views import DeliveryAttemptView, DeliveryView, PushView, ReminderView, TargetView
 from app.errors import FieldError
 from app.extensions import db
@@ -469,6 +469,7 @@ _SCREENS = {
         WorkSettingView,
         InstitutionView,
         IngestFileView,
+        CompletenessView,
         JobRunView,
         ExportJobView,
         BulkJobView,

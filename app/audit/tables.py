@@ -14,6 +14,7 @@ EXCLUDED = {
     "delivery_attempt": "a record of its own of every try, written by workers only",
     "push_hit": "which hits went with a push: a record of its own, written by the ticker only",
     "reminder": "copies for the people reminded of what is noted elsewhere",
+    "institution_day": "counts of the activity store, copied by T+1 runs",
     "lead_before": "copies of leads that an import changed, for its undo; the change itself is noted",
     "list_mark": "places in a long list, derived from the leads by the ticker",
 }

@@ -168,6 +168,25 @@ function findInChecklist(input) {
   });
 }
 
+// -- a table of numbers is one stop of the tab key; the arrow keys move inside it -----------
+function arrows(table) {
+  const rows = all("tbody tr", table).map((row) => all("td", row).map((cell) => one("a", cell)));
+  const links = rows.flat().filter(Boolean);
+  if (!links.length) return;
+  const stop = (link) => links.forEach((each) => { each.tabIndex = each === link ? 0 : -1; });
+  stop(links[0]);
+  table.addEventListener("focusin", (event) => { if (links.includes(event.target)) stop(event.target); });
+  table.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!step || !links.includes(event.target)) return;
+    event.preventDefault();
+    let row = rows.findIndex((each) => each.includes(event.target));
+    let column = rows[row].indexOf(event.target);
+    do { row += step[0]; column += step[1]; } while (rows[row] && column in rows[row] && !rows[row][column]);
+    if (rows[row] && rows[row][column]) rows[row][column].focus();
+  });
+}
+
 // -- progress of background work -----------------------------------------------------------
 function showProgress(card, state) {
   one("[data-part=status]", card).textContent = state.status_text;
@@ -251,5 +270,6 @@ all("[data-guard]").forEach(guard);
 all("[data-drop]").forEach(dropZone);
 all(".checklist-find").forEach(findInChecklist);
 all("[data-count]").forEach(liveCount);
+all("[data-grid]").forEach(arrows);
 all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));
 all(".toast").forEach(toast);

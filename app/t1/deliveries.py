@@ -21,6 +21,7 @@ from app.lead_activity import activity_root, engine_settings
 from app.leads.masking import mask_ids
 from app.models import IngestFile
 from app.rules.catalogue import note_unlisted
+from app.t1 import institution_days
 from config import Settings
 
 #: A refused file younger than this may still be on its way in and stays in the inbox.
@@ -46,7 +47,10 @@ def ingest_logs(
 
 
 def copy_journal(settings: Settings) -> None:
-    """Copy journal records the database lacks, and put institutions it lacks into the catalogue. Commits."""
+    """Copy journal records and counts the database lacks, and put new institutions into the catalogue.
+
+    Commits.
+    """
     state = store.snapshot(activity_root(settings))
     known = set(db.session.scalars(select(IngestFile.digest)))
     new = [record for record in store.deliveries(state) if record["digest"] not in known]
@@ -56,6 +60,7 @@ def copy_journal(settings: Settings) -> None:
     if days:
         codes = query.institutions(state, days, settings=engine_settings(settings))
         note_unlisted(codes, min(days))
+    institution_days.refresh(settings)
     db.session.commit()
 
 

@@ -235,6 +235,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/ingestfileview/show/{ingest}"),
         "can_rejects": get("/ingestfileview/rejects/{ingest}"),
     },
+    "CompletenessView": {"can_list": get("/completenessview/list/")},
     "JobRunView": {
         "can_list": get("/jobrunview/list/"),
         "can_show": get("/jobrunview/show/{run}"),

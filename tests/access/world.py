@@ -24,6 +24,7 @@ from app.models import (
     ImportBatch,
     IngestFile,
     Institution,
+    InstitutionDay,
     JobRun,
     Lead,
     Rule,
@@ -142,7 +143,19 @@ def build(session: Session, settings: Settings) -> World:
     session.add_all([rows["approval"], rows["other_approval"]])
     rows |= pushes(session, rows["hit_home_waiting"])
     session.commit()
+    session.add_all(institution_days(dt.datetime.now(settings.zone).date()))
+    session.commit()
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
+
+
+def institution_days(today: dt.date) -> list[InstitutionDay]:
+    """A month of calls of an institution, with a day that is low and one that is missing."""
+    calls = dict.fromkeys(range(1, 31), 1200) | {2: 3, 3: 0}
+    return [
+        InstitutionDay(day=today - dt.timedelta(days=back), institution="I-1", calls=n, source="a")
+        for back, n in calls.items()
+        if n
+    ]
 
 
 def request_for(version: RuleVersion, by: Staff) -> Approval:

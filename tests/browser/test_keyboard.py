@@ -111,3 +111,21 @@ def test_a_form_is_filled_and_sent_by_keyboard(visit: Visit) -> None:
     keys.press("Enter")
     expect(page.locator(".toast-good")).to_contain_text("已保存")
     expect(window.row("键盘机构")).to_have_count(1)
+
+
+def test_the_completeness_calendar_is_one_stop_with_arrow_keys(visit: Visit) -> None:
+    window = visit("DataOperator")
+    page = window.page
+    window.open("/completenessview/list/")
+    links = page.locator("td a")
+    expect(page.locator("td a[tabindex='0']")).to_have_count(1)
+    links.first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert "机构一" in focused
+    assert "偏少" in focused
+    page.keyboard.press("ArrowRight")
+    assert "1,200" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ingestfileview/list/?_flt_0_day=*")

@@ -88,6 +88,7 @@ PAGES = (
     "/institutionview/edit/{institution}",
     "/ingestfileview/list/",
     "/ingestfileview/show/{ingest}",
+    "/completenessview/list/?name=I&marked=1",
     "/jobrunview/list/",
     "/jobrunview/show/{held}",
     "/jobrunview/start",
