@@ -102,12 +102,14 @@ def upload(app: Flask, session: Session, manager: Person) -> None:
     page = manager.get(f"/importbatchview/columns/{batch.id}")
     assert KNOWN not in page.text
     matched = {f"column_{position}": field for field, position in batch.preview["columns"].items()}
-    for path, data in (("columns", matched), ("start", {})):
+    branches = {"name_0": "HZ", "do_0": "create", "branch_0": ""}
+    for path, data in (("columns", matched), ("branches", branches), ("start", {})):
         assert manager.submit(f"/importbatchview/{path}/{batch.id}", data).status_code == 302
         with app.app_context():
             work_on(batch.id)
         review = manager.get(f"/importbatchview/review/{batch.id}")
         assert KNOWN not in review.text
+        assert OTHER not in review.text
     session.refresh(batch)
     assert (batch.status, batch.rows_created, batch.upload) == ("done", 1, None)
     assert batch.rejected == {"invalid_phone": 1, "invalid_id_number": 1, "missing_name": 1}
