@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, flash, g, jsonify, redirect, request, url_for
+from flask import Response, abort, flash, g, jsonify, redirect, request, stream_with_context, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
@@ -17,7 +17,7 @@ from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import Rule, RuleStatus, RuleVersion, VersionStatus
-from app.pages import forms, rule_editor
+from app.pages import coverage, forms, rule_editor
 from app.pages.access import may, me
 from app.pages.approvals import changes_markup
 from app.pages.lists import Link
@@ -138,6 +138,17 @@ class RuleVersionView(StartsBacktests, ConsoleView):
     def wording(self) -> Any:
         """What the rule as typed means and what is wrong with it."""
         return jsonify(rule_editor.answer(request.form.get("rule", "")))
+
+    @expose("/coverage", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def coverage(self) -> Any:
+        """How many leads the rule as typed catches, line by line while it is counted."""
+        days = request.form.get("days", "", type=str)
+        if days not in map(str, coverage.DAYS):
+            abort(400, description=_("There is no such number of days."))
+        lines = stream_with_context(coverage.lines(request.form.get("rule", ""), int(days)))
+        return Response(lines, mimetype="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
 
     @expose("/find")
     @has_access

@@ -119,6 +119,7 @@ def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
         },
         "urls": {
             "wording": url_for("RuleVersionView.wording"),
+            "coverage": url_for("RuleVersionView.coverage"),
             "find": url_for("RuleVersionView.find"),
             "save": url_for("RuleVersionView.edit", pk=version.id) if version else url_for("RuleView.add"),
         },

@@ -47,7 +47,11 @@ _WITHOUT = {
 
 def reason(hit: Hit) -> str:
     """Why the lead was caught, from the hit's own evidence."""
-    evidence = hit.evidence
+    return reason_of(hit.evidence)
+
+
+def reason_of(evidence: dict[str, Any]) -> str:
+    """Why a lead is caught, from evidence as hits keep it."""
     conditions = evidence.get("conditions", [])
     met = [c for c in conditions if c.get("met")] or conditions
     return _("; ").join(_met_sentence(condition, evidence) for condition in met)

@@ -131,7 +131,7 @@ def _candidates(
         for row in batch.to_pylist():
             evidence = fixed | {
                 "conditions": [
-                    _condition_evidence(*each, alone=len(definition.conditions) == 1)
+                    condition_evidence(*each, alone=len(definition.conditions) == 1)
                     for each in zip(definition.conditions, row["values"], row["by_condition"], strict=True)
                 ],
                 "calls": row["calls"],
@@ -144,7 +144,7 @@ def _candidates(
             yield row["lead"], row["values"], row["score"], grade, orjson.dumps(evidence).decode()
 
 
-def _condition_evidence(
+def condition_evidence(
     condition: ConditionDef, actual: int, seen: dict[str, Any], *, alone: bool
 ) -> dict[str, Any]:
     """What the condition asked and found. The events of the only condition are those of the whole hit."""

@@ -280,6 +280,7 @@ function merge(said) {
   revision = said.revision;
   fill(rule);
   one("#merge").hidden = true;
+  one("#merge tbody").replaceChildren();
   typed();
   one("button[type=submit]", editor).focus();
 }

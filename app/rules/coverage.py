@@ -1,0 +1,149 @@
+"""What a definition that nobody has stored would catch: counts of the last days, and who that is.
+
+Everything yields or returns quickly enough to be given up between two steps; nothing is written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from app.activity import coverage, query, store
+from app.activity.coverage import Coverage, Ints
+from app.activity.spec import RuleSpec, Score
+from app.lead_activity import activity_root, engine_settings, prepare, window
+from app.rules import lead_filter
+from app.rules.definition import RuleDef
+from app.rules.evaluate import compile_rule, condition_evidence, grade_of
+from config import Settings
+
+#: Sets of leads of rules in force that a process remembers; a million ids take 125 kB.
+REMEMBERED = 64
+
+
+@dataclass(frozen=True)
+class LeadSet:
+    """A set of lead ids as bits: of millions, in the time and space of megabytes."""
+
+    bits: np.ndarray[Any, np.dtype[np.uint8]]
+
+    @classmethod
+    def of(cls, ids: Ints) -> LeadSet:
+        """The set of these ids."""
+        marks = np.zeros(int(ids.max()) + 1 if len(ids) else 0, np.bool_)
+        marks[ids] = True
+        return cls(np.packbits(marks))
+
+    @classmethod
+    def empty(cls) -> LeadSet:
+        """The set of nobody."""
+        return cls(np.empty(0, np.uint8))
+
+    def __len__(self) -> int:
+        return int(np.bitwise_count(self.bits).sum())
+
+    def __and__(self, other: LeadSet) -> LeadSet:
+        size = min(len(self.bits), len(other.bits))
+        return LeadSet(self.bits[:size] & other.bits[:size])
+
+    def __sub__(self, other: LeadSet) -> LeadSet:
+        kept = self.bits.copy()
+        size = min(len(self.bits), len(other.bits))
+        kept[:size] &= ~other.bits[:size]
+        return LeadSet(kept)
+
+    def spread(self, count: int) -> list[int]:
+        """At most ``count`` of the ids, from all over the set; the same ones each time."""
+        ids = np.flatnonzero(np.unpackbits(self.bits))
+        places = np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(np.int64)
+        return [int(each) for each in ids[places]]
+
+
+def days_with_data(settings: Settings, count: int, last: dt.date) -> list[dt.date]:
+    """The newest ``count`` dates up to ``last`` that have events, ascending."""
+    known = store.snapshot(activity_root(settings)).days
+    return [day for day in sorted(known) if day <= last][-count:]
+
+
+def count(settings: Settings, definition: RuleDef, days: Sequence[dt.date]) -> Iterator[Coverage]:
+    """Leads that meet the definition as of each date, slice by slice; the last one yielded is exact.
+
+    A lead filter means the leads as they are today. Raises DomainError for a filter that names what is gone.
+    """
+    spec = compile_rule(definition)
+    state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
+    only = _only(settings, definition)
+    yield from coverage.count(state, spec, days, only=only, settings=engine_settings(settings))
+
+
+_remembered: OrderedDict[tuple[str, int, RuleSpec, dt.date], LeadSet] = OrderedDict()
+_remembering = Lock()
+
+
+def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[LeadSet | None]:
+    """The leads that meet the definition as of a date, yielded last; None while they are being found.
+
+    They are remembered per state of the data, without the lead filter, which is asked anew each time.
+    """
+    spec = compile_rule(definition)
+    state = prepare(settings, window(day, spec.window_days))
+    key = (str(state.root), state.version, spec, day)
+    with _remembering:
+        found = _remembered.get(key)
+    if found is None:
+        newest = Coverage({})
+        for part in coverage.count(state, spec, [day], settings=engine_settings(settings)):
+            newest = part
+            yield None
+        found = LeadSet.of(newest.leads)
+        with _remembering:
+            _remembered[key] = found
+            while len(_remembered) > REMEMBERED:
+                _remembered.popitem(last=False)
+    only = _only(settings, definition)
+    yield found if only is None else found & LeadSet.of(only)
+
+
+def _only(settings: Settings, definition: RuleDef) -> Ints | None:
+    found = lead_filter.leads(definition.lead_filter, settings)
+    return None if found is None else np.sort(found["lead"].to_numpy())
+
+
+@dataclass(frozen=True)
+class Caught:
+    """A lead as the definition catches it; ``evidence`` is what a hit would keep of it."""
+
+    lead: int
+    score: float
+    grade: str
+    evidence: dict[str, Any]
+
+
+def explain(settings: Settings, definition: RuleDef, day: dt.date, leads: Sequence[int]) -> list[Caught]:
+    """Score, grade and evidence of leads that meet the definition as of a date."""
+    spec = compile_rule(definition)
+    state = prepare(settings, window(day, spec.window_days))
+    score = Score(definition.half_life_days, {str(kind): each for kind, each in definition.weights.items()})
+    among = pa.table({"lead": pa.array(leads, pa.int64())})
+    table = query.evaluate(state, spec, day, score, among=among, settings=engine_settings(settings))
+    bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
+    return [
+        Caught(row["lead"], row["score"], grade_of(row["score"], bands), _evidence(definition, row))
+        for row in table.to_pylist()
+    ]
+
+
+def _evidence(definition: RuleDef, row: dict[str, Any]) -> dict[str, Any]:
+    found = zip(definition.conditions, row["values"], row["by_condition"], strict=True)
+    alone = len(definition.conditions) == 1
+    return {
+        "conditions": [condition_evidence(*each, alone=alone) for each in found],
+        "institutions": row["institutions"],
+    }

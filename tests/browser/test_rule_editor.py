@@ -1,0 +1,171 @@
+"""The rule editor in the browser: made by keyboard, understood while typed, safe between two people."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.models import Institution, Lead, RuleVersion
+from app.rules.versions import rule_def
+from app.t1.deliveries import ingest_logs
+from app.t1.runs import today
+from tests.access.world import World
+from tests.browser.conftest import Visit
+from tests.browser.test_pages import check
+
+
+@pytest.fixture
+def activity(app: Flask, world: World, session: Session, tmp_path: Path) -> None:
+    """Every lead of the world called four times, yesterday in the evening."""
+    session.add(Institution(code="EC", name="华东中心机构", category="bank", region="华东"))
+    session.commit()
+    with app.app_context():
+        day = today() - dt.timedelta(days=1)
+        lines = [
+            {
+                "request_id": f"{lead.id}-{call}",
+                "event_time": f"{day} 21:00:{call:02d}",
+                "event_type": "data_call",
+                "institution_code": "EC",
+                "id_hash": lead.id_hash,
+                "result": "success",
+            }
+            for lead in session.scalars(select(Lead))
+            for call in range(4)
+        ]
+        log = tmp_path / "log.jsonl"
+        log.write_text("\n".join(map(json.dumps, lines)), "utf-8")
+        assert ingest_logs(app.config["SETTINGS"], [log]).as_json()["accepted"] == len(lines)
+
+
+def test_a_rule_is_made_by_keyboard(visit: Visit, activity: None, session: Session) -> None:
+    window = visit("Manager")
+    window.open("/ruleview/add")
+    page, keys = window.page, window.page.keyboard
+    page.get_by_label("编码").focus()
+    keys.press("Control+A")
+    keys.type("R-KEYS")
+    keys.press("Tab")
+    keys.type("晚间活跃")
+    # The first condition: at least 4 calls at an institution found by typing, between 20 and 2 o'clock.
+    page.get_by_label("阈值").focus()
+    keys.press("Control+A")
+    keys.type("4")
+    keys.press("Tab")
+    keys.type("中心")
+    expect(page.get_by_role("option", name="华东中心机构")).to_be_visible()
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    keys.press("Escape")
+    page.get_by_role("button", name="20:00").focus()
+    keys.press(" ")
+    for _hour in range(5):
+        keys.press("Shift+ArrowRight")
+    expect(page.get_by_label("时段").locator("[data-said]")).to_have_text("20:00 – 02:00 （次日）")
+    meaning = page.locator("#meaning")
+    expect(meaning).to_contain_text("近7天 每日20:00–次日2:00 在华东中心机构 调用 ≥ 4 次；冷却 7 天")
+    expect(page.locator("#coverage [data-part=state]")).to_contain_text("3 条线索")
+    expect(page.locator("#coverage .point")).to_have_count(1)
+    expect(page.locator(".sample-list li")).to_have_count(3)
+    # The second one can't be met, which is said beside it and again on saving.
+    page.get_by_role("button", name="新增条件").press("Enter")
+    expect(page.get_by_label("最近").nth(1)).to_be_focused()
+    second = page.locator(".condition").nth(1)
+    second.get_by_label("统计口径").select_option("active_days")
+    second.get_by_label("阈值").focus()
+    keys.press("Control+A")
+    keys.type("8")
+    refusal = second.locator("[data-problem=value]")
+    expect(refusal).to_contain_text("没有线索能满足")
+    window.refusals.add(f"{window.base}/ruleview/add")
+    keys.press("Enter")
+    expect(page.locator("#summary")).to_be_focused()
+    expect(page.locator("#summary")).to_contain_text("条件 2 · 阈值: 没有线索能满足")
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(second.get_by_label("阈值")).to_be_focused()
+    keys.press("Control+A")
+    keys.type("1")
+    expect(refusal).to_be_hidden()
+    keys.press("Enter")
+    expect(page.locator(".toast-good")).to_contain_text("R-KEYS v1 已保存")
+    version = session.scalars(select(RuleVersion).where(RuleVersion.name == "晚间活跃")).one()
+    said = [(c.metric, c.value, c.hours, c.institutions) for c in rule_def(version).conditions]
+    assert said == [("calls", 4, [20, 2], ["EC"]), ("active_days", 1, [0, 24], [])]
+
+
+def test_conditions_are_copied_moved_and_removed(visit: Visit, world: World) -> None:
+    window = visit("Manager")
+    window.open(f"/ruleversionview/edit/{world.ids['draft']}")
+    page = window.page
+    days = page.get_by_label("最近")
+    page.get_by_role("button", name="复制").click()
+    days.nth(1).fill("30")
+    page.get_by_role("button", name="上移").nth(1).click()
+    assert [days.nth(n).input_value() for n in (0, 1)] == ["30", "7"]
+    page.get_by_role("button", name="移除").nth(1).click()
+    expect(days).to_have_value("30")
+    expect(page.get_by_role("button", name="移除")).to_be_disabled()
+    # Leaving asks first, because something is typed.
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="取消").click()
+    expect(days).to_have_value("30")
+    assert asked == ["beforeunload"]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_second_of_two_compares_and_goes_on(
+    visit: Visit, world: World, session: Session, width: int
+) -> None:
+    path = f"/ruleversionview/edit/{world.ids['draft']}"
+    first, second = visit("Manager"), visit("Admin", width=width)
+    for window in (first, second):
+        window.open(path)
+    page = second.page
+    first.page.get_by_label("冷却期").fill("21")
+    first.page.get_by_label("名称").fill("甲的名称")
+    page.get_by_label("名称").fill("乙的名称")
+    page.get_by_label("用途").fill("乙的用途")
+    first.page.get_by_role("button", name="保存草稿").click()
+    expect(first.page.locator(".toast-good")).to_be_visible()
+    second.refusals.add(second.base + path)
+    page.get_by_role("button", name="保存草稿").click()
+    panel = page.locator("#merge")
+    expect(panel).to_be_focused()
+    expect(panel).to_contain_text("me 于")
+    check(second, "zh")
+    expect(panel.get_by_role("row", name="冷却期").get_by_label("对方的")).to_be_checked()
+    expect(panel.get_by_role("row", name="用途").get_by_label("您的")).to_be_checked()
+    page.get_by_role("button", name="按所选内容继续编辑").click()
+    expect(page.get_by_label("冷却期")).to_have_value("21")
+    expect(page.get_by_label("名称")).to_have_value("乙的名称")
+    page.get_by_role("button", name="保存草稿").click()
+    expect(page.locator(".toast-good")).to_be_visible()
+    version = session.get_one(RuleVersion, world.ids["draft"])
+    session.refresh(version)
+    assert (version.name, version.description, version.cooldown_days) == ("乙的名称", "乙的用途", 21)
+
+
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1280)])
+def test_the_editor_is_sound_while_it_is_used(
+    visit: Visit, activity: None, language: str, width: int
+) -> None:
+    window = visit("Admin", language=language, width=width)
+    window.open("/ruleview/add")
+    page: Page = window.page
+    expect(page.locator(".sample-list li")).to_have_count(3)
+    page.locator(".condition .picker-find").click()
+    expect(page.locator(".picker-found [role=option]").first).to_be_visible()
+    check(window, language)
+    page.locator(".picker-found [role=option]").first.click()
+    page.locator(".condition [data-field=value]").fill("-1")
+    expect(page.locator(".condition [data-problem=value]")).to_be_visible()
+    check(window, language)
