@@ -831,6 +831,8 @@ class ScheduleVersion(Model):
     status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
     spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_by: Mapped[str] = mapped_column(String(128))
+    #: who saved it since, the last one last
+    edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()

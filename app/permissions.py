@@ -107,6 +107,25 @@ TABLE: dict[str, dict[str, str]] = {
         "can_backtest": "AM",
     },
     # 推送频率
+    "ScheduleView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+        "can_preview": "AMKU",
+        "can_test": "AM",
+        "pause": "AM",
+        "resume": "AM",
+        "retire": "AM",
+    },
+    "ScheduleVersionView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_delete": "AM",
+        "can_submit": "AM",
+        "can_compare": "AMKU",
+    },
     "HolidayView": {
         "can_list": "AMKU",
         "can_add": "AM",
@@ -286,7 +305,14 @@ MENU: dict[str, tuple[str, ...]] = {
         "BranchView",
     ),
     "Rules": ("RuleView", "RuleVersionView", "BacktestView"),
-    "Schedules": ("PushView", "DeliveryView", "TargetView", "HolidayView"),
+    "Schedules": (
+        "ScheduleView",
+        "ScheduleVersionView",
+        "PushView",
+        "DeliveryView",
+        "TargetView",
+        "HolidayView",
+    ),
     "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
     "Data": (
         "InstitutionView",

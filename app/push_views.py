@@ -1,28 +1,369 @@
-"""The screens of push frequency: holidays."""
+"""The screens of push frequency: schedules, their editor and versions, holidays."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, url_for
-from flask_appbuilder import expose, has_access
+import orjson
+from flask import abort, flash, g, jsonify, redirect, request, url_for
+from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import DateField
 from wtforms.validators import DataRequired, Length
 
-from app import labels
+from app import approvals, labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
-from app.models import Holiday
-from app.pages import files, forms, holidays
+from app.extensions import db
+from app.models import Holiday, RuleStatus, Schedule, ScheduleVersion, VersionStatus
+from app.pages import files, forms, holidays, schedule_editor, schedules
 from app.pages.access import may, me
+from app.pages.approvals import changes_markup
 from app.pages.forms import select
 from app.pages.lists import Link
-from app.pages.widgets import ConsoleFormWidget, NoteWidget
+from app.pages.widgets import ConsoleFormWidget, NoteWidget, WeekWidget
+from app.push import approval, shortcuts, trial
+from app.push import schedules as stored
 from app.push.calendar import current
+from app.push.check import ScheduleRefused, typed_schedule, typed_timing
 from app.push.holidays import FIRST_YEAR, LAST_YEAR, TEMPLATE
 from app.push.words import DAY_KIND
+from app.rules.schedule_versions import version_def
+
+
+class ScheduleVersionView(ConsoleView):
+    """Versions of schedules: what was in force when, what waits, what differs."""
+
+    model = ScheduleVersion
+    computed = {
+        "sentence": schedules.version_sentence,
+        "rules": schedules.version_rules,
+        "channels": schedules.version_channels,
+        "difference": schedules.difference,
+    }
+    base_permissions = ["can_list", "can_show", "can_delete", "can_submit", "can_compare"]
+    empty_hint = lazy_gettext("No version yet.")
+    list_title = lazy_gettext("Schedule versions")
+    show_title = lazy_gettext("Schedule version")
+    add_columns = edit_columns = ["status"]  # never drawn; Flask-AppBuilder makes no form field for arrays
+    list_columns = ["schedule", "number", "status", "sentence", "created_by", "created_at"]
+    order_columns = ["number", "status", "created_at"]
+    search_columns = ["schedule", "status"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    show_columns = [
+        *("schedule", "number", "status", "sentence", "rules", "channels", "difference"),
+        *("created_by", "created_at", "activated_by", "activated_at"),
+    ]
+    label_columns = {
+        "schedule": lazy_gettext("Schedule"),
+        "number": lazy_gettext("Version"),
+        "status": lazy_gettext("Status"),
+        "sentence": lazy_gettext("In words"),
+        "rules": lazy_gettext("Rules"),
+        "channels": lazy_gettext("Channels"),
+        "difference": lazy_gettext("Against the version in force"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+        "activated_by": lazy_gettext("Put in force by"),
+        "activated_at": lazy_gettext("In force since"),
+    }
+    formatters_columns = {
+        "status": labels.tag(labels.VERSION_STATUS, "version"),
+        "created_at": labels.when,
+        "activated_at": labels.when,
+    }
+
+    def may_change(self, item: ScheduleVersion) -> str | None:
+        """Only a draft can be thrown away."""
+        if item.status != VersionStatus.DRAFT:
+            return _("Only a draft can be deleted; the other versions stay on record.")
+        return None
+
+    def remove(self, item: ScheduleVersion) -> None:
+        """Throw a draft away; the schedule goes with its only version."""
+        if len(item.schedule.versions) == 1:
+            stored.delete(item.schedule)
+        else:
+            db.session.delete(item)
+
+    def show_links(self, item: ScheduleVersion) -> list[Link]:
+        """Edit and submit a draft, go back to a former version, compare any."""
+        found = [Link(_("Compare"), url_for("ScheduleVersionView.compare", pk=item.id))]
+        waiting = approvals.waiting_for(approval.KIND, item.id)
+        if waiting is not None:
+            address = url_for("ApprovalView.show", pk=waiting.id)
+            return [Link(_("Request for approval"), address, primary=True), *found]
+        words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
+        if item.status not in words or not may("can_submit", "ScheduleVersionView"):
+            return found
+        draft = item.status == VersionStatus.DRAFT
+        submit = Link(words[item.status], url_for("ScheduleVersionView.submit", pk=item.id), primary=draft)
+        edit = Link(_("Edit"), url_for("ScheduleView.edit", pk=item.schedule_id))
+        return [submit, *([edit] if draft else []), *found]
+
+    @expose("/submit/<pk>", methods=["GET", "POST"])
+    @has_access
+    def submit(self, pk: str) -> Any:
+        """Ask a second person to put the version in force."""
+        item, form = self._row(pk), forms.SubmitForm()
+        address = url_for("ScheduleVersionView.show", pk=pk)
+        try:
+            found = approval.changes(item)
+            if form.validate_on_submit():
+                asked = approval.submit(item, g.user, form.reason.data)
+                db.session.commit()
+                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                return redirect(url_for("ApprovalView.show", pk=asked.id))
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return redirect(address)
+        widget = ConsoleFormWidget(
+            form=form,
+            next=address,
+            submit=_("Submit for approval"),
+            about=[(_("What would change"), changes_markup(found))],
+        )
+        title = _("Submit %(version)s for approval", version=str(item))
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    @expose("/compare/<pk>", methods=["GET"])
+    @has_access
+    def compare(self, pk: str) -> Any:
+        """What differs between two versions of a schedule, in words."""
+        item = self._row(pk)
+        others = [each for each in item.schedule.versions if each is not item]
+        asked = request.args.get("with", "")
+        other = next((each for each in others if str(each.id) == asked), None)
+        other = other or schedules.before(item)
+        found = approval.compare(version_def(other) if other else None, version_def(item))
+        return self.render_template(
+            "schedule_compare.html",
+            title=_("Compare %(version)s", version=str(item)),
+            version=item,
+            other=other,
+            others=others,
+            changes=changes_markup(found),
+        )
+
+
+class ScheduleView(ConsoleView):
+    """推送频率: when hits of which rules are pushed, to whom."""
+
+    model = Schedule
+    computed = {
+        "sentence": schedules.sentence,
+        "rules": schedules.rules,
+        "few_rules": schedules.few_rules,
+        "next": schedules.coming,
+    }
+    base_permissions = [
+        *("can_list", "can_show", "can_add", "can_edit", "can_delete", "can_preview"),
+        *("can_test", "pause", "resume", "retire"),
+    ]
+    related_views = [ScheduleVersionView]
+    empty_hint = lazy_gettext("No schedule yet. Add one: when the hits of which rules go to whom.")
+    list_title = lazy_gettext("Schedules")
+    show_title = lazy_gettext("Schedule")
+    add_title = lazy_gettext("Add schedule")
+    base_order = ("code", "asc")
+    list_columns = ["code", "name", "status", "sentence", "few_rules", "next"]
+    order_columns = ["code", "name", "status"]
+    search_columns = ["name", "code", "status"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    show_columns = ["code", "name", "status", "sentence", "rules", "next", "active_version", "created_at"]
+    label_columns = {
+        "code": lazy_gettext("Code"),
+        "name": lazy_gettext("Name"),
+        "status": lazy_gettext("Status"),
+        "sentence": lazy_gettext("In words"),
+        "rules": lazy_gettext("Rules"),
+        "few_rules": lazy_gettext("Rules"),
+        "next": lazy_gettext("Next push"),
+        "active_version": lazy_gettext("Version in force"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {
+        "code": labels.code,
+        "status": labels.tag(labels.VERSION_STATUS, "version"),
+        "created_at": labels.when,
+    }
+
+    # -- the editor ------------------------------------------------------------------------
+    @expose("/add", methods=["GET"])
+    @has_access
+    def add(self) -> Any:
+        """The editor with a new schedule."""
+        return self._editor(None)
+
+    @expose("/edit/<pk>", methods=["GET"])
+    @has_access
+    def edit(self, pk: str) -> Any:
+        """The editor with the draft, or with a copy of the newest version that becomes one when saved."""
+        schedule = self._row(pk)
+        try:
+            stored.check_editable(schedule)
+        except DomainError as error:
+            flash(error.text(), "warning")
+            return redirect(url_for("ScheduleView.show", pk=pk))
+        return self._editor(schedule)
+
+    def _editor(self, schedule: Schedule | None) -> Any:
+        version = stored.newest(schedule) if schedule else None
+        definition = version_def(version) if version else None
+        given = schedule_editor.page(schedule, version, definition)
+        title = _("Edit %(schedule)s", schedule=schedule.name) if schedule else str(self.add_title)
+        return self.render_template("schedule_editor.html", title=title, **given)
+
+    @expose("/save", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def save_typed(self) -> Any:
+        """Store what was typed as the draft; JSON with the new mark, or with what is wrong."""
+        typed, pk = _posted(), request.form.get("id", "")
+        try:
+            definition = typed_schedule(typed)
+            if pk:
+                version = stored.save_draft(self._row(pk), definition, request.form.get("seen", ""), me())
+            elif may("can_add", "ScheduleView"):
+                version = stored.create(definition, me())
+            else:
+                abort(403)
+            db.session.commit()
+        except ScheduleRefused as error:
+            return jsonify(problems=schedule_editor.problems_json(error)), 422
+        except stored.ScheduleChanged as error:
+            return jsonify(schedule_editor.changed_json(error)), 409
+        except FieldError as error:
+            db.session.rollback()
+            return jsonify(problems=[{"path": error.field, "text": error.text()}]), 422
+        except DomainError as error:
+            db.session.rollback()
+            return jsonify(problems=[{"path": "", "text": error.text()}]), 422
+        return jsonify(schedule_editor.saved_json(version))
+
+    @expose("/preview", methods=["POST"])
+    @has_access
+    def preview(self) -> Any:
+        """What the schedule as typed does on a date and in the week from it on, as JSON."""
+        return jsonify(schedule_editor.preview_json(_posted(), request.form.get("date")))
+
+    @expose("/keep", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def keep_shortcut(self) -> Any:
+        """Keep the timing as typed under a name; JSON with all kept timings, or with what is wrong."""
+        try:
+            shortcuts.keep(request.form.get("name", ""), typed_timing(_posted()), me())
+            db.session.commit()
+        except DomainError as error:
+            db.session.rollback()
+            return jsonify(problems=[{"path": "shortcut", "text": error.text()}]), 422
+        return jsonify(shortcuts=schedule_editor.kept_shortcuts())
+
+    @expose("/forget/<int:shortcut_id>", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def forget_shortcut(self, shortcut_id: int) -> Any:
+        """Remove a kept timing; JSON with those that are left."""
+        try:
+            shortcuts.forget(shortcut_id)
+            db.session.commit()
+        except DomainError as error:
+            db.session.rollback()
+            return jsonify(problems=[{"path": "shortcut", "text": error.text()}]), 422
+        return jsonify(shortcuts=schedule_editor.kept_shortcuts())
+
+    @expose("/test/<pk>", methods=["GET", "POST"])
+    @has_access
+    def test(self, pk: str) -> Any:
+        """Send a marked sample to chosen targets and show what they answer; no hit is touched."""
+        schedule, tried = self._row(pk), []
+        version = stored.newest(schedule)
+        chosen = [each.target for each in version_def(version).channels]
+        if request.method == "POST":
+            chosen = request.form.getlist("target")
+            try:
+                tried = trial.send_sample(chosen, me(), schedule)
+            except DomainError as error:
+                flash(error.text(), "danger")
+        return self.render_template(
+            "schedule_test.html",
+            title=_("Test push of %(schedule)s", schedule=schedule.name),
+            schedule=schedule,
+            targets=schedule_editor.targets(),
+            chosen=chosen,
+            tried=tried,
+        )
+
+    # -- the row ---------------------------------------------------------------------------
+    def _get_show_widget(self, pk: Any, item: Schedule, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        version = item.active_version or stored.newest(item)
+        week = WeekWidget(**schedule_editor.week(version))
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        return found | {"more": [week], "scripts": ["week.js"]}
+
+    def show_links(self, item: Schedule) -> list[Link]:
+        """Submit what waits in a draft; test the channels."""
+        newest, found = stored.newest(item), []
+        if may("can_test", "ScheduleView"):
+            found.append(Link(_("Test push"), url_for("ScheduleView.test", pk=item.id)))
+        if newest.status != VersionStatus.DRAFT or not may("can_submit", "ScheduleVersionView"):
+            return found
+        return [
+            *found,
+            Link(_("Submit for approval"), url_for("ScheduleVersionView.submit", pk=newest.id), primary=True),
+        ]
+
+    def remove(self, item: Schedule) -> None:
+        """Only what never pushed goes."""
+        stored.delete(item)
+
+    def offers(self, action: str, item: Schedule) -> bool:
+        """One in force can be paused, a paused one resumed, both retired."""
+        needed = {
+            "pause": {RuleStatus.ACTIVE},
+            "resume": {RuleStatus.PAUSED},
+            "retire": {RuleStatus.ACTIVE, RuleStatus.PAUSED},
+        }
+        if action == "delete":
+            return stored.deletable(item)
+        return action not in needed or item.status in needed[action]
+
+    @action("pause", lazy_gettext("Pause"), lazy_gettext("Stop pushing by the selected schedules?"))
+    def pause(self, items: Any) -> Any:
+        """Stop pushing; hits wait."""
+        self.each(items, lambda schedule: stored.set_paused(schedule, True))
+        return self.back()
+
+    @action("resume", lazy_gettext("Resume"), lazy_gettext("Push by the selected schedules again?"))
+    def resume(self, items: Any) -> Any:
+        """Push again."""
+        self.each(items, lambda schedule: stored.set_paused(schedule, False))
+        return self.back()
+
+    @action(
+        "retire",
+        lazy_gettext("Retire"),
+        lazy_gettext("Take the schedule out of use for good? Its pushes and versions stay."),
+        multiple=False,
+    )
+    def retire(self, item: Schedule) -> Any:
+        """Take out of use; only an approved version brings it back."""
+        stored.retire(item)
+        db.session.commit()
+        flash(_("%(schedule)s is retired.", schedule=str(item)), "success")
+        return redirect(url_for("ScheduleView.show", pk=item.id))
+
+
+def _posted() -> Any:
+    """The definition that the editor posts as JSON text."""
+    try:
+        return orjson.loads(request.form.get("definition", ""))
+    except orjson.JSONDecodeError:
+        abort(400)
 
 
 class HolidayView(ConsoleView):

@@ -44,7 +44,7 @@ from app.pages.forms import CODE, select
 from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
 from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
-from app.push_views import HolidayView
+from app.push_views import HolidayView, ScheduleVersionView, ScheduleView
 from app.rule_views import RuleVersionView, RuleView
 from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
@@ -459,6 +459,8 @@ _SCREENS = {
         RuleView,
         RuleVersionView,
         BacktestView,
+        ScheduleView,
+        ScheduleVersionView,
         PushView,
         DeliveryView,
         TargetView,

@@ -23,6 +23,12 @@ class NoteWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/note.html"
 
 
+class WeekWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws the week grid of a schedule's version and the preview of what it does."""
+
+    template = "widgets/week.html"
+
+
 class MixWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws how the leads of a segment are made up: ``count``, ``charts``, ``url`` of their list."""
 

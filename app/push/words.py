@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_babel import lazy_gettext
 
 from app.push.plan import Why
@@ -28,7 +30,7 @@ OUTCOME = {
     "delayed": lazy_gettext("Delayed"),
     "silenced": lazy_gettext("Silenced"),
 }
-WHY = {
+WHY: dict[str, Any] = {
     Why.ON_TIME: lazy_gettext("on time"),
     Why.HOLIDAY: lazy_gettext("silent on public holidays"),
     Why.WEEKEND: lazy_gettext("silent at weekends"),

@@ -65,6 +65,8 @@ def typed(**values: Any) -> str:
     return json.dumps(rule, ensure_ascii=False).replace("{", "{{").replace("}", "}}")
 
 
+#: A new schedule as its editor posts it (doubled braces: the world's names go into single ones).
+SCHEDULE = '{{"code": "S-9", "name": "九", "rules": ["R-1"], "preset": "hourly"}}'
 #: What to try for each permission; ``{name}`` is the id of that row of the world.
 ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "LeadView": {
@@ -154,6 +156,25 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_show": get("/backtestview/show/{backtest}"),
         "can_progress": get("/backtestview/progress/{backtest}"),
         "cancel": act("backtestview", "cancel", "running_backtest"),
+    },
+    "ScheduleView": {
+        "can_list": get("/scheduleview/list/"),
+        "can_show": get("/scheduleview/show/{schedule}"),
+        "can_add": get("/scheduleview/add"),
+        "can_edit": post("/scheduleview/save", definition=SCHEDULE),
+        "can_delete": post("/scheduleview/delete/{free_schedule}"),
+        "can_preview": post("/scheduleview/preview", changes=False, definition=SCHEDULE, date="2026-10-26"),
+        "can_test": post("/scheduleview/test/{schedule}", changes=False),
+        "pause": act("scheduleview", "pause", "schedule"),
+        "resume": act("scheduleview", "resume", "schedule", changes=False),
+        "retire": act("scheduleview", "retire", "schedule"),
+    },
+    "ScheduleVersionView": {
+        "can_list": get("/scheduleversionview/list/"),
+        "can_show": get("/scheduleversionview/show/{schedule_version}"),
+        "can_delete": post("/scheduleversionview/delete/{free_schedule_version}"),
+        "can_submit": post("/scheduleversionview/submit/{free_schedule_version}", reason="试点"),
+        "can_compare": get("/scheduleversionview/compare/{schedule_version}"),
     },
     "HolidayView": {
         "can_list": get("/holidayview/list/"),

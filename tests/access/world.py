@@ -30,6 +30,8 @@ from app.models import (
     Rule,
     RuleCondition,
     RuleVersion,
+    Schedule,
+    ScheduleVersion,
     Segment,
     Staff,
     Suppression,
@@ -95,6 +97,8 @@ def build(session: Session, settings: Settings) -> World:
         ),
         "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
         "bulk": BulkJob(kind="delete", query="_flt_1_status=lost", requested_by="me", rows=5000),
+        "schedule": scheduled("S-1", "active"),
+        "free_schedule": scheduled("S-2", "draft"),
         "holiday": Holiday(date=dt.date(2026, 5, 2), kind="holiday", name="中文", updated_by="x"),
         "free_branch": branch(session, "FREE"),
         "tag": Tag(name="VIP", colour="blue", created_by="x"),
@@ -123,6 +127,8 @@ def build(session: Session, settings: Settings) -> World:
             password="x",
         ),
     }
+    rows |= {f"{name}_version": rows[name].versions[0] for name in ("schedule", "free_schedule")}
+    rows["schedule"].active_version = rows["schedule_version"]
     rows |= {"home": home, "away": away, "condition": draft.conditions[0]}
     session.add_all(rows.values())
     ids_extra: dict[str, Any] = {}
@@ -156,6 +162,14 @@ def institution_days(today: dt.date) -> list[InstitutionDay]:
         for back, n in calls.items()
         if n
     ]
+
+
+def scheduled(code: str, status: str) -> Schedule:
+    """A schedule of R-1 with one version."""
+    spec = {"code": code, "name": "中文", "rules": ["R-1"], "preset": "daily"}
+    made = Schedule(code=code, name="中文", status=status)
+    made.versions.append(ScheduleVersion(number=1, status=status, spec=spec, created_by="x"))
+    return made
 
 
 def request_for(version: RuleVersion, by: Staff) -> Approval:

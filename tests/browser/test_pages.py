@@ -28,6 +28,8 @@ ROWS = {
     "RuleView": "rule",
     "RuleVersionView": "draft",
     "BacktestView": "backtest",
+    "ScheduleView": "schedule",
+    "ScheduleVersionView": "free_schedule_version",
     "HolidayView": "holiday",
     "PushView": "push",
     "DeliveryView": "dead_delivery",
@@ -62,6 +64,8 @@ PLACES = {
     "can_find": "/find",
     "can_held": "/held/{row}",
     "can_erase": "/erase/{row}",
+    "can_compare": "/compare/{row}",
+    "can_test": "/test/{row}",
     "can_this_form_get": "/form?pk={staff}",
 }
 #: permissions of answers that are no page of their own
@@ -76,6 +80,7 @@ NO_PAGE = {
     "can_rejects",
     "can_reveal",
     "can_count",
+    "can_preview",
     "can_fetch",
     "can_file",
     "can_this_form_post",

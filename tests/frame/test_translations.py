@@ -22,7 +22,7 @@ from .site import PAGES, furnished
 SAME = """
     e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
     http https webhook hooks url drop_roots webhook_allow push crm drop busy
-    vip me home away sub free helper somebody worker admin example com system x r i v a t l
+    shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
 """
 CODES = set(SAME.split())
 

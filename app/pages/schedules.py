@@ -1,0 +1,80 @@
+"""Schedules and their versions as lists and pages show them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app
+from flask_babel import gettext as _
+from markupsafe import Markup
+from sqlalchemy import select
+
+from app import labels
+from app.extensions import db
+from app.models import RuleStatus, Schedule, ScheduleVersion, Target
+from app.pages.approvals import changes_markup
+from app.push import approval, describe
+from app.push.calendar import current
+from app.push.check import rule_names
+from app.push.preview import next_push
+from app.push.schedules import newest
+from app.rules.schedule_versions import version_def
+
+
+def sentence(schedule: Schedule) -> str:
+    """What the version in force says, or what the draft would."""
+    return version_sentence(schedule.active_version or newest(schedule))
+
+
+def version_sentence(version: ScheduleVersion) -> str:
+    """What a version says."""
+    return describe.sentence(version_def(version))
+
+
+def rules(schedule: Schedule) -> str:
+    """The rules whose hits it pushes."""
+    return version_rules(schedule.active_version or newest(schedule))
+
+
+def few_rules(schedule: Schedule) -> str:
+    """The first of the rules and how many there are besides."""
+    codes = (schedule.active_version or newest(schedule)).spec["rules"]
+    first = rule_names(codes[:1]).get(codes[0], codes[0])
+    return _("%(first)s and %(n)s more", first=first, n=len(codes) - 1) if len(codes) > 1 else first
+
+
+def version_rules(version: ScheduleVersion) -> str:
+    """The rules of a version, by name."""
+    codes = version.spec["rules"]
+    names = rule_names(codes)
+    return labels.joined(names.get(code, code) for code in codes)
+
+
+def version_channels(version: ScheduleVersion) -> str:
+    """To whom a version pushes."""
+    codes = [each.target for each in version_def(version).channels]
+    names = {row.code: row.name for row in db.session.scalars(select(Target).where(Target.code.in_(codes)))}
+    return labels.joined(names.get(code, code) for code in codes) or _("no channel yet")
+
+
+def coming(schedule: Schedule) -> Any:
+    """When it pushes next; nothing while it does not push."""
+    if schedule.status != RuleStatus.ACTIVE or schedule.active_version is None:
+        return ""
+    zone = current_app.config["SETTINGS"].zone
+    at = next_push(version_def(schedule.active_version), dt.datetime.now(dt.UTC), zone, current())
+    return (
+        Markup("<time datetime='{}'>{}</time>").format(at.isoformat(), f"{at:%Y-%m-%d %H:%M}") if at else ""
+    )
+
+
+def difference(version: ScheduleVersion) -> Markup:
+    """What a version differs in from the one in force."""
+    return changes_markup(approval.changes(version))
+
+
+def before(version: ScheduleVersion) -> ScheduleVersion | None:
+    """The version before this one, None for the first."""
+    earlier = [each for each in version.schedule.versions if each.number < version.number]
+    return earlier[-1] if earlier else None
