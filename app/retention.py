@@ -10,10 +10,23 @@ from sqlalchemy import Engine, delete, func, select, update
 from app.activity import store
 from app.exports.files import PART, SCRATCH
 from app.leads.error_file import error_file_path
-from app.models import ExportJob, Hit, ImportBatch, Lead, LeadBefore, ListMark, Reveal
+from app.models import (
+    Delivery,
+    DeliveryStatus,
+    ExportJob,
+    Hit,
+    ImportBatch,
+    Lead,
+    LeadBefore,
+    ListMark,
+    Reminder,
+    Reveal,
+)
 from config import Settings
 
 LEADS_PER_TRANSACTION = 2000
+#: a reminder that nobody opened for so long reminds of nothing
+REMINDER_DAYS = 90
 
 
 def run(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
@@ -30,6 +43,7 @@ def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[
         "old_values": _old_values(engine, purged_to),
         "error_files": _error_files(engine, settings, kept_from),
         "exports": _exports(engine, settings, kept_from),
+        **_pushed(engine, settings, now),
     }
 
 
@@ -60,6 +74,21 @@ def _old_values(engine: Engine, before: dt.datetime) -> int:
     due = select(ImportBatch.id).where(ImportBatch.finished_at < before, ImportBatch.rows_updated > 0)
     with engine.begin() as connection:
         return connection.execute(delete(LeadBefore).where(LeadBefore.batch_id.in_(due))).rowcount
+
+
+def _pushed(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
+    """Delete old reminders, and old deliveries with their attempts.
+
+    Which hits were pushed is kept: without it they would be pushed again.
+    """
+    old = now - dt.timedelta(days=settings.events_retention_days)
+    over = Delivery.status.in_([DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED])
+    seen = now - dt.timedelta(days=REMINDER_DAYS)
+    with engine.begin() as connection:
+        return {
+            "deliveries": connection.execute(delete(Delivery).where(over, Delivery.done_at < old)).rowcount,
+            "reminders": connection.execute(delete(Reminder).where(Reminder.created_at < seen)).rowcount,
+        }
 
 
 def activity(settings: Settings, now: dt.datetime) -> dict[str, int]:

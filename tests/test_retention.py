@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from app.jobs import ticker
 from app.leads.error_file import error_file_path
-from app.models import ExportJob, Hit, ImportBatch, Lead, Reveal, Tag
+from app.models import Delivery, ExportJob, Hit, ImportBatch, Lead, PushHit, Reminder, Reveal, Tag
 from config import Settings
+from tests.access.push_world import reminder_for
 from tests.access.world import World, build
 
 NOW = dt.datetime.now(dt.UTC)
@@ -136,3 +137,19 @@ def test_the_ticker_purges_once_a_day(app: Flask, world: World, session: Session
     with app.app_context():
         ticker.run_forever(TwoTicks(), 0)  # type: ignore[arg-type]
     assert left == [2, 2]
+
+
+def test_old_reminders_and_deliveries_go_and_no_hit_is_pushed_again(
+    app: Flask, session: Session, cli: Callable[..., Any]
+) -> None:
+    world = build(session, app.config["SETTINGS"])
+    before = NOW - dt.timedelta(days=401)
+    session.get_one(Delivery, world.ids["dead_delivery"]).done_at = before
+    session.get_one(Reminder, reminder_for(session, world.ids["staff"])).created_at = before
+    session.commit()
+    found = run(cli)
+    assert (found["deliveries"], found["reminders"]) == (1, 1)
+    session.expire_all()
+    assert session.get(Delivery, world.ids["dead_delivery"]) is None
+    assert session.get(Delivery, world.ids["delivery"]) is not None, "it still waits"
+    assert session.scalars(select(PushHit.hit_id)).all() == [world.ids["hit_home_waiting"]]

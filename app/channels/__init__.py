@@ -6,6 +6,7 @@ A module of this package that has a ``CHANNEL`` is a channel; nothing else needs
 from __future__ import annotations
 
 import pkgutil
+from functools import cache
 from importlib import import_module
 
 from app.channels.base import Channel
@@ -14,9 +15,14 @@ from app.errors import DomainError
 
 def channels() -> dict[str, Channel]:
     """Every channel by its kind."""
+    return _found(tuple(__path__))
+
+
+@cache
+def _found(folders: tuple[str, ...]) -> dict[str, Channel]:
     found = (
         getattr(import_module(f"{__name__}.{module.name}"), "CHANNEL", None)
-        for module in pkgutil.iter_modules(__path__)
+        for module in pkgutil.iter_modules(folders)
     )
     return {channel.kind: channel for channel in found if channel is not None}
 

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import DateTime, Engine, Integer, bindparam, insert, literal, select, update
 
 from app.models import Delivery, DeliveryAttempt, DeliveryStatus
 
@@ -35,26 +35,28 @@ class Answer:
 
 def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool:
     """Keep the attempt and what follows from it; False when the lease is another's by now."""
+    mine = (
+        update(Delivery)
+        .where(Delivery.id == answer.delivery_id, Delivery.lease_owner == owner)
+        .values(**_next_state(answer, now), lease_owner=None, lease_until=None)
+        .returning(Delivery.id)
+        .cte("mine")
+    )
+    tried = {
+        "delivery_id": mine.c.id,
+        "tried_at": bindparam("tried_at", answer.tried_at, DateTime(timezone=True)),
+        "outcome": literal(answer.outcome),
+        "http_status": bindparam("http_status", answer.http_status, Integer),
+        "answer": literal(answer.text),
+        "duration_ms": literal(answer.duration_ms),
+    }
+    kept = insert(DeliveryAttempt).from_select(list(tried), select(*tried.values()))
+    # One statement, one round trip: what was sent and is not written down yet would be sent again.
     with engine.begin() as connection:
-        mine = connection.execute(
-            update(Delivery)
-            .where(Delivery.id == answer.delivery_id, Delivery.lease_owner == owner)
-            .values(**_next_state(answer, now), lease_owner=None, lease_until=None)
-        )
-        if mine.rowcount != 1:
-            log.warning("delivery %s was taken over by another worker", answer.delivery_id)
-            return False
-        connection.execute(
-            insert(DeliveryAttempt).values(
-                delivery_id=answer.delivery_id,
-                tried_at=answer.tried_at,
-                outcome=answer.outcome,
-                http_status=answer.http_status,
-                answer=answer.text,
-                duration_ms=answer.duration_ms,
-            )
-        )
-    return True
+        done = connection.execute(kept.returning(DeliveryAttempt.id)).first()
+    if done is None:
+        log.warning("delivery %s was taken over by another worker", answer.delivery_id)
+    return done is not None
 
 
 def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, func, select
@@ -20,24 +20,36 @@ from app.channels import channel
 from app.channels.base import Message, PermanentError, SendError, Sent, TemporaryError
 from app.channels.targets import secret_of, settings_of
 from app.extensions import db
-from app.models import Delivery, DeliveryStatus, Push, ScheduleVersion, Target, TargetStatus
+from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
 from app.push import clock as clocks
 from app.push import health, lease, outbox
 from app.push.answers import Answer, record
 from app.push.calendar import Calendar, current
-from app.push.message import message_of
+from app.push.message import messages_of
 from app.push.silence import Window, window
+from app.rules.definition import ScheduleDef
 from app.rules.schedule_versions import version_def
 from config import Settings
 
 BATCH = 100
 THREADS = 8
+#: Messages of at most so many hits are held in memory at a time, or a single larger one.
+HITS_AT_A_TIME = 2000
 #: A worker that has nothing to do waits this long for a retry before it leaves it to the next tick.
 PATIENCE_SECONDS = 20.0
 #: What could not be tried because its target does not answer is tried again after this.
 PUT_BACK = dt.timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
+
+
+class _Letter(NamedTuple):
+    """A delivery that is ready to go, with what its schedule says by now (None for a test)."""
+
+    delivery: Delivery
+    target: Target
+    message: Message
+    definition: ScheduleDef | None
 
 
 @dataclass
@@ -47,11 +59,12 @@ class _Batch:
     app: Flask
     engine: Engine
     owner: str
+    claimed: float
     clock: Callable[[], dt.datetime]
     config: Settings
     calendar: Calendar
-    #: by schedule, when it may push
-    windows: dict[int, Window] = field(default_factory=dict)
+    #: by the schedule's code, when it may push
+    windows: dict[str, Window] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     #: targets that did not answer at all: the rest of the batch leaves them alone
     silent: set[int] = field(default_factory=set)
@@ -68,10 +81,10 @@ def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300
     until, attempts = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         lease.sweep(db.engine)
-        owner = uuid.uuid4().hex
+        owner, claimed = uuid.uuid4().hex, time.monotonic()
         ids = lease.claim(db.engine, owner, clock(), BATCH)
         if ids:
-            attempts += _send_batch(ids, owner, clock)
+            attempts += _send_batch(ids, owner, claimed, clock)
             continue
         pause = _until_next(clock()) if wait else None
         if pause is None:
@@ -95,12 +108,13 @@ def _until_next(now: dt.datetime) -> float | None:
     return max(left, 0.05) if left <= PATIENCE_SECONDS else None
 
 
-def _send_batch(ids: list[int], owner: str, clock: Callable[[], dt.datetime]) -> int:
+def _send_batch(ids: list[int], owner: str, claimed: float, clock: Callable[[], dt.datetime]) -> int:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    batch = _Batch(app, db.engine, owner, clock, app.config["SETTINGS"], current())
-    db.session.rollback()
+    batch = _Batch(app, db.engine, owner, claimed, clock, app.config["SETTINGS"], current())
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda delivery_id: _in_context(batch, delivery_id), ids))
+        for some in _slices(_load(db.session, ids)):
+            letters = _letters(batch, some)
+            list(pool.map(lambda letter: _in_context(batch, letter), letters))
     lease.put_back(batch.engine, batch.put_back, owner, clock() + PUT_BACK)
     health.note(db.session(), batch.answers, clock(), batch.config)
     outbox.settle(db.session(), sorted({answer.push_id for answer in batch.answers}))
@@ -109,56 +123,84 @@ def _send_batch(ids: list[int], owner: str, clock: Callable[[], dt.datetime]) ->
 
 
 def _load(session: Any, ids: list[int]) -> Sequence[Delivery]:
-    options = joinedload(Delivery.push).options(
-        joinedload(Push.schedule), joinedload(Push.version).joinedload(ScheduleVersion.schedule)
-    )
+    of_version = joinedload(ScheduleVersion.schedule).joinedload(Schedule.active_version)
     return session.scalars(
         select(Delivery)
         .where(Delivery.id.in_(ids))
-        .options(options, joinedload(Delivery.target))
+        .options(
+            joinedload(Delivery.target),
+            joinedload(Delivery.push).options(
+                joinedload(Push.schedule), joinedload(Push.version).options(of_version)
+            ),
+        )
         .order_by(Delivery.next_at, Delivery.id)
     ).all()
 
 
-def _is_silent(batch: _Batch, delivery: Delivery) -> bool:
-    """Whether its schedule is silent by now; then it waits for the first moment that no longer is."""
+def _slices(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    """The deliveries in order, so many at a time that their hits fit into memory."""
+    some: list[Delivery] = []
+    for delivery in deliveries:
+        if some and sum(each.hits for each in some) + delivery.hits > HITS_AT_A_TIME:
+            yield some
+            some = []
+        some.append(delivery)
+    if some:
+        yield some
+
+
+def _letters(batch: _Batch, deliveries: list[Delivery]) -> list[_Letter]:
+    """What is to be sent, read in one go; nothing is held in the database while it is sent."""
+    with batch.app.app_context():
+        messages = messages_of(db.session, deliveries)
+        letters = [_Letter(each, each.target, messages[each.id], _definition(each)) for each in deliveries]
+    let_go(db.session)
+    return letters
+
+
+def _definition(delivery: Delivery) -> ScheduleDef | None:
+    """What the delivery's schedule says by now; a test has none."""
     version = delivery.push.version
     if delivery.push.is_test or version is None:
+        return None
+    return version_def(version.schedule.active_version or version)
+
+
+def _is_silent(batch: _Batch, letter: _Letter) -> bool:
+    """Whether its schedule is silent by now; then it waits for the first moment that no longer is."""
+    definition = letter.definition
+    if definition is None:
         return False
     now = batch.clock()
-    found = batch.windows.get(version.schedule_id)
+    found = batch.windows.get(definition.code)
     if found is None or not found.has(now):
-        definition = version_def(version.schedule.active_version or version)
         found = window(definition, now, batch.config.zone, batch.calendar)
-        batch.windows[version.schedule_id] = found
+        batch.windows[definition.code] = found
     if found.has(now):
         return False
-    lease.put_back(batch.engine, [delivery.id], batch.owner, max(found.begins, now))
+    lease.put_back(batch.engine, [letter.delivery.id], batch.owner, max(found.begins, now))
     return True
 
 
-def _in_context(batch: _Batch, delivery_id: int) -> None:
-    # One connection a thread: the context's own session, which whatever is called in it uses too.
+def _in_context(batch: _Batch, letter: _Letter) -> None:
     with batch.app.app_context():
         try:
-            _send_one(batch, db.session, delivery_id)
+            _send_one(batch, letter)
         except Exception:
-            log.exception("delivery %s could not be tried; its lease runs out", delivery_id)
+            log.exception("delivery %s could not be tried; its lease runs out", letter.delivery.id)
 
 
-def _send_one(batch: _Batch, session: Any, delivery_id: int) -> None:
-    delivery = _load(session, [delivery_id])[0]
-    if delivery.target_id in batch.silent:
+def _send_one(batch: _Batch, letter: _Letter) -> None:
+    delivery, target = letter.delivery, letter.target
+    if target.id in batch.silent:
         with batch.lock:
-            batch.put_back.append(delivery_id)
+            batch.put_back.append(delivery.id)
         return
-    if _is_silent(batch, delivery):
+    if _is_silent(batch, letter):
         return
-    target, message = delivery.target, message_of(session, delivery)
-    let_go(session)
-    if not lease.renew(batch.engine, delivery_id, batch.owner):
+    if not lease.holds(batch.engine, delivery.id, batch.owner, batch.claimed):
         return
-    answer = attempt(delivery, target, message, batch.clock(), batch.config)
+    answer = attempt(delivery, target, letter.message, batch.clock(), batch.config)
     if answer.outcome == "temporary" and answer.http_status is None:
         batch.silent.add(target.id)
     if record(batch.engine, answer, batch.owner, batch.clock()):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from flask_babel import force_locale
 from flask_babel import gettext as _
-from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import and_, select
+from sqlalchemy.orm import contains_eager, joinedload
 
 from app.channels.base import HitLine, Message
 from app.models import Delivery, Hit, Lead, PushHit
@@ -19,44 +21,49 @@ LANGUAGE = "zh"
 TEST_HITS = 3
 
 
-def message_of(session: Any, delivery: Delivery) -> Message:
-    """The message of a delivery with the hits whose leads are still there."""
+def messages_of(session: Any, deliveries: Sequence[Delivery]) -> dict[int, Message]:
+    """The messages of deliveries by their id, with the hits whose leads are still there."""
+    hits = _hits(session, [each.id for each in deliveries if not each.push.is_test])
+    with force_locale(LANGUAGE):
+        return {each.id: _message(each, hits[each.id]) for each in deliveries}
+
+
+def _message(delivery: Delivery, hits: list[Hit]) -> Message:
     push = delivery.push
     schedule = push.schedule
-    with force_locale(LANGUAGE):
-        hits = sample() if push.is_test else [_line(hit) for hit in _hits(session, delivery)]
-        return Message(
-            id=delivery.uid,
-            push_id=push.id,
-            schedule=schedule.code if schedule else "TEST",
-            schedule_name=schedule.name if schedule else _("Test"),
-            slot=push.slot,
-            hits=hits,
-            part=delivery.part,
-            parts=delivery.parts,
-            total=push.hits,
-            test=push.is_test,
-        )
+    return Message(
+        id=delivery.uid,
+        push_id=push.id,
+        schedule=schedule.code if schedule else "TEST",
+        schedule_name=schedule.name if schedule else _("Test"),
+        slot=push.slot,
+        hits=sample() if push.is_test else [_line(hit) for hit in hits],
+        part=delivery.part,
+        parts=delivery.parts,
+        total=push.hits,
+        test=push.is_test,
+    )
 
 
-def _hits(session: Any, delivery: Delivery) -> list[Hit]:
+def _hits(session: Any, ids: list[int]) -> dict[int, list[Hit]]:
+    of_part = PushHit.hit_id.between(Delivery.first_hit, Delivery.last_hit)
     query = (
-        select(Hit)
-        .join(PushHit, PushHit.hit_id == Hit.id)
+        select(Delivery.id, Hit)
+        .join(PushHit, and_(PushHit.push_id == Delivery.push_id, of_part))
+        .join(Hit, Hit.id == PushHit.hit_id)
         .join(Lead, Lead.id == Hit.lead_id)
-        .where(
-            PushHit.push_id == delivery.push_id,
-            PushHit.hit_id.between(delivery.first_hit, delivery.last_hit),
-            Lead.deleted_at.is_(None),
-        )
+        .where(Delivery.id.in_(ids), Lead.deleted_at.is_(None))
         .options(
             joinedload(Hit.rule),
             joinedload(Hit.version),
-            joinedload(Hit.lead).joinedload(Lead.branch),
+            contains_eager(Hit.lead).joinedload(Lead.branch),
         )
-        .order_by(Hit.id)
+        .order_by(Delivery.id, Hit.id)
     )
-    return list(session.scalars(query))
+    found: dict[int, list[Hit]] = defaultdict(list)
+    for delivery_id, hit in session.execute(query) if ids else ():
+        found[delivery_id].append(hit)
+    return found
 
 
 def _line(hit: Hit) -> HitLine:

@@ -55,6 +55,7 @@ def shorten(path: Path) -> None:
     """Make the product run in virtual time, with leases and time limits that fit a test."""
     clock.utc_now = VirtualClock(path).now
     lease._UNTIL = lease.text(f"now() + interval '{LEASE_SECONDS} seconds'")
+    lease.CERTAIN_SECONDS = 1.0
     Webhook.limits = Limits(hits=3, seconds=SECONDS)
     # A request is under way for as long as in real life, but its clock runs faster.
     silence.UNDER_WAY = dt.timedelta(seconds=SPEED * 2)
