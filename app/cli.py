@@ -503,9 +503,12 @@ def demo() -> None:
 @with_appcontext
 def ticker(every: float) -> None:
     """Start what is due, for ever; two tickers may run."""
+    from app.audit.chain import SEAL_SECONDS, seal_forever
     from app.jobs.ticker import run_forever
 
     stop = threading.Event()
+    sealing = (db.engine, settings(), stop, SEAL_SECONDS)
+    threading.Thread(target=seal_forever, args=sealing, daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with acting(SYSTEM, "job", "ticker"):

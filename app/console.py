@@ -180,7 +180,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             heading=self.heading(item),
             show_title=str(self.show_title),
             groups=[(title, [self._fact(name, item) for name in group["fields"]]) for title, group in groups],
-            links=lists.show_links(self, item)[1:] + self.show_links(item),
+            links=lists.show_links(self, item)[1:] + self.show_links(item) + lists.history_link(item),
             deeds=lists.deeds(self, item),
             fixed=self.may_change(item),
             progress=self.progress_of(item),

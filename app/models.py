@@ -1175,6 +1175,7 @@ class ChangeLog(Model):
         Index("ix_change_log_actor", "actor", "time", "id"),
         Index("ix_change_log_object", "object", "object_id", "time", "id"),
         Index("ix_change_log_kind", "kind", "time", "id"),
+        Index("ix_change_log_source", "source", "time", "id"),
         {"postgresql_partition_by": "RANGE (time)"},
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -1204,6 +1205,7 @@ class ChangeSeal(Model):
     """
 
     __tablename__ = "change_seal"
+    __table_args__ = (Index("ix_change_seal_end", "floor_id", "to_xid"),)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     floor_id: Mapped[int] = mapped_column(BigInteger)
     from_xid: Mapped[int] = mapped_column(BigInteger)
@@ -1213,3 +1215,45 @@ class ChangeSeal(Model):
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
     head: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_at: Mapped[dt.datetime] = _now()
+
+
+class AuditJob(Model):
+    """A verification of the change log, or an export of its entries with proof, made in the background.
+
+    ``query`` is the list's address arguments; ``result`` the verdict, of an export its proof.
+    """
+
+    __tablename__ = "audit_job"
+    __table_args__ = (
+        CheckConstraint("kind IN ('verify', 'export')", name="ck_audit_job_kind"),
+        Index("ix_audit_job_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    query: Mapped[str] = mapped_column(Text, server_default="")
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_done: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    rows_total: Mapped[int | None] = mapped_column(BigInteger)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    file: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class SavedFilter(Model):
+    """A person's filters of a list under a name of their own; ``query`` is the list's address arguments."""
+
+    __tablename__ = "saved_filter"
+    __table_args__ = (UniqueConstraint("owner", "view", "name", name="saved_filter_owner_name_key"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    view: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(64))
+    query: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return self.name

@@ -243,6 +243,24 @@ TABLE: dict[str, dict[str, str]] = {
         "can_progress": "AMU",
         "cancel": "AM",
     },
+    # 审计
+    "ChangeLogView": {
+        "can_list": "AU",
+        "can_show": "AU",
+        "can_export_log": "AU",
+    },
+    "AuditJobView": {
+        "can_list": "AU",
+        "can_show": "AU",
+        "can_progress": "AU",
+        "can_fetch": "AU",
+        "can_verify": "AU",
+    },
+    "SavedFilterView": {
+        "can_list": "AU",
+        "can_add": "AU",
+        "can_delete": "AU",
+    },
     # 系统设置
     "RevealView": {
         "can_list": "AU",
@@ -322,7 +340,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "ExportJobView",
         "BulkJobView",
     ),
-    "Audit": ("ApprovalView",),
+    "Audit": ("ChangeLogView", "AuditJobView", "ApprovalView"),
     "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, delete, func, select, update
 
+from app import audit_jobs
 from app.activity import store
 from app.exports.files import PART, SCRATCH
 from app.leads.error_file import error_file_path
@@ -131,6 +132,8 @@ def _exports(engine: Engine, settings: Settings, before: dt.datetime) -> int:
             (folder / row.file).unlink(missing_ok=True)
         ids = [row.id for row in rows]
         connection.execute(update(ExportJob).where(ExportJob.id.in_(ids)).values(file=None))
+    for path in _older(audit_jobs.folder(settings), before):
+        path.unlink(missing_ok=True)
     for path in _older(folder, before):
         if path.suffix == PART or path.parent.name.startswith(SCRATCH):
             path.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from wtforms.validators import DataRequired, Length, Optional
 from app import labels, permissions
 from app.access.scope import FilterVisible
 from app.approval_views import ApprovalView
+from app.audit_views import AuditJobView, ChangeLogView, SavedFilterView
 from app.backtest_views import BacktestView
 from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
@@ -475,6 +476,8 @@ _SCREENS = {
         JobRunView,
         ExportJobView,
         BulkJobView,
+        ChangeLogView,
+        AuditJobView,
         ApprovalView,
         StaffView,
         RoleView,
@@ -499,5 +502,6 @@ def register(appbuilder: Any) -> None:
             )
     appbuilder.add_view_no_menu(DeliveryAttemptView)
     appbuilder.add_view_no_menu(ReminderView)
+    appbuilder.add_view_no_menu(SavedFilterView)
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)

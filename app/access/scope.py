@@ -9,7 +9,18 @@ from flask_appbuilder.models.sqla.filters import BaseFilter
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
-from app.models import Branch, BulkJob, ExportJob, Hit, ImportBatch, Lead, Reminder, Segment, Staff
+from app.models import (
+    Branch,
+    BulkJob,
+    ExportJob,
+    Hit,
+    ImportBatch,
+    Lead,
+    Reminder,
+    SavedFilter,
+    Segment,
+    Staff,
+)
 
 #: Roles that see every branch. Everybody else sees their own branch and what lies below it;
 #: an API key (Integration) that was given no branch is the whole bank's.
@@ -90,6 +101,11 @@ def reminders_visible_to(user: Any) -> ColumnElement[bool]:
     return Reminder.person_id == user.id
 
 
+def saved_filters_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on SavedFilter: one's own."""
+    return SavedFilter.owner == user.username
+
+
 _SCOPES = {
     Lead: leads_visible_to,
     Hit: hits_visible_to,
@@ -99,6 +115,7 @@ _SCOPES = {
     ExportJob: exports_visible_to,
     BulkJob: bulk_visible_to,
     Reminder: reminders_visible_to,
+    SavedFilter: saved_filters_visible_to,
 }
 
 

@@ -23,6 +23,7 @@ from config import Settings
 
 SEAL_LOCK = 7011
 LINK_ENTRIES = 10_000
+SEAL_SECONDS = 3.0
 GENESIS = bytes(32)
 #: beyond every transaction: the end of what another server's transactions wrote
 ALL_XIDS = 2**62

@@ -36,6 +36,7 @@ QUIET = frozenset(
         "lease_until",
         "login_count",
         "looked_at",
+        "next_at",
         "next_due_at",
         "preview",
         "progress",

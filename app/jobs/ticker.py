@@ -8,8 +8,8 @@ import threading
 
 from flask import current_app
 
-from app import approvals, paging, retention
-from app.audit import chain, partitions
+from app import approvals, audit_jobs, paging, retention
+from app.audit import partitions
 from app.bulk import jobs as bulk
 from app.exports import jobs as exports
 from app.extensions import db
@@ -24,18 +24,14 @@ from app.push import tick as pushes
 from app.rules import trials
 from app.t1 import runs
 
-SEAL_SECONDS = 3.0
-
 log = logging.getLogger(__name__)
 
 
 def run_forever(stop: threading.Event, every: float) -> None:
-    """Tick until ``stop`` is set; once a day delete what is too old. A thread seals the change log.
+    """Tick until ``stop`` is set; once a day delete what is too old.
 
     An error in one tick is logged and the next one tries again.
     """
-    sealing = (db.engine, current_app.config["SETTINGS"], stop, SEAL_SECONDS)
-    threading.Thread(target=chain.seal_forever, args=sealing, daemon=True).start()
     cleaned: dt.date | None = None
     while not stop.is_set():
         now = dt.datetime.now(dt.UTC)
@@ -74,3 +70,5 @@ def tick(now: dt.datetime) -> None:
         nudge("default", "app.jobs.bulk.run", job_id)
     for backtest_id in trials.waiting():
         nudge("default", "app.jobs.backtests.run", backtest_id)
+    for job_id in audit_jobs.waiting():
+        nudge("default", "app.jobs.audit.run", job_id)

@@ -18,6 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from app import labels
 from app.extensions import db
+from app.models import ChangeLog
 from app.pages import filters, urls
 from app.pages.access import may, view_of_model
 
@@ -225,6 +226,14 @@ def show_links(view: Any, item: Any) -> list[Link]:
     if _changes(view, "can_edit", item):
         found.append(Link(_("Edit"), url_for(f"{view.endpoint}.edit", pk=item.id)))
     return found
+
+
+def history_link(item: Any) -> list[Link]:
+    """The change log's entries about a row, for who may read the log."""
+    if not may("can_list", "ChangeLogView") or isinstance(item, ChangeLog):
+        return []
+    row = f"{type(item).__tablename__}:{item.id}"
+    return [Link(_("Change history"), url_for("ChangeLogView.list", _flt_0_row=row))]
 
 
 def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:

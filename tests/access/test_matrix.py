@@ -277,6 +277,23 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_progress": get("/bulkjobview/progress/{bulk}"),
         "cancel": act("bulkjobview", "cancel", "bulk"),
     },
+    "ChangeLogView": {
+        "can_list": get("/changelogview/list/"),
+        "can_show": get("/changelogview/show/{entry}"),
+        "can_export_log": post("/changelogview/export_log?_flt_1_kind=insert"),
+    },
+    "AuditJobView": {
+        "can_list": get("/auditjobview/list/"),
+        "can_show": get("/auditjobview/show/{my_audit}"),
+        "can_progress": get("/auditjobview/progress/{my_audit}"),
+        "can_fetch": get("/auditjobview/fetch/{my_audit}"),
+        "can_verify": post("/auditjobview/verify"),
+    },
+    "SavedFilterView": {
+        "can_list": get("/savedfilterview/list/"),
+        "can_add": post("/savedfilterview/add", name="登录失败", query="_flt_1_kind=log_in"),
+        "can_delete": post("/savedfilterview/delete/{my_filter}"),
+    },
     "RevealView": {"can_list": get("/revealview/list/")},
     "SubjectRequestView": {
         "can_list": get("/subjectrequestview/list/"),
@@ -333,6 +350,7 @@ NOTHING_THERE = {
     ("ImportBatchView", "can_errors"),
     ("IngestFileView", "can_rejects"),
     ("ExportJobView", "can_fetch"),
+    ("AuditJobView", "can_fetch"),
     ("LeadView", "can_export_clear"),  # not there unless a setting allows it
     ("HitView", "can_export_clear"),
 }

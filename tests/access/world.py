@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
 from app.leads.phone import PhoneVault
 from app.models import (
     Approval,
+    AuditJob,
     Backtest,
     Branch,
     BulkJob,
+    ChangeLog,
     CloseReason,
     ExportJob,
     Hit,
@@ -30,6 +32,7 @@ from app.models import (
     Rule,
     RuleCondition,
     RuleVersion,
+    SavedFilter,
     Schedule,
     ScheduleVersion,
     Segment,
@@ -100,6 +103,14 @@ def build(session: Session, settings: Settings) -> World:
         "schedule": scheduled("S-1", "active"),
         "free_schedule": scheduled("S-2", "draft"),
         "holiday": Holiday(date=dt.date(2026, 5, 2), kind="holiday", name="中文", updated_by="x"),
+        "my_audit": AuditJob(
+            kind="export",
+            status="done",
+            query="_flt_1_kind=insert",
+            requested_by="me",
+            result={"chain": {"ok": False, "entries": 3, "head": "0" * 64, "first_bad": 2}},
+        ),
+        "my_filter": SavedFilter(view="ChangeLogView", name="登录", query="_flt_1_kind=log_in", owner="me"),
         "free_branch": branch(session, "FREE"),
         "tag": Tag(name="VIP", colour="blue", created_by="x"),
         "free_tag": Tag(name="新客", colour="red", created_by="x"),
@@ -151,6 +162,7 @@ def build(session: Session, settings: Settings) -> World:
     session.commit()
     session.add_all(institution_days(dt.datetime.now(settings.zone).date()))
     session.commit()
+    ids_extra["entry"] = session.scalar(select(func.max(ChangeLog.id)).where(ChangeLog.object == "lead"))
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
 
 

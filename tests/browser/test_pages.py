@@ -40,6 +40,8 @@ ROWS = {
     "ApprovalView": "approval",
     "IngestFileView": "ingest",
     "JobRunView": "held",
+    "ChangeLogView": "entry",
+    "AuditJobView": "my_audit",
     "StaffView": "staff",
     "RoleView": "role",
 }
@@ -62,6 +64,8 @@ PLACES = {
     "can_approve": "/approve/{row}",
     "can_reject": "/reject/{row}",
     "can_find": "/find",
+    "can_export_log": "/export_log?_flt_1_kind=insert",
+    "can_verify": "/verify",
     "can_held": "/held/{row}",
     "can_erase": "/erase/{row}",
     "can_compare": "/compare/{row}",

@@ -1,0 +1,265 @@
+"""Long work on the change log: verification, and exports of entries with their proof."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import json
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flask import current_app, g
+from sqlalchemy import func, literal_column, select, text, update
+from werkzeug.exceptions import HTTPException
+
+from app.access.rights import holds
+from app.audit import checkpoints
+from app.audit.chain import ENTRY_HASH, GENESIS, UTC
+from app.audit.verify import verify
+from app.cells import safe_cell
+from app.errors import DomainError
+from app.exports.jobs import filtered, list_view, stored_query
+from app.extensions import db
+from app.jobs import nudge
+from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus, Staff
+from config import Settings
+
+JOB_LOCK = 7012
+VIEW = "ChangeLogView"
+PERMISSIONS = {"verify": ("can_verify", "AuditJobView"), "export": ("can_export_log", VIEW)}
+OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+ROWS_AT_ONCE = 2000
+ENTRIES_FILE, PROOF_FILE = "change-log.csv", "proof.json"
+COLUMNS = (
+    *("id", "time", "actor", "source", "address", "request", "kind", "object", "object_id", "title", "rows"),
+    *("digest", "changes", "xid", "db_user"),
+)
+HASHES = ("entry_hash", "previous_hash", "chain_hash")
+EXPLANATION = (
+    "chain_hash = SHA-256(previous_hash + entry_hash), entry_hash = SHA-256(canonical JSON of the entry); an"
+    " entry without chain_hash was not sealed yet. Compare the head with the checkpoints kept outside the"
+    " database."
+)
+_LINK = text("""
+    SELECT seq, entries, hashes FROM change_seal
+    WHERE floor_id = (SELECT max(floor_id) FROM change_seal WHERE floor_id < :id) AND to_xid > :xid
+    ORDER BY to_xid LIMIT 1
+""")
+
+
+def request_job(kind: str, arguments: list[tuple[str, str]], who: str) -> AuditJob:
+    """Ask for a verification or an export of the entries that a list's address arguments leave.
+
+    Commits and nudges a worker. Raises DomainError when the person has one of the kind under way.
+    """
+    same = (AuditJob.requested_by == who, AuditJob.kind == kind, AuditJob.status.in_(OPEN))
+    if db.session.scalar(select(AuditJob.id).where(*same).limit(1)):
+        raise DomainError("You have one of these under way. Wait until it is done.")
+    job = AuditJob(kind=kind, query=stored_query(arguments), requested_by=who)
+    db.session.add(job)
+    db.session.commit()
+    nudge("default", "app.jobs.audit.run", job.id)
+    return job
+
+
+def waiting() -> list[int]:
+    """Jobs that wait for a worker or lost it."""
+    return list(db.session.scalars(select(AuditJob.id).where(AuditJob.status.in_(OPEN)).order_by("id")))
+
+
+def file_of(job: AuditJob) -> Path | None:
+    """Where the file of a finished export lies, None when there is none (any more)."""
+    path = folder(_settings()) / job.file if job.file else None
+    return path if path is not None and path.is_file() else None
+
+
+def folder(settings: Settings) -> Path:
+    """Where exports of the log are kept."""
+    return settings.data_dir / "audit" / "exports"
+
+
+def work_on(job_id: int) -> None:
+    """Do a job that waits; nothing when another worker does, or it is done."""
+    with _owned(job_id) as job:
+        if job is None:
+            return
+        try:
+            _write(job_id, status=RunStatus.RUNNING, progress=0)
+            done = _verified(job) if job.kind == "verify" else _exported(job)
+        except (DomainError, HTTPException, OSError) as error:
+            db.session.rollback()
+            said = error.text() if isinstance(error, DomainError) else str(error)
+            _write(job_id, status=RunStatus.FAILED, error=said, finished_at=func.now())
+        except Exception as error:
+            db.session.rollback()
+            said = f"{type(error).__name__}: see the worker's log"
+            _write(job_id, status=RunStatus.FAILED, error=said, finished_at=func.now())
+            raise
+        else:
+            _write(job_id, status=RunStatus.DONE, progress=100, finished_at=func.now(), **done)
+
+
+@contextmanager
+def _owned(job_id: int) -> Iterator[AuditJob | None]:
+    """The job while nobody else has it; the lock goes when this process does."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = {"kind": JOB_LOCK, "job": job_id}
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :job)"), key).scalar_one():
+            yield None
+            return
+        try:
+            job = db.session.get(AuditJob, job_id, populate_existing=True)
+            yield job if job is not None and job.status in OPEN else None
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
+
+
+def _verified(job: AuditJob) -> dict[str, Any]:
+    _person(job)
+    verdict = verify(db.engine, _settings(), _Reporter(job.id))
+    return {"result": verdict.as_json(), "rows_done": verdict.entries}
+
+
+def _exported(job: AuditJob) -> dict[str, Any]:
+    person = _person(job)
+    settings, reporter = _settings(), _Reporter(job.id)
+    verdict = verify(db.engine, settings)
+    proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _moment(), "filters": job.query}
+    name = f"{uuid.uuid4().hex}.zip"
+    folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The request of the list's page over again, for its filters.
+    with current_app.test_request_context(f"/?{job.query}"):
+        g.user = person
+        query = filtered(list_view(VIEW))
+        part = folder(settings) / f"{name}.part"
+        try:
+            with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as package:
+                proof |= _write_entries(package, query, reporter)
+                newest = checkpoints.newest(settings)
+                proof |= {
+                    "chain": verdict.as_json(),
+                    "checkpoint": asdict(newest) if newest else None,
+                    "how": EXPLANATION,
+                }
+                package.writestr(PROOF_FILE, json.dumps(proof, ensure_ascii=False, indent=2))
+            part.chmod(0o600)
+            part.replace(folder(settings) / name)
+        finally:
+            part.unlink(missing_ok=True)
+    return {"result": proof, "file": name, "rows_done": proof["entries"]}
+
+
+def _write_entries(package: zipfile.ZipFile, query: Any, reporter: _Reporter) -> dict[str, Any]:
+    """Write the entries in the order of the chain; what the proof says of them."""
+    total, digest = query.count(), hashlib.sha256()
+    told: dict[str, Any] = {"entries": 0, "first_id": None, "last_id": None, "not_sealed": 0}
+    links = _Links()
+    with package.open(ENTRIES_FILE, "w") as raw:
+
+        def put(cells: list[Any]) -> None:
+            line = io.StringIO()
+            csv.writer(line).writerow([safe_cell(str(cell)) for cell in cells])
+            data = line.getvalue().encode()
+            digest.update(data)
+            raw.write(data)
+
+        raw.write(b"\xef\xbb\xbf")
+        digest.update(b"\xef\xbb\xbf")
+        put([*COLUMNS, *HASHES])
+        for entry, own_hash in _entries(query):
+            previous, chained = links.hashes_of(entry)
+            put([*_cells(entry), own_hash.hex(), previous, chained])
+            told["entries"] += 1
+            told["first_id"] = told["first_id"] or entry.id
+            told["last_id"] = entry.id
+            told["not_sealed"] += not chained
+            reporter(told["entries"], total)
+    return told | {"csv_sha256": digest.hexdigest()}
+
+
+def _entries(query: Any) -> Iterator[tuple[ChangeLog, bytes]]:
+    db.session.execute(UTC)
+    found = query.order_by(None).order_by(ChangeLog.xid, ChangeLog.id)
+    rows = found.add_columns(literal_column(ENTRY_HASH).label("own_hash"))
+    for entry, own_hash in rows.yield_per(ROWS_AT_ONCE):
+        yield entry, bytes(own_hash)
+        db.session.expunge(entry)
+
+
+def _cells(entry: ChangeLog) -> list[Any]:
+    cells = {name: getattr(entry, name) for name in COLUMNS}
+    cells["time"] = entry.time.astimezone(dt.UTC).isoformat()
+    cells["changes"] = json.dumps(entry.changes, ensure_ascii=False)
+    return ["" if cell is None else cell for cell in cells.values()]
+
+
+class _Links:
+    """The links that hold the hashes of entries which come in the order of the chain."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[int, tuple[str, str]] = {}
+
+    def hashes_of(self, entry: ChangeLog) -> tuple[str, str]:
+        """The chain's hash before an entry and after it, empty for one that is not sealed."""
+        if entry.id not in self._hashes:
+            self._read(entry)
+        return self._hashes.get(entry.id, ("", ""))
+
+    def _read(self, entry: ChangeLog) -> None:
+        link = link_of(entry)
+        if link is None:
+            return
+        hashes = [link.hashes[start : start + 32].hex() for start in range(0, len(link.hashes), 32)]
+        before = db.session.scalar(select(ChangeSeal.head).where(ChangeSeal.seq == link.seq - 1))
+        first = bytes(before if before is not None else GENESIS).hex()
+        pairs = zip([first, *hashes], hashes, strict=False)
+        self._hashes = dict(zip(link.entries, pairs, strict=False))
+
+
+def link_of(entry: ChangeLog) -> Any | None:
+    """The link of the chain that an entry is in: seq, entries, hashes; None while it is not sealed."""
+    link = db.session.execute(_LINK, {"id": entry.id, "xid": entry.xid}).first()
+    return link if link is not None and entry.id in link.entries else None
+
+
+def _person(job: AuditJob) -> Staff:
+    person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+    if person is None or not person.active or not holds(person, *PERMISSIONS[job.kind]):
+        raise DomainError("Whoever asked for this may not do it any more.")
+    return person
+
+
+class _Reporter:
+    """Writes progress to the job, at most once a second."""
+
+    def __init__(self, job_id: int) -> None:
+        self.job_id = job_id
+        self.written = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self.written >= 1:
+            self.written = time.monotonic()
+            percent = min(99, done * 100 // max(total, 1))
+            _write(self.job_id, progress=percent, rows_done=done, rows_total=total)
+
+
+def _write(job_id: int, **values: object) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(update(AuditJob).where(AuditJob.id == job_id).values(**values))
+
+
+def _moment() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.config["SETTINGS"]
+    return settings
