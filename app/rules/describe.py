@@ -13,6 +13,7 @@ from markupsafe import Markup
 from app import labels
 from app.models import Hit, Rule, RuleVersion
 from app.rules import sentence
+from app.rules.definition import ConditionDef
 from app.rules.recompute import Difference
 from app.rules.versions import rule_def
 
@@ -61,12 +62,15 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
     # The only condition's events are the whole hit's, as are those of hits made before each kept its own.
     codes = condition.get("seen", evidence).get("institutions", [])
     said = _WITH_PLACES if codes else _WITHOUT
-    return str(said[condition["metric"]]) % {
+    found = str(said[condition["metric"]]) % {
         "days": condition["window_days"],
         "n": condition["actual"],
         "limit": _limit(condition),
         "places": _places(codes),
     }
+    asked = {key: value for key, value in condition.items() if key in ConditionDef.model_fields}
+    only = sentence.which_events(ConditionDef.model_validate(asked))
+    return _("%(reason)s (%(events)s)", reason=found, events=only) if only else found
 
 
 def _places(codes: list[str]) -> str:

@@ -97,6 +97,11 @@ def institutions_in_words(codes: Iterable[str]) -> str:
     return labels.joined(known.get(code, code) for code in codes)
 
 
+def which_events(condition: ConditionDef) -> str:
+    """The hours, types and result that events need to count, wherever they happened; empty for all."""
+    return labels.joined([*_hours(condition), *_kinds(condition)])
+
+
 def _demand(condition: ConditionDef) -> str:
     said = {"op": SIGNS[condition.op], "value": f"{condition.value:,}"}
     if condition.metric == "calls":
@@ -124,6 +129,11 @@ def _filters(condition: ConditionDef) -> list[str]:
         parts.append(_("at institutions of category %(names)s", names=labels.joined(words)))
     if condition.regions:
         parts.append(_("at institutions in %(names)s", names=labels.joined(condition.regions)))
+    return parts + _kinds(condition)
+
+
+def _kinds(condition: ConditionDef) -> list[str]:
+    parts = []
     if condition.event_types:
         words = [labels.word(labels.EVENT_TYPE, code) for code in condition.event_types]
         parts.append(_("only %(names)s", names=labels.joined(words)))

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from app import labels
 from app.coldstart import PRESETS, apply_presets
-from app.models import Institution, Rule, RuleStatus, Schedule
+from app.models import Institution, Rule, RuleStatus, RuleVersion, Schedule
+from app.rules.check import check, read_catalogue
 from app.rules.definition import ConfigFile, read_config_file
 from app.rules.versions import activate, copy_as_draft, set_paused
 
@@ -63,6 +64,15 @@ def test_filters_name_categories_and_regions_that_exist_and_every_rule_is_pushed
     assert sorted(pushed) == sorted(rule.code for rule in presets.rules)
 
 
+def test_every_preset_is_sound_and_holds_nobody_out(app: Flask, presets: ConfigFile) -> None:
+    apply(app)
+    with app.app_context():
+        known = read_catalogue()
+        problems = {rule.code: check(rule, known) for rule in presets.rules}
+    assert {code: found for code, found in problems.items() if found} == {}
+    assert {rule.holdout_percent for rule in presets.rules} == {0}
+
+
 def test_a_fresh_database_gets_them_active(app: Flask, session: Session, presets: ConfigFile) -> None:
     found = apply(app)
     assert found == {
@@ -100,6 +110,22 @@ def retire_a_rule(session: Session) -> None:
     rule.active_version, rule.status = None, RuleStatus.DRAFT
 
 
+def retire_a_rule_for_good(session: Session) -> None:
+    rule = session.scalars(select(Rule).limit(1)).one()
+    assert rule.active_version is not None
+    rule.active_version.status, rule.active_version, rule.status = "retired", None, RuleStatus.RETIRED
+
+
+def narrow_a_rule(session: Session) -> None:
+    version = session.scalars(select(RuleVersion).limit(1)).one()
+    version.lead_filter, version.holdout_percent = {"statuses": ["active"]}, 5
+
+
+def begin_a_draft(session: Session) -> None:
+    rule = session.scalars(select(Rule).limit(1)).one()
+    session.add(RuleVersion(rule=rule, number=2, name="草稿", weights={}, grade_bands={}, created_by="x"))
+
+
 def drop_a_condition(session: Session) -> None:
     rule = next(each for each in session.scalars(select(Rule)) if len(each.versions[0].conditions) > 1)
     del rule.versions[0].conditions[1]
@@ -120,6 +146,9 @@ CHANGES = (
     rename_a_rule,
     pause_a_rule,
     retire_a_rule,
+    retire_a_rule_for_good,
+    narrow_a_rule,
+    begin_a_draft,
     drop_a_condition,
     change_a_schedule,
     describe_an_institution,

@@ -56,6 +56,17 @@ def test_the_reason_names_the_institutions_of_its_own_condition(
     assert "7-day window: calls 1 at 机构A, threshold 1; 3-day window: active at 机构B and others" in said
 
 
+def test_the_reason_says_which_events_count(
+    bank: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    never = calls(op="==", value=0, event_types=["id_ocr"], result="success")
+    apply_rule(bank, calls(hours=[20, 12]), never)
+    evaluate(bank)
+    said = page(login("Manager", language="zh"), session.scalars(select(Hit)).one())
+    assert "近7天在 机构A 等 3 家机构活跃 3 次，阈值 1 次（每日20:00–次日12:00）" in said
+    assert "近7天活跃 0 次，阈值 = 0 次（仅身份证识别、仅成功）" in said
+
+
 def test_an_older_hit_without_evidence_per_condition_can_be_read(
     bank: Flask, session: Session, login: Callable[..., Person]
 ) -> None:

@@ -1,0 +1,129 @@
+"""A back-test at size: 30 dates of 5 million leads, with the curve over thresholds.
+
+``python bench/backtest.py [LEADS] [ROWS_A_DAY]`` (default 5,000,000 and 1,500,000). The lead layer of the
+cube is made up directly (37 days; kept in ``bench/.data``): a few people are active often, most rarely. The
+lead table holds only the leads that convert, so that making it takes no hour; the lead filter is left out.
+Beside it stands the plain way, an evaluation of each date, measured for one threshold.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import text
+
+from app.activity import query, store
+from app.activity.store import Day
+from app.extensions import db
+from app.lead_activity import activity_root, engine_settings, fingerprint
+from app.rules.backtest import Trial, run
+from app.rules.config_file import apply_config
+from app.rules.definition import RuleDef, parse_config
+from app.rules.evaluate import compile_rule
+from bench._common import peak_mb, product
+from config import Settings
+
+DATA = Path(__file__).parent / ".data" / "backtest"
+LAST = dt.date(2026, 9, 30)
+DATES, WIDTH, CONVERTED = 30, 7, 20_000
+RULE = {
+    "code": "BENCH",
+    "name": "bench",
+    "conditions": [
+        {"metric": "calls", "op": ">=", "value": 5, "window_days": WIDTH},
+        {"metric": "institutions", "op": ">=", "value": 2, "window_days": WIDTH},
+    ],
+}
+ROWS = """
+    SELECT CAST(pow(random(), 3) * $leads AS BIGINT) + 1 AS lead,
+           'I' || CAST(random() * 40 AS INTEGER) AS institution,
+           CAST(1 + floor(random() * 3) AS UTINYINT) AS type, CAST($day AS DATE) AS day,
+           CAST(floor(random() * 24) AS UTINYINT) AS hour, random() < 0.8 AS ok,
+           CAST(1 + floor(random() * 2) AS BIGINT) AS n, 10::USMALLINT AS first_s, 20::USMALLINT AS last_s
+    FROM range($rows) ORDER BY lead, institution
+"""
+
+
+def main() -> None:
+    """Make the cube, then print seconds and memory."""
+    leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
+    rows = int(sys.argv[2]) if len(sys.argv) > 2 else 1_500_000
+    with product(DATA) as (_app, settings):
+        convert(leads)
+        fill(settings, leads, rows)
+        definition = RuleDef.model_validate(RULE)
+        trial = Trial(LAST - dt.timedelta(days=DATES - 1), LAST, 14)
+        shown: list[float] = []
+        started = time.perf_counter()
+        result = run(settings, definition, None, trial, lambda *_step: shown.append(time.perf_counter()))
+        took = time.perf_counter() - started
+        gaps = [after - before for before, after in itertools.pairwise(shown)]
+        own, curve = result["draft"], result["curve"]
+        plain = each_date(settings, definition, trial)
+        print(f"{DATES} dates, {leads:,} leads, {rows:,} rows a day, {len(curve)} thresholds")
+        print(f"back-test             {took:6.1f} s   {own['leads']:,} leads, {own['converted']:,} converted")
+        print(f"longest step          {max(gaps):6.1f} s   until progress moves or a cancellation takes hold")
+        print(f"an evaluation a date  {plain:6.1f} s   for one threshold")
+        print(f"the plain way         {plain * len(curve) / took:6.1f} × as long for all thresholds")
+        print(f"peak memory         {peak_mb():7.0f} MB")
+
+
+def convert(leads: int) -> None:
+    """A rule, and leads of its hits that converted in October, unless they are there."""
+    if db.session.scalar(text("SELECT count(*) FROM lead")):
+        return
+    apply_config(parse_config({"rules": [RULE]}, "bench"), "bench", "bench")
+    chance = random.Random(1)
+    ids = sorted(chance.sample(range(1, leads + 1), CONVERTED))
+    made = text(
+        "INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked) "
+        "SELECT id, 'L' || id, '客', lpad(to_hex(id), 64, '0'), '', '', '' "
+        "FROM unnest(CAST(:ids AS bigint[])) id"
+    )
+    db.session.execute(made, {"ids": ids})
+    db.session.execute(
+        text(
+            "INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, status, "
+            "evidence, last_met_on, converted_at) "
+            "SELECT r.id, r.active_version_id, l.id, '2026-09-20', '{1}', 1, 'A', "
+            "'converted', '{}', '2026-09-20', timestamptz '2026-09-05' + (l.id % 30) * interval '1 day' "
+            "FROM lead l, rule r"
+        )
+    )
+    db.session.commit()
+
+
+def fill(settings: Settings, leads: int, rows: int) -> None:
+    """The lead layer of every date, unless it is there."""
+    root, mark = activity_root(settings), fingerprint(db.session)
+    days = [LAST - dt.timedelta(days=n) for n in range(DATES + WIDTH)]
+    if set(days) <= set(store.snapshot(root).days):
+        return
+    with store.writing(root) as writer, duckdb.connect() as connection:
+        built: dict[dt.date, Day] = {}
+        for day in sorted(days):
+            name = writer.new_file("leads", day)
+            made = connection.sql(ROWS, params={"leads": leads - 1, "day": day.isoformat(), "rows": rows})
+            connection.register("made", made.to_arrow_table())
+            connection.sql("SELECT * FROM made").write_parquet(str(root / name), compression="zstd")
+            built[day] = Day(name, name, rows, leads=name, leads_fingerprint=mark, leads_source=name)
+        writer.commit(built)
+
+
+def each_date(settings: Settings, definition: RuleDef, trial: Trial) -> float:
+    """Seconds to ask for each date anew who meets the rule."""
+    spec, state = compile_rule(definition), store.snapshot(activity_root(settings))
+    started = time.perf_counter()
+    for day in trial.days:
+        query.lead_values(state, spec, day, settings=engine_settings(settings))
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
