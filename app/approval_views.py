@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from flask import flash, g, redirect, url_for
+from flask import abort, flash, g, redirect, render_template, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
+from flask_appbuilder.security.decorators import permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
@@ -21,7 +23,9 @@ from app.pages import forms
 from app.pages.access import may
 from app.pages.approvals import changes_table, subject_link
 from app.pages.lists import Link
-from app.pages.widgets import ConsoleFormWidget
+from app.pages.widgets import ConsoleFormWidget, TurnoverWidget
+from app.rules import approval
+from app.t1.runs import today
 
 
 class ApprovalView(ConsoleView):
@@ -68,6 +72,26 @@ class ApprovalView(ConsoleView):
         "expires_at": labels.when,
         "decided_at": labels.when,
     }
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.kind != approval.KIND or item.status != ApprovalStatus.WAITING:
+            return found
+        return found | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}
+
+    @expose("/turnover/<pk>", methods=["GET"])
+    @has_access
+    @permission_name("show")
+    def turnover(self, pk: str) -> Any:
+        """What the submitted rule catches against the one in force, as a table; asked for by the page."""
+        item = self._row(pk)
+        if item.kind != approval.KIND:
+            abort(404)
+        try:
+            found = approval.turnover(item.subject_id, today() - dt.timedelta(days=1))
+        except DomainError as error:
+            return render_template("turnover.html", problem=error.text())
+        return render_template("turnover.html", found=found)
 
     def offers(self, action: str, item: Approval) -> bool:
         """Only who asked can take a waiting request back."""

@@ -35,6 +35,12 @@ class MixWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/mix.html"
 
 
+class TurnoverWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws a card that fetches from ``url`` what a submitted rule catches against the one in force."""
+
+    template = "widgets/turnover.html"
+
+
 class DaysWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws a lead's ``calendar`` and, where the person may see them, ``reveals``."""
 

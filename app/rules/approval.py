@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
+
+from flask import current_app
 
 from app import approvals
 from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Approval, RuleVersion, Staff, VersionStatus
-from app.rules import check, versions
+from app.rules import check, coverage, versions
+from app.rules.coverage import Turnover
 from app.rules.definition import canonical
 from app.rules.differences import rule_changes
 
 KIND = "rule_version"
+#: days of coverage that the person who decides sees
+SHOWN_DAYS = 7
 
 
 def submit(version: RuleVersion, by: Staff, reason: str) -> Approval:
@@ -32,6 +38,21 @@ def changes(version: RuleVersion) -> list[Change]:
     versions.check_conditions(version)
     before = version.rule.active_version
     return rule_changes(versions.rule_def(before) if before else None, versions.rule_def(version))
+
+
+def turnover(version_id: int, last: dt.date) -> Turnover | None:
+    """What a version catches against the one in force on the last days with data; None without data.
+
+    Raises DomainError when the version or what its filter names is gone.
+    """
+    version = _version(version_id)
+    settings = current_app.config["SETTINGS"]
+    days = coverage.days_with_data(settings, SHOWN_DAYS, last)
+    if not days:
+        return None
+    before = version.rule.active_version
+    old = versions.rule_def(before) if before else None
+    return coverage.turnover(settings, old, versions.rule_def(version), days)
 
 
 class _RuleVersionKind:

@@ -111,6 +111,31 @@ def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[
     yield found if only is None else found & LeadSet.of(only)
 
 
+@dataclass(frozen=True)
+class Turnover:
+    """What a new wording catches against an old one: counts by date; on the last, who comes and goes."""
+
+    days: list[tuple[dt.date, int, int]]
+    gained: int
+    lost: int
+    kept: int
+
+
+def turnover(settings: Settings, old: RuleDef | None, new: RuleDef, days: Sequence[dt.date]) -> Turnover:
+    """Compare two definitions exactly as of each of ``days``; ``old`` None catches nobody."""
+    before, was = _all_of(settings, old, days) if old else ({}, LeadSet.empty())
+    after, now = _all_of(settings, new, days)
+    rows = [(day, before.get(day, 0), after.get(day, 0)) for day in days]
+    return Turnover(rows, len(now - was), len(was - now), len(now & was))
+
+
+def _all_of(
+    settings: Settings, definition: RuleDef, days: Sequence[dt.date]
+) -> tuple[dict[dt.date, int], LeadSet]:
+    *_earlier, newest = count(settings, definition, days)
+    return newest.counts, LeadSet.of(newest.leads)
+
+
 def _only(settings: Settings, definition: RuleDef) -> Ints | None:
     found = lead_filter.leads(definition.lead_filter, settings)
     return None if found is None else np.sort(found["lead"].to_numpy())

@@ -107,6 +107,18 @@ function guard(form) {
 }
 
 // Says what the form as filled in would find.
+// A part of the page that takes the server a while, as the server draws it.
+async function fetchInto(box) {
+  try {
+    const answer = await fetch(box.dataset.fetch, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) throw new Error(answer.status);
+    box.innerHTML = await answer.text();
+  } catch {
+    box.textContent = box.dataset.failed;
+  }
+  box.setAttribute("aria-busy", "false");
+}
+
 function liveCount(line) {
   let waiting = 0;
   let asked = 0;
@@ -270,6 +282,7 @@ all("[data-guard]").forEach(guard);
 all("[data-drop]").forEach(dropZone);
 all(".checklist-find").forEach(findInChecklist);
 all("[data-count]").forEach(liveCount);
+all("[data-fetch]").forEach(fetchInto);
 all("[data-grid]").forEach(arrows);
 all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));
 all(".toast").forEach(toast);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.models import Lead
+from app.extensions import db
+from app.models import Lead, Rule
 from app.pages import coverage as page
-from app.rules import coverage
+from app.rules import coverage, versions
 from app.rules.config_file import apply_config
 from app.rules.coverage import LeadSet
 from app.rules.definition import RuleDef, parse_config
@@ -136,6 +138,29 @@ def test_change_and_overlap_are_those_of_the_last_day(bank: None, login: Callabl
         "R-OLD 旧": (4, 57.1),
         "R-OTHER 他": (1, 14.3),
     }
+
+
+def test_who_decides_sees_the_change_of_coverage(
+    app: Flask, bank: None, session: Session, login: Callable[..., Person], yesterday: dt.date
+) -> None:
+    rule = session.scalars(select(Rule).where(Rule.code == "R-OLD")).one()
+    with app.app_context():
+        wanted = RuleDef.model_validate_json(
+            json.dumps(typed("R-OLD", conditions=[condition(4), condition(7, op="<")]))
+        )
+        draft = versions.add_version(db.session.get_one(Rule, rule.id), wanted, "maker")
+        db.session.commit()
+        draft_id = draft.id
+    asked = login("Manager", username="maker").submit(f"/ruleversionview/submit/{draft_id}", {"reason": "r"})
+    address = asked.headers["Location"]
+    checker = login("Manager", username="checker")
+    fetch = f"/approvalview/turnover/{address.rsplit('/', 1)[1]}"
+    assert fetch in checker.get(address).text
+    said = checker.get(fetch).text
+    assert "1 leads gained, 2 lost, 2 kept" in said
+    cells = [re.sub("<[^>]+>", " ", row).split() for row in re.findall("<tr>.*?</tr>", said)[1:]]
+    assert cells[-1] == [str(yesterday), "4", "3", "-1"]
+    assert login("DataOperator").get(fetch).status_code == 403
 
 
 def test_what_is_remembered_of_other_rules_follows_the_data(
