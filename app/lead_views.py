@@ -23,7 +23,7 @@ from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
 from app.models import Lead, Segment, Suppression, Tag
-from app.pages import files, forms, imports, lead_page, segment_words, segments, suppressions
+from app.pages import files, forms, imports, lead_page, segment_words, segments, suppressions, urls
 from app.pages.access import may, me
 from app.pages.forms import select
 from app.pages.lists import Link
@@ -449,8 +449,9 @@ class SegmentView(ConsoleView):
         return [Link(_("See the leads"), segments.list_url(item), primary=True)]
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        count, charts = segments.charts(item)
-        mix = MixWidget(count=count, charts=charts, url=segments.list_url(item))
+        count, charts = segments.charts(item, request.args.get("exact") == "1")
+        exact_url = urls.here(changed={"exact": "1"})
+        mix = MixWidget(count=count, charts=charts, url=segments.list_url(item), exact_url=exact_url)
         return super()._get_show_widget(pk, item, *args, **kwargs) | {"more": [mix], "charted": True}
 
     def _form_widget(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -464,7 +465,11 @@ class SegmentView(ConsoleView):
         """How many leads the form as filled in means, as JSON; the form asks while it is filled."""
         form = self.add_form.refresh(request.form)
         try:
-            return jsonify(text=_("%(n)s leads now", n=f"{segments.count(segments.of_form(form)):,}"))
+            count = segments.count(segments.of_form(form))
+            number = f"{count:,}"
+            if count.exact:
+                return jsonify(text=_("%(n)s leads now", n=number))
+            return jsonify(text=_("about %(n)s leads now", n=number))
         except (DomainError, ValueError) as error:
             return jsonify(text=error.text() if isinstance(error, DomainError) else _("Not a valid choice"))
 
@@ -481,9 +486,10 @@ class MatrixView(BaseView):  # type: ignore[misc]
         """Choose two measures and see the quadrants."""
         asked = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
         try:
-            x = segments.axis(asked["x"] or "hits", asked["x_at"])
-            y = segments.axis(asked["y"] or "institutions", asked["y_at"])
-            drawn = segments.corners(x, y)
+            exactly = request.args.get("exact") == "1"
+            x = segments.axis(asked["x"] or "hits", asked["x_at"], exactly)
+            y = segments.axis(asked["y"] or "institutions", asked["y_at"], exactly)
+            drawn, exact = segments.corners(x, y, exactly)
         except DomainError as error:
             abort(400, description=error.text())
         return self.render_template(
@@ -493,5 +499,7 @@ class MatrixView(BaseView):  # type: ignore[misc]
             y=y,
             asked=asked,
             corners=drawn,
+            exact=exact,
+            exact_url=urls.here(changed={"exact": "1"}),
             measures=segments.measures(),
         )

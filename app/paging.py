@@ -17,15 +17,12 @@ from typing import Any
 from flask import has_request_context, request
 from sqlalchemy import Select, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
 
+from app import patience
 from app.extensions import db
 from app.models import Lead, ListMark
 
 EXACT_UP_TO = 10_000
-#: how long a person waits for an exact number before an estimate will do
-PATIENCE_SECONDS = 2.0
-_TOOK_TOO_LONG = "57014"
 MARK_EVERY = 2_000
 #: Marks are made anew when more rows than this have joined or left since.
 MOST_CHANGES = 20_000
@@ -62,19 +59,14 @@ def _keys(query: Any) -> Any:
     return query.with_entities(query.column_descriptions[0]["entity"].id).order_by(None)
 
 
-def counted_within(query: Any, seconds: float = PATIENCE_SECONDS) -> Count:
+def counted_within(query: Any, seconds: float = patience.SECONDS) -> Count:
     """How many rows an ORM query gives: exact when that takes no longer than ``seconds``, else estimated."""
-    session = query.session
+    inner = _keys(query)
+    counted = select(func.count()).select_from(inner.subquery())
     try:
-        with session.begin_nested():
-            session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-            found = exactly(query)
-            session.execute(text("SET LOCAL statement_timeout = DEFAULT"))
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", "") != _TOOK_TOO_LONG:
-            raise
-        return Count.about(_estimate(_keys(query)))
-    return found
+        return Count(patience.Patience(query.session, seconds).execute(counted)[0][0])
+    except patience.TookTooLong:
+        return Count.about(_estimate(inner))
 
 
 def exactly(query: Any) -> Count:
@@ -84,7 +76,7 @@ def exactly(query: Any) -> Count:
 
 
 def _estimate(query: Any) -> int:
-    compiled = query.statement.compile(db.engine, compile_kwargs={"literal_binds": False})
+    compiled = query.statement.compile(db.engine, compile_kwargs={"render_postcompile": True})
     cursor = query.session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params)
     plan = cursor.scalar_one()
     plan = json.loads(plan) if isinstance(plan, str) else plan

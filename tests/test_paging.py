@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app import paging
 from app.extensions import db
-from app.models import Institution, Lead, ListMark
+from app.models import Institution, Lead, ListMark, Segment
 from tests.conftest import Person
 
 BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -179,3 +179,19 @@ def test_a_list_without_any_criterion_is_counted_whole(
     session.add_all(Institution(code=f"I-{n}", name=f"机构{n}") for n in range(3))
     session.commit()
     assert "3 rows" in login("Admin").get("/institutionview/list/").text
+
+
+def test_a_long_list_of_a_segment_is_estimated(
+    app: Flask, session: Session, small: None, login: Callable[..., Person]
+) -> None:
+    add(session, 1, 120, random.Random(5))
+    session.execute(update(Lead).values(source="官网预约"))
+    definition = {"sources": ["官网预约", "抖音推广"], "statuses": ["active", "paused"]}
+    segment = Segment(name="两个来源", definition=definition, shared=True, owner="somebody")
+    session.add(segment)
+    session.commit()
+    session.connection().exec_driver_sql("ANALYZE lead")
+    session.commit()
+    page = login("Manager").get(f"/leadview/list/?_flt_0_segment={segment.id}")
+    assert page.status_code == 200
+    assert "about" in page.text

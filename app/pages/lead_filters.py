@@ -18,7 +18,7 @@ from app.models import Hit, Lead, LeadTag, Segment
 from app.pages import segment_words
 from app.segments import matrix
 from app.segments.definition import segment_def
-from app.segments.leads import leads_in
+from app.segments.leads import meant
 
 GRADES = ("A", "B", "C", "D")
 #: the choice of leads without any hit
@@ -98,8 +98,9 @@ class InSegment(ChoiceFilter):
         segment = db.session.scalar(select(Segment).where(Segment.id == key, visible_to(g.user, Segment)))
         if segment is None:
             raise DomainError("There is no such segment, or it is not shared with you.")
-        meant = leads_in(db.session, segment_def(segment.definition), current_app.config["SETTINGS"])
-        return query.filter(Lead.id.in_(meant))
+        return query.filter(
+            meant(db.session, segment_def(segment.definition), current_app.config["SETTINGS"])
+        )
 
 
 class InQuadrant(ChoiceFilter):
@@ -117,8 +118,8 @@ class InQuadrant(ChoiceFilter):
 
     def narrowed(self, query: Any, text: str) -> Any:
         """Leads that lie in it now."""
-        meant = matrix.leads_of(db.session, matrix.Quadrant.parse(text), current_app.config["SETTINGS"])
-        return query.filter(Lead.id.in_(meant))
+        found = matrix.leads_of(db.session, matrix.Quadrant.parse(text), current_app.config["SETTINGS"])
+        return query.filter(Lead.id.in_(found))
 
 
 #: name in ``_flt_0_<name>`` → filter

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import current_app, g, url_for
 from flask_babel import gettext as _
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from app.access.scope import branches_visible_to, leads_visible_to
 from app.errors import DomainError
@@ -17,9 +17,11 @@ from app.pages import filters
 from app.pages.charts import Chart
 from app.pages.lead_filters import NO_HIT
 from app.pages.segment_words import MEASURE, quadrant
+from app.paging import Count
+from app.patience import SECONDS
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
-from app.segments.leads import leads_in
+from app.segments.leads import meant
 from config import Settings
 
 MOST_SOURCES = 100
@@ -96,11 +98,11 @@ def fill_form(form: Any, segment: SegmentDef) -> None:
         form.activity_days.data = segment.activity.window_days
 
 
-def count(definition: SegmentDef) -> int:
-    """How many leads that the person sees are in the segment now."""
-    meant = leads_in(db.session, definition, _settings())
-    query = select(func.count()).select_from(Lead).where(leads_visible_to(g.user), Lead.id.in_(meant))
-    return db.session.scalar(query) or 0
+def count(definition: SegmentDef) -> Count:
+    """How many leads that the person sees are in the segment now: about, where exactly takes too long."""
+    leads = and_(leads_visible_to(g.user), meant(db.session, definition, _settings()))
+    number, exact = mix.count(db.session, leads, SECONDS)
+    return Count(number) if exact else Count.about(number)
 
 
 def list_url(segment: Segment, **more: Any) -> str:
@@ -108,26 +110,22 @@ def list_url(segment: Segment, **more: Any) -> str:
     return url_for("LeadView.list", _flt_0_segment=segment.id, **more)
 
 
-def charts(segment: Segment) -> tuple[int, list[Chart]]:
-    """How many leads the segment has, and pictures of their sources, branches and best grades."""
-    meant = leads_in(db.session, segment_def(segment.definition), _settings())
-    scope = leads_visible_to(g.user)
-    sources_ = [
-        (key or _("No source"), n, {"_flt_1_source": key}, key)
-        for key, n in mix.by_source(db.session, meant, scope)
-    ]
-    branches_ = [
-        (name or _("No branch"), n, {"_flt_0_branch": key}, key)
-        for key, name, n in mix.by_branch(db.session, meant, scope)
-    ]
-    grades = mix.by_grade(db.session, meant, scope)
-    grades_ = [(key or _("No hit"), n, {"_flt_0_grade": key or NO_HIT}, True) for key, n in grades]
+def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
+    """How many leads the segment has, and pictures of their sources, branches and best grades.
+
+    Estimates from a sample where exact numbers take longer than a person waits, unless ``exactly``.
+    """
+    leads = and_(leads_visible_to(g.user), meant(db.session, segment_def(segment.definition), _settings()))
+    found = mix.mix(db.session, leads, None if exactly else SECONDS)
+    sources_ = [(key or _("No source"), n, {"_flt_1_source": key}, key) for key, n in found.sources]
+    branches_ = [(name or _("No branch"), n, {"_flt_0_branch": key}, key) for key, name, n in found.branches]
+    grades_ = [(key or _("No hit"), n, {"_flt_0_grade": key or NO_HIT}, True) for key, n in found.grades]
     drawn = [
         _chart(segment, _("By source"), sources_),
         _chart(segment, _("By branch"), branches_),
         _chart(segment, _("By best grade"), grades_),
     ]
-    return sum(n for _key, n in grades), drawn
+    return Count(found.total) if found.exact else Count.about(found.total), drawn
 
 
 def _chart(segment: Segment, title: str, parts: list[tuple[str, int, dict[str, Any], Any]]) -> Chart:
@@ -155,21 +153,24 @@ class Corner:
     strong: bool
 
 
-def axis(measure: str, threshold: str) -> matrix.Axis:
+def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
     """The axis that the page's form asks for: without a threshold it is the median. Raises DomainError."""
     if measure not in matrix.MEASURES:
         raise DomainError("There is no such measure: %(name)s", name=measure[:40])
     if not threshold.strip():
-        return matrix.Axis(measure, matrix.median(db.session, measure, _settings(), leads_visible_to(g.user)))
+        scope = leads_visible_to(g.user)
+        middle = matrix.median(db.session, measure, _settings(), scope, None if exactly else SECONDS)
+        return matrix.Axis(measure, middle)
     try:
         return matrix.Axis(measure, float(threshold))
     except ValueError:
         raise DomainError("“%(value)s” is not a number.", value=threshold[:20]) from None
 
 
-def corners(x: matrix.Axis, y: matrix.Axis) -> list[Corner]:
-    """The four quadrants as the page shows them: top row first, low to high."""
-    counts = matrix.count(db.session, x, y, _settings(), leads_visible_to(g.user))
+def corners(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[Corner], bool]:
+    """The four quadrants as the page shows them: top row first, low to high; and whether they are exact."""
+    seconds = None if exactly else SECONDS
+    counts, exact = matrix.count(db.session, x, y, _settings(), leads_visible_to(g.user), seconds)
     total = sum(counts.values())
     names = {
         (False, True): _("Nurture"),
@@ -177,7 +178,7 @@ def corners(x: matrix.Axis, y: matrix.Axis) -> list[Corner]:
         (False, False): _("Observe"),
         (True, False): _("Keep"),
     }
-    return [
+    drawn = [
         Corner(
             name=name,
             said=quadrant(matrix.Quadrant(x, y, *sides)),
@@ -188,6 +189,7 @@ def corners(x: matrix.Axis, y: matrix.Axis) -> list[Corner]:
         )
         for sides, name in names.items()
     ]
+    return drawn, exact
 
 
 def measures() -> list[tuple[str, str]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import uuid
-from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
+from pyarrow import csv
 from sqlalchemy import BigInteger, Column, MetaData, Table
 from sqlalchemy.orm import Session
 
@@ -15,6 +17,8 @@ from app.activity.errors import ActivityError
 from app.activity.spec import Condition, Metric, RuleSpec
 from app.lead_activity import activity_root, engine_settings, prepare, window
 from config import Settings
+
+_ROWS_AT_ONCE = 100_000
 
 
 def as_of(settings: Settings) -> dt.date:
@@ -52,10 +56,12 @@ def as_table(session: Session, values: pa.Table) -> Table:
     )
     connection = session.connection()
     table.create(connection)
-    raw = connection.connection.driver_connection
-    columns: Sequence[list[int]] = [values["lead"].to_pylist(), values["value_0"].to_pylist()]
-    with raw.cursor() as cursor, cursor.copy(f"COPY {name} (lead_id, value) FROM STDIN") as copy:  # type: ignore[union-attr]
-        for row in zip(*columns, strict=True):
-            copy.write_row(row)
+    raw: Any = connection.connection.driver_connection
+    rows = values.select(["lead", "value_0"])
+    with raw.cursor() as cursor, cursor.copy(f"COPY {name} (lead_id, value) FROM STDIN (FORMAT csv)") as copy:
+        for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+            text = io.BytesIO()
+            csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+            copy.write(text.getbuffer())
     connection.exec_driver_sql(f"ANALYZE {name}")
     return table

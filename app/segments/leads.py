@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.models import Branch, Hit, Lead, LeadTag, Rule
@@ -14,21 +14,26 @@ from config import Settings
 
 
 def leads_in(session: Session, segment: SegmentDef, settings: Settings) -> Select[int]:
-    """The ids of the live leads of a segment, for use in ``session``'s present transaction.
+    """The ids of the live leads of a segment; as ``meant``."""
+    return select(Lead.id).where(meant(session, segment, settings))
+
+
+def meant(session: Session, segment: SegmentDef, settings: Settings) -> ColumnElement[bool]:
+    """Criterion on Lead: the live leads of a segment, for use in ``session``'s present transaction.
 
     Row scope is the caller's. Activity is that of the last complete days, read from the cube at once.
     """
-    query = select(Lead.id).where(Lead.deleted_at.is_(None), *_attributes(segment, settings.zone))
+    wanted = [Lead.deleted_at.is_(None), *_attributes(segment, settings.zone)]
     if segment.hits:
-        query = query.where(_has_hit(segment.hits, dt.datetime.now(settings.zone).date()))
+        wanted.append(_has_hit(segment.hits, dt.datetime.now(settings.zone).date()))
     if segment.activity:
-        wanted = segment.activity
+        active = segment.activity
         found = activity.lead_values(
-            settings, wanted.metric, wanted.window_days, wanted.at_least, activity.as_of(settings)
+            settings, active.metric, active.window_days, active.at_least, activity.as_of(settings)
         )
         candidates = activity.as_table(session, found)
-        query = query.where(Lead.id.in_(select(candidates.c.lead_id)))
-    return query
+        wanted.append(Lead.id.in_(select(candidates.c.lead_id)))
+    return and_(*wanted)
 
 
 def best_grade() -> ColumnElement[str | None]:

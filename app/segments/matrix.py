@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from app.activity.spec import Metric
 from app.errors import DomainError
 from app.models import Hit, Lead
+from app.patience import Patience, TookTooLong
 from app.segments import activity
+from app.segments.sample import sample
 from config import Settings
 
 HIT_DAYS = 90
@@ -117,23 +119,54 @@ def leads_of(session: Session, quadrant: Quadrant, settings: Settings) -> Select
     )
 
 
-def median(session: Session, measure: str, settings: Settings, scope: ColumnElement[bool]) -> float:
-    """The median of a measure over the leads of ``scope`` that have any of it; 1 when none has."""
-    values = _values(session, [Axis(measure, 0)], settings, scope)
-    middle = func.percentile_disc(0.5).within_group(values.c.value_0)
-    found = session.scalar(select(cast(middle, Float)).where(values.c.value_0 > 0))
+def median(
+    session: Session, measure: str, settings: Settings, scope: ColumnElement[bool], seconds: float | None
+) -> float:
+    """The median of a measure over the leads of ``scope`` that have any of it; 1 when none has.
+
+    That of a sample when the exact one takes longer than ``seconds``.
+    """
+    axes = [Axis(measure, 0)]
+
+    def of(run: Patience, scope: ColumnElement[bool]) -> Any:
+        values = _values(session, axes, settings, scope)
+        middle = func.percentile_disc(0.5).within_group(values.c.value_0)
+        return run.execute(select(cast(middle, Float)).where(values.c.value_0 > 0))[0][0]
+
+    try:
+        found = of(Patience(session, seconds), scope)
+    except TookTooLong:
+        found = of(Patience(session, None), and_(sample(session).of, scope))
     return round(float(found), 2) if found else 1.0
 
 
 def count(
-    session: Session, x: Axis, y: Axis, settings: Settings, scope: ColumnElement[bool]
-) -> dict[tuple[bool, bool], int]:
-    """How many leads of ``scope`` lie in each quadrant, by (high on x, high on y)."""
-    values = _values(session, [x, y], settings, scope)
-    sides = (values.c.value_0 >= x.threshold, values.c.value_1 >= y.threshold)
-    found = session.execute(select(*sides, func.count()).group_by(*sides)).all()
-    counts = {(x_high, y_high): n for x_high, y_high, n in found}
-    return {(right, top): counts.get((right, top), 0) for right in (False, True) for top in (False, True)}
+    session: Session,
+    x: Axis,
+    y: Axis,
+    settings: Settings,
+    scope: ColumnElement[bool],
+    seconds: float | None,
+) -> tuple[dict[tuple[bool, bool], int], bool]:
+    """How many leads of ``scope`` lie in each quadrant, by (high on x, high on y), and whether exactly.
+
+    They are estimated from a sample when exact numbers take longer than ``seconds``.
+    """
+
+    def of(run: Patience, scope: ColumnElement[bool]) -> Any:
+        values = _values(session, [x, y], settings, scope)
+        sides = (values.c.value_0 >= x.threshold, values.c.value_1 >= y.threshold)
+        return run.execute(select(*sides, func.count()).group_by(*sides))
+
+    part = None
+    try:
+        found = of(Patience(session, seconds), scope)
+    except TookTooLong:
+        part = sample(session)
+        found = of(Patience(session, None), and_(part.of, scope))
+    counts = {(x_high, y_high): part.scaled(n) if part else n for x_high, y_high, n in found}
+    corners = [(right, top) for right in (False, True) for top in (False, True)]
+    return {corner: counts.get(corner, 0) for corner in corners}, part is None
 
 
 def _values(session: Session, axes: list[Axis], settings: Settings, scope: ColumnElement[bool]) -> Any:

@@ -2,49 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from app.models import Branch, Hit, Lead
+from app.patience import Patience, TookTooLong
+from app.segments.sample import sample
 
 #: as many parts as a picture can show
 MOST = 12
 
 
-def by_source(session: Session, leads: Select[int], scope: ColumnElement[bool]) -> list[tuple[str, int]]:
-    """Leads by source, most first; the empty text stands for none."""
-    return _counted(session, Lead.source, leads, scope)
+@dataclass(frozen=True)
+class Mix:
+    """How many leads, and their parts: sources (empty: none), branches with their names (None: none), and
+    best grades of all hits, A first (None: without a hit). Scaled from a sample unless ``exact``.
+    """
+
+    total: int
+    sources: list[tuple[str, int]]
+    branches: list[tuple[int | None, str, int]]
+    grades: list[tuple[str | None, int]]
+    exact: bool
 
 
-def by_branch(
-    session: Session, leads: Select[int], scope: ColumnElement[bool]
-) -> list[tuple[int | None, str, int]]:
-    """Leads by branch id and name, most first; None stands for leads without one."""
-    found = _counted(session, Lead.branch_id, leads, scope)
-    query = select(Branch.id, Branch.name).where(Branch.id.in_([key for key, _n in found if key]))
+def count(session: Session, leads: ColumnElement[bool], seconds: float | None) -> tuple[int, bool]:
+    """How many leads meet a criterion, and whether that is exact: it is when it takes no longer."""
+    try:
+        return _total(Patience(session, seconds), leads), True
+    except TookTooLong:
+        part = sample(session)
+        return part.scaled(_total(Patience(session, None), and_(part.of, leads))), False
+
+
+def mix(session: Session, leads: ColumnElement[bool], seconds: float | None) -> Mix:
+    """The mix of the leads that meet a criterion, exact when it takes no longer than ``seconds``."""
+    try:
+        return _mixed(session, Patience(session, seconds), leads)
+    except TookTooLong:
+        part = sample(session)
+        return _mixed(session, Patience(session, None), and_(part.of, leads), part.scaled, exact=False)
+
+
+def _total(run: Patience, leads: ColumnElement[bool]) -> int:
+    return int(run.execute(select(func.count()).select_from(Lead).where(leads))[0][0])
+
+
+def _mixed(
+    session: Session,
+    run: Patience,
+    leads: ColumnElement[bool],
+    scaled: Any = int,
+    *,
+    exact: bool = True,
+) -> Mix:
+    sources = _parts(run, Lead.source, leads)
+    total = sum(n for _source, n in sources)
+    branches = _parts(run, Lead.branch_id, leads)[:MOST]
+    query = select(Branch.id, Branch.name).where(Branch.id.in_([key for key, _n in branches if key]))
     names = {row.id: row.name for row in session.execute(query)}
-    return [(key, names.get(key, ""), n) for key, n in found]
+    return Mix(
+        scaled(total),
+        [(source, scaled(n)) for source, n in sources[:MOST]],
+        [(key, names.get(key, ""), scaled(n)) for key, n in branches],
+        [(grade, scaled(n)) for grade, n in _grades(run, leads, total)],
+        exact,
+    )
 
 
-def by_grade(
-    session: Session, leads: Select[int], scope: ColumnElement[bool]
-) -> list[tuple[str | None, int]]:
-    """Leads by the best grade of all their hits, A first; None stands for leads without a hit."""
+def _parts(run: Patience, column: Any, leads: ColumnElement[bool]) -> Sequence[Any]:
+    number = func.count()
+    return run.execute(select(column, number).where(leads).group_by(column).order_by(number.desc(), column))
+
+
+def _grades(run: Patience, leads: ColumnElement[bool], total: int) -> list[tuple[str | None, int]]:
+    """From the hits, which are fewer than the leads; the rest has none."""
     best = select(Hit.lead_id, func.min(Hit.grade).label("grade")).group_by(Hit.lead_id).subquery()
     query = (
         select(best.c.grade, func.count())
         .select_from(Lead)
-        .outerjoin(best, best.c.lead_id == Lead.id)
-        .where(scope, Lead.id.in_(leads))
+        .join(best, best.c.lead_id == Lead.id)
+        .where(leads)
         .group_by(best.c.grade)
-        .order_by(best.c.grade.nulls_last())
+        .order_by(best.c.grade)
     )
-    return [(grade, n) for grade, n in session.execute(query)]
-
-
-def _counted(session: Session, column: Any, leads: Select[int], scope: ColumnElement[bool]) -> list[Any]:
-    number = func.count()
-    query = select(column, number).where(scope, Lead.id.in_(leads)).group_by(column)
-    return [tuple(row) for row in session.execute(query.order_by(number.desc(), column).limit(MOST))]
+    found = [(grade, n) for grade, n in run.execute(query)]
+    rest = total - sum(n for _grade, n in found)
+    return [*found, *([(None, rest)] if rest > 0 else [])]

@@ -6,14 +6,16 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from sqlalchemy import select, true
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError
 from app.models import Branch, Lead, Tag
-from app.segments import mix
+from app.patience import Patience, TookTooLong
+from app.segments import matrix, mix
+from app.segments import sample as sampling
 from app.segments.definition import segment_def
-from app.segments.leads import leads_in
+from app.segments.leads import leads_in, meant
 from config import Settings
 
 
@@ -99,8 +101,41 @@ def test_a_definition_is_stored_and_read_back() -> None:
 
 
 def test_the_mix_counts_every_lead_once(bank: Session, settings: Settings) -> None:
-    everybody = leads_in(bank, segment_def({}), settings)
-    assert mix.by_source(bank, everybody, true()) == [("抖音推广", 3), ("官网预约", 2)]
-    branches = [(name, n) for _id, name, n in mix.by_branch(bank, everybody, true())]
+    found = mix.mix(bank, meant(bank, segment_def({}), settings), 60)
+    assert (found.total, found.exact) == (5, True)
+    assert found.sources == [("抖音推广", 3), ("官网预约", 2)]
+    branches = [(name, n) for _id, name, n in found.branches]
     assert sorted(branches) == [("", 1), ("AWAY 支行", 1), ("HOME 支行", 2), ("SUB 支行", 1)]
-    assert mix.by_grade(bank, everybody, true()) == [("A", 2), ("C", 1), (None, 2)]
+    assert found.grades == [("A", 2), ("C", 1), (None, 2)]
+
+
+def test_what_takes_too_long_is_estimated_from_a_sample(
+    bank: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = meant(bank, segment_def({}), settings)
+    assert mix.count(bank, everybody, 0) == (5, False)
+    assert not mix.mix(bank, everybody, 0).exact
+    bank.execute(text("ANALYZE lead"))
+    monkeypatch.setattr(sampling, "_RUNS", 1)
+    monkeypatch.setattr(sampling, "_LENGTH", 2)
+    part = sampling.sample(bank)
+    seen = bank.scalar(select(func.count()).select_from(Lead).where(part.of, everybody)) or 0
+    assert 0 < seen <= 2
+    assert part.scaled(seen) == 5
+    assert mix.count(bank, everybody, 0) == (5, False)
+    found = mix.mix(bank, everybody, 0)
+    assert found.total == 5
+    counts, exact = matrix.count(
+        bank, matrix.Axis("hits", 1), matrix.Axis("calls", 1), settings, everybody, 0
+    )
+    assert not exact
+    assert 4 <= sum(counts.values()) <= 6
+    assert matrix.median(bank, "best_score", settings, everybody, 0) > 0
+
+
+def test_patience_ends_a_statement_and_leaves_the_transaction(bank: Session) -> None:
+    bank.execute(text("CREATE TEMP TABLE kept (a int) ON COMMIT DROP"))
+    with pytest.raises(TookTooLong):
+        Patience(bank, 0.05).execute(text("SELECT pg_sleep(5)"))
+    assert Patience(bank, 5).execute(text("SELECT count(*) FROM kept"))[0][0] == 0
+    assert bank.scalar(text("SHOW statement_timeout")) == "0"

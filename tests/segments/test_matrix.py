@@ -27,7 +27,7 @@ VALUES = {
 @pytest.mark.parametrize("y", ["calls", "hits", "days_known"])
 def test_quadrants(bank: Session, settings: Settings, x: str, y: str) -> None:
     across, up = Axis(x, 2), Axis(y, 1.5)
-    counts = count(bank, across, up, settings, LIVE)
+    counts, _exact = count(bank, across, up, settings, LIVE, 60)
     for (x_high, y_high), n in counts.items():
         quadrant = Quadrant.parse(str(Quadrant(across, up, x_high, y_high)))
         names = set(bank.scalars(select(Lead.name).where(Lead.id.in_(leads_of(bank, quadrant, settings)))))
@@ -42,9 +42,9 @@ def test_quadrants(bank: Session, settings: Settings, x: str, y: str) -> None:
 
 
 def test_the_median_is_of_those_who_have_any(bank: Session, settings: Settings) -> None:
-    assert median(bank, "best_score", settings, LIVE) == 8
-    assert median(bank, "calls", settings, LIVE) == 3
-    assert median(bank, "hits", settings, Lead.name == "客5") == 1
+    assert median(bank, "best_score", settings, LIVE, 60) == 8
+    assert median(bank, "calls", settings, LIVE, 60) == 3
+    assert median(bank, "hits", settings, Lead.name == "客5", 60) == 1
 
 
 @pytest.mark.parametrize(
