@@ -16,7 +16,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
 from app.push import deliver, lease, outbox
-from app.push.answers import BACK_OFF
+from app.push.answers import BACK_OFF, Answer, record
 from app.push.trial import send_sample
 from tests.conftest import Person
 from tests.push.conftest import Bank, local
@@ -172,6 +172,12 @@ def test_a_dead_worker_s_deliveries_are_taken_over_and_it_can_write_nothing_more
         assert pushed.send() == 1
         assert not lease.holds(db.engine, mine, "me", late)
         lease.put_back(db.engine, [mine], "me", pushed.now)
+        sent = pushed.one(Delivery)
+        too_late = Answer(
+            sent.id, sent.push_id, sent.target_id, 1, pushed.now, "temporary", False, 503, "busy", 9
+        )
+        assert not record(db.engine, too_late, "me", pushed.now)
+    assert pushed.one(DeliveryAttempt).outcome == "ok"
     assert pushed.one(Delivery).status == "sent"
     assert crm.seen == {pushed.one(Delivery).uid: 1}
 
