@@ -99,7 +99,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many hits go into one message (0: any number), and seconds until an attempt is given up."""
+    """How many hits go into one message (0: any number), and seconds until an attempt is given up.
+
+    A message is held in memory: some 10 KB a hit.
+    """
 
     hits: int = 0
     seconds: float = 15.0

@@ -46,7 +46,7 @@ class Drop:
     kind = "file"
     label = lazy_gettext("File drop")
     settings = DropSettings
-    limits = Limits(hits=100_000, seconds=60.0)
+    limits = Limits(hits=20_000, seconds=60.0)
     signs = False
 
     def send(self, message: Message, settings: DropSettings, secret: str, config: Settings) -> Sent:

@@ -59,7 +59,7 @@ class Mail:
     kind = "email"
     label = lazy_gettext("E-mail digest")
     settings = MailSettings
-    limits = Limits(hits=0, seconds=15.0)
+    limits = Limits(hits=10_000, seconds=15.0)
     signs = False
 
     def send(self, message: Message, settings: MailSettings, secret: str, config: Settings) -> Sent:
@@ -98,6 +98,7 @@ def digest(message: Message, settings: MailSettings, config: Settings) -> EmailM
     }
     mail = EmailMessage()
     subject = _("%(n)s high-potential leads: %(schedule)s", n=message.total, schedule=message.schedule_name)
+    subject += f" ({message.part}/{message.parts})" if message.parts > 1 else ""
     mail["Subject"] = f"[{_('Test')}] {subject}" if message.test else subject
     mail["From"] = formataddr((_("Lead Monitor"), config.mail_from))
     mail["To"] = ", ".join(settings.to)

@@ -69,7 +69,7 @@ class ReminderChannel:
     kind = "reminder"
     label = lazy_gettext("In-app reminder")
     settings = ReminderSettings
-    limits = Limits(hits=0, seconds=60.0)
+    limits = Limits(hits=10_000, seconds=60.0)
     signs = False
 
     def send(self, message: Message, settings: ReminderSettings, secret: str, config: Settings) -> Sent:
