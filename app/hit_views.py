@@ -20,6 +20,7 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import assignment, rows, work
 from app.models import Hit
+from app.outreach_views import ContactsCustomers
 from app.pages import files, hit_forms, hit_page, hit_words
 from app.pages.hit_filters import HIT_FILTERS
 from app.pages.lists import Link
@@ -158,7 +159,7 @@ class WorksHits:
         return self.back()  # type: ignore[attr-defined]
 
 
-class HitView(WorksHits, ExportsWholeList, ConsoleView):
+class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
     """高潜线索: leads that a rule caught."""
 
     model = Hit
@@ -188,6 +189,10 @@ class HitView(WorksHits, ExportsWholeList, ConsoleView):
         "close",
         "recompute",
         "export",
+        "can_contact_many",
+        "can_contact_one",
+        "sms",
+        "call",
     ]
     add_columns = edit_columns = ["status"]
     empty_hint = lazy_gettext(
@@ -260,8 +265,12 @@ class HitView(WorksHits, ExportsWholeList, ConsoleView):
     }
 
     def list_links(self) -> list[Link]:
-        """Export the list."""
-        return self.export_links()
+        """Contact or export the list."""
+        return self.contact_links() + self.export_links()
+
+    def show_links(self, item: Hit) -> list[Link]:
+        """Contact the customer."""
+        return self.contact_one_links(item)
 
     def heading(self, item: Hit) -> str:
         """The lead and the rule that caught it."""

@@ -10,6 +10,35 @@ from flask import current_app
 from flask_babel import gettext, lazy_gettext, pgettext
 from markupsafe import Markup, escape
 
+OUTREACH_CHANNEL = {"sms": lazy_gettext("SMS"), "call": lazy_gettext("Outbound call")}
+OUTREACH_DEED = {"sms": lazy_gettext("Send SMS in bulk"), "call": lazy_gettext("Outbound calls in bulk")}
+OUTREACH_BATCH_STATUS = {
+    "checking": lazy_gettext("Being checked"),
+    "checked": lazy_gettext("To be confirmed"),
+    "waiting": lazy_gettext("Waits for approval"),
+    "running": lazy_gettext("Being sent"),
+    "paused": lazy_gettext("Paused"),
+    "done": lazy_gettext("Done"),
+    "cancelled": lazy_gettext("Cancelled"),
+    "failed": lazy_gettext("Failed"),
+}
+OUTREACH_STATUS = {
+    "queued": lazy_gettext("Waits its turn"),
+    "sending": lazy_gettext("Being handed over"),
+    "unknown": lazy_gettext("Unclear, the gateway is asked"),
+    "sent": lazy_gettext("Sent"),
+    "delivered": lazy_gettext("Delivered"),
+    "no_answer": lazy_gettext("No answer"),
+    "answered": lazy_gettext("Answered"),
+    "interested": lazy_gettext("Interested"),
+    "refused": lazy_gettext("Refused"),
+    "opt_out": lazy_gettext("Asked to be left alone"),
+    "converted": lazy_gettext("Converted"),
+    "failed": lazy_gettext("Failed"),
+    "held": lazy_gettext("Held back"),
+    "dropped": lazy_gettext("Dropped"),
+}
+GATEWAY = {"sandbox": lazy_gettext("Sandbox (reaches nobody)")}
 LEAD_STATUS = {
     "active": lazy_gettext("Active"),
     "paused": lazy_gettext("Paused"),

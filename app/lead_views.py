@@ -23,11 +23,21 @@ from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
 from app.models import Lead, Segment, Suppression, Tag
-from app.pages import files, forms, imports, lead_page, segment_words, segments, suppressions, urls
+from app.pages import (
+    files,
+    forms,
+    imports,
+    lead_page,
+    outreach_page,
+    segment_words,
+    segments,
+    suppressions,
+    urls,
+)
 from app.pages.access import may, me
 from app.pages.forms import select
 from app.pages.lists import Link
-from app.pages.widgets import ConsoleFormWidget, DaysWidget, MixWidget
+from app.pages.widgets import ConsoleFormWidget, DaysWidget, MixWidget, WhyWidget
 from app.rules import lead_filter
 from app.segments.definition import segment_def
 from app.t1.runs import today
@@ -78,7 +88,10 @@ class ClassifiesLeads:
             calendar=lead_page.calendar(item), reveals=lead_page.reveals(item), when=labels.when
         )
         found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
-        return found | {"more": [days]}
+        more = [days]
+        if may("can_list", "OutreachView"):
+            more.append(WhyWidget(**outreach_page.of_lead(item)))
+        return found | {"more": more}
 
 
 class SuppressionView(ConsoleView):

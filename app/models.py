@@ -6,6 +6,7 @@ Times are stored with their zone (UTC); dates are local dates of ``TIMEZONE``.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -30,6 +31,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -103,6 +105,38 @@ class BatchStatus(StrEnum):
     FAILED = "failed"
     UNDOING = "undoing"
     UNDONE = "undone"
+
+
+class OutreachBatchStatus(StrEnum):
+    """The life of a batch of contacts: checked before a person confirms it, ``waiting`` for a second one."""
+
+    CHECKING = "checking"
+    CHECKED = "checked"
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class OutreachStatus(StrEnum):
+    """Where one contact stands. ``unknown``: the gateway gave no clear answer and is being asked."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    DROPPED = "dropped"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    NO_ANSWER = "no_answer"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    INTERESTED = "interested"
+    OPT_OUT = "opt_out"
+    CONVERTED = "converted"
 
 
 class RunStatus(StrEnum):
@@ -1080,6 +1114,238 @@ class ScheduleShortcut(Model):
 
     def __repr__(self) -> str:
         return self.name
+
+
+class OutreachTemplate(Model):
+    """A text for SMS, or a script for calls, in versions; the newest version is the one in use."""
+
+    __tablename__ = "outreach_template"
+    __table_args__ = (CheckConstraint("channel IN ('sms', 'call')", name="ck_outreach_template_channel"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    active: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    versions: Mapped[list[OutreachTemplateVersion]] = relationship(
+        "OutreachTemplateVersion",
+        back_populates="template",
+        order_by="OutreachTemplateVersion.number.desc()",
+        cascade="all, delete-orphan",
+    )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class OutreachTemplateVersion(Model):
+    """What a template said from one change to the next."""
+
+    __tablename__ = "outreach_template_version"
+    __table_args__ = (UniqueConstraint("template_id", "number"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    template_id: Mapped[int] = mapped_column(ForeignKey("outreach_template.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(Integer)
+    body: Mapped[str] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    template: Mapped[OutreachTemplate] = relationship(OutreachTemplate, back_populates="versions")
+
+    def __repr__(self) -> str:
+        return f"{self.template} v{self.number}"
+
+
+class ForbiddenWord(Model):
+    """A word that no template may hold."""
+
+    __tablename__ = "forbidden_word"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    word: Mapped[str] = mapped_column(String(32), unique=True)
+    note: Mapped[str] = mapped_column(String(255), server_default="")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return self.word
+
+
+class OutreachSetting(Model):
+    """One state of the rules that outreach obeys; ``values`` as ``app.outreach.settings`` reads them.
+
+    At most one row is active; a submitted one waits for a second person; retired ones are the history.
+    """
+
+    __tablename__ = "outreach_setting"
+    __table_args__ = (
+        Index(
+            "ix_outreach_setting_active", "status", unique=True, postgresql_where=text("status = 'active'")
+        ),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    values: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
+    reason: Mapped[str] = mapped_column(String(255), server_default="")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class OutreachGateway(Model):
+    """A way to customers outside the product: where to post, how to read the answer.
+
+    While none of a channel is ``active`` the sandbox stands in. ``failures`` in a row open the circuit until
+    ``open_until``; ``next_slot_at`` is when the next message may go by the limit per second.
+    """
+
+    __tablename__ = "outreach_gateway"
+    __table_args__ = (
+        CheckConstraint("channel IN ('sms', 'call')", name="ck_outreach_gateway_channel"),
+        Index("ix_outreach_gateway_active", "channel", unique=True, postgresql_where=text("active")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    secret_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
+    active: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    open_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    next_slot_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str] = mapped_column(String(300), server_default="")
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class OutreachBatch(Model):
+    """One template for many hits: checked, confirmed (or approved), then sent in the background.
+
+    ``selection`` is what was chosen, ids of hits or the hit list's address arguments; its rows are the
+    ``Outreach`` of the batch. ``planned`` is what the check found: how many go and how many are held for
+    which reason. ``not_before`` is when a running batch that waits goes on, ``waits_for`` for what.
+    """
+
+    __tablename__ = "outreach_batch"
+    __table_args__ = (
+        Index(
+            *("ix_outreach_batch_open", "id"),
+            postgresql_where=text("status IN ('checking', 'running', 'paused', 'waiting')"),
+        ),
+        Index("ix_outreach_batch_by", "created_by"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(8))
+    version_id: Mapped[int] = mapped_column(ForeignKey("outreach_template_version.id", ondelete="RESTRICT"))
+    status: Mapped[str] = mapped_column(String(16), server_default=OutreachBatchStatus.CHECKING)
+    selection: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    candidates: Mapped[int] = mapped_column(Integer, server_default="0")
+    planned: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    gateway: Mapped[str] = mapped_column(String(64), server_default="")
+    not_before: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    waits_for: Mapped[str] = mapped_column(String(16), server_default="")
+    error: Mapped[str] = mapped_column(Text, server_default="")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    created_at: Mapped[dt.datetime] = _now()
+    confirmed_by: Mapped[str | None] = mapped_column(String(128))
+    confirmed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    version: Mapped[OutreachTemplateVersion] = relationship(OutreachTemplateVersion)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class Outreach(Model):
+    """One contact of a customer, or why there was none.
+
+    ``key`` identifies it to the gateway, which takes the same key only once. ``reserved_at`` is when the
+    contact was decided; from then on it counts against the caps of ``id_hash`` and ``phone_index``
+    unless it failed. ``lease_until`` is when a sender that vanished is given up and the gateway is asked.
+    """
+
+    __tablename__ = "outreach"
+    __table_args__ = (
+        UniqueConstraint("batch_id", "hit_id"),
+        Index("ix_outreach_batch_status", "batch_id", "status", "id"),
+        Index("ix_outreach_lead", "lead_id", "id"),
+        Index("ix_outreach_hit", "hit_id"),
+        Index(
+            *("ix_outreach_phone", "phone_index", "reserved_at"),
+            postgresql_where=text("reserved_at IS NOT NULL"),
+        ),
+        Index(
+            *("ix_outreach_id_hash", "id_hash", "reserved_at"),
+            postgresql_where=text("reserved_at IS NOT NULL"),
+        ),
+        Index("ix_outreach_at", "at", "id"),
+        Index("ix_outreach_open", "next_at", postgresql_where=text("status IN ('sending', 'unknown')")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("outreach_batch.id", ondelete="CASCADE"))
+    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    channel: Mapped[str] = mapped_column(String(8))
+    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
+    id_hash: Mapped[str] = mapped_column(String(64))
+    phone_index: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16), server_default=OutreachStatus.QUEUED)
+    reason: Mapped[str] = mapped_column(String(16), server_default="")
+    note: Mapped[str] = mapped_column(String(300), server_default="")
+    at: Mapped[dt.datetime] = _now()
+    reserved_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    gateway_ref: Mapped[str] = mapped_column(String(128), server_default="")
+    batch: Mapped[OutreachBatch] = relationship(OutreachBatch)
+    hit: Mapped[Hit] = relationship(Hit)
+    lead: Mapped[Lead] = relationship(Lead)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class OutreachEvent(Model):
+    """One thing that became of a contact, as the gateway or the bank's own system reported it."""
+
+    __tablename__ = "outreach_event"
+    __table_args__ = (UniqueConstraint("outreach_id", "outcome", "at"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    outreach_id: Mapped[int] = mapped_column(ForeignKey("outreach.id", ondelete="CASCADE"))
+    outcome: Mapped[str] = mapped_column(String(16))
+    at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    note: Mapped[str] = mapped_column(String(500), server_default="")
+    source: Mapped[str] = mapped_column(String(128))
+    received_at: Mapped[dt.datetime] = _now()
+
+
+class SandboxMessage(Model):
+    """What the sandbox gateway took instead of a customer; ``answers`` [[seconds, outcome]…] are to come."""
+
+    __tablename__ = "sandbox_message"
+    __table_args__ = (
+        Index("ix_sandbox_message_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    outreach_id: Mapped[int] = mapped_column(ForeignKey("outreach.id", ondelete="CASCADE"), index=True)
+    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True)
+    channel: Mapped[str] = mapped_column(String(8))
+    phone_masked: Mapped[str] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text)
+    accepted_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    answers: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    outreach: Mapped[Outreach] = relationship(Outreach)
 
 
 class PresetApplied(Model):

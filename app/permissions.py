@@ -187,6 +187,10 @@ TABLE: dict[str, dict[str, str]] = {
         "close": "AMK",
         "recompute": "AMKU",
         "export": "AMK",
+        "can_contact_many": "AM",
+        "can_contact_one": "AMK",
+        "sms": "AM",
+        "call": "AM",
     },
     "CloseReasonView": {
         "can_list": "AMU",
@@ -198,6 +202,49 @@ TABLE: dict[str, dict[str, str]] = {
     "WorkSettingView": {
         "can_list": "AMU",
         "can_edit": "AM",
+    },
+    "OutreachBatchView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_progress": "AMKU",
+        "can_confirm": "AMK",
+        "pause": "AMK",
+        "resume": "AMK",
+        "cancel": "AMK",
+    },
+    "OutreachView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+    },
+    "OutreachTemplateView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    "ForbiddenWordView": {
+        "can_list": "AMU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    "SandboxMessageView": {
+        "can_list": "AMKU",
+    },
+    "OutreachSettingView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_change": "AM",
+    },
+    "OutreachGatewayView": {
+        "can_list": "AU",
+        "can_show": "AU",
+        "can_add": "A",
+        "can_edit": "A",
+        "can_delete": "A",
+        "switch_on": "A",
+        "switch_off": "A",
     },
     # 数据与任务
     "InstitutionView": {
@@ -309,6 +356,9 @@ TABLE: dict[str, dict[str, str]] = {
     "HitApi": {
         "can_get": "AMKI",
     },
+    "OutreachApi": {
+        "can_post": "AI",
+    },
 }
 
 #: menu item → the view it opens. Who may list the view sees the item.
@@ -331,7 +381,16 @@ MENU: dict[str, tuple[str, ...]] = {
         "TargetView",
         "HolidayView",
     ),
-    "Hits": ("HitView", "MyWorkView", "CloseReasonView", "WorkSettingView"),
+    "Hits": (
+        "HitView",
+        "MyWorkView",
+        "OutreachBatchView",
+        "OutreachView",
+        "OutreachTemplateView",
+        "SandboxMessageView",
+        "CloseReasonView",
+        "WorkSettingView",
+    ),
     "Data": (
         "InstitutionView",
         "IngestFileView",
@@ -341,7 +400,15 @@ MENU: dict[str, tuple[str, ...]] = {
         "BulkJobView",
     ),
     "Audit": ("ChangeLogView", "AuditJobView", "ApprovalView"),
-    "Settings": ("StaffView", "RoleView", "RevealView", "SubjectRequestView"),
+    "Settings": (
+        "StaffView",
+        "RoleView",
+        "RevealView",
+        "SubjectRequestView",
+        "OutreachSettingView",
+        "ForbiddenWordView",
+        "OutreachGatewayView",
+    ),
 }
 
 

@@ -39,6 +39,14 @@ from app.models import (
     ImportBatch,
     Lead,
 )
+from app.outreach_rule_views import (
+    ForbiddenWordView,
+    OutreachGatewayView,
+    OutreachSettingView,
+    OutreachTemplateView,
+    SandboxMessageView,
+)
+from app.outreach_views import OutreachApi, OutreachBatchView, OutreachView
 from app.pages import files, forms, imports, phones, segment_words, suppressions
 from app.pages.access import may, me
 from app.pages.forms import CODE, select
@@ -470,6 +478,13 @@ _SCREENS = {
         MyWorkView,
         CloseReasonView,
         WorkSettingView,
+        OutreachBatchView,
+        OutreachView,
+        OutreachTemplateView,
+        SandboxMessageView,
+        OutreachSettingView,
+        ForbiddenWordView,
+        OutreachGatewayView,
         InstitutionView,
         IngestFileView,
         CompletenessView,
@@ -505,3 +520,4 @@ def register(appbuilder: Any) -> None:
     appbuilder.add_view_no_menu(SavedFilterView)
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)
+    appbuilder.add_api(OutreachApi)

@@ -201,11 +201,14 @@ class Person(FlaskClient):
 
     def submit(self, path: str, data: dict[str, Any] | None = None, **kwargs: Any) -> Any:
         """POST a form as the browser would, with the token of this session."""
+        return self.post(path, data={**(data or {}), "csrf_token": self.token()}, **kwargs)
+
+    def token(self) -> str:
+        """The CSRF token of this session."""
         with self.session_transaction() as stored:
             stored.setdefault("csrf_token", uuid.uuid4().hex)
             signer = URLSafeTimedSerializer(self.application.secret_key, salt="wtf-csrf-token")
-            token = signer.dumps(stored["csrf_token"])
-        return self.post(path, data={**(data or {}), "csrf_token": token}, **kwargs)
+            return str(signer.dumps(stored["csrf_token"]))
 
 
 @pytest.fixture

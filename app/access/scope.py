@@ -16,7 +16,10 @@ from app.models import (
     Hit,
     ImportBatch,
     Lead,
+    Outreach,
+    OutreachBatch,
     Reminder,
+    SandboxMessage,
     SavedFilter,
     Segment,
     Staff,
@@ -88,6 +91,21 @@ def bulk_visible_to(user: Any) -> ColumnElement[bool]:
     return true() if names & {"Admin", "Auditor"} else BulkJob.requested_by == user.username
 
 
+def outreach_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Outreach: contacts of the leads the person may reach."""
+    return Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
+
+
+def batches_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on OutreachBatch: one's own, everybody's for bank-wide roles."""
+    return true() if sees_whole_bank(user) else OutreachBatch.created_by_id == user.id
+
+
+def sandbox_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on SandboxMessage: those to leads the person may reach."""
+    return SandboxMessage.outreach_id.in_(select(Outreach.id).where(outreach_visible_to(user)))
+
+
 def segments_visible_to(user: Any) -> ColumnElement[bool]:
     """Criterion on Segment: shared ones and the person's own, all for those who see everything."""
     names = {role.name for role in getattr(user, "roles", [])}
@@ -116,6 +134,9 @@ _SCOPES = {
     BulkJob: bulk_visible_to,
     Reminder: reminders_visible_to,
     SavedFilter: saved_filters_visible_to,
+    Outreach: outreach_visible_to,
+    OutreachBatch: batches_visible_to,
+    SandboxMessage: sandbox_visible_to,
 }
 
 

@@ -16,6 +16,7 @@ EXCLUDED = {
     "reminder": "copies for the people reminded of what is noted elsewhere",
     "institution_day": "counts of the activity store, copied by T+1 runs",
     "lead_before": "copies of leads that an import changed, for its undo; the change itself is noted",
+    "sandbox_message": "stands for another system; what it was sent is in `outreach`",
     "list_mark": "places in a long list, derived from the leads by the ticker",
 }
 #: columns that tell how far work is and who holds it; a change of nothing else leaves no entry

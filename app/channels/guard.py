@@ -191,7 +191,12 @@ class Sender:
         )
 
     def post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, str]:
-        """Status and the beginning of the answer.
+        """Status and the first words of the answer. Raises what ``exchange`` raises."""
+        status, answer = self.exchange(url, body, headers, seconds)
+        return status, _first_words(answer)
+
+    def exchange(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes]:
+        """Status and the answer, or a little more than its first ANSWER_BYTES.
 
         Raises PermanentError for a place that is not allowed and TemporaryError when nobody answers in time.
         """
@@ -208,7 +213,7 @@ class Sender:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise TemporaryError(f"{type(error).__name__}: {error}") from error
 
-    def _post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, str]:
+    def _post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes]:
         limits = {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}
         with self._pool.stream(
             "POST", url, headers=list(headers.items()), content=body, extensions={"timeout": limits}
@@ -216,14 +221,18 @@ class Sender:
             return response.status, _beginning(response)
 
 
-def _beginning(response: httpcore.Response) -> str:
-    """The first words of an answer; a small one is read to its end, so that the connection can be kept."""
+def _beginning(response: httpcore.Response) -> bytes:
+    """The beginning of an answer; a small one is read to its end, so that the connection can be kept."""
     read = b""
     for part in response.iter_stream():
         read += part
         if len(read) > ANSWER_BYTES:
             break
-    text = read.decode("utf-8", "replace")
+    return read
+
+
+def _first_words(answer: bytes) -> str:
+    text = answer.decode("utf-8", "replace")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ANSWER_CHARS]
 
 

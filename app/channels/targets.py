@@ -8,9 +8,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.channels import channel, channels
 from app.channels.base import ChannelSettings, PermanentError
+from app.channels.vault import vault
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import StopReason, Target, TargetStatus
@@ -112,7 +111,7 @@ def new_secret(target: Target, config: Settings) -> str:
     if not channel(target.kind).signs:
         raise DomainError("%(target)s needs no secret.", target=str(target))
     secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-    target.secret_cipher = _vault(config).encrypt(secret.encode())
+    target.secret_cipher = vault(config, _PURPOSE).encrypt(secret.encode())
     target.secret_made_at = dt.datetime.now(dt.UTC)
     return secret
 
@@ -122,14 +121,9 @@ def secret_of(target: Target, config: Settings) -> str:
     if target.secret_cipher is None:
         return ""
     try:
-        return _vault(config).decrypt(target.secret_cipher).decode()
+        return vault(config, _PURPOSE).decrypt(target.secret_cipher).decode()
     except InvalidToken as error:
         raise PermanentError("the secret can't be read: SECRET_KEY was changed; make a new one") from error
-
-
-def _vault(config: Settings) -> Fernet:
-    key = HKDF(hashes.SHA256(), 32, None, _PURPOSE).derive(config.secret_key.encode())
-    return Fernet(base64.urlsafe_b64encode(key))
 
 
 def stop(target: Target, reason: StopReason, who: str | None = None) -> None:

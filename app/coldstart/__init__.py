@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from app.coldstart import outreach
 from app.extensions import db
 from app.models import CloseReason, PresetApplied, Rule
 from app.rules.config_file import apply_config
@@ -28,6 +29,7 @@ def apply_presets() -> dict[str, int]:
         PresetApplied(kind=kind, code=preset.code) for kind in KINDS for preset in getattr(fresh, kind)
     )
     _add_close_reasons()
+    outreach.add()
     return apply_config(fresh, PRESETS.name, "coldstart", overwrite=False)
 
 

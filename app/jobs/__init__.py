@@ -16,7 +16,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 #: One worker process serves one queue: an RQ worker on several loses jobs at kill -9.
-QUEUES = ("t1", "import", "default", "push")
+QUEUES = ("t1", "import", "default", "push", "outreach")
 JOB_TIMEOUT_SECONDS = 6 * 3600
 KEEP_FAILED_SECONDS = 7 * 86400
 

@@ -19,6 +19,7 @@ from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.upload_work import waiting
 from app.leads.uploads import discard_forgotten
+from app.outreach import tick as outreach
 from app.push import deliver
 from app.push import tick as pushes
 from app.rules import trials
@@ -72,3 +73,4 @@ def tick(now: dt.datetime) -> None:
         nudge("default", "app.jobs.backtests.run", backtest_id)
     for job_id in audit_jobs.waiting():
         nudge("default", "app.jobs.audit.run", job_id)
+    outreach.tick(now)

@@ -29,6 +29,18 @@ class WeekWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/week.html"
 
 
+class BatchWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws what a batch of contacts does, to whom, and to whom not."""
+
+    template = "widgets/outreach_batch.html"
+
+
+class WhyWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws why a lead was, or was not, contacted, and what would happen now."""
+
+    template = "widgets/outreach_why.html"
+
+
 class MixWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws how the leads of a segment are made up: ``count``, ``charts``, ``url`` of their list."""
 

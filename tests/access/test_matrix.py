@@ -67,6 +67,30 @@ def typed(**values: Any) -> str:
 
 #: A new schedule as its editor posts it (doubled braces: the world's names go into single ones).
 SCHEDULE = '{{"code": "S-9", "name": "九", "rules": ["R-1"], "preset": "hourly"}}'
+#: The whole form of outreach rules, with one change.
+SETTING = {
+    **dict.fromkeys(("sms_cap", "call_cap", "total_cap"), 5),
+    **dict.fromkeys(("sms_days", "call_days", "total_days"), 7),
+    "open_from": "09:00",
+    "open_to": "20:00",
+    "wait_days": 1,
+    "approval_above": 10,
+    "cost_sms": 0.05,
+    "cost_call": 0.6,
+    "reason": "试一试",
+}
+#: The whole form of a gateway.
+GATEWAY = {
+    "name": "网关",
+    "url": "https://sms.example.com/send",
+    "request": '{{"key": "{{key}}", "to": "{{phone}}", "text": "{{text}}"}}',
+    "status_request": '{{"key": "{{key}}"}}',
+    "result": "/code",
+    "accepted": "0",
+    "seconds": 10,
+    "per_second": 20,
+    "secret": "a-secret-of-some-length",
+}
 #: What to try for each permission; ``{name}`` is the id of that row of the world.
 ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "LeadView": {
@@ -236,6 +260,47 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "reopen": act("hitview", "reopen", "hit_home_failed", many=True),
         "recompute": act("hitview", "recompute", "hit_home_waiting", changes=False),
         "export": act("hitview", "export", "hit_home_waiting", changes=False, many=True),
+        "can_contact_many": post("/hitview/contact_many/sms?ids={hit_home_waiting}", template="{template}"),
+        "can_contact_one": post("/hitview/contact_one/{hit_home_waiting}/sms", template="{template}"),
+        "sms": act("hitview", "sms", "hit_home_waiting", changes=False, many=True),
+        "call": act("hitview", "call", "hit_home_waiting", changes=False, many=True),
+    },
+    "OutreachBatchView": {
+        "can_list": get("/outreachbatchview/list/"),
+        "can_show": get("/outreachbatchview/show/{outreach_checked}"),
+        "can_progress": get("/outreachbatchview/progress/{outreach_running}"),
+        "can_confirm": post("/outreachbatchview/confirm/{outreach_checked}"),
+        "pause": act("outreachbatchview", "pause", "outreach_running"),
+        "resume": act("outreachbatchview", "resume", "outreach_paused"),
+        "cancel": act("outreachbatchview", "cancel", "outreach_checked"),
+    },
+    "OutreachView": {
+        "can_list": get("/outreachview/list/"),
+        "can_show": get("/outreachview/show/{contact}"),
+    },
+    "OutreachTemplateView": crud(
+        "outreachtemplateview",
+        "template",
+        {"name": "新模板", "channel": "call", "body": "您好{{surname}}"},
+        {"name": "短信模板", "body": "您好{{surname}}", "active": "y"},
+        free="unused_template",
+    ),
+    "ForbiddenWordView": {
+        "can_list": get("/forbiddenwordview/list/"),
+        "can_add": post("/forbiddenwordview/add", word="稳赚"),
+        "can_edit": post("/forbiddenwordview/edit/{word}", word="保本收益"),
+        "can_delete": post("/forbiddenwordview/delete/{word}"),
+    },
+    "SandboxMessageView": {"can_list": get("/sandboxmessageview/list/")},
+    "OutreachSettingView": {
+        "can_list": get("/outreachsettingview/list/"),
+        "can_show": get("/outreachsettingview/show/{setting}"),
+        "can_change": post("/outreachsettingview/change", **SETTING),
+    },
+    "OutreachGatewayView": {
+        **crud("outreachgatewayview", "gateway", {**GATEWAY, "name": "新", "channel": "sms"}, GATEWAY),
+        "switch_on": act("outreachgatewayview", "switch_on", "gateway"),
+        "switch_off": act("outreachgatewayview", "switch_off", "gateway_on"),
     },
     "MyWorkView": {"can_list": get("/myworkview/list/")},
     "CloseReasonView": crud(
@@ -343,6 +408,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     },
     "LeadApi": {"can_get": get("/api/v1/leads/")},
     "HitApi": {"can_get": get("/api/v1/hits/")},
+    "OutreachApi": {"can_post": post("/api/v1/outreach/results", False, json={"results": []})},
 }
 CASES = [(view, permission) for view, attempts in ATTEMPTS.items() for permission in attempts]
 #: Allowed requests that answer "there is nothing" in this world.
@@ -379,7 +445,8 @@ def world_of(
         world = build(session, app.config["SETTINGS"])
         client = login(role, branch=world.home, username="me") if role else anonymous(app)
         me = session.execute(text("SELECT max(id) FROM ab_user")).scalar_one()
-        session.rollback()
+        session.execute(text("UPDATE outreach_batch SET created_by_id = :me"), {"me": me})
+        session.commit()
         world.ids["me"] = me
         world.ids["my_reminder"] = reminder_for(session, me) if role else 0
         return world, client
@@ -447,4 +514,6 @@ def attempt(client: FlaskClient | Person, what: Attempt, world: World) -> Any:
     if data.get("file") == "HOLIDAYS":
         data["file"] = (io.BytesIO("日期,类型,名称\n2027-01-01,放假,元旦\n".encode()), "2027.csv")
     assert isinstance(client, Person)
+    if "json" in data:
+        return client.post(path, json=data["json"], headers={"X-CSRFToken": client.token()})
     return client.submit(path, data)

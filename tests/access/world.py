@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.models import (
     ChangeLog,
     CloseReason,
     ExportJob,
+    ForbiddenWord,
     Hit,
     Holiday,
     ImportBatch,
@@ -29,9 +31,16 @@ from app.models import (
     InstitutionDay,
     JobRun,
     Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachGateway,
+    OutreachSetting,
+    OutreachTemplate,
+    OutreachTemplateVersion,
     Rule,
     RuleCondition,
     RuleVersion,
+    SandboxMessage,
     SavedFilter,
     Schedule,
     ScheduleVersion,
@@ -161,6 +170,7 @@ def build(session: Session, settings: Settings) -> World:
     rows |= pushes(session, rows["hit_home_waiting"])
     session.commit()
     session.add_all(institution_days(dt.datetime.now(settings.zone).date()))
+    rows |= outreach(session, rows)
     session.commit()
     ids_extra["entry"] = session.scalar(select(func.max(ChangeLog.id)).where(ChangeLog.object == "lead"))
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
@@ -182,6 +192,82 @@ def scheduled(code: str, status: str) -> Schedule:
     made = Schedule(code=code, name="中文", status=status)
     made.versions.append(ScheduleVersion(number=1, status=status, spec=spec, created_by="x"))
     return made
+
+
+def outreach(session: Session, rows: dict[str, Any]) -> dict[str, Any]:
+    """A batch in each state that shows, with a contact, its template, rules and a gateway."""
+    text = "尊敬的{surname}先生/女士，{branch}邀您了解。"
+    made = OutreachTemplateVersion(number=1, body=text, created_by="x")
+    template = OutreachTemplate(channel="sms", name="短信模板", created_by="x", versions=[made])
+    unused = OutreachTemplate(channel="call", name="外呼模板", created_by="x")
+    unused.versions.append(OutreachTemplateVersion(number=1, body=text, created_by="x"))
+    session.add_all([template, unused])
+    session.flush()
+    found: dict[str, Any] = {
+        "template": template,
+        "unused_template": unused,
+        "word": ForbiddenWord(word="保本", created_by="x"),
+        "setting": OutreachSetting(values={"approval_above": 100}, status="active", created_by="x"),
+        "gateway": OutreachGateway(
+            channel="sms",
+            name="短信网关",
+            settings={"url": "https://sms.example.com/send"},
+            secret_cipher=b"x",
+            updated_by="x",
+        ),
+        "gateway_on": OutreachGateway(
+            channel="call",
+            name="外呼网关",
+            settings={"url": "https://call.example.com/send"},
+            secret_cipher=b"x",
+            active=True,
+            updated_by="x",
+        ),
+    }
+    for status in ("checked", "running", "paused"):
+        found[f"outreach_{status}"] = OutreachBatch(
+            channel="sms",
+            version_id=made.id,
+            status=status,
+            selection={"ids": [rows["hit_home_waiting"].id]},
+            candidates=1,
+            planned={"go": 1, "held": {"opted_out": 1}},
+            gateway="sandbox",
+            created_by="me",
+        )
+    session.add_all(found.values())
+    session.flush()
+    lead = rows["lead_home"]
+    contact = Outreach(
+        batch_id=found["outreach_running"].id,
+        hit_id=rows["hit_home_waiting"].id,
+        lead_id=lead.id,
+        channel="sms",
+        id_hash=lead.id_hash,
+        phone_index=lead.phone_index,
+        status="held",
+        reason="opted_out",
+    )
+    going = Outreach(
+        batch_id=found["outreach_checked"].id,
+        hit_id=rows["hit_home_waiting"].id,
+        lead_id=lead.id,
+        channel="sms",
+        id_hash=lead.id_hash,
+        phone_index=lead.phone_index,
+    )
+    session.add_all([contact, going])
+    session.flush()
+    message = SandboxMessage(
+        outreach_id=contact.id,
+        key=uuid.uuid4(),
+        channel="sms",
+        phone_masked=lead.phone_masked,
+        body="您好",
+        accepted_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
+    )
+    session.add(message)
+    return found | {"contact": contact, "message": message}
 
 
 def request_for(version: RuleVersion, by: Staff) -> Approval:

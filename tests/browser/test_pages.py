@@ -35,6 +35,12 @@ ROWS = {
     "DeliveryView": "dead_delivery",
     "TargetView": "target",
     "HitView": "hit_home_waiting",
+    "OutreachBatchView": "outreach_checked",
+    "OutreachView": "contact",
+    "OutreachTemplateView": "template",
+    "ForbiddenWordView": "word",
+    "OutreachSettingView": "setting",
+    "OutreachGatewayView": "gateway",
     "CloseReasonView": "close_reason",
     "InstitutionView": "institution",
     "ApprovalView": "approval",
@@ -70,6 +76,10 @@ PLACES = {
     "can_erase": "/erase/{row}",
     "can_compare": "/compare/{row}",
     "can_test": "/test/{row}",
+    "can_confirm": "/confirm/{row}",
+    "can_change": "/change",
+    "can_contact_many": "/contact_many/sms?_flt_1_grade=B",
+    "can_contact_one": "/contact_one/{row}/sms",
     "can_this_form_get": "/form?pk={staff}",
 }
 #: permissions of answers that are no page of their own
@@ -89,6 +99,7 @@ NO_PAGE = {
     "can_file",
     "can_this_form_post",
     "can_get",
+    "can_post",
     "can_info",
 }
 #: pages in a state that looks different
@@ -102,6 +113,7 @@ STATES = (
     "/importbatchview/columns/{prepared}",
     "/importbatchview/review/{checked}",
     "/hitview/show/{hit_home_failed}",
+    "/outreachbatchview/show/{outreach_running}",
     "/hitview/show/{hit_home_in_progress}",
     "/myworkview/list/?show=unclaimed",
     "/targetview/create?kind=reminder",

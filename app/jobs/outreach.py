@@ -1,0 +1,19 @@
+"""Queue ``outreach``: checks of large batches, and sending."""
+
+from __future__ import annotations
+
+from app.jobs.context import job_context
+from app.outreach import batches, results, sending
+
+
+def prepare(batch_id: int) -> None:
+    """Check the batch if it still waits for that."""
+    with job_context():
+        batches.prepare(batch_id)
+
+
+def run(_row_id: int) -> None:
+    """Send what may go, and play what the sandbox answers."""
+    with job_context():
+        sending.work()
+        results.play_sandbox(sending.clock())

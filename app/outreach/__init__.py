@@ -1,0 +1,1 @@
+"""Contacts with customers: templates, compliance, batches, gateways and what came of it."""

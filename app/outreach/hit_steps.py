@@ -1,0 +1,63 @@
+"""What contacts and their outcomes mean for the work on a hit: steps of the product itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+
+from flask import current_app
+from sqlalchemy import select
+
+from app.errors import DomainError
+from app.extensions import db
+from app.hits import work
+from app.models import CloseReason, Hit, HitStatus
+
+#: the reason given when a customer refuses, while the bank's list has it; else the first of the list
+REFUSED = "拒绝营销"
+
+log = logging.getLogger(__name__)
+
+
+def contacted(hit_id: int, channel: str) -> None:
+    """A contact went out: a waiting hit is being worked on from now on. Does not commit."""
+    hit = db.session.get(Hit, hit_id, populate_existing=True)
+    if hit is not None and hit.status == HitStatus.WAITING:
+        _try(hit, lambda: work.start(hit, None))
+
+
+def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
+    """What an outcome means for its hit; a step it does not allow is left out. Does not commit."""
+    hit = db.session.get(Hit, hit_id, populate_existing=True)
+    if hit is None or outcome in ("delivered", "failed", "no_answer", "answered"):
+        return
+    if hit.status == HitStatus.WAITING:
+        contacted(hit_id, "")
+    if outcome == "converted":
+        _try(hit, lambda: work.convert(hit, None, on=_day(hit, at), note=note))
+    elif outcome == "interested" and hit.status == HitStatus.IN_PROGRESS:
+        _try(hit, lambda: work.follow_up(hit, None, note or "interested", work.today()))
+    elif outcome in ("refused", "opt_out") and hit.status in work.OPEN:
+        _try(hit, lambda: work.close(hit, None, _refusal(), note=note))
+
+
+def _day(hit: Hit, at: dt.datetime) -> dt.date:
+    """The local date of an outcome, inside what the work on a hit takes: from the hit's date to today."""
+    day = at.astimezone(current_app.config["SETTINGS"].zone).date()
+    return max(hit.hit_date, min(day, work.today()))
+
+
+def _refusal() -> CloseReason | None:
+    reasons = db.session.scalars(select(CloseReason).where(CloseReason.active).order_by(CloseReason.position))
+    found = list(reasons)
+    return next((each for each in found if each.name == REFUSED), found[0] if found else None)
+
+
+def _try(hit: Hit, step: Callable[[], None]) -> None:
+    """Take a step unless the hit does not allow it (any more): somebody else was faster, and that stands."""
+    try:
+        with db.session.begin_nested():
+            step()
+    except DomainError as error:
+        log.info("hit %s: %s", hit.id, error)

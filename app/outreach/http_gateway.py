@@ -1,0 +1,254 @@
+"""A gateway behind HTTP: what is posted and how the answer is read are settings (docs/gateway.md)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import uuid
+from typing import Annotated, Any
+
+from cryptography.fernet import InvalidToken
+from flask_babel import lazy_gettext
+from pydantic import Field, ValidationError, field_validator
+
+from app.channels.base import PermanentError, SendError
+from app.channels.guard import AllowedHosts, NotAllowed, sender
+from app.channels.vault import vault
+from app.errors import DomainError, FieldError
+from app.models import OutreachGateway
+from app.outreach.gateway import Answer, Contact, Taken
+from app.strict import Strict
+from config import Settings
+
+PURPOSE = b"lead-monitor/gateway-secret"
+#: HTTP statuses that say the contact was not taken, and may be tried again
+NOT_TAKEN = frozenset({401, 403, 404, 408, 425, 429, 503})
+PLACES = ("key", "phone", "text", "channel")
+Url = Annotated[str, Field(min_length=1, max_length=1000)]
+Pointer = Annotated[str, Field(max_length=200)]
+Values = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=20)]
+
+LABELS: dict[str, Any] = {
+    "url": lazy_gettext("Address to send to"),
+    "status_url": lazy_gettext("Address to ask what became of a key"),
+    "request": lazy_gettext("Request body (JSON)"),
+    "status_request": lazy_gettext("Body of the question (JSON)"),
+    "result": lazy_gettext("Where the answer says the result"),
+    "ref": lazy_gettext("Where the answer gives its own number"),
+    "accepted": lazy_gettext("Results that mean taken"),
+    "rejected": lazy_gettext("Results that mean refused for good"),
+    "busy": lazy_gettext("Results that mean try again later"),
+    "absent": lazy_gettext("Results that mean this key was never seen"),
+    "seconds": lazy_gettext("Seconds to wait for an answer"),
+    "per_second": lazy_gettext("Messages a second"),
+}
+
+
+class HttpSettings(Strict):
+    """Where to post, what (JSON with {key}, {phone}, {text}, {channel}), and how to read the answer."""
+
+    url: Url
+    status_url: Annotated[str, Field(max_length=1000)] = ""
+    request: str = '{"key": "{key}", "phone": "{phone}", "text": "{text}"}'
+    status_request: str = '{"key": "{key}"}'
+    result: Pointer = "/code"
+    ref: Pointer = "/id"
+    accepted: Values = ["0"]
+    rejected: Values = ["rejected"]
+    busy: Values = ["busy"]
+    absent: Values = ["absent"]
+    seconds: Annotated[int, Field(ge=1, le=30)] = 10
+    per_second: Annotated[float, Field(ge=1, le=1000)] = 50
+
+    @field_validator("url", "status_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        # Whether the allow-list has the host is judged when it is used: the list may change.
+        try:
+            if url:
+                AllowedHosts([]).check(url)
+        except NotAllowed as error:
+            if "allow-list" not in str(error) and str(error) != "https is required":
+                raise FieldError(
+                    "url", "This is not an address of a gateway: %(why)s", why=str(error)
+                ) from None
+        return url
+
+    @field_validator("result", "ref")
+    @classmethod
+    def _is_a_pointer(cls, pointer: str) -> str:
+        if pointer and not pointer.startswith("/"):
+            raise FieldError(
+                "result", "“%(value)s” is not a JSON pointer such as /data/code.", value=pointer[:40]
+            )
+        return pointer
+
+
+#: what a fresh form shows: the documented contract's mapping
+DEFAULTS = HttpSettings(url="https://sms.example.com").model_dump() | {"url": ""}
+
+
+def checked(values: dict[str, Any]) -> HttpSettings:
+    """Settings from what was typed. Raises FieldError for the first value that can't be."""
+    try:
+        found = HttpSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "url"
+        raise FieldError(
+            name, "“%(value)s” can't be used here.", value=str(first.get("input"))[:60]
+        ) from error
+    _check_template("request", found.request, needs=("key", "phone", "text"))
+    _check_template("status_request", found.status_request, needs=("key",))
+    return found
+
+
+def _check_template(field: str, text: str, needs: tuple[str, ...]) -> None:
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise FieldError(field, "This is not JSON: %(why)s", why=str(error)[:80]) from error
+    missing = [name for name in needs if f"{{{name}}}" not in json.dumps(parsed, ensure_ascii=False)]
+    if missing:
+        raise FieldError(
+            field, "The body must hold %(names)s.", names=", ".join(f"{{{name}}}" for name in missing)
+        )
+
+
+def filled(template: Any, values: dict[str, str]) -> Any:
+    """A JSON template with its places filled, inside texts only: a value can't change the structure."""
+    if isinstance(template, str):
+        # One pass: what a customer's text holds is never a place itself.
+        parts = [template]
+        for name in PLACES:
+            parts = [
+                piece for part in parts for piece in (_split(part, name) if isinstance(part, str) else [part])
+            ]
+        return "".join(part if isinstance(part, str) else values[part[0]] for part in parts)
+    if isinstance(template, dict):
+        return {key: filled(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [filled(value, values) for value in template]
+    return template
+
+
+def _split(part: str, name: str) -> list[Any]:
+    pieces: list[Any] = []
+    for place, text in enumerate(part.split(f"{{{name}}}")):
+        pieces += [(name,), text] if place else [text]
+    return pieces
+
+
+def pointed(document: Any, pointer: str) -> str:
+    """What a JSON pointer finds, as text; empty when there is nothing, or no plain value."""
+    found = document
+    for part in pointer.split("/")[1:] if pointer else []:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict):
+            found = found.get(name)
+        elif isinstance(found, list) and name.isascii() and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            return ""
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    return str(found) if isinstance(found, str | int | float) else ""
+
+
+class HttpGateway:
+    """Hands contacts to a system of the bank or its provider."""
+
+    def __init__(self, row: OutreachGateway, config: Settings) -> None:
+        self.row: OutreachGateway | None = row
+        self._settings = HttpSettings.model_validate(row.settings)
+        self._config = config
+        self._sealed = row.secret_cipher
+        self.per_second = self._settings.per_second
+
+    def send(self, contact: Contact, now: dt.datetime) -> Answer:
+        """Post the contact; anything but a clear answer is UNKNOWN."""
+        values = {
+            "key": str(contact.key),
+            "phone": contact.phone,
+            "text": contact.text,
+            "channel": contact.channel,
+        }
+        body = filled(json.loads(self._settings.request), values)
+        answer = self._exchange(self._settings.url, body, str(contact.key))
+        # An answer to sending can't be that the key was never seen.
+        return Answer(Taken.UNKNOWN, note=answer.note) if answer.taken is Taken.ABSENT else answer
+
+    def ask(self, key: uuid.UUID, channel: str) -> Answer:
+        """Ask what became of a key."""
+        if not self._settings.status_url:
+            return Answer(Taken.UNKNOWN, note="the gateway has no address to ask")
+        values = {"key": str(key), "phone": "", "text": "", "channel": channel}
+        body = filled(json.loads(self._settings.status_request), values)
+        answer = self._exchange(self._settings.status_url, body, str(key))
+        return Answer(Taken.UNKNOWN, note=answer.note) if answer.taken is Taken.BUSY else answer
+
+    def _exchange(self, url: str, body: Any, key: str) -> Answer:
+        data = json.dumps(body, ensure_ascii=False).encode()
+        try:
+            headers = signed(key, data, opened(self._sealed, self._config))
+            seconds = float(self._settings.seconds)
+            status, answer = sender(self._config).exchange(url, data, headers, seconds)
+        except DomainError as error:
+            return Answer(Taken.BUSY, note=str(error))
+        except PermanentError as error:
+            return Answer(Taken.BUSY, note=error.answer)
+        except SendError as error:
+            return Answer(Taken.UNKNOWN, note=error.answer)
+        return self._read(status, answer)
+
+    def _read(self, status: int, answer: bytes) -> Answer:
+        try:
+            document = json.loads(answer)
+        except ValueError:
+            document = None
+        result, settings = pointed(document, self._settings.result), self._settings
+        note = f"HTTP {status}" + (f", {result[:60]}" if result else "")
+        meanings = (
+            (Taken.REJECTED, settings.rejected),
+            (Taken.BUSY, settings.busy),
+            (Taken.ABSENT, settings.absent),
+        )
+        for taken, values in meanings:
+            if result in values:
+                return Answer(taken, note=note)
+        if 200 <= status < 300 and result in settings.accepted:
+            return Answer(Taken.ACCEPTED, pointed(document, settings.ref)[:128], note)
+        return Answer(Taken.BUSY if status in NOT_TAKEN else Taken.UNKNOWN, note=note)
+
+
+def signed(key: str, body: bytes, secret: str) -> dict[str, str]:
+    """The headers of a request: the key, the time, and the signature over both and the body."""
+    timestamp = str(int(dt.datetime.now(dt.UTC).timestamp()))
+    text = f"{key}.{timestamp}.".encode() + body
+    signature = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+    return {
+        "content-type": "application/json; charset=utf-8",
+        "user-agent": "lead-monitor",
+        "idempotency-key": key,
+        "x-timestamp": timestamp,
+        "x-signature": f"sha256={signature}",
+    }
+
+
+def keep_secret(row: OutreachGateway, secret: str, config: Settings) -> None:
+    """Keep the secret that requests are signed with, encrypted. Does not commit."""
+    row.secret_cipher = vault(config, PURPOSE).encrypt(secret.encode())
+
+
+def opened(sealed: bytes | None, config: Settings) -> str:
+    """A kept secret in clear, empty without one. Raises DomainError when SECRET_KEY was changed since."""
+    if sealed is None:
+        return ""
+    try:
+        return vault(config, PURPOSE).decrypt(sealed).decode()
+    except InvalidToken as error:
+        raise DomainError(
+            "The gateway's secret can't be read: SECRET_KEY was changed. Type it again."
+        ) from error

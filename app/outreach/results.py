@@ -1,0 +1,143 @@
+"""What became of contacts: outcomes taken once each, and what follows from them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any, Literal
+
+from flask import current_app
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.access.scope import leads_visible_to
+from app.errors import DomainError
+from app.extensions import db
+from app.leads import suppression
+from app.leads.reasons import mask_numbers
+from app.models import Lead, Outreach, OutreachEvent, OutreachStatus, Suppression
+from app.outreach import hit_steps, sandbox
+
+Outcome = Literal[
+    "delivered", "failed", "answered", "no_answer", "refused", "interested", "converted", "opt_out"
+]
+MOST_ITEMS = 1000
+#: how far a clock of another system may run ahead
+AHEAD = dt.timedelta(minutes=10)
+#: a later outcome replaces an earlier one only when it says more
+RANK = {
+    status: place
+    for place, status in enumerate(
+        ("sending", "unknown", "sent", "failed", "delivered", "no_answer", "answered", "refused")
+    )
+} | {"interested": 8, "opt_out": 9, "converted": 10}
+OPT_OUT_REASON = "outreach opt-out"
+
+
+class Result(BaseModel):
+    """One item of ``POST /api/v1/outreach/results``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outreach_id: str = Field(min_length=1, max_length=64)
+    outcome: Outcome
+    at: AwareDatetime
+    note: str = Field(default="", max_length=500)
+
+
+def take(items: list[Any], by: Any) -> list[dict[str, Any]]:
+    """Take results of the bank's system ``by``; an answer for each, in order. Commits each item by itself.
+
+    ``status`` is ``accepted``, ``duplicate`` (taken before), ``unknown`` (no such contact in the system's
+    scope) or ``invalid``, the last two with ``error``.
+    """
+    return [_take_one(item, by) for item in items]
+
+
+def _take_one(item: Any, by: Any) -> dict[str, Any]:
+    given = item.get("outreach_id") if isinstance(item, dict) else None
+    shown = {"outreach_id": given if isinstance(given, str) else None}
+    try:
+        result = Result.model_validate(item)
+        _check_moment(result.at)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return shown | {"status": "invalid", "error": f"{where}: {first['msg']}"}
+    except DomainError as error:
+        return shown | {"status": "invalid", "error": str(error)}
+    row = _row(result.outreach_id, by)
+    if row is None:
+        db.session.rollback()
+        return shown | {"status": "unknown", "error": "outreach_id: there is no such contact"}
+    fresh = record(row, result.outcome, result.at, result.note, by.username)
+    db.session.commit()
+    return shown | {"status": "accepted" if fresh else "duplicate"}
+
+
+def _check_moment(at: dt.datetime) -> None:
+    try:
+        late = at > dt.datetime.now(dt.UTC) + AHEAD
+        early = at.astimezone(dt.UTC).year < 2000
+    except OverflowError:
+        early, late = True, False
+    if late or early:
+        raise DomainError("at: not a moment of the past")
+
+
+def _row(given: str, by: Any) -> Outreach | None:
+    """The contact by its key, locked, when the system may see its lead."""
+    try:
+        key = uuid.UUID(given)
+    except ValueError:
+        return None
+    seen = Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(by)))
+    sent = Outreach.reserved_at.is_not(None)
+    return db.session.scalar(select(Outreach).where(Outreach.key == key, seen, sent).with_for_update())
+
+
+def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str) -> bool:
+    """Take an outcome of a contact and do what follows; False when it was taken before. Does not commit."""
+    said = mask_numbers(note.replace("\x00", "").strip())[:500]
+    made = db.session.scalar(
+        insert(OutreachEvent)
+        .values(outreach_id=row.id, outcome=outcome, at=at, note=said, source=source)
+        .on_conflict_do_nothing(index_elements=["outreach_id", "outcome", "at"])
+        .returning(OutreachEvent.id)
+    )
+    if made is None:
+        return False
+    if RANK[outcome] > RANK.get(row.status, 0):
+        row.status, row.at, row.next_at = OutreachStatus(outcome), at, None
+        row.sent_at = row.sent_at or at
+        if said:
+            row.note = said[:300]
+    if outcome == "opt_out":
+        _opt_out(row, source)
+    hit_steps.answered(row.hit_id, outcome, at, said)
+    return True
+
+
+def _opt_out(row: Outreach, source: str) -> None:
+    """The person asked to be left alone: by person and by phone, for good."""
+    lead = db.session.get_one(Lead, row.lead_id)
+    settings = current_app.config["SETTINGS"]
+    today = dt.datetime.now(settings.zone).date()
+    present = suppression.entries_of(db.session, lead, today)
+    person = suppression.hash_target(lead.id_hash)
+    phone = suppression.Target(lead.phone_masked, phone_index=lead.phone_index)
+    for target, named in ((person, Suppression.id_hash), (phone, Suppression.phone_index)):
+        if not any(getattr(entry, named.key) and entry.expires_on is None for entry in present):
+            suppression.add(db.session, target, reason=OPT_OUT_REASON, who=source, today=today)
+
+
+def play_sandbox(now: dt.datetime) -> int:
+    """Play the sandbox's answers that are due; how many. Commits."""
+    played = 0
+    for message, answers in sandbox.due(now):
+        row = db.session.get(Outreach, message.outreach_id, with_for_update=True)
+        for at, outcome in answers if row is not None else ():
+            played += record(row, outcome, at, "", sandbox.NAME)  # type: ignore[arg-type]
+    db.session.commit()
+    return played

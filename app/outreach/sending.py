@@ -1,0 +1,327 @@
+"""Sending: the rows of running batches go to their gateway, each judged again at that moment.
+
+A row is reserved in one transaction, under a lock of the person, before anything leaves; from then on it
+counts against the person's caps, and only the gateway's own word takes that back. A row whose sender
+vanished, or whose gateway gave no clear answer, goes again only when the gateway says it has not seen it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import and_, or_, select, text, update
+
+from app.errors import DomainError
+from app.extensions import db
+from app.leads.errors import LeadsError
+from app.leads.phone import PhoneVault
+from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
+from app.outreach import batches, compliance, gateways, hit_steps, templates
+from app.outreach.compliance import DROPPED, Terms
+from app.outreach.gateway import Answer, Contact, Taken
+
+PERSON_LOCK = 7032
+CHUNK, THREADS = 50, 8
+LEASE = dt.timedelta(minutes=5)
+#: how long after an unclear answer the gateway is asked, again and again up to MOST_ASKS times
+ASK_AFTER = (20, 60, 300, 1800, 7200)
+MOST_ASKS = 40
+#: tries at a gateway that says it is busy, and the wait before each next one
+RETRY_AFTER = (5, 30, 120, 600, 1800)
+
+log = logging.getLogger(__name__)
+
+
+def work(now: dt.datetime | None = None) -> int:
+    """Send what may go until nothing is left to do just now; how many rows were handled. Commits.
+
+    Batches take turns, so that one contact does not wait behind a hundred thousand.
+    """
+    total = resolve(now)
+    while True:
+        handled = sum(_turn(batch_id, now or clock()) for batch_id in _running(now or clock()))
+        total += handled
+        if not handled:
+            return total
+
+
+def due(now: dt.datetime) -> bool:
+    """Whether a worker has something to do."""
+    asks = select(Outreach.id).where(_unclear(now)).limit(1)
+    return bool(_running(now)) or db.session.scalar(asks) is not None
+
+
+def clock() -> dt.datetime:
+    """The moment."""
+    return dt.datetime.now(dt.UTC)
+
+
+def _running(now: dt.datetime) -> Sequence[int]:
+    ready = or_(OutreachBatch.not_before.is_(None), OutreachBatch.not_before <= now)
+    query = select(OutreachBatch.id).where(OutreachBatch.status == OutreachBatchStatus.RUNNING, ready)
+    return db.session.scalars(query.order_by(OutreachBatch.id)).all()
+
+
+def _turn(batch_id: int, now: dt.datetime) -> int:
+    """One chunk of a batch; how many rows it handled. Commits."""
+    batch = db.session.get_one(OutreachBatch, batch_id, populate_existing=True)
+    try:
+        terms = batches.terms_of(batch, now)
+    except DomainError:
+        return _end(batch, "sender")
+    if not terms.is_open():
+        return _wait_for_hours(batch, terms)
+    gateway = gateways.current(batch.channel)
+    until = gateway.closed_until(now)
+    if until is not None:
+        return _wait(batch, until, "gateway")
+    rows, handled = _reserve(batch_id, terms)
+    if not handled:
+        _finish(batch_id)
+        return 0
+    if rows:
+        _hand_over(batch, rows, gateway, terms)
+    return handled
+
+
+def _wait_for_hours(batch: OutreachBatch, terms: Terms) -> int:
+    begun = batch.confirmed_at or terms.now
+    opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
+    waited = opens.date() - begun.astimezone(opens.tzinfo).date()
+    if waited > dt.timedelta(days=terms.settings.wait_days):
+        return _end(batch, "hours")
+    return _wait(batch, opens, "hours")
+
+
+def _wait(batch: OutreachBatch, until: dt.datetime, what: str) -> int:
+    batch.not_before, batch.waits_for = until, what
+    db.session.commit()
+    return 0
+
+
+def _end(batch: OutreachBatch, reason: str) -> int:
+    batches.drop_rest(batch, reason)
+    batch.status = OutreachBatchStatus.DONE
+    db.session.commit()
+    return 0
+
+
+def _finish(batch_id: int) -> None:
+    """End a batch when none of its rows can still go."""
+    going = select(Outreach.next_at).where(
+        Outreach.batch_id == batch_id, Outreach.status.in_((OutreachStatus.QUEUED, OutreachStatus.SENDING))
+    )
+    later = db.session.execute(going.order_by(Outreach.next_at).limit(1)).first()
+    batch = db.session.get_one(OutreachBatch, batch_id, with_for_update=True, populate_existing=True)
+    if batch.status == OutreachBatchStatus.RUNNING:
+        if later is None:
+            batch.status, batch.finished_at = OutreachBatchStatus.DONE, clock()
+            batch.not_before, batch.waits_for = None, ""
+        else:
+            batch.not_before, batch.waits_for = later[0] or clock() + dt.timedelta(seconds=5), "gateway"
+    db.session.commit()
+
+
+def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
+    """Judge the next rows of a batch and reserve those that may go; them, and how many. Commits."""
+    running = select(OutreachBatch.id).where(
+        OutreachBatch.id == batch_id, OutreachBatch.status == OutreachBatchStatus.RUNNING
+    )
+    # Pausing and cancelling wait for this, so that nothing is reserved after them.
+    if db.session.scalar(running.with_for_update(read=True)) is None:
+        db.session.rollback()
+        return [], 0
+    rows = _claim(batch_id, terms.now)
+    _lock_people(rows)
+    judged = _judge(rows, terms)
+    going, seen = [], set[str]()
+    for row in rows:
+        reason = judged.get(row.id, ["deleted"])[:1]
+        if not reason and seen & {row.phone_index, row.id_hash}:
+            reason = ["twice"]
+        if reason:
+            status = OutreachStatus.DROPPED if reason[0] in DROPPED else OutreachStatus.HELD
+            row.status, row.reason, row.at = status, reason[0], terms.now
+        else:
+            row.status, row.reserved_at, row.at = OutreachStatus.SENDING, clock(), terms.now
+            row.lease_owner, row.next_at = uuid.uuid4().hex, clock() + LEASE
+            row.attempts += 1
+            seen |= {row.phone_index, row.id_hash}
+            going.append(row)
+    db.session.commit()
+    return going, len(rows)
+
+
+def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
+    query = (
+        select(Outreach)
+        .where(
+            Outreach.batch_id == batch_id,
+            Outreach.status == OutreachStatus.QUEUED,
+            or_(Outreach.next_at.is_(None), Outreach.next_at <= now),
+        )
+        .order_by(Outreach.id)
+        .limit(CHUNK)
+        .with_for_update(skip_locked=True)
+    )
+    return list(db.session.scalars(query))
+
+
+def _lock_people(rows: Sequence[Outreach]) -> None:
+    """One transaction at a time decides about a person; always in one order, so that none wait in a ring."""
+    keys = sorted({key for row in rows for key in (row.phone_index, row.id_hash)})
+    db.session.execute(
+        text(
+            "SELECT pg_advisory_xact_lock(:kind, k) FROM ("
+            " SELECT DISTINCT hashtext(p) AS k FROM unnest(cast(:keys AS text[])) p ORDER BY 1) ordered"
+        ),
+        {"kind": PERSON_LOCK, "keys": keys},
+    )
+
+
+def _judge(rows: Sequence[Outreach], terms: Terms) -> dict[int, list[str]]:
+    query = (
+        select(Outreach.id, compliance.reasons(terms))
+        .join(Hit, Hit.id == Outreach.hit_id)
+        .join(Lead, Lead.id == Outreach.lead_id)
+        .where(Outreach.id.in_([row.id for row in rows]))
+    )
+    return {key: list(found) for key, found in db.session.execute(query).tuples()}
+
+
+def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Current, terms: Terms) -> None:
+    contacts = {row.id: _contact(row, batch, terms) for row in rows}
+    sendable = [contact for contact in contacts.values() if isinstance(contact, Contact)]
+    first = gateway.reserve(len(sendable))
+    spacing = 1 / gateway.gateway.per_second if first else 0.0
+    db.session.commit()
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def send(place: int) -> Answer:
+        if first is not None:
+            ahead = (first - clock()).total_seconds() + place * spacing
+            time.sleep(max(0.0, ahead))
+        with app.app_context():
+            return gateway.gateway.send(sendable[place], clock())
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        answers = dict(
+            zip((c.outreach_id for c in sendable), pool.map(send, range(len(sendable))), strict=True)
+        )
+    for row in rows:
+        contact = contacts[row.id]
+        _note(row, answers[row.id] if isinstance(contact, Contact) else contact, gateway)
+    db.session.commit()
+
+
+def _contact(row: Outreach, batch: OutreachBatch, terms: Terms) -> Contact | Answer:
+    """The contact to hand over, or why there can be none."""
+    lead = db.session.get_one(Lead, row.lead_id)
+    values = templates.values_of(lead, terms.local.date())
+    try:
+        phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
+        said = templates.render(batch.version.body, values, batch.channel, terms.settings.opt_out_sentence)
+    except (LeadsError, DomainError) as error:
+        return Answer(Taken.REJECTED, note=type(error).__name__)
+    return Contact(row.id, row.key, batch.channel, phone, lead.phone_masked, said)
+
+
+def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
+    """Write down what the gateway said, if the row is still this sender's. Does not commit."""
+    now = clock()
+    bad = answer.taken in (Taken.BUSY, Taken.UNKNOWN)
+    gateway.report(not bad, answer.note, now)
+    values = _after(row, answer, now)
+    changed = db.session.execute(
+        update(Outreach)
+        .where(
+            Outreach.id == row.id,
+            Outreach.status == OutreachStatus.SENDING,
+            Outreach.lease_owner == row.lease_owner,
+        )
+        .values(at=now, note=answer.note[:300], lease_owner=None, **values),
+        execution_options={"synchronize_session": False},
+    )
+    if changed.rowcount and answer.taken is Taken.ACCEPTED:  # type: ignore[attr-defined]
+        hit_steps.contacted(row.hit_id, row.channel)
+
+
+def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
+    """The columns of a row after its gateway's answer."""
+    if answer.taken is Taken.ACCEPTED:
+        return {
+            "status": OutreachStatus.SENT,
+            "sent_at": now,
+            "next_at": None,
+            "gateway_ref": answer.ref[:128],
+        }
+    if answer.taken is Taken.REJECTED:
+        return {"status": OutreachStatus.FAILED, "reason": "gateway", "next_at": None}
+    if answer.taken is Taken.UNKNOWN:
+        return {"status": OutreachStatus.UNKNOWN, "next_at": now + dt.timedelta(seconds=ASK_AFTER[0])}
+    if row.attempts > len(RETRY_AFTER):
+        return {"status": OutreachStatus.FAILED, "reason": "gateway", "next_at": None}
+    wait = dt.timedelta(seconds=RETRY_AFTER[row.attempts - 1])
+    return {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": now + wait}
+
+
+def _unclear(now: dt.datetime) -> Any:
+    return and_(
+        Outreach.status.in_((OutreachStatus.UNKNOWN, OutreachStatus.SENDING)), Outreach.next_at <= now
+    )
+
+
+def resolve(now: dt.datetime | None = None) -> int:
+    """Ask gateways about rows without a clear answer that are due; how many. Commits each."""
+    moment, asked = now or clock(), 0
+    while True:
+        query = select(Outreach).where(_unclear(moment)).order_by(Outreach.next_at).limit(1)
+        row = db.session.scalar(query.with_for_update(skip_locked=True))
+        if row is None:
+            db.session.rollback()
+            return asked
+        _ask(row, moment)
+        db.session.commit()
+        asked += 1
+
+
+def _ask(row: Outreach, now: dt.datetime) -> None:
+    # The row stays locked while the gateway is asked: nobody else asks, and nothing else changes it.
+    answer = gateways.current(row.channel).gateway.ask(row.key, row.channel)
+    row.at, row.lease_owner, row.note = now, None, answer.note[:300]
+    if answer.taken is Taken.ACCEPTED:
+        row.status, row.sent_at, row.next_at, row.gateway_ref = (
+            OutreachStatus.SENT,
+            now,
+            None,
+            answer.ref[:128],
+        )
+        hit_steps.contacted(row.hit_id, row.channel)
+    elif answer.taken is Taken.REJECTED:
+        row.status, row.reason, row.next_at = OutreachStatus.FAILED, "gateway", None
+    elif answer.taken is Taken.ABSENT:
+        _back_in_line(row)
+    else:
+        row.status = OutreachStatus.UNKNOWN
+        wait = ASK_AFTER[min(row.attempts, len(ASK_AFTER) - 1)]
+        row.attempts += 1
+        row.next_at = now + dt.timedelta(seconds=wait) if row.attempts <= MOST_ASKS else None
+
+
+def _back_in_line(row: Outreach) -> None:
+    """The gateway never saw it: it goes again with the same key, if its batch still goes."""
+    row.reserved_at = row.next_at = None
+    if row.batch.status in batches.OPEN or row.batch.status == OutreachBatchStatus.DONE:
+        row.status = OutreachStatus.QUEUED
+        if row.batch.status == OutreachBatchStatus.DONE:
+            row.batch.status, row.batch.finished_at = OutreachBatchStatus.RUNNING, None
+        row.batch.not_before, row.batch.waits_for = None, ""
+    else:
+        row.status, row.reason = OutreachStatus.DROPPED, "cancelled"

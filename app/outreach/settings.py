@@ -1,0 +1,186 @@
+"""The rules that outreach obeys: kept as a history, changed only with a second person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from pydantic import Field, ValidationError, model_validator
+from sqlalchemy import select
+
+from app import approvals, labels
+from app.approvals import Change
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.models import Approval, OutreachSetting, Staff, VersionStatus
+from app.strict import Strict
+
+KIND = "setting"
+Times = Annotated[int, Field(ge=1, le=100)]
+Days = Annotated[int, Field(ge=1, le=366)]
+Hour = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Cost = Annotated[float, Field(ge=0, le=1000)]
+
+LABELS: dict[str, Any] = {
+    "sms_cap": lazy_gettext("SMS per person"),
+    "sms_days": lazy_gettext("SMS: counted over"),
+    "call_cap": lazy_gettext("Calls per person"),
+    "call_days": lazy_gettext("Calls: counted over"),
+    "total_cap": lazy_gettext("Contacts per person in all"),
+    "total_days": lazy_gettext("In all: counted over"),
+    "open_from": lazy_gettext("Contact hours from"),
+    "open_to": lazy_gettext("Contact hours to"),
+    "skip_holidays": lazy_gettext("No contact on public holidays"),
+    "wait_days": lazy_gettext("A batch waits for contact hours at most"),
+    "excluded_grades": lazy_gettext("Grades not contacted"),
+    "excluded_hit_statuses": lazy_gettext("Hit statuses not contacted"),
+    "excluded_lead_statuses": lazy_gettext("Lead statuses not contacted"),
+    "approval_above": lazy_gettext("A second person approves batches above"),
+    "opt_out_sentence": lazy_gettext("Opt-out sentence at the end of every SMS"),
+    "cost_sms": lazy_gettext("Cost of one SMS segment"),
+    "cost_call": lazy_gettext("Cost of one call"),
+}
+
+
+class OutreachSettings(Strict):
+    """What holds for every contact. Caps count local calendar days, today included; costs are in yuan."""
+
+    sms_cap: Times = 2
+    sms_days: Days = 7
+    call_cap: Times = 2
+    call_days: Days = 7
+    total_cap: Times = 3
+    total_days: Days = 7
+    open_from: Hour = "09:00"
+    open_to: Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")] = "20:00"
+    skip_holidays: bool = True
+    wait_days: Annotated[int, Field(ge=0, le=15)] = 1
+    excluded_grades: list[Literal["A", "B", "C", "D"]] = []
+    excluded_hit_statuses: list[Literal["waiting", "in_progress", "failed"]] = ["failed"]
+    excluded_lead_statuses: list[Literal["active", "paused", "lost"]] = ["lost"]
+    approval_above: Annotated[int, Field(ge=0, le=1_000_000)] = 500
+    opt_out_sentence: Annotated[str, Field(max_length=60)] = "拒收请回复R"
+    cost_sms: Cost = 0.05
+    cost_call: Cost = 0.6
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> OutreachSettings:
+        if self.open_from >= self.open_to:
+            raise FieldError("open_to", "Contact hours must end after they begin, on the same day.")
+        return self
+
+    def hours(self) -> tuple[dt.timedelta, dt.timedelta]:
+        """Contact hours of a day, counted from its midnight: from the first on, until before the second."""
+        return _after_midnight(self.open_from), _after_midnight(self.open_to)
+
+
+def _after_midnight(text: str) -> dt.timedelta:
+    hours, minutes = text.split(":")
+    return dt.timedelta(hours=int(hours), minutes=int(minutes))
+
+
+def checked(values: dict[str, Any]) -> OutreachSettings:
+    """Settings from what was typed. Raises FieldError for the first value that can't be."""
+    try:
+        return OutreachSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else "sms_cap"
+        raise FieldError(
+            field, "“%(value)s” can't be used here.", value=str(first.get("input"))[:40]
+        ) from error
+
+
+def in_force() -> OutreachSetting | None:
+    """The row in force, None while nobody has changed the defaults."""
+    return db.session.scalar(select(OutreachSetting).where(OutreachSetting.status == VersionStatus.ACTIVE))
+
+
+def current() -> OutreachSettings:
+    """What holds now."""
+    row = in_force()
+    return OutreachSettings.model_validate(row.values) if row else OutreachSettings()
+
+
+def propose(values: OutreachSettings, by: Staff, reason: str) -> Approval:
+    """Ask for a second person to put new settings in force. Does not commit.
+
+    Raises DomainError when nothing would change.
+    """
+    if values == current():
+        raise DomainError("Nothing differs from what is in force.")
+    row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason[:255], created_by=by.username)
+    db.session.add(row)
+    db.session.flush()
+    return approvals.submit(KIND, row.id, by, reason)
+
+
+def differences(old: OutreachSettings, new: OutreachSettings) -> list[Change]:
+    """What differs, in words of the language at hand."""
+    before, after = old.model_dump(), new.model_dump()
+    return [
+        Change(str(LABELS[name]), said(name, before[name]), said(name, after[name]))
+        for name in LABELS
+        if before[name] != after[name]
+    ]
+
+
+def said(name: str, value: Any) -> str:
+    """A value in words."""
+    if isinstance(value, bool):
+        return labels.yes_no(value)
+    if name == "excluded_hit_statuses":
+        return ", ".join(labels.word(labels.HIT_STATUS, each) for each in value)
+    if name == "excluded_lead_statuses":
+        return ", ".join(labels.word(labels.LEAD_STATUS, each) for each in value)
+    if isinstance(value, list):
+        return ", ".join(value)
+    if name.endswith("_days"):
+        return _("%(n)s days", n=value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class _SettingKind:
+    name = KIND
+    permission = ("can_change", "OutreachSettingView")
+
+    def title(self, subject_id: int) -> str:
+        return _("Outreach settings #%(id)s", id=subject_id)
+
+    def state(self, subject_id: int) -> str:
+        row, active = _row(subject_id), in_force()
+        return f"{active.id if active else None} {OutreachSettings.model_validate(row.values)!r}"
+
+    def makers(self, subject_id: int) -> set[str]:
+        return {_row(subject_id).created_by}
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        return differences(current(), OutreachSettings.model_validate(_row(subject_id).values))
+
+    def submitted(self, approval: Approval) -> None:
+        _row(approval.subject_id).status = VersionStatus.SUBMITTED
+
+    def apply(self, approval: Approval, who: str) -> None:
+        row, active = _row(approval.subject_id), in_force()
+        if active is not None:
+            active.status = VersionStatus.RETIRED
+            db.session.flush()
+        row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, who, dt.datetime.now(dt.UTC)
+
+    def returned(self, approval: Approval) -> None:
+        _row(approval.subject_id).status = VersionStatus.DRAFT
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "OutreachSettingView.show", {"pk": subject_id}
+
+
+def _row(subject_id: int) -> OutreachSetting:
+    row = db.session.get(OutreachSetting, subject_id)
+    if row is None:
+        raise DomainError("These settings do not exist any more.")
+    return row
+
+
+approvals.register(_SettingKind())

@@ -1,0 +1,173 @@
+"""Templates: what may stand in one, how long it becomes, and what a customer reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext
+from sqlalchemy import select
+
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.models import ForbiddenWord, Lead, OutreachTemplate, OutreachTemplateVersion
+
+CHANNELS = ("sms", "call")
+#: what a template may name, and what people read about it
+VARIABLES: dict[str, Any] = {
+    "surname": lazy_gettext("the customer's family name"),
+    "name": lazy_gettext("the customer's whole name"),
+    "branch": lazy_gettext("the branch the customer belongs to"),
+    "month": lazy_gettext("the month of sending, as a number"),
+    "day": lazy_gettext("the day of sending, as a number"),
+}
+MOST_CHARS = {"sms": 500, "call": 2000}
+_PLACE = re.compile(r"\{([^{}]*)\}")
+_DOUBLE_SURNAMES = (
+    *("欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "令狐", "慕容", "司徒", "夏侯"),
+    *("端木", "南宫", "长孙", "宇文", "轩辕", "钟离", "澹台", "申屠"),
+)
+#: GSM 03.38: characters of one septet, and those that take two
+_GSM = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM_TWO = frozenset("^{}\\[~]|€\f")
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long an SMS is; ``chars`` in the units of its ``alphabet``, ``segments`` as it is charged."""
+
+    chars: int
+    segments: int
+    alphabet: str
+
+
+def length(text: str) -> Length:
+    """The length of an SMS: GSM-7 (160, or 153 a segment) or else UCS-2 (70, or 67 a segment)."""
+    if all(char in _GSM or char in _GSM_TWO for char in text):
+        chars = sum(2 if char in _GSM_TWO else 1 for char in text)
+        return Length(chars, 1 if chars <= 160 else -(-chars // 153), "GSM-7")
+    chars = len(text.encode("utf-16-le")) // 2
+    return Length(chars, 1 if chars <= 70 else -(-chars // 67), "UCS-2")
+
+
+def check_body(channel: str, body: str) -> str:
+    """A template's text as it is kept. Raises FieldError that names what is wrong and where it stands."""
+    text = "\n".join(line.rstrip() for line in body.strip().splitlines())
+    if not text:
+        raise FieldError("body", "Write what the customer reads or hears.")
+    if len(text) > MOST_CHARS[channel]:
+        raise FieldError(
+            "body", "%(n)s characters; there may be %(most)s.", n=len(text), most=MOST_CHARS[channel]
+        )
+    _check_places(text)
+    found = forbidden_in(text)
+    if found:
+        raise FieldError("body", "These words are not allowed: %(words)s.", words=", ".join(found))
+    return text
+
+
+def _check_places(text: str) -> None:
+    for name in _PLACE.findall(text):
+        if name not in VARIABLES:
+            raise FieldError(
+                "body",
+                "There is no variable {%(name)s}; there are: %(names)s.",
+                name=name[:40],
+                names=", ".join(f"{{{each}}}" for each in VARIABLES),
+            )
+    if "{" in _PLACE.sub("", text) or "}" in _PLACE.sub("", text):
+        raise FieldError("body", "A curly bracket stands alone; variables look like {surname}.")
+
+
+def forbidden_in(text: str) -> list[str]:
+    """The forbidden words that a text holds, also with spaces or signs between their characters."""
+    plain = _folded(text)
+    return [word for word in db.session.scalars(select(ForbiddenWord.word)) if _folded(word) in plain]
+
+
+def _folded(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalnum())
+
+
+def check_word(word: str) -> str:
+    """A forbidden word as it is kept. Raises FieldError."""
+    kept = word.strip()
+    if not _folded(kept):
+        raise FieldError("word", "A forbidden word has at least one letter or digit.")
+    return kept
+
+
+def store(template: OutreachTemplate, body: str, who: str) -> OutreachTemplateVersion:
+    """Give a template a new version when its text differs from the newest. Raises FieldError.
+
+    Flushes, does not commit.
+    """
+    text = check_body(template.channel, body)
+    newest = template.versions[0] if template.versions else None
+    if newest is not None and newest.body == text:
+        return newest
+    number = newest.number + 1 if newest else 1
+    version = OutreachTemplateVersion(number=number, body=text, created_by=who)
+    template.versions.insert(0, version)
+    db.session.add(template)
+    db.session.flush()
+    return version
+
+
+def usable(channel: str) -> list[OutreachTemplate]:
+    """The templates of a channel that may be used, by name."""
+    query = select(OutreachTemplate).where(OutreachTemplate.channel == channel, OutreachTemplate.active)
+    return list(db.session.scalars(query.order_by(OutreachTemplate.name)))
+
+
+def newest(template_id: str, channel: str) -> OutreachTemplateVersion:
+    """The version in use of a template chosen on a form. Raises FieldError when it can't be used (now)."""
+    found = next((each for each in usable(channel) if str(each.id) == template_id), None)
+    if found is None or not found.versions:
+        raise FieldError("template", "Choose a template.")
+    words = forbidden_in(found.versions[0].body)
+    if words:
+        raise FieldError(
+            "template", "These words are not allowed any more: %(words)s.", words=", ".join(words)
+        )
+    return found.versions[0]
+
+
+def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> str:
+    """What the customer reads. Raises DomainError for a variable that is not known (any more)."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise DomainError("There is no variable {%(name)s}.", name=match[1][:40])
+        return values[match[1]]
+
+    text = _PLACE.sub(value, body)
+    if channel != "sms" or not opt_out:
+        return text
+    return f"{text} {opt_out}" if text[-1:].isascii() else text + opt_out
+
+
+def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, str]:
+    """What the variables stand for; ``masked`` for people who look at a preview."""
+    name = lead.name.strip()
+    return {
+        "surname": surname(name),
+        "name": surname(name) + "*" * max(1, len(name) - len(surname(name))) if masked else name,
+        "branch": lead.branch.name if lead.branch else "",
+        "month": str(day.month),
+        "day": str(day.day),
+    }
+
+
+def surname(name: str) -> str:
+    """The family name of a name written the Chinese way; of others the first word."""
+    first = name.split()[0] if name.split() else ""
+    if first[:1].isascii():
+        return first
+    return first[:2] if first[:2] in _DOUBLE_SURNAMES and len(first) > 2 else first[:1]

@@ -1,0 +1,64 @@
+"""Why a customer was, or was not, contacted; and what would happen now."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from app.extensions import db
+from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
+from app.outreach import compliance, settings
+from app.outreach.compliance import Terms
+from app.outreach.templates import CHANNELS
+from app.push import calendar
+
+MOST = 100
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What would happen if somebody contacted the lead's newest hit now: every rule, held or not."""
+
+    channel: str
+    hit: Hit
+    rules: list[tuple[str, bool]]
+
+    @property
+    def held(self) -> list[str]:
+        """The reasons that hold it back."""
+        return [reason for reason, holds in self.rules if holds]
+
+
+def history(lead: Lead) -> list[Outreach]:
+    """Every contact of the lead that was made or held back, newest first, at most MOST."""
+    query = (
+        select(Outreach)
+        .where(Outreach.lead_id == lead.id)
+        .options(
+            joinedload(Outreach.batch)
+            .joinedload(OutreachBatch.version)
+            .joinedload(OutreachTemplateVersion.template)
+        )
+        .order_by(Outreach.id.desc())
+        .limit(MOST)
+    )
+    return list(db.session.scalars(query))
+
+
+def now(lead: Lead, by: Staff) -> list[Verdict]:
+    """What would happen now, by channel, for the lead's newest hit; nothing without a hit."""
+    hit = db.session.scalar(
+        select(Hit).where(Hit.lead_id == lead.id).order_by(Hit.hit_date.desc(), Hit.id.desc()).limit(1)
+    )
+    return [_verdict(channel, hit, by) for channel in CHANNELS] if hit is not None else []
+
+
+def _verdict(channel: str, hit: Hit, by: Staff) -> Verdict:
+    terms = Terms(channel, settings.current(), by, dt.datetime.now(dt.UTC), calendar.current())
+    criteria = {name: rule for name, rule in compliance.criteria(terms).items() if name != "twice"}
+    query = select(*criteria.values()).select_from(Hit).join(Lead, Lead.id == Hit.lead_id)
+    found = db.session.execute(query.where(Hit.id == hit.id)).one()
+    return Verdict(channel, hit, [(name, bool(holds)) for name, holds in zip(criteria, found, strict=True)])

@@ -1,0 +1,81 @@
+"""The form of a gateway: its settings as fields, lists one value a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextAreaFieldWidget, BS3TextFieldWidget
+from flask_babel import lazy_gettext
+from wtforms import FloatField, IntegerField, PasswordField, StringField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+
+from app.outreach.http_gateway import LABELS
+
+LISTS = ("accepted", "rejected", "busy", "absent")
+FIELDS = (
+    *("url", "status_url", "request", "status_request", "result", "ref"),
+    *(*LISTS, "seconds", "per_second"),
+)
+_HELP: dict[str, Any] = {
+    "url": lazy_gettext("Such as https://sms.example.com/send; its host must be in WEBHOOK_ALLOW."),
+    "status_url": lazy_gettext(
+        "Asked after a time-out, in place of sending again. Without it, that stays unclear."
+    ),
+    "request": lazy_gettext("JSON with {key}, {phone}, {text} and {channel} inside its texts."),
+    "status_request": lazy_gettext("JSON with {key}."),
+    "result": lazy_gettext("A JSON pointer, such as /data/code."),
+    "ref": lazy_gettext("A JSON pointer, such as /data/id; empty for none."),
+    **dict.fromkeys(LISTS, lazy_gettext("One value a line.")),
+}
+
+
+def _line(name: str, *validators: Any) -> StringField:
+    return StringField(
+        LABELS[name], description=_HELP[name], validators=list(validators), widget=BS3TextFieldWidget()
+    )
+
+
+def _lines(name: str, *validators: Any) -> TextAreaField:
+    return TextAreaField(
+        LABELS[name], description=_HELP[name], validators=list(validators), widget=BS3TextAreaFieldWidget()
+    )
+
+
+def fields() -> dict[str, Any]:
+    """The fields of the settings and of the secret."""
+    return {
+        "url": _line("url", DataRequired(), Length(max=1000)),
+        "status_url": _line("status_url", Optional(), Length(max=1000)),
+        "request": _lines("request", DataRequired(), Length(max=4000)),
+        "status_request": _lines("status_request", DataRequired(), Length(max=4000)),
+        "result": _line("result", Optional(), Length(max=200)),
+        "ref": _line("ref", Optional(), Length(max=200)),
+        **{name: _lines(name, Optional(), Length(max=1000)) for name in LISTS},
+        "seconds": IntegerField(LABELS["seconds"], validators=[InputRequired(), NumberRange(1, 30)]),
+        "per_second": FloatField(LABELS["per_second"], validators=[InputRequired(), NumberRange(1, 1000)]),
+        "secret": PasswordField(
+            lazy_gettext("Secret"),
+            description=lazy_gettext(
+                "Requests are signed with it; it is never shown. Empty keeps the present one."
+            ),
+            validators=[Optional(), Length(min=16, max=200)],
+            widget=BS3PasswordFieldWidget(),
+        ),
+    }
+
+
+def fill(form: Any, settings: dict[str, Any]) -> None:
+    """Show settings in the form."""
+    for name in FIELDS:
+        value = settings.get(name)
+        form[name].data = "\n".join(value) if isinstance(value, list) else value
+
+
+def values(form: Any) -> dict[str, Any]:
+    """What was typed, for ``http_gateway.checked``."""
+    found = {name: form[name].data if form[name].data is not None else "" for name in FIELDS}
+    for name in LISTS:
+        found[name] = [line.strip() for line in found[name].splitlines() if line.strip()]
+    for name in ("url", "status_url", "result", "ref"):
+        found[name] = found[name].strip()
+    return found

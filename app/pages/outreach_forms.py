@@ -1,0 +1,162 @@
+"""Forms around outreach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_appbuilder.fieldwidgets import (
+    BS3TextAreaFieldWidget,
+    BS3TextFieldWidget,
+    Select2ManyWidget,
+    Select2Widget,
+)
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import lazy_gettext
+from wtforms import (
+    BooleanField,
+    FloatField,
+    IntegerField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+
+from app import labels
+from app.outreach import templates
+from app.outreach.settings import LABELS
+
+GRADES = [(grade, grade) for grade in "ABCD"]
+
+
+class StartForm(DynamicForm):  # type: ignore[misc]
+    """Which template."""
+
+    template = SelectField(
+        lazy_gettext("Template"),
+        description=lazy_gettext(
+            "What is sent is checked first: you see a preview, how many go and who is held back why."
+        ),
+        widget=Select2Widget(),
+    )
+
+    def offer(self, channel: str) -> StartForm:
+        """Offer the templates of a channel."""
+        self.template.choices = [(str(each.id), each.name) for each in templates.usable(channel)]
+        return self
+
+
+class ConfirmForm(DynamicForm):  # type: ignore[misc]
+    """Why, when a second person is to agree."""
+
+    reason = StringField(
+        lazy_gettext("What this is for"),
+        validators=[DataRequired(), Length(max=255)],
+        widget=BS3TextFieldWidget(),
+    )
+
+
+class PlainForm(DynamicForm):  # type: ignore[misc]
+    """Nothing but a button."""
+
+
+def body_field() -> TextAreaField:
+    """The text of a template."""
+    return TextAreaField(
+        lazy_gettext("Text"),
+        description=lazy_gettext(
+            "Variables: {surname} {name} {branch} {month} {day}. The opt-out sentence is added to every SMS."
+        ),
+        validators=[DataRequired(), Length(max=2000)],
+        widget=BS3TextAreaFieldWidget(),
+    )
+
+
+def _number(name: str, low: int, high: int) -> IntegerField:
+    return IntegerField(LABELS[name], validators=[InputRequired(), NumberRange(low, high)])
+
+
+def _time(name: str) -> StringField:
+    return StringField(
+        LABELS[name],
+        description=lazy_gettext("Such as 09:00; the end of the day is 24:00."),
+        validators=[DataRequired(), Length(max=5)],
+        widget=BS3TextFieldWidget(),
+    )
+
+
+def _several(name: str, choices: Any) -> SelectMultipleField:
+    return SelectMultipleField(LABELS[name], choices=choices, widget=Select2ManyWidget())
+
+
+def _cost(name: str) -> FloatField:
+    return FloatField(LABELS[name], validators=[InputRequired(), NumberRange(0, 1000)])
+
+
+class SettingForm(DynamicForm):  # type: ignore[misc]
+    """All rules of outreach, and why they should change."""
+
+    sms_cap = _number("sms_cap", 1, 100)
+    sms_days = _number("sms_days", 1, 366)
+    call_cap = _number("call_cap", 1, 100)
+    call_days = _number("call_days", 1, 366)
+    total_cap = _number("total_cap", 1, 100)
+    total_days = _number("total_days", 1, 366)
+    open_from = _time("open_from")
+    open_to = _time("open_to")
+    skip_holidays = BooleanField(LABELS["skip_holidays"])
+    wait_days = _number("wait_days", 0, 15)
+    excluded_grades = _several("excluded_grades", GRADES)
+    excluded_hit_statuses = _several(
+        "excluded_hit_statuses",
+        lambda: [(code, word) for code, word in labels.choices(labels.HIT_STATUS) if code != "converted"],
+    )
+    excluded_lead_statuses = _several("excluded_lead_statuses", lambda: labels.choices(labels.LEAD_STATUS))
+    approval_above = _number("approval_above", 0, 1_000_000)
+    opt_out_sentence = StringField(
+        LABELS["opt_out_sentence"], validators=[Optional(), Length(max=60)], widget=BS3TextFieldWidget()
+    )
+    cost_sms = _cost("cost_sms")
+    cost_call = _cost("cost_call")
+    reason = StringField(
+        lazy_gettext("Why it should change"),
+        validators=[DataRequired(), Length(max=255)],
+        widget=BS3TextFieldWidget(),
+    )
+
+    def groups(self) -> list[tuple[Any, list[Any]]]:
+        """The fields in groups, as the form widget draws them."""
+        return [(title, [self[name] for name in names]) for title, names in _GROUPS]
+
+    def values(self) -> dict[str, Any]:
+        """What was typed, for ``settings.checked``."""
+        found = {name: self[name].data for name in LABELS}
+        return found | {
+            "opt_out_sentence": (self.opt_out_sentence.data or "").strip(),
+            **{name: list(found[name] or []) for name in LABELS if name.startswith("excluded_")},
+        }
+
+
+_GROUPS = [
+    (
+        lazy_gettext("Frequency caps"),
+        ["sms_cap", "sms_days", "call_cap", "call_days", "total_cap", "total_days"],
+    ),
+    (lazy_gettext("Contact hours"), ["open_from", "open_to", "skip_holidays", "wait_days"]),
+    (
+        lazy_gettext("Who is not contacted"),
+        ["excluded_grades", "excluded_hit_statuses", "excluded_lead_statuses"],
+    ),
+    (
+        lazy_gettext("Batches, text and cost"),
+        ["approval_above", "opt_out_sentence", "cost_sms", "cost_call"],
+    ),
+    (lazy_gettext("Approval"), ["reason"]),
+]
+UNITS = {
+    **dict.fromkeys(("sms_cap", "call_cap", "total_cap"), lazy_gettext("times")),
+    **dict.fromkeys(("sms_days", "call_days", "total_days", "wait_days"), lazy_gettext("days")),
+    "approval_above": lazy_gettext("contacts"),
+    **dict.fromkeys(("cost_sms", "cost_call"), lazy_gettext("yuan")),
+}

@@ -1,0 +1,321 @@
+"""Outreach as a person sees it: batches, contacts, templates, rules, gateways, and one customer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app, g, url_for
+from flask_babel import gettext as _
+from markupsafe import Markup
+from sqlalchemy import select
+
+from app import labels
+from app.extensions import db
+from app.models import (
+    Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachBatchStatus,
+    OutreachGateway,
+    OutreachSetting,
+    OutreachStatus,
+    OutreachTemplate,
+    OutreachTemplateVersion,
+    SandboxMessage,
+)
+from app.outreach import batches, gateways, http_gateway, sandbox, settings, templates, why
+from app.outreach.compliance import REASONS
+from app.pages import lists
+from app.pages.access import may
+
+SAMPLES = 5
+_WAITING = {"queued", "sending"}
+
+
+def sandbox_note(channel: str = "") -> str:
+    """A warning where contacts reach nobody, empty where they reach customers."""
+    channels = [channel] if channel else list(templates.CHANNELS)
+    if not any(gateways.uses_sandbox(each) for each in channels):
+        return ""
+    return _("Sandbox: no gateway is set up, so nothing reaches a customer; the answers are played.")
+
+
+def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, Any]:
+    """What a customer reads, with the values of a real row, masked; and how long it is."""
+    setting = settings.current()
+    values = (
+        templates.values_of(lead, _today(), masked=True)
+        if lead is not None
+        else {name: f"〔{word}〕" for name, word in templates.VARIABLES.items()}
+    )
+    channel = version.template.channel
+    text = templates.render(version.body, values, channel, setting.opt_out_sentence)
+    return {
+        "text": text,
+        "length": templates.length(text) if channel == "sms" else None,
+        "to": f"{lead.lead_no} {lead.phone_masked}" if lead is not None else "",
+    }
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(current_app.config["SETTINGS"].zone).date()
+
+
+def template_text(template: OutreachTemplate) -> str:
+    """What the version in use says."""
+    return template.versions[0].body if template.versions else ""
+
+
+def template_version(template: OutreachTemplate) -> str:
+    """The number of the version in use."""
+    return f"v{template.versions[0].number}" if template.versions else ""
+
+
+def template_length(template: OutreachTemplate) -> str:
+    """Length and segments of an SMS, with the opt-out sentence and without knowing the names."""
+    if template.channel != "sms" or not template.versions:
+        return ""
+    length = preview(template.versions[0], None)["length"]
+    return length_text(length)
+
+
+def length_text(length: templates.Length) -> str:
+    """A length in words."""
+    return _(
+        "%(chars)s characters, %(segments)s SMS (%(alphabet)s)",
+        chars=length.chars,
+        segments=length.segments,
+        alphabet=length.alphabet,
+    )
+
+
+def template_history(template: OutreachTemplate) -> Markup:
+    """Every version with who wrote it."""
+    line = Markup("<li>v{} · {} · {}<br>{}</li>")
+    rows = [
+        line.format(each.number, each.created_by, labels.when(each.created_at), each.body)
+        for each in template.versions
+    ]
+    return Markup("<ol class='plain-list versions'>{}</ol>").format(Markup("").join(rows))
+
+
+def batch_template(batch: OutreachBatch) -> Any:
+    """The template and its version."""
+    shown = str(batch.version)
+    if not may("can_show", "OutreachTemplateView"):
+        return shown
+    return Markup("<a href='{}'>{}</a>").format(
+        url_for("OutreachTemplateView.show", pk=batch.version.template_id), shown
+    )
+
+
+def batch_counts(batch: OutreachBatch) -> str:
+    """How many were to go and how many were held."""
+    if "go" not in batch.planned:
+        return ""
+    held = sum(batch.planned["held"].values())
+    return _("%(go)s go, %(held)s held back", go=f"{batch.planned['go']:,}", held=f"{held:,}")
+
+
+def card(batch: OutreachBatch) -> dict[str, Any]:
+    """What the page of a batch shows below its facts."""
+    found = batches.by_status(batch)
+    reasons = batches.counts(batch)["held"]
+    lead = _sample_lead(batch)
+    cost = _cost(batch, found)
+    return {
+        "batch": batch,
+        "note": sandbox_note(batch.channel) if batch.gateway in ("", sandbox.NAME) else "",
+        "preview": preview(batch.version, lead),
+        "length_text": length_text,
+        "statuses": [
+            (word, found[code], _rows(batch, "status", code)) for code, word in _status_words(found)
+        ],
+        "reasons": [
+            (str(word), reasons[code], _rows(batch, "reason", code))
+            for code, word in REASONS.items()
+            if code in reasons
+        ],
+        "samples": _samples(batch),
+        "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
+        "approval_above": settings.current().approval_above,
+        "waits": _waits(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
+        "cost": cost,
+        "outbox": url_for("SandboxMessageView.list") if may("can_list", "SandboxMessageView") else "",
+        "when": labels.when,
+        "reason_word": lambda code: labels.word(REASONS, code) if code else "",
+        "status_tag": labels.tag(labels.OUTREACH_STATUS, "outreach"),
+    }
+
+
+def _status_words(found: dict[str, int]) -> list[tuple[str, str]]:
+    return [(code, str(word)) for code, word in labels.OUTREACH_STATUS.items() if code in found]
+
+
+def _rows(batch: OutreachBatch, column: str, value: str) -> str:
+    if not may("can_list", "OutreachView"):
+        return ""
+    chosen: dict[str, Any] = {"_flt_0_batch": batch.id, f"_flt_1_{column}": value}
+    return url_for("OutreachView.list", **chosen)
+
+
+def _sample_lead(batch: OutreachBatch) -> Lead | None:
+    query = (
+        select(Lead)
+        .join(Outreach, Outreach.lead_id == Lead.id)
+        .where(Outreach.batch_id == batch.id, Outreach.status.not_in(("held", "dropped")))
+        .order_by(Outreach.id)
+        .limit(1)
+    )
+    return db.session.scalar(query)
+
+
+def _samples(batch: OutreachBatch) -> list[Outreach]:
+    """Some rows that go and some of every reason."""
+    rows: list[Outreach] = []
+    groups = (
+        select(Outreach.reason)
+        .where(Outreach.batch_id == batch.id)
+        .group_by(Outreach.reason)
+        .order_by("reason")
+    )
+    for reason in db.session.scalars(groups).all():
+        some = select(Outreach).where(Outreach.batch_id == batch.id, Outreach.reason == reason)
+        rows += db.session.scalars(some.order_by(Outreach.id).limit(SAMPLES if not reason else 2)).all()
+    return rows
+
+
+def _waits(batch: OutreachBatch) -> str:
+    """What a batch waits for, or would wait for, in words."""
+    if batch.status == OutreachBatchStatus.RUNNING and batch.not_before is not None:
+        until = f"{labels.local(batch.not_before):%Y-%m-%d %H:%M}"
+        if batch.waits_for == "hours":
+            return _("Outside contact hours: it goes on at %(time)s.", time=until)
+        return _("The gateway does not take anything just now: the next try is at %(time)s.", time=until)
+    opens = batch.planned.get("open_at")
+    if batch.status == OutreachBatchStatus.CHECKED and opens:
+        moment = dt.datetime.fromisoformat(opens)
+        if moment > batch.created_at + dt.timedelta(minutes=1):
+            return _(
+                "Outside contact hours: once confirmed it goes from %(time)s on.",
+                time=f"{moment:%Y-%m-%d %H:%M}",
+            )
+    return ""
+
+
+def _cost(batch: OutreachBatch, found: dict[str, int]) -> str:
+    setting = settings.current()
+    n = sum(count for status, count in found.items() if status not in ("held", "dropped", "failed"))
+    each = setting.cost_call
+    if batch.channel == "sms":
+        each = setting.cost_sms * preview(batch.version, _sample_lead(batch))["length"].segments
+    return _("about %(yuan)s yuan", yuan=f"{n * each:,.2f}")
+
+
+def progress(batch: OutreachBatch) -> dict[str, Any] | None:
+    """What the batch's page polls while it is checked or sent; None before it is confirmed."""
+    status = OutreachBatchStatus(batch.status)
+    if status in (OutreachBatchStatus.CHECKED, OutreachBatchStatus.WAITING):
+        return None
+    found = batches.by_status(batch)
+    total = sum(found.values())
+    left = sum(found.get(each, 0) for each in _WAITING)
+    checking = status is OutreachBatchStatus.CHECKING
+    return {
+        "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
+        "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
+        "progress": 0 if checking or not total else (total - left) * 100 // total,
+        "summary": batch.error or _progress_words(batch, found, total, left),
+        "details": _waits(batch),
+        "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
+    }
+
+
+def _progress_words(batch: OutreachBatch, found: dict[str, int], total: int, left: int) -> str:
+    if batch.status == OutreachBatchStatus.CHECKING:
+        return _("%(n)s hits are being checked; you may close this page.", n=f"{batch.candidates:,}")
+    held = found.get("held", 0) + found.get("dropped", 0)
+    return _(
+        "%(done)s of %(total)s done: %(gone)s contacted, %(held)s held back, %(unknown)s unclear",
+        done=f"{total - left:,}",
+        total=f"{total:,}",
+        gone=f"{total - left - held:,}",
+        held=f"{held:,}",
+        unknown=f"{found.get(OutreachStatus.UNKNOWN, 0):,}",
+    )
+
+
+def reason(row: Outreach) -> str:
+    """Why it was held back or failed, in words."""
+    said = labels.word(REASONS, row.reason) if row.reason else ""
+    return " · ".join(filter(None, (said, row.note)))
+
+
+def row_template(row: Outreach) -> Any:
+    """The template of a contact."""
+    return batch_template(row.batch)
+
+
+def row_hit(row: Outreach) -> Any:
+    """The hit that was contacted, by its rule and date."""
+    shown = f"{row.hit.rule.name} {row.hit.hit_date}"
+    if not may("can_show", "HitView"):
+        return shown
+    return Markup("<a href='{}'>{}</a>").format(url_for("HitView.show", pk=row.hit_id), shown)
+
+
+def of_lead(lead: Lead) -> dict[str, Any]:
+    """Why the customer was (not) contacted, and what would happen now."""
+    return {
+        "history": why.history(lead),
+        "verdicts": why.now(lead, g.user),
+        "words": REASONS,
+        "channel": lambda code: labels.word(labels.OUTREACH_CHANNEL, code),
+        "status_tag": labels.tag(labels.OUTREACH_STATUS, "outreach"),
+        "reason": reason,
+        "when": labels.when,
+        "may_open": may("can_show", "OutreachBatchView"),
+    }
+
+
+def setting_changes(row: OutreachSetting) -> Any:
+    """What a state of the settings says, one rule a line."""
+    values = settings.OutreachSettings.model_validate(row.values).model_dump()
+    line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
+    rows = [line.format(word, settings.said(name, values[name])) for name, word in settings.LABELS.items()]
+    return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(rows))
+
+
+def message_lead(message: SandboxMessage) -> Any:
+    """The lead that would have been contacted."""
+    return lists.related(message.outreach.lead)
+
+
+def message_state(message: SandboxMessage) -> Any:
+    """What came of it so far."""
+    return labels.tag(labels.OUTREACH_STATUS, "outreach")(message.outreach.status)
+
+
+def gateway_health(row: OutreachGateway) -> Any:
+    """Whether the gateway takes what it is given."""
+    if not row.active:
+        return _("off")
+    if row.open_until is not None and row.open_until > dt.datetime.now(dt.UTC):
+        until = f"{labels.local(row.open_until):%H:%M:%S}"
+        return _("keeps failing, nothing is sent until %(time)s: %(error)s", time=until, error=row.last_error)
+    if row.failures:
+        return _("%(n)s failures in a row: %(error)s", n=row.failures, error=row.last_error)
+    return _("working")
+
+
+def gateway_settings(row: OutreachGateway) -> Markup:
+    """What is set, one line each; the secret is only there or not."""
+    line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
+    values = [(http_gateway.LABELS[name], _plain(value)) for name, value in row.settings.items()]
+    values.append((_("Secret"), _("kept, never shown") if row.secret_cipher else _("none yet")))
+    return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(line.format(*each) for each in values))
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,145 @@
+"""A bank whose rules let anybody be contacted at any hour, unless a test says otherwise."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from app.models import (
+    Hit,
+    Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachGateway,
+    OutreachSetting,
+    OutreachTemplate,
+    OutreachTemplateVersion,
+    SandboxMessage,
+    Staff,
+)
+from app.outreach import batches, sending
+from app.outreach.settings import OutreachSettings
+from tests.access import world as rows
+from tests.access.world import World
+from tests.conftest import Person
+
+BODY = "尊敬的{surname}先生/女士，{branch}邀您了解新额度。"
+ANY_TIME = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
+
+
+class Bank:
+    """The world with a template for each channel, and shortcuts to act and to look."""
+
+    def __init__(self, app: Flask, session: Session, world: World) -> None:
+        self.app, self.session, self.world, self.ids = app, session, world, world.ids
+        for table in (SandboxMessage, OutreachGateway, OutreachBatch):
+            session.execute(delete(table))
+        self.templates = {channel: self._template(channel) for channel in ("sms", "call")}
+        self.rules()
+
+    def _template(self, channel: str) -> OutreachTemplate:
+        version = OutreachTemplateVersion(number=1, body=BODY, created_by="x")
+        template = OutreachTemplate(
+            channel=channel, name=f"模板 {channel}", created_by="x", versions=[version]
+        )
+        self.session.add(template)
+        self.session.commit()
+        return template
+
+    def rules(self, **values: Any) -> None:
+        """Put rules in force, open at any hour unless told."""
+        self.session.execute(update(OutreachSetting).values(status="retired"))
+        given = OutreachSettings.model_validate({**ANY_TIME, **values}).model_dump(mode="json")
+        self.session.add(OutreachSetting(values=given, status="active", created_by="x"))
+        self.session.commit()
+
+    def people(self, count: int, **hit: Any) -> list[int]:
+        """More leads, each with a hit waiting; the ids of the hits."""
+        version = self.session.get_one(rows.RuleVersion, self.ids["version"])
+        found = []
+        for number in range(count):
+            lead = rows.lead(self.app.config["SETTINGS"], number + 10, self.world.home)
+            lead.lead_no = f"L9{number:04d}"
+            # Numbers of two digits would make a phone of twelve.
+            lead.phone_index = hashlib.sha256(f"phone {number}".encode()).hexdigest()
+            lead.phone_masked = f"138****{number:04d}"
+            self.session.add(lead)
+            self.session.flush()
+            made = rows.hit(lead, version, "waiting")
+            for name, value in hit.items():
+                setattr(made, name, value)
+            self.session.add(made)
+            found.append(made)
+        self.session.commit()
+        return [each.id for each in found]
+
+    def start(self, person: Person, hits: list[int], channel: str = "sms") -> int:
+        """Tick hits, choose the template; the id of the checked batch."""
+        chosen = ",".join(map(str, hits))
+        return self.posted(person, f"/hitview/contact_many/{channel}?ids={chosen}", channel)
+
+    def posted(self, person: Person, path: str, channel: str = "sms") -> int:
+        answer = person.submit(path, {"template": self.templates[channel].id})
+        assert answer.status_code == 302, answer.text
+        return int(answer.headers["Location"].rsplit("/", 1)[1])
+
+    def confirm(self, person: Person, batch: int) -> Any:
+        return person.submit(f"/outreachbatchview/confirm/{batch}", follow_redirects=True)
+
+    def send(self, now: dt.datetime | None = None) -> int:
+        """What the worker does."""
+        with self.app.app_context():
+            return sending.work(now)
+
+    def batch(self, key: int) -> OutreachBatch:
+        self.session.expire_all()
+        return self.session.get_one(OutreachBatch, key)
+
+    def outcomes(self, batch: int) -> dict[int, tuple[str, str]]:
+        """Status and reason of each hit of a batch."""
+        self.session.rollback()
+        self.session.expire_all()
+        found = self.session.scalars(select(Outreach).where(Outreach.batch_id == batch))
+        return {row.hit_id: (row.status, row.reason) for row in found}
+
+    def make(self, hits: list[int], by: str, channel: str = "sms") -> int:
+        """A confirmed batch, without the screens."""
+        with self.app.app_context():
+            person = self.session.scalars(select(Staff).where(Staff.username == by)).one()
+            version = batches.db.session.get_one(
+                OutreachTemplateVersion, self.templates[channel].versions[0].id
+            )
+            sender = batches.db.session.get_one(Staff, person.id)
+            batch = batches.of_hits(version, hits, sender)
+            batches.prepare(batch.id)
+            batches.confirm(batch, sender)
+            batches.db.session.commit()
+            return int(batch.id)
+
+    def set(self, model: type[Any], key: int, **values: Any) -> None:
+        self.session.execute(update(model).where(model.id == key).values(**values))
+        self.session.commit()
+
+    def hit(self, key: int) -> Hit:
+        self.session.expire_all()
+        return self.session.get_one(Hit, key)
+
+    def lead_of(self, hit: int) -> Lead:
+        return self.hit(hit).lead
+
+
+@pytest.fixture
+def bank(app: Flask, session: Session) -> Bank:
+    return Bank(app, session, rows.build(session, app.config["SETTINGS"]))
+
+
+@pytest.fixture
+def manager(login: Callable[..., Person]) -> Person:
+    return login("Manager", username="chen", language="zh")

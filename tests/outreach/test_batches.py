@@ -1,0 +1,280 @@
+"""Batches at the screens: chosen, checked, confirmed or approved, sent, paused, cancelled."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from app.jobs import ticker
+from app.leads import suppression
+from app.models import Approval, Hit, Lead, Outreach, OutreachBatch, SandboxMessage
+from app.outreach import batches, results, sending
+from tests.conftest import Person
+
+from .conftest import Bank
+
+
+def test_from_ticked_hits_to_customers(bank: Bank, manager: Person, session: Session) -> None:
+    going, away = bank.ids["hit_home_waiting"], bank.ids["hit_away_waiting"]
+    failed = bank.ids["hit_home_failed"]
+    ticked = manager.submit("/hitview/action_post", {"action": "sms", "rowid": [going, away, failed]})
+    assert ticked.status_code == 302
+    start = manager.get(ticked.headers["Location"]).text
+    assert "沙箱" in start
+    batch = bank.posted(manager, ticked.headers["Location"])
+    page = manager.get(f"/outreachbatchview/show/{batch}").text
+    assert "尊敬的客先生/女士，HOME 支行邀您了解新额度。拒收请回复R" in page, "the preview is a real row"
+    assert "客户HOME" not in page
+    assert "命中状态不在触达范围" in page
+    assert bank.outcomes(batch) == {
+        going: ("queued", ""),
+        away: ("queued", ""),
+        failed: ("held", "hit_status"),
+    }
+    assert bank.send() == 0, "nothing goes before it is confirmed"
+    assert "批次正在后台发送" in bank.confirm(manager, batch).text
+    bank.send()
+    assert bank.outcomes(batch)[going] == ("sent", "")
+    assert bank.batch(batch).status == "done"
+    assert bank.hit(going).status == "in_progress"
+    assert bank.hit(failed).status == "failed"
+    sent = session.scalars(select(SandboxMessage).order_by(SandboxMessage.id)).all()
+    assert {message.phone_masked for message in sent} == {"138****0001", "138****0002"}
+    outbox = manager.get("/sandboxmessageview/list/").text
+    assert "HOME 支行邀您了解新额度" in outbox
+    assert "没有任何内容送达客户" in outbox
+
+
+def test_a_filter_chooses_what_the_list_shows(bank: Bank, login: Callable[..., Person]) -> None:
+    manager = login("Manager")
+    hits = bank.people(3, grade="A")
+    batch = bank.posted(manager, "/hitview/contact_many/sms?_flt_1_grade=A")
+    assert set(bank.outcomes(batch)) == set(hits)
+    assert manager.get("/hitview/contact_many/sms?_flt_0_hit_date=x").status_code == 200
+    refused = manager.submit(
+        "/hitview/contact_many/sms?_flt_0_hit_date=x", {"template": bank.templates["sms"].id}
+    )
+    assert refused.status_code == 400
+    nobody = manager.submit(
+        "/hitview/contact_many/sms?_flt_1_grade=D", {"template": bank.templates["sms"].id}
+    )
+    assert "No hit was chosen" in nobody.text
+
+
+def test_the_first_hit_of_a_person_goes(bank: Bank, manager: Person) -> None:
+    bank.rules(excluded_hit_statuses=[])
+    one, two = bank.ids["hit_home_waiting"], bank.ids["hit_home_in_progress"]
+    batch = bank.start(manager, [one, two])
+    assert Counter(bank.outcomes(batch).values()) == {("queued", ""): 1, ("held", "twice"): 1}
+
+
+def test_a_marketer_contacts_one_customer_of_their_own(bank: Bank, login: Callable[..., Person]) -> None:
+    marketer = login("Marketer", branch=bank.world.home, language="zh")
+    own, foreign = bank.ids["hit_home_waiting"], bank.ids["hit_away_waiting"]
+    assert marketer.get(f"/hitview/contact_one/{foreign}/sms").status_code == 404
+    assert marketer.get(f"/hitview/contact_many/sms?ids={own}").status_code == 403
+    assert f"/hitview/contact_one/{own}/sms" in marketer.get(f"/hitview/show/{own}").text
+    batch = bank.posted(marketer, f"/hitview/contact_one/{own}/call", "call")
+    assert bank.batch(batch).error == ""
+    bank.confirm(marketer, batch)
+    bank.send()
+    assert bank.outcomes(batch) == {own: ("sent", "")}
+    other = login("Marketer", branch=bank.world.home)
+    assert other.get(f"/outreachbatchview/show/{batch}").status_code == 404
+
+
+def test_above_the_limit_a_second_person_approves(
+    bank: Bank, login: Callable[..., Person], session: Session
+) -> None:
+    bank.rules(approval_above=1)
+    maker, checker = login("Manager", username="maker"), login("Manager", username="checker")
+    hits = bank.people(2)
+    batch = bank.start(maker, hits)
+    assert "approv" in maker.get(f"/outreachbatchview/show/{batch}").text
+    maker.submit(f"/outreachbatchview/confirm/{batch}", {"reason": "季度活动"})
+    assert bank.batch(batch).status == "waiting"
+    bank.send()
+    assert set(bank.outcomes(batch).values()) == {("queued", "")}
+    asked = session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()
+    maker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    assert bank.batch(batch).status == "waiting"
+    checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    assert bank.batch(batch).status == "running"
+    bank.send()
+    assert set(bank.outcomes(batch).values()) == {("sent", "")}
+
+
+def test_an_approval_is_about_these_very_rows(
+    bank: Bank, login: Callable[..., Person], session: Session
+) -> None:
+    bank.rules(approval_above=1)
+    maker, checker = login("Manager", username="maker"), login("Manager", username="checker")
+    batch = bank.start(maker, bank.people(2))
+    maker.submit(f"/outreachbatchview/confirm/{batch}", {"reason": "季度活动"})
+    session.execute(
+        text(
+            "UPDATE outreach SET status = 'queued', hit_id = :hit WHERE id = (SELECT max(id) FROM outreach)"
+        ),
+        {"hit": bank.ids["hit_away_waiting"]},
+    )
+    session.commit()
+    asked = session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()
+    checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    assert bank.batch(batch).status == "waiting"
+
+
+def test_paused_nothing_goes_cancelled_the_rest_is_dropped(bank: Bank, manager: Person) -> None:
+    batch = bank.start(manager, bank.people(2))
+    bank.confirm(manager, batch)
+    manager.submit(f"/outreachbatchview/action/pause/{batch}")
+    bank.send()
+    assert set(bank.outcomes(batch).values()) == {("queued", "")}
+    manager.submit(f"/outreachbatchview/action/resume/{batch}")
+    assert bank.batch(batch).status == "running"
+    manager.submit(f"/outreachbatchview/action/cancel/{batch}")
+    bank.send()
+    assert set(bank.outcomes(batch).values()) == {("dropped", "cancelled")}
+    again = manager.submit(f"/outreachbatchview/action/resume/{batch}", follow_redirects=True)
+    assert "不能" in again.text
+    assert bank.batch(batch).status == "cancelled"
+
+
+def test_judged_again_at_the_moment_of_sending(
+    bank: Bank, app: Flask, manager: Person, session: Session
+) -> None:
+    stays, opted, deleted, converted = hits = bank.people(4)
+    batch = bank.start(manager, hits)
+    bank.confirm(manager, batch)
+    today = dt.date.today()
+    target = suppression.hash_target(bank.lead_of(opted).id_hash)
+    suppression.add(session, target, reason="客户来电", who="x", today=today)
+    session.commit()
+    bank.set(Lead, bank.lead_of(deleted).id, deleted_at=func.now())
+    bank.set(Hit, converted, status="converted")
+    bank.send()
+    assert bank.outcomes(batch) == {
+        stays: ("sent", ""),
+        opted: ("held", "opted_out"),
+        deleted: ("dropped", "deleted"),
+        converted: ("held", "converted"),
+    }
+
+
+def test_outside_contact_hours_a_batch_waits(bank: Bank, manager: Person) -> None:
+    bank.rules(open_from="09:00", open_to="20:00")
+    batch = bank.start(manager, bank.people(1))
+    bank.confirm(manager, batch)
+    zone = bank.app.config["SETTINGS"].zone
+    confirmed = bank.batch(batch).confirmed_at
+    assert confirmed is not None
+    night = dt.datetime.combine(confirmed.astimezone(zone).date(), dt.time(23, 30), zone)
+    bank.send(night)
+    assert set(bank.outcomes(batch).values()) == {("queued", "")}
+    waiting = bank.batch(batch)
+    assert (waiting.status, waiting.waits_for) == ("running", "hours")
+    assert waiting.not_before is not None
+    assert waiting.not_before.astimezone(zone).time() == dt.time(9)
+    bank.send(night + dt.timedelta(hours=9, minutes=25))
+    assert set(bank.outcomes(batch).values()) == {("queued", "")}
+    bank.send(night + dt.timedelta(hours=9, minutes=31))
+    assert set(bank.outcomes(batch).values()) == {("sent", "")}
+
+
+def test_who_may_not_contact_any_more_sends_nothing(bank: Bank, manager: Person, session: Session) -> None:
+    batch = bank.start(manager, bank.people(1))
+    bank.confirm(manager, batch)
+    session.execute(text("UPDATE ab_user SET active = false WHERE username = 'chen'"))
+    session.commit()
+    bank.send()
+    assert set(bank.outcomes(batch).values()) == {("dropped", "sender")}
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_two_batches_at_once_contact_nobody_twice(
+    bank: Bank, app: Flask, login: Callable[..., Person], session: Session, round_: int
+) -> None:
+    """Whatever the caps: two batches for the same people, sent by two workers at the same moment."""
+    bank.rules(sms_cap=100, call_cap=100, total_cap=100)
+    login("Manager", username="one"), login("Manager", username="two")
+    hits = bank.people(60)
+    made = [bank.make(hits, "one"), bank.make(hits, "two", "call")]
+    ready = threading.Barrier(2)
+
+    def worker() -> None:
+        with app.app_context():
+            ready.wait()
+            sending.work()
+            db.session.remove()
+
+    threads = [threading.Thread(target=worker) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    contacted = [
+        key for batch in made for key, (status, _) in bank.outcomes(batch).items() if status == "sent"
+    ]
+    assert sorted(contacted) == sorted(hits), "each customer exactly once"
+    assert session.scalar(select(func.count()).select_from(SandboxMessage)) == 60
+
+
+def test_caps_hold_over_batches(bank: Bank, login: Callable[..., Person]) -> None:
+    bank.rules(sms_cap=1, sms_days=7, total_cap=2)
+    login("Manager", username="one")
+    (hit,) = bank.people(1)
+    seen = []
+    for channel in ("sms", "sms", "call", "call"):
+        batch = bank.start(login("Manager"), [hit], channel)
+        seen.append(bank.outcomes(batch)[hit])
+        if seen[-1] == ("queued", ""):
+            with bank.app.app_context():
+                row = db.session.get_one(OutreachBatch, batch)
+                batches.run(row, "one")
+                db.session.commit()
+            bank.send()
+    assert seen == [("queued", ""), ("held", "cap_channel"), ("queued", ""), ("held", "cap_total")]
+
+
+def test_the_ticker_starts_what_waits_and_plays_the_sandbox(bank: Bank, manager: Person, app: Flask) -> None:
+    batch = bank.start(manager, bank.people(30))
+    bank.confirm(manager, batch)
+    bank.send()
+    with app.app_context():
+        ticker.tick(dt.datetime.now(dt.UTC))
+        results.play_sandbox(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5))
+    statuses = Counter(status for status, _ in bank.outcomes(batch).values())
+    assert "sent" not in statuses
+    assert set(statuses) <= {
+        *("delivered", "answered", "interested", "converted", "failed", "opt_out"),
+    }
+    assert statuses["delivered"] > 5
+
+
+def test_a_large_batch_is_one_query(bank: Bank, app: Flask, manager: Person, session: Session) -> None:
+    """The check of a batch asks the database as often for many candidates as for one."""
+    from sqlalchemy import event
+
+    def statements(hits: list[int]) -> int:
+        count = 0
+
+        def seen(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        with app.app_context():
+            event.listen(db.engine, "before_cursor_execute", seen)
+            bank.make(hits, "chen")
+            event.remove(db.engine, "before_cursor_execute", seen)
+        return count
+
+    hits = bank.people(120)
+    assert statements(hits[:1]) == statements(hits[1:])
+    assert session.scalar(select(func.count()).select_from(Outreach)) == 120

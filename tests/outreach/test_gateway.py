@@ -1,0 +1,207 @@
+"""Contacts by an HTTP gateway that behaves badly: nobody is contacted twice, nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.errors import FieldError
+from app.leads.phone import PhoneVault
+from app.models import Lead, Outreach, OutreachGateway
+from app.outreach import http_gateway
+from tests.conftest import Person
+
+from .conftest import Bank
+from .gateway import Gateway
+
+SECRET = "a-secret-of-some-length"
+
+
+@pytest.fixture
+def gateway(app: Flask, bank: Bank, login: Callable[..., Person]) -> Iterator[Gateway]:
+    """The reference gateway, set up on the screen and switched on for SMS."""
+    served = Gateway(SECRET).start()
+    settings = dataclasses.replace(app.config["SETTINGS"], webhook_allow=(served.url,))
+    app.config["SETTINGS"] = settings
+    admin = login("Admin", language="zh")
+    form = {**FORM, "url": f"{served.url}/send", "status_url": f"{served.url}/status"}
+    assert admin.submit("/outreachgatewayview/add", form).status_code == 302
+    key = bank.session.scalars(select(OutreachGateway.id)).one()
+    page = admin.submit(f"/outreachgatewayview/action/switch_on/{key}", follow_redirects=True).text
+    assert "已启用" in page
+    assert SECRET not in page
+    yield served
+    served.stop()
+
+
+FORM: dict[str, Any] = {
+    "name": "测试网关",
+    "channel": "sms",
+    "request": '{"key": "{key}", "phone": "{phone}", "text": "{text}"}',
+    "status_request": '{"key": "{key}"}',
+    "result": "/code",
+    "ref": "/id",
+    "accepted": "0",
+    "rejected": "rejected",
+    "busy": "busy",
+    "absent": "absent",
+    "seconds": 20,
+    "per_second": 1000,
+    "secret": SECRET,
+}
+
+
+def phone(bank: Bank, hit: int, number: str) -> None:
+    vault = PhoneVault.of(bank.app.config["SETTINGS"])
+    lead = bank.lead_of(hit)
+    bank.set(Lead, lead.id, phone_cipher=vault.encrypt(number))
+
+
+def sent(bank: Bank, login: Callable[..., Person], hits: list[int]) -> int:
+    login("Manager", username="one")
+    batch = bank.make(hits, "one")
+    bank.send()
+    return batch
+
+
+def later(bank: Bank, minutes: int = 5) -> None:
+    """The moment has come to ask or try again."""
+    waiting = Outreach.status.in_(("unknown", "queued"))
+    bank.session.execute(update(Outreach).where(waiting).values(next_at=func.now()))
+    bank.session.commit()
+    bank.send(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes))
+
+
+def test_a_sound_gateway(bank: Bank, gateway: Gateway, login: Callable[..., Person]) -> None:
+    hits = bank.people(60)
+    batch = sent(bank, login, hits)
+    assert set(bank.outcomes(batch).values()) == {("sent", "")}
+    assert len(gateway.taken) == len(gateway.requests) == 60
+    refs = bank.session.scalars(select(Outreach.gateway_ref).where(Outreach.batch_id == batch)).all()
+    assert all(ref.startswith("G-") for ref in refs)
+
+
+@pytest.mark.parametrize("manner", ["hang", "500_after"])
+def test_an_unclear_answer_is_asked_about_not_sent_again(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person], manner: str
+) -> None:
+    (hit,) = bank.people(1)
+    gateway.manner = manner
+    impatient = OutreachGateway.settings.concat({"seconds": 1})
+    bank.session.execute(update(OutreachGateway).values(settings=impatient))
+    bank.session.commit()
+    batch = sent(bank, login, [hit])
+    gateway.release.set()
+    assert bank.outcomes(batch) == {hit: ("unknown", "")}
+    bank.send()
+    assert len(gateway.requests) == 1, "not by itself"
+    later(bank)
+    assert bank.outcomes(batch) == {hit: ("sent", "")}
+    assert len(gateway.requests) == 1
+    assert bank.hit(hit).status == "in_progress"
+
+
+def test_what_the_gateway_never_saw_goes_again_with_the_same_key(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person]
+) -> None:
+    (hit,) = bank.people(1)
+    gateway.manner = "500_before"
+    batch = sent(bank, login, [hit])
+    assert bank.outcomes(batch) == {hit: ("unknown", "")}
+    gateway.manner = ""
+    later(bank)
+    assert bank.outcomes(batch) == {hit: ("sent", "")}
+    assert len(gateway.requests) == 2
+    assert len(set(gateway.requests)) == 1
+    assert bank.batch(batch).status == "done"
+
+
+def test_a_sender_that_vanished_leaves_nothing_twice(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person], session: Session
+) -> None:
+    """Killed after the gateway took it, before that was written down."""
+    (hit,) = bank.people(1)
+    batch = sent(bank, login, [hit])
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+    session.execute(update(Outreach).values(status="sending", next_at=past, lease_owner="gone"))
+    session.commit()
+    bank.send()
+    assert bank.outcomes(batch) == {hit: ("sent", "")}
+    assert len(gateway.requests) == 1
+
+
+def test_busy_is_tried_again_and_refused_is_final(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person]
+) -> None:
+    busy, refused = bank.people(2)
+    phone(bank, busy, "13800000004")
+    phone(bank, refused, "13800000005")
+    batch = sent(bank, login, [busy, refused])
+    assert bank.outcomes(batch) == {busy: ("queued", ""), refused: ("failed", "gateway")}
+    assert bank.batch(batch).status == "running"
+    phone(bank, busy, "13800000009")
+    later(bank)
+    assert bank.outcomes(batch)[busy] == ("sent", "")
+    assert len(gateway.taken) == 1
+
+
+def test_a_wrong_secret_reaches_nobody_and_opens_the_circuit(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person], session: Session
+) -> None:
+    gateway.secret = "another"
+    hits = bank.people(8)
+    batch = sent(bank, login, hits)
+    assert gateway.taken == {}
+    assert {status for status, _ in bank.outcomes(batch).values()} == {"queued"}
+    row = session.scalars(select(OutreachGateway)).one()
+    assert row.failures >= 5
+    assert row.open_until is not None
+    waiting = bank.batch(batch)
+    assert waiting.waits_for == "gateway"
+    assert waiting.not_before is not None
+
+
+def test_a_host_that_is_not_allowed_is_never_asked(
+    app: Flask, bank: Bank, gateway: Gateway, login: Callable[..., Person]
+) -> None:
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], webhook_allow=())
+    batch = sent(bank, login, bank.people(1))
+    assert {status for status, _ in bank.outcomes(batch).values()} == {"queued"}
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"url": "http://user:pw@sms.example.com/"}, "url"),
+        ({"url": "ftp://sms.example.com/"}, "url"),
+        ({"request": "{"}, "request"),
+        ({"request": '{"key": "{key}"}'}, "request"),
+        ({"status_request": "{}"}, "status_request"),
+        ({"result": "code"}, "result"),
+        ({"seconds": 0}, "seconds"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_what_no_gateway_can_be(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(FieldError) as refused:
+        http_gateway.checked({"url": "https://sms.example.com/", **change})
+    assert refused.value.field == field
+
+
+def test_a_text_can_not_change_the_request() -> None:
+    """Neither quotes nor places inside a customer's text."""
+    values = {"key": "K", "phone": "{text}", "text": '"}, {"phone": "{key}', "channel": "sms"}
+    template = {"a": "{phone}", "b": ["<{text}>", 1, None], "c{key}": "{key}{channel}"}
+    assert http_gateway.filled(template, values) == {
+        "a": "{text}",
+        "b": ['<"}, {"phone": "{key}>', 1, None],
+        "c{key}": "Ksms",
+    }
