@@ -68,6 +68,7 @@ def page(
             },
         },
         "targets": targets(),
+        "targets_url": url_for("TargetView.list") if may("can_list", "TargetView") else "",
         "grids": [(name, word) for name, (word, _grid) in shortcuts.GRIDS.items()],
     }
 
