@@ -6,12 +6,10 @@ read once, its place is a cell (lead, date), and a window is the difference of t
 """
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
 from operator import or_
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -19,7 +17,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from app.activity import conditions, engine, store
+from app.activity import conditions, engine, query
 from app.activity.cube import LEAD_ACTIVITY
 from app.activity.engine import EngineSettings
 from app.activity.spec import Condition, RuleSpec
@@ -56,42 +54,45 @@ class Coverage:
     total: int = 1
 
 
+def counts(
+    snapshot: Snapshot,
+    spec: RuleSpec,
+    dates: Collection[date],
+    *,
+    among: pa.Table | None = None,
+    settings: EngineSettings | None = None,
+) -> dict[date, int]:
+    """How many leads meet the rule as of each date, exactly; ascending by date. Arguments as in ``count``."""
+    *_parts, found = count(snapshot, spec, dates, among=among, settings=settings)
+    return found.counts
+
+
 def count(
     snapshot: Snapshot,
     spec: RuleSpec,
     dates: Collection[date],
     *,
-    only: Ints | None = None,
+    among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> Iterator[Coverage]:
     """Count slice by slice, yielding what is counted so far; the last one is exact. At least one is yielded.
 
-    ``only`` are the ids of the leads to look at, ascending; None means all. Stop iterating to cancel.
-    The lead layer of all windows must be up to date (``cube.ensure_leads``).
+    ``among`` and what is raised are as in ``query.evaluate``. Stop iterating to cancel.
     """
     wanted = sorted(set(dates))
-    found = Coverage(dict.fromkeys(wanted, 0))
-    files = _files(snapshot, wanted[0] - timedelta(days=spec.window_days - 1), wanted[-1]) if wanted else []
-    if not files:
-        found.done = 1
-        yield found
+    if not wanted:
+        yield Coverage({}, done=1)
         return
-    with (
-        store.workspace(snapshot.root) as scratch,
-        closing(engine.connect(settings or EngineSettings(), scratch / "spill")) as connection,
-    ):
-        yield from _count(connection, files, spec, wanted, only, found)
+    only = None if among is None else np.sort(among["lead"].to_numpy())
+    known = query.lead_activity(snapshot, spec.window_days, wanted[0], wanted[-1], None, settings)
+    with known as (connection, _activity):
+        yield from _count(connection, spec, wanted, only)
 
 
 def _count(
-    connection: duckdb.DuckDBPyConnection,
-    files: list[Path],
-    spec: RuleSpec,
-    dates: list[date],
-    only: Ints | None,
-    found: Coverage,
+    connection: duckdb.DuckDBPyConnection, spec: RuleSpec, dates: list[date], only: Ints | None
 ) -> Iterator[Coverage]:
-    engine.view(connection, "lead_activity", LEAD_ACTIVITY, files)
+    found = Coverage(dict.fromkeys(dates, 0))
     counter = _Counter(connection, spec, dates)
     slices = _slices(connection, counter.width)
     found.total = max(len(slices), 1)
@@ -107,11 +108,6 @@ def _count(
     if not slices:
         found.done = 1
         yield found
-
-
-def _files(snapshot: Snapshot, first: date, last: date) -> list[Path]:
-    entries = [snapshot.days[day] for day in sorted(snapshot.days) if first <= day <= last]
-    return [snapshot.root / entry.leads for entry in entries if entry.leads]
 
 
 def _slices(connection: duckdb.DuckDBPyConnection, width: int) -> list[tuple[int, int]]:

@@ -34,8 +34,6 @@ EVALUATED = ibis.schema(
         "by_type_age": "array<struct<event_type: string, age_days: int64, n: int64>>",
     }
 )
-# As many dates as one query counts at once: more passes cost time, more columns memory.
-DATES_PER_PASS = 16
 
 
 def evaluate(
@@ -84,28 +82,6 @@ def _nothing(lead: int, conditions: int) -> dict[str, Any]:
         "score": 0.0,
         "by_type_age": [],
     }
-
-
-def coverage(
-    snapshot: Snapshot,
-    spec: RuleSpec,
-    dates: Collection[date],
-    *,
-    among: pa.Table | None = None,
-    settings: EngineSettings | None = None,
-) -> dict[date, int]:
-    """How many leads meet the rule as of each date, exactly; ascending by date. `among` as in `evaluate`,
-    which also says what is raised.
-    """
-    wanted = sorted(set(dates))
-    counts: dict[date, int] = {}
-    for start in range(0, len(wanted), DATES_PER_PASS):
-        part = wanted[start : start + DATES_PER_PASS]
-        known = lead_activity(snapshot, spec.window_days, part[0], part[-1], among, settings)
-        with known as (connection, activity):
-            row = engine.run(connection, _coverage(activity, spec, part)).to_pylist()[0]
-        counts.update({day: row[f"met_{d}"] or 0 for d, day in enumerate(part)})
-    return counts
 
 
 def rows_by_day_and_institution(
@@ -239,13 +215,6 @@ def _scored(rows: ibis.Table, as_of: date, score: Score) -> ibis.Table:
     part = ibis.struct({name: counted[name] for name in ("event_type", "age_days", "n")})
     # Rounded, because the order of a parallel sum changes its last digits and a hit must be reproducible.
     return counted.group_by("lead").agg(score=worth.sum().round(6), by_type_age=part.collect().sort())
-
-
-def _coverage(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
-    counted = conditions.values(activity, spec, dates)
-    return counted.agg(
-        **{f"met_{d}": conditions.met(counted, spec, d).cast("int64").sum() for d in range(len(dates))}
-    )
 
 
 @contextmanager

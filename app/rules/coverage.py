@@ -79,8 +79,8 @@ def count(settings: Settings, definition: RuleDef, days: Sequence[dt.date]) -> I
     """
     spec = compile_rule(definition)
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
-    only = _only(settings, definition)
-    yield from coverage.count(state, spec, days, only=only, settings=engine_settings(settings))
+    among = lead_filter.leads(definition.lead_filter, settings)
+    yield from coverage.count(state, spec, days, among=among, settings=engine_settings(settings))
 
 
 _remembered: OrderedDict[tuple[str, int, RuleSpec, dt.date], LeadSet] = OrderedDict()
@@ -107,8 +107,8 @@ def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[
             _remembered[key] = found
             while len(_remembered) > REMEMBERED:
                 _remembered.popitem(last=False)
-    only = _only(settings, definition)
-    yield found if only is None else found & LeadSet.of(only)
+    among = lead_filter.leads(definition.lead_filter, settings)
+    yield found if among is None else found & LeadSet.of(among["lead"].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -134,11 +134,6 @@ def _all_of(
 ) -> tuple[dict[dt.date, int], LeadSet]:
     *_earlier, newest = count(settings, definition, days)
     return newest.counts, LeadSet.of(newest.leads)
-
-
-def _only(settings: Settings, definition: RuleDef) -> Ints | None:
-    found = lead_filter.leads(definition.lead_filter, settings)
-    return None if found is None else np.sort(found["lead"].to_numpy())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
-from app.activity import query, store
+from app.activity import coverage, query, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
 from app.lead_activity import engine_settings, prepare, window
@@ -104,7 +104,7 @@ def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.da
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
     among = lead_filter.leads(definition.lead_filter, settings)
-    found = query.coverage(state, spec, days, among=among, settings=engine_settings(settings))
+    found = coverage.counts(state, spec, days, among=among, settings=engine_settings(settings))
     return {day.isoformat(): found.get(day, 0) for day in days}
 
 

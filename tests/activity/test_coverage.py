@@ -6,7 +6,7 @@ import datetime as dt
 import random
 
 import duckdb
-import numpy as np
+import pyarrow as pa
 import pytest
 
 from app.activity import coverage, query, store
@@ -78,7 +78,8 @@ def test_every_date_is_exact(state: store.Snapshot, monkeypatch: pytest.MonkeyPa
     steps = list(coverage.count(state, spec, dates))
     assert len(steps) > 2
     assert steps[-1].done == steps[-1].total
-    assert steps[-1].counts == query.coverage(state, spec, dates)
+    each = {day: query.lead_values(state, spec, day).num_rows for day in dates}
+    assert steps[-1].counts == each
     met = query.lead_values(state, spec, LAST)["lead"].to_pylist()
     assert steps[-1].leads.tolist() == sorted(met)
 
@@ -86,8 +87,8 @@ def test_every_date_is_exact(state: store.Snapshot, monkeypatch: pytest.MonkeyPa
 def test_only_the_leads_that_are_asked_for_count(state: store.Snapshot) -> None:
     spec = RuleSpec("all", (Condition("calls", ">=", 1, 20),))
     every = list(coverage.count(state, spec, [LAST]))[-1].leads
-    some = np.array([every[0], every[7], 10**9])
-    [found] = coverage.count(state, spec, [LAST], only=some)
+    some = pa.table({"lead": [10**9, int(every[7]), int(every[0])]})
+    [found] = coverage.count(state, spec, [LAST], among=some)
     assert found.leads.tolist() == [every[0], every[7]]
     assert found.counts == {LAST: 2}
 

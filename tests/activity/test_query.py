@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.activity import cube, history, query, store
+from app.activity import coverage, cube, history, query, store
 from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
@@ -181,9 +181,8 @@ def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of:
 @given(spec=RULES)
 def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     dates = [FIRST + timedelta(days=days) for days in range(-2, DAYS + 6)]
-    assert len(dates) > query.DATES_PER_PASS
     expected = {day: len(brute_force(world.events, spec, day)) for day in dates}
-    assert query.coverage(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
+    assert coverage.counts(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -197,7 +196,7 @@ def test_a_question_about_some_leads_is_about_them_only(
     }
     rows = query.evaluate(world.state, spec, as_of, SCORE, among=among).to_pylist()
     assert {one["lead"]: one["values"] for one in rows} == expected
-    assert query.coverage(world.state, spec, [as_of], among=among) == {as_of: len(expected)}
+    assert coverage.counts(world.state, spec, [as_of], among=among) == {as_of: len(expected)}
     assert set(query.lead_values(world.state, spec, as_of, among=among)["lead"].to_pylist()) == set(expected)
 
 
@@ -300,8 +299,8 @@ def test_institutions_and_the_completeness_calendar(world: World) -> None:
 def test_an_empty_store_answers_everything(root: Path) -> None:
     state, spec = store.snapshot(root), RuleSpec("all", (Condition("calls", "<", 9, 7),))
     assert query.evaluate(state, spec, FIRST, SCORE).num_rows == 0
-    assert query.coverage(state, spec, [FIRST]) == {FIRST: 0}
-    assert query.coverage(state, spec, []) == {}
+    assert coverage.counts(state, spec, [FIRST]) == {FIRST: 0}
+    assert coverage.counts(state, spec, []) == {}
     assert query.institutions(state) == []
     assert query.explain(state, spec, FIRST, 5, SCORE).to_pylist()[0]["values"] == [0]
 
