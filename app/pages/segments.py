@@ -25,6 +25,8 @@ from app.segments.leads import meant
 from config import Settings
 
 MOST_SOURCES = 100
+#: two medians and the quadrants share a person's patience
+_A_THIRD = SECONDS / 3
 
 
 def sources() -> list[tuple[str, str]]:
@@ -159,7 +161,7 @@ def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
         raise DomainError("There is no such measure: %(name)s", name=measure[:40])
     if not threshold.strip():
         scope = leads_visible_to(g.user)
-        middle = matrix.median(db.session, measure, _settings(), scope, None if exactly else SECONDS)
+        middle = matrix.median(db.session, measure, _settings(), scope, None if exactly else _A_THIRD)
         return matrix.Axis(measure, middle)
     try:
         return matrix.Axis(measure, float(threshold))
@@ -169,7 +171,7 @@ def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
 
 def corners(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[Corner], bool]:
     """The four quadrants as the page shows them: top row first, low to high; and whether they are exact."""
-    seconds = None if exactly else SECONDS
+    seconds = None if exactly else _A_THIRD
     counts, exact = matrix.count(db.session, x, y, _settings(), leads_visible_to(g.user), seconds)
     total = sum(counts.values())
     names = {

@@ -6,10 +6,11 @@ import datetime as dt
 import io
 import uuid
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pyarrow import csv
-from sqlalchemy import BigInteger, Column, MetaData, Table
+from sqlalchemy import BigInteger, Column, MetaData, RootTransaction, Table
 from sqlalchemy.orm import Session
 
 from app.activity import query, store
@@ -19,6 +20,7 @@ from app.lead_activity import activity_root, engine_settings, prepare, window
 from config import Settings
 
 _ROWS_AT_ONCE = 100_000
+_MADE: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] = WeakKeyDictionary()
 
 
 def as_of(settings: Settings) -> dt.date:
@@ -41,6 +43,17 @@ def lead_values(
     except ActivityError:
         # Some day of the window has no lead layer yet, or one of another list.
         return query.lead_values(prepare(settings, window(day, window_days)), spec, day, settings=engine)
+
+
+def table_of(session: Session, settings: Settings, metric: Metric, window_days: int, at_least: int) -> Table:
+    """What ``lead_values`` gives as of today, as a temporary table; made once a transaction."""
+    transaction = session.connection().get_transaction()
+    made = _MADE.setdefault(transaction, {}) if transaction is not None else {}
+    key = (metric, window_days, at_least)
+    if key not in made:
+        found = lead_values(settings, metric, window_days, at_least, as_of(settings))
+        made[key] = as_table(session, found)
+    return made[key]
 
 
 def as_table(session: Session, values: pa.Table) -> Table:

@@ -28,10 +28,7 @@ def meant(session: Session, segment: SegmentDef, settings: Settings) -> ColumnEl
         wanted.append(_has_hit(segment.hits, dt.datetime.now(settings.zone).date()))
     if segment.activity:
         active = segment.activity
-        found = activity.lead_values(
-            settings, active.metric, active.window_days, active.at_least, activity.as_of(settings)
-        )
-        candidates = activity.as_table(session, found)
+        candidates = activity.table_of(session, settings, active.metric, active.window_days, active.at_least)
         wanted.append(Lead.id.in_(select(candidates.c.lead_id)))
     return and_(*wanted)
 

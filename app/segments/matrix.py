@@ -42,8 +42,7 @@ def _days_known(session: Session, settings: Settings) -> Source:
 
 def _active(metric: Metric) -> Callable[[Session, Settings], Source]:
     def source(session: Session, settings: Settings) -> Source:
-        found = activity.lead_values(settings, metric, ACTIVITY_DAYS, 1, activity.as_of(settings))
-        return activity.as_table(session, found)
+        return activity.table_of(session, settings, metric, ACTIVITY_DAYS, 1)
 
     return source
 
