@@ -359,6 +359,12 @@ TABLE: dict[str, dict[str, str]] = {
     "OutreachApi": {
         "can_post": "AI",
     },
+    "ApiDescription": {
+        "can_get": "AMUI",
+    },
+    "ApiDocsView": {
+        "can_list": "AMU",
+    },
 }
 
 #: menu item → the view it opens. Who may list the view sees the item.
@@ -408,6 +414,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "OutreachSettingView",
         "ForbiddenWordView",
         "OutreachGatewayView",
+        "ApiDocsView",
     ),
 }
 

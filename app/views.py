@@ -17,6 +17,7 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from app import labels, permissions
 from app.access.scope import FilterVisible
+from app.api_views import ApiDescription, ApiDocsView
 from app.approval_views import ApprovalView
 from app.audit_views import AuditJobView, ChangeLogView, SavedFilterView
 from app.backtest_views import BacktestView
@@ -485,6 +486,7 @@ _SCREENS = {
         OutreachSettingView,
         ForbiddenWordView,
         OutreachGatewayView,
+        ApiDocsView,
         InstitutionView,
         IngestFileView,
         CompletenessView,
@@ -521,3 +523,4 @@ def register(appbuilder: Any) -> None:
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)
     appbuilder.add_api(OutreachApi)
+    appbuilder.add_api(ApiDescription)

@@ -23,7 +23,7 @@ from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.phone import PhoneVault, normalise_phone
 from app.leads.reasons import checked_reason
-from app.models import Hit, Lead, LeadBefore, ListMark, Reveal, SubjectRequest, Suppression
+from app.models import Hit, Lead, LeadBefore, ListMark, Outreach, Reveal, SubjectRequest, Suppression
 from config import Settings
 
 #: a phone number has at most this many digits once decoration is gone, an ID number at least this many
@@ -82,6 +82,7 @@ def held(lead: Lead, who: str, kind: str = "show") -> dict[str, Any]:
         "before_imports": [_columns(old, "name", "phone_masked", "source") for old in _before(lead)],
         "hits": [_hit(hit) for hit in hits],
         "reveals": [_columns(look, "revealed_at", "revealed_by", "reason") for look in looks],
+        "contacts": [_contact(row) for row in _contacts(lead)],
         "suppression": [_suppression(entry) for entry in _entries(lead)],
         "activity": [{"date": str(day), **counts} for day, counts in _calls(lead.id_hash).items()],
     }
@@ -169,6 +170,15 @@ def _hit(hit: Hit) -> dict[str, Any]:
 
 def _suppression(entry: Suppression) -> dict[str, Any]:
     return _columns(entry, "shown", "reason", "expires_on", "created_at", "removed_at", "removal_reason")
+
+
+def _contacts(lead: Lead) -> list[Outreach]:
+    return list(db.session.scalars(select(Outreach).where(Outreach.lead_id == lead.id).order_by(Outreach.id)))
+
+
+def _contact(row: Outreach) -> dict[str, Any]:
+    shown = _columns(row, "channel", "status", "reason", "at", "sent_at")
+    return shown | {"template": str(row.batch.version), "text": row.batch.version.body}
 
 
 def _columns(row: Any, *names: str) -> dict[str, Any]:

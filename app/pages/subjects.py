@@ -23,6 +23,15 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
             for h in answer["hits"]
         ],
         "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
+        "contacts": [
+            (
+                _when(c["at"]),
+                labels.word(labels.OUTREACH_CHANNEL, c["channel"]),
+                c["template"],
+                labels.word(labels.OUTREACH_STATUS, c["status"]),
+            )
+            for c in answer["contacts"]
+        ],
         "looks": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
         "entries": [
             (_when(s["created_at"]), s["reason"], s["expires_on"], _when(s["removed_at"]))

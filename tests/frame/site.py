@@ -104,6 +104,7 @@ PAGES = (
     "/outreachsettingview/list/",
     "/outreachsettingview/show/{setting}",
     "/outreachsettingview/change",
+    "/apidocsview/list/",
     "/outreachgatewayview/list/",
     "/outreachgatewayview/show/{gateway}",
     "/outreachgatewayview/add",

@@ -1,0 +1,64 @@
+"""What the API is, for machines and for people; nothing on the page comes from another host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import json
+from flask_appbuilder import BaseView, expose, has_access
+from flask_appbuilder.api import BaseApi, safe
+from flask_appbuilder.security.decorators import protect
+from flask_babel import lazy_gettext
+
+from app.pages import api_page
+
+
+class ApiDescription(BaseApi):  # type: ignore[misc]
+    """``/api/v1/_openapi``: the description that tools read."""
+
+    resource_name = "openapi"
+    route_base = "/api/v1/_openapi"
+    allow_browser_login = True
+    base_permissions = ["can_get"]
+    openapi_spec_tag = "API"
+
+    @expose("", methods=["GET"])
+    @protect()
+    @safe
+    def get(self) -> Any:
+        """The OpenAPI description of the whole API.
+        ---
+        get:
+          summary: This description
+          responses:
+            200:
+              description: An OpenAPI 3.0 document
+              content:
+                application/json:
+                  schema:
+                    type: object
+            401:
+              $ref: '#/components/responses/401'
+            403:
+              $ref: '#/components/responses/403'
+        """
+        return self.response(200, **api_page.description())
+
+
+class ApiDocsView(BaseView):  # type: ignore[misc]
+    """接口文档: the same description as a page."""
+
+    list_title = lazy_gettext("API")
+    default_view = "list"
+    base_permissions = ["can_list"]
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """Every address with what it takes and answers."""
+        return self.render_template(
+            "api_docs.html",
+            title=str(self.list_title),
+            operations=api_page.operations(),
+            pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False),
+        )
