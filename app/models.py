@@ -26,6 +26,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    PrimaryKeyConstraint,
     Sequence,
     SmallInteger,
     String,
@@ -715,13 +716,18 @@ class Hit(Model):
     Work on it goes through ``app.hits.work`` alone: ``owner`` works it since ``claimed_at`` and comes back to
     it on ``next_on``; ``escalated_at`` says since when the managers see that nobody did. ``converted_at`` is
     in the day the customer took the offer, ``amount`` in yuan.
+
+    ``source``, ``branch_id`` (0: none) and ``live`` repeat what the lead says: triggers keep them true. What
+    lists, row scope and HitCount go by is the same row. ``made_on`` is the local date it appeared.
     """
 
     __tablename__ = "hit"
     __table_args__ = (
         UniqueConstraint("rule_id", "lead_id", "hit_date"),
         Index("ix_hit_lead", "lead_id"),
-        Index("ix_hit_date", "hit_date", "score", "id"),
+        Index("ix_hit_date", "hit_date", "score", "id", postgresql_where=text("live")),
+        Index("ix_hit_branch", "branch_id", "hit_date", "score", "id", postgresql_where=text("live")),
+        Index("ix_hit_made", "made_on", "id", postgresql_where=text("live")),
         Index("ix_hit_status_date", "status", "hit_date"),
         Index("ix_hit_owner", "owner_id", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
         Index(
@@ -738,6 +744,10 @@ class Hit(Model):
     version_id: Mapped[int] = mapped_column(ForeignKey("rule_version.id", ondelete="RESTRICT"), index=True)
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     hit_date: Mapped[dt.date] = mapped_column(Date)
+    made_on: Mapped[dt.date] = mapped_column(Date, server_default=text("CURRENT_DATE"))
+    source: Mapped[str] = mapped_column(String(64), server_default="")
+    branch_id: Mapped[int] = mapped_column(Integer, server_default="0")
+    live: Mapped[bool] = mapped_column(Boolean, server_default="true")
     values: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     score: Mapped[float] = mapped_column(Float)
     grade: Mapped[str] = mapped_column(String(1))
@@ -763,6 +773,69 @@ class Hit(Model):
     lead: Mapped[Lead] = relationship(Lead)
     owner: Mapped[Staff | None] = relationship(Staff)
     close_reason: Mapped[CloseReason | None] = relationship("CloseReason")
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class HitGate(Model):
+    """Never a row: its locks keep new hits and moves of their leads from passing each other unseen."""
+
+    __tablename__ = "hit_gate"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+
+
+class _HitKey:
+    """By what hits are counted, apart from dates."""
+
+    rule_id: Mapped[int] = mapped_column(Integer)
+    grade: Mapped[str] = mapped_column(String(1))
+    source: Mapped[str] = mapped_column(String(64))
+    branch_id: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16))
+    n: Mapped[int] = mapped_column(Integer)
+
+
+class HitCount(_HitKey, Model):
+    """How many live hits there are of each kind and date; what HitDelta holds comes on top."""
+
+    __tablename__ = "hit_count"
+    __table_args__ = (
+        PrimaryKeyConstraint(
+            "hit_date", "made_on", "rule_id", "grade", "source", "branch_id", "status", name="hit_count_pkey"
+        ),
+        Index("ix_hit_count_made", "made_on"),
+        Index("ix_hit_count_none", "hit_date", postgresql_where=text("n = 0")),
+    )
+    hit_date: Mapped[dt.date] = mapped_column(Date)
+    made_on: Mapped[dt.date] = mapped_column(Date)
+
+
+class HitTotal(_HitKey, Model):
+    """The same of all dates together."""
+
+    __tablename__ = "hit_total"
+    __table_args__ = (
+        PrimaryKeyConstraint("rule_id", "grade", "source", "branch_id", "status", name="hit_total_pkey"),
+    )
+
+
+class HitDelta(Model):
+    """What was added and taken away since the counts were last folded (app/hits/counts.py).
+
+    Written by triggers alone, one row a statement and kind: writers never wait for each other.
+    """
+
+    __tablename__ = "hit_delta"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    hit_date: Mapped[dt.date] = mapped_column(Date)
+    made_on: Mapped[dt.date] = mapped_column(Date)
+    rule_id: Mapped[int] = mapped_column(Integer)
+    grade: Mapped[str] = mapped_column(String(1))
+    source: Mapped[str] = mapped_column(String(64))
+    branch_id: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16))
+    n: Mapped[int] = mapped_column(Integer)
 
 
 class HitEvent(Model):

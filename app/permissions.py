@@ -170,6 +170,9 @@ TABLE: dict[str, dict[str, str]] = {
         "read": EVERYONE,
     },
     # 高潜线索
+    "WorkspaceView": {
+        "can_list": "AMKU",
+    },
     "MyWorkView": {
         "can_list": "AMK",
     },
@@ -367,6 +370,9 @@ TABLE: dict[str, dict[str, str]] = {
     },
 }
 
+#: where a role's people begin their day; everybody else at the first list of the menu that they may open
+HOME = {"Manager": "WorkspaceView", "Marketer": "WorkspaceView"}
+
 #: menu item → the view it opens. Who may list the view sees the item.
 MENU: dict[str, tuple[str, ...]] = {
     "Leads": (
@@ -388,6 +394,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "HolidayView",
     ),
     "Hits": (
+        "WorkspaceView",
         "HitView",
         "MyWorkView",
         "OutreachBatchView",

@@ -60,7 +60,7 @@ from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
 from app.t1.runs import today
 from app.tables import ConsoleInterface, PerRequestFilters
-from app.work_views import CloseReasonView, MyWorkView, WorkSettingView
+from app.work_views import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
 
 
 class HomeView(IndexView):  # type: ignore[misc]
@@ -73,7 +73,10 @@ class HomeView(IndexView):  # type: ignore[misc]
         """Send the person to work."""
         if not g.user or not g.user.is_authenticated:
             return redirect(self.appbuilder.get_url_for_login)
-        for views in permissions.MENU.values():
+        home = [
+            view for role, view in permissions.HOME.items() if role in {each.name for each in g.user.roles}
+        ]
+        for views in (home, *permissions.MENU.values()):
             for view in views:
                 if self.appbuilder.sm.has_access("can_list", view):
                     return redirect(url_for(f"{view}.list"))
@@ -476,6 +479,7 @@ _SCREENS = {
         TargetView,
         HolidayView,
         HitView,
+        WorkspaceView,
         MyWorkView,
         CloseReasonView,
         WorkSettingView,

@@ -13,12 +13,41 @@ from wtforms.validators import DataRequired, Length
 
 from app import labels
 from app.console import ConsoleView
+from app.errors import DomainError
 from app.extensions import db
 from app.hits import setting
 from app.models import CloseReason
-from app.pages import hit_forms, my_work
+from app.pages import dashboard, hit_forms, my_work
 from app.pages.access import may, me
 from app.pages.widgets import ConsoleFormWidget, ConsoleListWidget
+
+
+class WorkspaceView(BaseView):  # type: ignore[misc]
+    """工作台: the numbers of high-potential leads, for the person's row scope, and the newest of them."""
+
+    list_title = lazy_gettext("Workspace")
+    default_view = "list"
+    base_permissions = ["can_list"]
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """Figures, charts and list for what the filters ask."""
+        try:
+            asked = dashboard.asked(request.args)
+        except DomainError as error:
+            abort(400, description=error.text())
+        board = dashboard.Board(asked)
+        return self.render_template(
+            "workspace.html",
+            title=str(self.list_title),
+            asked=asked.values,
+            choices=dashboard.choices(asked),
+            ranges=dashboard.ranges(asked),
+            cards=board.cards(),
+            charts=board.charts(),
+            widget=ConsoleListWidget(table=my_work.newest(asked.chosen, board.total, asked.list_url())),
+        )
 
 
 class MyWorkView(BaseView):  # type: ignore[misc]

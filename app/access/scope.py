@@ -70,8 +70,16 @@ def leads_visible_to(user: Any) -> ColumnElement[bool]:
 
 
 def hits_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Hit: hits of the leads the person may reach."""
-    return Hit.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
+    """Criterion on Hit: hits of the leads the person may reach; a hit knows its lead's branch."""
+    return and_(Hit.live, within_branches(Hit.branch_id, user))
+
+
+def within_branches(column: Any, user: Any) -> ColumnElement[bool]:
+    """Criterion on a column of branch ids: those in the person's scope, any for bank-wide roles."""
+    if sees_whole_bank(user):
+        return true()
+    within: ColumnElement[bool] = column.in_(select(Branch.id).where(branches_visible_to(user)))
+    return within
 
 
 def staff_visible_to(user: Any) -> ColumnElement[bool]:

@@ -17,6 +17,10 @@ EXCLUDED = {
     "institution_day": "counts of the activity store, copied by T+1 runs",
     "lead_before": "copies of leads that an import changed, for its undo; the change itself is noted",
     "sandbox_message": "stands for another system; what it was sent is in `outreach`",
+    "hit_count": "counts of hits, derived by triggers",
+    "hit_delta": "counts of hits, derived by triggers",
+    "hit_total": "counts of hits, derived by triggers",
+    "hit_gate": "never has a row",
     "list_mark": "places in a long list, derived from the leads by the ticker",
 }
 #: columns that tell how far work is and who holds it; a change of nothing else leaves no entry

@@ -13,7 +13,7 @@ from app.audit import partitions
 from app.bulk import jobs as bulk
 from app.exports import jobs as exports
 from app.extensions import db
-from app.hits import assignment, due
+from app.hits import assignment, counts, due
 from app.jobs import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
@@ -65,6 +65,7 @@ def tick(now: dt.datetime) -> None:
     approvals.expire(now)
     assignment.hand_out(now)
     due.escalate(now)
+    counts.fold()
     for job_id in exports.waiting():
         nudge("default", "app.jobs.exports.run", job_id)
     for job_id in bulk.waiting():

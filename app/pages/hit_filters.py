@@ -13,12 +13,14 @@ from app.access.scope import visible_to
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import due, work
-from app.models import Branch, Hit, HitStatus, Lead, PushHit
+from app.models import Branch, Hit, HitStatus, PushHit
 from app.pages import filters, segments
 from app.pages.lead_filters import ChoiceFilter
 
 #: the choice of leads without a source, or without a branch
 NONE = "none"
+#: before a branch's id: without the branches below it
+OWN = "own-"
 
 
 class WorkState(ChoiceFilter):
@@ -64,7 +66,7 @@ class LeadSource(ChoiceFilter):
     def narrowed(self, query: Any, text: str) -> Any:
         """Hits whose lead came from there; a source that nobody came from has none."""
         source = "" if text == NONE else text
-        return query.filter(Hit.lead_id.in_(select(Lead.id).where(Lead.source == source)))
+        return query.filter(Hit.source == source)
 
 
 class InBranch(ChoiceFilter):
@@ -73,14 +75,20 @@ class InBranch(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """The branches that the person sees, as a tree, and none."""
-        return [*filters.related_choices(Branch), (NONE, _("No branch"))]
+        known = [*filters.related_choices(Branch), (NONE, _("No branch"))]
+        if value.startswith(OWN):
+            name = dict(known).get(value.removeprefix(OWN), "").strip()
+            known.append((value, _("%(branch)s itself", branch=name)))
+        return known
 
     def narrowed(self, query: Any, text: str) -> Any:
         """Hits whose lead belongs there."""
         if text == NONE:
-            return query.filter(Hit.lead_id.in_(select(Lead.id).where(Lead.branch_id.is_(None))))
+            return query.filter(Hit.branch_id == 0)
+        if text.startswith(OWN):
+            return query.filter(Hit.branch_id == branch_of(text.removeprefix(OWN)).id)
         within = select(Branch.id).where(Branch.path.startswith(branch_of(text).path, autoescape=True))
-        return query.filter(Hit.lead_id.in_(select(Lead.id).where(Lead.branch_id.in_(within))))
+        return query.filter(Hit.branch_id.in_(within))
 
 
 def branch_of(text: str) -> Branch:

@@ -54,7 +54,7 @@ def owner(hit: Hit) -> str:
 
 def source(hit: Hit) -> str:
     """Where the lead came from."""
-    return hit.lead.source
+    return hit.source
 
 
 def amount(hit: Hit) -> str:

@@ -13,13 +13,15 @@ from app import paging
 from app.access.scope import hits_visible_to, supervises
 from app.extensions import db
 from app.hits import due, work
+from app.hits.counts import Chosen
 from app.models import Hit
 from app.pages import lists
 from app.pages.access import view_of_model
 
 #: rows that a tab shows; the rest are behind its list
 MOST_ROWS = 100
-COLUMNS = ["lead", "grade", "rule", "reason", "hit_date", "status"]
+MOST_NEWEST = 10
+COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,35 @@ def chosen(found: list[Tab], name: str) -> Tab | None:
 
 def table(tab: Tab) -> lists.Table:
     """The rows of a tab: what is due first, the unclaimed by grade."""
-    view: Any = view_of_model(Hit)
     order = [Hit.grade, Hit.hit_date.desc()] if tab.name == "unclaimed" else [Hit.next_on, Hit.grade]
     query = select(Hit).where(tab.meant, hits_visible_to(g.user)).order_by(*order, Hit.id).limit(MOST_ROWS)
-    rows = list(db.session.scalars(query))
+    return _drawn(list(db.session.scalars(query)), tab.count, tab.url, tab.empty)
+
+
+def newest(chosen: Chosen, count: int, url: str) -> lists.Table:
+    """The first rows of the list of hits that the workspace counts."""
+    query = (
+        select(Hit)
+        .where(Hit.live, chosen.criterion(Hit))
+        .order_by(Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
+        .limit(MOST_NEWEST)
+    )
+    return _drawn(list(db.session.scalars(query)), count, url, _("No hit matches these filters."))
+
+
+def _drawn(rows: list[Hit], count: int, url: str, empty: str) -> lists.Table:
+    view: Any = view_of_model(Hit)
     lists.load_related(view, rows)
     return lists.Table(
         view=type(view).__name__,
         columns=[lists.Column(name, str(view.label_columns[name]), _kind(name)) for name in COLUMNS],
         rows=[lists.row(view, COLUMNS, hit) for hit in rows],
-        count=paging.Count(tab.count),
+        count=paging.Count(count),
         page=0,
         page_size=MOST_ROWS,
         bulk=lists.bulk(view),
-        links=[lists.Link(_("Whole list"), tab.url)],
-        empty=tab.empty,
+        links=[lists.Link(_("Whole list"), url)],
+        empty=empty,
         related=False,
         choices=lists.choices(view),
         paged=False,

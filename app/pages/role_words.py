@@ -39,6 +39,8 @@ _METHOD = {
     "can_reject": lazy_gettext("reject"),
     "withdraw": lazy_gettext("withdraw"),
     "retire": lazy_gettext("retire"),
+    "can_verify": lazy_gettext("Verify the chain"),
+    "can_export_log": lazy_gettext("Export the change log"),
     "can_work": lazy_gettext("Keep follow-ups and outcomes"),
     "can_take_off": lazy_gettext("Take off the list"),
     "can_create": lazy_gettext("Set up a new one"),

@@ -168,6 +168,7 @@ def _store(
         "number": version.number,
         "day": day,
         "cooldown": definition.cooldown_days,
+        "today": dt.datetime.now(settings.zone).date(),
     }
     connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
     connection.execute(text(SQL["hit_stage"]))

@@ -4,8 +4,11 @@
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(name).trim();
 
-function theme(data) {
-  const every = Math.ceil(data.x.length / (window.innerWidth < 768 ? 5 : 10));
+// So many labels of an axis that each has room.
+const LABEL = 64;
+
+function theme(data, width) {
+  const every = Math.ceil(data.x.length / Math.min(10, Math.max(1, Math.floor(width / LABEL))));
   const shown = data.x.filter((_day, place) => place % every === 0);
   const short = (text) => (/^\d{4}-\d\d-\d\d$/.test(text) ? text.slice(5) : text);
   return {
@@ -21,8 +24,8 @@ function theme(data) {
 }
 
 // Parts of a whole lie on their side, so that their names can be read.
-function lying(data) {
-  const { xaxis, yaxis, ...rest } = theme(data);
+function lying(data, width) {
+  const { xaxis, yaxis, ...rest } = theme(data, width);
   const bars = {
     type: "bar", orientation: "h", x: data.y, y: data.x, marker: { color: colour("--blue-bright") },
     text: data.y.map((n) => n.toLocaleString()), textposition: "auto", cliponaxis: false,
@@ -32,16 +35,16 @@ function lying(data) {
   return [bars, { ...rest, margin: { ...rest.margin, l: 8 }, xaxis: { ...yaxis, nticks: 4 }, yaxis: names }];
 }
 
-function standing(data) {
+function standing(data, width) {
   const bars = {
     type: "bar", x: data.x, y: data.y, marker: { color: colour("--blue-bright") },
     hovertemplate: `%{x}<br><b>%{y:,}</b> ${data.unit}<extra></extra>`,
   };
-  return [bars, theme(data)];
+  return [bars, theme(data, width)];
 }
 
 // Points with their uncertainty, one of which stands out, over the level of the base.
-function curve(data) {
+function curve(data, width) {
   const shades = data.x.map((_name, place) => colour(place === data.chosen ? "--ink" : "--blue-bright"));
   const points = {
     type: "scatter", mode: "lines+markers", name: data.title, x: data.x, y: data.y,
@@ -52,7 +55,7 @@ function curve(data) {
     customdata: data.x.map((_name, place) => [data.low[place], data.high[place]]),
     hovertemplate: `%{x}<br><b>%{y}</b> ${data.unit}<br>%{customdata[0]} – %{customdata[1]} ${data.unit}<extra></extra>`,
   };
-  const layout = { ...theme(data), showlegend: false };
+  const layout = { ...theme(data, width), showlegend: false };
   layout.xaxis = { ...layout.xaxis, title: { text: data.along } };
   layout.yaxis = { ...layout.yaxis, ticksuffix: data.unit };
   layout.margin = { ...layout.margin, b: 48 };
@@ -63,26 +66,26 @@ function curve(data) {
   return [[points], layout];
 }
 
-function sideBySide(data) {
+function sideBySide(data, width) {
   const shades = [colour("--blue-bright"), colour("--line-2")];
   const bars = data.series.map((each, place) => ({
     type: "bar", name: each.name, x: data.x, y: each.y, marker: { color: shades[place % shades.length] },
     hovertemplate: `%{x} ${each.name}<br><b>%{y:,}</b> ${data.unit}<extra></extra>`,
   }));
-  const layout = { ...theme(data), showlegend: data.series.length > 1, legend: { orientation: "h", y: 1.15 } };
+  const layout = { ...theme(data, width), showlegend: data.series.length > 1, legend: { orientation: "h", y: 1.15 } };
   return [bars, layout];
 }
 
-function shape(data) {
-  if (data.kind === "curve") { return curve(data); }
-  if (data.kind === "bars") { return sideBySide(data); }
-  const [bars, layout] = (data.parts ? lying : standing)(data);
+function shape(data, width) {
+  if (data.kind === "curve") { return curve(data, width); }
+  if (data.kind === "bars") { return sideBySide(data, width); }
+  const [bars, layout] = (data.parts ? lying : standing)(data, width);
   return [[bars], layout];
 }
 
 function draw(element) {
   const data = JSON.parse(element.dataset.chart);
-  const [traces, layout] = shape(data);
+  const [traces, layout] = shape(data, element.clientWidth);
   element.replaceChildren();
   window.Plotly.newPlot(element, traces, layout, { displayModeBar: false, responsive: true });
   if (data.links.length) {

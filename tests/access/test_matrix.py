@@ -302,6 +302,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "switch_on": act("outreachgatewayview", "switch_on", "gateway"),
         "switch_off": act("outreachgatewayview", "switch_off", "gateway_on"),
     },
+    "WorkspaceView": {"can_list": get("/workspaceview/list/")},
     "MyWorkView": {"can_list": get("/myworkview/list/")},
     "CloseReasonView": crud(
         "closereasonview", "close_reason", {"name": "新", "position": 1}, {"name": "改", "position": 2}

@@ -118,6 +118,7 @@ STATES = (
     "/myworkview/list/?show=unclaimed",
     "/targetview/create?kind=reminder",
     "/deliveryview/show/{delivery}",
+    "/workspaceview/list/?grade=D",
 )
 
 

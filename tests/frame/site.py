@@ -109,6 +109,8 @@ PAGES = (
     "/outreachgatewayview/show/{gateway}",
     "/outreachgatewayview/add",
     "/outreachgatewayview/edit/{gateway}",
+    "/workspaceview/list/",
+    "/workspaceview/list/?grade=B&branch={home}",
     "/myworkview/list/",
     "/myworkview/list/?show=unclaimed",
     "/closereasonview/list/",

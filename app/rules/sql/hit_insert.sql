@@ -1,7 +1,7 @@
 -- A new hit where the last one is at least the cooldown away; a later hit blocks an earlier date too.
 INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, opted_out, holdout, evidence,
-                 last_met_on)
-SELECT :rule, :version, s.lead_id, :day, s.values, s.score, s.grade, l.opted_out, s.holdout, s.evidence, :day
+                 last_met_on, made_on)
+SELECT :rule, :version, s.lead_id, :day, s.values, s.score, s.grade, l.opted_out, s.holdout, s.evidence, :day, :today
 FROM hit_stage s
 JOIN lead l ON l.id = s.lead_id AND l.deleted_at IS NULL
 WHERE NOT EXISTS (

@@ -1,0 +1,18 @@
+-- Adds what came since the last time to the counts. Readers see all of it before or all of it after.
+WITH gone AS (
+    DELETE FROM hit_delta RETURNING hit_date, made_on, rule_id, grade, source, branch_id, status, n
+), cells AS (
+    SELECT hit_date, made_on, rule_id, grade, source, branch_id, status, sum(n) AS n
+    FROM gone GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) <> 0
+), dated AS (
+    INSERT INTO hit_count (hit_date, made_on, rule_id, grade, source, branch_id, status, n)
+    SELECT * FROM cells
+    ON CONFLICT (hit_date, made_on, rule_id, grade, source, branch_id, status)
+    DO UPDATE SET n = hit_count.n + excluded.n
+), total AS (
+    INSERT INTO hit_total (rule_id, grade, source, branch_id, status, n)
+    SELECT rule_id, grade, source, branch_id, status, sum(n) FROM cells GROUP BY 1, 2, 3, 4, 5
+    ON CONFLICT (rule_id, grade, source, branch_id, status)
+    DO UPDATE SET n = hit_total.n + excluded.n
+)
+SELECT count(*) FROM gone

@@ -1,0 +1,194 @@
+"""The counts of hits are exact, whatever is done to hits and leads, by whom, and at the same time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from app.hits import counts
+from app.hits.counts import DATES, KEYS, Chosen
+from app.models import Staff
+from tests.access.world import DAY, active_rule, branch, hit, lead
+from tests.conftest import make_staff
+
+STATUSES = ("waiting", "in_progress", "converted", "failed")
+SOURCES = ("", "官网预约", "抖音推广")
+#: counted from the leads themselves
+TRUTH = text("""
+    SELECT h.hit_date, h.made_on, h.rule_id, h.grade, l.source, coalesce(l.branch_id, 0), h.status, count(*)
+    FROM hit h JOIN lead l ON l.id = h.lead_id AND l.deleted_at IS NULL
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+""")
+
+
+@pytest.fixture
+def bank(app: Flask, session: Session) -> list[int]:
+    """Two branches, two rules, twenty leads with two hits each; the branches' ids."""
+    homes = [branch(session, "A"), branch(session, "B")]
+    rules = [active_rule(session, f"R-{n}")[1] for n in (1, 2)]
+    leads = [lead(app.config["SETTINGS"], n, homes[n % 2]) for n in range(20)]
+    session.add_all(leads)
+    session.flush()
+    session.add_all(hit(each, version, "waiting") for each in leads for version in rules)
+    session.commit()
+    return [home.id for home in homes]
+
+
+def agrees(person: Staff) -> None:
+    """What the counts say is what the leads and hits say."""
+    truth = {tuple(row[:-1]): row[-1] for row in db.session.execute(TRUTH)}
+    everything = Chosen(person)
+    assert counts.count(everything, (*DATES, *KEYS)) == truth
+    assert counts.live(everything, (*DATES, *KEYS)) == truth
+    without: dict[Any, int] = {}
+    for key, n in truth.items():
+        without[key[2:]] = without.get(key[2:], 0) + n
+    assert counts.count(everything, KEYS) == without
+    assert counts.total(everything) == sum(truth.values())
+
+
+def some(random: Random, table: str) -> str:
+    """A condition that a part of the rows meets."""
+    return f"{table}.id % {random.randint(2, 7)} = {random.randint(0, 1)}"
+
+
+def change(random: Random, branches: list[int]) -> tuple[str, dict[str, Any]]:
+    """Something that people, jobs or somebody at the database's console do to hits and leads."""
+    values = {
+        "status": random.choice(STATUSES),
+        "source": random.choice(SOURCES),
+        "branch": random.choice([*branches, None]),
+        "grade": random.choice("ABCD"),
+        "day": DAY + dt.timedelta(days=random.randint(1, 5)),
+    }
+    hits, leads = some(random, "hit"), some(random, "lead")
+    statement = random.choice(
+        (
+            f"UPDATE hit SET status = :status WHERE {hits}",
+            f"UPDATE hit SET grade = :grade, score = score + 1 WHERE {hits}",
+            f"UPDATE hit SET owner_id = NULL WHERE {hits}",
+            f"UPDATE lead SET source = :source WHERE {leads}",
+            f"UPDATE lead SET branch_id = :branch WHERE {leads}",
+            f"UPDATE lead SET source = :source, branch_id = :branch, deleted_at = NULL WHERE {leads}",
+            f"UPDATE lead SET name = name || '一' WHERE {leads}",
+            f"UPDATE lead SET deleted_at = now() WHERE {leads}",
+            f"DELETE FROM hit WHERE {some(random, 'hit')} AND hit.id % 5 = 0",
+            f"DELETE FROM lead WHERE {some(random, 'lead')} AND lead.id % 9 = 0",
+            """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
+                                last_met_on, source)
+               SELECT v.rule_id, v.id, lead.id, :day, '{1}', 1, :grade, '{}', :day, 'nonsense'
+               FROM rule_version v, lead WHERE lead.id % 3 = 0 ON CONFLICT DO NOTHING""",
+        )
+    )
+    return statement, {name: value for name, value in values.items() if f":{name}" in statement}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_are_exact_after_any_change(app: Flask, session: Session, bank: list[int], seed: int) -> None:
+    random = Random(seed)
+    chief = make_staff(session, "chief", "Manager")
+    with app.app_context():
+        person = db.session.get_one(Staff, chief.id)
+        agrees(person)
+        for _ in range(40):
+            statement, values = change(random, bank)
+            db.session.execute(text(statement), values)
+            if random.random() < 0.2:
+                db.session.rollback()
+            db.session.commit()
+            if random.random() < 0.2:
+                counts.fold()
+            agrees(person)
+        counts.fold()
+        assert db.session.scalar(text("SELECT count(*) FROM hit_delta")) == 0
+        agrees(person)
+        db.session.execute(text("DELETE FROM lead"))
+        db.session.commit()
+        counts.fold()
+        assert db.session.scalar(text("SELECT count(*) FROM hit_count")) == 0
+
+
+def test_counts_follow_scope_and_every_filter(app: Flask, session: Session, bank: list[int]) -> None:
+    home = session.execute(text("SELECT path FROM branch WHERE code = 'A'")).scalar_one()
+    anna = make_staff(session, "anna", "Marketer")
+    anna.branch_id = bank[0]
+    session.execute(text("UPDATE hit SET status = 'converted' WHERE id % 4 = 0"))
+    session.commit()
+    with app.app_context():
+        person = db.session.get_one(Staff, anna.id)
+        asked = [
+            Chosen(person),
+            Chosen(person, status="converted"),
+            Chosen(person, rule=1, first=DAY, last=DAY),
+            Chosen(person, last=DAY - dt.timedelta(days=1)),
+            Chosen(person, branch=home, source="官网预约", grade="B"),
+            Chosen(person, made_on=dt.datetime.now(dt.UTC).date()),
+        ]
+        found = [counts.total(each) for each in asked]
+        assert found == [counts.live(each).get((), 0) for each in asked]
+        assert found[0] == 20
+        assert counts.total(Chosen(person, branch="/999/")) == 0
+
+
+def test_new_hits_and_moves_of_their_leads_never_pass_each_other(
+    app: Flask, session: Session, engine: Engine, bank: list[int]
+) -> None:
+    """Two write hits, two move the leads, one folds: all at the same time, and every count is right."""
+    chief = make_staff(session, "chief", "Manager")
+    start, faults = threading.Barrier(5), list[DBAPIError]()
+
+    def insert(connection: Any, n: int) -> None:
+        connection.execute(
+            text(
+                """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
+                                    last_met_on)
+                   SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day
+                   FROM rule_version v, lead l WHERE l.deleted_at IS NULL ON CONFLICT DO NOTHING"""
+            ),
+            {"day": DAY + dt.timedelta(days=n)},
+        )
+
+    def move(connection: Any, n: int) -> None:
+        values = {"source": SOURCES[n % 3], "branch": bank[n % 2], "key": n % 20 + 1}
+        connection.execute(
+            text("UPDATE lead SET source = :source, branch_id = :branch WHERE id = :key"), values
+        )
+        connection.execute(text("UPDATE hit SET status = 'failed' WHERE lead_id = :key"), values)
+
+    def repeatedly(deed: Callable[[Any, int], None], first: int) -> None:
+        try:
+            start.wait(timeout=20)
+            for n in range(first, first + 12):
+                with engine.begin() as connection:
+                    deed(connection, n)
+        except DBAPIError as error:
+            faults.append(error)
+
+    def folding() -> None:
+        start.wait(timeout=20)
+        with app.app_context():
+            for _ in range(12):
+                counts.fold()
+            db.session.remove()
+
+    threads = [threading.Thread(target=repeatedly, args=(insert, 1))]
+    threads += [threading.Thread(target=repeatedly, args=(insert, 100))]
+    threads += [threading.Thread(target=repeatedly, args=(move, n)) for n in (0, 7)]
+    threads += [threading.Thread(target=folding)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    with app.app_context():
+        agrees(db.session.get_one(Staff, chief.id))

@@ -1,0 +1,148 @@
+"""The workspace: every number opens the list of exactly the hits that it counts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.hits import counts
+from app.models import Branch
+from tests.access.world import active_rule, branch, hit, lead
+from tests.conftest import Person
+
+TODAY = dt.datetime.now(ZoneInfo("Asia/Shanghai")).date()
+DELETE_ONE = """
+    UPDATE lead SET deleted_at = now() WHERE id = (SELECT lead_id FROM hit WHERE status = 'waiting' LIMIT 1)
+"""
+
+
+@pytest.fixture
+def bank(app: Flask, session: Session) -> dict[str, Branch]:
+    """A branch with two below it, one beside it; leads of every source and of none, hits of every kind."""
+    top = branch(session, "TOP")
+    home = branch(session, "HOME", top)
+    found = {
+        "TOP": top,
+        "HOME": home,
+        "SUB": branch(session, "SUB", home),
+        "DEEP": branch(session, "DEEP", home),
+        "AWAY": branch(session, "AWAY", top),
+    }
+    versions = [active_rule(session, f"R-{n}")[1] for n in (1, 2, 3)]
+    homes = [*found.values(), None]
+    for n in range(24):
+        made = lead(app.config["SETTINGS"], n, top)
+        made.branch = homes[n % len(homes)]
+        made.source = ("", "官网预约", "抖音推广", "线下活动")[n % 4]
+        session.add(made)
+        session.flush()
+        for m, version in enumerate(versions):
+            each = hit(made, version, "waiting")
+            each.status = ("waiting", "in_progress", "converted", "failed")[(n + m) % 4]
+            each.hit_date = TODAY - dt.timedelta(days=(n * 3 + m) % 12)
+            each.grade = "ABCD"[(n + 2 * m) % 4]
+            each.made_on = each.hit_date + dt.timedelta(days=1 if n % 3 else 0)
+            session.add(each)
+    session.commit()
+    return found
+
+
+def numbers(page: str) -> list[tuple[str, int]]:
+    """Every number of the page with the address that it opens."""
+    found = [(unescape(url), int(n)) for url, n in re.findall(r'href="([^"]+)" data-hits="(\d+)"', page)]
+    for data in re.findall(r'data-chart="([^"]*)"', page):
+        chart = json.loads(unescape(data))
+        assert len(chart["links"]) == len(chart["x"]) == len(chart["y"])
+        found += list(zip(chart["links"], chart["y"], strict=True))
+    return found
+
+
+def rows(page: str) -> int:
+    """What the list says it has."""
+    [said] = re.findall(r'<p class="count">\s*([\d,]+) rows?', page)
+    return int(said.replace(",", ""))
+
+
+QUERIES = (
+    "",
+    "?grade=A",
+    "?source=官网预约",
+    "?source=none&rule=2",
+    f"?first={TODAY - dt.timedelta(days=5)}&last={TODAY - dt.timedelta(days=2)}",
+    "?branch={home}",
+)
+
+
+@pytest.mark.parametrize(("role", "folded"), [("Manager", True), ("Marketer", False)])
+def test_every_number_is_the_count_of_the_list_it_opens(
+    app: Flask, bank: dict[str, Branch], login: Callable[..., Person], role: str, folded: bool
+) -> None:
+    if folded:
+        with app.app_context():
+            counts.fold()
+    person = login(role, branch=bank["HOME"])
+    checked: dict[str, int] = {}
+    for query in QUERIES:
+        page = person.get("/workspaceview/list/" + query.format(home=bank["HOME"].id)).text
+        found = numbers(page)
+        assert len(found) > 15, query
+        for url, n in found:
+            assert checked.setdefault(url, n) == n, url
+    for url, n in checked.items():
+        assert rows(person.get(url).text) == n, url
+    assert sum(checked.values()) > 100
+
+
+def test_what_is_done_shows_at_once(
+    app: Flask, session: Session, bank: dict[str, Branch], login: Callable[..., Person]
+) -> None:
+    person = login("Manager")
+
+    def waiting() -> int:
+        page = person.get("/workspaceview/list/").text
+        return next(n for url, n in numbers(page) if "_flt_1_status=waiting" in url)
+
+    before = waiting()
+    key = session.scalar(text("SELECT id FROM hit WHERE status = 'waiting' LIMIT 1"))
+    person.submit(f"/hitview/action/start/{key}")
+    assert waiting() == before - 1
+    session.execute(text(DELETE_ONE))
+    session.commit()
+    assert waiting() < before - 1
+
+
+def test_nothing_is_counted_of_another_branch(
+    app: Flask, bank: dict[str, Branch], login: Callable[..., Person]
+) -> None:
+    person = login("Marketer", branch=bank["AWAY"])
+    total = numbers(person.get("/workspaceview/list/").text)[0][1]
+    assert total == 12
+    assert person.get(f"/workspaceview/list/?branch={bank['HOME'].id}").status_code == 400
+    assert "HOME" not in re.sub(
+        r"<header.*?</header>", "", person.get("/workspaceview/list/").text, flags=re.S
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["grade=E", "rule=99", "rule=x", "first=2026-13-01", "first=2026-10-02&last=2026-10-01", "branch=x"],
+)
+def test_a_filter_that_means_nothing_is_refused(app: Flask, login: Callable[..., Person], query: str) -> None:
+    assert login("Manager").get(f"/workspaceview/list/?{query}").status_code == 400
+
+
+def test_the_day_begins_in_the_workspace(
+    app: Flask, bank: dict[str, Branch], login: Callable[..., Person]
+) -> None:
+    for role in ("Manager", "Marketer"):
+        assert login(role, branch=bank["HOME"]).get("/").headers["Location"] == "/workspaceview/list/"
+    assert login("Auditor").get("/").headers["Location"] == "/leadview/list/"
