@@ -365,6 +365,19 @@ def audit_verify(json_out: bool) -> None:
         sys.exit(1)
 
 
+@audit_group.command("archive")
+@click.option("--before", required=True, type=click.DateTime(["%Y-%m"]), help="The first month to keep.")
+@as_json
+@refusals
+def audit_archive(before: dt.datetime, json_out: bool) -> None:
+    """Move the months before one, sealed, from the database into files that stay verifiable."""
+    from app.audit.archive import archive
+
+    if before.date() > dt.datetime.now(dt.UTC).date():
+        raise click.UsageError("--before: the present month and later ones stay")
+    show({"archived": archive(db.engine, settings(), before.date())}, json_out)
+
+
 @audit_group.command("seal")
 @refusals
 def audit_seal() -> None:

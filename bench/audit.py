@@ -39,11 +39,11 @@ REQUESTS = 8
 MONTHS = 3
 PAGES = {
     "list": "",
-    "by person": "_flt_1_actor=person-7",
+    "by person": "_flt_0_person=person-7",
     "by kind": "_flt_1_kind=log_in",
-    "by object": "_flt_1_object=lead",
+    "by object": "_flt_0_about=lead",
     "by time": "_flt_0_time={day}&_flt_1_time={day}",
-    "one object": "_flt_1_object=lead&_flt_1_object_id=4711",
+    "one object": "_flt_0_row=lead%3A4711",
 }
 
 

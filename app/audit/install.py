@@ -21,7 +21,7 @@ TRIGGERS = {
     "audit_truncate": ("TRUNCATE", "", "note_truncate"),
 }
 _TABLES = text("""
-    SELECT c.relname AS table, a.attname AS column,
+    SELECT c.relname AS table, a.attname AS column, a.atttypid = 'bytea'::regtype AS bytes,
            coalesce(a.attnum = ANY (i.indkey::int2[]), false) AS key
     FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -55,12 +55,15 @@ def noted_tables(connection: Connection) -> list[Noted]:
     """Every table that the log is to note, as it stands now."""
     columns: dict[str, list[str]] = defaultdict(list)
     keys: dict[str, list[str]] = defaultdict(list)
+    binary: dict[str, list[str]] = defaultdict(list)
     for row in connection.execute(_TABLES):
         columns[row.table].append(row.column)
         if row.key:
             keys[row.table].append(row.column)
+        if row.bytes:
+            binary[row.table].append(row.column)
     return [
-        Noted(table, tuple(keys[table] or names), tuple(names))
+        Noted(table, tuple(keys[table] or names), tuple(names), tuple(binary[table]))
         for table, names in columns.items()
         if table not in EXCLUDED
     ]

@@ -70,12 +70,14 @@ class Noted:
     table: str
     keys: tuple[str, ...]
     columns: tuple[str, ...]
+    #: columns of bytes: ciphers and digests, which say nothing to a reader
+    binary: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, str, str, str, str]:
         """What the trigger functions are given: key, name, quiet, secret and masked columns."""
         masked = MASKED.get(self.table, ())
-        hidden = [name for name in self.columns if SECRET.search(name)]
+        hidden = [name for name in self.columns if SECRET.search(name) or name in self.binary]
         named = [name for name in NAMES if name in self.columns and name not in (*hidden, *masked)]
         return (
             _array(self.keys),

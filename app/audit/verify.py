@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, func, select, text
 
 from app.audit import checkpoints
+from app.audit.archived import Archives
 from app.audit.chain import ALL_XIDS, NO_CEILING, SPAN, UTC, Place, chained, pieces, seal
 from app.audit.checkpoints import Checkpoint
 from app.models import ChangeSeal
@@ -56,20 +57,23 @@ class _Group(NamedTuple):
 
 
 def verify(engine: Engine, settings: Settings, progress: Progress = lambda done, total: None) -> Verdict:
-    """Seal what is new, then check every sealed entry. ``progress`` hears of entries done and in all.
+    """Seal what is new, then check every sealed entry, those archived too.
+
+    ``progress`` hears of entries done and in all.
 
     Finds entries that were changed, deleted, put in between or put in another order, links that were, and
     with the checkpoints a tail that was cut off and a chain that was made anew. Raises DomainError when a
-    file of checkpoints can't be read.
+    file of checkpoints or an archive can't be read.
     """
     seal(engine, settings)
     known: dict[int, list[Checkpoint]] = defaultdict(list)
     for each in checkpoints.read(settings):
         known[each.seq].append(each)
-    chain = _Chain(engine, known)
+    with engine.connect() as connection:
+        total = connection.scalar(select(func.max(SEALS.c.total))) or 0
+        floors = list(connection.scalars(select(SEALS.c.floor_id).distinct()))
+    chain = _Chain(engine, known, Archives(settings, floors))
     try:
-        with engine.connect() as connection:
-            total = connection.scalar(select(func.max(SEALS.c.total))) or 0
         for group in _groups(engine):
             chain.follow(group)
             progress(chain.place.total, total)
@@ -130,14 +134,16 @@ def _read(engine: Engine, first: int, last: int, ceiling: int) -> _Group:
 class _Chain:
     """The chain as far as it was found to be right: ``place``."""
 
-    def __init__(self, engine: Engine, known: dict[int, list[Checkpoint]]) -> None:
+    def __init__(self, engine: Engine, known: dict[int, list[Checkpoint]], archives: Archives) -> None:
         self._engine = engine
         self._known = known
+        self._archives = archives
         self.place = Place()
 
     def follow(self, group: _Group) -> None:
         """Check links against their entries. Raises Bad."""
-        start = 0
+        last, start = group.links[-1], 0
+        group = _with_archived(group, self._archives.until(last.floor_id, last.to_xid))
         for link in group.links:
             end = start + len(link.entries)
             self._check_joint(link)
@@ -178,6 +184,29 @@ class _Chain:
             return
         with self._engine.connect() as connection:
             raise Bad(connection.scalar(_FIRST_FROM, {"xid": place.to_xid, "floor": place.floor_id}))
+
+
+def _with_archived(group: _Group, archived: dict[int, bytes]) -> _Group:
+    """A group with the entries that lie in files in their places among those of the table. Raises Bad."""
+    if not archived:
+        return group
+    ids: list[int] = []
+    hashes: list[bytes] = []
+    sealed = [entry for link in group.links for entry in link.entries]
+    beside = set(archived).difference(sealed)
+    if beside:
+        raise Bad(min(beside))
+    here = deque(zip(group.ids, group.hashes, strict=True))
+    for entry in sealed:
+        if entry in archived and not (here and here[0][0] == entry):
+            ids.append(entry)
+            hashes.append(archived[entry])
+        elif here:
+            found, own_hash = here.popleft()
+            ids.append(found)
+            hashes.append(own_hash)
+    ids += [found for found, _hash in here]
+    return _Group(group.links, ids, hashes + [own_hash for _id, own_hash in here])
 
 
 def _misplaced(link: list[int], found: list[int], sealed: set[int]) -> int:

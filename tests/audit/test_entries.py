@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.audit.install import noted_tables, unnoted
-from app.audit.tables import EXCLUDED
+from app.audit.tables import EXCLUDED, Noted
 from app.jobs import exports as export_job
 from app.models import ExportJob, ImportBatch, Lead
 from tests.access.world import World
@@ -38,6 +38,8 @@ def test_every_table_is_noted_or_excluded_for_a_reason(engine: Engine) -> None:
         assert {noted.table for noted in noted_tables(connection)} == tables - set(EXCLUDED)
         assert unnoted(connection) == []
     assert all(EXCLUDED.values())
+    bytes_too = Noted("lead", ("id",), ("id", "name", "phone_index", "after"), ("after",))
+    assert bytes_too.arguments == ("{id}", "", "{}", "{phone_index,after}", "{name}")
 
 
 def test_a_screen_leaves_who_from_where_and_the_changed_fields(
