@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from sqlalchemy import DateTime
 
 from app import labels
+from app.audit.tables import EXCLUDED
 from app.extensions import db
 from app.models import ChangeLog, Lead, Staff
 from app.pages import filters
@@ -76,7 +77,7 @@ _NOTHING = Markup('<span class="none">—</span>')
 
 def objects() -> list[tuple[str, str]]:
     """Everything the log can be about, with words, in the order of the words."""
-    names = set(Model.metadata.tables) | {"page", "config"}
+    names = (set(Model.metadata.tables) - set(EXCLUDED)) | {"change_log", "page", "config"}
     return sorted(((name, object_word(name)) for name in names if _known(name)), key=lambda pair: pair[1])
 
 
