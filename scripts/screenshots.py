@@ -21,6 +21,8 @@ PAGES = {
     "leads": "/leadview/list/",
     "hits": "/hitview/list/",
     "rules": "/ruleview/list/",
+    "editor": "/ruleversionview/edit/{draft}",
+    "schedule": "/scheduleview/edit/1",
     "runs": "/jobrunview/list/",
     "deliveries": "/ingestfileview/list/",
 }

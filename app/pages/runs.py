@@ -17,6 +17,7 @@ STEP = {
     "completeness": lazy_gettext("Check completeness"),
     "evaluate": lazy_gettext("Evaluate rules"),
     "retention": lazy_gettext("Delete events kept long enough"),
+    "push": lazy_gettext("Nudge the pushes"),
 }
 
 

@@ -67,7 +67,7 @@ def test_chinese_pages_have_no_english(app: Flask, session: Session, login: Call
         english = [word for word in re.findall(r"[A-Za-z][A-Za-z_]+", text) if word.lower() not in CODES]
         if english:
             found[page] = english
-    assert found == {}
+    assert found == {}, found
 
 
 def test_english_pages_have_no_chinese(app: Flask, session: Session, login: Callable[..., Person]) -> None:
@@ -80,7 +80,7 @@ def test_english_pages_have_no_chinese(app: Flask, session: Session, login: Call
         chinese = [word for word in re.findall(r"[\u4e00-\u9fff、，。：]+", text) if not set(word) <= data]
         if chinese:
             found[page] = chinese
-    assert found == {}
+    assert found == {}, found
 
 
 def names_in_world(session: Session) -> list[str]:
