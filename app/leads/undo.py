@@ -6,13 +6,13 @@ import datetime as dt
 import logging
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, exists, func, select, text, update
+from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, update
 
 from app.leads import suppression
 from app.leads.batches import why
 from app.leads.errors import N_, LeadsError
 from app.leads.staging import EDITABLE
-from app.models import BatchStatus, Hit, HitStatus, ImportBatch, Lead, LeadBefore
+from app.models import BatchStatus, Hit, HitEvent, HitStatus, ImportBatch, Lead, LeadBefore
 from config import Settings
 
 #: an undo of more leads than this is a worker's
@@ -118,7 +118,8 @@ def _require(connection: Connection, batch_id: int, *allowed: BatchStatus) -> in
 
 def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
     live = (Lead.batch_id == batch_id) & Lead.deleted_at.is_(None)
-    acted_on = exists().where(Hit.lead_id == Lead.id, Hit.status != HitStatus.WAITING)
+    worked = or_(Hit.status != HitStatus.WAITING, exists().where(HitEvent.hit_id == Hit.id))
+    acted_on = exists().where(Hit.lead_id == Lead.id, worked)
     deleted = connection.execute(
         update(Lead).where(live, ~acted_on).values(deleted_at=func.now(), updated_at=func.now())
     ).rowcount

@@ -56,14 +56,22 @@ def test_undo_deletes_what_the_batch_created(importer: Importer) -> None:
 
 
 def test_leads_somebody_works_on_are_kept(importer: Importer) -> None:
-    importer.rows(*map(person, range(1, 6)))
+    importer.rows(*map(person, range(1, 7)))
     hit(importer, "王1", "waiting")
+    hit(importer, "王6", "waiting")
+    importer.execute(
+        """
+        INSERT INTO hit_event (hit_id, kind, from_status, to_status, person)
+        SELECT hit.id, 'claim', 'waiting', 'waiting', 'somebody'
+        FROM hit JOIN lead ON lead.id = hit.lead_id WHERE lead.name = '王6'
+    """
+    )
     hit(importer, "王2", "in_progress")
     hit(importer, "王3", "waiting")
     hit(importer, "王3", "converted")
     importer.execute("UPDATE lead SET deleted_at = '2026-01-01' WHERE name = '王5'")
-    assert undo_import(importer.engine, 1, "boss", importer.settings) == (2, 2, 0, 0)
-    assert importer.query(LIVE) == ["王2", "王3"]
+    assert undo_import(importer.engine, 1, "boss", importer.settings) == (2, 3, 0, 0)
+    assert importer.query(LIVE) == ["王2", "王3", "王6"]
 
 
 def test_imported_again_after_undo(importer: Importer) -> None:
