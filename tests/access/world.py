@@ -173,6 +173,7 @@ def build(session: Session, settings: Settings) -> World:
     rows |= outreach(session, rows)
     session.commit()
     ids_extra["entry"] = session.scalar(select(func.max(ChangeLog.id)).where(ChangeLog.object == "lead"))
+    session.commit()
     return World({name: row.id for name, row in rows.items()} | ids_extra, home, away)
 
 
