@@ -14,10 +14,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
-from app.audit.chain import seal
-from app.audit.verify import Verdict, verify
+from app.audit import chain
+from app.audit.verify import Verdict
 from config import ConfigError, Settings, load_settings
 from tests.conftest import superuser
+
+from .support import seal, settle, verify
 
 Tamper = Callable[..., None]
 
@@ -52,6 +54,7 @@ def test_a_whole_chain_is_found_whole(
     written: list[int], engine: Engine, settings: Settings, cli: Callable[..., Any]
 ) -> None:
     write(engine, "NEW")
+    settle(engine)
     answer = cli("audit", "verify", "--json")
     assert answer.exit_code == 0
     told = json.loads(answer.stdout)
@@ -220,7 +223,7 @@ def test_entries_wait_for_transactions_that_began_before(
     with engine.connect() as slow:
         slow.execute(text("INSERT INTO institution (code, name) VALUES ('SLOW', 'x')"))
         write(engine, "FAST")
-        assert seal(engine, settings) == 0
+        assert chain.seal(engine, settings) == 0
         slow.commit()
     assert seal(engine, settings) == 2
     assert verify(engine, settings).entries == 2
@@ -235,7 +238,7 @@ def test_several_sealers_and_writers_at_once(app: Flask, engine: Engine, setting
 
     def seals() -> None:
         while not done.is_set():
-            seal(engine, settings)
+            chain.seal(engine, settings)
 
     writers = [threading.Thread(target=writes, args=(name,)) for name in "AB"]
     sealers = [threading.Thread(target=seals) for _ in range(2)]

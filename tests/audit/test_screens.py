@@ -16,12 +16,12 @@ from flask import Flask
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from app.audit.chain import seal
 from app.jobs import audit as audit_job
 from app.models import AuditJob, SavedFilter
 from config import Settings
 from tests.access.world import World
 from tests.audit.conftest import Entries
+from tests.audit.support import seal
 from tests.conftest import Person, superuser
 
 Login = Callable[..., Person]
