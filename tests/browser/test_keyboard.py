@@ -40,7 +40,7 @@ def walk(page: Page, steps: int) -> list[dict[str, Any]]:
 def test_tab_reaches_menu_filters_and_rows_visibly(visit: Visit) -> None:
     window = visit("Manager")
     window.open("/leadview/list/")
-    stops = walk(window.page, 45)
+    stops = walk(window.page, 90)
     places = [stop["place"] for stop in stops]
     assert places[0] == "skip"
     reached = [place for number, place in enumerate(places) if place and place not in places[:number]]
@@ -54,7 +54,7 @@ def test_tab_reaches_menu_filters_and_rows_visibly(visit: Visit) -> None:
 def test_every_link_of_the_menu_is_a_stop(visit: Visit) -> None:
     window = visit("Admin")
     window.open("/leadview/list/")
-    stops = [stop for stop in walk(window.page, 20) if stop["place"] == "menu"]
+    stops = [stop for stop in walk(window.page, 60) if stop["place"] == "menu"]
     assert len(stops) == 1 + sum(len(views) for views in permissions.MENU.values())
 
 
