@@ -20,7 +20,11 @@ import psutil
 import pytest
 
 from app.embedded.server import wait_until
+from app.jobs import QUEUES
 from tests.embedded.support import ROOT, Running, alive, kill
+
+#: what the supervisor keeps running: PostgreSQL, Valkey, web, ticker and a worker per queue
+PROGRAMS = 4 + len(QUEUES)
 
 RUN = ROOT / "run.py"
 FIRST_START_SECONDS = 300
@@ -127,13 +131,13 @@ def test_commands_beside_it_leave_its_servers_running(installation: Installation
 def is_replaced(supervisor: psutil.Process, pid: int, installation: Installation) -> bool:
     """Whether the killed process is gone for good, another runs in its place and the product answers."""
     running = {child.pid for child in supervisor.children()}
-    return pid not in running and len(running) == 8 and installation.answers()
+    return pid not in running and len(running) == PROGRAMS and installation.answers()
 
 
 def test_a_kill_of_any_process_is_recovered_from(installation: Installation, first_run: Running) -> None:
     supervisor = psutil.Process(first_run.process.pid)
     programs = supervisor.children()
-    assert len(programs) == 8
+    assert len(programs) == PROGRAMS
     for program in programs:
         kill(program.pid)
         recovered = partial(is_replaced, supervisor, program.pid, installation)
