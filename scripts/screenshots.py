@@ -21,8 +21,7 @@ PAGES = {
     "leads": "/leadview/list/",
     "hits": "/hitview/list/",
     "rules": "/ruleview/list/",
-    "editor": "/ruleversionview/edit/{draft}",
-    "schedule": "/scheduleview/edit/1",
+    "editor": "/ruleview/add",
     "runs": "/jobrunview/list/",
     "deliveries": "/ingestfileview/list/",
 }
