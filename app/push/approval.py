@@ -6,8 +6,8 @@ from typing import Any
 
 from app import approvals
 from app.approvals import Change
-from app.errors import DomainError
-from app.extensions import db
+from app.approvals.versions import VersionKind
+from app.leads.errors import N_
 from app.models import Approval, ScheduleVersion, Staff, VersionStatus
 from app.push import describe
 from app.push.check import rule_names, typed_schedule
@@ -43,48 +43,32 @@ def compare(old: ScheduleDef | None, new: ScheduleDef) -> list[Change]:
     return [Change(*each) for each in describe.changes(before, describe.parts(new, names))]
 
 
-class _ScheduleVersionKind:
+class _ScheduleVersionKind(VersionKind[ScheduleVersion]):
     name = KIND
     permission = ("can_submit", "ScheduleVersionView")
+    model = ScheduleVersion
+    screen = "ScheduleVersionView"
+    gone = N_("The schedule version does not exist any more.")
 
     def title(self, subject_id: int) -> str:
-        version = _version(subject_id)
+        version = self.version(subject_id)
         return f"{version} {version.spec['name']}"
 
     def state(self, subject_id: int) -> str:
-        version = _version(subject_id)
+        version = self.version(subject_id)
         return f"{version.schedule.active_version_id} {canonical(version_def(version))}"
 
     def makers(self, subject_id: int) -> set[str]:
-        version = _version(subject_id)
+        version = self.version(subject_id)
         return {version.created_by, *version.edited_by}
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        return changes(_version(subject_id))
-
-    def submitted(self, approval: Approval) -> None:
-        version = _version(approval.subject_id)
-        if version.status != VersionStatus.DRAFT:
-            raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
-        version.status = VersionStatus.SUBMITTED
+        return changes(self.version(subject_id))
 
     def apply(self, approval: Approval, who: str) -> None:
-        version = _version(approval.subject_id)
+        version = self.version(approval.subject_id)
         typed_schedule(version.spec)
         schedule_versions.activate(version, who)
-
-    def returned(self, approval: Approval) -> None:
-        _version(approval.subject_id).status = VersionStatus.DRAFT
-
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "ScheduleVersionView.show", {"pk": subject_id}
-
-
-def _version(subject_id: int) -> ScheduleVersion:
-    version = db.session.get(ScheduleVersion, subject_id)
-    if version is None:
-        raise DomainError("The schedule version does not exist any more.")
-    return version
 
 
 approvals.register(_ScheduleVersionKind())

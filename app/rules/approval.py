@@ -9,8 +9,9 @@ from flask import current_app
 
 from app import approvals
 from app.approvals import Change
+from app.approvals.versions import VersionKind
 from app.errors import DomainError
-from app.extensions import db
+from app.leads.errors import N_
 from app.models import Approval, RuleVersion, Staff, VersionStatus
 from app.rules import check, coverage, versions
 from app.rules.coverage import Turnover
@@ -45,7 +46,7 @@ def turnover(version_id: int, last: dt.date) -> Turnover | None:
 
     Raises DomainError when the version or what its filter names is gone.
     """
-    version = _version(version_id)
+    version = _KIND.version(version_id)
     settings = current_app.config["SETTINGS"]
     days = coverage.days_with_data(settings, SHOWN_DAYS, last)
     if not days:
@@ -55,50 +56,37 @@ def turnover(version_id: int, last: dt.date) -> Turnover | None:
     return coverage.turnover(settings, old, versions.rule_def(version), days)
 
 
-class _RuleVersionKind:
+class _RuleVersionKind(VersionKind[RuleVersion]):
     name = KIND
     permission = ("can_submit", "RuleVersionView")
+    model = RuleVersion
+    screen = "RuleVersionView"
+    gone = N_("The rule version does not exist any more.")
 
     def title(self, subject_id: int) -> str:
-        version = _version(subject_id)
+        version = self.version(subject_id)
         return f"{version} {version.name}"
 
     def state(self, subject_id: int) -> str:
-        version = _version(subject_id)
+        version = self.version(subject_id)
         in_force = version.rule.active_version_id
         return f"{in_force} {canonical(versions.rule_def(version))}"
 
     def makers(self, subject_id: int) -> set[str]:
-        version = _version(subject_id)
+        version = self.version(subject_id)
         return {version.created_by, *version.editors}
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        return changes(_version(subject_id))
+        return changes(self.version(subject_id))
 
-    def submitted(self, approval: Approval) -> None:
-        version = _version(approval.subject_id)
-        if version.status != VersionStatus.DRAFT:
-            raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
+    def check(self, version: RuleVersion) -> None:
         if not changes(version):
             raise DomainError("%(version)s says the same as the version in force.", version=str(version))
         check.require_sound(versions.rule_def(version))
-        version.status = VersionStatus.SUBMITTED
 
     def apply(self, approval: Approval, who: str) -> None:
-        versions.activate(_version(approval.subject_id), who)
-
-    def returned(self, approval: Approval) -> None:
-        _version(approval.subject_id).status = VersionStatus.DRAFT
-
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "RuleVersionView.show", {"pk": subject_id}
+        versions.activate(self.version(approval.subject_id), who)
 
 
-def _version(subject_id: int) -> RuleVersion:
-    version = db.session.get(RuleVersion, subject_id)
-    if version is None:
-        raise DomainError("The rule version does not exist any more.")
-    return version
-
-
-approvals.register(_RuleVersionKind())
+_KIND = _RuleVersionKind()
+approvals.register(_KIND)

@@ -1,0 +1,48 @@
+"""Versions of rules and schedules as something a second person decides about: what both have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, RuleVersion, ScheduleVersion, VersionStatus
+
+Version = TypeVar("Version", RuleVersion, ScheduleVersion)
+
+
+class VersionKind(Generic[Version]):
+    """A kind whose subject is a version: a draft is submitted, waits unchanged, is a draft again if returned.
+
+    ``screen`` is the view that shows it; ``gone`` says, as a msgid, that there is no such version.
+    """
+
+    model: type[Version]
+    screen: str
+    gone: str
+
+    def version(self, subject_id: int) -> Version:
+        """The version. Raises DomainError when it is gone."""
+        found = db.session.get(self.model, subject_id)
+        if found is None:
+            raise DomainError(self.gone)
+        return found
+
+    def check(self, version: Version) -> None:
+        """Raise DomainError when the draft can't be submitted; by default every draft can."""
+
+    def submitted(self, approval: Approval) -> None:
+        """Mark the draft as waiting."""
+        version = self.version(approval.subject_id)
+        if version.status != VersionStatus.DRAFT:
+            raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
+        self.check(version)
+        version.status = VersionStatus.SUBMITTED
+
+    def returned(self, approval: Approval) -> None:
+        """The version is a draft again."""
+        self.version(approval.subject_id).status = VersionStatus.DRAFT
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        """The version's own page."""
+        return f"{self.screen}.show", {"pk": subject_id}
