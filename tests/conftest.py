@@ -29,6 +29,7 @@ from app.models import Branch, Staff
 from app.permissions import ROLES
 from app.security import password_mark
 from config import Settings, load_settings
+from tests.postbox import Postbox, serving
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
@@ -187,6 +188,13 @@ def app(worker_app: Flask, settings: Settings, engine: Engine, redis: Redis) -> 
 def session(app: Flask, engine: Engine) -> Iterator[Session]:
     """A database session for arranging and checking, apart from the application's."""
     with Session(engine, expire_on_commit=False) as made:
+        yield made
+
+
+@pytest.fixture
+def postbox(app: Flask) -> Iterator[Postbox]:
+    """A real mail server that keeps what it gets, named by SMTP_URL."""
+    with serving(app) as made:
         yield made
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import email
-import email.policy
 import hashlib
 import io
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from flask import Flask
 from PIL import Image
 from sqlalchemy.orm import Session
@@ -30,40 +26,9 @@ from config import Settings
 from tests.access.world import branch, lead
 from tests.channels.conftest import line
 from tests.conftest import make_staff
+from tests.postbox import Postbox
 from tests.push.conftest import *  # noqa: F403 - fixtures
 from tests.push.conftest import Bank
-
-
-class Postbox:
-    """A mail server that keeps what it gets, or refuses."""
-
-    def __init__(self) -> None:
-        self.mails: list[Any] = []
-        self.refuse = ""
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        if self.refuse:
-            return self.refuse
-        self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
-        return "250 taken"
-
-
-@pytest.fixture
-def postbox(app: Flask, settings: Settings) -> Iterator[Postbox]:
-    """A mail server, named by SMTP_URL."""
-    made = Postbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = Controller(made, hostname="127.0.0.1", port=port)
-    server.start()
-    app.config["SETTINGS"] = dataclasses.replace(
-        settings,
-        smtp_url=f"smtp+plain://127.0.0.1:{port}",
-        mail_from="bot@bank.example",
-        public_url="https://lm.bank.example",
-    )
-    yield made
-    server.stop()
 
 
 def mail(app: Flask, message: Message, **given: Any) -> Any:
