@@ -28,11 +28,13 @@ function lying(data, width) {
   const { xaxis, yaxis, ...rest } = theme(data, width);
   const bars = {
     type: "bar", orientation: "h", x: data.y, y: data.x, marker: { color: colour("--blue-bright") },
-    text: data.y.map((n) => n.toLocaleString()), textposition: "auto", cliponaxis: false,
+    text: data.y.map((n) => n.toLocaleString()), textposition: "outside", textangle: 0, constraintext: "none", cliponaxis: false,
     hovertemplate: `%{y}<br><b>%{x:,}</b> ${data.unit}<extra></extra>`,
   };
   const names = { type: "category", autorange: "reversed", fixedrange: true, automargin: true, showgrid: false };
-  return [bars, { ...rest, margin: { ...rest.margin, l: 8 }, xaxis: { ...yaxis, nticks: 4 }, yaxis: names }];
+  // The number behind the longest bar needs room, too.
+  const range = [0, Math.max(1, ...data.y) * 1.2];
+  return [bars, { ...rest, margin: { ...rest.margin, l: 8 }, xaxis: { ...yaxis, nticks: 4, range }, yaxis: names }];
 }
 
 function standing(data, width) {
