@@ -1299,11 +1299,13 @@ class OutreachGateway(Model):
 
 
 class OutreachBatch(Model):
-    """One template for many hits: checked, confirmed (or approved), then sent in the background.
+    """One template, or two to compare, for many hits: checked, confirmed (or approved), then sent.
 
     ``selection`` is what was chosen, ids of hits or the hit list's address arguments; its rows are the
-    ``Outreach`` of the batch. ``planned`` is what the check found: how many go and how many are held for
-    which reason. ``not_before`` is when a running batch that waits goes on, ``waits_for`` for what.
+    ``Outreach`` of the batch. ``share_b`` percent of the people get ``version_b``, drawn at random.
+    ``planned`` is what the check found: how many go, how many are held for which reason, what it will cost;
+    ``rows_done`` is how many candidates it has judged. ``not_before`` is when a running batch that waits goes
+    on, ``waits_for`` for what. ``spent`` is what its contacts cost in yuan, once it has ended.
     """
 
     __tablename__ = "outreach_batch"
@@ -1313,14 +1315,25 @@ class OutreachBatch(Model):
             postgresql_where=text("status IN ('checking', 'running', 'paused', 'waiting')"),
         ),
         Index("ix_outreach_batch_by", "created_by"),
+        CheckConstraint(
+            "(version_b_id IS NULL AND share_b IS NULL)"
+            " OR (version_b_id <> version_id AND share_b BETWEEN 1 AND 99)",
+            name="ck_outreach_batch_share",
+        ),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     channel: Mapped[str] = mapped_column(String(8))
     version_id: Mapped[int] = mapped_column(ForeignKey("outreach_template_version.id", ondelete="RESTRICT"))
+    version_b_id: Mapped[int | None] = mapped_column(
+        ForeignKey("outreach_template_version.id", ondelete="RESTRICT")
+    )
+    share_b: Mapped[int | None] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16), server_default=OutreachBatchStatus.CHECKING)
     selection: Mapped[dict[str, Any]] = mapped_column(JSONB)
     candidates: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
     planned: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    spent: Mapped[Decimal | None] = mapped_column(Numeric(12, 4))
     gateway: Mapped[str] = mapped_column(String(64), server_default="")
     not_before: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     waits_for: Mapped[str] = mapped_column(String(16), server_default="")
@@ -1331,7 +1344,12 @@ class OutreachBatch(Model):
     confirmed_by: Mapped[str | None] = mapped_column(String(128))
     confirmed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    version: Mapped[OutreachTemplateVersion] = relationship(OutreachTemplateVersion)
+    version: Mapped[OutreachTemplateVersion] = relationship(
+        OutreachTemplateVersion, foreign_keys=[version_id]
+    )
+    version_b: Mapped[OutreachTemplateVersion | None] = relationship(
+        OutreachTemplateVersion, foreign_keys=[version_b_id]
+    )
 
     def __repr__(self) -> str:
         return f"#{self.id}"
@@ -1340,6 +1358,9 @@ class OutreachBatch(Model):
 class Outreach(Model):
     """One contact of a customer, or why there was none.
 
+    ``version_id`` is the text it was sent with, or would be. ``segments`` (1 for a call) and ``cost`` in yuan
+    are written when it is handed over, at the prices of that moment, and taken back when the gateway did
+    not take it: nobody pays for what has none.
     ``key`` identifies it to the gateway, which takes the same key only once. ``reserved_at`` is when the
     contact was decided; from then on it counts against the caps of ``id_hash`` and ``phone_index``
     unless it failed. ``lease_until`` is when a sender that vanished is given up and the gateway is asked.
@@ -1351,6 +1372,7 @@ class Outreach(Model):
         Index("ix_outreach_batch_status", "batch_id", "status", "id"),
         Index("ix_outreach_lead", "lead_id", "id"),
         Index("ix_outreach_hit", "hit_id"),
+        Index("ix_outreach_version", "version_id"),
         Index(
             *("ix_outreach_phone", "phone_index", "reserved_at"),
             postgresql_where=text("reserved_at IS NOT NULL"),
@@ -1366,6 +1388,7 @@ class Outreach(Model):
     batch_id: Mapped[int] = mapped_column(ForeignKey("outreach_batch.id", ondelete="CASCADE"))
     hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("outreach_template_version.id", ondelete="RESTRICT"))
     channel: Mapped[str] = mapped_column(String(8))
     key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
     id_hash: Mapped[str] = mapped_column(String(64))
@@ -1380,6 +1403,9 @@ class Outreach(Model):
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     gateway_ref: Mapped[str] = mapped_column(String(128), server_default="")
+    segments: Mapped[int | None] = mapped_column(Integer)
+    cost: Mapped[Decimal | None] = mapped_column(Numeric(10, 4))
+    version: Mapped[OutreachTemplateVersion] = relationship(OutreachTemplateVersion)
     batch: Mapped[OutreachBatch] = relationship(OutreachBatch)
     hit: Mapped[Hit] = relationship(Hit)
     lead: Mapped[Lead] = relationship(Lead)

@@ -9,6 +9,7 @@ from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from sqlalchemy import or_
 from wtforms.validators import DataRequired, Length
 
 from app import labels
@@ -90,10 +91,9 @@ class OutreachTemplateView(ConsoleView):
 
     def remove(self, item: Any) -> None:
         """One that was used stays: it is switched off instead."""
-        used = db.session.query(OutreachBatch.id).filter(
-            OutreachBatch.version_id.in_([version.id for version in item.versions])
-        )
-        if used.first():
+        versions = [version.id for version in item.versions]
+        of_batch = or_(OutreachBatch.version_id.in_(versions), OutreachBatch.version_b_id.in_(versions))
+        if db.session.query(OutreachBatch.id).filter(of_batch).first():
             raise DomainError("%(template)s was used; switch it off instead.", template=item.name)
         db.session.delete(item)
 

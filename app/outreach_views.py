@@ -163,6 +163,10 @@ class OutreachBatchView(ConsoleView):
         "counts": lazy_gettext("Check"),
         "status": lazy_gettext("Status"),
         "gateway": lazy_gettext("Gateway"),
+        "version": lazy_gettext("Template"),
+        "version_b": lazy_gettext("Second template"),
+        "share_b": lazy_gettext("Share of the second template (%)"),
+        "spent": lazy_gettext("Cost (yuan)"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
         "confirmed_by": lazy_gettext("Confirmed by"),
@@ -313,7 +317,7 @@ class OutreachView(ConsoleView):
     add_columns = edit_columns = ["status"]
     show_columns = [
         *("lead", "caught", "channel", "template", "batch", "status", "why", "key"),
-        *("reserved_at", "sent_at", "at", "attempts", "gateway_ref"),
+        *("reserved_at", "sent_at", "at", "attempts", "gateway_ref", "segments", "cost"),
     ]
     label_columns = {
         "lead": lazy_gettext("Lead"),
@@ -330,6 +334,9 @@ class OutreachView(ConsoleView):
         "at": lazy_gettext("Last change"),
         "attempts": lazy_gettext("Tries"),
         "gateway_ref": lazy_gettext("The gateway's number"),
+        "version": lazy_gettext("Template"),
+        "segments": lazy_gettext("SMS segments"),
+        "cost": lazy_gettext("Cost (yuan)"),
     }
     formatters_columns = {
         "channel": labels.of(labels.OUTREACH_CHANNEL),

@@ -178,7 +178,7 @@ def _contacts(lead: Lead) -> list[Outreach]:
 
 def _contact(row: Outreach) -> dict[str, Any]:
     shown = _columns(row, "channel", "status", "reason", "at", "sent_at")
-    return shown | {"template": str(row.batch.version), "text": row.batch.version.body}
+    return shown | {"template": str(row.version), "text": row.version.body}
 
 
 def _columns(row: Any, *names: str) -> dict[str, Any]:

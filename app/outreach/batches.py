@@ -31,7 +31,7 @@ from app.models import (
     OutreachTemplateVersion,
     Staff,
 )
-from app.outreach import compliance, gateways, settings
+from app.outreach import compliance, cost, gateways, settings
 from app.outreach.compliance import DROPPED, Terms
 from app.push import calendar
 
@@ -117,9 +117,10 @@ def prepare(batch_id: int) -> None:
 def _fill(batch: OutreachBatch) -> None:
     sender = sender_of(batch)
     chosen = _chosen(batch, sender)
-    columns = ["batch_id", "hit_id", "lead_id", "channel", "id_hash", "phone_index"]
+    columns = ["batch_id", "version_id", "channel", "hit_id", "lead_id", "id_hash", "phone_index"]
+    of_batch = (literal(batch.id), literal(batch.version_id), literal(batch.channel))
     rows = (
-        select(literal(batch.id), Hit.id, Lead.id, literal(batch.channel), Lead.id_hash, Lead.phone_index)
+        select(*of_batch, Hit.id, Lead.id, Lead.id_hash, Lead.phone_index)
         .join(Lead, Lead.id == Hit.lead_id)
         .where(Hit.id.in_(chosen))
     )
@@ -309,6 +310,7 @@ def drop_rest(batch: OutreachBatch, reason: str) -> None:
         execution_options={"synchronize_session": False},
     )
     batch.finished_at = dt.datetime.now(dt.UTC)
+    cost.settle(batch)
 
 
 def _move(batch: OutreachBatch, before: tuple[str, ...], after: OutreachBatchStatus) -> None:

@@ -17,13 +17,14 @@ from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import and_, or_, select, text, update
+from sqlalchemy.orm import joinedload
 
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
-from app.outreach import batches, compliance, gateways, hit_steps, templates
+from app.outreach import batches, compliance, cost, gateways, hit_steps, templates
 from app.outreach.compliance import DROPPED, Terms
 from app.outreach.gateway import Answer, Contact, Taken
 
@@ -35,6 +36,8 @@ ASK_AFTER = (20, 60, 300, 1800, 7200)
 MOST_ASKS = 40
 #: tries at a gateway that says it is busy, and the wait before each next one
 RETRY_AFTER = (5, 30, 120, 600, 1800)
+#: what a gateway did not take costs nothing
+FREE: dict[str, Any] = {"segments": None, "cost": None}
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +127,7 @@ def _finish(batch_id: int) -> None:
         if later is None:
             batch.status, batch.finished_at = OutreachBatchStatus.DONE, clock()
             batch.not_before, batch.waits_for = None, ""
+            cost.settle(batch)
         else:
             batch.not_before, batch.waits_for = later[0] or clock() + dt.timedelta(seconds=5), "gateway"
     db.session.commit()
@@ -155,6 +159,7 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
             row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
             going.append(row)
+    _charge(going, terms)
     db.session.commit()
     return going, len(rows)
 
@@ -196,8 +201,21 @@ def _judge(rows: Sequence[Outreach], terms: Terms) -> dict[int, list[str]]:
     return {key: list(found) for key, found in db.session.execute(query).tuples()}
 
 
+def _charge(rows: Sequence[Outreach], terms: Terms) -> None:
+    """Write down what each will cost, before it goes: no later price and no lost worker changes it."""
+    price = cost.price(terms.settings, terms.channel)
+    query = select(Lead).where(Lead.id.in_([row.lead_id for row in rows])).options(joinedload(Lead.branch))
+    leads = {lead.id: lead for lead in db.session.scalars(query)}
+    for row in rows:
+        try:
+            row.segments = cost.segments(row.channel, _text(row, leads[row.lead_id], terms))
+        except DomainError:
+            continue  # There is nothing to say to this customer: handing it over fails.
+        row.cost = price * row.segments
+
+
 def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Current, terms: Terms) -> None:
-    contacts = {row.id: _contact(row, batch, terms) for row in rows}
+    contacts = {row.id: _contact(row, terms) for row in rows}
     sendable = [contact for contact in contacts.values() if isinstance(contact, Contact)]
     first = gateway.reserve(len(sendable))
     spacing = 1 / gateway.gateway.per_second if first else 0.0
@@ -218,19 +236,26 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
     for row in rows:
         contact = contacts[row.id]
         _note(row, answers[row.id] if isinstance(contact, Contact) else contact, gateway)
+    # A batch that was cancelled meanwhile has been settled without the answers.
+    db.session.refresh(batch)
+    cost.settle(batch)
     db.session.commit()
 
 
-def _contact(row: Outreach, batch: OutreachBatch, terms: Terms) -> Contact | Answer:
+def _contact(row: Outreach, terms: Terms) -> Contact | Answer:
     """The contact to hand over, or why there can be none."""
     lead = db.session.get_one(Lead, row.lead_id)
-    values = templates.values_of(lead, terms.local.date())
     try:
         phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
-        said = templates.render(batch.version.body, values, batch.channel, terms.settings.opt_out_sentence)
+        said = _text(row, lead, terms)
     except (LeadsError, DomainError) as error:
         return Answer(Taken.REJECTED, note=type(error).__name__)
-    return Contact(row.id, row.key, batch.channel, phone, lead.phone_masked, said)
+    return Contact(row.id, row.key, row.channel, phone, lead.phone_masked, said)
+
+
+def _text(row: Outreach, lead: Lead, terms: Terms) -> str:
+    values = templates.values_of(lead, terms.local.date())
+    return templates.render(row.version.body, values, row.channel, terms.settings.opt_out_sentence)
 
 
 def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
@@ -262,14 +287,12 @@ def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
             "next_at": None,
             "gateway_ref": answer.ref[:128],
         }
-    if answer.taken is Taken.REJECTED:
-        return {"status": OutreachStatus.FAILED, "reason": "gateway", "next_at": None}
     if answer.taken is Taken.UNKNOWN:
         return {"status": OutreachStatus.UNKNOWN, "next_at": now + dt.timedelta(seconds=ASK_AFTER[0])}
-    if row.attempts > len(RETRY_AFTER):
-        return {"status": OutreachStatus.FAILED, "reason": "gateway", "next_at": None}
+    if answer.taken is Taken.REJECTED or row.attempts > len(RETRY_AFTER):
+        return FREE | {"status": OutreachStatus.FAILED, "reason": "gateway", "next_at": None}
     wait = dt.timedelta(seconds=RETRY_AFTER[row.attempts - 1])
-    return {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": now + wait}
+    return FREE | {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": now + wait}
 
 
 def _unclear(now: dt.datetime) -> Any:
@@ -306,6 +329,9 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
         hit_steps.contacted(row.hit_id, row.channel)
     elif answer.taken is Taken.REJECTED:
         row.status, row.reason, row.next_at = OutreachStatus.FAILED, "gateway", None
+        row.segments = row.cost = None
+        db.session.flush()
+        cost.settle(row.batch)
     elif answer.taken is Taken.ABSENT:
         _back_in_line(row)
     else:
@@ -317,11 +343,12 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
 
 def _back_in_line(row: Outreach) -> None:
     """The gateway never saw it: it goes again with the same key, if its batch still goes."""
-    row.reserved_at = row.next_at = None
+    row.reserved_at = row.next_at = row.segments = row.cost = None
     if row.batch.status in batches.OPEN or row.batch.status == OutreachBatchStatus.DONE:
         row.status = OutreachStatus.QUEUED
         if row.batch.status == OutreachBatchStatus.DONE:
             row.batch.status, row.batch.finished_at = OutreachBatchStatus.RUNNING, None
+            row.batch.spent = None
         row.batch.not_before, row.batch.waits_for = None, ""
     else:
         row.status, row.reason = OutreachStatus.DROPPED, "cancelled"

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from app.extensions import db
-from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
+from app.models import Hit, Lead, Outreach, OutreachTemplateVersion, Staff
 from app.outreach import compliance, settings
 from app.outreach.compliance import Terms
 from app.outreach.templates import CHANNELS
@@ -38,9 +38,8 @@ def history(lead: Lead) -> list[Outreach]:
         select(Outreach)
         .where(Outreach.lead_id == lead.id)
         .options(
-            joinedload(Outreach.batch)
-            .joinedload(OutreachBatch.version)
-            .joinedload(OutreachTemplateVersion.template)
+            joinedload(Outreach.batch),
+            joinedload(Outreach.version).joinedload(OutreachTemplateVersion.template),
         )
         .order_by(Outreach.id.desc())
         .limit(MOST)

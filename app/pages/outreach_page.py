@@ -102,11 +102,14 @@ def template_history(template: OutreachTemplate) -> Markup:
 
 def batch_template(batch: OutreachBatch) -> Any:
     """The template and its version."""
-    shown = str(batch.version)
+    return _linked(batch.version)
+
+
+def _linked(version: OutreachTemplateVersion) -> Any:
     if not may("can_show", "OutreachTemplateView"):
-        return shown
+        return str(version)
     return Markup("<a href='{}'>{}</a>").format(
-        url_for("OutreachTemplateView.show", pk=batch.version.template_id), shown
+        url_for("OutreachTemplateView.show", pk=version.template_id), str(version)
     )
 
 
@@ -254,7 +257,7 @@ def reason(row: Outreach) -> str:
 
 def row_template(row: Outreach) -> Any:
     """The template of a contact."""
-    return batch_template(row.batch)
+    return _linked(row.version)
 
 
 def row_hit(row: Outreach) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -108,6 +109,12 @@ class Bank:
         self.session.expire_all()
         found = self.session.scalars(select(Outreach).where(Outreach.batch_id == batch))
         return {row.hit_id: (row.status, row.reason) for row in found}
+
+    def costs(self, batch: int) -> dict[int, tuple[int | None, Decimal | None]]:
+        """Segments and cost of each hit of a batch."""
+        self.session.rollback()
+        found = select(Outreach.hit_id, Outreach.segments, Outreach.cost).where(Outreach.batch_id == batch)
+        return {hit: (segments, cost) for hit, segments, cost in self.session.execute(found).tuples()}
 
     def make(self, hits: list[int], by: str, channel: str = "sms") -> int:
         """A confirmed batch, without the screens."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -146,9 +147,12 @@ def test_busy_is_tried_again_and_refused_is_final(
     batch = sent(bank, login, [busy, refused])
     assert bank.outcomes(batch) == {busy: ("queued", ""), refused: ("failed", "gateway")}
     assert bank.batch(batch).status == "running"
+    assert set(bank.costs(batch).values()) == {(None, None)}, "what was not taken costs nothing"
     phone(bank, busy, "13800000009")
     later(bank)
     assert bank.outcomes(batch)[busy] == ("sent", "")
+    assert bank.costs(batch)[busy] == (1, Decimal("0.05"))
+    assert bank.batch(batch).spent == Decimal("0.05")
     assert len(gateway.taken) == 1
 
 
