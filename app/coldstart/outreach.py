@@ -1,11 +1,21 @@
-"""Templates and forbidden words of a fresh installation."""
+"""Templates, forbidden words and outreach rules of a fresh installation."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models import ForbiddenWord, OutreachTemplate, OutreachTemplateVersion, PresetApplied
+from app.models import (
+    ForbiddenWord,
+    OutreachSetting,
+    OutreachTemplate,
+    OutreachTemplateVersion,
+    PresetApplied,
+    VersionStatus,
+)
+from app.outreach.settings import OutreachSettings
 
 WHO = "coldstart"
 TEMPLATE, WORD = "template", "forbidden_word"
@@ -58,3 +68,13 @@ def add() -> None:
         if (WORD, word) not in known and word not in words:
             db.session.add(ForbiddenWord(word=word, created_by=WHO))
             db.session.add(PresetApplied(kind=WORD, code=word))
+    if db.session.scalar(select(OutreachSetting.id).limit(1)) is None:
+        db.session.add(
+            OutreachSetting(
+                values=OutreachSettings().model_dump(mode="json"),
+                status=VersionStatus.ACTIVE,
+                created_by=WHO,
+                activated_by=WHO,
+                activated_at=dt.datetime.now(dt.UTC),
+            )
+        )

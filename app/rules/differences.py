@@ -36,7 +36,7 @@ def _parts(definition: RuleDef) -> dict[str, str]:
         ),
         _("Grades"): _joined((grade, f"≥ {edge:g}") for grade, edge in definition.grade_bands.items()),
         _("Only leads"): lead_filter_sentence(definition.lead_filter) or _("all leads"),
-        _("Held out"): f"{definition.holdout_percent:g} %",
+        _("Share held out"): f"{definition.holdout_percent:g} %",
     }
     return parts
 

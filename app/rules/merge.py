@@ -65,7 +65,7 @@ PARTS: dict[str, tuple[Any, Callable[[RuleDef], str]]] = {
         lambda rule: sentence.lead_filter_sentence(rule.lead_filter) or _("all leads"),
     ),
     "cooldown_days": (lazy_gettext("Cooldown"), lambda rule: _days(rule.cooldown_days)),
-    "holdout_percent": (lazy_gettext("Held out"), lambda rule: f"{rule.holdout_percent:g} %"),
+    "holdout_percent": (lazy_gettext("Share held out"), lambda rule: f"{rule.holdout_percent:g} %"),
     "half_life_days": (lazy_gettext("Half life of the score"), lambda rule: _days(rule.half_life_days)),
     "weights": (lazy_gettext("Weights"), _weights),
     "grade_bands": (

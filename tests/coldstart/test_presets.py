@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import labels
 from app.coldstart import PRESETS, apply_presets
-from app.models import Institution, Rule, RuleStatus, RuleVersion, Schedule
+from app.models import Institution, OutreachSetting, Rule, RuleStatus, RuleVersion, Schedule
 from app.rules.check import check, read_catalogue
 from app.rules.definition import ConfigFile, read_config_file
 from app.rules.versions import activate, copy_as_draft, set_paused
@@ -87,6 +87,8 @@ def test_a_fresh_database_gets_them_active(app: Flask, session: Session, presets
     assert {row.code for row in session.scalars(select(Schedule))} == {
         each.code for each in presets.schedules
     }
+    rules_of_outreach = session.scalars(select(OutreachSetting)).one()
+    assert (rules_of_outreach.status, rules_of_outreach.values["open_to"]) == ("active", "20:00")
 
 
 def test_applying_again_changes_nothing(app: Flask, engine: Engine) -> None:
