@@ -9,18 +9,21 @@ from pathlib import Path
 from random import Random
 
 from flask import Flask, current_app
+from flask_babel import force_locale
 from sqlalchemy import select
 
 from app.coldstart import PRESETS, apply_presets
-from app.demo import people, staff, story, work
+from app.demo import asked, people, pushes, staff, story, work
+from app.demo.contacts import Contacts
 from app.demo.provider import Provider
 from app.demo.staff import create_logins, logins
 from app.extensions import db
 from app.leads import suppression
 from app.leads.identity import IdHasher
 from app.leads.importer import import_leads
-from app.models import JobRun, Lead
-from app.rules.definition import read_config_file
+from app.models import JobRun, Lead, Staff
+from app.rules.config_file import apply_config
+from app.rules.definition import ConfigFile, read_config_file
 from app.t1.deliveries import inbox
 from app.t1.execute import execute
 from app.t1.runs import request_run, settings, today
@@ -35,6 +38,8 @@ STRANGERS = 2.5
 UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
 #: The last days of the story that get a T+1 run: the first catches what had gathered, a usual week follows.
 RUN_DAYS = 8
+#: Rules that hold some of their people out, and how many percent: what contact is worth shows against them.
+HELD_OUT = {"R-CREDIT-CALLS-7D": 20, "R-FACE-3D": 20, "R-OTHER-BANK-14D": 15}
 OPTED_OUT = 0.02
 OPT_OUT_REASON = "客户来电要求不再联系"
 LEAD_FILE = "存量客户名单.csv"
@@ -58,7 +63,10 @@ def load_demo(progress: Say, *, customers: int = 5000, days: int = 30, runs: int
     create_logins(app)
     if empty:
         apply_presets()
-        _fill(progress, customers, days, runs)
+        _hold_out()
+        # Whoever has no request at hand has no language either.
+        with force_locale("zh"):
+            _fill(progress, customers, days, runs)
     return empty
 
 
@@ -72,10 +80,36 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
     progress(f"Demo: {created:,} customers")
     yesterday = today() - dt.timedelta(days=1)
     last_days = [yesterday - dt.timedelta(days=n) for n in reversed(range(runs))]
-    for run_id in [request_run(day, WHO).id for day in last_days]:
+    for run_id, day in [(request_run(day, WHO).id, day) for day in last_days]:
         execute(run_id)
-        progress(f"Demo: {_outcome(run_id)}")
-    progress(f"Demo: {work.work_on_hits(yesterday, settings().zone, _random('work')):,} hits worked on")
+        sent = pushes.push_day(day + dt.timedelta(days=1), settings().zone, dt.datetime.now(dt.UTC))
+        progress(f"Demo: {_outcome(run_id)}, {sent} pushes")
+    _work(progress, yesterday)
+
+
+def _hold_out() -> None:
+    """The demo bank's own versions of some presets: they keep a group that nobody contacts."""
+    presets = {rule.code: rule for rule in read_config_file(PRESETS).rules}
+    held = [presets[code].model_copy(update={"holdout_percent": n}) for code, n in HELD_OUT.items()]
+    apply_config(ConfigFile(rules=held), "demo", WHO)
+
+
+def _work(progress: Say, yesterday: dt.date) -> None:
+    """What the bank's people did with the hits, and what waits for them this morning."""
+    zone, now = settings().zone, dt.datetime.now(dt.UTC)
+    manager, admin = (_person(name) for name in ("manager", "admin"))
+    work.mornings()
+    if manager is not None and admin is not None:
+        sent = Contacts(manager, admin, now, zone, _random("contacts")).tell()
+        progress(f"Demo: {sent:,} contacts")
+    progress(f"Demo: {work.work_on_hits(yesterday, zone, _random('work')):,} hits worked on")
+    if manager is not None and admin is not None:
+        asked.ask(manager, admin)
+
+
+def _person(username: str) -> Staff | None:
+    """A log-in of the demo; nobody when the bank had log-ins of its own before."""
+    return db.session.scalar(select(Staff).where(Staff.username == username))
 
 
 def _random(part: str) -> Random:

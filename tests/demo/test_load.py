@@ -15,7 +15,27 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
 from app.demo import _random, load_demo, people, staff
-from app.models import Branch, Hit, HitStatus, IngestFile, Institution, JobRun, Lead, Rule, RunStatus, Staff
+from app.models import (
+    Approval,
+    Branch,
+    Delivery,
+    Hit,
+    HitEvent,
+    HitStatus,
+    IngestFile,
+    Institution,
+    JobRun,
+    Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachEvent,
+    Push,
+    Reminder,
+    Rule,
+    RunStatus,
+    SandboxMessage,
+    Staff,
+)
 from config import Settings
 
 PEOPLE, DAYS = 1500, 20
@@ -38,6 +58,8 @@ def test_the_whole_story_is_told_once(
     check_runs(session)
     check_hits(session)
     check_logs(session)
+    check_contacts(session)
+    check_pushes(session)
     before = fingerprint(engine)
     assert load(app) == (False, [])
     assert fingerprint(engine) == before
@@ -70,6 +92,33 @@ def check_logs(session: Session) -> None:
     assert session.scalars(select(Institution.code).where(Institution.listed.is_(False))).all() == [
         "CF-NEWCOMER"
     ]
+
+
+def check_contacts(session: Session) -> None:
+    """What went out has its steps and times in the past; others are held back, and something waits."""
+    now = dt.datetime.now(dt.UTC)
+    sent = session.scalars(select(Outreach).where(Outreach.sent_at.is_not(None))).all()
+    assert {row.channel for row in sent} == {"sms", "call"}
+    assert len(sent) == session.scalar(select(func.count()).select_from(SandboxMessage))
+    assert {row.reason for row in session.scalars(select(Outreach).where(Outreach.status == "held"))} >= {
+        *("opted_out", "holdout", "twice", "cap_channel")
+    }
+    assert all(row.sent_at < now and row.at < now for row in sent if row.sent_at)
+    assert session.scalar(select(func.max(OutreachEvent.at))) < now  # type: ignore[operator]
+    assert session.scalar(select(func.max(HitEvent.at))) < now  # type: ignore[operator]
+    assert set(session.scalars(select(OutreachBatch.status))) >= {"done", "checked"}
+    waiting = select(Approval.requested_by).where(Approval.status == "waiting")
+    assert set(session.scalars(waiting)) == {"manager", "admin"}
+    untouched = set(session.scalars(select(Hit.status).where(Hit.holdout)))
+    assert untouched <= {"waiting", "converted"}, "nobody contacts the holdout group"
+    assert "waiting" in untouched
+
+
+def check_pushes(session: Session) -> None:
+    hits = session.scalar(select(func.sum(Push.hits)))
+    assert hits
+    assert session.scalar(select(func.sum(Delivery.hits)).where(Delivery.status == "sent")) == hits
+    assert session.scalar(select(func.count()).where(Reminder.read_at.is_(None)))
 
 
 def fingerprint(engine: Engine) -> dict[str, str]:
