@@ -56,7 +56,7 @@ def today(now: dt.datetime | None = None) -> dt.date:
 
 def allows(hit: Hit, step: str, by: Any) -> bool:
     """Whether the person could take the step now."""
-    return hit.status in STEPS[step].before and _refusal(hit, step, by) is None
+    return hit.status in _before(hit, step) and _refusal(hit, step, by) is None
 
 
 def claim(hit: Hit, by: Staff) -> None:
@@ -101,7 +101,11 @@ def follow_up(hit: Hit, by: Staff | None, note: str, next_on: dt.date | None) ->
 def convert(
     hit: Hit, by: Staff | None, on: dt.date | None = None, amount: Decimal | None = None, note: str = ""
 ) -> None:
-    """营销已转化 on a date (default today), for an amount in yuan if known. Raises FieldError for both."""
+    """营销已转化 on a date (default today), for an amount in yuan if known. Raises FieldError for both.
+
+    A customer who is held out may have come on their own: such a hit converts from waiting, and that is
+    how the effect of contact is known.
+    """
     now = dt.datetime.now(dt.UTC)
     day = on or today(now)
     if not hit.hit_date <= day <= today(now):
@@ -196,13 +200,19 @@ def _event_of(hit: Hit, step: str) -> dict[str, Any]:
     }
 
 
+def _before(hit: Hit, step: str) -> tuple[str, ...]:
+    """From which statuses the hit can take the step."""
+    alone = (HitStatus.WAITING,) if step == "convert" and hit.holdout else ()
+    return STEPS[step].before + alone
+
+
 def _refusal(hit: Hit, step: str, by: Any) -> DomainError | None:
     """Why the person can't take the step, None when they can."""
     wanted = STEPS[step]
-    old = labels.word(labels.HIT_STATUS, hit.status)
-    if hit.status not in wanted.before and wanted.after is None:
+    old, before = labels.word(labels.HIT_STATUS, hit.status), _before(hit, step)
+    if hit.status not in before and wanted.after is None:
         return DomainError("%(lead)s is “%(old)s”: this can't be done now.", lead=str(hit.lead), old=old)
-    if hit.status not in wanted.before:
+    if hit.status not in before:
         return DomainError(
             "%(lead)s: a hit that is “%(old)s” can't become “%(new)s”.",
             lead=str(hit.lead),

@@ -15,15 +15,15 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app import labels, paging
-from app.access.scope import visible_to
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import counts, work
 from app.hits.counts import Chosen
-from app.models import Branch, HitStatus, Rule
+from app.hits.parts import NONE, BranchParts
+from app.models import HitStatus, Rule
 from app.pages import filters
 from app.pages.charts import Chart
-from app.pages.hit_filters import NONE, OWN, InBranch, LeadSource, branch_of
+from app.pages.hit_filters import InBranch, LeadSource, branch_of
 
 #: bars of a chart of parts, at most
 MOST_PARTS = 8
@@ -256,16 +256,12 @@ class Board:
     def _by_branch(self) -> Chart:
         """The branches right below the one that is looked at, each with all below it."""
         found = {key: n for (key,), n in counts.count(self.asked.chosen, ("branch_id",)).items()}
-        rows = db.session.scalars(select(Branch).where(visible_to(g.user, Branch)))
-        branches = {branch.id: branch for branch in rows}
-        top = _top(branches, self.asked.chosen.branch)
+        branches = BranchParts(g.user, self.asked.chosen.branch)
         parts: dict[str, int] = {}
         for key, n in found.items():
-            value = _below(branches.get(key), top)
+            value = branches.part_of(key)
             parts[value] = parts.get(value, 0) + n
-        return self._parts(
-            _("By branch"), parts, lambda value: _branch_name(branches, value), "_flt_0_branch", str
-        )
+        return self._parts(_("By branch"), parts, branches.name, "_flt_0_branch", str)
 
     def _parts(
         self,
@@ -301,28 +297,3 @@ class Board:
 
 def _source_name(source: str) -> str:
     return source or _("No source")
-
-
-def _top(branches: dict[int, Branch], chosen: str | None) -> str:
-    """The path of the branch whose parts are looked at: the chosen one, else the lowest that holds all."""
-    if chosen not in (None, counts.NO_BRANCH):
-        return str(chosen)
-    roots = [branch for branch in branches.values() if branch.parent_id not in branches]
-    return roots[0].path if len(roots) == 1 else "/"
-
-
-def _below(branch: Branch | None, top: str) -> str:
-    """The list's value for the part of ``top`` that a branch belongs to."""
-    if branch is None:
-        return NONE
-    if branch.path == top:
-        return f"{OWN}{branch.id}"
-    return branch.path.removeprefix(top).split("/")[0] or branch.path.strip("/").split("/")[0]
-
-
-def _branch_name(branches: dict[int, Branch], value: str) -> str:
-    if value == NONE:
-        return _("No branch")
-    if value.startswith(OWN):
-        return _("%(branch)s itself", branch=branches[int(value.removeprefix(OWN))].name)
-    return branches[int(value)].name

@@ -13,14 +13,10 @@ from app.access.scope import visible_to
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import due, work
+from app.hits.parts import NONE, OWN
 from app.models import Branch, Hit, HitStatus, PushHit
 from app.pages import filters, segments
 from app.pages.lead_filters import ChoiceFilter
-
-#: the choice of leads without a source, or without a branch
-NONE = "none"
-#: before a branch's id: without the branches below it
-OWN = "own-"
 
 
 class WorkState(ChoiceFilter):

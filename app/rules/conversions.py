@@ -5,22 +5,28 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import Date, Select, cast, func, select
 
 from app.extensions import db
 from app.models import Hit, HitStatus, Lead
 from config import Settings
 
 
-def conversions(settings: Settings, first: dt.date, last: dt.date) -> dict[int, list[dt.date]]:
-    """The local dates from ``first`` to ``last`` on which each live lead converted, by any rule's hit."""
+def converted(settings: Settings, first: dt.date | None, last: dt.date | None = None) -> Select[int, dt.date]:
+    """Live leads (``lead_id``) and the local dates (``on``) on which they converted, by any rule's hit."""
     day = cast(func.timezone(settings.timezone, Hit.converted_at), Date)
     query = (
-        select(Hit.lead_id, day)
+        select(Hit.lead_id, day.label("on"))
         .join(Lead, Lead.id == Hit.lead_id)
-        .where(Hit.status == HitStatus.CONVERTED, day.between(first, last), Lead.deleted_at.is_(None))
+        .where(Hit.status == HitStatus.CONVERTED, Lead.deleted_at.is_(None))
     )
+    query = query if first is None else query.where(day >= first)
+    return query if last is None else query.where(day <= last)
+
+
+def conversions(settings: Settings, first: dt.date, last: dt.date) -> dict[int, list[dt.date]]:
+    """The local dates from ``first`` to ``last`` on which each live lead converted, by any rule's hit."""
     found: dict[int, list[dt.date]] = defaultdict(list)
-    for lead, on in db.session.execute(query):
+    for lead, on in db.session.execute(converted(settings, first, last)):
         found[lead].append(on)
     return dict(found)

@@ -2,13 +2,15 @@
 
 Wilson's score interval (Wilson 1927), its extension to the difference of two shares (Newcombe 1998, "Interval
 estimation for the difference between independent proportions", method 10) and to their ratio (Donner and Zou
-2012, "Closed-form confidence intervals for functions of the normal mean and standard deviation"). The latter
-two take the groups as independent; for groups that overlap they err on the wide side.
+2012, "Closed-form confidence intervals for functions of the normal mean and standard deviation"), and a mean
+of differences (Zou and Donner 2008, "Construction of confidence limits about effect measures"). All but the
+first take the groups as independent; for groups that overlap they err on the wide side.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 #: the 97.5th percentile of the standard normal distribution
@@ -56,6 +58,30 @@ def difference(one: Share, other: Share) -> Interval | None:
     low = p - q - math.hypot(p - l1, u2 - q)
     high = p - q + math.hypot(u1 - p, q - l2)
     return Interval(low, high)
+
+
+def mean_difference(pairs: Sequence[tuple[Share, Share]]) -> tuple[float, Interval] | None:
+    """The mean of the differences of several pairs of shares, and where the true mean lies.
+
+    Pairs weigh as in Mantel and Haenszel's estimate, so that groups whose sizes stand in different
+    proportions don't feign a difference; limits are put together as in Zou and Donner. One pair gives what
+    ``difference`` does; pairs without a whole are left out, None when all are.
+    """
+    whole = [pair for pair in pairs if pair[0].whole and pair[1].whole]
+    if not whole:
+        return None
+    weights = [one.whole * other.whole / (one.whole + other.whole) for one, other in whole]
+    middle = below = above = 0.0
+    for (one, other), weight in zip(whole, weights, strict=True):
+        part = weight / sum(weights)
+        apart, limits = (
+            (one.value or 0.0) - (other.value or 0.0),
+            difference(one, other) or Interval(-1.0, 1.0),
+        )
+        middle += part * apart
+        below += (part * (apart - limits.low)) ** 2
+        above += (part * (limits.high - apart)) ** 2
+    return middle, Interval(middle - math.sqrt(below), middle + math.sqrt(above))
 
 
 def ratio(one: Share, other: Share) -> Interval | None:

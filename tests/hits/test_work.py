@@ -121,6 +121,20 @@ def test_a_closed_hit_has_a_reason_and_can_be_opened_again(
     assert opened.owner.username == "anna"
 
 
+def test_a_held_out_customer_may_convert_alone_and_is_never_contacted(
+    session: Session, world: World, marketer: Person
+) -> None:
+    name = "hit_home_waiting"
+    session.get_one(Hit, world.ids[name]).holdout = True
+    session.commit()
+    act(marketer, world, "start", name)
+    assert of(session, world, name).status == "waiting"
+    take(marketer, world, "convert", name, on=of(session, world, name).hit_date)
+    done = of(session, world, name)
+    assert (done.status, done.converted_at is not None) == ("converted", True)
+    assert history(session, world, name) == [("convert", "waiting", "converted", "anna", "anna")]
+
+
 #: status → the steps that change a hit of that status
 ALLOWED = {
     "waiting": {"claim", "start", "close"},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rules.proportion import Interval, Share, difference, ratio, wilson
+from app.rules.proportion import Interval, Share, difference, mean_difference, ratio, wilson
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,21 @@ def test_without_anybody_nothing_is_known() -> None:
     assert wilson(Share(0, 0)) == Interval(0.0, 1.0)
     assert difference(Share(0, 0), Share(1, 2)) is None
     assert ratio(Share(1, 2), Share(0, 5)) is None
+
+
+def test_a_mean_of_differences() -> None:
+    one, other = Share(56, 70), Share(48, 80)
+    alone = mean_difference([(one, other), (Share(3, 9), Share(0, 0))])
+    assert alone is not None
+    assert alone[0] == pytest.approx(56 / 70 - 48 / 80)
+    assert alone[1] == pytest.approx(difference(one, other))
+    # Groups that convert alike, held out in different shares: thrown together they would seem to differ.
+    alike = [(Share(90, 900), Share(10, 100)), (Share(50, 100), Share(450, 900))]
+    found = mean_difference(alike)
+    assert found is not None
+    assert found[0] == pytest.approx(0)
+    assert found[1].low < 0 < found[1].high
+    one_pair = difference(*alike[0])
+    assert one_pair is not None
+    assert found[1].high - found[1].low < one_pair.high - one_pair.low
+    assert mean_difference([(Share(1, 2), Share(0, 0))]) is None

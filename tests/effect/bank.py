@@ -1,0 +1,179 @@
+"""A small random bank: hits of every kind, pushed, contacted and worked on in every way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from random import Random
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from app.models import (
+    Branch,
+    Delivery,
+    Hit,
+    HitEvent,
+    Outreach,
+    OutreachBatch,
+    OutreachTemplate,
+    OutreachTemplateVersion,
+    Push,
+    PushHit,
+    RuleVersion,
+    Schedule,
+    ScheduleVersion,
+    Target,
+)
+from config import Settings
+from tests.access.world import active_rule, branch, hit, lead, version_of
+
+ZONE = ZoneInfo("Asia/Shanghai")
+TODAY = dt.datetime.now(ZONE).date()
+#: hits lie in this many days before today
+DAYS = 12
+OUTCOMES = (
+    *("queued", "held", "dropped", "sending", "unknown", "sent", "failed", "delivered"),
+    *("no_answer", "answered", "interested", "refused", "opt_out", "converted"),
+)
+
+
+class Bank:
+    """Branches HOME > SUB and AWAY below TOP, two rules, one in two versions; leads, hits, contacts."""
+
+    def __init__(self, session: Session, settings: Settings, seed: int, leads: int = 25) -> None:
+        self.session, self.settings, self.random = session, settings, Random(seed)
+        top = branch(session, "TOP")
+        home = branch(session, "HOME", top)
+        self.branches: dict[str, Branch] = {
+            "TOP": top,
+            "HOME": home,
+            "SUB": branch(session, "SUB", home),
+            "AWAY": branch(session, "AWAY", top),
+        }
+        self.versions = self._rules()
+        self.templates = self._templates()
+        self._schedule()
+        for number in range(leads):
+            self._lead(number)
+        session.commit()
+
+    def _rules(self) -> list[RuleVersion]:
+        (rule, first), (_other, second) = (active_rule(self.session, f"R-{n}") for n in (1, 2))
+        newer = version_of(rule, 2, "draft")
+        self.session.add(newer)
+        self.session.flush()
+        return [first, newer, second]
+
+    def _templates(self) -> list[OutreachTemplateVersion]:
+        found = []
+        for channel in ("sms", "call"):
+            made = [OutreachTemplateVersion(number=n, body="您好", created_by="x") for n in (1, 2)]
+            self.session.add(
+                OutreachTemplate(channel=channel, name=f"模板 {channel}", created_by="x", versions=made)
+            )
+            found += made
+        self.session.flush()
+        return found
+
+    def _schedule(self) -> None:
+        """Three pushes of two deliveries each: all accepted, half of them, none."""
+        schedule, target = (
+            Schedule(code="S-1", name="一"),
+            Target(code="crm", kind="webhook", name="crm", created_by="x"),
+        )
+        version = ScheduleVersion(number=1, spec={}, created_by="x", schedule=schedule)
+        self.session.add_all([schedule, version, target])
+        self.session.flush()
+        self.pushes, at = [], dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+        for n, states in enumerate((("sent", "sent"), ("sent", "dead"), ("waiting", "cancelled"))):
+            moment = at + dt.timedelta(days=n)
+            push = Push(schedule=schedule, version=version, slot=moment, at=moment, outcome="send")
+            self.session.add(push)
+            self.session.flush()
+            for part, (state, edge) in enumerate(zip(states, ((1, 30), (31, 10**9)), strict=True)):
+                made = Delivery(
+                    uid=f"m{n}{part}", idempotency_key=f"{n}/{part}", push_id=push.id, target_id=target.id
+                )
+                made.first_hit, made.last_hit, made.status = *edge, state
+                self.session.add(made)
+            self.pushes.append(push)
+        self.session.flush()
+
+    def _lead(self, number: int) -> None:
+        random = self.random
+        made = lead(self.settings, number, self.branches["TOP"])
+        made.lead_no = f"L10{number:03d}"
+        made.branch = random.choice([*self.branches.values(), None])
+        made.source = random.choice(("", "官网预约", "抖音推广"))
+        if random.random() < 0.1:
+            made.deleted_at = dt.datetime.now(dt.UTC)
+        self.session.add(made)
+        self.session.flush()
+        batch = OutreachBatch(channel="sms", version_id=self.templates[0].id, selection={}, created_by="x")
+        self.session.add(batch)
+        for version in random.sample(self.versions, random.randint(0, 3)):
+            for day in random.sample(range(DAYS), random.randint(1, 2)):
+                each = hit(made, version, "waiting")
+                each.hit_date = TODAY - dt.timedelta(days=day)
+                each.grade = random.choice("ABCD")
+                each.holdout = random.random() < 0.3
+                self._status(each, day)
+                if all(
+                    n.hit_date != each.hit_date or n.rule_id != each.rule_id for n in self._hits_of(made.id)
+                ):
+                    self.session.add(each)
+                    self.session.flush()
+                    self._fate(each)
+
+    def _hits_of(self, lead_id: int) -> list[Hit]:
+        return self.session.query(Hit).filter_by(lead_id=lead_id).all()
+
+    def _status(self, of: Hit, days_ago: int) -> None:
+        of.status = self.random.choice(("waiting", "waiting", "in_progress", "converted", "failed"))
+        if of.status == "converted":
+            of.converted_at = dt.datetime.now(ZONE) - dt.timedelta(days=self.random.randint(0, days_ago))
+
+    def _fate(self, of: Hit) -> None:
+        """Whether a hit is pushed, and what contacts it has."""
+        random, moment = self.random, dt.datetime.now(ZONE).replace(minute=30)
+        if random.random() < 0.5:
+            push = random.choice(self.pushes)
+            self.session.add(PushHit(schedule_id=push.schedule_id, hit_id=of.id, push_id=push.id))
+        for _ in range(random.choice((0, 0, 1, 1, 2))):
+            at = moment - dt.timedelta(days=1, hours=random.randint(0, 23))
+            self._contact(of, at, random.choice(OUTCOMES))
+        for kind in random.sample(("claim", "start", "follow_up", "close"), random.choice((0, 0, 1, 2))):
+            at = moment - dt.timedelta(days=1, hours=random.randint(0, 23))
+            person = random.choice(("system", "anna"))
+            event = HitEvent(
+                hit_id=of.id, kind=kind, from_status="waiting", to_status="waiting", person=person
+            )
+            event.at = at
+            self.session.add(event)
+
+    def _contact(self, of: Hit, at: dt.datetime, status: str) -> None:
+        template = self.random.choice(self.templates)
+        gone = status not in ("queued", "held", "dropped", "sending", "unknown")
+        handed_over = gone or status == "unknown"
+        batch = OutreachBatch(channel="sms", version_id=template.id, selection={}, created_by="x")
+        self.session.add(batch)
+        self.session.flush()
+        self.session.add(
+            Outreach(
+                batch_id=batch.id,
+                hit_id=of.id,
+                lead_id=of.lead_id,
+                version_id=template.id,
+                channel=template.template.channel,
+                key=uuid.UUID(int=self.random.getrandbits(128)),
+                id_hash="0" * 64,
+                phone_index="0" * 64,
+                status=status,
+                at=at,
+                reserved_at=at if handed_over else None,
+                sent_at=at if gone else None,
+                cost=Decimal(self.random.choice(("0.05", "0.1", "0.6"))) if handed_over else None,
+            )
+        )

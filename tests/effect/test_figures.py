@@ -1,0 +1,100 @@
+"""The figures are those of a slow count over random banks, in every part, row scope and filter."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.effect import comparison, funnel
+from app.effect.funnel import DIMENSIONS, Asked, Figures
+from app.extensions import db
+from app.hits.counts import Chosen
+from app.models import Staff
+from tests.conftest import make_staff
+from tests.effect import brute
+from tests.effect.bank import TODAY, Bank
+
+
+def plain(figures: Figures) -> list[Any]:
+    stages = [figures.reached(stage) for stage in funnel.Stage]
+    return [*stages, figures.sms, figures.calls, figures.cost]
+
+
+def holds(asked: Asked, fact: dict[str, Any], within: set[int]) -> bool:
+    """Whether a hit is one that is asked about."""
+    chosen, hit = asked.chosen, fact["hit"]
+    if (chosen.first and hit.hit_date < chosen.first) or (chosen.last and hit.hit_date > chosen.last):
+        return False
+    wanted = {
+        "rule": (chosen.rule, hit.rule_id),
+        "grade": (chosen.grade, hit.grade),
+        "source": (chosen.source, fact["source"] if fact["source"] != "none" else ""),
+        "version": (asked.version, hit.version_id),
+    }
+    return hit.branch_id in within and all(value in (None, real) for value, real in wanted.values())
+
+
+def touched_so(asked: Asked, fact: dict[str, Any]) -> bool:
+    """Whether the first contact is one that is asked about."""
+    return all(getattr(asked, name) in ("", fact[name]) for name in ("channel", "template", "hour"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_part_is_the_slow_count(
+    app: Flask, session: Session, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = Bank(session, app.config["SETTINGS"], seed)
+    monkeypatch.setattr(funnel, "SLICE", (5, 1000)[seed % 2])
+    chief, anna = (
+        make_staff(session, name, role) for name, role in (("chief", "Manager"), ("anna", "Marketer"))
+    )
+    anna.branch_id = bank.branches["HOME"].id
+    session.commit()
+    below = {bank.branches[name].id for name in ("HOME", "SUB")}
+    everywhere = {0, *(each.id for each in bank.branches.values())}
+    facts = brute.facts(session)
+    versions = [each.id for each in bank.versions]
+    with app.app_context():
+        boss, marketer = (db.session.get_one(Staff, each.id) for each in (chief, anna))
+        everything = Chosen(boss)
+        checked = 0
+        for asked, within in (
+            (Asked(everything), everywhere),
+            (Asked(Chosen(marketer)), below),
+            (
+                Asked(Chosen(boss, first=TODAY - dt.timedelta(days=6), last=TODAY - dt.timedelta(days=2))),
+                everywhere,
+            ),
+            (Asked(Chosen(boss, branch=bank.branches["HOME"].path, grade="B")), below),
+            (Asked(Chosen(boss, source="", rule=1), channel="sms"), everywhere),
+            (Asked(everything, version=versions[0], hour="9"), everywhere),
+            (Asked(Chosen(marketer), template=str(bank.templates[1].id)), below),
+            (Asked(everything, channel="none"), everywhere),
+            (Asked(everything, channel="hand", hour="14"), everywhere),
+        ):
+            mine = [fact for fact in facts if holds(asked, fact, within)]
+            touched = [fact for fact in mine if touched_so(asked, fact)]
+            found = funnel.funnel(asked)
+            assert plain(found.total) == brute.funnel(touched)
+            for name in DIMENSIONS:
+                if name == "branch":
+                    continue
+                parts = {key: plain(part) for key, part in found.by[name].items()}
+                keys = {fact[name] for fact in touched if not fact["hit"].holdout}
+                wanted = {key: brute.funnel([f for f in touched if f[name] == key]) for key in keys}
+                assert parts == wanted, name
+            assert sum((part for part in found.by["branch"].values()), Figures()) == found.total
+            checked += found.total.contacted
+            slow = brute.comparison(
+                session, lambda fact, asked=asked, within=within: holds(asked, fact, within)
+            )
+            for each in comparison.compare(asked)[1:]:
+                key = each.version
+                for held, share in ((False, each.marketed), (True, each.held_out)):
+                    assert tuple(share) == slow.pop((key, held), (0, 0))
+            assert not slow
+        assert checked > 20
