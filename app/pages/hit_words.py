@@ -76,7 +76,12 @@ def event(kept: HitEvent) -> dict[str, Any]:
         "moved": kept.from_status != kept.to_status,
         "person": _("the system") if kept.person == work.SYSTEM else kept.person,
         "owner": kept.owner if kept.kind == "assign" else "",
-        "note": kept.note,
+        "note": _note(kept),
         "next_on": kept.next_on if kept.kind in ("follow_up", "claim", "assign") else None,
         "at": labels.when(kept.at),
     }
+
+
+def _note(kept: HitEvent) -> str:
+    """The note; what the product wrote down of a contact is the code of its outcome."""
+    return labels.word(labels.OUTREACH_STATUS, kept.note) if kept.person == work.SYSTEM else kept.note

@@ -1,0 +1,215 @@
+"""A whole day at the screens: a manager's and a marketer's, from new hits to a converted one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.hits import due
+from app.leads import suppression
+from app.models import Hit, Lead, OutreachSetting, SandboxMessage, Staff
+from app.outreach import results, sending
+from tests.access.push_world import reminder_for
+from tests.access.world import World
+from tests.browser.conftest import Visit
+from tests.browser.window import PHONE, Window
+
+ANY_TIME = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
+
+
+class Worker:
+    """What runs behind the screens, by hand and by the moment."""
+
+    def __init__(self, app: Flask, session: Session) -> None:
+        self._app, self._session = app, session
+
+    def send(self) -> None:
+        """Send what was confirmed."""
+        with self._app.app_context():
+            sending.work()
+
+    def answer(self, outcome: str) -> None:
+        """Let the sandbox's customers answer."""
+        self._session.execute(update(SandboxMessage).values(answers=[[1, outcome]]))
+        self._session.commit()
+        with self._app.app_context():
+            results.play_sandbox(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+
+    def escalate(self) -> None:
+        """Look for hits that nobody came back to."""
+        with self._app.app_context():
+            due.escalate(dt.datetime.now(dt.UTC))
+
+
+@pytest.fixture
+def worker(app: Flask, session: Session, world: World) -> Worker:
+    """The workers of a bank that contacts customers at any hour, two at once only with a second person."""
+    session.execute(update(OutreachSetting).values(values=ANY_TIME | {"approval_above": 1}))
+    session.commit()
+    return Worker(app, session)
+
+
+def figure(window: Window, name: str) -> str:
+    card = window.page.locator(".kpi", has=window.page.get_by_role("heading", name=name, exact=True))
+    return str(card.locator("b").inner_text())
+
+
+def funnel(window: Window) -> list[int]:
+    """Hits, those contacted, those converted, as the workspace shows them."""
+    data = window.page.get_by_role("img", name="转化漏斗").get_attribute("data-chart")
+    return list(json.loads(data or "")["y"])
+
+
+def press(window: Window, role: str, name: str) -> None:
+    window.page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
+
+
+def said(window: Window, text: str) -> None:
+    expect(window.page.locator(".toast-good")).to_contain_text(text)
+
+
+def approve(window: Window) -> None:
+    """Agree to the request on the page."""
+    press(window, "link", "批准")
+    press(window, "button", "批准")
+    said(window, "已批准")
+
+
+def start_sms(window: Window) -> None:
+    """From the page that asks for a template to the checked batch."""
+    window.page.locator("[name=template]").select_option(label="短信模板")
+    press(window, "button", "发送前检查")
+    expect(window.page).to_have_url(re.compile("/outreachbatchview/show/"))
+
+
+def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Worker) -> None:
+    boss, second = visit("Manager"), visit("Manager")
+    reminder_for(session, session.scalars(select(Staff.id).where(Staff.username == "me")).one())
+    lead = session.get_one(Lead, world.ids["lead_away"])
+    target = suppression.hash_target(lead.id_hash)
+    suppression.add(session, target, reason="投诉", who="x", today=dt.date.today())
+    session.commit()
+
+    # The morning: the bell, the figures, and the list behind one.
+    boss.open("/")
+    expect(boss.page.get_by_role("link", name="提醒，1 条未读")).to_be_visible()
+    assert (figure(boss, "高潜线索总数"), funnel(boss)) == ("9", [9, 6, 0])
+    boss.page.get_by_role("link", name="待营销处理").first.click()
+    expect(boss.rows).to_have_count(3)
+
+    # A hit is given to somebody; another that was forgotten has come up.
+    boss.row("SUB").get_by_role("checkbox").check()
+    press(boss, "button", "分配给")
+    boss.dialog.get_by_role("combobox").select_option(label="人工")
+    boss.dialog.get_by_role("button", name="分配给").click()
+    said(boss, "已分配 1 条")
+    forgotten = session.get_one(Hit, world.ids["hit_home_in_progress"])
+    forgotten.owner_id, forgotten.next_on = world.ids["worker"], dt.date.today() - dt.timedelta(days=9)
+    session.commit()
+    worker.escalate()
+    boss.open("/myworkview/list/")
+    boss.page.get_by_role("link", name="已升级").click()
+    expect(boss.rows).to_have_count(1)
+    expect(boss.rows).to_contain_text("人工")
+
+    # A rule waits for a second person.
+    boss.open(f"/approvalview/show/{world.ids['approval']}")
+    approve(boss)
+
+    # An SMS to all who wait: one is held back, and a second person must agree.
+    boss.open("/hitview/list/?_flt_1_status=waiting")
+    press(boss, "link", "全部发短信")
+    start_sms(boss)
+    batch = boss.page.url.removeprefix(boss.base)
+    counts = boss.page.locator(".outreach-counts")
+    expect(counts.locator("tr", has_text="在免打扰名单中").locator(".number")).to_have_text("1")
+    expect(counts.locator("tr", has_text="待发送").locator(".number")).to_have_text("2")
+    press(boss, "link", "提交审批")
+    boss.page.get_by_label("用途说明").fill("季度回馈")
+    press(boss, "button", "提交审批")
+    said(boss, "须由另一人审批")
+    worker.send()
+    second.open("/approvalview/list/")
+    second.row("短信模板").get_by_role("link").first.click()
+    approve(second)
+    worker.send()
+    worker.answer("interested")
+    boss.open(batch)
+    expect(counts.locator("tr", has_text="有意向").locator(".number")).to_have_text("2")
+    boss.open("/")
+    assert (figure(boss, "待营销处理"), funnel(boss)) == ("1", [9, 8, 0])
+
+
+def test_a_marketers_day_and_the_managers_numbers(
+    session: Session, world: World, visit: Visit, worker: Worker
+) -> None:
+    hit = session.get_one(Hit, world.ids["hit_home_waiting"])
+    hit.hit_date = dt.date.today() - dt.timedelta(days=1)
+    session.commit()
+    window, manager = visit("Marketer"), visit("Manager", width=PHONE)
+    manager.open("/")
+    expect(manager.page).to_have_url("/workspaceview/list/")
+    assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "3")
+    assert funnel(manager) == [9, 6, 0]
+
+    # New hits: what is nobody's, claimed from the list of the day.
+    window.open("/")
+    assert (figure(window, "高潜线索总数"), figure(window, "待营销处理")) == ("6", "2")
+    window.open("/myworkview/list/?show=unclaimed")
+    window.rows.filter(has_not_text="SUB").get_by_role("button", name="认领").click()
+    said(window, "已认领 1 条")
+    window.open("/myworkview/list/?show=mine")
+    window.rows.get_by_role("link").first.click()
+
+    # An SMS to this one customer, who is interested; then a call.
+    window.open(f"/hitview/show/{hit.id}")
+    press(window, "link", "发送短信")
+    start_sms(window)
+    press(window, "link", "确认发送")
+    press(window, "button", "确认发送")
+    said(window, "正在后台发送")
+    worker.send()
+    worker.answer("interested")
+    window.open(f"/hitview/show/{hit.id}")
+    expect(window.page.locator(".history-note").first).to_have_text("有意向")
+    window.page.get_by_role("button", name="查看完整号码").click()
+    window.dialog.get_by_role("textbox", name="原因").fill("首次电话联系")
+    window.dialog.get_by_role("button", name="查看", exact=True).click()
+    expect(window.page.locator("[data-phone]")).to_have_text("13800000001")
+    tomorrow = dt.date.today() + dt.timedelta(days=1)
+    window.page.get_by_label("沟通情况").fill("有意向，约明日答复")
+    window.page.get_by_label("下次联系").fill(str(tomorrow))
+    press(window, "button", "保存跟进")
+    expect(window.page.locator(".pane-facts")).to_contain_text(str(tomorrow))
+
+    # The outcome, and what it does to the manager's numbers.
+    window.page.get_by_text("营销已转化", exact=True).click()
+    window.page.get_by_label("金额").fill("80000")
+    press(window, "button", "标记转化")
+    expect(window.page.locator(".history-convert")).to_be_visible()
+    window.open("/")
+    assert figure(window, "待营销处理") == "1"
+    manager.page.reload()
+    assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "2")
+    assert funnel(manager) == [9, 7, 1]
+    manager.page.get_by_text("转化 1", exact=True).click()
+    expect(manager.rows).to_have_count(1)
+    expect(manager.rows).to_contain_text("L1001")
+
+
+def test_a_bar_opens_its_hits(world: World, visit: Visit) -> None:
+    window = visit("Manager")
+    window.open("/workspaceview/list/")
+    chart = window.page.get_by_role("img", name="转化漏斗")
+    bar = chart.locator(".barlayer path").nth(1)
+    bar.wait_for()
+    bar.click(force=True)
+    expect(window.page).to_have_url("/hitview/list/?_flt_0_work=contacted")
+    expect(window.rows).to_have_count(6)
