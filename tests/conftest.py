@@ -24,27 +24,17 @@ from werkzeug.security import generate_password_hash
 from app import create_app
 from app.cli import upgrade_database
 from app.embedded import Services, services
-from app.embedded.postgres import SUPERUSER
 from app.models import Branch, Staff
-from app.permissions import ROLES
 from app.security import password_mark
 from config import Settings, load_settings
+from tests.access.world import World, build
+from tests.database import empty, libpq
+from tests.database import superuser as superuser
 from tests.postbox import Postbox, serving
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
 TEMPLATE = "lead_monitor_template"
-#: Filled by migration and seeding; everything else is emptied before each test.
-SEEDED = (
-    "alembic_version",
-    "ab_permission",
-    "ab_view_menu",
-    "ab_permission_view",
-    "ab_permission_view_role",
-    "ab_role",
-)
-#: the change log: partitions make TRUNCATE slow
-LOG = ("change_log", "change_seal")
 
 
 @pytest.fixture(scope="session")
@@ -102,18 +92,14 @@ def _redis_url(url: str, number: int) -> str:
 
 
 def _admin(url: Any, statement: str) -> None:
-    with psycopg.connect(_libpq(url), autocommit=True) as connection:
+    with psycopg.connect(libpq(url), autocommit=True) as connection:
         connection.execute(statement)
 
 
 def _exists(url: Any, name: str) -> bool:
-    with psycopg.connect(_libpq(url)) as connection:
+    with psycopg.connect(libpq(url)) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
     return found is not None
-
-
-def _libpq(url: Any) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
@@ -134,37 +120,21 @@ def database_url(base_settings: Settings) -> str:
     return base_settings.database_url
 
 
-@pytest.fixture
-def engine(base_settings: Settings) -> Iterator[Engine]:
-    """An engine on this worker's database, emptied but for what migration and seeding put in."""
+@pytest.fixture(scope="session")
+def worker_engine(base_settings: Settings) -> Iterator[Engine]:
+    """Connections to this worker's database that have its catalogue at hand already."""
     made = create_engine(base_settings.database_url, connect_args={"options": "-c timezone=UTC"})
-    empty(made)
     yield made
     made.dispose()
 
 
-def empty(engine: Engine) -> None:
-    """Empty every table but for what migration and seeding put in.
-
-    Only the superuser can switch off the triggers that note every change and keep the log as it is.
-    """
-    with superuser(engine.url) as connection:
-        connection.execute("SET session_replication_role = replica")
-        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        names = ", ".join(f'"{name}"' for (name,) in found if name not in (*SEEDED, *LOG))
-        connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-        for name in LOG:
-            connection.execute(f"DELETE FROM {name}")
-        connection.execute("ALTER SEQUENCE lead_no_seq RESTART")
-        builtin = [*ROLES.values(), "Public"]
-        gone = "SELECT id FROM ab_role WHERE name <> ALL (%s)"
-        connection.execute(f"DELETE FROM ab_permission_view_role WHERE role_id IN ({gone})", [builtin])
-        connection.execute("DELETE FROM ab_role WHERE name <> ALL (%s)", [builtin])
-
-
-def superuser(url: Any) -> psycopg.Connection:
-    """A connection to a database as the server's superuser."""
-    return psycopg.connect(_libpq(url.set(username=SUPERUSER)))
+@pytest.fixture
+def engine(worker_engine: Engine) -> Iterator[Engine]:
+    """An engine on this worker's database, emptied but for what migration and seeding put in."""
+    empty(worker_engine)
+    yield worker_engine
+    if worker_engine.pool.checkedout():  # type: ignore[attr-defined]
+        worker_engine.dispose()
 
 
 @pytest.fixture
@@ -189,6 +159,12 @@ def session(app: Flask, engine: Engine) -> Iterator[Session]:
     """A database session for arranging and checking, apart from the application's."""
     with Session(engine, expire_on_commit=False) as made:
         yield made
+
+
+@pytest.fixture
+def world(session: Session, settings: Settings) -> World:
+    """A row of everything, in two branches."""
+    return build(session, settings)
 
 
 @pytest.fixture

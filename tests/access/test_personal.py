@@ -7,21 +7,15 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.models import Lead, Reveal, SubjectRequest, Suppression
 from tests.conftest import Person
 
-from .world import World, build, fingerprint
+from .world import World, fingerprint
 
 PHONE = "13800000001"
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 def test_a_number_is_shown_once_it_is_on_record(

@@ -12,12 +12,7 @@ from sqlalchemy.orm import Session
 from app.models import Lead, Staff
 from tests.conftest import Person
 
-from .world import World, build, fingerprint
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
+from .world import World, fingerprint
 
 
 @pytest.fixture

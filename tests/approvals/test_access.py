@@ -11,16 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Approval, Staff
-from config import Settings
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import PASSWORD, Person
 
 Logins = Callable[..., Person]
-
-
-@pytest.fixture
-def world(session: Session, settings: Settings) -> World:
-    return build(session, settings)
 
 
 @pytest.fixture

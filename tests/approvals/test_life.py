@@ -12,16 +12,10 @@ from sqlalchemy.orm import Session
 
 from app import approvals
 from app.models import Approval, Rule, RuleCondition, RuleVersion
-from config import Settings
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import Person
 
 Logins = Callable[..., Person]
-
-
-@pytest.fixture
-def world(session: Session, settings: Settings) -> World:
-    return build(session, settings)
 
 
 @pytest.fixture

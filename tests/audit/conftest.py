@@ -6,19 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import Engine, text
-from sqlalchemy.orm import Session
-
-from tests.access.world import World, build
 
 Entries = Callable[..., list[Any]]
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    """A row of everything, in two branches."""
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

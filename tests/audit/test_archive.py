@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from config import Settings
 from tests.audit.support import seal, verify
 from tests.audit.test_chain import write
-from tests.conftest import superuser
+from tests.database import superuser
 
 PARTITION = "change_log_2020_01"
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from app.audit import chain
 from app.audit.verify import Verdict
 from config import ConfigError, Settings, load_settings
-from tests.conftest import superuser
+from tests.database import superuser
 
 from .support import seal, settle, verify
 

@@ -22,7 +22,8 @@ from config import Settings
 from tests.access.world import World
 from tests.audit.conftest import Entries
 from tests.audit.support import seal
-from tests.conftest import Person, superuser
+from tests.conftest import Person
+from tests.database import superuser
 
 Login = Callable[..., Person]
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy.orm import Session
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.browser.window import DESK, Window, screen
 from tests.conftest import Person
 
@@ -60,12 +59,6 @@ def base(worker_app: Flask) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    """A row of everything, in two branches."""
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

@@ -19,13 +19,8 @@ from app import paging
 from app.bulk import jobs
 from app.jobs import ticker
 from app.models import BulkJob, Lead, LeadTag
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import Person
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

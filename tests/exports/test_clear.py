@@ -12,16 +12,11 @@ from sqlalchemy.orm import Session
 
 from app.exports.jobs import make_export
 from app.models import Approval, ExportJob
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import Person
 
 Logins = Callable[..., Person]
 ASK = {"format": "csv", "reason": "监管报送"}
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

@@ -24,13 +24,8 @@ from app.exports import jobs as export_jobs
 from app.exports.jobs import EXPORT_LOCK, make_export
 from app.jobs import ticker
 from app.models import ExportJob, Lead
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import Person
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

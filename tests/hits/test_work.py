@@ -18,15 +18,10 @@ from app.errors import DomainError
 from app.extensions import db
 from app.hits import assignment, due, setting, work
 from app.models import CloseReason, Hit, HitEvent, Staff
-from tests.access.world import World, active_rule, build, hit, lead
+from tests.access.world import World, active_rule, hit, lead
 from tests.conftest import Person, make_staff
 
 NOW = dt.datetime(2026, 11, 2, 1, 0, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

@@ -16,12 +16,7 @@ from app.errors import FieldError
 from app.extensions import db
 from app.leads.reveal import TooManyReveals, reveal
 from app.models import Lead, Reveal
-from tests.access.world import World, build
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
+from tests.access.world import World
 
 
 @pytest.fixture

@@ -13,17 +13,12 @@ from sqlalchemy.orm import Session
 
 from app.leads.upload_work import work_on
 from app.models import Lead, LeadTag, Suppression, Tag
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import Person
 
 from .support import id_number
 
 PHONE, SHOWN = "13800000001", "138****0001"
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from app.push.check import typed_schedule
 from app.push.preview import preview
 from app.rules.definition import ScheduleDef
 from app.rules.schedule_versions import schedule_spec
-from tests.access.world import World, build
+from tests.access.world import World
 from tests.conftest import Person
 
 from .conftest import Bank
@@ -41,11 +41,6 @@ TYPED: dict[str, Any] = {
     "quiet_hours": ["21:00", "08:00"],
     "channels": [],
 }
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
 
 
 @pytest.fixture

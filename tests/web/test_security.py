@@ -20,14 +20,8 @@ from sqlalchemy.orm import Session
 from app import create_app
 from app.models import Institution, Lead, Staff
 from config import Settings
-from tests.access.world import World, build, fingerprint
+from tests.access.world import World, fingerprint
 from tests.conftest import PASSWORD, Person, make_staff
-
-
-@pytest.fixture
-def world(app: Flask, session: Session) -> World:
-    return build(session, app.config["SETTINGS"])
-
 
 CHANGES = [
     "/leadview/delete/{lead_home}",

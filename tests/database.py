@@ -1,0 +1,121 @@
+"""The tests' database: emptied, kept, put back."""
+
+from __future__ import annotations
+
+import functools
+
+import psycopg
+from sqlalchemy import URL, Engine
+
+from app.embedded.postgres import SUPERUSER
+from app.permissions import ROLES
+
+#: Filled by migration and seeding; everything else is emptied before each test.
+SEEDED = (
+    "alembic_version",
+    "ab_permission",
+    "ab_view_menu",
+    "ab_permission_view",
+    "ab_permission_view_role",
+    "ab_role",
+)
+#: the change log, whose numbers go on for ever
+LOG = ("change_log", "change_seal")
+BUILTIN = (*ROLES.values(), "Public")
+#: each table, and the sequence that numbers its rows if it has one
+_TABLES = """
+SELECT one.relname, sequence.oid::regclass::text
+FROM pg_class AS one
+LEFT JOIN (pg_depend JOIN pg_class AS sequence ON sequence.oid = objid AND sequence.relkind = 'S')
+    ON refobjid = one.oid AND refobjsubid > 0 AND classid = 'pg_class'::regclass
+WHERE one.relnamespace = 'public'::regnamespace AND one.relkind IN ('r', 'p')
+"""
+#: Small tables are emptied faster row by row; what they number begins at 1 again.
+_EMPTY = f"""
+DO $$
+DECLARE
+    held text;
+    numbers regclass;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR held, numbers IN {_TABLES} AND one.relname NOT IN {SEEDED} LOOP
+        IF pg_relation_size(held::regclass) > 4000000 THEN
+            EXECUTE format('TRUNCATE %I CASCADE', held);
+        ELSE
+            EXECUTE format('DELETE FROM %I', held);
+        END IF;
+        IF pg_sequence_last_value(numbers) IS NOT NULL AND held NOT IN {LOG} THEN
+            PERFORM setval(numbers, 1, false);
+        END IF;
+    END LOOP;
+    PERFORM setval('lead_no_seq', seqstart, false) FROM pg_sequence WHERE seqrelid = 'lead_no_seq'::regclass;
+    DELETE FROM ab_permission_view_role
+    WHERE role_id IN (SELECT id FROM ab_role WHERE name NOT IN {BUILTIN});
+    DELETE FROM ab_role WHERE name NOT IN {BUILTIN};
+END $$
+"""
+
+
+def empty(engine: Engine) -> None:
+    """Empty every table but for what migration and seeding put in.
+
+    Only the superuser can switch off the triggers that note every change and keep the log as it is.
+    """
+    superuser_of(engine).execute(_EMPTY)
+
+
+@functools.cache
+def superuser_of(engine: Engine) -> psycopg.Connection:
+    """A connection of the server's superuser to the engine's database, open until the end."""
+    return psycopg.connect(libpq(engine.url.set(username=SUPERUSER)), autocommit=True)
+
+
+def superuser(url: URL) -> psycopg.Connection:
+    """A connection to a database as the server's superuser."""
+    return psycopg.connect(libpq(url.set(username=SUPERUSER)))
+
+
+def libpq(url: URL) -> str:
+    """The address as libpq reads it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether nothing is in the database but for what migration and seeding put in."""
+    names = [name for name, _numbers in superuser_of(engine).execute(_TABLES) if name not in SEEDED]
+    found = " OR ".join(f'EXISTS (SELECT FROM public."{name}")' for name in names)
+    return superuser_of(engine).execute(f"SELECT {found}").fetchone() == (False,)
+
+
+class Snapshot:
+    """The rows that are in the engine's database now, but for what migration and seeding put in."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.schema = f"kept_{id(self)}"
+        self._statements = ["SET LOCAL session_replication_role = replica"]
+        with superuser_of(engine).transaction():
+            self._run(f"CREATE SCHEMA {self.schema}")
+            for name, numbers in self._run(_TABLES).fetchall():
+                if name not in SEEDED or name == "ab_role":
+                    self._keep(name, numbers)
+
+    def put_back(self) -> bool:
+        """Put the rows into the emptied database; whether there was room for all of them."""
+        try:
+            with superuser_of(self.engine).transaction():
+                self._run(";\n".join(self._statements))
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def _keep(self, name: str, numbers: str | None) -> None:
+        copy, table = f'{self.schema}."{name}"', f'public."{name}"'
+        only = f"WHERE name NOT IN {BUILTIN}" if name == "ab_role" else ""
+        if self._run(f"CREATE TABLE {copy} AS SELECT * FROM {table} {only}").rowcount:
+            self._statements.append(f"INSERT INTO {table} SELECT * FROM {copy}")
+            if numbers and name not in (*LOG, *SEEDED):
+                self._statements.append(f"""SELECT setval('{numbers}', max(id)) FROM {copy}""")
+
+    def _run(self, statement: str) -> psycopg.Cursor:
+        return superuser_of(self.engine).execute(statement)
