@@ -55,7 +55,7 @@ class Calendar:
     def said(self) -> str:
         """The whole calendar in a sentence."""
         return _(
-            "%(calls)s calls on %(days)s of the last %(all)s days",
+            "Calls: %(calls)s, on %(days)s of the last %(all)s days",
             calls=sum(day.calls for day in self.days),
             days=len(self.active),
             all=len(self.days),

@@ -41,11 +41,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Area:
-    """A work area of the sidebar; ``name`` picks its icon."""
+    """A work area of the sidebar; ``name`` picks its icon.
+
+    The one where the person is stands open, and those that the person left open.
+    """
 
     name: str
     text: str
     items: list[Item]
+    open: bool = False
+
+    @property
+    def badge(self) -> int:
+        """What waits for somebody on all its pages."""
+        return sum(item.badge for item in self.items)
 
 
 def init_app(app: Flask) -> None:
@@ -63,11 +72,13 @@ def init_app(app: Flask) -> None:
 
 def areas() -> list[Area]:
     """The work areas with what the person may open; an area without anything is left out."""
-    found = []
+    found: list[Area] = []
+    left_open = request.cookies.get("areas", "").split(".")
     for category in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
         items = [_item(entry) for entry in category.childs if may("menu_access", entry.name)]
         if items:
-            found.append(Area(category.name, str(category.label), items))
+            is_open = category.name in left_open or any(item.current for item in items)
+            found.append(Area(category.name, str(category.label), items, is_open))
     return found
 
 

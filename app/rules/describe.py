@@ -35,14 +35,14 @@ def rule_sentence(rule: Rule) -> str:
 
 #: Why a condition holds, by metric: with the institutions it saw, and without any.
 _WITH_PLACES = {
-    "calls": lazy_gettext("%(days)s-day window: calls %(n)s at %(places)s, threshold %(limit)s"),
-    "institutions": lazy_gettext("%(days)s-day window: active at %(places)s, threshold %(limit)s"),
-    "active_days": lazy_gettext("%(days)s-day window: active days %(n)s at %(places)s, threshold %(limit)s"),
+    "calls": lazy_gettext("%(days)s days: %(n)s × active at %(places)s, threshold %(limit)s"),
+    "institutions": lazy_gettext("%(days)s days: active at %(places)s, threshold %(limit)s"),
+    "active_days": lazy_gettext("%(days)s days: on %(n)s days active at %(places)s, threshold %(limit)s"),
 }
 _WITHOUT = {
-    "calls": lazy_gettext("%(days)s-day window: calls %(n)s, threshold %(limit)s"),
-    "institutions": lazy_gettext("%(days)s-day window: institutions %(n)s, threshold %(limit)s"),
-    "active_days": lazy_gettext("%(days)s-day window: active days %(n)s, threshold %(limit)s"),
+    "calls": lazy_gettext("%(days)s days: %(n)s × active, threshold %(limit)s"),
+    "institutions": lazy_gettext("%(days)s days: %(n)s institutions, threshold %(limit)s"),
+    "active_days": lazy_gettext("%(days)s days: on %(n)s days active, threshold %(limit)s"),
 }
 
 
@@ -77,7 +77,7 @@ def _places(codes: list[str]) -> str:
     if len(codes) < 2:
         return sentence.institutions_in_words(codes)
     return _(
-        "%(first)s and others (institutions %(count)s)",
+        "%(first)s and others, %(count)s in all",
         first=sentence.institutions_in_words(codes[:1]),
         count=len(codes),
     )

@@ -249,6 +249,17 @@ function drawer() {
   });
 }
 
+// The server opens the areas that were left open: nothing jumps when the page appears.
+function rememberArea(event) {
+  const area = event.target.closest(".area > summary")?.parentElement;
+  if (!area) return;
+  const known = document.cookie.match(/(?:^|; )areas=([^;]*)/)?.[1] ?? "";
+  const open = new Set(known.split(".").filter(Boolean));
+  // The click comes before what it does.
+  if (area.open) { open.delete(area.dataset.area); } else { open.add(area.dataset.area); }
+  document.cookie = `areas=${[...open].join(".")}; path=/; max-age=31536000; samesite=lax`;
+}
+
 function closeMenus(event) {
   for (const menu of all("details.menu[open]")) {
     const away = event.type === "click" && !menu.contains(event.target);
@@ -267,6 +278,7 @@ function toast(element) {
 }
 
 document.addEventListener("click", closeMenus);
+document.addEventListener("click", rememberArea);
 document.addEventListener("keydown", closeMenus);
 window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
 drawer();

@@ -47,8 +47,12 @@ def test_a_role_opens_its_menu_and_nothing_else(
     allowed = [view for view in VIEWS if permissions.may(role, "can_list", view)]
     assert menu(window) == [lists[view] for view in allowed]
     assert window.page.locator("#side .area a[aria-current]").count() == 1
+    expect(window.page.locator("#side .area[open]")).to_have_count(1)
     for view in allowed:
         link = window.page.locator(f'#side a[href="{lists[view]}"]')
+        if not link.is_visible():
+            inside = window.page.locator(f'a[href="{lists[view]}"]')
+            window.page.locator("#side .area").filter(has=inside).locator("summary").click()
         link.click()
         expect(link).to_have_attribute("aria-current", "page")
     for view in set(VIEWS) - set(allowed):
@@ -91,6 +95,7 @@ def test_the_menu_is_a_drawer_on_a_phone(visit: Visit) -> None:
     side = window.page.locator("#side")
     expect(side).not_to_be_visible()
     window.page.get_by_role("button", name="打开菜单").click()
+    side.locator("summary", has_text="线索管理").click()
     expect(side.get_by_role("link", name="线索管理")).to_be_visible()
     window.page.keyboard.press("Escape")
     expect(side).not_to_be_visible()
@@ -98,6 +103,19 @@ def test_the_menu_is_a_drawer_on_a_phone(visit: Visit) -> None:
     side.get_by_role("link", name="线索管理").press("Enter")
     expect(window.page.get_by_role("heading", level=1)).to_have_text("线索管理")
     expect(side).not_to_be_visible()
+
+
+def test_an_area_of_the_menu_stays_as_it_was_left(visit: Visit) -> None:
+    window = visit("Manager")
+    window.open("/leadview/list/")
+    rules = window.page.locator("#side .area[data-area=Rules]")
+    expect(rules.get_by_role("link")).to_have_count(0)
+    rules.locator("summary").press("Enter")
+    window.open("/hitview/list/")
+    expect(rules.get_by_role("link", name="指标版本")).to_be_visible()
+    rules.locator("summary").click()
+    window.open("/hitview/list/")
+    expect(rules.get_by_role("link", name="指标版本")).not_to_be_visible()
 
 
 def test_the_language_switch_keeps_the_page(world: World, visit: Visit) -> None:
