@@ -7,6 +7,11 @@ from typing import Any
 from flask_babel import gettext
 
 
+def N_(message: str) -> str:  # noqa: N802 - the name that gettext tools look for
+    """Mark a message for translation without translating it here."""
+    return message
+
+
 class DomainError(Exception):
     """Something asked for can't be done. ``message`` is an English msgid with ``%(name)s`` places."""
 

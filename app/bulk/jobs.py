@@ -15,11 +15,10 @@ from sqlalchemy.orm import Query
 from werkzeug.exceptions import HTTPException
 
 from app.access.rights import holds
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
 from app.jobs import nudge
-from app.leads.errors import N_
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 
 VIEW = "LeadView"

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, case, func, insert, select, text, update
 
+from app.errors import N_
 from app.leads.error_file import remove_error_file
-from app.leads.errors import N_, LeadsError, UnreadableFile
+from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.masking import mask_ids
 from app.models import BatchStatus, ImportBatch
 from config import Settings

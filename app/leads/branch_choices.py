@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from app.leads.errors import N_, LeadsError, UnknownBranch
+from app.errors import N_
+from app.leads.errors import LeadsError, UnknownBranch
 from app.models import Branch
 
 Deed = Literal["create", "use", "reject"]

@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from app.leads.errors import N_, UnreadableFile
+from app.errors import N_
+from app.leads.errors import UnreadableFile
 
 HEADERS: dict[str, tuple[str, ...]] = {
     "lead_no": ("线索编号", "线索号", "编号", "客户编号", "lead_no", "lead number"),

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors import DomainError
-
-
-def N_(message: str) -> str:  # noqa: N802 - the name that gettext tools look for
-    """Mark a message for translation without translating it here."""
-    return message
+from app.errors import N_, DomainError
 
 
 class LeadsError(DomainError):

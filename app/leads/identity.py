@@ -10,7 +10,8 @@ from functools import lru_cache
 from cryptography.hazmat.primitives import hashes, hmac
 from stdnum.cn import ric
 
-from app.leads.errors import N_, InvalidIdNumber
+from app.errors import N_
+from app.leads.errors import InvalidIdNumber
 
 _ALGORITHMS: dict[str, type[hashes.HashAlgorithm]] = {"sm3": hashes.SM3, "sha256": hashes.SHA256}
 _FULL = re.compile(r"[0-9]{17}[0-9X]")

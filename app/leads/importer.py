@@ -15,12 +15,13 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch, why
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
 from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
-from app.leads.errors import N_, ImportCancelled, LeadsError, RowError
+from app.leads.errors import ImportCancelled, LeadsError, RowError
 from app.leads.identity import IdHasher
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.errors import N_
 from app.leads.columns import HEADERS, by_alias, plain
-from app.leads.errors import N_
 from app.leads.suppression_file import SUPPRESSION_HEADERS
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.errors import DomainError, FieldError
-from app.leads.errors import N_, UnreadableFile
+from app.errors import N_, DomainError, FieldError
+from app.leads.errors import UnreadableFile
 from app.leads.kinds import LEADS, FileKind
 from app.leads.reader import FindColumns
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import xlrd
 from xlrd.sheet import Sheet
 
-from app.leads.errors import N_, UnreadableFile
+from app.errors import N_
+from app.leads.errors import UnreadableFile
 
 _VISIBLE = 0
 _MOST_BYTES = 64 << 20

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from app.leads.errors import N_, InvalidPhone, LeadsError
+from app.errors import N_
+from app.leads.errors import InvalidPhone, LeadsError
 from config import Settings
 
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.leads.errors import N_, UnreadableFile
+from app.errors import N_
+from app.leads.errors import UnreadableFile
 from app.leads.kinds import LEADS, FileKind
 from app.leads.masking import mask_ids
 from app.leads.matching import MAX_COLUMNS, proposed

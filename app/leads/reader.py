@@ -22,9 +22,10 @@ from python_calamine import (
     load_workbook,
 )
 
+from app.errors import N_
 from app.leads import old_workbook
 from app.leads.columns import find_columns, recognised
-from app.leads.errors import N_, UnreadableFile
+from app.leads.errors import UnreadableFile
 from app.leads.workbook import Percent, check_workbook, corrupt
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

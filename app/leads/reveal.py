@@ -5,9 +5,8 @@ from __future__ import annotations
 from flask import current_app
 from sqlalchemy import func, select, text
 
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
-from app.leads.errors import N_
 from app.leads.phone import PhoneVault
 from app.leads.reasons import checked_reason
 from app.models import Lead, Reveal

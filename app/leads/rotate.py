@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from app.leads.errors import N_, LeadsError
+from app.errors import N_
+from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from config import Settings
 

@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from app.leads.errors import N_, DuplicateInFile, InvalidIdNumber, MissingId, MissingName
+from app.errors import N_
+from app.leads.errors import DuplicateInFile, InvalidIdNumber, MissingId, MissingName
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
 from app.leads.masking import holds_id, mask_ids
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from app.errors import N_
 from app.leads.branch_choices import MOST_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, Unknown
-from app.leads.errors import N_, LeadsError
+from app.leads.errors import LeadsError
 from app.leads.rows import StagedLead
 
 _COLUMN_TYPES = dict.fromkeys(StagedLead._fields, "text") | {"row": "int8", "phone_cipher": "bytea"}

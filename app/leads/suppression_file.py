@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from app.errors import N_
 from app.leads.columns import HEADERS
-from app.leads.errors import N_, RowError
+from app.leads.errors import RowError
 from app.leads.reasons import mask_numbers
 from app.leads.rows import clean_text
 from app.leads.staging import Merged

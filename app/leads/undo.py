@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, update
 
+from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import why
-from app.leads.errors import N_, LeadsError
+from app.leads.errors import LeadsError
 from app.leads.staging import EDITABLE
 from app.models import BatchStatus, Hit, HitEvent, HitStatus, ImportBatch, Lead, LeadBefore
 from config import Settings

@@ -11,11 +11,12 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Connection, or_, select, update
 
+from app.errors import N_
 from app.extensions import db
 from app.leads.batches import close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
-from app.leads.errors import N_, ImportCancelled, LeadsError
+from app.leads.errors import ImportCancelled, LeadsError
 from app.leads.importer import ImportResult, Intake, LeadIntake, Order, Rejected, run_import
 from app.leads.kinds import KINDS, LEADS
 from app.leads.matching import finder

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from app.leads.errors import N_, UnreadableFile
+from app.errors import N_
+from app.leads.errors import UnreadableFile
 
 Percent = Callable[[int], None]
 """Called with how much of a look is done, 0 to 100. May raise to cancel."""

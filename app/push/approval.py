@@ -7,7 +7,7 @@ from typing import Any
 from app import approvals
 from app.approvals import Change
 from app.approvals.versions import VersionKind
-from app.leads.errors import N_
+from app.errors import N_
 from app.models import Approval, ScheduleVersion, Staff, VersionStatus
 from app.push import describe
 from app.push.check import rule_names, typed_schedule

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
 from app.leads.columns import match_columns
-from app.leads.errors import N_
 from app.leads.reader import open_lead_file
 from app.models import Holiday
 from app.push.calendar import DayKind

@@ -10,8 +10,7 @@ from flask import current_app
 from app import approvals
 from app.approvals import Change
 from app.approvals.versions import VersionKind
-from app.errors import DomainError
-from app.leads.errors import N_
+from app.errors import N_, DomainError
 from app.models import Approval, RuleVersion, Staff, VersionStatus
 from app.rules import check, coverage, versions
 from app.rules.coverage import Turnover

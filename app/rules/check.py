@@ -13,9 +13,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
-from app.leads.errors import N_
 from app.models import Institution
 from app.rules import lead_filter
 from app.rules.definition import ConditionDef, InstitutionDef, RuleDef

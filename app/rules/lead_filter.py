@@ -10,9 +10,8 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlalchemy import Select, inspect, or_, select
 
-from app.errors import DomainError, FieldError
+from app.errors import N_, DomainError, FieldError
 from app.extensions import db
-from app.leads.errors import N_
 from app.models import Branch, Lead, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
 from app.segments.definition import SegmentDef, segment_def
