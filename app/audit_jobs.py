@@ -11,14 +11,12 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from flask import current_app, g
-from sqlalchemy import func, literal_column, select, text, update
-from werkzeug.exceptions import HTTPException
+from sqlalchemy import literal_column, select, text
 
 from app.access.rights import holds
 from app.audit import checkpoints
@@ -28,14 +26,13 @@ from app.cells import safe_cell
 from app.errors import DomainError
 from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
-from app.jobs import nudge
-from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus, Staff
+from app.jobs.rows import OPEN, JobTable
+from app.models import AuditJob, ChangeLog, ChangeSeal, Staff
 from config import Settings
 
-JOB_LOCK = 7012
+JOBS = JobTable(AuditJob, "app.jobs.audit.run", lock=7012)
 VIEW = "ChangeLogView"
 PERMISSIONS = {"verify": ("can_verify", "AuditJobView"), "export": ("can_export_log", VIEW)}
-OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 ROWS_AT_ONCE = 2000
 ENTRIES_FILE, PROOF_FILE = "change-log.csv", "proof.json"
 COLUMNS = (
@@ -66,13 +63,8 @@ def request_job(kind: str, arguments: list[tuple[str, str]], who: str) -> AuditJ
     job = AuditJob(kind=kind, query=stored_query(arguments), requested_by=who)
     db.session.add(job)
     db.session.commit()
-    nudge("default", "app.jobs.audit.run", job.id)
+    JOBS.nudge(job.id)
     return job
-
-
-def waiting() -> list[int]:
-    """Jobs that wait for a worker or lost it."""
-    return list(db.session.scalars(select(AuditJob.id).where(AuditJob.status.in_(OPEN)).order_by("id")))
 
 
 def file_of(job: AuditJob) -> Path | None:
@@ -88,38 +80,13 @@ def folder(settings: Settings) -> Path:
 
 def work_on(job_id: int) -> None:
     """Do a job that waits; nothing when another worker does, or it is done."""
-    with _owned(job_id) as job:
+    with JOBS.owned(job_id) as job:
         if job is None:
             return
-        try:
-            _write(job_id, status=RunStatus.RUNNING, progress=0)
+        with JOBS.failing(job_id):
+            JOBS.begin(job)
             done = _verified(job) if job.kind == "verify" else _exported(job)
-        except (DomainError, HTTPException, OSError) as error:
-            db.session.rollback()
-            said = error.text() if isinstance(error, DomainError) else str(error)
-            _write(job_id, status=RunStatus.FAILED, error=said, finished_at=func.now())
-        except Exception as error:
-            db.session.rollback()
-            said = f"{type(error).__name__}: see the worker's log"
-            _write(job_id, status=RunStatus.FAILED, error=said, finished_at=func.now())
-            raise
-        else:
-            _write(job_id, status=RunStatus.DONE, progress=100, finished_at=func.now(), **done)
-
-
-@contextmanager
-def _owned(job_id: int) -> Iterator[AuditJob | None]:
-    """The job while nobody else has it; the lock goes when this process does."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        key = {"kind": JOB_LOCK, "job": job_id}
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :job)"), key).scalar_one():
-            yield None
-            return
-        try:
-            job = db.session.get(AuditJob, job_id, populate_existing=True)
-            yield job if job is not None and job.status in OPEN else None
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
+            JOBS.done(job_id, **done)
 
 
 def _verified(job: AuditJob) -> dict[str, Any]:
@@ -248,12 +215,7 @@ class _Reporter:
         if time.monotonic() - self.written >= 1:
             self.written = time.monotonic()
             percent = min(99, done * 100 // max(total, 1))
-            _write(self.job_id, progress=percent, rows_done=done, rows_total=total)
-
-
-def _write(job_id: int, **values: object) -> None:
-    with db.engine.begin() as connection:
-        connection.execute(update(AuditJob).where(AuditJob.id == job_id).values(**values))
+            JOBS.write(self.job_id, progress=percent, rows_done=done, rows_total=total)
 
 
 def _moment() -> str:

@@ -19,6 +19,7 @@ from app import labels
 from app.console import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
+from app.jobs.rows import OPEN
 from app.models import Backtest, RuleVersion, RunStatus
 from app.pages import backtests
 from app.pages.access import may, me
@@ -131,7 +132,7 @@ class BacktestView(ConsoleView):
 
     def offers(self, action: str, item: Backtest) -> bool:
         """What is under way can be cancelled."""
-        return item.status in trials.OPEN
+        return item.status in OPEN
 
     def show_links(self, item: Backtest) -> list[Link]:
         """Back to the version."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from app.access.rights import holds
 from app.errors import N_, DomainError
 from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
-from app.jobs import nudge
+from app.jobs.rows import OPEN, JobTable
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 
 VIEW = "LeadView"
@@ -26,10 +25,9 @@ VIEW = "LeadView"
 PERMISSION = {"tag": "tag", "untag": "untag", "delete": "delete_many"}
 #: a change of more leads is a worker's
 AT_ONCE = 1_000
-MOST_ATTEMPTS = 3
-BULK_LOCK = 7006
+JOBS = JobTable(BulkJob, "app.jobs.bulk.run", lock=7006)
 _CHUNK = 10_000
-_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+_GIVEN_UP = N_("Given up: the worker was interrupted %(n)s times at this. Nothing was changed.")
 _STATEMENTS = {
     "tag": text("""
         INSERT INTO lead_tag (lead_id, tag_id)
@@ -90,7 +88,7 @@ def ask(change: Change, arguments: Iterable[tuple[str, str]], who: str, expected
         work_on(job.id)
         db.session.refresh(job)
     else:
-        nudge("default", "app.jobs.bulk.run", job.id)
+        JOBS.nudge(job.id)
     return job
 
 
@@ -98,7 +96,7 @@ def cancel(job: BulkJob) -> None:
     """Stop a change that is not over; nothing of it stays. Commits. Raises DomainError when it is over."""
     asked = db.session.execute(
         update(BulkJob)
-        .where(BulkJob.id == job.id, BulkJob.status.in_(_OPEN))
+        .where(BulkJob.id == job.id, BulkJob.status.in_(OPEN))
         .values(cancel_requested=True)
         .execution_options(synchronize_session=False)
     )
@@ -107,26 +105,13 @@ def cancel(job: BulkJob) -> None:
         raise DomainError("This change is over and can't be cancelled.")
 
 
-def waiting() -> list[int]:
-    """Changes that wait for a worker or lost it."""
-    return list(db.session.scalars(select(BulkJob.id).where(BulkJob.status.in_(_OPEN)).order_by("id")))
-
-
 def work_on(job_id: int) -> None:
     """Make a change that waits; nothing when another worker does, or it is over."""
-    with _owned(job_id) as job:
+    with JOBS.owned(job_id) as job:
         if job is None:
             return
-        if job.attempts >= MOST_ATTEMPTS:
-            _end(
-                job_id,
-                RunStatus.FAILED,
-                error=N_("Given up: the worker was interrupted %(n)s times at this. Nothing was changed."),
-                values={"n": MOST_ATTEMPTS},
-            )
-            return
-        _write(job_id, status=RunStatus.RUNNING, progress=0, attempts=job.attempts + 1)
         try:
+            JOBS.begin(job, _GIVEN_UP)
             _change(job)
         except _Cancelled:
             _end(job_id, RunStatus.CANCELLED)
@@ -188,33 +173,14 @@ def _in_chunks(statement: Any, tag: int | None, total: int, report: Callable[[in
 
 
 def _report(job_id: int, percent: int) -> None:
-    if _write(job_id, progress=percent):
-        raise _Cancelled
-
-
-@contextmanager
-def _owned(job_id: int) -> Iterator[BulkJob | None]:
-    """The job while nobody else has it; the lock goes when this process does."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        key = {"kind": BULK_LOCK, "job": job_id}
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :job)"), key).scalar_one():
-            yield None
-            return
-        try:
-            job = db.session.get(BulkJob, job_id, populate_existing=True)
-            yield job if job is not None and job.status in _OPEN else None
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
+    """Say how far it is; raises _Cancelled when somebody wants it to stop."""
+    with db.engine.begin() as connection:
+        written = update(BulkJob).where(BulkJob.id == job_id).values(progress=percent)
+        if connection.scalar(written.returning(BulkJob.cancel_requested)):
+            raise _Cancelled
 
 
 def _end(job_id: int, status: RunStatus, error: str = "", values: dict[str, Any] | None = None) -> None:
     db.session.rollback()
     refusal = {"message": error, "values": values or {}} if error else None
-    _write(job_id, status=status, refusal=refusal, finished_at=func.now())
-
-
-def _write(job_id: int, **values: object) -> bool:
-    """Write in a transaction of its own; whether somebody wants the change to stop."""
-    with db.engine.begin() as connection:
-        written = update(BulkJob).where(BulkJob.id == job_id).values(**values)
-        return bool(connection.scalar(written.returning(BulkJob.cancel_requested)))
+    JOBS.write(job_id, status=status, refusal=refusal, finished_at=func.now())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,9 +13,8 @@ from flask import current_app, g
 from flask_appbuilder.urltools import get_filter_args
 from flask_babel import force_locale
 from flask_babel import gettext as _
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select
 from sqlalchemy.orm import Query
-from werkzeug.exceptions import HTTPException
 
 from app import approvals
 from app.access.rights import holds
@@ -25,20 +23,17 @@ from app.exports.approval import CLEAR, ClearExport
 from app.exports.content import CONTENTS, rows
 from app.exports.files import write_table
 from app.extensions import db
-from app.jobs import nudge
+from app.jobs.rows import JobTable
 from app.leads.phone import PhoneVault
 from app.leads.reasons import mask_numbers
 from app.models import Approval, ExportJob, RunStatus, Staff
 
-EXPORT_LOCK = 7004
+JOBS = JobTable(ExportJob, "app.jobs.exports.run", lock=7004)
 PERMISSION = "can_export_all"
 CLEAR_PERMISSION = "can_export_clear"
 #: kind → the screen whose filters and row scope the export follows
 VIEWS = {"leads": "LeadView", "hits": "HitView"}
 MOST_OPEN = 5
-#: an export that this many workers began and none ended is given up
-MOST_ATTEMPTS = 3
-_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 def request_export(kind: str, form: str, arguments: Iterable[tuple[str, str]], who: str) -> ExportJob:
@@ -50,7 +45,7 @@ def request_export(kind: str, form: str, arguments: Iterable[tuple[str, str]], w
     job = ExportJob(kind=kind, format=form, query=stored_query(arguments), requested_by=who)
     db.session.add(job)
     db.session.commit()
-    nudge("default", "app.jobs.exports.run", job.id)
+    JOBS.nudge(job.id)
     return job
 
 
@@ -85,8 +80,7 @@ def clear_allowed() -> bool:
 
 
 def _refuse_too_many(who: str) -> None:
-    is_open = select(func.count()).where(ExportJob.requested_by == who, ExportJob.status.in_(_OPEN))
-    if (db.session.scalar(is_open) or 0) >= MOST_OPEN:
+    if JOBS.open_of(who) >= MOST_OPEN:
         raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
 
 
@@ -94,11 +88,6 @@ def stored_query(arguments: Iterable[tuple[str, str]]) -> str:
     """The filters among a list's address arguments as they are kept, without a number in clear."""
     kept = [(name, value) for name, value in arguments if name.startswith("_flt_") and value.strip()]
     return urlencode([(name, mask_numbers(value)) for name, value in kept])
-
-
-def waiting() -> list[int]:
-    """Exports that wait for a worker or lost it."""
-    return list(db.session.scalars(select(ExportJob.id).where(ExportJob.status.in_(_OPEN)).order_by("id")))
 
 
 def export_file(job: ExportJob) -> Path | None:
@@ -114,48 +103,15 @@ def download_name(job: ExportJob) -> str:
 
 def make_export(job_id: int) -> None:
     """Make the file of an export that waits; does nothing when another worker does, or it is done."""
-    with _owned(job_id) as job:
+    with JOBS.owned(job_id) as job:
         if job is None:
             return
         person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
-        with force_locale(person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]):
-            _make_for(person, job)
-
-
-def _make_for(person: Staff | None, job: ExportJob) -> None:
-    job_id = job.id
-    try:
-        if job.attempts >= MOST_ATTEMPTS:
-            raise DomainError(
-                "Given up: the worker was interrupted %(n)s times at this."
-                " It may need more memory than there is.",
-                n=MOST_ATTEMPTS,
-            )
-        _write(job_id, status=RunStatus.RUNNING, progress=0, attempts=job.attempts + 1)
-        name, count = _make(person, job)
-    except (DomainError, HTTPException) as error:
-        _fail(job_id, error.text() if isinstance(error, DomainError) else str(error.description))
-    except Exception as error:
-        _fail(job_id, f"{type(error).__name__}: see the worker's log")
-        raise
-    else:
-        done = {"status": RunStatus.DONE, "progress": 100, "file": name, "rows": count}
-        _write(job_id, **done, finished_at=func.now())
-
-
-@contextmanager
-def _owned(job_id: int) -> Iterator[ExportJob | None]:
-    """The job while nobody else has it; the lock goes when this process does."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        key = {"kind": EXPORT_LOCK, "job": job_id}
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :job)"), key).scalar_one():
-            yield None
-            return
-        try:
-            job = db.session.get(ExportJob, job_id, populate_existing=True)
-            yield job if job is not None and job.status in _OPEN else None
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:kind, :job)"), key)
+        language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
+        with force_locale(language), JOBS.failing(job_id):
+            JOBS.begin(job)
+            name, count = _make(person, job)
+            JOBS.done(job_id, file=name, rows=count)
 
 
 def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
@@ -219,17 +175,7 @@ class _Counter:
             percent = min(99, self.done * 100 // max(self.total, 1))
             if percent != self.shown:
                 self.shown = percent
-                _write(self.job_id, progress=percent)
-
-
-def _fail(job_id: int, error: str) -> None:
-    db.session.rollback()
-    _write(job_id, status=RunStatus.FAILED, error=error, finished_at=func.now())
-
-
-def _write(job_id: int, **values: object) -> None:
-    with db.engine.begin() as connection:
-        connection.execute(update(ExportJob).where(ExportJob.id == job_id).values(**values))
+                JOBS.write(self.job_id, progress=percent)
 
 
 def _local(moment: dt.datetime) -> dt.datetime:

@@ -66,12 +66,6 @@ def tick(now: dt.datetime) -> None:
     assignment.hand_out(now)
     due.escalate(now)
     counts.fold()
-    for job_id in exports.waiting():
-        nudge("default", "app.jobs.exports.run", job_id)
-    for job_id in bulk.waiting():
-        nudge("default", "app.jobs.bulk.run", job_id)
-    for backtest_id in trials.waiting():
-        nudge("default", "app.jobs.backtests.run", backtest_id)
-    for job_id in audit_jobs.waiting():
-        nudge("default", "app.jobs.audit.run", job_id)
+    for jobs in (exports.JOBS, bulk.JOBS, trials.JOBS, audit_jobs.JOBS):
+        jobs.nudge_all()
     outreach.tick(now)

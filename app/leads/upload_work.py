@@ -13,6 +13,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from app.errors import N_
 from app.extensions import db
+from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
 from app.leads.batches import close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
@@ -28,8 +29,6 @@ from app.leads.uploads import WAITING, WORKING
 from app.models import BatchStatus, Branch, ImportBatch
 from config import Settings
 
-#: a pass that this many workers began and none ended is given up
-MOST_ATTEMPTS = 3
 log = logging.getLogger(__name__)
 
 
@@ -80,13 +79,7 @@ def _begin(batch_id: int) -> Any:
 
 
 def _give_up(connection: Connection, row: Any) -> None:
-    error = LeadsError(
-        "given_up",
-        N_(
-            "Given up: the worker was interrupted %(n)s times at this. It may need more memory than there is."
-        ),
-        n=MOST_ATTEMPTS,
-    )
+    error = LeadsError("given_up", GIVEN_UP, n=MOST_ATTEMPTS)
     log.error("import batch %s was given up while %s", row.id, row.status)
     if row.status == BatchStatus.UNDOING:
         give_up_undo(connection, row.id, error)

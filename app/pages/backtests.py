@@ -11,8 +11,9 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from app import labels
+from app.jobs.rows import OPEN
 from app.models import Backtest, RuleVersion, RunStatus
-from app.rules import backtest, trials
+from app.rules import backtest
 from app.rules.backtest import share
 from app.rules.proportion import Interval, Share, difference, ratio, wilson
 from app.rules.sentence import SIGNS, condition_sentence
@@ -95,7 +96,7 @@ def progress_of(row: Backtest) -> dict[str, Any]:
         "progress": row.progress,
         "summary": _state(row),
         "details": _time_left(row),
-        "done": row.status not in trials.OPEN,
+        "done": row.status not in OPEN,
     }
 
 

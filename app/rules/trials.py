@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 from flask import current_app
 from flask_babel import force_locale
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs import nudge
+from app.jobs.rows import OPEN, JobTable
 from app.lead_activity import activity_root
 from app.models import Backtest, RuleVersion, RunStatus, Staff
 from app.rules import backtest
@@ -22,10 +20,9 @@ from app.rules.backtest import Trial
 from app.rules.versions import check_conditions, rule_def
 from config import Settings
 
-BACKTEST_LOCK = 7021
+JOBS = JobTable(Backtest, "app.jobs.backtests.run", lock=7021)
 #: how many back-tests of one person may be under way
 MOST_OPEN = 3
-OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 class Cancelled(Exception):
@@ -41,8 +38,7 @@ def request_backtest(version: RuleVersion, trial: Trial, who: str) -> Backtest:
     check_conditions(version)
     definition = rule_def(version)
     backtest.check(definition, trial, yesterday(), days_with_events())
-    is_open = select(func.count()).where(Backtest.requested_by == who, Backtest.status.in_(OPEN))
-    if (db.session.scalar(is_open) or 0) >= MOST_OPEN:
+    if JOBS.open_of(who) >= MOST_OPEN:
         raise DomainError("You have %(n)s back-tests under way. Wait until one is done.", n=MOST_OPEN)
     row = Backtest(
         version_id=version.id,
@@ -55,7 +51,7 @@ def request_backtest(version: RuleVersion, trial: Trial, who: str) -> Backtest:
     )
     db.session.add(row)
     db.session.commit()
-    nudge("default", "app.jobs.backtests.run", row.id)
+    JOBS.nudge(row.id)
     return row
 
 
@@ -90,41 +86,32 @@ def made_of(version: RuleVersion) -> bool:
     )
 
 
-def waiting() -> list[int]:
-    """Back-tests that wait for a worker or lost it."""
-    return list(db.session.scalars(select(Backtest.id).where(Backtest.status.in_(OPEN)).order_by("id")))
-
-
 def work_on(backtest_id: int) -> None:
     """Make a back-test that waits; does nothing when another worker does, or it is over."""
-    with _owned(backtest_id) as row:
+    with JOBS.owned(backtest_id) as row:
         if row is None:
             return
         person = db.session.scalar(select(Staff).where(Staff.username == row.requested_by))
-        with force_locale(person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]):
-            _make(row)
+        language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
+        with force_locale(language), JOBS.failing(backtest_id):
+            try:
+                _make(row)
+            except Cancelled:
+                db.session.rollback()
 
 
 def _make(row: Backtest) -> None:
     row_id = row.id
-    try:
-        _write(row_id, status=RunStatus.RUNNING, progress=0, started_at=func.now())
-        definition, active = rule_def(row.version), row.version.rule.active_version
-        in_force = rule_def(active) if active is not None and active.id != row.version_id else None
-        digest = backtest.digest(definition)
-        backtest.check(definition, trial_of(row), yesterday(), days_with_events())
-        result = backtest.run(_settings(), definition, in_force, trial_of(row), _reporter(row_id))
-        if active is not None and in_force is not None:
-            result["active"]["number"] = active.number
-        done = {"status": RunStatus.DONE, "progress": 100, "result": result, "digest": digest}
-        _write(row_id, **done, finished_at=func.now())
-    except Cancelled:
-        db.session.rollback()
-    except DomainError as error:
-        _fail(row_id, error.text())
-    except Exception as error:
-        _fail(row_id, f"{type(error).__name__}: see the worker's log")
-        raise
+    JOBS.begin(row)
+    _write(row_id, started_at=func.now())
+    definition, active = rule_def(row.version), row.version.rule.active_version
+    in_force = rule_def(active) if active is not None and active.id != row.version_id else None
+    digest = backtest.digest(definition)
+    backtest.check(definition, trial_of(row), yesterday(), days_with_events())
+    result = backtest.run(_settings(), definition, in_force, trial_of(row), _reporter(row_id))
+    if active is not None and in_force is not None:
+        result["active"]["number"] = active.number
+    JOBS.done(row_id, result=result, digest=digest)
 
 
 def _reporter(row_id: int) -> backtest.Progress:
@@ -134,33 +121,10 @@ def _reporter(row_id: int) -> backtest.Progress:
     return report
 
 
-def _fail(row_id: int, error: str) -> None:
-    db.session.rollback()
-    with suppress(Cancelled):
-        _write(row_id, status=RunStatus.FAILED, error=error, finished_at=func.now())
-
-
 def _write(row_id: int, **values: Any) -> None:
     """Write to a back-test that is still under way. Raises Cancelled when it no longer is."""
-    with db.engine.begin() as connection:
-        wanted = update(Backtest).where(Backtest.id == row_id, Backtest.status.in_(OPEN)).values(**values)
-        if connection.execute(wanted.returning(Backtest.id)).first() is None:
-            raise Cancelled
-
-
-@contextmanager
-def _owned(row_id: int) -> Iterator[Backtest | None]:
-    """The back-test while nobody else has it; the lock goes when this process does."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        key = {"kind": BACKTEST_LOCK, "row": row_id}
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :row)"), key).scalar_one():
-            yield None
-            return
-        try:
-            row = db.session.get(Backtest, row_id, populate_existing=True)
-            yield row if row is not None and row.status in OPEN else None
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:kind, :row)"), key)
+    if not JOBS.write(row_id, **values):
+        raise Cancelled
 
 
 def yesterday() -> dt.date:

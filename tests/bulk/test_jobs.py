@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app import paging
 from app.bulk import jobs
 from app.jobs import ticker
+from app.jobs.rows import MOST_ATTEMPTS
 from app.models import BulkJob, Lead, LeadTag
 from tests.access.world import World
 from tests.conftest import Person
@@ -186,7 +187,7 @@ def test_what_breaks_changes_nothing_and_says_so(
     before = live(session)
     ask(manager, "delete", "_flt_1_status=active")
     if fault == "killed":
-        session.execute(update(BulkJob).values(attempts=jobs.MOST_ATTEMPTS))
+        session.execute(update(BulkJob).values(attempts=MOST_ATTEMPTS))
         session.commit()
     else:
         monkeypatch.setattr(jobs, "_in_chunks", lambda *_: 1 / 0)

@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session
 
 from app.exports import content, files
 from app.exports import jobs as export_jobs
-from app.exports.jobs import EXPORT_LOCK, make_export
+from app.exports.jobs import make_export
 from app.jobs import ticker
+from app.jobs.rows import MOST_ATTEMPTS
 from app.models import ExportJob, Lead
 from tests.access.world import World
 from tests.conftest import Person
@@ -227,11 +228,11 @@ def test_one_worker_at_a_time_and_one_that_died_is_replaced(
     job.status, job.progress = "running", 40
     session.commit()
     with app.app_context(), engine.connect() as other:
-        other.execute(text("SELECT pg_advisory_lock(:a, :b)"), {"a": EXPORT_LOCK, "b": job.id})
+        other.execute(text("SELECT pg_advisory_lock(:a, :b)"), {"a": export_jobs.JOBS.lock, "b": job.id})
         make_export(job.id)
         session.refresh(job)
         assert job.status == "running"
-        other.execute(text("SELECT pg_advisory_unlock(:a, :b)"), {"a": EXPORT_LOCK, "b": job.id})
+        other.execute(text("SELECT pg_advisory_unlock(:a, :b)"), {"a": export_jobs.JOBS.lock, "b": job.id})
         make_export(job.id)
         session.refresh(job)
         assert job.status == "done"
@@ -247,7 +248,7 @@ def test_an_export_that_kills_its_worker_every_time_is_given_up(
     manager = login("Manager")
     manager.submit("/leadview/export_all", {"format": "csv"})
     job = session.scalars(select(ExportJob).order_by(ExportJob.id.desc()).limit(1)).one()
-    job.status, job.attempts = "running", export_jobs.MOST_ATTEMPTS
+    job.status, job.attempts = "running", MOST_ATTEMPTS
     session.commit()
     with app.app_context():
         make_export(job.id)

@@ -14,12 +14,16 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.jobs import backtests, ticker
+from app.jobs.rows import MOST_ATTEMPTS
 from app.models import Backtest, Hit, Rule, RuleVersion
-from app.rules import backtest, trials
+from app.rules import backtest
 from app.rules.backtest import DATES_PER_PASS, Trial, run, thresholds
 from app.rules.definition import RuleDef
 from tests.conftest import Person
@@ -262,18 +266,34 @@ def test_a_cancelled_one_stops_between_two_queries(
 
 
 def test_one_that_lost_its_worker_is_made_after_all(
-    bank: Flask, session: Session, login: Callable[..., Person]
+    bank: Flask, session: Session, redis: Redis, login: Callable[..., Person]
 ) -> None:
     start(login("Manager"), session)
+    redis.flushdb()
     row = session.scalars(select(Backtest)).one()
     row.status = "running"
     session.commit()
     with bank.app_context():
-        assert trials.waiting() == [row.id]
         ticker.tick(dt.datetime.now(dt.UTC))
+    queued = Queue("default", connection=redis, serializer=JSONSerializer).jobs
+    assert ("app.jobs.backtests.run", (row.id,)) in [(job.func_name, tuple(job.args)) for job in queued]
     work(bank, row)
     session.refresh(row)
     assert row.status == "done"
+
+
+def test_one_that_kills_its_worker_every_time_is_given_up(
+    bank: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    manager = login("Manager")
+    start(manager, session)
+    row = session.scalars(select(Backtest)).one()
+    row.status, row.attempts = "running", MOST_ATTEMPTS
+    session.commit()
+    work(bank, row)
+    session.refresh(row)
+    assert (row.status, row.result) == ("failed", None)
+    assert "interrupted 3 times" in words(manager, row)
 
 
 def test_a_failure_says_why(bank: Flask, session: Session, login: Callable[..., Person]) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs import ticker
+from app.jobs.rows import MOST_ATTEMPTS
 from app.leads import importer, progress, upload_work, uploads
 from app.leads.rows import RowChecker
 from app.models import Branch, ImportBatch, Lead
@@ -334,7 +335,7 @@ def test_a_killed_worker_is_replaced_by_the_ticker(
 @pytest.mark.parametrize("step", ["reading", "checking", "running"])
 def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, step: str) -> None:
     batch = wizard.checked([person(1)])
-    for attempts, status in ((upload_work.MOST_ATTEMPTS - 1, ""), (upload_work.MOST_ATTEMPTS, "failed")):
+    for attempts, status in ((MOST_ATTEMPTS - 1, ""), (MOST_ATTEMPTS, "failed")):
         values = {"status": step, "attempts": attempts}
         wizard.session.execute(update(ImportBatch).where(ImportBatch.id == batch).values(values))
         wizard.session.commit()
@@ -357,7 +358,7 @@ def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.Monkey
     assert (wizard.row(batch).status, redis.llen("rq:queue:import")) == ("undoing", 1)
     assert not wizard.progress(batch)["done"]
     assert wizard.leads() == 1
-    wizard.session.execute(update(ImportBatch).values(attempts=upload_work.MOST_ATTEMPTS))
+    wizard.session.execute(update(ImportBatch).values(attempts=MOST_ATTEMPTS))
     wizard.session.commit()
     wizard.work(batch)
     assert wizard.row(batch).status == "done"
