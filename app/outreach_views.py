@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,10 +13,12 @@ from flask_appbuilder.api import BaseApi, safe
 from flask_appbuilder.security.decorators import protect
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from wtforms import StringField
 
 from app import labels
 from app.console import ConsoleView
-from app.errors import DomainError
+from app.effect.words import yuan
+from app.errors import DomainError, FieldError
 from app.exports.jobs import stored_query
 from app.extensions import csrf, db
 from app.models import (
@@ -25,9 +28,10 @@ from app.models import (
     OutreachBatchStatus,
     OutreachTemplateVersion,
 )
-from app.outreach import batches, results, templates
+from app.outreach import batches, cost, preflight, results
 from app.outreach.compliance import REASONS
-from app.pages import filters, outreach_forms, outreach_page
+from app.outreach.variants import Second
+from app.pages import filters, outreach_forms, outreach_page, outreach_texts
 from app.pages.access import may
 from app.pages.lists import Link
 from app.pages.widgets import BatchWidget, ConsoleFormWidget
@@ -78,14 +82,15 @@ class ContactsCustomers:
         ids = _ids(request.args.get("ids", ""))
         chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_")]
 
-        def make(version: OutreachTemplateVersion) -> OutreachBatch:
+        def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
             if ids:
-                return batches.of_hits(version, ids, g.user)
-            return batches.of_filter(version, stored_query(chosen), g.user)
+                return batches.of_hits(version, ids, g.user, second)
+            return batches.of_filter(version, stored_query(chosen), g.user, second)
 
         conditions = [chip.text for chip in filters.chips(filters.fields(view))] if not ids else []
         about = _("%(n)s ticked hits", n=len(ids)) if ids else ""
-        return _start_page(view, channel, make, about=about, conditions=conditions)
+        form = outreach_forms.StartForm().offer(channel, two=len(ids) != 1)
+        return _start_page(view, channel, form, make, about=about, conditions=conditions)
 
     @expose("/contact_one/<pk>/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
@@ -93,9 +98,12 @@ class ContactsCustomers:
         """Choose a template for one hit: a batch of one, the same way."""
         view: Any = self
         hit = view._row(pk)
-        return _start_page(
-            view, channel, lambda version: batches.of_hits(version, [hit.id], g.user), about=view.heading(hit)
-        )
+
+        def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
+            return batches.of_hits(version, [hit.id], g.user)
+
+        form = outreach_forms.StartForm().offer(channel, two=False)
+        return _start_page(view, channel, form, make, about=view.heading(hit))
 
 
 def _ids(text: str) -> list[int]:
@@ -112,18 +120,28 @@ def _to_start(channel: str, items: list[Hit]) -> Any:
     return redirect(url_for("HitView.contact_many", channel=channel, ids=chosen))
 
 
-def _start_page(view: Any, channel: str, make: Any, *, about: str, conditions: Any = ()) -> Any:
-    form = outreach_forms.StartForm().offer(channel)
+def _start_page(
+    view: Any,
+    channel: str,
+    form: outreach_forms.StartForm,
+    make: Callable[[OutreachTemplateVersion, Second | None], OutreachBatch],
+    *,
+    about: str,
+    conditions: Any = (),
+) -> Any:
     if form.validate_on_submit():
         try:
-            batch = make(templates.newest(form.template.data, channel))
+            batch = make(*form.chosen(channel))
         except DomainError as error:
             db.session.rollback()
-            form.template.errors = [*form.template.errors, error.text()]
+            field = form[error.field if isinstance(error, FieldError) else "template"]
+            field.errors = [*field.errors, error.text()]
         else:
-            batches.start_check(batch)
+            preflight.start(batch)
             return redirect(url_for("OutreachBatchView.show", pk=batch.id))
-    widget = ConsoleFormWidget(form=form, next=view._list_url(), submit=_("Check before sending"))
+    widget = ConsoleFormWidget(
+        form=form, units=outreach_forms.UNITS, next=view._list_url(), submit=_("Check before sending")
+    )
     return view.render_template(
         "outreach_start.html",
         widget=widget,
@@ -140,19 +158,26 @@ class OutreachBatchView(ConsoleView):
 
     model = OutreachBatch
     base_permissions = ["can_list", "can_show", "can_progress", "can_confirm", "pause", "resume", "cancel"]
-    computed = {"template": outreach_page.batch_template, "counts": outreach_page.batch_counts}
+    computed = {
+        "template": outreach_page.batch_template,
+        "counts": outreach_page.batch_counts,
+        "cost": outreach_texts.cost_words,
+    }
     list_title = lazy_gettext("Outreach batches")
     show_title = lazy_gettext("Outreach batch")
     empty_hint = lazy_gettext(
         "No batch yet. Tick hits in the list of high-potential leads, then send an SMS."
     )
-    list_columns = ["id", "channel", "template", "candidates", "counts", "status", "created_by", "created_at"]
+    list_columns = [
+        *("id", "channel", "template", "candidates", "counts", "cost", "status"),
+        *("created_by", "created_at"),
+    ]
     order_columns = ["id", "candidates", "status", "created_at"]
     search_columns = ["status", "channel", "created_by", "created_at"]
     filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}
     add_columns = edit_columns = ["status"]
     show_columns = [
-        *("channel", "template", "status", "candidates", "counts", "gateway"),
+        *("channel", "template", "status", "candidates", "counts", "cost", "gateway"),
         *("created_by", "created_at", "confirmed_by", "confirmed_at", "finished_at"),
     ]
     label_columns = {
@@ -166,6 +191,7 @@ class OutreachBatchView(ConsoleView):
         "version": lazy_gettext("Template"),
         "version_b": lazy_gettext("Second template"),
         "share_b": lazy_gettext("Share of the second template (%)"),
+        "cost": lazy_gettext("Cost"),
         "spent": lazy_gettext("Cost (yuan)"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
@@ -192,7 +218,7 @@ class OutreachBatchView(ConsoleView):
         allowed = {
             "pause": (OutreachBatchStatus.RUNNING,),
             "resume": (OutreachBatchStatus.PAUSED,),
-            "cancel": (*batches.OPEN, OutreachBatchStatus.CHECKED),
+            "cancel": batches.CANCELLABLE,
         }
         return item.status in allowed.get(action, ())
 
@@ -242,6 +268,7 @@ class OutreachBatchView(ConsoleView):
             about=[
                 (_("Template"), outreach_page.batch_template(item)),
                 (_("Check"), outreach_page.batch_counts(item)),
+                (_("Planned cost"), yuan(cost.planned(item))),
                 (_("Gateway"), labels.word(labels.GATEWAY, item.gateway)),
             ],
         )
@@ -308,7 +335,9 @@ class OutreachView(ConsoleView):
     empty_hint = lazy_gettext("Nobody was contacted yet.")
     list_columns = ["lead", "channel", "template", "status", "why", "batch", "at"]
     order_columns = ["at", "status", "channel"]
-    search_columns = ["status", "reason", "channel", "batch", "at"]
+    search_columns = ["status", "reason", "batch", "letter", "channel", "at"]
+    special_filters = {"letter": outreach_texts.TextOf}
+    search_form_extra_fields = {"letter": StringField()}
     filter_choices = {
         "status": labels.OUTREACH_STATUS,
         "channel": labels.OUTREACH_CHANNEL,
@@ -327,6 +356,7 @@ class OutreachView(ConsoleView):
         "batch": lazy_gettext("Batch"),
         "status": lazy_gettext("Status"),
         "reason": lazy_gettext("Held back because"),
+        "letter": lazy_gettext("Template A or B"),
         "why": lazy_gettext("Why"),
         "key": lazy_gettext("Key at the gateway"),
         "reserved_at": lazy_gettext("Decided"),

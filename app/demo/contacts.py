@@ -38,7 +38,7 @@ from app.models import (
     SandboxMessage,
     Staff,
 )
-from app.outreach import batches, cost, sandbox, settings, templates
+from app.outreach import batches, cost, preflight, sandbox, settings, templates
 from app.outreach.hit_steps import REFUSED
 from app.outreach.results import OPT_OUT_REASON, RANK
 from app.outreach.settings import OutreachSettings
@@ -297,6 +297,6 @@ def checked_batch(template: str, hits: list[int], by: Staff) -> OutreachBatch:
     """A batch for hits with the template of this name, checked. Commits."""
     named = select(OutreachTemplate).where(OutreachTemplate.name == template)
     batch = batches.of_hits(db.session.scalars(named).one().versions[0], hits, by)
-    batches.prepare(batch.id)
+    preflight.run(batch.id)
     db.session.refresh(batch)
     return batch

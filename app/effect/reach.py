@@ -71,7 +71,8 @@ HAND = "hand"
 CHANNELS = ("sms", "call", HAND)
 #: hours of the day as they are told apart: from the first one on, until before the second
 BANDS = ((0, 9), (9, 12), (12, 14), (14, 18), (18, 20), (20, 24))
-_ANSWERED = (
+#: the customer reacted, whatever was said
+ANSWERED = (
     OutreachStatus.ANSWERED,
     OutreachStatus.REFUSED,
     OutreachStatus.INTERESTED,
@@ -219,7 +220,7 @@ def _went_out() -> ColumnElement[bool]:
 
 
 def _said_something() -> ColumnElement[bool]:
-    return Outreach.status.in_(_ANSWERED)
+    return Outreach.status.in_(ANSWERED)
 
 
 def _by_hand() -> ColumnElement[bool]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from app.jobs.context import job_context
-from app.outreach import batches, results, sending
+from app.outreach import preflight, results, sending
 
 
 def prepare(batch_id: int) -> None:
     """Check the batch if it still waits for that."""
     with job_context():
-        batches.prepare(batch_id)
+        preflight.run(batch_id)
 
 
 def run(_row_id: int) -> None:

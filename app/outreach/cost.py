@@ -22,6 +22,11 @@ def price(settings: OutreachSettings, channel: str) -> Decimal:
     return Decimal(str(settings.cost_sms if channel == "sms" else settings.cost_call))
 
 
+def planned(batch: OutreachBatch) -> Decimal:
+    """What the batch was to cost when it was checked, in yuan."""
+    return sum((Decimal(each["cost"]) for each in batch.planned.get("texts", {}).values()), Decimal())
+
+
 def spent(batch_id: int) -> Decimal:
     """What the batch's contacts have cost so far, in yuan; those without a clear answer count."""
     query = select(func.coalesce(func.sum(Outreach.cost), 0)).where(Outreach.batch_id == batch_id)

@@ -24,7 +24,7 @@ from app.extensions import db
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
-from app.outreach import batches, compliance, cost, gateways, hit_steps, templates
+from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates
 from app.outreach.compliance import DROPPED, Terms
 from app.outreach.gateway import Answer, Contact, Taken
 
@@ -76,7 +76,7 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
     """One chunk of a batch; how many rows it handled. Commits."""
     batch = db.session.get_one(OutreachBatch, batch_id, populate_existing=True)
     try:
-        terms = batches.terms_of(batch, now)
+        terms = preflight.terms_of(batch, now)
     except DomainError:
         return _end(batch, "sender")
     if not terms.is_open():

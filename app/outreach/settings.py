@@ -139,7 +139,9 @@ def said(name: str, value: Any) -> str:
         return ", ".join(value)
     if name.endswith("_days"):
         return _("%(n)s days", n=value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if name.startswith("cost_"):
+        return f"¥{value:g}"
+    return str(value)
 
 
 class _SettingKind:

@@ -126,16 +126,14 @@ def usable(channel: str) -> list[OutreachTemplate]:
     return list(db.session.scalars(query.order_by(OutreachTemplate.name)))
 
 
-def newest(template_id: str, channel: str) -> OutreachTemplateVersion:
-    """The version in use of a template chosen on a form. Raises FieldError when it can't be used (now)."""
+def newest(template_id: str | None, channel: str, field: str = "template") -> OutreachTemplateVersion:
+    """The version in use of a template chosen in a form's field. Raises FieldError when it can't be used."""
     found = next((each for each in usable(channel) if str(each.id) == template_id), None)
     if found is None or not found.versions:
-        raise FieldError("template", "Choose a template.")
+        raise FieldError(field, "Choose a template.")
     words = forbidden_in(found.versions[0].body)
     if words:
-        raise FieldError(
-            "template", "These words are not allowed any more: %(words)s.", words=", ".join(words)
-        )
+        raise FieldError(field, "These words are not allowed any more: %(words)s.", words=", ".join(words))
     return found.versions[0]
 
 
@@ -155,11 +153,20 @@ def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> 
 
 def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, str]:
     """What the variables stand for; ``masked`` for people who look at a preview."""
-    name = lead.name.strip()
+    found = values(lead.name, lead.branch.name if lead.branch else "", day)
+    if masked:
+        family = found["surname"]
+        found["name"] = family + "*" * max(1, len(found["name"]) - len(family))
+    return found
+
+
+def values(name: str, branch: str, day: dt.date) -> dict[str, str]:
+    """What the variables stand for, for a customer of that name and branch."""
+    whole = name.strip()
     return {
-        "surname": surname(name),
-        "name": surname(name) + "*" * max(1, len(name) - len(surname(name))) if masked else name,
-        "branch": lead.branch.name if lead.branch else "",
+        "surname": surname(whole),
+        "name": whole,
+        "branch": branch,
         "month": str(day.month),
         "day": str(day.day),
     }

@@ -11,7 +11,7 @@ from flask_appbuilder.fieldwidgets import (
     Select2Widget,
 )
 from flask_appbuilder.forms import DynamicForm
-from flask_babel import lazy_gettext
+from flask_babel import gettext, lazy_gettext
 from wtforms import (
     BooleanField,
     FloatField,
@@ -24,27 +24,61 @@ from wtforms import (
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from app import labels
+from app.errors import FieldError
+from app.models import OutreachTemplateVersion
 from app.outreach import templates
 from app.outreach.settings import LABELS
+from app.outreach.variants import Second
 
 GRADES = [(grade, grade) for grade in "ABCD"]
 
 
 class StartForm(DynamicForm):  # type: ignore[misc]
-    """Which template."""
+    """Which template, or which two to compare."""
 
     template = SelectField(
         lazy_gettext("Template"),
         description=lazy_gettext(
             "What is sent is checked first: you see a preview, how many go and who is held back why."
         ),
+        validate_choice=False,
         widget=Select2Widget(),
     )
+    template_b = SelectField(
+        lazy_gettext("Second template, to compare (optional)"),
+        description=lazy_gettext(
+            "Chance decides who gets which; nobody gets both. The batch's page then says which did better."
+        ),
+        validate_choice=False,
+        widget=Select2Widget(),
+    )
+    share_b = IntegerField(
+        lazy_gettext("Share of the second template"),
+        description=lazy_gettext("Counts only when a second template is chosen."),
+        default=50,
+        validators=[Optional(), NumberRange(1, 99)],
+    )
 
-    def offer(self, channel: str) -> StartForm:
-        """Offer the templates of a channel."""
-        self.template.choices = [(str(each.id), each.name) for each in templates.usable(channel)]
+    def offer(self, channel: str, *, two: bool) -> StartForm:
+        """Offer the templates of a channel; ``two`` when there is anybody to compare."""
+        found = [(str(each.id), each.name) for each in templates.usable(channel)]
+        self.template.choices = found
+        self.template_b.choices = [("", gettext("None: everybody gets the same")), *found]
+        if not two or len(found) < 2:
+            del self.template_b, self.share_b
         return self
+
+    def chosen(self, channel: str) -> tuple[OutreachTemplateVersion, Second | None]:
+        """The text, or both. Raises FieldError for what can't be used."""
+        first = templates.newest(self.template.data, channel)
+        if "template_b" not in self or not self.template_b.data:
+            return first, None
+        second = templates.newest(self.template_b.data, channel, "template_b")
+        if second.template_id == first.template_id:
+            raise FieldError("template_b", "Choose another template than the first.")
+        if self.share_b.data is None:
+            raise FieldError("share_b", "Say how many percent get the second template.")
+        return first, Second(second, self.share_b.data)
 
 
 class ConfirmForm(DynamicForm):  # type: ignore[misc]
@@ -91,7 +125,11 @@ def _several(name: str, choices: Any) -> SelectMultipleField:
 
 
 def _cost(name: str) -> FloatField:
-    return FloatField(LABELS[name], validators=[InputRequired(), NumberRange(0, 1000)])
+    return FloatField(
+        LABELS[name],
+        description=lazy_gettext("For what is handed over from then on; what was sent keeps its cost."),
+        validators=[InputRequired(), NumberRange(0, 1000)],
+    )
 
 
 class SettingForm(DynamicForm):  # type: ignore[misc]
@@ -155,6 +193,7 @@ _GROUPS = [
     (lazy_gettext("Approval"), ["reason"]),
 ]
 UNITS = {
+    "share_b": "%",
     **dict.fromkeys(("sms_cap", "call_cap", "total_cap"), lazy_gettext("times")),
     **dict.fromkeys(("sms_days", "call_days", "total_days", "wait_days"), lazy_gettext("days")),
     "approval_above": lazy_gettext("contacts"),

@@ -24,9 +24,21 @@ from app.models import (
     OutreachTemplateVersion,
     SandboxMessage,
 )
-from app.outreach import batches, gateways, http_gateway, sandbox, settings, templates, why
+from app.outreach import (
+    batches,
+    candidates,
+    comparison,
+    gateways,
+    http_gateway,
+    sandbox,
+    settings,
+    templates,
+    variants,
+    why,
+)
 from app.outreach.compliance import REASONS
 from app.pages import lists
+from app.pages import outreach_texts as texts
 from app.pages.access import may
 
 SAMPLES = 5
@@ -101,8 +113,12 @@ def template_history(template: OutreachTemplate) -> Markup:
 
 
 def batch_template(batch: OutreachBatch) -> Any:
-    """The template and its version."""
-    return _linked(batch.version)
+    """The template and its version; both with their letters when there are two."""
+    line = Markup("<span class='text-line'>{}{}</span>")
+    return Markup("").join(
+        line.format(texts.letter_tag(letter, share), _linked(version))
+        for letter, version, share in variants.texts(batch)
+    )
 
 
 def _linked(version: OutreachTemplateVersion) -> Any:
@@ -123,14 +139,22 @@ def batch_counts(batch: OutreachBatch) -> str:
 
 def card(batch: OutreachBatch) -> dict[str, Any]:
     """What the page of a batch shows below its facts."""
-    found = batches.by_status(batch)
-    reasons = batches.counts(batch)["held"]
-    lead = _sample_lead(batch)
-    cost = _cost(batch, found)
+    found = candidates.by_status(batch)
+    reasons = candidates.counts(batch)["held"]
+    figures = comparison.by_text(batch)
     return {
         "batch": batch,
         "note": sandbox_note(batch.channel) if batch.gateway in ("", sandbox.NAME) else "",
-        "preview": preview(batch.version, lead),
+        "texts": [
+            {
+                "letter": texts.letter_tag(letter, share),
+                "name": _linked(version),
+                "preview": preview(version, _sample_lead(batch, version)),
+                "facts": texts.plan(batch, version.id, figures.get(version.id)),
+            }
+            for letter, version, share in variants.texts(batch)
+        ],
+        "measures": texts.measures(batch, figures),
         "length_text": length_text,
         "statuses": [
             (word, found[code], _rows(batch, "status", code)) for code, word in _status_words(found)
@@ -144,7 +168,7 @@ def card(batch: OutreachBatch) -> dict[str, Any]:
         "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
         "approval_above": settings.current().approval_above,
         "waits": _waits(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
-        "cost": cost,
+        "letter": lambda row: texts.letter_tag(variants.letter(batch, row.version_id)),
         "outbox": url_for("SandboxMessageView.list") if may("can_list", "SandboxMessageView") else "",
         "when": labels.when,
         "reason_word": lambda code: labels.word(REASONS, code) if code else "",
@@ -163,11 +187,12 @@ def _rows(batch: OutreachBatch, column: str, value: str) -> str:
     return url_for("OutreachView.list", **chosen)
 
 
-def _sample_lead(batch: OutreachBatch) -> Lead | None:
+def _sample_lead(batch: OutreachBatch, version: OutreachTemplateVersion) -> Lead | None:
+    goes = Outreach.status.not_in(("held", "dropped"))
     query = (
         select(Lead)
         .join(Outreach, Outreach.lead_id == Lead.id)
-        .where(Outreach.batch_id == batch.id, Outreach.status.not_in(("held", "dropped")))
+        .where(Outreach.batch_id == batch.id, Outreach.version_id == version.id, goes)
         .order_by(Outreach.id)
         .limit(1)
     )
@@ -207,28 +232,21 @@ def _waits(batch: OutreachBatch) -> str:
     return ""
 
 
-def _cost(batch: OutreachBatch, found: dict[str, int]) -> str:
-    setting = settings.current()
-    n = sum(count for status, count in found.items() if status not in ("held", "dropped", "failed"))
-    each = setting.cost_call
-    if batch.channel == "sms":
-        each = setting.cost_sms * preview(batch.version, _sample_lead(batch))["length"].segments
-    return _("about %(yuan)s yuan", yuan=f"{n * each:,.2f}")
-
-
 def progress(batch: OutreachBatch) -> dict[str, Any] | None:
     """What the batch's page polls while it is checked or sent; None before it is confirmed."""
     status = OutreachBatchStatus(batch.status)
     if status in (OutreachBatchStatus.CHECKED, OutreachBatchStatus.WAITING):
         return None
-    found = batches.by_status(batch)
+    found = candidates.by_status(batch)
     total = sum(found.values())
     left = sum(found.get(each, 0) for each in _WAITING)
-    checking = status is OutreachBatchStatus.CHECKING
+    done = total - left
+    if status is OutreachBatchStatus.CHECKING:
+        total, done = batch.candidates, batch.rows_done
     return {
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
         "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
-        "progress": 0 if checking or not total else (total - left) * 100 // total,
+        "progress": done * 100 // total if total else 0,
         "summary": batch.error or _progress_words(batch, found, total, left),
         "details": _waits(batch),
         "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
@@ -237,7 +255,11 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
 
 def _progress_words(batch: OutreachBatch, found: dict[str, int], total: int, left: int) -> str:
     if batch.status == OutreachBatchStatus.CHECKING:
-        return _("%(n)s hits are being checked; you may close this page.", n=f"{batch.candidates:,}")
+        return _(
+            "%(done)s of %(total)s hits checked; you may close this page.",
+            done=f"{batch.rows_done:,}",
+            total=f"{batch.candidates:,}",
+        )
     held = found.get("held", 0) + found.get("dropped", 0)
     return _(
         "%(done)s of %(total)s done: %(gone)s contacted, %(held)s held back, %(unknown)s unclear",
@@ -256,8 +278,8 @@ def reason(row: Outreach) -> str:
 
 
 def row_template(row: Outreach) -> Any:
-    """The template of a contact."""
-    return _linked(row.version)
+    """The template of a contact, with its letter when its batch has two."""
+    return texts.letter_tag(variants.letter(row.batch, row.version_id)) + _linked(row.version)
 
 
 def row_hit(row: Outreach) -> Any:

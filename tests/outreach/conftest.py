@@ -25,7 +25,7 @@ from app.models import (
     SandboxMessage,
     Staff,
 )
-from app.outreach import batches, sending
+from app.outreach import batches, preflight, sending
 from app.outreach.settings import OutreachSettings
 from tests.access import world as rows
 from tests.access.world import World
@@ -125,7 +125,7 @@ class Bank:
             )
             sender = batches.db.session.get_one(Staff, person.id)
             batch = batches.of_hits(version, hits, sender)
-            batches.prepare(batch.id)
+            preflight.run(batch.id)
             batches.confirm(batch, sender)
             batches.db.session.commit()
             return int(batch.id)

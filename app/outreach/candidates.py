@@ -1,0 +1,97 @@
+"""The candidates of a batch: who contacts them, which hits were chosen, where their rows stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app, g
+from sqlalchemy import func, select
+from sqlalchemy.orm import Query
+
+from app.access.rights import holds
+from app.access.scope import hits_visible_to
+from app.errors import DomainError
+from app.exports.jobs import filtered, list_view
+from app.extensions import db
+from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachStatus, Staff
+
+BULK, SINGLE = ("can_contact_many", "HitView"), ("can_contact_one", "HitView")
+#: candidates one batch has at most
+MOST = 200_000
+
+
+def check_size(count: int) -> None:
+    """Raises DomainError for none and for too many."""
+    if not count:
+        raise DomainError("No hit was chosen.")
+    if count > MOST:
+        raise DomainError(
+            "%(n)s hits were chosen; a batch has at most %(most)s.", n=f"{count:,}", most=f"{MOST:,}"
+        )
+
+
+def sender_of(batch: OutreachBatch) -> Staff:
+    """Who sends. Raises DomainError when that person may not contact customers (any more)."""
+    sender = db.session.get(Staff, batch.created_by_id) if batch.created_by_id else None
+    if sender is None or not (holds(sender, *BULK) or (batch.candidates == 1 and holds(sender, *SINGLE))):
+        raise DomainError("Whoever made this batch may not contact customers any more.")
+    return sender
+
+
+def chosen(batch: OutreachBatch) -> list[tuple[int, str]]:
+    """The hits that were chosen, as the sender sees them now, each with the ID hash of its person.
+
+    Raises DomainError as ``sender_of`` and ``check_size``.
+    """
+    sender = sender_of(batch)
+    ids = select(Hit.id).where(Hit.id.in_(batch.selection.get("ids", [])), hits_visible_to(sender))
+    if "query" in batch.selection:
+        matching = of_list(batch.selection["query"], sender).with_entities(Hit.id).order_by(None)
+        ids = select(Hit.id).where(Hit.id.in_(matching.scalar_subquery()))
+    query = select(Hit.id, Lead.id_hash).join(Lead, Lead.id == Hit.lead_id).where(Hit.id.in_(ids))
+    found = [(hit, person) for hit, person in db.session.execute(query.order_by(Hit.id)).tuples()]
+    check_size(len(found))
+    return found
+
+
+def of_list(query: str, by: Staff) -> Query[Any]:
+    """The hits of the hit list with these address arguments, as ``by`` would see them."""
+    with current_app.test_request_context(f"/?{query}"):
+        before = g.get("user")
+        g.user = by
+        g.pop("_list_filters_HitView", None)
+        try:
+            return filtered(list_view("HitView"))
+        finally:
+            g.pop("_list_filters_HitView", None)
+            g.user = before
+
+
+def count_of(query: Query[Any]) -> int:
+    """How many hits a query has."""
+    return int(query.with_entities(func.count(Hit.id)).order_by(None).scalar() or 0)
+
+
+def counts(batch: OutreachBatch) -> dict[str, Any]:
+    """How many rows of the batch go (or went), and how many are held back for which reason."""
+    query = (
+        select(Outreach.status, Outreach.reason, func.count())
+        .where(Outreach.batch_id == batch.id)
+        .group_by(Outreach.status, Outreach.reason)
+    )
+    go = 0
+    held: dict[str, int] = {}
+    for status, reason, n in db.session.execute(query).tuples():
+        if status in (OutreachStatus.HELD, OutreachStatus.DROPPED):
+            held[reason] = held.get(reason, 0) + n
+        else:
+            go += n
+    return {"go": go, "held": held}
+
+
+def by_status(batch: OutreachBatch) -> dict[str, int]:
+    """How many rows of the batch stand where."""
+    query = (
+        select(Outreach.status, func.count()).where(Outreach.batch_id == batch.id).group_by(Outreach.status)
+    )
+    return dict(db.session.execute(query).tuples().all())

@@ -1,0 +1,60 @@
+"""What became of a batch by text: contacted, answered, converted, left alone by wish; and its cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Date, and_, cast, func, or_, select
+
+from app.effect.reach import ANSWERED
+from app.extensions import db
+from app.models import Hit, HitStatus, Outreach, OutreachBatch, OutreachStatus
+from app.rules.proportion import Share
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One text: everybody it went to, also in vain, is the whole of each share."""
+
+    contacted: int
+    answered: Share
+    converted: Share
+    opted_out: Share
+    segments: int
+    cost: Decimal
+
+
+def by_text(batch: OutreachBatch) -> dict[int, Figures]:
+    """The figures of each of the batch's texts, by version; one that went to nobody has none."""
+    count = func.count()
+    query = (
+        select(
+            Outreach.version_id,
+            count.filter(Outreach.sent_at.is_not(None)),
+            count.filter(Outreach.status.in_(ANSWERED)),
+            count.filter(converted()),
+            count.filter(Outreach.status == OutreachStatus.OPT_OUT),
+            func.coalesce(func.sum(Outreach.segments), 0),
+            func.coalesce(func.sum(Outreach.cost), 0),
+        )
+        .join(Hit, Hit.id == Outreach.hit_id)
+        .where(Outreach.batch_id == batch.id, Outreach.reserved_at.is_not(None))
+        .group_by(Outreach.version_id)
+    )
+    found = {}
+    for version, contacted, *parts, segments, cost in db.session.execute(query):
+        answered, turned, opted_out = (Share(part, contacted) for part in parts)
+        found[version] = Figures(contacted, answered, turned, opted_out, segments, Decimal(cost))
+    return found
+
+
+def converted() -> ColumnElement[bool]:
+    """Whether a contact led to a conversion: its own outcome, or its hit's on the day of contact or later."""
+    zone = current_app.config["SETTINGS"].timezone
+    contacted, on = (cast(func.timezone(zone, at), Date) for at in (Outreach.sent_at, Hit.converted_at))
+    return or_(
+        Outreach.status == OutreachStatus.CONVERTED,
+        and_(Hit.status == HitStatus.CONVERTED, on >= contacted),
+    )

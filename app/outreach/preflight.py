@@ -1,0 +1,218 @@
+"""The check of a batch before anything goes: a row for each candidate, who is held back why, the cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, text, update
+from werkzeug.exceptions import HTTPException
+
+from app.errors import DomainError
+from app.extensions import db
+from app.jobs import nudge
+from app.models import (
+    Branch,
+    Hit,
+    Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachBatchStatus,
+    OutreachStatus,
+    OutreachTemplateVersion,
+)
+from app.outreach import candidates, compliance, cost, gateways, settings, templates
+from app.outreach.compliance import DROPPED, Terms
+from app.outreach.variants import Draw
+from app.push import calendar
+
+#: candidates up to which the check is made while the person waits, and how many are judged at a time
+AT_ONCE, STEP = 2_000, 5_000
+LOCK = 7031
+
+
+class _Stopped(Exception):
+    """Somebody cancelled the batch while it was checked."""
+
+
+def start(batch: OutreachBatch) -> None:
+    """Check the batch now when it is small, else in the background."""
+    if batch.candidates <= AT_ONCE:
+        run(batch.id)
+    else:
+        nudge("outreach", "app.jobs.outreach.prepare", batch.id)
+
+
+def run(batch_id: int) -> None:
+    """Write a row for every candidate and judge it; does nothing when that is done or being done. Commits."""
+    key = {"kind": LOCK, "batch": batch_id}
+    if not db.session.scalar(text("SELECT pg_try_advisory_xact_lock(:kind, :batch)"), key):
+        return
+    batch = db.session.get(OutreachBatch, batch_id, populate_existing=True)
+    if batch is None or batch.status != OutreachBatchStatus.CHECKING:
+        return
+    try:
+        _finish(batch, _check(batch))
+    except _Stopped:
+        db.session.rollback()
+    except (DomainError, HTTPException) as error:
+        db.session.rollback()
+        said = error.text() if isinstance(error, DomainError) else str(error.description)
+        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": said})
+
+
+def terms_of(batch: OutreachBatch, now: dt.datetime) -> Terms:
+    """Under which terms the batch's contacts are judged at a moment. Raises DomainError as ``sender_of``."""
+    sender = candidates.sender_of(batch)
+    return Terms(batch.channel, settings.current(), sender, now, calendar.current(), since=batch.confirmed_at)
+
+
+def _check(batch: OutreachBatch) -> dict[str, Any]:
+    """Fill and judge, a step at a time; the columns of the checked batch.
+
+    The batch's own row stays as it is until the end: how far this is gets written from outside.
+    """
+    terms = terms_of(batch, dt.datetime.now(dt.UTC))
+    chosen = candidates.chosen(batch)
+    draw = Draw(batch)
+    db.session.execute(delete(Outreach).where(Outreach.batch_id == batch.id))
+    for first in range(0, len(chosen), STEP):
+        if first or len(chosen) > AT_ONCE:
+            _report(batch.id, first)
+        part = chosen[first : first + STEP]
+        _fill(batch, [hit for hit, _ in part], [hit for hit, person in part if draw.gets_b(person)])
+        _hold(_judged(batch, terms, part[0][0], part[-1][0]), terms)
+    _hold(_twice(batch), terms)
+    counted = candidates.counts(batch)
+    opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
+    return {
+        "status": OutreachBatchStatus.CHECKED,
+        "candidates": counted["go"] + sum(counted["held"].values()),
+        "planned": counted | {"open_at": opens.isoformat(), "texts": _plan(batch, terms)},
+        "gateway": gateways.current(batch.channel).name,
+    }
+
+
+def _finish(batch: OutreachBatch, values: dict[str, Any]) -> None:
+    """Write the end of the check, unless the batch was cancelled meanwhile. Commits."""
+    db.session.refresh(batch, with_for_update={"key_share": True})
+    if batch.status != OutreachBatchStatus.CHECKING:
+        db.session.rollback()
+        return
+    for name, value in values.items():
+        setattr(batch, name, value)
+    db.session.commit()
+
+
+def _report(batch_id: int, done: int) -> None:
+    """Write how far the check is, for everybody to see at once. Raises _Stopped when it shall end."""
+    values = update(OutreachBatch).where(OutreachBatch.id == batch_id).values(rows_done=done)
+    with db.engine.begin() as connection:
+        status = connection.scalar(values.returning(OutreachBatch.status))
+    if status != OutreachBatchStatus.CHECKING:
+        raise _Stopped
+
+
+def _fill(batch: OutreachBatch, hits: list[int], of_b: list[int]) -> None:
+    columns = ["batch_id", "version_id", "channel", "hit_id", "lead_id", "id_hash", "phone_index"]
+    version: Any = literal(batch.version_id)
+    if of_b:
+        version = case((Hit.id == func.any(of_b), batch.version_b_id), else_=batch.version_id)
+    rows = (
+        select(
+            literal(batch.id),
+            version,
+            literal(batch.channel),
+            Hit.id,
+            Lead.id,
+            Lead.id_hash,
+            Lead.phone_index,
+        )
+        .join(Lead, Lead.id == Hit.lead_id)
+        .where(Hit.id == func.any(hits))
+        .order_by(Hit.id)
+    )
+    db.session.execute(insert(Outreach).from_select(columns, rows))
+
+
+def _judged(batch: OutreachBatch, terms: Terms, first: int, last: int) -> CTE:
+    """Id and first reason of each waiting row of some hits.
+
+    Contact hours hold nobody back here: a confirmed batch waits for them.
+    """
+    held = compliance.reasons(terms, leave_out=["hours"])
+    query = (
+        select(Outreach.id, held[1].label("reason"))
+        .join(Hit, Hit.id == Outreach.hit_id)
+        .join(Lead, Lead.id == Outreach.lead_id)
+        .where(_queued(batch), Outreach.hit_id.between(first, last))
+    )
+    return query.cte("judged")
+
+
+def _twice(batch: OutreachBatch) -> CTE:
+    """The waiting rows whose person waits with a better hit in the same batch."""
+    best = (Hit.grade, Hit.score.desc(), Outreach.id)
+    places = [
+        func.row_number().over(partition_by=column, order_by=best).label(name)
+        for name, column in (("phone", Outreach.phone_index), ("person", Outreach.id_hash))
+    ]
+    ranked = (
+        select(Outreach.id, *places).join(Hit, Hit.id == Outreach.hit_id).where(_queued(batch)).cte("ranked")
+    )
+    again = or_(ranked.c.phone > 1, ranked.c.person > 1)
+    return select(ranked.c.id, literal("twice").label("reason")).where(again).cte("judged")
+
+
+def _queued(batch: OutreachBatch) -> Any:
+    return and_(Outreach.batch_id == batch.id, Outreach.status == OutreachStatus.QUEUED)
+
+
+def _hold(judged: CTE, terms: Terms) -> None:
+    """Hold back (or drop) the rows that have a reason."""
+    dropped = judged.c.reason.in_(DROPPED)
+    db.session.execute(
+        update(Outreach)
+        .where(Outreach.id == judged.c.id, judged.c.reason.is_not(None))
+        .values(
+            status=case((dropped, OutreachStatus.DROPPED.value), else_=OutreachStatus.HELD.value),
+            reason=judged.c.reason,
+            at=terms.now,
+        ),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _plan(batch: OutreachBatch, terms: Terms) -> dict[str, dict[str, Any]]:
+    """By text: how many get it, its segments and their cost in yuan, each row counted as it would read."""
+    versions = [batch.version, *([batch.version_b] if batch.version_b else [])]
+    price = cost.price(terms.settings, batch.channel)
+    found = {}
+    for version in versions:
+        go, segments = _length_of(batch, version, terms)
+        found[str(version.id)] = {"go": go, "segments": segments, "cost": str(Decimal(segments) * price)}
+    return found
+
+
+def _length_of(batch: OutreachBatch, version: OutreachTemplateVersion, terms: Terms) -> tuple[int, int]:
+    """How many rows go with a text, and how many segments (or calls) they are in all."""
+    query = (
+        select(Lead.name, Branch.name, func.count())
+        .select_from(Outreach)
+        .join(Lead, Lead.id == Outreach.lead_id)
+        .outerjoin(Branch, Branch.id == Lead.branch_id)
+        .where(_queued(batch), Outreach.version_id == version.id)
+        .group_by(Lead.name, Branch.name)
+    )
+    go = segments = 0
+    for name, branch, n in db.session.execute(query.execution_options(yield_per=5000)).tuples():
+        go += n
+        segments += n * _segments(name, branch or "", version, terms)
+    return go, segments
+
+
+def _segments(name: str, branch: str, version: OutreachTemplateVersion, terms: Terms) -> int:
+    values = templates.values(name, branch, terms.local.date())
+    said = templates.render(version.body, values, terms.channel, terms.settings.opt_out_sentence)
+    return cost.segments(terms.channel, said)

@@ -1,0 +1,48 @@
+"""Two texts in one batch, A and B: who gets which is drawn once, by person, and never both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from app.models import OutreachBatch, OutreachTemplateVersion
+from app.rules.holdout import Lottery
+
+A, B = "A", "B"
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second text for a batch, and the percentage of people who get it instead of the first."""
+
+    version: OutreachTemplateVersion
+    share: int
+
+
+class Draw:
+    """Which text each person of a batch gets: the same whenever it is asked, unlike in any other batch."""
+
+    def __init__(self, batch: OutreachBatch) -> None:
+        # No rule's code holds a space: a batch never draws as a rule does.
+        self._lottery = Lottery(current_app.config["SETTINGS"], f"batch {batch.id}")
+        self._share = batch.share_b or 0
+
+    def gets_b(self, id_hash: str) -> bool:
+        """Whether the person gets the second text."""
+        return self._lottery.holds_out(id_hash, self._share)
+
+
+def texts(batch: OutreachBatch) -> list[tuple[str, OutreachTemplateVersion, int]]:
+    """The texts of a batch: letter, version and percentage; the letter is empty when there is one."""
+    if batch.version_b is None:
+        return [("", batch.version, 100)]
+    share = batch.share_b or 0
+    return [(A, batch.version, 100 - share), (B, batch.version_b, share)]
+
+
+def letter(batch: OutreachBatch, version_id: int) -> str:
+    """The letter of one of the batch's texts, empty when it has but one."""
+    if batch.version_b_id is None:
+        return ""
+    return B if version_id == batch.version_b_id else A
