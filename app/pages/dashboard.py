@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from flask import g, url_for
@@ -156,6 +157,25 @@ class Board:
             found[key[place]] = found.get(key[place], 0) + n
         return found
 
+    @cached_property
+    def _made(self) -> dict[tuple[Any, ...], int]:
+        """What appeared today by grade and hit date, whatever hit dates are asked for."""
+        chosen = self.asked.chosen.but(first=None, last=None, made_on=self.today)
+        return counts.count(chosen, ("grade", "hit_date"))
+
+    @cached_property
+    def _recent(self) -> tuple[dt.date, dict[tuple[Any, ...], int]]:
+        """From which date on this month and the last days are counted, and the hits by date and status."""
+        first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS - 1))
+        return first, counts.count(self.asked.chosen.but(first=first, last=None), ("hit_date", "status"))
+
+    def _by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
+        """The hits of some hit dates by date and status; one query serves all that is recent."""
+        since, found = self._recent
+        if first < since:
+            found = counts.count(self.asked.chosen.but(first=first, last=last), ("hit_date", "status"))
+        return {key: n for key, n in found.items() if first <= key[0] <= last}
+
     @property
     def total(self) -> int:
         """All hits that are asked for."""
@@ -166,7 +186,8 @@ class Board:
         return [self._all(), self._new(), self._waiting(), self._converted()]
 
     def _all(self) -> Card:
-        came = counts.total(self.asked.chosen.but(made_on=self.today))
+        first, last = self.asked.chosen.first or dt.date.min, self.asked.chosen.last or dt.date.max
+        came = sum(n for (_grade, day), n in self._made.items() if first <= day <= last)
         before = self.total - came
         share = f" (+{came / before:.1%})" if before > 0 and came else ""
         note = _("+%(n)s since yesterday%(share)s", n=f"{came:,}", share=share)
@@ -179,9 +200,8 @@ class Board:
         )
 
     def _new(self) -> Card:
-        chosen = self.asked.chosen.but(first=None, last=None, made_on=self.today)
-        by_grade = counts.count(chosen, ("grade",))
-        n, best = sum(by_grade.values()), by_grade.get(("A",), 0)
+        n = sum(self._made.values())
+        best = sum(n for (grade, _day), n in self._made.items() if grade == "A")
         open_dates = {"_flt_0_hit_date": None, "_flt_1_hit_date": None}
         made = open_dates | self._made_today()
         own = self.asked.values["grade"] in ("", "A")
@@ -196,8 +216,9 @@ class Board:
 
     def _converted(self) -> Card:
         first = self.today.replace(day=1)
-        found = counts.count(self.asked.chosen.but(first=first, last=None), ("status",))
-        month, won = sum(found.values()), found.get((HitStatus.CONVERTED,), 0)
+        found = self._by_day(first)
+        month = sum(found.values())
+        won = sum(n for (_day, status), n in found.items() if status == HitStatus.CONVERTED)
         dates = {"_flt_0_hit_date": first.isoformat(), "_flt_1_hit_date": None}
         url = self._list(won, **dates, _flt_1_status=HitStatus.CONVERTED)
         rate = f"{won / month:.1%}" if month else "—"
@@ -221,8 +242,8 @@ class Board:
     def _trend(self) -> Chart:
         last = min(self.asked.chosen.last or self.today, self.today)
         days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
-        found = counts.count(self.asked.chosen.but(first=days[0], last=last), ("hit_date",))
-        numbers = [found.get((day,), 0) for day in days]
+        found = self._by_day(days[0], last)
+        numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
         dates = [{"_flt_0_hit_date": str(day), "_flt_1_hit_date": str(day)} for day in days]
         return self._chart(
             _("Hits by hit date, seven days"),

@@ -7,6 +7,7 @@ WITH gone AS (
 ), dated AS (
     INSERT INTO hit_count (hit_date, made_on, rule_id, grade, source, branch_id, status, n)
     SELECT * FROM cells
+    ORDER BY hit_date, made_on -- What is asked for together lies together.
     ON CONFLICT (hit_date, made_on, rule_id, grade, source, branch_id, status)
     DO UPDATE SET n = hit_count.n + excluded.n
 ), total AS (
