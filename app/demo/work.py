@@ -133,6 +133,7 @@ def _story(
     else:
         late = random.random() < FORGOTTEN
         next_on = yesterday + dt.timedelta(days=-random.randrange(0, 6) if late else random.randrange(1, 6))
+        next_on = max(next_on, first)
         told.tell("follow_up", end, HitStatus.IN_PROGRESS, note=random.choice(_TALKS), next_on=next_on)
         told.left |= {"next_on": next_on}
     return told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
 from app.extensions import db
@@ -34,9 +34,18 @@ class Verdict:
 
 def history(lead: Lead) -> list[Outreach]:
     """Every contact of the lead that was made or held back, newest first, at most MOST."""
+    return _contacts(Outreach.lead_id == lead.id)
+
+
+def of_hit(hit: Hit) -> list[Outreach]:
+    """The same of one hit."""
+    return _contacts(Outreach.hit_id == hit.id)
+
+
+def _contacts(which: ColumnElement[bool]) -> list[Outreach]:
     query = (
         select(Outreach)
-        .where(Outreach.lead_id == lead.id)
+        .where(which)
         .options(
             joinedload(Outreach.batch),
             joinedload(Outreach.version).joinedload(OutreachTemplateVersion.template),

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from app import labels
 from app.hits import assignment, work
 from app.models import Hit
+from app.outreach import why
 from app.pages import hit_forms, hit_words, phones
 from app.pages.access import may
 from app.rules import describe
@@ -40,7 +41,7 @@ def pane(hit: Hit, tried: tuple[str, Any] | None = None) -> dict[str, Any]:
         "due": hit_words.due(hit.next_on),
         "forms": forms,
         "open": tried[0] if tried else (offered[0] if offered and offered[0] == "follow_up" else ""),
-        "history": [hit_words.event(each) for each in work.steps_of(hit)],
+        "history": hit_words.history(work.steps_of(hit), why.of_hit(hit)),
         "amount": hit_words.amount(hit),
         "converted": labels.local(hit.converted_at).date() if hit.converted_at else None,
         "people": _people(hit),

@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 
 from app import labels
 from app.hits import work
-from app.models import Hit, HitEvent
+from app.models import Hit, HitEvent, Outreach
+from app.outreach.compliance import REASONS
 
 STEP = {
     "claim": lazy_gettext("Claimed"),
@@ -80,6 +81,27 @@ def event(kept: HitEvent) -> dict[str, Any]:
         "next_on": kept.next_on if kept.kind in ("follow_up", "claim", "assign") else None,
         "at": labels.when(kept.at),
     }
+
+
+def contact(row: Outreach) -> dict[str, Any]:
+    """A contact by way of the product, or why there was none, as the history shows it."""
+    why = labels.word(REASONS, row.reason) if row.reason else ""
+    return {
+        "kind": "contact",
+        "text": labels.word(labels.OUTREACH_CHANNEL, row.channel),
+        "status": labels.tag(labels.OUTREACH_STATUS, "outreach")(row.status),
+        "moved": True,
+        "person": row.batch.created_by,
+        "note": " · ".join(filter(None, (str(row.version), why, row.note))),
+        "at": labels.when(row.sent_at or row.at),
+    }
+
+
+def history(steps: list[HitEvent], contacts: list[Outreach]) -> list[dict[str, Any]]:
+    """Steps and contacts of a hit together, the newest first."""
+    told = [(each.at, each.id, event(each)) for each in steps]
+    told += [(row.sent_at or row.at, 0, contact(row)) for row in contacts]
+    return [said for _at, _id, said in sorted(told, key=lambda each: each[:2], reverse=True)]
 
 
 def _note(kept: HitEvent) -> str:

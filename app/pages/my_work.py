@@ -76,8 +76,13 @@ def tabs() -> list[Tab]:
 
 
 def chosen(found: list[Tab], name: str) -> Tab | None:
-    """The tab that is asked for: the first when none is, None when there is none of the name."""
-    return next((tab for tab in found if tab.name == (name or found[0].name)), None)
+    """The tab that is asked for, None when there is none of the name.
+
+    When none is asked for: the first urgent one with anything in it, else the first.
+    """
+    if name:
+        return next((tab for tab in found if tab.name == name), None)
+    return next((tab for tab in found if tab.urgent and tab.count), found[0])
 
 
 def table(tab: Tab) -> lists.Table:

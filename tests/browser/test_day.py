@@ -115,7 +115,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     session.commit()
     worker.escalate()
     boss.open("/myworkview/list/")
-    boss.page.get_by_role("link", name="已升级").click()
+    expect(boss.page.get_by_role("link", name="已升级")).to_have_attribute("aria-current", "page")
     expect(boss.rows).to_have_count(1)
     expect(boss.rows).to_contain_text("人工")
 
@@ -178,7 +178,8 @@ def test_a_marketers_day_and_the_managers_numbers(
     worker.send()
     worker.answer("interested")
     window.open(f"/hitview/show/{hit.id}")
-    expect(window.page.locator(".history-note").first).to_have_text("有意向")
+    expect(window.page.locator(".history-follow_up .history-note")).to_have_text("有意向")
+    expect(window.page.locator(".history-contact .tag")).to_have_text("有意向")
     window.page.get_by_role("button", name="查看完整号码").click()
     window.dialog.get_by_role("textbox", name="原因").fill("首次电话联系")
     window.dialog.get_by_role("button", name="查看", exact=True).click()
