@@ -24,6 +24,7 @@ from app.models import AuditJob, ChangeLog, RunStatus, SavedFilter
 from app.pages import audit_pages, audit_words, filters
 from app.pages.access import may, me
 from app.pages.audit_filters import AUDIT_FILTERS
+from app.pages.audit_rows import LogInterface
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
 
@@ -38,6 +39,7 @@ class ChangeLogView(ConsoleView):
 
     model = ChangeLog
     base_permissions = ["can_list", "can_show", "can_export_log"]
+    deepest = 10_000
     computed = {
         "subject": audit_words.subject,
         "summary": audit_words.summary,
@@ -87,6 +89,9 @@ class ChangeLogView(ConsoleView):
         "rows": audit_pages.rows,
         "digest": labels.code,
     }
+
+    def _interface(self) -> LogInterface:
+        return LogInterface(self.model, db.session, self.computed, self.special_filters)
 
     def heading(self, item: ChangeLog) -> str:
         """The entry by its number."""

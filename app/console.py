@@ -40,6 +40,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     computed: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     base_order: ClassVar[Any] = ("id", "desc")
     page_size = 25
+    #: rows that can be reached by turning pages, the rest by filters; 0: all
+    deepest: ClassVar[int] = 0
     #: filters that are always in sight; the rest wait behind "More filters"
     shown_filters: ClassVar[int] = 4
     #: what to do when the list is empty
@@ -139,6 +141,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             count=count,
             page=page,
             page_size=size,
+            deepest=self.deepest,
             bulk=[] if related else lists.bulk(self),
             choices={} if related else lists.choices(self),
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
@@ -155,8 +158,9 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
 
     def _page(self, given: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
-        """Count, rows and number of a page; beyond the end the last page."""
+        """Count, rows and number of a page; beyond the end, or too deep, the last page."""
         joined = given.get_joined_filters(self._base_filters)
+        page = min(page, self.deepest // size - 1) if self.deepest else page
         count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
         if count and not rows:
             count = paging.exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))

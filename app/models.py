@@ -1542,6 +1542,12 @@ class ChangeLog(Model):
         Index("ix_change_log_object", "object", "object_id", "time", "id"),
         Index("ix_change_log_kind", "kind", "time", "id"),
         Index("ix_change_log_source", "source", "time", "id"),
+        # Each filter and each two of person, object and kind in the order of the list: what is rare, or never
+        # was, is found as fast as what is common.
+        Index("ix_change_log_about", "object", "time", "id"),
+        Index("ix_change_log_object_kind", "object", "kind", "time", "id"),
+        Index("ix_change_log_actor_object", "actor", "object", "time", "id"),
+        Index("ix_change_log_actor_kind", "actor", "kind", "time", "id"),
         {"postgresql_partition_by": "RANGE (time)"},
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -1581,6 +1587,21 @@ class ChangeSeal(Model):
     hashes: Mapped[bytes] = mapped_column(LargeBinary)
     head: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_at: Mapped[dt.datetime] = _now()
+
+
+class ChangeFacet(Model):
+    """That somebody did a kind of thing to a kind of object by some way: when first and when last.
+
+    Noted as entries are sealed, so that the log's filters know where there is nothing to look for.
+    """
+
+    __tablename__ = "change_facet"
+    actor: Mapped[str] = mapped_column(String(128), primary_key=True)
+    object: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    source: Mapped[str] = mapped_column(String(16), primary_key=True)
+    first: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    last: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
 
 
 class AuditJob(Model):

@@ -8,18 +8,19 @@ filters, one object's history, verification.
 from __future__ import annotations
 
 import logging
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median as middle
 
 import psycopg
 from flask import Flask
-from sqlalchemy import make_url, select, text
+from sqlalchemy import Engine, event, make_url, select, text
 
+from app.audit import actor
 from app.audit.chain import seal
 from app.audit.install import TRIGGERS, noted_tables
 from app.audit.verify import verify
@@ -33,16 +34,38 @@ from bench.lists import client
 from bench.pages import asked
 from config import Settings
 
-#: short turns, so that what else the machine does falls on both alike
-ROUNDS = 25
+#: many short turns, so that what else the machine does falls on both alike
+ROUNDS = 41
 REQUESTS = 8
-MONTHS = 3
+IMPORTS = 5
+#: ten years, a partition each
+MONTHS = 120
 PAGES = {
     "list": "",
-    "by person": "_flt_0_person=person-7",
+    "by person": "_flt_0_person=person-8",
+    "by a rare person": "_flt_0_person=rare",
+    "by nobody": "_flt_0_person=nobody",
     "by kind": "_flt_1_kind=log_in",
+    "by a kind that never was": "_flt_1_kind=denied",
     "by object": "_flt_0_about=lead",
+    "by a rare object": "_flt_0_about=holiday",
+    "by way": "_flt_1_source=job",
     "by time": "_flt_0_time={day}&_flt_1_time={day}",
+    "person and object": "_flt_0_person=person-8&_flt_0_about=lead",
+    "person and object, none": "_flt_0_person=system&_flt_0_about=ab_user",
+    "person and kind": "_flt_0_person=person-50&_flt_1_kind=log_in",
+    "person and kind, none": "_flt_0_person=system&_flt_1_kind=log_in",
+    "kind and object": "_flt_1_kind=insert&_flt_0_about=lead",
+    "kind and object, none": "_flt_1_kind=log_in&_flt_0_about=lead",
+    "way and kind, none": "_flt_1_source=job&_flt_1_kind=log_in",
+    "way and object, none": "_flt_1_source=job&_flt_0_about=ab_user",
+    "way and person, none": "_flt_1_source=screen&_flt_0_person=system",
+    "person, kind and object": "_flt_0_person=system&_flt_1_kind=insert&_flt_0_about=lead",
+    "all at once": "_flt_0_person=system&_flt_1_kind=update&_flt_0_about=lead&_flt_1_source=job"
+    "&_flt_0_time={day}",
+    "the last page": "page_ChangeLogView=9999",
+    "the last page of a person": "_flt_0_person=system&page_ChangeLogView=9999",
+    "oldest first": "_oc_ChangeLogView=time&_od_ChangeLogView=asc",
     "one object": "_flt_0_row=lead%3A4711",
 }
 
@@ -57,26 +80,34 @@ def main() -> None:
 
 
 def cost(app: Flask, settings: Settings, rows: int) -> None:
-    """Ratios of writes with and without triggers, measured in turns."""
+    """How much longer writes take with the log than without it, measured in turns that follow each other."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "leads.csv"
         write_list(path, rows)
-        times: dict[bool, list[float]] = {True: [], False: []}
-        for turn in range(2 * 3):
-            with triggers(on=turn % 2 == 0):
-                times[turn % 2 == 0].append(imported(settings, path))
-        report(f"import of {rows:,} leads", times)
-    writes: dict[bool, list[float]] = {True: [], False: []}
+        imported(settings, path)
+        compare(f"import of {rows:,} leads", IMPORTS, lambda: imported(settings, path))
     who = db.session.scalar(text("SELECT username FROM ab_user LIMIT 1")) or administrator(app)
     lead = db.session.scalars(select(Lead.id).limit(1)).one()
     db.session.commit()
-    screen(app, who, lead, 10)
-    for _ in range(ROUNDS):
-        for on in (True, False):
-            with triggers(on=on):
-                # The first request after a switch finds no plan.
-                writes[on] += screen(app, who, lead, REQUESTS)[1:]
-    report("a lead saved on its form", writes)
+    # The first request after a switch finds no plan.
+    compare("a lead saved on its form", ROUNDS, lambda: middle(screen(app, who, lead, REQUESTS)[1:]))
+
+
+def compare(what: str, rounds: int, seconds: Callable[[], float]) -> None:
+    """Print the median of the rounds' ratios; every other round it is the other of the two turns first."""
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(rounds):
+        for on in (True, False) if number % 2 else (False, True):
+            with logged(on=on):
+                times[on].append(seconds())
+    ratios = sorted(with_ / without for with_, without in zip(times[True], times[False], strict=True))
+    print(
+        f"{what:32} with {middle(times[True]) * 1000:9.1f} ms"
+        f"  without {middle(times[False]) * 1000:9.1f} ms"
+        f"  {100 * (middle(ratios) - 1):+6.1f} %"
+        f"  (rounds {100 * (ratios[0] - 1):+.1f} to {100 * (ratios[-1] - 1):+.1f} %)",
+        flush=True,
+    )
 
 
 def imported(settings: Settings, path: Path) -> float:
@@ -103,13 +134,16 @@ def screen(app: Flask, who: str, lead: int, times: int) -> list[float]:
 
 
 @contextmanager
-def triggers(*, on: bool) -> Iterator[None]:
-    """The triggers of all tables as they are, or switched off for a while."""
-    if not on:
-        _switch("DISABLE")
+def logged(*, on: bool) -> Iterator[None]:
+    """The log as it is; or for a while no triggers, and transactions that do not say who acts."""
+    if on:
+        yield
+        return
+    _switch("DISABLE")
+    event.remove(Engine, "begin", actor._begin)
     yield
-    if not on:
-        _switch("ENABLE")
+    event.listen(Engine, "begin", actor._begin)
+    _switch("ENABLE")
 
 
 def _switch(how: str) -> None:
@@ -117,16 +151,6 @@ def _switch(how: str) -> None:
         for noted in noted_tables(connection):
             for name in TRIGGERS:
                 connection.exec_driver_sql(f'ALTER TABLE "{noted.table}" {how} TRIGGER {name}')
-
-
-def report(what: str, times: dict[bool, list[float]]) -> None:
-    """Lower quartiles, which other work on the machine disturbs least, and their ratio."""
-    with_, without = (statistics.quantiles(times[on], n=4)[0] for on in (True, False))
-    print(
-        f"{what:32} with {with_ * 1000:9.1f} ms  without {without * 1000:9.1f} ms"
-        f"  {100 * (with_ / without - 1):+6.1f} %",
-        flush=True,
-    )
 
 
 def administrator(app: Flask) -> str:
@@ -154,39 +178,55 @@ def read(app: Flask, settings: Settings, entries: int) -> None:
     db.session.commit()
     for name, query in PAGES.items():
         times = asked(app, who, f"/changelogview/list/?{query.format(day=day)}")
-        print(f"{name:16} {statistics.median(times):6.0f} ms (most {max(times):.0f})", flush=True)
+        print(f"{name:16} {middle(times):6.0f} ms (most {max(times):.0f})", flush=True)
 
 
 def fill(settings: Settings, entries: int) -> None:
-    """A busy bank's entries of some months, written below the triggers, which would refuse their times."""
+    """A busy bank's entries of many months, written below the triggers, which would refuse their times.
+
+    Each month is filled before it joins the log, so that its indexes are built at once.
+    """
     url = make_url(settings.database_url).set(drivername="postgresql", username=SUPERUSER)
     with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("TRUNCATE change_log, change_seal")
         connection.execute("SELECT setval('change_log_id_seq', %s)", [entries + 1000])
-        for month in range(MONTHS, 0, -1):
+        each, owner = entries // MONTHS, make_url(settings.database_url).username
+        for month in range(MONTHS):
+            table, place = f"audit.bench_{month}", {"month": MONTHS - month}
+            first, after = connection.execute(BOUNDS, place).fetchone() or ("", "")
+            connection.execute(f"CREATE TABLE {table} (LIKE change_log INCLUDING DEFAULTS)")
+            values = {"first": first, "after": after, "before": each * month, "each": each, "all": entries}
+            connection.execute(f"ALTER TABLE {table} OWNER TO {owner}")
+            connection.execute(f"INSERT INTO {table} {COLUMNS} {ENTRIES}", values)
             connection.execute(
-                f"CREATE TABLE audit.bench_{month} PARTITION OF change_log FOR VALUES"
-                f" FROM (date_trunc('month', now()) - interval '{month} months')"
-                f" TO (date_trunc('month', now()) - interval '{month - 1} months')"
+                f"ALTER TABLE change_log ATTACH PARTITION {table} FOR VALUES FROM ('{first}') TO ('{after}')"
             )
-        connection.execute(FILL, {"entries": entries, "months": MONTHS})
+        connection.commit()
     with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE change_log")
 
 
-FILL = """
-    INSERT INTO change_log (id, time, xid, kind, object, object_id, title, actor, source, address, request,
-                            db_user, changes)
-    SELECT 1000 + n,
-           date_trunc('month', now()) - (%(months)s * interval '28 days') * (1 - n / %(entries)s::float),
-           3 + (n * (pg_current_xact_id()::text::bigint - 10) / %(entries)s),
+BOUNDS = """
+    SELECT date_trunc('month', now()) - %(month)s * interval '1 month',
+           date_trunc('month', now()) - (%(month)s - 1) * interval '1 month'
+"""
+COLUMNS = "(id, time, xid, kind, object, object_id, title, actor, source, address, request, db_user, changes)"
+#: log-ins are of people; a few entries are of a kind, an object or a person that hardly ever comes
+ENTRIES = """
+    SELECT 1000 + n, %(first)s + (%(after)s - %(first)s) * (place / %(each)s::float),
+           3 + (n * (pg_current_xact_id()::text::bigint - 10) / %(all)s),
            CASE n %% 50 WHEN 0 THEN 'log_in' WHEN 1 THEN 'insert' ELSE 'update' END,
-           CASE n %% 3 WHEN 0 THEN 'hit' WHEN 1 THEN 'lead' ELSE 'rule' END,
-           (n * 7919 %% 200000)::text, 'L' || n, 'person-' || n %% 300, 'screen', '10.0.0.' || n %% 250,
+           CASE WHEN n %% 50 = 0 THEN 'ab_user' WHEN n %% 500000 = 77 THEN 'holiday'
+                ELSE (ARRAY['hit', 'lead', 'rule'])[n %% 3 + 1] END,
+           (n * 7919 %% 200000)::text, 'L' || n,
+           CASE WHEN n %% 1000000 = 99 THEN 'rare' WHEN n %% 2 = 0 THEN 'person-' || n %% 300
+                ELSE 'system' END,
+           CASE WHEN n %% 2 = 0 THEN 'screen' ELSE 'job' END, '10.0.0.' || n %% 250,
            md5(n::text), 'lead_monitor',
            jsonb_build_object('status', '["waiting", "active"]'::jsonb, 'n', jsonb_build_array(null, n))
-    FROM generate_series(1, %(entries)s::bigint) AS n
+    FROM generate_series(0, %(each)s - 1) AS place,
+         LATERAL (SELECT %(before)s::bigint + place AS n) AS counted
 """
 
 

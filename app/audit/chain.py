@@ -44,9 +44,27 @@ SPAN = text(f"""
         ORDER BY xid, id
     ) AS entry
 """)  # noqa: S608 - constants
-_HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-_SPAN = "FROM change_log WHERE xid >= :from_xid AND xid < :horizon AND id > :floor_id AND id <= :ceiling"
+#: the first transaction after every one that ended, and the oldest that runs in this database or, when none
+#: does, the same. A transaction of another database can't write here: who holds the lock on its number tells.
+_HORIZON = text("""
+    SELECT pg_snapshot_xmax(snapshot)::text::bigint AS beyond,
+           (SELECT coalesce(min(running), pg_snapshot_xmax(snapshot))::text::bigint
+            FROM pg_snapshot_xip(snapshot) AS running
+            WHERE running::xid NOT IN (
+                SELECT held.transactionid FROM pg_locks AS held JOIN pg_stat_activity AS at USING (pid)
+                WHERE held.locktype = 'transactionid' AND held.mode = 'ExclusiveLock' AND held.granted
+                  AND at.datid <> (SELECT oid FROM pg_database WHERE datname = current_database())
+            )) AS horizon
+    FROM pg_current_snapshot() AS snapshot
+""")
+_SPAN = "FROM change_log WHERE xid >= :from_xid AND xid < :to_xid AND id > :floor_id AND id <= :ceiling"
 _NTH = text(f"SELECT xid {_SPAN} ORDER BY xid, id OFFSET :offset LIMIT 1")
+_FACETS = text(f"""
+    INSERT INTO change_facet AS known
+    SELECT actor, object, kind, source, min(time), max(time) {_SPAN} GROUP BY actor, object, kind, source
+    ON CONFLICT (actor, object, kind, source) DO UPDATE
+    SET first = least(known.first, excluded.first), last = greatest(known.last, excluded.last)
+""")  # noqa: S608 - constants
 _LAST_OF_FORMER = text("""
     SELECT greatest(
         (SELECT coalesce(max(entry), 0) FROM change_seal, unnest(entries) AS entry),
@@ -123,11 +141,11 @@ def _next_link(connection: Connection) -> Any | None:
     last = last_link(connection)
     place = Place(last.seq, last.to_xid, last.floor_id, last.total, last.head) if last else Place()
     # Read after the lock; what lies below it has ended, and the next statement sees all of it.
-    horizon = int(connection.scalar(_HORIZON) or 0)
+    beyond, horizon = connection.execute(_HORIZON).one()
     if place.to_xid == ALL_XIDS:
         ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": ALL_XIDS})
         place = place._replace(to_xid=0, floor_id=int(ceiling or 0))
-    elif horizon < place.to_xid:
+    elif beyond < place.to_xid:
         # The database was restored on another server, whose transactions count anew.
         ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": place.to_xid})
         return _link(connection, place, ALL_XIDS, int(ceiling or 0), whole=True)
@@ -139,7 +157,7 @@ def _link(
 ) -> Any | None:
     span = {
         "from_xid": place.to_xid,
-        "horizon": horizon,
+        "to_xid": horizon,
         "floor_id": place.floor_id,
         "ceiling": ceiling,
     }
@@ -148,6 +166,7 @@ def _link(
     ids = [int.from_bytes(each) for each in pieces(bytes(found.ids), 8)]
     if not ids and not whole:
         return None
+    connection.execute(_FACETS, span | {"to_xid": to_xid})
     hashes = list(chained(place.head, pieces(bytes(found.hashes), 32)))
     values = {
         "seq": place.seq + 1,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 EXCLUDED = {
     "change_log": "the log itself",
     "change_seal": "the chain of the log, checked by `flask audit verify`",
+    "change_facet": "what there is to find in the log, derived from it",
     "delivery": "messages under way: the push is noted, and what people do with a delivery is an event",
     "delivery_attempt": "a record of its own of every try, written by workers only",
     "push_hit": "which hits went with a push: a record of its own, written by the ticker only",

@@ -5,25 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import text
+from sqlalchemy import and_, or_, select
 
+from app.audit.history import statements_about
 from app.errors import DomainError
 from app.extensions import db
-from app.models import ChangeLog
+from app.models import ChangeFacet, ChangeLog
 from app.pages import audit_words
 from app.pages.lead_filters import ChoiceFilter
 
 MOST_PEOPLE = 500
-#: each person once, found in the index one after the other instead of by reading every entry
-_ACTORS = text("""
-    WITH RECURSIVE person AS (
-        (SELECT actor FROM change_log ORDER BY actor LIMIT 1)
-        UNION ALL
-        SELECT (SELECT actor FROM change_log WHERE actor > person.actor ORDER BY actor LIMIT 1)
-        FROM person WHERE person.actor IS NOT NULL
-    )
-    SELECT actor FROM person WHERE actor IS NOT NULL LIMIT :most
-""")
 
 
 class ByPerson(ChoiceFilter):
@@ -32,7 +23,9 @@ class ByPerson(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Everybody who is in the log."""
-        found = list(db.session.scalars(_ACTORS, {"most": MOST_PEOPLE}))
+        found = list(
+            db.session.scalars(select(ChangeFacet.actor).distinct().order_by("actor").limit(MOST_PEOPLE))
+        )
         return [(name, name) for name in found + ([value] if value and value not in found else [])]
 
     def narrowed(self, query: Any, text: str) -> Any:
@@ -65,11 +58,13 @@ class OfRow(ChoiceFilter):
         return [(value, f"{audit_words.object_word(table)} #{key}")] if key else []
 
     def narrowed(self, query: Any, text: str) -> Any:
-        """Entries about that row. Raises DomainError for what names none."""
+        """Entries about that row, alone or among others. Raises DomainError for what names none."""
         table, _colon, key = text.partition(":")
         if not key:
             raise DomainError("There is no such object: %(object)s", object=text[:40])
-        return query.filter(ChangeLog.object == table, ChangeLog.object_id == key)
+        own = and_(ChangeLog.object == table, ChangeLog.object_id == key)
+        among = statements_about(table, key)
+        return query.filter(or_(own, ChangeLog.id.in_(among)) if among else own)
 
 
 class OfTransaction(ChoiceFilter):

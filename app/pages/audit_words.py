@@ -11,7 +11,7 @@ from flask_appbuilder import Model
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup, escape
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, select
 
 from app import labels
 from app.audit.tables import EXCLUDED
@@ -68,6 +68,8 @@ OBJECT = {
     "schedule_version": lazy_gettext("Schedule version"),
     "subject_request": lazy_gettext("Customer data request"),
 }
+#: work whose row is written together with the many rows that it is about
+WORK = ("import_batch", "bulk_job", "outreach_batch", "job_run")
 #: how many fields the list shows of an entry, and how much of each
 SHOWN_FIELDS, SHOWN_CHARACTERS = 3, 60
 #: a new row's empty fields are not worth a line
@@ -104,7 +106,7 @@ def subject(entry: ChangeLog) -> Markup:
 def summary(entry: ChangeLog) -> Markup | str:
     """An entry's changes in a line: the first fields from old to new."""
     if entry.rows != 1:
-        return _("%(n)s rows in one statement", n=f"{entry.rows:,}") if entry.rows else ""
+        return _of_many(entry)
     shown = changes(entry, short=True)
     parts = [Markup("{}: {}").format(label, value) for label, value in shown[:SHOWN_FIELDS]]
     if len(shown) > SHOWN_FIELDS:
@@ -112,6 +114,22 @@ def summary(entry: ChangeLog) -> Markup | str:
             Markup('<span class="muted">{}</span>').format(_("%(n)s more", n=len(shown) - SHOWN_FIELDS))
         )
     return Markup('<span class="changed">{}</span>').format(Markup(" · ").join(parts)) if parts else ""
+
+
+def _of_many(entry: ChangeLog) -> Markup | str:
+    """How many rows a statement wrote, and which import, run or change of many rows it was part of."""
+    if not entry.rows:
+        return ""
+    said = _("%(n)s rows in one statement", n=f"{entry.rows:,}")
+    whole = db.session.scalar(
+        select(ChangeLog)
+        .where(ChangeLog.xid == entry.xid, ChangeLog.object.in_(WORK), ChangeLog.object_id.is_not(None))
+        .order_by(ChangeLog.id)
+        .limit(1)
+    )
+    if whole is None:
+        return f"{said} · {entry.request}" if entry.source == "job" and entry.request else said
+    return Markup("{} · {}").format(said, subject(whole))
 
 
 def changes(entry: ChangeLog, *, short: bool = False) -> list[tuple[str, Markup]]:

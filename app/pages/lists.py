@@ -91,6 +91,8 @@ class Table:
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     paged: bool = True
+    #: rows that can be reached by turning pages; 0: all
+    deepest: int = 0
 
     @property
     def estimated(self) -> bool:
@@ -111,8 +113,9 @@ class Table:
 
     @property
     def pages(self) -> int:
-        """How many pages there are, at least one."""
-        return max(1, math.ceil(self.count / self.page_size))
+        """How many pages can be turned to, at least one."""
+        rows = min(self.count, self.deepest) if self.deepest else self.count
+        return max(1, math.ceil(rows / self.page_size))
 
     @property
     def page_links(self) -> list[tuple[str, str]]:

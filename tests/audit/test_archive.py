@@ -12,8 +12,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
+from app.audit.chain import seal
+from app.audit.verify import verify
 from config import Settings
-from tests.audit.support import seal, verify
 from tests.audit.test_chain import write
 from tests.database import superuser
 

@@ -8,18 +8,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
-from app.audit import chain
-from app.audit.verify import Verdict
+from app.audit.chain import seal
+from app.audit.verify import Verdict, verify
 from config import ConfigError, Settings, load_settings
-from tests.database import superuser
-
-from .support import seal, settle, verify
+from tests.database import libpq, superuser
 
 Tamper = Callable[..., None]
 
@@ -54,7 +53,6 @@ def test_a_whole_chain_is_found_whole(
     written: list[int], engine: Engine, settings: Settings, cli: Callable[..., Any]
 ) -> None:
     write(engine, "NEW")
-    settle(engine)
     answer = cli("audit", "verify", "--json")
     assert answer.exit_code == 0
     told = json.loads(answer.stdout)
@@ -223,10 +221,20 @@ def test_entries_wait_for_transactions_that_began_before(
     with engine.connect() as slow:
         slow.execute(text("INSERT INTO institution (code, name) VALUES ('SLOW', 'x')"))
         write(engine, "FAST")
-        assert chain.seal(engine, settings) == 0
+        assert seal(engine, settings) == 0
         slow.commit()
     assert seal(engine, settings) == 2
     assert verify(engine, settings).entries == 2
+
+
+def test_a_transaction_of_another_database_holds_nothing_up(
+    app: Flask, engine: Engine, settings: Settings
+) -> None:
+    with psycopg.connect(libpq(engine.url.set(database="postgres"))) as elsewhere:
+        elsewhere.execute("SELECT pg_current_xact_id()")
+        write(engine, "HERE")
+        assert seal(engine, settings) == 1
+        assert verify(engine, settings) == Verdict(True, 1, ANY, None)
 
 
 def test_several_sealers_and_writers_at_once(app: Flask, engine: Engine, settings: Settings) -> None:
@@ -238,7 +246,7 @@ def test_several_sealers_and_writers_at_once(app: Flask, engine: Engine, setting
 
     def seals() -> None:
         while not done.is_set():
-            chain.seal(engine, settings)
+            seal(engine, settings)
 
     writers = [threading.Thread(target=writes, args=(name,)) for name in "AB"]
     sealers = [threading.Thread(target=seals) for _ in range(2)]

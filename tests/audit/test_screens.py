@@ -16,12 +16,12 @@ from flask import Flask
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
+from app.audit.chain import seal
 from app.jobs import audit as audit_job
 from app.models import AuditJob, SavedFilter
 from config import Settings
 from tests.access.world import World
 from tests.audit.conftest import Entries
-from tests.audit.support import seal
 from tests.conftest import Person
 from tests.database import superuser
 
@@ -73,11 +73,30 @@ def test_names_stand_for_keys(auditor: Person, entries: Entries, engine: Engine,
         ("_flt_0_time=2001-01-01&_flt_1_time=2001-01-02", "没有符合", "L1001"),
     ],
 )
-def test_filters(filters: str, seen: str, unseen: str, auditor: Person) -> None:
-    page = auditor.get(f"/changelogview/list/?{filters}&psize_ChangeLogView=200").text
-    table = page[page.index("data-list") :]
-    assert seen in table
-    assert unseen not in table
+def test_filters_find_what_is_sealed_and_what_is_not_yet(
+    filters: str, seen: str, unseen: str, auditor: Person, engine: Engine, settings: Settings
+) -> None:
+    for sealed in (False, True):
+        if sealed:
+            seal(engine, settings)
+        page = auditor.get(f"/changelogview/list/?{filters}&psize_ChangeLogView=200").text
+        table = page[page.index("data-list") :]
+        assert seen in table
+        assert unseen not in table
+
+
+def test_pages_end_where_filters_lead_further(auditor: Person, app: Flask, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO change_log (kind, object, title) SELECT 'log_in', 'ab_user', 'T' || n"
+                " FROM generate_series(0, 10100) n"
+            )
+        )
+    page = words(auditor.get("/changelogview/list/?page_ChangeLogView=999&_flt_1_kind=log_in").text)
+    assert "第 10,000 条" in page
+    assert page.count(" T1") < 100
+    assert " T102 " in page
 
 
 @pytest.mark.parametrize("wrong", ["_flt_0_row=lead", "_flt_0_transaction=x"])

@@ -1,0 +1,72 @@
+"""Entries about many rows that a row was one of: how an import, an evaluation or a bulk change touched it.
+
+Such an entry names no row. The row tells which it was: by the import batches it names, by the transaction
+that wrote it last, and by when it was made.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask_appbuilder import Model
+from sqlalchemy import Table, func, literal_column, select, text, union
+
+from app.extensions import db
+from app.models import ChangeLog, Lead, LeadBefore
+
+#: a row that no batch names was made in the first such statement since, so long after at most
+LONGEST = dt.timedelta(hours=1)
+MOST = 200
+_BEYOND = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
+
+def statements_about(table: str, key: str) -> list[int]:
+    """The ids of entries about many rows of a table, one a transaction, in which this row was written."""
+    found: Table | None = Model.metadata.tables.get(table)
+    if found is None or "id" not in found.c or not key.isdecimal() or len(key) > 18:
+        return []
+    columns: list[Any] = [literal_column("xmin::text::bigint").label("xmin")]
+    columns += [found.c.created_at] if "created_at" in found.c else []
+    row = db.session.execute(select(*columns).select_from(found).where(found.c.id == int(key))).first()
+    if row is None:
+        return []
+    many = (ChangeLog.object == table, ChangeLog.rows != 1)
+    written = [_transaction(row.xmin), *(_transactions_of_batches(int(key)) if table == "lead" else [])]
+    if "created_at" in found.c and not _made_alone(table, key):
+        written += _first_since(many, row.created_at)
+    query = select(func.min(ChangeLog.id)).where(ChangeLog.xid.in_(written), *many)
+    return sorted(db.session.scalars(query.group_by(ChangeLog.xid, ChangeLog.kind).limit(MOST)))
+
+
+def _transaction(short: int) -> int:
+    """The number of a transaction as entries have it, of the 32 bits that a row keeps."""
+    beyond = int(db.session.execute(_BEYOND).scalar_one())
+    number = (beyond >> 32 << 32) + short
+    return number if number < beyond else number - 2**32
+
+
+def _transactions_of_batches(lead: int) -> list[int]:
+    """The transactions that wrote about the import batches which made or changed a lead."""
+    batches: Any = union(
+        select(Lead.batch_id).where(Lead.id == lead, Lead.batch_id.is_not(None)),
+        select(LeadBefore.batch_id).where(LeadBefore.lead_id == lead),
+    )
+    keys = [str(batch) for batch in db.session.scalars(batches)]
+    about = (ChangeLog.object == "import_batch", ChangeLog.object_id.in_(keys))
+    return list(db.session.scalars(select(ChangeLog.xid).where(*about).distinct())) if keys else []
+
+
+def _made_alone(table: str, key: str) -> bool:
+    own = select(ChangeLog.id).where(
+        ChangeLog.object == table, ChangeLog.object_id == key, ChangeLog.kind == "insert"
+    )
+    return db.session.scalar(own.limit(1)) is not None
+
+
+def _first_since(many: Any, made: dt.datetime) -> list[int]:
+    """The transaction of the first insertion of many rows since a row was made."""
+    query = select(ChangeLog.xid).where(
+        *many, ChangeLog.kind == "insert", ChangeLog.time >= made, ChangeLog.time < made + LONGEST
+    )
+    return list(db.session.scalars(query.order_by(ChangeLog.time, ChangeLog.id).limit(1)))
