@@ -216,8 +216,13 @@ class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
         "next_on",
         "made_on",
         "score",
+        "reach",
         "holdout",
         "push",
+        "rule_version",
+        "first_channel",
+        "first_template",
+        "first_hour",
     ]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = [
@@ -248,6 +253,11 @@ class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
         "last_met_on": lazy_gettext("Last met on"),
         "status": lazy_gettext("Status"),
         "push": lazy_gettext("Push"),
+        "reach": lazy_gettext("Stage reached"),
+        "rule_version": lazy_gettext("Rule version"),
+        "first_channel": lazy_gettext("First contact by"),
+        "first_template": lazy_gettext("Template of first contact"),
+        "first_hour": lazy_gettext("Time of first contact"),
         "work": lazy_gettext("Work"),
         "source": lazy_gettext("Source channel"),
         "branch": lazy_gettext("Branch"),

@@ -176,6 +176,10 @@ TABLE: dict[str, dict[str, str]] = {
     "MyWorkView": {
         "can_list": "AMK",
     },
+    "EffectView": {
+        "can_list": "AMKU",
+        "can_export": "AMKU",
+    },
     "HitView": {
         "can_list": "AMKU",
         "can_show": "AMKU",
@@ -397,6 +401,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "WorkspaceView",
         "HitView",
         "MyWorkView",
+        "EffectView",
         "OutreachBatchView",
         "OutreachView",
         "OutreachTemplateView",

@@ -25,6 +25,7 @@ from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
 from app.data_views import CompletenessView, IngestFileView, InstitutionView, JobRunView
 from app.delivery_views import DeliveryAttemptView, DeliveryView, PushView, ReminderView, TargetView
+from app.effect_views import EffectView
 from app.errors import FieldError
 from app.extensions import db
 from app.hit_views import HitApi, HitView
@@ -481,6 +482,7 @@ _SCREENS = {
         HitView,
         WorkspaceView,
         MyWorkView,
+        EffectView,
         CloseReasonView,
         WorkSettingView,
         OutreachBatchView,

@@ -63,11 +63,11 @@ class Names:
         )
 
     def _version(self) -> Callable[[str], str]:
-        rows = {str(row.id): f"{row.rule.code} {row.name} v{row.number}" for row in _all(RuleVersion)}
+        rows = {str(row.id): said(row) for row in db.session.scalars(select(RuleVersion))}
         return lambda key: rows.get(key, f"#{key}")
 
     def _template(self) -> Callable[[str], str]:
-        rows = {str(row.id): str(row) for row in _all(OutreachTemplateVersion)}
+        rows = {str(row.id): str(row) for row in db.session.scalars(select(OutreachTemplateVersion))}
         return lambda key: _("No template") if key == NONE else rows.get(key, f"#{key}")
 
     def _branch(self) -> Callable[[str], str]:
@@ -90,10 +90,27 @@ class Names:
         return band
 
 
+def version(key: str) -> str:
+    """A rule version by its id."""
+    row = _row(RuleVersion, key)
+    return said(row) if row else f"#{key}"
+
+
+def template(key: str) -> str:
+    """A template version by its id, or none."""
+    row = _row(OutreachTemplateVersion, key)
+    return _("No template") if key == NONE else str(row or f"#{key}")
+
+
 def band(key: str) -> str:
     """A band of hours by its first one."""
     first, last = next((each for each in BANDS if str(each[0]) == key), (0, 0))
     return f"{first:02d}:00–{last:02d}:00" if last else _("Not contacted")
+
+
+def bands() -> list[tuple[str, str]]:
+    """The bands of hours as choices."""
+    return [(key, band(key)) for key in (*(str(first) for first, _last in BANDS), NONE)]
 
 
 def percent(share: float | None) -> str:
@@ -138,5 +155,10 @@ def verdict(found: Comparison) -> str:
     )
 
 
-def _all(model: Any) -> Iterable[Any]:
-    return db.session.scalars(select(model))
+def said(version: RuleVersion) -> str:
+    """A rule version in words."""
+    return f"{version.rule.code} {version.name} v{version.number}"
+
+
+def _row(model: Any, key: str) -> Any:
+    return db.session.get(model, int(key)) if key.isascii() and key.isdigit() and len(key) < 10 else None

@@ -14,6 +14,7 @@ from app.extensions import db
 from app.models import IngestFile
 from app.pages.access import may
 from app.pages.lists import Link
+from app.rules.proportion import Interval
 from app.t1.runs import today
 
 DAYS = 30
@@ -42,6 +43,42 @@ class Chart:
             name: value
             for name, value in asdict(self).items()
             if name in ("title", "unit", "x", "y", "links", "parts")
+        }
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Shares with their uncertainty, a line for each of ``names``, drawn in percent (or in ``unit``).
+
+    ``points`` are a value and its interval, from 0 to 1 or −1 to 1; ``links`` open what is behind a line.
+    """
+
+    title: str
+    names: list[str]
+    points: list[tuple[float, Interval]]
+    links: list[str]
+    unit: str = "%"
+    empty: str = ""
+    all: Link | None = None
+
+    @property
+    def y(self) -> list[float]:
+        """The values; without any there is nothing to draw."""
+        return [round(value * 100, 2) for value, _interval in self.points]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script draws."""
+        ends = [interval for _value, interval in self.points]
+        return {
+            "kind": "intervals",
+            "title": self.title,
+            "unit": self.unit,
+            "x": self.names,
+            "y": self.y,
+            "low": [round(end.low * 100, 2) for end in ends],
+            "high": [round(end.high * 100, 2) for end in ends],
+            "links": self.links,
         }
 
 

@@ -10,6 +10,8 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, select
 
 from app.access.scope import visible_to
+from app.effect import reach, words
+from app.effect.reach import Stage
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import due, work
@@ -113,10 +115,86 @@ class OfPush(ChoiceFilter):
         return query.filter(Hit.id.in_(select(PushHit.hit_id).where(PushHit.push_id == int(text))))
 
 
+class Reached(ChoiceFilter):
+    """Hits of the funnel that reached a stage or a later one (app/effect/reach.py)."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The stages."""
+        return [(stage.value, str(words.STAGE[stage])) for stage in Stage]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits that got so far."""
+        if text not in set(Stage):
+            raise DomainError("There is no such stage: %(name)s", name=text[:20])
+        return query.filter(reach.reached(Stage(text)))
+
+
+class OfVersion(ChoiceFilter):
+    """Hits that a rule version made."""
+
+    hidden = True
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The version by its number."""
+        return [(value, words.version(value))] if value else []
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits of the version."""
+        return query.filter(Hit.version_id == reach.checked_id(text))
+
+
+class FirstChannel(ChoiceFilter):
+    """Hits by how their customer was contacted first."""
+
+    hidden = True
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The channels."""
+        return [(key, str(word)) for key, word in words.CHANNEL.items()]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits first contacted so."""
+        return query.filter(reach.first_contact(channel=text))
+
+
+class FirstTemplate(FirstChannel):
+    """Hits by the template version of the first contact."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The version that is chosen."""
+        return [(value, words.template(value))] if value else []
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits first contacted with it."""
+        return query.filter(reach.first_contact(template=text))
+
+
+class FirstHour(FirstChannel):
+    """Hits by the time of day of the first contact."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The bands of hours."""
+        return words.bands()
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Hits first contacted then."""
+        return query.filter(reach.first_contact(hour=text))
+
+
 #: name in ``_flt_0_<name>`` → filter
 HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     "work": WorkState,
     "source": LeadSource,
     "branch": InBranch,
     "push": OfPush,
+    "reach": Reached,
+    "rule_version": OfVersion,
+    "first_channel": FirstChannel,
+    "first_template": FirstTemplate,
+    "first_hour": FirstHour,
 }

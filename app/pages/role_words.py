@@ -57,6 +57,7 @@ _METHOD = {
     "can_file": lazy_gettext("Download what is held about a customer"),
     "can_erase": lazy_gettext("Erase a customer"),
     "can_bulk": lazy_gettext("change all rows of a list"),
+    "can_export": lazy_gettext("Export the table (CSV)"),
     "can_export_all": lazy_gettext("Export the whole list"),
     "can_fetch": lazy_gettext("Download the export"),
     "can_userinfo": lazy_gettext("See one's own profile"),

@@ -78,7 +78,28 @@ function sideBySide(data, width) {
   return [bars, layout];
 }
 
+// Values with their uncertainty, a line each.
+function intervals(data, width) {
+  const { xaxis, yaxis, ...rest } = theme(data, width);
+  const most = Math.max(6, Math.floor(width / 32));
+  const names = data.x.map((name) => (name.length > most ? `${name.slice(0, most - 1)}…` : name));
+  const points = {
+    type: "scatter", mode: "markers", x: data.y, y: data.x.map((_name, place) => place), marker: { color: colour("--blue-bright"), size: 9 }, cliponaxis: false,
+    error_x: { type: "data", symmetric: false, thickness: 1.5, width: 5, color: colour("--grey"),
+      array: data.y.map((y, place) => data.high[place] - y), arrayminus: data.y.map((y, place) => y - data.low[place]) },
+    customdata: data.x.map((name, place) => [name, data.low[place], data.high[place]]),
+    hovertemplate: `%{customdata[0]}<br><b>%{x}</b>${data.unit}<br>%{customdata[1]} – %{customdata[2]}${data.unit}<extra></extra>`,
+  };
+  const layout = {
+    ...rest, height: 56 + 28 * Math.max(3, data.x.length), margin: { ...rest.margin, l: 8, r: 16 }, showlegend: false,
+    xaxis: { ...yaxis, rangemode: "tozero", zeroline: true, ticksuffix: data.unit, nticks: 6 },
+    yaxis: { fixedrange: true, automargin: true, showgrid: false, zeroline: false, range: [data.x.length - 0.5, -0.5], tickvals: data.x.map((_name, place) => place), ticktext: names },
+  };
+  return [[points], layout];
+}
+
 function shape(data, width) {
+  if (data.kind === "intervals") { return intervals(data, width); }
   if (data.kind === "curve") { return curve(data, width); }
   if (data.kind === "bars") { return sideBySide(data, width); }
   const [bars, layout] = (data.parts ? lying : standing)(data, width);
@@ -89,6 +110,7 @@ function draw(element) {
   const data = JSON.parse(element.dataset.chart);
   const [traces, layout] = shape(data, element.clientWidth);
   element.replaceChildren();
+  if (layout.height) element.style.height = `${layout.height}px`;
   window.Plotly.newPlot(element, traces, layout, { displayModeBar: false, responsive: true });
   if (data.links.length) {
     element.classList.add("chart-opens");

@@ -119,6 +119,19 @@ async function fetchInto(box) {
   box.setAttribute("aria-busy", "false");
 }
 
+// The lines of JSON of an answer, as they come.
+async function* linesOf(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    yield* lines.map((line) => JSON.parse(line));
+  }
+}
+
 function liveCount(line) {
   let waiting = 0;
   let asked = 0;

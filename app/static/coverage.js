@@ -41,18 +41,6 @@ async function count() {
   }
 }
 
-async function* linesOf(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const lines = (rest + value).split("\n");
-    rest = lines.pop();
-    yield* lines.map((line) => JSON.parse(line));
-  }
-}
-
 function clear(text) {
   part("state").textContent = text;
   ["change", "overlap", "sample", "numbers"].forEach((name) => { part(name).hidden = true; });

@@ -305,6 +305,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     },
     "WorkspaceView": {"can_list": get("/workspaceview/list/")},
     "MyWorkView": {"can_list": get("/myworkview/list/")},
+    "EffectView": {"can_list": get("/effectview/list/"), "can_export": get("/effectview/export?by=grade")},
     "CloseReasonView": crud(
         "closereasonview", "close_reason", {"name": "新", "position": 1}, {"name": "改", "position": 2}
     ),

@@ -84,6 +84,7 @@ PLACES = {
 }
 #: permissions of answers that are no page of their own
 NO_PAGE = {
+    "can_export",
     "can_export_clear",  # a page only where a setting allows it
     "can_delete",
     "can_work",
@@ -119,6 +120,7 @@ STATES = (
     "/targetview/create?kind=reminder",
     "/deliveryview/show/{delivery}",
     "/workspaceview/list/?grade=D",
+    "/effectview/list/?by=hour&first=2026-10-01&last=2026-10-31",
 )
 
 
@@ -170,6 +172,8 @@ def test_pages_of_people_who_may_not_are_sound(world: World, visit: Visit, langu
 
 def check(window: Window, language: str, *, contrast: bool = True) -> None:
     """Note as faults what is wrong with the page that is shown."""
+    # What is counted after the page is there belongs to it.
+    window.page.wait_for_function("!document.querySelector('[data-figures][aria-busy=true]')")
     told = window.page.evaluate(
         """() => ({
             language: document.documentElement.lang,

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_babel import force_locale
 from sqlalchemy.orm import Session
 
-from app.effect import comparison, funnel
+from app.effect import comparison, funnel, words
 from app.effect.funnel import DIMENSIONS, Asked, Figures
 from app.extensions import db
 from app.hits.counts import Chosen
 from app.models import Staff
+from app.rules.proportion import Share, difference
 from tests.conftest import make_staff
 from tests.effect import brute
 from tests.effect.bank import TODAY, Bank
@@ -98,3 +100,26 @@ def test_every_part_is_the_slow_count(
                     assert tuple(share) == slow.pop((key, held), (0, 0))
             assert not slow
         assert checked > 20
+
+
+@pytest.mark.parametrize(
+    ("marketed", "held_out", "chinese", "english"),
+    [
+        ((60, 500), (20, 400), "每 100 人多转化 7.0 人（95% 区间 3.4–10.6）", "7.0 more convert"),
+        ((20, 400), (60, 500), "每 100 人少转化 7.0 人（95% 区间 3.4–10.6）", "7.0 fewer convert"),
+        ((30, 400), (24, 400), "少 2.0 人到多 5.1 人之间（95% 区间）", "2.0 fewer and 5.1 more"),
+        ((1, 40), (0, 10), "样本太少，还看不出差别", "Too few customers"),
+        ((1, 40), (0, 0), "没有留出对照组", "Nobody is held out"),
+    ],
+)
+def test_the_comparison_in_a_sentence(
+    app: Flask, marketed: tuple[int, int], held_out: tuple[int, int], chinese: str, english: str
+) -> None:
+    one, other = Share(*marketed), Share(*held_out)
+    apart = (one.value or 0) - (other.value or 0) if other.whole else None
+    found = comparison.Comparison(None, one, other, apart, difference(one, other))
+    with app.test_request_context():
+        with force_locale("zh"):
+            assert chinese in words.verdict(found)
+        with force_locale("en"):
+            assert english in words.verdict(found)

@@ -113,6 +113,8 @@ PAGES = (
     "/workspaceview/list/?grade=B&branch={home}",
     "/myworkview/list/",
     "/myworkview/list/?show=unclaimed",
+    "/effectview/list/",
+    "/effectview/list/?by=branch&grade=B&first=2026-10-01&last=2026-10-31",
     "/closereasonview/list/",
     "/closereasonview/show/{close_reason}",
     "/closereasonview/add",

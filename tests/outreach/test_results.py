@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,12 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Suppression
+from app.effect import funnel
+from app.effect.funnel import Asked
+from app.extensions import db
+from app.hits.counts import Chosen
+from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Staff, Suppression
+from app.rules.conversions import conversions
 from tests.conftest import Person
 
 from .conftest import Bank
@@ -109,6 +115,19 @@ def test_converted_moves_the_hit(
         select(HitEvent.kind).where(HitEvent.hit_id == hit.id).order_by(HitEvent.id)
     ).all()
     assert kinds[-2:] == ["start", "convert"]
+
+
+def test_an_outcome_reaches_back_tests_and_the_funnel(
+    app: Flask, post: Callable[..., Any], contact: Outreach, session: Session
+) -> None:
+    post({"results": [item(contact, "answered"), item(contact, "converted")]})
+    day = dt.date(2026, 10, 28)
+    with app.app_context():
+        chief = db.session.scalars(select(Staff).where(Staff.username == "one")).one()
+        assert conversions(app.config["SETTINGS"], day, day) == {contact.lead_id: [day]}
+        total = funnel.funnel(Asked(Chosen(chief), channel="sms", template=str(contact.version_id))).total
+    assert (total.hit, total.contacted, total.answered, total.converted, total.sms) == (1, 1, 1, 1, 1)
+    assert total.cost == contact.cost
 
 
 @pytest.mark.parametrize("outcome", ["refused", "opt_out"])

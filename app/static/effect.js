@@ -1,0 +1,31 @@
+// The figures of the effect page: counted after the frame is there, with a bar when it takes a while.
+"use strict";
+
+async function loadFigures(box) {
+  const bar = one(".track", box);
+  const slow = window.setTimeout(() => { bar.hidden = false; }, 1000);
+  try {
+    const answer = await fetch(box.dataset.figures, { headers: { Accept: "application/x-ndjson" } });
+    if (!answer.ok || answer.redirected) throw new Error(answer.status);
+    for await (const line of linesOf(answer.body)) showLine(box, bar, line);
+    if (box.contains(bar)) throw new Error("cut off");
+  } catch {
+    box.textContent = box.dataset.failed;
+  }
+  window.clearTimeout(slow);
+  box.setAttribute("aria-busy", "false");
+}
+
+function showLine(box, bar, line) {
+  if ("done" in line) {
+    bar.setAttribute("aria-valuenow", Math.round(line.done * 100));
+    one("i", bar).style.width = `${line.done * 100}%`;
+  } else if (line.html) {
+    box.innerHTML = line.html;
+    all("[data-chart]", box).forEach(draw);
+  } else {
+    box.textContent = line.error;
+  }
+}
+
+all("[data-figures]").forEach(loadFigures);

@@ -1,0 +1,234 @@
+"""What came of a million hits: the page's figures beside one query for each part, in the same run.
+
+``python bench/effect.py [HITS]`` (default 1,000,000 with as many contacts, twice as many outcomes, 700,000
+pushed and 400,000 steps by hand; 180 days). The data set is made once by COPY and kept in ``bench/.data``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import func, select, text
+
+from app.effect import comparison, funnel, reach
+from app.effect.funnel import Asked, Figures
+from app.effect.reach import CHANNELS, Stage
+from app.extensions import db
+from app.hits import counts
+from app.hits.counts import Chosen
+from app.models import (
+    Hit,
+    OutreachBatch,
+    OutreachTemplate,
+    OutreachTemplateVersion,
+    RuleVersion,
+    Staff,
+)
+from bench import dashboard, lists
+from bench._common import product
+
+DATA = Path(__file__).parent / ".data" / "effect"
+LEADS, PER_PUSH, PER_MESSAGE, REQUESTS = 300_000, 10_000, 500, 5
+OUTCOMES = ("delivered",) * 4 + ("no_answer", "answered", "interested", "refused", "failed", "opt_out")
+TABLES = ("hit", "hit_event", "outreach", "outreach_event", "push_hit", "push", "delivery")
+SCHEDULE = """
+    INSERT INTO schedule (code, name) VALUES ('S-1', '一');
+    INSERT INTO schedule_version (schedule_id, number, spec, created_by)
+    SELECT id, 1, '{}', 'x' FROM schedule;
+    INSERT INTO target (code, kind, name, created_by) VALUES ('crm', 'webhook', 'crm', 'x')
+"""
+PUSHES = """
+    INSERT INTO push (schedule_id, version_id, slot, at, outcome, status)
+    SELECT s.id, v.id, now() - n * interval '1 hour', now() - n * interval '1 hour', 'send', 'done'
+    FROM schedule s, schedule_version v, generate_series(0, :pushes) n;
+    INSERT INTO push_hit (schedule_id, hit_id, push_id)
+    SELECT s.id, h.id, (SELECT min(id) FROM push) + h.id / :size FROM schedule s, hit h WHERE h.id % 10 < 7;
+    INSERT INTO delivery (uid, idempotency_key, push_id, target_id, first_hit, last_hit, hits, status)
+    SELECT 'm' || push_id || '-' || min(hit_id), push_id || '-' || min(hit_id), push_id, t.id,
+           min(hit_id), max(hit_id), count(*), CASE WHEN random() < 0.95 THEN 'sent' ELSE 'dead' END
+    FROM push_hit, target t GROUP BY push_id, t.id, hit_id / :part
+"""
+
+
+def main() -> None:
+    """Build what is missing, then print medians, and the ratio to a query for each part."""
+    hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with product(DATA) as (app, _settings):
+        lists.fill(LEADS)
+        dashboard.fill(hits)
+        fill()
+        today = dt.date.today()
+        for days in (30, 90, 180):
+            query = f"first={today - dt.timedelta(days=days)}&last={today}"
+            asking(app, f"{days} days", query)
+        Context().run(compare, app)
+
+
+def asking(app: Flask, name: str, query: str) -> None:
+    """Print how long the page's frame, the first line of its figures and the last one take."""
+    for who in ("bench-manager", "bench-marketer"):
+        client = lists.client(app, who)
+        frames = lists.alone(client, f"/effectview/list/?{query}")
+        whole = []
+        for _ in range(REQUESTS):
+            started = time.perf_counter()
+            lines = client.get(f"/effectview/figures?{query}").text.splitlines()
+            whole.append((time.perf_counter() - started) * 1000)
+            assert "html" in json.loads(lines[-1])
+        print(
+            f"{name:10} {who:16} frame {statistics.median(frames):5.0f} ms"
+            f"   figures {statistics.median(whole):6.0f} ms   max {max(whole):6.0f} ms"
+            f"   {len(lines) - 1} steps",
+            flush=True,
+        )
+
+
+def compare(app: Flask) -> None:
+    """The figures of thirty days in one statement, and with a query for each stage of each part."""
+    with app.app_context():
+        boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
+        first = dt.date.today() - dt.timedelta(days=30)
+        asked = Asked(Chosen(boss, first=first, last=dt.date.today()))
+        found, once = _timed(lambda: funnel.funnel(asked))
+        apart, each = _timed(lambda: naive(asked))
+        _compared, holdout = _timed(lambda: comparison.compare(asked))
+        for dimension, parts in apart.items():
+            if parts != {key: _stages(figures) for key, figures in found.by[dimension].items()}:
+                raise SystemExit(f"the figures by {dimension} differ")
+        print(f"one statement {once * 1000:.0f} ms, a query a part {each * 1000:.0f} ms: {each / once:.1f}×")
+        print(f"comparison {holdout * 1000:.0f} ms")
+
+
+def naive(asked: Asked) -> dict[str, dict[str, list[int]]]:
+    """Counts by version, grade and channel as the list's filters would count them, one after the other."""
+    keys = {
+        "version": [(str(v), Hit.version_id == v) for v in db.session.scalars(select(RuleVersion.id))],
+        "grade": [(grade, Hit.grade == grade) for grade in "ABCD"],
+        "channel": [(name, reach.first_contact(channel=name)) for name in (*CHANNELS, "none")],
+    }
+    return {
+        name: {
+            key: [
+                db.session.scalar(
+                    select(func.count())
+                    .select_from(Hit)
+                    .where(*asked.criterion(), criterion, reach.reached(stage))
+                )
+                or 0
+                for stage in Stage
+            ]
+            for key, criterion in parts
+        }
+        for name, parts in keys.items()
+    }
+
+
+def _stages(figures: Figures) -> list[int]:
+    return [figures.reached(stage) for stage in Stage]
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - started
+
+
+def fill() -> None:
+    """Pushes, contacts, outcomes and steps, unless they are there."""
+    if db.session.scalar(text("SELECT 1 FROM outreach LIMIT 1")):
+        return
+    started = time.perf_counter()
+    versions = templates()
+    batch = OutreachBatch(channel="sms", version_id=versions[0], selection={}, created_by="x", status="done")
+    db.session.add(batch)
+    db.session.flush()
+    db.session.execute(text("UPDATE hit SET holdout = id % 10 = 0 WHERE id % 10 = 0"))
+    for statement in SCHEDULE.split(";"):
+        db.session.execute(text(statement))
+    hits = list(
+        db.session.execute(select(Hit.id, Hit.lead_id, Hit.hit_date, Hit.status).order_by(Hit.id)).tuples()
+    )
+    values = {"pushes": hits[-1][0] // PER_PUSH + 1, "size": PER_PUSH, "part": PER_MESSAGE}
+    for statement in PUSHES.split(";"):
+        names = [name for name in values if f":{name}" in statement]
+        db.session.execute(text(statement), {name: values[name] for name in names})
+    db.session.execute(text("UPDATE hit SET converted_at = hit_date + 3 WHERE status = 'converted'"))
+    db.session.commit()
+    copy("outreach", CONTACT, contacts(hits, versions, batch.id))
+    copy("outreach_event", "outreach_id, outcome, at, source", outcomes())
+    copy("hit_event", "hit_id, kind, from_status, to_status, person, at", steps(hits))
+    counts.fold()
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
+        plain.execute(text(f"VACUUM ANALYZE {', '.join(TABLES)}"))
+    print(f"made in {time.perf_counter() - started:.0f} s", flush=True)
+
+
+CONTACT = (
+    "batch_id, hit_id, lead_id, version_id, channel, id_hash, phone_index, status, at, reserved_at, sent_at,"
+    " cost"
+)
+
+
+def templates() -> list[int]:
+    """Two texts and two scripts."""
+    found = []
+    for channel in ("sms", "call"):
+        made = [OutreachTemplateVersion(number=n, body="您好", created_by="x") for n in (1, 2)]
+        db.session.add(OutreachTemplate(channel=channel, name=channel, created_by="x", versions=made))
+        found += made
+    db.session.flush()
+    return [each.id for each in found]
+
+
+def copy(table: str, columns: str, rows: Iterator[tuple[object, ...]]) -> None:
+    """Write rows by COPY."""
+    connection = db.engine.raw_connection()
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as stream:
+        for row in rows:
+            stream.write_row(row)
+    connection.commit()
+    connection.close()
+
+
+def contacts(hits: list[Any], versions: list[int], batch: int) -> Iterator[tuple[object, ...]]:
+    """A contact of every hit."""
+    chance = random.Random(1)
+    for hit, lead, day, _status in hits:
+        place = chance.randrange(4)
+        at = dt.datetime.combine(day, dt.time(chance.randint(9, 19), chance.randint(0, 59)), dt.UTC)
+        channel = "sms" if place < 2 else "call"
+        gone = chance.random() < 0.8
+        yield (
+            *(batch, hit, lead, versions[place], channel, f"{lead:064x}", f"{lead:064x}"),
+            *(chance.choice(OUTCOMES) if gone else "held", at, at if gone else None, at if gone else None),
+            (0.05 if channel == "sms" else 0.6) if gone else None,
+        )
+
+
+def outcomes() -> Iterator[tuple[object, ...]]:
+    """Two outcomes of each contact."""
+    for key, at in db.session.execute(text("SELECT id, at FROM outreach")):
+        yield key, "delivered", at, "bench"
+        yield key, "answered", at + dt.timedelta(hours=1), "bench"
+
+
+def steps(hits: list[Any]) -> Iterator[tuple[object, ...]]:
+    """Steps of marketers on two hits of five."""
+    for hit, _lead, day, _status in hits:
+        if hit % 5 < 2:
+            at = dt.datetime.combine(day, dt.time(3), dt.UTC) + dt.timedelta(days=1)
+            yield hit, "start", "waiting", "in_progress", "bench-marketer", at
+
+
+if __name__ == "__main__":
+    main()
