@@ -31,6 +31,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    Time,
     UniqueConstraint,
     Uuid,
     func,
@@ -153,6 +154,15 @@ class RunStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class ReportMailStatus(StrEnum):
+    """The life of a weekly report's mail: ``failed`` when trying again is no use."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
 
 
 class TargetStatus(StrEnum):
@@ -891,6 +901,109 @@ class WorkSetting(Model):
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
+
+
+class ReportSetting(Model):
+    """When the weekly report goes out: one row, or none while nobody has changed the defaults.
+
+    ``weekday`` is 1 for Monday, ``at`` local time. What fell due before ``since`` is not sent any more;
+    ``planned_week`` is the Monday of the newest week whose mails were planned.
+    """
+
+    __tablename__ = "report_setting"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="ck_report_setting_one"),
+        CheckConstraint("weekday BETWEEN 1 AND 7", name="ck_report_setting_weekday"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
+    active: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    weekday: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    at: Mapped[dt.time] = mapped_column(Time)
+    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    planned_week: Mapped[dt.date | None] = mapped_column(Date)
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+
+class ReportReceiver(Model):
+    """Somebody who gets the weekly report by e-mail."""
+
+    __tablename__ = "report_receiver"
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    added_by: Mapped[str] = mapped_column(String(128))
+    added_at: Mapped[dt.datetime] = _now()
+
+
+class WeeklyReport(Model):
+    """The report of a week (its Monday) for a branch and those below it, or the whole bank (no branch).
+
+    ``content`` holds the figures as they were at ``made_at``, without words and without personal data; empty
+    while a worker is still to make it, in the row scope of ``person_id``.
+    """
+
+    __tablename__ = "weekly_report"
+    __table_args__ = (
+        UniqueConstraint(
+            "week", "branch_id", name="weekly_report_week_branch_key", postgresql_nulls_not_distinct=True
+        ),
+        Index("ix_weekly_report_open", "id", postgresql_where=text("made_at IS NULL")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    week: Mapped[dt.date] = mapped_column(Date)
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="CASCADE"), index=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    error: Mapped[str] = mapped_column(Text, server_default="")
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    branch: Mapped[Branch | None] = relationship(Branch)
+    person: Mapped[Staff | None] = relationship(Staff)
+
+    def __repr__(self) -> str:
+        return f"{self.week}"
+
+
+class ReportMail(Model):
+    """A weekly report for one person, by e-mail: once a week, and as often as asked for as a test.
+
+    ``key`` names the mail for good, whatever attempt it is. It goes out at ``next_at``; a worker that
+    vanished is replaced when its lease runs out.
+    """
+
+    __tablename__ = "report_mail"
+    __table_args__ = (
+        Index(
+            *("ix_report_mail_once", "week", "person_id"),
+            unique=True,
+            postgresql_where=text("NOT is_test"),
+        ),
+        Index("ix_report_mail_open", "next_at", postgresql_where=text("status IN ('waiting', 'sending')")),
+        Index("ix_report_mail_report", "report_id"),
+        CheckConstraint("status IN ('waiting', 'sending', 'sent', 'failed')", name="ck_report_mail_status"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("weekly_report.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    week: Mapped[dt.date] = mapped_column(Date)
+    is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
+    status: Mapped[str] = mapped_column(String(16), server_default=ReportMailStatus.WAITING)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str] = mapped_column(String(512), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    report: Mapped[WeeklyReport] = relationship(WeeklyReport)
+    person: Mapped[Staff] = relationship(Staff)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
 
 
 class Schedule(Model):

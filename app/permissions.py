@@ -239,6 +239,19 @@ TABLE: dict[str, dict[str, str]] = {
     "SandboxMessageView": {
         "can_list": "AMKU",
     },
+    "WeeklyReportView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_progress": "AMKU",
+        "can_fetch": "AMKU",
+        "can_make": "AM",
+        "can_timing": "AM",
+        "send_to_me": "AMK",
+    },
+    "ReportMailView": {
+        "can_list": "AMU",
+        "retry": "AM",
+    },
     "OutreachSettingView": {
         "can_list": "AMU",
         "can_show": "AMU",
@@ -402,6 +415,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "HitView",
         "MyWorkView",
         "EffectView",
+        "WeeklyReportView",
         "OutreachBatchView",
         "OutreachView",
         "OutreachTemplateView",

@@ -56,6 +56,7 @@ from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
 from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
 from app.push_views import HolidayView, ScheduleVersionView, ScheduleView
+from app.report_views import ReportMailView, WeeklyReportView
 from app.rule_views import RuleVersionView, RuleView
 from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
@@ -483,6 +484,7 @@ _SCREENS = {
         WorkspaceView,
         MyWorkView,
         EffectView,
+        WeeklyReportView,
         CloseReasonView,
         WorkSettingView,
         OutreachBatchView,
@@ -525,6 +527,7 @@ def register(appbuilder: Any) -> None:
             )
     appbuilder.add_view_no_menu(DeliveryAttemptView)
     appbuilder.add_view_no_menu(ReminderView)
+    appbuilder.add_view_no_menu(ReportMailView)
     appbuilder.add_view_no_menu(SavedFilterView)
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)

@@ -19,10 +19,12 @@ from app.models import (
     Outreach,
     OutreachBatch,
     Reminder,
+    ReportMail,
     SandboxMessage,
     SavedFilter,
     Segment,
     Staff,
+    WeeklyReport,
 )
 
 #: Roles that see every branch. Everybody else sees their own branch and what lies below it;
@@ -114,6 +116,16 @@ def sandbox_visible_to(user: Any) -> ColumnElement[bool]:
     return SandboxMessage.outreach_id.in_(select(Outreach.id).where(outreach_visible_to(user)))
 
 
+def reports_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on WeeklyReport: those of branches in the person's scope; the whole bank's for its roles."""
+    return within_branches(WeeklyReport.branch_id, user)
+
+
+def report_mails_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on ReportMail: one's own, everybody's for bank-wide roles."""
+    return true() if sees_whole_bank(user) else ReportMail.person_id == user.id
+
+
 def segments_visible_to(user: Any) -> ColumnElement[bool]:
     """Criterion on Segment: shared ones and the person's own, all for those who see everything."""
     names = {role.name for role in getattr(user, "roles", [])}
@@ -137,6 +149,8 @@ _SCOPES = {
     Hit: hits_visible_to,
     Branch: branches_visible_to,
     Staff: staff_visible_to,
+    WeeklyReport: reports_visible_to,
+    ReportMail: report_mails_visible_to,
     Segment: segments_visible_to,
     ExportJob: exports_visible_to,
     BulkJob: bulk_visible_to,

@@ -22,6 +22,8 @@ from app.leads import suppression
 from app.leads.identity import IdHasher
 from app.leads.importer import import_leads
 from app.models import JobRun, Lead, Staff
+from app.reports import plan
+from app.reports.work import work as make_reports
 from app.rules.config_file import apply_config
 from app.rules.definition import ConfigFile, read_config_file
 from app.t1.deliveries import inbox
@@ -105,6 +107,13 @@ def _work(progress: Say, yesterday: dt.date) -> None:
     progress(f"Demo: {work.work_on_hits(yesterday, zone, _random('work')):,} hits worked on")
     if manager is not None and admin is not None:
         asked.ask(manager, admin)
+        _report(manager)
+
+
+def _report(manager: Staff) -> None:
+    """The report of the last week that is over, made but sent to nobody."""
+    plan.ask(plan.open_weeks()[0], manager)
+    make_reports()
 
 
 def _person(username: str) -> Staff | None:

@@ -22,6 +22,7 @@ from app.leads.uploads import discard_forgotten
 from app.outreach import tick as outreach
 from app.push import deliver
 from app.push import tick as pushes
+from app.reports import plan as reports
 from app.rules import trials
 from app.t1 import runs
 
@@ -68,4 +69,5 @@ def tick(now: dt.datetime) -> None:
     counts.fold()
     for jobs in (exports.JOBS, bulk.JOBS, trials.JOBS, audit_jobs.JOBS):
         jobs.nudge_all()
+    reports.tick(now)
     outreach.tick(now)

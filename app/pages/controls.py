@@ -57,6 +57,7 @@ def _widget(field: Any) -> Any:
         "FloatField": widgets.NumberInput(step="any"),
         "DecimalField": widgets.NumberInput(step="any"),
         "DateField": widgets.DateInput(),
+        "TimeField": widgets.TimeInput(),
         "TextAreaField": widgets.TextArea(),
         "PasswordField": widgets.PasswordInput(),
         "FileField": widgets.FileInput(),

@@ -50,6 +50,8 @@ _METHOD = {
     "can_change": lazy_gettext("Propose a change"),
     "can_post": lazy_gettext("Write by API"),
     "can_settings": lazy_gettext("Change the settings"),
+    "can_make": lazy_gettext("Make a report"),
+    "can_timing": lazy_gettext("Set when it is sent and to whom"),
     "can_secret": lazy_gettext("Make a new secret"),
     "can_start": lazy_gettext("Start"),
     "can_find": lazy_gettext("Look for a customer"),

@@ -71,6 +71,12 @@ class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/backtest.html"
 
 
+class WeeklyReportWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws a weekly ``report`` in words."""
+
+    template = "widgets/weekly_report.html"
+
+
 class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws the filter row and the chips of ``table``."""
 

@@ -293,6 +293,19 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_delete": post("/forbiddenwordview/delete/{word}"),
     },
     "SandboxMessageView": {"can_list": get("/sandboxmessageview/list/")},
+    "WeeklyReportView": {
+        "can_list": get("/weeklyreportview/list/"),
+        "can_show": get("/weeklyreportview/show/{report}"),
+        "can_progress": get("/weeklyreportview/progress/{report}"),
+        "can_fetch": get("/weeklyreportview/html/{report}"),
+        "can_make": post("/weeklyreportview/make", week="{last_week}"),
+        "can_timing": post("/weeklyreportview/timing", active="y", weekday="2", at="09:15"),
+        "send_to_me": act("weeklyreportview", "send_to_me", "report", changes=False),
+    },
+    "ReportMailView": {
+        "can_list": get("/reportmailview/list/"),
+        "retry": act("reportmailview", "retry", "report_mail"),
+    },
     "OutreachSettingView": {
         "can_list": get("/outreachsettingview/list/"),
         "can_show": get("/outreachsettingview/show/{setting}"),

@@ -50,12 +50,14 @@ from app.models import (
     Suppression,
     Tag,
 )
+from app.reports.weeks import last_complete
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS, canonical
 from app.rules.versions import rule_def
 from config import Settings
 from tests.database import LOG, Snapshot, is_empty
 
 from .push_world import pushes
+from .report_world import reports
 
 DAY = dt.date(2026, 10, 26)
 
@@ -122,7 +124,9 @@ def _build(session: Session, settings: Settings) -> World:
     session.commit()
     session.add_all(institution_days(dt.datetime.now(settings.zone).date()))
     rows |= outreach(session, rows)
+    rows |= reports(session, rows)
     session.commit()
+    ids["last_week"] = last_complete(dt.datetime.now(settings.zone).date()).isoformat()
     ids["entry"] = session.scalar(select(func.max(ChangeLog.id)).where(ChangeLog.object == "lead"))
     session.commit()
     ids |= {name: row.id for name, row in rows.items() if name != "other"}

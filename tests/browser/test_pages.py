@@ -48,6 +48,7 @@ ROWS = {
     "JobRunView": "held",
     "ChangeLogView": "entry",
     "AuditJobView": "my_audit",
+    "WeeklyReportView": "report",
     "StaffView": "staff",
     "RoleView": "role",
 }
@@ -61,6 +62,8 @@ PLACES = {
     "can_start": "/start",
     "can_create": "/create",
     "can_settings": "/settings/{row}",
+    "can_make": "/make",
+    "can_timing": "/timing",
     "can_userinfo": "/userinfo/",
     "can_export_all": "/export_all?_flt_1_status=active",
     "can_bulk": "/bulk?_flt_1_status=active",
@@ -121,6 +124,7 @@ STATES = (
     "/deliveryview/show/{delivery}",
     "/workspaceview/list/?grade=D",
     "/effectview/list/?by=hour&first=2026-10-01&last=2026-10-31",
+    "/weeklyreportview/show/{open_report}",
 )
 
 

@@ -35,6 +35,7 @@ from app.models import (
     RunStatus,
     SandboxMessage,
     Staff,
+    WeeklyReport,
 )
 from config import Settings
 
@@ -58,6 +59,7 @@ def test_the_whole_story_is_told_once(
     check_runs(session)
     check_hits(session)
     check_logs(session)
+    assert session.scalars(select(WeeklyReport)).one().made_at is not None
     check_contacts(session)
     check_pushes(session)
     before = fingerprint(engine)

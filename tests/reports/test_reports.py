@@ -1,0 +1,265 @@
+"""The weekly report: figures of the effect page, once a person and week, in their own scope and language."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pypdfium2
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.effect.funnel import Asked, Figures, funnel
+from app.extensions import db
+from app.hits.counts import Chosen
+from app.models import ChangeLog, Lead, ReportMail, ReportSetting, Staff, WeeklyReport
+from app.reports import plan, weeks
+from app.reports.work import BACK_OFF, LEASE, MOST_ATTEMPTS, work
+from tests.conftest import Person
+from tests.effect.bank import ZONE, Bank
+from tests.postbox import Postbox, serving
+
+LONG_AGO = dt.timedelta(days=60)
+#: settings as their form posts them
+MONDAYS = {"active": "y", "weekday": "1", "at": "08:30"}
+
+
+@pytest.fixture
+def postbox(app: Flask) -> Iterator[Postbox]:
+    with serving(app) as made:
+        yield made
+
+
+@pytest.fixture
+def bank(app: Flask, session: Session) -> Bank:
+    return Bank(session, app.config["SETTINGS"], seed=7)
+
+
+@pytest.fixture
+def manager(login: Callable[..., Person]) -> Person:
+    return login("Manager", language="zh", username="boss")
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def due_week() -> dt.date:
+    """The week whose report was due on the last Monday at 08:30."""
+    moment = weeks.last_due(now().astimezone(ZONE), 1, dt.time(8, 30))
+    return weeks.last_complete(moment.date())
+
+
+def person(session: Session, username: str) -> Staff:
+    return session.scalars(select(Staff).where(Staff.username == username)).one()
+
+
+def switch_on(session: Session, manager: Person, *names: str) -> None:
+    """Set by the form who gets the report on Mondays, as if that had been done long ago."""
+    ids = [str(person(session, name).id) for name in names]
+    assert manager.submit("/weeklyreportview/timing", {**MONDAYS, "receivers": ids}).status_code == 302
+    session.execute(update(ReportSetting).values(since=now() - LONG_AGO))
+    session.commit()
+
+
+def ticked(app: Flask, at: dt.datetime | None = None) -> None:
+    with app.app_context():
+        plan.tick(at or now())
+
+
+def worked(app: Flask, at: dt.datetime | None = None) -> int:
+    with app.app_context():
+        return work(at)
+
+
+def figures(app: Flask, username: str, week: dt.date) -> Figures:
+    """What the effect page says of a week for somebody."""
+    with app.app_context():
+        who = db.session.scalars(select(Staff).where(Staff.username == username)).one()
+        return funnel(Asked(Chosen(person=who, first=week, last=weeks.sunday_of(week)))).total
+
+
+def text_of(pdf: bytes) -> str:
+    document = pypdfium2.PdfDocument(pdf)
+    return "\n".join(page.get_textpage().get_text_bounded() for page in document)
+
+
+def mails(session: Session) -> list[ReportMail]:
+    session.expire_all()
+    return list(session.scalars(select(ReportMail).order_by(ReportMail.id)))
+
+
+def test_each_gets_their_own_figures_once_by_mail_with_a_pdf(
+    app: Flask, session: Session, bank: Bank, postbox: Postbox, login: Callable[..., Person], manager: Person
+) -> None:
+    login("Marketer", branch=bank.branches["HOME"], username="anna")
+    switch_on(session, manager, "boss", "anna")
+    ticks = [threading.Thread(target=ticked, args=[app]) for _ in range(2)]
+    [each.start() for each in ticks]
+    [each.join() for each in ticks]
+    works = [threading.Thread(target=worked, args=[app]) for _ in range(2)]
+    [each.start() for each in works]
+    [each.join() for each in works]
+    ticked(app)
+    assert worked(app) == 0
+    by_person = {mail["to"]: mail for mail in postbox.mails}
+    assert sorted(by_person) == ["anna@example.com", "boss@example.com"]
+    assert len(postbox.mails) == 2
+    week = due_week()
+    bank_wide, own = figures(app, "boss", week), figures(app, "anna", week)
+    assert 0 < own.hit < bank_wide.hit
+    for name, counted in (("boss", bank_wide), ("anna", own)):
+        mail = by_person[f"{name}@example.com"]
+        page, text = (mail.get_body((kind,)).get_content() for kind in ("html", "plain"))
+        shown = re.findall(r"<b>([^<]+)</b>", page)
+        reached = [f"{counted.hit:,}", f"{counted.pushed:,}", f"{counted.contacted:,}"]
+        assert shown[:5] == [*reached, f"{counted.answered:,}", f"{counted.converted:,}"]
+        assert shown[6] == f"¥{counted.cost:,.2f}"
+        [attached] = mail.iter_attachments()
+        assert attached.get_content_type() == "application/pdf"
+        printed = text_of(attached.get_content())
+        assert ("转化漏斗" in printed) == (name == "boss")
+        assert f"¥{counted.cost:,.2f}" in printed
+        assert "https://lm.bank.example/weeklyreportview/show/" in text
+        for lead in session.scalars(select(Lead)):
+            assert not any(
+                each in part for part in (page, text, printed) for each in (lead.name, lead.lead_no)
+            )
+    assert by_person["boss@example.com"]["subject"].startswith("营销周报")
+    assert "HOME" in by_person["anna@example.com"]["subject"]
+
+
+def test_an_outage_is_caught_up_once_and_a_change_of_times_sends_nothing_late(
+    app: Flask, session: Session, postbox: Postbox, manager: Person
+) -> None:
+    ids = [str(person(session, "boss").id)]
+    manager.submit("/weeklyreportview/timing", {**MONDAYS, "receivers": ids})
+    ticked(app)
+    assert mails(session) == []  # what was due before it was switched on
+    switch_on(session, manager, "boss")
+    session.execute(update(ReportSetting).values(planned_week=due_week() - 5 * weeks.WEEK))
+    session.commit()
+    for _ in range(2):
+        ticked(app)
+    [mail] = mails(session)
+    assert mail.week == due_week()
+    manager.submit("/weeklyreportview/timing", {**MONDAYS, "active": "", "receivers": ids})
+    ticked(app, now() + weeks.WEEK)
+    assert len(mails(session)) == 1
+    manager.submit("/weeklyreportview/timing", {**MONDAYS, "receivers": ids})
+    ticked(app, now() + weeks.WEEK)
+    assert [each.week for each in mails(session)] == [due_week(), due_week() + weeks.WEEK]
+
+
+def test_failures_are_tried_again_shown_and_a_lost_worker_is_replaced(
+    app: Flask, session: Session, postbox: Postbox, manager: Person
+) -> None:
+    switch_on(session, manager, "boss")
+    ticked(app)
+    postbox.refuse = "451 later"
+    assert worked(app, now()) == 0
+    [mail] = mails(session)
+    assert (mail.status, mail.attempts) == ("waiting", 1)
+    assert worked(app, now()) == 0
+    assert mails(session)[0].attempts == 1
+    postbox.refuse = "550 never"
+    worked(app, now() + BACK_OFF[0])
+    [mail] = mails(session)
+    assert (mail.status, mail.last_error) == ("failed", "the mail server refused: 550")
+    listed = manager.get("/reportmailview/list/?_flt_1_status=failed").get_data(as_text=True)
+    assert "the mail server refused: 550" in listed
+    postbox.refuse = ""
+    manager.submit(f"/reportmailview/action/retry/{mail.id}")
+    # A worker took it and vanished: nobody else does until its lease runs out.
+    session.execute(
+        update(ReportMail).values(status="sending", lease_owner="lost", lease_until=now() + LEASE)
+    )
+    session.commit()
+    assert worked(app, now()) == 0
+    assert worked(app, now() + 2 * LEASE) == 1
+    [got] = postbox.mails
+    assert got["message-id"] == f"<{mail.key}@bank.example>"
+    assert mails(session)[0].status == "sent"
+
+
+def test_who_may_not_see_it_any_more_gets_nothing(
+    app: Flask, session: Session, bank: Bank, postbox: Postbox, login: Callable[..., Person], manager: Person
+) -> None:
+    login("Marketer", branch=bank.branches["HOME"], username="anna")
+    login("Marketer", branch=bank.branches["AWAY"], username="gone")
+    login("Marketer", username="nowhere")
+    switch_on(session, manager, "boss", "anna", "gone")
+    refused = {**MONDAYS, "receivers": [str(person(session, "nowhere").id)]}
+    assert manager.submit("/weeklyreportview/timing", refused).status_code == 200
+    session.execute(update(Staff).where(Staff.username == "gone").values(active=False))
+    session.commit()
+    ticked(app)
+    session.execute(update(Staff).where(Staff.username == "anna").values(branch_id=bank.branches["AWAY"].id))
+    session.commit()
+    worked(app)
+    assert [mail["to"] for mail in postbox.mails] == ["boss@example.com"]
+    [failed] = [mail for mail in mails(session) if mail.status == "failed"]
+    assert failed.person.username == "anna"
+
+
+def test_a_report_is_made_read_and_downloaded_in_row_scope(
+    app: Flask, session: Session, bank: Bank, login: Callable[..., Person], manager: Person
+) -> None:
+    week = due_week()
+    assert manager.submit("/weeklyreportview/make", {"week": str(week + 3 * weeks.WEEK)}).status_code == 200
+    answer = manager.submit("/weeklyreportview/make", {"week": str(week)})
+    report = answer.location.rsplit("/", 1)[1]
+    assert manager.get(f"/weeklyreportview/progress/{report}").json["done"] is False
+    assert manager.get(f"/weeklyreportview/pdf/{report}").status_code == 404
+    worked(app)
+    counted = figures(app, "boss", week)
+    page = manager.get(f"/weeklyreportview/show/{report}").get_data(as_text=True)
+    assert f"<b>{counted.hit:,}</b>" in page
+    printed = text_of(manager.get(f"/weeklyreportview/pdf/{report}").data)
+    assert "营销周报" in printed
+    assert f"{counted.hit:,}" in manager.get(f"/weeklyreportview/html/{report}").get_data(as_text=True)
+    anna = login("Marketer", branch=bank.branches["HOME"], username="anna")
+    for path in ("show", "pdf", "html", "progress"):
+        assert anna.get(f"/weeklyreportview/{path}/{report}").status_code == 404
+    with app.app_context():
+        plan.ask(week, db.session.scalars(select(Staff).where(Staff.username == "anna")).one())
+    worked(app)
+    own = session.scalars(select(WeeklyReport.id).where(WeeklyReport.branch_id.is_not(None))).one()
+    assert f"<b>{figures(app, 'anna', week).hit:,}</b>" in anna.get(f"/weeklyreportview/show/{own}").get_data(
+        as_text=True
+    )
+    told = anna.submit(f"/weeklyreportview/action/send_to_me/{own}", follow_redirects=True)
+    assert "SMTP_URL is not set" in told.get_data(as_text=True)
+    assert mails(session) == []
+
+
+def test_a_report_that_fails_says_so_and_is_given_up(
+    app: Flask, session: Session, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = manager.submit("/weeklyreportview/make", {"week": str(due_week())}).location.rsplit("/", 1)[1]
+
+    def broken(*_args: Any) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr("app.reports.work.content_of", broken)
+    worked(app)
+    [row] = session.scalars(select(WeeklyReport))
+    assert (row.attempts, row.error) == (MOST_ATTEMPTS, "OSError: see the worker's log")
+    assert manager.get(f"/weeklyreportview/progress/{report}").json["status"] == "failed"
+    monkeypatch.undo()
+    manager.submit("/weeklyreportview/make", {"week": str(due_week())})
+    worked(app)
+    assert manager.get(f"/weeklyreportview/pdf/{report}").status_code == 200
+
+
+def test_changes_of_when_and_to_whom_are_in_the_change_log(
+    app: Flask, session: Session, manager: Person
+) -> None:
+    switch_on(session, manager, "boss")
+    found = session.scalars(select(ChangeLog).where(ChangeLog.actor == "boss")).all()
+    assert {entry.object for entry in found} >= {"report_setting", "report_receiver"}
