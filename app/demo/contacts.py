@@ -34,6 +34,7 @@ from app.models import (
     OutreachEvent,
     OutreachStatus,
     OutreachTemplate,
+    OutreachTemplateVersion,
     Rule,
     SandboxMessage,
     Staff,
@@ -42,6 +43,7 @@ from app.outreach import batches, cost, preflight, sandbox, settings, templates
 from app.outreach.hit_steps import REFUSED
 from app.outreach.results import OPT_OUT_REASON, RANK
 from app.outreach.settings import OutreachSettings
+from app.outreach.variants import Second
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Campaign:
     channel: str
     template: str
     rules: tuple[str, ...]
+    #: the text that every second person got instead
+    other: str = ""
 
 
 CAMPAIGNS = (
@@ -154,7 +158,8 @@ class Contacts:
             Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(campaign.rules))), Hit.made_on <= at.date()
         )
         hits = list(db.session.scalars(chosen))
-        batch = checked_batch(campaign.template, hits, self._manager) if hits else None
+        second = Second(newest_version(campaign.other), 50) if campaign.other else None
+        batch = checked_batch(campaign.template, hits, self._manager, second) if hits else None
         if batch is None or not batch.planned["go"]:
             return 0
         asked = batches.confirm(batch, self._manager, "本周营销计划")
@@ -209,7 +214,7 @@ class Contacts:
         self, row: Outreach, rules: OutreachSettings, at: dt.datetime, told: _Told, begun: Story | None
     ) -> None:
         at += dt.timedelta(seconds=len(told.rows) // 8)
-        drawn = [(at + self._delay(seconds), outcome) for seconds, outcome in self._answers(row.channel)]
+        drawn = [(at + self._delay(seconds), outcome) for seconds, outcome in self._answers(row)]
         answers = [each for each in drawn if each[0] < self._now]
         final = max((outcome for _at, outcome in answers), key=RANK.__getitem__, default="sent")
         told.sent(row, uuid.UUID(int=self._random.getrandbits(128), version=4), at, rules)
@@ -217,9 +222,13 @@ class Contacts:
         last = answers[-1][0] if answers else at
         told.stories.append(self._story(row.hit, at, final, last, begun))
 
-    def _answers(self, channel: str) -> list[list[Any]]:
-        stories = sandbox.STORIES[channel]
-        [(_share, answers)] = self._random.choices(stories, [share for share, _answers in stories])
+    def _answers(self, row: Outreach) -> list[list[Any]]:
+        """What the sandbox plays; the second text of a batch is the better one."""
+        stories = sandbox.STORIES[row.channel]
+        shares = [share for share, _answers in stories]
+        [(_share, answers)] = self._random.choices(stories, shares)
+        if len(answers) == 1 and row.version_id == row.batch.version_b_id:
+            [(_share, answers)] = self._random.choices(stories, shares)
         return answers
 
     def _delay(self, seconds: int) -> dt.timedelta:
@@ -293,10 +302,15 @@ def _leave_alone(leads: Sequence[int], day: dt.date) -> None:
     db.session.commit()
 
 
-def checked_batch(template: str, hits: list[int], by: Staff) -> OutreachBatch:
+def checked_batch(template: str, hits: list[int], by: Staff, second: Second | None = None) -> OutreachBatch:
     """A batch for hits with the template of this name, checked. Commits."""
-    named = select(OutreachTemplate).where(OutreachTemplate.name == template)
-    batch = batches.of_hits(db.session.scalars(named).one().versions[0], hits, by)
+    batch = batches.of_hits(newest_version(template), hits, by, second)
     preflight.run(batch.id)
     db.session.refresh(batch)
     return batch
+
+
+def newest_version(template: str) -> OutreachTemplateVersion:
+    """The version in use of the template of this name."""
+    named = select(OutreachTemplate).where(OutreachTemplate.name == template)
+    return db.session.scalars(named).one().versions[0]

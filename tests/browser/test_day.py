@@ -179,7 +179,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     worker.answer("interested")
     window.open(f"/hitview/show/{hit.id}")
     expect(window.page.locator(".history-follow_up .history-note")).to_have_text("有意向")
-    expect(window.page.locator(".history-contact .tag")).to_have_text("有意向")
+    expect(window.page.locator(".history-contact .tag").first).to_have_text("有意向")
     window.page.get_by_role("button", name="查看完整号码").click()
     window.dialog.get_by_role("textbox", name="原因").fill("首次电话联系")
     window.dialog.get_by_role("button", name="查看", exact=True).click()
