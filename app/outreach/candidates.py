@@ -44,7 +44,7 @@ def chosen(batch: OutreachBatch) -> list[tuple[int, str]]:
     Raises DomainError as ``sender_of`` and ``check_size``.
     """
     sender = sender_of(batch)
-    ids = select(Hit.id).where(Hit.id.in_(batch.selection.get("ids", [])), hits_visible_to(sender))
+    ids = select(Hit.id).where(Hit.id == func.any(batch.selection.get("ids", [])), hits_visible_to(sender))
     if "query" in batch.selection:
         matching = of_list(batch.selection["query"], sender).with_entities(Hit.id).order_by(None)
         ids = select(Hit.id).where(Hit.id.in_(matching.scalar_subquery()))

@@ -83,6 +83,8 @@ def _check(batch: OutreachBatch) -> dict[str, Any]:
         part = chosen[first : first + STEP]
         _fill(batch, [hit for hit, _ in part], [hit for hit, person in part if draw.gets_b(person)])
         _hold(_judged(batch, terms, part[0][0], part[-1][0]), terms)
+    if len(chosen) > AT_ONCE:
+        _report(batch.id, len(chosen))
     _hold(_twice(batch), terms)
     counted = candidates.counts(batch)
     opens = compliance.next_open(terms.settings, terms.calendar, terms.local)

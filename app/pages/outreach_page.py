@@ -241,12 +241,13 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
     total = sum(found.values())
     left = sum(found.get(each, 0) for each in _WAITING)
     done = total - left
-    if status is OutreachBatchStatus.CHECKING:
+    checking = status is OutreachBatchStatus.CHECKING
+    if checking:
         total, done = batch.candidates, batch.rows_done
     return {
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
         "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
-        "progress": done * 100 // total if total else 0,
+        "progress": min(done * 100 // total, 99 if checking else 100) if total else 0,
         "summary": batch.error or _progress_words(batch, found, total, left),
         "details": _waits(batch),
         "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
