@@ -1,7 +1,8 @@
 """kill -9 between any two steps, then the same command again: the same totals."""
 
-import subprocess
-import sys
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,26 +12,13 @@ from app.activity import cube, ingest, store
 
 from .support import ZONE, counts, person, row, write
 
-REPO = Path(__file__).parents[2]
 ONCE = ("workspace made", "leads written")
 # Once more in the second chunk, where something committed could be harmed.
 TIMES = [*((step, 1) for step in store.STEPS), *((step, 2) for step in store.STEPS[5:] if step not in ONCE)]
 
-# Runs the same as `work`, and kills itself at the nth time the named step is reached.
-PROGRAM = """
-import os, signal, sys
-from pathlib import Path
-from app.activity import store
-from tests.activity.test_crash import work
-root, logs, name, left = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-def step(at):
-    global left
-    left -= at == name
-    if at == name and left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-store._step = step
-work(root, logs)
-"""
+#: Makes processes by forking one that has imported this module.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])
 
 
 def work(root: Path, logs: Path) -> None:
@@ -42,9 +30,25 @@ def work(root: Path, logs: Path) -> None:
     cube.ensure_leads(root, store.snapshot(root).days, "list-1", lambda: people)
 
 
-def run(root: Path, logs: Path, step: str, times: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", PROGRAM, str(root), str(logs), step, str(times)]
-    return subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+def work_until(root: Path, logs: Path, name: str, times: int) -> None:
+    """The same as `work`, but this process kills itself when the named step is reached once too often."""
+    left = times
+
+    def step(at: str) -> None:
+        nonlocal left
+        left -= at == name
+        if at == name and left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store._step = step
+    work(root, logs)
+
+
+def run(root: Path, logs: Path, step: str, times: int) -> int | None:
+    process = FORKS.Process(target=work_until, args=(root, logs, step, times))
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +76,7 @@ def undisturbed(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_kill_at_any_step_changes_no_total(
     root: Path, logs: Path, undisturbed: Path, step: str, times: int
 ) -> None:
-    crashed = run(root, logs, step, times)
-    assert crashed.returncode == -9, crashed.stderr
+    assert run(root, logs, step, times) == -signal.SIGKILL
     work(root, logs)
     assert counts(root) == counts(undisturbed)
     state = store.snapshot(root)
