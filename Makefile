@@ -18,7 +18,7 @@ run: $(VENV)/.runtime $(CATALOGUES)
 
 test: setup
 	@tests/browser_setup.sh
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -34,7 +34,16 @@ from tests.postbox import Postbox, serving
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
+#: longest first; `make test` hands files out in this order
+LONG_FILES = ("browser/test_pages.py", "embedded/test_run.py", "push/test_chaos.py", "access/test_matrix.py")
 TEMPLATE = "lead_monitor_template"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that no worker is left alone with one at the end."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")
