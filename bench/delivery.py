@@ -23,6 +23,7 @@ from app.push import deliver
 from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
 from bench._common import peak_mb, product, timed
+from config import Settings
 
 RULE = {
     "code": "R-1",
@@ -87,33 +88,47 @@ def measure(name: str, count: int, batch: int, threads: int) -> float:
     return speed
 
 
-def arrange(place: str, wanted: int, settings: Any) -> None:
+def arrange(place: str, wanted: int, settings: Settings) -> None:
     """A lead, a hit and a delivery for each."""
+    set_up(place, settings)
+    for statement in (*HITS, *DELIVERIES):
+        db.session.execute(text(statement), {"n": wanted} if ":n" in statement else {})
+    db.session.commit()
+
+
+def set_up(place: str, settings: Settings) -> None:
+    """A rule, a schedule of it, and the receiver at that place as its target."""
     apply_config(parse_config({"rules": [RULE], "schedules": [SCHEDULE]}, "bench"), "bench", "bench")
     target = db.session.query(Target).one()
     targets.save(target, "CRM", {"url": f"{place}/hooks"})
     targets.new_secret(target, settings)
     targets.resume(target)
     db.session.commit()
-    for statement in ARRANGE.split(";"):
-        db.session.execute(text(statement), {"n": wanted, "now": NOW} if ":n" in statement else {})
-    db.session.commit()
 
 
-ARRANGE = r"""
+#: ``:n`` leads, each with a hit of the rule
+HITS = (
+    r"""
 INSERT INTO lead (name, id_hash, phone_cipher, phone_index, phone_masked)
-SELECT '客户', md5(g\:\:text) || md5((-g)\:\:text), '', '', '138****0000' FROM generate_series(1, :n) g;
+SELECT '客户', md5(g\:\:text) || md5((-g)\:\:text), '', '', '138****0000' FROM generate_series(1, :n) g""",
+    r"""
 INSERT INTO hit (rule_id, version_id, lead_id, hit_date, "values", score, grade, evidence, last_met_on)
 SELECT r.id, r.active_version_id, l.id, DATE '2026-10-25', '{5}', 5, 'B',
        '{"conditions"\: [{"metric"\: "calls", "op"\: ">=", "value"\: 3, "window_days"\: 7, "actual"\: 5,
                           "met"\: true}], "institutions"\: ["I-1"]}', DATE '2026-10-25'
-FROM lead l, rule r;
+FROM lead l, rule r""",
+)
+#: a push of them all, and a delivery for each
+DELIVERIES = (
+    """
 INSERT INTO push (schedule_id, version_id, slot, at, outcome, hits)
-SELECT s.id, s.active_version_id, now(), now(), 'send', 1 FROM schedule s;
-INSERT INTO push_hit (schedule_id, hit_id, push_id) SELECT p.schedule_id, h.id, p.id FROM hit h, push p;
+SELECT s.id, s.active_version_id, now(), now(), 'send', 1 FROM schedule s""",
+    """
+INSERT INTO push_hit (schedule_id, hit_id, push_id) SELECT p.schedule_id, h.id, p.id FROM hit h, push p""",
+    """
 INSERT INTO delivery (uid, idempotency_key, push_id, target_id, hits, first_hit, last_hit, status)
-SELECT 'msg_' || h.id, 'k' || h.id, p.id, t.id, 1, h.id, h.id, 'cancelled' FROM hit h, push p, target t
-"""
+SELECT 'msg_' || h.id, 'k' || h.id, p.id, t.id, 1, h.id, h.id, 'cancelled' FROM hit h, push p, target t""",
+)
 
 
 def receive(connection: Any) -> None:

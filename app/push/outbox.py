@@ -7,7 +7,7 @@ import uuid
 from typing import NamedTuple
 
 from sqlalchemy import case, exists, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session
 
 from app.channels import channel, targets
@@ -16,7 +16,6 @@ from app.models import (
     Delivery,
     DeliveryStatus,
     Hit,
-    Lead,
     Push,
     PushHit,
     PushStatus,
@@ -85,19 +84,18 @@ def make_push(
 def _take_hits(session: Session, schedule_id: int, push_id: int, rules: list[str]) -> int:
     """Note the hits that go with a push: of its rules, of live leads, not held out, not pushed before."""
     pushed = exists().where(PushHit.schedule_id == schedule_id, PushHit.hit_id == Hit.id)
-    due = (
-        select(literal(schedule_id), Hit.id, literal(push_id))
-        .join(Lead, Lead.id == Hit.lead_id)
-        .where(
-            Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(rules))),
-            Hit.holdout.is_(False),
-            Lead.deleted_at.is_(None),
-            ~pushed,
-        )
+    # One array, read to its end before the first row is written: while the table grows, a plan that looks
+    # through an empty table for each hit would look through all that was written so far.
+    due = select(func.array_agg(aggregate_order_by(Hit.id, Hit.id))).where(
+        Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(rules))),
+        Hit.holdout.is_(False),
+        Hit.live,
+        ~pushed,
     )
+    rows = select(literal(schedule_id), func.unnest(due.scalar_subquery()), literal(push_id))
     columns = ["schedule_id", "hit_id", "push_id"]
     taken = session.execute(
-        insert(PushHit).from_select(columns, due).on_conflict_do_nothing(),
+        insert(PushHit).from_select(columns, rows).on_conflict_do_nothing(),
         execution_options={"preserve_rowcount": True},
     )
     return int(taken.rowcount)  # type: ignore[attr-defined]

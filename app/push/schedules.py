@@ -61,7 +61,7 @@ def save_draft(schedule: Schedule, definition: ScheduleDef, seen: str, who: str)
     ``seen`` is the ``mark`` of the version the person started from. Raises ScheduleChanged when that is not
     what is stored, DomainError while a version waits for approval.
     """
-    db.session.execute(select(Schedule.id).where(Schedule.id == schedule.id).with_for_update())
+    db.session.execute(select(Schedule.id).where(Schedule.id == schedule.id).with_for_update(key_share=True))
     db.session.refresh(schedule)
     present = newest(schedule)
     check_editable(schedule)

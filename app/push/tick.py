@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.models import Push, RuleStatus, Schedule
+from app.models import Push, RuleStatus, Schedule, ScheduleVersion
 from app.push import outbox
 from app.push.calendar import Calendar, current
 from app.push.plan import STEPS, plan
@@ -29,7 +29,14 @@ RECHECK = dt.timedelta(minutes=10)
 #: An outage longer than this loses slots, not hits.
 LONGEST_OUTAGE = dt.timedelta(days=40)
 
+#: The advisory locks of tickers, one a schedule.
+TICK_LOCK = 7040
+
 log = logging.getLogger(__name__)
+
+
+class Meanwhile(Exception):
+    """Somebody changed the schedule while it was pushed: nothing happened, the next tick looks again."""
 
 
 def tick(now: dt.datetime) -> list[int]:
@@ -42,6 +49,9 @@ def tick(now: dt.datetime) -> list[int]:
         try:
             push_id = _tick_one(session, schedule_id, now)
             session.commit()
+        except Meanwhile:
+            session.rollback()
+            continue
         except Exception:
             session.rollback()
             log.exception("schedule %s could not be pushed; the next tick tries again", schedule_id)
@@ -78,32 +88,58 @@ def _to_look_at(session: Session, now: dt.datetime) -> list[int]:
 
 
 def _tick_one(session: Session, schedule_id: int, now: dt.datetime) -> int | None:
-    """Push one schedule if a slot is due and nobody else does it at the moment."""
+    """Push one schedule if a slot is due and nobody else does it at the moment.
+
+    The lock of tickers is no lock on the row: whoever pauses or edits a schedule does not wait while a
+    million hits are taken. What was read is compared when the row is written, at the very end.
+    """
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(TICK_LOCK, schedule_id))):
+        return None
     schedule = session.scalar(
         select(Schedule)
         .where(Schedule.id == schedule_id, Schedule.status == RuleStatus.ACTIVE)
-        .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
     if schedule is None or schedule.active_version is None:
         return None
-    zone: ZoneInfo = current_app.config["SETTINGS"].zone
-    definition, calendar = version_def(schedule.active_version), current()
+    version, zone = schedule.active_version, current_app.config["SETTINGS"].zone
+    definition, calendar = version_def(version), current()
     since = _since(schedule.pushed_until, now)
     due = _due(definition, since, now, zone, calendar)
-    schedule.looked_at, schedule.due_version_id = now, schedule.active_version_id
     wait = _not_before(session, schedule, definition, now, zone, calendar) if due else now
     if wait > now:
         # Silent by now, or too close to the push before: the slots stay due.
-        schedule.pushed_until, schedule.next_due_at = since, wait
+        _note(session, version, now, since, wait)
         return None
-    schedule.pushed_until = now
-    schedule.next_due_at = _next(definition, now, zone, calendar)
-    if not due:
-        return None
-    slot = due[-1]
-    at = slot.at if slot.at is not None and now - slot.at <= GRACE else now
-    return outbox.make_push(session, schedule.active_version, definition, slot, at=at, missed=len(due) - 1)
+    made = None
+    if due:
+        slot = due[-1]
+        at = slot.at if slot.at is not None and now - slot.at <= GRACE else now
+        made = outbox.make_push(session, version, definition, slot, at=at, missed=len(due) - 1)
+    _note(session, version, now, now, _next(definition, now, zone, calendar))
+    return made
+
+
+def _note(
+    session: Session,
+    version: ScheduleVersion,
+    now: dt.datetime,
+    pushed_until: dt.datetime,
+    next_due_at: dt.datetime | None,
+) -> None:
+    """Write how far the schedule is. Raises Meanwhile when it was paused or got another version since."""
+    done = session.execute(
+        update(Schedule)
+        .where(
+            Schedule.id == version.schedule_id,
+            Schedule.status == RuleStatus.ACTIVE,
+            Schedule.active_version_id == version.id,
+        )
+        .values(looked_at=now, due_version_id=version.id, pushed_until=pushed_until, next_due_at=next_due_at)
+        .execution_options(synchronize_session=False)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]
+        raise Meanwhile
 
 
 def _since(pushed_until: dt.datetime | None, now: dt.datetime) -> dt.datetime:

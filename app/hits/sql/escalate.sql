@@ -4,7 +4,7 @@ WITH late AS (
     FROM hit h JOIN lead l ON l.id = h.lead_id AND l.deleted_at IS NULL
     WHERE h.owner_id IS NOT NULL AND h.status IN ('waiting', 'in_progress')
       AND h.next_on < :last AND h.escalated_at IS NULL
-    FOR UPDATE OF h SKIP LOCKED
+    FOR NO KEY UPDATE OF h SKIP LOCKED
 ), marked AS (
     UPDATE hit h SET escalated_at = :now
     FROM late t

@@ -5,7 +5,7 @@ WITH free AS (
     FROM unnest(CAST(:hits AS bigint[]), CAST(:people AS integer[])) AS c (hit_id, owner_id)
     JOIN hit h ON h.id = c.hit_id
     WHERE h.owner_id IS NULL AND h.status = 'waiting'
-    FOR UPDATE OF h SKIP LOCKED
+    FOR NO KEY UPDATE OF h SKIP LOCKED
 ), given AS (
     UPDATE hit h
     SET owner_id = f.owner_id, claimed_at = now(), next_on = :next_on, updated_at = now()
