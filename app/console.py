@@ -48,6 +48,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
     #: filters of the list that belong to no column, by name; see app/pages/lead_filters.py
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
+    #: computed columns that hold a number
+    number_columns: ClassVar[frozenset[str]] = frozenset()
     #: actions that stand on the row's page only, not in the list
     page_only: ClassVar[frozenset[str]] = frozenset()
     #: unit shown behind the control of a form field

@@ -174,6 +174,7 @@ class PushView(ConsoleView):
     }
     list_title = lazy_gettext("Push records")
     show_title = lazy_gettext("Push")
+    number_columns = frozenset({"hits_of"})
     empty_hint = lazy_gettext("Nothing was pushed yet. Schedules in force push at their times.")
     base_order = ("at", "desc")
     list_columns = ["id", "of", "at", "why_of", "hits_of", "status"]
@@ -234,6 +235,7 @@ class TargetView(ConsoleView):
         "secret_state": deliveries.secret_state,
         "used_by": deliveries.used_by,
     }
+    number_columns = frozenset({"waiting"})
     list_title = lazy_gettext("Push targets")
     show_title = lazy_gettext("Push target")
     empty_hint = lazy_gettext(

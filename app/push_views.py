@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from flask import abort, flash, g, jsonify, redirect, request, url_for
+from flask import abort, flash, jsonify, redirect, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
-from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import DateField
 from wtforms.validators import DataRequired, Length
 
-from app import approvals, labels
+from app import labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.models import Holiday, RuleStatus, Schedule, ScheduleVersion, VersionStatus
+from app.models import Holiday, Schedule, ScheduleVersion, VersionStatus
 from app.pages import files, forms, holidays, schedule_editor, schedules
 from app.pages.access import may, me
 from app.pages.approvals import changes_markup
@@ -31,12 +30,14 @@ from app.push.check import ScheduleRefused, typed_schedule, typed_timing
 from app.push.holidays import FIRST_YEAR, LAST_YEAR, TEMPLATE
 from app.push.words import DAY_KIND
 from app.rules.schedule_versions import version_def
+from app.version_views import Pausable, SubmitsVersions
 
 
-class ScheduleVersionView(ConsoleView):
+class ScheduleVersionView(SubmitsVersions, ConsoleView):
     """Versions of schedules: what was in force when, what waits, what differs."""
 
     model = ScheduleVersion
+    approval = approval
     computed = {
         "sentence": schedules.version_sentence,
         "rules": schedules.version_rules,
@@ -89,45 +90,11 @@ class ScheduleVersionView(ConsoleView):
             db.session.delete(item)
 
     def show_links(self, item: ScheduleVersion) -> list[Link]:
-        """Edit and submit a draft, go back to a former version, compare any."""
-        found = [Link(_("Compare"), url_for("ScheduleVersionView.compare", pk=item.id))]
-        waiting = approvals.waiting_for(approval.KIND, item.id)
-        if waiting is not None:
-            address = url_for("ApprovalView.show", pk=waiting.id)
-            return [Link(_("Request for approval"), address, primary=True), *found]
-        words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
-        if item.status not in words or not may("can_submit", "ScheduleVersionView"):
-            return found
-        draft = item.status == VersionStatus.DRAFT
-        submit = Link(words[item.status], url_for("ScheduleVersionView.submit", pk=item.id), primary=draft)
-        edit = Link(_("Edit"), url_for("ScheduleView.edit", pk=item.schedule_id))
-        return [submit, *([edit] if draft else []), *found]
-
-    @expose("/submit/<pk>", methods=["GET", "POST"])
-    @has_access
-    def submit(self, pk: str) -> Any:
-        """Ask a second person to put the version in force."""
-        item, form = self._row(pk), forms.SubmitForm()
-        address = url_for("ScheduleVersionView.show", pk=pk)
-        try:
-            found = approval.changes(item)
-            if form.validate_on_submit():
-                asked = approval.submit(item, g.user, form.reason.data)
-                db.session.commit()
-                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
-                return redirect(url_for("ApprovalView.show", pk=asked.id))
-        except DomainError as error:
-            db.session.rollback()
-            flash(error.text(), "danger")
-            return redirect(address)
-        widget = ConsoleFormWidget(
-            form=form,
-            next=address,
-            submit=_("Submit for approval"),
-            about=[(_("What would change"), changes_markup(found))],
-        )
-        title = _("Submit %(version)s for approval", version=str(item))
-        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+        """Submit a draft or go back to a former version, edit a draft, compare any."""
+        found = self.submit_links(item)
+        if item.status == VersionStatus.DRAFT and may("can_edit", "ScheduleView"):
+            found.append(Link(_("Edit"), url_for("ScheduleView.edit", pk=item.schedule_id)))
+        return [*found, Link(_("Compare"), url_for(".compare", pk=item.id))]
 
     @expose("/compare/<pk>", methods=["GET"])
     @has_access
@@ -149,10 +116,11 @@ class ScheduleVersionView(ConsoleView):
         )
 
 
-class ScheduleView(ConsoleView):
+class ScheduleView(Pausable, ConsoleView):
     """推送频率: when hits of which rules are pushed, to whom."""
 
     model = Schedule
+    life = stored
     computed = {
         "sentence": schedules.sentence,
         "rules": schedules.rules,
@@ -322,40 +290,8 @@ class ScheduleView(ConsoleView):
         stored.delete(item)
 
     def offers(self, action: str, item: Schedule) -> bool:
-        """One in force can be paused, a paused one resumed, both retired."""
-        needed = {
-            "pause": {RuleStatus.ACTIVE},
-            "resume": {RuleStatus.PAUSED},
-            "retire": {RuleStatus.ACTIVE, RuleStatus.PAUSED},
-        }
-        if action == "delete":
-            return stored.deletable(item)
-        return action not in needed or item.status in needed[action]
-
-    @action("pause", lazy_gettext("Pause"), lazy_gettext("Stop pushing by the selected schedules?"))
-    def pause(self, items: Any) -> Any:
-        """Stop pushing; hits wait."""
-        self.each(items, lambda schedule: stored.set_paused(schedule, True))
-        return self.back()
-
-    @action("resume", lazy_gettext("Resume"), lazy_gettext("Push by the selected schedules again?"))
-    def resume(self, items: Any) -> Any:
-        """Push again."""
-        self.each(items, lambda schedule: stored.set_paused(schedule, False))
-        return self.back()
-
-    @action(
-        "retire",
-        lazy_gettext("Retire"),
-        lazy_gettext("Take the schedule out of use for good? Its pushes and versions stay."),
-        multiple=False,
-    )
-    def retire(self, item: Schedule) -> Any:
-        """Take out of use; only an approved version brings it back."""
-        stored.retire(item)
-        db.session.commit()
-        flash(_("%(schedule)s is retired.", schedule=str(item)), "success")
-        return redirect(url_for("ScheduleView.show", pk=item.id))
+        """Only what never pushed can be deleted."""
+        return stored.deletable(item) if action == "delete" else super().offers(action, item)
 
 
 def _posted() -> Any:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, abort, flash, g, jsonify, redirect, request, stream_with_context, url_for
+from flask import Response, abort, flash, jsonify, redirect, request, stream_with_context, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import approvals, labels
+from app import labels
 from app.backtest_views import StartsBacktests
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.models import Rule, RuleStatus, RuleVersion, VersionStatus
-from app.pages import coverage, forms, rule_editor
-from app.pages.access import may, me
-from app.pages.approvals import changes_markup
+from app.models import Rule, RuleVersion, VersionStatus
+from app.pages import coverage, rule_editor
+from app.pages.access import me
 from app.pages.lists import Link
-from app.pages.widgets import ConsoleFormWidget
 from app.rules import approval, describe, drafts, versions
 from app.rules.definition import RuleDef
+from app.version_views import Pausable, SubmitsVersions
 
 
 def _saved(save: Callable[[RuleDef], RuleVersion]) -> Any:
@@ -54,10 +53,11 @@ def _revision() -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
-class RuleVersionView(StartsBacktests, ConsoleView):
+class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     """Versions of rules. A draft can be edited and put in force; the others are history."""
 
     model = RuleVersion
+    approval = approval
     computed = {"sentence": describe.version_sentence, "scoring": describe.version_scoring}
     base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit", "can_backtest"]
     empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
@@ -108,17 +108,8 @@ class RuleVersionView(StartsBacktests, ConsoleView):
         return None
 
     def show_links(self, item: RuleVersion) -> list[Link]:
-        """A draft, and a former version to go back to, can be submitted; a submitted one waits."""
-        tested = self.backtest_links(item)
-        waiting = approvals.waiting_for("rule_version", item.id)
-        if waiting is not None:
-            address = url_for("ApprovalView.show", pk=waiting.id)
-            return [Link(_("Request for approval"), address, primary=True), *tested]
-        words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
-        if item.status not in words or not may("can_submit", "RuleVersionView"):
-            return tested
-        address = url_for("RuleVersionView.submit", pk=item.id)
-        return [Link(words[item.status], address, primary=item.status == VersionStatus.DRAFT), *tested]
+        """Submit it, or go to the request; test it on the past."""
+        return [*self.submit_links(item), *self.backtest_links(item)]
 
     @expose("/edit/<pk>", methods=["GET", "POST"])
     @has_access
@@ -160,36 +151,12 @@ class RuleVersionView(StartsBacktests, ConsoleView):
             abort(404)
         return jsonify(groups=rule_editor.find(kind, request.args.get("q", "")[:100]))
 
-    @expose("/submit/<pk>", methods=["GET", "POST"])
-    @has_access
-    def submit(self, pk: str) -> Any:
-        """Ask a second person to put the version in force."""
-        item, form = self._row(pk), forms.SubmitForm()
-        try:
-            found = approval.changes(item)
-            if form.validate_on_submit():
-                asked = approval.submit(item, g.user, form.reason.data)
-                db.session.commit()
-                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
-                return redirect(url_for("ApprovalView.show", pk=asked.id))
-        except DomainError as error:
-            db.session.rollback()
-            flash(error.text(), "danger")
-            return redirect(url_for("RuleVersionView.show", pk=pk))
-        widget = ConsoleFormWidget(
-            form=form,
-            next=url_for("RuleVersionView.show", pk=pk),
-            submit=_("Submit for approval"),
-            about=[(_("What would change"), changes_markup(found))],
-        )
-        title = _("Submit %(version)s for approval", version=str(item))
-        return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
-
-class RuleView(ConsoleView):
+class RuleView(Pausable, ConsoleView):
     """监控指标: the rules."""
 
     model = Rule
+    life = versions
     computed = {"sentence": describe.rule_sentence}
     related_views = [RuleVersionView]
     empty_hint = lazy_gettext("No rule yet. Add one, give it conditions and put it in force.")
@@ -241,43 +208,9 @@ class RuleView(ConsoleView):
         """A rule with hits stays."""
         versions.delete_rule(item)
 
-    def offers(self, action: str, item: Rule) -> bool:
-        """A rule in force can be paused, a paused one resumed, both retired."""
-        needed = {
-            "pause": {RuleStatus.ACTIVE},
-            "resume": {RuleStatus.PAUSED},
-            "retire": {RuleStatus.ACTIVE, RuleStatus.PAUSED},
-        }
-        return action not in needed or item.status in needed[action]
-
     @action("draft", lazy_gettext("New draft"), multiple=False)
     def draft(self, item: Rule) -> Any:
         """Open the rule's draft in the editor; without one, the newest version is copied."""
         version = versions.draft_of(item, me())
         db.session.commit()
         return redirect(url_for("RuleVersionView.edit", pk=version.id))
-
-    @action("pause", lazy_gettext("Pause"), lazy_gettext("Stop evaluating the selected rules?"))
-    def pause(self, items: Any) -> Any:
-        """Stop evaluating."""
-        self.each(items, lambda rule: versions.set_paused(rule, True))
-        return self.back()
-
-    @action("resume", lazy_gettext("Resume"), lazy_gettext("Evaluate the selected rules again?"))
-    def resume(self, items: Any) -> Any:
-        """Evaluate again."""
-        self.each(items, lambda rule: versions.set_paused(rule, False))
-        return self.back()
-
-    @action(
-        "retire",
-        lazy_gettext("Retire"),
-        lazy_gettext("Take the rule out of use for good? Its hits and versions stay."),
-        multiple=False,
-    )
-    def retire(self, item: Rule) -> Any:
-        """Take out of use; only an approved version brings it back."""
-        versions.retire(item)
-        db.session.commit()
-        flash(_("%(rule)s is retired.", rule=str(item)), "success")
-        return redirect(url_for("RuleView.show", pk=item.id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
+from app.approvals.kinds import Change
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Approval, RuleVersion, ScheduleVersion, VersionStatus
@@ -28,8 +29,14 @@ class VersionKind(Generic[Version]):
             raise DomainError(self.gone)
         return found
 
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        """What putting the version in force would change, in words."""
+        raise NotImplementedError
+
     def check(self, version: Version) -> None:
-        """Raise DomainError when the draft can't be submitted; by default every draft can."""
+        """Raise DomainError when the draft can't be submitted; one must change something."""
+        if not self.changes(version.id, {}):
+            raise DomainError("%(version)s says the same as the version in force.", version=str(version))
 
     def submitted(self, approval: Approval) -> None:
         """Mark the draft as waiting."""

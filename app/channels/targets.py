@@ -40,6 +40,12 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         raise FieldError(name, "“%(value)s” can't be used here.", value=str(first["input"])[:80]) from error
 
 
+def names(codes: Iterable[str]) -> dict[str, str]:
+    """The names of the targets with these codes, by code."""
+    query = select(Target.code, Target.name).where(Target.code.in_(list(codes)))
+    return {row.code: row.name for row in db.session.execute(query)}
+
+
 def settings_of(target: Target) -> ChannelSettings:
     """A target's settings, read. Raises PermanentError when they don't fit the channel (any more)."""
     try:

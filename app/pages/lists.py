@@ -174,7 +174,11 @@ def _column(view: Any, name: str, order: tuple[str, str]) -> Column:
 
 
 def _kind(view: Any, name: str) -> str:
-    if view.formatters_columns.get(name) is labels.number or view.datamodel.is_float(name):
+    if (
+        name in view.number_columns
+        or view.formatters_columns.get(name) is labels.number
+        or view.datamodel.is_float(name)
+    ):
         return "number"
     return "wide" if name in SENTENCES else ""
 

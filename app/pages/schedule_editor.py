@@ -89,7 +89,7 @@ def _fresh() -> dict[str, Any]:
         start_date=today(),
         weekend="silent",
         holidays="silent",
-        quiet_hours=["21:00", "08:00"],
+        quiet_hours=["20:00", "09:00"],
     )
     return _as_typed(definition) | {"code": "", "name": "", "rules": []}
 

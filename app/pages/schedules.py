@@ -8,11 +8,10 @@ from typing import Any
 from flask import current_app
 from flask_babel import gettext as _
 from markupsafe import Markup
-from sqlalchemy import select
 
 from app import labels
-from app.extensions import db
-from app.models import RuleStatus, Schedule, ScheduleVersion, Target
+from app.channels import targets
+from app.models import RuleStatus, Schedule, ScheduleVersion
 from app.pages.approvals import changes_markup
 from app.push import approval, describe
 from app.push.calendar import current
@@ -54,7 +53,7 @@ def version_rules(version: ScheduleVersion) -> str:
 def version_channels(version: ScheduleVersion) -> str:
     """To whom a version pushes."""
     codes = [each.target for each in version_def(version).channels]
-    names = {row.code: row.name for row in db.session.scalars(select(Target).where(Target.code.in_(codes)))}
+    names = targets.names(codes)
     return labels.joined(names.get(code, code) for code in codes) or _("no channel yet")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from app import approvals
 from app.approvals import Change
 from app.approvals.versions import VersionKind
+from app.channels import targets
 from app.errors import N_
 from app.models import Approval, ScheduleVersion, Staff, VersionStatus
 from app.push import describe
@@ -22,11 +23,11 @@ def submit(version: ScheduleVersion, by: Staff, reason: str) -> Approval:
     """Ask for a second person to put a draft or a former version in force.
 
     A former version is copied: rolling back is asking for what it said, as a version of its own.
-    Raises DomainError when it names rules that are gone, is in force, or already waits. Does not commit.
+    Raises DomainError when it says what is in force, names rules that are gone, or already waits. Does not
+    commit.
     """
     if version.status == VersionStatus.RETIRED:
         version = schedule_versions.add_version(version.schedule, version_def(version), by.username)
-    typed_schedule(version.spec)
     return approvals.submit(KIND, version.id, by, reason)
 
 
@@ -38,9 +39,12 @@ def changes(version: ScheduleVersion) -> list[Change]:
 
 def compare(old: ScheduleDef | None, new: ScheduleDef) -> list[Change]:
     """The parts in which two schedules differ, in words; everything the new one says without an old."""
-    names = rule_names([*(old.rules if old else ()), *new.rules])
-    before = describe.parts(old, names) if old else []
-    return [Change(*each) for each in describe.changes(before, describe.parts(new, names))]
+    each = [schedule for schedule in (old, new) if schedule]
+    names = describe.Names(
+        rules=rule_names({code for schedule in each for code in schedule.rules}),
+        targets=targets.names({channel.target for schedule in each for channel in schedule.channels}),
+    )
+    return [Change(*change) for change in describe.changes(old, new, names)]
 
 
 class _ScheduleVersionKind(VersionKind[ScheduleVersion]):
@@ -64,6 +68,10 @@ class _ScheduleVersionKind(VersionKind[ScheduleVersion]):
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
         return changes(self.version(subject_id))
+
+    def check(self, version: ScheduleVersion) -> None:
+        super().check(version)
+        typed_schedule(version.spec)
 
     def apply(self, approval: Approval, who: str) -> None:
         version = self.version(approval.subject_id)

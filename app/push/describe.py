@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import gettext as _
 
@@ -12,6 +12,13 @@ from app.push.words import DAY, HOLIDAYS, LEVEL, PRESET, WEEKEND
 from app.rules.definition import DAYS, RangeDef, ScheduleDef
 
 Pairs = list[tuple[str, str]]
+
+
+class Names(NamedTuple):
+    """What rules and targets are called, by code; one that is gone goes by its code."""
+
+    rules: Mapping[str, str]
+    targets: Mapping[str, str]
 
 
 def sentence(schedule: ScheduleDef) -> str:
@@ -33,29 +40,41 @@ def sentence(schedule: ScheduleDef) -> str:
     return said[:1].upper() + said[1:]
 
 
-def parts(schedule: ScheduleDef, rule_names: dict[str, str]) -> Pairs:
-    """Everything the schedule says, part by part, for comparing two of them."""
+def changes(old: ScheduleDef | None, new: ScheduleDef, names: Names) -> list[tuple[str, str, str]]:
+    """Part, then and now of what differs between two schedules; everything ``new`` says without an old."""
+    before, after = dict(_parts(old, names) if old else ()), dict(_parts(new, names))
+    found = [
+        (part, before.get(part, ""), after.get(part, ""))
+        for part in (*after, *(part for part in before if part not in after))
+    ]
+    return [each for each in (*found, *_grid_changes(old, new)) if each[1] != each[2]]
+
+
+def _parts(schedule: ScheduleDef, names: Names) -> Pairs:
+    codes = [each.target for each in schedule.channels]
     return [
         (_("Name"), schedule.name),
-        (_("Rules"), labels.joined(f"{code} {rule_names.get(code, '')}".strip() for code in schedule.rules)),
+        (_("Rules"), labels.joined(f"{code} {names.rules.get(code, '')}".strip() for code in schedule.rules)),
         (_("Frequency"), labels.word(PRESET, schedule.preset)),
         *_timing(schedule),
-        *((labels.word(DAY, day), _row(schedule.grid.get(day, "H" * 24))) for day in DAYS),  # type: ignore[call-overload]
         (_("Time ranges"), _("; ").join(map(_range, schedule.ranges))),
         (_("Quiet hours"), " – ".join(schedule.quiet_hours or ())),
         (_("Weekends"), _weekend(schedule)),
         (_("Public holidays"), labels.word(HOLIDAYS, schedule.holidays)),
         (_("Minimum gap"), _span(schedule.min_gap_seconds)),
-        (_("Channels"), labels.joined(each.target for each in schedule.channels)),
+        (_("Channels"), labels.joined(names.targets.get(code, code) for code in codes)),
     ]
 
 
-def changes(old: Pairs, new: Pairs) -> list[tuple[str, str, str]]:
-    """Part, then and now of what differs between two schedules' parts; all of ``new`` without an old."""
-    before, after = dict(old), dict(new)
-    names = [*after, *(name for name in before if name not in after)]
-    found = [(name, before.get(name, ""), after.get(name, "")) for name in names]
-    return [each for each in found if each[1] != each[2]]
+def _grid_changes(old: ScheduleDef | None, new: ScheduleDef) -> list[tuple[str, str, str]]:
+    """Days that change alike are one line."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, day in enumerate(DAYS):
+        rows = [_row(_cells(each, day)) if each else "" for each in (old, new)]
+        groups.setdefault((rows[0], rows[1]), []).append(place)
+    return [
+        (_("Week grid, %(days)s", days=_days(places)), then, now) for (then, now), places in groups.items()
+    ]
 
 
 def grid_words(grid: Mapping[Any, str], *, silence_only: bool = False) -> str:
@@ -145,6 +164,10 @@ def _days(places: Iterable[int]) -> str:
     return labels.joined(
         names[each[0]] if len(each) == 1 else f"{names[each[0]]}–{names[each[-1]]}" for each in stretches
     )
+
+
+def _cells(schedule: ScheduleDef, day: Any) -> str:
+    return schedule.grid.get(day, "H" * 24)
 
 
 def _row(row: str) -> str:

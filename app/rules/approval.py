@@ -10,7 +10,7 @@ from flask import current_app
 from app import approvals
 from app.approvals import Change
 from app.approvals.versions import VersionKind
-from app.errors import N_, DomainError
+from app.errors import N_
 from app.models import Approval, RuleVersion, Staff, VersionStatus
 from app.rules import check, coverage, versions
 from app.rules.coverage import Turnover
@@ -79,8 +79,7 @@ class _RuleVersionKind(VersionKind[RuleVersion]):
         return changes(self.version(subject_id))
 
     def check(self, version: RuleVersion) -> None:
-        if not changes(version):
-            raise DomainError("%(version)s says the same as the version in force.", version=str(version))
+        super().check(version)
         check.require_sound(versions.rule_def(version))
 
     def apply(self, approval: Approval, who: str) -> None:

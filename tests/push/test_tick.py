@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
+import random
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
-from sqlalchemy import select
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select, text, update
 
-from app.models import Delivery, Lead, Push, PushHit, Schedule, Target
+from app.models import Delivery, Hit, Lead, Push, PushHit, Schedule, Target
+from app.push import outbox
 from app.push.tick import tick
-from tests.push.conftest import Bank, local
+from app.rules.definition import ScheduleDef
+from tests.push.conftest import ZONE, Bank, local
 from tests.push.receiver import Receiver
+from tests.push.test_plan import dates, schedules
 
 
 def test_a_slot_takes_the_hits_that_were_not_pushed_before(bank: Bank, crm: Receiver) -> None:
@@ -162,6 +170,83 @@ def test_two_tickers_at_the_same_time_push_once(bank: Bank, crm: Receiver) -> No
         thread.join()
     assert [push.hits for push in bank.all(Push)] == [50]
     assert len(bank.all(Delivery)) == 1
+
+
+def test_nobody_waits_for_a_push_that_takes_long_and_a_pause_undoes_it(
+    bank: Bank, crm: Receiver, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    """Between taking the hits and the end of its transaction, as with a million of them."""
+    schedule = bank.schedule(("webhook", "crm"))
+    [hit] = bank.hits(1)
+    bank.tick("2026-10-26 08:30")
+    taken, go_on, made = threading.Event(), threading.Event(), []
+    finish = outbox._make_deliveries
+
+    def slowly(*given: Any) -> None:
+        finish(*given)
+        taken.set()
+        go_on.wait(20)
+
+    monkeypatch.setattr(outbox, "_make_deliveries", slowly)
+    ticker = threading.Thread(target=lambda: made.append(bank.tick("2026-10-26 09:00")))
+    ticker.start()
+    assert taken.wait(20)
+    with engine.begin() as people:
+        people.execute(text("SET LOCAL lock_timeout = '2s'"))
+        people.execute(select(Hit.id).where(Hit.id == hit.id).with_for_update(key_share=True))
+        people.execute(update(Hit).values(status="in_progress"))
+        people.execute(select(Schedule.id).with_for_update(key_share=True))
+        people.execute(update(Schedule).values(status="paused"))
+    go_on.set()
+    ticker.join()
+    assert made == [[]]
+    assert bank.all(Push) == []
+    bank.session.refresh(schedule)
+    schedule.status = "active"
+    bank.session.commit()
+    assert len(bank.tick("2026-10-26 10:00")) == 1
+    assert bank.one(Push).hits == 1
+
+
+@given(
+    spec=schedules,
+    date=dates.filter(lambda day: 2025 < day.year < 2027),
+    seed=st.randoms(use_true_random=False),
+)
+@hypothesis.settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_what_is_planned_is_what_happens(
+    bank: Bank, cli: Callable[..., Any], spec: ScheduleDef, date: dt.date, seed: random.Random
+) -> None:
+    """A ticker that wakes a few seconds after each moment it waits for, and in between for nothing."""
+    said = spec.model_dump(mode="json", by_alias=True, exclude={"code", "name", "rules", "channels"})
+    code = f"S-{len(bank.all(Schedule)) + 1}"
+    bank.session.execute(update(Schedule).values(status="paused"))
+    bank.session.commit()
+    schedule = bank.schedule(code=code, **said)
+    now, ends = local(f"{date} 00:00"), local(f"{date} 00:00") + dt.timedelta(days=2)
+    found: list[tuple[dt.datetime, dt.datetime]] = []
+    while now < ends and len(found) < 25:
+        bank.tick(f"{now + dt.timedelta(seconds=seed.uniform(0, 14)):%Y-%m-%d %H:%M:%S}")
+        bank.session.refresh(schedule)
+        due = schedule.next_due_at or ends
+        assert due > now
+        assert bank.tick(f"{now + (min(due, ends) - now) * seed.uniform(0.2, 0.8):%Y-%m-%d %H:%M:%S}") == []
+        now = due.astimezone(ZONE)
+        pushes = [each for each in bank.all(Push) if each.schedule_id == schedule.id]
+        found = [(each.slot, each.at) for each in pushes]
+    answer = cli("push", "plan", code, "--date", date, "--days", 2, "--json")
+    planned = [
+        (dt.datetime.fromisoformat(each["planned"]), dt.datetime.fromisoformat(each["at"]))
+        for each in json.loads(answer.stdout)["pushes"]
+        if each["at"] and dt.datetime.fromisoformat(each["at"]) < ends
+    ]
+    assert found == planned[: len(found)]
+    assert len(found) >= min(25, len(planned))
 
 
 def test_without_a_channel_hits_wait_for_one(bank: Bank, crm: Receiver) -> None:
