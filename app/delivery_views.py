@@ -28,7 +28,7 @@ from app.models import (
     Target,
     TargetStatus,
 )
-from app.pages import deliveries, target_form, urls
+from app.pages import answers, deliveries, target_form, urls
 from app.pages.access import may, me
 from app.pages.lists import Deed, Link
 from app.pages.widgets import ConsoleFormWidget
@@ -57,6 +57,7 @@ class DeliveryAttemptView(ConsoleView):
     }
     formatters_columns = {
         "tried_at": labels.moment,
+        "answer": answers.said,
         "outcome": labels.tag(deliveries.ATTEMPT, "attempt"),
         "duration_ms": labels.number,
     }
@@ -68,7 +69,7 @@ class DeliveryView(ConsoleView):
     model = Delivery
     base_permissions = ["can_list", "can_show", "retry_now", "replay", "cancel"]
     related_views = [DeliveryAttemptView]
-    computed = {"part_of": deliveries.part_of, "next_try": deliveries.next_try}
+    computed = {"part_of": deliveries.part_of, "next_try": deliveries.next_try, "ends": deliveries.ends}
     list_title = lazy_gettext("Deliveries")
     show_title = lazy_gettext("Delivery")
     empty_hint = lazy_gettext("Nothing was sent yet. A push with new hits makes a delivery for each target.")
@@ -80,11 +81,10 @@ class DeliveryView(ConsoleView):
         "hits",
         "status",
         "attempts",
-        "next_try",
         "answer",
-        "done_at",
+        "ends",
     ]
-    order_columns = ["id", "status", "done_at"]
+    order_columns = ["id", "status"]
     search_columns = ["status", "target", "push_id", "created_at"]
     filter_choices = {"status": deliveries.DELIVERY_STATUS}
     show_columns = [
@@ -102,6 +102,7 @@ class DeliveryView(ConsoleView):
         "status": lazy_gettext("Status"),
         "attempts": lazy_gettext("Attempts"),
         "next_try": lazy_gettext("Next try"),
+        "ends": lazy_gettext("Over since / next try"),
         "answer": lazy_gettext("Last answer"),
         "created_at": lazy_gettext("Made"),
         "done_at": lazy_gettext("Over since"),
@@ -109,6 +110,7 @@ class DeliveryView(ConsoleView):
     formatters_columns = {
         "id": lambda value: f"#{value}",
         "uid": labels.code,
+        "answer": answers.said,
         "hits": labels.number,
         "attempts": labels.number,
         "status": labels.tag(deliveries.DELIVERY_STATUS, "delivery"),
@@ -271,6 +273,7 @@ class TargetView(ConsoleView):
     }
     formatters_columns = {
         "code": labels.code,
+        "last_error": answers.said,
         **dict.fromkeys(["stopped_at", "last_ok_at", "failing_since", "created_at"], labels.when),
     }
 
@@ -380,7 +383,7 @@ class TargetView(ConsoleView):
     def try_out(self, item: Target) -> Any:
         """Send a marked sample and say what was answered."""
         [tried] = send_sample([item.code], me())
-        answer = " ".join(str(each) for each in (tried.http_status, tried.answer) if each)
+        answer = " ".join(str(each) for each in (tried.http_status, answers.said(tried.answer)) if each)
         if tried.ok:
             flash(
                 _("The test arrived in %(ms)s ms: %(answer)s", ms=tried.duration_ms, answer=answer), "success"

@@ -17,7 +17,7 @@ from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import Holiday, Schedule, ScheduleVersion, VersionStatus
-from app.pages import files, forms, holidays, schedule_editor, schedules
+from app.pages import answers, files, forms, holidays, schedule_editor, schedules
 from app.pages.access import may, me
 from app.pages.approvals import changes_markup
 from app.pages.forms import select
@@ -264,6 +264,7 @@ class ScheduleView(Pausable, ConsoleView):
             targets=schedule_editor.targets(),
             chosen=chosen,
             tried=tried,
+            said=answers.said,
         )
 
     # -- the row ---------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class ReminderChannel:
             rows = [_of_push(message, person_id, count) for person_id, count in counts.items() if count]
             _keep(session, rows)
             session.commit()
-        return Sent(f"{len(rows)}")
+        return Sent(f"{len(rows)} people reminded")
 
 
 def remind(

@@ -37,7 +37,8 @@ class WebhookSettings(ChannelSettings):
         try:
             parts(url)
         except NotAllowed as error:
-            raise FieldError("url", "This is not an address of a webhook: %(why)s", why=str(error)) from None
+            why = lazy_gettext(str(error))
+            raise FieldError("url", "This is not an address of a webhook: %(why)s", why=why) from None
         return url
 
 

@@ -88,6 +88,11 @@ def next_try(delivery: Delivery) -> Any:
     return labels.moment(delivery.next_at)
 
 
+def ends(delivery: Delivery) -> Any:
+    """Since when it is over, or when it goes out."""
+    return labels.when(delivery.done_at) if delivery.done_at else next_try(delivery)
+
+
 def kind_of(target: Target) -> str:
     """The channel in words."""
     found = channels().get(target.kind)

@@ -131,6 +131,33 @@ def test_the_week_is_painted_by_keyboard(visit: Visit, width: int) -> None:
     assert row(page, 3) == "高" * 24
 
 
+def test_the_week_is_painted_by_finger(visit: Visit) -> None:
+    """A stroke over cells paints them instead of scrolling the page."""
+    window = visit("Manager", width=PHONE)
+    page = window.page
+    window.open(NEW)
+    cell(page, 0, 0).scroll_into_view_if_needed()
+    page.evaluate("window.scrollBy(0, 200)")
+    before = page.evaluate("window.scrollY")
+    start, end = (cell(page, *place).bounding_box() for place in ((0, 2), (2, 4)))
+    assert start
+    assert end
+    finger = window.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        finger.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in places]}
+        )
+
+    here, there = ((box["x"] + 8, box["y"] + 8) for box in (start, end))
+    touch("touchStart", here)
+    touch("touchMove", ((here[0] + there[0]) / 2, (here[1] + there[1]) / 2))
+    touch("touchMove", there)
+    touch("touchEnd")
+    assert [row(page, number) for number in range(4)] == [*["高高静静静" + "高" * 19] * 3, "高" * 24]
+    assert page.evaluate("window.scrollY") == before
+
+
 def test_a_timing_is_kept_and_used_again(visit: Visit) -> None:
     window = visit("Manager", language="en")
     page = window.page

@@ -25,7 +25,7 @@ from app.push.trial import send_sample
 from config import Settings
 from tests.access.world import branch, lead
 from tests.channels.conftest import line
-from tests.conftest import make_staff
+from tests.conftest import Person, make_staff
 from tests.postbox import Postbox
 from tests.push.conftest import *  # noqa: F403 - fixtures
 from tests.push.conftest import Bank
@@ -242,13 +242,19 @@ CHANNEL = Fax()
 
 
 def test_a_channel_is_a_module_and_nothing_else(
-    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: Callable[..., Person]
 ) -> None:
-    """A file beside the others is a channel: schedules name it, targets are set up, pushes go out by it."""
+    """A file beside the others is a channel: forms, editor and lists know it, pushes go out by it."""
     (tmp_path / "fax.py").write_text(NEW_CHANNEL)
     monkeypatch.setattr(registry, "__path__", [*registry.__path__, str(tmp_path)])
     assert set(channels()) == {"webhook", "email", "file", "reminder", "fax"}
-    bank.target("fax", "branch-fax", number="0571-1")
+    admin = login("Admin")
+    assert "Add: Fax" in admin.get("/targetview/list/").text
+    assert "Number" in admin.get("/targetview/create?kind=fax").text
+    given = {"code": "branch-fax", "name": "Branch", "setting_number": "0571-1"}
+    admin.submit("/targetview/create?kind=fax", given)
+    assert "Number: 0571-1" in admin.get(f"/targetview/show/{bank.one(Target).id}").text
+    assert "Branch · Fax" in admin.get("/scheduleview/add").text
     bank.schedule(("fax", "branch-fax"))
     bank.hits(3)
     bank.tick("2026-10-26 09:00")

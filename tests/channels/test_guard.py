@@ -47,7 +47,15 @@ def port(receiver: Receiver) -> str:
         "https://0177.0.0.1/",
         "https://127.1/",
         "https://0/",
+        "https://127.0.0.1./",
+        "https://127.0.0.1%2f@crm.example.com/",
+        "https://crm.example.com%2eevil.net/",
+        "https://crm.example.com%00.evil.net/",
+        "https://\uff11\uff12\uff17.0.0.1/",
         "https://[::ffff:127.0.0.1]/",
+        "https://[::ffff:7f00:1]/",
+        "https://[64:ff9b::7f00:1]/",
+        "https://100.64.0.1/",
         "https://[::1]/",
         "https://0.0.0.0/",
         "https://169.254.169.254/latest/meta-data/",
@@ -162,6 +170,21 @@ def test_a_named_private_place_works_and_its_neighbour_does_not(inside: Receiver
         sender.post(f"http://127.0.0.1:{int(port(inside)) + 1}/", b"{}", {}, 2)
     with pytest.raises(PermanentError):
         sender.post(inside.url.replace("127.0.0.1", "localhost"), b"{}", {}, 2)
+
+
+def test_a_name_with_a_port_allows_that_port_and_no_other() -> None:
+    hosts = guard.AllowedHosts(["crm.example.com:8443", "http://old.example.com:8080"])
+    assert hosts.check("https://crm.example.com:8443/x")[2:] == (8443, True)
+    assert hosts.check("http://old.example.com:8080/x")[2:] == (8080, True)
+    for url in (
+        "https://crm.example.com/",
+        "https://crm.example.com:9443/",
+        "http://crm.example.com:8443/",
+        "http://old.example.com/",
+        "https://old.example.com/",
+    ):
+        with pytest.raises(guard.NotAllowed):
+            hosts.check(url)
 
 
 def test_below_a_domain() -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
+from flask import Flask
+from flask_babel import force_locale
 from sqlalchemy import select
 
 from app.models import ChangeLog, Delivery, DeliveryAttempt, Push, Reminder, Staff, Target
+from app.pages.answers import said
 from tests.access.world import branch
 from tests.conftest import Person
 from tests.push.conftest import Bank
@@ -50,6 +54,20 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     kinds = bank.session.execute(select(ChangeLog.kind).where(ChangeLog.object == "target")).scalars().all()
     assert kinds.count("secret") == 2
     assert receiver.secret not in "".join(str(each.changes) for each in bank.all(ChangeLog))
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("no answer within 15 s", "15 秒内没有应答"),
+        ("the host x.cn is not on the allow-list WEBHOOK_ALLOW", "主机 x.cn 不在允许名单 WEBHOOK_ALLOW 中"),
+        ("5 people reminded", "已提醒 5 人"),
+        ('{"error": "gone"}', '{"error": "gone"}'),
+    ],
+)
+def test_what_we_said_ourselves_is_read_in_one_s_language(app: Flask, stored: str, shown: str) -> None:
+    with app.test_request_context(), force_locale("zh"):
+        assert said(stored) == shown
 
 
 def test_lists_and_choices_of_settings_come_back_as_they_were(
