@@ -26,14 +26,7 @@ from app.effect.reach import CHANNELS, Stage
 from app.extensions import db
 from app.hits import counts
 from app.hits.counts import Chosen
-from app.models import (
-    Hit,
-    OutreachBatch,
-    OutreachTemplate,
-    OutreachTemplateVersion,
-    RuleVersion,
-    Staff,
-)
+from app.models import Hit, OutreachBatch, OutreachTemplate, OutreachTemplateVersion, Staff
 from bench import dashboard, lists
 from bench._common import product
 
@@ -110,9 +103,8 @@ def compare(app: Flask) -> None:
 
 
 def naive(asked: Asked) -> dict[str, dict[str, list[int]]]:
-    """Counts by version, grade and channel as the list's filters would count them, one after the other."""
+    """Counts by grade and channel as the list's filters would count them, one after the other."""
     keys = {
-        "version": [(str(v), Hit.version_id == v) for v in db.session.scalars(select(RuleVersion.id))],
         "grade": [(grade, Hit.grade == grade) for grade in "ABCD"],
         "channel": [(name, reach.first_contact(channel=name)) for name in (*CHANNELS, "none")],
     }
@@ -155,9 +147,7 @@ def fill() -> None:
     db.session.execute(text("UPDATE hit SET holdout = id % 10 = 0 WHERE id % 10 = 0"))
     for statement in SCHEDULE.split(";"):
         db.session.execute(text(statement))
-    hits = list(
-        db.session.execute(select(Hit.id, Hit.lead_id, Hit.hit_date, Hit.status).order_by(Hit.id)).tuples()
-    )
+    hits = list(db.session.execute(select(Hit.id, Hit.lead_id, Hit.hit_date, Hit.status).order_by(Hit.id)))
     values = {"pushes": hits[-1][0] // PER_PUSH + 1, "size": PER_PUSH, "part": PER_MESSAGE}
     for statement in PUSHES.split(";"):
         names = [name for name in values if f":{name}" in statement]

@@ -21,7 +21,7 @@ from app.models import OutreachTemplateVersion, RuleVersion
 STAGE: dict[str, Any] = {
     Stage.HIT: lazy_gettext("Hits"),
     Stage.PUSHED: lazy_gettext("Pushed"),
-    Stage.CONTACTED: lazy_gettext("Contacted"),
+    Stage.CONTACTED: lazy_gettext("Reached out to"),
     Stage.ANSWERED: lazy_gettext("Reacted"),
     Stage.CONVERTED: lazy_gettext("Converted"),
 }

@@ -341,4 +341,4 @@ def table(asked_for: Asked) -> Iterator[list[str]]:
 
 
 def _columns() -> list[str]:
-    return [_("Conversion rate"), _("Cost"), _("Cost of a contacted hit"), _("Cost of a conversion")]
+    return [_("Conversion rate"), _("Cost"), _("Cost of a hit reached out to"), _("Cost of a conversion")]

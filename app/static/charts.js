@@ -81,7 +81,7 @@ function sideBySide(data, width) {
 // Values with their uncertainty, a line each.
 function intervals(data, width) {
   const { xaxis, yaxis, ...rest } = theme(data, width);
-  const most = Math.max(6, Math.floor(width / 32));
+  const most = Math.max(12, Math.floor(width / 26));
   const names = data.x.map((name) => (name.length > most ? `${name.slice(0, most - 1)}…` : name));
   const points = {
     type: "scatter", mode: "markers", x: data.y, y: data.x.map((_name, place) => place), marker: { color: colour("--blue-bright"), size: 9 }, cliponaxis: false,

@@ -27,3 +27,15 @@ def test_a_bar_opens_the_run_of_its_day(visit: Visit, world: World, session: Ses
     window.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(window.rows).to_have_count(1)
     expect(window.rows).to_contain_text(yesterday.isoformat())
+
+
+def test_the_figures_of_an_effect_come_after_the_frame_and_open_their_hits(visit: Visit) -> None:
+    window = visit("Manager")
+    window.open("/effectview/list/?by=grade&first=2026-10-01&last=2026-10-31")
+    window.page.get_by_role("link", name="首次触达时段").click()
+    expect(window.page.locator(".effect .chart .main-svg").first).to_be_visible()
+    whole = window.page.locator("#parts .chosen a").first
+    shown = whole.inner_text()
+    assert int(shown) > 1
+    whole.click()
+    expect(window.page.locator(".count")).to_contain_text(shown)

@@ -177,7 +177,7 @@ def test_pages_of_people_who_may_not_are_sound(world: World, visit: Visit, langu
 def check(window: Window, language: str, *, contrast: bool = True) -> None:
     """Note as faults what is wrong with the page that is shown."""
     # What is counted after the page is there belongs to it.
-    window.page.wait_for_function("!document.querySelector('[data-figures][aria-busy=true]')")
+    window.page.locator("[data-figures][aria-busy=true]").wait_for(state="detached")
     told = window.page.evaluate(
         """() => ({
             language: document.documentElement.lang,
