@@ -23,7 +23,7 @@ FAILED = 0.3
 #: Share of the hits at work that nobody has come back to in time.
 FORGOTTEN = 0.1
 #: Share of those nobody contacts who take an offer of their own accord.
-UNPROMPTED = 0.07
+UNPROMPTED = 0.15
 _TALKS = (
     "已电话沟通，客户对利率有兴趣，约定再联系",
     "客户正在开会，请改日致电",
@@ -92,13 +92,17 @@ def work_on_hits(yesterday: dt.date, zone: ZoneInfo, random: Random) -> int:
     reasons = list(db.session.scalars(select(CloseReason).order_by(CloseReason.position)))
     waiting = Hit.status == HitStatus.WAITING
     query = select(Hit).where(waiting).order_by(Hit.hit_date, Hit.rule_id, Hit.lead_id)
+    # Left alone for their other hits, too, so that the effect page has something to tell.
+    held_out = set(db.session.scalars(select(Hit.lead_id).where(Hit.holdout)))
     stories = []
     for hit in db.session.scalars(query):
         age, chance = (yesterday - hit.hit_date).days, random.random()
         if hit.holdout:
             if age and chance < UNPROMPTED:
                 stories.append(_unprompted(hit, zone, random))
-        elif chance < WORKED_AFTER[min(age, len(WORKED_AFTER) - 1)] and not hit.opted_out:
+        elif hit.lead_id in held_out or hit.opted_out:
+            continue
+        elif chance < WORKED_AFTER[min(age, len(WORKED_AFTER) - 1)]:
             owner = desks.of(hit)
             if owner is not None:
                 stories.append(_story(hit, owner, yesterday, zone, reasons, random))
