@@ -964,7 +964,7 @@ class WeeklyReport(Model):
     person: Mapped[Staff | None] = relationship(Staff)
 
     def __repr__(self) -> str:
-        return f"{self.week}"
+        return f"{self.week} {self.branch or ''}".strip()
 
 
 class ReportMail(Model):

@@ -24,6 +24,7 @@ from app.reports import plan, setting
 from app.reports.document import Document, document, period, scope
 from app.reports.letter import file_name, page
 from app.reports.pdf import pdf
+from app.reports.weeks import sunday_of
 
 
 class ReportMailView(ConsoleView):
@@ -42,13 +43,13 @@ class ReportMailView(ConsoleView):
         "report": lazy_gettext("Weekly report"),
         "period": lazy_gettext("Week"),
         "week": lazy_gettext("Week"),
-        "receiver": lazy_gettext("To"),
+        "receiver": lazy_gettext("Receiver"),
         "is_test": lazy_gettext("Test"),
         "status": lazy_gettext("Status"),
         "attempts": lazy_gettext("Attempts"),
         "last_error": lazy_gettext("Last error"),
         "next_at": lazy_gettext("Next attempt"),
-        "sent_at": lazy_gettext("Sent"),
+        "sent_at": lazy_gettext("Sent at"),
     }
     formatters_columns = {
         "is_test": labels.yes_no,
@@ -58,6 +59,10 @@ class ReportMailView(ConsoleView):
         "next_at": labels.when,
         "sent_at": labels.when,
     }
+
+    def list_links(self) -> list[Link]:
+        """Back to the reports."""
+        return [Link(_("Weekly report"), url_for("WeeklyReportView.list"))]
 
     def offers(self, action: str, item: ReportMail) -> bool:
         """What failed can be tried again."""
@@ -106,6 +111,7 @@ class WeeklyReportView(ConsoleView):
     }
     formatters_columns = {"made_at": labels.when, "state": reports.state_tag}
     related_views = [ReportMailView]
+    menu_badge = staticmethod(reports.failed_mails)
 
     def heading(self, item: WeeklyReport) -> str:
         """What it is about."""
@@ -131,13 +137,17 @@ class WeeklyReportView(ConsoleView):
         return links
 
     def show_links(self, item: WeeklyReport) -> list[Link]:
-        """The files."""
-        if item.made_at is None or not may("can_fetch", "WeeklyReportView"):
-            return []
-        return [
-            Link(_("Download PDF"), url_for(".pdf", pk=item.id), primary=True),
-            Link(_("Download HTML"), url_for(".html", pk=item.id)),
-        ]
+        """The files, and the figures of the same week as they are now."""
+        links = []
+        if item.made_at is not None and may("can_fetch", "WeeklyReportView"):
+            links.append(Link(_("Download PDF"), url_for(".pdf", pk=item.id), primary=True))
+            links.append(Link(_("Download HTML"), url_for(".html", pk=item.id)))
+        if may("can_list", "EffectView"):
+            dates: dict[str, Any] = {"first": item.week, "last": sunday_of(item.week)}
+            links.append(
+                Link(_("The week as it is now"), url_for("EffectView.list", branch=item.branch_id, **dates))
+            )
+        return links
 
     def progress_of(self, item: WeeklyReport) -> dict[str, Any] | None:
         """How far the report is, until it is made."""

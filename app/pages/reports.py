@@ -17,11 +17,14 @@ from wtforms.validators import InputRequired
 from app import labels
 from app.extensions import db
 from app.models import ReportMail, ReportMailStatus, ReportSetting, WeeklyReport
+from app.pages.access import may
 from app.reports import setting, weeks
 from app.reports.document import period
 from app.reports.plan import open_weeks
 from app.reports.work import MOST_ATTEMPTS
 
+#: a mail that failed longer ago is nobody's worry any more
+FAILED_SHOWN = dt.timedelta(days=28)
 STATE = {
     "made": lazy_gettext("Ready to read"),
     "making": lazy_gettext("Being made"),
@@ -141,6 +144,15 @@ def sent(report: WeeklyReport) -> str:
     if found:
         parts.append(_("%(n)s to be sent", n=sum(found.values())))
     return str(labels.joined(parts))
+
+
+def failed_mails() -> int:
+    """How many mails of the last weeks failed, for who may send them again: the badge in the menu."""
+    if not may("retry", "ReportMailView"):
+        return 0
+    recent = ReportMail.created_at > func.now() - FAILED_SHOWN
+    failed = select(func.count()).where(ReportMail.status == ReportMailStatus.FAILED, recent)
+    return db.session.scalar(failed) or 0
 
 
 def progress_of(report: WeeklyReport) -> dict[str, Any]:

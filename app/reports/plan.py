@@ -116,7 +116,7 @@ def retry(mail: ReportMail, now: dt.datetime) -> None:
         raise DomainError("Only a mail that failed can be sent again.")
     mail.status, mail.attempts, mail.next_at = ReportMailStatus.WAITING, 0, now
     if mail.report.made_at is None:
-        mail.report.attempts, mail.report.error = 0, ""
+        start_over(mail.report, mail.person)
     db.session.flush()
 
 

@@ -173,6 +173,7 @@ def test_failures_are_tried_again_shown_and_a_lost_worker_is_replaced(
     assert (mail.status, mail.last_error) == ("failed", "the mail server refused: 550")
     listed = manager.get("/reportmailview/list/?_flt_1_status=failed").get_data(as_text=True)
     assert "the mail server refused: 550" in listed
+    assert '营销周报 <b class="badge">1</b>' in listed
     postbox.refuse = ""
     manager.submit(f"/reportmailview/action/retry/{mail.id}")
     # A worker took it and vanished: nobody else does until its lease runs out.
@@ -191,20 +192,26 @@ def test_who_may_not_see_it_any_more_gets_nothing(
     app: Flask, session: Session, bank: Bank, postbox: Postbox, login: Callable[..., Person], manager: Person
 ) -> None:
     login("Marketer", branch=bank.branches["HOME"], username="anna")
+    login("Marketer", branch=bank.branches["SUB"], username="berta")
     login("Marketer", branch=bank.branches["AWAY"], username="gone")
     login("Marketer", username="nowhere")
-    switch_on(session, manager, "boss", "anna", "gone")
+    switch_on(session, manager, "boss", "anna", "berta", "gone")
     refused = {**MONDAYS, "receivers": [str(person(session, "nowhere").id)]}
     assert manager.submit("/weeklyreportview/timing", refused).status_code == 200
     session.execute(update(Staff).where(Staff.username == "gone").values(active=False))
     session.commit()
     ticked(app)
-    session.execute(update(Staff).where(Staff.username == "anna").values(branch_id=bank.branches["AWAY"].id))
-    session.commit()
-    worked(app)
+    postbox.refuse = "451 later"
+    for name in ("anna", "berta"):  # one before the report is made, one between two attempts
+        elsewhere = {"branch_id": bank.branches["AWAY"].id}
+        session.execute(update(Staff).where(Staff.username == name).values(elsewhere))
+        session.commit()
+        worked(app, now())
+    postbox.refuse = ""
+    worked(app, now() + BACK_OFF[0])
     assert [mail["to"] for mail in postbox.mails] == ["boss@example.com"]
-    [failed] = [mail for mail in mails(session) if mail.status == "failed"]
-    assert failed.person.username == "anna"
+    failed = [mail.person.username for mail in mails(session) if mail.status == "failed"]
+    assert sorted(failed) == ["anna", "berta"]
 
 
 def test_a_report_is_made_read_and_downloaded_in_row_scope(
