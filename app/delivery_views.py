@@ -130,6 +130,8 @@ class DeliveryView(ConsoleView):
             return False
         if action == "replay":
             return item.status in (DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
+        if action == "cancel":
+            return item.status in (DeliveryStatus.WAITING, DeliveryStatus.DEAD)
         return item.status == DeliveryStatus.WAITING
 
     def _change(self, items: Any, name: str, change: Callable[..., None], said: str) -> Any:
@@ -159,7 +161,7 @@ class DeliveryView(ConsoleView):
 
     @action("cancel", lazy_gettext("Never send"), lazy_gettext("Never send this? Its hits count as pushed."))
     def cancel(self, items: Any) -> Any:
-        """Give up a waiting delivery."""
+        """Give up a delivery that waits, or a dead letter for good."""
         return self._change(items, "cancel", outbox.cancel, _("%(n)s deliveries are cancelled."))
 
 

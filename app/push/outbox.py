@@ -179,9 +179,9 @@ def replay(session: Session, delivery: Delivery, now: dt.datetime) -> None:
 
 
 def cancel(session: Session, delivery: Delivery, now: dt.datetime) -> None:
-    """Never send a waiting delivery. Raises DomainError for one that is being sent or over."""
+    """Never send a delivery that waits or was given up. Raises DomainError for one in another state."""
     changes = {"status": DeliveryStatus.CANCELLED, "next_at": None, "done_at": now}
-    _change(session, delivery, (DeliveryStatus.WAITING,), **changes)
+    _change(session, delivery, (DeliveryStatus.WAITING, DeliveryStatus.DEAD), **changes)
     settle(session, [delivery.push_id])
 
 

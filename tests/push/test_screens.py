@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app.models import ChangeLog, Delivery, DeliveryAttempt, Push, Reminder, Staff, Target
 from app.pages.answers import said
+from app.push.trial import send_sample
 from tests.access.world import branch
 from tests.conftest import Person
 from tests.push.conftest import Bank
@@ -86,7 +87,7 @@ def test_lists_and_choices_of_settings_come_back_as_they_were(
     assert bank.one(Target).settings["rows"] == 5
 
 
-def test_a_dead_letter_has_a_badge_its_attempts_and_goes_again(
+def test_a_dead_letter_has_a_badge_its_attempts_and_is_given_up_or_goes_again(
     bank: Bank, crm: Receiver, login: Callable[..., Person]
 ) -> None:
     bank.schedule(("webhook", "crm"))
@@ -102,15 +103,23 @@ def test_a_dead_letter_has_a_badge_its_attempts_and_goes_again(
     page = manager.get(f"/deliveryview/show/{delivery.id}").text
     assert "503" in page
     assert bank.one(DeliveryAttempt).http_status == 503
+    manager.submit(f"/deliveryview/action/cancel/{delivery.id}")
+    assert "badge" not in manager.get("/pushview/list/").text
     crm.behave = lambda body: 200
     manager.submit("/deliveryview/action_post", {"action": "replay", "rowid": [str(delivery.id)]})
     bank.now = bank.one(Delivery).next_at
     bank.send()
     assert bank.one(Delivery).status == "sent"
     assert list(crm.accepted) == [delivery.uid]
-    assert "badge" not in manager.get("/pushview/list/").text
-    logged = bank.session.scalars(select(ChangeLog).where(ChangeLog.object == "delivery")).one()
-    assert (logged.kind, logged.object_id) == ("replay", str(delivery.id))
+    logged = bank.session.scalars(select(ChangeLog).where(ChangeLog.object == "delivery"))
+    assert {(each.kind, each.object_id) for each in logged} == {
+        ("cancel", str(delivery.id)),
+        ("replay", str(delivery.id)),
+    }
+    crm.behave = lambda body: 503
+    with bank.app.app_context():
+        assert not send_sample(["crm"], "boss")[0].ok
+    assert "badge" not in manager.get("/pushview/list/").text, "a test is nobody's dead letter"
 
 
 def test_the_hits_of_a_push_are_the_list_behind_its_number(
