@@ -110,6 +110,10 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         """Buttons above the list, besides the one that adds a row."""
         return []
 
+    def list_deeds(self) -> list[lists.Deed]:
+        """Buttons above the list that change something at once; not shown while the list is empty."""
+        return []
+
     def show_links(self, item: Any) -> list[lists.Link]:
         """Buttons on the row's page, besides editing, actions and deletion."""
         return []
@@ -147,6 +151,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             bulk=[] if related else lists.bulk(self),
             choices={} if related else lists.choices(self),
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
+            deeds=[] if related else self.list_deeds(),
             empty=str(self.empty_hint),
             related=related,
             **self._search_of_table(related),

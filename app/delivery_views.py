@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, current_app, flash, g, redirect, request, url_for
+from flask import abort, current_app, flash, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
@@ -23,12 +22,11 @@ from app.models import (
     DeliveryAttempt,
     DeliveryStatus,
     Push,
-    Reminder,
     StopReason,
     Target,
     TargetStatus,
 )
-from app.pages import answers, deliveries, target_form, urls
+from app.pages import answers, deliveries, target_form
 from app.pages.access import may, me
 from app.pages.lists import Deed, Link
 from app.pages.widgets import ConsoleFormWidget
@@ -414,56 +412,3 @@ class TargetView(ConsoleView):
 def _secret_deed(target: Target) -> Any:
     asked = _("Make a new secret? The present one is void at once.") if target.secret_cipher else ""
     return Deed(_("Make a new secret"), url_for("TargetView.secret", pk=target.id), asked)
-
-
-class ReminderView(ConsoleView):
-    """我的提醒: what the person should look at."""
-
-    model = Reminder
-    base_permissions = ["can_list", "look", "read"]
-    computed = {"text": deliveries.reminder_text}
-    list_title = lazy_gettext("My reminders")
-    empty_hint = lazy_gettext("Nothing to look at. Reminders come when new hits are pushed.")
-    list_columns = ["text", "created_at", "read_at"]
-    order_columns = ["created_at"]
-    search_columns = ["kind", "created_at"]
-    filter_choices = {
-        "kind": {
-            "hits": lazy_gettext("New hits"),
-            "target": lazy_gettext("Push targets"),
-            "test": lazy_gettext("Test"),
-        }
-    }
-    add_columns = edit_columns = ["kind"]
-    label_columns = {
-        "text": lazy_gettext("Reminder"),
-        "kind": lazy_gettext("Kind"),
-        "created_at": lazy_gettext("Came"),
-        "read_at": lazy_gettext("Read"),
-    }
-    formatters_columns = {"created_at": labels.when, "read_at": labels.when}
-
-    def offers(self, action: str, item: Reminder) -> bool:
-        """Nothing to open without an address; what is read is read."""
-        return bool(item.link) if action == "look" else item.read_at is None
-
-    def heading(self, item: Reminder) -> str:
-        """What it says."""
-        return _(item.message, **item.values)
-
-    @action("look", lazy_gettext("Look at it"), multiple=False)
-    def look(self, item: Reminder) -> Any:
-        """Mark it read and go where it points."""
-        self.each([item], _mark_read)
-        return redirect(urls.own_path(item.link) or self._list_url())
-
-    @action("read", lazy_gettext("Mark as read"))
-    def read(self, items: Any) -> Any:
-        """Mark them read."""
-        self.each(items, _mark_read)
-        return self.back()
-
-
-def _mark_read(reminder: Reminder) -> None:
-    if reminder.person_id == g.user.id and reminder.read_at is None:
-        reminder.read_at = dt.datetime.now(dt.UTC)

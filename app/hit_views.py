@@ -223,6 +223,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
         "first_channel",
         "first_template",
         "first_hour",
+        "given",
     ]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = [
@@ -258,6 +259,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
         "first_channel": lazy_gettext("First contact by"),
         "first_template": lazy_gettext("Template of first contact"),
         "first_hour": lazy_gettext("Time of first contact"),
+        "given": lazy_gettext("Given to me on"),
         "work": lazy_gettext("Work"),
         "source": lazy_gettext("Source channel"),
         "branch": lazy_gettext("Branch"),

@@ -190,6 +190,16 @@ class PushStatus(StrEnum):
     FAILED = "failed"
 
 
+class MailStatus(StrEnum):
+    """The life of a mail of reminders. ``dropped``: all was read before it went, or nobody is there."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
 class DeliveryStatus(StrEnum):
     """The life of a delivery. ``waiting`` goes out at ``next_at``, ``sending`` is leased to a worker."""
 
@@ -1207,16 +1217,68 @@ class DeliveryAttempt(Model):
     delivery: Mapped[Delivery] = relationship(Delivery)
 
 
+class ReminderMail(Model):
+    """A mail with some of a person's reminders: the row is the truth about whether it went out."""
+
+    __tablename__ = "reminder_mail"
+    __table_args__ = (
+        Index(
+            *("ix_reminder_mail_due", "next_at"),
+            postgresql_where=text("status IN ('waiting', 'sending')"),
+        ),
+        Index("ix_reminder_mail_person", "person_id", "created_at"),
+        CheckConstraint(
+            "status IN ('waiting', 'sending', 'sent', 'failed', 'dropped')", name="ck_reminder_mail_status"
+        ),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16), server_default=MailStatus.WAITING)
+    reminders: Mapped[int] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: when a waiting one goes, and when one that a worker holds may be taken from it
+    next_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    person: Mapped[Staff] = relationship(Staff)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class ReminderChoice(Model):
+    """Which kinds of reminders a person also gets by e-mail: ``{kind: "at_once" | "daily"}``.
+
+    Reminders from before ``since`` are not mailed. The daily mail goes after ``daily_at``, local time.
+    """
+
+    __tablename__ = "reminder_choice"
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    kinds: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    daily_at: Mapped[dt.time] = mapped_column(Time, server_default="08:30")
+    since: Mapped[dt.datetime] = _now()
+    last_daily_on: Mapped[dt.date | None] = mapped_column(Date)
+    person: Mapped[Staff] = relationship(Staff)
+
+
 class Reminder(Model):
     """Something a person should look at, behind the bell. ``message`` is a msgid with ``values``.
 
-    ``source`` is what it came from: nobody is reminded twice of the same.
+    ``source`` is what it came from: nobody is reminded twice of the same. One that grows rings again when
+    its ``mark`` does. ``mail_id`` is the mail that it went with.
     """
 
     __tablename__ = "reminder"
     __table_args__ = (
         UniqueConstraint("person_id", "source"),
+        Index("ix_reminder_person", "person_id", "created_at", "id"),
         Index("ix_reminder_unread", "person_id", "id", postgresql_where=text("read_at IS NULL")),
+        Index(
+            *("ix_reminder_unmailed", "person_id", "created_at"),
+            postgresql_where=text("read_at IS NULL AND mail_id IS NULL"),
+        ),
+        Index("ix_reminder_mail", "mail_id", postgresql_where=text("mail_id IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
@@ -1225,6 +1287,8 @@ class Reminder(Model):
     message: Mapped[str] = mapped_column(String(255))
     values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     link: Mapped[str] = mapped_column(String(255), server_default="")
+    mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    mail_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_mail.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()
     read_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -166,8 +166,14 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "ReminderView": {
         "can_list": EVERYONE,
+        "can_unread": EVERYONE,
+        "can_read_all": EVERYONE,
         "look": EVERYONE,
         "read": EVERYONE,
+    },
+    "ReminderChoiceView": {
+        "can_this_form_get": EVERYONE,
+        "can_this_form_post": EVERYONE,
     },
     # 高潜线索
     "WorkspaceView": {
@@ -348,7 +354,12 @@ TABLE: dict[str, dict[str, str]] = {
         "can_userinfo": EVERYONE,
         "userinfoedit": EVERYONE,
         "resetmypassword": EVERYONE,
+        "choosereminders": EVERYONE,
         "resetpasswords": "A",
+    },
+    "ReminderMailView": {
+        "can_list": "AU",
+        "retry": "A",
     },
     "RoleView": {
         "can_list": "AU",
@@ -439,6 +450,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "SubjectRequestView",
         "OutreachSettingView",
         "ForbiddenWordView",
+        "ReminderMailView",
         "OutreachGatewayView",
         "ApiDocsView",
     ),

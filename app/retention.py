@@ -21,6 +21,7 @@ from app.models import (
     LeadBefore,
     ListMark,
     Reminder,
+    ReminderMail,
     Reveal,
 )
 from config import Settings
@@ -78,7 +79,7 @@ def _old_values(engine: Engine, before: dt.datetime) -> int:
 
 
 def _pushed(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
-    """Delete old reminders, and old deliveries with their attempts.
+    """Delete old reminders and their mails, and old deliveries with their attempts.
 
     Which hits were pushed is kept: without it they would be pushed again.
     """
@@ -89,6 +90,9 @@ def _pushed(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, i
         return {
             "deliveries": connection.execute(delete(Delivery).where(over, Delivery.done_at < old)).rowcount,
             "reminders": connection.execute(delete(Reminder).where(Reminder.created_at < seen)).rowcount,
+            "reminder_mails": connection.execute(
+                delete(ReminderMail).where(ReminderMail.created_at < seen)
+            ).rowcount,
         }
 
 

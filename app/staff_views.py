@@ -128,6 +128,11 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Open the form of one's own profile."""
         return redirect(url_for("ProfileView.this_form_get"))
 
+    @action("choosereminders", lazy_gettext("Reminders by e-mail"), multiple=False)
+    def choosereminders(self, item: Any) -> Any:
+        """Open the form of which reminders also come by e-mail."""
+        return redirect(url_for("ReminderChoiceView.this_form_get"))
+
     @action("resetpasswords", lazy_gettext("Give a new password"), multiple=False)
     def resetpasswords(self, item: Any) -> Any:
         """Open the form for somebody else's password."""

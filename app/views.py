@@ -24,7 +24,7 @@ from app.backtest_views import BacktestView
 from app.bulk_views import BulkJobView, ChangesWholeList
 from app.console import ConsoleView
 from app.data_views import CompletenessView, IngestFileView, InstitutionView, JobRunView
-from app.delivery_views import DeliveryAttemptView, DeliveryView, PushView, ReminderView, TargetView
+from app.delivery_views import DeliveryAttemptView, DeliveryView, PushView, TargetView
 from app.effect_views import EffectView
 from app.errors import FieldError
 from app.extensions import db
@@ -56,6 +56,7 @@ from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
 from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
 from app.push_views import HolidayView, ScheduleVersionView, ScheduleView
+from app.reminder_views import ReminderChoiceView, ReminderMailView, ReminderView
 from app.report_views import ReportMailView, WeeklyReportView
 from app.rule_views import RuleVersionView, RuleView
 from app.rules import lead_filter
@@ -493,6 +494,7 @@ _SCREENS = {
         SandboxMessageView,
         OutreachSettingView,
         ForbiddenWordView,
+        ReminderMailView,
         OutreachGatewayView,
         ApiDocsView,
         InstitutionView,
@@ -528,6 +530,7 @@ def register(appbuilder: Any) -> None:
     appbuilder.add_view_no_menu(DeliveryAttemptView)
     appbuilder.add_view_no_menu(ReminderView)
     appbuilder.add_view_no_menu(ReportMailView)
+    appbuilder.add_view_no_menu(ReminderChoiceView)
     appbuilder.add_view_no_menu(SavedFilterView)
     appbuilder.add_api(LeadApi)
     appbuilder.add_api(HitApi)

@@ -7,11 +7,32 @@ from flask_appbuilder.security.sqla.models import (
     PermissionView,
     ViewMenu,
     assoc_permissionview_role,
+    assoc_user_role,
 )
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, select
+from sqlalchemy.orm import selectinload
 
 from app.extensions import db
 from app.models import Staff
+
+
+def holders(*rights: tuple[str, str]) -> list[Staff]:
+    """The active people whose roles give them every one of the (permission, view) pairs, by id."""
+    query = select(Staff).where(Staff.active.is_(True)).order_by(Staff.id)
+    for right in rights:
+        query = query.where(Staff.id.in_(_people_with(*right)))
+    return list(db.session.scalars(query.options(selectinload(Staff.roles))))
+
+
+def _people_with(permission: str, view: str) -> Select[tuple[int]]:
+    return (
+        select(assoc_user_role.c.user_id)
+        .join(assoc_permissionview_role, assoc_permissionview_role.c.role_id == assoc_user_role.c.role_id)
+        .join(PermissionView, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
+        .join(Permission, PermissionView.permission_id == Permission.id)
+        .join(ViewMenu, PermissionView.view_menu_id == ViewMenu.id)
+        .where(Permission.name == permission, ViewMenu.name == view)
+    )
 
 
 def holds(person: Staff, permission: str, view: str) -> bool:

@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import g, has_request_context
 from flask_appbuilder.models.sqla.filters import BaseFilter
+from flask_appbuilder.security.sqla.models import Role, assoc_user_role
 from flask_babel import lazy_gettext
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
+from sqlalchemy.orm import aliased
 
 from app.models import (
     Branch,
@@ -82,6 +84,26 @@ def within_branches(column: Any, user: Any) -> ColumnElement[bool]:
         return true()
     within: ColumnElement[bool] = column.in_(select(Branch.id).where(branches_visible_to(user)))
     return within
+
+
+def reaches(person: Any, branch: Any) -> ColumnElement[bool]:
+    """Criterion on columns of a person's and a branch's id: the person may reach that branch's leads.
+
+    The same as ``within_branches`` for each person; for statements about many people at once.
+    """
+    own, other = aliased(Branch), aliased(Branch)
+    roles = (
+        select(assoc_user_role.c.user_id)
+        .join(Role, Role.id == assoc_user_role.c.role_id)
+        .where(assoc_user_role.c.user_id == person, Role.name.in_(BANK_WIDE_ROLES))
+    )
+    below = (
+        select(Staff.id)
+        .join(own, own.id == Staff.branch_id)
+        .join(other, func.starts_with(other.path, own.path))
+        .where(Staff.id == person, other.id == branch)
+    )
+    return or_(exists(roles), exists(below))
 
 
 def staff_visible_to(user: Any) -> ColumnElement[bool]:

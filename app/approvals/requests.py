@@ -12,7 +12,7 @@ from typing import Any
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from app.access.rights import holds
+from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
 from app.errors import DomainError
 from app.extensions import db
@@ -121,6 +121,13 @@ def why_not(approval: Approval, by: Staff) -> str | None:
     return None
 
 
+def deciders(approval: Approval) -> list[Staff]:
+    """Everybody who may decide about a request now."""
+    kind = kind_named(approval.kind)
+    found = holders(DECIDE, kind.permission)
+    return [person for person in found if _bias(approval, person) is None]
+
+
 def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) -> Kind:
     """Mark the decision. Raises DomainError when it is decided, expired, or not theirs to decide."""
     _lock_waiting(approval)
@@ -137,16 +144,24 @@ def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) ->
 
 
 def _check_decider(approval: Approval, by: Staff, kind: Kind) -> None:
+    bias = _bias(approval, by)
+    if bias is not None:
+        raise bias
+    if not (holds(by, *DECIDE) and holds(by, *kind.permission)):
+        raise DomainError("You may not decide about this.")
+
+
+def _bias(approval: Approval, by: Staff) -> DomainError | None:
+    """Why the person is too close to the request to decide about it, None when they are not."""
     if by.id == approval.requested_by_id or by.username in approval.makers:
-        raise DomainError("Nobody decides about what they made or asked for themselves.")
+        return DomainError("Nobody decides about what they made or asked for themselves.")
     if _set_up_by(by, approval.requested_by):
-        raise DomainError(
+        return DomainError(
             "%(person)s set up your log-in in the last %(days)s days; somebody else must decide.",
             person=approval.requested_by,
             days=INDEPENDENT_DAYS,
         )
-    if not (holds(by, *DECIDE) and holds(by, *kind.permission)):
-        raise DomainError("You may not decide about this.")
+    return None
 
 
 def _set_up_by(by: Staff, maker: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from flask_appbuilder.security.sqla.models import Role
@@ -84,24 +84,6 @@ class ReminderChannel:
             _keep(session, rows)
             session.commit()
         return Sent(f"{len(rows)} people reminded")
-
-
-def remind(
-    session: Session,
-    roles: Iterable[str],
-    *,
-    kind: str,
-    message: LazyString,
-    values: dict[str, Any],
-    link: str,
-    source: str,
-) -> None:
-    """Remind everybody with one of the roles, once a source. Doesn't commit."""
-    people = _people(session, ReminderSettings.model_construct(roles=list(roles), branch=""))
-    rows = [
-        _row(person.id, source, kind=kind, message=message, values=values, link=link) for person in people
-    ]
-    _keep(session, rows)
 
 
 def _keep(session: Session, rows: list[dict[str, Any]]) -> None:

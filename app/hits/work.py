@@ -54,6 +54,11 @@ def today(now: dt.datetime | None = None) -> dt.date:
     return (now or dt.datetime.now(dt.UTC)).astimezone(current_app.config["SETTINGS"].zone).date()
 
 
+def midnight(day: dt.date) -> dt.datetime:
+    """The moment the local date begins."""
+    return dt.datetime.combine(day, dt.time(), current_app.config["SETTINGS"].zone)
+
+
 def allows(hit: Hit, step: str, by: Any) -> bool:
     """Whether the person could take the step now."""
     return hit.status in _before(hit, step) and _refusal(hit, step, by) is None

@@ -1,16 +1,18 @@
-"""Queue ``push``: ticks and deliveries."""
+"""Queue ``push``: ticks, deliveries, mails of reminders."""
 
 from __future__ import annotations
 
 from app.jobs.context import job_context
 from app.push import clock, deliver
 from app.push.tick import tick
+from app.reminders import post
 
 
 def run(_row_id: int) -> None:
-    """Send what is due."""
+    """Send what is due: deliveries, then mails of reminders."""
     with job_context():
         deliver.work()
+        post.work(clock.utc_now())
 
 
 def make(_run_id: int) -> None:

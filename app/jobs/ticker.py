@@ -8,7 +8,7 @@ import threading
 
 from flask import current_app
 
-from app import approvals, audit_jobs, paging, retention
+from app import approvals, audit_jobs, paging, reminders, retention
 from app.audit import partitions
 from app.bulk import jobs as bulk
 from app.exports import jobs as exports
@@ -22,6 +22,7 @@ from app.leads.uploads import discard_forgotten
 from app.outreach import tick as outreach
 from app.push import deliver
 from app.push import tick as pushes
+from app.reminders import mails
 from app.reports import plan as reports
 from app.rules import trials
 from app.t1 import runs
@@ -55,7 +56,7 @@ def tick(now: dt.datetime) -> None:
     """Start what is due at ``now``, once."""
     runs.tick(now)
     pushes.tick(now)
-    if deliver.due(now):
+    if deliver.due(now) or mails.due(now):
         nudge_once("push", "app.jobs.push.run")
     for batch_id in waiting():
         nudge("import", "app.jobs.imports.run", batch_id)
@@ -71,3 +72,5 @@ def tick(now: dt.datetime) -> None:
         jobs.nudge_all()
     reports.tick(now)
     outreach.tick(now)
+    reminders.go_round(now)
+    mails.collect(now)

@@ -65,6 +65,8 @@ OBJECT = {
     "report_mail": lazy_gettext("Mail of the weekly report"),
     "report_receiver": lazy_gettext("Receiver of the weekly report"),
     "report_setting": lazy_gettext("Plan of the weekly report"),
+    "reminder_choice": lazy_gettext("Choice of reminders by e-mail"),
+    "reminder_mail": lazy_gettext("Reminder mail"),
     "reveal": lazy_gettext("Phone number viewed"),
     "saved_filter": lazy_gettext("Saved filter"),
     "schedule": lazy_gettext("Schedule"),

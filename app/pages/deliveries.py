@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from app import labels
 from app.channels import channels
 from app.extensions import db
-from app.models import Delivery, DeliveryStatus, Push, Reminder, Schedule, ScheduleVersion, Target
+from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target
 from app.pages.access import may
 from app.push.words import OUTCOME, WHY
 
@@ -147,12 +147,6 @@ def secret_state(target: Target) -> str:
     if target.secret_made_at is None:
         return _("None yet: make one, and give it to the receiver.")
     return _("Made on %(day)s", day=labels.local(target.secret_made_at).strftime("%Y-%m-%d %H:%M"))
-
-
-def reminder_text(reminder: Reminder) -> Any:
-    """What it says, in the reader's language; unread ones stand out."""
-    text = _(reminder.message, **reminder.values)
-    return text if reminder.read_at else Markup("<strong>{}</strong>").format(text)
 
 
 def dead_letters() -> int:

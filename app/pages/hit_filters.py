@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -96,6 +97,25 @@ def branch_of(text: str) -> Branch:
     if branch is None:
         raise DomainError("There is no such branch, or you don't see it.")
     return branch
+
+
+class GivenOn(ChoiceFilter):
+    """Hits that somebody gave to the person on a date."""
+
+    hidden = True
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The date itself."""
+        return [(value, value)] if value else []
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """The person's hits of that date."""
+        try:
+            day = dt.date.fromisoformat(text)
+        except ValueError:
+            raise DomainError("“%(text)s” is no date; write it as 2026-11-22.", text=text[:20]) from None
+        return query.filter(due.given_on(g.user, day))
 
 
 class OfPush(ChoiceFilter):
@@ -197,4 +217,5 @@ HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     "first_channel": FirstChannel,
     "first_template": FirstTemplate,
     "first_hour": FirstHour,
+    "given": GivenOn,
 }

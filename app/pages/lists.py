@@ -90,6 +90,7 @@ class Table:
     chips: list[filters.Chip] = field(default_factory=list)
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    deeds: list[Deed] = field(default_factory=list)
     paged: bool = True
     #: rows that can be reached by turning pages; 0: all
     deepest: int = 0

@@ -28,6 +28,8 @@ _METHOD = {
     "can_rejects": lazy_gettext("Download rejected rows"),
     "can_template": lazy_gettext("Download the template"),
     "can_progress": lazy_gettext("Watch the progress"),
+    "can_unread": lazy_gettext("Ask what is unread"),
+    "can_read_all": lazy_gettext("Mark all as read"),
     "can_count": lazy_gettext("Count what it means"),
     "can_preview": lazy_gettext("Preview what it does"),
     "can_test": lazy_gettext("Send a test"),

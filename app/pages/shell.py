@@ -93,10 +93,15 @@ def bell() -> Item | None:
     """The reminders' address with the number of unread ones as its badge; None for who gets none."""
     if not may("can_list", "ReminderView"):
         return None
-    unread = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
-    some = unread.limit(MOST_UNREAD + 1).subquery()
-    n = db.session.scalar(select(func.count()).select_from(some)) or 0
+    n = unread()
     return Item(f"{MOST_UNREAD}+" if n > MOST_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
+
+
+def unread() -> int:
+    """How many reminders the person has not read; one more than MOST_UNREAD for any number above it."""
+    waiting = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
+    some = waiting.limit(MOST_UNREAD + 1).subquery()
+    return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
 def crumbs(title: str) -> list[Item]:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from flask_babel import lazy_gettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.channels.reminder import remind
 from app.channels.targets import stop
 from app.models import StopReason, Target, TargetStatus
 from app.push.answers import Answer
 from config import Settings
-
-#: Who hears that a target was stopped.
-KEEPERS = ("Admin", "Manager")
-STOPPED = lazy_gettext("Nothing more is sent to %(target)s: it has failed for days or is gone")
 
 
 def note(session: Session, answers: Sequence[Answer], now: dt.datetime, config: Settings) -> None:
@@ -51,12 +45,3 @@ def _note_one(
     failing = target.failing_since is not None and target.failing_since <= long_ago
     if target.status == TargetStatus.ACTIVE and (gone or failing):
         stop(target, StopReason.GONE if gone else StopReason.FAILING)
-        remind(
-            session,
-            KEEPERS,
-            kind="target",
-            message=STOPPED,
-            values={"target": str(target)},
-            link=f"/targetview/show/{target.id}",
-            source=f"target-{target.id}-{now:%Y%m%d%H%M}",
-        )

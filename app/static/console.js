@@ -273,6 +273,27 @@ function rememberArea(event) {
   document.cookie = `areas=${[...open].join(".")}; path=/; max-age=31536000; samesite=lax`;
 }
 
+// The bell asks once a minute how much is unread, while somebody looks at the page.
+function ring(bell) {
+  const ask = async () => {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch(bell.dataset.unread, { headers: { Accept: "application/json" } });
+      if (answer.ok && !answer.redirected) show(await answer.json());
+    } catch { /* the server restarts: ask again */ }
+  };
+  const show = ({ n, text, label }) => {
+    let badge = one(".badge", bell);
+    if (!n) { if (badge) badge.remove(); } else {
+      if (!badge) { badge = document.createElement("b"); badge.className = "badge"; bell.append(badge); }
+      badge.textContent = text;
+    }
+    bell.setAttribute("aria-label", label);
+  };
+  window.setInterval(ask, 60000);
+  document.addEventListener("visibilitychange", ask);
+}
+
 function closeMenus(event) {
   for (const menu of all("details.menu[open]")) {
     const away = event.type === "click" && !menu.contains(event.target);
@@ -310,4 +331,5 @@ all("[data-count]").forEach(liveCount);
 all("[data-fetch]").forEach(fetchInto);
 all("[data-grid]").forEach(arrows);
 all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));
+all("[data-unread]").forEach(ring);
 all(".toast").forEach(toast);

@@ -14,6 +14,7 @@ from app.models import (
     Push,
     PushHit,
     Reminder,
+    ReminderMail,
     Schedule,
     ScheduleVersion,
     Target,
@@ -86,6 +87,22 @@ def _delivery(push: Push, target: Target, hit: Hit, status: str) -> Delivery:
         status=status,
         answer="" if status == "waiting" else "busy",
     )
+
+
+def failed_mail(session: Session, person_id: int) -> ReminderMail:
+    """A mail of reminders that was given up."""
+    made = ReminderMail(
+        person_id=person_id,
+        status="failed",
+        reminders=2,
+        attempts=6,
+        next_at=AT,
+        done_at=AT,
+        answer="the mail server refused: 451",
+    )
+    session.add(made)
+    session.flush()
+    return made
 
 
 def reminder_for(session: Session, person_id: int) -> int:

@@ -237,8 +237,18 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     },
     "ReminderView": {
         "can_list": get("/reminderview/list/"),
+        "can_unread": get("/reminderview/unread"),
+        "can_read_all": post("/reminderview/read_all"),
         "look": act("reminderview", "look", "my_reminder"),
         "read": act("reminderview", "read", "my_reminder", many=True),
+    },
+    "ReminderChoiceView": {
+        "can_this_form_get": get("/reminderchoice/form"),
+        "can_this_form_post": post("/reminderchoice/form", hits="at_once", daily_at="08:30"),
+    },
+    "ReminderMailView": {
+        "can_list": get("/remindermailview/list/"),
+        "retry": act("remindermailview", "retry", "failed_mail"),
     },
     "HitView": {
         "can_list": get("/hitview/list/"),
@@ -403,6 +413,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_userinfo": get("/users/userinfo/"),
         "userinfoedit": act("users", "userinfoedit", "me", changes=False),
         "resetmypassword": act("users", "resetmypassword", "me", changes=False),
+        "choosereminders": act("users", "choosereminders", "me", changes=False),
         "resetpasswords": act("users", "resetpasswords", "staff", changes=False),
     },
     "RoleView": crud("roles", "role", {"name": "NewRole"}, {"permissions": "1"}),

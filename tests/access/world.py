@@ -56,7 +56,7 @@ from app.rules.versions import rule_def
 from config import Settings
 from tests.database import LOG, Snapshot, is_empty
 
-from .push_world import pushes
+from .push_world import failed_mail, pushes
 from .report_world import reports
 
 DAY = dt.date(2026, 10, 26)
@@ -121,6 +121,7 @@ def _build(session: Session, settings: Settings) -> World:
     rows["other_approval"] = request_for(rows["other"], rows["staff"])
     session.add_all([rows["approval"], rows["other_approval"]])
     rows |= pushes(session, rows["hit_home_waiting"])
+    rows["failed_mail"] = failed_mail(session, rows["staff"].id)
     session.commit()
     session.add_all(institution_days(dt.datetime.now(settings.zone).date()))
     rows |= outreach(session, rows)

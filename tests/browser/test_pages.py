@@ -104,6 +104,8 @@ NO_PAGE = {
     "can_this_form_post",
     "can_get",
     "can_post",
+    "can_unread",
+    "can_read_all",
     "can_info",
 }
 #: pages in a state that looks different

@@ -18,6 +18,7 @@ from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
 from app.push import deliver, lease, outbox
 from app.push.answers import BACK_OFF, Answer, record
 from app.push.trial import send_sample
+from app.reminders import go_round
 from tests.conftest import Person
 from tests.push.conftest import Bank, local
 from tests.push.receiver import Receiver
@@ -126,8 +127,10 @@ def test_a_target_that_fails_for_days_is_stopped_and_its_keepers_hear_of_it(
     pushed.send()
     target = pushed.one(Target)
     assert (target.status, target.stop_reason) == ("stopped", "failing")
+    with pushed.app.app_context():
+        go_round(pushed.now)
     reminder = pushed.one(Reminder)
-    assert (reminder.kind, reminder.values) == ("target", {"target": "crm CRM"})
+    assert (reminder.kind, reminder.values) == ("system", {"target": "crm CRM"})
 
 
 def test_an_answer_that_comes_ends_a_row_of_failures(pushed: Bank, crm: Receiver) -> None:

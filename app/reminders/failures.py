@@ -1,0 +1,177 @@
+"""What went wrong in the background: for who asked for it, and for those who keep things running."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from flask_babel import LazyString, lazy_gettext
+from sqlalchemy import func, select
+
+from app.access.rights import holders
+from app.extensions import db
+from app.models import (
+    AuditJob,
+    Backtest,
+    BatchStatus,
+    BulkJob,
+    Delivery,
+    DeliveryStatus,
+    ExportJob,
+    ImportBatch,
+    JobRun,
+    OutreachBatch,
+    OutreachBatchStatus,
+    RunStatus,
+    Staff,
+    StopReason,
+    Target,
+    TargetStatus,
+)
+from app.reminders.notice import Notice
+
+#: what failed longer ago is no news
+DAYS = 7
+RUN_KEEPERS = ("rerun", "JobRunView")
+DELIVERY_KEEPERS = ("replay", "DeliveryView")
+TARGET_KEEPERS = ("resume", "TargetView")
+KEEPERS = (RUN_KEEPERS, DELIVERY_KEEPERS, TARGET_KEEPERS)
+RUN = {
+    RunStatus.FAILED: lazy_gettext("The T+1 run of %(day)s failed"),
+    RunStatus.HELD: lazy_gettext("The T+1 run of %(day)s is held: its data looks incomplete"),
+}
+REFUSED = lazy_gettext("%(n)s log files were refused in the T+1 run of %(day)s")
+DEAD = lazy_gettext("%(n)s deliveries to %(target)s were given up")
+STOPPED = lazy_gettext("Nothing more is sent to %(target)s: it has failed for days or is gone")
+
+
+class _Job(NamedTuple):
+    """A kind of background work that a person asks for."""
+
+    model: Any
+    asked_by: Any
+    failed: str
+    view: str
+    message: LazyString
+
+
+JOBS = (
+    _Job(
+        *(ImportBatch, ImportBatch.created_by, BatchStatus.FAILED, "importbatchview"),
+        lazy_gettext("Your import #%(id)s failed"),
+    ),
+    _Job(
+        *(ExportJob, ExportJob.requested_by, RunStatus.FAILED, "exportjobview"),
+        lazy_gettext("Your export #%(id)s failed"),
+    ),
+    _Job(
+        *(Backtest, Backtest.requested_by, RunStatus.FAILED, "backtestview"),
+        lazy_gettext("Your back-test #%(id)s failed"),
+    ),
+    _Job(
+        *(BulkJob, BulkJob.requested_by, RunStatus.FAILED, "bulkjobview"),
+        lazy_gettext("Your change of many leads #%(id)s failed"),
+    ),
+    _Job(
+        *(AuditJob, AuditJob.requested_by, RunStatus.FAILED, "auditjobview"),
+        lazy_gettext("Your job on the change log #%(id)s failed"),
+    ),
+    _Job(
+        *(OutreachBatch, OutreachBatch.created_by, OutreachBatchStatus.FAILED, "outreachbatchview"),
+        lazy_gettext("Your outreach batch #%(id)s failed"),
+    ),
+)
+
+
+def notices(now: dt.datetime) -> Iterator[Notice]:
+    """Everything that failed lately and still is to be looked at."""
+    since = now - dt.timedelta(days=DAYS)
+    for job in JOBS:
+        yield from _jobs(job, since)
+    yield from _runs(since)
+    yield from _dead()
+    yield from _stopped()
+
+
+def _jobs(job: _Job, since: dt.datetime) -> Iterator[Notice]:
+    ended = func.coalesce(job.model.finished_at, job.model.created_at)
+    query = (
+        select(job.model.id, Staff.id.label("person"), ended.label("at"))
+        .join(Staff, Staff.username == job.asked_by)
+        .where(job.model.status == job.failed, ended > since)
+        .order_by(job.model.id)
+    )
+    for row in db.session.execute(query):
+        yield Notice(
+            row.person,
+            f"{job.view}-{row.id}",
+            "job",
+            job.message,
+            {"id": row.id},
+            f"/{job.view}/show/{row.id}",
+            mark=int(row.at.timestamp()),
+        )
+
+
+def _runs(since: dt.datetime) -> Iterator[Notice]:
+    """Runs that failed or wait for somebody, and runs whose files were refused."""
+    query = select(JobRun).where(func.coalesce(JobRun.finished_at, JobRun.created_at) > since)
+    keepers = _Lazy(RUN_KEEPERS)
+    for run in db.session.scalars(query.order_by(JobRun.day)):
+        link = f"/jobrunview/show/{run.id}"
+        values = {"day": run.day.isoformat()}
+        message = RUN.get(RunStatus(run.status))
+        at = int((run.finished_at or run.started_at or run.created_at).timestamp())
+        if message is not None:
+            yield from keepers.each(f"run-{run.id}", message, values, link, at)
+        refused = len((run.counts or {}).get("refused", []))
+        if refused:
+            yield from keepers.each(f"refused-{run.id}", REFUSED, values | {"n": refused}, link, refused)
+
+
+def _dead() -> Iterator[Notice]:
+    query = (
+        select(Target, func.count(), func.max(func.coalesce(Delivery.done_at, Delivery.created_at)))
+        .join(Delivery, Delivery.target_id == Target.id)
+        .where(Delivery.status == DeliveryStatus.DEAD)
+        .group_by(Target.id)
+    )
+    keepers = _Lazy(DELIVERY_KEEPERS)
+    for target, count, last in db.session.execute(query).tuples():
+        yield from keepers.each(
+            f"dead-{target.id}",
+            DEAD,
+            {"n": count, "target": str(target)},
+            f"/deliveryview/list/?_flt_1_status=dead&_flt_0_target={target.id}",
+            int(last.timestamp()),
+        )
+
+
+def _stopped() -> Iterator[Notice]:
+    stopped = select(Target).where(
+        Target.status == TargetStatus.STOPPED,
+        Target.stop_reason.in_([StopReason.FAILING, StopReason.GONE]),
+    )
+    keepers = _Lazy(TARGET_KEEPERS)
+    for target in db.session.scalars(stopped):
+        at = int(target.stopped_at.timestamp()) if target.stopped_at else 0
+        link = f"/targetview/show/{target.id}"
+        yield from keepers.each(f"target-{target.id}", STOPPED, {"target": str(target)}, link, at)
+
+
+class _Lazy:
+    """The people who hold a right, asked for when something is to be told them."""
+
+    def __init__(self, right: tuple[str, str]) -> None:
+        self._right = right
+        self._people: list[Staff] | None = None
+
+    def each(
+        self, source: str, message: LazyString, values: dict[str, Any], link: str, mark: int
+    ) -> Iterator[Notice]:
+        """The notice for each of them."""
+        if self._people is None:
+            self._people = holders(self._right)
+        for person in self._people:
+            yield Notice(person.id, source, "system", message, values, link, mark)

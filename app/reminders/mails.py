@@ -1,0 +1,131 @@
+"""Mails of reminders: collected by person, then sent, each by its row.
+
+A mail is a row before it is a message, and its reminders point to it, so that each goes in one mail,
+whoever collects. A worker that dies while it sends leaves a row that is sent again, with the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from flask import current_app
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from app.models import MailStatus, Reminder, ReminderChoice, ReminderMail, Staff
+from app.reminders.choices import AT_ONCE, DAILY
+
+#: a person gets at most one mail in this time, however much rings
+APART = dt.timedelta(minutes=1)
+#: what nobody mailed within this time is old
+FRESH = dt.timedelta(days=2)
+
+
+def collect(now: dt.datetime) -> int:
+    """Make the mails that are due; how many. Commits, one person at a time."""
+    if not current_app.config["SETTINGS"].smtp_url:
+        return 0
+    made = 0
+    for person_id in _people(now):
+        made += _collect_for(person_id, now)
+        db.session.commit()
+    return made
+
+
+def _people(now: dt.datetime) -> list[int]:
+    """Those who have something that may go, or whose daily mail is due."""
+    rings = (
+        select(Reminder.id)
+        .where(
+            Reminder.person_id == ReminderChoice.person_id,
+            ReminderChoice.kinds.op("->>")(Reminder.kind) == AT_ONCE,
+            *_unmailed(now),
+        )
+        .exists()
+    )
+    local = _local(now)
+    daily = and_(
+        ReminderChoice.daily_at <= local.time().replace(tzinfo=None),
+        ReminderChoice.last_daily_on.is_distinct_from(local.date()),
+    )
+    query = (
+        select(ReminderChoice.person_id)
+        .join(Staff, Staff.id == ReminderChoice.person_id)
+        .where(ReminderChoice.kinds != {}, Staff.active.is_(True), or_(rings, daily))
+        .order_by(ReminderChoice.person_id)
+    )
+    return list(db.session.scalars(query))
+
+
+def _unmailed(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Reminder.read_at.is_(None),
+        Reminder.mail_id.is_(None),
+        Reminder.created_at >= ReminderChoice.since,
+        Reminder.created_at > now - FRESH,
+    )
+
+
+def _collect_for(person_id: int, now: dt.datetime) -> int:
+    """A mail of what the person is to get now: 1 when there is one. Who holds the choice's row decides."""
+    choice = db.session.scalar(
+        select(ReminderChoice)
+        .where(ReminderChoice.person_id == person_id)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if choice is None or _just_mailed(person_id, now):
+        return 0
+    ways = {AT_ONCE}
+    local = _local(now)
+    if local.time() >= choice.daily_at and choice.last_daily_on != local.date():
+        choice.last_daily_on = local.date()
+        ways.add(DAILY)
+    kinds = [kind for kind, way in choice.kinds.items() if way in ways]
+    query = (
+        select(Reminder)
+        .join(ReminderChoice, ReminderChoice.person_id == Reminder.person_id)
+        .where(Reminder.person_id == person_id, Reminder.kind.in_(kinds), *_unmailed(now))
+    )
+    reminders = list(db.session.scalars(query))
+    if not reminders:
+        return 0
+    mail = ReminderMail(person_id=person_id, reminders=len(reminders), next_at=now, created_at=now)
+    db.session.add(mail)
+    db.session.flush()
+    for reminder in reminders:
+        reminder.mail_id = mail.id
+    return 1
+
+
+def _just_mailed(person_id: int, now: dt.datetime) -> bool:
+    last = select(func.max(ReminderMail.created_at)).where(ReminderMail.person_id == person_id)
+    at = db.session.scalar(last)
+    return at is not None and now - APART < at <= now
+
+
+def _local(now: dt.datetime) -> dt.datetime:
+    return now.astimezone(current_app.config["SETTINGS"].zone)
+
+
+def due(now: dt.datetime) -> bool:
+    """Whether a mail is to be sent now, or was left behind by a worker."""
+    open_ = ReminderMail.status.in_([MailStatus.WAITING, MailStatus.SENDING])
+    return bool(db.session.scalar(select(ReminderMail.id).where(open_, ReminderMail.next_at <= now).limit(1)))
+
+
+def retry(session: Session, mail: ReminderMail, now: dt.datetime) -> bool:
+    """Send a failed mail again from the beginning; False for one that has not failed. Does not commit."""
+    changed = session.execute(
+        update(ReminderMail)
+        .where(ReminderMail.id == mail.id, ReminderMail.status == MailStatus.FAILED)
+        .values(status=MailStatus.WAITING, attempts=0, next_at=now, done_at=None)
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def failed() -> int:
+    """How many mails were given up: the badge in the menu."""
+    query = select(func.count()).select_from(ReminderMail).where(ReminderMail.status == MailStatus.FAILED)
+    return db.session.scalar(query) or 0

@@ -1,0 +1,66 @@
+"""A bank whose people are reminded, and a clock that tests set."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.models import Hit, Reminder, Staff
+from app.reminders import go_round, mails, post
+from tests.access.world import World, build
+
+#: a morning in the local time
+NOW = dt.datetime(2026, 11, 2, 1, 0, tzinfo=dt.UTC)
+
+
+class Office:
+    """The world of tests, with shortcuts to act and to look."""
+
+    def __init__(self, app: Flask, session: Session) -> None:
+        self.app, self.session = app, session
+        self.world: World = build(session, app.config["SETTINGS"])
+        self.ids = self.world.ids
+
+    def person(self, username: str) -> Staff:
+        """Somebody by log-in name."""
+        return self.session.scalars(select(Staff).where(Staff.username == username)).one()
+
+    def own(self, username: str, *names: str, **columns: Any) -> None:
+        """Make hits of the world somebody's."""
+        for name in names:
+            hit = self.session.get_one(Hit, self.ids[name])
+            hit.owner_id = self.person(username).id
+            for key, value in columns.items():
+                setattr(hit, key, value)
+        self.session.commit()
+
+    def round(self, now: dt.datetime = NOW) -> int:
+        """One round of the ticker."""
+        with self.app.app_context():
+            return go_round(now)
+
+    def mail(self, now: dt.datetime = NOW) -> int:
+        """Collect and send, once; how many mails went."""
+        with self.app.app_context():
+            mails.collect(now)
+            return post.work(now)
+
+    def rings(self, username: str, *kinds: str) -> list[Reminder]:
+        """What somebody has not read, oldest first, of the kinds if any are named."""
+        self.session.rollback()
+        self.session.expire_all()
+        query = select(Reminder).where(
+            Reminder.person_id == self.person(username).id, Reminder.read_at.is_(None)
+        )
+        found = self.session.scalars(query.order_by(Reminder.id))
+        return [each for each in found if not kinds or each.kind in kinds]
+
+
+@pytest.fixture
+def office(app: Flask, session: Session) -> Office:
+    return Office(app, session)
