@@ -115,10 +115,11 @@ def template_history(template: OutreachTemplate) -> Markup:
 def batch_template(batch: OutreachBatch) -> Any:
     """The template and its version; both with their letters when there are two."""
     line = Markup("<span class='text-line'>{}{}</span>")
-    return Markup("").join(
+    lines = [
         line.format(texts.letter_tag(letter, share), _linked(version))
         for letter, version, share in variants.texts(batch)
-    )
+    ]
+    return Markup("<span>{}</span>").format(Markup("").join(lines))
 
 
 def _linked(version: OutreachTemplateVersion) -> Any:
@@ -280,7 +281,8 @@ def reason(row: Outreach) -> str:
 
 def row_template(row: Outreach) -> Any:
     """The template of a contact, with its letter when its batch has two."""
-    return texts.letter_tag(variants.letter(row.batch, row.version_id)) + _linked(row.version)
+    letter = texts.letter_tag(variants.letter(row.batch, row.version_id))
+    return Markup("<span>{}{}</span>").format(letter, _linked(row.version))
 
 
 def row_hit(row: Outreach) -> Any:

@@ -113,13 +113,13 @@ def _measure(name: str, a: Share, b: Share) -> Measure:
     }
     if gap.low > 0 or gap.high < 0:
         said = _(
-            "“%(measure)s” is more frequent with template %(letter)s by %(points)s percentage points: "
+            "%(measure)s: more frequent with template %(letter)s by %(points)s percentage points, "
             "more than chance explains.",
             letter=variants.B if gap.low > 0 else variants.A,
             **values,
         )
     else:
-        said = _("“%(measure)s”: no difference can be seen yet; it may be chance.", **values)
+        said = _("%(measure)s: no difference can be seen yet; it may be chance.", **values)
     shown = _("%(points)s points (%(low)s to %(high)s)", **(values | {"points": f"{points:+.1f}"}))
     return Measure(name, _shown(a), _shown(b), shown, said)
 

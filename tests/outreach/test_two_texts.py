@@ -153,7 +153,7 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     bank.send()
     a, b = bank.templates["sms"].versions[0].id, second.versions[0].id
     page = manager.get(f"/outreachbatchview/show/{batch}").text
-    assert "“有回应”：暂时看不出差别" in page
+    assert "有回应：暂时看不出差别" in page
     # Of B everybody answers; of A one hit is converted by hand, and one had been before the contact.
     bank.session.execute(update(Outreach).where(Outreach.version_id == b).values(status="refused"))
     bank.session.commit()
@@ -166,7 +166,7 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     assert figures[a].converted == Share(1, len(of_a))
     assert figures[b].answered == Share(60 - len(of_a), 60 - len(of_a))
     page = manager.get(f"/outreachbatchview/show/{batch}").text
-    assert "“有回应”：模板 B 高 100.0 个百分点" in page
+    assert "有回应：模板 B 高 100.0 个百分点" in page
     assert page.count("：暂时看不出差别") == 2, "conversions and opt-outs"
 
 
