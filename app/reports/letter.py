@@ -19,7 +19,9 @@ def letter(report: WeeklyReport, person: Staff, key: str, config: Settings, *, t
     """The mail for a person, in their language; sent again with the same key it is known as the same."""
     with force_locale(person.language):
         said = document(report, person.language)
-        subject = _("Weekly marketing report %(period)s (%(scope)s)", period=said.period, scope=said.scope)
+        # A branch's name may hold a line break, which no header can.
+        about = " ".join(said.scope.split())
+        subject = _("Weekly marketing report %(period)s (%(scope)s)", period=said.period, scope=about)
         mail = mailer.draft(key, [person.email], f"[{_('Test')}] {subject}" if test else subject, config)
         url = f"{config.public_url}/weeklyreportview/show/{report.id}" if config.public_url else ""
         mail.set_content(render_template("report/mail.txt", report=said, url=url, test=test))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.effect.funnel import Asked, Figures, funnel
 from app.extensions import db
 from app.hits.counts import Chosen
-from app.models import ChangeLog, Lead, ReportMail, ReportSetting, Staff, WeeklyReport
+from app.models import Branch, ChangeLog, Lead, ReportMail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
 from app.reports.work import BACK_OFF, LEASE, MOST_ATTEMPTS, work
 from tests.conftest import Person
@@ -98,6 +98,8 @@ def test_each_gets_their_own_figures_once_by_mail_with_a_pdf(
     app: Flask, session: Session, bank: Bank, postbox: Postbox, login: Callable[..., Person], manager: Person
 ) -> None:
     login("Marketer", branch=bank.branches["HOME"], username="anna")
+    session.execute(update(Branch).where(Branch.code == "HOME").values(name="HOME\n*支行* #x <b>"))
+    session.commit()
     switch_on(session, manager, "boss", "anna")
     ticks = [threading.Thread(target=ticked, args=[app]) for _ in range(2)]
     [each.start() for each in ticks]
@@ -131,7 +133,8 @@ def test_each_gets_their_own_figures_once_by_mail_with_a_pdf(
                 each in part for part in (page, text, printed) for each in (lead.name, lead.lead_no)
             )
     assert by_person["boss@example.com"]["subject"].startswith("营销周报")
-    assert "HOME" in by_person["anna@example.com"]["subject"]
+    assert "HOME *支行* #x <b> and below" in by_person["anna@example.com"]["subject"]
+    assert "*支行* #x <b>" in text_of(next(by_person["anna@example.com"].iter_attachments()).get_content())
 
 
 def test_an_outage_is_caught_up_once_and_a_change_of_times_sends_nothing_late(
