@@ -235,6 +235,8 @@ class OutreachBatchView(ConsoleView):
             links.append(Link(word, url_for(".confirm", pk=item.id), primary=True))
         if may("can_list", "OutreachView"):
             links.append(Link(_("All rows"), url_for("OutreachView.list", _flt_0_batch=item.id)))
+        if len(item.selection.get("ids", ())) == 1 and may("can_show", "HitView"):
+            links.append(Link(_("Back to the hit"), url_for("HitView.show", pk=item.selection["ids"][0])))
         return links
 
     def progress_of(self, item: OutreachBatch) -> dict[str, Any] | None:

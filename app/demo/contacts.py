@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import joinedload
 
 from app import approvals
-from app.demo.work import Desks, Story, write
+from app.demo.work import Desks, Story, comparable, write
 from app.extensions import db
 from app.hits.work import SYSTEM
 from app.leads import suppression
@@ -64,7 +64,8 @@ CAMPAIGNS = (
     Campaign(5, dt.time(14, 30), "call", "贷款需求回访", ("R-URGENT-1D", "R-FACE-3D")),
     Campaign(4, dt.time(9, 40), "sms", "理财到期关怀", ("R-OTHER-BANK-14D", "R-SECURITIES-14D")),
     Campaign(
-        2, dt.time(16, 5), "sms", "老客户利率优惠", ("R-CREDIT-CALLS-7D", "R-NIGHT-7D", "R-COMPARE-14D")
+        *(2, dt.time(16, 5), "sms", "老客户利率优惠", ("R-CREDIT-CALLS-7D", "R-NIGHT-7D", "R-COMPARE-14D")),
+        other="消费贷款额度提醒",
     ),
     Campaign(1, dt.time(11, 20), "call", "额度激活邀请", ("R-AWAKENED-30D", "R-FACE-3D")),
 )
@@ -154,9 +155,8 @@ class Contacts:
 
     def _run(self, campaign: Campaign, at: dt.datetime) -> int:
         """A batch for the hits that were there at the moment; nothing when nobody may be contacted."""
-        chosen = select(Hit.id).where(
-            Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(campaign.rules))), Hit.made_on <= at.date()
-        )
+        of_rules = Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(campaign.rules)))
+        chosen = select(Hit.id).where(of_rules, Hit.made_on <= at.date(), comparable())
         hits = list(db.session.scalars(chosen))
         second = Second(newest_version(campaign.other), 50) if campaign.other else None
         batch = checked_batch(campaign.template, hits, self._manager, second) if hits else None
@@ -185,7 +185,7 @@ class Contacts:
         free = select(Hit.id).where(
             *(Hit.status == HitStatus.WAITING, Hit.made_on <= at.date()),
             *(Hit.opted_out.is_(False), Hit.holdout.is_(False), Hit.owner_id.is_(None)),
-            Hit.lead_id.not_in(select(Outreach.lead_id)),
+            *(comparable(), Hit.lead_id.not_in(select(Outreach.lead_id))),
         )
         found = db.session.scalars(free.order_by(Hit.hit_date, Hit.id)).all()
         return db.session.get(Hit, self._random.choice(found)) if found else None

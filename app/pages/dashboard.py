@@ -296,6 +296,8 @@ class Board:
     ) -> Chart:
         keys = sorted(found) if in_order else sorted(found, key=lambda key: (-found[key], str(key)))
         shown = keys[:MOST_PARTS]
+        if len(keys) > len(shown):
+            title = _("%(title)s: the top %(n)s of %(all)s", title=title, n=len(shown), all=len(keys))
         return self._chart(
             title,
             [str(name(key)) for key in shown],

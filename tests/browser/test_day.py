@@ -177,7 +177,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     said(window, "正在后台发送")
     worker.send()
     worker.answer("interested")
-    window.open(f"/hitview/show/{hit.id}")
+    press(window, "link", "返回线索")
     expect(window.page.locator(".history-follow_up .history-note")).to_have_text("有意向")
     expect(window.page.locator(".history-contact .tag").first).to_have_text("有意向")
     window.page.get_by_role("button", name="查看完整号码").click()

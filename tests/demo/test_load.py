@@ -109,6 +109,7 @@ def check_contacts(session: Session) -> None:
     assert session.scalar(select(func.max(OutreachEvent.at))) < now  # type: ignore[operator]
     assert session.scalar(select(func.max(HitEvent.at))) < now  # type: ignore[operator]
     assert set(session.scalars(select(OutreachBatch.status))) >= {"done", "checked"}
+    assert session.scalar(select(func.count()).where(OutreachBatch.version_b_id.is_not(None))) == 1
     waiting = select(Approval.requested_by).where(Approval.status == "waiting")
     assert set(session.scalars(waiting)) == {"manager", "admin"}
     untouched = set(session.scalars(select(Hit.status).where(Hit.holdout)))
