@@ -118,15 +118,21 @@ def password_mark(user: Any) -> str:
 def seed_permissions(appbuilder: Any) -> None:
     """Make roles and their permissions exactly what app/permissions.py says. Safe to repeat.
 
-    Roles an administrator added by hand are left alone; the built-in ones are reset to the table.
+    Roles an administrator added by hand are left alone; the built-in ones are reset to the table. What a role
+    gained or lost is an event of the change log.
     """
     manager = appbuilder.sm
     for name in (*permissions.ROLES.values(), "Public"):
         if manager.find_role(name) is None:
             manager.add_role(name)
-    for role_name in permissions.ROLES.values():
+    changed = []
+    for role_name in (*permissions.ROLES.values(), "Public"):
         role = manager.find_role(role_name)
-        wanted = sorted(permissions.granted(role_name))
-        role.permissions = [manager.add_permission_view_menu(*pair) for pair in wanted]
-    manager.get_public_role().permissions = []
+        had = {(pair.permission.name, pair.view_menu.name) for pair in role.permissions}
+        wanted = permissions.granted(role_name) if role_name != "Public" else set()
+        role.permissions = [manager.add_permission_view_menu(*pair) for pair in sorted(wanted)]
+        changed += [(role.id, role_name, had, wanted)] if had != wanted else []
     db.session.commit()
+    for role_id, name, had, wanted in changed:
+        given, taken = (sorted(" ".join(pair) for pair in some) for some in (wanted - had, had - wanted))
+        event("permissions_seeded", "ab_role", role_id, name, given=given, taken=taken)

@@ -17,9 +17,14 @@ from app import labels
 from app.audit.tables import EXCLUDED
 from app.extensions import db
 from app.models import ChangeLog, Lead, Staff
+from app.outreach.settings import LABELS
 from app.pages import filters
 from app.pages.access import may
 from app.pages.audit_fields import FIELD
+from app.pages.deliveries import STOP_REASON
+from app.pages.hit_words import STEP
+from app.pages.segment_words import COLOUR
+from app.push.words import OUTCOME
 
 KIND = {
     "insert": lazy_gettext("Row added"),
@@ -33,6 +38,11 @@ KIND = {
     "download": lazy_gettext("Download"),
     "config_applied": lazy_gettext("Rules file applied"),
     "archived": lazy_gettext("Entries archived"),
+    "permissions_seeded": lazy_gettext("Permissions set by an upgrade"),
+    "retry_now": lazy_gettext("Delivery tried again now"),
+    "replay": lazy_gettext("Delivery sent again"),
+    "cancel": lazy_gettext("Delivery cancelled"),
+    "secret": lazy_gettext("New secret of a target"),
 }
 SOURCE = {
     "screen": lazy_gettext("Screen"),
@@ -44,20 +54,27 @@ SOURCE = {
 #: tables without a screen that names their rows, and objects that are no table
 OBJECT = {
     "ab_api_key": lazy_gettext("API key"),
+    "ab_group": lazy_gettext("Group of users"),
+    "ab_group_role": lazy_gettext("Role of a group"),
     "ab_permission": lazy_gettext("Permission name"),
     "ab_permission_view": lazy_gettext("Permission"),
     "ab_permission_view_role": lazy_gettext("Permission of a role"),
+    "ab_register_user": lazy_gettext("Registration of a user"),
+    "ab_user_group": lazy_gettext("Group of a user"),
     "ab_user_role": lazy_gettext("Role of a user"),
     "ab_view_menu": lazy_gettext("Screen name"),
     "alembic_version": lazy_gettext("Database schema"),
     "change_log": lazy_gettext("Change log"),
     "config": lazy_gettext("Rules file"),
+    "delivery": lazy_gettext("Delivery"),
     "delivery_attempt": lazy_gettext("Attempt at a delivery"),
     "forbidden_word": lazy_gettext("Forbidden word"),
     "hit": lazy_gettext("Hit of a rule"),
     "hit_event": lazy_gettext("Step of work on a hit"),
+    "holiday": lazy_gettext("Holiday or working day"),
     "lead_before": lazy_gettext("Old values of an import"),
     "lead_tag": lazy_gettext("Tag on a lead"),
+    "outreach_event": lazy_gettext("Outcome of a contact"),
     "outreach_template_version": lazy_gettext("Version of a template"),
     "page": lazy_gettext("Page"),
     "preset_applied": lazy_gettext("Preset put in"),
@@ -68,10 +85,13 @@ OBJECT = {
     "reminder_choice": lazy_gettext("Choice of reminders by e-mail"),
     "reminder_mail": lazy_gettext("Reminder mail"),
     "reveal": lazy_gettext("Phone number viewed"),
+    "rule_condition": lazy_gettext("Condition of a rule"),
     "saved_filter": lazy_gettext("Saved filter"),
     "schedule": lazy_gettext("Schedule"),
+    "schedule_shortcut": lazy_gettext("Kept timing"),
     "schedule_version": lazy_gettext("Schedule version"),
     "subject_request": lazy_gettext("Customer data request"),
+    "work_setting": lazy_gettext("Settings of work on hits"),
 }
 #: work whose row is written together with the many rows that it is about
 WORK = ("import_batch", "bulk_job", "outreach_batch", "job_run")
@@ -153,7 +173,7 @@ def field_label(table: str, name: str) -> str:
     said = [
         given[each] for each in (name, name.removesuffix("_id")) if not isinstance(given.get(each, ""), str)
     ]
-    return str(said[0] if said else FIELD.get(name, name))
+    return str(said[0] if said else FIELD.get(name) or LABELS.get(name, name))
 
 
 def _order(table: str, name: str) -> tuple[int, str]:
@@ -167,13 +187,32 @@ def _change(entry: ChangeLog, name: str, most: int | None) -> Markup:
         return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
     if not isinstance(value, list) or len(value) != 2 or entry.kind not in ("insert", "update", "delete"):
         return _value(entry.object, name, value, most)
+    if most is None and all(isinstance(each, dict) for each in value):
+        return _inner(entry.object, *value)
     old, new = (_value(entry.object, name, each, most) for each in value)
     if entry.kind == "insert":
         return new
     if entry.kind == "delete":
         return Markup('<span class="changes"><del>{}</del></span>').format(old)
+    return _became(old, new)
+
+
+def _became(old: Markup, new: Markup) -> Markup:
     arrow = Markup('<span aria-hidden="true">→</span><span class="sr">{}</span>').format(_("became"))
     return Markup('<span class="changes"><del>{}</del> {} <ins>{}</ins></span>').format(old, arrow, new)
+
+
+def _inner(table: str, old: dict[str, Any], new: dict[str, Any]) -> Markup:
+    """The parts that differ between two structured values, one a line."""
+    parts = [
+        Markup("<div>{}: {}</div>").format(
+            field_label(table, name),
+            _became(_value(table, name, old.get(name), None), _value(table, name, new.get(name), None)),
+        )
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    return Markup().join(parts)
 
 
 def _value(table: str, name: str, value: Any, most: int | None) -> Markup:
@@ -268,7 +307,16 @@ def _titles() -> dict[str, Any]:
     }
 
 
-WORDS = {
+#: what fields hold that no screen filters by, by table and field
+WORDS: dict[str, Any] = {
+    "ab_user.language": {"zh": "中文", "en": "English"},
+    "export_job.format": labels.EXPORT_FORMAT,
+    "hit_event.kind": STEP,
+    "holiday.kind": {
+        "holiday": lazy_gettext("Public holiday"),
+        "workday": lazy_gettext("Make-up working day"),
+    },
+    "job_run.kind": labels.RUN_KIND,
     "lead.status": labels.LEAD_STATUS,
     "hit.status": labels.HIT_STATUS,
     "hit_event.from_status": labels.HIT_STATUS,
@@ -278,7 +326,9 @@ WORDS = {
     "import_batch.status": labels.BATCH_STATUS,
     "job_run.status": labels.RUN_STATUS,
     "export_job.status": labels.RUN_STATUS,
-    "ab_user.language": {"zh": "中文", "en": "English"},
+    "push.outcome": OUTCOME,
+    "tag.colour": COLOUR,
+    "target.stop_reason": STOP_REASON,
     "subject_request.kind": labels.SUBJECT_KIND,
     "institution.category": labels.CATEGORY,
     "rule_condition.metric": labels.METRIC,

@@ -124,6 +124,37 @@ def test_an_emptied_log_is_found(
     assert verify(engine, settings).first_bad == written[0]
 
 
+@pytest.mark.parametrize("how", ["DROP TABLE {}", "ALTER TABLE change_log DETACH PARTITION {}"])
+def test_a_month_taken_away_whole_is_found(
+    how: str, written: list[int], engine: Engine, settings: Settings, tamper: Tamper
+) -> None:
+    """A month of the past is made of the first half of the entries, then it goes."""
+    tamper(
+        "CREATE TABLE audit.old PARTITION OF change_log"
+        " FOR VALUES FROM ('2019-01-01 00:00+00') TO ('2019-02-01 00:00+00')"
+    )
+    tamper("UPDATE change_log SET time = '2019-01-05' WHERE id <= %s", written[14])
+    with superuser(engine.url) as connection:
+        rehash(connection)
+    (settings.data_dir / "audit" / "checkpoints.jsonl").unlink()
+    assert verify(engine, settings).ok
+    tamper(how.format("audit.old"))
+    tamper("DROP TABLE IF EXISTS audit.old")
+    verdict = verify(engine, settings)
+    assert (verdict.ok, verdict.first_bad) == (False, written[0])
+
+
+def test_a_checkpoint_that_was_edited_is_found(
+    written: list[int], engine: Engine, settings: Settings
+) -> None:
+    path = settings.data_dir / "audit" / "checkpoints.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    told = json.loads(lines[1])
+    path.write_text("".join([lines[0], json.dumps(told | {"head": "0" * 64}) + "\n", *lines[2:]]))
+    verdict = verify(engine, settings)
+    assert (verdict.ok, verdict.first_bad) == (False, written[10])
+
+
 def test_a_cut_tail_is_found_by_the_checkpoints(
     written: list[int], engine: Engine, settings: Settings, tamper: Tamper
 ) -> None:
