@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from sqlalchemy import select, text
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.audit.install import noted_tables, unnoted
+from app.audit.unsealed import holder, unsealed
 from app.embedded import services
 from app.extensions import db, migrate
 from app.jobs import redis_connection
@@ -26,6 +28,8 @@ from app.models import Lead
 from config import Settings
 
 LEAST_FREE_GB = 2
+#: what is open longer keeps the change log from being sealed
+LONGEST_TRANSACTION = dt.timedelta(hours=1)
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -92,9 +96,13 @@ def _change_log(settings: Settings) -> str:
     with db.engine.connect() as connection:
         wrong = unnoted(connection)
         tables = len(noted_tables(connection))
+        left, held = unsealed(connection), holder(connection)
     if wrong:
         raise NotOk(f"changes of {', '.join(sorted(set(wrong)))} are not noted: run flask db upgrade")
-    return f"{tables} tables"
+    waiting = f", {left.entries} entries not sealed since {left.since}" if left.since else ""
+    if left.since and held and held.since and dt.datetime.now(dt.UTC) - held.since > LONGEST_TRANSACTION:
+        raise NotOk(f"{waiting[2:]}: a transaction of {held.whose} is open since {held.since}")
+    return f"{tables} tables{waiting}"
 
 
 def _redis(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
+from app.audit.unsealed import holder, unsealed
 from app.audit_jobs import file_of
 from app.extensions import db
 from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus, SavedFilter
@@ -60,7 +61,22 @@ def state_of_chain() -> str:
     ).first()
     if last is None:
         return _("Nothing is sealed yet.")
-    return _("%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_exact(last.sealed_at))
+    said = _("%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_exact(last.sealed_at))
+    return f"{said} {_left()}".strip()
+
+
+def _left() -> str:
+    """How many entries wait to be sealed, and for whom; empty when none does."""
+    connection = db.session.connection()
+    left, held = unsealed(connection), holder(connection)
+    if left.since is None:
+        return ""
+    said = _(
+        "The newest entries, %(n)s since %(time)s, are not sealed yet.",
+        n=f"{left.entries:,}",
+        time=_exact(left.since),
+    )
+    return f"{said} {_('A transaction of %(who)s is still open.', who=held.whose)}" if held else said
 
 
 def progress_of(job: AuditJob) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from app.audit.unsealed import MOST, unsealed
 from app.extensions import db
-from app.models import ChangeFacet, ChangeLog, ChangeSeal
+from app.models import ChangeFacet, ChangeLog
 from app.tables import ConsoleInterface
 
 #: filter → what the facets know of it
@@ -20,14 +21,6 @@ FACETS: dict[str, Any] = {
 }
 #: what the planner does not gain by leaving out
 A_MONTH = dt.timedelta(days=31)
-#: so many entries that are not sealed yet are looked at; more are more than the facets can help with
-MOST_UNSEALED = 10_000
-_UNSEALED = text("""
-    WITH unsealed AS MATERIALIZED (
-        SELECT time FROM change_log WHERE xid >= :to_xid AND id > :floor_id LIMIT :most
-    )
-    SELECT count(*) AS number, coalesce(min(time), clock_timestamp()) AS first FROM unsealed
-""")
 
 
 class LogInterface(ConsoleInterface):
@@ -61,10 +54,7 @@ def _within(facets: list[ColumnElement[bool]]) -> ColumnElement[bool]:
 
 def _tail() -> dt.datetime:
     """From when on there may be entries that are not sealed, and so not in the facets."""
-    last = db.session.execute(
-        select(ChangeSeal.to_xid, ChangeSeal.floor_id).order_by(ChangeSeal.seq.desc()).limit(1)
-    ).first()
-    place = {"to_xid": last.to_xid if last else 0, "floor_id": last.floor_id if last else 0}
-    found = db.session.execute(_UNSEALED, place | {"most": MOST_UNSEALED}).one()
-    first: dt.datetime = found.first
-    return first if found.number < MOST_UNSEALED else dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    left = unsealed(db.session.connection())
+    if left.entries >= MOST:
+        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return left.since or dt.datetime.now(dt.UTC)

@@ -39,6 +39,7 @@ KIND = {
     "config_applied": lazy_gettext("Rules file applied"),
     "archived": lazy_gettext("Entries archived"),
     "permissions_seeded": lazy_gettext("Permissions set by an upgrade"),
+    "retry": lazy_gettext("Mail tried again"),
     "retry_now": lazy_gettext("Delivery tried again now"),
     "replay": lazy_gettext("Delivery sent again"),
     "cancel": lazy_gettext("Delivery cancelled"),

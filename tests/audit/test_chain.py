@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
+from app import doctor
 from app.audit.chain import seal
 from app.audit.verify import Verdict, verify
 from config import ConfigError, Settings, load_settings
@@ -246,13 +248,24 @@ def test_a_file_of_checkpoints_that_was_bent_is_refused(
     assert "line 1" in answer.stderr
 
 
-def test_entries_wait_for_transactions_that_began_before(
-    app: Flask, engine: Engine, settings: Settings
+def doctor_says(cli: Callable[..., Any]) -> Any:
+    return json.loads(cli("doctor", "--json").stdout)["checks"]["change_log"]
+
+
+def test_entries_wait_for_transactions_that_began_before_and_the_doctor_says_whose(
+    app: Flask, engine: Engine, settings: Settings, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with engine.connect() as slow:
         slow.execute(text("INSERT INTO institution (code, name) VALUES ('SLOW', 'x')"))
         write(engine, "FAST")
         assert seal(engine, settings) == 0
+        told = doctor_says(cli)
+        assert told["ok"]
+        assert "1 entries not sealed since" in told["detail"]
+        monkeypatch.setattr(doctor, "LONGEST_TRANSACTION", dt.timedelta())
+        told = doctor_says(cli)
+        assert not told["ok"]
+        assert "lead_monitor pid" in told["detail"]
         slow.commit()
     assert seal(engine, settings) == 2
     assert verify(engine, settings).entries == 2

@@ -141,6 +141,21 @@ def run(app: Flask, session: Session) -> AuditJob:
     return job
 
 
+def test_the_page_says_what_is_not_sealed_yet(
+    auditor: Person, engine: Engine, settings: Settings, session: Session
+) -> None:
+    seal(engine, settings)
+    assert "尚未封存" not in words(auditor.get("/auditjobview/verify").text)
+    with engine.connect() as slow:
+        slow.execute(text("INSERT INTO institution (code, name) VALUES ('SLOW', 'x')"))
+        session.add(SavedFilter(name="x", view="x", query="x", owner="x"))
+        session.commit()
+        page = words(auditor.get("/auditjobview/verify").text)
+        slow.rollback()
+    assert "最新 1 条" in page
+    assert "lead_monitor pid" in page
+
+
 def test_verifying_from_the_page_tells_the_first_bad_entry(
     app: Flask, auditor: Person, session: Session, engine: Engine, settings: Settings, entries: Entries
 ) -> None:
