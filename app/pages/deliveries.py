@@ -49,7 +49,7 @@ def schedule_of(push: Push) -> Any:
     name = str(push.schedule) if push.schedule else ""
     if not push.is_test:
         return name
-    return Markup('{} <span class="tag tag-push-test">{}</span>').format(name, _("Test"))
+    return Markup('<span>{} <span class="tag tag-push-test">{}</span></span>').format(name, _("Test"))
 
 
 def why_of(push: Push) -> str:
