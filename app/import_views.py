@@ -1,23 +1,26 @@
-"""The steps of an import on the screen: choose the file, match its columns, check it, start it."""
+"""Imports on the screen: choose the file, match its columns, check it, start it, and what became of each."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, request, url_for
+from flask import abort, current_app, flash, redirect, request, send_file, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.security.decorators import permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
+from app import labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.jobs import nudge
 from app.leads import uploads
+from app.leads.error_file import error_file_path
+from app.leads.undo import AT_ONCE, ask_undo, undo_import
 from app.models import BatchStatus, ImportBatch
-from app.pages import import_branches, imports
+from app.pages import files, import_branches, imports
 from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
@@ -207,6 +210,136 @@ class ImportsInSteps(ConsoleView):
         return self.render_template(
             template, title=imports.title(batch.kind), steps=imports.STEPS, step=number, batch=batch, **values
         )
+
+
+class ImportBatchView(ImportsInSteps):
+    """Imports of lead files: who, when, which file, what became of the rows."""
+
+    model = ImportBatch
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_progress",
+        "can_upload",
+        "can_errors",
+        "can_template",
+        "cancel",
+        "undo",
+    ]
+    computed = {"error": imports.error_text}
+    list_title = lazy_gettext("Import batches")
+    show_title = lazy_gettext("Import batch")
+    empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
+    list_columns = [
+        "id",
+        "kind",
+        "file_name",
+        "status",
+        "rows_read",
+        "rows_created",
+        "rows_updated",
+        "rows_existing",
+        "rows_rejected",
+        "created_by",
+        "created_at",
+    ]
+    order_columns = ["id", "file_name", "status", "created_at"]
+    search_columns = ["file_name", "kind", "status", "created_by", "created_at"]
+    filter_choices = {"kind": labels.BATCH_KIND, "status": labels.BATCH_STATUS}
+    show_columns = [
+        "kind",
+        "file_name",
+        "file_digest",
+        "status",
+        "rows_read",
+        "rows_created",
+        "rows_updated",
+        "rows_existing",
+        "rejected",
+        "rows_deleted",
+        "rows_kept",
+        "rows_restored",
+        "rows_left",
+        "undone_by",
+        "error",
+        "created_by",
+        "created_at",
+        "finished_at",
+    ]
+    label_columns = {
+        "id": lazy_gettext("Batch"),
+        "kind": lazy_gettext("Kind"),
+        "file_name": lazy_gettext("File"),
+        "file_digest": lazy_gettext("SHA-256"),
+        "status": lazy_gettext("Status"),
+        "rows_read": lazy_gettext("Rows read"),
+        "rows_created": lazy_gettext("New"),
+        "rows_updated": lazy_gettext("Updated"),
+        "rows_existing": lazy_gettext("Already there"),
+        "rows_rejected": lazy_gettext("Rejected rows"),
+        "rejected": lazy_gettext("Rejected by reason"),
+        "rows_deleted": lazy_gettext("Deleted by undo"),
+        "rows_kept": lazy_gettext("Kept by undo"),
+        "rows_restored": lazy_gettext("Old values restored by undo"),
+        "rows_left": lazy_gettext("Changed leads left by undo"),
+        "undone_by": lazy_gettext("Undone by"),
+        "error": lazy_gettext("Error"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Started"),
+        "finished_at": lazy_gettext("Finished"),
+    }
+    formatters_columns = {
+        "kind": labels.of(labels.BATCH_KIND),
+        "status": labels.tag(labels.BATCH_STATUS, "run"),
+        "rejected": labels.counts,
+        "created_at": labels.when,
+        "finished_at": labels.when,
+        "file_digest": labels.code,
+        **dict.fromkeys([name for name in label_columns if name.startswith("rows_")], labels.number),
+    }
+
+    def list_links(self) -> list[Link]:
+        """Import a file."""
+        return (
+            [Link(_("Import leads"), url_for(".upload"), primary=True)]
+            if may("can_upload", "ImportBatchView")
+            else []
+        )
+
+    @expose("/errors/<pk>", methods=["GET"])
+    @has_access
+    def errors(self, pk: str) -> Any:
+        """Download the rejected rows with their reasons."""
+        batch = self._row(pk)
+        path = error_file_path(current_app.config["SETTINGS"], batch.id)
+        if not batch.error_file or not path.is_file():
+            abort(404, description=_("This batch has no error file."))
+        return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}.csv")
+
+    @expose("/template", methods=["GET"])
+    @has_access
+    def template(self) -> Any:
+        """Download an empty lead file with the headers the import knows."""
+        return files.lead_template()
+
+    @action(
+        "undo",
+        lazy_gettext("Undo batch"),
+        lazy_gettext(
+            "Take all leads this batch created off the list and give those it changed their old values back?"
+            " Leads with hits acted on stay, and so does what somebody edited since."
+        ),
+        multiple=False,
+    )
+    def undo(self, item: ImportBatch) -> Any:
+        """Undo the batch."""
+        if item.rows_created + item.rows_updated > AT_ONCE:
+            ask_undo(db.engine, item.id, me())
+            nudge("import", JOB, item.id)
+        else:
+            undone = undo_import(db.engine, item.id, me(), current_app.config["SETTINGS"])
+            flash(imports.undo_summary(undone), "warning" if undone.left else "success")
+        return redirect(url_for("ImportBatchView.show", pk=item.id))
 
 
 def begun(batch: ImportBatch) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, current_app, flash, g, redirect, send_file, url_for
-from flask_appbuilder import expose, has_access
+from flask import current_app, flash, g, redirect, url_for
+from flask_appbuilder import expose
 from flask_appbuilder.actions import action
 from flask_appbuilder.api import ModelRestApi
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
@@ -29,16 +29,12 @@ from app.effect_views import EffectView
 from app.errors import FieldError
 from app.extensions import db
 from app.hit_views import HitApi, HitView
-from app.import_views import JOB, ImportsInSteps
-from app.jobs import nudge
-from app.lead_views import ClassifiesLeads, MatrixView, SegmentView, SuppressionView, TagView
+from app.import_views import ImportBatchView
+from app.lead_views import ClassifiesLeads, MatrixView, SegmentView, TagView
 from app.leads import branches, record, suppression
-from app.leads.error_file import error_file_path
 from app.leads.export import export_leads
-from app.leads.undo import AT_ONCE, ask_undo, undo_import
 from app.models import (
     Branch,
-    ImportBatch,
     Lead,
 )
 from app.outreach_rule_views import (
@@ -49,8 +45,8 @@ from app.outreach_rule_views import (
     SandboxMessageView,
 )
 from app.outreach_views import OutreachApi, OutreachBatchView, OutreachView
-from app.pages import files, forms, imports, phones, segment_words, suppressions
-from app.pages.access import may, me
+from app.pages import files, forms, phones, segment_words, suppressions
+from app.pages.access import may
 from app.pages.forms import CODE, select
 from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
@@ -61,6 +57,7 @@ from app.report_views import ReportMailView, WeeklyReportView
 from app.rule_views import RuleVersionView, RuleView
 from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
+from app.suppression_views import SuppressionView
 from app.t1.runs import today
 from app.tables import ConsoleInterface, PerRequestFilters
 from app.work_views import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
@@ -290,136 +287,6 @@ class BranchView(ConsoleView):
         """A branch that a rule asks for stays."""
         lead_filter.check_removal(item)
         db.session.delete(item)
-
-
-class ImportBatchView(ImportsInSteps):
-    """Imports of lead files: who, when, which file, what became of the rows."""
-
-    model = ImportBatch
-    base_permissions = [
-        "can_list",
-        "can_show",
-        "can_progress",
-        "can_upload",
-        "can_errors",
-        "can_template",
-        "cancel",
-        "undo",
-    ]
-    computed = {"error": imports.error_text}
-    list_title = lazy_gettext("Import batches")
-    show_title = lazy_gettext("Import batch")
-    empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
-    list_columns = [
-        "id",
-        "kind",
-        "file_name",
-        "status",
-        "rows_read",
-        "rows_created",
-        "rows_updated",
-        "rows_existing",
-        "rows_rejected",
-        "created_by",
-        "created_at",
-    ]
-    order_columns = ["id", "file_name", "status", "created_at"]
-    search_columns = ["file_name", "kind", "status", "created_by", "created_at"]
-    filter_choices = {"kind": labels.BATCH_KIND, "status": labels.BATCH_STATUS}
-    show_columns = [
-        "kind",
-        "file_name",
-        "file_digest",
-        "status",
-        "rows_read",
-        "rows_created",
-        "rows_updated",
-        "rows_existing",
-        "rejected",
-        "rows_deleted",
-        "rows_kept",
-        "rows_restored",
-        "rows_left",
-        "undone_by",
-        "error",
-        "created_by",
-        "created_at",
-        "finished_at",
-    ]
-    label_columns = {
-        "id": lazy_gettext("Batch"),
-        "kind": lazy_gettext("Kind"),
-        "file_name": lazy_gettext("File"),
-        "file_digest": lazy_gettext("SHA-256"),
-        "status": lazy_gettext("Status"),
-        "rows_read": lazy_gettext("Rows read"),
-        "rows_created": lazy_gettext("New"),
-        "rows_updated": lazy_gettext("Updated"),
-        "rows_existing": lazy_gettext("Already there"),
-        "rows_rejected": lazy_gettext("Rejected rows"),
-        "rejected": lazy_gettext("Rejected by reason"),
-        "rows_deleted": lazy_gettext("Deleted by undo"),
-        "rows_kept": lazy_gettext("Kept by undo"),
-        "rows_restored": lazy_gettext("Old values restored by undo"),
-        "rows_left": lazy_gettext("Changed leads left by undo"),
-        "undone_by": lazy_gettext("Undone by"),
-        "error": lazy_gettext("Error"),
-        "created_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Started"),
-        "finished_at": lazy_gettext("Finished"),
-    }
-    formatters_columns = {
-        "kind": labels.of(labels.BATCH_KIND),
-        "status": labels.tag(labels.BATCH_STATUS, "run"),
-        "rejected": labels.counts,
-        "created_at": labels.when,
-        "finished_at": labels.when,
-        "file_digest": labels.code,
-        **dict.fromkeys([name for name in label_columns if name.startswith("rows_")], labels.number),
-    }
-
-    def list_links(self) -> list[Link]:
-        """Import a file."""
-        return (
-            [Link(_("Import leads"), url_for(".upload"), primary=True)]
-            if may("can_upload", "ImportBatchView")
-            else []
-        )
-
-    @expose("/errors/<pk>", methods=["GET"])
-    @has_access
-    def errors(self, pk: str) -> Any:
-        """Download the rejected rows with their reasons."""
-        batch = self._row(pk)
-        path = error_file_path(current_app.config["SETTINGS"], batch.id)
-        if not batch.error_file or not path.is_file():
-            abort(404, description=_("This batch has no error file."))
-        return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}.csv")
-
-    @expose("/template", methods=["GET"])
-    @has_access
-    def template(self) -> Any:
-        """Download an empty lead file with the headers the import knows."""
-        return files.lead_template()
-
-    @action(
-        "undo",
-        lazy_gettext("Undo batch"),
-        lazy_gettext(
-            "Take all leads this batch created off the list and give those it changed their old values back?"
-            " Leads with hits acted on stay, and so does what somebody edited since."
-        ),
-        multiple=False,
-    )
-    def undo(self, item: ImportBatch) -> Any:
-        """Undo the batch."""
-        if item.rows_created + item.rows_updated > AT_ONCE:
-            ask_undo(db.engine, item.id, me())
-            nudge("import", JOB, item.id)
-        else:
-            undone = undo_import(db.engine, item.id, me(), current_app.config["SETTINGS"])
-            flash(imports.undo_summary(undone), "warning" if undone.left else "success")
-        return redirect(url_for("ImportBatchView.show", pk=item.id))
 
 
 #: a lead's page shows what was found about the lead

@@ -352,7 +352,7 @@ def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.Monkey
     batch = wizard.checked([person(1)])
     wizard.post("start", batch)
     wizard.work(batch)
-    monkeypatch.setattr("app.views.AT_ONCE", 0)
+    monkeypatch.setattr("app.import_views.AT_ONCE", 0)
     redis.flushdb()
     assert wizard.client.submit(f"/importbatchview/action/undo/{batch}").status_code == 302
     assert (wizard.row(batch).status, redis.llen("rq:queue:import")) == ("undoing", 1)
