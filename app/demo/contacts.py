@@ -35,6 +35,7 @@ from app.models import (
     OutreachStatus,
     OutreachTemplate,
     OutreachTemplateVersion,
+    Reminder,
     Rule,
     SandboxMessage,
     Staff,
@@ -141,6 +142,9 @@ class Contacts:
     def _agree(self, asked: Approval, at: dt.datetime) -> None:
         approvals.approve(asked, self._admin)
         asked.requested_at, asked.decided_at = at, at + dt.timedelta(minutes=25)
+        told = update(Reminder).where(Reminder.kind == "decided", Reminder.read_at.is_(None))
+        seen = {"created_at": asked.decided_at, "read_at": asked.decided_at + dt.timedelta(minutes=10)}
+        db.session.execute(told.values(seen), execution_options={"synchronize_session": False})
         db.session.commit()
 
     def _timeline(self) -> Iterator[tuple[dt.datetime, Campaign | None]]:
