@@ -188,8 +188,8 @@ def _change(entry: ChangeLog, name: str, most: int | None) -> Markup:
         return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
     if not isinstance(value, list) or len(value) != 2 or entry.kind not in ("insert", "update", "delete"):
         return _value(entry.object, name, value, most)
-    if most is None and all(isinstance(each, dict) for each in value):
-        return _inner(entry.object, *value)
+    if all(isinstance(each, dict) and set(each) != {"sha256"} for each in value):
+        return _inner(entry.object, value[0], value[1], most)
     old, new = (_value(entry.object, name, each, most) for each in value)
     if entry.kind == "insert":
         return new
@@ -203,16 +203,20 @@ def _became(old: Markup, new: Markup) -> Markup:
     return Markup('<span class="changes"><del>{}</del> {} <ins>{}</ins></span>').format(old, arrow, new)
 
 
-def _inner(table: str, old: dict[str, Any], new: dict[str, Any]) -> Markup:
-    """The parts that differ between two structured values, one a line."""
+def _inner(table: str, old: dict[str, Any], new: dict[str, Any], most: int | None) -> Markup:
+    """The parts that differ between two structured values, one a line; with ``most`` the first few."""
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    kept = names if most is None else names[:SHOWN_FIELDS]
     parts = [
         Markup("<div>{}: {}</div>").format(
             field_label(table, name),
-            _became(_value(table, name, old.get(name), None), _value(table, name, new.get(name), None)),
+            _became(_value(table, name, old.get(name), most), _value(table, name, new.get(name), most)),
         )
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
+        for name in kept
     ]
+    left = len(names) - len(kept)
+    if left:
+        parts.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=left)))
     return Markup().join(parts)
 
 

@@ -61,8 +61,9 @@ def test_a_changed_definition_is_told_part_by_part(
             text('UPDATE schedule_version SET spec = spec || \'{"min_gap_seconds": 77, "low_factor": 9}\'')
         )
     entry = entries(object="schedule_version", kind="update")[-1]
-    page = login("Auditor", language="zh").get(f"/changelogview/show/{entry.id}").text
-    page = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert re.search(r"最小间隔（秒）: \S+ → 变为 77", page)
-    assert re.search(r"低频放大倍数: \S+ → 变为 9", page)
-    assert "预设频率" not in page
+    auditor = login("Auditor", language="zh")
+    for path in (f"show/{entry.id}", f"list/?_flt_0_row=schedule_version:{entry.object_id}"):
+        page = " ".join(re.sub(r"<[^>]+>", " ", auditor.get(f"/changelogview/{path}").text).split())
+        assert re.search(r"最小间隔（秒）: \S+ → 变为 77", page)
+        assert re.search(r"低频放大倍数: \S+ → 变为 9", page)
+        assert "预设频率" not in page
