@@ -77,6 +77,7 @@ SMS_CAP = 1
 #: an answer in the sandbox takes seconds, in a story minutes and hours
 SLOWER = (20, 300)
 INTERESTED_BUYS = 0.35
+_NOT_NOW = "客户暂不方便，约定再联系"
 _TALK = "回访：客户有意向，已说明额度与利率，约定再联系"
 
 
@@ -247,6 +248,7 @@ class Contacts:
         story = begun or Story(hit.id, hit.owner, {}, status=hit.status)
         if story.status == HitStatus.WAITING:
             story.tell("start", at, HitStatus.IN_PROGRESS, next_on=at.date(), person=person)
+            story.left |= {"next_on": at.date()}
         if final == "converted":
             story.tell("convert", answered, HitStatus.CONVERTED, person=SYSTEM)
             story.left |= {"converted_at": answered, "next_on": None}
@@ -256,6 +258,10 @@ class Contacts:
             story.left |= {"close_reason_id": self._refusal.id, "next_on": None}
         elif final == "interested" and owner is not None:
             self._follow_up(story, owner, answered)
+        elif begun is not None:
+            later = self._now.astimezone(self._zone).date() + dt.timedelta(days=self._random.randrange(5))
+            story.tell("follow_up", answered, HitStatus.IN_PROGRESS, note=_NOT_NOW, next_on=later)
+            story.left |= {"next_on": later}
         return story
 
     def _follow_up(self, story: Story, owner: Staff, answered: dt.datetime) -> None:

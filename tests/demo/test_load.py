@@ -61,6 +61,7 @@ def test_the_whole_story_is_told_once(
     check_logs(session)
     assert session.scalars(select(WeeklyReport)).one().made_at is not None
     check_contacts(session)
+    check_due(session)
     check_pushes(session)
     before = fingerprint(engine)
     assert load(app) == (False, [])
@@ -115,6 +116,12 @@ def check_contacts(session: Session) -> None:
     untouched = set(session.scalars(select(Hit.status).where(Hit.holdout)))
     assert untouched <= {"waiting", "converted"}, "nobody contacts the holdout group"
     assert "waiting" in untouched
+
+
+def check_due(session: Session) -> None:
+    """Whoever works a hit has a date to come back to it."""
+    forgotten = select(func.count()).where(Hit.owner_id.is_not(None), Hit.next_on.is_(None))
+    assert session.scalar(forgotten.where(Hit.status.in_((HitStatus.WAITING, HitStatus.IN_PROGRESS)))) == 0
 
 
 def check_pushes(session: Session) -> None:
