@@ -29,7 +29,6 @@ from app.security import password_mark
 from config import Settings, load_settings
 from tests.access.world import World, build
 from tests.database import empty, libpq
-from tests.database import superuser as superuser
 from tests.postbox import Postbox, serving
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
