@@ -177,7 +177,7 @@ def test_the_digest_of_mass_work_can_be_computed_again(app: Flask, engine: Engin
             "INSERT INTO institution (code, name) SELECT 'I-' || n, 'x' FROM generate_series(1, 150) n"
         )
     with engine.connect() as connection:
-        each = "sha256(convert_to(i::text, 'UTF8'))"
+        each = "sha256(record_send(i))"
         query = f"SELECT sha256(string_agg({each}, '' ORDER BY id)) FROM institution i"
         assert entries(object="institution")[0].digest == connection.scalar(text(query)).hex()
 

@@ -81,7 +81,7 @@ BEGIN
     ELSE
         INSERT INTO public.change_log (kind, object, rows, digest)
         SELECT 'insert', TG_TABLE_NAME, count(*),
-               encode(sha256(string_agg(sha256(convert_to(r::text, 'UTF8')), '')), 'hex')
+               encode(sha256(string_agg(sha256(record_send(r)), '')), 'hex')
         FROM new_rows AS r;
     END IF;
     RETURN NULL;
@@ -102,7 +102,7 @@ BEGIN
     ELSE
         INSERT INTO public.change_log (kind, object, rows, digest)
         SELECT 'delete', TG_TABLE_NAME, count(*),
-               encode(sha256(string_agg(sha256(convert_to(r::text, 'UTF8')), '')), 'hex')
+               encode(sha256(string_agg(sha256(record_send(r)), '')), 'hex')
         FROM old_rows AS r;
     END IF;
     RETURN NULL;
@@ -144,7 +144,7 @@ BEGIN
     IF changed IS NOT NULL THEN
         INSERT INTO public.change_log (kind, object, rows, digest, changes)
         SELECT 'update', TG_TABLE_NAME, count(*),
-               encode(sha256(string_agg(sha256(convert_to(r::text, 'UTF8')), '')), 'hex'),
+               encode(sha256(string_agg(sha256(record_send(r)), '')), 'hex'),
                jsonb_build_object('columns', changed)
         FROM new_rows AS r;
     END IF;
