@@ -105,7 +105,7 @@ def _timing(schedule: ScheduleDef) -> Pairs:
     if schedule.preset == "hourly":
         return []
     start = [(_("Start date"), str(schedule.start_date or ""))] if schedule.preset != "daily" else []
-    return [(_("Time of day"), schedule.at), *start]
+    return [(_("Push time"), schedule.at), *start]
 
 
 def _rhythm(schedule: ScheduleDef) -> str:

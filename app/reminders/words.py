@@ -25,7 +25,7 @@ IN_MAIL = {
 MAIL_STATUS = {
     "waiting": lazy_gettext("Waits"),
     "sending": lazy_gettext("Being sent"),
-    "sent": lazy_gettext("Handed over"),
+    "sent": lazy_gettext("Mailed"),
     "failed": lazy_gettext("Failed"),
     "dropped": lazy_gettext("Not needed"),
 }

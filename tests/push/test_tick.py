@@ -228,7 +228,8 @@ def test_what_is_planned_is_what_happens(
     bank.session.execute(update(Schedule).values(status="paused"))
     bank.session.commit()
     schedule = bank.schedule(code=code, **said)
-    now, ends = local(f"{date} 00:00"), local(f"{date} 00:00") + dt.timedelta(days=2)
+    begins = now = local(f"{date} 00:00")
+    ends = begins + dt.timedelta(days=2)
     found: list[tuple[dt.datetime, dt.datetime]] = []
     while now < ends and len(found) < 25:
         bank.tick(f"{now + dt.timedelta(seconds=seed.uniform(0, 14)):%Y-%m-%d %H:%M:%S}")
@@ -238,7 +239,8 @@ def test_what_is_planned_is_what_happens(
         assert bank.tick(f"{now + (min(due, ends) - now) * seed.uniform(0.2, 0.8):%Y-%m-%d %H:%M:%S}") == []
         now = due.astimezone(ZONE)
         pushes = [each for each in bank.all(Push) if each.schedule_id == schedule.id]
-        found = [(each.slot, each.at) for each in pushes]
+        # A slot of the day before may be delayed into this one; the plan lists it with its own day.
+        found = [(each.slot, each.at) for each in pushes if each.slot >= begins]
     answer = cli("push", "plan", code, "--date", date, "--days", 2, "--json")
     planned = [
         (dt.datetime.fromisoformat(each["planned"]), dt.datetime.fromisoformat(each["at"]))

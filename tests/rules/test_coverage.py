@@ -116,7 +116,7 @@ def test_the_sample_has_masked_phones_grades_and_reasons(bank: None, login: Call
     [sample] = of("sample", lines(login("Manager"), typed(conditions=[condition(8)])))
     [lead] = sample["leads"]
     assert (lead["no"], lead["phone"], lead["grade"]) == ("L8", "138****0008", "B")
-    assert "calls 8 at I-1, threshold 8" in lead["reason"]
+    assert "8 × active at I-1, threshold 8" in lead["reason"]
     assert lead["url"] == "/leadview/show/8"
 
 
