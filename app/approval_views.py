@@ -97,11 +97,17 @@ class ApprovalView(ConsoleView):
         """Only who asked can take a waiting request back."""
         return item.status == ApprovalStatus.WAITING and item.requested_by_id == g.user.id
 
+    def may_change(self, item: Approval) -> str | None:
+        """Why this person can't decide about a waiting request; None to those who never decide."""
+        if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
+            return None
+        return why_not(item, g.user)
+
     def show_links(self, item: Approval) -> list[Link]:
         """Approve and reject, for those who may decide about this very request."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return []
-        if why_not(item, g.user) is not None:
+        if self.may_change(item) is not None:
             return []
         return [
             Link(_("Approve"), url_for("ApprovalView.approve", pk=item.id), primary=True),

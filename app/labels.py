@@ -63,6 +63,7 @@ APPROVAL_STATUS = {
     "rejected": lazy_gettext("Rejected"),
     "withdrawn": lazy_gettext("Withdrawn"),
     "expired": lazy_gettext("Expired"),
+    "unchecked": lazy_gettext("In force without a second person"),
 }
 APPROVAL_KIND = {
     "rule_version": lazy_gettext("Rule"),

@@ -81,13 +81,14 @@ class RuleStatus(StrEnum):
 
 
 class ApprovalStatus(StrEnum):
-    """The life of a request for a second person's decision."""
+    """The life of a request for a second person's decision; unchecked: nobody else was there to decide."""
 
     WAITING = "waiting"
     APPROVED = "approved"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    UNCHECKED = "unchecked"
 
 
 class BatchStatus(StrEnum):
@@ -233,6 +234,7 @@ class Staff(User):
     """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language.
 
     ``access_changed_by`` is the other person who last gave this log-in its password, roles or branch.
+    ``password_given``: somebody else chose the present password; the person has to choose their own first.
     """
 
     __tablename__ = "ab_user"
@@ -240,6 +242,7 @@ class Staff(User):
     language: Mapped[str] = mapped_column(String(8), server_default="zh")
     access_changed_by: Mapped[str | None] = mapped_column(String(128))
     access_changed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    password_given: Mapped[bool] = mapped_column(Boolean, server_default="false")
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
     def get_full_name(self) -> str:

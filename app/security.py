@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, current_app, g, request, session
+from flask import Response, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.views import AuthDBView
@@ -49,6 +49,12 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
             deduct_when=_log_in_failed,
             error_message=lambda: gettext("Too many failed log-ins. Please wait some minutes and try again."),
         )(self.auth_view.blueprint)
+
+    @staticmethod
+    def before_request() -> Any:
+        """Who asks; and nothing but the form for a password of their own, while they have none."""
+        SecurityManager.before_request()
+        return ask_for_own_password()
 
     def get_user_datamodel(self) -> Any:
         """Data access of the user model."""
@@ -95,11 +101,40 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return user
 
     def reset_password(self, userid: Any, password: str) -> None:
-        """Store a new password; it ends every session of the person but the one that changed it."""
-        super().reset_password(userid, password)
+        """Store a new password; it ends every session of the person but the one that changed it.
+
+        Who was given it by another person has to choose their own; by command the operator answers for it.
+        """
         me = g.get("user")
-        if me is not None and me.is_authenticated and me.id == int(userid):
+        by_person = me is not None and me.is_authenticated
+        own = by_person and me.id == int(userid)
+        self.get_user_by_id(userid).password_given = bool(by_person and not own)
+        super().reset_password(userid, password)
+        if own:
             session["password"] = password_mark(self.get_user_by_id(userid))
+
+
+#: what a person may open before they have chosen a password of their own
+BEFORE_OWN_PASSWORD = {
+    "MyPasswordView.this_form_get",
+    "MyPasswordView.this_form_post",
+    "AuthDBView.login",
+    "AuthDBView.logout",
+    "LocaleView.index",
+    "appbuilder.static",
+    "static",
+    "healthz",
+}
+
+
+def ask_for_own_password() -> Any:
+    """The form for a password of one's own instead, while somebody else chose the present one."""
+    if request.endpoint in BEFORE_OWN_PASSWORD or not getattr(current_user, "password_given", False):
+        return None
+    manager = current_app.appbuilder.sm  # type: ignore[attr-defined]
+    if not manager.has_access("can_this_form_get", "MyPasswordView"):
+        return None  # without a role yet: nothing opens anyway
+    return redirect(url_for("MyPasswordView.this_form_get"))
 
 
 def _typed_username() -> str:

@@ -20,12 +20,11 @@ from wtforms.validators import DataRequired
 from app import labels, permissions
 from app.access import staff
 from app.approvals import access
+from app.approvals.requests import INDEPENDENT_DAYS
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.models import (
-    Staff,
-)
+from app.models import Approval, Staff
 from app.pages import forms, role_words
 from app.pages.access import me
 from app.pages.widgets import ConsoleFormWidget
@@ -116,6 +115,8 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
 
     def offers(self, action: str, item: Any) -> bool:
         """Profile and own password for oneself, a new password and deletion for others."""
+        if action == "delete" and not staff.may_be_deleted(item):
+            return False
         return (action in ("resetpasswords", "delete")) != (item.id == g.user.id)
 
     @action("resetmypassword", lazy_gettext("Change my password"), multiple=False)
@@ -151,6 +152,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         wanted = access.access_of(item)
         if created:
             item.password = generate_password_hash(form.password.data)
+            item.password_given = True
             item.roles, item.branch = [], None
             access.note_change(item, me())
             db.session.add(item)
@@ -160,32 +162,69 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         if wanted == access.access_of(item):
             return
         check_reason(form)
-        asked = access.ask_for_access(item, wanted, g.user, form.access_reason.data or "")
-        if asked is not None:
-            flash(
-                _("What %(name)s may do now waits for another administrator.", name=item.username), "warning"
-            )
+        say_what_became(
+            item.username, access.ask_for_access(item, wanted, g.user, form.access_reason.data or "")
+        )
 
     def remove(self, item: Any) -> None:
-        """Nobody deletes the account they are using, nor the last administrator."""
-        staff.check_admin_stays(item, active=False, roles=set())
+        """Only a log-in that was never of use is deleted; switching the others off needs a second person."""
         if item.id == g.user.id:
             raise DomainError("You can't delete your own account.")
+        if not staff.may_be_deleted(item):
+            raise DomainError(
+                "%(name)s has roles or has logged in before; switch the log-in off instead of deleting it.",
+                name=item.username,
+            )
         db.session.delete(item)
+
+    def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:
+        return super()._form_widget(kind, with_reason_told(form), *args)
 
     _add, _edit, _delete = ConsoleView._add, ConsoleView._edit, ConsoleView._delete
     show = ConsoleView.show
 
 
 def check_reason(form: Any) -> None:
-    """Raise FieldError when another administrator has to decide and no reason is given."""
-    if access.decided_by_another(g.user) and not (form.access_reason.data or "").strip():
+    """Raise FieldError when access is to change and no reason is given."""
+    if (form.access_reason.data or "").strip():
+        return
+    if access.decided_by_another(g.user):
         raise FieldError("access_reason", "Another administrator decides about this; say why.")
+    raise FieldError("access_reason", "Say why; the approvals and the change log keep it.")
 
 
-def say_it_waits(name: str) -> None:
-    """Tell the person that another administrator decides."""
+def with_reason_told(form: Any) -> Any:
+    """The form, saying beside the reason when there is no second person to decide."""
+    if "access_reason" in form and not access.decided_by_another(g.user):
+        form.access_reason.description = _(
+            "Needed when roles, branch, enabling or permissions change. There is only one administrator: "
+            "the change takes effect at once, no second person checks it, and it is recorded as such."
+        )
+    return form
+
+
+def say_what_became(name: str, asked: Approval | None) -> None:
+    """Tell the person that another administrator decides, or that nobody did or can."""
+    if asked is None:
+        flash(
+            _(
+                "What %(name)s may do is in force at once: there is only one administrator, and no second "
+                "person checked it. It is recorded as such.",
+                name=name,
+            ),
+            "warning",
+        )
+        return
     flash(_("What %(name)s may do now waits for another administrator.", name=name), "warning")
+    if access.nobody_may_decide(asked):
+        flash(
+            _(
+                "At present no administrator may decide about it: you set up their log-ins, or they yours, "
+                "in the last %(days)s days. One made on the server by command may.",
+                days=INDEPENDENT_DAYS,
+            ),
+            "warning",
+        )
 
 
 def _permissions_field() -> QuerySelectMultipleField:
@@ -247,8 +286,13 @@ class RoleView(ConsoleView):
         check_reason(form)
         words = role_words.differences(item.permissions, wanted)
         ids = sorted(pair.id for pair in wanted)
-        if access.ask_for_permissions(item, ids, g.user, form.access_reason.data or "", words) is not None:
-            say_it_waits(item.name)
+        say_what_became(
+            self.heading(item),
+            access.ask_for_permissions(item, ids, g.user, form.access_reason.data or "", words),
+        )
+
+    def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:
+        return super()._form_widget(kind, with_reason_told(form), *args)
 
     def remove(self, item: Any) -> None:
         """A role that somebody has stays."""
@@ -287,6 +331,11 @@ class MyPasswordView(SimpleFormView):  # type: ignore[misc]
     edit_widget = ConsoleFormWidget
     form = forms.MyPasswordForm
     form_title = lazy_gettext("Change my password")
+
+    def form_get(self, form: Any) -> None:
+        """Say why nothing else opens, to a person whose password somebody else chose."""
+        if g.user.password_given:
+            flash(_("Somebody else chose your password. Choose one of your own first."), "warning")
 
     def form_post(self, form: Any) -> Any:
         """Store the new password."""

@@ -14,6 +14,11 @@ from app.models import Staff
 ADMIN = "Admin"
 
 
+def may_be_deleted(person: Staff) -> bool:
+    """Whether a log-in was never of use: others are switched off, which needs a second administrator."""
+    return not person.roles and person.last_login is None and not person.login_count
+
+
 def check_admin_stays(person: Staff, *, active: bool, roles: Collection[str]) -> None:
     """Raise DomainError when the change would leave nobody who is an active administrator."""
     others = (

@@ -1,7 +1,7 @@
 """What people may do as something a second administrator decides about: log-ins' access, roles' permissions.
 
-Without a second administrator who could decide, a change takes effect at once: a bank that has one alone must
-not be locked out, and nobody becomes the only one without another one's consent.
+Without a second administrator a change takes effect at once, noted as unchecked: a bank that has one alone
+must not be locked out, and nobody becomes the only one without another one's consent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sqlalchemy import select
 from app import labels
 from app.access.staff import ADMIN, check_admin_stays
 from app.approvals.kinds import Change, register
-from app.approvals.requests import submit
+from app.approvals.requests import deciders, note_unchecked, submit
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Approval, Branch, Staff
@@ -88,10 +88,11 @@ def note_change(person: Staff, by: str) -> None:
 def ask_for_access(person: Staff, wanted: Access, by: Staff, reason: str) -> Approval | None:
     """Ask another administrator for a change of access; None when it took effect at once. Flushes.
 
-    Raises DomainError without a reason when somebody has to decide.
+    Raises DomainError as ``submit`` does, and as ``give`` when there is nobody else.
     """
     payload = wanted._asdict()
-    if not _deciders(by, set() if _only_takes(access_of(person), wanted) else {person.username}):
+    if not decided_by_another(by):
+        note_unchecked(LOG_IN, person.id, by, reason, payload)
         give(person, wanted, by.username)
         return None
     return submit(LOG_IN, person.id, by, reason, payload)
@@ -104,22 +105,29 @@ def ask_for_permissions(
 
     ``words`` are the permissions ``given`` and ``taken``, by language.
     """
-    if not _deciders(by, set()):
+    payload = {"permissions": permissions, "words": words}
+    if not decided_by_another(by):
+        note_unchecked(ROLE, role.id, by, reason, payload)
         _set_permissions(role, permissions)
         return None
-    return submit(ROLE, role.id, by, reason, {"permissions": permissions, "words": words})
+    return submit(ROLE, role.id, by, reason, payload)
 
 
 def decided_by_another(by: Staff) -> bool:
-    """Whether there is another administrator to decide, so that a reason is needed."""
-    return bool(_deciders(by, set()))
+    """Whether there is another administrator to decide."""
+    return bool(_other_administrators(by.id))
 
 
-def _deciders(by: Staff, without: set[str]) -> list[str]:
-    query = select(Staff.username).where(
-        Staff.active.is_(True), Staff.id != by.id, Staff.roles.any(Role.name == ADMIN)
+def nobody_may_decide(approval: Approval) -> bool:
+    """Whether all who could decide about a request are too close to it at present."""
+    return not deciders(approval)
+
+
+def _other_administrators(*but: int | None) -> list[int]:
+    query = select(Staff.id).where(
+        Staff.active.is_(True), Staff.id.not_in(but), Staff.roles.any(Role.name == ADMIN)
     )
-    return [name for name in db.session.scalars(query) if name not in without]
+    return list(db.session.scalars(query))
 
 
 def _only_takes(before: Access, wanted: Access) -> bool:
@@ -155,7 +163,9 @@ class _LogInKind:
 
     def submitted(self, approval: Approval) -> None:
         person, wanted = _person(approval.subject_id), Access(**approval.payload)
-        if not _only_takes(access_of(person), wanted):
+        gives = not _only_takes(access_of(person), wanted)
+        # With two administrators alone the other one's consent is what there is to ask for.
+        if gives and _other_administrators(approval.requested_by_id, person.id):
             approval.makers = sorted({*approval.makers, person.username})
 
     def apply(self, approval: Approval, who: str) -> None:

@@ -20,7 +20,7 @@ from app.models import Approval, ApprovalStatus, Staff
 
 DECIDE = ("can_approve", "ApprovalView")
 VALID_DAYS = 14
-#: so long nobody decides about the requests of the person who gave them their password or roles
+#: so long neither of two people decides about the other's requests when one gave the other password or roles
 INDEPENDENT_DAYS = 30
 LANGUAGES = ("zh", "en")
 
@@ -38,24 +38,39 @@ def submit(
         raise DomainError("Say why you ask for it; the person who decides reads that.")
     if waiting_for(kind_name, subject_id) is not None:
         raise DomainError("%(subject)s already waits for a decision.", subject=kind.title(subject_id))
-    now = dt.datetime.now(dt.UTC)
-    approval = Approval(
-        kind=kind_name,
-        subject_id=subject_id,
-        title=kind.title(subject_id)[:255],
-        reason=reason.strip()[:500],
-        changes=_in_words(kind, subject_id, payload or {}),
-        payload=payload or {},
-        state=_digest(kind, subject_id),
-        makers=sorted(kind.makers(subject_id) | {by.username}),
-        requested_by=by.username,
-        requested_by_id=by.id,
-        expires_at=now + dt.timedelta(days=VALID_DAYS),
-    )
+    approval = _request(kind, subject_id, by, reason, payload or {})
     kind.submitted(approval)
     db.session.add(approval)
     db.session.flush()
     return approval
+
+
+def note_unchecked(
+    kind_name: str, subject_id: int, by: Staff, reason: str, payload: dict[str, Any]
+) -> Approval:
+    """Keep, before it is done, what takes effect at once because nobody else is there to decide. Flushes."""
+    db.session.flush()
+    approval = _request(kind_named(kind_name), subject_id, by, reason, payload)
+    approval.status = ApprovalStatus.UNCHECKED
+    db.session.add(approval)
+    db.session.flush()
+    return approval
+
+
+def _request(kind: Kind, subject_id: int, by: Staff, reason: str, payload: dict[str, Any]) -> Approval:
+    return Approval(
+        kind=kind.name,
+        subject_id=subject_id,
+        title=kind.title(subject_id)[:255],
+        reason=reason.strip()[:500],
+        changes=_in_words(kind, subject_id, payload),
+        payload=payload,
+        state=_digest(kind, subject_id),
+        makers=sorted(kind.makers(subject_id) | {by.username}),
+        requested_by=by.username,
+        requested_by_id=by.id,
+        expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=VALID_DAYS),
+    )
 
 
 def approve(approval: Approval, by: Staff, note: str = "") -> None:
@@ -161,14 +176,21 @@ def _bias(approval: Approval, by: Staff) -> DomainError | None:
             person=approval.requested_by,
             days=INDEPENDENT_DAYS,
         )
+    asker = db.session.get(Staff, approval.requested_by_id) if approval.requested_by_id else None
+    if asker is not None and _set_up_by(asker, by.username):
+        return DomainError(
+            "You set up the log-in of %(person)s in the last %(days)s days; somebody else must decide.",
+            person=approval.requested_by,
+            days=INDEPENDENT_DAYS,
+        )
     return None
 
 
-def _set_up_by(by: Staff, maker: str) -> bool:
-    """Whether the maker gave the decider password or roles lately, and could be who decides."""
+def _set_up_by(person: Staff, other: str) -> bool:
+    """Whether the other one gave the person password or roles lately, and so could act under their name."""
     since = dt.datetime.now(dt.UTC) - dt.timedelta(days=INDEPENDENT_DAYS)
-    changed = by.access_changed_at
-    return by.access_changed_by == maker and changed is not None and changed > since
+    changed = person.access_changed_at
+    return person.access_changed_by == other and changed is not None and changed > since
 
 
 def _lock_waiting(approval: Approval) -> None:

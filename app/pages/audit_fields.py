@@ -141,6 +141,7 @@ FIELD = {
     "part": lazy_gettext("Part"),
     "parts": lazy_gettext("Parts"),
     "password": lazy_gettext("Password"),
+    "password_given": lazy_gettext("Password chosen by somebody else"),
     "path": lazy_gettext("Place in the tree"),
     "payload": lazy_gettext("Content"),
     "permission_id": lazy_gettext("Permission name"),

@@ -67,7 +67,7 @@ def access_reason() -> StringField:
     return StringField(
         lazy_gettext("Reason for the change of access"),
         description=lazy_gettext(
-            "Needed when roles, branch, enabling or permissions change and another administrator decides."
+            "Needed when roles, branch, enabling or permissions change; another administrator reads it."
         ),
         validators=[Length(max=500)],
     )
@@ -93,6 +93,11 @@ class MyPasswordForm(DynamicForm):  # type: ignore[misc]
         """The present password must be right."""
         if not check_password_hash(g.user.password, field.data or ""):
             raise ValidationError(gettext("This is not your present password."))
+
+    def validate_password(self, field: Any) -> None:
+        """The new password is not the present one."""
+        if check_password_hash(g.user.password, field.data or ""):
+            raise ValidationError(gettext("This is your present password; choose another one."))
 
 
 class ProfileForm(DynamicForm):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from tests.access.world import World
 from tests.conftest import PASSWORD, Person
 
 Logins = Callable[..., Person]
+OWN = "My-Own-password-2027"
 
 
 @pytest.fixture
@@ -30,6 +31,12 @@ def again(app: Flask, name: str) -> Person:
     found = Person(app, app.response_class, use_cookies=True)
     assert found.submit("/login/", {"username": name, "password": PASSWORD}).status_code == 302
     return found
+
+
+def own_password(person: Person) -> None:
+    """Choose a password of one's own, as everybody has to who was given one."""
+    new = {"present": PASSWORD, "password": OWN, "conf_password": OWN}
+    assert person.submit("/resetmypassword/form", new).status_code == 302
 
 
 def role_id(session: Session, name: str) -> int:
@@ -95,8 +102,42 @@ def test_a_manager_does_not_decide_about_roles(world: World, person: Logins, ses
 
 
 def test_the_only_administrator_is_not_locked_out(world: World, person: Logins, session: Session) -> None:
-    change(session, world, person("maker"), ["Manager"])
+    maker = person("maker")
+    assert "只有一名管理员" in maker.get(f"/users/edit/{world.ids['staff']}").text
+    assert "请说明" in change(session, world, maker, ["Manager"])
+    assert roles_of(session, "somebody") == set(), "a reason is needed"
+    change(session, world, maker, ["Manager"], access_reason="轮岗")
     assert roles_of(session, "somebody") == {"Manager"}
+    kept = session.scalars(select(Approval).where(Approval.requested_by == "maker")).one()
+    assert (kept.status, kept.reason, kept.decided_by) == ("unchecked", "轮岗", None)
+    assert "营销主管" in maker.get(f"/approvalview/show/{kept.id}").text
+
+
+def test_two_administrators_alone_change_each_other_by_consent(
+    world: World, person: Logins, session: Session
+) -> None:
+    maker, checker = person("maker"), person("checker")
+    other = found(session, "checker")
+    data = {"first_name": "测", "last_name": "试", "email": other.email, "language": "zh", "active": "y"}
+    data |= {"roles": str(role_id(session, "Auditor")), "access_reason": "轮岗"}
+    maker.submit(f"/users/edit/{other.id}", data)
+    assert roles_of(session, "checker") == {"Admin"}
+    asked = waiting(session)
+    assert asked is not None
+    checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    assert roles_of(session, "checker") == {"Auditor"}
+
+
+def test_a_log_in_of_use_is_not_deleted(world: World, person: Logins, session: Session) -> None:
+    maker = person("maker")
+    person("checker")
+    other = found(session, "checker").id
+    assert f"/users/delete/{other}" not in maker.get(f"/users/show/{other}").text
+    answer = maker.submit(f"/users/delete/{other}", {}, follow_redirects=True)
+    assert "请改为停用" in answer.text
+    assert found(session, "checker").active
+    maker.submit(f"/users/delete/{world.ids['staff']}", {})
+    assert session.get(Staff, world.ids["staff"], populate_existing=True) is None, "it was never of use"
 
 
 def test_nobody_becomes_the_only_administrator_alone(world: World, person: Logins, session: Session) -> None:
@@ -135,9 +176,9 @@ def test_a_new_log_in_waits_without_roles_and_can_not_decide_for_its_maker(
     change(session, world, maker, ["Manager"], access_reason="轮岗")
     asked = waiting(session)
     assert asked is not None
-    answer = again(app, "puppet").submit(
-        f"/approvalview/approve/{asked.id}", {"note": ""}, follow_redirects=True
-    )
+    puppet = again(app, "puppet")
+    own_password(puppet)
+    answer = puppet.submit(f"/approvalview/approve/{asked.id}", {"note": ""}, follow_redirects=True)
     assert "须由他人审批" in answer.text
     assert roles_of(session, "somebody") == set()
 
@@ -152,8 +193,49 @@ def test_who_was_given_a_password_does_not_decide_for_the_giver(
     maker.submit(f"/resetpassword/form?pk={checker.id}", {"password": PASSWORD, "conf_password": PASSWORD})
     asked = waiting(session)
     assert asked is not None
-    again(app, "checker").submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    checking = again(app, "checker")
+    own_password(checking)
+    checking.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
     assert roles_of(session, "somebody") == set()
+
+
+def test_who_set_up_the_one_who_asks_does_not_decide(
+    app: Flask, world: World, person: Logins, session: Session
+) -> None:
+    giver, other = person("giver"), person("other", "Manager")
+    person("puppet", "Manager")
+    key = found(session, "puppet").id
+    giver.submit(f"/resetpassword/form?pk={key}", {"password": PASSWORD, "conf_password": PASSWORD})
+    puppet = again(app, "puppet")
+    own_password(puppet)
+    puppet.submit(f"/ruleversionview/submit/{world.ids['draft']}", {"reason": "更合适"})
+    asked = session.scalars(select(Approval.id).where(Approval.requested_by == "puppet")).one()
+    shown = giver.get(f"/approvalview/show/{asked}").text
+    assert f"/approvalview/approve/{asked}" not in shown
+    assert "您设置了 puppet 的账号" in shown
+    giver.submit(f"/approvalview/approve/{asked}", {"note": ""})
+    session.rollback()
+    assert session.get_one(Approval, asked, populate_existing=True).status == "waiting"
+    other.submit(f"/approvalview/approve/{asked}", {"note": ""})
+    session.rollback()
+    assert session.get_one(Approval, asked, populate_existing=True).status == "approved"
+
+
+def test_a_password_that_was_given_opens_nothing_but_the_form_for_an_own_one(
+    app: Flask, world: World, person: Logins, session: Session
+) -> None:
+    giver = person("giver")
+    person("worker2", "Manager")
+    key = found(session, "worker2").id
+    giver.submit(f"/resetpassword/form?pk={key}", {"password": PASSWORD, "conf_password": PASSWORD})
+    worker = again(app, "worker2")
+    for path in ("/", "/leadview/list/", "/approvalview/list/"):
+        assert worker.get(path).headers["Location"] == "/resetmypassword/form"
+    assert "请先设置" in worker.get("/resetmypassword/form").text
+    same = {"present": PASSWORD, "password": PASSWORD, "conf_password": PASSWORD}
+    assert worker.submit("/resetmypassword/form", same).status_code == 200
+    own_password(worker)
+    assert worker.get("/leadview/list/").status_code == 200
 
 
 def test_permissions_of_a_role(world: World, person: Logins, session: Session) -> None:

@@ -196,11 +196,12 @@ def test_roles_and_permissions_are_noted(
     admin = login("Admin", username="root")
     staff, role = world.ids["staff"], world.ids["role"]
     edit = {"last_name": "某", "first_name": "某", "email": "s@example.com", "language": "zh", "active": "y"}
+    edit["access_reason"] = "new here"
     assert admin.submit(f"/users/edit/{staff}", {**edit, "roles": [str(role)]}).status_code == 302
     [given] = entries(object="ab_user_role", actor="root")
     assert given.changes["user_id"] == [None, staff]
     assert given.changes["role_id"] == [None, role]
-    admin.submit(f"/roles/edit/{role}", {"permissions": ["1", "2"]})
+    admin.submit(f"/roles/edit/{role}", {"permissions": ["1", "2"], "access_reason": "needed"})
     assert [e.kind for e in entries(object="ab_permission_view_role", actor="root")][:2] == ["insert"] * 2
 
 
