@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 OUTREACH_CHANNEL = {"sms": lazy_gettext("SMS"), "call": lazy_gettext("Outbound call")}
 OUTREACH_DEED = {"sms": lazy_gettext("Send SMS in bulk"), "call": lazy_gettext("Outbound calls in bulk")}
+OUTREACH_DEED_ONE = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbound call")}
 OUTREACH_BATCH_STATUS = {
     "checking": lazy_gettext("Being checked"),
     "checked": lazy_gettext("To be confirmed"),
@@ -26,7 +27,7 @@ OUTREACH_STATUS = {
     "queued": lazy_gettext("Waits its turn"),
     "sending": lazy_gettext("Being handed over"),
     "unknown": lazy_gettext("Unclear, the gateway is asked"),
-    "sent": lazy_gettext("Sent"),
+    "sent": lazy_gettext("Sent out"),
     "delivered": lazy_gettext("Delivered"),
     "no_answer": lazy_gettext("No answer"),
     "answered": lazy_gettext("Answered"),
@@ -38,6 +39,8 @@ OUTREACH_STATUS = {
     "held": lazy_gettext("Held back"),
     "dropped": lazy_gettext("Dropped"),
 }
+#: a text is replied to, not answered
+_SMS_STATUS = OUTREACH_STATUS | {"answered": lazy_gettext("Replied")}
 GATEWAY = {"sandbox": lazy_gettext("Sandbox (reaches nobody)")}
 LEAD_STATUS = {
     "active": lazy_gettext("Active"),
@@ -201,6 +204,17 @@ def tag(words: dict[str, Any], kind: str) -> Any:
     return show
 
 
+def contact_words(channel: str) -> dict[str, Any]:
+    """The words for where a contact of the channel stands."""
+    return _SMS_STATUS if channel == "sms" else OUTREACH_STATUS
+
+
+def contact_tag(channel: str, status: str) -> Markup:
+    """Where a contact stands, as a coloured tag."""
+    shown: Markup = tag(contact_words(channel), "outreach")(status)
+    return shown
+
+
 def of(words: dict[str, Any]) -> Any:
     """A list formatter that shows the word for a code."""
     return lambda code: word(words, code)
@@ -255,6 +269,11 @@ def yes_no(value: Any) -> str:
 def number(value: Any) -> Markup:
     """A right-aligned number with thousands separators."""
     return Markup('<span class="num">{:,}</span>').format(value or 0)
+
+
+def enumerated(words: Iterable[Any]) -> str:
+    """Words as an enumeration, as plain text."""
+    return str(pgettext("enumeration", ", ")).join(map(str, words))
 
 
 def joined(words: Iterable[Any]) -> str:

@@ -68,10 +68,9 @@ class ContactsCustomers:
         """Buttons on a hit's page."""
         if not may(ONE, "HitView"):
             return []
-        words = {"sms": _("Send SMS"), "call": _("Outbound call")}
         return [
-            Link(word, url_for("HitView.contact_one", pk=item.id, channel=channel))
-            for channel, word in words.items()
+            Link(str(word), url_for("HitView.contact_one", pk=item.id, channel=channel))
+            for channel, word in labels.OUTREACH_DEED_ONE.items()
         ]
 
     @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
@@ -87,10 +86,19 @@ class ContactsCustomers:
                 return batches.of_hits(version, ids, g.user, second)
             return batches.of_filter(version, stored_query(chosen), g.user, second)
 
-        conditions = [chip.text for chip in filters.chips(filters.fields(view))] if not ids else []
-        about = _("%(n)s ticked hits", n=len(ids)) if ids else ""
         form = outreach_forms.StartForm().offer(channel, two=len(ids) != 1)
-        return _start_page(view, channel, form, make, about=about, conditions=conditions)
+        if ids:
+            deed = labels.OUTREACH_DEED_ONE if len(ids) == 1 else labels.OUTREACH_DEED
+            about = _("%(n)s ticked hits", n=len(ids))
+            return _start_page(view, channel, form, make, title=labels.word(deed, channel), about=about)
+        back = f"{view._list_url()}?{stored_query(chosen)}".rstrip("?")
+        return _start_page(
+            *(view, channel, form, make),
+            title=labels.word(labels.OUTREACH_DEED, channel),
+            conditions=[chip.text for chip in filters.chips(filters.fields(view))],
+            matching=outreach_page.matching(stored_query(chosen)),
+            back=back,
+        )
 
     @expose("/contact_one/<pk>/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
@@ -102,8 +110,12 @@ class ContactsCustomers:
         def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
             return batches.of_hits(version, [hit.id], g.user)
 
-        form = outreach_forms.StartForm().offer(channel, two=False)
-        return _start_page(view, channel, form, make, about=view.heading(hit))
+        return _start_page(
+            *(view, channel, outreach_forms.StartForm().offer(channel, two=False), make),
+            title=labels.word(labels.OUTREACH_DEED_ONE, channel),
+            about=view.heading(hit),
+            back=url_for("HitView.show", pk=hit.id),
+        )
 
 
 def _ids(text: str) -> list[int]:
@@ -126,8 +138,11 @@ def _start_page(
     form: outreach_forms.StartForm,
     make: Callable[[OutreachTemplateVersion, Second | None], OutreachBatch],
     *,
-    about: str,
+    title: str,
+    about: str = "",
     conditions: Any = (),
+    matching: int | None = None,
+    back: str = "",
 ) -> Any:
     if form.validate_on_submit():
         try:
@@ -140,14 +155,18 @@ def _start_page(
             preflight.start(batch)
             return redirect(url_for("OutreachBatchView.show", pk=batch.id))
     widget = ConsoleFormWidget(
-        form=form, units=outreach_forms.UNITS, next=view._list_url(), submit=_("Check before sending")
+        form=form,
+        units=outreach_forms.UNITS,
+        next=back or view._list_url(),
+        submit=_("Check before sending"),
     )
     return view.render_template(
         "outreach_start.html",
         widget=widget,
-        title=labels.word(labels.OUTREACH_DEED, channel),
+        title=title,
         about=about,
         conditions=conditions,
+        matching=matching,
         note=outreach_page.sandbox_note(channel),
         none=not form.template.choices,
     )
@@ -161,6 +180,7 @@ class OutreachBatchView(ConsoleView):
     computed = {
         "template": outreach_page.batch_template,
         "counts": outreach_page.batch_counts,
+        "chosen": outreach_page.chosen,
         "cost": outreach_texts.cost_words,
     }
     list_title = lazy_gettext("Outreach batches")
@@ -177,7 +197,7 @@ class OutreachBatchView(ConsoleView):
     filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}
     add_columns = edit_columns = ["status"]
     show_columns = [
-        *("channel", "template", "status", "candidates", "counts", "cost", "gateway"),
+        *("channel", "template", "status", "chosen", "candidates", "counts", "cost", "gateway"),
         *("created_by", "created_at", "confirmed_by", "confirmed_at", "finished_at"),
     ]
     label_columns = {
@@ -186,6 +206,7 @@ class OutreachBatchView(ConsoleView):
         "template": lazy_gettext("Template"),
         "candidates": lazy_gettext("Hits chosen"),
         "counts": lazy_gettext("Check"),
+        "chosen": lazy_gettext("Who is contacted"),
         "status": lazy_gettext("Status"),
         "gateway": lazy_gettext("Gateway"),
         "version": lazy_gettext("Template"),
@@ -263,13 +284,16 @@ class OutreachBatchView(ConsoleView):
         form = outreach_forms.ConfirmForm() if large else outreach_forms.PlainForm()
         if form.validate_on_submit():
             return self._confirmed(item, form.reason.data if large else "")
+        alone = outreach_page.alone_words(item)
         widget = ConsoleFormWidget(
             form=form,
             next=url_for(".show", pk=pk),
             submit=_("Submit for approval") if large else _("Confirm and send"),
             about=[
                 (_("Template"), outreach_page.batch_template(item)),
+                (_("Who is contacted"), outreach_page.chosen(item)),
                 (_("Check"), outreach_page.batch_counts(item)),
+                *([(_("Approval"), alone)] if alone else []),
                 (_("Planned cost"), yuan(cost.planned(item))),
                 (_("Gateway"), labels.word(labels.GATEWAY, item.gateway)),
             ],
@@ -279,7 +303,7 @@ class OutreachBatchView(ConsoleView):
 
     def _confirmed(self, item: OutreachBatch, reason: str) -> Any:
         try:
-            asked = batches.confirm(item, g.user, reason)
+            asked = batches.confirm(item, g.user, reason, outreach_page.conditions_said(item))
             db.session.commit()
         except DomainError as error:
             db.session.rollback()
@@ -329,6 +353,7 @@ class OutreachView(ConsoleView):
     base_permissions = ["can_list", "can_show"]
     computed = {
         "template": outreach_page.row_template,
+        "status": outreach_page.row_status,
         "why": outreach_page.reason,
         "caught": outreach_page.row_hit,
     }
@@ -341,7 +366,7 @@ class OutreachView(ConsoleView):
     special_filters = {"letter": outreach_texts.TextOf}
     search_form_extra_fields = {"letter": StringField()}
     filter_choices = {
-        "status": labels.OUTREACH_STATUS,
+        "status": labels.OUTREACH_STATUS | {"answered": lazy_gettext("Answered or replied")},
         "channel": labels.OUTREACH_CHANNEL,
         "reason": REASONS,
     }
@@ -372,7 +397,6 @@ class OutreachView(ConsoleView):
     }
     formatters_columns = {
         "channel": labels.of(labels.OUTREACH_CHANNEL),
-        "status": labels.tag(labels.OUTREACH_STATUS, "outreach"),
         "key": labels.code,
         "gateway_ref": labels.code,
         "attempts": labels.number,

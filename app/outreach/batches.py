@@ -9,13 +9,16 @@ import datetime as dt
 import hashlib
 from typing import Any
 
+from flask import current_app
+from flask_babel import get_locale
 from flask_babel import gettext as _
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from app import approvals, labels
 from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
+from app.hits.work import today
 from app.jobs import nudge
 from app.models import (
     Approval,
@@ -26,11 +29,12 @@ from app.models import (
     OutreachTemplateVersion,
     Staff,
 )
-from app.outreach import candidates, cost, settings, variants
-from app.outreach.compliance import DROPPED
+from app.outreach import candidates, cost, settings, templates, variants
+from app.outreach.compliance import DROPPED, REASONS
 from app.outreach.variants import Second
 
 KIND = "outreach_batch"
+CONFIRM_LOCK = 7033
 OPEN = (OutreachBatchStatus.RUNNING, OutreachBatchStatus.PAUSED)
 CANCELLABLE = (*OPEN, OutreachBatchStatus.CHECKING, OutreachBatchStatus.CHECKED)
 
@@ -79,15 +83,42 @@ def _create(
 
 
 def needs_approval(batch: OutreachBatch) -> bool:
-    """Whether a second person must agree before the batch goes."""
-    return int(batch.planned.get("go", 0)) > settings.current().approval_above
+    """Whether a second person must agree before the batch goes; never for one customer.
+
+    What its maker let go alone today counts too, so that a list cut in pieces needs the same.
+    """
+    go = int(batch.planned.get("go", 0))
+    return batch.candidates > 1 and go + confirmed_alone(batch) > settings.current().approval_above
 
 
-def confirm(batch: OutreachBatch, by: Staff, reason: str = "") -> Approval | None:
+def confirmed_alone(batch: OutreachBatch) -> int:
+    """How many contacts of the batch's channel its maker let go today without a second person."""
+    midnight = dt.datetime.combine(today(), dt.time(), current_app.config["SETTINGS"].zone)
+    query = (
+        select(func.count())
+        .select_from(Outreach)
+        .join(OutreachBatch, OutreachBatch.id == Outreach.batch_id)
+        .where(
+            OutreachBatch.created_by_id == batch.created_by_id,
+            OutreachBatch.confirmed_by == OutreachBatch.created_by,
+            OutreachBatch.confirmed_at >= midnight,
+            OutreachBatch.channel == batch.channel,
+            OutreachBatch.id != batch.id,
+            Outreach.status.not_in((OutreachStatus.HELD, OutreachStatus.DROPPED)),
+        )
+    )
+    return db.session.scalar(query) or 0
+
+
+def confirm(
+    batch: OutreachBatch, by: Staff, reason: str = "", conditions: dict[str, list[str]] | None = None
+) -> Approval | None:
     """Let a checked batch go, or ask a second person when it is large: then the request. Does not commit.
 
-    Raises DomainError when it is not checked, nobody is left to contact, or it is another person's.
+    ``conditions`` are the filters that chose the hits, in words, by language. Raises DomainError when it is
+    not checked, nobody is left to contact, or it is another person's.
     """
+    _lock_person(by)
     _lock(batch)
     if batch.status != OutreachBatchStatus.CHECKED:
         raise DomainError("This batch can't be confirmed now.")
@@ -96,7 +127,7 @@ def confirm(batch: OutreachBatch, by: Staff, reason: str = "") -> Approval | Non
     if not batch.planned.get("go"):
         raise DomainError("Nobody of this batch may be contacted.")
     if needs_approval(batch):
-        return approvals.submit(KIND, batch.id, by, reason)
+        return approvals.submit(KIND, batch.id, by, reason, {"conditions": conditions or {}})
     run(batch, by.username)
     return None
 
@@ -150,6 +181,12 @@ def _move(batch: OutreachBatch, before: tuple[str, ...], after: OutreachBatchSta
     batch.status = after
 
 
+def _lock_person(by: Staff) -> None:
+    # Two batches confirmed at the same moment would not see each other.
+    lock = text("SELECT pg_advisory_xact_lock(:kind, :person)")
+    db.session.execute(lock, {"kind": CONFIRM_LOCK, "person": by.id})
+
+
 def _lock(batch: OutreachBatch) -> None:
     # Not stronger than that: rows of a batch that is being checked refer to it.
     db.session.refresh(batch, with_for_update={"key_share": True})
@@ -181,12 +218,12 @@ class _BatchKind:
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
         batch = _row(subject_id)
-        held = sum(batch.planned.get("held", {}).values())
         return [
             Change(_("Channel"), "", labels.word(labels.OUTREACH_CHANNEL, batch.channel)),
+            Change(_("Who is contacted"), "", _chosen(batch, payload)),
             *(_text_change(batch, *text) for text in variants.texts(batch)),
             Change(_("To be contacted"), "", f"{batch.planned.get('go', 0):,}"),
-            Change(_("Held back"), "", f"{held:,}"),
+            Change(_("Held back"), "", _held(batch)),
             Change(_("Planned cost"), "", f"¥{cost.planned(batch):,.2f}"),
         ]
 
@@ -204,12 +241,32 @@ class _BatchKind:
         return "OutreachBatchView.show", {"pk": subject_id}
 
 
+def _chosen(batch: OutreachBatch, payload: dict[str, Any]) -> str:
+    if "query" not in batch.selection:
+        return _("%(n)s ticked hits", n=f"{batch.candidates:,}")
+    conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
+    if not conditions:
+        return _("All hits that %(person)s may see", person=batch.created_by)
+    return _("%(n)s hits that match: %(conditions)s", n=f"{batch.candidates:,}", conditions=conditions)
+
+
+def _held(batch: OutreachBatch) -> str:
+    held = batch.planned.get("held", {})
+    total = f"{sum(held.values()):,}"
+    if not held:
+        return total
+    reasons = labels.enumerated(f"{labels.word(REASONS, code)} {n:,}" for code, n in held.items())
+    return _("%(n)s: %(reasons)s", n=total, reasons=reasons)
+
+
 def _text_change(batch: OutreachBatch, letter: str, version: OutreachTemplateVersion, share: int) -> Change:
+    lead = candidates.sample_lead(batch, version)
+    said = templates.example(version, lead, today(), settings.current().opt_out_sentence)
     if not letter:
-        return Change(_("Template"), "", f"{version}: {version.body}")
+        return Change(_("Template"), "", f"{version}: {said}")
     go = batch.planned["texts"][str(version.id)]["go"]
     label = _("Template %(letter)s (%(share)s%%, %(go)s contacts)", letter=letter, share=share, go=f"{go:,}")
-    return Change(label, "", f"{version}: {version.body}")
+    return Change(label, "", f"{version}: {said}")
 
 
 def _row(subject_id: int) -> OutreachBatch:

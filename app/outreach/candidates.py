@@ -13,7 +13,15 @@ from app.access.scope import hits_visible_to
 from app.errors import DomainError
 from app.exports.jobs import filtered, list_view
 from app.extensions import db
-from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachStatus, Staff
+from app.models import (
+    Hit,
+    Lead,
+    Outreach,
+    OutreachBatch,
+    OutreachStatus,
+    OutreachTemplateVersion,
+    Staff,
+)
 
 BULK, SINGLE = ("can_contact_many", "HitView"), ("can_contact_one", "HitView")
 #: candidates one batch has at most
@@ -87,6 +95,19 @@ def counts(batch: OutreachBatch) -> dict[str, Any]:
         else:
             go += n
     return {"go": go, "held": held}
+
+
+def sample_lead(batch: OutreachBatch, version: OutreachTemplateVersion) -> Lead | None:
+    """The first customer of the batch who gets the text, None when nobody does."""
+    goes = Outreach.status.not_in((OutreachStatus.HELD, OutreachStatus.DROPPED))
+    query = (
+        select(Lead)
+        .join(Outreach, Outreach.lead_id == Lead.id)
+        .where(Outreach.batch_id == batch.id, Outreach.version_id == version.id, goes)
+        .order_by(Outreach.id)
+        .limit(1)
+    )
+    return db.session.scalar(query)
 
 
 def by_status(batch: OutreachBatch) -> dict[str, int]:

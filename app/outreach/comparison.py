@@ -13,15 +13,22 @@ from app.extensions import db
 from app.models import Hit, HitStatus, Outreach, OutreachBatch, OutreachStatus
 from app.rules.proportion import Share
 
+#: where a contact stands while nothing was heard of it
+UNHEARD = (OutreachStatus.QUEUED, OutreachStatus.SENDING, OutreachStatus.UNKNOWN, OutreachStatus.SENT)
+
 
 @dataclass(frozen=True)
 class Figures:
-    """One text: everybody it went to, also in vain, is the whole of each share."""
+    """One text: everybody it went to, also in vain, is the whole of each share.
+
+    ``returned`` is of how many something was heard since, if only that it was delivered.
+    """
 
     contacted: int
     answered: Share
     converted: Share
     opted_out: Share
+    returned: int
     segments: int
     cost: Decimal
 
@@ -36,6 +43,7 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
             count.filter(Outreach.status.in_(ANSWERED)),
             count.filter(converted()),
             count.filter(Outreach.status == OutreachStatus.OPT_OUT),
+            count.filter(or_(Outreach.status.not_in(UNHEARD), converted())),
             func.coalesce(func.sum(Outreach.segments), 0),
             func.coalesce(func.sum(Outreach.cost), 0),
         )
@@ -44,9 +52,9 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
         .group_by(Outreach.version_id)
     )
     found = {}
-    for version, contacted, *parts, segments, cost in db.session.execute(query):
+    for version, contacted, *parts, returned, segments, cost in db.session.execute(query):
         answered, turned, opted_out = (Share(part, contacted) for part in parts)
-        found[version] = Figures(contacted, answered, turned, opted_out, segments, Decimal(cost))
+        found[version] = Figures(contacted, answered, turned, opted_out, returned, segments, Decimal(cost))
     return found
 
 

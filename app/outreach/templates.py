@@ -151,6 +151,16 @@ def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> 
     return f"{text} {opt_out}" if text[-1:].isascii() else text + opt_out
 
 
+def example(version: OutreachTemplateVersion, lead: Lead | None, day: dt.date, opt_out: str) -> str:
+    """What a customer would read, masked; with the variables' meanings where there is no customer."""
+    found = (
+        values_of(lead, day, masked=True)
+        if lead is not None
+        else {name: f"〔{word}〕" for name, word in VARIABLES.items()}
+    )
+    return render(version.body, found, version.template.channel, opt_out)
+
+
 def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, str]:
     """What the variables stand for; ``masked`` for people who look at a preview."""
     found = values(lead.name, lead.branch.name if lead.branch else "", day)

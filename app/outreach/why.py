@@ -6,10 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager, joinedload
 
 from app.extensions import db
-from app.models import Hit, Lead, Outreach, OutreachTemplateVersion, Staff
+from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
 from app.outreach import compliance, settings
 from app.outreach.compliance import Terms
 from app.outreach.templates import CHANNELS
@@ -33,7 +33,10 @@ class Verdict:
 
 
 def history(lead: Lead) -> list[Outreach]:
-    """Every contact of the lead that was made or held back, newest first, at most MOST."""
+    """Every contact of the lead that was made or held back, newest first, at most MOST.
+
+    What was only checked, and let go by nobody, is none.
+    """
     return _contacts(Outreach.lead_id == lead.id)
 
 
@@ -45,9 +48,10 @@ def of_hit(hit: Hit) -> list[Outreach]:
 def _contacts(which: ColumnElement[bool]) -> list[Outreach]:
     query = (
         select(Outreach)
-        .where(which)
+        .join(Outreach.batch)
+        .where(which, OutreachBatch.confirmed_at.is_not(None))
         .options(
-            joinedload(Outreach.batch),
+            contains_eager(Outreach.batch),
             joinedload(Outreach.version).joinedload(OutreachTemplateVersion.template),
         )
         .order_by(Outreach.id.desc())

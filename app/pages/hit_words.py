@@ -74,7 +74,8 @@ def event(kept: HitEvent) -> dict[str, Any]:
         "kind": kept.kind,
         "text": step(kept),
         "status": labels.tag(labels.HIT_STATUS, "hit")(kept.to_status),
-        "moved": kept.from_status != kept.to_status,
+        # 营销已转化 says the step and the status alike: once is enough.
+        "moved": kept.from_status != kept.to_status and kept.kind != "convert",
         "person": _("the system") if kept.person == work.SYSTEM else kept.person,
         "owner": kept.owner if kept.kind == "assign" else "",
         "note": _note(kept),
@@ -89,7 +90,7 @@ def contact(row: Outreach) -> dict[str, Any]:
     return {
         "kind": "contact",
         "text": labels.word(labels.OUTREACH_CHANNEL, row.channel),
-        "status": labels.tag(labels.OUTREACH_STATUS, "outreach")(row.status),
+        "status": labels.contact_tag(row.channel, row.status),
         "moved": True,
         "person": row.batch.created_by,
         "note": " · ".join(filter(None, (str(row.version), why, row.note))),

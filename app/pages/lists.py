@@ -39,12 +39,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Deed:
-    """A button that changes something: posted to ``url``, asked about first when ``confirm`` says so."""
+    """A button that changes something: posted to ``url``, asked about first when ``confirm`` says so.
+
+    ``back`` is what the button says that answers no, where "Cancel" would be misread.
+    """
 
     text: str
     url: str
     confirm: str = ""
     danger: bool = False
+    back: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,7 @@ def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:
             str(action.text),
             url_for(f"{view.endpoint}.action", name=action.name, pk=item.id),
             str(action.confirmation or ""),
+            back=_("Back") if action.name == "cancel" else "",
         )
         for action in _actions(view)
         if action.single

@@ -6,12 +6,18 @@ import datetime as dt
 from typing import Any
 
 from flask import current_app, g, url_for
+from flask_babel import force_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
 from sqlalchemy import select
+from werkzeug.exceptions import HTTPException
 
 from app import labels
+from app.approvals.requests import LANGUAGES
+from app.errors import DomainError
+from app.exports.jobs import list_view
 from app.extensions import db
+from app.hits import work
 from app.models import (
     Lead,
     Outreach,
@@ -37,7 +43,7 @@ from app.outreach import (
     why,
 )
 from app.outreach.compliance import REASONS
-from app.pages import lists
+from app.pages import filters, lists
 from app.pages import outreach_texts as texts
 from app.pages.access import may
 
@@ -55,23 +61,12 @@ def sandbox_note(channel: str = "") -> str:
 
 def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, Any]:
     """What a customer reads, with the values of a real row, masked; and how long it is."""
-    setting = settings.current()
-    values = (
-        templates.values_of(lead, _today(), masked=True)
-        if lead is not None
-        else {name: f"〔{word}〕" for name, word in templates.VARIABLES.items()}
-    )
-    channel = version.template.channel
-    text = templates.render(version.body, values, channel, setting.opt_out_sentence)
+    text = templates.example(version, lead, work.today(), settings.current().opt_out_sentence)
     return {
         "text": text,
-        "length": templates.length(text) if channel == "sms" else None,
+        "length": templates.length(text) if version.template.channel == "sms" else None,
         "to": f"{lead.lead_no} {lead.phone_masked}" if lead is not None else "",
     }
-
-
-def _today() -> dt.date:
-    return dt.datetime.now(current_app.config["SETTINGS"].zone).date()
 
 
 def template_text(template: OutreachTemplate) -> str:
@@ -130,6 +125,49 @@ def _linked(version: OutreachTemplateVersion) -> Any:
     )
 
 
+def conditions(batch: OutreachBatch) -> list[str]:
+    """The filters that chose the batch's hits, in words; nothing when they were ticked."""
+    address = f"{url_for('HitView.list')}?{batch.selection.get('query', '')}"
+    with current_app.test_request_context(address):
+        return [chip.text for chip in filters.chips(filters.fields(list_view("HitView")))]
+
+
+def conditions_said(batch: OutreachBatch) -> dict[str, list[str]]:
+    """The same in every language, for whoever decides about the batch."""
+    found = {}
+    for language in LANGUAGES:
+        with force_locale(language):
+            found[language] = conditions(batch)
+    return found
+
+
+def matching(query: str) -> int | None:
+    """How many hits the list's address arguments leave to the person; None for filters that are none."""
+    try:
+        return candidates.count_of(candidates.of_list(query, g.user))
+    except (DomainError, HTTPException):
+        db.session.rollback()
+        return None
+
+
+def chosen(batch: OutreachBatch) -> str:
+    """How the batch's hits were chosen."""
+    if "query" not in batch.selection:
+        return _("%(n)s ticked hits", n=f"{len(batch.selection.get('ids', ())):,}")
+    found = labels.enumerated(conditions(batch))
+    return found or _("All hits that %(person)s may see", person=batch.created_by)
+
+
+def alone_words(batch: OutreachBatch) -> str:
+    """How many contacts the batch's maker let go today without a second person; empty for none."""
+    alone = batches.confirmed_alone(batch)
+    if not alone:
+        return ""
+    if g.user.id == batch.created_by_id:
+        return _("You have confirmed %(n)s contacts by yourself today.", n=f"{alone:,}")
+    return _("%(person)s confirmed %(n)s contacts alone today.", person=batch.created_by, n=f"{alone:,}")
+
+
 def batch_counts(batch: OutreachBatch) -> str:
     """How many were to go and how many were held."""
     if "go" not in batch.planned:
@@ -150,15 +188,17 @@ def card(batch: OutreachBatch) -> dict[str, Any]:
             {
                 "letter": texts.letter_tag(letter, share),
                 "name": _linked(version),
-                "preview": preview(version, _sample_lead(batch, version)),
+                "preview": preview(version, candidates.sample_lead(batch, version)),
                 "facts": texts.plan(batch, version.id, figures.get(version.id)),
             }
             for letter, version, share in variants.texts(batch)
         ],
         "measures": texts.measures(batch, figures),
+        "awaited": texts.awaited(figures),
         "length_text": length_text,
         "statuses": [
-            (word, found[code], _rows(batch, "status", code)) for code, word in _status_words(found)
+            (word, found[code], _rows(batch, "status", code))
+            for code, word in _status_words(batch.channel, found)
         ],
         "reasons": [
             (str(word), reasons[code], _rows(batch, "reason", code))
@@ -168,17 +208,18 @@ def card(batch: OutreachBatch) -> dict[str, Any]:
         "samples": _samples(batch),
         "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
         "approval_above": settings.current().approval_above,
+        "alone": alone_words(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
         "waits": _waits(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
         "letter": lambda row: texts.letter_tag(variants.letter(batch, row.version_id)),
         "outbox": url_for("SandboxMessageView.list") if may("can_list", "SandboxMessageView") else "",
         "when": labels.when,
         "reason_word": lambda code: labels.word(REASONS, code) if code else "",
-        "status_tag": labels.tag(labels.OUTREACH_STATUS, "outreach"),
+        "status_tag": row_status,
     }
 
 
-def _status_words(found: dict[str, int]) -> list[tuple[str, str]]:
-    return [(code, str(word)) for code, word in labels.OUTREACH_STATUS.items() if code in found]
+def _status_words(channel: str, found: dict[str, int]) -> list[tuple[str, str]]:
+    return [(code, str(word)) for code, word in labels.contact_words(channel).items() if code in found]
 
 
 def _rows(batch: OutreachBatch, column: str, value: str) -> str:
@@ -186,18 +227,6 @@ def _rows(batch: OutreachBatch, column: str, value: str) -> str:
         return ""
     chosen: dict[str, Any] = {"_flt_0_batch": batch.id, f"_flt_1_{column}": value}
     return url_for("OutreachView.list", **chosen)
-
-
-def _sample_lead(batch: OutreachBatch, version: OutreachTemplateVersion) -> Lead | None:
-    goes = Outreach.status.not_in(("held", "dropped"))
-    query = (
-        select(Lead)
-        .join(Outreach, Outreach.lead_id == Lead.id)
-        .where(Outreach.batch_id == batch.id, Outreach.version_id == version.id, goes)
-        .order_by(Outreach.id)
-        .limit(1)
-    )
-    return db.session.scalar(query)
 
 
 def _samples(batch: OutreachBatch) -> list[Outreach]:
@@ -279,6 +308,11 @@ def reason(row: Outreach) -> str:
     return " · ".join(filter(None, (said, row.note)))
 
 
+def row_status(row: Outreach) -> Markup:
+    """Where a contact stands, in the words of its channel."""
+    return labels.contact_tag(row.channel, row.status)
+
+
 def row_template(row: Outreach) -> Any:
     """The template of a contact, with its letter when its batch has two."""
     letter = texts.letter_tag(variants.letter(row.batch, row.version_id))
@@ -300,7 +334,7 @@ def of_lead(lead: Lead) -> dict[str, Any]:
         "verdicts": why.now(lead, g.user),
         "words": REASONS,
         "channel": lambda code: labels.word(labels.OUTREACH_CHANNEL, code),
-        "status_tag": labels.tag(labels.OUTREACH_STATUS, "outreach"),
+        "status_tag": row_status,
         "reason": reason,
         "when": labels.when,
         "may_open": may("can_show", "OutreachBatchView"),
@@ -322,7 +356,7 @@ def message_lead(message: SandboxMessage) -> Any:
 
 def message_state(message: SandboxMessage) -> Any:
     """What came of it so far."""
-    return labels.tag(labels.OUTREACH_STATUS, "outreach")(message.outreach.status)
+    return row_status(message.outreach)
 
 
 def gateway_health(row: OutreachGateway) -> Any:

@@ -102,6 +102,11 @@ def measures(batch: OutreachBatch, figures: dict[int, Figures]) -> list[Measure]
     return [_measure(str(name), share(one), share(two)) for name, share in _MEASURES]
 
 
+def awaited(figures: dict[int, Figures]) -> bool:
+    """Whether nothing was heard yet of anybody whom the texts went to."""
+    return not any(each.returned for each in figures.values())
+
+
 def _measure(name: str, a: Share, b: Share) -> Measure:
     gap = difference(b, a) or Interval(0, 0)
     points = ((b.value or 0) - (a.value or 0)) * 100

@@ -28,7 +28,7 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
                 _when(c["at"]),
                 labels.word(labels.OUTREACH_CHANNEL, c["channel"]),
                 c["template"],
-                labels.word(labels.OUTREACH_STATUS, c["status"]),
+                labels.word(labels.contact_words(c["channel"]), c["status"]),
             )
             for c in answer["contacts"]
         ],

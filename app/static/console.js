@@ -12,6 +12,8 @@ function ask(button, text) {
   const yes = one("#confirm-yes");
   one("#confirm-text").textContent = text;
   yes.textContent = button.dataset.yes || button.textContent.trim();
+  const no = one("#confirm-no");
+  no.textContent = button.dataset.no || no.dataset.text;
   yes.classList.toggle("danger", button.classList.contains("danger"));
   dialog.returnValue = "no";
   dialog.addEventListener("close", () => {

@@ -153,6 +153,11 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     bank.send()
     a, b = bank.templates["sms"].versions[0].id, second.versions[0].id
     page = manager.get(f"/outreachbatchview/show/{batch}").text
+    assert "回执尚未返回" in page
+    assert "暂时看不出差别" not in page
+    bank.session.execute(update(Outreach).values(status="delivered"))
+    bank.session.commit()
+    page = manager.get(f"/outreachbatchview/show/{batch}").text
     assert "有回应：暂时看不出差别" in page
     # Of B everybody answers; of A one hit is converted by hand, and one had been before the contact.
     bank.session.execute(update(Outreach).where(Outreach.version_id == b).values(status="refused"))
@@ -180,7 +185,9 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
 )
 def test_the_verdict(bank: Bank, a: tuple[int, int], b: tuple[int, int], better: str) -> None:
     def figures(share: tuple[int, int]) -> Figures:
-        return Figures(share[1], Share(*share), Share(0, share[1]), Share(0, share[1]), 0, Decimal())
+        return Figures(
+            share[1], Share(*share), Share(0, share[1]), Share(0, share[1]), share[0], 0, Decimal()
+        )
 
     batch = OutreachBatch(version_id=1, version_b_id=2, share_b=50)
     with bank.app.test_request_context():
