@@ -54,6 +54,7 @@ class ApprovalView(ConsoleView):
     label_columns = {
         "title": lazy_gettext("About"),
         "subject": lazy_gettext("About"),
+        "subject_id": lazy_gettext("Number of the subject"),
         "kind": lazy_gettext("Kind"),
         "status": lazy_gettext("Status"),
         "reason": forms.REASON,

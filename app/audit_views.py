@@ -11,14 +11,16 @@ from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy import func, select
+from werkzeug.exceptions import BadRequest
 from wtforms import HiddenField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app import audit_jobs, labels
+from app.arguments import filters_of
 from app.audit_jobs import link_of
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
-from app.exports.jobs import filtered
+from app.exports.jobs import filtered, list_view
 from app.extensions import db
 from app.models import AuditJob, ChangeLog, RunStatus, SavedFilter
 from app.pages import audit_pages, audit_words, filters
@@ -65,7 +67,7 @@ class ChangeLogView(ConsoleView):
         "moment": lazy_gettext("Time"),
         "actor": lazy_gettext("Who"),
         "person": lazy_gettext("Who"),
-        "kind": lazy_gettext("Operation"),
+        "kind": lazy_gettext("Kind of action"),
         "about": lazy_gettext("Object"),
         "subject": lazy_gettext("Object"),
         "summary": lazy_gettext("Changes"),
@@ -80,7 +82,7 @@ class ChangeLogView(ConsoleView):
         "transaction": lazy_gettext("Written together"),
     }
     formatters_columns = {
-        "time": labels.when,
+        "time": labels.moment,
         "kind": labels.tag(audit_words.KIND, "log"),
         "source": labels.of(audit_words.SOURCE),
         "address": labels.code,
@@ -293,6 +295,18 @@ _VERIFY_ABOUT = lazy_gettext(
 )
 
 
+def _refuse_broken(kept: list[tuple[str, str]]) -> None:
+    """Raise FieldError for filters that the change log would refuse."""
+    view = list_view(ChangeLogView.__name__)
+    try:
+        chosen = filters_of(view, kept)
+        view.datamodel.apply_filters(db.session.query(ChangeLog), chosen)
+    except BadRequest as refused:
+        raise FieldError(
+            "name", "These filters can't be kept: %(why)s", why=refused.description or ""
+        ) from refused
+
+
 class SavedFilterView(ConsoleView):
     """One's own filters of the change log, kept under a name."""
 
@@ -326,6 +340,7 @@ class SavedFilterView(ConsoleView):
         kept = [(name, value) for name, value in parse_qsl(form.query.data or "") if name.startswith("_flt_")]
         if not kept:
             raise FieldError("name", "Choose filters on the change log first.")
+        _refuse_broken(kept)
         item.name, item.query = item.name.strip(), urlencode(kept)
         item.view, item.owner = "ChangeLogView", me()
         db.session.add(item)

@@ -8,13 +8,12 @@ from typing import Any
 from flask import current_app, flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
-from flask_appbuilder.api import ModelRestApi
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import StringField
 
 from app import labels
-from app.access.scope import FilterVisible
+from app.api_views import RowsApi
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -28,7 +27,7 @@ from app.pages.widgets import HitPaneWidget
 from app.personal_views import ExportsWholeList
 from app.rules import describe
 from app.rules.recompute import recompute
-from app.tables import ConsoleInterface, PerRequestFilters
+from app.tables import ConsoleInterface
 
 #: how many refusals a bulk action tells in full
 MOST_REASONS = 3
@@ -318,15 +317,11 @@ def _show_on_form(form: Any, error: DomainError) -> None:
         flash(error.text(), "danger")
 
 
-class HitApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
-    """Hits for the bank's own systems: read only, in row scope."""
+class HitApi(RowsApi):
+    """Hits for the bank's own systems."""
 
     resource_name = "hits"
     datamodel = ConsoleInterface(Hit, db.session)
-    allow_browser_login = True
-    include_route_methods = {"get", "get_list"}
-    base_filters = [["id", FilterVisible, ""]]
-    base_order = ("id", "desc")
     list_columns = [
         "id",
         "rule.code",

@@ -393,13 +393,14 @@ class OutreachView(ConsoleView):
         "gateway_ref": lazy_gettext("The gateway's number"),
         "version": lazy_gettext("Template"),
         "segments": lazy_gettext("SMS segments"),
-        "cost": lazy_gettext("Cost (yuan)"),
+        "cost": lazy_gettext("Cost"),
     }
     formatters_columns = {
         "channel": labels.of(labels.OUTREACH_CHANNEL),
         "key": labels.code,
         "gateway_ref": labels.code,
         "attempts": labels.number,
+        "cost": yuan,
         **dict.fromkeys(("at", "reserved_at", "sent_at"), labels.when),
     }
 

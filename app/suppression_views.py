@@ -92,7 +92,12 @@ class SuppressionView(ConsoleView):
         "removed_at": lazy_gettext("Removed"),
         "why_removed": lazy_gettext("Reason for removal"),
     }
-    formatters_columns = {"shown": labels.code, "created_at": labels.when, "removed_at": labels.when}
+    formatters_columns = {
+        "shown": labels.code,
+        "reason": labels.of(suppressions.REASON),
+        "created_at": labels.when,
+        "removed_at": labels.when,
+    }
     add_columns = ["phone", "id_number", "reason", "expires_on"]
     add_form_extra_fields = {
         "phone": StringField(

@@ -10,6 +10,7 @@ from flask import g, has_request_context
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 
 from app import paging
+from app.access import refusals
 from app.extensions import db
 from app.filters import ConsoleFilters
 from app.models import Lead
@@ -92,10 +93,13 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         return col_name == "phone_index"
 
     def get(self, id: Any, *args: Any, **kwargs: Any) -> Any:
-        """The row with this key, or None."""
+        """The row with this key, or None; a row beyond the person's scope is noted with the request's end."""
         if not NUMBER.fullmatch(str(id)) or int(id) > 2**31 - 1:
             return None
-        return super().get(int(id), *args, **kwargs)
+        found = super().get(int(id), *args, **kwargs)
+        if found is None and has_request_context():
+            refusals.missed(self.obj, int(id))
+        return found
 
 
 class PerRequestFilters:

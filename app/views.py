@@ -7,7 +7,6 @@ from typing import Any
 from flask import current_app, flash, g, redirect, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.actions import action
-from flask_appbuilder.api import ModelRestApi
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
 from flask_appbuilder.views import IndexView
 from flask_babel import gettext as _
@@ -16,8 +15,7 @@ from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from app import labels, permissions
-from app.access.scope import FilterVisible
-from app.api_views import ApiDescription, ApiDocsView
+from app.api_views import ApiDescription, ApiDocsView, RowsApi
 from app.approval_views import ApprovalView
 from app.audit_views import AuditJobView, ChangeLogView, SavedFilterView
 from app.backtest_views import BacktestView
@@ -59,7 +57,7 @@ from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
 from app.suppression_views import SuppressionView
 from app.t1.runs import today
-from app.tables import ConsoleInterface, PerRequestFilters
+from app.tables import ConsoleInterface
 from app.work_views import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
 
 
@@ -293,15 +291,11 @@ class BranchView(ConsoleView):
 LeadView.related_views = [HitView]
 
 
-class LeadApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
-    """Leads for the bank's own systems: read only, masked, in row scope."""
+class LeadApi(RowsApi):
+    """Leads for the bank's own systems, masked."""
 
     resource_name = "leads"
     datamodel = ConsoleInterface(Lead, db.session)
-    allow_browser_login = True
-    include_route_methods = {"get", "get_list"}
-    base_filters = [["id", FilterVisible, ""]]
-    base_order = ("id", "desc")
     list_columns = ["id", "lead_no", "name", "phone_masked", "source", "status", "branch.code", "created_at"]
     show_columns = list_columns
     search_columns = ["lead_no", "status", "source", "created_at"]

@@ -65,12 +65,18 @@ def branches_visible_to(user: Any) -> ColumnElement[bool]:
     return Branch.path.startswith(branch.path, autoescape=True)
 
 
+def live(model: type[Any]) -> ColumnElement[bool]:
+    """Criterion on any table: the row was not deleted for everybody."""
+    if model is Lead:
+        return Lead.deleted_at.is_(None)
+    return Hit.live.is_(True) if model is Hit else true()
+
+
 def leads_visible_to(user: Any) -> ColumnElement[bool]:
     """Criterion on Lead: not deleted, and in the person's row scope."""
-    live = Lead.deleted_at.is_(None)
     if sees_whole_bank(user):
-        return live
-    return and_(live, Lead.branch_id.in_(select(Branch.id).where(branches_visible_to(user))))
+        return live(Lead)
+    return and_(live(Lead), Lead.branch_id.in_(select(Branch.id).where(branches_visible_to(user))))
 
 
 def hits_visible_to(user: Any) -> ColumnElement[bool]:

@@ -10,14 +10,17 @@ import datetime as dt
 from typing import Any
 
 from flask_appbuilder import Model
-from sqlalchemy import Table, func, literal_column, select, text, union
+from sqlalchemy import Table, cast, func, literal_column, select, text, union
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.extensions import db
-from app.models import ChangeLog, Lead, LeadBefore
+from app.models import Approval, ChangeLog, Lead, LeadBefore, Reveal
 
 #: a row that no batch names was made in the first such statement since, so long after at most
 LONGEST = dt.timedelta(hours=1)
 MOST = 200
+#: kind of request for approval → the table it is about, of those that change what people may do
+ACCESS = {"role_change": "ab_user", "role_permissions": "ab_role"}
 _BEYOND = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 
 
@@ -37,6 +40,51 @@ def statements_about(table: str, key: str) -> list[int]:
         written += _first_since(many, row.created_at)
     query = select(func.min(ChangeLog.id)).where(ChangeLog.xid.in_(written), *many)
     return sorted(db.session.scalars(query.group_by(ChangeLog.xid, ChangeLog.kind).limit(MOST)))
+
+
+def rows_belonging(table: str, key: str) -> dict[str, list[str]]:
+    """Keys by table of the rows whose entries belong to the history of a row, at most MOST of each table.
+
+    Of a lead the looks at its number; of a log-in the roles it has or had, and requests about its access; of
+    a role requests about its permissions.
+    """
+    if not key.isdecimal() or len(key) > 9:
+        return {}
+    kinds = [kind for kind, about in ACCESS.items() if about == table]
+    found = {
+        "reveal": _keys(Reveal, Reveal.lead_id == int(key)) if table == "lead" else [],
+        "ab_user_role": _roles_of(int(key)) if table == "ab_user" else [],
+        "approval": _keys(Approval, Approval.kind.in_(kinds), Approval.subject_id == int(key))
+        if kinds
+        else [],
+    }
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def _keys(model: Any, *criteria: Any) -> list[str]:
+    query = select(model.id).where(*criteria).order_by(model.id.desc()).limit(MOST)
+    return [str(each) for each in db.session.scalars(query)]
+
+
+def _roles_of(user: int) -> list[str]:
+    """Of the rows that are gone, too: the log names the log-in when a role is given and when it is taken."""
+    query = select(ChangeLog.object_id).where(
+        ChangeLog.object == "ab_user_role",
+        ChangeLog.object_id.is_not(None),
+        ChangeLog.changes["user_id"].contains(cast(user, JSONB)),
+    )
+    return sorted(set(db.session.scalars(query.limit(MOST))))
+
+
+def last_title(table: str, key: str) -> str:
+    """What the log last called a row; empty when it never named it."""
+    query = select(ChangeLog.title).where(
+        ChangeLog.object == table,
+        ChangeLog.object_id == key,
+        ChangeLog.kind.in_(("insert", "update", "delete")),
+        ChangeLog.title != "",
+    )
+    return db.session.scalar(query.order_by(ChangeLog.time.desc(), ChangeLog.id.desc()).limit(1)) or ""
 
 
 def _transaction(short: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import and_, or_, select
 
-from app.audit.history import statements_about
+from app.audit.history import rows_belonging, statements_about
 from app.errors import DomainError
 from app.extensions import db
 from app.models import ChangeFacet, ChangeLog
@@ -55,16 +55,22 @@ class OfRow(ChoiceFilter):
     def choices(value: str) -> list[tuple[str, str]]:
         """The row in words."""
         table, _colon, key = value.partition(":")
-        return [(value, f"{audit_words.object_word(table)} #{key}")] if key else []
+        return (
+            [(value, f"{audit_words.object_word(table)} {audit_words.row_name(table, key)}")] if key else []
+        )
 
     def narrowed(self, query: Any, text: str) -> Any:
-        """Entries about that row, alone or among others. Raises DomainError for what names none."""
+        """Entries about that row, alone or among others, and about what belongs to it.
+
+        Raises DomainError for what names none.
+        """
         table, _colon, key = text.partition(":")
         if not key:
             raise DomainError("There is no such object: %(object)s", object=text[:40])
-        own = and_(ChangeLog.object == table, ChangeLog.object_id == key)
+        keys = {table: [key]} | rows_belonging(table, key)
+        meant = [and_(ChangeLog.object == name, ChangeLog.object_id.in_(some)) for name, some in keys.items()]
         among = statements_about(table, key)
-        return query.filter(or_(own, ChangeLog.id.in_(among)) if among else own)
+        return query.filter(or_(*meant, *([ChangeLog.id.in_(among)] if among else [])))
 
 
 class OfTransaction(ChoiceFilter):

@@ -11,9 +11,10 @@ from flask_appbuilder import Model
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup, escape
-from sqlalchemy import DateTime, select
+from sqlalchemy import DateTime, Integer, inspect, select
 
 from app import labels
+from app.audit.history import last_title
 from app.audit.tables import EXCLUDED
 from app.extensions import db
 from app.models import ChangeLog, Lead, Staff
@@ -24,6 +25,7 @@ from app.pages.audit_fields import FIELD
 from app.pages.deliveries import STOP_REASON
 from app.pages.hit_words import STEP
 from app.pages.segment_words import COLOUR
+from app.pages.suppressions import REASON
 from app.push.words import OUTCOME
 
 KIND = {
@@ -47,7 +49,7 @@ KIND = {
 }
 SOURCE = {
     "screen": lazy_gettext("Screen"),
-    "api": lazy_gettext("API"),
+    "api": lazy_gettext("API call"),
     "job": lazy_gettext("Background job"),
     "cli": lazy_gettext("Command"),
     "sql": lazy_gettext("Direct SQL"),
@@ -160,7 +162,9 @@ def _of_many(entry: ChangeLog) -> Markup | str:
 
 def changes(entry: ChangeLog, *, short: bool = False) -> list[tuple[str, Markup]]:
     """The changed fields in words: label and old → new; ``short`` leaves out keys and cuts long values."""
-    names = sorted(entry.changes, key=lambda name: _order(entry.object, name))
+    # A person is kept by name and by key: the name says it.
+    told = [name for name in entry.changes if name.removesuffix("_id") not in {*entry.changes} - {name}]
+    names = sorted(told, key=lambda name: _order(entry.object, name))
     shown = [name for name in names if entry.changes[name] not in EMPTY and not (short and name == "id")]
     most = SHOWN_CHARACTERS if short else None
     return [(field_label(entry.object, name), _change(entry, name, most)) for name in shown]
@@ -265,18 +269,34 @@ def _related(table: str, name: str, value: Any) -> str | None:
     if column is None or not column.foreign_keys or not isinstance(value, int):
         return None
     target = next(iter(column.foreign_keys)).column.table.name
-    known = g.setdefault("audit_names", {})
-    if (target, value) not in known:
-        model = _models().get(target)
-        row = db.session.get(model, value) if model is not None else None
-        known[target, value] = _name(row) if row is not None else f"#{value}"
-    return str(known[target, value])
+    return row_name(target, str(value))
+
+
+def row_name(table: str, key: str) -> str:
+    """What a row is called: by itself, else as the log last called it, else its number."""
+    known: dict[tuple[str, str], str] = g.setdefault("audit_names", {})
+    if (table, key) not in known:
+        row = _row(table, key)
+        known[table, key] = (_name(row) if row is not None else "") or last_title(table, key) or f"#{key}"
+    return known[table, key]
+
+
+def _row(table: str, key: str) -> Any:
+    model = _models().get(table)
+    if model is None or not key.isdecimal() or len(key) > 9:
+        return None
+    own = inspect(model).primary_key
+    return db.session.get(model, int(key)) if len(own) == 1 and isinstance(own[0].type, Integer) else None
 
 
 def _name(row: Any) -> str:
+    """The row's own name; empty for one that has none."""
     if isinstance(row, Lead):
         return row.lead_no
-    return row.username if isinstance(row, Staff) else filters.name_of(row)
+    if isinstance(row, Staff):
+        return row.username
+    named = type(row).__repr__ is not Model.__repr__
+    return filters.name_of(row) if named else str(getattr(row, "name", "") or "")
 
 
 def _column(table: str, name: str) -> Any:
@@ -286,7 +306,8 @@ def _column(table: str, name: str) -> Any:
 
 def _models() -> dict[str, Any]:
     # Staff, the only class that shares its table, comes after the one it extends.
-    return {mapper.local_table.name: mapper.class_ for mapper in Model.registry.mappers}  # type: ignore[attr-defined]
+    mappers = sorted(Model.registry.mappers, key=lambda mapper: len(mapper.class_.__mro__))  # type: ignore[attr-defined]
+    return {mapper.local_table.name: mapper.class_ for mapper in mappers}
 
 
 def _view(table: str) -> Any | None:
@@ -332,6 +353,7 @@ WORDS: dict[str, Any] = {
     "job_run.status": labels.RUN_STATUS,
     "export_job.status": labels.RUN_STATUS,
     "push.outcome": OUTCOME,
+    "suppression.reason": REASON,
     "tag.colour": COLOUR,
     "target.stop_reason": STOP_REASON,
     "subject_request.kind": labels.SUBJECT_KIND,

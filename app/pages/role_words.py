@@ -45,6 +45,8 @@ _METHOD = {
     "can_export_log": lazy_gettext("Export the change log"),
     "can_work": lazy_gettext("Keep follow-ups and outcomes"),
     "can_take_off": lazy_gettext("Take off the list"),
+    "delete_many": lazy_gettext("Delete several at once"),
+    "remove_entry": lazy_gettext("Get the button that takes off the list"),
     "can_create": lazy_gettext("Set up a new one"),
     "can_contact_many": lazy_gettext("Contact many customers"),
     "can_contact_one": lazy_gettext("Contact one customer"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from app import labels
 from app.models import Lead
+from app.pages.suppressions import REASON
 
 
 def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +35,12 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
         ],
         "looks": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
         "entries": [
-            (_when(s["created_at"]), s["reason"], s["expires_on"], _when(s["removed_at"]))
+            (
+                _when(s["created_at"]),
+                labels.word(REASON, s["reason"]),
+                s["expires_on"],
+                _when(s["removed_at"]),
+            )
             for s in answer["suppression"]
         ],
     }

@@ -16,6 +16,7 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import suppression
 from app.models import Lead, Suppression
+from app.outreach.results import OPT_OUT_REASON
 from app.pages import lists
 from app.pages.lead_filters import ChoiceFilter
 from app.t1.runs import today
@@ -25,6 +26,8 @@ STATE = {
     "expired": lazy_gettext("Expired"),
     "removed": lazy_gettext("Taken off"),
 }
+#: reasons that the system gives
+REASON = {OPT_OUT_REASON: lazy_gettext("Asked to be left alone when contacted")}
 _MOST_LEADS = 50
 
 
@@ -89,7 +92,7 @@ def _line(entry: Suppression) -> str:
     until = _("until %(day)s", day=entry.expires_on.isoformat()) if entry.expires_on else _("for good")
     return _(
         "%(reason)s (%(kind)s, %(until)s, by %(who)s)",
-        reason=entry.reason,
+        reason=labels.word(REASON, entry.reason),
         kind=kind(entry),
         until=until,
         who=entry.created_by,

@@ -43,6 +43,53 @@ def test_a_number_looked_at_and_a_request_decided_about(
     assert (in_force.xid, in_force.changes["status"]) == (decided.xid, ["submitted", "active"])
 
 
+def test_asking_for_rows_beyond_the_branch_is_noted(
+    world: World, login: Login, entries: Entries, session: Session
+) -> None:
+    marketer, ids = login("Marketer", username="curious", branch=world.home), world.ids
+    lead, hit, other = ids["lead_away"], ids["hit_away_waiting"], ids["hit_away_in_progress"]
+    attempts = [
+        ("GET", f"/leadview/show/{lead}", "lead", lead),
+        ("POST", f"/leadview/reveal/{lead}", "lead", lead),
+        ("POST", f"/hitview/work/{hit}/convert", "hit", hit),
+        ("GET", f"/hitview/contact_one/{hit}/sms", "hit", hit),
+        ("GET", f"/api/v1/leads/{lead}", "lead", lead),
+        ("GET", f"/api/v1/hits/{hit}", "hit", hit),
+    ]
+    for method, path, _table, _key in attempts:
+        answer = marketer.get(path) if method == "GET" else marketer.submit(path)
+        assert answer.status_code == 404, path
+    rows = {"action": "claim", "rowid": [str(hit), str(ids["hit_home_waiting"]), str(other)]}
+    assert marketer.submit("/hitview/action_post", rows).status_code == 302
+    noted = entries(kind="denied")
+    assert {each.actor for each in noted} == {"curious"}
+    said = [(each.title, each.object, each.object_id) for each in noted]
+    assert said[:-1] == [(f"{method} {path}", table, str(key)) for method, path, table, key in attempts]
+    assert said[-1] == ("POST /hitview/action_post", "hit", None)
+    assert noted[-1].changes == {"ids": sorted([hit, other])}
+    login("Manager").submit(f"/leadview/delete/{lead}")
+    for person, key in ((marketer, 999_999), (marketer, ids["lead_home"]), (login("Manager"), lead)):
+        person.get(f"/leadview/show/{key}")
+    assert len(entries(kind="denied")) == len(noted)
+
+
+def test_lists_read_by_api_are_noted_with_their_size(
+    app: Flask, world: World, login: Login, cli: Callable[..., Any], entries: Entries
+) -> None:
+    key = json.loads(cli("api-key", "create", "crm", "--json").stdout)["key"]
+    app.test_client().get("/api/v1/hits/", headers={"Authorization": f"Bearer {key}"})
+    query = "(filters:!((col:lead_no,opr:sw,value:'13800000001')),page_size:200)"
+    marketer = login("Marketer", username="reader", branch=world.home)
+    assert marketer.get(f"/api/v1/leads/?q={query}").get_json()["count"] == 0
+    marketer.get("/api/v1/leads/?q=(page_size:200)")
+    by_key, nothing, all_ = entries(kind="download")
+    assert (by_key.actor, by_key.object, by_key.source) == ("crm", "hit", "api")
+    assert (by_key.changes["rows"], by_key.changes["filter"]) == (9, "")
+    assert (all_.actor, all_.object, all_.title) == ("reader", "lead", "GET /api/v1/leads/")
+    assert all_.changes == {"rows": 2, "filter": "(page_size:200)"}
+    assert (nothing.changes["rows"], "138****0001" in nothing.changes["filter"]) == (0, True)
+
+
 def test_a_key_is_made_used_and_revoked(
     app: Flask, world: World, cli: Callable[..., Any], entries: Entries, session: Session
 ) -> None:

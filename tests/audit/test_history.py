@@ -53,6 +53,42 @@ def test_imports_and_changes_of_many_leads_are_in_the_history_of_each(
     assert "boss" in said
 
 
+def test_a_persons_history_has_roles_and_requests_and_a_leads_the_looks_at_its_number(
+    world: World, login: Callable[..., Person], engine: Engine
+) -> None:
+    marketer = login("Marketer", username="reader", branch=world.home)
+    lead = world.ids["lead_home"]
+    assert marketer.submit(f"/leadview/reveal/{lead}", {"reason": "客户要求回电"}).status_code == 200
+    auditor = login("Auditor", language="zh")
+    assert "客户要求回电" in history(auditor, "lead", lead)
+
+    with engine.begin() as connection:
+        user = connection.scalar(text("SELECT id FROM ab_user WHERE username = 'reader'")) or 0
+        role = "SELECT id FROM ab_role WHERE name = '{}'"
+        connection.execute(
+            text(f"UPDATE ab_user_role SET role_id = ({role.format('Manager')}) WHERE user_id = :user"),
+            {"user": user},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO approval"
+                " (kind, subject_id, title, reason, changes, state, requested_by, expires_at)"
+                " VALUES ('role_change', :user, 'reader', '升任主管', '{}', '', 'boss', now())"
+            ),
+            {"user": user},
+        )
+    said = history(auditor, "ab_user", user)
+    assert "用户角色" in said
+    assert "营销专员" in said
+    assert "审批申请 reader" in said
+    with engine.begin() as connection:
+        for table, column in (("ab_user_role", "user_id"), ("ab_user", "id")):
+            connection.execute(text(f"DELETE FROM {table} WHERE {column} = :user"), {"user": user})
+    page = auditor.get(f"/changelogview/list/?_flt_0_row=ab_user:{user}").text
+    assert "用户 reader" in page
+    assert f"#{user}" not in history(auditor, "ab_user", user)
+
+
 def test_a_hit_of_an_evaluation_was_made_by_it_and_one_made_alone_was_not(
     lead: Lead, world: World, app: Flask, engine: Engine, entries: Entries
 ) -> None:

@@ -125,6 +125,9 @@ def test_filters_are_saved_under_a_name(auditor: Person, session: Session, login
     assert "☆ 越权访问" in auditor.get("/changelogview/list/").text
     assert "名称" in auditor.submit("/savedfilterview/add", add).text  # the name is taken
     assert auditor.submit("/savedfilterview/add", {"name": "x", "query": "evil=1"}).status_code == 200
+    for broken in ("_flt_0_time=x", "_flt_0_row=lead", "_flt_0_nothing=1", "_flt_9_kind=denied"):
+        refused = auditor.submit("/savedfilterview/add", {"name": "broken", "query": broken})
+        assert "无法保存" in refused.text, broken
     row = session.scalars(select(SavedFilter).where(SavedFilter.owner == "auditor")).one()
     assert row.query == "_flt_1_kind=denied"
     other = login("Auditor", username="other")

@@ -232,6 +232,7 @@ ODD = [
     "/leadview/show/0",
     "/leadview/edit/1 or 1=1",
     "/api/v1/leads/abc",
+    "/leadview/list/?_flt_0_id_hash=a",
     "/api/v1/leads/?q=(page_size:100000)",
     "/api/v1/leads/?q=(page:-1)",
     "/api/v1/leads/?q=(((",
