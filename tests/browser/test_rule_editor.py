@@ -61,6 +61,7 @@ def test_a_rule_is_made_by_keyboard(visit: Visit, activity: None, session: Sessi
     keys.press("Tab")
     keys.type("中心")
     expect(page.get_by_role("option", name="华东中心机构")).to_be_visible()
+    expect(page.locator("[role=option]:visible")).to_have_count(1)
     keys.press("ArrowDown")
     keys.press("Enter")
     keys.press("Escape")
