@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from flask import abort, redirect, request, send_file, url_for
-from flask_appbuilder import BaseView, expose, has_access
+from flask_appbuilder import BaseView, expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import Select2Widget
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import SelectField, StringField
+from markupsafe import Markup
+from wtforms import BooleanField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app import labels
 from app.console import ConsoleView
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import (
     IngestFile,
@@ -23,11 +24,11 @@ from app.models import (
     JobRun,
     RunStatus,
 )
-from app.pages import charts, completeness, forms, log_files
+from app.pages import charts, completeness, forms, log_files, refused_files
 from app.pages import runs as run_pages
 from app.pages.access import may, me
 from app.pages.lists import Link
-from app.pages.widgets import ChartWidget, ConsoleFormWidget
+from app.pages.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget
 from app.rules import catalogue
 from app.t1 import runs
 
@@ -50,7 +51,7 @@ class InstitutionView(ConsoleView):
     filter_choices = {"category": labels.CATEGORY}
     show_columns = list_columns
     add_columns = ["code", "name", "category", "region"]
-    edit_columns = ["name", "category", "region"]
+    edit_columns = ["name", "category", "region", "confirmed"]
     label_columns = {
         "code": lazy_gettext("Code"),
         "name": lazy_gettext("Name"),
@@ -80,7 +81,36 @@ class InstitutionView(ConsoleView):
         ),
     }
     add_form_extra_fields = _choices
-    edit_form_extra_fields = _choices
+    edit_form_extra_fields = _choices | {
+        "confirmed": BooleanField(lazy_gettext("Change what these rules catch"))
+    }
+
+    def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
+        """The confirmation is asked for only when rules in force are touched."""
+        asked = kind == "edit" and (form.confirmed.errors or form.confirmed.data)
+        left_out = [] if asked or kind != "edit" else ["confirmed"]
+        return super()._form_widget(kind, form, [*(excluded or []), *left_out], columns, groups)
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """Say which rules in force go by its category or region."""
+        rules = catalogue.rules_touched(self._row(pk), "", "")
+        if rules:
+            form.category.description = _(
+                "Rules in force that count it by category or region: %(rules)s", rules=", ".join(rules)
+            )
+
+    def check(self, form: Any, item: Any | None) -> None:
+        """Another category or region that changes what rules in force catch must be confirmed."""
+        if item is None or form.confirmed.data:
+            return
+        rules = catalogue.rules_touched(item, form.category.data or "", form.region.data or "")
+        if rules:
+            raise FieldError(
+                "confirmed",
+                "The new category or region changes from the next evaluation on what the rules in force "
+                "%(rules)s catch. Tick to confirm and save again.",
+                rules=", ".join(rules),
+            )
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Describing an institution lists it."""
@@ -90,7 +120,7 @@ class InstitutionView(ConsoleView):
             db.session.add(item)
 
     def remove(self, item: Any) -> None:
-        """An institution that a rule names stays."""
+        """An institution that a rule names or that has calls stays."""
         catalogue.delete(item)
 
 
@@ -153,6 +183,30 @@ class IngestFileView(ConsoleView):
             "chart": ChartWidget(chart=charts.events_per_day())
         }
 
+    def list_links(self) -> list[Link]:
+        """The files that could not be read."""
+        return [Link(_("Refused files"), url_for(".refused"))]
+
+    @expose("/refused/", methods=["GET"])
+    @has_access
+    @permission_name("list")
+    def refused(self) -> Any:
+        """The files that T+1 runs refused whole, with the reason and where they are."""
+        drawn = ConsoleListWidget(table=refused_files.table())
+        title = _("Refused log files")
+        return self.render_template("list.html", title=title, widgets={"list": drawn, "search": Markup})
+
+    @expose("/kept/<int:pk>/<path:kept>", methods=["GET"])
+    @has_access
+    @permission_name("rejects")
+    def kept(self, pk: int, kept: str) -> Any:
+        """Download a refused file from the quarantine."""
+        run = db.session.get(JobRun, pk)
+        path = runs.refused_path(run, kept) if run else None
+        if path is None:
+            abort(404, description=_("This file is no longer kept."))
+        return send_file(path.resolve(), as_attachment=True, download_name=path.name)
+
     def show_links(self, item: IngestFile) -> list[Link]:
         """The rejected rows."""
         if not item.rejects_file or not may("can_rejects", "IngestFileView"):
@@ -192,7 +246,12 @@ class JobRunView(ConsoleView):
     """Background runs, with their steps and progress."""
 
     model = JobRun
-    computed = {"summary": run_pages.run_summary, "refused": run_pages.refused_files}
+    computed = {
+        "summary": run_pages.run_summary,
+        "refused": refused_files.facts,
+        "ignored": refused_files.ignored,
+        "former": run_pages.former_runs,
+    }
     base_permissions = ["can_list", "can_show", "can_progress", "can_start", "rerun", "release"]
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
@@ -210,11 +269,13 @@ class JobRunView(ConsoleView):
         "status",
         "note",
         "refused",
+        "ignored",
         "error",
         "attempts",
         "requested_by",
         "started_at",
         "finished_at",
+        "former",
     ]
     label_columns = {
         "kind": lazy_gettext("Kind"),
@@ -224,6 +285,8 @@ class JobRunView(ConsoleView):
         "summary": lazy_gettext("Result"),
         "note": lazy_gettext("Note"),
         "refused": lazy_gettext("Refused files"),
+        "ignored": lazy_gettext("Files passed over"),
+        "former": lazy_gettext("Earlier runs of this day"),
         "error": lazy_gettext("Error"),
         "attempts": lazy_gettext("Attempts"),
         "requested_by": lazy_gettext("By"),

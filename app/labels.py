@@ -296,6 +296,12 @@ def counts(values: dict[str, int] | None) -> Markup:
     )
 
 
+def lines(parts: Iterable[Markup]) -> Markup:
+    """One part a line; empty when there is none."""
+    items = Markup("").join(Markup("<li>{}</li>").format(each) for each in parts)
+    return Markup('<ul class="plain-list">{}</ul>').format(items) if items else Markup("")
+
+
 def file_tail(path: str) -> Markup:
     """A delivered file by its own name and that of its folder; the whole path on hover."""
     return Markup('<span title="{}">{}</span>').format(path, "/".join(path.split("/")[-2:]))

@@ -1676,7 +1676,8 @@ class InstitutionDay(Model):
 class JobRun(Model):
     """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
 
-    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order.
+    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has what
+    came of each step and, under ``former``, the results of the day's earlier runs.
     """
 
     __tablename__ = "job_run"

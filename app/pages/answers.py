@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from flask_babel import gettext as _
 
@@ -35,13 +36,21 @@ OWN = (
     N_("ConnectError: %(why)s"),
     N_("gone"),
 )
+Patterns = Sequence[tuple[re.Pattern[str], str]]
 _PLACE = re.compile(r"%\\\((\w+)\\\)s")
-_PATTERNS = [(re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(each))), each) for each in OWN]
 
 
-def said(text: str | None) -> str:
-    """A stored answer to show."""
-    for pattern, message in _PATTERNS:
+def patterns(messages: Iterable[str]) -> Patterns:
+    """What recognises messages whose places are filled in."""
+    return [(re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(each))), each) for each in messages]
+
+
+_PATTERNS = patterns(OWN)
+
+
+def said(text: str | None, known: Patterns = _PATTERNS) -> str:
+    """A stored answer to show; those of ``known`` in the language of the person who asks."""
+    for pattern, message in known:
         found = pattern.fullmatch(text or "")
         if found:
             return _(message, **found.groupdict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from flask_babel import gettext as _
@@ -37,10 +38,20 @@ def run_summary(run: JobRun) -> str:
     return f"{done}; " + _("refused files: %(n)s", n=refused) if refused else done
 
 
-def refused_files(run: JobRun) -> Markup | str:
-    """The files that couldn't be read, each with its reason; the rest of the day went on without them."""
-    shown = [Markup("<code>{}</code>").format(text) for text in (run.counts or {}).get("refused", [])]
-    return Markup("<br>").join(shown) if shown else ""
+def former_runs(run: JobRun) -> Markup:
+    """What the day's earlier runs did, the newest first, a line each."""
+    return labels.lines(_former(each) for each in reversed((run.counts or {}).get("former", [])))
+
+
+def _former(kept: dict[str, Any]) -> Markup:
+    run = JobRun(status=kept["status"], error=kept["error"], counts=kept["counts"])
+    parts = [
+        labels.when(dt.datetime.fromisoformat(kept["finished_at"])),
+        kept["requested_by"],
+        labels.word(labels.RUN_STATUS, kept["status"]),
+        run_summary(run),
+    ]
+    return Markup(" · ").join(part for part in parts if part)
 
 
 def held_reason(run: JobRun) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from sqlalchemy import any_, literal, select
+from sqlalchemy import any_, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app import labels
 from app.errors import DomainError
 from app.extensions import db
-from app.models import Institution, RuleCondition
+from app.models import Institution, InstitutionDay, Rule, RuleCondition, RuleStatus, RuleVersion
 from app.rules.definition import ConditionDef
 
 REGIONS = ("华东", "华北", "华南", "华中", "西南", "西北", "东北")
@@ -46,14 +46,73 @@ def note_unlisted(codes: Iterable[str], first_seen: dt.date) -> None:
         db.session.execute(insert(Institution).values(rows).on_conflict_do_nothing(index_elements=["code"]))
 
 
-def delete(institution: Institution) -> None:
-    """Delete an institution. Raises DomainError while a rule names it."""
-    used = db.session.scalar(
-        select(RuleCondition.id).where(literal(institution.code) == any_(RuleCondition.institutions)).limit(1)
+def date_first_seen() -> None:
+    """Set when each institution was first seen from the days its calls are known of. Does not commit."""
+    seen = (
+        select(InstitutionDay.institution, func.min(InstitutionDay.day).label("day"))
+        .group_by(InstitutionDay.institution)
+        .subquery()
     )
-    if used:
-        raise DomainError("A rule names %(code)s; it can't be deleted.", code=institution.code)
+    later = or_(Institution.first_seen.is_(None), Institution.first_seen > seen.c.day)
+    db.session.execute(
+        update(Institution)
+        .where(Institution.code == seen.c.institution, later)
+        .values(first_seen=seen.c.day),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def delete(institution: Institution) -> None:
+    """Delete an institution. Raises DomainError while a rule's version names it or any call of it is kept."""
+    code = institution.code
+    rules = db.session.scalars(
+        select(Rule.code)
+        .join(RuleVersion, RuleVersion.rule_id == Rule.id)
+        .join(RuleCondition, RuleCondition.version_id == RuleVersion.id)
+        .where(literal(code) == any_(RuleCondition.institutions))
+        .distinct()
+        .order_by(Rule.code)
+    ).all()
+    if rules:
+        raise DomainError(
+            "%(code)s can't be deleted: the rules %(rules)s name it.", code=code, rules=", ".join(rules)
+        )
+    days = db.session.scalar(select(func.count()).where(InstitutionDay.institution == code))
+    if days:
+        raise DomainError(
+            "%(code)s can't be deleted: there are calls of it on %(days)s days. "
+            "Only institutions that nothing refers to can go.",
+            code=code,
+            days=days,
+        )
     db.session.delete(institution)
+
+
+def rules_touched(institution: Institution, category: str, region: str) -> list[str]:
+    """Codes of the rules in force that would begin or cease to count the institution so described."""
+    conditions = (
+        select(Rule.code, RuleCondition)
+        .join(RuleCondition, RuleCondition.version_id == Rule.active_version_id)
+        .where(Rule.status == RuleStatus.ACTIVE)
+        .order_by(Rule.code)
+    )
+    code = institution.code
+    found = [
+        rule
+        for rule, each in db.session.execute(conditions).tuples()
+        if _counts(each, code, institution.category, institution.region)
+        != _counts(each, code, category, region)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _counts(condition: RuleCondition, code: str, category: str, region: str) -> bool:
+    """Whether a condition counts an institution that is described so; what ``resolve`` asks the database."""
+    return (
+        (not condition.institutions or code in condition.institutions)
+        and (not condition.categories or category in condition.categories)
+        and (not condition.regions or region in condition.regions)
+    )
 
 
 def institution_names() -> dict[str, str]:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.activity import query, store
+from app.activity.formats.files import find_others
 from app.activity.ingest import ingest
 from app.activity.progress import Progress, silent
-from app.activity.result import IngestResult
+from app.activity.result import FileRecord, IngestResult
 from app.extensions import db
 from app.lead_activity import activity_root, engine_settings
 from app.leads.masking import mask_ids
 from app.models import IngestFile
-from app.rules.catalogue import note_unlisted
+from app.rules.catalogue import date_first_seen, note_unlisted
 from app.t1 import institution_days
 from config import Settings
 
-#: A refused file younger than this may still be on its way in and stays in the inbox.
-STILL_ARRIVING_SECONDS = 3600
+#: A refused file written to within these seconds may still be on its way in and stays in the inbox.
+STILL_ARRIVING_SECONDS = 120
+#: file names that a run keeps of what it passed over
+MOST_IGNORED = 50
 
 
 def ingest_logs(
@@ -61,6 +66,7 @@ def copy_journal(settings: Settings) -> None:
         codes = query.institutions(state, days, settings=engine_settings(settings))
         note_unlisted(codes, min(days))
     institution_days.refresh(settings)
+    date_first_seen()
     db.session.commit()
 
 
@@ -93,19 +99,64 @@ def inbox(settings: Settings) -> Path:
     return path
 
 
-def clear_inbox(settings: Settings, result: IngestResult) -> None:
-    """Move what was read to ``delivered/`` and what was refused to ``quarantine/``, keeping sub-folders."""
+def refusals(settings: Settings, result: IngestResult) -> list[dict[str, Any]]:
+    """What a run keeps of each refused file of the inbox: ``name``, ``reason``, ``kept``.
+
+    ``kept`` is where ``clear_inbox`` puts it below ``quarantine/``, None while it stays in the inbox because
+    it may still be arriving. It follows from the content, so that a crash and a repetition change nothing.
+    """
+    return [
+        {
+            "name": _short_name(Path(record.name), settings),
+            "reason": record.reason,
+            "kept": _place_in_quarantine(Path(record.name), settings),
+        }
+        for record in result.files
+        if record.status == "refused"
+    ]
+
+
+def _place_in_quarantine(path: Path, settings: Settings) -> str | None:
+    try:
+        if time.time() - path.stat().st_mtime < STILL_ARRIVING_SECONDS:
+            return None
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+    known = Path(_short_name(path, settings))
+    return str(known.with_name(f"{digest[:16]}-{known.name[-200:]}"))
+
+
+def ignored(settings: Settings) -> list[str]:
+    """Files in the inbox that are passed over because their names don't end like a call log's."""
+    return [_short_name(path, settings) for path in find_others(inbox(settings))][:MOST_IGNORED]
+
+
+def clear_inbox(settings: Settings, result: IngestResult, refused: Sequence[dict[str, Any]]) -> None:
+    """Move what was read to ``delivered/``, keeping sub-folders, and what was refused to its ``kept``.
+
+    ``refused`` is what ``refusals`` said, stored by the caller before.
+    """
     root = inbox(settings)
+    kept = iter(refused)
     for record in result.files:
+        place = next(kept)["kept"] if record.status == "refused" else ""
         path = Path(record.name)
-        if not path.is_file() or not path.is_relative_to(root):
-            continue
-        if record.status == "refused" and time.time() - path.stat().st_mtime < STILL_ARRIVING_SECONDS:
-            continue
-        folder = "quarantine" if record.status == "refused" else "delivered"
-        target = settings.data_dir / folder / path.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, target.with_name(f"{time.time_ns()}-{target.name}") if target.exists() else target)
+        if place is not None and path.is_file() and path.is_relative_to(root):
+            _move(path, _target(settings, record, path.relative_to(root), place))
     for folder_path, _folders, _files in os.walk(root, topdown=False):
         if folder_path != str(root) and not os.listdir(folder_path):
             os.rmdir(folder_path)
+
+
+def _target(settings: Settings, record: FileRecord, name: Path, place: str) -> Path:
+    if record.status == "refused":
+        return settings.data_dir / "quarantine" / place
+    target = settings.data_dir / "delivered" / name
+    return target.with_name(f"{time.time_ns()}-{target.name}") if target.exists() else target
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, target)

@@ -17,7 +17,7 @@ from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
 from app.t1.completeness import completeness
-from app.t1.deliveries import clear_inbox, inbox, ingest_logs
+from app.t1.deliveries import clear_inbox, ignored, inbox, ingest_logs, refusals
 from app.t1.lease import Lease, LeaseLost, leased
 from app.t1.runs import settings
 
@@ -34,7 +34,7 @@ def execute(run_id: int) -> None:
         if lease is None:
             return
         run = db.session.get_one(JobRun, run_id, populate_existing=True)
-        work = _Run(lease, run.day, run.force)
+        work = _Run(lease, run.day, run.force, (run.counts or {}).get("former", []))
         db.session.rollback()
         try:
             work.do()
@@ -48,12 +48,12 @@ def execute(run_id: int) -> None:
 
 
 class _Run:
-    def __init__(self, lease: Lease, day: dt.date, force: bool) -> None:
+    def __init__(self, lease: Lease, day: dt.date, force: bool, former: list[dict[str, Any]]) -> None:
         self.lease = lease
         self.day = day
         self.force = force
         self.steps: list[dict[str, Any]] = []
-        self.counts: dict[str, Any] = {}
+        self.counts: dict[str, Any] = {"former": former} if former else {}
         self.percent = 0
 
     def do(self) -> None:
@@ -102,16 +102,16 @@ class _Run:
     def ingest(self) -> None:
         """Read what lies in the inbox."""
         result = ingest_logs(settings(), [inbox(settings())], self._read)
-        clear_inbox(settings(), result)
         found = result.as_json()
         self.counts["ingest"] = {
             key: found[key] for key in ("files", "files_skipped", "files_refused", "rows")
         }
         self.counts["ingest"] |= {key: found[key] for key in ("accepted", "duplicates", "rejected")}
-        refused = [f"{record.name.rsplit('/', 1)[-1]}: {record.reason}" for record in result.files]
-        self.counts["refused"] = [
-            text for text, record in zip(refused, result.files, strict=True) if record.status == "refused"
-        ][:20]
+        refused = self.counts["refused"] = refusals(settings(), result)
+        self.counts["ignored"] = ignored(settings())
+        # Where a refused file went is stored before it goes there.
+        self.lease.write(counts=self.counts)
+        clear_inbox(settings(), result, refused)
 
     def _read(self, progress: Progress) -> None:
         share = {"read": 0, "merge": 50}.get(progress.step)

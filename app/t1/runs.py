@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import or_, select
@@ -17,6 +18,8 @@ from config import Settings
 
 KIND = "t1"
 SYSTEM = "system"
+#: results of earlier runs of a day that are kept
+MOST_FORMER = 30
 
 
 def settings() -> Settings:
@@ -80,6 +83,15 @@ def rejects_path(row: IngestFile) -> Path | None:
     return path if path.is_file() else None
 
 
+def refused_path(run: JobRun, kept: str) -> Path | None:
+    """Where a file that this run or an earlier one of its day refused is, None when it keeps none such."""
+    counts = run.counts or {}
+    parts = [counts, *(each["counts"] for each in counts.get("former", []))]
+    known = {each["kept"] for part in parts for each in part.get("refused", []) if isinstance(each, dict)}
+    path = settings().data_dir / "quarantine" / kept
+    return path if kept in known and path.is_file() else None
+
+
 def _row(day: dt.date, who: str) -> JobRun:
     db.session.execute(
         insert(JobRun)
@@ -92,13 +104,24 @@ def _row(day: dt.date, who: str) -> JobRun:
 
 
 def _queue(run: JobRun, who: str, *, force: bool) -> None:
+    former = _former(run)
     run.status = RunStatus.QUEUED
     run.requested_by = who
     run.force = force
     run.steps, run.progress, run.error, run.note = [], 0, None, None
-    run.counts, run.started_at, run.finished_at = {}, None, None
+    run.counts, run.started_at, run.finished_at = {"former": former} if former else {}, None, None
     db.session.commit()
     nudge("t1", "app.jobs.t1.run", run.id)
+
+
+def _former(run: JobRun) -> list[dict[str, Any]]:
+    """The results of the day's earlier runs, oldest first, with the one that is about to be run again."""
+    counts = dict(run.counts or {})
+    former: list[dict[str, Any]] = counts.pop("former", [])
+    if run.finished_at is None:
+        return former
+    result = {name: getattr(run, name) for name in ("status", "error", "note", "requested_by")}
+    return [*former, result | {"counts": counts, "finished_at": run.finished_at.isoformat()}][-MOST_FORMER:]
 
 
 def _leased(run: JobRun) -> bool:

@@ -341,6 +341,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "institution",
         {"code": "I-9", "name": "九", "category": "bank", "region": "华东"},
         {"name": "改名", "category": "", "region": ""},
+        free="unused_institution",
     ),
     "IngestFileView": {
         "can_list": get("/ingestfileview/list/"),

@@ -214,6 +214,7 @@ def _lists() -> dict[str, Any]:
     """What people keep about leads, and an institution."""
     return {
         "institution": Institution(code="I-1", name="机构一", category="bank"),
+        "unused_institution": Institution(code="I-0", name="机构零"),
         "tag": Tag(name="VIP", colour="blue", created_by="x"),
         "free_tag": Tag(name="新客", colour="red", created_by="x"),
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +126,10 @@ def test_a_day_goes_from_the_inbox_to_hits(
     assert session.scalars(select(IngestFile.accepted)).all() == [5]
     unlisted = session.scalars(select(Institution).where(Institution.code == "NEW-1")).one()
     assert (unlisted.listed, unlisted.first_seen) == (False, yesterday)
+    deliver(yesterday - dt.timedelta(days=1), 1, name="late.jsonl.gz")
+    run_day(app, yesterday)
+    listed = session.scalars(select(Institution).where(Institution.code == "I1")).one()
+    assert (listed.listed, listed.first_seen) == (True, yesterday - dt.timedelta(days=1))
     assert not path.exists()
     assert (app.config["SETTINGS"].data_dir / "delivered" / yesterday.isoformat() / path.name).is_file()
 
@@ -204,17 +210,78 @@ def test_enough_rows_are_evaluated(
     assert the_run(session, run_day(app, yesterday)).status == RunStatus.DONE
 
 
-def test_a_refused_file_is_named_and_not_lost(
-    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+def test_a_refused_file_is_kept_in_quarantine_with_its_reason(
+    app: Flask,
+    session: Session,
+    ready: None,
+    deliver: Callable[..., Path],
+    yesterday: dt.date,
+    login: Callable[..., Person],
 ) -> None:
+    """Young it stays in the inbox; then it moves, is shown and handed out, and a good one is read."""
+    deliver(yesterday, 5)
+    bad = deliver(yesterday, 5, name="cut.jsonl.gz")
+    content = bad.read_bytes()
+    bad.write_bytes(content[:-9])
+    (bad.parent / "note.txt").write_text("hello")
+    run_id = run_day(app, yesterday)
+    run = the_run(session, run_id)
+    assert (run.status, run.counts["ingest"]["files_refused"]) == (RunStatus.DONE, 1)
+    assert run.counts["refused"][0]["kept"] is None
+    assert bad.exists()  # it may still be on its way in
+    assert run.counts["ignored"] == [f"{yesterday}/note.txt"]
+    os.utime(bad, (0, time.time() - deliveries.STILL_ARRIVING_SECONDS - 5))
+    kept = the_run(session, run_day(app, yesterday)).counts["refused"][0]["kept"]
+    assert not bad.exists()
+    assert (app.config["SETTINGS"].data_dir / "quarantine" / kept).read_bytes() == content[:-9]
+    bad.write_bytes(content)
+    run = the_run(session, run_day(app, yesterday))
+    assert (run.counts["refused"], run.counts["ingest"]["accepted"]) == ([], 5)
+    operator = login("DataOperator", language="zh")
+    shown = operator.get(f"/jobrunview/show/{run_id}").text
+    assert "note.txt" in shown
+    assert shown.count("拒收文件") >= 2  # both earlier runs of the day
+    assert "压缩数据不完整" in operator.get("/ingestfileview/refused/").text
+    link = f"/ingestfileview/kept/{run_id}/{kept}"
+    assert link in operator.get("/ingestfileview/refused/").text
+    assert operator.get(link).data == content[:-9]
+    assert operator.get(f"/ingestfileview/kept/{run_id}/../secrets.env").status_code == 404
+    auditor = login("Auditor")
+    assert link not in auditor.get("/ingestfileview/refused/").text
+    assert auditor.get(link).status_code != 200
+
+
+def test_a_crash_between_record_and_move_loses_no_refused_file(
+    app: Flask,
+    session: Session,
+    ready: None,
+    deliver: Callable[..., Path],
+    yesterday: dt.date,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The record says where the file goes; the next worker says the same and moves it there."""
     deliver(yesterday, 5)
     bad = deliver(yesterday, 5, name="cut.jsonl.gz")
     bad.write_bytes(bad.read_bytes()[:-9])
-    run = the_run(session, run_day(app, yesterday))
-    assert run.status == RunStatus.DONE
-    assert run.counts["ingest"]["files_refused"] == 1
-    assert run.counts["refused"][0].startswith("cut.jsonl.gz: ")
-    assert bad.exists()  # young: it may still be on its way in
+    os.utime(bad, (0, time.time() - deliveries.STILL_ARRIVING_SECONDS - 5))
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execution, "clear_inbox", crash)
+    with app.app_context():
+        run_id = runs.request_run(yesterday, "tester").id
+        with pytest.raises(KeyboardInterrupt):
+            execute(run_id)
+    monkeypatch.undo()
+    place = the_run(session, run_id).counts["refused"][0]["kept"]
+    assert bad.exists()
+    with app.app_context():
+        db.session.execute(update(JobRun).values(status=RunStatus.QUEUED))
+        db.session.commit()
+        execute(run_id)
+    assert the_run(session, run_id).counts["refused"][0]["kept"] == place
+    assert (app.config["SETTINGS"].data_dir / "quarantine" / place).is_file()
 
 
 def test_events_past_their_retention_are_deleted(

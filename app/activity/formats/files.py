@@ -12,6 +12,8 @@ from typing import BinaryIO, cast
 from app.activity.errors import ActivityError, UnreadableFile
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
+#: what senders put behind the name of a file that they still write
+HALF_WRITTEN = (".part", ".tmp")
 READ_BYTES = 1 << 20
 
 
@@ -46,6 +48,18 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         for file in _logs_in(path) if path.is_dir() else [path]:
             found.setdefault(file.resolve(), file)
     return list(found.values())
+
+
+def find_others(folder: Path) -> list[Path]:
+    """A folder's files that are not named like call logs, sorted; hidden and half-written ones aside."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.suffix.lower() not in HALF_WRITTEN
+        and not split_ending(path)[0]
+    ]
 
 
 def fingerprint(path: Path) -> Fingerprint:
