@@ -18,7 +18,7 @@ from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import assignment, rows, work
-from app.models import Hit
+from app.models import Hit, HitStatus
 from app.outreach_views import ContactsCustomers
 from app.pages import files, hit_forms, hit_page, hit_words
 from app.pages.hit_filters import HIT_FILTERS
@@ -57,6 +57,7 @@ _STEP_TAKEN: dict[str, Callable[[], str]] = {
     "follow_up": lambda: _("Follow-up kept."),
     "convert": lambda: _("Marked as converted."),
     "close": lambda: _("Hit closed."),
+    "correct": lambda: _("Conversion corrected."),
 }
 
 
@@ -67,25 +68,27 @@ class WorksHits:
         """Whom to give hits, and why to close them."""
         if action == "assign":
             return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
-        return hit_forms.reasons() if action == "close" else None
+        return hit_forms.reasons_for_many() if action == "close" else None
 
     def offers(self, action: str, item: Hit) -> bool:
         """The steps that a hit's status and its owner allow."""
         if action not in ("claim", "start", "follow_up", "reopen"):
             return True
-        # What is mine already needs no claiming, and who contacts a hit claims it.
-        return work.allows(item, action, g.user) and not (action == "claim" and item.owner_id)
+        # What is mine already needs no claiming, and who contacts a hit claims it. One that waits is opened
+        # by contacting.
+        idle = item.owner_id if action == "claim" else item.status == HitStatus.WAITING
+        return work.allows(item, action, g.user) and not (action in ("claim", "follow_up") and idle)
 
     @action("claim", lazy_gettext("Claim"))
     def claim(self, items: Any) -> Any:
         """认领: make them mine."""
         return self._each_possible(items, lambda hit: work.claim(hit, g.user), _hits_claimed)
 
-    @action("start", lazy_gettext("Contact"))
-    def start(self, items: Any) -> Any:
-        """单独联系: take hits into work; one alone opens its contact pane."""
-        answer = self._each_possible(items, lambda hit: work.start(hit, g.user), _hits_started)
-        return answer if isinstance(items, list) else self._to_pane(items)
+    @action("start", lazy_gettext("Contact"), multiple=False)
+    def start(self, item: Hit) -> Any:
+        """单独联系: take a hit into work and open its contact pane."""
+        self._each_possible(item, lambda hit: work.start(hit, g.user), _hits_started)
+        return self._to_pane(item)
 
     @action("follow_up", lazy_gettext("Follow up"), multiple=False)
     def follow_up(self, item: Hit) -> Any:
@@ -108,11 +111,15 @@ class WorksHits:
 
     @action("close", lazy_gettext("Close"), single=False)
     def close(self, items: list[Hit]) -> Any:
-        """Close the ticked hits for one reason."""
+        """Close the ticked hits for one reason; a refusal goes on the do-not-disturb list as well."""
         reason = work.reason_of(request.form.get("choice_close"))
-        return self._each_possible(items, lambda hit: work.close(hit, g.user, reason), _hits_closed)
 
-    @expose("/work/<pk>/<any(follow_up, convert, close):step>", methods=["POST"])
+        def close(hit: Hit) -> None:
+            work.close(hit, g.user, reason, leave_alone=True)
+
+        return self._each_possible(items, close, _hits_closed)
+
+    @expose("/work/<pk>/<any(follow_up, convert, close, correct):step>", methods=["POST"])
     @has_access
     def work(self, pk: str, step: str) -> Any:
         """Take a step with its form; what is refused comes back with its reasons and what was typed."""

@@ -890,6 +890,8 @@ class CloseReason(Model):
     name: Mapped[str] = mapped_column(String(64), unique=True)
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     active: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    #: the customer refused: closing for it offers the do-not-disturb list as well
+    refusal: Mapped[bool] = mapped_column(Boolean, server_default="false")
 
     def __repr__(self) -> str:
         return self.name

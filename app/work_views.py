@@ -84,23 +84,29 @@ class CloseReasonView(ConsoleView):
     edit_title = lazy_gettext("Edit reason")
     empty_hint = lazy_gettext("No reason yet. Without one no hit can be closed.")
     base_order = ("position", "asc")
-    list_columns = ["name", "position", "active"]
+    list_columns = ["name", "position", "active", "refusal"]
     order_columns = ["name", "position"]
-    search_columns = ["name", "active"]
-    show_columns = ["name", "position", "active"]
-    add_columns = edit_columns = ["name", "position", "active"]
+    search_columns = ["name", "active", "refusal"]
+    show_columns = ["name", "position", "active", "refusal"]
+    add_columns = edit_columns = ["name", "position", "active", "refusal"]
     label_columns = {
         "name": lazy_gettext("Name"),
         "position": lazy_gettext("Place in the list"),
         "active": lazy_gettext("Can be chosen"),
+        "refusal": lazy_gettext("Is a refusal"),
     }
     description_columns = {
-        "active": lazy_gettext("Switch it off instead of deleting it once hits were closed for it.")
+        "active": lazy_gettext("Switch it off instead of deleting it once hits were closed for it."),
     }
-    formatters_columns = {"active": labels.yes_no}
+    formatters_columns = {"active": labels.yes_no, "refusal": labels.yes_no}
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
     add_form_extra_fields = edit_form_extra_fields = {
-        "active": BooleanField(lazy_gettext("Can be chosen"), default=True)
+        "active": BooleanField(lazy_gettext("Can be chosen"), default=True),
+        # Unticked is an answer as well.
+        "refusal": BooleanField(
+            lazy_gettext("Is a refusal"),
+            description=lazy_gettext("Closing for it puts the customer on the do-not-disturb list as well."),
+        ),
     }
 
     def heading(self, item: Any) -> str:

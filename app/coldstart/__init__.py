@@ -17,6 +17,7 @@ PRESETS = Path(__file__).parent / "presets.yaml"
 KINDS = ("institutions", "rules", "schedules")
 CLOSE_REASON = "close_reason"
 CLOSE_REASONS = ("暂无需求", "已在他行办理", "多次未接通", "空号或停机", "拒绝营销", "资质不符", "其他")
+REFUSAL = "拒绝营销"
 
 
 def apply_presets() -> dict[str, int]:
@@ -39,7 +40,7 @@ def _add_close_reasons() -> None:
     known = set(db.session.scalars(applied)) | set(db.session.scalars(select(CloseReason.name)))
     for place, name in enumerate(CLOSE_REASONS, start=1):
         if name not in known:
-            db.session.add(CloseReason(name=name, position=place * 10))
+            db.session.add(CloseReason(name=name, position=place * 10, refusal=name == REFUSAL))
             db.session.add(PresetApplied(kind=CLOSE_REASON, code=name))
 
 

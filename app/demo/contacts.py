@@ -41,7 +41,6 @@ from app.models import (
     Staff,
 )
 from app.outreach import batches, cost, preflight, sandbox, settings, templates
-from app.outreach.hit_steps import REFUSED
 from app.outreach.results import OPT_OUT_REASON, RANK
 from app.outreach.settings import OutreachSettings
 from app.outreach.variants import Second
@@ -122,7 +121,7 @@ class Contacts:
         self._manager, self._admin, self._random = manager, admin, random
         self._now, self._zone = now, zone
         self._desks = Desks()
-        self._refusal = db.session.scalars(select(CloseReason).where(CloseReason.name == REFUSED)).first()
+        self._refusal = db.session.scalars(select(CloseReason).where(CloseReason.refusal)).first()
 
     def tell(self) -> int:
         """Tell all of it; how many contacts went out. Commits."""

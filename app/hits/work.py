@@ -20,6 +20,7 @@ from app.access.scope import leads_visible_to, supervises, works_hits
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits.setting import work_setting
+from app.leads import suppression
 from app.leads.reasons import mask_numbers
 from app.models import CloseReason, Hit, HitEvent, HitStatus, Lead, Staff
 
@@ -27,6 +28,8 @@ SYSTEM = "system"
 MAX_NOTE = 1000
 #: how far ahead the next date of a hit may lie
 MAX_DAYS_AHEAD = 366
+#: the largest amount of a conversion, in yuan
+MAX_AMOUNT = Decimal("999999999999.99")
 OPEN = (HitStatus.WAITING, HitStatus.IN_PROGRESS)
 
 
@@ -44,6 +47,7 @@ STEPS = {
     "start": Step((HitStatus.WAITING,), HitStatus.IN_PROGRESS),
     "follow_up": Step((HitStatus.IN_PROGRESS,)),
     "convert": Step((HitStatus.IN_PROGRESS,), HitStatus.CONVERTED),
+    "correct": Step((HitStatus.CONVERTED,)),
     "close": Step(OPEN, HitStatus.FAILED),
     "reopen": Step((HitStatus.FAILED,), HitStatus.WAITING),
 }
@@ -61,7 +65,7 @@ def midnight(day: dt.date) -> dt.datetime:
 
 def allows(hit: Hit, step: str, by: Any) -> bool:
     """Whether the person could take the step now."""
-    return hit.status in _before(hit, step) and _refusal(hit, step, by) is None
+    return hit.status in _before(hit, step, by) and _refusal(hit, step, by) is None
 
 
 def claim(hit: Hit, by: Staff) -> None:
@@ -100,6 +104,7 @@ def follow_up(hit: Hit, by: Staff | None, note: str, next_on: dt.date | None) ->
     day = today()
     if next_on is None or not day <= next_on <= day + dt.timedelta(days=MAX_DAYS_AHEAD):
         raise FieldError("next_on", "Choose a date from today on, at most a year ahead.")
+    _begin(hit, by)
     _take(hit, "follow_up", by, note=note, next_on=next_on)
 
 
@@ -111,34 +116,71 @@ def convert(
     A customer who is held out may have come on their own: such a hit converts from waiting, and that is
     how the effect of contact is known.
     """
-    now = dt.datetime.now(dt.UTC)
-    day = on or today(now)
-    if not hit.hit_date <= day <= today(now):
-        raise FieldError(
-            "on", "The date lies between the hit (%(first)s) and today.", first=str(hit.hit_date)
-        )
-    if amount is not None and not (amount.is_finite() and 0 <= amount < Decimal(10) ** 12):
-        raise FieldError("amount", "An amount is a number of yuan, not below 0.")
-    zone = current_app.config["SETTINGS"].zone
-    moment = now if day == today(now) else dt.datetime.combine(day, dt.time(12), zone)
-    _take(hit, "convert", by, note=note, converted_at=moment, amount=amount, next_on=None)
+    moment = _moment(hit, on or today())
+    _check_amount(amount)
+    _begin(hit, by)
+    facts = "" if amount is None else yuan(amount)
+    _take(hit, "convert", by, facts=facts, note=note, converted_at=moment, amount=amount, next_on=None)
 
 
-def close(hit: Hit, by: Staff | None, reason: CloseReason | None, note: str = "") -> None:
-    """已联系失效 for a reason of the managed list. Raises FieldError when there is none."""
+def correct(hit: Hit, by: Staff, on: dt.date, amount: Decimal | None, note: str) -> None:
+    """Put date and amount of a conversion right; ``note`` says why, old and new values stay in the history.
+
+    Its owner may on the local day it was marked, managers always. Raises FieldError for all three.
+    """
+    if not note.strip():
+        raise FieldError("note", "Say why the conversion is corrected.")
+    moment = _moment(hit, on)
+    _check_amount(amount)
+    # Two corrections at once: the second one's old values are what the first one wrote.
+    db.session.refresh(hit, with_for_update=True)
+    was = hit.converted_at.astimezone(moment.tzinfo).date() if hit.converted_at else None
+    if (was, hit.amount) == (on, amount):
+        raise FieldError("amount", "Date and amount are what they were.")
+    if was == on:
+        moment = hit.converted_at or moment
+    facts = f"{was or '—'} → {on} · {yuan(hit.amount)} → {yuan(amount)}"
+    values: dict[str, Any] = {"converted_at": moment, "amount": amount, "owner": hit.owner}
+    _take(hit, "correct", by, facts=facts, note=note, **values)
+
+
+def yuan(amount: Decimal | None) -> str:
+    """An amount as the history keeps it, in every language."""
+    return "—" if amount is None else f"¥{amount:,.2f}"
+
+
+def close(
+    hit: Hit, by: Staff | None, reason: CloseReason | None, note: str = "", *, leave_alone: bool = False
+) -> None:
+    """已联系失效 for a reason of the managed list. Raises FieldError when there is none.
+
+    ``leave_alone``: when the reason is a refusal, the lead's person goes on the do-not-disturb list as well.
+    """
     if reason is None or not reason.active:
         raise FieldError("reason", "Choose why the hit is closed.")
     said = f"{reason.name}：{note.strip()}" if note.strip() else reason.name
+    listed = leave_alone and reason.refusal
+    if listed:
+        # Before the hit is locked: who holds the list changes waiting hits.
+        suppression.hold(db.session())
     _take(hit, "close", by, note=said, close_reason_id=reason.id, next_on=None)
+    if listed:
+        who = by.username if by else SYSTEM
+        why = mask_numbers(said)
+        suppression.set_for_lead(db.session(), hit.lead, True, reason=why, who=who, today=today())
 
 
 def reopen(hit: Hit, by: Staff | None, note: str = "") -> None:
-    """再次激活: a closed hit waits again, with its owner while that person can still work on it."""
+    """再次激活: a closed hit waits again, with its owner while that person can still work on it.
+
+    Refused while the lead is on the do-not-disturb list; the hit's mark follows that list again.
+    """
     keeps = hit.owner is not None and reachable(hit, hit.owner)
     next_on = today() + dt.timedelta(days=work_setting().respond_days) if keeps else None
     # Who reopens what was nobody's did not claim it.
     owner = {} if keeps else {"owner": None}
-    _take(hit, "reopen", by, note=note, next_on=next_on, close_reason_id=None, **owner)
+    values: dict[str, Any] = {"next_on": next_on, "close_reason_id": None, "opted_out": False} | owner
+    _take(hit, "reopen", by, note=note, **values)
 
 
 def steps_of(hit: Hit) -> list[HitEvent]:
@@ -166,8 +208,46 @@ def reachable(hit: Hit, person: Staff) -> bool:
     return bool(db.session.scalar(select(Lead.id).where(Lead.id == hit.lead_id, leads_visible_to(person))))
 
 
-def _take(hit: Hit, step: str, by: Staff | None, *, note: str = "", **values: Any) -> None:
-    """Change the hit if it still is as it was seen, and keep the step."""
+def _begin(hit: Hit, by: Staff | None) -> None:
+    """Who works on a waiting hit of their own has begun with it."""
+    if _begins(hit, by):
+        start(hit, by)
+
+
+def _begins(hit: Hit, by: Any) -> bool:
+    own = by is not None and hit.owner_id == by.id and hit.status == HitStatus.WAITING
+    return own and _refusal(hit, "start", by) is None
+
+
+def _moment(hit: Hit, day: dt.date) -> dt.datetime:
+    """When a hit was converted, known to the day. Raises FieldError for a day that can't be."""
+    now = dt.datetime.now(dt.UTC)
+    if not hit.hit_date <= day <= today(now):
+        raise FieldError(
+            "on", "The date lies between the hit (%(first)s) and today.", first=str(hit.hit_date)
+        )
+    zone = current_app.config["SETTINGS"].zone
+    return now.astimezone(zone) if day == today(now) else dt.datetime.combine(day, dt.time(12), zone)
+
+
+def _check_amount(amount: Decimal | None) -> None:
+    if amount is None:
+        return
+    if not (amount.is_finite() and 0 <= amount <= MAX_AMOUNT and amount == round(amount, 2)):
+        raise FieldError(
+            "amount", "An amount is a number of yuan from 0 to %(most)s, to the cent.", most=f"{MAX_AMOUNT:,}"
+        )
+
+
+def _marked_on(hit: Hit) -> dt.date | None:
+    """The local day on which the hit was marked converted, None when no step says so."""
+    query = select(func.max(HitEvent.at)).where(HitEvent.hit_id == hit.id, HitEvent.kind == "convert")
+    at = db.session.scalar(query)
+    return today(at) if at else None
+
+
+def _take(hit: Hit, step: str, by: Staff | None, *, facts: str = "", note: str = "", **values: Any) -> None:
+    """Change the hit if it still is as it was seen, and keep the step; ``facts`` go before the note."""
     refusal = _refusal(hit, step, by)
     if refusal:
         raise refusal
@@ -191,7 +271,9 @@ def _take(hit: Hit, step: str, by: Staff | None, *, note: str = "", **values: An
     db.session.refresh(hit)
     if not changed.rowcount:  # type: ignore[attr-defined]
         raise _taken(hit)
-    db.session.add(HitEvent(note=kept, next_on=values.get("next_on"), **event))
+    db.session.add(
+        HitEvent(note=" · ".join(filter(None, (facts, kept))), next_on=values.get("next_on"), **event)
+    )
     db.session.flush()
 
 
@@ -205,16 +287,17 @@ def _event_of(hit: Hit, step: str) -> dict[str, Any]:
     }
 
 
-def _before(hit: Hit, step: str) -> tuple[str, ...]:
-    """From which statuses the hit can take the step."""
-    alone = (HitStatus.WAITING,) if step == "convert" and hit.holdout else ()
-    return STEPS[step].before + alone
+def _before(hit: Hit, step: str, by: Any) -> tuple[str, ...]:
+    """From which statuses the person can take the step of the hit."""
+    alone = step == "convert" and hit.holdout
+    begins = step in ("follow_up", "convert") and _begins(hit, by)
+    return STEPS[step].before + ((HitStatus.WAITING,) if alone or begins else ())
 
 
 def _refusal(hit: Hit, step: str, by: Any) -> DomainError | None:
     """Why the person can't take the step, None when they can."""
     wanted = STEPS[step]
-    old, before = labels.word(labels.HIT_STATUS, hit.status), _before(hit, step)
+    old, before = labels.word(labels.HIT_STATUS, hit.status), _before(hit, step, by)
     if hit.status not in before and wanted.after is None:
         return DomainError("%(lead)s is “%(old)s”: this can't be done now.", lead=str(hit.lead), old=old)
     if hit.status not in before:
@@ -235,8 +318,19 @@ def _refusal(hit: Hit, step: str, by: Any) -> DomainError | None:
             " shows what contact is worth.",
             lead=str(hit.lead),
         )
-    if by is not None and hit.owner_id not in (None, by.id) and not supervises(by):
+    if step == "reopen" and hit.lead.opted_out:
+        return DomainError(
+            "%(lead)s is on the do-not-disturb list: the hit stays closed while the customer is on it.",
+            lead=str(hit.lead),
+        )
+    if by is None or supervises(by):
+        return None
+    if hit.owner_id not in (None, by.id):
         return _taken(hit)
+    if step == "correct" and (hit.owner_id != by.id or _marked_on(hit) != today()):
+        return DomainError(
+            "A conversion is corrected by its owner on the day it was marked, later by a manager."
+        )
     return None
 
 

@@ -57,6 +57,22 @@ REASONS: dict[str, Any] = {
     "sender": lazy_gettext("The sender may not contact customers any more"),
     "gateway": lazy_gettext("Refused by the gateway"),
 }
+#: reason that could hold back and does not → what people read
+PASSED: dict[str, Any] = {
+    "deleted": lazy_gettext("Lead still on the list"),
+    "scope": lazy_gettext("Inside the sender's branches"),
+    "opted_out": lazy_gettext("Not on the do-not-disturb list"),
+    "holdout": lazy_gettext("Not in the rule's holdout group"),
+    "converted": lazy_gettext("Not converted yet"),
+    "hit_status": lazy_gettext("Hit status is contacted"),
+    "lead_status": lazy_gettext("Lead status is contacted"),
+    "grade": lazy_gettext("Grade is contacted"),
+    "owner": lazy_gettext("Nobody else works on it"),
+    "phone": lazy_gettext("Phone number good for the channel"),
+    "cap_channel": lazy_gettext("Frequency cap of the channel not reached"),
+    "cap_total": lazy_gettext("Frequency cap of all channels not reached"),
+    "hours": lazy_gettext("Inside contact hours"),
+}
 #: reasons for which a candidate is no candidate any more; the others hold one back
 DROPPED = frozenset({"deleted", "scope", "cancelled", "sender"})
 _MOBILE = r"^1[3-9][0-9]\*{4}[0-9]{4}$"

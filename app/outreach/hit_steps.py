@@ -14,9 +14,6 @@ from app.extensions import db
 from app.hits import work
 from app.models import CloseReason, Hit, HitStatus
 
-#: the reason given when a customer refuses, while the bank's list has it; else the first of the list
-REFUSED = "拒绝营销"
-
 log = logging.getLogger(__name__)
 
 
@@ -49,9 +46,10 @@ def _day(hit: Hit, at: dt.datetime) -> dt.date:
 
 
 def _refusal() -> CloseReason | None:
+    """The first reason that is a refusal, while the bank's list has one; else the first of the list."""
     reasons = db.session.scalars(select(CloseReason).where(CloseReason.active).order_by(CloseReason.position))
     found = list(reasons)
-    return next((each for each in found if each.name == REFUSED), found[0] if found else None)
+    return next((each for each in found if each.refusal), found[0] if found else None)
 
 
 def _try(hit: Hit, step: Callable[[], None]) -> None:

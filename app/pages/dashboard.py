@@ -166,7 +166,7 @@ class Board:
     @cached_property
     def _recent(self) -> tuple[dt.date, dict[tuple[Any, ...], int]]:
         """From which date on this month and the last days are counted, and the hits by date and status."""
-        first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS - 1))
+        first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS))
         return first, counts.count(self.asked.chosen.but(first=first, last=None), ("hit_date", "status"))
 
     def _by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
@@ -240,7 +240,7 @@ class Board:
         ]
 
     def _trend(self) -> Chart:
-        last = min(self.asked.chosen.last or self.today, self.today)
+        last = min(self.asked.chosen.last or self.today, self._newest)
         days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
         found = self._by_day(days[0], last)
         numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
@@ -252,6 +252,12 @@ class Board:
             [self._list(n, **own) for n, own in zip(numbers, dates, strict=True)],
             parts=False,
         )
+
+    @property
+    def _newest(self) -> dt.date:
+        """The newest date that can have hits: yesterday, unless today was evaluated already."""
+        evaluated = any(day >= self.today for day, _status in self._recent[1])
+        return self.today if evaluated else self.today - dt.timedelta(days=1)
 
     def _funnel(self) -> Chart:
         by_status = self._by(3)

@@ -7,10 +7,12 @@ from typing import Any
 
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import BooleanField, DateField, DecimalField, IntegerField, SelectField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
+from app import labels
 from app.hits import work
 from app.models import Hit
 
@@ -38,10 +40,18 @@ class ConvertForm(DynamicForm):  # type: ignore[misc]
         lazy_gettext("Amount"),
         description=lazy_gettext("Optional."),
         places=2,
-        validators=[Optional(), NumberRange(min=0)],
+        validators=[Optional()],
         widget=BS3TextFieldWidget(),
     )
     note = TextAreaField(NOTE, validators=[Optional(), Length(max=work.MAX_NOTE)])
+
+
+class CorrectForm(ConvertForm):
+    """Date and amount of a conversion that were wrong."""
+
+    note = TextAreaField(
+        lazy_gettext("Why it is corrected"), validators=[DataRequired(), Length(max=work.MAX_NOTE)]
+    )
 
 
 class CloseForm(DynamicForm):  # type: ignore[misc]
@@ -53,7 +63,19 @@ class CloseForm(DynamicForm):  # type: ignore[misc]
         widget=Select2Widget(),
         validators=[DataRequired()],
     )
+    leave_alone = BooleanField(
+        lazy_gettext("Put the customer on the do-not-disturb list as well"), default=True
+    )
     note = TextAreaField(NOTE, validators=[Optional(), Length(max=work.MAX_NOTE)])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        refusals = [reason.name for reason in work.close_reasons() if reason.refusal]
+        self.leave_alone.description = _(
+            "Holds for a refusal only: %(reasons)s", reasons=labels.joined(refusals)
+        )
+        if not refusals:
+            del self.leave_alone
 
 
 class WorkSettingForm(DynamicForm):  # type: ignore[misc]
@@ -84,12 +106,24 @@ class WorkSettingForm(DynamicForm):  # type: ignore[misc]
 
 
 #: step of app.hits.work → its form
-FORMS: dict[str, type[Any]] = {"follow_up": FollowUpForm, "convert": ConvertForm, "close": CloseForm}
+FORMS: dict[str, type[Any]] = {
+    "follow_up": FollowUpForm,
+    "convert": ConvertForm,
+    "close": CloseForm,
+    "correct": CorrectForm,
+}
 
 
 def reasons() -> list[tuple[str, str]]:
     """The reasons to close a hit for, as choices."""
     return [(str(reason.id), reason.name) for reason in work.close_reasons()]
+
+
+def reasons_for_many() -> list[tuple[str, str]]:
+    """The same for many hits at once, where a refusal always means the do-not-disturb list."""
+    listed = _("also on the do-not-disturb list")
+    found = work.close_reasons()
+    return [(str(each.id), f"{each.name} · {listed}" if each.refusal else each.name) for each in found]
 
 
 def fresh(step: str, hit: Hit) -> Any:
@@ -99,6 +133,9 @@ def fresh(step: str, hit: Hit) -> Any:
         form.next_on.data = max(work.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
     if step == "convert":
         form.on.data = work.today()
+    if step == "correct":
+        form.on.data = labels.local(hit.converted_at).date() if hit.converted_at else work.today()
+        form.amount.data = hit.amount
     return form
 
 
@@ -108,5 +145,9 @@ def take(step: str, hit: Hit, form: Any, by: Any) -> None:
         work.follow_up(hit, by, form.note.data, form.next_on.data)
     elif step == "convert":
         work.convert(hit, by, form.on.data, form.amount.data, form.note.data or "")
+    elif step == "correct":
+        work.correct(hit, by, form.on.data, form.amount.data, form.note.data)
     else:
-        work.close(hit, by, work.reason_of(form.reason.data), form.note.data or "")
+        listed = bool(form.leave_alone and form.leave_alone.data)
+        reason, note = work.reason_of(form.reason.data), form.note.data or ""
+        work.close(hit, by, reason, note, leave_alone=listed)

@@ -30,6 +30,7 @@ def pane(hit: Hit, tried: tuple[str, Any] | None = None) -> dict[str, Any]:
         "follow_up": (_("Follow up"), _("Save the follow-up")),
         "convert": (_("Converted"), _("Mark converted")),
         "close": (_("No result"), _("Close the hit")),
+        "correct": (_("Correct the conversion"), _("Save the correction")),
     }
     offered = [step for step in hit_forms.FORMS if offers(step, hit)]
     forms = [(step, *titles[step], _form(step, hit, tried)) for step in offered]

@@ -22,17 +22,26 @@ STEP = {
     "convert": lazy_gettext("Converted"),
     "close": lazy_gettext("Closed"),
     "reopen": lazy_gettext("Reactivated"),
+    "correct": lazy_gettext("Conversion corrected"),
     "escalate": lazy_gettext("Escalated: nobody came back to it"),
 }
 
 
 def status(hit: Hit) -> Markup:
-    """The status as a tag; for open hits whose they are and when they are due."""
-    shown = labels.tag(labels.HIT_STATUS, "hit")(hit.status)
+    """The status as a tag and why nobody is contacted; for open hits whose they are and when they are due."""
+    shown = labels.tag(labels.HIT_STATUS, "hit")(hit.status) + _left_alone(hit)
     if hit.owner is None or hit.status not in work.OPEN:
         return shown
     return Markup('{}<span class="hit-owner">{}{}</span>').format(
         shown, escape(hit.owner.get_full_name()), due(hit.next_on, " · ")
+    )
+
+
+def _left_alone(hit: Hit) -> Markup:
+    """Grey tags for who is never contacted."""
+    found = [(hit.opted_out or hit.lead.opted_out, _("Do not disturb")), (hit.holdout, _("Holdout group"))]
+    return Markup("").join(
+        Markup(' <span class="tag">{}</span>').format(word) for holds, word in found if holds
     )
 
 

@@ -42,7 +42,7 @@ from app.outreach import (
     variants,
     why,
 )
-from app.outreach.compliance import REASONS
+from app.outreach.compliance import PASSED, REASONS
 from app.pages import filters, lists
 from app.pages import outreach_texts as texts
 from app.pages.access import may
@@ -333,6 +333,7 @@ def of_lead(lead: Lead) -> dict[str, Any]:
         "history": why.history(lead),
         "verdicts": why.now(lead, g.user),
         "words": REASONS,
+        "passed": PASSED,
         "channel": lambda code: labels.word(labels.OUTREACH_CHANNEL, code),
         "status_tag": row_status,
         "reason": reason,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -10,14 +11,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import assignment, due, setting, work
-from app.models import CloseReason, Hit, HitEvent, Staff
+from app.models import CloseReason, Hit, HitEvent, Lead, Staff, Suppression
 from tests.access.world import World, active_rule, hit, lead
 from tests.conftest import Person, make_staff
 
@@ -167,6 +168,117 @@ def test_only_the_steps_of_a_status_can_be_taken(
                 db.session.rollback()
                 assert db.session.get_one(Hit, key).status == status
     assert taken == ALLOWED[status]
+
+
+def test_one_s_own_waiting_hit_is_begun_by_what_was_done(
+    session: Session, world: World, marketer: Person, colleague: Person
+) -> None:
+    name, later = "hit_home_waiting", dt.date.today() + dt.timedelta(days=3)
+    act(marketer, world, "claim", name)
+    page = marketer.get(f"/hitview/show/{world.ids[name]}").text
+    assert f"/hitview/work/{world.ids[name]}/follow_up" in page
+    assert f"/hitview/work/{world.ids[name]}/convert" in page
+    assert "/follow_up" not in colleague.get(f"/hitview/show/{world.ids[name]}").text
+    take(marketer, world, "follow_up", name, note="", next_on=later)
+    take(colleague, world, "follow_up", name, note="谈过", next_on=later)
+    assert of(session, world, name).status == "waiting"
+    take(marketer, world, "follow_up", name, note="谈过", next_on=later)
+    assert (of(session, world, name).status, of(session, world, name).next_on) == ("in_progress", later)
+    assert [row[:3] for row in history(session, world, name)] == [
+        ("claim", "waiting", "waiting"),
+        ("start", "waiting", "in_progress"),
+        ("follow_up", "in_progress", "in_progress"),
+    ]
+
+
+def test_a_wrong_conversion_is_corrected_and_the_old_values_are_kept(
+    session: Session, world: World, marketer: Person, colleague: Person, manager: Person
+) -> None:
+    name = "hit_home_in_progress"
+    day = of(session, world, name).hit_date
+    take(marketer, world, "convert", name, on=day, amount="1200.50")
+    wrong = take(marketer, world, "correct", name, on=day, amount="120.505", note="多写")
+    assert "0 to 999,999,999,999.99" in wrong
+    assert "field-bad" in take(marketer, world, "correct", name, on=day, amount="120", note="")
+    take(colleague, world, "correct", name, on=day, amount="1", note="不是我的")
+    assert of(session, world, name).amount == Decimal("1200.50")
+    page = take(
+        marketer, world, "correct", name, on=day + dt.timedelta(days=1), amount="120", note="多写一个零"
+    )
+    kept = f"{day} → {day + dt.timedelta(days=1)} · ¥1,200.50 → ¥120.00 · 多写一个零"
+    assert kept in page
+    done = of(session, world, name)
+    assert (done.status, done.amount) == ("converted", Decimal(120))
+    assert session.scalars(select(HitEvent.note).order_by(HitEvent.id)).all() == ["¥1,200.50", kept]
+    # Marked on an earlier day: only a manager may. The steps are kept as they are, so there is none left.
+    session.execute(text("ALTER TABLE hit_event DISABLE TRIGGER USER"))
+    session.execute(text("UPDATE hit_event SET at = at - interval '1 day'"))
+    session.execute(text("ALTER TABLE hit_event ENABLE TRIGGER USER"))
+    session.commit()
+    assert "/correct" not in marketer.get(f"/hitview/show/{world.ids[name]}").text
+    take(marketer, world, "correct", name, on=day, amount="1", note="再改")
+    assert of(session, world, name).amount == Decimal(120)
+    take(manager, world, "correct", name, on=day, amount="", note="没有成交额")
+    done = of(session, world, name)
+    assert (done.amount, done.owner.username if done.owner else "") == (None, "anna")
+
+
+@pytest.mark.parametrize("amount", ["-1", "99999999999999999", "0.001", "NaN"])
+def test_an_amount_that_cannot_be_says_what_can(
+    session: Session, world: World, marketer: Person, amount: str
+) -> None:
+    page = take(marketer, world, "convert", "hit_home_in_progress", on="2026-10-17", amount=amount)
+    assert page.count("An amount is a number of yuan from 0 to 999,999,999,999.99, to the cent.") == 2
+    assert of(session, world, "hit_home_in_progress").amount is None
+
+
+def refusal(session: Session, world: World) -> int:
+    reason = session.get_one(CloseReason, world.ids["close_reason"])
+    reason.refusal = True
+    session.commit()
+    return reason.id
+
+
+def test_a_refusal_protects_the_customer(session: Session, world: World, marketer: Person) -> None:
+    key, name = refusal(session, world), "hit_home_in_progress"
+    box = re.search(
+        r'<input[^>]*name="close-leave_alone"[^>]*>', marketer.get(f"/hitview/show/{world.ids[name]}").text
+    )
+    assert box is not None
+    assert "checked" in box[0]
+    take(marketer, world, "close", name, reason=key, note="别再打 13912345678", leave_alone="y")
+    entry = session.scalars(select(Suppression).order_by(Suppression.id.desc())).first()
+    customer = session.get_one(Lead, world.ids["lead_home"])
+    assert entry is not None
+    assert (entry.id_hash, entry.created_by) == (customer.id_hash, "anna")
+    assert entry.reason == "暂无需求：别再打 139****5678"
+    assert customer.opted_out
+    page = marketer.submit(f"/hitview/action/reopen/{world.ids[name]}", follow_redirects=True).text
+    assert "the hit stays closed while the customer is on it" in page
+    assert of(session, world, name).status == "failed"
+
+
+def test_only_a_refusal_with_the_box_ticked_goes_on_the_list(
+    session: Session, world: World, marketer: Person, manager: Person
+) -> None:
+    count = select(func.count(Suppression.id))
+    before, key = session.scalar(count) or 0, world.ids["close_reason"]
+    take(marketer, world, "close", "hit_home_waiting", reason=key, leave_alone="y")
+    refusal(session, world)
+    take(marketer, world, "close", "hit_home_in_progress", reason=key)
+    assert of(session, world, "hit_home_in_progress").status == "failed"
+    assert session.scalar(count) == before
+    many = {"action": "close", "rowid": [world.ids["hit_away_waiting"]], "choice_close": key}
+    manager.submit("/hitview/action_post", many)
+    session.expire_all()
+    assert session.scalar(count) == before + 1
+    assert session.get_one(Lead, world.ids["lead_away"]).opted_out
+
+
+def test_many_hits_are_not_started_at_once(session: Session, world: World, marketer: Person) -> None:
+    assert 'value="start"' not in marketer.get("/hitview/list/").text
+    marketer.submit("/hitview/action_post", {"action": "start", "rowid": [world.ids["hit_home_waiting"]]})
+    assert of(session, world, "hit_home_waiting").status == "waiting"
 
 
 def work_day(app: Flask) -> dt.date:

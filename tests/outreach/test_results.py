@@ -134,7 +134,7 @@ def test_an_outcome_reaches_back_tests_and_the_funnel(
 def test_a_refusal_closes_the_hit(
     post: Callable[..., Any], contact: Outreach, bank: Bank, session: Session, outcome: str
 ) -> None:
-    session.add(CloseReason(name="拒绝营销", position=90))
+    session.add(CloseReason(name="拒绝营销", position=90, refusal=True))
     session.commit()
     post({"results": [item(contact, outcome)]})
     hit = bank.hit(contact.hit_id)
