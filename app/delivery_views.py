@@ -314,7 +314,7 @@ class TargetView(ConsoleView):
         form = target_form.target_form(kind, with_code=True)()
         if form.validate_on_submit():
             try:
-                given = target_form.read(form, kind)
+                given = _typed(form, kind)
                 target = targets.create(kind, form.code.data, form.name.data, given, me())
                 db.session.commit()
             except FieldError as error:
@@ -335,7 +335,7 @@ class TargetView(ConsoleView):
             target_form.fill(form, target.kind, target.settings)
         elif form.validate():
             try:
-                targets.save(target, form.name.data, target_form.read(form, target.kind))
+                targets.save(target, form.name.data, _typed(form, target.kind))
                 db.session.commit()
             except FieldError as error:
                 self._refuse(form, error)
@@ -407,6 +407,13 @@ class TargetView(ConsoleView):
         self.each(items, targets.resume)
         flash(_("Resumed. What waited goes out now."), "success")
         return self.back()
+
+
+def _typed(form: Any, kind: str) -> dict[str, Any]:
+    """The typed settings. Raises FieldError for a place that nothing could be sent to."""
+    given = target_form.read(form, kind)
+    targets.check_place(kind, given, current_app.config["SETTINGS"])
+    return given
 
 
 def _secret_deed(target: Target) -> Any:

@@ -135,7 +135,7 @@ class OutreachSettingView(ConsoleView):
 
     model = OutreachSetting
     base_permissions = ["can_list", "can_show", "can_change"]
-    computed = {"says": outreach_page.setting_changes}
+    computed = {name: outreach_page.setting_value(name) for name in settings.LABELS}
     list_title = lazy_gettext("Outreach rules")
     show_title = lazy_gettext("Outreach rules")
     empty_hint = lazy_gettext("The defaults are in force; nobody has changed them yet.")
@@ -144,11 +144,15 @@ class OutreachSettingView(ConsoleView):
     search_columns = ["status", "created_by"]
     filter_choices = {"status": labels.VERSION_STATUS}
     add_columns = edit_columns = ["reason"]
-    show_columns = ["status", "says", "reason", "created_by", "created_at", "activated_by", "activated_at"]
-    label_columns = {
+    _history = ["status", "reason", "created_by", "created_at", "activated_by", "activated_at"]
+    show_columns = [*_history, *settings.LABELS]
+    show_fieldsets = [
+        (None, {"fields": _history}),
+        *((title, {"fields": names}) for title, names in outreach_forms.RULE_GROUPS),
+    ]
+    label_columns = settings.LABELS | {
         "id": lazy_gettext("Number"),
         "status": lazy_gettext("Status"),
-        "says": lazy_gettext("Rules"),
         "reason": lazy_gettext("Reason given"),
         "created_by": lazy_gettext("Proposed by"),
         "created_at": lazy_gettext("Proposed"),

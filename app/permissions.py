@@ -357,6 +357,12 @@ TABLE: dict[str, dict[str, str]] = {
         "choosereminders": EVERYONE,
         "resetpasswords": "A",
     },
+    "ApiKeyView": {
+        "can_list": "AU",
+        "can_show": "AU",
+        "can_create": "A",
+        "revoke": "A",
+    },
     "ReminderMailView": {
         "can_list": "AU",
         "retry": "A",
@@ -452,6 +458,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "ForbiddenWordView",
         "ReminderMailView",
         "OutreachGatewayView",
+        "ApiKeyView",
         "ApiDocsView",
     ),
 }

@@ -28,6 +28,7 @@ from app.errors import FieldError
 from app.extensions import db
 from app.hit_views import HitApi, HitView
 from app.import_views import ImportBatchView
+from app.key_views import ApiKeyView
 from app.lead_views import ClassifiesLeads, MatrixView, SegmentView, TagView
 from app.leads import branches, record, suppression
 from app.leads.export import export_leads
@@ -357,6 +358,7 @@ _SCREENS = {
         ForbiddenWordView,
         ReminderMailView,
         OutreachGatewayView,
+        ApiKeyView,
         ApiDocsView,
         InstitutionView,
         IngestFileView,

@@ -11,7 +11,7 @@ from flask_appbuilder.security.sqla.models import ApiKey, Role
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import Branch, Staff
 
@@ -25,7 +25,7 @@ def create_key(name: str, *, branch_code: str | None = None, days: int = 365) ->
     DomainError for a name that is taken and an unknown branch.
     """
     if db.session.scalar(select(Staff.id).where(Staff.username == name)):
-        raise DomainError("There is a log-in called %(name)s already.", name=name)
+        raise FieldError("name", "There is a log-in called %(name)s already.", name=name)
     system = Staff(
         username=name,
         first_name="",
@@ -37,7 +37,7 @@ def create_key(name: str, *, branch_code: str | None = None, days: int = 365) ->
         branch_id=_branch_id(branch_code),
     )
     db.session.add(system)
-    db.session.commit()
+    db.session.flush()
     expires = dt.datetime.now() + dt.timedelta(days=days)
     made = current_app.appbuilder.sm.create_api_key(system, name, expires_on=expires)  # type: ignore[attr-defined]
     if made is None:

@@ -33,6 +33,9 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
+    def check_place(self, config: Settings) -> None:
+        """Raise FieldError when sending there would be refused by this installation as it is set up now."""
+
 
 @dataclass(frozen=True)
 class HitLine:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from app.cells import safe_cell
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
+from app.errors import FieldError
 from config import Settings
 
 COLUMNS = (
@@ -38,6 +39,16 @@ class DropSettings(ChannelSettings):
             ),
         ),
     ] = ""
+
+    def check_place(self, config: Settings) -> None:
+        """By the allowed roots."""
+        try:
+            place(self.folder, config)
+        except PermanentError:
+            roots = ", ".join(_roots(config))
+            raise FieldError(
+                "folder", "The folder is not below any of DROP_ROOTS: %(roots)s", roots=roots
+            ) from None
 
 
 class Drop:
@@ -64,13 +75,17 @@ class Drop:
 
 def place(folder: str, config: Settings) -> str:
     """The folder as a path or URL. Raises PermanentError when it is under none of the allowed roots."""
-    roots = config.drop_roots or (str(config.data_dir / "outbox"),)
+    roots = _roots(config)
     whole = (
         folder if folder.startswith("/") or "://" in folder else "/".join(filter(None, (roots[0], folder)))
     )
     if any(_is_below(whole, root) for root in roots):
         return whole
     raise PermanentError("the folder is not below any of DROP_ROOTS")
+
+
+def _roots(config: Settings) -> tuple[str, ...]:
+    return config.drop_roots or (str(config.data_dir / "outbox"),)
 
 
 def _is_below(folder: str, root: str) -> bool:

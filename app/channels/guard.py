@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from app.channels.base import ANSWER_CHARS, PermanentError, TemporaryError
+from app.errors import DomainError
 from config import Settings
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -28,7 +29,7 @@ KEEP_ALIVE_SECONDS = 30.0
 ANSWER_BYTES = 4096
 
 
-class NotAllowed(Exception):
+class NotAllowed(DomainError):
     """A host or address that nothing may be sent to; the text says why."""
 
 
@@ -52,7 +53,7 @@ class AllowedHosts:
             return scheme, host, port, True
         parents = {f"*.{'.'.join(host.split('.')[n:])}" for n in range(1, host.count(".") + 1)}
         if not ({host} | parents) & self._entries:
-            raise NotAllowed(f"the host {host} is not on the allow-list WEBHOOK_ALLOW")
+            raise NotAllowed("the host %(host)s is not on the allow-list WEBHOOK_ALLOW", host=host)
         return scheme, host, port, False
 
 
@@ -166,7 +167,7 @@ class _Backend(httpcore.NetworkBackend):
         if (host, port) not in self._private:
             inside = [address for address in addresses if not is_public(address)]
             if inside or not addresses:
-                raise NotAllowed(f"{host} is a private address")
+                raise NotAllowed("%(host)s is a private address", host=host)
         return _Stream(self._connect(addresses, port, timeout), self._deadline)
 
     def _connect(self, addresses: list[str], port: int, timeout: float | None) -> httpcore.NetworkStream:

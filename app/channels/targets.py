@@ -40,6 +40,11 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         raise FieldError(name, "“%(value)s” can't be used here.", value=str(first["input"])[:80]) from error
 
 
+def check_place(kind: str, given: dict[str, Any], config: Settings) -> None:
+    """Raise FieldError for settings that are wrong, or with which every send would be refused."""
+    channel(kind).settings.model_validate(checked(kind, given)).check_place(config)
+
+
 def names(codes: Iterable[str]) -> dict[str, str]:
     """The names of the targets with these codes, by code."""
     query = select(Target.code, Target.name).where(Target.code.in_(list(codes)))

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from standardwebhooks import Webhook as Signer
 
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
-from app.channels.guard import NotAllowed, parts, sender
+from app.channels.guard import AllowedHosts, NotAllowed, parts, sender
 from app.errors import FieldError
 from config import Settings
 
@@ -33,13 +33,21 @@ class WebhookSettings(ChannelSettings):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        # Whether the allow-list has it is judged when it is used: the list may change.
+        # The allow-list is no matter of this: what is stored stays readable when the list changes.
         try:
             parts(url)
         except NotAllowed as error:
-            why = lazy_gettext(str(error))
+            why = lazy_gettext(error.message, **error.values)
             raise FieldError("url", "This is not an address of a webhook: %(why)s", why=why) from None
         return url
+
+    def check_place(self, config: Settings) -> None:
+        """By the allow-list; which address a name has is judged when something is sent."""
+        try:
+            AllowedHosts(config.webhook_allow).check(self.url)
+        except NotAllowed as error:
+            why = lazy_gettext(error.message, **error.values)
+            raise FieldError("url", "Nothing could be sent there: %(why)s", why=why) from None
 
 
 class Webhook:

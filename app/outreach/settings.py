@@ -18,6 +18,8 @@ from app.models import Approval, OutreachSetting, Staff, VersionStatus
 from app.strict import Strict
 
 KIND = "setting"
+#: characters that the opt-out sentence needs to say anything
+MIN_OPT_OUT = 4
 Times = Annotated[int, Field(ge=1, le=100)]
 Days = Annotated[int, Field(ge=1, le=366)]
 Hour = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -107,8 +109,14 @@ def current() -> OutreachSettings:
 def propose(values: OutreachSettings, by: Staff, reason: str) -> Approval:
     """Ask for a second person to put new settings in force. Does not commit.
 
-    Raises DomainError when nothing would change.
+    Raises DomainError when nothing would change, FieldError without a sentence that says how to opt out.
     """
+    if len(values.opt_out_sentence.strip()) < MIN_OPT_OUT:
+        raise FieldError(
+            "opt_out_sentence",
+            "Every SMS must say how to opt out, in at least %(n)s characters.",
+            n=MIN_OPT_OUT,
+        )
     if values == current():
         raise DomainError("Nothing differs from what is in force.")
     row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason[:255], created_by=by.username)
@@ -137,8 +145,12 @@ def said(name: str, value: Any) -> str:
         return ", ".join(labels.word(labels.LEAD_STATUS, each) for each in value)
     if isinstance(value, list):
         return ", ".join(value)
+    if name.endswith("_cap"):
+        return _("%(n)s times", n=value)
     if name.endswith("_days"):
         return _("%(n)s days", n=value)
+    if name == "approval_above":
+        return _("%(n)s contacts", n=value)
     if name.startswith("cost_"):
         return f"¥{value:g}"
     return str(value)

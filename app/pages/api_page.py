@@ -8,8 +8,48 @@ from typing import Any
 from flask import current_app
 from flask_appbuilder.api import BaseApi
 from flask_appbuilder.api.manager import OpenApi
+from flask_babel import lazy_gettext
 
 VERSION = "v1"
+#: The description for machines is English; people read these words in their own language.
+SUMMARIES = {
+    ("GET", "/api/v1/_openapi"): lazy_gettext("This description, for machines"),
+    ("GET", "/api/v1/hits/"): lazy_gettext("Hits within the scope of the key, page by page"),
+    ("GET", "/api/v1/hits/{pk}"): lazy_gettext("One hit"),
+    ("GET", "/api/v1/leads/"): lazy_gettext("Leads within the scope of the key, page by page, phones masked"),
+    ("GET", "/api/v1/leads/{pk}"): lazy_gettext("One lead, its phone masked"),
+    ("POST", "/api/v1/outreach/results"): lazy_gettext(
+        "Take what became of contacts: up to 1000 results, each answered by itself and in order. Sending the "
+        "same again changes nothing. An opt-out puts the person on the do-not-disturb list, a conversion "
+        "moves the hit."
+    ),
+}
+PARAMETERS = {
+    "pk": lazy_gettext("Number of the row"),
+    "q": lazy_gettext("What is wanted, as Rison or JSON; pages count from 0. It may have:"),
+}
+LIST_KEYS = "filters [col, opr, value], order_column, order_direction [asc, desc], page, page_size, columns"
+ROW_KEYS = "columns"
+PLACES = {"path": lazy_gettext("in the path"), "query": lazy_gettext("in the query")}
+ANSWERS = {
+    "200": lazy_gettext("Done: the answer has what was asked for"),
+    "400": lazy_gettext("The request is wrong; the answer says how"),
+    "401": lazy_gettext("No key, or one that doesn't work (any more)"),
+    "403": lazy_gettext("The key may not do this"),
+    "404": lazy_gettext("Not there, or outside the scope of the key"),
+    "422": lazy_gettext("Values that can't be worked with"),
+    "500": lazy_gettext("A fault of this system; trying again may help"),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter, where it stands, what it means and which keys its value has."""
+
+    name: str
+    place: str
+    meaning: str
+    keys: str
 
 
 @dataclass(frozen=True)
@@ -19,7 +59,7 @@ class Operation:
     method: str
     path: str
     summary: str
-    parameters: list[str]
+    parameters: list[Parameter]
     body: Any
     answers: list[tuple[str, str]]
 
@@ -63,15 +103,26 @@ def _correct(operation: Any) -> None:
 def _operation(spec: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> Operation:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     answers = [
-        (str(status), _resolved(spec, answer).get("description", ""))
+        (str(status), str(ANSWERS.get(str(status)) or _resolved(spec, answer).get("description", "")))
         for status, answer in sorted(operation.get("responses", {}).items(), key=lambda each: str(each[0]))
     ]
-    named = [
-        f"{each['name']} ({each['in']})"
-        for each in (_resolved(spec, one) for one in operation.get("parameters", []))
+    parameters = [_resolved(spec, one) for one in operation.get("parameters", [])]
+    said = SUMMARIES.get((method.upper(), path)) or operation.get("summary", "")
+    return Operation(method.upper(), path, str(said), _parameters(parameters), body, answers)
+
+
+def _parameters(given: list[dict[str, Any]]) -> list[Parameter]:
+    one_row = any(each["name"] == "pk" for each in given)
+    keys = {"q": ROW_KEYS if one_row else LIST_KEYS}
+    return [
+        Parameter(
+            name := each["name"],
+            str(PLACES.get(each["in"], each["in"])),
+            str(PARAMETERS.get(name, "")),
+            keys.get(name, ""),
+        )
+        for each in given
     ]
-    said = operation.get("summary") or operation.get("description", "")
-    return Operation(method.upper(), path, " ".join(said.split()), named, body, answers)
 
 
 def _resolved(spec: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

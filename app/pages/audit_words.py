@@ -56,7 +56,6 @@ SOURCE = {
 }
 #: tables without a screen that names their rows, and objects that are no table
 OBJECT = {
-    "ab_api_key": lazy_gettext("API key"),
     "ab_group": lazy_gettext("Group of users"),
     "ab_group_role": lazy_gettext("Role of a group"),
     "ab_permission": lazy_gettext("Permission name"),

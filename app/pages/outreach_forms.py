@@ -165,7 +165,8 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
 
     def groups(self) -> list[tuple[Any, list[Any]]]:
         """The fields in groups, as the form widget draws them."""
-        return [(title, [self[name] for name in names]) for title, names in _GROUPS]
+        groups = [*RULE_GROUPS, (lazy_gettext("Approval"), ["reason"])]
+        return [(title, [self[name] for name in names]) for title, names in groups]
 
     def values(self) -> dict[str, Any]:
         """What was typed, for ``settings.checked``."""
@@ -176,7 +177,8 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
         }
 
 
-_GROUPS = [
+#: the rules in the groups that forms and pages show them in
+RULE_GROUPS = [
     (
         lazy_gettext("Frequency caps"),
         ["sms_cap", "sms_days", "call_cap", "call_days", "total_cap", "total_days"],
@@ -190,7 +192,6 @@ _GROUPS = [
         lazy_gettext("Batches, text and cost"),
         ["approval_above", "opt_out_sentence", "cost_sms", "cost_call"],
     ),
-    (lazy_gettext("Approval"), ["reason"]),
 ]
 UNITS = {
     "share_b": "%",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from flask import current_app, g, url_for
@@ -342,12 +343,11 @@ def of_lead(lead: Lead) -> dict[str, Any]:
     }
 
 
-def setting_changes(row: OutreachSetting) -> Any:
-    """What a state of the settings says, one rule a line."""
-    values = settings.OutreachSettings.model_validate(row.values).model_dump()
-    line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
-    rows = [line.format(word, settings.said(name, values[name])) for name, word in settings.LABELS.items()]
-    return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(rows))
+def setting_value(name: str) -> Callable[[OutreachSetting], str]:
+    """What a state of the settings says of one rule, as a computed column."""
+    return lambda row: settings.said(
+        name, getattr(settings.OutreachSettings.model_validate(row.values), name)
+    )
 
 
 def message_lead(message: SandboxMessage) -> Any:

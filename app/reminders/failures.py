@@ -23,11 +23,14 @@ from app.models import (
     JobRun,
     OutreachBatch,
     OutreachBatchStatus,
+    ReportMail,
+    ReportMailStatus,
     RunStatus,
     Staff,
     StopReason,
     Target,
     TargetStatus,
+    WeeklyReport,
 )
 from app.reminders.notice import Notice
 
@@ -36,7 +39,9 @@ DAYS = 7
 RUN_KEEPERS = ("rerun", "JobRunView")
 DELIVERY_KEEPERS = ("replay", "DeliveryView")
 TARGET_KEEPERS = ("resume", "TargetView")
-KEEPERS = (RUN_KEEPERS, DELIVERY_KEEPERS, TARGET_KEEPERS)
+REPORT_KEEPERS = ("can_make", "WeeklyReportView")
+REPORT_MAIL_KEEPERS = ("retry", "ReportMailView")
+KEEPERS = (RUN_KEEPERS, DELIVERY_KEEPERS, TARGET_KEEPERS, REPORT_KEEPERS, REPORT_MAIL_KEEPERS)
 RUN = {
     RunStatus.FAILED: lazy_gettext("The T+1 run of %(day)s failed"),
     RunStatus.HELD: lazy_gettext("The T+1 run of %(day)s is held: its data looks incomplete"),
@@ -44,6 +49,9 @@ RUN = {
 REFUSED = lazy_gettext("%(n)s log files were refused in the T+1 run of %(day)s")
 DEAD = lazy_gettext("%(n)s deliveries to %(target)s were given up")
 STOPPED = lazy_gettext("Nothing more is sent to %(target)s: it has failed for days or is gone")
+
+REPORT = lazy_gettext("The weekly report of the week of %(week)s could not be made")
+REPORT_MAILS = lazy_gettext("%(n)s mails of the weekly report of the week of %(week)s failed")
 
 
 class _Job(NamedTuple):
@@ -92,6 +100,8 @@ def notices(now: dt.datetime) -> Iterator[Notice]:
     yield from _runs(since)
     yield from _dead()
     yield from _stopped()
+    yield from _reports(since)
+    yield from _report_mails(since)
 
 
 def _jobs(job: _Job, since: dt.datetime) -> Iterator[Notice]:
@@ -158,6 +168,35 @@ def _stopped() -> Iterator[Notice]:
         at = int(target.stopped_at.timestamp()) if target.stopped_at else 0
         link = f"/targetview/show/{target.id}"
         yield from keepers.each(f"target-{target.id}", STOPPED, {"target": str(target)}, link, at)
+
+
+def _reports(since: dt.datetime) -> Iterator[Notice]:
+    broken = select(WeeklyReport).where(
+        WeeklyReport.made_at.is_(None), WeeklyReport.error != "", WeeklyReport.created_at > since
+    )
+    keepers = _Lazy(REPORT_KEEPERS)
+    for report in db.session.scalars(broken.order_by(WeeklyReport.id)):
+        link = f"/weeklyreportview/show/{report.id}"
+        values = {"week": report.week.isoformat()}
+        yield from keepers.each(f"report-{report.id}", REPORT, values, link, report.attempts)
+
+
+def _report_mails(since: dt.datetime) -> Iterator[Notice]:
+    failed = (
+        select(ReportMail.week, func.count())
+        .where(
+            ReportMail.status == ReportMailStatus.FAILED,
+            ReportMail.is_test.is_(False),
+            ReportMail.created_at > since,
+        )
+        .group_by(ReportMail.week)
+        .order_by(ReportMail.week)
+    )
+    keepers = _Lazy(REPORT_MAIL_KEEPERS)
+    for week, count in db.session.execute(failed).tuples():
+        values = {"n": count, "week": week.isoformat()}
+        link = f"/reportmailview/list/?_flt_1_status=failed&_flt_0_week={week}&_flt_0_is_test=0"
+        yield from keepers.each(f"reportmails-{week}", REPORT_MAILS, values, link, count)
 
 
 class _Lazy:

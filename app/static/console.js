@@ -275,6 +275,17 @@ function rememberArea(event) {
   document.cookie = `areas=${[...open].join(".")}; path=/; max-age=31536000; samesite=lax`;
 }
 
+// Copies a text that is shown. Without https a page may not use the clipboard: then the selection is copied.
+function copies(button) {
+  const shown = one(button.dataset.copyText);
+  button.addEventListener("click", async () => {
+    window.getSelection().selectAllChildren(shown);
+    try { await navigator.clipboard.writeText(shown.textContent); }
+    catch { if (!document.execCommand("copy")) return; }
+    button.textContent = button.dataset.copied;
+  });
+}
+
 // The bell asks once a minute how much is unread, while somebody looks at the page.
 function ring(bell) {
   const ask = async () => {
@@ -334,4 +345,5 @@ all("[data-fetch]").forEach(fetchInto);
 all("[data-grid]").forEach(arrows);
 all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(follow, 2000, card));
 all("[data-unread]").forEach(ring);
+all("[data-copy-text]").forEach(copies);
 all(".toast").forEach(toast);

@@ -78,6 +78,7 @@ SETTING = {
     "approval_above": 10,
     "cost_sms": 0.05,
     "cost_call": 0.6,
+    "opt_out_sentence": "拒收请回复R",
     "reason": "试一试",
 }
 #: The whole form of a gateway.
@@ -224,12 +225,8 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "TargetView": {
         "can_list": get("/targetview/list/"),
         "can_show": get("/targetview/show/{target}"),
-        "can_create": post(
-            "/targetview/create?kind=webhook", code="new", name="新", setting_url="https://new.example.com/"
-        ),
-        "can_settings": post(
-            "/targetview/settings/{target}", name="改名", setting_url="https://other.example.com/"
-        ),
+        "can_create": post("/targetview/create?kind=file", code="new", name="新", setting_folder="crm"),
+        "can_settings": post("/targetview/settings/{stopped_target}", name="改名", setting_folder="crm"),
         "can_secret": post("/targetview/secret/{target}"),
         "try_out": act("targetview", "try_out", "stopped_target"),
         "stop": act("targetview", "stop", "target"),
@@ -424,6 +421,12 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "resetmypassword": act("users", "resetmypassword", "me", changes=False),
         "choosereminders": act("users", "choosereminders", "me", changes=False),
         "resetpasswords": act("users", "resetpasswords", "staff", changes=False),
+    },
+    "ApiKeyView": {
+        "can_list": get("/apikeyview/list/"),
+        "can_show": get("/apikeyview/show/{key}"),
+        "can_create": post("/apikeyview/create", name="crm-2", branch="", days="30"),
+        "revoke": act("apikeyview", "revoke", "key"),
     },
     "RoleView": crud("roles", "role", {"name": "NewRole"}, {"permissions": "1", "access_reason": "需要"}),
     "ProfileView": {

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from flask_appbuilder.security.sqla.models import Role
+from flask_appbuilder.security.sqla.models import ApiKey, Role
 from sqlalchemy import Engine, TextClause, func, inspect, select, text
 from sqlalchemy.orm import Session
 
@@ -225,8 +225,22 @@ def _lists() -> dict[str, Any]:
 
 
 def _people(session: Session, home: Branch) -> dict[str, Any]:
-    """A marketer of the home branch, somebody without a role, and a role that nobody has."""
+    """A marketer of the home branch, a system with its key, somebody without a role, a role nobody has."""
+    system = Staff(
+        username="bank",
+        first_name="",
+        last_name="bank",
+        email="bank@api.invalid",
+        active=True,
+        password="x",
+        branch_id=home.id,
+        roles=[session.scalars(select(Role).where(Role.name == "Integration")).one()],
+    )
+    session.add(system)
+    session.flush()
     return {
+        "system": system,
+        "key": ApiKey(name="bank", key_hash="x", lookup_hash="x", key_prefix="lm_", user_id=system.id),
         "worker": Staff(
             username="worker",
             first_name="工",

@@ -103,7 +103,7 @@ def test_a_key_is_made_used_and_revoked(
     answer = app.test_client().post("/api/v1/outreach/results", json=outcome, **key)
     assert answer.get_json()["results"][0]["status"] == "accepted", answer.text
     cli("api-key", "revoke", "crm")
-    given, revoked = entries(object="ab_api_key")
+    _of_the_world, given, revoked = entries(object="ab_api_key")
     assert (given.kind, given.actor, given.request) == ("insert", OPERATOR, "api-key create")
     assert (revoked.kind, revoked.actor, revoked.request) == ("update", OPERATOR, "api-key revoke")
     assert made["key"] not in str(entries())

@@ -51,6 +51,7 @@ ROWS = {
     "WeeklyReportView": "report",
     "StaffView": "staff",
     "RoleView": "role",
+    "ApiKeyView": "key",
 }
 #: permission → where its page is below the view's route
 PLACES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -127,6 +128,9 @@ def test_rules_change_with_a_second_person(
     wrong = maker.submit("/outreachsettingview/change", {**SETTING, "open_to": "08:00"})
     assert "must end after they begin" in wrong.text
     assert "25:00" in maker.submit("/outreachsettingview/change", {**SETTING, "open_from": "25:00"}).text
+    for silent in ("", "  R  "):
+        wrong = maker.submit("/outreachsettingview/change", {**SETTING, "opt_out_sentence": silent})
+        assert "Every SMS must say how to opt out" in wrong.text
     asked = maker.submit("/outreachsettingview/change", SETTING)
     assert asked.status_code == 302
     key = int(asked.headers["Location"].rsplit("/", 1)[1])
@@ -147,6 +151,11 @@ def test_rules_change_with_a_second_person(
     ).all()
     assert rows[0] == ("active", "maker", "checker")
     assert {status for status, *_ in rows[1:]} == {"retired"}
+    newest = session.scalar(select(OutreachSetting.id).order_by(OutreachSetting.id.desc()))
+    shown = checker.get(f"/outreachsettingview/show/{newest}").text
+    facts = " ".join(re.findall(r"<h2>.*?</h2>|<dt>.*?</dd>", shown))
+    assert "<h2>频次上限</h2> <dt>每人短信</dt><dd>5 次</dd>" in facts
+    assert "<dd>10 人</dd>" in facts
 
 
 def test_a_rejected_change_leaves_no_trace_in_force(

@@ -18,6 +18,15 @@ from tests.conftest import Person
 from tests.push.conftest import Bank
 from tests.push.receiver import Receiver
 
+#: places that the sending would refuse, and what the form says
+UNREACHABLE = [
+    ("webhook", "url", "http://127.0.0.1:8091/healthz", "https is required"),
+    ("webhook", "url", "https://169.254.169.254/latest", "is not on the allow-list WEBHOOK_ALLOW"),
+    ("webhook", "url", "https://crm.elsewhere.com/", "is not on the allow-list WEBHOOK_ALLOW"),
+    ("file", "folder", "../../etc", "The folder is not below any of DROP_ROOTS"),
+    ("file", "folder", "/etc/cron.d", "The folder is not below any of DROP_ROOTS"),
+]
+
 
 def test_a_webhook_target_is_set_up_tested_and_rotated(
     bank: Bank, receiver: Receiver, login: Callable[..., Person]
@@ -28,6 +37,10 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     ).text
     assert "This is not an address of a webhook" in refused
     assert 'value="ftp://x"' in refused, "what was typed is kept"
+    for kind, field, place, why in UNREACHABLE:
+        typed = {"code": "crm", "name": "CRM", f"setting_{field}": place}
+        refused = admin.submit(f"/targetview/create?kind={kind}", typed).text
+        assert why in refused, place
     assert bank.all(Target) == []
     admin.submit(
         "/targetview/create?kind=webhook", {"code": "crm", "name": "CRM", "setting_url": receiver.url}
@@ -42,6 +55,9 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     assert "whsec_" not in admin.get(f"/targetview/show/{target.id}").text
     admin.submit(f"/targetview/action/resume/{target.id}")
     assert bank.one(Target).status == "active"
+    elsewhere = {"name": "CRM", "setting_url": "https://crm.elsewhere.com/"}
+    refused = admin.submit(f"/targetview/settings/{target.id}", elsewhere).text
+    assert "is not on the allow-list WEBHOOK_ALLOW" in refused
     told = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
     assert "The test arrived in" in told
     assert len(receiver.accepted) == 1

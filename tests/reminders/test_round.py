@@ -20,8 +20,10 @@ from app.models import (
     JobRun,
     OutreachBatch,
     Reminder,
+    ReportMail,
     Staff,
     Target,
+    WeeklyReport,
 )
 from tests.conftest import Person, make_staff
 
@@ -145,12 +147,16 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     target = session.get_one(Target, office.ids["stopped_target"])
     target.stop_reason, target.stopped_at = "gone", NOW
     session.execute(update(Delivery).where(Delivery.status == "dead").values(done_at=NOW))
+    session.get_one(WeeklyReport, office.ids["open_report"]).error = "KeyError: see the worker's log"
+    session.execute(update(WeeklyReport).values(created_at=NOW))
+    session.execute(update(ReportMail).values(created_at=NOW))
     session.execute(update(JobRun).where(JobRun.id != run.id).values(created_at=NOW - dt.timedelta(days=8)))
     session.commit()
     office.round()
     said = {(each.kind, each.source.split("-")[0]) for each in office.rings("me")}
     assert ("job", "exportjobview") in said
     assert {("system", "dead"), ("system", "target")} <= said
+    assert {("system", "report"), ("system", "reportmails")} <= said
     assert ("system", "run") not in said, "runs are not a manager's"
     told = {(each.kind, each.source.split("-")[0]) for each in office.rings("operator")}
     assert told == {("system", "run"), ("system", "refused")}
@@ -159,11 +165,14 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     assert "拒收了 2 个日志文件" in page
     for reminder in office.rings("me", "job", "system"):
         assert me.get(reminder.link).status_code == 200, reminder.link
+    session.execute(update(ReportMail).values(status="sent"))
     target.stop_reason, target.status = None, "active"
     run.status = "done"
     session.commit()
     office.round()
-    assert "target" not in {each.source.split("-")[0] for each in office.rings("me")}
+    still = {each.source.split("-")[0] for each in office.rings("me")}
+    assert "report" in still
+    assert not {"target", "reportmails"} & still
     assert [each.source.split("-")[0] for each in office.rings("operator")] == ["refused"]
 
 
