@@ -28,6 +28,7 @@ PARAMETERS = {
     "pk": lazy_gettext("Number of the row"),
     "q": lazy_gettext("What is wanted, as Rison or JSON; pages count from 0. It may have:"),
 }
+ONE_ROW = lazy_gettext("Which fields are wanted, as Rison or JSON:")
 LIST_KEYS = "filters [col, opr, value], order_column, order_direction [asc, desc], page, page_size, columns"
 ROW_KEYS = "columns"
 PLACES = {"path": lazy_gettext("in the path"), "query": lazy_gettext("in the query")}
@@ -114,11 +115,12 @@ def _operation(spec: dict[str, Any], method: str, path: str, operation: dict[str
 def _parameters(given: list[dict[str, Any]]) -> list[Parameter]:
     one_row = any(each["name"] == "pk" for each in given)
     keys = {"q": ROW_KEYS if one_row else LIST_KEYS}
+    meanings = PARAMETERS | ({"q": ONE_ROW} if one_row else {})
     return [
         Parameter(
             name := each["name"],
             str(PLACES.get(each["in"], each["in"])),
-            str(PARAMETERS.get(name, "")),
+            str(meanings.get(name, "")),
             keys.get(name, ""),
         )
         for each in given
