@@ -59,10 +59,13 @@ def test_many_hits_are_taken_at_once(session: Session, world: World, visit: Visi
     for box in window.rows.get_by_role("checkbox").all():
         box.check()
     expect(bar).to_contain_text("已选 2 项")
-    bar.get_by_role("button", name="单独联系").click()
-    expect(window.rows).to_have_count(0)
-    taken = [status(session, world, f"hit_{branch}_waiting") for branch in ("home", "sub", "away")]
-    assert taken == ["in_progress", "in_progress", "waiting"]
+    expect(bar.get_by_role("button", name="单独联系")).to_have_count(0)
+    bar.get_by_role("button", name="认领").click()
+    expect(window.rows.get_by_role("button", name="单独联系")).to_have_count(2)
+    expect(window.rows.get_by_role("button", name="认领")).to_have_count(0)
+    session.expire_all()
+    hits = [session.get_one(Hit, world.ids[f"hit_{branch}_waiting"]) for branch in ("home", "sub", "away")]
+    assert [hit.owner_id is None for hit in hits] == [False, False, True]
 
 
 def test_ticked_hits_can_be_taken_along_masked(visit: Visit) -> None:
