@@ -29,7 +29,9 @@ STEP = {
 
 def status(hit: Hit) -> Markup:
     """The status as a tag and why nobody is contacted; for open hits whose they are and when they are due."""
-    shown = labels.tag(labels.HIT_STATUS, "hit")(hit.status) + _left_alone(hit)
+    tag = labels.tag(labels.HIT_STATUS, "hit")(hit.status)
+    # One element: on a phone the cell is a grid.
+    shown = Markup("<span>{}{}</span>").format(tag, _left_alone(hit))
     if hit.owner is None or hit.status not in work.OPEN:
         return shown
     return Markup('{}<span class="hit-owner">{}{}</span>').format(
