@@ -20,6 +20,7 @@ SIZE = {"width": 1280, "height": 600}
 PAGES = {
     "leads": "/leadview/list/",
     "hits": "/hitview/list/",
+    "effect": "/effectview/list/",
     "rules": "/ruleview/list/",
     "editor": "/ruleview/add",
     "runs": "/jobrunview/list/",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 from flask import Flask
 from playwright.sync_api import expect
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.models import OutreachTemplate, OutreachTemplateVersion
+from app.models import OutreachTemplate, OutreachTemplateVersion, SandboxMessage
+from app.outreach import results
 from tests.access.world import World
 from tests.browser.conftest import Visit
 from tests.outreach.conftest import Bank
@@ -41,6 +44,12 @@ def test_two_templates_are_compared(app: Flask, session: Session, world: World, 
     bank.send()
     page.reload()
     comparison = page.locator("#comparison")
+    expect(comparison.locator(".verdict").first).to_contain_text("回执尚未返回")
+    session.execute(update(SandboxMessage).values(answers=[[1, "answered"]]))
+    session.commit()
+    with app.app_context():
+        results.play_sandbox(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    page.reload()
     expect(comparison.locator(".verdict").first).to_contain_text("暂时看不出差别")
     of_b = comparison.locator("tbody tr").first.locator("td").nth(1).inner_text()
     page.get_by_role("link", name="全部明细").click()
