@@ -208,26 +208,16 @@ class AuditJobView(ConsoleView):
         *("kind", "status", "outcome", "head", "rows_done", "error"),
         *("requested_by", "created_at", "finished_at"),
     ]
-    label_columns = {
+    label_columns = labels.JOB_WORDS | {
         "kind": lazy_gettext("Kind"),
-        "status": lazy_gettext("Status"),
-        "progress": lazy_gettext("Progress"),
         "outcome": lazy_gettext("Result"),
         "head": lazy_gettext("Head of the chain"),
         "rows_done": lazy_gettext("Entries"),
-        "error": lazy_gettext("Error"),
-        "requested_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Asked for"),
-        "finished_at": lazy_gettext("Finished"),
     }
-    formatters_columns = {
+    formatters_columns = labels.JOB_FORMATS | {
         "kind": labels.of(audit_pages.JOB_KIND),
-        "status": labels.tag(labels.RUN_STATUS, "run"),
-        "progress": labels.percent,
         "head": labels.code,
         "rows_done": labels.number,
-        "created_at": labels.when,
-        "finished_at": labels.when,
     }
 
     def heading(self, item: AuditJob) -> str:

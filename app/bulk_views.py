@@ -90,27 +90,17 @@ class BulkJobView(ConsoleView):
         *("kind", "tag", "conditions", "status", "rows", "changed", "error"),
         *("requested_by", "created_at", "finished_at"),
     ]
-    label_columns = {
+    label_columns = labels.JOB_WORDS | {
         "kind": lazy_gettext("What is done"),
         "tag": lazy_gettext("Tag"),
         "conditions": lazy_gettext("Leads meant"),
-        "status": lazy_gettext("Status"),
-        "progress": lazy_gettext("Progress"),
         "rows": lazy_gettext("Number of leads"),
         "changed": lazy_gettext("Changed leads"),
-        "error": lazy_gettext("Error"),
-        "requested_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Asked for"),
-        "finished_at": lazy_gettext("Finished"),
     }
-    formatters_columns = {
+    formatters_columns = labels.JOB_FORMATS | {
         "kind": labels.of(labels.BULK_KIND),
-        "status": labels.tag(labels.RUN_STATUS, "run"),
-        "progress": labels.percent,
         "rows": labels.number,
         "changed": pages.number_if_known,
-        "created_at": labels.when,
-        "finished_at": labels.when,
     }
 
     def heading(self, item: BulkJob) -> str:

@@ -318,3 +318,20 @@ def percent(value: Any) -> Markup:
 def code(value: Any) -> Markup:
     """A code in tabular figures."""
     return Markup('<code class="plain">{}</code>').format(escape(value or ""))
+
+
+#: what the screens of all background jobs call the columns that they share, and how these are shown
+JOB_WORDS: dict[str, Any] = {
+    "status": lazy_gettext("Status"),
+    "progress": lazy_gettext("Progress"),
+    "error": lazy_gettext("Error"),
+    "requested_by": lazy_gettext("By"),
+    "created_at": lazy_gettext("Asked for"),
+    "finished_at": lazy_gettext("Finished"),
+}
+JOB_FORMATS: dict[str, Any] = {
+    "status": tag(RUN_STATUS, "run"),
+    "progress": percent,
+    "created_at": when,
+    "finished_at": when,
+}

@@ -157,28 +157,18 @@ class ExportJobView(ConsoleView):
         *("kind", "format", "clear", "status", "rows", "error"),
         *("requested_by", "created_at", "approved_by", "finished_at"),
     ]
-    label_columns = {
+    label_columns = labels.JOB_WORDS | {
         "kind": lazy_gettext("List"),
         "format": lazy_gettext("Format"),
         "clear": lazy_gettext("Phone numbers in clear"),
         "approved_by": lazy_gettext("Approved by"),
-        "status": lazy_gettext("Status"),
-        "progress": lazy_gettext("Progress"),
         "rows": lazy_gettext("Rows"),
-        "error": lazy_gettext("Error"),
-        "requested_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Asked for"),
-        "finished_at": lazy_gettext("Finished"),
     }
-    formatters_columns = {
+    formatters_columns = labels.JOB_FORMATS | {
         "kind": labels.of(labels.EXPORT_KIND),
         "format": labels.of(labels.EXPORT_FORMAT),
-        "status": labels.tag(labels.RUN_STATUS, "run"),
-        "progress": labels.percent,
         "clear": labels.yes_no,
         "rows": exports.rows_made,
-        "created_at": labels.when,
-        "finished_at": labels.when,
     }
 
     def heading(self, item: ExportJob) -> str:

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 from wtforms import DateField
 from wtforms.validators import DataRequired, Length
 
-from app import labels
+from app import labels, version_views
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -57,24 +57,14 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
         *("schedule", "number", "status", "sentence", "rules", "channels", "difference"),
         *("created_by", "created_at", "activated_by", "activated_at"),
     ]
-    label_columns = {
+    label_columns = version_views.WORDS | {
         "schedule": lazy_gettext("Schedule"),
-        "number": lazy_gettext("Version"),
-        "status": lazy_gettext("Status"),
         "sentence": lazy_gettext("In words"),
         "rules": lazy_gettext("Rules"),
         "channels": lazy_gettext("Channels"),
         "difference": lazy_gettext("Against the version in force"),
-        "created_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Created"),
-        "activated_by": lazy_gettext("Put in force by"),
-        "activated_at": lazy_gettext("In force since"),
     }
-    formatters_columns = {
-        "status": labels.tag(labels.VERSION_STATUS, "version"),
-        "created_at": labels.when,
-        "activated_at": labels.when,
-    }
+    formatters_columns = version_views.FORMATS
 
     def may_change(self, item: ScheduleVersion) -> str | None:
         """Only a draft can be thrown away."""

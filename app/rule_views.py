@@ -11,7 +11,7 @@ from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import labels
+from app import labels, version_views
 from app.backtest_views import StartsBacktests
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
@@ -82,24 +82,14 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
         "activated_by",
         "activated_at",
     ]
-    label_columns = {
+    label_columns = version_views.WORDS | {
         "rule": lazy_gettext("Rule"),
-        "number": lazy_gettext("Version"),
-        "status": lazy_gettext("Status"),
         "sentence": lazy_gettext("Meaning"),
         "name": lazy_gettext("Name"),
         "description": lazy_gettext("Purpose"),
         "scoring": lazy_gettext("Score and grades"),
-        "created_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Created"),
-        "activated_by": lazy_gettext("Put in force by"),
-        "activated_at": lazy_gettext("In force since"),
     }
-    formatters_columns = {
-        "status": labels.tag(labels.VERSION_STATUS, "version"),
-        "created_at": labels.when,
-        "activated_at": labels.when,
-    }
+    formatters_columns = version_views.FORMATS
 
     def may_change(self, item: Any) -> str | None:
         """Only drafts change."""

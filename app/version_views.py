@@ -10,7 +10,7 @@ from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import approvals
+from app import approvals, labels
 from app.errors import DomainError
 from app.extensions import db
 from app.models import RuleStatus, VersionStatus
@@ -20,6 +20,20 @@ from app.pages.approvals import changes_markup
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
 
+#: what both screens of versions call the columns that they share, and how these are shown
+WORDS: dict[str, Any] = {
+    "number": lazy_gettext("Version"),
+    "status": lazy_gettext("Status"),
+    "created_by": lazy_gettext("By"),
+    "created_at": lazy_gettext("Created"),
+    "activated_by": lazy_gettext("Put in force by"),
+    "activated_at": lazy_gettext("In force since"),
+}
+FORMATS: dict[str, Any] = {
+    "status": labels.tag(labels.VERSION_STATUS, "version"),
+    "created_at": labels.when,
+    "activated_at": labels.when,
+}
 #: the states of a rule or schedule in which an action makes sense
 NEEDED = {
     "pause": {RuleStatus.ACTIVE},
