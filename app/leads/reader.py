@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -34,6 +35,7 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _CHUNK = 1 << 20
 _EXACT_DIGITS = 10**15
 _SEPARATORS = ",;\t"
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 
 FindColumns = Callable[[Sequence[str], str], dict[str, int]]
 
@@ -130,8 +132,12 @@ def _protected(file: str) -> UnreadableFile:
 
 def _text_rows(path: Path, file: str) -> tuple[Iterator[tuple[int, list[str]]], int]:
     encoding, lines = _encoding(path, file)
-    separator = _separator(path, encoding)
-    return _records(path, file, encoding, separator), lines
+    first = _first_line(path, encoding)
+    declared = _SEPARATOR_LINE.fullmatch(first)
+    rows = _records(path, file, encoding, declared[1] if declared else _separator(first))
+    if declared:
+        next(rows)
+    return rows, lines
 
 
 def _encoding(path: Path, file: str) -> tuple[str, int]:
@@ -168,13 +174,17 @@ def _lines_if_valid(path: Path, encoding: str) -> int | None:
     return lines + (last != "\n")
 
 
-def _separator(path: Path, encoding: str) -> str:
-    """The separator with which the first line has the most known column names, or else the most cells."""
+def _first_line(path: Path, encoding: str) -> str:
+    """The first line that is not blank."""
     with path.open(encoding=encoding, newline="") as stream:
-        line = next((line for line in stream if line.strip()), "")
+        return next((line.strip(" \r\n") for line in stream if line.strip()), "")
+
+
+def _separator(line: str) -> str:
+    """The separator with which the first line has the most known column names, or else the most cells."""
 
     def fit(separator: str) -> tuple[int, int]:
-        cells = next(csv.reader([line.strip()], delimiter=separator), [])
+        cells = next(csv.reader([line], delimiter=separator), [])
         return recognised(cells), len(cells)
 
     return max(_SEPARATORS, key=fit)

@@ -36,6 +36,14 @@ def test_text_files(tmp_path: Path, encoding: str, separator: str) -> None:
     assert list(leads.rows) == [(2, rows[1]), (3, rows[2])]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_line_that_names_the_separator_is_no_header(tmp_path: Path, separator: str) -> None:
+    path = write_csv(tmp_path / "a.csv", [HEADER, person(1)], separator=separator)
+    path.write_bytes(f"sep={separator}\r\n".encode() + path.read_bytes())
+    leads = open_lead_file(path, path.name)
+    assert (leads.header, list(leads.rows)) == (HEADER, [(3, person(1))])
+
+
 def test_a_last_line_without_an_end_counts(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [HEADER, person(1), person(2)])
     path.write_bytes(path.read_bytes().rstrip())
