@@ -41,8 +41,9 @@ class Access(NamedTuple):
 
 
 def access_of(person: Staff) -> Access:
-    """The access a log-in has now."""
-    return Access(sorted(role.id for role in person.roles), person.branch_id, bool(person.active))
+    """The access a log-in has now, what a form has set and nothing has stored yet included."""
+    branch = person.branch.id if person.branch else None
+    return Access(sorted(role.id for role in person.roles), branch, bool(person.active))
 
 
 def take_back(person: Staff) -> None:
@@ -53,8 +54,7 @@ def take_back(person: Staff) -> None:
     ids = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == person.id)
     stored = db.session.execute(select(Staff.branch_id, Staff.active).where(Staff.id == person.id)).one()
     person.roles = list(db.session.scalars(select(Role).where(Role.id.in_(ids)).order_by(Role.id)))
-    person.branch = db.session.get(Branch, stored.branch_id) if stored.branch_id else None
-    person.branch_id, person.active = stored.branch_id, stored.active
+    person.branch, person.active = _branch(stored.branch_id), stored.active
 
 
 def take_back_permissions(role: Role) -> None:
@@ -73,7 +73,7 @@ def give(person: Staff, wanted: Access, by: str) -> None:
         raise DomainError("One of the roles does not exist any more.")
     check_admin_stays(person, active=wanted.active, roles={role.name for role in roles})
     person.roles = roles
-    person.branch_id = wanted.branch
+    person.branch = _branch(wanted.branch)
     person.active = wanted.active
     note_change(person, by)
 
@@ -211,12 +211,16 @@ class _RoleKind:
 
 def _in_words(access: Access) -> dict[str, str]:
     roles = db.session.scalars(select(Role).where(Role.id.in_(access.roles)).order_by(Role.id))
-    branch = db.session.get(Branch, access.branch) if access.branch else None
+    branch = _branch(access.branch)
     return {
         _("Roles"): labels.joined(labels.word(labels.ROLE, role.name) for role in roles),
         _("Branch"): branch.name if branch else "",
         _("Enabled"): labels.yes_no(access.active),
     }
+
+
+def _branch(branch_id: int | None) -> Branch | None:
+    return db.session.get(Branch, branch_id) if branch_id else None
 
 
 def _person(subject_id: int) -> Staff:

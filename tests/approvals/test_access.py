@@ -254,3 +254,17 @@ def test_permissions_of_a_role(world: World, person: Logins, session: Session) -
     checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
     session.expire_all()
     assert pair.id in {each.id for each in session.get_one(Role, world.ids["role"]).permissions}
+
+
+def test_a_branch_chosen_on_the_form_is_stored(world: World, person: Logins, session: Session) -> None:
+    maker = person("maker")
+    change(session, world, maker, ["Manager"], branch=str(world.ids["away"]), access_reason="调动")
+    assert found(session, "somebody").branch_id == world.ids["away"]
+    checker = person("checker")
+    change(session, world, maker, ["Manager"], branch="__None", access_reason="回总行")
+    asked = waiting(session)
+    assert asked is not None
+    assert found(session, "somebody").branch_id == world.ids["away"], "it waits for another administrator"
+    assert "AWAY" in checker.get(f"/approvalview/show/{asked.id}").text
+    checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    assert found(session, "somebody").branch_id is None
