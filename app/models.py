@@ -233,21 +233,50 @@ class Branch(Model):
 class Staff(User):
     """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language.
 
-    ``access_changed_by`` is the other person who last gave this log-in its password, roles or branch.
     ``password_given``: somebody else chose the present password; the person has to choose their own first.
     """
 
     __tablename__ = "ab_user"
     branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"), index=True)
     language: Mapped[str] = mapped_column(String(8), server_default="zh")
-    access_changed_by: Mapped[str | None] = mapped_column(String(128))
-    access_changed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     password_given: Mapped[bool] = mapped_column(Boolean, server_default="false")
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
     def get_full_name(self) -> str:
         """The name as Chinese staff write it: family name first, no space."""
         return f"{self.last_name}{self.first_name}"
+
+
+class AccountTaint(Model):
+    """Another person who could act under an account: set it up, reset its password or changed its address.
+
+    Until the owner has chosen a password through a mailed link both count as one for approvals
+    (app/access/hands.py). ``address_chosen``: the account's present e-mail address is this person's choice
+    alone, so that a link sent there proves nothing against them.
+    """
+
+    __tablename__ = "account_taint"
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    by_id: Mapped[int] = mapped_column(
+        ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    kind: Mapped[str] = mapped_column(String(16))
+    address_chosen: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    at: Mapped[dt.datetime] = _now()
+
+
+class PasswordLink(Model):
+    """A mailed link by which a person chooses a password, once; kept as a hash of its secret."""
+
+    __tablename__ = "password_link"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    sent_to: Mapped[str] = mapped_column(String(320))
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    expires_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    used_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class ImportBatch(Model):

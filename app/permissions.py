@@ -356,6 +356,7 @@ TABLE: dict[str, dict[str, str]] = {
         "resetmypassword": EVERYONE,
         "choosereminders": EVERYONE,
         "resetpasswords": "A",
+        "sendlink": "A",
     },
     "ApiKeyView": {
         "can_list": "AU",

@@ -15,6 +15,7 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from app import permissions, staff_views
+from app.access import hands, password_links
 from app.audit.actor import become
 from app.audit.events import event, known_as
 from app.extensions import db
@@ -37,6 +38,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         self.user_view = staff_views.StaffView
         self._limit_log_in("60 per minute", get_remote_address)
         self._limit_log_in("10 per 10 minutes", _typed_username)
+        self.appbuilder.add_view_no_menu(staff_views.PasswordLinkView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
 
@@ -103,21 +105,39 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     def reset_password(self, userid: Any, password: str) -> None:
         """Store a new password; it ends every session of the person but the one that changed it.
 
-        Who was given it by another person has to choose their own; by command the operator answers for it.
+        Who was given it by another person has to choose their own, and the other one could act under the
+        account; by command the operator answers for it, and nobody else could any more.
         """
-        me = g.get("user")
+        me, person = g.get("user"), self.get_user_by_id(userid)
         by_person = me is not None and me.is_authenticated
-        own = by_person and me.id == int(userid)
-        self.get_user_by_id(userid).password_given = bool(by_person and not own)
+        own = by_person and me.id == person.id
+        person.password_given = bool(by_person and not own)
+        if by_person:
+            hands.taint(person, me, hands.PASSWORD)
+        else:
+            hands.clear(person)
         super().reset_password(userid, password)
         if own:
             session["password"] = password_mark(self.get_user_by_id(userid))
+
+    def choose_password(self, token: str, password: str) -> Any:
+        """Store the password that a person chose through a mailed link, and end all sessions; the person.
+
+        Raises DomainError when the link is good no more.
+        """
+        person = password_links.use(token)
+        become(person.username)
+        person.password_given = False
+        super().reset_password(person.id, password)
+        event("password_chosen", Staff.__tablename__, person.id, person.username)
+        return person
 
 
 #: what a person may open before they have chosen a password of their own
 BEFORE_OWN_PASSWORD = {
     "MyPasswordView.this_form_get",
     "MyPasswordView.this_form_post",
+    "PasswordLinkView.choose",
     "AuthDBView.login",
     "AuthDBView.logout",
     "LocaleView.index",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from typing import Any, ClassVar
 
 from flask import abort, flash, g, redirect, request, session, url_for
+from flask_appbuilder import BaseView, expose
 from flask_appbuilder.actions import action
 from flask_appbuilder.fields import QuerySelectMultipleField
 from flask_appbuilder.fieldwidgets import Select2Widget
@@ -13,20 +15,20 @@ from flask_appbuilder.security.views import UserDBModelView
 from flask_appbuilder.views import SimpleFormView
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from flask_login import logout_user
+from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 from wtforms import SelectField
-from wtforms.validators import DataRequired
+from wtforms.validators import DataRequired, Optional
 
 from app import labels, permissions
-from app.access import staff
+from app.access import hands, keys, password_links, staff
 from app.approvals import access
-from app.approvals.requests import INDEPENDENT_DAYS
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import Approval, Staff
-from app.pages import forms, role_words
-from app.pages.access import me
+from app.pages import accounts, forms, role_words
 from app.pages.widgets import ConsoleFormWidget
 
 
@@ -34,7 +36,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     """Users: log-ins of the bank's staff."""
 
     model = Staff
-    computed = {"full_name": Staff.get_full_name}
+    computed = {"full_name": Staff.get_full_name, "tainted": accounts.tainted_words}
     route_base = "/users"
     base_permissions = [*permissions.TABLE["StaffView"]]
     list_title = lazy_gettext("Users")
@@ -54,6 +56,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "active",
         "last_login",
         "login_count",
+        "tainted",
     ]
     show_fieldsets = None
     user_info_title = lazy_gettext("My profile")
@@ -80,6 +83,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "active": lazy_gettext("Enabled"),
         "last_login": lazy_gettext("Last log-in"),
         "login_count": lazy_gettext("Log-ins"),
+        "tainted": lazy_gettext("Second person"),
     }
     description_columns = {
         "branch": lazy_gettext("A marketer sees this branch and what lies below it."),
@@ -104,7 +108,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "language": _language,
         "roles": _roles,
         "access_reason": forms.access_reason(),
-        "password": forms.new_password(),
+        "password": forms.new_password(first=Optional()),
         "conf_password": forms.password_again(),
     }
     edit_form_extra_fields = {"language": _language, "roles": _roles, "access_reason": forms.access_reason()}
@@ -114,9 +118,11 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         return str(item.get_full_name())
 
     def offers(self, action: str, item: Any) -> bool:
-        """Profile and own password for oneself, a new password and deletion for others."""
+        """Profile and own password for oneself, a new password and deletion for others; a link for all."""
         if action == "delete" and not staff.may_be_deleted(item):
             return False
+        if action == "sendlink":
+            return bool(item.active) and not keys.is_system(item)
         return (action in ("resetpasswords", "delete")) != (item.id == g.user.id)
 
     @action("resetmypassword", lazy_gettext("Change my password"), multiple=False)
@@ -139,8 +145,22 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Open the form for somebody else's password."""
         return redirect(url_for("PasswordView.this_form_get", pk=item.id))
 
+    @action(
+        "sendlink",
+        lazy_gettext("Mail a link for a password"),
+        lazy_gettext("Send a link by which this person chooses a password? Links sent before end."),
+        multiple=False,
+    )
+    def sendlink(self, item: Any) -> Any:
+        """Mail a link to choose a password."""
+        password_links.send(item, g.user)
+        flash(_("A link to choose a password went to %(email)s.", email=item.email), "success")
+        return redirect(url_for("StaffView.show", pk=item.id))
+
     def check(self, form: Any, item: Any | None) -> None:
         """A marketer needs a branch, and somebody must stay who can put things right."""
+        if item is None and not form.password.data and not password_links.can_be_sent():
+            raise FieldError("password", "No mail can be sent, so choose a first password and hand it over.")
         names = {role.name for role in form.roles.data}
         if "Marketer" in names and form.branch.data is None:
             raise FieldError("branch", "A marketer sees one branch; choose it.")
@@ -151,12 +171,12 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Store the person; what they may do waits for another administrator where there is one."""
         wanted = access.access_of(item)
         if created:
-            item.password = generate_password_hash(form.password.data)
+            item.password = generate_password_hash(form.password.data or secrets.token_urlsafe(48))
             item.password_given = True
             item.roles, item.branch = [], None
-            access.note_change(item, me())
             db.session.add(item)
             db.session.flush()
+            hands.taint(item, g.user, hands.SET_UP)
         else:
             access.take_back(item)
         if wanted == access.access_of(item):
@@ -177,7 +197,20 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             )
         db.session.delete(item)
 
+    def _store(self, form: Any, item: Any | None) -> bool:
+        """The link goes when the log-in is there; a mail server that refuses leaves it there all the same."""
+        stored: bool = super()._store(form, item)
+        if stored and item is None and not form.password.data:
+            person = db.session.scalars(select(Staff).where(Staff.username == form.username.data)).one()
+            try:
+                self.sendlink(person)
+            except DomainError as error:
+                flash(error.text(), "danger")
+        return stored
+
     def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:
+        if kind == "add":
+            form.password.description = accounts.first_password_words()
         return super()._form_widget(kind, with_reason_told(form), *args)
 
     _add, _edit, _delete = ConsoleView._add, ConsoleView._edit, ConsoleView._delete
@@ -197,8 +230,9 @@ def with_reason_told(form: Any) -> Any:
     """The form, saying beside the reason when there is no second person to decide."""
     if "access_reason" in form and not access.decided_by_another(g.user):
         form.access_reason.description = _(
-            "Needed when roles, branch, enabling or permissions change. There is only one administrator: "
-            "the change takes effect at once, no second person checks it, and it is recorded as such."
+            "Needed when roles, branch, e-mail, enabling or permissions change. There is only one "
+            "administrator: the change takes effect at once, no second person checks it, and it is recorded "
+            "as such."
         )
     return form
 
@@ -218,11 +252,9 @@ def say_what_became(name: str, asked: Approval | None) -> None:
     flash(_("What %(name)s may do now waits for another administrator.", name=name), "warning")
     if access.nobody_may_decide(asked):
         flash(
-            _(
-                "At present no administrator may decide about it: you set up their log-ins, or they yours, "
-                "in the last %(days)s days. One made on the server by command may.",
-                days=INDEPENDENT_DAYS,
-            ),
+            _("At present nobody may decide about it: everybody who could counts as one with you.")
+            + " "
+            + accounts.way_out(),
             "warning",
         )
 
@@ -344,6 +376,31 @@ class MyPasswordView(SimpleFormView):  # type: ignore[misc]
         return redirect(url_for("StaffView.userinfo"))
 
 
+class PasswordLinkView(BaseView):  # type: ignore[misc]
+    """Choose a password through a mailed link: open to everybody, and tells nothing before its use."""
+
+    route_base = "/password"
+    default_view = "choose"
+    base_permissions: ClassVar[list[str]] = []
+
+    @expose("/choose", methods=["GET", "POST"])
+    def choose(self) -> Any:
+        """The form; then the log-in page."""
+        self.update_redirect()
+        form = forms.ChooseForm()
+        if form.validate_on_submit():
+            try:
+                self.appbuilder.sm.choose_password(form.token.data or "", form.password.data)
+            except DomainError as error:
+                db.session.rollback()
+                flash(error.text(), "danger")
+            else:
+                logout_user()
+                flash(_("Your password is set. Log in with it."), "success")
+                return redirect(self.appbuilder.get_url_for_login)
+        return self.render_template("choose_password.html", form=form)
+
+
 class PasswordView(SimpleFormView):  # type: ignore[misc]
     """Give somebody else a new password."""
 
@@ -359,7 +416,7 @@ class PasswordView(SimpleFormView):  # type: ignore[misc]
         person = db.session.get(Staff, int(pk)) if pk.isdigit() else None
         if person is None:
             abort(404)
-        access.note_change(person, me())
         self.appbuilder.sm.reset_password(person.id, form.password.data)
         flash(_("%(name)s has a new password.", name=person.username), "success")
+        flash(accounts.tainted_words(person), "warning")
         return redirect(url_for("StaffView.show", pk=person.id))

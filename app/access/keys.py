@@ -79,6 +79,11 @@ def revoke_key(name: str) -> int:
     return len(keys)
 
 
+def is_system(person: Staff) -> bool:
+    """Whether a log-in is that of an API key, which nobody logs in with."""
+    return {role.name for role in person.roles} == {ROLE}
+
+
 def _branch_id(code: str | None) -> int | None:
     if code is None:
         return None

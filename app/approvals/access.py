@@ -6,7 +6,6 @@ must not be locked out, and nobody becomes the only one without another one's co
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app import labels
+from app.access import hands
 from app.access.staff import ADMIN, check_admin_stays
 from app.approvals.kinds import Change, register
 from app.approvals.requests import deciders, note_unchecked, submit
@@ -33,17 +33,21 @@ ROLE = "role_permissions"
 
 
 class Access(NamedTuple):
-    """What a log-in may do: ids of roles, of the branch, and whether it is switched on."""
+    """What a log-in may do: ids of roles, of the branch, whether it is switched on; and whose it is by mail.
+
+    An empty ``email`` leaves the address as it is.
+    """
 
     roles: list[int]
     branch: int | None
     active: bool
+    email: str = ""
 
 
 def access_of(person: Staff) -> Access:
     """The access a log-in has now, what a form has set and nothing has stored yet included."""
     branch = person.branch.id if person.branch else None
-    return Access(sorted(role.id for role in person.roles), branch, bool(person.active))
+    return Access(sorted(role.id for role in person.roles), branch, bool(person.active), person.email or "")
 
 
 def take_back(person: Staff) -> None:
@@ -52,9 +56,10 @@ def take_back(person: Staff) -> None:
     By assignment: expiring the attributes would leave the changes on the other side of the relations.
     """
     ids = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == person.id)
-    stored = db.session.execute(select(Staff.branch_id, Staff.active).where(Staff.id == person.id)).one()
+    columns = select(Staff.branch_id, Staff.active, Staff.email).where(Staff.id == person.id)
+    stored = db.session.execute(columns).one()
     person.roles = list(db.session.scalars(select(Role).where(Role.id.in_(ids)).order_by(Role.id)))
-    person.branch, person.active = _branch(stored.branch_id), stored.active
+    person.branch, person.active, person.email = _branch(stored.branch_id), stored.active, stored.email
 
 
 def take_back_permissions(role: Role) -> None:
@@ -66,8 +71,8 @@ def take_back_permissions(role: Role) -> None:
     )
 
 
-def give(person: Staff, wanted: Access, by: str) -> None:
-    """Make a log-in's access what is wanted, on the responsibility of ``by``. Raises DomainError."""
+def give(person: Staff, wanted: Access, by: Staff | None, *, checked: bool) -> None:
+    """Make a log-in's access what ``by`` wanted; ``checked``: a second person agreed. Raises DomainError."""
     roles = list(db.session.scalars(select(Role).where(Role.id.in_(wanted.roles)).order_by(Role.id)))
     if len(roles) != len(wanted.roles):
         raise DomainError("One of the roles does not exist any more.")
@@ -75,14 +80,17 @@ def give(person: Staff, wanted: Access, by: str) -> None:
     person.roles = roles
     person.branch = _branch(wanted.branch)
     person.active = wanted.active
-    note_change(person, by)
+    if wanted.email and wanted.email != person.email:
+        _set_address(person, wanted.email, by, checked=checked)
 
 
-def note_change(person: Staff, by: str) -> None:
-    """Keep who last set up a log-in for somebody else: that person's requests it may not decide about."""
-    if person.username != by:
-        person.access_changed_by = by
-        person.access_changed_at = dt.datetime.now(dt.UTC)
+def _set_address(person: Staff, email: str, by: Staff | None, *, checked: bool) -> None:
+    """Change the address; a log-in nobody has used yet is still being set up."""
+    if db.session.scalar(select(Staff.id).where(Staff.email == email, Staff.id != person.id)):
+        raise DomainError("Another log-in has the address %(email)s.", email=email)
+    person.email = email
+    if by is not None:
+        hands.note_address(person, by, checked=checked or not (person.last_login or person.login_count))
 
 
 def ask_for_access(person: Staff, wanted: Access, by: Staff, reason: str) -> Approval | None:
@@ -93,7 +101,7 @@ def ask_for_access(person: Staff, wanted: Access, by: Staff, reason: str) -> App
     payload = wanted._asdict()
     if not decided_by_another(by):
         note_unchecked(LOG_IN, person.id, by, reason, payload)
-        give(person, wanted, by.username)
+        give(person, wanted, by, checked=False)
         return None
     return submit(LOG_IN, person.id, by, reason, payload)
 
@@ -133,7 +141,8 @@ def _other_administrators(*but: int | None) -> list[int]:
 def _only_takes(before: Access, wanted: Access) -> bool:
     """Whether a change gives nothing that was not there."""
     same_reach = wanted.branch == before.branch and (before.active or not wanted.active)
-    return same_reach and set(wanted.roles) <= set(before.roles)
+    same_owner = wanted.email in ("", before.email)
+    return same_reach and same_owner and set(wanted.roles) <= set(before.roles)
 
 
 def _set_permissions(role: Role, permissions: list[int]) -> None:
@@ -157,7 +166,11 @@ class _LogInKind:
         return set()
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        before, after = _in_words(access_of(_person(subject_id))), _in_words(Access(**payload))
+        person, wanted = _person(subject_id), Access(**payload)
+        now = access_of(person)
+        # Who decides about a new log-in decides about whose it is, too.
+        now = now if person.roles else now._replace(email="")
+        before, after = _in_words(now), _in_words(wanted._replace(email=wanted.email or now.email))
         found = [Change(what, before[what], after[what]) for what in before]
         return [each for each in found if each.old != each.new]
 
@@ -169,7 +182,8 @@ class _LogInKind:
             approval.makers = sorted({*approval.makers, person.username})
 
     def apply(self, approval: Approval, who: str) -> None:
-        give(_person(approval.subject_id), Access(**approval.payload), approval.requested_by)
+        by = db.session.get(Staff, approval.requested_by_id) if approval.requested_by_id else None
+        give(_person(approval.subject_id), Access(**approval.payload), by, checked=True)
 
     def returned(self, approval: Approval) -> None:
         """Nothing waits on the log-in itself."""
@@ -216,6 +230,7 @@ def _in_words(access: Access) -> dict[str, str]:
         _("Roles"): labels.joined(labels.word(labels.ROLE, role.name) for role in roles),
         _("Branch"): branch.name if branch else "",
         _("Enabled"): labels.yes_no(access.active),
+        _("E-mail"): access.email,
     }
 
 

@@ -10,8 +10,9 @@ import hashlib
 from typing import Any
 
 from flask_babel import force_locale
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from app.access import hands
 from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
 from app.errors import DomainError
@@ -20,8 +21,6 @@ from app.models import Approval, ApprovalStatus, Staff
 
 DECIDE = ("can_approve", "ApprovalView")
 VALID_DAYS = 14
-#: so long neither of two people decides about the other's requests when one gave the other password or roles
-INDEPENDENT_DAYS = 30
 LANGUAGES = ("zh", "en")
 
 
@@ -170,27 +169,41 @@ def _bias(approval: Approval, by: Staff) -> DomainError | None:
     """Why the person is too close to the request to decide about it, None when they are not."""
     if by.id == approval.requested_by_id or by.username in approval.makers:
         return DomainError("Nobody decides about what they made or asked for themselves.")
-    if _set_up_by(by, approval.requested_by):
-        return DomainError(
-            "%(person)s set up your log-in in the last %(days)s days; somebody else must decide.",
-            person=approval.requested_by,
-            days=INDEPENDENT_DAYS,
-        )
-    asker = db.session.get(Staff, approval.requested_by_id) if approval.requested_by_id else None
-    if asker is not None and _set_up_by(asker, by.username):
-        return DomainError(
-            "You set up the log-in of %(person)s in the last %(days)s days; somebody else must decide.",
-            person=approval.requested_by,
-            days=INDEPENDENT_DAYS,
-        )
-    return None
+    return next(filter(None, (_one_hand(by, maker) for maker in _accounts(approval))), None)
 
 
-def _set_up_by(person: Staff, other: str) -> bool:
-    """Whether the other one gave the person password or roles lately, and so could act under their name."""
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=INDEPENDENT_DAYS)
-    changed = person.access_changed_at
-    return person.access_changed_by == other and changed is not None and changed > since
+def _accounts(approval: Approval) -> list[Staff]:
+    """The log-ins of everybody who made or asked for it."""
+    named = or_(Staff.username.in_(approval.makers), Staff.id == approval.requested_by_id)
+    return list(db.session.scalars(select(Staff).where(named).order_by(Staff.id)))
+
+
+def _one_hand(by: Staff, maker: Staff) -> DomainError | None:
+    """What to say when one person could act under both accounts, None when nobody could."""
+    shared = hands.common(by.id, maker.id)
+    if maker.id in shared:
+        return DomainError(
+            "%(person)s set up your account, reset its password or changed its address, and so could act "
+            "under your name. Until you choose a password through a link mailed to you, somebody else must "
+            "decide.",
+            person=maker.username,
+        )
+    if by.id in shared:
+        return DomainError(
+            "You set up the account of %(person)s, reset its password or changed its address, and so could "
+            "act under that name. Until they choose a password through a link mailed to them, somebody else "
+            "must decide.",
+            person=maker.username,
+        )
+    if not shared:
+        return None
+    other = db.session.get(Staff, min(shared))
+    return DomainError(
+        "%(other)s could act under your account and under that of %(person)s: both count as one until their "
+        "owners choose passwords through links mailed to them. Somebody else must decide.",
+        other=other.username if other else "",
+        person=maker.username,
+    )
 
 
 def _lock_waiting(approval: Approval) -> None:

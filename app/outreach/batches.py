@@ -15,6 +15,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select, text, update
 
 from app import approvals, labels
+from app.access import hands
 from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
@@ -83,23 +84,27 @@ def _create(
 
 
 def needs_approval(batch: OutreachBatch) -> bool:
-    """Whether a second person must agree before the batch goes; never for one customer.
+    """Whether a second person must agree before the batch goes.
 
-    What its maker let go alone today counts too, so that a list cut in pieces needs the same.
+    What its maker let go alone today counts too, so that a list cut in pieces, down to single customers,
+    needs the same.
     """
     go = int(batch.planned.get("go", 0))
-    return batch.candidates > 1 and go + confirmed_alone(batch) > settings.current().approval_above
+    return go + confirmed_alone(batch) > settings.current().approval_above
 
 
 def confirmed_alone(batch: OutreachBatch) -> int:
-    """How many contacts of the batch's channel its maker let go today without a second person."""
+    """How many contacts of the batch's channel its maker let go today without a second person.
+
+    Accounts that count as one with the maker's count as the maker.
+    """
     midnight = dt.datetime.combine(today(), dt.time(), current_app.config["SETTINGS"].zone)
     query = (
         select(func.count())
         .select_from(Outreach)
         .join(OutreachBatch, OutreachBatch.id == Outreach.batch_id)
         .where(
-            OutreachBatch.created_by_id == batch.created_by_id,
+            OutreachBatch.created_by_id.in_(_accounts(batch)),
             OutreachBatch.confirmed_by == OutreachBatch.created_by,
             OutreachBatch.confirmed_at >= midnight,
             OutreachBatch.channel == batch.channel,
@@ -108,6 +113,10 @@ def confirmed_alone(batch: OutreachBatch) -> int:
         )
     )
     return db.session.scalar(query) or 0
+
+
+def _accounts(batch: OutreachBatch) -> set[int]:
+    return hands.accounts_like(batch.created_by_id) if batch.created_by_id else set()
 
 
 def confirm(

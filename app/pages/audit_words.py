@@ -36,6 +36,7 @@ KIND = {
     "log_in": lazy_gettext("Log-in"),
     "log_in_failed": lazy_gettext("Failed log-in"),
     "log_out": lazy_gettext("Log-out"),
+    "password_chosen": lazy_gettext("Password chosen through a link"),
     "denied": lazy_gettext("Access denied"),
     "download": lazy_gettext("Download"),
     "config_applied": lazy_gettext("Rules file applied"),
@@ -56,6 +57,8 @@ SOURCE = {
 }
 #: tables without a screen that names their rows, and objects that are no table
 OBJECT = {
+    "account_taint": lazy_gettext("Who could act under an account"),
+    "password_link": lazy_gettext("Mailed link for a password"),
     "ab_group": lazy_gettext("Group of users"),
     "ab_group_role": lazy_gettext("Role of a group"),
     "ab_permission": lazy_gettext("Permission name"),

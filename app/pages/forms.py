@@ -12,7 +12,7 @@ from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
-from wtforms import DateField, PasswordField, SelectField, StringField
+from wtforms import DateField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length, Regexp, ValidationError
 
 from app import labels
@@ -41,14 +41,14 @@ def tags() -> QuerySelectMultipleField:
     )
 
 
-def new_password() -> PasswordField:
-    """A field for a new password, with the rules beside it."""
+def new_password(first: Any = None) -> PasswordField:
+    """A field for a new password, with the rules beside it; ``first`` is the validator before theirs."""
     return PasswordField(
         lazy_gettext("New password"),
         description=lazy_gettext(
             "At least 10 characters with 2 capitals, 3 small letters, 2 digits and a special character."
         ),
-        validators=[DataRequired(), PasswordComplexityValidator()],
+        validators=[first or DataRequired(), PasswordComplexityValidator()],
         widget=BS3PasswordFieldWidget(),
     )
 
@@ -57,7 +57,7 @@ def password_again() -> PasswordField:
     """A field that must repeat the new password."""
     return PasswordField(
         lazy_gettext("Password again"),
-        validators=[DataRequired(), EqualTo("password", message=lazy_gettext("The passwords differ."))],
+        validators=[EqualTo("password", message=lazy_gettext("The passwords differ."))],
         widget=BS3PasswordFieldWidget(),
     )
 
@@ -67,10 +67,19 @@ def access_reason() -> StringField:
     return StringField(
         lazy_gettext("Reason for the change of access"),
         description=lazy_gettext(
-            "Needed when roles, branch, enabling or permissions change; another administrator reads it."
+            "Needed when roles, branch, e-mail, enabling or permissions change; another administrator "
+            "reads it."
         ),
         validators=[Length(max=500)],
     )
+
+
+class ChooseForm(DynamicForm):  # type: ignore[misc]
+    """A password chosen through a mailed link; a script takes the link's secret from the address."""
+
+    token = HiddenField()
+    password = new_password()
+    conf_password = password_again()
 
 
 class PasswordForm(DynamicForm):  # type: ignore[misc]

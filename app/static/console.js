@@ -347,3 +347,9 @@ all("[data-progress]:not([data-done])").forEach((card) => window.setTimeout(foll
 all("[data-unread]").forEach(ring);
 all("[data-copy-text]").forEach(copies);
 all(".toast").forEach(toast);
+
+// -- a mailed link: its secret is in the fragment, which no server and no log ever gets ------
+for (const form of all("form[data-secret]")) {
+  form.elements[form.dataset.secret].value = location.hash.slice(1);
+  for (const link of all("a.language")) link.href += location.hash;
+}

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.jobs import ticker
 from app.leads import suppression
-from app.models import Approval, Hit, Lead, Outreach, OutreachBatch, SandboxMessage
+from app.models import AccountTaint, Approval, Hit, Lead, Outreach, OutreachBatch, SandboxMessage, Staff
 from app.outreach import batches, results, sending
 from tests.conftest import Person
 
@@ -138,6 +138,24 @@ def test_a_list_cut_in_pieces_needs_the_second_person_too(bank: Bank, login: Cal
     bank.confirm(maker, third)
     assert bank.batch(third).status == "running", "each day counts anew, the single customer's contact too"
     assert "您今天已自行确认 5 条" in maker.get(f"/outreachbatchview/show/{bank.start(maker, two)}").text
+
+
+def test_batches_of_one_do_not_pass_the_size_either(
+    bank: Bank, login: Callable[..., Person], session: Session
+) -> None:
+    bank.rules(approval_above=1)
+    maker, twin = (login("Manager", username=name, language="zh") for name in ("chen", "lin"))
+    first, second, third = ([hit] for hit in bank.people(3))
+    bank.confirm(maker, bank.start(maker, first))
+    again = bank.start(maker, second)
+    bank.confirm(maker, again)
+    assert bank.batch(again).status == "checked", "the second single contact of the day needs a second person"
+    ids = dict(session.execute(select(Staff.username, Staff.id)).tuples().all())
+    session.add(AccountTaint(person_id=ids["lin"], by_id=ids["chen"], kind="password"))
+    session.commit()
+    other = bank.start(twin, third)
+    bank.confirm(twin, other)
+    assert bank.batch(other).status == "checked", "two accounts of one hand have one sum"
 
 
 def test_who_decides_sees_whom_why_and_the_text(
