@@ -177,6 +177,8 @@ REJECT_REASON = {
     "invalid_phone": lazy_gettext("Phone invalid"),
     "duplicate_in_file": lazy_gettext("Repeated in the file"),
     "unknown_branch": lazy_gettext("Branch unknown"),
+    "undecodable": lazy_gettext("Bytes that are no text"),
+    "malformed_row": lazy_gettext("Quotation marks don't match"),
     "missing_target": lazy_gettext("Neither phone nor ID number"),
     "bad_expiry": lazy_gettext("Last day wrong or past"),
     "unreadable_file": lazy_gettext("File can't be read"),

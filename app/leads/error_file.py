@@ -5,38 +5,26 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from functools import cache
+from gettext import NullTranslations
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from babel.support import Translations
+
 from app.cells import safe_cell
-from app.leads.errors import RowError
+from app.leads.errors import LeadsError, RowError
 from app.leads.masking import mask_id, mask_ids
 from config import Settings
 
 ADDED_COLUMNS = ("行号 row", "原因代码 reason", "原因 explanation")
-_CHINESE = {
-    "name_missing": "缺少客户姓名",
-    "name_too_long": "客户姓名过长",
-    "name_is_id": "姓名列中是身份证号",
-    "id_missing": "缺少身份证号（或其哈希）",
-    "id_length": "身份证号位数不对",
-    "id_masked": "身份证号已打码：请填写完整号码",
-    "id_characters": "身份证号含有不应出现的字符",
-    "id_lost_digits": "Excel 把号码存成了数字并丢失了末尾几位：请把该列设为文本格式后重新填写",
-    "id_check_digit": "身份证号校验位错误",
-    "id_birth_date": "身份证号中的出生日期不存在",
-    "id_hash_format": "身份证哈希不是 64 位十六进制",
-    "id_hash_differs": "身份证哈希与身份证号不一致",
-    "phone_missing": "缺少联系电话",
-    "phone_lost_digits": "Excel 把号码存成了数字并丢失了末尾几位：请把该列设为文本格式后重新填写",
-    "phone_invalid": "不是有效的中国电话号码",
-    "duplicate": "本文件前面已有同一人",
-    "branch_unknown": "没有这个机构",
-    "target_missing": "既没有联系电话，也没有身份证号（或其哈希）",
-    "expiry_format": "有效期不是 2027-01-31 这样的日期",
-    "expiry_past": "有效期已过",
-}
+_TRANSLATIONS = Path(__file__).parents[1] / "translations"
+
+
+@cache
+def _chinese() -> NullTranslations:
+    return Translations.load(str(_TRANSLATIONS), ["zh"])
 
 
 def error_file_path(settings: Settings, batch_id: int) -> Path:
@@ -72,7 +60,8 @@ class ErrorFile:
 
     def add(self, number: int, cells: Sequence[str], error: RowError) -> None:
         """One refused row, with every ID number in it masked and every formula made text."""
-        explanation = f"{_CHINESE[error.code]} / {error}"
+        chinese = LeadsError(error.code, _chinese().gettext(error.message), **error.values)
+        explanation = f"{chinese} / {error}"
         self._writer.writerow([*self._safe_cells(cells, is_data=True), number, error.reason, explanation])
         self.rows += 1
 

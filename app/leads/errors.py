@@ -58,6 +58,18 @@ class UnknownBranch(RowError):
     reason = "unknown_branch"
 
 
+class Undecodable(RowError):
+    """A row with bytes that are no text."""
+
+    reason = "undecodable"
+
+
+class MalformedRow(RowError):
+    """A row whose quotation marks do not match."""
+
+    reason = "malformed_row"
+
+
 class UnreadableFile(LeadsError):
     """A whole file that can't be read as a lead list; ``code`` says why."""
 

@@ -262,11 +262,13 @@ class _Run:
         errors: ErrorFile | None,
     ) -> Iterator[Any]:
         report, notice = self._order.progress, self._order.rejected
-        for number, cells in file.rows:
+        for number, cells, fault in file.rows:
             self._read += 1
             if self._read % _PROGRESS_EVERY == 0:
                 report(self._read, max(file.total, self._read))
             try:
+                if fault is not None:
+                    raise fault
                 yield from check(number, cells)
             except RowError as error:
                 self._rejected[error.reason] += 1

@@ -58,7 +58,7 @@ def look_at(
     file = mask_ids(file_name)
     odd = look_over(path, file, lambda done: progress(done * _LOOK_SHARE // 100))
     opened = open_lead_file(path, file, lambda header, _file: proposed(header, kind), looked_over=True)
-    rows = [cells for _number, cells in islice(opened.rows, SAMPLE_ROWS)]
+    rows = [row.cells for row in islice(opened.rows, SAMPLE_ROWS)]
     _refuse_title(opened.header, rows, file, kind)
     width = min(len(opened.header), MAX_COLUMNS)
     lost = any(_LOST_DIGITS.fullmatch(cell.strip()) for cells in rows for cell in cells)

@@ -68,11 +68,13 @@ def read_holidays(path: Path, file: str) -> list[Entry]:
     entries: list[Entry] = []
     problems: list[DomainError] = []
     seen: dict[dt.date, int] = {}
-    for number, cells in opened.rows:
+    for number, cells, fault in opened.rows:
         if number > MOST_ROWS:
             raise DomainError("%(file)s has more than %(n)s rows.", file=file, n=MOST_ROWS)
         values = {name: cells[at].strip() if at < len(cells) else "" for name, at in opened.columns.items()}
         try:
+            if fault is not None:
+                raise fault
             entry = _entry(values)
             if entry.date in seen:
                 raise DomainError(

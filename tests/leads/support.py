@@ -16,6 +16,7 @@ from app.leads.importer import ImportResult, import_leads
 from config import Settings
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+FAULTS = SAMPLE.parent / "faults"
 HEADER = ["线索编号", "客户姓名", "联系电话", "身份证号", "来源渠道", "所属机构"]
 
 

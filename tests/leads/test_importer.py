@@ -18,7 +18,7 @@ from app.leads.identity import IdHasher
 from app.leads.importer import ImportResult
 from app.leads.phone import PhoneVault
 
-from .support import HEADER, SAMPLE, Importer, id_number, person, write_csv, write_xlsx
+from .support import FAULTS, HEADER, SAMPLE, Importer, id_number, person, write_csv, write_xlsx
 
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))
 LEADS = "SELECT lead_no FROM lead WHERE deleted_at IS NULL ORDER BY id"
@@ -306,15 +306,16 @@ def test_an_unreadable_file_fails_its_batch(importer: Importer) -> None:
         importer.file(importer.folder / "gone.csv")
 
 
-def test_a_file_that_breaks_half_way_leaves_nothing(importer: Importer) -> None:
-    lines = [HEADER, *map(person, range(50))]
-    path = write_csv(importer.folder / "a.csv", lines)
-    path.write_text(path.read_text(encoding="utf-8") + '"broken', encoding="utf-8")
-    with pytest.raises(UnreadableFile):
-        importer.file(path)
-    assert importer.query("SELECT count(*) FROM lead") == [0]
-    assert importer.query("SELECT status FROM import_batch") == ["failed"]
-    assert importer.kept_files() == []
+@pytest.mark.parametrize(
+    ("file", "reason"), [("F09_one_bad_byte.csv", "undecodable"), ("F10_stray_quote.csv", "malformed_row")]
+)
+def test_a_damaged_row_is_rejected_and_the_others_come_in(importer: Importer, file: str, reason: str) -> None:
+    result = importer.file(FAULTS / file)
+    assert result.rejected == {reason: 1}
+    assert result.created == result.read - 1
+    (row,) = error_rows(result)
+    assert row["原因代码 reason"] == reason
+    assert "column 1 (客户姓名)" in row["原因 explanation"]
 
 
 def test_a_cancelled_import_leaves_nothing(importer: Importer) -> None:

@@ -468,18 +468,35 @@ def test_a_file_that_is_no_list_is_refused_at_once(wizard: Wizard, content: byte
     assert wizard.files() == []
 
 
-def test_a_file_that_breaks_in_its_middle_fails_in_the_language_of_who_looks(
+def test_a_file_that_is_another_meanwhile_fails_in_the_language_of_who_looks(
     wizard: Wizard, login: Callable[..., Person]
 ) -> None:
     batch = wizard.upload([person(serial) for serial in range(5)])
-    path = Path(str(wizard.row(batch).upload))
-    path.write_text(path.read_text() + '"王,1', encoding="utf-8")
+    Path(str(wizard.row(batch).upload)).write_text("姓名\n王\n", encoding="utf-8")
     wizard.post("columns", batch, **MATCH)
     wizard.work(batch)
     assert (wizard.row(batch).status, wizard.files()) == ("failed", [])
-    assert "引号不成对" in wizard.see("show", batch)
+    assert "列数少于" in wizard.see("show", batch)
     english = login("Manager").get(f"/importbatchview/show/{batch}").text
-    assert "do not match" in english
+    assert "has fewer columns than were matched" in english
+
+
+def test_a_damaged_row_is_told_with_line_and_column_and_the_others_come_in(
+    wizard: Wizard, login: Callable[..., Person]
+) -> None:
+    batch = wizard.upload([person(serial) for serial in range(5)])
+    with Path(str(wizard.row(batch).upload)).open("ab") as file:
+        file.write('"王"五,1\n'.encode() + b"L9,\xe7\x8e,1\n")
+    wizard.post("columns", batch, **MATCH)
+    wizard.work(batch)
+    shown = wizard.see("review", batch)
+    assert "第 7 行第 1 列 (线索编号)：“&#34;王&#34;五”中的引号不成对" in shown
+    assert r"第 8 行第 2 列 (客户姓名)：“\xe7\x8e”不是 UTF-8 编码的文本" in shown
+    english = login("Manager").get(f"/importbatchview/review/{batch}").text
+    assert "Line 7, column 1 (线索编号): the quotation marks of" in english
+    wizard.post("start", batch)
+    wizard.work(batch)
+    assert (wizard.leads(), wizard.row(batch).rejected) == (5, {"malformed_row": 1, "undecodable": 1})
 
 
 def test_the_command_still_imports_by_the_header(wizard: Wizard, cli: Callable[..., Any]) -> None:
