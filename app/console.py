@@ -336,7 +336,10 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             return redirect(filters.address(self))
         except InvalidPhone:
             flash(_("Type the whole phone number to search for it."), "warning")
-            return redirect(url_for(f"{self.endpoint}.list"))
+        except DomainError as error:
+            flash(error.text(), "danger")
+        db.session.rollback()
+        return redirect(url_for(f"{self.endpoint}.list"))
 
     # -- actions ---------------------------------------------------------------------------
     @expose("/action/<string:name>/<pk>", methods=["GET", "POST"])

@@ -10,12 +10,13 @@ import datetime as dt
 import re
 from typing import Any
 
-from flask import abort, current_app
+from flask import abort, current_app, g
 from flask_appbuilder.models.filters import BaseFilter, BaseFilterConverter
 from flask_appbuilder.models.sqla.filters import FilterRelationManyToManyEqual, FilterRelationOneToManyEqual
 from flask_babel import gettext, lazy_gettext
 
-from app.leads.phone import PhoneVault, normalise_phone
+from app.errors import DomainError
+from app.leads import lookup, suppression
 
 _INDEX = re.compile(r"[0-9a-f]{64}")
 
@@ -157,15 +158,24 @@ class DayTo(_Day):
         return query if found is None else query.filter(self.column < found)
 
 
-def phone_index(text: str) -> str:
-    """The blind index of a phone number typed in full, or the index itself. Raises InvalidPhone."""
+def phone_index(text: str, where: str) -> str:
+    """The blind index of a phone number typed in full, which is put on record; or the index itself.
+
+    ``where`` is the table searched. Raises InvalidPhone, and as ``lookup.ask``.
+    """
     if _INDEX.fullmatch(text):
         return text
-    return PhoneVault.of(current_app.config["SETTINGS"]).index(normalise_phone(text))
+    target = suppression.phone_target(text, current_app.config["SETTINGS"])
+    lookup.ask(target, where, g.user.username)
+    return str(target.phone_index)
 
 
 class PhoneIs(_ColumnFilter):
-    """A phone number by its blind index, so that no address and no log ever holds the number."""
+    """A phone number by its blind index, so that no address and no log ever holds the number.
+
+    Only who typed the number lately gets an answer: an address handed on, or an index read in the change log,
+    finds nothing out.
+    """
 
     name = lazy_gettext("is")
     arg_name = "eq"
@@ -177,6 +187,17 @@ class PhoneIs(_ColumnFilter):
             return query
         if not _INDEX.fullmatch(text):
             abort(400, description=gettext("Search for phone numbers in the search form of the list."))
+        try:
+            lookup.check_right(g.user.username)
+        except DomainError as error:
+            abort(403, description=error.text())
+        if not lookup.asked(text, g.user.username):
+            abort(
+                400,
+                description=gettext(
+                    "Type the number in the search form of the list again: it was too long ago."
+                ),
+            )
         return query.filter(self.column == text)
 
 

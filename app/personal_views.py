@@ -17,7 +17,8 @@ from app.exports import jobs
 from app.exports.approval import ClearExport
 from app.extensions import db
 from app.leads import subject
-from app.leads.reveal import TooManyReveals, reveal
+from app.leads.lookup import TooManyNumbers
+from app.leads.reveal import reveal
 from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
 from app.pages import exports, filters, personal_forms, subjects
 from app.pages.access import may
@@ -44,7 +45,7 @@ class RevealsPhones:
             phone = reveal(lead, request.form.get("reason"), _me(), request.remote_addr or "")
         except DomainError as error:
             db.session.rollback()
-            return jsonify(message=error.text()), 429 if isinstance(error, TooManyReveals) else 400
+            return jsonify(message=error.text()), 429 if isinstance(error, TooManyNumbers) else 400
         return jsonify(phone=phone, seconds=SHOWN_SECONDS)
 
 
@@ -248,7 +249,7 @@ class SubjectRequestView(ConsoleView):
         if request.method == "POST":
             try:
                 found = subject.find(request.form.get("number", ""), _me())
-            except FieldError as refused:
+            except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
         title = _("Look for a customer")

@@ -18,7 +18,7 @@ from app.console import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
 from app.import_views import begun
-from app.leads import suppression, uploads
+from app.leads import lookup, suppression, uploads
 from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
@@ -151,6 +151,7 @@ class SuppressionView(ConsoleView):
                 (form.id_number.data or "").strip(),
                 current_app.config["SETTINGS"],
             )
+            lookup.ask(target, Suppression.__tablename__, me())
             suppression.add(
                 db.session,
                 target,
@@ -163,6 +164,8 @@ class SuppressionView(ConsoleView):
         except DomainError as error:
             db.session.rollback()
             suppressions.show_on_form(form, error)
+            if isinstance(error, lookup.TooManyNumbers):
+                flash(_("Entries of a file can be imported all the same."), "warning")
             return False
         return True
 

@@ -45,7 +45,7 @@ from app.outreach_rule_views import (
 )
 from app.outreach_views import OutreachApi, OutreachBatchView, OutreachView
 from app.pages import files, forms, phones, segment_words, suppressions
-from app.pages.access import may
+from app.pages.access import may, me
 from app.pages.forms import CODE, select
 from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
@@ -217,7 +217,7 @@ class LeadView(RevealsPhones, ExportsWholeList, ChangesWholeList, ClassifiesLead
         item.name = item.name.strip()
         item.source = (item.source or "").strip()
         if created:
-            record.set_identity(item, form.id_number.data, settings)
+            record.set_identity(item, form.id_number.data, settings, me())
             record.set_phone(item, form.phone.data, settings)
             db.session.add(item)
         elif form.new_phone.data:

@@ -8,31 +8,32 @@ from sqlalchemy import select
 
 from app.errors import FieldError
 from app.extensions import db
+from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
-from app.leads.identity import IdHasher, canonical_id
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
 from app.models import Lead
 from config import Settings
 
 
-def set_identity(lead: Lead, id_number: str, settings: Settings) -> None:
+def set_identity(lead: Lead, id_number: str, settings: Settings, who: str) -> None:
     """Give the lead the keyed hash of the typed ID number; the number itself is kept nowhere.
 
-    Raises FieldError for a number that is none, or that another lead on the list has.
+    Raises FieldError for a number that is none, or that another lead on the list has: that is an answer by
+    number, which ``who`` gets as from ``lookup.ask``.
     """
     try:
-        hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
-        id_hash = hasher.hash(canonical_id(id_number))
+        target = suppression.person_target(id_number, settings)
     except InvalidIdNumber as error:
         raise FieldError("id_number", error.message, **error.values) from None
     taken = db.session.scalar(
         select(Lead.lead_no).where(
-            Lead.id_hash == id_hash, Lead.deleted_at.is_(None), Lead.id != (lead.id or 0)
+            Lead.id_hash == target.id_hash, Lead.deleted_at.is_(None), Lead.id != (lead.id or 0)
         )
     )
     if taken:
+        lookup.ask(target, Lead.__tablename__, who)
         raise FieldError("id_number", "This person is already on the list as %(lead_no)s.", lead_no=taken)
-    lead.id_hash = id_hash
+    lead.id_hash = str(target.id_hash)
 
 
 def set_phone(lead: Lead, phone: str, settings: Settings) -> None:

@@ -18,10 +18,8 @@ from app.activity.engine import EngineSettings
 from app.activity.person import person_days
 from app.errors import FieldError
 from app.extensions import db
-from app.leads import suppression
+from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
-from app.leads.identity import IdHasher, canonical_id
-from app.leads.phone import PhoneVault, normalise_phone
 from app.leads.reasons import checked_reason
 from app.models import Hit, Lead, LeadBefore, ListMark, Outreach, Reveal, SubjectRequest, Suppression
 from config import Settings
@@ -43,10 +41,12 @@ def find(number: str, who: str) -> Found:
     """Look for a whole phone or ID number; it becomes an index or a hash at once and is kept nowhere.
 
     Commits a record of the search. ``calls`` are those of a person found by ID number alone, who is
-    not on the list. Raises FieldError for ``number`` when it is neither.
+    not on the list. Raises FieldError for ``number`` when it is neither, and as ``lookup.ask``.
     """
     settings = _settings()
-    phone_index, id_hash = _identity(number, settings)
+    target = _target(number, settings)
+    lookup.ask(target, SubjectRequest.__tablename__, who)
+    phone_index, id_hash = target.phone_index, target.id_hash
     leads = list(
         db.session.scalars(
             select(Lead)
@@ -124,16 +124,15 @@ def _suppress(id_hash: str, reason: str, who: str, today: dt.date) -> None:
         suppression.add(db.session, target, reason=reason, who=who, today=today)
 
 
-def _identity(number: str, settings: Settings) -> tuple[str | None, str | None]:
-    """Blind index or ID hash of what was typed, the other one None."""
+def _target(number: str, settings: Settings) -> suppression.Target:
+    """Whom the typed number names."""
     typed = number.strip()
     if not typed:
         raise FieldError("number", "Type a whole phone number or ID number.")
     try:
         if sum(c.isdigit() for c in typed) < _ID_LENGTH:
-            return PhoneVault.of(settings).index(normalise_phone(typed)), None
-        hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
-        return None, hasher.hash(canonical_id(typed))
+            return suppression.phone_target(typed, settings)
+        return suppression.person_target(typed, settings)
     except (InvalidPhone, InvalidIdNumber) as error:
         raise FieldError("number", error.message, **error.values) from None
 

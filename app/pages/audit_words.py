@@ -37,6 +37,7 @@ KIND = {
     "log_in_failed": lazy_gettext("Failed log-in"),
     "log_out": lazy_gettext("Log-out"),
     "password_chosen": lazy_gettext("Password chosen through a link"),
+    "number_search": lazy_gettext("Search by number"),
     "denied": lazy_gettext("Access denied"),
     "download": lazy_gettext("Download"),
     "config_applied": lazy_gettext("Rules file applied"),

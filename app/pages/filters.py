@@ -19,8 +19,10 @@ from app import labels
 from app.access.scope import visible_to
 from app.extensions import db
 from app.filters import phone_index
+from app.leads import lookup
 from app.models import Branch
 from app.pages import urls
+from app.pages.access import may
 
 #: A drop-down of more entries than this helps nobody, and a relation may have millions.
 MAX_CHOICES = 500
@@ -78,13 +80,14 @@ def chips(shown: list[Field]) -> list[Chip]:
 def address(view: Any) -> str:
     """The list's address for the filters of the posted form; a phone number goes in as its blind index.
 
-    Raises InvalidPhone for a phone that is none.
+    Raises InvalidPhone for a phone that is none, and as ``lookup.ask``.
     """
     arguments = {}
     for name in request.form:
         value = next((text.strip() for text in request.form.getlist(name) if text.strip()), "")
         if name.startswith("_flt_") and value:
-            arguments[name] = phone_index(value) if name == PHONE else value
+            where = view.model.__tablename__
+            arguments[name] = phone_index(value, where) if name == PHONE else value
     path = url_for(f"{view.endpoint}.list")
     return f"{path}?{urlencode(arguments)}" if arguments else path
 
@@ -107,6 +110,8 @@ def _field(view: Any, column: str) -> Field | None:
     if data.is_integer(column) or data.is_float(column):
         return Field(label, "number", _inputs(column, "12", (_("at least"), _("at most"))))
     if data.is_phone_index(column):
+        if not may(*lookup.RIGHT):
+            return None
         [own] = _inputs(column, "0")
         return Field(label, "phone", [own], [(own.value, _("the number you typed"))] if own.value else [])
     if data.is_string(column) or data.is_text(column):

@@ -24,7 +24,6 @@ LISTS = [
     "/leadview/list/",
     "/leadview/list/?_flt_0_lead_no=L1002",
     "/leadview/list/?_flt_0_name=客户AWAY",
-    "/leadview/list/?_flt_0_phone_index={phone_away}",
     "/leadview/list/?_flt_0_branch={away}",
     "/leadview/list/?_oc_LeadView=lead_no&_od_LeadView=desc&psize_LeadView=200",
     "/hitview/list/",

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from app.errors import FieldError
 from app.extensions import db
-from app.leads.reveal import TooManyReveals, reveal
+from app.leads.lookup import TooManyNumbers
+from app.leads.reveal import reveal
 from app.models import Lead, Reveal
 from tests.access.world import World
 
@@ -56,7 +57,7 @@ def test_the_limit_is_a_persons_own_and_of_an_hour(
     app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], reveals_per_hour=2)
     look()
     look("lead_away")
-    with pytest.raises(TooManyReveals):
+    with pytest.raises(TooManyNumbers):
         look()
     assert look(who="k2") == "13800000001"
     for row in session.scalars(select(Reveal).where(Reveal.revealed_by == "k1")):
@@ -76,7 +77,7 @@ def test_the_limit_holds_when_many_ask_at_once(
         start.wait()
         try:
             seen.append(look())
-        except TooManyReveals:
+        except TooManyNumbers:
             seen.append("")
 
     threads = [threading.Thread(target=try_it) for _ in range(8)]

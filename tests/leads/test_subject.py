@@ -22,6 +22,7 @@ from app.leads.identity import IdHasher, canonical_id
 from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
 from app.t1.deliveries import ingest_logs
 from tests.access.world import World, build
+from tests.conftest import make_staff
 from tests.leads.support import Importer, id_number, person
 
 ID, STRANGER = id_number(1), id_number(2)
@@ -34,6 +35,7 @@ def world(app: Flask, session: Session) -> World:
     world = build(session, app.config["SETTINGS"])
     lead = session.get_one(Lead, world.ids["lead_home"])
     lead.id_hash = hashed(app, ID)
+    make_staff(session, "admin", "Admin")
     session.add(Reveal(lead_id=lead.id, reason="回电客户", revealed_by="k", address="::1"))
     session.commit()
     return world
