@@ -49,6 +49,7 @@ class Settings:
     events_retention_days: int = 400
     https_only: bool = False
     idle_minutes: int = 120
+    session_hours: int = 12
     generated_secrets: tuple[str, ...] = ()
     pii_cipher: str = "aes-256-gcm"
     pii_key_version: int = 1
@@ -119,6 +120,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
         idle_minutes=_integer(env, "IDLE_MINUTES", 120, 1, 1440),
+        session_hours=_integer(env, "SESSION_HOURS", 12, 1, 720),
         https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",
         generated_secrets=generated,
         pii_cipher=_choice(env, "PII_CIPHER", "aes-256-gcm", ("aes-256-gcm", "sm4-gcm")),

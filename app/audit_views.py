@@ -29,6 +29,7 @@ from app.pages.audit_filters import AUDIT_FILTERS
 from app.pages.audit_rows import LogInterface
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
+from app.sessions import poll
 
 #: saved filters that stand above the list
 MOST_SAVED = 12
@@ -245,6 +246,7 @@ class AuditJobView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The job's state as JSON, polled by its page."""
         return audit_pages.progress_of(self._row(pk))

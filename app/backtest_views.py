@@ -27,6 +27,7 @@ from app.pages.lists import Link
 from app.pages.widgets import BacktestWidget, ConsoleFormWidget
 from app.rules import describe, trials
 from app.rules.backtest import MAX_DAYS_AFTER, Trial
+from app.sessions import poll
 
 
 class BacktestForm(DynamicForm):  # type: ignore[misc]
@@ -144,6 +145,7 @@ class BacktestView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The back-test's state as JSON, polled by its page."""
         return backtests.progress_of(self._row(pk))

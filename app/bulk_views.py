@@ -23,6 +23,7 @@ from app.pages import bulk as pages
 from app.pages import filters
 from app.pages.access import may, me
 from app.pages.lists import Link
+from app.sessions import poll
 
 
 class ChangesWholeList:
@@ -117,6 +118,7 @@ class BulkJobView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The change's state as JSON, polled by its page."""
         return pages.progress_of(self._row(pk))

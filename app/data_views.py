@@ -30,6 +30,7 @@ from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget
 from app.rules import catalogue
+from app.sessions import poll
 from app.t1 import runs
 
 
@@ -304,6 +305,7 @@ class JobRunView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The run's state as JSON, polled by its page."""
         return run_pages.progress_of(self._row(pk))

@@ -24,6 +24,7 @@ from app.pages import files, import_branches, imports
 from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
+from app.sessions import poll
 from config import MAX_UPLOAD_MB
 
 JOB = "app.jobs.imports.run"
@@ -176,6 +177,7 @@ class ImportsInSteps(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The state of the pass under way as JSON, polled by its page."""
         return imports.progress_of(self._row(pk))

@@ -279,6 +279,25 @@ class PasswordLink(Model):
     used_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
+class LoginSession(Model):
+    """A person's log-in at one browser, until it ends.
+
+    ``token_hash``: SHA-256 of what the browser's cookie holds. ``data``: the session as Flask's serializer
+    writes it. Triggers of the migration delete the rows of a person whose password, roles, branch or enabling
+    change, whoever changes them and by what way.
+    """
+
+    __tablename__ = "login_session"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    data: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(String(64), server_default="")
+    browser: Mapped[str] = mapped_column(String(256), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    last_seen_at: Mapped[dt.datetime] = _now()
+
+
 class ImportBatch(Model):
     """One import of a lead file or a do-not-disturb file: who, when, which file, what became of its rows.
 

@@ -35,6 +35,7 @@ from app.pages import filters, outreach_forms, outreach_page, outreach_texts
 from app.pages.access import may
 from app.pages.lists import Link
 from app.pages.widgets import BatchWidget, ConsoleFormWidget
+from app.sessions import poll
 
 MANY, ONE = "can_contact_many", "can_contact_one"
 
@@ -271,6 +272,7 @@ class OutreachBatchView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The batch's state as JSON, polled by its page."""
         return jsonify(outreach_page.progress(self._row(pk)) or {"done": True, "progress": 0, "summary": ""})

@@ -355,6 +355,7 @@ TABLE: dict[str, dict[str, str]] = {
         "userinfoedit": EVERYONE,
         "resetmypassword": EVERYONE,
         "choosereminders": EVERYONE,
+        "endsessions": EVERYONE,
         "resetpasswords": "A",
         "sendlink": "A",
     },

@@ -24,6 +24,7 @@ from app.pages import exports, filters, personal_forms, subjects
 from app.pages.access import may
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
+from app.sessions import poll
 
 #: how long a revealed number stays on the screen
 SHOWN_SECONDS = 30
@@ -188,6 +189,7 @@ class ExportJobView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The export's state as JSON, polled by its page."""
         return exports.progress_of(self._row(pk))

@@ -25,6 +25,7 @@ from app.pages.lists import Deed, Link
 from app.pages.widgets import ConsoleFormWidget
 from app.reminders import choices, mails
 from app.reminders.words import KIND, MAIL_STATUS, text_of
+from app.sessions import poll
 
 
 class ReminderView(ConsoleView):
@@ -75,6 +76,7 @@ class ReminderView(ConsoleView):
 
     @expose("/unread", methods=["GET"])
     @has_access
+    @poll
     def unread(self) -> Any:
         """How many are unread, as JSON: the bell asks for it."""
         rings = shell.bell()

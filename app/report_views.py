@@ -25,6 +25,7 @@ from app.reports.document import Document, document, period, scope
 from app.reports.letter import file_name, page
 from app.reports.pdf import pdf
 from app.reports.weeks import sunday_of
+from app.sessions import poll
 
 
 class ReportMailView(ConsoleView):
@@ -163,6 +164,7 @@ class WeeklyReportView(ConsoleView):
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
+    @poll
     def progress(self, pk: str) -> Any:
         """The report's state as JSON, polled by its page."""
         return reports.progress_of(self._row(pk))

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine, delete, func, select, update
 
 from app import audit_jobs
+from app.access import sessions
 from app.activity import store
 from app.exports.files import PART, SCRATCH
 from app.leads.error_file import error_file_path
@@ -46,7 +47,13 @@ def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[
         "error_files": _error_files(engine, settings, kept_from),
         "exports": _exports(engine, settings, kept_from),
         **_pushed(engine, settings, now),
+        "sessions": _sessions(engine, settings),
     }
+
+
+def _sessions(engine: Engine, settings: Settings) -> int:
+    with engine.begin() as connection:
+        return sessions.purge(connection, settings)
 
 
 def purge_leads(engine: Engine, before: dt.datetime) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from flask_babel import gettext
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from app import permissions, staff_views
+from app import devices, permissions, sessions, staff_views
 from app.access import hands, password_links
 from app.audit.actor import become
 from app.audit.events import event, known_as
@@ -37,18 +36,24 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
         self.user_view = staff_views.StaffView
         self._limit_log_in("60 per minute", get_remote_address)
-        self._limit_log_in("10 per 10 minutes", _typed_username)
+        self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.knows_person)
         self.appbuilder.add_view_no_menu(staff_views.PasswordLinkView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
 
-    def _limit_log_in(self, rate: str, key: Callable[[], str]) -> None:
-        """Failed log-ins count; more than ``rate`` of them for one key are refused unseen."""
+    def _limit_log_in(
+        self, rate: str, key: Callable[[], str], unless: Callable[[], bool] | None = None
+    ) -> None:
+        """Failed log-ins count; more than ``rate`` of them for one key are refused unseen.
+
+        Never by person alone: anybody could shut out whom they can name.
+        """
         self.limiter.limit(
             rate,
             key_func=key,
             methods=["POST"],
             deduct_when=_log_in_failed,
+            exempt_when=unless,
             error_message=lambda: gettext("Too many failed log-ins. Please wait some minutes and try again."),
         )(self.auth_view.blueprint)
 
@@ -74,10 +79,12 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return g.user
 
     def on_user_login(self, user: Any) -> None:
-        """Open the console in the person's own language, in a session that this password carries."""
+        """Open the console in the person's own language, under a token and with forms of this log-in only."""
         session["locale"] = user.language or current_app.config["BABEL_DEFAULT_LOCALE"]
-        session["password"] = password_mark(user)
-        session.permanent = True
+        session.pop("csrf_token", None)
+        sessions.renew()
+        if devices.typed_name():
+            devices.remember_person()
         become(user.username)
         event("log_in", Staff.__tablename__, user.id, user.username)
 
@@ -95,15 +102,14 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return user
 
     def load_user(self, pk: Any) -> Any | None:
-        """The person of a session, unless they were switched off or the password has changed since."""
+        """The person of a session, unless they were switched off."""
         user = super().load_user(pk)
-        if user is None or session.get("password") != password_mark(user):
-            return None
-        become(user.username)
+        if user is not None:
+            become(user.username)
         return user
 
     def reset_password(self, userid: Any, password: str) -> None:
-        """Store a new password; it ends every session of the person but the one that changed it.
+        """Store a new password, which ends every session of the person; the one that changed it goes on anew.
 
         Who was given it by another person has to choose their own, and the other one could act under the
         account; by command the operator answers for it, and nobody else could any more.
@@ -118,7 +124,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
             hands.clear(person)
         super().reset_password(userid, password)
         if own:
-            session["password"] = password_mark(self.get_user_by_id(userid))
+            sessions.renew()
 
     def choose_password(self, token: str, password: str) -> Any:
         """Store the password that a person chose through a mailed link, and end all sessions; the person.
@@ -157,17 +163,12 @@ def ask_for_own_password() -> Any:
     return redirect(url_for("MyPasswordView.this_form_get"))
 
 
-def _typed_username() -> str:
-    return "user:" + request.form.get("username", "")[:128].strip().lower()
+def _address_and_name() -> str:
+    return f"{get_remote_address()} {devices.typed_name()}"
 
 
 def _log_in_failed(response: Response) -> bool:
     return not current_user.is_authenticated
-
-
-def password_mark(user: Any) -> str:
-    """A short digest of the stored password hash: it changes with the password and tells nothing of it."""
-    return hashlib.sha256((user.password or "").encode()).hexdigest()[:16]
 
 
 def seed_permissions(appbuilder: Any) -> None:

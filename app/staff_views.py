@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, ClassVar
 
-from flask import abort, flash, g, redirect, request, session, url_for
+from flask import abort, current_app, flash, g, redirect, request, session, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.actions import action
 from flask_appbuilder.fields import QuerySelectMultipleField
@@ -22,14 +22,16 @@ from wtforms import SelectField
 from wtforms.validators import DataRequired, Optional
 
 from app import labels, permissions
-from app.access import hands, keys, password_links, staff
+from app.access import hands, keys, password_links, sessions, staff
 from app.approvals import access
+from app.audit.events import event
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import Approval, Staff
 from app.pages import accounts, forms, role_words
-from app.pages.widgets import ConsoleFormWidget
+from app.pages.widgets import ConsoleFormWidget, SessionsWidget
+from app.sessions import present_id
 
 
 class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
@@ -140,6 +142,22 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Open the form of which reminders also come by e-mail."""
         return redirect(url_for("ReminderChoiceView.this_form_get"))
 
+    @action(
+        "endsessions",
+        lazy_gettext("Log out everywhere"),
+        lazy_gettext("End every log-in of yours, at this browser too?"),
+        multiple=False,
+    )
+    def endsessions(self, item: Any) -> Any:
+        """End one's own log-ins."""
+        if item.id != g.user.id:
+            abort(404)
+        with db.engine.begin() as connection:
+            ended = sessions.end_all(connection, item.id)
+        event("logged_out_everywhere", Staff.__tablename__, item.id, item.username, sessions=ended)
+        flash(_("You are logged out everywhere."), "success")
+        return redirect(url_for("HomeView.index"))
+
     @action("resetpasswords", lazy_gettext("Give a new password"), multiple=False)
     def resetpasswords(self, item: Any) -> Any:
         """Open the form for somebody else's password."""
@@ -207,6 +225,14 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             except DomainError as error:
                 flash(error.text(), "danger")
         return stored
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.id != g.user.id:
+            return drawn
+        mine = sessions.of_person(db.session.connection(), current_app.config["SETTINGS"], item.id)
+        listed = SessionsWidget(sessions=mine, present=present_id(), when=labels.when)
+        return drawn | {"more": [listed]}
 
     def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:
         if kind == "add":

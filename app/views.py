@@ -44,7 +44,7 @@ from app.outreach_rule_views import (
     SandboxMessageView,
 )
 from app.outreach_views import OutreachApi, OutreachBatchView, OutreachView
-from app.pages import files, forms, phones, segment_words, suppressions
+from app.pages import files, forms, phones, segment_words, shell, suppressions
 from app.pages.access import may, me
 from app.pages.forms import CODE, select
 from app.pages.lead_filters import LEAD_FILTERS
@@ -399,3 +399,5 @@ def register(appbuilder: Any) -> None:
     appbuilder.add_api(HitApi)
     appbuilder.add_api(OutreachApi)
     appbuilder.add_api(ApiDescription)
+    # Flask-AppBuilder's goes back by the addresses in the session, which keeps none.
+    current_app.view_functions["LocaleView.index"] = shell.switch_language

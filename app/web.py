@@ -17,6 +17,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
+from app import sessions
 from app.access.refusals import note_missed
 from app.arguments import check_list_arguments
 from app.audit.events import event
@@ -59,6 +60,7 @@ def init_app(app: Flask) -> None:
     if settings.production:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     app.before_request(_name_request)
+    sessions.init_app(app)
     app.before_request(_refuse_nul)
     app.before_request(check_list_arguments)
     app.before_request(_check_api_query)

@@ -25,7 +25,6 @@ from app import create_app
 from app.cli import upgrade_database
 from app.embedded import Services, services
 from app.models import Branch, Staff
-from app.security import password_mark
 from config import Settings, load_settings
 from tests.access.world import World, build
 from tests.database import empty, libpq
@@ -213,7 +212,6 @@ def login(app: Flask, session: Session) -> Callable[..., Person]:
         client = Person(app, app.response_class, use_cookies=True)
         with client.session_transaction() as stored:
             stored["_user_id"], stored["_fresh"], stored["locale"] = str(user.id), True, language
-            stored["password"] = password_mark(user)
         return client
 
     return make

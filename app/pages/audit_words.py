@@ -38,6 +38,7 @@ KIND = {
     "log_out": lazy_gettext("Log-out"),
     "password_chosen": lazy_gettext("Password chosen through a link"),
     "number_search": lazy_gettext("Search by number"),
+    "logged_out_everywhere": lazy_gettext("Log-out everywhere"),
     "denied": lazy_gettext("Access denied"),
     "download": lazy_gettext("Download"),
     "config_applied": lazy_gettext("Rules file applied"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import plotly
-from flask import Flask, current_app, g, request, session, url_for
+from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, select
@@ -20,6 +20,7 @@ from app.extensions import db
 from app.models import Reminder
 from app.pages.access import may, view_named
 from app.pages.controls import control, error_count, is_check, is_group, is_required
+from app.pages.urls import own_path
 
 #: more reminders than this are "99+"
 MOST_UNREAD = 99
@@ -154,6 +155,14 @@ def languages() -> list[dict[str, Any]]:
         }
         for code, entry in current_app.config["LANGUAGES"].items()
     ]
+
+
+def switch_language(locale: str) -> Any:
+    """Show the page that asked for it in another language."""
+    if locale not in current_app.config["LANGUAGES"]:
+        abort(404)
+    session["locale"] = locale
+    return redirect(own_path(request.referrer) or url_for("HomeView.index"))
 
 
 def asset(name: str) -> str:

@@ -77,6 +77,12 @@ class WeeklyReportWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "widgets/weekly_report.html"
 
 
+class SessionsWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Draws a person's own ``sessions``; ``present`` is the id of this one."""
+
+    template = "widgets/sessions.html"
+
+
 class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
     """Draws the filter row and the chips of ``table``."""
 

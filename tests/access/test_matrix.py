@@ -420,6 +420,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "userinfoedit": act("users", "userinfoedit", "me", changes=False),
         "resetmypassword": act("users", "resetmypassword", "me", changes=False),
         "choosereminders": act("users", "choosereminders", "me", changes=False),
+        "endsessions": act("users", "endsessions", "me"),
         "resetpasswords": act("users", "resetpasswords", "staff", changes=False),
         "sendlink": act("users", "sendlink", "staff", changes=False),  # no mail server
     },

@@ -526,7 +526,10 @@ def hit(of: Lead, version: RuleVersion, status: str) -> Hit:
 
 
 def fingerprint(engine: Engine) -> dict[str, str]:
-    """A digest of the rows of every table but the change log: equal means that nothing changed."""
+    """A digest of the rows of every table but the change log: equal means that nothing changed.
+
+    Of log-ins only their number counts; what a session keeps changes with every message shown.
+    """
     with engine.connect() as connection:
         return dict(connection.execute(_digests(engine)).tuples().all())
 
@@ -534,5 +537,6 @@ def fingerprint(engine: Engine) -> dict[str, str]:
 @functools.cache
 def _digests(engine: Engine) -> TextClause:
     rows = "SELECT '{0}', coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text)), '') FROM \"{0}\" t"
-    names = [name for name in inspect(engine).get_table_names() if name not in LOG]
-    return text(" UNION ALL ".join(rows.format(name) for name in names))
+    names = [name for name in inspect(engine).get_table_names() if name not in (*LOG, "login_session")]
+    log_ins = "SELECT 'login_session', count(*)::text FROM login_session"
+    return text(" UNION ALL ".join([*(rows.format(name) for name in names), log_ins]))
