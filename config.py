@@ -47,6 +47,8 @@ class Settings:
     activity_engine: str = "duckdb"
     activity_memory: str = "2GB"
     events_retention_days: int = 400
+    workbook_memory_mb: int = 2048
+    workbook_seconds: int = 300
     https_only: bool = False
     idle_minutes: int = 120
     session_hours: int = 12
@@ -119,6 +121,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         activity_engine=env.get("ACTIVITY_ENGINE") or "duckdb",
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
+        workbook_memory_mb=_integer(env, "WORKBOOK_MEMORY_MB", 2048, 256, 1 << 20),
+        workbook_seconds=_integer(env, "WORKBOOK_SECONDS", 300, 10, 86_400),
         idle_minutes=_integer(env, "IDLE_MINUTES", 120, 1, 1440),
         session_hours=_integer(env, "SESSION_HOURS", 12, 1, 720),
         https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",

@@ -28,6 +28,7 @@ from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
 from app.leads.rows import RowChecker, StagedLead
 from app.leads.staging import Merged, foresee, merge, stage
+from app.leads.workbook import Limits
 from app.models import BatchStatus
 from config import Settings
 
@@ -235,7 +236,13 @@ class _Run:
         with engine.connect() as connection, connection.begin() as transaction:
             if self._batch is not None:
                 hold_batch(connection, self._batch)
-            file = open_lead_file(order.path, order.file_name, order.find, looked_over=order.looked_over)
+            file = open_lead_file(
+                order.path,
+                order.file_name,
+                order.find,
+                limits=Limits.of(order.settings),
+                looked_over=order.looked_over,
+            )
             with self._error_file(file) as errors:
                 check = intake.checker(connection, file.columns)
                 intake.stage(connection, self._accepted(file, check, errors))

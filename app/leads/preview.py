@@ -14,18 +14,18 @@ from app.leads.errors import UnreadableFile
 from app.leads.kinds import LEADS, FileKind
 from app.leads.masking import mask_ids
 from app.leads.matching import MAX_COLUMNS, proposed
-from app.leads.reader import look_over, open_lead_file
+from app.leads.reader import open_lead_file
 from app.leads.samples import masked_cell, masked_cells
-from app.leads.workbook import Percent
+from app.leads.workbook import WITHOUT_HASTE, Limits, Percent
 
 SAMPLE_ROWS = 3
-#: percent of the work that looking over is; the rest is opening
+#: percent of the work that counting the cells is; the rest is opening
 _LOOK_SHARE = 60
 _LOST_DIGITS = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 #: what may be wrong without being a reason to refuse the file, in words
 WARNINGS = {
     "merged_header": N_("The first row has merged cells; only the first of them keeps its title."),
-    "merged_rows": N_("Some cells are merged; only the first row of each keeps its value."),
+    "merged_rows": N_("Some cells are merged; their value is read into each of their rows."),
     "formulas": N_("Some cells hold formulas without a stored result and are read as empty."),
     "hidden_columns": N_("The sheet has hidden columns; they are read like the others."),
     "hidden_rows": N_("The sheet has hidden or filtered rows; they are imported like the others."),
@@ -52,12 +52,22 @@ class Preview:
 
 
 def look_at(
-    path: Path, file_name: str, kind: FileKind = LEADS, progress: Percent = lambda done: None
+    path: Path,
+    file_name: str,
+    kind: FileKind = LEADS,
+    *,
+    limits: Limits = WITHOUT_HASTE,
+    progress: Percent = lambda done: None,
 ) -> Preview:
     """Look over an uploaded file and read its head. UnreadableFile when it can't be one."""
     file = mask_ids(file_name)
-    odd = look_over(path, file, lambda done: progress(done * _LOOK_SHARE // 100))
-    opened = open_lead_file(path, file, lambda header, _file: proposed(header, kind), looked_over=True)
+    opened = open_lead_file(
+        path,
+        file,
+        lambda header, _file: proposed(header, kind),
+        limits=limits,
+        progress=lambda done: progress(done * _LOOK_SHARE // 100),
+    )
     rows = [row.cells for row in islice(opened.rows, SAMPLE_ROWS)]
     _refuse_title(opened.header, rows, file, kind)
     width = min(len(opened.header), MAX_COLUMNS)
@@ -67,7 +77,7 @@ def look_at(
         [masked_cells(cells[:width], opened.columns) for cells in rows],
         opened.columns,
         opened.total,
-        [*odd, *(["lost_digits"] if lost else [])],
+        [*opened.oddities, *(["lost_digits"] if lost else [])],
     )
 
 

@@ -26,6 +26,7 @@ from app.leads.progress import Reporter
 from app.leads.suppression_file import SuppressionIntake
 from app.leads.undo import give_up_undo, undo_import
 from app.leads.uploads import WAITING, WORKING
+from app.leads.workbook import Limits
 from app.models import BatchStatus, Branch, ImportBatch
 from config import Settings
 
@@ -101,7 +102,11 @@ def _look(row: Any) -> None:
 
     def look(row: Any) -> dict[str, Any]:
         preview = look_at(
-            Path(row.upload), row.file_name, KINDS[row.kind], Reporter(db.engine, row.id).percent
+            Path(row.upload),
+            row.file_name,
+            KINDS[row.kind],
+            limits=Limits.of(_settings()),
+            progress=Reporter(db.engine, row.id).percent,
         )
         return {
             "status": BatchStatus.PREPARED,

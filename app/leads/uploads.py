@@ -19,16 +19,16 @@ from flask import current_app
 from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
 
-from app.errors import DomainError, FieldError
+from app.errors import FieldError
 from app.extensions import db
 from app.leads.batches import close_batch, open_batch, take_lock
 from app.leads.branch_choices import BranchChoices
-from app.leads.errors import LeadsError
+from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.kinds import KINDS, LEADS, FileKind
 from app.leads.matching import matched
-from app.leads.preview import look_at
-from app.leads.reader import kind_of
-from app.leads.workbook import is_small
+from app.leads.preview import Preview, look_at
+from app.leads.reader import not_a_list
+from app.leads.workbook import AT_ONCE, BEYOND_LIMITS
 from app.models import BatchStatus, ImportBatch
 from config import Settings
 
@@ -40,8 +40,8 @@ WAITING = (BatchStatus.PREPARED, BatchStatus.CHECKED)
 WORKING = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)
 _FRESH: dict[str, Any] = {"progress": 0, "rows_done": 0, "rows_total": None, "started_at": None}
 _FRESH["attempts"] = 0
-#: a file of at most this size is looked at while its person waits, if it unpacks to little
-_SMALL_BYTES, _SMALL_CELLS = 4 << 20, 500_000
+#: a file of at most this size is looked at while its person waits, if that is done at once
+_SMALL_BYTES = 4 << 20
 
 
 def accept(
@@ -56,13 +56,13 @@ def accept(
     name = Path(file.filename or "").name
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
-        raise DomainError("“%(name)s” is not an Excel or CSV file (.xlsx, .xls, .csv).", name=name or "?")
+        raise not_a_list(name)
     path = _folder() / f"{uuid.uuid4().hex}{suffix}"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as target:
             file.save(target)
-        preview = look_at(path, name, kind) if _is_small(path, name) else None
+        preview = _preview_at_once(path, name, kind)
         batch_id = open_batch(
             db.engine,
             path,
@@ -83,11 +83,16 @@ def accept(
     return db.session.get_one(ImportBatch, batch_id)
 
 
-def _is_small(path: Path, name: str) -> bool:
+def _preview_at_once(path: Path, name: str, kind: FileKind) -> Preview | None:
+    """The first look, or None for a file that takes long. UnreadableFile for one that no worker can read."""
     if path.stat().st_size > _SMALL_BYTES:
-        return False
-    kind = kind_of(path, name)
-    return kind == "text" or (kind == "xlsx" and is_small(path, _SMALL_CELLS))
+        return None
+    try:
+        return look_at(path, name, kind, limits=AT_ONCE)
+    except UnreadableFile as error:
+        if error.code in BEYOND_LIMITS:
+            return None
+        raise
 
 
 def match(batch: ImportBatch, chosen: Mapping[int, str]) -> None:

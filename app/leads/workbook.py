@@ -1,163 +1,175 @@
-"""Looks over an .xlsx file before it is opened: a small one may unpack to more memory than there is."""
+"""Reads workbooks by way of a process of their own, with limits: what a hostile one can kill is only that."""
 
 from __future__ import annotations
 
-import re
-import zipfile
-import zlib
+import os
+import select
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
 
 from app.errors import N_
 from app.leads.errors import UnreadableFile
+from config import Settings
 
 Percent = Callable[[int], None]
 """Called with how much of a look is done, 0 to 100. May raise to cancel."""
 
-_MAX_UNPACKED = 2 << 30
-_MAX_RATIO = 200
-_RATIO_MATTERS = 64 << 20
-_SMALL = 16 << 20
-# The reader keeps every cell of the rectangle around the used ones, at some 30 bytes each.
-_MAX_CELLS = 50_000_000
-_CHUNK = 1 << 20
-_OVERLAP = 64
-_COLUMN = re.compile(rb'\sr="([A-Z]{1,3})[0-9]')
-_ROW = re.compile(rb'<(?:\w+:)?row\s[^>]*?\br="([0-9]{1,9})"')
-#: what may be odd: texts of which one must stand in a piece of the sheet before the pattern is worth a search
-_ODDITIES: dict[str, tuple[tuple[bytes, ...], re.Pattern[bytes]]] = {
-    "merged_header": (
-        (b"mergeCell",),
-        re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="[A-Z]+1:[A-Z]+[0-9]+"'),
-    ),
-    "merged_rows": (
-        (b"mergeCell",),
-        re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="[A-Z]+[0-9]+:[A-Z]+(?!1")[0-9]+"'),
-    ),
-    "formulas": (
-        (b"<f", b"/f>", b":f"),
-        re.compile(rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f\s[^>]*/>)\s*(?:<(?:\w+:)?v\s*/>|<v></v>|</(?:\w+:)?c>)"),
-    ),
-    "hidden_columns": (
-        (b"hidden=",),
-        re.compile(rb'<(?:\w+:)?col\s[^>]*?\bhidden="(?:1|true)"'),
-    ),
-    "hidden_rows": (
-        (b"hidden=",),
-        re.compile(rb'<(?:\w+:)?row\s[^>]*?\bhidden="(?:1|true)"'),
-    ),
-}
-_HIDDEN_SHEET = re.compile(rb'<(?:\w+:)?sheet\s[^>]*?\bstate="(?:hidden|veryHidden)"')
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError)
-
-
-def check_workbook(path: Path, file: str, progress: Percent = lambda done: None) -> list[str]:
-    """What an .xlsx file has that its reader can't see or a person may not expect.
-
-    Some of ``merged_header``, ``merged_rows``, ``formulas`` (without a stored result), ``hidden_columns``,
-    ``hidden_rows``, ``hidden_sheets``. Raises UnreadableFile unless ``path`` is a workbook of a size that a
-    lead list can have.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if "xl/workbook.xml" not in archive.namelist():
-                raise corrupt(file)
-            if _unpacks_too_far(archive, path.stat().st_size):
-                raise _too_big(file)
-            return _looked_over(archive, file, progress)
-    except _DAMAGE:
-        raise corrupt(file) from None
-
-
-def is_small(path: Path, cells: int) -> bool:
-    """Whether an .xlsx file is opened in an instant: it has at most so many ``cells`` and hardly unpacks."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _SMALL:
-                return False
-            return all(_read(archive, name).cells <= cells for name in _sheets(archive))
-    except _DAMAGE:
-        # Who opens it finds out at once.
-        return True
-
-
-def _looked_over(archive: zipfile.ZipFile, file: str, progress: Percent) -> list[str]:
-    sheets = _sheets(archive)
-    whole = sum(archive.getinfo(name).file_size for name in sheets) or 1
-    found: set[str] = set()
-    before = 0
-    for name in sheets:
-        read = _read(archive, name, partial(_share, progress, before, whole))
-        if read.cells > _MAX_CELLS:
-            raise _too_big(file)
-        found |= read.odd
-        before += archive.getinfo(name).file_size
-    if _HIDDEN_SHEET.search(archive.read("xl/workbook.xml")):
-        found.add("hidden_sheets")
-    return [name for name in (*_ODDITIES, "hidden_sheets") if name in found]
-
-
-def _share(progress: Percent, before: int, whole: int, done: int) -> None:
-    progress((before + done) * 100 // whole)
-
-
-def _sheets(archive: zipfile.ZipFile) -> list[str]:
-    return [
-        name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")
-    ]
+_CHILD = Path(__file__).with_name("workbook_child.py")
+#: no message of the child is longer
+_MOST_LINE = 16 << 20
+_PIPE = 1 << 20
 
 
 @dataclass(frozen=True)
-class _Sheet:
-    """The cells of the rectangle around the used ones, and what is odd."""
+class Limits:
+    """What reading a workbook may take: memory, seconds (of work, and of silence), cells of one sheet."""
 
-    cells: int
-    odd: set[str]
+    memory_mb: int = 2048
+    seconds: int = 300
+    cells: int = 50_000_000
 
-
-def _read(archive: zipfile.ZipFile, name: str, progress: Percent = lambda done: None) -> _Sheet:
-    """Go once through a sheet; ``progress`` hears of the bytes done."""
-    columns: set[bytes] = set()
-    rows = done = 0
-    sought = dict(_ODDITIES)
-    for text in _chunks(archive, name):
-        columns.update(_COLUMN.findall(text))
-        rows = max([rows, *map(int, _ROW.findall(text))])
-        for odd, (needles, pattern) in list(sought.items()):
-            if any(needle in text for needle in needles) and pattern.search(text):
-                del sought[odd]
-        done += len(text)
-        progress(done)
-    return _Sheet(rows * max(map(_column_number, columns), default=0), set(_ODDITIES) - set(sought))
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The limits for a worker or a command."""
+        return cls(settings.workbook_memory_mb, settings.workbook_seconds)
 
 
-def corrupt(file: str) -> UnreadableFile:
-    """The refusal of a file that no workbook can be read from."""
-    return UnreadableFile("file_corrupt", N_("%(file)s is damaged or not an Excel file"), file=file)
+WITHOUT_HASTE = Limits()
+#: while a person waits for an answer
+AT_ONCE = Limits(memory_mb=384, seconds=15, cells=500_000)
+#: codes of refusals that larger limits may make good
+BEYOND_LIMITS = ("file_far_cell", "file_memory", "file_time")
+
+_REFUSALS = {
+    "file_corrupt": N_("%(file)s is damaged or not an Excel file"),
+    "file_password": N_("%(file)s is protected with a password; save it without one"),
+    "file_empty": N_("%(file)s is empty"),
+    "file_sheets": N_("%(file)s has several sheets with data; keep only one"),
+    "file_too_big": N_("%(file)s unpacks to far more than a lead list"),
+    "file_far_cell": N_(
+        "%(file)s: the sheet is used as far as cell %(cell)s. Delete the rows and columns beyond the list,"
+        " also those that look empty, and save it again"
+    ),
+    "file_save_as": N_(
+        "%(file)s is %(kind)s, which is not read here: open it in Excel or WPS and save it as"
+        " “Excel Workbook (.xlsx)”"
+    ),
+    "file_long_row": N_("%(file)s: row %(row)s holds more text than a row of a list can have"),
+    "file_memory": N_(
+        "%(file)s needs more memory than a workbook may have (%(memory)s MB);"
+        " save the list as “CSV UTF-8” and import that"
+    ),
+    "file_time": N_(
+        "%(file)s takes longer to read than a workbook may (%(seconds)s s);"
+        " save the list as “CSV UTF-8” and import that"
+    ),
+}
 
 
-def _too_big(file: str) -> UnreadableFile:
-    return UnreadableFile("file_too_big", N_("%(file)s unpacks to far more than a lead list"), file=file)
+def refusal(code: str, file: str, **values: Any) -> UnreadableFile:
+    """The refusal of a workbook for a reason of its own or of its limits."""
+    return UnreadableFile(code, _REFUSALS[code], file=file, **values)
 
 
-def _unpacks_too_far(archive: zipfile.ZipFile, packed: int) -> bool:
-    unpacked = sum(entry.file_size for entry in archive.infolist())
-    return unpacked > _MAX_UNPACKED or (unpacked > _RATIO_MATTERS and unpacked > _MAX_RATIO * packed)
+@dataclass(frozen=True)
+class Sheet:
+    """The one sheet with data: about how many rows it has, what a person may not expect, and the rows.
+
+    ``oddities`` are some of ``merged_header``, ``merged_rows``, ``formulas`` (without a stored result),
+    ``hidden_columns``, ``hidden_rows`` and ``hidden_sheets``.
+    """
+
+    total: int
+    oddities: list[str]
+    rows: Iterator[tuple[int, list[str]]]
 
 
-def _chunks(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
-    """The content in pieces that overlap, so that a reference on an edge is whole in one of them."""
-    tail = b""
-    with archive.open(name) as stream:
-        while chunk := stream.read(_CHUNK):
-            yield tail + chunk
-            tail = chunk[-_OVERLAP:]
+def read_workbook(
+    path: Path,
+    file: str,
+    limits: Limits,
+    *,
+    looked_over: bool = False,
+    progress: Percent = lambda done: None,
+) -> Sheet:
+    """Open a workbook; ``looked_over`` says that its cells were counted before.
+
+    Raises UnreadableFile, also while its rows are read.
+    """
+    messages = _messages(path, file, limits, looked_over)
+    for kind, *rest in messages:
+        if kind == "progress":
+            progress(rest[0])
+        elif kind == "sheet":
+            return Sheet(rest[0], rest[1], _rows(messages))
+    raise refusal("file_corrupt", file)
 
 
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
+def _rows(messages: Iterator[list[Any]]) -> Iterator[tuple[int, list[str]]]:
+    for _kind, batch in messages:
+        yield from batch
+
+
+def _messages(path: Path, file: str, limits: Limits, looked_over: bool) -> Iterator[list[Any]]:
+    """What the child says before its end. Raises UnreadableFile for a refusal, and for its death."""
+    with path.open("rb") as stream, _child(stream, limits, looked_over) as child:
+        try:
+            for line in _lines(child, file, limits):
+                message = orjson.loads(line)
+                if message[0] == "end":
+                    return
+                if message[0] == "refused":
+                    raise _said(message[1], file, limits, message[2])
+                yield message
+            raise _said(_cause_of_death(child.wait()), file, limits, {})
+        finally:
+            child.kill()
+
+
+def _child(stream: BinaryIO, limits: Limits, looked_over: bool) -> subprocess.Popen[bytes]:
+    """The process, without this one's environment: it has no use for secrets."""
+    words = (limits.memory_mb, limits.seconds, limits.cells, int(looked_over))
+    return subprocess.Popen(  # noqa: S603 - our own script, numbers only
+        [sys.executable, "-I", str(_CHILD), *map(str, words)],
+        stdin=stream,
+        stdout=subprocess.PIPE,
+        pipesize=_PIPE,
+        stderr=subprocess.DEVNULL,
+        env={},
+    )
+
+
+def _lines(child: subprocess.Popen[bytes], file: str, limits: Limits) -> Iterator[bytes]:
+    """Whole lines as they come. Raises UnreadableFile when none comes in time."""
+    assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+    descriptor, rest = child.stdout.fileno(), b""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    while True:
+        if not waiting.poll(limits.seconds * 1000):
+            raise _said("file_time", file, limits, {})
+        piece = os.read(descriptor, _PIPE)
+        if not piece:
+            return
+        if len(rest) > _MOST_LINE:
+            raise refusal("file_too_big", file)
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+
+
+def _said(code: str, file: str, limits: Limits, values: dict[str, Any]) -> UnreadableFile:
+    return refusal(code, file, memory=limits.memory_mb, seconds=limits.seconds, **values)
+
+
+def _cause_of_death(status: int) -> str:
+    """A child that is short of memory is aborted or killed; one of its own errors is damage in the file."""
+    if status == -signal.SIGXCPU:
+        return "file_time"
+    return "file_memory" if status < 0 else "file_corrupt"

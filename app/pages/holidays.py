@@ -12,8 +12,8 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import FileStorage
 
 from app import labels
-from app.errors import DomainError
 from app.extensions import db
+from app.leads.reader import not_a_list
 from app.models import Holiday
 from app.pages.shell import weekday
 from app.push.calendar import Calendar
@@ -42,7 +42,7 @@ def take_file(file: FileStorage, who: str) -> tuple[int, int, int]:
     name = Path(file.filename or "").name
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
-        raise DomainError("“%(name)s” is not an Excel or CSV file (.xlsx, .xls, .csv).", name=name or "?")
+        raise not_a_list(name)
     folder = current_app.config["SETTINGS"].data_dir / "uploads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, path = tempfile.mkstemp(suffix=suffix, dir=folder)

@@ -14,6 +14,7 @@ from app.errors import N_, DomainError
 from app.extensions import db
 from app.leads.columns import match_columns
 from app.leads.reader import open_lead_file
+from app.leads.workbook import AT_ONCE
 from app.models import Holiday
 from app.push.calendar import DayKind
 
@@ -64,7 +65,7 @@ class Entry:
 
 def read_holidays(path: Path, file: str) -> list[Entry]:
     """The checked rows of an Excel or CSV file. Raises UnreadableFile, or HolidayFileError for its rows."""
-    opened = open_lead_file(path, file, _find_columns)
+    opened = open_lead_file(path, file, _find_columns, limits=AT_ONCE)
     entries: list[Entry] = []
     problems: list[DomainError] = []
     seen: dict[dt.date, int] = {}

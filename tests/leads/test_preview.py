@@ -12,7 +12,7 @@ from app.errors import DomainError, FieldError
 from app.leads.errors import UnreadableFile
 from app.leads.matching import finder, matched, proposed
 from app.leads.preview import look_at
-from app.leads.reader import look_over, open_lead_file
+from app.leads.reader import open_lead_file
 from app.leads.samples import masked_cell
 
 from .support import HEADER, id_number, person, write_csv, write_xlsx
@@ -60,7 +60,7 @@ def test_merged_cells(tmp_path: Path, cells: str, found: list[str]) -> None:
     book, sheet = workbook(tmp_path / "a.xlsx")
     sheet.merge_cells(cells)
     book.save(tmp_path / "a.xlsx")
-    assert look_over(tmp_path / "a.xlsx", "a.xlsx") == found
+    assert look_at(tmp_path / "a.xlsx", "a.xlsx").warnings == found
 
 
 def test_what_is_hidden(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from flask import Flask
 from sqlalchemy.orm import Session
 from xlwt.CompoundDoc import XlsDoc
 
-from app.leads import uploads
+from app.leads import upload_work, uploads
 from app.models import Branch
 from tests.conftest import Person
 from tests.leads.support import HEADER, person
+from tests.leads.workbooks import SHEET, far_cell, one_text_many_times, sheet, workbook
 
 from .test_import_steps import MATCH, Wizard
 
@@ -119,6 +122,10 @@ REFUSED = {
     "locked.xls": (encrypted_xls(), "protected with a password"),
     "bomb.xlsx": (bomb(), "unpacks to far more"),
     "title.xls": (xls(nothing, [["客户名单"], HEADER, person(1)]), "other rows above"),
+    "far.xlsx": (far_cell(), "used as far as cell XFD1048576"),
+    "much text.xlsx": (one_text_many_times(60 << 20, 798), "unpacks to far more"),
+    "web.xls": (b"<html><table><tr><td>1</td></tr></table></html>", "save it as “Excel Workbook (.xlsx)”"),
+    "list.ods": (b"PK\x03\x04", "open it in Excel or WPS and save it as one"),
     "picture.xlsx": (b"\x89PNG" + bytes(60), "not what its name says"),
     "text.xls": ("姓名,电话\n".encode(), "not what its name says"),
 }
@@ -157,6 +164,21 @@ def test_it_is_refused(wizard: Wizard, monkeypatch: pytest.MonkeyPatch, name: st
     assert said in page
     assert row is None or row.status == "failed"
     assert wizard.files() == []
+
+
+def test_a_worker_that_dies_of_a_file_does_not_try_again(wizard: Wizard, app: Flask) -> None:
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], workbook_memory_mb=128)
+    chance = random.Random(1)
+    many = "".join(
+        f"<row><c t='inlineStr'><is><t>{chance.randbytes(100).hex()}</t></is></c></row>"
+        for _row in range(300_000)
+    )
+    row, page = looked_at(wizard, workbook({SHEET: sheet(many)}), "heavy.xlsx")
+    assert (row.status, row.attempts) == ("failed", 1)
+    assert "needs more memory than a workbook may have (128 MB)" in page
+    assert "CSV UTF-8" in page
+    with app.app_context():
+        assert upload_work.waiting() == []
 
 
 def test_ids_that_lost_digits_and_dates_that_are_numbers_are_row_errors(wizard: Wizard) -> None:
