@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -76,6 +76,9 @@ def evaluate_days(
             counts["refreshed"][definition.code] = refreshed
             done += 1
             progress(done, total)
+        if any(counts["created"].values()):
+            db.session.execute(text(SQL["hit_analyze"]))
+            db.session.commit()
         result[day.isoformat()] = counts
     return result
 
@@ -84,6 +87,16 @@ def evaluate_version(
     settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
 ) -> tuple[int, int]:
     """Evaluate one version as of a date and store its hits; (created, refreshed). Commits."""
+    rows = candidates(settings, version, definition, day)
+    counts = store_hits(db.session.connection(), settings, version, definition, day, rows)
+    db.session.commit()
+    return counts
+
+
+def candidates(
+    settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
+) -> Iterator[tuple[Any, ...]]:
+    """A row for the staging table for each lead that meets the version as of a date."""
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
     among = lead_filter.leads(definition.lead_filter, settings)
@@ -91,8 +104,7 @@ def evaluate_version(
         definition.half_life_days, {str(kind): weight for kind, weight in definition.weights.items()}
     )
     table = query.evaluate(state, spec, day, score, among=among, settings=engine_settings(settings))
-    rows = _candidates(table, version, definition, day, state)
-    return _store(settings, version, definition, day, rows)
+    return _rows(table, version, definition, day, state)
 
 
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
@@ -113,10 +125,9 @@ def grade_of(score: float, bands: Mapping[str, float]) -> str:
     return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
 
 
-def _candidates(
+def _rows(
     table: pa.Table, version: RuleVersion, definition: RuleDef, day: dt.date, state: store.Snapshot
 ) -> Iterator[tuple[Any, ...]]:
-    """A row for the staging table for each lead that meets the rule."""
     width = max(condition.window_days for condition in definition.conditions)
     fixed = {
         "version": version.number,
@@ -153,15 +164,18 @@ def condition_evidence(
     return said | found if alone else said | found | {"seen": seen}
 
 
-def _store(
+def store_hits(
+    connection: Connection,
     settings: Settings,
     version: RuleVersion,
     definition: RuleDef,
     day: dt.date,
-    rows: Iterator[tuple[Any, ...]],
+    rows: Iterable[tuple[Any, ...]],
 ) -> tuple[int, int]:
-    """Write hits set by set: stage by COPY, refresh what is inside the cooldown, insert the rest."""
-    connection = db.session.connection()
+    """Write the hits of staged rows by sets; (created, refreshed).
+
+    Stages the rows by COPY, inserts what is outside the cooldown, refreshes the rest.
+    """
     values = {
         "rule": version.rule_id,
         "version": version.id,
@@ -173,12 +187,12 @@ def _store(
     connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
     connection.execute(text(SQL["hit_stage"]))
     _copy(connection.connection.driver_connection, rows)
+    connection.execute(text(SQL["hit_stage_analyze"]))
     _mark_holdout(connection, settings, definition)
     created = connection.execute(text(SQL["hit_insert"]), values).rowcount
     connection.execute(text(SQL["hit_refresh_same_day"]), values)
     connection.execute(text(SQL["hit_refresh_later"]), values)
     met = connection.execute(text(SQL["hit_stage_count"])).scalar_one()
-    db.session.commit()
     return created, met - created
 
 
@@ -193,7 +207,7 @@ def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDe
     connection.execute(text(SQL["hit_stage_hold_out"]), {"leads": held})
 
 
-def _copy(connection: psycopg.Connection | Any, rows: Iterator[tuple[Any, ...]]) -> None:
+def _copy(connection: psycopg.Connection | Any, rows: Iterable[tuple[Any, ...]]) -> None:
     with (
         connection.cursor() as cursor,
         cursor.copy("COPY hit_stage (lead_id, values, score, grade, evidence) FROM STDIN") as copy,

@@ -171,6 +171,21 @@ def test_mass_work_leaves_one_entry_a_statement(app: Flask, entries: Entries) ->
     assert [e.kind for e in entries(object="preset_applied")] == ["truncate"]
 
 
+def test_mass_work_that_changes_nothing_reads_each_row_once(app: Flask, entries: Entries) -> None:
+    with libpq(app) as other:
+        other.execute(
+            "INSERT INTO institution (code, name) SELECT 'I-' || n, 'x' FROM generate_series(1, 40000) n"
+        )
+        # Each row compared with each other one would be a matter of many minutes.
+        other.execute("SET LOCAL statement_timeout = '60s'")
+        other.execute("UPDATE institution SET name = 'x'")
+        other.execute("UPDATE institution SET name = 'y' WHERE code = 'I-40000' OR name = 'x'")
+    assert [(e.kind, e.rows) for e in entries(object="institution")] == [
+        ("insert", 40_000),
+        ("update", 40_000),
+    ]
+
+
 def test_the_digest_of_mass_work_can_be_computed_again(app: Flask, engine: Engine, entries: Entries) -> None:
     with libpq(app) as other:
         other.execute(

@@ -118,6 +118,36 @@ def test_counts_are_exact_after_any_change(app: Flask, session: Session, bank: l
         assert db.session.scalar(text("SELECT count(*) FROM hit_count")) == 0
 
 
+def test_many_leads_move_after_one_did_on_the_same_connection(app: Flask, session: Session) -> None:
+    """The plan for one lead joins row by row: with 12,000 that would be a matter of many minutes."""
+    chief = make_staff(session, "chief", "Manager")
+    active_rule(session, "R-1")
+    session.execute(
+        text(
+            """INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked, source)
+               SELECT n, 'L' || n, '客', lpad(to_hex(n), 64, '0'), '', '', '', 'old'
+               FROM generate_series(1, 12000) n"""
+        )
+    )
+    session.execute(
+        text(
+            """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
+                                last_met_on)
+               SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day
+               FROM rule_version v, lead l WHERE l.id % 12 = 0"""
+        ),
+        {"day": DAY},
+    )
+    session.execute(text("SET LOCAL statement_timeout = '60s'"))
+    session.execute(text("UPDATE lead SET source = 'new' WHERE id = 12"))
+    session.execute(text("UPDATE lead SET source = 'new' WHERE id <> 12"))
+    session.commit()
+    with app.app_context():
+        person = db.session.get_one(Staff, chief.id)
+        assert counts.count(Chosen(person), ("source",)) == {("new",): 1000}
+        agrees(person)
+
+
 def test_counts_follow_scope_and_every_filter(app: Flask, session: Session, bank: list[int]) -> None:
     home = session.execute(text("SELECT path FROM branch WHERE code = 'A'")).scalar_one()
     anna = make_staff(session, "anna", "Marketer")

@@ -166,6 +166,29 @@ def brute_force(rule: dict[str, Any], all_events: list[Event], days: list[dt.dat
     return sorted(hits), coverage
 
 
+def hits_in_order(
+    rule: dict[str, Any], all_events: list[Event], order: list[dt.date]
+) -> list[tuple[int, str, list[int], str, str | None]]:
+    """Hits after dates were evaluated in this order: lead, date, values, last met on, date of the latest."""
+    hits: dict[int, dict[dt.date, list[Any]]] = {lead: {} for lead in range(1, LEADS + 1)}
+    for day in order:
+        for lead in (each for each in hits if fits(rule["lead_filter"], each)):
+            values = met(rule, [e for e in all_events if e.lead == lead], day)
+            own = hits[lead]
+            if values is None:
+                continue
+            if all((day - each).days >= rule["cooldown_days"] for each in own):
+                own[day] = [values, day, None]
+            newest = max((each for each in own if each <= day), default=day)
+            if newest < day and own[newest][1] <= day:
+                own[newest][1:] = [day, day]
+    return sorted(
+        (lead, day.isoformat(), values, last.isoformat(), latest and latest.isoformat())
+        for lead, own in hits.items()
+        for day, (values, last, latest) in own.items()
+    )
+
+
 def deliver(app: Flask, folder: Path, all_events: list[Event]) -> None:
     lines = [
         json.dumps(

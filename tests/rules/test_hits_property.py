@@ -9,7 +9,8 @@ from typing import Any
 
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import Engine, select
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app.extensions import db
@@ -18,7 +19,17 @@ from app.models import Hit
 from app.rules.evaluate import evaluate_days, preview
 from app.rules.holdout import Lottery
 from app.rules.versions import active_versions, rule_def
-from tests.rules.brute import DAY0, Event, brute_force, clear, deliver, events, put_in_force, rules
+from tests.rules.brute import (
+    DAY0,
+    Event,
+    brute_force,
+    clear,
+    deliver,
+    events,
+    hits_in_order,
+    put_in_force,
+    rules,
+)
 
 
 @given(events, rules)
@@ -48,3 +59,44 @@ def test_hits_are_what_the_rules_mean(
     for day, counts in found.items():
         assert counts["created"]["R"] + counts["refreshed"]["R"] == wanted_coverage[day]
     assert sum(counts["created"]["R"] for counts in again.values()) == 0
+
+
+@given(events, rules, st.lists(st.integers(4, 11), min_size=4, max_size=12))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_dates_may_be_evaluated_late_and_again(
+    app: Flask,
+    engine: Engine,
+    session: Session,
+    leads: None,
+    all_events: list[Event],
+    rule: dict[str, Any],
+    order: list[int],
+) -> None:
+    clear(app, engine)
+    days = [DAY0 + dt.timedelta(number) for number in order]
+    with app.app_context(), tempfile.TemporaryDirectory() as folder:
+        put_in_force(rule)
+        deliver(app, Path(folder), all_events)
+        for day in days:
+            evaluate_days(app.config["SETTINGS"], day, day)
+        hits = [
+            (
+                hit.lead_id,
+                hit.hit_date.isoformat(),
+                hit.values,
+                hit.last_met_on.isoformat(),
+                hit.latest and hit.latest["window"][1],
+            )
+            for hit in db.session.scalars(select(Hit))
+        ]
+        versions = _row_versions()
+        evaluate_days(app.config["SETTINGS"], days[-1], days[-1])
+        again = _row_versions()
+    assert sorted(hits) == hits_in_order(rule, all_events, days)
+    assert again == versions, "the same date again writes nothing"
+
+
+def _row_versions() -> dict[int, str]:
+    found = dict(db.session.execute(text("SELECT id, xmin::text FROM hit")).tuples().all())
+    db.session.rollback()
+    return found

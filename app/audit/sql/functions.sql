@@ -112,7 +112,9 @@ END $$;
 CREATE OR REPLACE FUNCTION audit.note_update() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     few bigint;
-    most int;
+    olds refcursor;
+    earlier jsonb;
+    later jsonb;
     changed jsonb;
 BEGIN
     SELECT count(*) INTO few FROM (SELECT FROM new_rows LIMIT 101) AS first;
@@ -130,17 +132,17 @@ BEGIN
         RETURN NULL;
     END IF;
     -- Progress alone leaves no entry; the first row that really changed tells which columns a statement is
-    -- about. It is mostly one of the first, so these are looked at before all.
-    FOREACH most IN ARRAY ARRAY[100, NULL] LOOP
-        SELECT to_jsonb(ARRAY(SELECT jsonb_object_keys(fields) ORDER BY 1)) INTO changed
-        FROM (SELECT row_number() OVER () AS place, to_jsonb(r) AS data FROM new_rows AS r LIMIT most) AS new
-        JOIN (SELECT row_number() OVER () AS place, to_jsonb(r) AS before FROM old_rows AS r LIMIT most) AS old
-            USING (place),
-        audit.fields(before, data, TG_ARGV[2]::text[], TG_ARGV[3]::text[], TG_ARGV[4]::text[]) AS fields
-        WHERE fields <> '{}'
-        LIMIT 1;
-        EXIT WHEN changed IS NOT NULL;
+    -- about. Both tables are read once, side by side: a join would take every row of one for each of the other.
+    OPEN olds FOR SELECT to_jsonb(r) FROM old_rows AS r;
+    FOR later IN SELECT to_jsonb(r) FROM new_rows AS r LOOP
+        FETCH olds INTO earlier;
+        IF later - TG_ARGV[2]::text[] <> earlier - TG_ARGV[2]::text[] THEN
+            changed := to_jsonb(ARRAY(SELECT jsonb_object_keys(
+                audit.fields(earlier, later, TG_ARGV[2]::text[], TG_ARGV[3]::text[], TG_ARGV[4]::text[])) ORDER BY 1));
+            EXIT;
+        END IF;
     END LOOP;
+    CLOSE olds;
     IF changed IS NOT NULL THEN
         INSERT INTO public.change_log (kind, object, rows, digest, changes)
         SELECT 'update', TG_TABLE_NAME, count(*),

@@ -1,0 +1,2 @@
+-- Temporary tables are never analysed by themselves, and the plans depend on it.
+ANALYZE hit_stage
