@@ -7,6 +7,7 @@ made once and kept in ``DATA_DIR/secrets.env`` (mode 0600); in production that i
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import secrets
@@ -47,6 +48,7 @@ class Settings:
     activity_engine: str = "duckdb"
     activity_memory: str = "2GB"
     events_retention_days: int = 400
+    worker_memory_mb: int = 6144
     workbook_memory_mb: int = 2048
     workbook_seconds: int = 300
     https_only: bool = False
@@ -121,6 +123,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         activity_engine=env.get("ACTIVITY_ENGINE") or "duckdb",
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
+        worker_memory_mb=_integer(env, "WORKER_MEMORY_MB", _worker_memory(env), 512, 1 << 20),
         workbook_memory_mb=_integer(env, "WORKBOOK_MEMORY_MB", 2048, 256, 1 << 20),
         workbook_seconds=_integer(env, "WORKBOOK_SECONDS", 300, 10, 86_400),
         idle_minutes=_integer(env, "IDLE_MINUTES", 120, 1, 1440),
@@ -216,6 +219,14 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise ConfigError(f"{name}: {text!r} is not a whole number from {low} to {high}")
     return int(text)
+
+
+def _worker_memory(env: Mapping[str, str]) -> int:
+    """Megabytes a job may take: 4 GB beside the analytical engine; for an engine without a size, 64 GB."""
+    text = (env.get("ACTIVITY_MEMORY") or "2GB").strip().upper()
+    size = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT])I?B", text)
+    powers = {"K": 2**-10, "M": 1, "G": 2**10, "T": 2**20}
+    return 4096 + math.ceil(float(size[1]) * powers[size[2]]) if size else 65_536
 
 
 def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:

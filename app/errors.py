@@ -12,6 +12,9 @@ def N_(message: str) -> str:  # noqa: N802 - the name that gettext tools look fo
     return message
 
 
+OUT_OF_MEMORY = N_("It needs more memory than a worker may take (WORKER_MEMORY_MB).")
+
+
 class DomainError(Exception):
     """Something asked for can't be done. ``message`` is an English msgid with ``%(name)s`` places."""
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import func, select, text, update
 from werkzeug.exceptions import HTTPException
 
-from app.errors import N_, DomainError
+from app.errors import N_, OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
 from app.models import AuditJob, Backtest, BulkJob, ExportJob, RunStatus
@@ -90,6 +90,9 @@ class JobTable(Generic[Job]):
             yield
         except (DomainError, HTTPException) as error:
             self._fail(job_id, error.text() if isinstance(error, DomainError) else str(error.description))
+        except MemoryError:
+            self._fail(job_id, DomainError(OUT_OF_MEMORY).text())
+            raise
         except Exception as error:
             self._fail(job_id, f"{type(error).__name__}: see the worker's log")
             raise

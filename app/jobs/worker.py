@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from typing import Any
+
 import click
 from flask import current_app
 from redis.exceptions import RedisError
@@ -12,6 +15,17 @@ from app.errors import DomainError
 from app.jobs import QUEUES, queue
 
 
+class LimitedWorker(Worker):  # type: ignore[misc]
+    """A worker whose jobs, each a process of its own, can't take more memory than the setting says."""
+
+    def main_work_horse(self, *job: Any) -> None:
+        """Limit this process, then do the job."""
+        limit = current_app.config["SETTINGS"].worker_memory_mb << 20
+        # Not the address space: the analytical engine and allocators reserve far more of it than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        super().main_work_horse(*job)
+
+
 def work(queue_name: str, *, burst: bool = False) -> None:
     """Serve a queue until told to stop. Raises UsageError for an unknown queue."""
     if queue_name not in QUEUES:
@@ -20,7 +34,7 @@ def work(queue_name: str, *, burst: bool = False) -> None:
         raise click.UsageError("REDIS_URL is not set; `python run.py` starts workers with it")
     served = queue(queue_name)
     try:
-        Worker(
+        LimitedWorker(
             [served],
             connection=served.connection,
             serializer=JSONSerializer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors import N_, DomainError
+from app.errors import N_, OUT_OF_MEMORY, DomainError
 
 
 class LeadsError(DomainError):
@@ -79,3 +79,10 @@ class ImportCancelled(LeadsError):
 
     def __init__(self) -> None:
         super().__init__("import_cancelled", N_("The import was cancelled"))
+
+
+def interrupted(code: str, message: str, error: BaseException, kind: str) -> LeadsError:
+    """What to tell of work that an unforeseen ``error`` ended; ``message`` has a place for its ``kind``."""
+    if isinstance(error, MemoryError):
+        return LeadsError("out_of_memory", OUT_OF_MEMORY)
+    return LeadsError(code, message, kind=kind)

@@ -21,7 +21,7 @@ from app.leads.batches import close_batch, hold_batch, open_batch, why
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
 from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
-from app.leads.errors import ImportCancelled, LeadsError, RowError
+from app.leads.errors import ImportCancelled, LeadsError, RowError, interrupted
 from app.leads.identity import IdHasher
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
@@ -200,8 +200,8 @@ def _fail(engine: Engine, settings: Settings, batch_id: int, error: BaseExceptio
     remove_error_file(settings, batch_id)
     status = BatchStatus.CANCELLED if isinstance(error, ImportCancelled) else BatchStatus.FAILED
     if not isinstance(error, LeadsError):
-        error = LeadsError(
-            "import_interrupted", N_("The import was interrupted (%(kind)s)"), kind=_kind(error)
+        error = interrupted(
+            "import_interrupted", N_("The import was interrupted (%(kind)s)"), error, _kind(error)
         )
     try:
         with engine.begin() as connection:

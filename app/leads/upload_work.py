@@ -17,7 +17,7 @@ from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
 from app.leads.batches import close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
-from app.leads.errors import ImportCancelled, LeadsError
+from app.leads.errors import ImportCancelled, LeadsError, interrupted
 from app.leads.importer import ImportResult, Intake, LeadIntake, Order, Rejected, run_import
 from app.leads.kinds import KINDS, LEADS
 from app.leads.matching import finder
@@ -144,7 +144,7 @@ def _owned(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
         except Exception as error:  # noqa: BLE001 - the ticker would try again for nothing
             kind = type(error).__name__
             log.error("%s import batch %s failed: %s", seen.status, row.id, kind)
-            failed = LeadsError("check_failed", N_("The check was interrupted (%(kind)s)"), kind=kind)
+            failed = interrupted("check_failed", N_("The check was interrupted (%(kind)s)"), error, kind)
             close_batch(owner, row.id, BatchStatus.FAILED, **why(failed))
         else:
             owner.execute(update(ImportBatch).where(ImportBatch.id == row.id).values(**found))
@@ -201,7 +201,7 @@ def _undo(row: Any) -> None:
         kind = type(error).__name__
         log.error("undo of import batch %s failed: %s", row.id, kind)
         with db.engine.begin() as connection:
-            failed = LeadsError("undo_failed", N_("The undo was interrupted (%(kind)s)"), kind=kind)
+            failed = interrupted("undo_failed", N_("The undo was interrupted (%(kind)s)"), error, kind)
             give_up_undo(connection, row.id, failed)
 
 

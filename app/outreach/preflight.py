@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, text, update
 from werkzeug.exceptions import HTTPException
 
-from app.errors import DomainError
+from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
 from app.models import (
@@ -60,6 +60,10 @@ def run(batch_id: int) -> None:
         db.session.rollback()
         said = error.text() if isinstance(error, DomainError) else str(error.description)
         _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": said})
+    except MemoryError:
+        db.session.rollback()
+        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": DomainError(OUT_OF_MEMORY).text()})
+        raise
 
 
 def terms_of(batch: OutreachBatch, now: dt.datetime) -> Terms:

@@ -9,9 +9,10 @@ from typing import Any
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress
-from app.errors import DomainError
+from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge_once
+from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
 from app.lead_activity import activity_root, prepare, window
 from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
@@ -35,13 +36,19 @@ def execute(run_id: int) -> None:
             return
         run = db.session.get_one(JobRun, run_id, populate_existing=True)
         work = _Run(lease, run.day, run.force, (run.counts or {}).get("former", []))
+        attempts = run.attempts
         db.session.rollback()
         try:
+            if attempts > MOST_ATTEMPTS:
+                raise DomainError(GIVEN_UP, n=MOST_ATTEMPTS)
             work.do()
         except LeaseLost:
             log.warning("run %s was taken over by another worker", run_id)
         except (DomainError, ActivityError) as error:
             work.fail(str(error))
+        except MemoryError:
+            work.fail(OUT_OF_MEMORY)
+            raise
         except Exception as error:
             work.fail(f"{type(error).__name__}: see the worker's log")
             raise

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, or_, update
+from sqlalchemy import Engine, case, or_, update
 
 from app.models import JobRun, RunStatus
 
@@ -76,7 +76,8 @@ def _claim(lease: Lease, engine: Engine) -> bool:
         "lease_until": _until(),
         "started_at": now,
         "finished_at": None,
-        "attempts": JobRun.attempts + 1,
+        # Claims since the run was last asked for.
+        "attempts": case((JobRun.status == RunStatus.QUEUED, 1), else_=JobRun.attempts + 1),
     }
     with engine.begin() as connection:
         claimed = connection.execute(update(JobRun).where(JobRun.id == lease.run_id, free).values(**values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import io
 import stat
@@ -22,8 +23,9 @@ from sqlalchemy.orm import Session
 from app.exports import content, files
 from app.exports import jobs as export_jobs
 from app.exports.jobs import make_export
-from app.jobs import ticker
+from app.jobs import queue, ticker
 from app.jobs.rows import MOST_ATTEMPTS
+from app.jobs.worker import work
 from app.models import ExportJob, Lead
 from tests.access.world import World
 from tests.conftest import Person
@@ -256,6 +258,27 @@ def test_an_export_that_kills_its_worker_every_time_is_given_up(
     session.refresh(job)
     assert (job.status, job.file) == ("failed", None)
     assert "interrupted 3 times" in manager.get(f"/exportjobview/show/{job.id}").text
+
+
+def test_a_job_that_needs_more_memory_than_a_worker_may_take_says_so(
+    app: Flask,
+    world: World,
+    session: Session,
+    login: Callable[..., Person],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], worker_memory_mb=1024)
+    manager = login("Manager", language="zh")
+    manager.submit("/leadview/export_all", {"format": "csv"})
+    monkeypatch.setattr(export_jobs, "write_table", lambda *_: bytes(1200 << 20))
+    with app.app_context():
+        work("default", burst=True)
+    job = session.scalars(select(ExportJob).order_by(ExportJob.id.desc()).limit(1)).one()
+    assert (job.status, job.attempts, job.file) == ("failed", 1, None)
+    assert "WORKER_MEMORY_MB" in manager.get(f"/exportjobview/show/{job.id}").text
+    with app.app_context():
+        export_jobs.JOBS.nudge_all()
+        assert queue("default").count == 0
 
 
 def test_the_ticker_nudges_what_waits(

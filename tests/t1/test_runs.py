@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
+from app.jobs.rows import MOST_ATTEMPTS
 from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
 from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
@@ -381,6 +382,26 @@ def test_a_worker_that_dies_is_replaced(
     assert (run.status, run.attempts) == (RunStatus.DONE, 2)
     assert len(session.scalars(select(Hit)).all()) == 1
     assert session.scalars(select(IngestFile.accepted)).all() == [5]
+
+
+def test_a_run_that_kills_its_worker_every_time_is_given_up_until_somebody_asks_again(
+    app: Flask, session: Session, ready: None, deliver: Callable[..., Path], yesterday: dt.date
+) -> None:
+    deliver(yesterday, 5)
+    with app.app_context():
+        run_id = runs.request_run(yesterday, "tester").id
+        past = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+        died = update(JobRun).values(status=RunStatus.RUNNING, lease_until=past, attempts=MOST_ATTEMPTS)
+        db.session.execute(died)
+        db.session.commit()
+        execute(run_id)
+        run = the_run(session, run_id)
+        assert run.status == RunStatus.FAILED
+        assert "interrupted 3 times" in str(run.error)
+        assert runs.tick(dt.datetime.now(dt.UTC)) == []
+        runs.request_run(yesterday, "tester")
+        execute(run_id)
+    assert (the_run(session, run_id).status, the_run(session, run_id).attempts) == (RunStatus.DONE, 1)
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(
