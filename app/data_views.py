@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, redirect, request, send_file, url_for
+from flask import abort, flash, g, redirect, request, send_file, url_for
 from flask_appbuilder import BaseView, expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import Select2Widget
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
-from wtforms import BooleanField, SelectField, StringField
+from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app import labels
@@ -29,7 +29,7 @@ from app.pages import runs as run_pages
 from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget
-from app.rules import catalogue
+from app.rules import catalogue, institution_approval
 from app.sessions import poll
 from app.t1 import runs
 
@@ -51,8 +51,8 @@ class InstitutionView(ConsoleView):
     search_columns = ["name", "code", "category", "region", "listed"]
     filter_choices = {"category": labels.CATEGORY}
     show_columns = list_columns
-    add_columns = ["code", "name", "category", "region"]
-    edit_columns = ["name", "category", "region", "confirmed"]
+    add_columns = ["code", "name", "category", "region", "reason"]
+    edit_columns = ["name", "category", "region", "reason"]
     label_columns = {
         "code": lazy_gettext("Code"),
         "name": lazy_gettext("Name"),
@@ -81,15 +81,18 @@ class InstitutionView(ConsoleView):
             lazy_gettext("Region"), choices=catalogue.regions_to_choose, widget=Select2Widget()
         ),
     }
-    add_form_extra_fields = _choices
-    edit_form_extra_fields = _choices | {
-        "confirmed": BooleanField(lazy_gettext("Change what these rules catch"))
+    add_form_extra_fields = edit_form_extra_fields = _choices | {
+        "reason": StringField(
+            lazy_gettext("Reason for the change"),
+            description=lazy_gettext("A second person decides and reads it."),
+            validators=[Length(max=500)],
+        )
     }
 
     def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
-        """The confirmation is asked for only when rules in force are touched."""
-        asked = kind == "edit" and (form.confirmed.errors or form.confirmed.data)
-        left_out = [] if asked or kind != "edit" else ["confirmed"]
+        """The reason is asked for only when rules in force are touched."""
+        asked = form.reason.errors or form.reason.data
+        left_out = [] if asked else ["reason"]
         return super()._form_widget(kind, form, [*(excluded or []), *left_out], columns, groups)
 
     def prefill_form(self, form: Any, pk: Any) -> None:
@@ -101,24 +104,33 @@ class InstitutionView(ConsoleView):
             )
 
     def check(self, form: Any, item: Any | None) -> None:
-        """Another category or region that changes what rules in force catch must be confirmed."""
-        if item is None or form.confirmed.data:
-            return
+        """Another category or region that changes what rules in force catch needs a reason."""
+        item = item or Institution(code=(form.code.data or "").strip(), category="", region="")
         rules = catalogue.rules_touched(item, form.category.data or "", form.region.data or "")
-        if rules:
+        if rules and not (form.reason.data or "").strip():
             raise FieldError(
-                "confirmed",
+                "reason",
                 "The new category or region changes from the next evaluation on what the rules in force "
-                "%(rules)s catch. Tick to confirm and save again.",
+                "%(rules)s catch, so a second person decides about it. Say why and save again.",
                 rules=", ".join(rules),
             )
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Describing an institution lists it."""
+        """Describing an institution lists it; what changes the catch of rules in force waits."""
         item.code = item.code.strip()
         item.listed = True
+        category, region = item.category, item.region
+        item.category, item.region = ("", "") if created else catalogue.stored_description(item)
         if created:
             db.session.add(item)
+            db.session.flush()
+        if not catalogue.rules_touched(item, category, region):
+            item.category, item.region = category, region
+            return
+        if institution_approval.ask(item, category, region, g.user, form.reason.data) is not None:
+            flash(_("%(item)s now waits for another person's decision.", item=item.name), "warning")
+        else:
+            flash(_("Nobody else may decide about it: recorded as unchecked."), "warning")
 
     def remove(self, item: Any) -> None:
         """An institution that a rule names or that has calls stays."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, url_for
+from flask import flash, g, redirect, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.security.sqla.models import ApiKey
@@ -12,7 +12,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.access.keys import create_key, revoke_key
+from app.access.keys import create_key, reaches_whole_bank, revoke_key
+from app.approvals.keys import ask_for_key
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -82,13 +83,13 @@ class ApiKeyView(ConsoleView):
         form = api_keys.KeyForm()
         if form.validate_on_submit():
             try:
-                made = create_key(form.name.data, branch_code=form.branch.data or None, days=form.days.data)
+                made = self._made(form)
             except DomainError as error:
                 db.session.rollback()
                 if not isinstance(error, FieldError):
                     flash(error.text(), "danger")
                 else:
-                    form.name.errors = [*form.name.errors, error.text()]
+                    form[error.field].errors = [*form[error.field].errors, error.text()]
             else:
                 page = self.render_template(
                     "api_key.html", title=_("New API key: %(name)s", name=made["name"]), made=made
@@ -98,6 +99,19 @@ class ApiKeyView(ConsoleView):
             form=form, units=api_keys.UNITS, next=self._list_url(), submit=_("Make the key")
         )
         return self.render_template("form.html", widgets={"edit": widget}, title=_("New API key"))
+
+    def _made(self, form: api_keys.KeyForm) -> dict[str, Any]:
+        """The key; one for the whole bank does not work before a second person agrees, where there is one."""
+        code = form.branch.data or None
+        wide, reason = reaches_whole_bank(code), form.reason.data or ""
+        if wide and not reason.strip():
+            raise FieldError("reason", "Say why the key must reach the whole bank.")
+        made = create_key(form.name.data, branch_code=code, days=form.days.data, active=not wide)
+        if not wide:
+            return made
+        asked = ask_for_key(made["name"], g.user, reason)
+        db.session.commit()
+        return made | {"waits": asked is not None, "unchecked": asked is None}
 
     @action(
         "revoke",

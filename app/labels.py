@@ -76,6 +76,10 @@ APPROVAL_KIND = {
     "role_change": lazy_gettext("Access of a log-in"),
     "role_permissions": lazy_gettext("Permissions of a role"),
     "setting": lazy_gettext("Change of settings"),
+    "api_key": lazy_gettext("API key for the whole bank"),
+    "suppression_removal": lazy_gettext("Off the do-not-disturb list"),
+    "gateway": lazy_gettext("Outreach gateway"),
+    "institution": lazy_gettext("Category or region of an institution"),
 }
 BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}
 BATCH_STATUS = {

@@ -15,15 +15,16 @@ from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
 from app.console import ConsoleView
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.leads import suppression, tags
+from app.leads import removal, suppression, tags
 from app.models import Lead, Segment, Tag
 from app.pages import (
     lead_page,
     outreach_page,
     segment_words,
     segments,
+    suppressions,
     urls,
 )
 from app.pages.access import may, me
@@ -63,11 +64,20 @@ class ClassifiesLeads:
         return self.back()  # type: ignore[attr-defined]
 
     def follow_tick(self, lead: Lead, form: Any) -> None:
-        """Bring the list in line with the form's tick when that was changed. Raises FieldError."""
-        wanted = bool(form.do_not_disturb.data)
-        if wanted != lead.opted_out:
-            reason = form.do_not_disturb_reason.data or ""
-            suppression.set_for_lead(db.session, lead, wanted, reason=reason, who=me(), today=today())
+        """Bring the list in line with the form's tick when that was changed; off it by a second person.
+
+        Raises FieldError.
+        """
+        wanted, reason = bool(form.do_not_disturb.data), form.do_not_disturb_reason.data or ""
+        if wanted == lead.opted_out:
+            return
+        if wanted:
+            suppression.add_lead(db.session, lead, reason=reason, who=me(), today=today())
+            return
+        if not reason.strip():
+            raise FieldError("do_not_disturb_reason", "Say why; the reason stays with the entry.")
+        for entry in suppression.own_entries(db.session(), lead, today()):
+            suppressions.say_what_became(entry, removal.ask(entry, g.user, reason))
 
     def _page(self, *args: Any) -> tuple[int, list[Any], int]:
         count, rows, page = super()._page(*args)  # type: ignore[misc]

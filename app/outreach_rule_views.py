@@ -24,8 +24,8 @@ from app.models import (
     OutreachTemplate,
     SandboxMessage,
 )
-from app.outreach import gateways, http_gateway, settings, templates
-from app.pages import gateway_forms, outreach_forms, outreach_page
+from app.outreach import gateway_approval, http_gateway, settings, templates
+from app.pages import forms, gateway_forms, outreach_forms, outreach_page
 from app.pages.access import may, me
 from app.pages.forms import select
 from app.pages.lists import Link
@@ -245,6 +245,7 @@ class OutreachGatewayView(ConsoleView):
         "can_add",
         "can_edit",
         "can_delete",
+        "can_switch",
         "switch_on",
         "switch_off",
     ]
@@ -308,28 +309,43 @@ class OutreachGatewayView(ConsoleView):
         """On or off."""
         return item.active if action == "switch_off" else not item.active
 
-    @action(
-        "switch_on",
-        lazy_gettext("Switch on"),
-        lazy_gettext("Hand every contact of this channel to this gateway from now on?"),
-        multiple=False,
-    )
+    @action("switch_on", lazy_gettext("Switch on"), multiple=False)
     def switch_on(self, item: OutreachGateway) -> Any:
-        """In place of the one that was on."""
-        gateways.switch_on(item, me())
-        db.session.commit()
-        flash(_("%(gateway)s is switched on.", gateway=item.name), "success")
-        return redirect(url_for(".show", pk=item.id))
+        """Ask for the reason first."""
+        return redirect(url_for(".switch", pk=item.id))
 
-    @action(
-        "switch_off",
-        lazy_gettext("Switch off"),
-        lazy_gettext("From now on the sandbox takes the contacts of this channel, and they reach nobody."),
-        multiple=False,
-    )
+    @action("switch_off", lazy_gettext("Switch off"), multiple=False)
     def switch_off(self, item: OutreachGateway) -> Any:
-        """The sandbox stands in."""
-        gateways.switch_off(item, me())
-        db.session.commit()
-        flash(_("%(gateway)s is switched off; the sandbox stands in.", gateway=item.name), "warning")
-        return redirect(url_for(".show", pk=item.id))
+        """Ask for the reason first."""
+        return redirect(url_for(".switch", pk=item.id))
+
+    @expose("/switch/<pk>", methods=["GET", "POST"])
+    @has_access
+    def switch(self, pk: str) -> Any:
+        """Ask a second person to switch a gateway on in place of its channel's, or off for the sandbox."""
+        item, form = self._row(pk), forms.SubmitForm()
+        on = not item.active
+        if form.validate_on_submit():
+            try:
+                asked = gateway_approval.ask(item, on, g.user, form.reason.data)
+                db.session.commit()
+            except DomainError as error:
+                db.session.rollback()
+                flash(error.text(), "danger")
+            else:
+                flash(*outreach_page.switched(item, asked))
+            return redirect(url_for(".show", pk=pk))
+        said = (
+            _("Hand every contact of this channel to this gateway from now on?")
+            if on
+            else _("From now on the sandbox takes the contacts of this channel, and they reach nobody.")
+        )
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for(".show", pk=pk),
+            submit=_("Submit for approval"),
+            about=[(_("What would change"), said), (_("Settings"), outreach_page.gateway_settings(item))],
+        )
+        word = _("Switch on") if on else _("Switch off")
+        title = _("%(decision)s: %(item)s", decision=word, item=item.name)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)

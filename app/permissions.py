@@ -269,6 +269,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_add": "A",
         "can_edit": "A",
         "can_delete": "A",
+        "can_switch": "A",
         "switch_on": "A",
         "switch_off": "A",
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, flash, redirect, request, url_for
+from flask import current_app, flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
@@ -18,7 +18,7 @@ from app.console import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
 from app.import_views import begun
-from app.leads import lookup, suppression, uploads
+from app.leads import lookup, removal, suppression, uploads
 from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
@@ -177,19 +177,19 @@ class SuppressionView(ConsoleView):
     @expose("/take_off/<pk>", methods=["GET", "POST"])
     @has_access
     def take_off(self, pk: str) -> Any:
-        """Take an entry off the list, with a reason; its row is kept."""
+        """Ask for an entry to be taken off the list, with a reason; its row is kept."""
         item, form = self._row(pk), forms.TakeOffForm()
         if form.validate_on_submit():
             try:
-                suppression.remove(db.session, item, reason=form.reason.data, who=me(), today=today())
+                asked = removal.ask(item, g.user, form.reason.data)
                 db.session.commit()
             except DomainError as error:
                 db.session.rollback()
                 suppressions.show_on_form(form, error)
             else:
-                flash(_("%(shown)s may be contacted again.", shown=item.shown), "success")
+                suppressions.say_what_became(item, asked)
                 return redirect(url_for("SuppressionView.show", pk=pk))
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Take off the list"))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Submit for approval"))
         title = _("Take %(shown)s off the do-not-disturb list", shown=item.shown)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 

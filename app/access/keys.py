@@ -18,11 +18,14 @@ from app.models import Branch, Staff
 ROLE = "Integration"
 
 
-def create_key(name: str, *, branch_code: str | None = None, days: int = 365) -> dict[str, Any]:
+def create_key(
+    name: str, *, branch_code: str | None = None, days: int = 365, active: bool = True
+) -> dict[str, Any]:
     """A new key for a system; ``key`` is shown this once and kept only as a hash. Commits.
 
-    With a branch the key reaches that branch and what lies below it, else the whole bank. Raises
-    DomainError for a name that is taken and an unknown branch.
+    With a branch the key reaches that branch and what lies below it, else the whole bank. One that is not
+    ``active`` is refused until its log-in is switched on. Raises DomainError for a name that is taken and an
+    unknown branch.
     """
     if db.session.scalar(select(Staff.id).where(Staff.username == name)):
         raise FieldError("name", "There is a log-in called %(name)s already.", name=name)
@@ -31,7 +34,7 @@ def create_key(name: str, *, branch_code: str | None = None, days: int = 365) ->
         first_name="",
         last_name=name,
         email=f"{name}@api.invalid",
-        active=True,
+        active=active,
         password=generate_password_hash(secrets.token_urlsafe(48)),
         roles=[db.session.scalars(select(Role).where(Role.name == ROLE)).one()],
         branch_id=_branch_id(branch_code),
@@ -43,6 +46,15 @@ def create_key(name: str, *, branch_code: str | None = None, days: int = 365) ->
     if made is None:
         raise DomainError("The key for %(name)s could not be stored.", name=name)
     return {"name": name, "key": made["key"], "expires": expires.date().isoformat()}
+
+
+def reaches_whole_bank(branch_code: str | None) -> bool:
+    """Whether a key for the branch reaches every branch: without one, or for the top of the whole tree."""
+    branch = db.session.get(Branch, _branch_id(branch_code)) if branch_code else None
+    if branch is None:
+        return True
+    beyond = select(Branch.id).where(~Branch.path.startswith(branch.path, autoescape=True)).limit(1)
+    return db.session.scalar(beyond) is None
 
 
 def list_keys() -> list[dict[str, Any]]:
@@ -64,18 +76,29 @@ def revoke_key(name: str) -> int:
 
     Raises DomainError when there is no such system.
     """
+    ended = end_keys(system_named(name))
+    db.session.commit()
+    return ended
+
+
+def system_named(name: str) -> Staff:
+    """The log-in of a system. Raises DomainError when there is none."""
     system = db.session.scalar(
         select(Staff).where(Staff.username == name, Staff.roles.any(Role.name == ROLE))
     )
     if system is None:
         raise DomainError("There is no API key called %(name)s.", name=name)
+    return system
+
+
+def end_keys(system: Staff) -> int:
+    """End every key of a system and switch its log-in off; the number ended. Does not commit."""
     keys = db.session.scalars(
         select(ApiKey).where(ApiKey.user_id == system.id, ApiKey.revoked_on.is_(None))
     ).all()
     for key in keys:
         key.revoked_on = dt.datetime.now()
     system.active = False
-    db.session.commit()
     return len(keys)
 
 

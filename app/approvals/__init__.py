@@ -1,14 +1,16 @@
 """Maker and checker: one person asks, another one decides; the same for everything that needs it."""
 
 from app.approvals.kinds import Change, Kind, kind_named, register
-from app.approvals.requests import approve, expire, reject, submit, waiting_for, withdraw
+from app.approvals.requests import approve, ask, expire, others_decide, reject, submit, waiting_for, withdraw
 
 __all__ = [
     "Change",
     "Kind",
     "approve",
+    "ask",
     "expire",
     "kind_named",
+    "others_decide",
     "register",
     "reject",
     "submit",

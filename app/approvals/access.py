@@ -21,12 +21,12 @@ from sqlalchemy import select
 
 from app import labels
 from app.access import hands
-from app.access.staff import ADMIN, check_admin_stays
+from app.access.staff import check_admin_stays
 from app.approvals.kinds import Change, register
-from app.approvals.requests import deciders, note_unchecked, submit
+from app.approvals.requests import ask, deciders, others_decide
 from app.errors import DomainError
 from app.extensions import db
-from app.models import Approval, Branch, Staff
+from app.models import Approval, ApprovalStatus, Branch, Staff
 
 LOG_IN = "role_change"
 ROLE = "role_permissions"
@@ -96,14 +96,9 @@ def _set_address(person: Staff, email: str, by: Staff | None, *, checked: bool) 
 def ask_for_access(person: Staff, wanted: Access, by: Staff, reason: str) -> Approval | None:
     """Ask another administrator for a change of access; None when it took effect at once. Flushes.
 
-    Raises DomainError as ``submit`` does, and as ``give`` when there is nobody else.
+    Raises DomainError as ``requests.ask`` does, and as ``give`` when there is nobody else.
     """
-    payload = wanted._asdict()
-    if not decided_by_another(by):
-        note_unchecked(LOG_IN, person.id, by, reason, payload)
-        give(person, wanted, by, checked=False)
-        return None
-    return submit(LOG_IN, person.id, by, reason, payload)
+    return ask(LOG_IN, person.id, by, reason, wanted._asdict())
 
 
 def ask_for_permissions(
@@ -113,29 +108,17 @@ def ask_for_permissions(
 
     ``words`` are the permissions ``given`` and ``taken``, by language.
     """
-    payload = {"permissions": permissions, "words": words}
-    if not decided_by_another(by):
-        note_unchecked(ROLE, role.id, by, reason, payload)
-        _set_permissions(role, permissions)
-        return None
-    return submit(ROLE, role.id, by, reason, payload)
+    return ask(ROLE, role.id, by, reason, {"permissions": permissions, "words": words})
 
 
 def decided_by_another(by: Staff) -> bool:
     """Whether there is another administrator to decide."""
-    return bool(_other_administrators(by.id))
+    return others_decide(LOG_IN, by)
 
 
 def nobody_may_decide(approval: Approval) -> bool:
     """Whether all who could decide about a request are too close to it at present."""
     return not deciders(approval)
-
-
-def _other_administrators(*but: int | None) -> list[int]:
-    query = select(Staff.id).where(
-        Staff.active.is_(True), Staff.id.not_in(but), Staff.roles.any(Role.name == ADMIN)
-    )
-    return list(db.session.scalars(query))
 
 
 def _only_takes(before: Access, wanted: Access) -> bool:
@@ -178,12 +161,14 @@ class _LogInKind:
         person, wanted = _person(approval.subject_id), Access(**approval.payload)
         gives = not _only_takes(access_of(person), wanted)
         # With two administrators alone the other one's consent is what there is to ask for.
-        if gives and _other_administrators(approval.requested_by_id, person.id):
+        by = db.session.get_one(Staff, approval.requested_by_id)
+        if gives and others_decide(LOG_IN, by, person.id):
             approval.makers = sorted({*approval.makers, person.username})
 
     def apply(self, approval: Approval, who: str) -> None:
         by = db.session.get(Staff, approval.requested_by_id) if approval.requested_by_id else None
-        give(_person(approval.subject_id), Access(**approval.payload), by, checked=True)
+        checked = approval.status == ApprovalStatus.APPROVED
+        give(_person(approval.subject_id), Access(**approval.payload), by, checked=checked)
 
     def returned(self, approval: Approval) -> None:
         """Nothing waits on the log-in itself."""

@@ -44,16 +44,32 @@ def submit(
     return approval
 
 
-def note_unchecked(
-    kind_name: str, subject_id: int, by: Staff, reason: str, payload: dict[str, Any]
-) -> Approval:
-    """Keep, before it is done, what takes effect at once because nobody else is there to decide. Flushes."""
+def ask(
+    kind_name: str, subject_id: int, by: Staff, reason: str, payload: dict[str, Any] | None = None
+) -> Approval | None:
+    """Ask for a second person's decision wherever there is one; else do it at once, kept as unchecked: None.
+
+    A bank that has one such person alone must not be locked out. Flushes. Raises DomainError as ``submit``.
+    """
+    if others_decide(kind_name, by):
+        return submit(kind_name, subject_id, by, reason, payload)
+    if not reason.strip():
+        raise DomainError("Say why; the approvals and the change log keep it.")
     db.session.flush()
-    approval = _request(kind_named(kind_name), subject_id, by, reason, payload)
+    kind = kind_named(kind_name)
+    approval = _request(kind, subject_id, by, reason, payload or {})
     approval.status = ApprovalStatus.UNCHECKED
     db.session.add(approval)
     db.session.flush()
-    return approval
+    kind.apply(approval, by.username)
+    db.session.flush()
+    return None
+
+
+def others_decide(kind_name: str, by: Staff, *but: int) -> bool:
+    """Whether anybody else has the right to decide about such requests; ``but`` these ids."""
+    people = holders(DECIDE, kind_named(kind_name).permission)
+    return any(person.id not in (by.id, *but) for person in people)
 
 
 def _request(kind: Kind, subject_id: int, by: Staff, reason: str, payload: dict[str, Any]) -> Approval:

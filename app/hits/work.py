@@ -167,7 +167,7 @@ def close(
     if listed:
         who = by.username if by else SYSTEM
         why = mask_numbers(said)
-        suppression.set_for_lead(db.session(), hit.lead, True, reason=why, who=who, today=today())
+        suppression.add_lead(db.session(), hit.lead, reason=why, who=who, today=today())
 
 
 def reopen(hit: Hit, by: Staff | None, note: str = "") -> None:

@@ -180,26 +180,25 @@ def expire(engine: Engine, today: dt.date) -> int:
     return closed
 
 
-def set_for_lead(
-    session: Session, lead: Lead, wanted: bool, *, reason: str, who: str, today: dt.date
-) -> None:
-    """Put the person of a lead on the list, or take all their own entries off it; the caller commits.
-
-    Raises FieldError without a reason, and when the lead's phone is on the list, which only its entry undoes.
-    """
+def add_lead(session: Session, lead: Lead, *, reason: str, who: str, today: dt.date) -> None:
+    """Put the person of a lead on the list unless they are; the caller commits. Raises FieldError."""
     if not reason.strip():
         raise FieldError("do_not_disturb_reason", "Say why; the reason stays with the entry.")
+    if not any(entry.id_hash for entry in entries_of(session, lead, today)):
+        add(session, hash_target(lead.id_hash), reason=reason, who=who, today=today)
+
+
+def own_entries(session: Session, lead: Lead, today: dt.date) -> list[Suppression]:
+    """The entries in force of a lead's person, all of which must go for the person to be contacted.
+
+    Raises FieldError when the lead's phone is on the list, which only its entry undoes.
+    """
     present = entries_of(session, lead, today)
-    if wanted:
-        if not any(entry.id_hash for entry in present):
-            add(session, hash_target(lead.id_hash), reason=reason, who=who, today=today)
-        return
     if any(entry.phone_index for entry in present):
         raise FieldError(
             "do_not_disturb", "The phone number is on the do-not-disturb list; remove that entry there."
         )
-    for entry in present:
-        remove(session, entry, reason=reason, who=who, today=today)
+    return present
 
 
 def hold(session: Session) -> Connection:

@@ -79,14 +79,16 @@ def current(channel: str) -> Current:
     return Current(HttpGateway(row, current_app.config["SETTINGS"]))
 
 
-def switch_on(row: OutreachGateway, who: str) -> None:
-    """Use a gateway in place of the one of its channel that is on. Does not commit.
-
-    Raises DomainError for settings that can't be used and without a secret.
-    """
+def check(row: OutreachGateway) -> None:
+    """Raise DomainError for settings that can't be used and without a secret."""
     checked(row.settings)
     if row.secret_cipher is None:
         raise DomainError("%(gateway)s has no secret to sign with: edit it first.", gateway=row.name)
+
+
+def switch_on(row: OutreachGateway, who: str) -> None:
+    """Use a gateway in place of the one of its channel that is on. Does not commit. Raises as ``check``."""
+    check(row)
     db.session.execute(
         update(OutreachGateway)
         .where(OutreachGateway.channel == row.channel, OutreachGateway.active)

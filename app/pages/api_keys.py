@@ -15,6 +15,8 @@ from wtforms import IntegerField, SelectField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from app import labels
+from app.approvals import waiting_for
+from app.approvals.keys import KIND
 from app.extensions import db
 from app.models import Branch, Staff
 from app.pages import lists
@@ -23,6 +25,7 @@ from app.pages.forms import CODE
 UNITS = {"days": lazy_gettext("days")}
 STATE = {
     "active": lazy_gettext("Works"),
+    "waiting": lazy_gettext("Waits for approval"),
     "expired": lazy_gettext("Expired"),
     "revoked": lazy_gettext("Has been revoked"),
     "off": lazy_gettext("Account is off"),
@@ -55,6 +58,14 @@ class KeyForm(DynamicForm):  # type: ignore[misc]
         default=365,
         validators=[InputRequired(), NumberRange(1, 3650)],
     )
+    reason = StringField(
+        lazy_gettext("Reason"),
+        description=lazy_gettext(
+            "Needed when the key reaches the whole bank: a second person must agree first."
+        ),
+        validators=[Length(max=500)],
+        widget=BS3TextFieldWidget(),
+    )
 
 
 def account(key: ApiKey) -> Staff:
@@ -81,6 +92,8 @@ def rights_of(key: ApiKey) -> str:
 def state_of(key: ApiKey) -> Any:
     """Whether it works, and if not why."""
     state = "off" if not (key.active and account(key).active) else "active"
+    if state == "off" and waiting_for(KIND, key.user_id) is not None:
+        state = "waiting"
     if key.expires_on is not None and key.expires_on < dt.datetime.now():
         state = "expired"
     if key.revoked_on is not None:

@@ -20,6 +20,7 @@ from app.exports.jobs import list_view
 from app.extensions import db
 from app.hits import work
 from app.models import (
+    Approval,
     Lead,
     Outreach,
     OutreachBatch,
@@ -370,6 +371,18 @@ def gateway_health(row: OutreachGateway) -> Any:
     if row.failures:
         return _("%(n)s failures in a row: %(error)s", n=row.failures, error=row.last_error)
     return _("working")
+
+
+def switched(row: OutreachGateway, asked: Approval | None) -> tuple[str, str]:
+    """What to tell who asked for a gateway to be switched, and how important that is."""
+    if asked is not None:
+        return _("%(item)s now waits for another person's decision.", item=row.name), "success"
+    said = (
+        _("%(gateway)s is switched on.", gateway=row.name)
+        if row.active
+        else _("%(gateway)s is switched off; the sandbox stands in.", gateway=row.name)
+    )
+    return f"{said} {_('Nobody else may decide about it: recorded as unchecked.')}", "warning"
 
 
 def gateway_settings(row: OutreachGateway) -> Markup:

@@ -15,7 +15,7 @@ from app.access.scope import leads_visible_to
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import suppression
-from app.models import Lead, Suppression
+from app.models import Approval, Lead, Suppression
 from app.outreach.results import OPT_OUT_REASON
 from app.pages import lists
 from app.pages.lead_filters import ChoiceFilter
@@ -96,6 +96,21 @@ def _line(entry: Suppression) -> str:
         kind=kind(entry),
         until=until,
         who=entry.created_by,
+    )
+
+
+def say_what_became(entry: Suppression, asked: Approval | None) -> None:
+    """Tell the person whether the entry is off the list or waits for somebody else."""
+    if asked is not None:
+        flash(_("%(item)s now waits for another person's decision.", item=entry.shown), "success")
+        return
+    flash(
+        _(
+            "%(shown)s may be contacted again: nobody else may decide about it, so no second person checked "
+            "it. It is recorded as such.",
+            shown=entry.shown,
+        ),
+        "warning",
     )
 
 

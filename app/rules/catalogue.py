@@ -88,6 +88,13 @@ def delete(institution: Institution) -> None:
     db.session.delete(institution)
 
 
+def stored_description(institution: Institution) -> tuple[str, str]:
+    """Category and region as they are stored, whatever a form has set."""
+    found = select(Institution.category, Institution.region).where(Institution.id == institution.id)
+    category, region = db.session.execute(found).tuples().one()
+    return category, region
+
+
 def rules_touched(institution: Institution, category: str, region: str) -> list[str]:
     """Codes of the rules in force that would begin or cease to count the institution so described."""
     conditions = (

@@ -52,7 +52,7 @@ def test_what_no_key_can_be_is_said_and_leaves_nothing(
 ) -> None:
     admin = login("Admin", username="chief")
     before = session.scalar(select(func.count()).select_from(Staff))
-    form = {"name": "crm", "branch": "", "days": "30"}
+    form = {"name": "crm", "branch": "", "days": "30", "reason": "warehouse"}
     for wrong, said in (
         ({"name": "chief"}, "There is a log-in called chief already."),
         ({"name": ""}, "This field is required"),

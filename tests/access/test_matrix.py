@@ -320,8 +320,9 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     },
     "OutreachGatewayView": {
         **crud("outreachgatewayview", "gateway", {**GATEWAY, "name": "新", "channel": "sms"}, GATEWAY),
-        "switch_on": act("outreachgatewayview", "switch_on", "gateway"),
-        "switch_off": act("outreachgatewayview", "switch_off", "gateway_on"),
+        "can_switch": post("/outreachgatewayview/switch/{gateway}", reason="换供应商"),
+        "switch_on": act("outreachgatewayview", "switch_on", "gateway", changes=False),
+        "switch_off": act("outreachgatewayview", "switch_off", "gateway_on", changes=False),
     },
     "WorkspaceView": {"can_list": get("/workspaceview/list/")},
     "MyWorkView": {"can_list": get("/myworkview/list/")},
@@ -427,7 +428,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "ApiKeyView": {
         "can_list": get("/apikeyview/list/"),
         "can_show": get("/apikeyview/show/{key}"),
-        "can_create": post("/apikeyview/create", name="crm-2", branch="", days="30"),
+        "can_create": post("/apikeyview/create", name="crm-2", branch="", days="30", reason="数据仓库"),
         "revoke": act("apikeyview", "revoke", "key"),
     },
     "RoleView": crud("roles", "role", {"name": "NewRole"}, {"permissions": "1", "access_reason": "需要"}),

@@ -116,6 +116,7 @@ PAGES = (
     "/outreachgatewayview/show/{gateway}",
     "/outreachgatewayview/add",
     "/outreachgatewayview/edit/{gateway}",
+    "/outreachgatewayview/switch/{gateway}",
     "/workspaceview/list/",
     "/workspaceview/list/?grade=B&branch={home}",
     "/myworkview/list/",

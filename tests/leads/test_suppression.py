@@ -137,11 +137,12 @@ def test_an_import_brings_people_who_are_on_the_list(db: Session, importer: Impo
 
 def test_the_tick_on_a_lead_is_an_entry_of_the_person(db: Session, importer: Importer) -> None:
     with pytest.raises(FieldError):
-        suppression.set_for_lead(db, lead(db, "王1"), True, reason="", who="mary", today=TODAY)
-    suppression.set_for_lead(db, lead(db, "王1"), True, reason="来电", who="mary", today=TODAY)
+        suppression.add_lead(db, lead(db, "王1"), reason="", who="mary", today=TODAY)
+    suppression.add_lead(db, lead(db, "王1"), reason="来电", who="mary", today=TODAY)
     db.commit()
     assert importer.query(OPTED_OUT) == ["王1"]
-    suppression.set_for_lead(db, lead(db, "王1"), False, reason="同意", who="mary", today=TODAY)
+    [entry] = suppression.own_entries(db, lead(db, "王1"), TODAY)
+    suppression.remove(db, entry, reason="同意", who="mary", today=TODAY)
     db.commit()
     assert importer.query(OPTED_OUT) == []
 
@@ -149,7 +150,7 @@ def test_the_tick_on_a_lead_is_an_entry_of_the_person(db: Session, importer: Imp
 def test_the_tick_can_not_undo_an_entry_of_the_phone(db: Session, importer: Importer) -> None:
     add(db, importer, phone="13800000001")
     with pytest.raises(FieldError, match="phone number is on"):
-        suppression.set_for_lead(db, lead(db, "王1"), False, reason="同意", who="mary", today=TODAY)
+        suppression.own_entries(db, lead(db, "王1"), TODAY)
 
 
 def take(importer: Importer, path: Path) -> ImportResult:

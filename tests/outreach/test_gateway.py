@@ -35,7 +35,7 @@ def gateway(app: Flask, bank: Bank, login: Callable[..., Person]) -> Iterator[Ga
     form = {**FORM, "url": f"{served.url}/send", "status_url": f"{served.url}/status"}
     assert admin.submit("/outreachgatewayview/add", form).status_code == 302
     key = bank.session.scalars(select(OutreachGateway.id)).one()
-    page = admin.submit(f"/outreachgatewayview/action/switch_on/{key}", follow_redirects=True).text
+    page = admin.submit(f"/outreachgatewayview/switch/{key}", {"reason": "上线"}, follow_redirects=True).text
     assert "已启用" in page
     assert SECRET not in page
     yield served

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.models import Institution, InstitutionDay
+from app.models import Approval, Institution, InstitutionDay
 from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
 from tests.conftest import Person
@@ -53,16 +53,16 @@ def test_only_what_nothing_refers_to_can_be_deleted(
     assert session.scalars(select(Institution.code)).all() == ["NAMED"]
 
 
-def test_what_changes_the_catch_of_rules_in_force_is_confirmed(
+def test_what_changes_the_catch_of_rules_in_force_needs_a_second_person(
     ids: dict[str, int], session: Session, login: Callable[..., Person]
 ) -> None:
-    operator = login("DataOperator")
+    operator, manager = login("DataOperator"), login("Manager", language="zh")
     path = f"/institutionview/edit/{ids['FREE']}"
     typed = {"name": "丙", "category": "bank", "region": "华东"}
     page = operator.get(path).text
     assert "R-BANK" in page
     assert "R-NORTH" not in page
-    assert 'name="confirmed"' not in page
+    assert 'name="reason"' not in page
     operator.submit(path, typed)  # a name alone changes no rule's catch
     session.expire_all()
     stored = session.get_one(Institution, ids["FREE"])
@@ -70,10 +70,24 @@ def test_what_changes_the_catch_of_rules_in_force_is_confirmed(
     moved = typed | {"name": "丁", "category": "micro_loan", "region": "华北"}
     page = operator.submit(path, moved).text
     assert "R-BANK, R-NORTH" in page
-    assert 'name="confirmed"' in page
+    assert 'name="reason"' in page
     assert "丁" in page
     session.expire_all()
     assert stored.category == "bank"
-    operator.submit(path, moved | {"confirmed": "y"})
+    operator.submit(path, moved | {"reason": "改组"})
+    session.expire_all()
+    assert (stored.name, stored.category, stored.region) == ("丁", "bank", "华东"), (
+        "the name is nobody's business"
+    )
+    asked = session.scalars(select(Approval)).one()
+    shown = manager.get(f"/approvalview/show/{asked.id}").text
+    assert "R-BANK、R-NORTH" in shown
+    assert "华北" in shown
+    manager.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
     session.expire_all()
     assert (stored.name, stored.category, stored.region) == ("丁", "micro_loan", "华北")
+    added = {"code": "NEW", "name": "新", "category": "bank", "region": "", "reason": "新签"}
+    operator.submit("/institutionview/add", added)
+    session.expire_all()
+    new = session.scalars(select(Institution).where(Institution.code == "NEW")).one()
+    assert new.category == "", "a new one counts for rules in force only once somebody agreed"

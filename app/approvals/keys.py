@@ -1,0 +1,88 @@
+"""An API key that reaches the whole bank as something a second person decides about.
+
+The key is shown to who makes it and is refused until it is approved.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import ApiKey
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app import labels
+from app.access import keys
+from app.approvals.kinds import Change, register
+from app.approvals.requests import ask
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, Staff
+
+KIND = "api_key"
+
+
+def ask_for_key(name: str, by: Staff, reason: str) -> Approval | None:
+    """Ask for a second person to let a new key work; None when it does at once. Does not commit."""
+    return ask(KIND, keys.system_named(name).id, by, reason)
+
+
+class _KeyKind:
+    name = KIND
+    permission = ("can_create", "ApiKeyView")
+
+    def title(self, subject_id: int) -> str:
+        return str(_system(subject_id).username)
+
+    def state(self, subject_id: int) -> str:
+        system = _system(subject_id)
+        says = [sorted(role.id for role in system.roles), system.branch_id, bool(system.active)]
+        return json.dumps(
+            [says, [f"{key.id} {key.expires_on} {key.revoked_on}" for key in _keys(subject_id)]]
+        )
+
+    def makers(self, subject_id: int) -> set[str]:
+        return set()
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        system = _system(subject_id)
+        reach = system.branch.name if system.branch else _("Whole bank")
+        ends = labels.joined(f"{key.expires_on:%Y-%m-%d}" for key in _keys(subject_id) if key.expires_on)
+        return [
+            Change(_("API key"), "", system.username),
+            Change(_("Scope"), "", reach),
+            Change(
+                _("Role"), "", labels.joined(labels.word(labels.ROLE, role.name) for role in system.roles)
+            ),
+            Change(_("Works until"), "", ends),
+        ]
+
+    def submitted(self, approval: Approval) -> None:
+        """The key waits by being switched off."""
+
+    def apply(self, approval: Approval, who: str) -> None:
+        _system(approval.subject_id).active = True
+
+    def returned(self, approval: Approval) -> None:
+        keys.end_keys(_system(approval.subject_id))
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "ApiKeyView.show", {"pk": _keys(subject_id)[0].id}
+
+
+def _keys(subject_id: int) -> list[ApiKey]:
+    found = list(db.session.scalars(select(ApiKey).where(ApiKey.user_id == subject_id).order_by(ApiKey.id)))
+    if not found:
+        raise DomainError("The key does not exist any more.")
+    return found
+
+
+def _system(subject_id: int) -> Staff:
+    system = db.session.get(Staff, subject_id)
+    if system is None:
+        raise DomainError("The key does not exist any more.")
+    return system
+
+
+register(_KeyKind())

@@ -1,0 +1,81 @@
+"""Taking an entry off the do-not-disturb list as something a second person decides about."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app
+from flask_babel import gettext as _
+from sqlalchemy import func, or_, select
+
+from app import approvals
+from app.approvals import Change
+from app.errors import DomainError
+from app.extensions import db
+from app.leads import suppression
+from app.leads.reasons import mask_numbers
+from app.models import Approval, Lead, Staff, Suppression
+
+KIND = "suppression_removal"
+
+
+def ask(entry: Suppression, by: Staff, reason: str) -> Approval | None:
+    """Ask for an entry to be taken off the list; None when that is done at once. Does not commit.
+
+    Raises DomainError without a reason, and when it is off or waits already.
+    """
+    if entry.removed_at is not None:
+        raise DomainError("This entry was removed already.")
+    return approvals.ask(KIND, entry.id, by, mask_numbers(reason))
+
+
+class _RemovalKind:
+    name = KIND
+    permission = ("can_take_off", "SuppressionView")
+
+    def title(self, subject_id: int) -> str:
+        return _entry(subject_id).shown
+
+    def state(self, subject_id: int) -> str:
+        entry = _entry(subject_id)
+        return f"{entry.phone_index} {entry.id_hash} {entry.reason} {entry.expires_on} {entry.removed_at}"
+
+    def makers(self, subject_id: int) -> set[str]:
+        return set()
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        entry = _entry(subject_id)
+        until = entry.expires_on.isoformat() if entry.expires_on else _("for good")
+        named = or_(Lead.phone_index == entry.phone_index, Lead.id_hash == entry.id_hash)
+        leads = db.session.scalar(select(func.count()).where(named, Lead.deleted_at.is_(None)))
+        return [
+            Change(_("Do not disturb"), entry.shown, _("may be contacted again")),
+            Change(_("Reason for the entry"), entry.reason, ""),
+            Change(_("Last day"), until, ""),
+            Change(_("Leads it names"), f"{leads:,}", ""),
+        ]
+
+    def submitted(self, approval: Approval) -> None:
+        """The entry holds while its removal waits."""
+
+    def apply(self, approval: Approval, who: str) -> None:
+        today = dt.datetime.now(current_app.config["SETTINGS"].zone).date()
+        entry, asked_by = _entry(approval.subject_id), approval.requested_by
+        suppression.remove(db.session(), entry, reason=approval.reason, who=asked_by, today=today)
+
+    def returned(self, approval: Approval) -> None:
+        """The entry holds as before."""
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "SuppressionView.show", {"pk": subject_id}
+
+
+def _entry(subject_id: int) -> Suppression:
+    entry = db.session.get(Suppression, subject_id)
+    if entry is None:
+        raise DomainError("The entry does not exist any more.")
+    return entry
+
+
+approvals.register(_RemovalKind())

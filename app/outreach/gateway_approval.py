@@ -1,0 +1,108 @@
+"""Switching a gateway on or off as something a second person decides about.
+
+A gateway that is off sends nothing, and one that is on cannot be changed: what the second person sees when it
+is to be switched on is its address, settings and secret as they will be used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app import approvals, labels
+from app.approvals import Change
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, OutreachGateway, Staff
+from app.outreach import gateways
+from app.outreach.http_gateway import LABELS
+
+KIND = "gateway"
+
+
+def ask(row: OutreachGateway, on: bool, by: Staff, reason: str) -> Approval | None:
+    """Ask for a gateway to be switched; None when it is at once. Does not commit.
+
+    Raises DomainError for one that can't be, without a reason, and when it waits already.
+    """
+    if on:
+        gateways.check(row)
+    return approvals.ask(KIND, row.id, by, reason, {"on": on})
+
+
+class _GatewayKind:
+    name = KIND
+    permission = ("can_switch", "OutreachGatewayView")
+
+    def title(self, subject_id: int) -> str:
+        return _row(subject_id).name
+
+    def state(self, subject_id: int) -> str:
+        row = _row(subject_id)
+        secret = hashlib.sha256(row.secret_cipher or b"").hexdigest()
+        now = _active(row.channel)
+        return json.dumps(
+            [row.channel, row.settings, row.active, secret, now.id if now else None], sort_keys=True
+        )
+
+    def makers(self, subject_id: int) -> set[str]:
+        return {_row(subject_id).updated_by}
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        row = _row(subject_id)
+        now = _active(row.channel)
+        sandbox = labels.word(labels.GATEWAY, "sandbox")
+        channel = labels.word(labels.OUTREACH_CHANNEL, row.channel)
+        if not payload["on"]:
+            return [Change(channel, row.name, sandbox)]
+        before = now.settings if now else {}
+        settings = [
+            Change(str(LABELS[name]), _plain(before.get(name, "")), _plain(value))
+            for name, value in row.settings.items()
+            if before.get(name) != value
+        ]
+        set_by = _(
+            "set or kept by %(person)s, %(time)s", person=row.updated_by, time=labels.when(row.updated_at)
+        )
+        return [
+            Change(channel, now.name if now else sandbox, row.name),
+            *settings,
+            Change(_("Secret"), "", set_by),
+        ]
+
+    def submitted(self, approval: Approval) -> None:
+        """The gateway stays as it is; a change of it in between makes the request void."""
+
+    def apply(self, approval: Approval, who: str) -> None:
+        row = _row(approval.subject_id)
+        (gateways.switch_on if approval.payload["on"] else gateways.switch_off)(row, approval.requested_by)
+
+    def returned(self, approval: Approval) -> None:
+        """The gateway stays as it is."""
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "OutreachGatewayView.show", {"pk": subject_id}
+
+
+def _active(channel: str) -> OutreachGateway | None:
+    return db.session.scalar(
+        select(OutreachGateway).where(OutreachGateway.channel == channel, OutreachGateway.active)
+    )
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _row(subject_id: int) -> OutreachGateway:
+    row = db.session.get(OutreachGateway, subject_id)
+    if row is None:
+        raise DomainError("The gateway does not exist any more.")
+    return row
+
+
+approvals.register(_GatewayKind())

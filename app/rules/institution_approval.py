@@ -1,0 +1,74 @@
+"""Another category or region of an institution that rules in force go by: a second person decides."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask_babel import gettext as _
+
+from app import approvals, labels
+from app.approvals import Change
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Approval, Institution, Staff
+from app.rules import catalogue
+
+KIND = "institution"
+
+
+def ask(institution: Institution, category: str, region: str, by: Staff, reason: str) -> Approval | None:
+    """Ask for another category and region; None when they are changed at once. Does not commit."""
+    return approvals.ask(KIND, institution.id, by, reason, {"category": category, "region": region})
+
+
+class _InstitutionKind:
+    name = KIND
+    #: who decides about rules decides about what changes their catch
+    permission = ("can_submit", "RuleVersionView")
+
+    def title(self, subject_id: int) -> str:
+        return str(_row(subject_id))
+
+    def state(self, subject_id: int) -> str:
+        row = _row(subject_id)
+        return json.dumps([row.category, row.region])
+
+    def makers(self, subject_id: int) -> set[str]:
+        return set()
+
+    def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
+        row = _row(subject_id)
+        old, new = (
+            labels.word(labels.CATEGORY, row.category),
+            labels.word(labels.CATEGORY, payload["category"]),
+        )
+        found = [Change(_("Category"), old, new), Change(_("Region"), row.region, payload["region"])]
+        rules = catalogue.rules_touched(row, payload["category"], payload["region"])
+        return [
+            *(each for each in found if each.old != each.new),
+            Change(_("Rules in force that catch otherwise"), "", labels.joined(rules)),
+        ]
+
+    def submitted(self, approval: Approval) -> None:
+        """The institution counts as before while it waits."""
+
+    def apply(self, approval: Approval, who: str) -> None:
+        row = _row(approval.subject_id)
+        row.category, row.region = approval.payload["category"], approval.payload["region"]
+
+    def returned(self, approval: Approval) -> None:
+        """The institution counts as before."""
+
+    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
+        return "InstitutionView.show", {"pk": subject_id}
+
+
+def _row(subject_id: int) -> Institution:
+    row = db.session.get(Institution, subject_id)
+    if row is None:
+        raise DomainError("The institution does not exist any more.")
+    return row
+
+
+approvals.register(_InstitutionKind())
