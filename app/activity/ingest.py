@@ -1,5 +1,6 @@
 """Ingest of delivered call logs: read and check outside the store's lock, merge and commit under it."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
@@ -15,7 +16,7 @@ from app.activity.cube import EVENTS, write_activity
 from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError, UnreadableFile
 from app.activity.formats import read_rows
-from app.activity.formats.files import Fingerprint, find_files, fingerprint
+from app.activity.formats.files import Fingerprint, find_files, fingerprint, shown, split_ending
 from app.activity.formats.rows import SCHEMA
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
@@ -25,6 +26,7 @@ from app.activity.result import FileRecord, IngestResult
 CHUNK_FILES = 1000
 CHUNK_BYTES = 4 << 30
 ALREADY_KNOWN = "the same content was delivered before"
+log = logging.getLogger(__name__)
 _SQL = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "sql").glob("*.sql")}
 
 
@@ -33,6 +35,8 @@ def ingest(
     paths: Sequence[Path],
     *,
     timezone: str,
+    now: datetime | None = None,
+    source: str = "",
     memory_limit: str = "2GB",
     threads: int | None = None,
     progress: Callable[[Progress], None] = silent,
@@ -40,7 +44,8 @@ def ingest(
     """Add the call logs in `paths` (files, or folders at any depth) to the store in `root`.
 
     Files are all-or-nothing; unreadable ones are refused, and the rest goes on. Safe to repeat after a crash
-    and to run beside another ingest. `timezone` is that of dates, hours and times without an offset.
+    and to run beside another ingest. `timezone` is that of dates, hours and times without an offset; `now`
+    (default: this machine's time) is what no event is more than a day ahead of; the journal keeps `source`.
     Raises ActivityError when a path does not exist or the store was built with another time zone.
     """
     files = find_files(paths)
@@ -53,7 +58,8 @@ def ingest(
             engine.connect(settings, scratch / "spill", database=database, timezone=timezone)
         )
         connection.execute(_SQL["tables"])
-        return _Ingest(root, connection, timezone, progress).take(files)
+        connection.execute(_SQL["bounds"], {"now": now or datetime.now(UTC)})
+        return _Ingest(root, connection, timezone, source, progress).take(files)
 
 
 class _Ingest:
@@ -64,9 +70,11 @@ class _Ingest:
         root: Path,
         connection: duckdb.DuckDBPyConnection,
         timezone: str,
+        source: str,
         progress: Callable[[Progress], None],
     ) -> None:
         self.root = root
+        self.source = source
         self.connection = connection
         self.timezone = timezone
         self.progress = progress
@@ -96,11 +104,11 @@ class _Ingest:
         try:
             found = fingerprint(path)
             if found.digest in self.known:
-                record = FileRecord(str(path), "skipped", ALREADY_KNOWN, found.digest, found.size)
+                record = FileRecord(path, "skipped", ALREADY_KNOWN, found.digest, found.size)
             else:
                 _load(self.connection, file_no, found)
                 self.known.add(found.digest)
-                record = FileRecord(str(path), "read", "", found.digest, found.size)
+                record = FileRecord(path, "read", "", found.digest, found.size)
                 self.chunk[file_no] = record
         except UnreadableFile as error:
             record = FileRecord.refused(path, str(error))
@@ -139,7 +147,7 @@ class _Ingest:
         store._step("rejects written")
         days = self._rebuild(writer)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        records = [record.as_journal(writer.version, now) for record in self.chunk.values()]
+        records = [record.as_journal(writer.version, now, self.source) for record in self.chunk.values()]
         moved = self._moved()
         writer.commit(days, records, timezone=self.timezone)
         self.result.moved.update(moved)
@@ -162,6 +170,12 @@ class _Ingest:
             record.accepted += count
             record.duplicates -= count
             record.days[day.isoformat()] = count
+        for file_no, day in self._rows(
+            "SELECT file_no, day FROM incoming WHERE known UNION "
+            "SELECT file_no, old_day FROM replaced ORDER BY ALL"
+        ):
+            if day.isoformat() not in self.chunk[file_no].days:
+                self.chunk[file_no].also.append(day.isoformat())
 
     def _moved(self) -> dict[str, int]:
         """How events accepted earlier in this call move between dates; and remember the ones accepted now."""
@@ -215,19 +229,38 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
         except UnreadableFile as error:
             refused.append(error)
             raise
+        except MemoryError:
+            raise
+        except Exception as error:
+            log.exception("unexpected while reading %s", shown(found.path))
+            refused.append(UnreadableFile(f"it cannot be read: {type(error).__name__}"))
+            raise
 
     connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, batches()))
     connection.execute("BEGIN")
     try:
         connection.execute(_SQL["check"], {"file_no": file_no})
+        if found.open_end and split_ending(found.path)[0] != "parquet":
+            _require_whole_end(connection, file_no)
         connection.execute("COMMIT")
-    except duckdb.Error:
+    except (duckdb.Error, UnreadableFile) as error:
         connection.execute("ROLLBACK")
         if refused:
             raise refused[0] from None
+        if isinstance(error, duckdb.DataError):
+            raise UnreadableFile(f"it cannot be read: {error}") from error
         raise
     finally:
         connection.unregister("delivered")
+
+
+def _require_whole_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> None:
+    """Refuse a file whose last line has no line end and fails a check: it is cut off in the middle."""
+    last = connection.execute(
+        "SELECT line_no, reason FROM checked WHERE file_no = ? ORDER BY line_no DESC LIMIT 1", [file_no]
+    ).fetchone()
+    if last and last[1]:
+        raise UnreadableFile(f"it is cut off: its last line {last[0]} has no line end and is not whole")
 
 
 def _size(path: Path) -> int:

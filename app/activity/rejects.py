@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from app.activity.formats.files import shown
 from app.activity.formats.rows import FIELDS
 from app.activity.result import FileRecord
 from app.cells import safe_cell
@@ -20,7 +21,7 @@ def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: in
     """Write the rejected rows of one checked file; return the file's name relative to the root."""
     name = f"rejected/{record.digest[:16]}.csv"
     (root / name).parent.mkdir(exist_ok=True)
-    file = _cell(Path(record.name).name)
+    file = _cell(shown(record.path.name))
     rows = connection.execute(_SQL, {"file_no": file_no})
     with (root / name).open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream)

@@ -5,16 +5,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from app.activity.formats.files import shown
+
 
 @dataclass
 class FileRecord:
     """What became of one delivered file; `reason` says in a sentence why it was refused or skipped.
 
     rows = accepted + duplicates + the sum of rejected; all are 0 unless the status is "read".
-    `rejects_file` is relative to the store's root; `days` counts accepted events by local date (ISO).
+    `rejects_file` is relative to the store's root; `days` counts accepted events by local date (ISO), `also`
+    are further dates that changed, because a call known already turned out to have happened earlier.
     """
 
-    name: str
+    path: Path
     status: Literal["read", "skipped", "refused"]
     reason: str = ""
     digest: str = ""
@@ -25,15 +28,23 @@ class FileRecord:
     rejected: dict[str, int] = field(default_factory=dict)
     rejects_file: str | None = None
     days: dict[str, int] = field(default_factory=dict)
+    also: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The file's path as it can be shown and stored."""
+        return shown(self.path)
 
     @classmethod
     def refused(cls, path: Path, reason: str) -> "FileRecord":
         """The record of a file that was refused whole."""
-        return cls(str(path), "refused", reason)
+        return cls(path, "refused", reason)
 
-    def as_journal(self, version: int, time: str) -> dict[str, Any]:
-        """The journal's entry, committed with `version` at `time` (ISO, UTC)."""
-        return {**asdict(self), "version": version, "time": time}
+    def as_journal(self, version: int, time: str, source: str) -> dict[str, Any]:
+        """The journal's entry, committed with `version` at `time` (ISO, UTC) by the call named `source`."""
+        entry = {"name": self.name, **asdict(self), "version": version, "time": time, "source": source}
+        del entry["path"]
+        return entry
 
 
 @dataclass

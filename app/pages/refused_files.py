@@ -37,6 +37,9 @@ REASONS = (
     N_("it is not a sound Parquet file: %(why)s"),
     N_("columns missing or repeated: %(columns)s"),
     N_("no line of it is a JSON object"),
+    N_("%(name)s is a column of type %(kind)s, not of text"),
+    N_("it is cut off: the quote opened in line %(line)s is never closed"),
+    N_("it is cut off: its last line %(line)s has no line end and is not whole"),
 )
 _PATTERNS = answers.patterns(REASONS)
 #: runs that the list of refused files looks through, the newest first, and the files it shows

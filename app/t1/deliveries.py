@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.activity import query, store
-from app.activity.formats.files import find_others
+from app.activity.formats.files import find_others, shown
 from app.activity.ingest import ingest
 from app.activity.progress import Progress, silent
 from app.activity.result import FileRecord, IngestResult
@@ -89,7 +89,7 @@ def _short_name(path: Path, settings: Settings) -> str:
     """The file as people know it: below the inbox, else with its folder, without the machine's paths."""
     root = settings.data_dir / "inbox"
     name = path.relative_to(root) if path.is_relative_to(root) else Path(*path.parts[-2:])
-    return mask_ids(str(name))[-512:]
+    return mask_ids(shown(name))[-512:]
 
 
 def inbox(settings: Settings) -> Path:
@@ -107,9 +107,9 @@ def refusals(settings: Settings, result: IngestResult) -> list[dict[str, Any]]:
     """
     return [
         {
-            "name": _short_name(Path(record.name), settings),
+            "name": _short_name(record.path, settings),
             "reason": record.reason,
-            "kept": _place_in_quarantine(Path(record.name), settings),
+            "kept": _place_in_quarantine(record.path, settings),
         }
         for record in result.files
         if record.status == "refused"
@@ -142,7 +142,7 @@ def clear_inbox(settings: Settings, result: IngestResult, refused: Sequence[dict
     kept = iter(refused)
     for record in result.files:
         place = next(kept)["kept"] if record.status == "refused" else ""
-        path = Path(record.name)
+        path = record.path
         if place is not None and path.is_file() and path.is_relative_to(root):
             _move(path, _target(settings, record, path.relative_to(root), place))
     for folder_path, _folders, _files in os.walk(root, topdown=False):

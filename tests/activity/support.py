@@ -6,7 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from app.activity.ingest import ingest
 from app.activity.result import IngestResult
 
 ZONE = "Asia/Shanghai"
+#: when the logs of these tests are read
+NOW = datetime(2026, 11, 1, 4, tzinfo=UTC)
 HEADER = ",".join(FIELDS)
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
@@ -64,8 +66,8 @@ def write_bytes(path: Path, data: bytes) -> Path:
     return path
 
 
-def take(root: Path, *paths: Path) -> IngestResult:
-    return ingest(root, paths, timezone=ZONE)
+def take(root: Path, *paths: Path, now: datetime = NOW) -> IngestResult:
+    return ingest(root, paths, timezone=ZONE, now=now)
 
 
 def events(root: Path) -> list[dict[str, Any]]:

@@ -106,12 +106,12 @@ def test_the_date_and_hour_are_local(root: Path, tmp_path: Path) -> None:
 def test_line_endings_and_byte_order_mark(
     root: Path, tmp_path: Path, ending: str, bom: bytes, last: str
 ) -> None:
-    text = f"{HEADER}\n{GOOD}\n\n   \n{GOOD.replace('r1', 'r2')}\nbroken{last}".replace("\n", ending)
+    text = f"{HEADER}\n{GOOD}\n\n   \nbroken\n{GOOD.replace('r1', 'r2')}{last}".replace("\n", ending)
     result = take(root, write_bytes(tmp_path / "log.csv", bom + text.encode()))
     assert result.as_json()["accepted"] == 2
     assert result.as_json()["rejected"] == {"malformed_line": 1}
     (record,) = result.files
-    assert (root / str(record.rejects_file)).read_text("utf-8-sig").splitlines()[1].split(",")[1] == "6"
+    assert (root / str(record.rejects_file)).read_text("utf-8-sig").splitlines()[1].split(",")[1] == "5"
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\r"])
@@ -150,7 +150,7 @@ def test_a_quote_that_stays_open_costs_its_own_line_only(root: Path, tmp_path: P
     header = f"note,{HEADER}"
     sound = [f"{note},{GOOD}".replace("r1", f"r{number}") for number in range(10)]
     broken = f'"open,{GOOD}'.replace("r1", "bad")
-    lines = [header, *sound[:3], broken, *sound[3:6], broken, *sound[6:], broken]
+    lines = [header, *sound[:3], broken, *sound[3:6], broken, *sound[6:9], broken, sound[9]]
     result = ingest_csv(root, tmp_path, "\n".join(lines) + "\n")
     assert (result["accepted"], result["rejected"]) == (10, {"malformed_line": 3})
 
@@ -169,7 +169,7 @@ def test_a_line_break_inside_quotes_is_part_of_the_field(
 
 def test_a_quote_open_for_too_long_is_a_broken_line(root: Path, tmp_path: Path) -> None:
     lines = [f"note,{HEADER}", '"open', *["x"] * csv_rows.MAX_JOINED_LINES, f'",{GOOD}']
-    result = ingest_csv(root, tmp_path, "\n".join(lines))
+    result = ingest_csv(root, tmp_path, "\n".join([*lines, f"x,{GOOD}"]))
     assert result["rejected"] == {"malformed_line": csv_rows.MAX_JOINED_LINES + 2}
 
 
@@ -198,7 +198,7 @@ def test_a_very_long_line_at_the_end_or_across_reads(
 ) -> None:
     monkeypatch.setattr(files, "READ_BYTES", MAX_LINE_BYTES // 2 + 1)
     long = "x" * (MAX_LINE_BYTES * 5)
-    result = ingest_csv(root, tmp_path, f"{HEADER}\n{long}\n{GOOD}\n{long}")
+    result = ingest_csv(root, tmp_path, f"{HEADER}\n{long}\n{GOOD}\n{long}\n")
     assert (result["accepted"], result["rejected"]) == (1, {"malformed_line": 2})
 
 
@@ -209,6 +209,7 @@ def test_malformed_json_lines(root: Path, tmp_path: Path) -> None:
     data = (
         "\n".join(lines).encode() + b'\n{"request_id": "\xff"}\n' + good.replace("7", '"a\\u0000"').encode()
     )
+    data += b"\n"
     result = take(root, write_bytes(tmp_path / "log.jsonl", data)).as_json()
     assert (result["accepted"], result["rejected"], result["rows"]) == (1, {"malformed_line": 7}, 8)
     assert events(root)[0]["institution"] == "42"

@@ -124,7 +124,7 @@ def test_rejected_rows_are_kept_without_id_numbers_and_formulas(root: Path, tmp_
             row(f"n{wide}", event_type=f"{number},"),
         ]
     )
-    result = take(root, write_bytes(tmp_path / "log.csv", (text + broken).encode()))
+    result = take(root, write_bytes(tmp_path / "log.csv", f"{text}{broken}\n".encode()))
     (record,) = result.files
     file = root / str(record.rejects_file)
     assert file.name == f"{record.digest[:16]}.csv"

@@ -96,8 +96,12 @@ class _Table:
         except csv.Error:
             return None
         rows.pop()
-        if len(rows) != len(lines) or set(map(len, rows)) != {self.width}:
+        if len(rows) != len(lines):
             return None
+        if set(map(len, rows)) != {self.width}:
+            rows = [_fitted(row, self.width) for row in rows]
+            if set(map(len, rows)) != {self.width}:
+                return None
         first, self.line_no = self.line_no, self.line_no + len(lines)
         return _Parsed(rows, list(range(first, self.line_no)))
 
@@ -112,6 +116,7 @@ class _Table:
                     self.waiting = b"\n".join(raw[at:]) + b"\n"
                     break
                 row, used = joined or (None, 1)
+            row = row and _fitted(row, self.width)
             if row is not None and len(row) == self.width:
                 parsed.rows.append(row)
                 parsed.line_numbers.append(first + at)
@@ -119,7 +124,22 @@ class _Table:
                 parsed.broken.append((first + at, readable(raw[at])))
             at += used
         self.line_no = first + at
+        if last:
+            _require_closed(parsed, lines, first)
         return parsed
+
+
+def _require_closed(parsed: _Parsed, lines: Sequence[str | None], first: int) -> None:
+    """Raise UnreadableFile when a quote opened behind the last row is open at the end of the file."""
+    row = max(parsed.line_numbers, default=0)
+    for number, _text in parsed.broken:
+        if number > row and _may_go_on(lines, number - first):
+            raise UnreadableFile(f"it is cut off: the quote opened in line {number} is never closed")
+
+
+def _fitted(row: list[str], width: int) -> list[str]:
+    """The row without empty fields beyond `width`, which commas at the end of a line make."""
+    return row[:width] if len(row) > width and not any(row[width:]) else row
 
 
 def _read_header(blocks: Iterator[bytes]) -> tuple[list[str], int, bytes]:
@@ -136,6 +156,8 @@ def _read_header(blocks: Iterator[bytes]) -> tuple[list[str], int, bytes]:
 
 def _check_header(line: str) -> list[str]:
     header = [name.strip() for name in _parse_line(line) or []]
+    while header and not header[-1]:
+        header.pop()
     missing = [name for name in FIELDS if name not in header]
     if missing:
         raise UnreadableFile(

@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import os
+import re
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,15 +17,27 @@ ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 #: what senders put behind the name of a file that they still write
 HALF_WRITTEN = (".part", ".tmp")
 READ_BYTES = 1 << 20
+#: how much of a file's end is looked at for a line without line end
+_TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A file and its content: the SHA-256 (hex) and number of bytes after decompression."""
+    """A file and its content: the SHA-256 (hex) and number of bytes after decompression.
+
+    `open_end` is whether the content ends with something other than white space and without a line end.
+    """
 
     path: Path
     digest: str
     size: int
+    open_end: bool = False
+
+
+def shown(path: Path | str) -> str:
+    """A file name for people, logs and databases: bytes that are not UTF-8 and control characters escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
@@ -38,53 +52,67 @@ def split_ending(path: Path) -> tuple[str, bool]:
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """The files that `paths` stand for, each once: themselves, or a folder's call logs, sorted, at any depth.
 
-    Inside folders hidden and half-written files (.part, .tmp) and other endings are passed over.
+    Inside folders hidden and half-written files (.part, .tmp) and other endings are passed over. A folder
+    that cannot be listed is among the files, so that whoever reads it says why.
     Raises ActivityError for a path that does not exist.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        if not path.exists():
-            raise ActivityError(f"{path}: no such file or folder")
-        for file in _logs_in(path) if path.is_dir() else [path]:
-            found.setdefault(file.resolve(), file)
+        if not os.path.lexists(path):
+            raise ActivityError(f"{shown(path)}: no such file or folder")
+        for file in _logs_in(path) if os.path.isdir(path) else [path]:
+            found.setdefault(os.path.realpath(file), file)
     return list(found.values())
 
 
 def find_others(folder: Path) -> list[Path]:
     """A folder's files that are not named like call logs, sorted; hidden and half-written ones aside."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.suffix.lower() not in HALF_WRITTEN
-        and not split_ending(path)[0]
-    ]
+    return sorted(
+        Path(parent, name)
+        for parent, names in _walk(folder)
+        for name in names
+        if not split_ending(Path(name))[0]
+        and not name.lower().endswith(HALF_WRITTEN)
+        and os.path.isfile(os.path.join(parent, name))
+    )
 
 
 def fingerprint(path: Path) -> Fingerprint:
     """Read a file to its end. Raises UnreadableFile when that fails or its name has no known ending."""
-    digest, size = hashlib.sha256(), 0
+    digest, size, tail = hashlib.sha256(), 0, b""
     with open_content(path) as stream:
         for part in read_parts(stream):
             digest.update(part)
             size += len(part)
-    return Fingerprint(path, digest.hexdigest(), size)
+            tail = (tail + part[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+    return Fingerprint(path, digest.hexdigest(), size, bool(re.split(rb"[\r\n]", tail)[-1].strip()))
 
 
 def open_content(path: Path) -> BinaryIO:
     """Open a file's decompressed bytes. Raises UnreadableFile."""
     kind, compressed = split_ending(path)
-    if not kind:
-        raise UnreadableFile(f"its name does not end in {', '.join(ENDINGS)}")
+    plain = open_file(path)
     try:
-        if not path.is_file():
-            raise UnreadableFile("it is not a regular file")
-        if compressed and path.stat().st_size == 0:
+        if not kind:
+            raise UnreadableFile(f"its name does not end in {', '.join(ENDINGS)}")
+        if compressed and os.fstat(plain.fileno()).st_size == 0:
             raise UnreadableFile("it is empty, not a gzip file")
-        return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb")
+    except UnreadableFile:
+        plain.close()
+        raise
+    return cast(BinaryIO, gzip.open(plain)) if compressed else plain
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file; a pipe or device is never waited for. Raises UnreadableFile."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UnreadableFile("it is not a regular file")
+    return os.fdopen(handle, "rb")
 
 
 def read_parts(stream: BinaryIO) -> Iterator[bytes]:
@@ -101,10 +129,26 @@ def read_parts(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _logs_in(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
+    unlisted: list[Path] = []
+    found = [
+        Path(parent, name)
+        for parent, names in _walk(folder, unlisted)
+        for name in names
+        if split_ending(Path(name))[0]
+    ]
+    return sorted(found + unlisted)
+
+
+def _walk(folder: Path, unlisted: list[Path] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The folders from `folder` down with their files' names, hidden ones aside.
+
+    Those that cannot be listed are put into `unlisted`.
+    """
+
+    def note(error: OSError) -> None:
+        if unlisted is not None and not isinstance(error, FileNotFoundError):
+            unlisted.append(Path(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name) for name in names if not name.startswith(".") and split_ending(Path(name))[0]
-        ]
-    return sorted(found)
+        yield parent, [name for name in names if not name.startswith(".")]

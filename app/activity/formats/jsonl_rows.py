@@ -1,13 +1,14 @@
 """JSON lines: one object a line."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from app.activity.errors import UnreadableFile
-from app.activity.formats.rows import FIELDS, batch, malformed, readable
+from app.activity.formats.rows import FIELDS, IDS, batch, malformed, readable
 
 
 def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
@@ -16,6 +17,10 @@ def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
     for block in blocks:
         lines = block.split(b"\n")[:-1]
         numbers, records, broken = _parse(lines, line_no)
+        if not all(_is_plain(record.get(name)) for name in IDS for record in records):
+            texts = [lines[number - line_no] for number in numbers]
+            numbers, records, refused = _with_exact_ids(numbers, records, texts)
+            broken = sorted(broken + refused)
         line_no += len(lines)
         objects += len(records)
         broken_lines += len(broken)
@@ -42,6 +47,39 @@ def _parse(lines: list[bytes], line_no: int) -> tuple[list[int], list[dict[str, 
         elif line.strip():
             broken.append((number, readable(line)))
     return numbers, records, broken
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a parsed id is still what the line says: -0, 1.50 and numbers beyond 64 bits are not."""
+    kind = type(value)
+    return kind is str or value is None or (kind is int and value != 0)
+
+
+def _with_exact_ids(
+    numbers: Sequence[int], records: Sequence[dict[str, Any]], lines: Sequence[bytes]
+) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
+    """The rows with numbers in ids as the text of their digits, and the lines in which an id is no scalar."""
+    kept: list[int] = []
+    exact: list[dict[str, Any]] = []
+    refused: list[tuple[int, str]] = []
+    for number, record, line in zip(numbers, records, lines, strict=True):
+        fixed = record if all(_is_plain(record.get(name)) for name in IDS) else _exact(line)
+        if fixed is None:
+            refused.append((number, readable(line)))
+        else:
+            kept.append(number)
+            exact.append(fixed)
+    return kept, exact, refused
+
+
+def _exact(line: bytes) -> dict[str, Any] | None:
+    """A line's object with numbers as they are written; None when an id is a truth value, object or list."""
+    try:
+        record: dict[str, Any] = json.loads(line.decode(), parse_int=str, parse_float=str)
+    except RecursionError:
+        return None
+    ids = [record.get(name) for name in IDS]
+    return record if all(value is None or type(value) is str for value in ids) else None
 
 
 def _texts(values: list[Any]) -> list[str]:

@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 FIELDS = ("request_id", "event_time", "event_type", "institution_code", "id_hash", "result")
+#: fields that tell calls, institutions and people apart: text exactly as delivered, or refused
+IDS = ("request_id", "institution_code", "id_hash")
 SCHEMA = pa.schema([("line_no", pa.int64()), *((name, pa.string()) for name in FIELDS), ("raw", pa.string())])
 # A rejected line is kept for a person to look at; nobody reads more than this of it.
 RAW_CHARACTERS = 2000

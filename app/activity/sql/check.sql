@@ -21,13 +21,13 @@ judged AS (
                 OR contains(concat(request_id, event_time, event_type, institution_code, id_hash, result), chr(0))
                 THEN 'malformed_line'
             WHEN request_id = '' THEN 'missing_request_id'
-            WHEN local_time IS NULL OR year(local_time) NOT BETWEEN 1 AND 9999 THEN 'bad_event_time'
+            WHEN local_time IS NULL OR local_time NOT BETWEEN earliest AND latest THEN 'bad_event_time'
             WHEN event_type NOT IN ('face_verify', 'id_ocr', 'data_call') THEN 'unknown_event_type'
             WHEN institution_code = '' THEN 'missing_institution'
             WHEN NOT is_hash(id_hash) THEN 'bad_id_hash'
             WHEN result NOT IN ('success', 'fail') THEN 'bad_result'
         END AS reason
-    FROM timed
+    FROM timed CROSS JOIN bounds
 )
 SELECT
     $file_no, line_no, reason,

@@ -30,5 +30,5 @@ SELECT rid, person, institution, type, happened_at, day, hour, second, ok, file_
 FROM winners WHERE file_no IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE replaced AS
-SELECT rid, old.day AS old_day, winners.day AS new_day
+SELECT rid, old.day AS old_day, winners.day AS new_day, winners.file_no
 FROM old JOIN winners USING (rid) WHERE winners.file_no IS NOT NULL;
