@@ -75,7 +75,7 @@ def stored(session: Session) -> list[tuple[dt.date, str, int]]:
 
 
 def test_the_counts_follow_the_store(app: Flask, session: Session) -> None:
-    settings, day, later = app.config["SETTINGS"], MONDAY, MONDAY + dt.timedelta(days=40)
+    settings, day, later = app.config["SETTINGS"], MONDAY - dt.timedelta(days=40), MONDAY
     with app.app_context():
         log(settings, "a.csv", ("1", day, "I-1"), ("2", day, "I-1"), ("3", day, "I-2"), ("4", later, "I-1"))
         assert stored(session) == [(day, "I-1", 2), (day, "I-2", 1), (later, "I-1", 1)]

@@ -10,6 +10,8 @@ import pyarrow as pa
 from app.activity.errors import UnreadableFile
 from app.activity.formats.rows import FIELDS, IDS, batch, malformed, readable
 
+PLAIN = frozenset({str, int, type(None)})
+
 
 def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
     """Rows of a JSON lines file. Raises UnreadableFile at the end when no line was an object."""
@@ -17,15 +19,16 @@ def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
     for block in blocks:
         lines = block.split(b"\n")[:-1]
         numbers, records, broken = _parse(lines, line_no)
-        if not all(_is_plain(record.get(name)) for name in IDS for record in records):
+        columns = _columns(records)
+        if not all(_are_plain(columns[name]) for name in IDS):
             texts = [lines[number - line_no] for number in numbers]
             numbers, records, refused = _with_exact_ids(numbers, records, texts)
-            broken = sorted(broken + refused)
+            broken, columns = sorted(broken + refused), _columns(records)
         line_no += len(lines)
         objects += len(records)
         broken_lines += len(broken)
         if records:
-            yield batch(numbers, [_texts([record.get(name) for record in records]) for name in FIELDS])
+            yield batch(numbers, [_texts(column) for column in columns.values()])
         if broken:
             yield malformed(broken)
     if broken_lines and not objects:
@@ -49,10 +52,13 @@ def _parse(lines: list[bytes], line_no: int) -> tuple[list[int], list[dict[str, 
     return numbers, records, broken
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a parsed id is still what the line says: -0, 1.50 and numbers beyond 64 bits are not."""
-    kind = type(value)
-    return kind is str or value is None or (kind is int and value != 0)
+def _columns(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [record.get(name) for record in records] for name in FIELDS}
+
+
+def _are_plain(ids: list[Any]) -> bool:
+    """Whether parsed ids are what their lines say: -0, 1.50 and numbers beyond 64 bits are not."""
+    return set(map(type, ids)) <= PLAIN and 0 not in ids
 
 
 def _with_exact_ids(
@@ -63,7 +69,7 @@ def _with_exact_ids(
     exact: list[dict[str, Any]] = []
     refused: list[tuple[int, str]] = []
     for number, record, line in zip(numbers, records, lines, strict=True):
-        fixed = record if all(_is_plain(record.get(name)) for name in IDS) else _exact(line)
+        fixed = record if _are_plain([record.get(name) for name in IDS]) else _exact(line)
         if fixed is None:
             refused.append((number, readable(line)))
         else:
