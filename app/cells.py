@@ -1,6 +1,18 @@
 """Cells of files that people open in a spreadsheet."""
 
+import datetime as dt
+import re
+import unicodedata
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_TIME = r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
+_DATE = re.compile(
+    rf"([0-9]{{4}})\s*[-/.年]\s*([0-9]{{1,2}})\s*[-/.月]\s*([0-9]{{1,2}})\s*[日号]?{_TIME}"
+    rf"|([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})"
+)
+#: what Excel shows of a date in a cell without the format of one: days, from 2000 to 2100
+_DAY_NUMBER = re.compile(r"[3-7][0-9]{4}")
+_DAY_ZERO, _FIRST_DAY, _LAST_DAY = dt.date(1899, 12, 30), dt.date(2000, 1, 1), dt.date(2100, 12, 31)
 
 
 def safe_cell(cell: str) -> str:
@@ -18,3 +30,20 @@ def unescaped(cell: str) -> str:
     if cell[:2] == '="' and cell[-1:] == '"' and len(cell) > 2:
         return cell[2:-1].replace('""', '"')
     return cell
+
+
+def date_in(cell: str) -> dt.date | None:
+    """The date that a cell gives, the year first, also with a time; None when it is none.
+
+    2027-1-31, 2027/1/31, 2027.1.31, 2027年1月31日, 20270131, and the number of a day that Excel shows of a
+    date whose format was lost. 1/2/2027 is none: nobody knows whether the day or the month comes first.
+    """
+    text = unicodedata.normalize("NFKC", cell).strip()
+    if _DAY_NUMBER.fullmatch(text):
+        day = _DAY_ZERO + dt.timedelta(days=int(text))
+        return day if _FIRST_DAY <= day <= _LAST_DAY else None
+    found = _DATE.fullmatch(text)
+    try:
+        return dt.date(*(int(part) for part in found.groups() if part)) if found else None
+    except ValueError:
+        return None

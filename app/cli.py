@@ -13,7 +13,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from app.embedded import EmbeddedError
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.branch_choices import MOST_NAMES, Unknown
+from app.leads.errors import RowError
 from config import Settings
 
 config_group = AppGroup("config", help="Rules files.")
@@ -43,6 +44,8 @@ pii_group = AppGroup("pii", help="Keys of personal data.")
 retention_group = AppGroup("retention", help="Retention.")
 audit_group = AppGroup("audit", help="The change log.")
 
+#: rejected rows that an import tells one by one
+MOST_TOLD = 20
 DATE = click.DateTime(["%Y-%m-%d"])
 
 
@@ -194,6 +197,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
     from app.leads.errors import UnreadableFile
     from app.leads.importer import ImportResult, import_leads
 
+    rejections = _Rejections()
     try:
         result = import_leads(
             db.engine,
@@ -204,13 +208,39 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
             dry_run=dry_run,
             update=update,
             progress=_RowProgress(),
+            rejected=rejections,
         )
     except UnreadableFile as error:
         show(ImportResult(None, 0, 0, 0, 0, {"unreadable_file": 1}).as_json(), json_out)
         note(f"unreadable_file: {error}")
         sys.exit(1)
+    rejections.show_rest()
+    for remark in result.remarks.first:
+        note(str(remark))
+    _note_more(result.remarks.count - len(result.remarks.first), "remarks")
     _name_branches(result.branches, dry_run)
     show(result.as_json(), json_out)
+
+
+class _Rejections:
+    """Tells the first refused rows on standard error; the error file has all of them."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def __call__(self, number: int, cells: Sequence[str], error: RowError) -> None:
+        self.rows += 1
+        if self.rows <= MOST_TOLD:
+            note(f"row {number}: {error.reason}: {error.told()}")
+
+    def show_rest(self) -> None:
+        """Say how many more there were."""
+        _note_more(self.rows - MOST_TOLD, "rejected rows")
+
+
+def _note_more(count: int, what: str) -> None:
+    if count > 0:
+        note(f"and {count:,} more {what}")
 
 
 def _name_branches(branches: Unknown, dry_run: bool) -> None:

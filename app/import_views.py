@@ -112,6 +112,7 @@ class ImportsInSteps(ConsoleView):
             figures=imports.figures(batch) if checked else [],
             rejected=imports.rejected(batch) if checked else [],
             warnings=imports.warnings(batch),
+            remarks=imports.remarks(batch) if checked else [],
             asked=import_branches.asked(batch, errors) if checked else None,
         )
 
@@ -228,7 +229,7 @@ class ImportBatchView(ImportsInSteps):
         "cancel",
         "undo",
     ]
-    computed = {"error": imports.error_text}
+    computed = {"error": imports.error_text, "remarks": imports.remarks_on_page}
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
     empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
@@ -258,6 +259,7 @@ class ImportBatchView(ImportsInSteps):
         "rows_updated",
         "rows_existing",
         "rejected",
+        "remarks",
         "rows_deleted",
         "rows_kept",
         "rows_restored",
@@ -280,6 +282,7 @@ class ImportBatchView(ImportsInSteps):
         "rows_existing": lazy_gettext("Already there"),
         "rows_rejected": lazy_gettext("Rejected rows"),
         "rejected": lazy_gettext("Rejected by reason"),
+        "remarks": lazy_gettext("Left out of rows that came in"),
         "rows_deleted": lazy_gettext("Deleted by undo"),
         "rows_kept": lazy_gettext("Kept by undo"),
         "rows_restored": lazy_gettext("Old values restored by undo"),

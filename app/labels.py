@@ -176,11 +176,13 @@ OF_LIBRARIES = (
 )
 REJECT_REASON = {
     "missing_name": lazy_gettext("Name missing"),
+    "invalid_name": lazy_gettext("Not a name"),
     "missing_id": lazy_gettext("ID number missing"),
     "invalid_id_number": lazy_gettext("ID number invalid"),
     "invalid_phone": lazy_gettext("Phone invalid"),
     "duplicate_in_file": lazy_gettext("Repeated in the file"),
     "unknown_branch": lazy_gettext("Branch unknown"),
+    "invalid_branch": lazy_gettext("Not a branch"),
     "undecodable": lazy_gettext("Bytes that are no text"),
     "malformed_row": lazy_gettext("Quotation marks don't match"),
     "missing_target": lazy_gettext("Neither phone nor ID number"),

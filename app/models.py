@@ -310,7 +310,8 @@ class ImportBatch(Model):
     ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
     positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
     that a worker began at ``started_at``, after a person asked for it at ``queued_at``. ``refusal`` is the
-    message and the values that ``error`` was made of, for translation.
+    message and the values that ``error`` was made of, for translation. ``remarks`` are what was left out of
+    rows that came in (app/leads/remarks.py).
     """
 
     __tablename__ = "import_batch"
@@ -326,6 +327,7 @@ class ImportBatch(Model):
     rows_updated: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_existing: Mapped[int] = mapped_column(Integer, server_default="0")
     rejected: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    remarks: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     rows_deleted: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_kept: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_restored: Mapped[int] = mapped_column(Integer, server_default="0")

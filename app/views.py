@@ -214,8 +214,8 @@ class LeadView(RevealsPhones, ExportsWholeList, ChangesWholeList, ClassifiesLead
         """Keep the identity as a hash, the phone encrypted, and the do-not-disturb list true."""
         settings = current_app.config["SETTINGS"]
         suppression.hold(db.session)
-        item.name = item.name.strip()
-        item.source = (item.source or "").strip()
+        if lost := record.set_texts(item):
+            flash(_("%(lost)s can't be part of a text and was left out.", lost=", ".join(lost)), "warning")
         if created:
             record.set_identity(item, form.id_number.data, settings, me())
             record.set_phone(item, form.phone.data, settings)

@@ -30,6 +30,7 @@ class Examples:
                     "row": number,
                     "message": error.message,
                     "values": error.values,
+                    "value": error.value,
                     "cells": {field: self._cell(cells, field) for field in SHOWN if field in self._columns},
                 }
             )
@@ -48,4 +49,5 @@ def outcome(result: ImportResult, examples: Examples) -> dict[str, Any]:
         "existing": result.existing,
         "rejected": result.rejected,
         "examples": examples.by_reason,
+        "remarks": result.remarks.as_json(),
     }

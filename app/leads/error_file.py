@@ -14,7 +14,7 @@ from typing import Self
 from babel.support import Translations
 
 from app.cells import safe_cell
-from app.leads.errors import LeadsError, RowError
+from app.leads.errors import RowError
 from app.leads.masking import mask_id, mask_ids
 from config import Settings
 
@@ -60,8 +60,7 @@ class ErrorFile:
 
     def add(self, number: int, cells: Sequence[str], error: RowError) -> None:
         """One refused row, with every ID number in it masked and every formula made text."""
-        chinese = LeadsError(error.code, _chinese().gettext(error.message), **error.values)
-        explanation = f"{chinese} / {error}"
+        explanation = f"{error.told(_chinese().gettext)} / {error.told()}"
         self._writer.writerow([*self._safe_cells(cells, is_data=True), number, error.reason, explanation])
         self.rows += 1
 

@@ -12,6 +12,7 @@ from stdnum.cn import ric
 
 from app.errors import N_
 from app.leads.errors import InvalidIdNumber
+from app.leads.free_text import is_no_value
 
 _ALGORITHMS: dict[str, type[hashes.HashAlgorithm]] = {"sm3": hashes.SM3, "sha256": hashes.SHA256}
 _FULL = re.compile(r"[0-9]{17}[0-9X]")
@@ -48,6 +49,12 @@ def canonical_hash(text: str) -> str:
     if not _HASH.fullmatch(cleaned):
         raise InvalidIdNumber("id_hash_format", N_("The ID hash is not 64 hexadecimal digits"))
     return cleaned.lower()
+
+
+def given_id(id_number: str, id_hash: str) -> str:
+    """The ID number that a row gives; nothing when it is masked, or says nothing, and the hash is given."""
+    given = id_number.strip()
+    return "" if id_hash.strip() and ("*" in given or is_no_value(given)) else given
 
 
 def _compact(text: str) -> str:

@@ -26,7 +26,9 @@ from app.leads.identity import IdHasher
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
+from app.leads.remarks import Note, Remarks
 from app.leads.rows import RowChecker, StagedLead
+from app.leads.samples import offending
 from app.leads.staging import Merged, foresee, merge, stage
 from app.leads.workbook import Limits
 from app.models import BatchStatus
@@ -46,7 +48,8 @@ _LOG = logging.getLogger(__name__)
 class ImportResult:
     """What became of the rows of a file. ``batch`` and ``error_file`` are None in a dry run.
 
-    ``branches`` are those that were, or in a dry run would be, created.
+    ``branches`` are those that were, or in a dry run would be, created; ``remarks`` what was left out of rows
+    that came in.
     """
 
     batch: int | None
@@ -57,10 +60,11 @@ class ImportResult:
     rejected: dict[str, int] = field(default_factory=dict)
     error_file: str | None = None
     branches: Unknown = NO_BRANCHES
+    remarks: Remarks = field(default_factory=Remarks)
 
     def as_json(self) -> dict[str, Any]:
         """The object ``flask leads import --json`` prints."""
-        return {name: value for name, value in vars(self).items() if name != "branches"}
+        return {name: value for name, value in vars(self).items() if name not in ("branches", "remarks")}
 
 
 class Intake(Protocol):
@@ -73,9 +77,12 @@ class Intake(Protocol):
     kind: str
 
     def checker(
-        self, connection: Connection, columns: dict[str, int]
+        self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[Any]]:
-        """A function that gives what to stage of a row, or raises RowError."""
+        """A function that gives what to stage of a row, or raises RowError.
+
+        ``note`` hears what it leaves out of a row, as ``Remarks.note``.
+        """
 
     def stage(self, connection: Connection, rows: Iterable[Any]) -> None:
         """Take in what the checker gives, as it comes."""
@@ -97,13 +104,13 @@ class LeadIntake:
         self._choices = choices
 
     def checker(
-        self, connection: Connection, columns: dict[str, int]
+        self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[StagedLead]]:
         """Checks name, identity, phone and branch of a row."""
         settings = self._settings
         hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
         branch_of = str if self._choices is None else ChosenBranch(connection, self._choices)
-        check = RowChecker(columns, hasher, PhoneVault.of(settings), branch_of).check
+        check = RowChecker(columns, hasher, PhoneVault.of(settings), note, branch_of).check
         return lambda number, cells: (check(number, cells),)
 
     def stage(self, connection: Connection, rows: Iterable[StagedLead]) -> None:
@@ -229,6 +236,7 @@ class _Run:
         self._batch = batch
         self._read = 0
         self._rejected: Counter[str] = Counter()
+        self._remarks = Remarks()
 
     def execute(self, engine: Engine) -> ImportResult:
         """Read, stage and merge; commit unless dry."""
@@ -244,7 +252,8 @@ class _Run:
                 looked_over=order.looked_over,
             )
             with self._error_file(file) as errors:
-                check = intake.checker(connection, file.columns)
+                self._remarks = Remarks(file.header, file.columns)
+                check = intake.checker(connection, file.columns, self._remarks.note)
                 intake.stage(connection, self._accepted(file, check, errors))
                 if self._batch is None:
                     merged = intake.foresee(connection, update=order.update)
@@ -279,6 +288,7 @@ class _Run:
                 yield from check(number, cells)
             except RowError as error:
                 self._rejected[error.reason] += 1
+                error.value = offending(error.fields, cells, file.columns)
                 notice(number, cells, error)
                 if errors:
                     errors.add(number, cells, error)
@@ -287,7 +297,9 @@ class _Run:
     def _result(self, merged: Merged, errors: ErrorFile | None = None) -> ImportResult:
         path = str(errors.path) if errors and errors.rows else None
         counts = (merged.created, merged.updated, merged.existing)
-        return ImportResult(self._batch, self._read, *counts, dict(self._rejected), path, merged.branches)
+        return ImportResult(
+            self._batch, self._read, *counts, dict(self._rejected), path, merged.branches, self._remarks
+        )
 
     def _close(self, connection: Connection, batch: int, result: ImportResult) -> None:
         close_batch(
@@ -300,4 +312,5 @@ class _Run:
             rows_existing=result.existing,
             rejected=result.rejected,
             error_file=result.error_file,
+            remarks=result.remarks.as_json(),
         )

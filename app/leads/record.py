@@ -10,6 +10,7 @@ from app.errors import FieldError
 from app.extensions import db
 from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
+from app.leads.free_text import clean_text, lost_characters
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
 from app.models import Lead
 from config import Settings
@@ -34,6 +35,18 @@ def set_identity(lead: Lead, id_number: str, settings: Settings, who: str) -> No
         lookup.ask(target, Lead.__tablename__, who)
         raise FieldError("id_number", "This person is already on the list as %(lead_no)s.", lead_no=taken)
     lead.id_hash = str(target.id_hash)
+
+
+def set_texts(lead: Lead) -> list[str]:
+    """Keep of the typed name and source what a text can have; the characters left out, as ``U+200B``.
+
+    Raises FieldError when nothing of the name is left.
+    """
+    lost = [*lost_characters(lead.name), *lost_characters(lead.source or "")]
+    lead.name, lead.source = clean_text(lead.name), clean_text(lead.source or "")
+    if not lead.name:
+        raise FieldError("name", "There is no customer name")
+    return lost
 
 
 def set_phone(lead: Lead, phone: str, settings: Settings) -> None:

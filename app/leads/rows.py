@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.errors import N_
-from app.leads.errors import DuplicateInFile, InvalidIdNumber, MissingId, MissingName
-from app.leads.identity import IdHasher, canonical_hash, canonical_id
+from app.leads.errors import (
+    DuplicateInFile,
+    InvalidBranch,
+    InvalidIdNumber,
+    InvalidName,
+    MissingId,
+    MissingName,
+)
+from app.leads.free_text import clean_text, is_no_name, is_no_value, lost_characters
+from app.leads.identity import IdHasher, canonical_hash, canonical_id, given_id
 from app.leads.masking import holds_id, mask_ids
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
 from app.leads.reasons import mask_numbers
+from app.leads.remarks import CUT, LOST, NO_LEAD_NUMBER, NO_VALUE, Note
+from app.leads.samples import masked_cell
 
 MAX_NAME = 128
 MAX_SOURCE = 64
 MAX_BRANCH = 64
 MAX_LEAD_NO = 32
+#: what programs write for a character they could not read
+_LOST = "\ufffd"
 _FIELDS = ("lead_no", "name", "phone", "id_number", "id_hash", "source", "branch")
 
 
@@ -37,7 +48,8 @@ class StagedLead(NamedTuple):
 class RowChecker:
     """Checks the rows of one file in order; remembers whom it has accepted.
 
-    ``branch_of`` gives the branch for the name in the row, or raises a RowError.
+    ``note`` hears what is left out of a row that is accepted. ``branch_of`` gives the branch for the name in
+    the row, or raises a RowError.
     """
 
     def __init__(
@@ -45,11 +57,13 @@ class RowChecker:
         columns: dict[str, int],
         hasher: IdHasher,
         vault: PhoneVault,
+        note: Note,
         branch_of: Callable[[str], str] = str,
     ) -> None:
         self._positions = [columns.get(name) for name in _FIELDS]
         self._hasher = hasher
         self._vault = vault
+        self._note = note
         self._branch_of = branch_of
         self._seen: set[bytes] = set()
 
@@ -60,21 +74,24 @@ class RowChecker:
             cells[position] if position is not None and position < width else ""
             for position in self._positions
         )
-        name = _name(name)
-        person = self._person(id_number.strip(), id_hash.strip())
+        person_name = _name(name)
+        person = self._person(given_id(id_number, id_hash), id_hash.strip())
         phone = normalise_phone(phone)
-        branch = self._branch_of(_free(branch, MAX_BRANCH))
+        branch_name = self._branch_of(_branch(branch)) if branch else ""
         self._once(person)
+        for field, text in (("name", name), ("branch", branch), ("source", source), ("lead_no", lead_no)):
+            if lost := lost_characters(text):
+                self._note(number, field, LOST, lost=", ".join(lost))
         return StagedLead(
             number,
-            _lead_no(lead_no),
-            name,
+            self._lead_no(number, lead_no) if lead_no else "",
+            person_name,
             person,
             self._vault.encrypt(phone),
             self._vault.index(phone),
             mask_phone(phone),
-            _free(source, MAX_SOURCE),
-            branch,
+            self._source(number, source) if source else "",
+            branch_name,
         )
 
     def _person(self, id_number: str, id_hash: str) -> str:
@@ -93,21 +110,27 @@ class RowChecker:
             raise DuplicateInFile("duplicate", N_("The same person is in an earlier row of this file"))
         self._seen.add(key)
 
+    def _lead_no(self, number: int, text: str) -> str:
+        """The number the file gives, or nothing when it can't serve as one."""
+        lead_no = clean_text(text)
+        if len(lead_no) > MAX_LEAD_NO or holds_id(lead_no) or (lead_no and is_no_value(lead_no)):
+            self._note(number, "lead_no", NO_LEAD_NUMBER, value=masked_cell(lead_no))
+            return ""
+        return lead_no
 
-def clean_text(text: str) -> str:
-    """``text`` without control and invisible characters and outer spaces."""
-    if not text.isprintable():
-        text = "".join(" " if c.isspace() else c for c in text if c.isspace() or not _invisible(c))
-    return text.strip()
+    def _source(self, number: int, text: str) -> str:
+        source = _masked(text)
+        if source and is_no_value(source):
+            self._note(number, "source", NO_VALUE, value=masked_cell(source))
+            return ""
+        if len(source) > MAX_SOURCE:
+            self._note(number, "source", CUT, value=masked_cell(source), most=MAX_SOURCE)
+        return source[:MAX_SOURCE]
 
 
-def _free(text: str, most: int) -> str:
+def _masked(text: str) -> str:
     """What stands in a column of free text, without ID numbers and mobile numbers in clear."""
-    return mask_numbers(clean_text(text))[:most] if text else ""
-
-
-def _invisible(character: str) -> bool:
-    return unicodedata.category(character)[0] == "C"
+    return mask_numbers(clean_text(text))
 
 
 def _name(text: str) -> str:
@@ -118,10 +141,19 @@ def _name(text: str) -> str:
         raise MissingName("name_too_long", N_("The name is longer than %(most)s characters"), most=MAX_NAME)
     if mask_ids(name) != name:
         raise MissingName("name_is_id", N_("An ID number stands where the name should be"))
+    if is_no_name(name):
+        raise InvalidName("name_invalid", N_("This is nobody's name"))
+    if _LOST in name:
+        raise InvalidName("name_damaged", N_("The name lost a character before this file was made"))
     return name
 
 
-def _lead_no(text: str) -> str:
-    """The number the file gives, or nothing when it can't serve as one."""
-    lead_no = clean_text(text)
-    return "" if len(lead_no) > MAX_LEAD_NO or holds_id(lead_no) else lead_no
+def _branch(text: str) -> str:
+    branch = _masked(text)
+    if branch and (is_no_value(branch) or _LOST in branch):
+        raise InvalidBranch("branch_invalid", N_("This is no branch"))
+    if len(branch) > MAX_BRANCH:
+        raise InvalidBranch(
+            "branch_too_long", N_("The branch is longer than %(most)s characters"), most=MAX_BRANCH
+        )
+    return branch

@@ -8,11 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from app.cells import date_in
 from app.errors import N_
 from app.leads.columns import HEADERS
 from app.leads.errors import RowError
+from app.leads.free_text import clean_text, is_no_value, lost_characters
+from app.leads.identity import given_id
 from app.leads.reasons import mask_numbers
-from app.leads.rows import clean_text
+from app.leads.remarks import CUT, LOST, Note
+from app.leads.samples import masked_cell
 from app.leads.staging import Merged
 from app.leads.suppression import Target, hash_target, person_target, phone_target, refresh
 from config import Settings
@@ -25,6 +29,41 @@ SUPPRESSION_HEADERS: dict[str, tuple[str, ...]] = {
     "expires_on": ("有效期至", "到期日", "截止日期", "expires_on", "expires", "until"),
 }
 TEMPLATE = tuple(SUPPRESSION_HEADERS[name][0] for name in ("phone", "id_number", "reason", "expires_on"))
+
+_MAX_REASON = 255
+#: what people write for a last day when there is none
+_NO_END = frozenset(
+    (
+        *(
+            "",
+            "长期",
+            "长期有效",
+            "永久",
+            "永久有效",
+            "永久免打扰",
+            "永远",
+            "终身",
+            "终生",
+            "无",
+            "无期限",
+            "无限期",
+        ),
+        *(
+            "不限",
+            "不限期",
+            "forever",
+            "permanent",
+            "permanently",
+            "never",
+            "none",
+            "-",
+            "--",
+            "—",
+            "——",
+            "/",
+        ),
+    )
+)
 
 _STAGE = text("""
     CREATE TEMP TABLE suppression_staging
@@ -52,18 +91,21 @@ class MissingTarget(RowError):
     """A row with neither phone nor ID number."""
 
     reason = "missing_target"
+    fields = ("phone", "id_number")
 
 
 class BadExpiry(RowError):
     """A last day that is no date, or past."""
 
     reason = "bad_expiry"
+    fields = ("expires_on",)
 
 
 class RepeatedTarget(RowError):
     """A phone or person of an earlier row."""
 
     reason = "duplicate_in_file"
+    fields = ("phone", "id_number", "id_hash")
 
 
 class SuppressionIntake:
@@ -79,10 +121,10 @@ class SuppressionIntake:
         self._settings, self._reason, self._who, self._today = settings, reason, who, today
 
     def checker(
-        self, connection: Connection, columns: dict[str, int]
+        self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[tuple[Any, ...]]]:
         """Checks phone, identity and last day of a row."""
-        return _RowChecker(columns, self._reason, self._today, self._settings)
+        return _RowChecker(columns, self._reason, self._today, self._settings, note)
 
     def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Copy the entries into a temporary table."""
@@ -113,8 +155,11 @@ class SuppressionIntake:
 class _RowChecker:
     """Turns rows into entries, one for the phone and one for the person; remembers whom it has seen."""
 
-    def __init__(self, columns: dict[str, int], reason: str, today: dt.date, settings: Settings) -> None:
+    def __init__(
+        self, columns: dict[str, int], reason: str, today: dt.date, settings: Settings, note: Note
+    ) -> None:
         self._columns, self._reason, self._today, self._settings = columns, reason, today, settings
+        self._note = note
         self._seen: set[str] = set()
 
     def __call__(self, number: int, cells: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -126,28 +171,39 @@ class _RowChecker:
         if not fresh:
             raise RepeatedTarget("duplicate", N_("The same person is in an earlier row of this file"))
         self._seen.update(str(each.phone_index or each.id_hash) for each in fresh)
-        reason = mask_numbers(given.get("reason", ""))[:255] or self._reason
+        reason = self._reason_in(number, given.get("reason", ""), cells)
         return [(each.phone_index, each.id_hash, each.shown, reason, expires_on) for each in fresh]
+
+    def _reason_in(self, number: int, given: str, cells: Sequence[str]) -> str:
+        if not given:
+            return self._reason
+        if lost := lost_characters(cells[self._columns["reason"]]):
+            self._note(number, "reason", LOST, lost=", ".join(lost))
+        reason = mask_numbers(given)
+        if len(reason) > _MAX_REASON:
+            self._note(number, "reason", CUT, value=masked_cell(reason), most=_MAX_REASON)
+        return reason[:_MAX_REASON]
 
     def _targets(self, given: dict[str, str]) -> list[Target]:
         found = []
-        if given.get("phone"):
-            found.append(phone_target(given["phone"], self._settings))
-        if given.get("id_number"):
-            found.append(person_target(given["id_number"], self._settings))
-        elif given.get("id_hash"):
-            found.append(hash_target(given["id_hash"]))
+        phone, id_hash = given.get("phone", ""), given.get("id_hash", "")
+        id_number = given_id(given.get("id_number", ""), id_hash)
+        if phone and not is_no_value(phone):
+            found.append(phone_target(phone, self._settings))
+        if id_number and not is_no_value(id_number):
+            found.append(person_target(id_number, self._settings))
+        elif id_hash:
+            found.append(hash_target(id_hash))
         if not found:
             raise MissingTarget("target_missing", N_("There is neither a phone nor an ID number"))
         return found
 
-    def _expiry(self, text_: str) -> dt.date | None:
-        if not text_:
+    def _expiry(self, given: str) -> dt.date | None:
+        if given.casefold() in _NO_END:
             return None
-        try:
-            day = dt.date.fromisoformat(text_[:10].replace("/", "-").replace(".", "-"))
-        except ValueError:
-            raise BadExpiry("expiry_format", N_("The last day is not a date like 2027-01-31")) from None
+        day = date_in(given)
+        if day is None:
+            raise BadExpiry("expiry_format", N_("The last day is no date like 2027-01-31 or 2027年1月31日"))
         if day < self._today:
             raise BadExpiry("expiry_past", N_("The last day is past"))
         return day

@@ -11,8 +11,10 @@ from flask_babel import gettext as _
 from flask_babel import gettext as translated
 from flask_babel import lazy_gettext, ngettext
 from flask_wtf.file import FileField, FileRequired
+from markupsafe import Markup
 
 from app import labels
+from app.leads.errors import WITH_VALUE
 from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
 from app.leads.undo import Undone
@@ -143,11 +145,30 @@ def _example(kept: dict[str, Any]) -> dict[str, Any]:
     cells = kept["cells"]
     return {
         "row": kept["row"],
-        "why": translated(kept["message"], **kept["values"]),
+        "why": _why(kept),
         "name": cells.get("name", ""),
         "phone": cells.get("phone", ""),
         "identity": cells.get("id_number") or cells.get("id_hash", ""),
     }
+
+
+def _why(kept: dict[str, Any]) -> str:
+    why = translated(kept["message"], **kept["values"])
+    value = kept.get("value", "")
+    return translated(WITH_VALUE, why=why, value=value) if value else why
+
+
+def remarks(batch: ImportBatch) -> list[str]:
+    """What was, or after a dry run would be, left out of rows that come in, in sentences."""
+    kept = (batch.checked or {}).get("remarks") or batch.remarks or {"count": 0, "first": []}
+    told = [translated(each["message"], **each["values"]) for each in kept["first"]]
+    more = kept["count"] - len(told)
+    return [*told, _("and %(n)s more", n=f"{more:,}")] if more else told
+
+
+def remarks_on_page(batch: ImportBatch) -> Any:
+    """The remarks, a line each."""
+    return labels.lines(Markup("{}").format(each) for each in remarks(batch))
 
 
 def progress_of(batch: ImportBatch) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import select
 
+from app.cells import date_in
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.leads.columns import match_columns
@@ -33,7 +33,6 @@ _KINDS = {
     **dict.fromkeys(("holiday", "off", "放假", "休", "休息", "节假日"), DayKind.HOLIDAY),
     **dict.fromkeys(("workday", "work", "补班", "班", "上班", "调休", "工作日"), DayKind.WORKDAY),
 }
-_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]00:00(?::00)?)?")
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 MOST_ROWS = 2_000
 MOST_PROBLEMS = 10
@@ -115,11 +114,7 @@ def _entry(values: dict[str, str]) -> Entry:
 
 
 def _date(text: str) -> dt.date:
-    match = _DATE.fullmatch(text)
-    try:
-        found = dt.date(*map(int, match.groups())) if match else None
-    except ValueError:
-        found = None
+    found = date_in(text)
     if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise DomainError("“%(date)s” is not a date such as 2027-01-01", date=text[:20])
     return found
