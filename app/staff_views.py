@@ -412,7 +412,6 @@ class PasswordLinkView(BaseView):  # type: ignore[misc]
     @expose("/choose", methods=["GET", "POST"])
     def choose(self) -> Any:
         """The form; then the log-in page."""
-        self.update_redirect()
         form = forms.ChooseForm()
         if form.validate_on_submit():
             try:
