@@ -818,7 +818,7 @@ class Hit(Model):
     version_id: Mapped[int] = mapped_column(ForeignKey("rule_version.id", ondelete="RESTRICT"), index=True)
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     hit_date: Mapped[dt.date] = mapped_column(Date)
-    made_on: Mapped[dt.date] = mapped_column(Date, server_default=text("CURRENT_DATE"))
+    made_on: Mapped[dt.date] = mapped_column(Date)
     source: Mapped[str] = mapped_column(String(64), server_default="")
     branch_id: Mapped[int] = mapped_column(Integer, server_default="0")
     live: Mapped[bool] = mapped_column(Boolean, server_default="true")

@@ -105,7 +105,7 @@ def _pushed(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, i
 
 def activity(settings: Settings, now: dt.datetime) -> dict[str, int]:
     """Forget events, rejected rows, and delivered and refused log files past EVENTS_RETENTION_DAYS."""
-    oldest = now.astimezone(settings.zone).date() - dt.timedelta(days=settings.events_retention_days)
+    oldest = settings.today(now) - dt.timedelta(days=settings.events_retention_days)
     root = settings.data_dir / "activity"
     days = store.drop_days_before(root, oldest) if root.is_dir() else 0
     before = now - dt.timedelta(days=settings.events_retention_days)

@@ -90,9 +90,10 @@ def convert(leads: int) -> None:
     db.session.execute(
         text(
             "INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, status, "
-            "evidence, last_met_on, converted_at) "
+            "evidence, last_met_on, made_on, converted_at) "
             "SELECT r.id, r.active_version_id, l.id, '2026-09-20', '{1}', 1, 'A', "
-            "'converted', '{}', '2026-09-20', timestamptz '2026-09-05' + (l.id % 30) * interval '1 day' "
+            "'converted', '{}', '2026-09-20', '2026-09-21', "
+            "timestamptz '2026-09-05' + (l.id % 30) * interval '1 day' "
             "FROM lead l, rule r"
         )
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextvars import Context
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import func, select, text
 
 from app.extensions import db
@@ -38,10 +38,10 @@ EVIDENCE = '{"conditions": [], "institutions": ["I-1", "I-2"], "calls": 5, "term
 def main() -> None:
     """Build what is missing, then print medians, maxima and the ratio to live counts."""
     hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with product(DATA) as (app, _settings):
+    with product(DATA) as (app, settings):
         lists.fill(LEADS)
         fill(hits)
-        today = dt.date.today()
+        today = settings.today()
         rule = db.session.scalar(select(func.min(Rule.id)))
         month = f"?first={today - dt.timedelta(days=30)}&last={today}"
         for name, who, path in (
@@ -117,7 +117,7 @@ def rows(first: int, last: int) -> Iterator[tuple[object, ...]]:
     chance = random.Random(first + 1)
     lowest = db.session.scalar(select(func.min(Lead.id))) or 1
     versions = [tuple(row) for row in db.session.execute(select(RuleVersion.rule_id, RuleVersion.id))]
-    newest = dt.date.today() - dt.timedelta(days=1)
+    newest = current_app.config["SETTINGS"].today() - dt.timedelta(days=1)
     for number in range(first, last):
         rule, version = versions[number % RULES]
         day = newest - dt.timedelta(days=number // RULES % DAYS)

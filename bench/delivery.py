@@ -112,10 +112,11 @@ HITS = (
 INSERT INTO lead (name, id_hash, phone_cipher, phone_index, phone_masked)
 SELECT '客户', md5(g\:\:text) || md5((-g)\:\:text), '', '', '138****0000' FROM generate_series(1, :n) g""",
     r"""
-INSERT INTO hit (rule_id, version_id, lead_id, hit_date, "values", score, grade, evidence, last_met_on)
+INSERT INTO hit (rule_id, version_id, lead_id, hit_date, "values", score, grade, evidence, last_met_on,
+                 made_on)
 SELECT r.id, r.active_version_id, l.id, DATE '2026-10-25', '{5}', 5, 'B',
        '{"conditions"\: [{"metric"\: "calls", "op"\: ">=", "value"\: 3, "window_days"\: 7, "actual"\: 5,
-                          "met"\: true}], "institutions"\: ["I-1"]}', DATE '2026-10-25'
+                          "met"\: true}], "institutions"\: ["I-1"]}', DATE '2026-10-25', DATE '2026-10-26'
 FROM lead l, rule r""",
 )
 #: a push of them all, and a delivery for each

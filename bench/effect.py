@@ -56,11 +56,11 @@ PUSHES = """
 def main() -> None:
     """Build what is missing, then print medians, and the ratio to a query for each part."""
     hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with product(DATA) as (app, _settings):
+    with product(DATA) as (app, settings):
         lists.fill(LEADS)
         dashboard.fill(hits)
         fill()
-        today = dt.date.today()
+        today = settings.today()
         for days in (30, 90, 180):
             query = f"first={today - dt.timedelta(days=days)}&last={today}"
             asking(app, f"{days} days", query)
@@ -95,8 +95,8 @@ def compare(app: Flask) -> None:
     """The figures of thirty days in one statement, and with a query for each stage of each part."""
     with app.app_context():
         boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
-        first = dt.date.today() - dt.timedelta(days=30)
-        asked = Asked(Chosen(boss, first=first, last=dt.date.today()))
+        today = app.config["SETTINGS"].today()
+        asked = Asked(Chosen(boss, first=today - dt.timedelta(days=30), last=today))
         found, once = _timed(lambda: funnel.funnel(asked))
         apart, each = _timed(lambda: naive(asked))
         _compared, holdout = _timed(lambda: comparison.compare(asked))

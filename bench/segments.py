@@ -53,9 +53,11 @@ _HITS = """
     WITH r AS (INSERT INTO rule (code, name, status) VALUES ('R-BENCH', '活跃', 'active') RETURNING id),
     v AS (INSERT INTO rule_version (rule_id, number, name, status, weights, grade_bands, created_by)
           SELECT id, 1, '活跃', 'active', '{}', '{}', 'bench' FROM r RETURNING id, rule_id)
-    INSERT INTO hit (rule_id, version_id, lead_id, hit_date, "values", score, grade, evidence, last_met_on)
+    INSERT INTO hit (rule_id, version_id, lead_id, hit_date, "values", score, grade, evidence, last_met_on,
+                     made_on)
     SELECT v.rule_id, v.id, lead.id, current_date - (lead.id / 10 % 90)::int, '{3}', lead.id % 20,
-           substr('ABCD', 1 + (lead.id / 10 % 4)::int, 1), '{}', current_date
+           substr('ABCD', 1 + (lead.id / 10 % 4)::int, 1), '{}', current_date,
+           current_date
     FROM v, lead WHERE lead.id % 10 = 0 AND lead.deleted_at IS NULL;
 """
 # The hashes of bench/lists.py share their first half, by which the cube tells people apart.

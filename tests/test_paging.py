@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app import paging
 from app.extensions import db
 from app.models import Institution, Lead, ListMark, Segment
+from tests import clock
 from tests.conftest import Person
 
 BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -72,7 +73,7 @@ def test_every_deep_page_is_the_right_one_whatever_changed(app: Flask, session: 
         all_pages_agree(session, 300)
     add(session, 300, 325, chance)
     gone = chance.sample(range(1, 300), 25)
-    session.execute(update(Lead).where(Lead.id.in_(gone)).values(deleted_at=dt.datetime.now(dt.UTC)))
+    session.execute(update(Lead).where(Lead.id.in_(gone)).values(deleted_at=clock.now()))
     session.commit()
     with app.app_context():
         all_pages_agree(session, 300)

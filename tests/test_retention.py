@@ -18,10 +18,11 @@ from app.jobs import ticker
 from app.leads.error_file import error_file_path
 from app.models import Delivery, ExportJob, Hit, ImportBatch, Lead, PushHit, Reminder, Reveal, Tag
 from config import Settings
+from tests import clock
 from tests.access.push_world import reminder_for
 from tests.access.world import World, build
 
-NOW = dt.datetime.now(dt.UTC)
+NOW = clock.now()
 OLD, YOUNG = NOW - dt.timedelta(days=31), NOW - dt.timedelta(days=29)
 
 

@@ -41,11 +41,11 @@ def create_key(
     )
     db.session.add(system)
     db.session.flush()
-    expires = dt.datetime.now() + dt.timedelta(days=days)
+    expires = server_time() + dt.timedelta(days=days)
     made = current_app.appbuilder.sm.create_api_key(system, name, expires_on=expires)  # type: ignore[attr-defined]
     if made is None:
         raise DomainError("The key for %(name)s could not be stored.", name=name)
-    return {"name": name, "key": made["key"], "expires": expires.date().isoformat()}
+    return {"name": name, "key": made["key"], "expires": _local(expires).date().isoformat()}
 
 
 def reaches_whole_bank(branch_code: str | None) -> bool:
@@ -64,8 +64,8 @@ def list_keys() -> list[dict[str, Any]]:
         {
             "name": row.name,
             "active": bool(row.is_active and row.user.is_active),
-            "expires": row.expires_on.date().isoformat() if row.expires_on else None,
-            "last_used": row.last_used_on.isoformat(timespec="seconds") if row.last_used_on else None,
+            "expires": _local(row.expires_on).date().isoformat() if row.expires_on else None,
+            "last_used": _local(row.last_used_on).isoformat(timespec="seconds") if row.last_used_on else None,
         }
         for row in rows
     ]
@@ -97,7 +97,7 @@ def end_keys(system: Staff) -> int:
         select(ApiKey).where(ApiKey.user_id == system.id, ApiKey.revoked_on.is_(None))
     ).all()
     for key in keys:
-        key.revoked_on = dt.datetime.now()
+        key.revoked_on = server_time()
     system.active = False
     return len(keys)
 
@@ -105,6 +105,16 @@ def end_keys(system: Staff) -> int:
 def is_system(person: Staff) -> bool:
     """Whether a log-in is that of an API key, which nobody logs in with."""
     return {role.name for role in person.roles} == {ROLE}
+
+
+def server_time() -> dt.datetime:
+    """The present moment as Flask-AppBuilder keeps it: the server's own time, without a zone."""
+    return dt.datetime.now()  # noqa: DTZ005
+
+
+def _local(moment: dt.datetime) -> dt.datetime:
+    """The local time that a moment of Flask-AppBuilder's means."""
+    return moment.astimezone(current_app.config["SETTINGS"].zone)
 
 
 def _branch_id(code: str | None) -> int | None:

@@ -55,7 +55,7 @@ STEPS = {
 
 def today(now: dt.datetime | None = None) -> dt.date:
     """The local date of a moment (default: now)."""
-    return (now or dt.datetime.now(dt.UTC)).astimezone(current_app.config["SETTINGS"].zone).date()
+    return current_app.config["SETTINGS"].today(now)
 
 
 def midnight(day: dt.date) -> dt.datetime:

@@ -19,6 +19,8 @@ _FULL = re.compile(r"[0-9]{17}[0-9X]")
 _OLD = re.compile(r"[0-9]{15}")
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
+#: where a day begins first
+_FIRST_ZONE = dt.timezone(dt.timedelta(hours=14))
 _APOSTROPHES = "'\u2018\u2019"
 
 
@@ -38,7 +40,7 @@ def canonical_id(text: str) -> str:
     if number[17] != ric.calc_check_digit(number):
         raise InvalidIdNumber("id_check_digit", N_("The check digit of the ID number is wrong"))
     born = _birth_date(number[6:14])
-    if born is None or born > dt.date.today():
+    if born is None or born > dt.datetime.now(_FIRST_ZONE).date():
         raise InvalidIdNumber("id_birth_date", N_("The birth date in the ID number is impossible"))
     return number
 

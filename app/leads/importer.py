@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -120,7 +119,7 @@ class LeadIntake:
     def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
         """Create and update leads, and mark those on the do-not-disturb list."""
         merged = merge(connection, batch, update=update, choices=self._choices)
-        suppression.refresh(connection, dt.datetime.now(self._settings.zone).date())
+        suppression.refresh(connection, self._settings.today())
         return merged
 
     def foresee(self, connection: Connection, *, update: bool) -> Merged:

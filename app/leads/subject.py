@@ -102,7 +102,7 @@ def erase(lead: Lead, lead_no: str, reason: str | None, who: str, *, suppress: b
     said = checked_reason(reason)
     if lead_no.strip() != lead.lead_no:
         raise FieldError("lead_no", "This is not the number of the lead. Nothing was erased.")
-    id_hash, today = lead.id_hash, dt.datetime.now(_settings().zone).date()
+    id_hash, today = lead.id_hash, _settings().today()
     suppression.hold(db.session)
     db.session.execute(delete(Hit).where(Hit.lead_id == lead.id))
     db.session.execute(delete(Reveal).where(Reveal.lead_id == lead.id))

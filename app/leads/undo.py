@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from typing import NamedTuple
 
@@ -130,5 +129,5 @@ def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
 def _restore(connection: Connection, batch_id: int, settings: Settings) -> int:
     restored = connection.execute(_RESTORE, {"batch": batch_id}).rowcount
     connection.execute(delete(LeadBefore).where(LeadBefore.batch_id == batch_id))
-    suppression.refresh(connection, dt.datetime.now(settings.zone).date())
+    suppression.refresh(connection, settings.today())
     return restored

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -190,7 +189,7 @@ def _intake(row: Any) -> Intake:
     settings = _settings()
     if row.kind == LEADS.name:
         return LeadIntake(settings, BranchChoices.of_json(row.options.get("branches")))
-    today = dt.datetime.now(settings.zone).date()
+    today = settings.today()
     return SuppressionIntake(settings, reason=row.options["reason"], who=row.created_by, today=today)
 
 

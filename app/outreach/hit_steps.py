@@ -6,7 +6,6 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 
-from flask import current_app
 from sqlalchemy import select
 
 from app.errors import DomainError
@@ -41,7 +40,7 @@ def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
 
 def _day(hit: Hit, at: dt.datetime) -> dt.date:
     """The local date of an outcome, inside what the work on a hit takes: from the hit's date to today."""
-    day = at.astimezone(current_app.config["SETTINGS"].zone).date()
+    day = work.today(at)
     return max(hit.hit_date, min(day, work.today()))
 
 

@@ -123,7 +123,7 @@ def _opt_out(row: Outreach, source: str) -> None:
     """The person asked to be left alone: by person and by phone, for good."""
     lead = db.session.get_one(Lead, row.lead_id)
     settings = current_app.config["SETTINGS"]
-    today = dt.datetime.now(settings.zone).date()
+    today = settings.today()
     present = suppression.entries_of(db.session, lead, today)
     person = suppression.hash_target(lead.id_hash)
     phone = suppression.Target(lead.phone_masked, phone_index=lead.phone_index)

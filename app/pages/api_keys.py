@@ -15,6 +15,7 @@ from wtforms import IntegerField, SelectField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from app import labels
+from app.access.keys import server_time
 from app.approvals import waiting_for
 from app.approvals.keys import KIND
 from app.extensions import db
@@ -94,7 +95,7 @@ def state_of(key: ApiKey) -> Any:
     state = "off" if not (key.active and account(key).active) else "active"
     if state == "off" and waiting_for(KIND, key.user_id) is not None:
         state = "waiting"
-    if key.expires_on is not None and key.expires_on < dt.datetime.now():
+    if key.expires_on is not None and key.expires_on < server_time():
         state = "expired"
     if key.revoked_on is not None:
         state = "revoked"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from flask import current_app
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import and_, select
@@ -88,7 +88,7 @@ def _line(hit: Hit) -> HitLine:
 
 def sample() -> list[HitLine]:
     """Made-up hits for a test: no lead of the list looks like them."""
-    today = dt.datetime.now(dt.UTC).date().isoformat()
+    today = current_app.config["SETTINGS"].today().isoformat()
     return [
         HitLine(
             id=0,

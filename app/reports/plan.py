@@ -71,7 +71,7 @@ def ask(week: dt.date, person: Staff) -> int:
 
 def open_weeks() -> list[dt.date]:
     """The Mondays of the weeks for which a report can be asked for, the newest first."""
-    newest = weeks.last_complete(dt.datetime.now(_zone()).date())
+    newest = weeks.last_complete(current_app.config["SETTINGS"].today())
     return [newest - weeks.WEEK * back for back in range(MOST_WEEKS)]
 
 

@@ -182,7 +182,7 @@ def store_hits(
         "number": version.number,
         "day": day,
         "cooldown": definition.cooldown_days,
-        "today": dt.datetime.now(settings.zone).date(),
+        "today": settings.today(),
     }
     connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
     connection.execute(text(SQL["hit_stage"]))

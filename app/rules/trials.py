@@ -129,7 +129,7 @@ def _write(row_id: int, **values: Any) -> None:
 
 def yesterday() -> dt.date:
     """The last complete local day."""
-    return dt.datetime.now(_settings().zone).date() - dt.timedelta(days=1)
+    return _settings().today() - dt.timedelta(days=1)
 
 
 def days_with_events() -> list[dt.date]:

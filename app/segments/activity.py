@@ -25,7 +25,7 @@ _MADE: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] 
 
 def as_of(settings: Settings) -> dt.date:
     """The last complete local day, which all windows end with."""
-    return dt.datetime.now(settings.zone).date() - dt.timedelta(days=1)
+    return settings.today() - dt.timedelta(days=1)
 
 
 def lead_values(

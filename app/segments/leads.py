@@ -25,7 +25,7 @@ def meant(session: Session, segment: SegmentDef, settings: Settings) -> ColumnEl
     """
     wanted = [Lead.deleted_at.is_(None), *_attributes(segment, settings.zone)]
     if segment.hits:
-        wanted.append(_has_hit(segment.hits, dt.datetime.now(settings.zone).date()))
+        wanted.append(_has_hit(segment.hits, settings.today()))
     if segment.activity:
         active = segment.activity
         candidates = activity.table_of(session, settings, active.metric, active.window_days, active.at_least)

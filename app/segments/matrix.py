@@ -26,7 +26,7 @@ Source = FromClause | ColumnElement[Any]
 
 
 def _hits(session: Session, settings: Settings) -> Source:
-    first = dt.datetime.now(settings.zone).date() - dt.timedelta(days=HIT_DAYS - 1)
+    first = settings.today() - dt.timedelta(days=HIT_DAYS - 1)
     counted = select(Hit.lead_id, func.count().label("value")).where(Hit.hit_date >= first)
     return counted.group_by(Hit.lead_id).subquery()
 
@@ -36,7 +36,7 @@ def _best_score(session: Session, settings: Settings) -> Source:
 
 
 def _days_known(session: Session, settings: Settings) -> Source:
-    today = dt.datetime.now(settings.zone).date()
+    today = settings.today()
     return literal(today) - func.date(func.timezone(str(settings.zone), Lead.created_at))
 
 

@@ -30,7 +30,7 @@ def settings() -> Settings:
 
 def today(now: dt.datetime | None = None) -> dt.date:
     """The local date of a moment (default: now)."""
-    return (now or dt.datetime.now(dt.UTC)).astimezone(settings().zone).date()
+    return settings().today(now)
 
 
 def request_run(day: dt.date, who: str) -> JobRun:

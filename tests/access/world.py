@@ -54,6 +54,7 @@ from app.reports.weeks import last_complete
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS, canonical
 from app.rules.versions import rule_def
 from config import Settings
+from tests import clock
 from tests.database import LOG, Snapshot, is_empty
 
 from .push_world import failed_mail, pushes
@@ -123,11 +124,11 @@ def _build(session: Session, settings: Settings) -> World:
     rows |= pushes(session, rows["hit_home_waiting"])
     rows["failed_mail"] = failed_mail(session, rows["staff"].id)
     session.commit()
-    session.add_all(institution_days(dt.datetime.now(settings.zone).date()))
+    session.add_all(institution_days(clock.today()))
     rows |= outreach(session, rows)
     rows |= reports(session, rows)
     session.commit()
-    ids["last_week"] = last_complete(dt.datetime.now(settings.zone).date()).isoformat()
+    ids["last_week"] = last_complete(clock.today()).isoformat()
     ids["entry"] = session.scalar(select(func.max(ChangeLog.id)).where(ChangeLog.object == "lead"))
     session.commit()
     ids |= {name: row.id for name, row in rows.items() if name != "other"}
@@ -372,7 +373,7 @@ def request_for(version: RuleVersion, by: Staff) -> Approval:
         makers=["somebody"],
         requested_by="somebody",
         requested_by_id=by.id,
-        expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=1),
+        expires_at=clock.now() + dt.timedelta(days=1),
     )
 
 
@@ -522,6 +523,7 @@ def hit(of: Lead, version: RuleVersion, status: str) -> Hit:
         status=status,
         evidence=evidence,
         last_met_on=day,
+        made_on=clock.today(),
     )
 
 

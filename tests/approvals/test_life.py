@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import approvals
 from app.models import Approval, Rule, RuleCondition, RuleVersion
+from tests import clock
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -144,13 +145,13 @@ def test_nobody_decided_in_time(app: Flask, world: World, person: Logins, sessio
         person("checker"),
     )
     asked = submit(world, maker)
-    late = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+    late = clock.now() - dt.timedelta(minutes=1)
     session.execute(update(Approval).where(Approval.id == asked).values(expires_at=late))
     session.commit()
     checker.submit(f"/approvalview/approve/{asked}", {"note": ""})
     assert status(session, Approval, asked) == "waiting"
     with app.app_context():
-        assert approvals.expire(dt.datetime.now(dt.UTC)) == 1
+        assert approvals.expire(clock.now()) == 1
     assert status(session, Approval, asked) == "expired"
     assert status(session, RuleVersion, world.ids["draft"]) == "draft"
 

@@ -15,6 +15,7 @@ from app.cli import upgrade_database
 from app.jobs import t1
 from app.models import Approval
 from app.t1 import runs
+from tests import clock
 from tests.access.world import World
 from tests.audit.conftest import Entries
 from tests.audit.test_entries import OPERATOR, libpq
@@ -98,7 +99,7 @@ def test_a_key_is_made_used_and_revoked(
     with libpq(app) as other:
         sent = "UPDATE outreach SET status = 'sent', reserved_at = now() WHERE id = %s RETURNING key"
         [contact] = other.execute(sent, [world.ids["contact"]]).fetchone() or [None]
-    at = dt.datetime.now(dt.UTC).isoformat()
+    at = clock.now().isoformat()
     outcome = {"results": [{"outreach_id": str(contact), "outcome": "answered", "at": at}]}
     answer = app.test_client().post("/api/v1/outreach/results", json=outcome, **key)
     assert answer.get_json()["results"][0]["status"] == "accepted", answer.text

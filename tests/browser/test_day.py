@@ -16,6 +16,7 @@ from app.hits import due
 from app.leads import suppression
 from app.models import Hit, Lead, OutreachSetting, SandboxMessage, Staff
 from app.outreach import results, sending
+from tests import clock
 from tests.access.push_world import reminder_for
 from tests.access.world import World
 from tests.browser.conftest import Visit
@@ -40,12 +41,12 @@ class Worker:
         self._session.execute(update(SandboxMessage).values(answers=[[1, outcome]]))
         self._session.commit()
         with self._app.app_context():
-            results.play_sandbox(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+            results.play_sandbox(clock.now() + dt.timedelta(hours=1))
 
     def escalate(self) -> None:
         """Look for hits that nobody came back to."""
         with self._app.app_context():
-            due.escalate(dt.datetime.now(dt.UTC))
+            due.escalate(clock.now())
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     reminder_for(session, session.scalars(select(Staff.id).where(Staff.username == "me")).one())
     lead = session.get_one(Lead, world.ids["lead_away"])
     target = suppression.hash_target(lead.id_hash)
-    suppression.add(session, target, reason="投诉", who="x", today=dt.date.today())
+    suppression.add(session, target, reason="投诉", who="x", today=clock.today())
     session.commit()
 
     # The morning: the bell, the figures, and the list behind one.
@@ -111,7 +112,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     boss.dialog.get_by_role("button", name="分配给").click()
     said(boss, "已分配 1 条")
     forgotten = session.get_one(Hit, world.ids["hit_home_in_progress"])
-    forgotten.owner_id, forgotten.next_on = world.ids["worker"], dt.date.today() - dt.timedelta(days=9)
+    forgotten.owner_id, forgotten.next_on = world.ids["worker"], clock.today() - dt.timedelta(days=9)
     session.commit()
     worker.escalate()
     boss.open("/myworkview/list/")
@@ -151,7 +152,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     session: Session, world: World, visit: Visit, worker: Worker
 ) -> None:
     hit = session.get_one(Hit, world.ids["hit_home_waiting"])
-    hit.hit_date = dt.date.today() - dt.timedelta(days=1)
+    hit.hit_date = clock.today() - dt.timedelta(days=1)
     session.commit()
     window, manager = visit("Marketer"), visit("Manager", width=PHONE)
     manager.open("/")
@@ -184,7 +185,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     window.dialog.get_by_role("textbox", name="原因").fill("首次电话联系")
     window.dialog.get_by_role("button", name="查看", exact=True).click()
     expect(window.page.locator("[data-phone]")).to_have_text("13800000001")
-    tomorrow = dt.date.today() + dt.timedelta(days=1)
+    tomorrow = clock.today() + dt.timedelta(days=1)
     window.page.get_by_label("沟通情况").fill("有意向，约明日答复")
     window.page.get_by_label("下次联系").fill(str(tomorrow))
     press(window, "button", "保存跟进")

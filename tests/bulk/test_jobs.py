@@ -20,6 +20,7 @@ from app.bulk import jobs
 from app.jobs import ticker
 from app.jobs.rows import MOST_ATTEMPTS
 from app.models import BulkJob, Lead, LeadTag
+from tests import clock
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -121,7 +122,7 @@ def test_many_leads_are_the_worker_s(
     session.commit()
     redis.flushdb()
     with app.app_context():
-        ticker.tick(dt.datetime.now(dt.UTC))
+        ticker.tick(clock.now())
     jobs_ = Queue("default", connection=redis, serializer=JSONSerializer).jobs
     queued = [each for each in jobs_ if each.func_name == "app.jobs.bulk.run"][-1]
     with app.app_context():

@@ -38,6 +38,7 @@ from app.models import (
     WeeklyReport,
 )
 from config import Settings
+from tests import clock
 
 PEOPLE, DAYS = 1500, 20
 
@@ -99,7 +100,7 @@ def check_logs(session: Session) -> None:
 
 def check_contacts(session: Session) -> None:
     """What went out has its steps and times in the past; others are held back, and something waits."""
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     sent = session.scalars(select(Outreach).where(Outreach.sent_at.is_not(None))).all()
     assert {row.channel for row in sent} == {"sms", "call"}
     assert len(sent) == session.scalar(select(func.count()).select_from(SandboxMessage))
@@ -175,7 +176,7 @@ def test_production_gets_no_demo_and_no_log_ins(app: Flask, session: Session, se
 
 def test_a_list_of_real_customers_is_left_alone(app: Flask, session: Session) -> None:
     vault = {"phone_cipher": b"x", "phone_index": "0" * 64, "phone_masked": "138****0000"}
-    session.add(Lead(name="王一", id_hash="a" * 64, deleted_at=dt.datetime.now(dt.UTC), **vault))
+    session.add(Lead(name="王一", id_hash="a" * 64, deleted_at=clock.now(), **vault))
     session.commit()
     assert load(app) == (False, [])
     assert session.scalar(select(func.count()).select_from(Branch)) == 0

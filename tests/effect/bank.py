@@ -27,10 +27,11 @@ from app.models import (
     Target,
 )
 from config import Settings
+from tests import clock
 from tests.access.world import active_rule, branch, hit, lead, version_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
-TODAY = dt.datetime.now(ZONE).date()
+TODAY = clock.today()
 #: hits lie in this many days before today
 DAYS = 12
 OUTCOMES = (
@@ -108,7 +109,7 @@ class Bank:
         made.branch = random.choice([*self.branches.values(), None])
         made.source = random.choice(("", "官网预约", "抖音推广"))
         if random.random() < 0.1:
-            made.deleted_at = dt.datetime.now(dt.UTC)
+            made.deleted_at = clock.now()
         self.session.add(made)
         self.session.flush()
         batch = OutreachBatch(channel="sms", version_id=self.templates[0].id, selection={}, created_by="x")
@@ -133,11 +134,11 @@ class Bank:
     def _status(self, of: Hit, days_ago: int) -> None:
         of.status = self.random.choice(("waiting", "waiting", "in_progress", "converted", "failed"))
         if of.status == "converted":
-            of.converted_at = dt.datetime.now(ZONE) - dt.timedelta(days=self.random.randint(0, days_ago))
+            of.converted_at = clock.now() - dt.timedelta(days=self.random.randint(0, days_ago))
 
     def _fate(self, of: Hit) -> None:
         """Whether a hit is pushed, and what contacts it has."""
-        random, moment = self.random, dt.datetime.now(ZONE).replace(minute=30)
+        random, moment = self.random, clock.now().astimezone(ZONE).replace(minute=30)
         if random.random() < 0.5:
             push = random.choice(self.pushes)
             self.session.add(PushHit(schedule_id=push.schedule_id, hit_id=of.id, push_id=push.id))

@@ -7,7 +7,6 @@ workers have.
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +14,7 @@ from typing import Any, cast
 from app.embedded import services
 from app.embedded.run_lock import AlreadyRunningError, run_lock
 from app.embedded.supervisor import Program, Supervisor, interruptible
+from tests import clock
 
 CLOCK = "import os, signal; os.write(1, b'clock pid %d\\n' % os.getpid()); signal.pause()"
 WORKER = r"""
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         with (
             interruptible(),
-            run_lock(data_dir, "http://127.0.0.1:1", datetime.now(UTC)),
+            run_lock(data_dir, "http://127.0.0.1:1", clock.now()),
             services(settings, own=True) as ready,
         ):
             Supervisor(

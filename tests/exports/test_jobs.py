@@ -27,6 +27,7 @@ from app.jobs import queue, ticker
 from app.jobs.rows import MOST_ATTEMPTS
 from app.jobs.worker import work
 from app.models import ExportJob, Lead
+from tests import clock
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -63,7 +64,7 @@ def test_a_file_names_who_and_when_and_masks_phones(
     job = export(manager, "/leadview/export_all")
     assert (job.status, job.rows, job.progress, job.error) == ("done", 3, 100, None)
     answer = fetched(manager, job)
-    now = dt.datetime.now(app.config["SETTINGS"].zone)
+    now = clock.now().astimezone(app.config["SETTINGS"].zone)
     assert f"leads-chen-{now:%Y%m%d}" in answer.headers["Content-Disposition"]
     assert answer.headers["Cache-Control"] == "no-store"
     first, header, *rows = rows_of(answer.data)

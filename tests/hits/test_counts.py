@@ -18,6 +18,7 @@ from app.extensions import db
 from app.hits import counts
 from app.hits.counts import DATES, KEYS, Chosen
 from app.models import Staff
+from tests import clock
 from tests.access.world import DAY, active_rule, branch, hit, lead
 from tests.conftest import make_staff
 
@@ -85,8 +86,8 @@ def change(random: Random, branches: list[int]) -> tuple[str, dict[str, Any]]:
             f"DELETE FROM hit WHERE {some(random, 'hit')} AND hit.id % 5 = 0",
             f"DELETE FROM lead WHERE {some(random, 'lead')} AND lead.id % 9 = 0",
             """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
-                                last_met_on, source)
-               SELECT v.rule_id, v.id, lead.id, :day, '{1}', 1, :grade, '{}', :day, 'nonsense'
+                                last_met_on, made_on, source)
+               SELECT v.rule_id, v.id, lead.id, :day, '{1}', 1, :grade, '{}', :day, :day, 'nonsense'
                FROM rule_version v, lead WHERE lead.id % 3 = 0 ON CONFLICT DO NOTHING""",
         )
     )
@@ -162,7 +163,7 @@ def test_counts_follow_scope_and_every_filter(app: Flask, session: Session, bank
             Chosen(person, rule=1, first=DAY, last=DAY),
             Chosen(person, last=DAY - dt.timedelta(days=1)),
             Chosen(person, branch=home, source="官网预约", grade="B"),
-            Chosen(person, made_on=dt.datetime.now(dt.UTC).date()),
+            Chosen(person, made_on=clock.today()),
         ]
         found = [counts.total(each) for each in asked]
         assert found == [counts.live(each).get((), 0) for each in asked]
@@ -181,8 +182,8 @@ def test_new_hits_and_moves_of_their_leads_never_pass_each_other(
         connection.execute(
             text(
                 """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
-                                    last_met_on)
-                   SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day
+                                    last_met_on, made_on)
+                   SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day, :day
                    FROM rule_version v, lead l WHERE l.deleted_at IS NULL ON CONFLICT DO NOTHING"""
             ),
             {"day": DAY + dt.timedelta(days=n)},

@@ -19,6 +19,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.hits import assignment, due, setting, work
 from app.models import CloseReason, Hit, HitEvent, Lead, Staff, Suppression
+from tests import clock
 from tests.access.world import World, active_rule, hit, lead
 from tests.conftest import Person, make_staff
 
@@ -69,7 +70,7 @@ def take(person: Person, world: World, step: str, name: str, **fields: Any) -> s
 def test_a_hit_is_worked_to_its_end_and_every_step_is_kept(
     session: Session, world: World, marketer: Person
 ) -> None:
-    name, today = "hit_home_waiting", dt.datetime.now(dt.UTC).date()
+    name, today = "hit_home_waiting", clock.today()
     act(marketer, world, "claim", name)
     act(marketer, world, "start", name)
     page = take(
@@ -173,7 +174,7 @@ def test_only_the_steps_of_a_status_can_be_taken(
 def test_one_s_own_waiting_hit_is_begun_by_what_was_done(
     session: Session, world: World, marketer: Person, colleague: Person
 ) -> None:
-    name, later = "hit_home_waiting", dt.date.today() + dt.timedelta(days=3)
+    name, later = "hit_home_waiting", clock.today() + dt.timedelta(days=3)
     act(marketer, world, "claim", name)
     page = marketer.get(f"/hitview/show/{world.ids[name]}").text
     assert f"/hitview/work/{world.ids[name]}/follow_up" in page
@@ -313,7 +314,7 @@ def test_a_colleague_sees_the_hit_but_does_not_work_it(
 ) -> None:
     name = "hit_home_in_progress"
     act(marketer, world, "claim", "hit_home_waiting")
-    take(marketer, world, "follow_up", name, note="谈过", next_on=dt.date.today() + dt.timedelta(days=1))
+    take(marketer, world, "follow_up", name, note="谈过", next_on=clock.today() + dt.timedelta(days=1))
     page = colleague.get(f"/hitview/show/{world.ids[name]}").text
     assert "/work/" not in page
     for step in ("claim", "start", "close"):
@@ -472,7 +473,7 @@ def test_what_is_due_and_new_for_a_person(
         found = db.session.get_one(Hit, world.ids["hit_home_waiting"])
         work.claim(found, anna)
         db.session.commit()
-        assert due.new_since(anna, dt.datetime.now(dt.UTC)) == 0
+        assert due.new_since(anna, clock.now()) == 0
         day = work.today()
         assert list(db.session.scalars(due.due(anna, day))) == []
         assert [hit.id for hit in db.session.scalars(due.due(anna, day + dt.timedelta(days=1)))] == [found.id]

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable
 from html import unescape
-from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -16,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.hits import counts
 from app.models import Branch
+from tests import clock
 from tests.access.world import active_rule, branch, hit, lead
 from tests.conftest import Person
 
-TODAY = dt.datetime.now(ZoneInfo("Asia/Shanghai")).date()
+TODAY = clock.today()
 DELETE_ONE = """
     UPDATE lead SET deleted_at = now() WHERE id = (SELECT lead_id FROM hit WHERE status = 'waiting' LIMIT 1)
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from app.leads import subject
 from app.leads.identity import IdHasher, canonical_id
 from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
 from app.t1.deliveries import ingest_logs
+from tests import clock
 from tests.access.world import World, build
 from tests.conftest import make_staff
 from tests.leads.support import Importer, id_number, person
@@ -126,7 +126,7 @@ def test_erasure_wants_the_lead_number_and_a_reason(
 @pytest.fixture
 def marks(world: World, session: Session) -> None:
     """Marks of the lead list, made before anything is erased."""
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     mark = {"list": "leads", "position": 0, "lead_id": 1, "created_at": now, "made_at": now, "last_id": 3}
     session.add(ListMark(**mark))
     session.commit()

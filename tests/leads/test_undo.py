@@ -13,6 +13,7 @@ from app.leads.phone import PhoneVault
 from app.leads.rotate import rotate
 from app.leads.undo import undo_import
 from app.retention import personal_data
+from tests import clock
 
 from .support import Importer, person
 
@@ -27,8 +28,9 @@ def hit(importer: Importer, lead: str, status: str) -> None:
         v AS (INSERT INTO rule_version (rule_id, number, name, weights, grade_bands, created_by)
               SELECT id, 1, 'r', '{}', '{}', 'x' FROM r RETURNING id, rule_id)
         INSERT INTO hit (rule_id, version_id, lead_id, hit_date, "values", score, grade, status, evidence,
-                         last_met_on)
-        SELECT v.rule_id, v.id, lead.id, '2026-10-01', '{3}', 1, 'A', :status, '{}', '2026-10-01'
+                         last_met_on, made_on)
+        SELECT v.rule_id, v.id, lead.id, '2026-10-01', '{3}', 1, 'A', :status, '{}', '2026-10-01',
+            '2026-10-02'
         FROM v, lead WHERE lead.name = :lead
     """,
         code=f"R-{lead}-{status}",
@@ -172,7 +174,7 @@ def test_old_values_are_rotated_and_retention_ends_them(importer: Importer) -> N
     assert shown == [vault.decrypt(bytes(row[3])) for row in before]
     changed_again = importer.rows(person(1, name="又"), update=True)
     assert changed_again.updated == 1
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     for days, left in ((29, 1), (31, 0)):
         personal_data(importer.engine, importer.settings, now + dt.timedelta(days=days))
         assert importer.query("SELECT count(*) FROM lead_before") == [left]

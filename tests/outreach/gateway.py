@@ -10,9 +10,10 @@ import hmac
 import json
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests import clock
 
 #: end of a phone number → how the gateway behaves
 MANNERS = {"0001": "hang", "0002": "500_after", "0003": "500_before", "0004": "busy", "0005": "reject"}
@@ -69,7 +70,7 @@ class Gateway:
         """Whether the signature is ours and fresh."""
         key, at = headers.get("idempotency-key", ""), headers.get("x-timestamp", "")
         wanted = hmac.new(self.secret.encode(), f"{key}.{at}.".encode() + body, hashlib.sha256).hexdigest()
-        fresh = at.isdigit() and abs(time.time() - int(at)) < FRESH_SECONDS
+        fresh = at.isdigit() and abs(clock.now().timestamp() - int(at)) < FRESH_SECONDS
         return fresh and hmac.compare_digest(f"sha256={wanted}", headers.get("x-signature", ""))
 
     def start(self) -> Gateway:

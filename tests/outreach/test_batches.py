@@ -17,6 +17,7 @@ from app.jobs import ticker
 from app.leads import suppression
 from app.models import AccountTaint, Approval, Hit, Lead, Outreach, OutreachBatch, SandboxMessage, Staff
 from app.outreach import batches, results, sending
+from tests import clock
 from tests.conftest import Person
 
 from .conftest import Bank
@@ -133,7 +134,7 @@ def test_a_list_cut_in_pieces_needs_the_second_person_too(bank: Bank, login: Cal
     for batch, person in zip(alone, (maker, maker, other), strict=True):
         bank.confirm(person, batch)
         assert bank.batch(batch).status == "running", "one customer, another channel, another person"
-    bank.set(OutreachBatch, first, confirmed_at=dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+    bank.set(OutreachBatch, first, confirmed_at=clock.now() - dt.timedelta(days=1))
     third = bank.start(maker, one)
     bank.confirm(maker, third)
     assert bank.batch(third).status == "running", "each day counts anew, the single customer's contact too"
@@ -239,7 +240,7 @@ def test_judged_again_at_the_moment_of_sending(
     stays, opted, deleted, converted = hits = bank.people(4)
     batch = bank.start(manager, hits)
     bank.confirm(manager, batch)
-    today = dt.date.today()
+    today = clock.today()
     target = suppression.hash_target(bank.lead_of(opted).id_hash)
     suppression.add(session, target, reason="客户来电", who="x", today=today)
     session.commit()
@@ -334,8 +335,8 @@ def test_the_ticker_starts_what_waits_and_plays_the_sandbox(bank: Bank, manager:
     bank.confirm(manager, batch)
     bank.send()
     with app.app_context():
-        ticker.tick(dt.datetime.now(dt.UTC))
-        results.play_sandbox(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5))
+        ticker.tick(clock.now())
+        results.play_sandbox(clock.now() + dt.timedelta(minutes=5))
     statuses = Counter(status for status, _ in bank.outcomes(batch).values())
     assert "sent" not in statuses
     assert set(statuses) <= {

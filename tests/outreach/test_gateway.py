@@ -17,6 +17,7 @@ from app.errors import FieldError
 from app.leads.phone import PhoneVault
 from app.models import Lead, Outreach, OutreachGateway
 from app.outreach import http_gateway
+from tests import clock
 from tests.conftest import Person
 
 from .conftest import Bank
@@ -77,7 +78,7 @@ def later(bank: Bank, minutes: int = 5) -> None:
     waiting = Outreach.status.in_(("unknown", "queued"))
     bank.session.execute(update(Outreach).where(waiting).values(next_at=func.now()))
     bank.session.commit()
-    bank.send(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes))
+    bank.send(clock.now() + dt.timedelta(minutes=minutes))
 
 
 def test_a_sound_gateway(bank: Bank, gateway: Gateway, login: Callable[..., Person]) -> None:
@@ -130,7 +131,7 @@ def test_a_sender_that_vanished_leaves_nothing_twice(
     """Killed after the gateway took it, before that was written down."""
     (hit,) = bank.people(1)
     batch = sent(bank, login, [hit])
-    past = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+    past = clock.now() - dt.timedelta(minutes=1)
     session.execute(update(Outreach).values(status="sending", next_at=past, lease_owner="gone"))
     session.commit()
     bank.send()

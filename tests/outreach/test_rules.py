@@ -25,6 +25,7 @@ from app.outreach import settings, templates
 from app.outreach.compliance import next_open
 from app.outreach.settings import OutreachSettings
 from app.push.calendar import Calendar, DayKind
+from tests import clock
 from tests.access.test_matrix import SETTING
 from tests.conftest import Person, make_staff
 
@@ -112,8 +113,7 @@ def test_contact_hours_and_holidays(now: str, opens: str) -> None:
 
 def test_the_bank_s_own_holiday_stops_a_batch(bank: Bank, manager: Person, session: Session) -> None:
     bank.rules(skip_holidays=True, wait_days=0)
-    zone = bank.app.config["SETTINGS"].zone
-    session.add(Holiday(date=dt.datetime.now(zone).date(), kind="holiday", name="行庆", updated_by="x"))
+    session.add(Holiday(date=clock.today(), kind="holiday", name="行庆", updated_by="x"))
     session.commit()
     batch = bank.start(manager, bank.people(1))
     bank.confirm(manager, batch)

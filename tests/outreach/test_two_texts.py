@@ -27,6 +27,7 @@ from app.outreach.comparison import Figures
 from app.outreach.variants import Draw
 from app.pages import outreach_texts
 from app.rules.proportion import Share
+from tests import clock
 from tests.conftest import Person
 
 from .conftest import Bank
@@ -163,7 +164,7 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     bank.session.execute(update(Outreach).where(Outreach.version_id == b).values(status="refused"))
     bank.session.commit()
     of_a = [hit for hit, version in letters(bank, batch).items() if version == a]
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     for hit, days in zip(of_a, (0, 3), strict=False):
         bank.set(type(bank.hit(hit)), hit, status="converted", converted_at=now - dt.timedelta(days=days))
     with bank.app.app_context():

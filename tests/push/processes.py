@@ -26,6 +26,7 @@ from app.jobs import nudge_once
 from app.jobs.worker import work
 from app.push import clock, deliver, lease, silence
 from app.push.tick import tick
+from tests.clock import now
 
 SPEED = 30
 LEASE_SECONDS = 5
@@ -42,13 +43,13 @@ class VirtualClock:
     def set(self, virtual: dt.datetime) -> None:
         """It shows this from now on; the file changes in one piece."""
         part = self.path.with_suffix(".part")
-        part.write_text(json.dumps([time.time(), virtual.timestamp()]))
+        part.write_text(json.dumps([now().timestamp(), virtual.timestamp()]))
         part.replace(self.path)
 
     def now(self) -> dt.datetime:
         """What it shows."""
         real, virtual = json.loads(self.path.read_text())
-        return dt.datetime.fromtimestamp(virtual + (time.time() - real) * SPEED, dt.UTC)
+        return dt.datetime.fromtimestamp(virtual + (now().timestamp() - real) * SPEED, dt.UTC)
 
 
 def shorten(path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests import clock
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Receiver:
             self.bad.append(str(error))
             return 401
         with self.lock:
-            self.requests.append({"id": given["webhook-id"], "at": time.time(), "body": body})
+            self.requests.append({"id": given["webhook-id"], "at": clock.now().timestamp(), "body": body})
             self.seen[given["webhook-id"]] += 1
             status = self.behave(body)
             if status is not None and 200 <= status < 300:

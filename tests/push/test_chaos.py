@@ -29,6 +29,7 @@ from app.push.plan import plan
 from app.push.silence import window
 from app.rules.definition import ScheduleDef
 from app.rules.schedule_versions import version_def
+from tests.clock import now
 from tests.push.conftest import ZONE, Bank, local
 from tests.push.processes import SECONDS, VirtualClock
 from tests.push.receiver import Receiver, serve
@@ -241,7 +242,7 @@ def _wait_until_quiet(bank: Bank, clock: VirtualClock, processes: Processes) -> 
         left = bank.session.scalar(select(func.count()).where(Delivery.status.in_(["waiting", "sending"])))
         last = bank.session.scalar(select(func.max(Push.created_at)))
         bank.session.rollback()
-        if not paused and last and (dt.datetime.now(dt.UTC) - last).total_seconds() < 2.5:
+        if not paused and last and (now() - last).total_seconds() < 2.5:
             # One more slot has taken what was made last; no more of them are needed.
             if bank.session.scalar(select(func.count()).select_from(PushHit)) == 2 * _made(bank):
                 bank.session.execute(update(Schedule).values(status="paused"))

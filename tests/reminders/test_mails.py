@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from app.models import ChangeLog, Reminder, ReminderChoice, ReminderMail, Staff
 from app.reminders.post import PAUSES
+from tests import clock
 from tests.conftest import Person
 from tests.postbox import Postbox
 
@@ -167,7 +168,7 @@ def test_a_refused_mail_is_tried_again_with_pauses_and_then_shown_as_failed(
     assert "the mail server refused: 451" in page
     assert "L1001" not in page
     admin.submit("/remindermailview/action_post", {"action": "retry", "rowid": [str(mail.id)]})
-    assert office.mail(dt.datetime.now(dt.UTC)) == 1
+    assert office.mail(clock.now()) == 1
     assert len(postbox.mails) == 1
     logged = select(ChangeLog).where(ChangeLog.object == "reminder_mail")
     assert office.session.scalars(logged).one().kind == "retry"

@@ -25,6 +25,7 @@ from app.models import (
     Target,
     WeeklyReport,
 )
+from tests import clock
 from tests.conftest import Person, make_staff
 
 from .conftest import NOW, Office
@@ -69,7 +70,7 @@ def test_hits_given_by_somebody_else_ring_and_open_as_their_list(office: Office,
     anna, chief = login("Marketer", branch=office.world.home, username="anna"), login("Manager")
     key = str(office.person("anna").id)
     rows = [str(office.ids["hit_home_waiting"])]
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     chief.submit("/hitview/action_post", {"action": "assign", "rowid": rows, "choice_assign": key})
     anna.submit(f"/hitview/action/claim/{office.ids['hit_sub_waiting']}")
     office.round(now)
@@ -117,7 +118,7 @@ def test_a_request_rings_for_who_may_decide_until_somebody_has(office: Office, l
     office.session.execute(update(Approval).where(Approval.id != asked.id).values(status="withdrawn"))
     office.person("somebody").roles = office.person("chief").roles
     office.session.commit()
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     office.round(now)
     [reminder] = office.rings("chief", "approval")
     assert reminder.link == f"/approvalview/show/{asked.id}"
@@ -127,7 +128,7 @@ def test_a_request_rings_for_who_may_decide_until_somebody_has(office: Office, l
     assert told == [], "who may not decide"
     assert office.rings("somebody", "approval") == [], "who asked"
     chief.submit(f"/approvalview/reject/{asked.id}", {"note": "阈值太低"})
-    office.round(dt.datetime.now(dt.UTC))
+    office.round(clock.now())
     assert office.rings("chief", "approval") == office.rings("other", "approval") == []
     [answer] = office.rings("somebody", "decided")
     assert answer.message == "Your request is rejected: %(what)s “%(title)s”"

@@ -20,6 +20,7 @@ from app.hits.counts import Chosen
 from app.models import Branch, ChangeLog, Lead, ReportMail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
 from app.reports.work import BACK_OFF, LEASE, MOST_ATTEMPTS, work
+from tests import clock
 from tests.conftest import Person
 from tests.effect.bank import ZONE, Bank
 from tests.postbox import Postbox, serving
@@ -46,7 +47,7 @@ def manager(login: Callable[..., Person]) -> Person:
 
 
 def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+    return clock.now()
 
 
 def due_week() -> dt.date:

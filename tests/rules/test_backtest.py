@@ -26,6 +26,7 @@ from app.models import Backtest, Hit, Rule, RuleVersion
 from app.rules import backtest
 from app.rules.backtest import DATES_PER_PASS, Trial, run, thresholds
 from app.rules.definition import RuleDef
+from tests import clock
 from tests.conftest import Person
 from tests.rules.brute import (
     DAY0,
@@ -77,6 +78,7 @@ def convert(session: Session, conversions: dict[int, dt.date]) -> None:
             Hit(
                 rule_id=rule.id, version_id=rule.active_version_id, lead_id=lead, hit_date=day, values=[1],
                 score=1, grade="A", status="converted", converted_at=at, evidence={}, last_met_on=day,
+                made_on=day,
             )
         )  # fmt: skip
     session.commit()
@@ -274,7 +276,7 @@ def test_one_that_lost_its_worker_is_made_after_all(
     row.status = "running"
     session.commit()
     with bank.app_context():
-        ticker.tick(dt.datetime.now(dt.UTC))
+        ticker.tick(clock.now())
     queued = Queue("default", connection=redis, serializer=JSONSerializer).jobs
     assert ("app.jobs.backtests.run", (row.id,)) in [(job.func_name, tuple(job.args)) for job in queued]
     work(bank, row)

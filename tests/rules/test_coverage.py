@@ -25,6 +25,7 @@ from app.rules.definition import RuleDef, parse_config
 from app.rules.evaluate import preview
 from app.t1.deliveries import ingest_logs
 from app.t1.runs import today
+from tests import clock
 from tests.conftest import Person
 
 LEADS = 8
@@ -168,7 +169,7 @@ def test_what_is_remembered_of_other_rules_follows_the_data(
 ) -> None:
     manager = login("Manager")
     before = of("overlap", lines(manager, typed()))
-    session.get_one(Lead, 8).deleted_at = dt.datetime.now(dt.UTC)
+    session.get_one(Lead, 8).deleted_at = clock.now()
     session.get_one(Lead, 7).source = "线下"
     session.commit()
     after = of("overlap", lines(manager, typed()))

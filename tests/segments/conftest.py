@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.models import Branch, Hit, Lead, LeadTag, Tag
 from config import Settings
+from tests import clock
 from tests.access.world import active_rule, branch
 from tests.activity.support import ZONE, person, row, write
 
@@ -51,7 +52,7 @@ def bank(furnished: Flask) -> Iterator[Session]:
 @pytest.fixture
 def furnished(app: Flask, session: Session, settings: Settings, tmp_path: Path) -> Flask:
     """The application on that bank, outside any context."""
-    today = dt.datetime.now(settings.zone).date()
+    today = clock.today()
     home, away = branch(session, "HOME"), branch(session, "AWAY")
     sub = branch(session, "SUB", home)
     noon = dt.datetime.combine(today, dt.time(12), settings.zone)
@@ -78,7 +79,7 @@ def furnished(app: Flask, session: Session, settings: Settings, tmp_path: Path) 
         session.add(
             Hit(
                 rule_id=rule.id, version_id=version.id, lead_id=leads[number].id, hit_date=day, values=[1],
-                score=score, grade=grade, status=status, evidence={}, last_met_on=day,
+                score=score, grade=grade, status=status, evidence={}, last_met_on=day, made_on=day,
             )
         )  # fmt: skip
     session.commit()

@@ -17,6 +17,7 @@ from app.segments import sample as sampling
 from app.segments.definition import segment_def
 from app.segments.leads import leads_in, meant
 from config import Settings
+from tests import clock
 
 
 def found(bank: Session, settings: Settings, definition: dict[str, Any]) -> list[str]:
@@ -25,7 +26,7 @@ def found(bank: Session, settings: Settings, definition: dict[str, Any]) -> list
 
 
 def day(settings: Settings, back: int) -> str:
-    return (dt.datetime.now(settings.zone).date() - dt.timedelta(days=back)).isoformat()
+    return (clock.today() - dt.timedelta(days=back)).isoformat()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import datetime as dt
 import gzip
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from app.t1 import deliveries, runs
 from app.t1 import execute as execution
 from app.t1.execute import execute
 from app.t1.lease import LEASE_SECONDS, leased
+from tests import clock
 from tests.conftest import Person
 
 PERSON = "ab" * 32
@@ -231,7 +231,7 @@ def test_a_refused_file_is_kept_in_quarantine_with_its_reason(
     assert run.counts["refused"][0]["kept"] is None
     assert bad.exists()  # it may still be on its way in
     assert run.counts["ignored"] == [f"{yesterday}/note.txt"]
-    os.utime(bad, (0, time.time() - deliveries.STILL_ARRIVING_SECONDS - 5))
+    os.utime(bad, (0, clock.now().timestamp() - deliveries.STILL_ARRIVING_SECONDS - 5))
     kept = the_run(session, run_day(app, yesterday)).counts["refused"][0]["kept"]
     assert not bad.exists()
     assert (app.config["SETTINGS"].data_dir / "quarantine" / kept).read_bytes() == content[:-9]
@@ -264,7 +264,7 @@ def test_a_crash_between_record_and_move_loses_no_refused_file(
     deliver(yesterday, 5)
     bad = deliver(yesterday, 5, name="cut.jsonl.gz")
     bad.write_bytes(bad.read_bytes()[:-9])
-    os.utime(bad, (0, time.time() - deliveries.STILL_ARRIVING_SECONDS - 5))
+    os.utime(bad, (0, clock.now().timestamp() - deliveries.STILL_ARRIVING_SECONDS - 5))
 
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
@@ -373,9 +373,7 @@ def test_a_worker_that_dies_is_replaced(
     with app.app_context():
         execute(run_id)
         assert the_run(session, run_id).status == RunStatus.RUNNING  # still leased to the dead one
-        db.session.execute(
-            update(JobRun).values(lease_until=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1))
-        )
+        db.session.execute(update(JobRun).values(lease_until=clock.now() - dt.timedelta(seconds=1)))
         db.session.commit()
         execute(run_id)
     run = the_run(session, run_id)
@@ -438,7 +436,7 @@ def test_the_ticker_starts_yesterday_at_its_time_once(app: Flask, session: Sessi
 def test_the_ticker_nudges_a_run_whose_worker_fell_silent(
     app: Flask, session: Session, yesterday: dt.date
 ) -> None:
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     with app.app_context():
         run = runs.request_run(yesterday, "tester")
         with leased(db.engine, run.id):

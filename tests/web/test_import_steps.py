@@ -23,6 +23,7 @@ from app.jobs.rows import MOST_ATTEMPTS
 from app.leads import importer, progress, upload_work, uploads
 from app.leads.rows import RowChecker
 from app.models import Branch, ImportBatch, Lead
+from tests import clock
 from tests.conftest import Person
 from tests.leads.support import HEADER, id_number, person, write_csv
 
@@ -324,7 +325,7 @@ def test_a_killed_worker_is_replaced_by_the_ticker(
     wizard.session.execute(select(func.pg_advisory_xact_lock(0x1EAD, batch)))
     wizard.session.rollback()
     with wizard.app.app_context():
-        ticker.tick(dt.datetime.now(dt.UTC))
+        ticker.tick(clock.now())
     assert redis.llen("rq:queue:import") == 1
     wizard.work(batch)
     assert wizard.row(batch).status == ("done" if running else "checked")
@@ -366,7 +367,7 @@ def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.Monkey
     wizard.client.submit(f"/importbatchview/action/undo/{batch}")
     redis.flushdb()
     with wizard.app.app_context():
-        ticker.tick(dt.datetime.now(dt.UTC))
+        ticker.tick(clock.now())
     assert redis.llen("rq:queue:import") == 1
     wizard.work(batch)
     row = wizard.row(batch)
@@ -396,7 +397,7 @@ def test_uploads_that_nobody_started_go_after_a_day(wizard: Wizard) -> None:
     wizard.session.commit()
     assert len(wizard.files()) == 2
     with wizard.app.app_context():
-        ticker.tick(dt.datetime.now(dt.UTC))
+        ticker.tick(clock.now())
     assert (wizard.row(kept).status, wizard.row(old).status) == ("prepared", "cancelled")
     assert len(wizard.files()) == 1
 
@@ -405,7 +406,7 @@ def test_uploads_that_nobody_started_go_after_a_day(wizard: Wizard) -> None:
 def test_work_that_never_ends_is_given_up_after_a_day(wizard: Wizard, running: bool) -> None:
     batch = wizard.checked([person(1)])
     wizard.post("start", batch) if running else wizard.post("recheck", batch)
-    tick = dt.datetime.now(dt.UTC)
+    tick = clock.now()
     for hours, status in ((23, "running" if running else "checking"), (25, "failed")):
         queued = func.now() - dt.timedelta(hours=hours)
         wizard.session.execute(update(ImportBatch).values(queued_at=queued))
@@ -421,7 +422,7 @@ def test_a_file_that_no_batch_knows_goes_after_a_day(wizard: Wizard) -> None:
     wizard.upload([person(1)])
     stray = wizard.app.config["SETTINGS"].data_dir / "uploads" / "stray.csv"
     stray.write_text("x")
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     with wizard.app.app_context():
         uploads.discard_forgotten(now)
         assert stray.is_file()
