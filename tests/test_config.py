@@ -119,3 +119,11 @@ def test_key_versions(tmp_path: Path) -> None:
     assert settings(PII_KEY_VERSION="3").pii_key_version == 3
     with pytest.raises(ConfigError, match="PII_KEY_VERSION"):
         settings(PII_KEYS_OLD="2:b", PII_KEY_VERSION="2")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Asia/Shanghai", "2028-03-01"), ("America/New_York", "2028-02-29"), ("UTC", "2028-02-29")]
+)
+def test_today_is_the_date_of_the_configured_zone(tmp_path: Path, zone: str, day: str) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path), "TIMEZONE": zone})
+    assert settings.today(dt.datetime(2028, 2, 29, 16, 30, tzinfo=dt.UTC)) == dt.date.fromisoformat(day)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from tests import clock
 from tests.access.world import build
 
 
@@ -18,6 +20,7 @@ def test_a_key_works_until_it_is_revoked(
 ) -> None:
     build(session, app.config["SETTINGS"])
     made = json.loads(cli("api-key", "create", "crm", "--branch", "HOME", "--json").stdout)
+    assert made["expires"] == str(clock.today() + dt.timedelta(days=365))
     asked = {"headers": {"Authorization": f"Bearer {made['key']}"}}
     client = app.test_client()
     assert client.get("/api/v1/leads/", **asked).get_json()["count"] == 2
