@@ -122,7 +122,8 @@ def test_key_versions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("zone", "day"), [("Asia/Shanghai", "2028-03-01"), ("America/New_York", "2028-02-29"), ("UTC", "2028-02-29")]
+    ("zone", "day"),
+    [("Asia/Shanghai", "2028-03-01"), ("America/New_York", "2028-02-29"), ("UTC", "2028-02-29")],
 )
 def test_today_is_the_date_of_the_configured_zone(tmp_path: Path, zone: str, day: str) -> None:
     settings = load_settings({"DATA_DIR": str(tmp_path), "TIMEZONE": zone})
