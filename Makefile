@@ -9,7 +9,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.p
 BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: setup run test lint bench lock translations screenshots clean
+.PHONY: setup run test test-long test-clocks lint bench lock translations screenshots clean
 
 setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
 
@@ -19,6 +19,9 @@ run: $(VENV)/.runtime $(CATALOGUES)
 test: setup
 	@tests/browser_setup.sh
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-long: setup
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 lint: setup
 	$(BIN)/ruff check .

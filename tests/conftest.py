@@ -33,7 +33,7 @@ from tests.postbox import Postbox, serving
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
 #: longest first; `make test` hands files out in this order
-LONG_FILES = ("browser/test_pages.py", "embedded/test_run.py", "push/test_chaos.py", "access/test_matrix.py")
+LONG_FILES = ("browser/test_pages.py", "access/test_matrix.py", "embedded/test_run.py")
 TEMPLATE = "lead_monitor_template"
 
 

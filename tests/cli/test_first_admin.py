@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.models import Staff
 from tests.conftest import Person
 
-from .test_sample import flask
+from .test_sample import apart
 
 FIRST, SECOND = "Boss-Pass-word#2026", "Boss-Pass-word#2027"
 
@@ -17,11 +17,12 @@ def test_the_first_administrator_and_a_lost_password(
     app: Flask, sample_env: dict[str, str], session: Session
 ) -> None:
     names = ("--username", "boss", "--firstname", "三", "--lastname", "张", "--email", "boss@example.com")
-    flask(sample_env, "fab", "create-admin", *names, "--password", FIRST)
+    flask = apart(sample_env)
+    flask("fab", "create-admin", *names, "--password", FIRST)
     assert [[role.name for role in user.roles] for user in session.query(Staff)] == [["Admin"]]
     old = logged_in(app, FIRST)
     assert old.get("/users/list/").status_code == 200
-    flask(sample_env, "fab", "reset-password", "--username", "boss", "--password", SECOND)
+    flask("fab", "reset-password", "--username", "boss", "--password", SECOND)
     assert old.get("/users/list/").status_code == 302
     assert logged_in(app, SECOND).get("/users/list/").status_code == 200
 

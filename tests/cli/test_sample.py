@@ -1,14 +1,17 @@
-"""The commands over the sample case, each its own process, against every figure of expected.json."""
+"""The commands over the sample case against every figure of expected.json; some in a process of their own."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import Engine
 
 from tests.conftest import SAMPLE
@@ -16,40 +19,55 @@ from tests.conftest import SAMPLE
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text("utf-8"))
 ROOT = Path(__file__).parents[2]
 
-
-def flask(env: dict[str, str], *words: object, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", *map(str, words)], cwd=ROOT, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout
+#: runs a command that must succeed; what it writes on standard output
+Run = Callable[..., str]
 
 
-def flask_json(env: dict[str, str], *words: object) -> dict[str, Any]:
+@pytest.fixture
+def flask(app: Flask, cli: Callable[..., Any]) -> Iterator[Run]:
+    """Commands in this process, with the sample's key."""
+    before = app.config["SETTINGS"]
+    key, algorithm = EXPECTED["id_hash_key"], EXPECTED["id_hash_algorithm"]
+    app.config["SETTINGS"] = dataclasses.replace(before, id_hash_key=key, id_hash_algorithm=algorithm)
+
+    def run(*words: object) -> str:
+        done = cli(*words)
+        assert done.exit_code == 0, done.stderr
+        return str(done.stdout)
+
+    yield run
+    app.config["SETTINGS"] = before
+
+
+def apart(env: dict[str, str]) -> Run:
+    """Commands of which each is a process of its own."""
+
+    def run(*words: object) -> str:
+        command = [sys.executable, "-m", "flask", *map(str, words)]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def told(flask: Run, *words: object) -> dict[str, Any]:
     """Exactly one JSON object and nothing else on standard output."""
-    parsed = json.loads(flask(env, *words, "--json"))
+    parsed = json.loads(flask(*words, "--json"))
     assert isinstance(parsed, dict)
     return parsed
 
 
-@pytest.fixture
-def env(sample_env: dict[str, str], engine: Engine) -> dict[str, str]:
-    assert EXPECTED["id_hash_key"] == sample_env["ID_HASH_KEY"]
-    assert EXPECTED["id_hash_algorithm"] == sample_env["ID_HASH_ALGORITHM"]
-    return sample_env
-
-
-def test_every_figure(env: dict[str, str]) -> None:
-    flask(env, "db", "upgrade")
-    assert flask_json(env, "config", "apply", SAMPLE / "config.yaml") == {
+def test_every_figure(flask: Run) -> None:
+    assert told(flask, "config", "apply", SAMPLE / "config.yaml") == {
         "institutions": 8,
         "rules": 5,
         "schedules": 0,
     }
-    check_leads(flask_json(env, "leads", "import", SAMPLE / "leads.xlsx"))
-    check_log(flask_json(env, "logs", "ingest", SAMPLE / "logs"))
-    check_hits(env)
-    check_coverage(env)
+    check_leads(told(flask, "leads", "import", SAMPLE / "leads.xlsx"))
+    check_log(told(flask, "logs", "ingest", SAMPLE / "logs"))
+    check_hits(flask)
+    check_coverage(flask)
 
 
 def check_leads(result: dict[str, Any]) -> None:
@@ -71,9 +89,9 @@ def check_log(result: dict[str, Any]) -> None:
     assert result["files_refused"] == 0
 
 
-def check_hits(env: dict[str, str]) -> None:
+def check_hits(flask: Run) -> None:
     first, last = EXPECTED["evaluate"]
-    days = flask_json(env, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
+    days = told(flask, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
     created = {(rule, day): n for day, counts in days.items() for rule, n in counts["created"].items() if n}
     wanted: dict[tuple[str, str], int] = {}
     for rule, _lead, day, _values in EXPECTED["hits"]:
@@ -82,36 +100,41 @@ def check_hits(env: dict[str, str]) -> None:
     for day, counts in days.items():
         for rule, refreshed in counts["refreshed"].items():
             assert refreshed + counts["created"][rule] == EXPECTED["coverage"][f"{rule} {day}"]
-    rows = json.loads(flask(env, "hits", "export", "--format", "json"))
+    rows = json.loads(flask("hits", "export", "--format", "json"))
     found = sorted([row["rule_code"], row["lead_no"], row["hit_date"], row["values"]] for row in rows)
     assert found == sorted(EXPECTED["hits"])
-    again = flask_json(env, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
+    again = told(flask, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
     assert not any(n for counts in again.values() for n in counts["created"].values())
 
 
-def check_coverage(env: dict[str, str]) -> None:
+def check_coverage(flask: Run) -> None:
     first, last = EXPECTED["evaluate"]
     found = {}
     for rule in sorted({key.split()[0] for key in EXPECTED["coverage"]}):
-        counts = flask_json(env, "rules", "preview", rule, "--from", first, "--to", last)["coverage"]
+        counts = told(flask, "rules", "preview", rule, "--from", first, "--to", last)["coverage"]
         found |= {f"{rule} {day}": n for day, n in counts.items()}
     assert found == EXPECTED["coverage"]
 
 
-def test_the_gb18030_list_gives_the_same(env: dict[str, str]) -> None:
-    check_leads(flask_json(env, "leads", "import", SAMPLE / "leads_gb18030.csv"))
+def test_the_gb18030_list_gives_the_same(sample_env: dict[str, str], engine: Engine) -> None:
+    check_leads(told(apart(sample_env), "leads", "import", SAMPLE / "leads_gb18030.csv"))
+
+
+def test_an_export_of_the_rules_changes_nothing(flask: Run, tmp_path: Path) -> None:
+    flask("config", "apply", SAMPLE / "config.yaml")
+    flask("config", "export", "-o", tmp_path / "back.yaml")
+    before = (tmp_path / "back.yaml").read_text("utf-8")
+    flask("config", "apply", tmp_path / "back.yaml")
+    assert flask("config", "export") == before
 
 
 def test_with_embedded_servers(sample_env: dict[str, str], tmp_path: Path) -> None:
     """No database and no Redis configured: the commands start the embedded ones and leave none behind."""
     own = sample_env | {"DATABASE_URL": "", "REDIS_URL": "", "DATA_DIR": str(tmp_path / "own")}
-    flask(own, "db", "upgrade")
-    assert flask_json(own, "config", "apply", SAMPLE / "config.yaml")["rules"] == 5
-    assert flask_json(own, "doctor")["ok"] is True
-    flask(own, "config", "export", "-o", tmp_path / "back.yaml")
-    before = (tmp_path / "back.yaml").read_text("utf-8")
-    flask(own, "config", "apply", tmp_path / "back.yaml")
-    assert flask(own, "config", "export") == before
+    flask = apart(own)
+    flask("db", "upgrade")
+    assert told(flask, "config", "apply", SAMPLE / "config.yaml")["rules"] == 5
+    assert told(flask, "doctor")["ok"] is True
     leftovers = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(p)]
     assert leftovers == []
 

@@ -155,6 +155,7 @@ def processes(
     made.end()
 
 
+@pytest.mark.long
 def test_chaos(
     bank: Bank,
     unreliable: Unreliable,

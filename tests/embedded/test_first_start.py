@@ -1,0 +1,67 @@
+"""The first start with the whole demo, and a kill of every process of the product."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import psutil
+import pytest
+
+from app.embedded.server import wait_until
+from tests.embedded.support import PROGRAMS, Installation, Running, alive, installed, kill
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    yield from installed()
+
+
+@pytest.fixture(scope="module")
+def first_run(installation: Installation) -> Running:
+    return installation.start()
+
+
+def test_the_first_start_fills_and_opens_the_product(installation: Installation, first_run: Running) -> None:
+    assert installation.answers()
+    for username in ("admin", "manager", "marketer", "operator", "auditor"):
+        assert first_run.having(f": {username} / ")
+    hits = installation.flask("hits", "export", "--format", "json")
+    assert hits.returncode == 0, hits.stderr
+    assert json.loads(hits.stdout)
+
+
+def test_commands_beside_it_leave_its_servers_running(installation: Installation, first_run: Running) -> None:
+    doctor = installation.flask("doctor", "--json")
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert not first_run.having("ended; starting it again")
+    assert installation.answers()
+
+
+def test_a_kill_of_any_process_is_recovered_from(installation: Installation, first_run: Running) -> None:
+    supervisor = psutil.Process(first_run.process.pid)
+    programs = supervisor.children()
+    assert len(programs) == PROGRAMS
+    for program in programs:
+        kill(program.pid)
+        assert wait_until(partial(installation.is_whole, first_run, program.pid), 60), program
+    assert not any(alive(program.pid) for program in programs)
+    doctor = installation.flask("doctor", "--json")
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+
+
+def test_a_stop_is_complete_and_the_data_is_there_again(
+    installation: Installation, first_run: Running
+) -> None:
+    hits = installation.flask("hits", "export", "--format", "json").stdout
+    everything = psutil.Process(first_run.process.pid).children(recursive=True)
+    assert first_run.end(signal.SIGINT) == 0
+    assert not [process.pid for process in everything if alive(process.pid)]
+    assert installation.flask("hits", "export", "--format", "json").stdout == hits
+    second_run = installation.start()
+    assert not second_run.having("Demo: ")
+    assert second_run.end(signal.SIGTERM) == 0
