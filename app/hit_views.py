@@ -17,14 +17,14 @@ from app.api_views import RowsApi
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.hits import assignment, rows, work
+from app.hits import assignment, work
 from app.models import Hit, HitStatus
 from app.outreach_views import ContactsCustomers
-from app.pages import files, hit_forms, hit_page, hit_words
+from app.pages import hit_forms, hit_page, hit_words
 from app.pages.hit_filters import HIT_FILTERS
 from app.pages.lists import Link
 from app.pages.widgets import HitPaneWidget
-from app.personal_views import ExportsWholeList
+from app.personal_views import ExportsList
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.tables import ConsoleInterface
@@ -165,7 +165,7 @@ class WorksHits:
         return self.back()  # type: ignore[attr-defined]
 
 
-class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
+class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     """高潜线索: leads that a rule caught."""
 
     model = Hit
@@ -310,11 +310,6 @@ class HitView(WorksHits, ContactsCustomers, ExportsWholeList, ConsoleView):
         else:
             flash(_("Recomputed: data and rule version still agree with this hit."), "success")
         return redirect(url_for("HitView.show", pk=item.id))
-
-    @action("export", lazy_gettext("Export (masked)"), single=False)
-    def export(self, items: list[Hit]) -> Any:
-        """Download the ticked hits, phones masked."""
-        return files.csv_download(rows.export_rows(items), "hits")
 
 
 def _show_on_form(form: Any, error: DomainError) -> None:

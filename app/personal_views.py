@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from flask import Response, abort, flash, g, json, jsonify, redirect, request, send_file, url_for
-from flask_appbuilder import expose, has_access
+from flask_appbuilder import action, expose, has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
-from app.exports import jobs
+from app.exports import content, jobs
 from app.exports.approval import ClearExport
 from app.extensions import db
 from app.leads import subject
 from app.leads.lookup import TooManyNumbers
 from app.leads.reveal import reveal
 from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
-from app.pages import exports, filters, personal_forms, subjects
+from app.pages import exports, files, filters, personal_forms, subjects
 from app.pages.access import may
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
@@ -50,10 +51,18 @@ class RevealsPhones:
         return jsonify(phone=phone, seconds=SHOWN_SECONDS)
 
 
-class ExportsWholeList:
-    """Part of a list's screen: all rows that its filters leave, as a file made in the background."""
+class ExportsList:
+    """Part of a list's screen: its ticked rows as a file at once, or all of them in the background."""
 
     export_kind: ClassVar[str]
+
+    @action("export", lazy_gettext("Export (masked)"), single=False)
+    def export(self, items: list[Any]) -> Any:
+        """Download the ticked rows, with what an export of the whole list shows of each."""
+        chosen, ids = content.CONTENTS[self.export_kind], [item.id for item in items]
+        ticked = db.session.query(chosen.model).filter(chosen.model.id.in_(ids))
+        first = content.watermark(_me(), dt.datetime.now(dt.UTC))
+        return files.csv_download([[first], chosen.header(), *content.rows(chosen, ticked)], self.export_kind)
 
     @expose("/export_all", methods=["GET", "POST"])
     @has_access

@@ -31,7 +31,6 @@ from app.import_views import ImportBatchView
 from app.key_views import ApiKeyView
 from app.lead_views import ClassifiesLeads, MatrixView, SegmentView, TagView
 from app.leads import branches, record, suppression
-from app.leads.export import export_leads
 from app.models import (
     Branch,
     Lead,
@@ -44,12 +43,12 @@ from app.outreach_rule_views import (
     SandboxMessageView,
 )
 from app.outreach_views import OutreachApi, OutreachBatchView, OutreachView
-from app.pages import files, forms, phones, segment_words, shell, suppressions
+from app.pages import forms, phones, segment_words, shell, suppressions
 from app.pages.access import may, me
 from app.pages.forms import CODE, select
 from app.pages.lead_filters import LEAD_FILTERS
 from app.pages.lists import Link
-from app.personal_views import ExportJobView, ExportsWholeList, RevealsPhones, RevealView, SubjectRequestView
+from app.personal_views import ExportJobView, ExportsList, RevealsPhones, RevealView, SubjectRequestView
 from app.push_views import HolidayView, ScheduleVersionView, ScheduleView
 from app.reminder_views import ReminderChoiceView, ReminderMailView, ReminderView
 from app.report_views import ReportMailView, WeeklyReportView
@@ -82,7 +81,7 @@ class HomeView(IndexView):  # type: ignore[misc]
         return self.render_template(self.index_template)
 
 
-class LeadView(RevealsPhones, ExportsWholeList, ChangesWholeList, ClassifiesLeads, ConsoleView):
+class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, ConsoleView):
     """线索管理: the list of existing customers."""
 
     model = Lead
@@ -243,11 +242,6 @@ class LeadView(RevealsPhones, ExportsWholeList, ChangesWholeList, ClassifiesLead
         count = self.each(items, record.soft_delete)
         flash(_("%(n)s leads deleted.", n=count), "success")
         return self.back()
-
-    @action("export", lazy_gettext("Export (masked)"), single=False)
-    def export(self, items: list[Lead]) -> Any:
-        """Download the ticked leads, phones masked."""
-        return files.csv_download(export_leads(items), "leads")
 
 
 class BranchView(ConsoleView):

@@ -45,6 +45,18 @@ def _part(content: Content, query: Query[Any], after: int) -> list[Any]:
     return list(found.options(*content.loaded).limit(ROWS_AT_ONCE))
 
 
+def watermark(who: str, moment: dt.datetime, approved_by: str | None = None) -> str:
+    """The first row of an export: who made it and when; somebody approved one with phones in clear."""
+    named = {"who": who, "time": f"{labels.local(moment):%Y-%m-%d %H:%M}"}
+    if approved_by is None:
+        return _("Exported by %(who)s, %(time)s · phones masked · for use within the bank only", **named)
+    return _(
+        "Exported by %(who)s, %(time)s · phones in clear, approved by %(by)s · strictly confidential",
+        by=approved_by,
+        **named,
+    )
+
+
 def _lead_header() -> list[str]:
     return [
         _("Lead no."),

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from flask import current_app, g
 from flask_appbuilder.urltools import get_filter_args
 from flask_babel import force_locale
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Query
 
@@ -20,7 +19,7 @@ from app import approvals
 from app.access.rights import holds
 from app.errors import DomainError
 from app.exports.approval import CLEAR, ClearExport
-from app.exports.content import CONTENTS, rows
+from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
 from app.extensions import db
 from app.jobs.rows import JobTable
@@ -131,7 +130,8 @@ def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
         name = f"{uuid.uuid4().hex}.{job.format}"
         _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
         found = counted(rows(content, query, vault))
-        write_table(_folder() / name, job.format, _watermark(job), content.header(), found)
+        first = watermark(job.requested_by, job.created_at, job.approved_by if job.clear else None)
+        write_table(_folder() / name, job.format, first, content.header(), found)
     return name, counted.done
 
 
@@ -148,17 +148,6 @@ def list_view(name: str) -> Any:
     """The screen of that name."""
     views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
     return next(each for each in views if type(each).__name__ == name)
-
-
-def _watermark(job: ExportJob) -> str:
-    named = {"who": job.requested_by, "time": f"{_local(job.created_at):%Y-%m-%d %H:%M}"}
-    if job.clear:
-        return _(
-            "Exported by %(who)s, %(time)s · phones in clear, approved by %(by)s · strictly confidential",
-            by=job.approved_by,
-            **named,
-        )
-    return _("Exported by %(who)s, %(time)s · phones masked · for use within the bank only", **named)
 
 
 class _Counter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import orjson
 from sqlalchemy import select
@@ -46,13 +46,6 @@ def as_dict(hit: Hit) -> dict[str, object]:
         "status": hit.status,
         "values": list(hit.values),
     }
-
-
-def export_rows(hits: Iterable[Hit]) -> Iterator[tuple[str, ...]]:
-    """COLUMNS and a row of text for each hit."""
-    yield COLUMNS
-    for hit in hits:
-        yield cells(as_dict(hit))
 
 
 def cells(row: dict[str, object]) -> tuple[str, ...]:

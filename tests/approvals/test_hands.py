@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app.models import AccountTaint, Approval, ChangeLog, PasswordLink, Staff
+from tests import clock
 from tests.access.world import World
 from tests.conftest import PASSWORD, Person
 from tests.postbox import Postbox
@@ -135,7 +135,7 @@ def test_a_link_works_once_and_in_time(
     if spoilt == "used":
         choose(app, token)
     elif spoilt == "expired":
-        session.execute(update(PasswordLink).values(expires_at=dt.datetime.now(dt.UTC)))
+        session.execute(update(PasswordLink).values(expires_at=clock.now()))
     elif spoilt == "replaced":
         chief.submit(f"/users/action/sendlink/{other.id}")
     elif spoilt == "wrong":
