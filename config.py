@@ -69,6 +69,7 @@ class Settings:
     mail_from: str = "lead-monitor@localhost"
     drop_roots: tuple[str, ...] = ()
     target_stop_days: int = 3
+    gateway_tries: int = 6
     audit_checkpoint_path: Path | None = None
 
     @property
@@ -148,6 +149,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         mail_from=_mail_from(env),
         drop_roots=_words(env, "DROP_ROOTS"),
         target_stop_days=_integer(env, "TARGET_STOP_DAYS", 3, 1, 365),
+        gateway_tries=_integer(env, "GATEWAY_TRIES", 6, 1, 100),
         audit_checkpoint_path=_file(env, "AUDIT_CHECKPOINT_PATH"),
     )
     settings.check_production(debug=env.get("FLASK_DEBUG", "0") not in ("", "0", "false"))

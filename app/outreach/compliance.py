@@ -56,6 +56,7 @@ REASONS: dict[str, Any] = {
     "cancelled": lazy_gettext("Batch cancelled"),
     "sender": lazy_gettext("The sender may not contact customers any more"),
     "gateway": lazy_gettext("Refused by the gateway"),
+    "unseen": lazy_gettext("The gateway never received it"),
 }
 #: reason that could hold back and does not → what people read
 PASSED: dict[str, Any] = {

@@ -34,7 +34,7 @@ LEASE = dt.timedelta(minutes=5)
 #: how long after an unclear answer the gateway is asked, again and again up to MOST_ASKS times
 ASK_AFTER = (20, 60, 300, 1800, 7200)
 MOST_ASKS = 40
-#: tries at a gateway that says it is busy, and the wait before each next one
+#: waits before a contact goes again to a gateway that is busy or never saw it; later ones wait as the last
 RETRY_AFTER = (5, 30, 120, 600, 1800)
 #: what a gateway did not take costs nothing
 FREE: dict[str, Any] = {"segments": None, "cost": None}
@@ -289,9 +289,20 @@ def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
         }
     if answer.taken is Taken.UNKNOWN:
         return {"status": OutreachStatus.UNKNOWN, "next_at": now + dt.timedelta(seconds=ASK_AFTER[0])}
-    if answer.taken is Taken.REJECTED or row.attempts > len(RETRY_AFTER):
-        return FREE | {"status": OutreachStatus.FAILED, "reason": "gateway", "next_at": None}
-    wait = dt.timedelta(seconds=RETRY_AFTER[row.attempts - 1])
+    if answer.taken is Taken.REJECTED:
+        return _failed("gateway")
+    return _once_more(row, now, "gateway")
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    return FREE | {"status": OutreachStatus.FAILED, "reason": reason, "next_at": None}
+
+
+def _once_more(row: Outreach, now: dt.datetime, reason: str) -> dict[str, Any]:
+    """The columns of a row that goes again after a wait, or has failed for a reason after GATEWAY_TRIES."""
+    if row.attempts >= current_app.config["SETTINGS"].gateway_tries:
+        return _failed(reason)
+    wait = dt.timedelta(seconds=RETRY_AFTER[min(row.attempts, len(RETRY_AFTER)) - 1])
     return FREE | {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": now + wait}
 
 
@@ -328,12 +339,9 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
         )
         hit_steps.contacted(row.hit_id, row.channel)
     elif answer.taken is Taken.REJECTED:
-        row.status, row.reason, row.next_at = OutreachStatus.FAILED, "gateway", None
-        row.segments = row.cost = None
-        db.session.flush()
-        cost.settle(row.batch)
+        _write(row, _failed("gateway"))
     elif answer.taken is Taken.ABSENT:
-        _back_in_line(row)
+        _back_in_line(row, now)
     else:
         row.status = OutreachStatus.UNKNOWN
         wait = ASK_AFTER[min(row.attempts, len(ASK_AFTER) - 1)]
@@ -341,14 +349,23 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
         row.next_at = now + dt.timedelta(seconds=wait) if row.attempts <= MOST_ASKS else None
 
 
-def _back_in_line(row: Outreach) -> None:
-    """The gateway never saw it: it goes again with the same key, if its batch still goes."""
-    row.reserved_at = row.next_at = row.segments = row.cost = None
+def _write(row: Outreach, values: dict[str, Any]) -> None:
+    """Write columns of a row whose sending came to nothing, and what its batch has cost without it."""
+    for name, value in values.items():
+        setattr(row, name, value)
+    db.session.flush()
+    cost.settle(row.batch)
+
+
+def _back_in_line(row: Outreach, now: dt.datetime) -> None:
+    """The gateway never saw it: it goes again with the same key, if its batch and its tries allow."""
     if row.batch.status in batches.OPEN or row.batch.status == OutreachBatchStatus.DONE:
-        row.status = OutreachStatus.QUEUED
+        _write(row, _once_more(row, now, "unseen"))
+        if row.status == OutreachStatus.FAILED:
+            return
         if row.batch.status == OutreachBatchStatus.DONE:
             row.batch.status, row.batch.finished_at = OutreachBatchStatus.RUNNING, None
             row.batch.spent = None
         row.batch.not_before, row.batch.waits_for = None, ""
     else:
-        row.status, row.reason = OutreachStatus.DROPPED, "cancelled"
+        _write(row, _failed("cancelled") | {"status": OutreachStatus.DROPPED, "reserved_at": None})

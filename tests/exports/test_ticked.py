@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.exports.jobs import make_export
@@ -59,9 +59,9 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "v1",
                     "B",
                     "5.00",
-                    "近7天活跃5次，阈值3，机构 I-1",
+                    "近7天在 机构一活跃 5 次，阈值 3 次",
                     "2026-10-16",
-                    "营销中",
+                    "营销进行中",
                 ],
             ],
             "en": [
@@ -87,7 +87,7 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "v1",
                     "B",
                     "5.00",
-                    "?",
+                    "7 days: 5 × active at 机构一, threshold 3",
                     "2026-10-16",
                     "In progress",
                 ],
@@ -104,7 +104,7 @@ def read(answer: Any) -> list[list[str]]:
 
 def whole_list(app: Flask, session: Session, person: Person, view: str) -> list[list[str]]:
     assert person.submit(f"/{view}/export_all", {"format": "csv"}).status_code == 302
-    job_id = session.scalars(select(ExportJob.id)).one()
+    job_id = session.scalars(select(func.max(ExportJob.id))).one()
     with app.app_context():
         make_export(job_id)
     return read(person.get(f"/exportjobview/fetch/{job_id}"))

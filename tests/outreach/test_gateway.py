@@ -119,10 +119,39 @@ def test_what_the_gateway_never_saw_goes_again_with_the_same_key(
     assert bank.outcomes(batch) == {hit: ("unknown", "")}
     gateway.manner = ""
     later(bank)
+    assert bank.outcomes(batch) == {hit: ("queued", "")}
+    later(bank, minutes=10)
     assert bank.outcomes(batch) == {hit: ("sent", "")}
     assert len(gateway.requests) == 2
     assert len(set(gateway.requests)) == 1
     assert bank.batch(batch).status == "done"
+
+
+def test_what_the_gateway_never_sees_has_failed_in_the_end(
+    app: Flask, bank: Bank, gateway: Gateway, login: Callable[..., Person]
+) -> None:
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], gateway_tries=3)
+    bank.rules(sms_cap=1)
+    (hit,) = bank.people(1)
+    gateway.manner = "500_before"
+    batch = sent(bank, login, [hit])
+    for tries in range(1, 4):
+        assert bank.outcomes(batch) == {hit: ("unknown", "")}
+        assert len(gateway.requests) == tries
+        later(bank, minutes=30 * tries)
+        later(bank, minutes=30 * tries + 10)
+    assert bank.outcomes(batch) == {hit: ("failed", "unseen")}
+    assert len(gateway.requests) == 3
+    assert bank.costs(batch) == {hit: (None, None)}
+    done = bank.batch(batch)
+    assert (done.status, done.spent) == ("done", Decimal(0))
+    for language, said in (("zh", "网关始终未收到"), ("en", "The gateway never received it")):
+        page = login("Manager", language=language).get(f"/outreachbatchview/show/{batch}").text
+        assert said in page
+    gateway.manner = ""
+    again = bank.make([hit], "one")
+    bank.send()
+    assert bank.outcomes(again) == {hit: ("sent", "")}, "it does not count against the caps"
 
 
 def test_a_sender_that_vanished_leaves_nothing_twice(
