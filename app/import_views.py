@@ -176,6 +176,13 @@ class ImportsInSteps(ConsoleView):
         flash(_("The import is cancelled.") if over else _("The import stops in a moment."), "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
+    @action("begin_again", lazy_gettext("Start the import again"), multiple=False)
+    def begin_again(self, item: ImportBatch) -> Any:
+        """Read the file of an import that was given up again, from the first step on."""
+        uploads.begin_again(item)
+        db.session.refresh(item)
+        return begun(item)
+
     @expose("/progress/<pk>", methods=["GET"])
     @has_access
     @poll
@@ -201,7 +208,9 @@ class ImportsInSteps(ConsoleView):
         return links
 
     def offers(self, action: str, item: ImportBatch) -> bool:
-        """Only a finished import can be undone, only an unfinished upload cancelled."""
+        """Only a finished import can be undone, an unfinished upload cancelled, one given up begun again."""
+        if action == "begin_again":
+            return item.upload is not None and item.status == BatchStatus.FAILED
         if action == "cancel":
             return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
         return item.status == BatchStatus.DONE and item.kind == "leads"
@@ -227,6 +236,7 @@ class ImportBatchView(ImportsInSteps):
         "can_errors",
         "can_template",
         "cancel",
+        "begin_again",
         "undo",
     ]
     computed = {"error": imports.error_text, "remarks": imports.remarks_on_page}

@@ -304,9 +304,11 @@ class ImportBatch(Model):
     Of a do-not-disturb file ``rows_created`` are entries, ``rows_updated`` the leads whose mark changed.
     ``options`` are answers given on the way: ``reason`` of a do-not-disturb file, ``branches`` that a lead
     file names and nobody knew (app/leads/branch_choices.py). ``attempts`` counts the workers that began the
-    pass under way. ``rows_restored`` and ``rows_left`` are the leads the batch had changed, given their old
-    values back by undo or left as they are.
-    ``upload`` is where an uploaded file waits for its background import; it is deleted with its end.
+    pass under way, the last one at ``attempted_at``; one that a restart of the database ended is not
+    counted. ``rows_restored`` and ``rows_left`` are the leads the batch had changed, given their old values
+    back by undo or left as they are.
+    ``upload`` is where an uploaded file waits for its background import; it is deleted with its end, and of
+    a batch that was given up some days later.
     ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
     positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
     that a worker began at ``started_at``, after a person asked for it at ``queued_at``. ``refusal`` is the
@@ -334,6 +336,7 @@ class ImportBatch(Model):
     rows_left: Mapped[int] = mapped_column(Integer, server_default="0")
     undone_by: Mapped[str | None] = mapped_column(String(128))
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_total: Mapped[int | None] = mapped_column(Integer)

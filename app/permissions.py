@@ -85,6 +85,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_errors": "AM",
         "can_template": "AM",
         "cancel": "AM",
+        "begin_again": "AM",
         "undo": "AM",
     },
     # 监控指标

@@ -29,6 +29,7 @@ EXCLUDED = {
 #: columns that tell how far work is and who holds it; a change of nothing else leaves no entry
 QUIET = frozenset(
     {
+        "attempted_at",
         "attempts",
         "changed_on",
         "checked",

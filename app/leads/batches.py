@@ -85,7 +85,7 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     """Mark as failed the batches whose import died (nothing of it is on the list); their ids.
 
     A batch counts as abandoned when nobody holds it an hour after it was opened. One with an uploaded file
-    is started again by the ticker, so it has a day.
+    is started again by the ticker, so it has a day, and its file stays for a person to start it again.
     """
     since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
     patience = case((ImportBatch.upload.is_(None), _ABANDONED_AFTER), else_=_UPLOAD_KEPT)
@@ -98,8 +98,5 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:
             remove_error_file(settings, row.id)
-            close_batch(connection, row.id, BatchStatus.FAILED, upload=None, **why(interrupted))
-    for row in abandoned:
-        if row.upload:
-            Path(row.upload).unlink(missing_ok=True)
+            close_batch(connection, row.id, BatchStatus.FAILED, **why(interrupted))
     return [row.id for row in abandoned]

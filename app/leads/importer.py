@@ -40,6 +40,8 @@ Rejected = Callable[[int, Sequence[str], RowError], None]
 """Called with each refused row: its number, its cells and why."""
 
 _PROGRESS_EVERY = 2000
+#: code of a LeadsError: the work is done again once the database is back
+DATABASE_LOST = "database_lost"
 _LOG = logging.getLogger(__name__)
 
 
@@ -192,7 +194,9 @@ def run_import(engine: Engine, order: Order, intake: Intake) -> ImportResult:
     try:
         result = _Run(order, intake, batch_id).execute(engine)
     except BaseException as error:
-        _fail(engine, order.settings, batch_id, error)
+        # The ticker starts an uploaded file's import again.
+        if order.batch_id is None or not database_lost(error):
+            _fail(engine, order.settings, batch_id, error)
         if isinstance(error, SQLAlchemyError | psycopg.Error):
             raise _refused_by_database(error) from None
         raise
@@ -218,7 +222,19 @@ def _fail(engine: Engine, settings: Settings, batch_id: int, error: BaseExceptio
 
 def _refused_by_database(error: BaseException) -> LeadsError:
     """The refusal without the database's words, which quote the row."""
+    if database_lost(error):
+        return LeadsError(DATABASE_LOST, N_("The connection to the database was lost"))
     return LeadsError("import_failed", N_("The database refused the import (%(kind)s)"), kind=_kind(error))
+
+
+def database_lost(error: BaseException) -> bool:
+    """Whether an error means that the database went away, not that it refused something."""
+    origin = getattr(error, "orig", None) or error
+    if isinstance(error, LeadsError):
+        return error.code == DATABASE_LOST
+    if not isinstance(origin, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return origin.sqlstate is None or origin.sqlstate.startswith(("08", "57P"))
 
 
 def _kind(error: BaseException) -> str:

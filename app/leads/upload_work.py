@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from app.errors import N_
 from app.extensions import db
@@ -17,19 +17,32 @@ from app.leads.batches import close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
 from app.leads.errors import ImportCancelled, LeadsError, interrupted
-from app.leads.importer import ImportResult, Intake, LeadIntake, Order, Rejected, run_import
+from app.leads.importer import (
+    ImportResult,
+    Intake,
+    LeadIntake,
+    Order,
+    Rejected,
+    database_lost,
+    run_import,
+)
 from app.leads.kinds import KINDS, LEADS
 from app.leads.matching import finder
 from app.leads.preview import look_at
 from app.leads.progress import Reporter
 from app.leads.suppression_file import SuppressionIntake
 from app.leads.undo import give_up_undo, undo_import
-from app.leads.uploads import WAITING, WORKING
+from app.leads.uploads import GIVEN_UP_KEPT, WAITING, WORKING
 from app.leads.workbook import Limits
 from app.models import BatchStatus, Branch, ImportBatch
 from config import Settings
 
 log = logging.getLogger(__name__)
+
+_FILE_KEPT = N_(
+    "Given up: the worker was interrupted %(n)s times at “%(file)s”. It may need more memory than there is."
+    " The file is kept for %(days)s days and can be started again."
+)
 
 
 def waiting() -> list[int]:
@@ -42,8 +55,8 @@ def waiting() -> list[int]:
 def work_on(batch_id: int) -> None:
     """Do what a batch waits for; nothing when another process does.
 
-    The uploaded file is deleted when the batch ends; only a killed process leaves it, and then the ticker
-    starts the work again, up to MOST_ATTEMPTS times.
+    The uploaded file is deleted when the batch ends; only a killed process and a lost database leave it, and
+    then the ticker starts the work again, up to MOST_ATTEMPTS times. That of a batch given up is kept.
     """
     row = _begin(batch_id)
     if row is None:
@@ -67,31 +80,33 @@ def _begin(batch_id: int) -> Any:
             return None
         if row.status != BatchStatus.UNDOING and row.upload is None:
             return None
-        if row.attempts >= MOST_ATTEMPTS:
+        attempts = row.attempts + (0 if row.excused else 1)
+        if attempts > MOST_ATTEMPTS:
             _give_up(connection, row)
-        else:
-            counted = update(ImportBatch).where(ImportBatch.id == batch_id)
-            connection.execute(counted.values(attempts=ImportBatch.attempts + 1))
-            return row
-    if row.upload:
-        _delete_when_over(row)
-    return None
+            return None
+        begun = update(ImportBatch).where(ImportBatch.id == batch_id)
+        connection.execute(begun.values(attempts=attempts, attempted_at=func.now()))
+        return row
 
 
 def _give_up(connection: Connection, row: Any) -> None:
-    error = LeadsError("given_up", GIVEN_UP, n=MOST_ATTEMPTS)
     log.error("import batch %s was given up while %s", row.id, row.status)
     if row.status == BatchStatus.UNDOING:
-        give_up_undo(connection, row.id, error)
+        give_up_undo(connection, row.id, LeadsError("given_up", GIVEN_UP, n=MOST_ATTEMPTS))
     else:
+        kept = {"file": row.file_name, "days": GIVEN_UP_KEPT.days}
+        error = LeadsError("given_up", _FILE_KEPT, n=MOST_ATTEMPTS, **kept)
         close_batch(connection, row.id, BatchStatus.FAILED, **why(error))
 
 
 def _read(connection: Connection, batch_id: int) -> Any:
     batch = ImportBatch
+    # The database started after the last worker began: it may well be what ended it.
+    excused = (batch.attempts > 0) & (batch.attempted_at < func.pg_postmaster_start_time())
     query = select(
         *(batch.id, batch.kind, batch.status, batch.upload, batch.file_name, batch.created_by, batch.columns),
         *(batch.options, batch.update_existing, batch.cancel_requested, batch.attempts, batch.undone_by),
+        func.coalesce(excused, False).label("excused"),
     )
     return connection.execute(query.where(batch.id == batch_id)).one_or_none()
 
@@ -138,15 +153,21 @@ def _owned(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
                 raise ImportCancelled
         except ImportCancelled as error:
             close_batch(owner, row.id, BatchStatus.CANCELLED, **why(error))
-        except LeadsError as error:
-            close_batch(owner, row.id, BatchStatus.FAILED, **why(error))
-        except Exception as error:  # noqa: BLE001 - the ticker would try again for nothing
-            kind = type(error).__name__
-            log.error("%s import batch %s failed: %s", seen.status, row.id, kind)
-            failed = interrupted("check_failed", N_("The check was interrupted (%(kind)s)"), error, kind)
-            close_batch(owner, row.id, BatchStatus.FAILED, **why(failed))
+        except Exception as error:
+            if database_lost(error):
+                raise
+            close_batch(owner, row.id, BatchStatus.FAILED, **why(_interrupted(seen, error)))
         else:
             owner.execute(update(ImportBatch).where(ImportBatch.id == row.id).values(**found))
+
+
+def _interrupted(seen: Any, error: Exception) -> LeadsError:
+    """The refusal that ends a part, since the ticker would try again for nothing."""
+    if isinstance(error, LeadsError):
+        return error
+    kind = type(error).__name__
+    log.error("%s import batch %s failed: %s", seen.status, seen.id, kind)
+    return interrupted("check_failed", N_("The check was interrupted (%(kind)s)"), error, kind)
 
 
 def _outcome(row: Any, result: ImportResult, examples: Examples) -> dict[str, Any]:
@@ -196,7 +217,10 @@ def _intake(row: Any) -> Intake:
 def _undo(row: Any) -> None:
     try:
         undo_import(db.engine, row.id, row.undone_by, _settings())
-    except Exception as error:  # noqa: BLE001 - the ticker would try again for nothing
+    except Exception as error:
+        if database_lost(error):
+            raise
+        # The ticker would try again for nothing.
         kind = type(error).__name__
         log.error("undo of import batch %s failed: %s", row.id, kind)
         with db.engine.begin() as connection:

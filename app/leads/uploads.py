@@ -2,7 +2,7 @@
 
 A batch goes reading → prepared → checking → checked → running; a person moves it on, the worker
 (app/leads/upload_work.py) and the ticker finish what was asked for. Nothing is on a list before it is
-running, and the file is gone when it ends.
+running, and the file is gone when it ends; that of a batch given up stays for GIVEN_UP_KEPT.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from config import Settings
 
 EXTENSIONS = (".xlsx", ".xls", ".csv")
 KEPT = dt.timedelta(days=1)
+#: how long the file of a batch that was given up can be started again
+GIVEN_UP_KEPT = dt.timedelta(days=7)
 #: an upload that waits for its person
 WAITING = (BatchStatus.PREPARED, BatchStatus.CHECKED)
 #: an upload that waits for a worker, or has one
@@ -160,6 +162,15 @@ def start(batch: ImportBatch) -> None:
     _move(batch, (BatchStatus.CHECKED,), BatchStatus.RUNNING)
 
 
+def begin_again(batch: ImportBatch) -> None:
+    """Ask for the first look again at the file of a batch that was given up. Commits.
+
+    Raises LeadsError when the file is not kept (any more).
+    """
+    cleared = {"error": None, "refusal": None, "finished_at": None, "attempted_at": None}
+    _move(batch, (BatchStatus.FAILED,), BatchStatus.READING, **cleared)
+
+
 def _move(batch: ImportBatch, start_from: tuple[BatchStatus, ...], to: BatchStatus, **values: object) -> None:
     """Change the status if it still is what the person saw."""
     moved = db.session.execute(
@@ -202,7 +213,10 @@ def cancel(batch_id: int) -> bool:
 
 
 def discard_forgotten(now: dt.datetime) -> list[int]:
-    """Cancel uploads that waited for their person for a day, and delete files no batch knows; their ids."""
+    """Cancel uploads that waited for their person for a day; their ids.
+
+    Files of batches given up GIVEN_UP_KEPT ago are deleted, and files that no batch knows.
+    """
     since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
     forgotten = select(ImportBatch.id).where(ImportBatch.status.in_(WAITING), since < now - KEPT)
     with db.engine.connect() as connection:
@@ -210,6 +224,10 @@ def discard_forgotten(now: dt.datetime) -> list[int]:
     for batch_id in ids:
         with suppress(LeadsError):
             cancel(batch_id)
+    given_up = (ImportBatch.status == BatchStatus.FAILED) & (ImportBatch.finished_at < now - GIVEN_UP_KEPT)
+    with db.engine.begin() as connection:
+        forgotten_file = update(ImportBatch).where(given_up, ImportBatch.upload.is_not(None))
+        connection.execute(forgotten_file.values(upload=None))
     _delete_unknown(now)
     return ids
 
@@ -219,8 +237,7 @@ def _delete_unknown(now: dt.datetime) -> None:
     if not old:
         return
     with db.engine.connect() as connection:
-        open_ones = select(ImportBatch.upload).where(ImportBatch.status.in_((*WAITING, *WORKING)))
-        known = set(connection.scalars(open_ones))
+        known = set(connection.scalars(select(ImportBatch.upload).where(ImportBatch.upload.is_not(None))))
     for path in old:
         if str(path) not in known:
             path.unlink(missing_ok=True)

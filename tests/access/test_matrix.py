@@ -143,6 +143,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_errors": Attempt("GET", "/importbatchview/errors/{batch}", None, False),
         "can_template": get("/importbatchview/template"),
         "cancel": act("importbatchview", "cancel", "prepared"),
+        "begin_again": act("importbatchview", "begin_again", "given_up"),
         "undo": act("importbatchview", "undo", "batch"),
     },
     "RuleView": {

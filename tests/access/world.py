@@ -164,6 +164,7 @@ def _files() -> dict[str, Any]:
     return {
         "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
         "prepared": upload("prepared"),
+        "given_up": upload("failed", error="x"),
         "checked": upload("checked", columns={"name": 0, "phone": 1, "id_number": 2}, checked=CHECKED),
         "ingest": IngestFile(
             digest="1" * 64,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from flask import Flask
 from redis import Redis
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.jobs import ticker
@@ -25,6 +27,7 @@ from app.leads.rows import RowChecker
 from app.models import Branch, ImportBatch, Lead
 from tests import clock
 from tests.conftest import Person
+from tests.database import superuser_of
 from tests.leads.support import HEADER, id_number, person, write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -345,8 +348,77 @@ def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, ste
             row = upload_work._begin(batch)
         assert wizard.row(batch).status == (status or step)
         assert (row is None) == bool(status)
-    assert "中断了 3 次" in wizard.see("show", batch)
-    assert (wizard.leads(), wizard.files()) == (0, [])
+    page = wizard.see("show", batch)
+    assert "中断了 3 次" in page
+    assert "名单.csv" in page
+    assert "重新开始导入" in page
+    [kept] = wizard.files()
+    with wizard.app.app_context():
+        uploads.discard_forgotten(clock.now() + uploads.GIVEN_UP_KEPT - dt.timedelta(hours=1))
+    assert wizard.files() == [kept]
+    begun = wizard.client.submit(f"/importbatchview/action/begin_again/{batch}")
+    assert begun.headers["Location"].endswith(f"/columns/{batch}")
+    wizard.work(batch)
+    wizard.post("columns", batch, **MATCH)
+    wizard.work(batch)
+    wizard.post("start", batch)
+    wizard.work(batch)
+    assert (wizard.row(batch).status, wizard.row(batch).error) == ("done", None)
+    assert (wizard.leads(), wizard.files()) == (1, [])
+
+
+def test_the_file_of_an_import_given_up_goes_after_a_while(wizard: Wizard) -> None:
+    batch = wizard.checked([person(1)])
+    given_up = {"status": "running", "attempts": MOST_ATTEMPTS}
+    wizard.session.execute(update(ImportBatch).values(given_up))
+    wizard.session.commit()
+    wizard.work(batch)
+    assert len(wizard.files()) == 1
+    with wizard.app.app_context():
+        uploads.discard_forgotten(clock.now() + uploads.GIVEN_UP_KEPT + dt.timedelta(hours=1))
+    assert wizard.files() == []
+    assert "重新开始导入" not in wizard.see("show", batch)
+    wizard.client.submit(f"/importbatchview/action/begin_again/{batch}")
+    assert wizard.row(batch).status == "failed"
+
+
+@pytest.mark.parametrize("step", ["checking", "running"])
+def test_a_lost_database_is_no_failure_of_the_import(
+    wizard: Wizard, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    people = [person(1), person(2)]
+    batch = wizard.checked(people) if step == "running" else wizard.upload(people)
+    wizard.post("start", batch) if step == "running" else wizard.post("columns", batch, **MATCH)
+    check, engine = RowChecker.check, wizard.session.get_bind()
+
+    def lose(self: RowChecker, *row: Any) -> Any:
+        superuser_of(engine).execute(  # type: ignore[arg-type]
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'lead-monitor' AND datname = current_database()"
+        )
+        return check(self, *row)
+
+    with monkeypatch.context() as patch, suppress(OperationalError):
+        patch.setattr(RowChecker, "check", lose)
+        wizard.work(batch)
+    assert (wizard.row(batch).status, wizard.leads(), len(wizard.files())) == (step, 0, 1)
+    wizard.work(batch)
+    assert wizard.row(batch).status == ("done" if step == "running" else "checked")
+
+
+def test_a_restart_of_the_database_is_no_attempt(wizard: Wizard) -> None:
+    """The worker's last attempt began before the database last started."""
+    batch = wizard.checked([person(1)])
+    wizard.post("start", batch)
+    before = func.pg_postmaster_start_time() - dt.timedelta(seconds=1)
+    for begun, left in ((before, MOST_ATTEMPTS), (func.now(), None)):
+        values = {"status": "running", "attempts": MOST_ATTEMPTS, "attempted_at": begun}
+        wizard.session.execute(update(ImportBatch).values(values))
+        wizard.session.commit()
+        with wizard.app.app_context():
+            row = upload_work._begin(batch)
+        assert (row is None) == (left is None)
+        assert wizard.row(batch).status == ("running" if left else "failed")
 
 
 def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
