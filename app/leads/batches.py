@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ _LOCK_CLASS = 0x1EAD
 # A batch made by a screen waits in a queue before its import takes the lock.
 _ABANDONED_AFTER = text("interval '1 hour'")
 _UPLOAD_KEPT = text("interval '1 day'")
+#: how long the file of a batch that was given up can be started again
+GIVEN_UP_KEPT = dt.timedelta(days=7)
 
 
 def open_batch(
@@ -81,6 +84,20 @@ def why(error: LeadsError) -> dict[str, Any]:
     return {"error": str(error), "refusal": {"message": error.message, "values": error.values}}
 
 
+def _interrupted(row: Any) -> LeadsError:
+    if row.upload is None:
+        return LeadsError("import_interrupted", N_("The import was interrupted"))
+    return LeadsError(
+        "import_interrupted",
+        N_(
+            "The import of “%(file)s” was interrupted."
+            " The file is kept for %(days)s days and can be started again."
+        ),
+        file=row.file_name,
+        days=GIVEN_UP_KEPT.days,
+    )
+
+
 def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     """Mark as failed the batches whose import died (nothing of it is on the list); their ids.
 
@@ -89,14 +106,13 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
     """
     since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
     patience = case((ImportBatch.upload.is_(None), _ABANDONED_AFTER), else_=_UPLOAD_KEPT)
-    interrupted = LeadsError("import_interrupted", N_("The import was interrupted"))
     with engine.begin() as connection:
-        running = select(ImportBatch.id, ImportBatch.upload).where(
+        running = select(ImportBatch.id, ImportBatch.upload, ImportBatch.file_name).where(
             ImportBatch.status.in_((BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)),
             since < func.now() - patience,
         )
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:
             remove_error_file(settings, row.id)
-            close_batch(connection, row.id, BatchStatus.FAILED, **why(interrupted))
+            close_batch(connection, row.id, BatchStatus.FAILED, **why(_interrupted(row)))
     return [row.id for row in abandoned]

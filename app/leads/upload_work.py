@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from app.errors import N_
 from app.extensions import db
 from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
-from app.leads.batches import close_batch, hold_batch, take_lock, why
+from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
 from app.leads.errors import ImportCancelled, LeadsError, interrupted
@@ -32,7 +32,7 @@ from app.leads.preview import look_at
 from app.leads.progress import Reporter
 from app.leads.suppression_file import SuppressionIntake
 from app.leads.undo import give_up_undo, undo_import
-from app.leads.uploads import GIVEN_UP_KEPT, WAITING, WORKING
+from app.leads.uploads import WAITING, WORKING
 from app.leads.workbook import Limits
 from app.models import BatchStatus, Branch, ImportBatch
 from config import Settings

@@ -21,7 +21,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.errors import FieldError
 from app.extensions import db
-from app.leads.batches import close_batch, open_batch, take_lock
+from app.leads.batches import GIVEN_UP_KEPT, close_batch, open_batch, take_lock
 from app.leads.branch_choices import BranchChoices
 from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.kinds import KINDS, LEADS, FileKind
@@ -34,8 +34,6 @@ from config import Settings
 
 EXTENSIONS = (".xlsx", ".xls", ".csv")
 KEPT = dt.timedelta(days=1)
-#: how long the file of a batch that was given up can be started again
-GIVEN_UP_KEPT = dt.timedelta(days=7)
 #: an upload that waits for its person
 WAITING = (BatchStatus.PREPARED, BatchStatus.CHECKED)
 #: an upload that waits for a worker, or has one

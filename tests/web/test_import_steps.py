@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from app.jobs import ticker
 from app.jobs.rows import MOST_ATTEMPTS
 from app.leads import importer, progress, upload_work, uploads
+from app.leads.batches import GIVEN_UP_KEPT
 from app.leads.rows import RowChecker
 from app.models import Branch, ImportBatch, Lead
 from tests import clock
@@ -351,10 +352,10 @@ def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, ste
     page = wizard.see("show", batch)
     assert "中断了 3 次" in page
     assert "名单.csv" in page
-    assert "重新开始导入" in page
+    assert f"action/begin_again/{batch}" in page
     [kept] = wizard.files()
     with wizard.app.app_context():
-        uploads.discard_forgotten(clock.now() + uploads.GIVEN_UP_KEPT - dt.timedelta(hours=1))
+        uploads.discard_forgotten(clock.now() + GIVEN_UP_KEPT - dt.timedelta(hours=1))
     assert wizard.files() == [kept]
     begun = wizard.client.submit(f"/importbatchview/action/begin_again/{batch}")
     assert begun.headers["Location"].endswith(f"/columns/{batch}")
@@ -375,9 +376,9 @@ def test_the_file_of_an_import_given_up_goes_after_a_while(wizard: Wizard) -> No
     wizard.work(batch)
     assert len(wizard.files()) == 1
     with wizard.app.app_context():
-        uploads.discard_forgotten(clock.now() + uploads.GIVEN_UP_KEPT + dt.timedelta(hours=1))
+        uploads.discard_forgotten(clock.now() + GIVEN_UP_KEPT + dt.timedelta(hours=1))
     assert wizard.files() == []
-    assert "重新开始导入" not in wizard.see("show", batch)
+    assert "action/begin_again" not in wizard.see("show", batch)
     wizard.client.submit(f"/importbatchview/action/begin_again/{batch}")
     assert wizard.row(batch).status == "failed"
 
@@ -486,8 +487,10 @@ def test_work_that_never_ends_is_given_up_after_a_day(wizard: Wizard, running: b
         with wizard.app.app_context():
             ticker.tick(tick)
         assert wizard.row(batch).status == status
-    assert wizard.files() == []
-    assert "导入中断" in wizard.see("show", batch)
+    assert len(wizard.files()) == 1
+    page = wizard.see("show", batch)
+    assert "“名单.csv”的导入中断，文件保留 7 天" in page
+    assert f"action/begin_again/{batch}" in page
 
 
 def test_a_file_that_no_batch_knows_goes_after_a_day(wizard: Wizard) -> None:
