@@ -23,6 +23,14 @@ test: setup
 test-long: setup
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
+# The tests at another date, and in another zone of the machine: make test-clocks CLOCK="2028-02-29 10:00" ZONE=America/New_York
+# Chromium has no part in it: its own processes refuse to be told another date.
+CLOCK ?= 2028-02-29 10:00
+ZONE ?= UTC
+CLOCK_TESTS ?= --ignore tests/browser
+test-clocks: setup
+	TZ=$(ZONE) tests/at_clock.sh "$(CLOCK)" $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --basetemp=$$(mktemp -d) $(CLOCK_TESTS)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
