@@ -94,8 +94,9 @@ def test_a_hit_of_an_evaluation_was_made_by_it_and_one_made_alone_was_not(
 ) -> None:
     copy = (
         "INSERT INTO hit"
-        " (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on)"
-        " SELECT rule_id, version_id, lead.id, hit_date + :later, values, score, grade, evidence, last_met_on"
+        " (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on, made_on)"
+        " SELECT rule_id, version_id, lead.id, hit_date + :later, values, score, grade, evidence,"
+        " last_met_on, made_on"
         " FROM (SELECT * FROM hit ORDER BY id LIMIT 1) AS hit, lead WHERE lead.id <= :upto RETURNING hit.id"
     )
     with engine.begin() as connection:

@@ -133,8 +133,8 @@ def test_many_leads_move_after_one_did_on_the_same_connection(app: Flask, sessio
     session.execute(
         text(
             """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
-                                last_met_on)
-               SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day
+                                last_met_on, made_on)
+               SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day, :day
                FROM rule_version v, lead l WHERE l.id % 12 = 0"""
         ),
         {"day": DAY},

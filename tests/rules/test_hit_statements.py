@@ -18,8 +18,10 @@ DAY = dt.date(2026, 3, 10)
 FILL = (
     """INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked)
        SELECT n, 'L' || n, '客', lpad(to_hex(n), 64, '0'), '', '', '' FROM generate_series(1, 4000) n""",
-    """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on)
-       SELECT v.rule_id, v.id, l.id, DATE '2026-03-10' - d, '{1}', 1, 'A', '{}', DATE '2026-03-10' - d
+    """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence, last_met_on,
+                        made_on)
+       SELECT v.rule_id, v.id, l.id, DATE '2026-03-10' - d, '{1}', 1, 'A', '{}', DATE '2026-03-10' - d,
+              DATE '2026-03-10' - d
        FROM rule_version v, lead l, generate_series(1, 21, 7) d""",
     SQL["hit_stage"],
     """INSERT INTO hit_stage (lead_id, values, score, grade, evidence)

@@ -388,7 +388,7 @@ def test_a_run_that_kills_its_worker_every_time_is_given_up_until_somebody_asks_
     deliver(yesterday, 5)
     with app.app_context():
         run_id = runs.request_run(yesterday, "tester").id
-        past = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+        past = clock.now() - dt.timedelta(hours=1)
         died = update(JobRun).values(status=RunStatus.RUNNING, lease_until=past, attempts=MOST_ATTEMPTS)
         db.session.execute(died)
         db.session.commit()
@@ -396,7 +396,7 @@ def test_a_run_that_kills_its_worker_every_time_is_given_up_until_somebody_asks_
         run = the_run(session, run_id)
         assert run.status == RunStatus.FAILED
         assert "interrupted 3 times" in str(run.error)
-        assert runs.tick(dt.datetime.now(dt.UTC)) == []
+        assert runs.tick(clock.now()) == []
         runs.request_run(yesterday, "tester")
         execute(run_id)
     assert (the_run(session, run_id).status, the_run(session, run_id).attempts) == (RunStatus.DONE, 1)
