@@ -81,6 +81,9 @@ APPROVAL_KIND = {
     "gateway": lazy_gettext("Outreach gateway"),
     "institution": lazy_gettext("Category or region of an institution"),
 }
+#: reasons for an entry of the do-not-disturb list that the system gives
+OPT_OUT_REASON = "outreach opt-out"
+SUPPRESSION_REASON = {OPT_OUT_REASON: lazy_gettext("Asked to be left alone when contacted")}
 BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}
 BATCH_STATUS = {
     "reading": lazy_gettext("Being read"),

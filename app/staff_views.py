@@ -111,7 +111,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "roles": _roles,
         "access_reason": forms.access_reason(),
         "password": forms.new_password(first=Optional()),
-        "conf_password": forms.password_again(),
+        "conf_password": forms.password_again(needed=False),
     }
     edit_form_extra_fields = {"language": _language, "roles": _roles, "access_reason": forms.access_reason()}
 

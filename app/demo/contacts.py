@@ -21,6 +21,7 @@ from app import approvals
 from app.demo.work import Desks, Story, comparable, write
 from app.extensions import db
 from app.hits.work import SYSTEM
+from app.labels import OPT_OUT_REASON
 from app.leads import suppression
 from app.models import (
     Approval,
@@ -41,7 +42,7 @@ from app.models import (
     Staff,
 )
 from app.outreach import batches, cost, preflight, sandbox, settings, templates
-from app.outreach.results import OPT_OUT_REASON, RANK
+from app.outreach.results import RANK
 from app.outreach.settings import OutreachSettings
 from app.outreach.variants import Second
 

@@ -9,7 +9,7 @@ from flask import current_app
 from flask_babel import gettext as _
 from sqlalchemy import func, or_, select
 
-from app import approvals
+from app import approvals, labels
 from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
@@ -51,7 +51,7 @@ class _RemovalKind:
         leads = db.session.scalar(select(func.count()).where(named, Lead.deleted_at.is_(None)))
         return [
             Change(_("Do not disturb"), entry.shown, _("may be contacted again")),
-            Change(_("Reason for the entry"), entry.reason, ""),
+            Change(_("Reason for the entry"), labels.word(labels.SUPPRESSION_REASON, entry.reason), ""),
             Change(_("Last day"), until, ""),
             Change(_("Leads it names"), f"{leads:,}", ""),
         ]

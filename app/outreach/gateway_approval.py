@@ -66,7 +66,9 @@ class _GatewayKind:
             if before.get(name) != value
         ]
         set_by = _(
-            "set or kept by %(person)s, %(time)s", person=row.updated_by, time=labels.when(row.updated_at)
+            "set or kept by %(person)s, %(time)s",
+            person=row.updated_by,
+            time=f"{labels.local(row.updated_at):%Y-%m-%d %H:%M}",
         )
         return [
             Change(channel, now.name if now else sandbox, row.name),

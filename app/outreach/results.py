@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from app import labels
 from app.access.scope import leads_visible_to
 from app.errors import DomainError
 from app.extensions import db
@@ -32,7 +33,6 @@ RANK = {
         ("sending", "unknown", "sent", "failed", "delivered", "no_answer", "answered", "refused")
     )
 } | {"interested": 8, "opt_out": 9, "converted": 10}
-OPT_OUT_REASON = "outreach opt-out"
 
 
 class Result(BaseModel):
@@ -129,7 +129,7 @@ def _opt_out(row: Outreach, source: str) -> None:
     phone = suppression.Target(lead.phone_masked, phone_index=lead.phone_index)
     for target, named in ((person, Suppression.id_hash), (phone, Suppression.phone_index)):
         if not any(getattr(entry, named.key) and entry.expires_on is None for entry in present):
-            suppression.add(db.session, target, reason=OPT_OUT_REASON, who=source, today=today)
+            suppression.add(db.session, target, reason=labels.OPT_OUT_REASON, who=source, today=today)
 
 
 def play_sandbox(now: dt.datetime) -> int:

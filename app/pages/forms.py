@@ -53,11 +53,14 @@ def new_password(first: Any = None) -> PasswordField:
     )
 
 
-def password_again() -> PasswordField:
+def password_again(*, needed: bool = True) -> PasswordField:
     """A field that must repeat the new password."""
     return PasswordField(
         lazy_gettext("Password again"),
-        validators=[EqualTo("password", message=lazy_gettext("The passwords differ."))],
+        validators=[
+            *([DataRequired()] if needed else []),
+            EqualTo("password", message=lazy_gettext("The passwords differ.")),
+        ],
         widget=BS3PasswordFieldWidget(),
     )
 

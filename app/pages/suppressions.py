@@ -16,7 +16,6 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import suppression
 from app.models import Approval, Lead, Suppression
-from app.outreach.results import OPT_OUT_REASON
 from app.pages import lists
 from app.pages.lead_filters import ChoiceFilter
 from app.t1.runs import today
@@ -26,8 +25,7 @@ STATE = {
     "expired": lazy_gettext("Expired"),
     "removed": lazy_gettext("Taken off"),
 }
-#: reasons that the system gives
-REASON = {OPT_OUT_REASON: lazy_gettext("Asked to be left alone when contacted")}
+REASON = labels.SUPPRESSION_REASON
 _MOST_LEADS = 50
 
 

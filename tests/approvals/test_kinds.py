@@ -137,6 +137,7 @@ def test_a_gateway_is_switched_by_two(
     shown = checker.get(f"/approvalview/show/{asked.id}").text
     url = session.get_one(OutreachGateway, key).settings["url"]
     assert ("沙箱" if was else url) in shown
+    assert "&lt;" not in shown
     maker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
     assert active() == was
     checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})

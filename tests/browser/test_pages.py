@@ -166,6 +166,8 @@ def test_every_page_is_sound(
 def test_pages_of_people_who_may_not_are_sound(world: World, visit: Visit, language: str) -> None:
     outside, marketer = visit("", language=language), visit("Marketer", language=language)
     outside.open(f"/lang/{language}")
+    outside.open("/password/choose")
+    check(outside, language)
     outside.open("/login/")
     marketer.open("/users/list/", status=403)
     for window in (outside, marketer):
