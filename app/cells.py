@@ -2,7 +2,12 @@
 
 import datetime as dt
 import re
+import tempfile
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _TIME = r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
@@ -18,6 +23,21 @@ _DAY_ZERO, _FIRST_DAY, _LAST_DAY = dt.date(1899, 12, 30), dt.date(2000, 1, 1), d
 def safe_cell(cell: str) -> str:
     """The cell, with an apostrophe before what a spreadsheet would run as a formula."""
     return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+def in_workbook(cell: str) -> str:
+    """The same for a cell of a workbook, without the control characters that one can't hold."""
+    return safe_cell(ILLEGAL_CHARACTERS_RE.sub("", cell))
+
+
+@contextmanager
+def temporary_files_in(folder: str) -> Iterator[None]:
+    """Let libraries put their temporary files into ``folder``, where somebody deletes what a kill leaves."""
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def unescaped(cell: str) -> str:

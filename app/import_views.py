@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import abort, current_app, flash, redirect, request, send_file, url_for
@@ -326,10 +327,11 @@ class ImportBatchView(ImportsInSteps):
     def errors(self, pk: str) -> Any:
         """Download the rejected rows with their reasons."""
         batch = self._row(pk)
-        path = error_file_path(current_app.config["SETTINGS"], batch.id)
+        suffix = Path(batch.error_file or "").suffix
+        path = error_file_path(current_app.config["SETTINGS"], batch.id, suffix)
         if not batch.error_file or not path.is_file():
             abort(404, description=_("This batch has no error file."))
-        return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}.csv")
+        return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}{suffix}")
 
     @expose("/template", methods=["GET"])
     @has_access

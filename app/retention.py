@@ -11,7 +11,7 @@ from app import audit_jobs
 from app.access import sessions
 from app.activity import store
 from app.exports.files import PART, SCRATCH
-from app.leads.error_file import error_file_path
+from app.leads.error_file import remove_error_file
 from app.models import (
     Delivery,
     DeliveryStatus,
@@ -126,7 +126,7 @@ def _error_files(engine: Engine, settings: Settings, before: dt.datetime) -> int
     with engine.begin() as connection:
         ids = list(connection.scalars(due))
         for batch in ids:
-            error_file_path(settings, batch).unlink(missing_ok=True)
+            remove_error_file(settings, batch)
         connection.execute(update(ImportBatch).where(ImportBatch.id.in_(ids)).values(error_file=None))
     return len(ids)
 

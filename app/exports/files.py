@@ -6,13 +6,11 @@ import csv
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from app.cells import safe_cell
+from app.cells import in_workbook, safe_cell, temporary_files_in
 
 #: a sheet holds 1,048,576 rows; the rest goes on the next sheet
 ROWS_PER_SHEET = 1_000_000
@@ -49,28 +47,19 @@ def _xlsx(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
     # openpyxl keeps the sheet in a temporary file; a killed process must not leave it where nobody looks.
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as scratch,
-        _temporary_files_in(scratch),
+        temporary_files_in(scratch),
     ):
         _write_book(path, watermark, header, rows)
-
-
-@contextmanager
-def _temporary_files_in(folder: str) -> Iterator[None]:
-    before, tempfile.tempdir = tempfile.tempdir, folder
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
 
 
 def _write_book(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
     book = Workbook(write_only=True)
     for sheet_rows in _sheets(iter(rows)):
         sheet = book.create_sheet()
-        sheet.append([_plain(watermark)])
-        sheet.append([_plain(cell) for cell in header])
+        sheet.append([in_workbook(watermark)])
+        sheet.append([in_workbook(cell) for cell in header])
         for row in sheet_rows:
-            sheet.append([_plain(cell) for cell in row])
+            sheet.append([in_workbook(cell) for cell in row])
     book.save(path)
 
 
@@ -91,10 +80,6 @@ def _sheets(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
     while (row := next(rows, None)) is not None:
         pending.append(row)
         yield fill()
-
-
-def _plain(cell: str) -> str:
-    return safe_cell(ILLEGAL_CHARACTERS_RE.sub("", cell))
 
 
 def _safe(row: Row) -> list[str]:

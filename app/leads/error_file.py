@@ -1,25 +1,43 @@
-"""The rows of an import that were refused, as a CSV to correct and upload again. Never holds an ID number."""
+"""The rows of an import that were refused, as a file to correct and upload again. Never holds an ID number.
+
+What was uploaded as a workbook comes back as one. Where the ID number was sound, its keyed hash stands beside
+it, so that only what was wrong needs to be typed.
+"""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from babel.support import Translations
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
 
-from app.cells import safe_cell
-from app.leads.errors import RowError
+from app.cells import in_workbook, safe_cell, temporary_files_in
+from app.errors import N_
+from app.leads.columns import by_alias, plain
+from app.leads.errors import InvalidIdNumber, RowError
+from app.leads.identity import IdHasher, canonical_id
 from app.leads.masking import mask_id, mask_ids
 from config import Settings
 
 ADDED_COLUMNS = ("行号 row", "原因代码 reason", "原因 explanation")
+_TYPED_AS_TEXT = ("phone", "id_number", "id_hash")
+#: what stands in the column of ID numbers and is too short for a part of one is shown as it is
+_LONG = re.compile(r"(?:\d\D*){7}|\*{3}")
+_TYPE_AGAIN = N_("ID numbers are kept nowhere, this one neither: type the whole number again")
 _TRANSLATIONS = Path(__file__).parents[1] / "translations"
+
+Headers = Mapping[str, Sequence[str]]
 
 
 @cache
@@ -27,56 +45,106 @@ def _chinese() -> NullTranslations:
     return Translations.load(str(_TRANSLATIONS), ["zh"])
 
 
-def error_file_path(settings: Settings, batch_id: int) -> Path:
+def error_file_path(settings: Settings, batch_id: int, suffix: str = ".csv") -> Path:
     """Where the error file of a batch lies, if it has one."""
-    return settings.data_dir / "exports" / "import-errors" / f"{batch_id}.csv"
+    return _folder(settings) / f"{batch_id}{suffix}"
 
 
 def remove_error_file(settings: Settings, batch_id: int) -> None:
-    """Delete the error file of a batch that failed, whether complete or not; nothing if there is none."""
-    path = error_file_path(settings, batch_id)
-    path.unlink(missing_ok=True)
-    _part(path).unlink(missing_ok=True)
+    """Delete the error file of a batch, whether complete or not; nothing if there is none."""
+    for path in _folder(settings).glob(f"{batch_id}[.-]*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
-def _part(path: Path) -> Path:
-    return path.with_suffix(".part")
+def _folder(settings: Settings) -> Path:
+    return settings.data_dir / "exports" / "import-errors"
 
 
 class ErrorFile:
-    """Writes refused rows next to ``path``; the file appears there only through ``keep``."""
+    """Writes refused rows next to ``path``, a .csv or .xlsx; the file appears there only through ``keep``."""
 
-    def __init__(self, path: Path, header: Sequence[str], columns: dict[str, int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: Sequence[str],
+        columns: Mapping[str, int],
+        headers: Headers,
+        hasher: IdHasher,
+    ) -> None:
+        """``columns`` are the positions of fields in ``header``; ``headers`` the names each field goes by."""
         self.path = path
-        self._part = _part(path)
-        self._delivered = [at for at, title in enumerate(header) if title not in ADDED_COLUMNS]
+        self.rows = 0
+        self._part = path.with_suffix(".part")
+        self._hasher = hasher
+        self._positions = [at for at, title in enumerate(header) if title not in ADDED_COLUMNS]
+        self._fields = {at: field for field, at in columns.items()}
         self._id_column = columns.get("id_number")
+        titles = _recognised(header, self._fields, headers)
+        self._hash_column = columns.get("id_hash", len(header))
+        if self._id_column is not None and self._hash_column == len(header):
+            self._positions.append(len(header))
+            self._fields[len(header)] = "id_hash"
+            titles.append(headers["id_hash"][0 if any(not title.isascii() for title in titles) else -1])
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._stream = open(handle, "w", encoding="utf-8-sig", newline="")  # noqa: SIM115
         self._writer = csv.writer(self._stream)
-        self._writer.writerow([*self._safe_cells(header), *ADDED_COLUMNS])
-        self.rows = 0
+        self._writer.writerow([*(safe_cell(mask_ids(titles[at])) for at in self._positions), *ADDED_COLUMNS])
 
     def add(self, number: int, cells: Sequence[str], error: RowError) -> None:
         """One refused row, with every ID number in it masked and every formula made text."""
-        explanation = f"{error.told(_chinese().gettext)} / {error.told()}"
-        self._writer.writerow([*self._safe_cells(cells, is_data=True), number, error.reason, explanation])
+        given = {at: cells[at] if at < len(cells) else "" for at in self._positions}
+        id_number = given.get(self._id_column, "") if self._id_column is not None else ""
+        if id_number and not given.get(self._hash_column, "").strip():
+            given[self._hash_column] = self._hash_of(id_number)
+        said = [f"{error.told(_chinese().gettext)} / {error.told()}"]
+        if _LONG.search(id_number) and not given[self._hash_column]:
+            said.append(f"{_chinese().gettext(_TYPE_AGAIN)} / {_TYPE_AGAIN}")
+        self._writer.writerow(
+            [*(self._safe(at, cell) for at, cell in given.items()), number, error.reason, "; ".join(said)]
+        )
         self.rows += 1
 
-    def _safe_cells(self, cells: Sequence[str], *, is_data: bool = False) -> list[str]:
-        given = [cells[at] if at < len(cells) else "" for at in self._delivered]
-        return [
-            safe_cell(mask_id(cell) if is_data and at == self._id_column else mask_ids(cell))
-            for at, cell in zip(self._delivered, given, strict=True)
-        ]
+    def _safe(self, at: int, cell: str) -> str:
+        return safe_cell(mask_id(cell) if at == self._id_column and _LONG.search(cell) else mask_ids(cell))
+
+    def _hash_of(self, id_number: str) -> str:
+        try:
+            return self._hasher.hash(canonical_id(id_number))
+        except InvalidIdNumber:
+            return ""
 
     def keep(self) -> None:
         """Make the file appear under its name, complete."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
+        if self.path.suffix == ".xlsx":
+            self._become_workbook()
         self._part.replace(self.path)
+
+    def _become_workbook(self) -> None:
+        # openpyxl keeps the sheet in a temporary file, which must not lie where nobody deletes it.
+        with (
+            TemporaryDirectory(dir=self.path.parent, prefix=f"{self.path.stem}-") as scratch,
+            temporary_files_in(scratch),
+        ):
+            book = Workbook(write_only=True)
+            sheet = book.create_sheet()
+            as_text = [self._fields.get(at) in _TYPED_AS_TEXT for at in self._positions]
+            for row in self._written():
+                cells = [WriteOnlyCell(sheet, in_workbook(cell) or None) for cell in row]
+                for cell in (cell for cell, text in zip(cells, as_text, strict=False) if text):
+                    cell.number_format = "@"
+                sheet.append(cells)
+            book.save(self._part)
+
+    def _written(self) -> Iterator[list[str]]:
+        with self._part.open(encoding="utf-8-sig", newline="") as stream:
+            yield from csv.reader(stream)
 
     def __enter__(self) -> Self:
         return self
@@ -86,3 +154,12 @@ class ErrorFile:
     ) -> None:
         self._stream.close()
         self._part.unlink(missing_ok=True)
+
+
+def _recognised(header: Sequence[str], fields: Mapping[int, str], headers: Headers) -> list[str]:
+    """The column names, those that a person had to match replaced by ones that are recognised."""
+    known = by_alias(headers)
+    return [
+        headers[fields[at]][0] if at in fields and known.get(plain(title)) != fields[at] else title
+        for at, title in enumerate(header)
+    ]

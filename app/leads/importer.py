@@ -22,6 +22,7 @@ from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
 from app.leads.errors import ImportCancelled, LeadsError, RowError, interrupted
 from app.leads.identity import IdHasher
+from app.leads.kinds import KINDS
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
@@ -284,7 +285,14 @@ class _Run:
     def _error_file(self, file: LeadFile) -> AbstractContextManager[ErrorFile | None]:
         if self._batch is None:
             return nullcontext()
-        return ErrorFile(error_file_path(self._order.settings, self._batch), file.header, file.columns)
+        settings = self._order.settings
+        return ErrorFile(
+            error_file_path(settings, self._batch, ".csv" if file.is_text else ".xlsx"),
+            file.header,
+            file.columns,
+            KINDS[self._intake.kind].headers,
+            IdHasher(settings.id_hash_algorithm, settings.id_hash_key),
+        )
 
     def _accepted(
         self,

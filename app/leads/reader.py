@@ -31,7 +31,8 @@ class LeadFile:
     """An opened lead file.
 
     ``columns`` maps fields to positions in ``header``; ``rows`` yields each non-empty data row once;
-    ``total`` is about how many there are. ``oddities`` are those of a workbook.
+    ``total`` is about how many there are. ``oddities`` are those of a
+    workbook, which ``is_text`` says it is not.
     """
 
     header: list[str]
@@ -39,6 +40,7 @@ class LeadFile:
     rows: Iterator[Row]
     total: int
     oddities: list[str]
+    is_text: bool
 
 
 def open_lead_file(
@@ -56,7 +58,8 @@ def open_lead_file(
     ``looked_over`` and ``progress`` are for a workbook, as ``read_workbook`` takes them.
     """
     try:
-        if kind_of(path, file) == "text":
+        is_text = kind_of(path, file) == "text"
+        if is_text:
             rows, total = text_rows(path)
             oddities: list[str] = []
         else:
@@ -73,7 +76,8 @@ def open_lead_file(
     rest = next(rows, None)
     if rest is None:
         raise UnreadableFile("file_no_rows", N_("%(file)s has a header but no rows"), file=file)
-    return LeadFile(header.cells, columns, chain([rest], rows), max(total - header.number, 1), oddities)
+    total = max(total - header.number, 1)
+    return LeadFile(header.cells, columns, chain([rest], rows), total, oddities, is_text)
 
 
 def not_a_list(name: str) -> DomainError:

@@ -60,6 +60,15 @@ def write_xlsx(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> Path:
     return path
 
 
+def error_table(result: ImportResult) -> list[list[str]]:
+    """The error file of an import as a spreadsheet program shows it."""
+    path = Path(str(result.error_file))
+    if path.suffix == ".csv":
+        return list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    sheet = openpyxl.load_workbook(path).worksheets[0]
+    return [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+
+
 class Importer:
     """Imports into one database as one operator."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,15 @@ def everything_stored(importer: Importer) -> str:
     ]
     files = [path for path in importer.settings.data_dir.rglob("*") if path.is_file()]
     return "\n".join(
-        [*tables, *(path.read_text(encoding="utf-8", errors="replace") for path in files), *map(str, files)]
+        [*tables, *(_content(path).decode(errors="replace") for path in files), *map(str, files)]
     )
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".xlsx":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as book:
+        return b"\n".join(book.read(name) for name in book.namelist())
 
 
 def traces(text: str, secret: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import stat
@@ -18,16 +17,15 @@ from app.leads.identity import IdHasher
 from app.leads.importer import ImportResult
 from app.leads.phone import PhoneVault
 
-from .support import FAULTS, HEADER, SAMPLE, Importer, id_number, person, write_csv, write_xlsx
+from .support import FAULTS, HEADER, SAMPLE, Importer, error_table, id_number, person, write_csv, write_xlsx
 
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))
 LEADS = "SELECT lead_no FROM lead WHERE deleted_at IS NULL ORDER BY id"
 
 
 def error_rows(result: ImportResult) -> list[dict[str, str]]:
-    assert result.error_file
-    text = Path(result.error_file).read_text(encoding="utf-8-sig")
-    return list(csv.DictReader(text.splitlines()))
+    header, *rows = error_table(result)
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def reasons(result: ImportResult) -> list[str]:
@@ -250,10 +248,10 @@ def test_the_error_file_can_be_corrected_and_imported(importer: Importer) -> Non
     assert first["身份证号"] == id_number(2)[:3] + "*" * 13 + id_number(2)[-2:]
 
     again = importer.file(path)
-    assert again.rejected == {"invalid_id_number": 1, "missing_id": 1, "missing_name": 1}
+    assert again.rejected == {"invalid_phone": 1, "missing_id": 1, "missing_name": 1}
     assert again.error_file
     header = Path(again.error_file).read_text(encoding="utf-8-sig").splitlines()[0]
-    assert header == ",".join([*HEADER, "行号 row", "原因代码 reason", "原因 explanation"])
+    assert header == ",".join([*HEADER, "身份证哈希", "行号 row", "原因代码 reason", "原因 explanation"])
 
     corrected = error_rows(result)
     for serial, row in enumerate(corrected, 2):

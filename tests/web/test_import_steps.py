@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from flask import Flask
 from redis import Redis
@@ -29,7 +30,7 @@ from app.models import Branch, ImportBatch, Lead
 from tests import clock
 from tests.conftest import Person
 from tests.database import superuser_of
-from tests.leads.support import HEADER, id_number, person, write_csv
+from tests.leads.support import HEADER, id_number, person, write_csv, write_xlsx
 
 ROOT = Path(__file__).parents[2]
 MATCH = {
@@ -573,6 +574,44 @@ def test_a_damaged_row_is_told_with_line_and_column_and_the_others_come_in(
     wizard.post("start", batch)
     wizard.work(batch)
     assert (wizard.leads(), wizard.row(batch).rejected) == (5, {"malformed_row": 1, "undecodable": 1})
+
+
+def test_the_file_of_refused_rows_goes_through_the_steps_again(wizard: Wizard, tmp_path: Path) -> None:
+    def run(path: Path, **match: str) -> int:
+        batch = _uploaded(wizard, path)
+        wizard.post("columns", batch, **match)
+        wizard.work(batch)
+        wizard.post("start", batch)
+        wizard.work(batch)
+        return batch
+
+    strange = ["A", "B", "C"]
+    rows = [["王一", "13800000001", id_number(1)], ["王二", "12", id_number(2)]]
+    first = run(
+        write_xlsx(tmp_path / "list.xlsx", {"s": [strange, *rows]}),
+        column_0="name",
+        column_1="phone",
+        column_2="id_number",
+    )
+    answer = wizard.client.get(f"/importbatchview/errors/{first}")
+    assert f"filename=import-errors-{first}.xlsx" in answer.headers["Content-Disposition"]
+    book = openpyxl.load_workbook(io.BytesIO(answer.data))
+    book.worksheets[0]["B2"] = "13800000002"
+    book.save(tmp_path / "corrected.xlsx")
+    proposed = wizard.see("columns", _uploaded(wizard, tmp_path / "corrected.xlsx"))
+    assert '<option value="id_hash" selected>' in proposed
+    second = run(
+        tmp_path / "corrected.xlsx",
+        column_0="name",
+        column_1="phone",
+        column_2="id_number",
+        column_3="id_hash",
+    )
+    assert (wizard.leads(), wizard.row(second).rejected) == (2, {})
+
+
+def _uploaded(wizard: Wizard, path: Path) -> int:
+    return int(wizard.send(path.read_bytes(), path.name).headers["Location"].rsplit("/", 1)[1])
 
 
 def test_the_command_still_imports_by_the_header(wizard: Wizard, cli: Callable[..., Any]) -> None:
