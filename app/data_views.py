@@ -24,11 +24,11 @@ from app.models import (
     JobRun,
     RunStatus,
 )
-from app.pages import charts, completeness, forms, log_files, refused_files
+from app.pages import charts, completeness, forms, log_files, refused_files, steps
 from app.pages import runs as run_pages
 from app.pages.access import may, me
 from app.pages.lists import Link
-from app.pages.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget
+from app.pages.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget, NoteWidget
 from app.rules import catalogue, institution_approval
 from app.sessions import poll
 from app.t1 import runs
@@ -314,6 +314,10 @@ class JobRunView(ConsoleView):
         "started_at": labels.when,
         "finished_at": labels.when,
     }
+
+    def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
+        return found | {"above": [NoteWidget(text=said) for said in steps.notes()]}
 
     @expose("/progress/<pk>", methods=["GET"])
     @has_access

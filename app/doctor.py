@@ -20,7 +20,7 @@ from app.audit.install import noted_tables, unnoted
 from app.audit.unsealed import holder, unsealed
 from app.embedded import services
 from app.extensions import db, migrate
-from app.jobs import redis_connection
+from app.jobs import health, redis_connection
 from app.lead_activity import activity_root
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
@@ -40,6 +40,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "permissions": _permissions,
         "change_log": _change_log,
         "redis": _redis,
+        "ticker": _ticker,
         "activity": _activity,
         "disk": _disk,
         "secrets": _secrets,
@@ -112,6 +113,20 @@ def _redis(settings: Settings) -> str:
         except (RedisError, OSError) as error:
             raise NotOk(f"no answer: {type(error).__name__}") from error
     return f"Redis protocol {version}"
+
+
+def _ticker(settings: Settings) -> str:
+    """Which regular tasks fail, and which went well again lately."""
+    steps = health.troubled(dt.datetime.now(dt.UTC))
+    failing = [
+        f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: {step.last_error}"
+        for step in steps
+        if step.failing_since
+    ]
+    if failing:
+        raise NotOk("; ".join(failing))
+    well = [f"{step.name} went well again at {step.last_ok_at:%Y-%m-%d %H:%M} UTC" for step in steps]
+    return "; ".join(well) or "no step fails"
 
 
 def _activity(settings: Settings) -> str:

@@ -613,6 +613,17 @@ class Segment(Model):
         return self.name
 
 
+class TickerStep(Model):
+    """A step of the ticker that fails, or once did; one that never failed has no row."""
+
+    __tablename__ = "ticker_step"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    last_error: Mapped[str] = mapped_column(String(500), server_default="")
+    last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
 class ListMark(Model):
     """Every so-manieth row of a long list as it stood when the marks were made (app/paging.py)."""
 

@@ -24,6 +24,7 @@ EXCLUDED = {
     "hit_total": "counts of hits, derived by triggers",
     "hit_gate": "never has a row",
     "login_session": "log-ins under way: who logs in and out is an event",
+    "ticker_step": "how the steps of the ticker go, written by it alone",
     "list_mark": "places in a long list, derived from the leads by the ticker",
 }
 #: columns that tell how far work is and who holds it; a change of nothing else leaves no entry

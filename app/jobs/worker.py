@@ -12,7 +12,7 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from app.errors import DomainError
-from app.jobs import QUEUES, queue
+from app.jobs import HEARTBEAT_SECONDS, QUEUES, queue
 
 
 class LimitedWorker(Worker):  # type: ignore[misc]
@@ -39,6 +39,7 @@ def work(queue_name: str, *, burst: bool = False) -> None:
             connection=served.connection,
             serializer=JSONSerializer,
             worker_ttl=30,
+            job_monitoring_interval=HEARTBEAT_SECONDS,
             maintenance_interval=30,
         ).work(burst=burst, with_scheduler=False)
     except RedisError as error:

@@ -20,7 +20,7 @@ from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
 from app.hits.work import today
-from app.jobs import nudge
+from app.jobs import nudge_once
 from app.models import (
     Approval,
     Outreach,
@@ -150,7 +150,7 @@ def run(batch: OutreachBatch, who: str) -> None:
 
 def nudge_sender() -> None:
     """Ask a worker to send what may go."""
-    nudge("outreach", "app.jobs.outreach.run", 0)
+    nudge_once("outreach", "app.jobs.outreach.run")
 
 
 def pause(batch: OutreachBatch) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from app.access.rights import holders
 from app.extensions import db
+from app.jobs import health
 from app.models import (
     AuditJob,
     Backtest,
@@ -50,6 +51,7 @@ REFUSED = lazy_gettext("%(n)s log files were refused in the T+1 run of %(day)s")
 DEAD = lazy_gettext("%(n)s deliveries to %(target)s were given up")
 STOPPED = lazy_gettext("Nothing more is sent to %(target)s: it has failed for days or is gone")
 
+STEPS = lazy_gettext("%(n)s regular tasks of the system fail")
 REPORT = lazy_gettext("The weekly report of the week of %(week)s could not be made")
 REPORT_MAILS = lazy_gettext("%(n)s mails of the weekly report of the week of %(week)s failed")
 
@@ -102,6 +104,7 @@ def notices(now: dt.datetime) -> Iterator[Notice]:
     yield from _stopped()
     yield from _reports(since)
     yield from _report_mails(since)
+    yield from _steps()
 
 
 def _jobs(job: _Job, since: dt.datetime) -> Iterator[Notice]:
@@ -197,6 +200,17 @@ def _report_mails(since: dt.datetime) -> Iterator[Notice]:
         values = {"n": count, "week": week.isoformat()}
         link = f"/reportmailview/list/?_flt_1_status=failed&_flt_0_week={week}&_flt_0_is_test=0"
         yield from keepers.each(f"reportmails-{week}", REPORT_MAILS, values, link, count)
+
+
+def _steps() -> Iterator[Notice]:
+    """Steps of the ticker that fail; told once for as long as any does."""
+    steps = health.failing()
+    if steps:
+        since = min(step.failing_since for step in steps if step.failing_since)
+        keepers = _Lazy(RUN_KEEPERS)
+        yield from keepers.each(
+            "ticker", STEPS, {"n": len(steps)}, "/jobrunview/list/", int(since.timestamp())
+        )
 
 
 class _Lazy:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs import nudge
+from app.jobs import nudge_once
 from app.mailer import is_address
 from app.models import ReportMail, ReportMailStatus, ReportSetting, Staff, WeeklyReport
 from app.reports import setting, weeks
@@ -30,7 +30,7 @@ def tick(now: dt.datetime) -> None:
     """
     _plan(now)
     if due(now):
-        nudge("default", JOB, 0)
+        nudge_once("default", JOB)
 
 
 def _plan(now: dt.datetime) -> None:
@@ -65,7 +65,7 @@ def ask(week: dt.date, person: Staff) -> int:
         raise DomainError("You have no branch and see no lead.")
     report_id = _report(week, person, person.username, stale_before=None)
     db.session.commit()
-    nudge("default", JOB, report_id)
+    nudge_once("default", JOB)
     return report_id
 
 
@@ -107,7 +107,7 @@ def send_to(report: WeeklyReport, person: Staff, now: dt.datetime) -> None:
     mail = ReportMail(report_id=report.id, person_id=person.id, week=report.week, is_test=True, next_at=now)
     db.session.add(mail)
     db.session.commit()
-    nudge("default", JOB, report.id)
+    nudge_once("default", JOB)
 
 
 def retry(mail: ReportMail, now: dt.datetime) -> None:

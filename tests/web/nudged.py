@@ -1,0 +1,20 @@
+"""Jobs for workers of tests."""
+
+from __future__ import annotations
+
+import os
+
+from rq import get_current_job
+
+
+def fail(row_id: int) -> None:
+    """Fail."""
+    raise RuntimeError(f"row {row_id}")
+
+
+def hang(_row_id: int) -> None:
+    """Say that it began, then wait to be told to stop."""
+    job = get_current_job()
+    assert job is not None
+    job.connection.publish("begun", os.getpid())
+    job.connection.blpop(["stop"], timeout=120)
