@@ -42,10 +42,14 @@ def taint(person: Staff, by: Staff, kind: str, *, address: bool = False) -> None
 
 
 def note_address(person: Staff, by: Staff, *, checked: bool) -> None:
-    """Record that ``by`` changed the account's address; ``checked``: a second person agreed to it."""
-    db.session.execute(
-        update(AccountTaint).where(AccountTaint.person_id == person.id).values(address_chosen=False)
-    )
+    """Record that ``by`` changed the account's address; ``checked``: a second person agreed to it.
+
+    An address that somebody had chosen alone is gone, unless they could have acted as ``by``.
+    """
+    gone = update(AccountTaint).where(AccountTaint.person_id == person.id)
+    if not checked:
+        gone = gone.where(AccountTaint.by_id.not_in(hands_of([by.id])[by.id]))
+    db.session.execute(gone.values(address_chosen=False))
     taint(person, by, ADDRESS, address=not checked)
 
 

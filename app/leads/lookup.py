@@ -60,7 +60,7 @@ def asked(phone_index: str, who: str) -> bool:
     query = select(ChangeLog.id).where(
         ChangeLog.actor == who,
         ChangeLog.kind == KIND,
-        ChangeLog.time > func.clock_timestamp() - VALID,
+        ChangeLog.time > func.now() - VALID,
         ChangeLog.changes["phone_index"].as_string() == phone_index,
     )
     return db.session.scalar(query.limit(1)) is not None
@@ -75,7 +75,7 @@ def take(who: str) -> None:
     db.session.execute(
         text("SELECT pg_advisory_xact_lock(:kind, hashtext(:who))"), {"kind": LOCK, "who": who}
     )
-    since = func.clock_timestamp() - text("interval '1 hour'")
+    since = func.now() - text("interval '1 hour'")
     seen = select(func.count()).where(Reveal.revealed_by == who, Reveal.revealed_at > since)
     questions = select(func.count()).where(
         ChangeLog.actor == who, ChangeLog.kind == KIND, ChangeLog.time > since

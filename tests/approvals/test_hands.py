@@ -11,6 +11,8 @@ from flask_appbuilder.cli import fab
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from app.access import hands
+from app.extensions import db
 from app.models import AccountTaint, Approval, ChangeLog, PasswordLink, Staff
 from tests import clock
 from tests.access.world import World
@@ -275,3 +277,22 @@ def test_a_mail_server_that_refuses_leaves_no_link(
     assert "请用新密码登录" in choose(app, token_of(postbox, "other@example.com")), (
         "the first one still works"
     )
+
+
+def test_nobody_cleans_an_account_by_acting_under_it(
+    app: Flask, world: World, person: Logins, session: Session
+) -> None:
+    person("chief")
+    person("puppet")
+    with app.app_context():
+        chief, puppet = (
+            db.session.scalars(select(Staff).where(Staff.username == n)).one() for n in ("chief", "puppet")
+        )
+        hands.taint(puppet, chief, hands.ADDRESS, address=True)
+        hands.note_address(puppet, puppet, checked=False)
+        hands.clear(puppet)
+        assert hands.hands_of([puppet.id]) == {puppet.id: {puppet.id, chief.id}}
+        hands.note_address(puppet, puppet, checked=True)
+        hands.clear(puppet)
+        assert hands.hands_of([puppet.id]) == {puppet.id: {puppet.id}}, "a third person agreed to the address"
+        db.session.rollback()

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask_appbuilder import Model
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect, make_url
+from sqlalchemy import inspect, make_url, text
 
 from app import create_app
 from app.cli import upgrade_database
@@ -71,3 +71,19 @@ def test_seeding_is_the_table_and_can_be_repeated(empty_app: Flask) -> None:
             pairs = {(p.permission.name, p.view_menu.name) for p in manager.find_role(name).permissions}
             assert pairs == granted(name)
         assert manager.get_public_role().permissions == []
+
+
+def test_who_set_up_an_account_before_the_upgrade_stays_its_second_hand(empty_app: Flask) -> None:
+    add = text(
+        "INSERT INTO ab_user (id, first_name, last_name, username, active, email, access_changed_by)"
+        " VALUES (:id, '', '', :name, true, :name, :by)"
+    )
+    with empty_app.app_context():
+        upgrade(revision="0030")
+        with db.engine.begin() as connection:
+            for number, name, by in ((1, "chief", None), (2, "worker", "chief"), (3, "other", "gone")):
+                connection.execute(add, {"id": number, "name": name, "by": by})
+        upgrade()
+        with db.engine.connect() as connection:
+            taints = connection.execute(text("SELECT person_id, by_id, address_chosen FROM account_taint"))
+            assert taints.tuples().all() == [(2, 1, False)]
