@@ -48,6 +48,7 @@ class Settings:
     activity_engine: str = "duckdb"
     activity_memory: str = "2GB"
     events_retention_days: int = 400
+    inbox_quiet_seconds: int = 120
     worker_memory_mb: int = 6144
     workbook_memory_mb: int = 2048
     workbook_seconds: int = 300
@@ -133,6 +134,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         workbook_seconds=_integer(env, "WORKBOOK_SECONDS", 300, 10, 86_400),
         idle_minutes=_integer(env, "IDLE_MINUTES", 120, 1, 1440),
         session_hours=_integer(env, "SESSION_HOURS", 12, 1, 720),
+        inbox_quiet_seconds=_integer(env, "INBOX_QUIET_SECONDS", 120, 0, 86_400),
         https_only=_choice(env, "HTTPS_ONLY", "1" if app_env == "production" else "0", ("0", "1")) == "1",
         generated_secrets=generated,
         pii_cipher=_choice(env, "PII_CIPHER", "aes-256-gcm", ("aes-256-gcm", "sm4-gcm")),

@@ -15,6 +15,7 @@ from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app import labels
+from app.audit.events import event
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -264,8 +265,19 @@ class JobRunView(ConsoleView):
         "refused": refused_files.facts,
         "ignored": refused_files.ignored,
         "former": run_pages.former_runs,
+        "waiting": run_pages.waiting_files,
+        "stuck": run_pages.stuck_files,
+        "other_days": run_pages.other_days,
     }
-    base_permissions = ["can_list", "can_show", "can_progress", "can_start", "rerun", "release"]
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_progress",
+        "can_start",
+        "rerun",
+        "release",
+        "evaluate_again",
+    ]
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
     empty_hint = lazy_gettext(
@@ -281,8 +293,11 @@ class JobRunView(ConsoleView):
         "day",
         "status",
         "note",
+        "other_days",
+        "waiting",
         "refused",
         "ignored",
+        "stuck",
         "error",
         "attempts",
         "requested_by",
@@ -299,6 +314,9 @@ class JobRunView(ConsoleView):
         "note": lazy_gettext("Note"),
         "refused": lazy_gettext("Refused files"),
         "ignored": lazy_gettext("Files passed over"),
+        "other_days": lazy_gettext("Other dates that its files changed"),
+        "waiting": lazy_gettext("Files still arriving"),
+        "stuck": lazy_gettext("Files that can't be moved out of the inbox"),
         "former": lazy_gettext("Earlier runs of this day"),
         "error": lazy_gettext("Error"),
         "attempts": lazy_gettext("Attempts"),
@@ -335,7 +353,9 @@ class JobRunView(ConsoleView):
         )
 
     def offers(self, action: str, item: JobRun) -> bool:
-        """Only a held run is released; one at work isn't started again."""
+        """Only a held run is released; one at work isn't started again, nor dates that were run since."""
+        if action == "evaluate_again":
+            return bool(runs.to_evaluate_again(item))
         if action == "release":
             return item.status == RunStatus.HELD
         return item.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -368,6 +388,19 @@ class JobRunView(ConsoleView):
     def rerun(self, item: JobRun) -> Any:
         """Run the day again; nothing is counted twice."""
         runs.request_run(item.day, me())
+        return redirect(url_for("JobRunView.show", pk=item.id))
+
+    @action(
+        "evaluate_again",
+        lazy_gettext("Evaluate the other dates again"),
+        lazy_gettext("Run the other dates that this run's files changed again? Nothing is counted twice."),
+        multiple=False,
+    )
+    def evaluate_again(self, item: JobRun) -> Any:
+        """Ask for runs of the other dates that this one's files changed."""
+        days = [day.isoformat() for day in runs.evaluate_again(item, me())]
+        event("evaluate_again", "job_run", item.id, title=str(item), days=days)
+        flash(_("Asked for runs of: %(days)s", days=labels.enumerated(days) or "–"), "success")
         return redirect(url_for("JobRunView.show", pk=item.id))
 
     @action(

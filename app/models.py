@@ -1726,6 +1726,23 @@ class IngestFile(Model):
         return sum((self.rejected or {}).values())
 
 
+class InboxFile(Model):
+    """A file of the inbox as it was seen last, and since when it is so (app/t1/inbox.py).
+
+    ``path`` is below DATA_DIR, in the bytes of its name. ``renamed``: it was seen under a temporary name
+    before. ``taken_at``: when a run looked at it as it is. Files that runs moved keep their row for a while.
+    """
+
+    __tablename__ = "inbox_file"
+    path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    inode: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    renamed: Mapped[bool] = mapped_column(Boolean)
+    taken_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
 class InstitutionDay(Model):
     """Events of an institution on a local date, copied from the activity store (app/t1/institution_days.py).
 

@@ -297,6 +297,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_start": "AD",
         "rerun": "AD",
         "release": "AD",
+        "evaluate_again": "AD",
     },
     "ExportJobView": {
         "can_list": "AMKU",

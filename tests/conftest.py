@@ -60,7 +60,7 @@ def servers(shared_dir: Path) -> Iterator[Services]:
 
 def _settings(data_dir: Path, **environment: str) -> Settings:
     keys = {"SECRET_KEY": "s" * 40, "PII_KEY": "p" * 40, "ID_HASH_KEY": "k" * 40}
-    return load_settings({"DATA_DIR": str(data_dir), **keys, **environment})
+    return load_settings({"DATA_DIR": str(data_dir), "INBOX_QUIET_SECONDS": "0", **keys, **environment})
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ def ingest(
     timezone: str,
     now: datetime | None = None,
     source: str = "",
+    listed: bool = False,
     memory_limit: str = "2GB",
     threads: int | None = None,
     progress: Callable[[Progress], None] = silent,
@@ -46,9 +47,10 @@ def ingest(
     Files are all-or-nothing; unreadable ones are refused, and the rest goes on. Safe to repeat after a crash
     and to run beside another ingest. `timezone` is that of dates, hours and times without an offset; `now`
     (default: this machine's time) is what no event is more than a day ahead of; the journal keeps `source`.
+    `listed`: the paths are files that `find_files` has found; one gone since is refused.
     Raises ActivityError when a path does not exist or the store was built with another time zone.
     """
-    files = find_files(paths)
+    files = list(paths) if listed else find_files(paths)
     with ExitStack() as stack:
         scratch = stack.enter_context(store.workspace(root))
         store._step("workspace made")

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.demo.story import Call
+from app.t1.inbox import MARK
 
 COLUMNS = ("request_id", "event_time", "event_type", "institution_code", "id_hash", "result")
 Row = tuple[str, ...]
@@ -74,6 +75,7 @@ class Provider:
         columns = zip(*rows[4::5], strict=True) if rows[4::5] else [()] * len(COLUMNS)
         table = pa.table(dict(zip(COLUMNS, (pa.array(c, pa.string()) for c in columns), strict=True)))
         pq.write_table(table, folder / "part-c.parquet")
+        (folder / MARK).touch()
 
     def _json_line(self, row: Row) -> str:
         cells = dict(zip(COLUMNS, row, strict=True))

@@ -45,6 +45,7 @@ KIND = {
     "archived": lazy_gettext("Entries archived"),
     "permissions_seeded": lazy_gettext("Permissions set by an upgrade"),
     "retry": lazy_gettext("Mail tried again"),
+    "evaluate_again": lazy_gettext("Other dates of a run evaluated again"),
     "retry_now": lazy_gettext("Delivery tried again now"),
     "replay": lazy_gettext("Delivery sent again"),
     "cancel": lazy_gettext("Delivery cancelled"),

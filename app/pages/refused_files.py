@@ -73,7 +73,7 @@ class Refused(NamedTuple):
         """Where the file went."""
         if self.kept:
             return _("quarantine")
-        return _("stayed in the inbox: it may still have been arriving; the next run reads it again")
+        return _("stayed in the inbox: it changed meanwhile or can't be read; the next run tries again")
 
     @property
     def url(self) -> str | None:

@@ -28,14 +28,51 @@ def run_summary(run: JobRun) -> str:
     if run.status == RunStatus.FAILED and run.error:
         return run.error
     if run.status == RunStatus.HELD:
-        return held_reason(run)
+        return "; ".join(filter(None, [held_reason(run), _waiting(counts)]))
     created = sum(counts.get("hits", {}).get("created", {}).values())
     refreshed = sum(counts.get("hits", {}).get("refreshed", {}).values())
     if "hits" not in counts:
         return ""
     done = _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
-    refused = counts.get("ingest", {}).get("files_refused", 0)
-    return f"{done}; " + _("refused files: %(n)s", n=refused) if refused else done
+    refused, others = counts.get("ingest", {}).get("files_refused", 0), counts.get("other_days", {})
+    return "; ".join(
+        filter(
+            None,
+            [
+                done,
+                _("refused files: %(n)s", n=refused) if refused else "",
+                _waiting(counts),
+                _("other dates changed: %(n)s", n=len(others)) if others else "",
+            ],
+        )
+    )
+
+
+def _waiting(counts: dict[str, Any]) -> str:
+    waiting = counts.get("waiting", [])
+    return _("files still arriving: %(n)s", n=len(waiting)) if waiting else ""
+
+
+def waiting_files(run: JobRun) -> Markup:
+    """The files that were still arriving when the run read the inbox."""
+    return labels.lines(
+        Markup("<code>{}</code>").format(name) for name in (run.counts or {}).get("waiting", [])
+    )
+
+
+def stuck_files(run: JobRun) -> Markup:
+    """The files that were read but could not be moved out of the inbox."""
+    return labels.lines(
+        Markup("<code>{}</code>").format(name) for name in (run.counts or {}).get("stuck", [])
+    )
+
+
+def other_days(run: JobRun) -> Markup:
+    """The other dates that the run's files changed."""
+    return labels.lines(
+        Markup("{} · {}").format(day, _("%(n)s calls accepted", n=f"{calls:,}"))
+        for day, calls in (run.counts or {}).get("other_days", {}).items()
+    )
 
 
 def former_runs(run: JobRun) -> Markup:

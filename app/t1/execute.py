@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import uuid
 from typing import Any
 
 from app.activity import store
@@ -17,8 +18,17 @@ from app.lead_activity import activity_root, prepare, window
 from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
+from app.t1 import inbox
 from app.t1.completeness import completeness
-from app.t1.deliveries import clear_inbox, ignored, inbox, ingest_logs, refusals
+from app.t1.deliveries import (
+    clear_inbox,
+    figures,
+    ignored,
+    ingest_logs,
+    names,
+    other_days,
+    read_by,
+)
 from app.t1.lease import Lease, LeaseLost, leased
 from app.t1.runs import settings
 
@@ -35,7 +45,7 @@ def execute(run_id: int) -> None:
         if lease is None:
             return
         run = db.session.get_one(JobRun, run_id, populate_existing=True)
-        work = _Run(lease, run.day, run.force, (run.counts or {}).get("former", []))
+        work = _Run(lease, run.day, run.force, dict(run.counts or {}))
         attempts = run.attempts
         db.session.rollback()
         try:
@@ -55,12 +65,14 @@ def execute(run_id: int) -> None:
 
 
 class _Run:
-    def __init__(self, lease: Lease, day: dt.date, force: bool, former: list[dict[str, Any]]) -> None:
+    """A run at work. ``counts`` are those that it has, after a worker that fell silent that worker's too."""
+
+    def __init__(self, lease: Lease, day: dt.date, force: bool, counts: dict[str, Any]) -> None:
         self.lease = lease
         self.day = day
         self.force = force
         self.steps: list[dict[str, Any]] = []
-        self.counts: dict[str, Any] = {"former": former} if former else {}
+        self.counts = counts
         self.percent = 0
 
     def do(self) -> None:
@@ -107,18 +119,22 @@ class _Run:
 
     # -- the steps ---------------------------------------------------------------------------
     def ingest(self) -> None:
-        """Read what lies in the inbox."""
-        result = ingest_logs(settings(), [inbox(settings())], self._read)
-        found = result.as_json()
-        self.counts["ingest"] = {
-            key: found[key] for key in ("files", "files_skipped", "files_refused", "rows")
+        """Read what lies complete in the inbox."""
+        source = self.counts.setdefault("source", uuid.uuid4().hex)
+        self.lease.write(counts=self.counts)
+        look = inbox.look(settings())
+        result = ingest_logs(settings(), look.complete, self._read, source=source, listed=True)
+        records = read_by(settings(), source)
+        self.counts |= figures(settings(), records, result, look, self.counts)
+        self.counts |= {
+            "ignored": ignored(settings()),
+            "waiting": names(settings(), look.waiting),
+            "other_days": other_days(records, self.day),
         }
-        self.counts["ingest"] |= {key: found[key] for key in ("accepted", "duplicates", "rejected")}
-        refused = self.counts["refused"] = refusals(settings(), result)
-        self.counts["ignored"] = ignored(settings())
         # Where a refused file went is stored before it goes there.
         self.lease.write(counts=self.counts)
-        clear_inbox(settings(), result, refused)
+        self.counts["stuck"] = clear_inbox(settings(), result, self.counts["refused"], look)
+        del self.counts["skipped"]
 
     def _read(self, progress: Progress) -> None:
         share = {"read": 0, "merge": 50}.get(progress.step)

@@ -9,12 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, case, or_, update
+from sqlalchemy import ColumnElement, Engine, case, func, or_, update
 
 from app.models import JobRun, RunStatus
 
 LEASE_SECONDS = 90
 RENEW_SECONDS = 20
+
+_UNTIL = func.now() + dt.timedelta(seconds=LEASE_SECONDS)
+
+
+def lost() -> ColumnElement[bool]:
+    """Criterion on JobRun: at work by a worker that fell silent, by the database's clock."""
+    return (JobRun.status == RunStatus.RUNNING) & (JobRun.lease_until < func.now())
 
 
 class LeaseLost(Exception):
@@ -31,7 +38,7 @@ class Lease:
 
     def write(self, **values: Any) -> None:
         """Change the run's row and renew the lease. Raises LeaseLost when it is another's."""
-        changed = values | {"lease_until": _until()}
+        changed = values | {"lease_until": _UNTIL}
         mine = (JobRun.id == self.run_id) & (JobRun.lease_owner == self.owner)
         with self._engine.begin() as connection:
             if connection.execute(update(JobRun).where(mine).values(**changed)).rowcount != 1:
@@ -39,7 +46,7 @@ class Lease:
 
     def finish(self, **values: Any) -> None:
         """Write the end of the run and give up the lease."""
-        self.write(**values, finished_at=dt.datetime.now(dt.UTC))
+        self.write(**values, finished_at=func.now())
         with self._engine.begin() as connection:
             mine = (JobRun.id == self.run_id) & (JobRun.lease_owner == self.owner)
             connection.execute(update(JobRun).where(mine).values(lease_owner=None, lease_until=None))
@@ -66,15 +73,12 @@ def leased(engine: Engine, run_id: int) -> Iterator[Lease | None]:
 
 
 def _claim(lease: Lease, engine: Engine) -> bool:
-    now = dt.datetime.now(dt.UTC)
-    free = or_(
-        JobRun.status == RunStatus.QUEUED, (JobRun.status == RunStatus.RUNNING) & (JobRun.lease_until < now)
-    )
+    free = or_(JobRun.status == RunStatus.QUEUED, lost())
     values = {
         "status": RunStatus.RUNNING,
         "lease_owner": lease.owner,
-        "lease_until": _until(),
-        "started_at": now,
+        "lease_until": _UNTIL,
+        "started_at": func.now(),
         "finished_at": None,
         # Claims since the run was last asked for.
         "attempts": case((JobRun.status == RunStatus.QUEUED, 1), else_=JobRun.attempts + 1),
@@ -92,7 +96,3 @@ def _renew(lease: Lease, done: threading.Event) -> None:
             return
         except Exception:  # noqa: BLE001, S112 - the next write of the worker itself will tell
             continue
-
-
-def _until() -> dt.datetime:
-    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=LEASE_SECONDS)

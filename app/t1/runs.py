@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from flask import current_app
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge
 from app.models import IngestFile, JobRun, RunStatus
+from app.t1 import inbox
+from app.t1.lease import lost
 from config import Settings
 
 KIND = "t1"
@@ -29,8 +33,8 @@ def settings() -> Settings:
 
 
 def today(now: dt.datetime | None = None) -> dt.date:
-    """The local date of a moment (default: now)."""
-    return settings().today(now)
+    """The local date of a moment (default: now, by the database's clock)."""
+    return settings().today(now or clock.now())
 
 
 def request_run(day: dt.date, who: str) -> JobRun:
@@ -43,7 +47,7 @@ def request_run(day: dt.date, who: str) -> JobRun:
     if day < today() - dt.timedelta(days=settings().events_retention_days):
         raise DomainError("%(day)s is longer ago than events are kept.", day=day.isoformat())
     run = _row(day, who)
-    if run.status == RunStatus.RUNNING and _leased(run):
+    if run.status == RunStatus.RUNNING and not db.session.scalar(select(lost()).where(JobRun.id == run.id)):
         raise DomainError("The run of %(day)s is at work already.", day=day.isoformat())
     _queue(run, who, force=False)
     return run
@@ -56,23 +60,62 @@ def release(run: JobRun, who: str) -> None:
     _queue(run, who, force=True)
 
 
-def tick(now: dt.datetime) -> list[int]:
+def tick(_now: dt.datetime | None = None) -> list[int]:
     """Start yesterday's run when its time has come, and nudge every run that waits or lost its worker.
 
-    What the ticker calls; two tickers may. Returns the runs that were nudged.
+    What the ticker calls; two tickers may, and the database's clock counts, not theirs. Returns the runs that
+    were nudged.
     """
-    local = now.astimezone(settings().zone)
+    local = clock.now().astimezone(settings().zone)
+    yesterday = local.date() - dt.timedelta(days=1)
     if local.time() >= settings().t1_time:
-        _row(local.date() - dt.timedelta(days=1), SYSTEM)
+        _row(yesterday, SYSTEM)
         db.session.commit()
-    waiting = or_(
-        JobRun.status == RunStatus.QUEUED,
-        (JobRun.status == RunStatus.RUNNING) & (JobRun.lease_until < now),
-    )
+    if inbox.look(settings()).untaken:
+        _try_again(yesterday)
+    waiting = or_(JobRun.status == RunStatus.QUEUED, lost())
     due = list(db.session.scalars(select(JobRun.id).where(JobRun.kind == KIND, waiting).order_by(JobRun.day)))
+    db.session.commit()
     for run_id in due:
         nudge("t1", "app.jobs.t1.run", run_id)
     return due
+
+
+def _try_again(day: dt.date) -> None:
+    """Queue the day's run again when it is held or left files behind, and complete ones lie there now."""
+    run = db.session.scalars(select(JobRun).where(JobRun.kind == KIND, JobRun.day == day)).one_or_none()
+    if run is None or run.status not in (RunStatus.HELD, RunStatus.DONE):
+        return
+    if run.status == RunStatus.HELD or (run.counts or {}).get("waiting"):
+        _queue(run, SYSTEM, force=run.force)
+
+
+def try_held_again(days: Iterable[dt.date]) -> None:
+    """Queue the held runs of days whose data has changed."""
+    held = select(JobRun).where(JobRun.kind == KIND, JobRun.status == RunStatus.HELD, JobRun.day.in_(days))
+    for run in db.session.scalars(held.order_by(JobRun.day)).all():
+        _queue(run, SYSTEM, force=False)
+
+
+def to_evaluate_again(run: JobRun) -> list[dt.date]:
+    """The other dates that a run's files changed and that were not run since, of those that can be run."""
+    changed = [dt.date.fromisoformat(day) for day in (run.counts or {}).get("other_days", {})]
+    if not changed or run.finished_at is None:
+        return []
+    last, first = today(), today() - dt.timedelta(days=settings().events_retention_days)
+    since = or_(JobRun.status.in_((RunStatus.QUEUED, RunStatus.RUNNING)), JobRun.started_at > run.finished_at)
+    seen = set(
+        db.session.scalars(select(JobRun.day).where(JobRun.kind == KIND, JobRun.day.in_(changed), since))
+    )
+    return [day for day in changed if first <= day < last and day not in seen]
+
+
+def evaluate_again(run: JobRun, who: str) -> list[dt.date]:
+    """Ask for runs of the other dates that a run's files changed; the dates. Commits each."""
+    days = to_evaluate_again(run)
+    for day in days:
+        request_run(day, who)
+    return days
 
 
 def rejects_path(row: IngestFile) -> Path | None:
@@ -122,7 +165,3 @@ def _former(run: JobRun) -> list[dict[str, Any]]:
         return former
     result = {name: getattr(run, name) for name in ("status", "error", "note", "requested_by")}
     return [*former, result | {"counts": counts, "finished_at": run.finished_at.isoformat()}][-MOST_FORMER:]
-
-
-def _leased(run: JobRun) -> bool:
-    return run.lease_until is not None and run.lease_until > dt.datetime.now(dt.UTC)

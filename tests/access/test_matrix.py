@@ -354,6 +354,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_progress": get("/jobrunview/progress/{run}"),
         "can_start": post("/jobrunview/start", day="2026-10-01"),
         "rerun": act("jobrunview", "rerun", "run"),
+        "evaluate_again": act("jobrunview", "evaluate_again", "run"),
         "release": act("jobrunview", "release", "held"),
     },
     "ExportJobView": {
