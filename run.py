@@ -39,8 +39,10 @@ def __getattr__(name: str) -> Flask:
     if name != "app":
         raise AttributeError(name)
     from app import create_app
+    from app.installation import guard
 
     application: Flask = create_app()
+    guard(application)
     globals()["app"] = application
     return application
 
@@ -129,11 +131,15 @@ def _prepare() -> None:
     from app.coldstart import apply_presets
     from app.demo import load_demo
     from app.extensions import db
+    from app.installation import check
 
     application = create_app()
+    with application.app_context():
+        check(db.engine, application.config["SETTINGS"])
     _say("Bringing the database up to date …")
     upgrade_database(application)
     with application.app_context():
+        check(db.engine, application.config["SETTINGS"])
         apply_presets()
         load_demo(_say)
         # The programs have connections of their own; this process needs none from here on.

@@ -23,6 +23,7 @@ from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade as migrate_upgrade
 from flask_migrate.cli import db as db_group
 
+from app import installation
 from app.activity.errors import ActivityError
 from app.audit.actor import SYSTEM, acting, operator
 from app.audit.events import event
@@ -41,6 +42,7 @@ hits_group = AppGroup("hits", help="Hits.")
 push_group = AppGroup("push", help="Pushes.")
 key_group = AppGroup("api-key", help="API keys of the bank's own systems.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
+store_group = AppGroup("store", help="DATA_DIR.")
 retention_group = AppGroup("retention", help="Retention.")
 audit_group = AppGroup("audit", help="The change log.")
 
@@ -79,6 +81,7 @@ def init_app(app: Flask) -> None:
         push_group,
         pii_group,
         retention_group,
+        store_group,
         audit_group,
         key_group,
     ):
@@ -96,6 +99,17 @@ def settings() -> Settings:
 
 
 def refusals(command: Callable[..., None]) -> Callable[..., None]:
+    """Refuse to work with a DATA_DIR that isn't the database's, else as reasons()."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, **kwargs: Any) -> None:
+        installation.check(db.engine, settings())
+        command(*args, **kwargs)
+
+    return reasons(checked)
+
+
+def reasons(command: Callable[..., None]) -> Callable[..., None]:
     """Turn domain errors into a reason on standard error and exit status 1."""
 
     @functools.wraps(command)
@@ -363,7 +377,7 @@ def pii_rotate(batch: int, json_out: bool) -> None:
 
 
 @pii_group.command("index-key")
-@refusals
+@reasons
 def pii_index_key() -> None:
     """Print the key of the phone index, to be set as PII_INDEX_KEY before the oldest key is given up."""
     from app.leads.phone import PhoneVault
@@ -415,6 +429,19 @@ def audit_seal() -> None:
     from app.audit.chain import seal
 
     note(f"{seal(db.engine, settings()):,} entries sealed")
+
+
+@store_group.command("adopt")
+@as_json
+@reasons
+def store_adopt(json_out: bool) -> None:
+    """Make this DATA_DIR the database's, when the former one is lost or replaced for good."""
+    show(installation.adopt(db.engine, settings()), json_out)
+    note(
+        "This DATA_DIR belongs to the database now, and the former one fits no more. Activity has to be "
+        "rebuilt: ingest the call logs that are kept (flask logs ingest PATH…), then evaluate "
+        "the dates that matter (flask rules evaluate). Files of exports and uploads are not brought over."
+    )
 
 
 @push_group.command("plan")
@@ -544,6 +571,7 @@ def demo() -> None:
 @click.command("ticker")
 @click.option("--every", default=15.0, show_default=True, help="Seconds between two looks.")
 @with_appcontext
+@refusals
 def ticker(every: float) -> None:
     """Start what is due, for ever; two tickers may run."""
     from app.audit.chain import SEAL_SECONDS, seal_forever
@@ -562,6 +590,7 @@ def ticker(every: float) -> None:
 @click.argument("queue_name")
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
 @with_appcontext
+@refusals
 def worker(queue_name: str, burst: bool) -> None:
     """Serve one RQ queue."""
     from app.jobs.worker import work

@@ -14,6 +14,7 @@ from flask import current_app
 from redis import RedisError
 from sqlalchemy import select, text
 
+from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.audit.install import noted_tables, unnoted
@@ -37,6 +38,7 @@ def examine(settings: Settings) -> dict[str, Any]:
     checks: dict[str, Callable[[Settings], str]] = {
         "database": _database,
         "migrations": _migrations,
+        "installation": _installation,
         "permissions": _permissions,
         "change_log": _change_log,
         "redis": _redis,
@@ -57,7 +59,7 @@ class NotOk(Exception):
 def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
     try:
         return {"ok": True, "detail": check(settings)}
-    except (NotOk, ActivityError) as error:
+    except (NotOk, ActivityError, installation.ApartError) as error:
         return {"ok": False, "detail": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever is wrong, the doctor must say so and go on
         db.session.rollback()
@@ -79,6 +81,10 @@ def _migrations(settings: Settings) -> str:
     if current != head:
         raise NotOk(f"the schema is at {current}, the code needs {head}: run flask db upgrade")
     return str(current)
+
+
+def _installation(settings: Settings) -> str:
+    return installation.check(db.engine, settings) or "no schema yet"
 
 
 def _permissions(settings: Settings) -> str:

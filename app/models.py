@@ -1703,6 +1703,20 @@ class PresetApplied(Model):
     applied_at: Mapped[dt.datetime] = _now()
 
 
+class Installation(Model):
+    """Which DATA_DIR this database belongs to: the one row has the id that its file ``installation`` has.
+
+    ``place``: host and folder as they were when the two were put together.
+    """
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="installation_is_one"),)
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, server_default="1")
+    code: Mapped[str] = mapped_column(String(36))
+    place: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = _now()
+
+
 class IngestFile(Model):
     """One delivered log file that was read: a copy of the activity store's journal for the screens."""
 

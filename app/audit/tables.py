@@ -24,6 +24,7 @@ EXCLUDED = {
     "hit_delta": "counts of hits, derived by triggers",
     "hit_total": "counts of hits, derived by triggers",
     "hit_gate": "never has a row",
+    "installation": "written once; what `flask store adopt` does is an event",
     "login_session": "log-ins under way: who logs in and out is an event",
     "ticker_step": "how the steps of the ticker go, written by it alone",
     "list_mark": "places in a long list, derived from the leads by the ticker",

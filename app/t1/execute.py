@@ -7,6 +7,7 @@ import logging
 import uuid
 from typing import Any
 
+from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress
@@ -40,7 +41,12 @@ log = logging.getLogger(__name__)
 
 
 def execute(run_id: int) -> None:
-    """Do the run if it waits or lost its worker; its row tells steps, progress, counts and error."""
+    """Do the run if it waits or lost its worker; its row tells steps, progress, counts and error.
+
+    Raises ApartError, and leaves the run to another worker, when DATA_DIR isn't the database's: its inbox
+    would be another one.
+    """
+    installation.check(db.engine, settings())
     with leased(db.engine, run_id) as lease:
         if lease is None:
             return
