@@ -21,6 +21,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
 MAX_UPLOAD_MB = 300
+LEAST_SECRET_BYTES = 32
+#: 32 hexadecimal digits drawn by chance are of fewer kinds once in 28 million times
+LEAST_CHARACTERS = 8
+MAKE_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"  # noqa: S105 - how to make one
 #: a key version is seven bits of the first byte of every encrypted phone
 MAX_KEY_VERSION = 127
 
@@ -92,6 +96,7 @@ class Settings:
         if not self.production:
             return
         wrong = [f"{name} was generated, not given" for name in self.generated_secrets]
+        wrong += self._weak_secrets()
         if not self.database_url:
             wrong.append("DATABASE_URL is empty: the embedded PostgreSQL is not for production")
         if not self.redis_url:
@@ -100,6 +105,35 @@ class Settings:
             wrong.append("FLASK_DEBUG is on")
         if wrong:
             raise ConfigError("APP_ENV=production refuses to start: " + "; ".join(wrong))
+
+    def _weak_secrets(self) -> list[str]:
+        """What speaks against the secrets, each with how to make a better one. Never holds one."""
+        agreed = f"agree with the log provider on one made by `{MAKE_SECRET}`"
+        made = f"make one by `{MAKE_SECRET}`"
+        left = "encrypt with a better one: `APP_ENV=development flask pii rotate`, then drop it"
+        given = [("SECRET_KEY", self.secret_key, made), ("PII_KEY", self.pii_key, made)]
+        given += [("ID_HASH_KEY", self.id_hash_key, agreed)]
+        given += [(f"PII_KEYS_OLD version {version}", key, left) for version, key in self.pii_keys_old]
+        found = [
+            f"{name} {why} ({what_to_do})"
+            for name, key, what_to_do in given
+            if (why := weakness(key)) is not None
+        ]
+        if len({self.secret_key, self.pii_key, self.id_hash_key}) < len(SECRET_NAMES):
+            found.append(f"two of {', '.join(SECRET_NAMES)} are the same")
+        return found
+
+
+def weakness(secret: str) -> str | None:
+    """Why a secret can't have been made by chance from at least 32 bytes; None when nothing shows it."""
+    size = len(secret.encode())
+    if size < LEAST_SECRET_BYTES:
+        return f"has {size} bytes, {LEAST_SECRET_BYTES} random ones are the least"
+    if len(set(secret)) < LEAST_CHARACTERS:
+        return "is made of a few characters over and over"
+    if (secret + secret).find(secret, 1) < len(secret):
+        return "is one part repeated"
+    return None
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:

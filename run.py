@@ -127,6 +127,7 @@ def _listen(settings: Settings) -> socket.socket:
 def _prepare() -> None:
     """Migrate and seed the database and, in development, fill an empty one with the demo."""
     from app import create_app
+    from app.audit.actor import SETUP, acting
     from app.cli import upgrade_database
     from app.coldstart import apply_presets
     from app.demo import load_demo
@@ -134,16 +135,17 @@ def _prepare() -> None:
     from app.installation import check
 
     application = create_app()
-    with application.app_context():
-        check(db.engine, application.config["SETTINGS"])
-    _say("Bringing the database up to date …")
-    upgrade_database(application)
-    with application.app_context():
-        check(db.engine, application.config["SETTINGS"])
-        apply_presets()
-        load_demo(_say)
-        # The programs have connections of their own; this process needs none from here on.
-        db.engine.dispose()
+    with acting(SETUP, SETUP):
+        with application.app_context():
+            check(db.engine, application.config["SETTINGS"])
+        _say("Bringing the database up to date …")
+        upgrade_database(application)
+        with application.app_context():
+            check(db.engine, application.config["SETTINGS"])
+            apply_presets()
+            load_demo(_say)
+            # The programs have connections of their own; this process needs none from here on.
+            db.engine.dispose()
 
 
 def _programs(listener: socket.socket) -> dict[str, Program]:
@@ -158,7 +160,7 @@ def _programs(listener: socket.socket) -> dict[str, Program]:
 
 def _answers(settings: Settings) -> bool:
     try:
-        with urllib.request.urlopen(f"{_address(settings)}/healthz", timeout=2) as response:  # noqa: S310 - http
+        with urllib.request.urlopen(f"{_address(settings)}/readyz", timeout=2) as response:  # noqa: S310 - http
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -70,6 +70,14 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         self.base_filters = [["id", FilterVisible, ""]]
         super().__init__(**kwargs)
 
+    def _init_forms(self) -> None:
+        # Of a form that nobody can open no fields are made: not every type of column has one.
+        if "can_add" not in (self.base_permissions or ["can_add"]):
+            self.add_columns: list[str] = []
+        if "can_edit" not in (self.base_permissions or ["can_edit"]):
+            self.edit_columns: list[str] = []
+        super()._init_forms()
+
     def _interface(self) -> ConsoleInterface:
         return ConsoleInterface(self.model, db.session, self.computed, self.special_filters)
 

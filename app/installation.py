@@ -101,7 +101,7 @@ def guard(app: Flask) -> None:
 
     def compare() -> None:
         nonlocal waiting
-        if waiting and request.endpoint not in ("healthz", "static"):
+        if waiting and request.endpoint not in ("healthz", "readyz", "static"):
             check(db.engine, current_app.config["SETTINGS"])
             waiting = False
 

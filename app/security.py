@@ -150,6 +150,7 @@ BEFORE_OWN_PASSWORD = {
     "appbuilder.static",
     "static",
     "healthz",
+    "readyz",
 }
 
 

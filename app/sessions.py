@@ -22,8 +22,8 @@ from app.extensions import db
 PERSON = "_user_id"
 #: what a visitor keeps when the log-in ends
 KEPT = ("locale", "_flashes")
-#: pages that show that the program lives, whatever the database does
-ALWAYS = ("healthz", "readyz", "static")
+#: what is answered whatever the database does
+PROBES = ("/healthz", "/readyz")
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,6 @@ def present_id() -> int | None:
 def _look() -> None:
     """Note that the person is there; raise what kept the session from being read."""
     present = _present()
-    if request.endpoint in ALWAYS:
-        return
     if present.trouble is not None:
         raise present.trouble
     view = current_app.view_functions.get(request.endpoint or "")
@@ -90,6 +88,8 @@ class ConsoleSessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> ConsoleSession:
         """The session of the request's cookie; a fresh one when that is unknown or over."""
+        if request.path in PROBES:
+            return ConsoleSession()
         cookie = request.cookies.get(self.get_cookie_name(app), "")
         if "." in cookie or not cookie:
             found = super().open_session(app, request)

@@ -12,6 +12,7 @@ from flask_babel import gettext
 from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 def init_app(app: Flask) -> None:
     """Bind everything that stands around the views."""
     settings = app.config["SETTINGS"]
-    Talisman(
+    talisman = Talisman(
         app,
         force_https=settings.https_only,
         strict_transport_security=settings.https_only,
@@ -66,7 +67,10 @@ def init_app(app: Flask) -> None:
     app.before_request(_check_api_query)
     app.after_request(_finish)
     app.register_error_handler(Exception, _error_page)
-    app.add_url_rule("/healthz", "healthz", _health)
+    # Probes come by plain HTTP from inside.
+    plainly = talisman(force_https=False)
+    app.add_url_rule("/healthz", "healthz", plainly(_alive))
+    app.add_url_rule("/readyz", "readyz", plainly(_ready))
     shell.init_app(app)
 
 
@@ -124,8 +128,19 @@ def _note(response: Response) -> None:
         event("download", "page", title=page, file=mask_numbers(sent[1].get("filename", "")))
 
 
-def _health() -> Any:
-    db.session.execute(text("SELECT 1"))
+def _alive() -> Any:
+    """The process answers, whatever the database does."""
+    return jsonify(status="ok")
+
+
+def _ready() -> Any:
+    """The database answers: pages can be served."""
+    try:
+        db.session.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        log.warning("not ready: %s", type(error).__name__)
+        return jsonify(status="the database does not answer"), 503
     return jsonify(status="ok")
 
 

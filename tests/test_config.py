@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, Settings, flask_config, load_settings
+from config import ConfigError, Settings, flask_config, load_settings, weakness
 
-SECRETS = {"SECRET_KEY": "a" * 32, "PII_KEY": "b" * 32, "ID_HASH_KEY": "c" * 32}
+SECRETS = {
+    "SECRET_KEY": "Yx3-session-signing-key-for-tests",
+    "PII_KEY": "0123456789abcdef0123456789abcdee",
+    "ID_HASH_KEY": "sample-key-for-tests-only-32bytes",
+}
 PRODUCTION = {
     "APP_ENV": "production",
     "DATABASE_URL": "postgresql://bank@db/leads",
@@ -128,3 +132,39 @@ def test_key_versions(tmp_path: Path) -> None:
 def test_today_is_the_date_of_the_configured_zone(tmp_path: Path, zone: str, day: str) -> None:
     settings = load_settings({"DATA_DIR": str(tmp_path), "TIMEZONE": zone})
     assert settings.today(dt.datetime(2028, 2, 29, 16, 30, tzinfo=dt.UTC)) == dt.date.fromisoformat(day)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("SECRET_KEY", "x", "SECRET_KEY has 1 bytes, 32 random ones are the least (make one by `python -c"),
+        ("PII_KEY", "0123456789abcdef0123456789abcde", "PII_KEY has 31 bytes"),
+        ("PII_KEY", "0123456789abcdef" * 2, "PII_KEY is one part repeated"),
+        (
+            "ID_HASH_KEY",
+            "k" * 64,
+            "ID_HASH_KEY is made of a few characters over and over (agree with the log",
+        ),
+        ("ID_HASH_KEY", "abcabcab" * 8, "ID_HASH_KEY is made of a few characters"),
+        ("PII_KEYS_OLD", "1:short", "PII_KEYS_OLD version 1 has 5 bytes"),
+        ("SECRET_KEY", SECRETS["PII_KEY"], "two of SECRET_KEY, PII_KEY, ID_HASH_KEY are the same"),
+    ],
+)
+def test_production_demands_secrets_of_32_random_bytes(
+    name: str, value: str, why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings({"DATA_DIR": str(tmp_path), **PRODUCTION, name: value})
+    assert why in str(refused.value)
+    assert len(value) < 5 or value not in str(refused.value)
+    assert load_settings({"DATA_DIR": str(tmp_path), **SECRETS, name: value})
+
+
+def test_an_agreed_key_of_chinese_characters_is_counted_in_bytes(tmp_path: Path) -> None:
+    key = "与供应商约定的密钥一共三十二个字节"
+    assert load_settings({"DATA_DIR": str(tmp_path), **PRODUCTION, "ID_HASH_KEY": key}).id_hash_key == key
+
+
+def test_secrets_made_by_the_program_are_good_enough(tmp_path: Path) -> None:
+    made = load_settings({"DATA_DIR": str(tmp_path)})
+    assert [weakness(key) for key in (made.secret_key, made.pii_key, made.id_hash_key)] == [None] * 3

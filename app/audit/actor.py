@@ -21,6 +21,8 @@ from app.extensions import db
 
 ANONYMOUS = "anonymous"
 SYSTEM = "system"
+#: `python run.py` while it brings the database up to date and fills an empty one
+SETUP = "setup"
 _TELL = (
     "SELECT set_config('audit.actor', %s, true), set_config('audit.source', %s, true),"
     " set_config('audit.address', %s, true), set_config('audit.request', %s, true)"
@@ -29,7 +31,7 @@ _TELL = (
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something, by what way (screen, api, job, cli), from where, as part of which request."""
+    """Who does something, by what way (screen, api, job, cli, setup), from where, as part of what request."""
 
     name: str
     source: str

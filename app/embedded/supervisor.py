@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
@@ -82,8 +83,8 @@ class _Child:
 class Supervisor:
     """Runs `programs` and watches over them and over `servers`; one that ends is started again.
 
-    Output of the programs goes to standard output, each line after the program's name, and to
-    `logs`/NAME.log. `ready` is asked until it says that everything answers, then `announce` is called once.
+    Output of the programs goes to `logs`/NAME.log; standard output says when one ends, and where its log is.
+    `ready` is asked until it says that everything answers, then `announce` is called once.
     """
 
     def __init__(
@@ -101,7 +102,6 @@ class Supervisor:
         self._ready = ready
         self._announce = announce
         self._announced = False
-        self._width = max(len(name) for name in ("supervisor", *programs))
 
     def run(self) -> None:
         """Keep everything running until KeyboardInterrupt (see interruptible()); the programs end with it."""
@@ -142,7 +142,8 @@ class Supervisor:
             _kill_group(child.process.pid)
             child.process = None
             self._say(
-                f"{child.name} ended ({_how(status)}); starting it again in {child.restarts.ended():.1f} s"
+                f"{child.name} ended ({_how(status)}); starting it again in {child.restarts.ended():.1f} s; "
+                f"its log is {self._log_of(child.name)}"
             )
         if time.monotonic() >= child.restarts.due:
             self._start(child)
@@ -161,13 +162,14 @@ class Supervisor:
         threading.Thread(target=self._relay, args=(child.name, process.stdout), daemon=True).start()
 
     def _relay(self, name: str, output: IO[bytes]) -> None:
-        path = self._logs / f"{name}.log"
-        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        handler = _PrivateLog(self._log_of(name), maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
         with contextlib.closing(handler), output:
             for raw in output:
                 line = raw.decode("utf-8", "replace").rstrip()
                 handler.emit(logging.makeLogRecord({"msg": line}))
-                self._print(name, line)
+
+    def _log_of(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
 
     def _stop(self) -> None:
         for number, seconds in STOP_STEPS:
@@ -191,13 +193,19 @@ class Supervisor:
                     process.kill()
 
     def _say(self, text: str) -> None:
-        self._print("supervisor", text)
-
-    def _print(self, name: str, line: str) -> None:
-        # Whoever reads our output may be gone; the log files have it all.
+        # Whoever reads our output may be gone; that is no reason to stop.
         with contextlib.suppress(OSError):
-            sys.stdout.write(f"{name:<{self._width}} | {line}\n")
+            sys.stdout.write(f"supervisor | {text}\n")
             sys.stdout.flush()
+
+
+class _PrivateLog(RotatingFileHandler):
+    """A log file that its owner alone may read."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(handle, 0o600)
+        return os.fdopen(handle, "a", encoding=self.encoding)
 
 
 @contextlib.contextmanager

@@ -57,6 +57,7 @@ SOURCE = {
     "api": lazy_gettext("API call"),
     "job": lazy_gettext("Background job"),
     "cli": lazy_gettext("Command"),
+    "setup": lazy_gettext("Set-up"),
     "sql": lazy_gettext("Direct SQL"),
 }
 #: tables without a screen that names their rows, and objects that are no table

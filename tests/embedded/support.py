@@ -18,9 +18,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import psutil
+import psycopg
+from sqlalchemy import make_url
 
+from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.server import wait_until
 from app.jobs import QUEUES
+from tests.database import libpq
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent
@@ -75,6 +79,11 @@ class Running:
     def having(self, word: str) -> list[str]:
         return [line for line in list(self.lines) if word in line]
 
+    def after_the_log_ins(self) -> list[str]:
+        """What the screen says after the address and the log-ins of the demo."""
+        ready = next(place for place, line in enumerate(self.lines) if "Lead Monitor is ready" in line)
+        return [line for line in self.lines[ready + 1 :] if " / " not in line]
+
     def end(self, number: signal.Signals | None = None, seconds: float = 120) -> int:
         """Send a signal, if any, and return the exit status; all output is in `lines` then."""
         if number is not None:
@@ -117,7 +126,7 @@ class Installation:
 
     def answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as response:
+            with urllib.request.urlopen(f"{self.address}/readyz", timeout=5) as response:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -131,6 +140,12 @@ class Installation:
             text=True,
             check=False,
         )
+
+    def ways(self) -> dict[str, int]:
+        """How many entries of the change log there are by each way."""
+        url = make_url(EmbeddedPostgres(Path(self.env["DATA_DIR"])).url)
+        with psycopg.connect(libpq(url)) as connection:
+            return dict(connection.execute("SELECT source, count(*) FROM change_log GROUP BY source"))
 
     def is_whole(self, run: Running, without: int) -> bool:
         """Whether a killed process is gone for good, another runs in its place and the product answers."""

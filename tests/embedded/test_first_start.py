@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -33,6 +34,21 @@ def test_the_first_start_fills_and_opens_the_product(installation: Installation,
     hits = installation.flask("hits", "export", "--format", "json")
     assert hits.returncode == 0, hits.stderr
     assert json.loads(hits.stdout)
+
+
+def test_the_log_ins_are_the_last_thing_on_a_quiet_screen(
+    installation: Installation, first_run: Running
+) -> None:
+    assert first_run.after_the_log_ins() == []
+    assert not [line for line in first_run.lines if " | " in line or "not supported" in line]
+    logs = Path(installation.env["DATA_DIR"]) / "logs"
+    assert {path.stat().st_mode & 0o777 for path in logs.glob("w*.log")} == {0o600}
+
+
+def test_set_up_and_demo_are_a_way_of_their_own(installation: Installation, first_run: Running) -> None:
+    ways = installation.ways()
+    assert "sql" not in ways
+    assert ways["setup"] > 1000
 
 
 def test_commands_beside_it_leave_its_servers_running(installation: Installation, first_run: Running) -> None:

@@ -24,9 +24,15 @@ class Product(Running):
         self.data_dir = data_dir
 
     def pid(self, role: str, number: int = 1) -> int:
-        """Pid in the `number`-th line of a program's role: clock, worker or helper."""
-        self.says(f" | {role} pid ", number)
-        return int(self.having(f" | {role} pid ")[number - 1].split()[-1])
+        """Pid in the `number`-th line of a program's role in its log: clock, worker or helper."""
+        log = self.data_dir / "logs" / ("clock.log" if role == "clock" else "worker.log")
+
+        def told() -> list[str]:
+            lines = log.read_text().splitlines() if log.exists() else []
+            return [line for line in lines if line.startswith(f"{role} pid ")]
+
+        assert wait_until(lambda: len(told()) >= number, 120), f"no {role} in:\n{self.text}"
+        return int(told()[number - 1].split()[-1])
 
     def server(self, name: str) -> int:
         """Pid of the server of that name, 0 while it is being started."""
@@ -74,7 +80,8 @@ def test_a_second_start_says_what_runs_and_harms_nothing(product: Product) -> No
 def test_a_killed_program_is_started_again(product: Product) -> None:
     kill(product.pid("clock"))
     assert alive(product.pid("clock", 2))
-    assert "clock ended (killed by SIGKILL); starting it again in 0.5 s" in product.text
+    log = product.data_dir / "logs" / "clock.log"
+    assert f"clock ended (killed by SIGKILL); starting it again in 0.5 s; its log is {log}" in product.text
     assert alive(product.pid("worker"))
 
 
@@ -110,9 +117,11 @@ def test_a_killed_supervisor_takes_its_programs_along_and_the_next_one_works(pro
     assert not any(alive(pid) for pid in servers)
 
 
-def test_output_is_kept_in_a_log_file_per_program(product: Product) -> None:
-    clock = product.pid("clock")
-    assert (product.data_dir / "logs" / "clock.log").read_text() == f"clock pid {clock}\n"
+def test_output_goes_to_a_private_log_file_per_program_and_not_to_the_screen(product: Product) -> None:
+    clock, log = product.pid("clock"), product.data_dir / "logs" / "clock.log"
+    assert log.read_text() == f"clock pid {clock}\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert product.lines == ["ready"]
 
 
 def test_something_that_keeps_ending_is_started_less_and_less_often() -> None:

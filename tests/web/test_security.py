@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -377,5 +378,22 @@ def test_an_exported_cell_is_no_formula(world: World, login: Callable[..., Perso
     assert "13800000001" not in answer.text
 
 
-def test_health_needs_no_log_in(app: Flask) -> None:
-    assert app.test_client().get("/healthz").get_json() == {"status": "ok"}
+def test_probes_need_no_log_in(app: Flask) -> None:
+    for probe in ("/healthz", "/readyz"):
+        assert app.test_client().get(probe).get_json() == {"status": "ok"}
+
+
+def test_without_a_database_the_process_is_alive_but_not_ready(settings: Settings) -> None:
+    away = dataclasses.replace(settings, database_url="postgresql+psycopg://nobody@127.0.0.1:1/x")
+    client = create_app(dataclasses.replace(away, https_only=True, app_env="production")).test_client()
+    client.set_cookie("lead_monitor", "A" * 43)
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+
+
+def test_nothing_is_complained_about_at_the_start(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        create_app(settings)
+    assert caplog.messages == []
