@@ -8,7 +8,9 @@ The file is standard input; standard output gets one JSON array a line: ``["prog
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+import re
 import resource
 import sys
 import warnings
@@ -45,10 +47,14 @@ _VISIBLE = calamine.SheetVisibleEnum.Visible
 #: what other archives have, and what they are then
 _FOREIGN = {"content.xml": "OpenDocument (.ods)", "xl/workbook.bin": "Excel Binary Workbook (.xlsb)"}
 _TRUE = ("1", "true")
+_ERROR_CELL = re.compile(rb"""(<(?:\w+:)?c\s[^<>]*?\bt=)(?:"e"|'e')""")
 _DAMAGE = (
     *(calamine.CalamineError, zipfile.BadZipFile, zlib.error, expat.ExpatError, ElementTree.ParseError),
     *(EOFError, ValueError, LookupError, NotImplementedError, RuntimeError, OSError),
 )
+
+#: texts by row number and position
+_Errors = dict[tuple[int, int], str]
 
 
 class Refused(Exception):
@@ -87,9 +93,9 @@ def _messages(file: BinaryIO, cells: int, looked_over: bool) -> Iterator[list[An
         zipped = file.read(4) == _ZIP
         if zipped and not looked_over:
             yield from _look_over(file, cells, found)
-        elif not zipped:
-            found |= _hidden_in_xls(file)
-        yield from _contents(_mended(file) if zipped else _rewound(file), found)
+        shown = [] if zipped else _shown_in_xls(file)
+        found |= _hidden_in_xls(shown)
+        yield from _contents(_mended(file) if zipped else _rewound(file), found, _errors_in_xls(shown))
     except calamine.PasswordError:
         raise Refused("file_password") from None
     except _DAMAGE:
@@ -315,43 +321,87 @@ def _letters(number: int) -> str:
     return letters
 
 
-def _hidden_in_xls(file: BinaryIO) -> set[str]:
-    """Whether an .xls file has hidden columns or rows; one too large or odd to be looked at says nothing."""
+def _shown_in_xls(file: BinaryIO) -> list[Any]:
+    """The visible sheets of an .xls file as xlrd sees them; none of one too large or odd to be looked at."""
     import xlrd
 
     if file.seek(0, io.SEEK_END) > _MOST_XLS_LOOKED_AT:
-        return set()
+        return []
     content = _rewound(file).read()
     try:
         with xlrd.open_workbook(file_contents=content, formatting_info=True, logfile=io.StringIO()) as book:
-            shown = [sheet for sheet in book.sheets() if sheet.visibility == 0]
+            return [sheet for sheet in book.sheets() if sheet.visibility == 0]
     except Exception as error:  # noqa: BLE001 - xlrd raises whatever a damaged record leads it to
         if isinstance(error, xlrd.XLRDError) and "encrypted" in str(error):
             raise Refused("file_password") from None
-        return set()
-    found = {
-        "hidden_columns": any(info.hidden for sheet in shown for info in sheet.colinfo_map.values()),
-        "hidden_rows": any(info.hidden for sheet in shown for info in sheet.rowinfo_map.values()),
+        return []
+
+
+def _hidden_in_xls(shown: list[Any]) -> set[str]:
+    columns = any(info.hidden for sheet in shown for info in sheet.colinfo_map.values())
+    rows = any(info.hidden for sheet in shown for info in sheet.rowinfo_map.values())
+    return ({"hidden_columns"} if columns else set()) | ({"hidden_rows"} if rows else set())
+
+
+def _errors_in_xls(shown: list[Any]) -> _Errors:
+    """What failed formulas show; calamine gives nothing for them."""
+    from xlrd import XL_CELL_ERROR, error_text_from_code
+
+    return {
+        (row + 1, column): error_text_from_code.get(sheet.cell_value(row, column), "#N/A")
+        for sheet in shown
+        for row in range(sheet.nrows)
+        for column, kind in enumerate(sheet.row_types(row))
+        if kind == XL_CELL_ERROR
     }
-    return {name for name, there in found.items() if there}
 
 
 # What it says ------------------------------------------------------------------------------------------
 
 
 def _mended(file: BinaryIO) -> BinaryIO:
-    """The workbook with plain paths to its sheets: calamine takes them literally, programs resolve them."""
+    """The workbook as calamine reads it right.
+
+    It takes paths to sheets literally that programs resolve, and gives nothing for a failed formula: its
+    ``#N/A`` becomes a text.
+    """
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if name.lower().endswith(_RELATIONS)]
         parts = {name: ElementTree.fromstring(archive.read(name)) for name in names}  # noqa: S314 - looked over
-    changed = {name: root for name, root in parts.items() if sum(_plain(each, name) for each in root)}
-    if not changed:
-        return _rewound(file)
-    copy = io.BytesIO(_rewound(file).read())
-    with zipfile.ZipFile(copy, "a") as archive, warnings.catch_warnings(action="ignore"):
-        for name, root in changed.items():
-            archive.writestr(name, ElementTree.tostring(root))
+        changed = {name: root for name, root in parts.items() if sum(_plain(each, name) for each in root)}
+        failed = [entry for entry in archive.infolist() if _has_errors(archive, entry)]
+        if not changed and not failed:
+            return _rewound(file)
+        copy = io.BytesIO(_rewound(file).read())
+        mended = zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED, compresslevel=1)
+        with mended, warnings.catch_warnings(action="ignore"):
+            for name, root in changed.items():
+                mended.writestr(name, ElementTree.tostring(root))
+            for entry in failed:
+                with mended.open(entry.filename, "w", force_zip64=True) as target:
+                    target.writelines(
+                        _ERROR_CELL.sub(rb'\1"str"', each) for each in _whole_elements(archive, entry)
+                    )
     return _rewound(copy)
+
+
+def _has_errors(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Whether a part is a sheet with the result of a failed formula."""
+    is_sheet = entry.filename.endswith(".xml") and _root(archive, entry) == "worksheet"
+    return is_sheet and any(
+        mark in piece for piece in _whole_elements(archive, entry) for mark in (b't="e"', b"t='e'")
+    )
+
+
+def _whole_elements(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """A part in pieces that end before an element."""
+    rest = b""
+    with archive.open(entry) as stream:
+        while piece := stream.read(_CHUNK):
+            whole, opening, tail = (rest + piece).rpartition(b"<")
+            rest = opening + tail
+            yield whole
+    yield rest
 
 
 def _plain(relation: ElementTree.Element, part: str) -> bool:
@@ -365,7 +415,7 @@ def _plain(relation: ElementTree.Element, part: str) -> bool:
     return True
 
 
-def _contents(stream: BinaryIO, found: set[str]) -> Iterator[list[Any]]:
+def _contents(stream: BinaryIO, found: set[str], errors: _Errors) -> Iterator[list[Any]]:
     book = calamine.load_workbook(stream)
     if any(sheet.visible != _VISIBLE for sheet in book.sheets_metadata):
         found.add("hidden_sheets")
@@ -374,7 +424,7 @@ def _contents(stream: BinaryIO, found: set[str]) -> Iterator[list[Any]]:
     found |= {"merged_header" for (top, _left), _end in merged if top == 0}
     found |= {"merged_rows" for _start, (bottom, _right) in merged if bottom > 0}
     yield ["sheet", sheet.end[0] + 1 if sheet.end else 1, [name for name in _ODDITIES if name in found]]
-    yield from _batches(_filled(_texts(sheet), merged))
+    yield from _batches(_filled(_texts(sheet, errors), merged))
 
 
 def _only_sheet(book: calamine.CalamineWorkbook) -> calamine.CalamineSheet:
@@ -394,17 +444,24 @@ def _only_sheet(book: calamine.CalamineWorkbook) -> calamine.CalamineSheet:
     return filled[0]
 
 
-def _texts(sheet: calamine.CalamineSheet) -> Iterator[tuple[int, list[str]]]:
+def _texts(sheet: calamine.CalamineSheet, errors: _Errors) -> Iterator[tuple[int, list[str]]]:
     """The rows that hold something, each with its number."""
     for number, cells in enumerate(sheet.iter_rows(), 1):
         texts = [cell if isinstance(cell, str) else _cell_text(cell) for cell in cells]
+        if errors:
+            texts = [text or errors.get((number, at), "") for at, text in enumerate(texts)]
         if any(map(str.strip, texts)):
             yield number, texts
 
 
 def _cell_text(cell: object) -> str:
     """A typed cell as its user sees it; a number too long for Excel as 5.10104199508024E+17."""
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, dt.timedelta):
+        minutes, seconds = divmod(int(cell.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    if not isinstance(cell, int | float):
         return str(cell)
     if abs(cell) >= _EXACT_DIGITS:
         return f"{cell:.14E}"

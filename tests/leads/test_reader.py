@@ -80,7 +80,7 @@ def test_blank_lines_are_no_rows_and_numbers_are_those_of_the_sheet(tmp_path: Pa
 def test_numbers_in_excel_cells(tmp_path: Path) -> None:
     rows = [HEADER, [1, "王", 13812345678, 510104199508024620, None, True], ["", "王", "", 310101650802252]]
     first, second = read(write_xlsx(tmp_path / "a.xlsx", {"s": rows}))
-    assert first[1] == ["1", "王", "13812345678", "5.10104199508025E+17", "", "True"]
+    assert first[1] == ["1", "王", "13812345678", "5.10104199508025E+17", "", "TRUE"]
     assert second[1][3] == "310101650802252"
 
 

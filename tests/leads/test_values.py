@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
+import xlwt
 
 from app.cells import date_in
 from app.leads.free_text import clean_text, is_no_name, is_no_value, lost_characters
@@ -15,7 +17,7 @@ from app.leads.importer import ImportResult, Order, run_import
 from app.leads.suppression_file import SuppressionIntake
 from tests.conftest import Person
 
-from .support import FAULTS, HEADER, Importer, error_table, id_number, person, write_csv
+from .support import FAULTS, HEADER, Importer, error_table, id_number, person, write_csv, write_xlsx
 
 NAMES = "SELECT name FROM lead ORDER BY id"
 TODAY = dt.date(2026, 11, 29)
@@ -133,8 +135,38 @@ def test_typed_cells(importer: Importer) -> None:
     result = importer.file(FAULTS / "F11_typed_cells.xlsx")
     assert (result.created, result.rejected) == (5, {"invalid_name": 2})
     sources = importer.query("SELECT source FROM lead ORDER BY id")
-    assert sources[:4] == ["", "线下活动", "线下活动", ""]
+    assert sources == ["", "线下活动", "线下活动", "", ""]
+    assert "“30:00:00” says nothing" in remarks(result)[2]
     assert "2026-10-01 12:30:00" in remarks(result)[0]
+
+
+@pytest.mark.parametrize("form", ["xlsx", "xls"])
+def test_failed_formulas_of_a_workbook(importer: Importer, form: str) -> None:
+    path = importer.folder / f"a.{form}"
+    (book_with_errors if form == "xlsx" else old_book_with_errors)(path)
+    result = importer.file(path)
+    assert (result.created, result.rejected) == (1, {"invalid_name": 1, "invalid_branch": 1})
+    assert [text.rpartition(": ")[2] for text in explained(result)] == ["“#N/A”", "“#REF!”"]
+
+
+def book_with_errors(path: Path) -> None:
+    book = openpyxl.load_workbook(write_xlsx(path, {"s": [HEADER, person(1), person(2), person(3)]}))
+    for place, error in (("B2", "#N/A"), ("F3", "#REF!")):
+        book.worksheets[0][place] = error
+        book.worksheets[0][place].data_type = "e"
+    book.save(path)
+
+
+def old_book_with_errors(path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("s")
+    for at, row in enumerate([HEADER, person(1), person(2), person(3)]):
+        for column, cell in enumerate(row):
+            if (at, column) in {(1, 1), (2, 5)}:
+                sheet.row(at).set_cell_error(column, 0x2A if at == 1 else 0x17)
+            else:
+                sheet.write(at, column, cell)
+    book.save(path)
 
 
 def test_a_name_that_lost_a_character_elsewhere_is_refused(importer: Importer) -> None:
