@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flask import Flask
-from flask_appbuilder import AppBuilder
-
-from app.embedded import services
-from app.extensions import csrf, db, migrate
 from config import Settings, flask_config, load_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -18,7 +17,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     Without a DATABASE_URL the embedded PostgreSQL is joined, or started until this process ends.
     Raises ConfigError for settings the product can't run with.
     """
+    # Programs that only start servers do not pay for these.
+    from flask import Flask
+    from flask_appbuilder import AppBuilder
+
     from app import cli, web
+    from app.embedded import services
+    from app.extensions import csrf, db, migrate
 
     settings = settings or load_settings()
     app = Flask(__name__)

@@ -27,7 +27,7 @@ from app.embedded import Services, services
 from app.models import Branch, Staff
 from config import Settings, load_settings
 from tests.access.world import World, build
-from tests.database import empty, libpq
+from tests.database import empty, libpq, superuser
 from tests.postbox import Postbox, serving
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
@@ -83,6 +83,9 @@ def base_settings(servers: Services, shared_dir: Path, worker_id: str) -> Settin
 
 def _make_template(url: Any, shared_dir: Path) -> None:
     """Migrate under another name first, so that a template is either whole or not there."""
+    # Nothing here has to outlive a loss of power, and tests commit many thousand times.
+    with superuser(url) as connection:
+        connection.execute("ALTER ROLE ALL SET synchronous_commit = off")
     _admin(url, f"CREATE DATABASE {TEMPLATE}_raw")
     raw = url.set(database=f"{TEMPLATE}_raw").render_as_string(hide_password=False)
     application = create_app(_settings(shared_dir / "template", DATABASE_URL=raw))

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from app.embedded.server import wait_until
-from tests.embedded.support import PROGRAMS, Installation, Running, alive, installed, kill
+from tests.embedded.installation import PROGRAMS, Installation, installed
+from tests.embedded.support import Running, alive, kill
 
 pytestmark = pytest.mark.long
 

@@ -21,7 +21,8 @@ from app.embedded import Services
 from app.embedded.server import wait_until
 from tests.conftest import SAMPLE
 from tests.database import libpq
-from tests.embedded.support import FIRST_START_SECONDS, RUN, Installation, Running, alive, installed, kill
+from tests.embedded.installation import FIRST_START_SECONDS, RUN, Installation, installed
+from tests.embedded.support import Running, alive, kill
 
 
 @pytest.fixture
