@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.models import Approval, Lead, OutreachGateway, Suppression
+from app.models import Approval, Branch, Lead, OutreachGateway, Suppression
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -159,3 +159,16 @@ def test_a_gateway_changed_while_it_waits_is_not_what_was_asked_for(
     assert "已发生变化" in told
     session.rollback()
     assert not session.get_one(OutreachGateway, key, populate_existing=True).active
+
+
+def test_a_key_for_the_top_of_the_tree_is_one_for_the_whole_bank(
+    app: Flask, world: World, session: Session, login: Callable[..., Person]
+) -> None:
+    maker, _checker = (login("Admin", username=name, language="zh") for name in ("maker", "checker"))
+    part = KEY | {"name": "part", "branch": "HOME", "reason": ""}
+    assert asks_api(app, key_in(maker.submit("/apikeyview/create", part).text)) == 200
+    below = Branch.path.not_like(f"{world.home.path}%")
+    session.execute(update(Branch).where(below).values(path=func.concat(world.home.path, Branch.id, "/")))
+    session.commit()
+    top = KEY | {"name": "top", "branch": "HOME"}
+    assert asks_api(app, key_in(maker.submit("/apikeyview/create", top).text)) == 401
