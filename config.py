@@ -19,6 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
 MAX_UPLOAD_MB = 300
 LEAST_SECRET_BYTES = 32
@@ -75,6 +78,9 @@ class Settings:
     drop_roots: tuple[str, ...] = ()
     target_stop_days: int = 3
     gateway_tries: int = 6
+    web_statement_seconds: int = 30
+    web_lock_seconds: int = 5
+    web_idle_seconds: int = 120
     audit_checkpoint_path: Path | None = None
 
     @property
@@ -184,6 +190,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps", "smtp+plain")),
         mail_from=_mail_from(env),
         drop_roots=_words(env, "DROP_ROOTS"),
+        web_statement_seconds=_integer(env, "WEB_STATEMENT_SECONDS", 30, 1, 3600),
+        web_lock_seconds=_integer(env, "WEB_LOCK_SECONDS", 5, 1, 3600),
+        web_idle_seconds=_integer(env, "WEB_IDLE_SECONDS", 120, 1, 3600),
         target_stop_days=_integer(env, "TARGET_STOP_DAYS", 3, 1, 365),
         gateway_tries=_integer(env, "GATEWAY_TRIES", 6, 1, 100),
         audit_checkpoint_path=_file(env, "AUDIT_CHECKPOINT_PATH"),
@@ -200,8 +209,13 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
+            "pool_timeout": 10,
             "hide_parameters": True,
-            "connect_args": {"options": "-c timezone=UTC", "application_name": "lead-monitor"},
+            "connect_args": {
+                "options": "-c timezone=UTC",
+                "application_name": "lead-monitor",
+                "connect_timeout": 5,
+            },
         },
         "MAX_CONTENT_LENGTH": MAX_UPLOAD_MB * 1024 * 1024,
         "SESSION_COOKIE_HTTPONLY": True,
@@ -219,6 +233,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_ENABLED": bool(settings.redis_url),
         "RATELIMIT_STORAGE_URI": settings.redis_url.replace("unix://", "redis+unix://") or "memory://",
+        "RATELIMIT_STORAGE_OPTIONS": _redis_options(settings.redis_url),
         "RATELIMIT_KEY_PREFIX": "lead-monitor",
         "RATELIMIT_SWALLOW_ERRORS": True,
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
@@ -238,6 +253,13 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW": False,
         "FAB_API_MAX_PAGE_SIZE": 200,
     }
+
+
+def _redis_options(url: str) -> dict[str, Any]:
+    """Options of the rate limiter's connection: a page doesn't wait for a Redis that is away."""
+    if not url:
+        return {}
+    return {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": 2, "socket_timeout": 2}
 
 
 def _database_url(url: str) -> str:

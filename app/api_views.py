@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from flask import json, request
@@ -17,7 +18,18 @@ from app.pages import api_page
 from app.tables import PerRequestFilters
 
 
-class RowsApi(PerRequestFilters, ModelRestApi):  # type: ignore[misc]
+class OurApi(BaseApi):  # type: ignore[misc]
+    """What the library answers with 500 is for our error pages to judge: a busy database is no fault."""
+
+    def response_500(self, **_said: Any) -> Any:
+        """Raise what happened again. Called while it is handled."""
+        _kind, error, _trace = sys.exc_info()
+        if error is None:
+            return super().response_500(**_said)
+        raise error
+
+
+class RowsApi(OurApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]
     """Rows of a table for the bank's own systems: read only, in row scope; each list read is on record."""
 
     allow_browser_login = True

@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 from flask import abort, flash, g, jsonify, redirect, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
-from flask_appbuilder.api import BaseApi, safe
+from flask_appbuilder.api import safe
 from flask_appbuilder.security.decorators import protect
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import StringField
 
 from app import labels
+from app.api_views import OurApi
 from app.console import ConsoleView
 from app.effect.words import yuan
 from app.errors import DomainError, FieldError
@@ -407,7 +408,7 @@ class OutreachView(ConsoleView):
     }
 
 
-class OutreachApi(BaseApi):  # type: ignore[misc]
+class OutreachApi(OurApi):  # type: ignore[misc]
     """What became of contacts, from the bank's own systems."""
 
     resource_name = "outreach"

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 #: how long a person waits for an exact number before an estimate will do
 SECONDS = 2.0
+_BIND = text("SELECT set_config('statement_timeout', :bound, true)")
 _CANCELLED_BY_TIMEOUT = "57014"
 
 
@@ -34,9 +35,10 @@ class Patience:
             raise TookTooLong
         try:
             with self._session.begin_nested():
-                self._session.execute(text(f"SET LOCAL statement_timeout = {left}"))
+                before = self._session.scalar(text("SHOW statement_timeout"))
+                self._session.execute(_BIND, {"bound": str(left)})
                 rows = self._session.execute(statement).all()
-                self._session.execute(text("SET LOCAL statement_timeout = DEFAULT"))
+                self._session.execute(_BIND, {"bound": before})
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") != _CANCELLED_BY_TIMEOUT:
                 raise

@@ -24,7 +24,7 @@ from app.arguments import check_list_arguments
 from app.audit.events import event
 from app.extensions import db
 from app.leads.reasons import mask_numbers
-from app.pages import faults, shell
+from app.pages import broken, faults, shell
 
 CONTENT_SECURITY_POLICY = {
     "default-src": "'self'",
@@ -110,8 +110,9 @@ def _check_api_query() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.get("request_id", "")
-    if g.get("actor") is not None:
+    if g.get("actor") is not None and response.status_code < 500:
         _note(response)
+    broken.keep_language(response)
     if request.endpoint != "static" and not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -149,16 +150,14 @@ def _error_page(error: Exception) -> Any:
     if code < 400 or (isinstance(error, HTTPException) and error.response is not None):
         return error
     if code >= 500:
-        db.session.rollback()
-        log.exception("request %s failed", g.get("request_id"))
+        return broken.page(error, code)
     said = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
-    if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
+    if broken.wants_json():
         return jsonify(message=said or _name(error), request_id=g.get("request_id")), code
     fault = faults.fault(code, csrf=isinstance(error, CSRFError))
     return render_template(
         "error.html",
-        # The frame asks the database what the person may open, which a broken server can't answer.
-        layout="frame.html" if code < 500 and g.get("user") else "gate.html",
+        layout="frame.html" if g.get("user") else "gate.html",
         code=code,
         said=said,
         fault=fault,

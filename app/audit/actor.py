@@ -58,6 +58,11 @@ def acting(name: str, source: str, request: str = "") -> Iterator[None]:
         _acting.reset(token)
 
 
+def in_background() -> bool:
+    """Whether a job or a command is at work, even where it answers a request of its own making."""
+    return _acting.get() is not None
+
+
 def become(name: str) -> None:
     """The person that a request turned out to come from; also for the session's transaction under way."""
     g.actor = Actor(name, _way(), request.remote_addr or "", g.get("request_id", ""))

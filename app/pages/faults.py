@@ -30,6 +30,15 @@ def fault(code: int, *, csrf: bool = False) -> Fault:
     return known.get(code) or known[500 if code >= 500 else 400]
 
 
+def busy() -> Fault:
+    """The words for a database that has too much to do."""
+    return Fault(
+        _("The system is busy"),
+        _("Another task holds what this page needs. Nothing was saved by this step. Try again in a moment."),
+        _("Try again"),
+    )
+
+
 def _known() -> dict[int, Fault]:
     return {
         400: Fault(_("This request can't be answered"), _("Go back and correct what was typed.")),
