@@ -183,7 +183,15 @@ def _files() -> dict[str, Any]:
 def _jobs() -> dict[str, Any]:
     """Background jobs, and what their person keeps beside them."""
     return {
-        "run": JobRun(kind="t1", day=DAY, status="done", requested_by="system", progress=100),
+        "run": JobRun(
+            kind="t1",
+            day=DAY,
+            status="done",
+            requested_by="system",
+            progress=100,
+            finished_at=dt.datetime.combine(DAY, dt.time(22), dt.UTC),
+            counts={"other_days": {(DAY - dt.timedelta(2)).isoformat(): 1}},
+        ),
         "held": JobRun(
             kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
         ),
