@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run a command at another date: tests/at_clock.sh "2028-02-29 10:00" pytest tests/hits
 # The moment is local time of Asia/Shanghai; time goes on from there, for the command, the servers it starts and
-# the product's own processes. Needs a C compiler.
+# the product's own processes. Not before 2026-10-27: the hits of the tests' world are of that time. Needs a C compiler.
 set -euo pipefail
 
 folder=$(mktemp -d)
