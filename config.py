@@ -23,7 +23,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
-MAX_UPLOAD_MB = 300
 LEAST_SECRET_BYTES = 32
 #: 32 hexadecimal digits drawn by chance are of fewer kinds once in 28 million times
 LEAST_CHARACTERS = 8
@@ -56,6 +55,8 @@ class Settings:
     activity_memory: str = "2GB"
     events_retention_days: int = 400
     inbox_quiet_seconds: int = 120
+    max_upload_mb: int = 300
+    max_body_kb: int = 2048
     worker_memory_mb: int = 6144
     workbook_memory_mb: int = 2048
     workbook_seconds: int = 300
@@ -169,6 +170,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         activity_engine=env.get("ACTIVITY_ENGINE") or "duckdb",
         activity_memory=env.get("ACTIVITY_MEMORY") or "2GB",
         events_retention_days=_integer(env, "EVENTS_RETENTION_DAYS", 400, 31, 36500),
+        max_upload_mb=_integer(env, "MAX_UPLOAD_MB", 300, 1, 4096),
+        max_body_kb=_integer(env, "MAX_BODY_KB", 2048, 64, 1 << 20),
         worker_memory_mb=_integer(env, "WORKER_MEMORY_MB", _worker_memory(env), 512, 1 << 20),
         workbook_memory_mb=_integer(env, "WORKBOOK_MEMORY_MB", 2048, 256, 1 << 20),
         workbook_seconds=_integer(env, "WORKBOOK_SECONDS", 300, 10, 86_400),
@@ -217,7 +220,8 @@ def flask_config(settings: Settings) -> dict[str, Any]:
                 "connect_timeout": 5,
             },
         },
-        "MAX_CONTENT_LENGTH": MAX_UPLOAD_MB * 1024 * 1024,
+        "MAX_CONTENT_LENGTH": settings.max_body_kb << 10,
+        "MAX_FORM_MEMORY_SIZE": settings.max_body_kb << 10,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.https_only,
@@ -391,7 +395,7 @@ def _secrets(env: Mapping[str, str], data_dir: Path, app_env: str) -> tuple[dict
 
 def _kept_secrets(data_dir: Path, names: tuple[str, ...]) -> dict[str, str]:
     """The named secrets from ``secrets.env``, made there first when missing. Two processes may race."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(data_dir / "secrets.env", os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(handle, "r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -17,6 +17,7 @@ from app.embedded.run_lock import AlreadyRunningError, run_lock
 from app.embedded.server import wait_until
 from app.embedded.supervisor import Program, Supervisor, interruptible
 from app.errors import DomainError
+from app.file_modes import keep_private
 from config import ConfigError, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def main() -> int:
 
 def _run(settings: Settings) -> None:
     settings.check_production()
+    keep_private(settings.data_dir)
     since = datetime.now(settings.zone)
     with run_lock(settings.data_dir, _address(settings), since):
         _say(f"Starting on {settings.data_dir} …")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.file_modes import keep_private
 from config import Settings, flask_config, load_settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.extensions import csrf, db, migrate
 
     settings = settings or load_settings()
+    keep_private(settings.data_dir)
     app = Flask(__name__)
     app.config.from_mapping(flask_config(settings))
     if not settings.database_url:

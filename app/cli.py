@@ -30,6 +30,7 @@ from app.audit.events import event
 from app.embedded import EmbeddedError
 from app.errors import DomainError
 from app.extensions import db
+from app.file_modes import tighten
 from app.leads.branch_choices import MOST_NAMES, Unknown
 from app.leads.errors import RowError
 from config import Settings
@@ -154,6 +155,7 @@ def _seed() -> None:
     with db.engine.begin() as connection:
         install(connection)
     seed_permissions(current_app.appbuilder)  # type: ignore[attr-defined]
+    tighten(settings().data_dir)
 
 
 def _seed_after_upgrade() -> None:

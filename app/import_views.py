@@ -26,7 +26,6 @@ from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
 from app.sessions import poll
-from config import MAX_UPLOAD_MB
 
 JOB = "app.jobs.imports.run"
 
@@ -54,7 +53,7 @@ class ImportsInSteps(ConsoleView):
             steps=imports.STEPS,
             step=0,
             widget=widget,
-            most=MAX_UPLOAD_MB,
+            most=current_app.config["SETTINGS"].max_upload_mb,
         )
 
     @expose("/columns/<pk>", methods=["GET", "POST"])

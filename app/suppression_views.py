@@ -33,7 +33,6 @@ from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
 from app.t1.runs import today
-from config import MAX_UPLOAD_MB
 
 
 class SuppressionView(ConsoleView):
@@ -213,7 +212,7 @@ class SuppressionView(ConsoleView):
             title=imports.title("suppressions"),
             steps=imports.STEPS,
             step=0,
-            most=MAX_UPLOAD_MB,
+            most=current_app.config["SETTINGS"].max_upload_mb,
         )
 
     @expose("/template", methods=["GET"])

@@ -12,8 +12,8 @@ from flask_babel import gettext
 from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from sqlalchemy.exc import DataError, SQLAlchemyError
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.http import parse_options_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
@@ -25,6 +25,7 @@ from app.audit.events import event
 from app.extensions import db
 from app.leads.reasons import mask_numbers
 from app.pages import broken, faults, shell
+from app.request_checks import limit_body, refuse_odd_text
 
 CONTENT_SECURITY_POLICY = {
     "default-src": "'self'",
@@ -62,7 +63,8 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     app.before_request(_name_request)
     sessions.init_app(app)
-    app.before_request(_refuse_nul)
+    app.before_request(limit_body)
+    app.before_request(refuse_odd_text)
     app.before_request(check_list_arguments)
     app.before_request(_check_api_query)
     app.after_request(_finish)
@@ -83,15 +85,6 @@ def _static_files(app: Flask) -> WhiteNoise:
 
 def _name_request() -> None:
     g.request_id = uuid.uuid4().hex[:16]
-
-
-def _refuse_nul() -> None:
-    """PostgreSQL text holds no NUL; nobody types one either."""
-    texts = (
-        [*request.args.values(), *request.view_args.values()] if request.view_args else request.args.values()
-    )
-    if any("\0" in str(text) for text in texts) or any("\0" in text for text in request.form.values()):
-        abort(400, description=gettext("The request holds a character that can't be stored."))
 
 
 def _check_api_query() -> None:
@@ -146,6 +139,8 @@ def _ready() -> Any:
 
 
 def _error_page(error: Exception) -> Any:
+    if isinstance(error, DataError | RecursionError):
+        error = _unstorable(error)
     code = error.code if isinstance(error, HTTPException) and error.code else 500
     if code < 400 or (isinstance(error, HTTPException) and error.response is not None):
         return error
@@ -163,6 +158,13 @@ def _error_page(error: Exception) -> Any:
         fault=fault,
         request_id=g.get("request_id"),
     ), code
+
+
+def _unstorable(error: Exception) -> BadRequest:
+    """The answer to what the database or a parser can't hold, such as huge numbers or deep nesting."""
+    db.session.rollback()
+    log.warning("request %s was refused: %s", g.get("request_id"), type(error).__name__)
+    return BadRequest(gettext("The request holds a value that can't be stored."))
 
 
 def _is_ours(error: HTTPException) -> bool:

@@ -65,9 +65,10 @@ class Drop:
         folder = place(settings.folder, config)
         name, data = file_name(message), table(message)
         checksum = f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode()
+        put = _put_remote if "://" in folder else _put_private if _is_ours(folder, config) else _put_shared
         try:
             for each, content in ((name, data), (f"{name}.sha256", checksum)):
-                (_put_remote if "://" in folder else _put_local)(folder, each, content)
+                put(folder, each, content)
         except (OSError, ImportError, ValueError) as error:
             raise TemporaryError(f"{type(error).__name__}: {error}") from error
         return Sent(name)
@@ -115,11 +116,26 @@ def table(message: Message) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def _put_local(folder: str, name: str, data: bytes) -> None:
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True, mode=0o750)
+def _is_ours(folder: str, config: Settings) -> bool:
+    return _is_below(folder, str(config.data_dir))
+
+
+def _put_private(folder: str, name: str, data: bytes) -> None:
+    _put_local(Path(folder), name, data, 0o700, 0o600)
+
+
+def _put_shared(folder: str, name: str, data: bytes) -> None:
+    """For the system that fetches it, which has another account."""
+    _put_local(Path(folder), name, data, 0o750, 0o644)
+
+
+def _put_local(target: Path, name: str, data: bytes, folder_mode: int, file_mode: int) -> None:
+    for folder in [each for each in (target, *target.parents) if not each.exists()][::-1]:
+        folder.mkdir(exist_ok=True)
+        folder.chmod(folder_mode)
     part = target / f".{name}.part"
     with part.open("wb") as file:
+        os.fchmod(file.fileno(), file_mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask import request
 from flask_babel import gettext as _
-
-from config import MAX_UPLOAD_MB
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,10 @@ def _known() -> dict[int, Fault]:
         ),
         409: Fault(_("This can't be changed now"), _("Go back; the page says what is possible.")),
         413: Fault(
-            _("The file is too large"),
+            _("This is too large"),
             _(
-                "At most %(most)s MB are taken at once. Split it and upload the parts one after the other.",
-                most=MAX_UPLOAD_MB,
+                "At most %(most)s MB are taken at once. Split it and send the parts one after the other.",
+                most=f"{(request.max_content_length or 0) / (1 << 20):g}",
             ),
         ),
         429: Fault(

@@ -6,10 +6,12 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
+from flask import current_app
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import gettext as translated
 from flask_babel import lazy_gettext, ngettext
+from flask_babel.speaklater import LazyString
 from flask_wtf.file import FileField, FileRequired
 from markupsafe import Markup
 
@@ -19,7 +21,6 @@ from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
 from app.leads.undo import Undone
 from app.models import BatchStatus, ImportBatch
-from config import MAX_UPLOAD_MB
 
 STEPS = (
     lazy_gettext("Choose the file"),
@@ -67,12 +68,17 @@ def title(kind: str) -> str:
     return _("Import leads") if kind == "leads" else _("Import a do-not-disturb file")
 
 
+def _allowed_files() -> str:
+    most = current_app.config["SETTINGS"].max_upload_mb
+    return _("Excel (.xlsx, .xls) or CSV, at most %(most)s MB.", most=most)
+
+
 class ImportForm(DynamicForm):  # type: ignore[misc]
     """A lead file to upload."""
 
     file = FileField(
         lazy_gettext("Lead file"),
-        description=lazy_gettext("Excel (.xlsx, .xls) or CSV, at most %(most)s MB.", most=MAX_UPLOAD_MB),
+        description=LazyString(_allowed_files),
         validators=[FileRequired(message=lazy_gettext("Choose a file."))],
     )
 

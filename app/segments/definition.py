@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Annotated, Any, Literal, Self
 
-import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from app.errors import DomainError
@@ -63,7 +63,7 @@ class SegmentDef(Strict):
 def segment_def(stored: Any) -> SegmentDef:
     """The definition in a stored (or typed) object. Raises DomainError that names place and value."""
     try:
-        return SegmentDef.model_validate_json(orjson.dumps(stored))
+        return SegmentDef.model_validate_json(json.dumps(stored))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'segment'}: {each['msg']} ({str(each['input'])[:60]})"

@@ -108,6 +108,9 @@ def test_a_drop_is_a_csv_with_its_checksum(
     assert [row["lead_no"] for row in rows] == ["L1", "L2"]
     assert (rows[1]["reason"], rows[1]["rule_name"]) == ("'=cmd()", "含,逗号")
     assert put(app, message(2, lines), drop_roots=(str(tmp_path),), folder="crm/daily") == sent
+    assert folder.stat().st_mode & folder.parent.stat().st_mode & 0o777 == 0o750
+    for each in folder.iterdir():
+        assert each.stat().st_mode & 0o777 == 0o644, "the system that fetches it has another account"
     assert len(list(folder.iterdir())) == 2, "a retry writes the same file"
 
 

@@ -33,6 +33,7 @@ class Installation:
 
     def __init__(self, data_dir: Path, port: int) -> None:
         self.env = {"DATA_DIR": str(data_dir), "PORT": str(port), "DATABASE_URL": "", "REDIS_URL": ""}
+        self.data_dir = data_dir
         self.address = f"http://127.0.0.1:{port}"
         self._runs: list[Running] = []
 

@@ -34,7 +34,8 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _default_signals() -> None:
+def _as_from_a_careless_shell() -> None:
+    os.umask(0)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
@@ -51,8 +52,8 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # A shell that runs the tests in the background hands down ignored signals.
-            preexec_fn=_default_signals,
+            # A shell that runs the tests in the background hands down ignored signals, and any umask.
+            preexec_fn=_as_from_a_careless_shell,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -86,3 +87,11 @@ class Running:
         with self.process.stdout as output:
             for line in output:
                 self.lines.append(line.rstrip())
+
+
+def open_to_others(data_dir: Path) -> list[str]:
+    """What others may read, write or list below DATA_DIR; where PostgreSQL's account does, they may pass."""
+    paths = [data_dir, *(path for path in data_dir.rglob("*") if not path.is_symlink())]
+    passed = (data_dir, data_dir / "postgres")
+    modes = {path: path.lstat().st_mode & (0o066 if path in passed else 0o077) for path in paths}
+    return sorted(str(path) for path, open_bits in modes.items() if open_bits)

@@ -22,7 +22,7 @@ from app.embedded.server import wait_until
 from tests.conftest import SAMPLE
 from tests.database import libpq
 from tests.embedded.installation import FIRST_START_SECONDS, RUN, Installation, installed
-from tests.embedded.support import Running, alive, kill
+from tests.embedded.support import Running, alive, kill, open_to_others
 
 
 @pytest.fixture
@@ -71,6 +71,7 @@ def test_a_bank_s_own_list_is_opened_kept_running_and_closed(installation: Insta
     doctor = installation.flask("doctor", "--json")
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert not run.having("ended; starting it again")
+    assert open_to_others(installation.data_dir) == []
     supervisor = psutil.Process(run.process.pid)
     everything = supervisor.children(recursive=True)
     web = next(child for child in supervisor.children() if "gunicorn" in " ".join(child.cmdline()))
