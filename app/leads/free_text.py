@@ -89,7 +89,8 @@ def is_no_value(text: str) -> bool:
 
 def is_no_name(text: str) -> bool:
     """Whether a clean text can't be anybody's name: it is no value, or has no letter."""
-    plain = _plain(text)
+    # Nearly every name: characters that are written in one way only.
+    plain = text if "\u3400" <= text[:1] <= "\u9fff" and text.isalpha() else _plain(text)
     if plain.isalpha():
         return plain in _NOTHING
     return _says_nothing(plain) or bool(_SCIENTIFIC.fullmatch(plain)) or not any(map(_is_letter, plain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.errors import N_
@@ -75,13 +76,14 @@ class RowChecker:
             for position in self._positions
         )
         person_name = _name(name)
-        person = self._person(given_id(id_number, id_hash), id_hash.strip())
+        person = self._person(given_id(id_number, id_hash) if id_hash else id_number.strip(), id_hash.strip())
         phone = normalise_phone(phone)
         branch_name = self._branch_of(_branch(branch)) if branch else ""
         self._once(person)
-        for field, text in (("name", name), ("branch", branch), ("source", source), ("lead_no", lead_no)):
-            if lost := lost_characters(text):
-                self._note(number, field, LOST, lost=", ".join(lost))
+        if not (
+            name.isprintable() and branch.isprintable() and source.isprintable() and lead_no.isprintable()
+        ):
+            self._note_lost(number, name=name, branch=branch, source=source, lead_no=lead_no)
         return StagedLead(
             number,
             self._lead_no(number, lead_no) if lead_no else "",
@@ -110,6 +112,11 @@ class RowChecker:
             raise DuplicateInFile("duplicate", N_("The same person is in an earlier row of this file"))
         self._seen.add(key)
 
+    def _note_lost(self, number: int, **given: str) -> None:
+        for field, text in given.items():
+            if lost := lost_characters(text):
+                self._note(number, field, LOST, lost=", ".join(lost))
+
     def _lead_no(self, number: int, text: str) -> str:
         """The number the file gives, or nothing when it can't serve as one."""
         lead_no = clean_text(text)
@@ -128,6 +135,7 @@ class RowChecker:
         return source[:MAX_SOURCE]
 
 
+@lru_cache(maxsize=4096)
 def _masked(text: str) -> str:
     """What stands in a column of free text, without ID numbers and mobile numbers in clear."""
     return mask_numbers(clean_text(text))
@@ -148,6 +156,7 @@ def _name(text: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def _branch(text: str) -> str:
     branch = _masked(text)
     if branch and (is_no_value(branch) or _LOST in branch):

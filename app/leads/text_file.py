@@ -212,7 +212,9 @@ class _Records:
             damaged = next((at for at, cell in enumerate(cells) if _DAMAGE.search(cell)), None)
             if damaged is not None:
                 return self._undecodable(cells, damaged, number)
-        return Row(number, [unescaped(cell) for cell in cells])
+        if len(lines.taken) > 1 or "'" in lines.taken[0] or "=" in lines.taken[0]:
+            cells = [unescaped(cell) for cell in cells]
+        return Row(number, cells)
 
     def _swallowed(self, taken: Sequence[str], cells: Sequence[str]) -> bool:
         """Whether a cell of several lines comes from a quotation mark that nobody closed.
