@@ -52,7 +52,6 @@ def wants_json() -> bool:
     """Whether a program asks: the API, or a script of a page."""
     return (
         request.path.startswith("/api/")
-        or request.path in ("/healthz", "/readyz")
         or request.accept_mimetypes.best == "application/json"
         or request.headers.get("Sec-Fetch-Dest") == "empty"
     )

@@ -32,7 +32,7 @@ class Proxy:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
         self._open.clear()
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -129,8 +129,8 @@ class TestAway:
         tried = stranger.post("/login/", data={"username": "x", "password": "y"}, headers=wanted)
         assert tried.status_code in (400, 503)
         assert english.get("/api/v1/leads/").json["message"].startswith("The service is not available.")
-        assert english.get("/healthz").status_code == 503
+        assert english.get("/readyz").status_code == 503
         proxy.start()
         for client in (chinese, english):
             assert client.get("/leadview/list/").status_code == 200
-        assert english.get("/healthz").json == {"status": "ok"}
+        assert english.get("/readyz").json == {"status": "ok"}
