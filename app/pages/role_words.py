@@ -45,6 +45,7 @@ _METHOD = {
     "can_export_log": lazy_gettext("Export the change log"),
     "can_work": lazy_gettext("Keep follow-ups and outcomes"),
     "can_take_off": lazy_gettext("Take off the list"),
+    "can_switch": lazy_gettext("Ask to switch on or off"),
     "delete_many": lazy_gettext("Delete several at once"),
     "remove_entry": lazy_gettext("Get the button that takes off the list"),
     "can_create": lazy_gettext("Set up a new one"),
