@@ -28,6 +28,7 @@ SUPERUSER = "postgres"
 ROOTS_ACCOUNT = "pgserver"
 SETTINGS = {
     "listen_addresses": "",
+    "unix_socket_permissions": "0700",
     "port": "5432",
     "timezone": "UTC",
     "log_timezone": "UTC",
