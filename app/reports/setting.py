@@ -57,13 +57,13 @@ def _set_receivers(wanted: set[int], who: str) -> None:
 
 def chosen() -> list[Staff]:
     """Everybody who was made a receiver, by name, whether or not they can receive it now."""
-    query = select(Staff).join(ReportReceiver, ReportReceiver.person_id == Staff.id).options(*_LOADED)
+    query = select(Staff).join(ReportReceiver, ReportReceiver.person_id == Staff.id).options(*_loaded())
     return _by_name(db.session.scalars(query))
 
 
 def candidates() -> list[Staff]:
     """Everybody who can receive the report, by name."""
-    query = select(Staff).where(Staff.active.is_(True)).options(*_LOADED)
+    query = select(Staff).where(Staff.active.is_(True)).options(*_loaded())
     return _by_name(person for person in db.session.scalars(query) if obstacle(person) is None)
 
 
@@ -97,7 +97,9 @@ def may_see(person: Staff, report: WeeklyReport) -> bool:
     return db.session.scalar(query) is not None
 
 
-_LOADED = (selectinload(Staff.roles), selectinload(Staff.branch))
+def _loaded() -> tuple[Any, ...]:
+    # The roles of a log-in are known once all models are.
+    return selectinload(Staff.roles), selectinload(Staff.branch)
 
 
 def _by_name(people: Any) -> list[Staff]:
