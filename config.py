@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,9 +94,9 @@ class Settings:
         """The one local time of dates, hours and schedules."""
         return ZoneInfo(self.timezone)
 
-    def today(self, now: datetime | None = None) -> date:
-        """The local date at a moment with a zone, by default the present one."""
-        return (now or datetime.now(UTC)).astimezone(self.zone).date()
+    def today(self, now: datetime) -> date:
+        """The local date at a moment with a zone."""
+        return now.astimezone(self.zone).date()
 
     def check_production(self, *, debug: bool = False) -> None:
         """Raise ConfigError that names everything production forbids; do nothing in development."""

@@ -15,6 +15,7 @@ from flask_babel import lazy_gettext
 
 from app import approvals, labels
 from app.approvals.requests import why_not
+from app.clock import today
 from app.console import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
@@ -25,7 +26,6 @@ from app.pages.approvals import changes_table, subject_link
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget, TurnoverWidget
 from app.rules import approval
-from app.t1.runs import today
 
 
 class ApprovalView(ConsoleView):

@@ -18,6 +18,7 @@ from typing import Any
 from flask import current_app, g
 from sqlalchemy import literal_column, select, text
 
+from app import clock
 from app.access.rights import holds
 from app.audit import checkpoints
 from app.audit.chain import ENTRY_HASH, GENESIS, UTC
@@ -219,7 +220,7 @@ class _Reporter:
 
 
 def _moment() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return clock.now().isoformat(timespec="seconds")
 
 
 def _settings() -> Settings:

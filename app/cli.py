@@ -23,7 +23,7 @@ from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade as migrate_upgrade
 from flask_migrate.cli import db as db_group
 
-from app import installation
+from app import clock, installation
 from app.activity.errors import ActivityError
 from app.audit.actor import SYSTEM, acting, operator
 from app.audit.events import event
@@ -394,7 +394,7 @@ def retention_run(json_out: bool) -> None:
     """Delete what is older than it may be kept."""
     from app.retention import run
 
-    show(run(db.engine, settings(), dt.datetime.now(dt.UTC)), json_out)
+    show(run(db.engine, settings(), clock.now()), json_out)
 
 
 @audit_group.command("verify")
@@ -419,7 +419,7 @@ def audit_archive(before: dt.datetime, json_out: bool) -> None:
     """Move the months before one, sealed, from the database into files that stay verifiable."""
     from app.audit.archive import archive
 
-    if before.date() > dt.datetime.now(dt.UTC).date():
+    if before.date() > clock.now().date():
         raise click.UsageError("--before: the present month and later ones stay")
     show({"archived": archive(db.engine, settings(), before.date())}, json_out)
 
@@ -486,14 +486,14 @@ def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> N
 @refusals
 def push_tick(moment: dt.datetime | None, json_out: bool) -> None:
     """Make the pushes that are due and send what is due, once."""
-    from app.push import clock, deliver
+    from app.push import deliver
     from app.push.tick import tick
 
     if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=settings().zone)
 
     def now() -> dt.datetime:
-        return moment or clock.utc_now()
+        return moment or clock.now()
 
     made = tick(now())
     attempts = deliver.work(now, wait=False)

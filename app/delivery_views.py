@@ -11,7 +11,7 @@ from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import labels
+from app import clock, labels
 from app.audit.events import event
 from app.channels import channel, channels, targets
 from app.console import ConsoleView
@@ -30,7 +30,7 @@ from app.pages import answers, deliveries, target_form
 from app.pages.access import may, me
 from app.pages.lists import Deed, Link
 from app.pages.widgets import ConsoleFormWidget
-from app.push import clock, outbox
+from app.push import outbox
 from app.push.trial import send_sample
 
 
@@ -134,7 +134,7 @@ class DeliveryView(ConsoleView):
 
     def _change(self, items: Any, name: str, change: Callable[..., None], said: str) -> Any:
         rows = items if isinstance(items, list) else [items]
-        now = clock.utc_now()
+        now = clock.now()
         for row in rows:
             change(db.session(), row, now)
         db.session.commit()

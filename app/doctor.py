@@ -14,7 +14,7 @@ from flask import current_app
 from redis import RedisError
 from sqlalchemy import select, text
 
-from app import installation
+from app import clock, installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.audit.install import noted_tables, unnoted
@@ -107,7 +107,7 @@ def _change_log(settings: Settings) -> str:
     if wrong:
         raise NotOk(f"changes of {', '.join(sorted(set(wrong)))} are not noted: run flask db upgrade")
     waiting = f", {left.entries} entries not sealed since {left.since}" if left.since else ""
-    if left.since and held and held.since and dt.datetime.now(dt.UTC) - held.since > LONGEST_TRANSACTION:
+    if left.since and held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
         raise NotOk(f"{waiting[2:]}: a transaction of {held.whose} is open since {held.since}")
     return f"{tables} tables{waiting}"
 
@@ -123,7 +123,7 @@ def _redis(settings: Settings) -> str:
 
 def _ticker(settings: Settings) -> str:
     """Which regular tasks fail, and which went well again lately."""
-    steps = health.troubled(dt.datetime.now(dt.UTC))
+    steps = health.troubled(clock.now())
     failing = [
         f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: {step.last_error}"
         for step in steps

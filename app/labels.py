@@ -10,6 +10,8 @@ from flask import current_app
 from flask_babel import gettext, lazy_gettext, pgettext
 from markupsafe import Markup, escape
 
+from app import clock
+
 OUTREACH_CHANNEL = {"sms": lazy_gettext("SMS"), "call": lazy_gettext("Outbound call")}
 OUTREACH_DEED = {"sms": lazy_gettext("Send SMS in bulk"), "call": lazy_gettext("Outbound calls in bulk")}
 OUTREACH_DEED_ONE = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbound call")}
@@ -262,7 +264,7 @@ def moment(value: dt.datetime | None) -> Markup | str:
 
 
 def _ago(here: dt.datetime) -> str:
-    seconds = (dt.datetime.now(dt.UTC) - here).total_seconds()
+    seconds = (clock.now() - here).total_seconds()
     if 0 <= seconds < 60:
         return gettext("just now")
     if 0 <= seconds < 3600:

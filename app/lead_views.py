@@ -14,6 +14,7 @@ from wtforms import BooleanField, DateField, IntegerField, SelectField, SelectMu
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
+from app.clock import today
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -33,7 +34,6 @@ from app.pages.lists import Link
 from app.pages.widgets import DaysWidget, MixWidget, WhyWidget
 from app.rules import lead_filter
 from app.segments.definition import segment_def
-from app.t1.runs import today
 
 
 class ClassifiesLeads:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -11,7 +10,7 @@ from flask_appbuilder import action, expose, has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import labels
+from app import clock, labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.exports import content, jobs
@@ -61,7 +60,7 @@ class ExportsList:
         """Download the ticked rows, with what an export of the whole list shows of each."""
         chosen, ids = content.CONTENTS[self.export_kind], [item.id for item in items]
         ticked = db.session.query(chosen.model).filter(chosen.model.id.in_(ids))
-        first = content.watermark(_me(), dt.datetime.now(dt.UTC))
+        first = content.watermark(_me(), clock.now())
         return files.csv_download([[first], chosen.header(), *content.rows(chosen, ticked)], self.export_kind)
 
     @expose("/export_all", methods=["GET", "POST"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from flask import flash, g, jsonify, redirect, url_for
@@ -14,7 +13,7 @@ from flask_babel import lazy_gettext
 from sqlalchemy import update
 from wtforms import StringField
 
-from app import labels
+from app import clock, labels
 from app.audit.events import event
 from app.console import ConsoleView
 from app.errors import DomainError
@@ -90,7 +89,7 @@ class ReminderView(ConsoleView):
     def read_all(self) -> Any:
         """Mark all of one's own read."""
         unread = (Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
-        db.session.execute(update(Reminder).where(*unread).values(read_at=dt.datetime.now(dt.UTC)))
+        db.session.execute(update(Reminder).where(*unread).values(read_at=clock.now()))
         db.session.commit()
         return self.back()
 
@@ -109,7 +108,7 @@ class ReminderView(ConsoleView):
 
 def _mark_read(reminder: Reminder) -> None:
     if reminder.person_id == g.user.id and reminder.read_at is None:
-        reminder.read_at = dt.datetime.now(dt.UTC)
+        reminder.read_at = clock.now()
 
 
 class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
@@ -132,7 +131,7 @@ class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
         """Store it."""
         at = reminders.time_of(form.daily_at.data) or choices.DAILY_AT
         try:
-            choices.choose(g.user, form.chosen(), at, dt.datetime.now(dt.UTC))
+            choices.choose(g.user, form.chosen(), at, clock.now())
         except DomainError as error:
             db.session.rollback()
             flash(error.text(), "danger")
@@ -206,7 +205,7 @@ class ReminderMailView(ConsoleView):
     def retry(self, items: Any) -> Any:
         """Send failed mails again."""
         rows = items if isinstance(items, list) else [items]
-        now = dt.datetime.now(dt.UTC)
+        now = clock.now()
         again = [mail for mail in rows if mails.retry(db.session(), mail, now)]
         db.session.commit()
         for mail in again:

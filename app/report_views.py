@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from flask import Response, abort, flash, g, redirect, request, url_for
@@ -11,7 +10,7 @@ from flask_appbuilder.actions import action
 from flask_babel import get_locale, lazy_gettext
 from flask_babel import gettext as _
 
-from app import labels
+from app import clock, labels
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -72,7 +71,7 @@ class ReportMailView(ConsoleView):
     @action("retry", lazy_gettext("Send again"), multiple=False)
     def retry(self, item: ReportMail) -> Any:
         """Try it again from the beginning."""
-        plan.retry(item, dt.datetime.now(dt.UTC))
+        plan.retry(item, clock.now())
         db.session.commit()
         flash(_("The mail will be sent in a moment."), "success")
         return self.back()
@@ -223,7 +222,7 @@ class WeeklyReportView(ConsoleView):
     def _set(self, form: Any) -> bool:
         values = {name: form[name].data for name in setting.DEFAULTS}
         try:
-            setting.store(values, form.receivers.data, me(), dt.datetime.now(dt.UTC))
+            setting.store(values, form.receivers.data, me(), clock.now())
         except FieldError as error:
             db.session.rollback()
             form[error.field].errors = [*form[error.field].errors, error.text()]
@@ -234,7 +233,7 @@ class WeeklyReportView(ConsoleView):
     @action("send_to_me", lazy_gettext("E-mail it to me"), multiple=False)
     def send_to_me(self, item: WeeklyReport) -> Any:
         """Send it to who asks, marked as a test."""
-        plan.send_to(item, g.user, dt.datetime.now(dt.UTC))
+        plan.send_to(item, g.user, clock.now())
         flash(_("The report is on its way to %(address)s.", address=g.user.email), "success")
         return self.back()
 

@@ -14,6 +14,7 @@ from wtforms import DateField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from app import labels
+from app.clock import today
 from app.console import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
@@ -32,7 +33,6 @@ from app.pages import (
 from app.pages.access import may, me
 from app.pages.lists import Link
 from app.pages.widgets import ConsoleFormWidget
-from app.t1.runs import today
 
 
 class SuppressionView(ConsoleView):

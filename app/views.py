@@ -20,6 +20,7 @@ from app.approval_views import ApprovalView
 from app.audit_views import AuditJobView, ChangeLogView, SavedFilterView
 from app.backtest_views import BacktestView
 from app.bulk_views import BulkJobView, ChangesWholeList
+from app.clock import today
 from app.console import ConsoleView
 from app.data_views import CompletenessView, IngestFileView, InstitutionView, JobRunView
 from app.delivery_views import DeliveryAttemptView, DeliveryView, PushView, TargetView
@@ -56,7 +57,6 @@ from app.rule_views import RuleVersionView, RuleView
 from app.rules import lead_filter
 from app.staff_views import RoleView, StaffView
 from app.suppression_views import SuppressionView
-from app.t1.runs import today
 from app.tables import ConsoleInterface
 from app.work_views import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
 

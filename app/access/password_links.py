@@ -16,7 +16,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, update
 
-from app import mailer
+from app import clock, mailer
 from app.access import hands
 from app.errors import DomainError
 from app.extensions import db
@@ -45,7 +45,7 @@ def send(person: Staff, by: Staff) -> None:
         token_hash=_hash(token),
         sent_to=person.email,
         created_by=by.username,
-        expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(hours=HOURS),
+        expires_at=clock.now() + dt.timedelta(hours=HOURS),
     )
     db.session.add(link)
     db.session.flush()

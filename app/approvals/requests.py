@@ -12,6 +12,7 @@ from typing import Any
 from flask_babel import force_locale
 from sqlalchemy import or_, select
 
+from app import clock
 from app.access import hands
 from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
@@ -84,7 +85,7 @@ def _request(kind: Kind, subject_id: int, by: Staff, reason: str, payload: dict[
         makers=sorted(kind.makers(subject_id) | {by.username}),
         requested_by=by.username,
         requested_by_id=by.id,
-        expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=VALID_DAYS),
+        expires_at=clock.now() + dt.timedelta(days=VALID_DAYS),
     )
 
 
@@ -114,7 +115,7 @@ def withdraw(approval: Approval, by: Staff) -> None:
     if approval.requested_by_id != by.id:
         raise DomainError("Only %(person)s can withdraw this request.", person=approval.requested_by)
     approval.status = ApprovalStatus.WITHDRAWN
-    approval.decided_at = dt.datetime.now(dt.UTC)
+    approval.decided_at = clock.now()
     kind_named(approval.kind).returned(approval)
     db.session.flush()
 
@@ -162,13 +163,13 @@ def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) ->
     """Mark the decision. Raises DomainError when it is decided, expired, or not theirs to decide."""
     _lock_waiting(approval)
     kind = kind_named(approval.kind)
-    if approval.expires_at <= dt.datetime.now(dt.UTC):
+    if approval.expires_at <= clock.now():
         raise DomainError("This request has expired; let it be asked for again.")
     _check_decider(approval, by, kind)
     approval.status = status
     approval.decided_by = by.username
     approval.decided_by_id = by.id
-    approval.decided_at = dt.datetime.now(dt.UTC)
+    approval.decided_at = clock.now()
     approval.note = note.strip()[:500]
     return kind
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
 from app.audit import partitions
 from app.audit.tables import EXCLUDED, Noted
@@ -44,7 +43,7 @@ def install(connection: Connection) -> list[str]:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": INSTALL_LOCK})
     connection.exec_driver_sql(FUNCTIONS.read_text("utf-8"))
     _protect_log(connection)
-    partitions.ensure(connection, dt.datetime.now(dt.UTC))
+    partitions.ensure(connection, connection.scalars(select(func.clock_timestamp())).one())
     wrong = [noted for noted in noted_tables(connection) if noted.table in unnoted(connection)]
     for noted in wrong:
         _put_triggers(connection, noted)

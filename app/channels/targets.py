@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import secrets
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.channels import channel, channels
 from app.channels.base import ChannelSettings, PermanentError
 from app.channels.vault import vault
@@ -123,7 +123,7 @@ def new_secret(target: Target, config: Settings) -> str:
         raise DomainError("%(target)s needs no secret.", target=str(target))
     secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
     target.secret_cipher = vault(config, _PURPOSE).encrypt(secret.encode())
-    target.secret_made_at = dt.datetime.now(dt.UTC)
+    target.secret_made_at = clock.now()
     return secret
 
 
@@ -140,7 +140,7 @@ def secret_of(target: Target, config: Settings) -> str:
 def stop(target: Target, reason: StopReason, who: str | None = None) -> None:
     """Send nothing more to it; what waits goes on waiting. Doesn't commit."""
     target.status, target.stop_reason, target.stopped_by = TargetStatus.STOPPED, reason, who
-    target.stopped_at = dt.datetime.now(dt.UTC)
+    target.stopped_at = clock.now()
 
 
 def resume(target: Target) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from sqlalchemy import select
 
+from app import clock
 from app.extensions import db
 from app.models import (
     ForbiddenWord,
@@ -75,6 +74,6 @@ def add() -> None:
                 status=VersionStatus.ACTIVE,
                 created_by=WHO,
                 activated_by=WHO,
-                activated_at=dt.datetime.now(dt.UTC),
+                activated_at=clock.now(),
             )
         )

@@ -12,6 +12,8 @@ from flask import Flask, current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
+from app import clock
+from app.clock import today
 from app.coldstart import PRESETS, apply_presets
 from app.demo import asked, people, pushes, staff, story, work
 from app.demo.contacts import Contacts
@@ -28,7 +30,7 @@ from app.rules.config_file import apply_config
 from app.rules.definition import ConfigFile, read_config_file
 from app.t1.deliveries import inbox
 from app.t1.execute import execute
-from app.t1.runs import request_run, settings, today
+from app.t1.runs import request_run, settings
 
 __all__ = ["create_logins", "load_demo", "logins"]
 
@@ -84,7 +86,7 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
     last_days = [yesterday - dt.timedelta(days=n) for n in reversed(range(runs))]
     for run_id, day in [(request_run(day, WHO).id, day) for day in last_days]:
         execute(run_id)
-        sent = pushes.push_day(day + dt.timedelta(days=1), settings().zone, dt.datetime.now(dt.UTC))
+        sent = pushes.push_day(day + dt.timedelta(days=1), settings().zone, clock.now())
         progress(f"Demo: {_outcome(run_id)}, {sent} pushes")
     _work(progress, yesterday)
 
@@ -98,7 +100,7 @@ def _hold_out() -> None:
 
 def _work(progress: Say, yesterday: dt.date) -> None:
     """What the bank's people did with the hits, and what waits for them this morning."""
-    zone, now = settings().zone, dt.datetime.now(dt.UTC)
+    zone, now = settings().zone, clock.now()
     manager, admin = (_person(name) for name in ("manager", "admin"))
     work.mornings()
     if manager is not None and admin is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import func, select, update
 
-from app import labels
+from app import clock, labels
 from app.access.scope import leads_visible_to, supervises, works_hits
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -53,11 +53,6 @@ STEPS = {
 }
 
 
-def today(now: dt.datetime | None = None) -> dt.date:
-    """The local date of a moment (default: now)."""
-    return current_app.config["SETTINGS"].today(now)
-
-
 def midnight(day: dt.date) -> dt.datetime:
     """The moment the local date begins."""
     return dt.datetime.combine(day, dt.time(), current_app.config["SETTINGS"].zone)
@@ -72,7 +67,7 @@ def claim(hit: Hit, by: Staff) -> None:
     """认领: a waiting hit that is nobody's becomes the person's."""
     if hit.owner_id is not None:
         raise _taken(hit)
-    next_on = today() + dt.timedelta(days=work_setting().respond_days)
+    next_on = clock.today() + dt.timedelta(days=work_setting().respond_days)
     _take(hit, "claim", by, owner=by, next_on=next_on)
 
 
@@ -88,20 +83,20 @@ def assign(hit: Hit, to: Staff, by: Staff | None) -> None:
         )
     if hit.owner_id == to.id:
         raise DomainError("%(lead)s is already with %(owner)s.", lead=str(hit.lead), owner=to.get_full_name())
-    next_on = today() + dt.timedelta(days=work_setting().respond_days)
+    next_on = clock.today() + dt.timedelta(days=work_setting().respond_days)
     _take(hit, "assign", by, owner=to, next_on=next_on)
 
 
 def start(hit: Hit, by: Staff | None) -> None:
     """单独联系: a waiting hit is being worked on from now on; nobody's becomes the person's."""
-    _take(hit, "start", by, next_on=hit.next_on or today())
+    _take(hit, "start", by, next_on=hit.next_on or clock.today())
 
 
 def follow_up(hit: Hit, by: Staff | None, note: str, next_on: dt.date | None) -> None:
     """跟进进度: what was talked about, and when to come back. Raises FieldError for note and date."""
     if not note.strip():
         raise FieldError("note", "Write what was talked about or tried.")
-    day = today()
+    day = clock.today()
     if next_on is None or not day <= next_on <= day + dt.timedelta(days=MAX_DAYS_AHEAD):
         raise FieldError("next_on", "Choose a date from today on, at most a year ahead.")
     _begin(hit, by)
@@ -116,7 +111,7 @@ def convert(
     A customer who is held out may have come on their own: such a hit converts from waiting, and that is
     how the effect of contact is known.
     """
-    moment = _moment(hit, on or today())
+    moment = _moment(hit, on or clock.today())
     _check_amount(amount)
     _begin(hit, by)
     facts = "" if amount is None else yuan(amount)
@@ -167,7 +162,7 @@ def close(
     if listed:
         who = by.username if by else SYSTEM
         why = mask_numbers(said)
-        suppression.add_lead(db.session(), hit.lead, reason=why, who=who, today=today())
+        suppression.add_lead(db.session(), hit.lead, reason=why, who=who, today=clock.today())
 
 
 def reopen(hit: Hit, by: Staff | None, note: str = "") -> None:
@@ -176,7 +171,7 @@ def reopen(hit: Hit, by: Staff | None, note: str = "") -> None:
     Refused while the lead is on the do-not-disturb list; the hit's mark follows that list again.
     """
     keeps = hit.owner is not None and reachable(hit, hit.owner)
-    next_on = today() + dt.timedelta(days=work_setting().respond_days) if keeps else None
+    next_on = clock.today() + dt.timedelta(days=work_setting().respond_days) if keeps else None
     # Who reopens what was nobody's did not claim it.
     owner = {} if keeps else {"owner": None}
     values: dict[str, Any] = {"next_on": next_on, "close_reason_id": None, "opted_out": False} | owner
@@ -221,13 +216,13 @@ def _begins(hit: Hit, by: Any) -> bool:
 
 def _moment(hit: Hit, day: dt.date) -> dt.datetime:
     """When a hit was converted, known to the day. Raises FieldError for a day that can't be."""
-    now = dt.datetime.now(dt.UTC)
-    if not hit.hit_date <= day <= today(now):
+    now = clock.now()
+    if not hit.hit_date <= day <= clock.today(now):
         raise FieldError(
             "on", "The date lies between the hit (%(first)s) and today.", first=str(hit.hit_date)
         )
     zone = current_app.config["SETTINGS"].zone
-    return now.astimezone(zone) if day == today(now) else dt.datetime.combine(day, dt.time(12), zone)
+    return now.astimezone(zone) if day == clock.today(now) else dt.datetime.combine(day, dt.time(12), zone)
 
 
 def _check_amount(amount: Decimal | None) -> None:
@@ -243,7 +238,7 @@ def _marked_on(hit: Hit) -> dt.date | None:
     """The local day on which the hit was marked converted, None when no step says so."""
     query = select(func.max(HitEvent.at)).where(HitEvent.hit_id == hit.id, HitEvent.kind == "convert")
     at = db.session.scalar(query)
-    return today(at) if at else None
+    return clock.today(at) if at else None
 
 
 def _take(hit: Hit, step: str, by: Staff | None, *, facts: str = "", note: str = "", **values: Any) -> None:
@@ -327,7 +322,7 @@ def _refusal(hit: Hit, step: str, by: Any) -> DomainError | None:
         return None
     if hit.owner_id not in (None, by.id):
         return _taken(hit)
-    if step == "correct" and (hit.owner_id != by.id or _marked_on(hit) != today()):
+    if step == "correct" and (hit.owner_id != by.id or _marked_on(hit) != clock.today()):
         return DomainError(
             "A conversion is corrected by its owner on the day it was marked, later by a manager."
         )

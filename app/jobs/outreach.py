@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app import clock
 from app.jobs.context import job_context
 from app.outreach import preflight, results, sending
 
@@ -16,4 +17,4 @@ def run(_row_id: int) -> None:
     """Send what may go, and play what the sandbox answers."""
     with job_context():
         sending.work()
-        results.play_sandbox(sending.clock())
+        results.play_sandbox(clock.now())

@@ -10,8 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
-from app import approvals, audit_jobs, paging, reminders, retention
+from app import approvals, audit_jobs, clock, paging, reminders, retention
 from app.audit import partitions
 from app.bulk import jobs as bulk
 from app.exports import jobs as exports
@@ -45,10 +46,14 @@ def run_forever(stop: threading.Event, every: float) -> None:
     """Tick until ``stop`` is set; once a day delete what is too old."""
     done: set[tuple[str, dt.date]] = set()
     while not stop.is_set():
-        now = dt.datetime.now(dt.UTC)
-        tick(now)
-        due_today = [step for step in DAILY if (step.name, now.date()) not in done]
-        done |= {(name, now.date()) for name in _run(due_today, now)}
+        try:
+            now = clock.now()
+        except SQLAlchemyError as error:
+            log.warning("no tick: the database does not answer: %s", type(error).__name__)
+        else:
+            tick(now)
+            due_today = [step for step in DAILY if (step.name, now.date()) not in done]
+            done |= {(name, now.date()) for name in _run(due_today, now)}
         db.session.remove()
         stop.wait(every)
 
@@ -112,7 +117,7 @@ STEPS = (
     Step("list_marks", lambda now: paging.refresh_marks()),
     Step("abandoned_imports", lambda now: fail_abandoned(db.engine, _settings())),
     Step("forgotten_uploads", discard_forgotten),
-    Step("suppressions", lambda now: suppression.expire(db.engine, runs.today(now))),
+    Step("suppressions", lambda now: suppression.expire(db.engine, clock.today(now))),
     Step("approvals", approvals.expire),
     Step("assignment", assignment.hand_out),
     Step("escalation", due.escalate),

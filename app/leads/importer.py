@@ -14,6 +14,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import clock
 from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch, why
@@ -122,7 +123,7 @@ class LeadIntake:
     def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
         """Create and update leads, and mark those on the do-not-disturb list."""
         merged = merge(connection, batch, update=update, choices=self._choices)
-        suppression.refresh(connection, self._settings.today())
+        suppression.refresh(connection, clock.today())
         return merged
 
     def foresee(self, connection: Connection, *, update: bool) -> Merged:

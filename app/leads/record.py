@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from sqlalchemy import select
 
+from app import clock
 from app.errors import FieldError
 from app.extensions import db
 from app.leads import lookup, suppression
@@ -63,4 +62,4 @@ def set_phone(lead: Lead, phone: str, settings: Settings) -> None:
 
 def soft_delete(lead: Lead) -> None:
     """Take the lead off the list; the row is kept until retention purges it."""
-    lead.deleted_at = dt.datetime.now(dt.UTC)
+    lead.deleted_at = clock.now()

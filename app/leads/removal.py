@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
-from flask import current_app
 from flask_babel import gettext as _
 from sqlalchemy import func, or_, select
 
-from app import approvals, labels
+from app import approvals, clock, labels
 from app.approvals import Change
 from app.errors import DomainError
 from app.extensions import db
@@ -60,7 +58,7 @@ class _RemovalKind:
         """The entry holds while its removal waits."""
 
     def apply(self, approval: Approval, who: str) -> None:
-        today = dt.datetime.now(current_app.config["SETTINGS"].zone).date()
+        today = clock.today()
         entry, asked_by = _entry(approval.subject_id), approval.requested_by
         suppression.remove(db.session(), entry, reason=approval.reason, who=asked_by, today=today)
 

@@ -13,6 +13,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import delete, or_, select
 
+from app import clock
 from app.activity import store
 from app.activity.engine import EngineSettings
 from app.activity.person import person_days
@@ -102,7 +103,7 @@ def erase(lead: Lead, lead_no: str, reason: str | None, who: str, *, suppress: b
     said = checked_reason(reason)
     if lead_no.strip() != lead.lead_no:
         raise FieldError("lead_no", "This is not the number of the lead. Nothing was erased.")
-    id_hash, today = lead.id_hash, _settings().today()
+    id_hash, today = lead.id_hash, clock.today()
     suppression.hold(db.session)
     db.session.execute(delete(Hit).where(Hit.lead_id == lead.id))
     db.session.execute(delete(Reveal).where(Reveal.lead_id == lead.id))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Engine, TextClause, and_, or_, select, text
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.errors import DomainError, FieldError
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
@@ -165,7 +166,7 @@ def remove(session: Session, entry: Suppression, *, reason: str, who: str, today
     session.refresh(entry, with_for_update=True)
     if entry.removed_at is not None:
         raise DomainError("This entry was removed already.")
-    entry.removed_at, entry.removed_by = dt.datetime.now(dt.UTC), who
+    entry.removed_at, entry.removed_by = clock.now(), who
     entry.removal_reason = _reason(reason)
     session.flush()
     _refresh_one(connection, today, entry)

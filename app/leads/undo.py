@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, update
 
+from app import clock
 from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import why
@@ -129,5 +130,5 @@ def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
 def _restore(connection: Connection, batch_id: int, settings: Settings) -> int:
     restored = connection.execute(_RESTORE, {"batch": batch_id}).rowcount
     connection.execute(delete(LeadBefore).where(LeadBefore.batch_id == batch_id))
-    suppression.refresh(connection, settings.today())
+    suppression.refresh(connection, clock.today())
     return restored

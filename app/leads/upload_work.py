@@ -10,6 +10,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Connection, func, or_, select, update
 
+from app import clock
 from app.errors import N_
 from app.extensions import db
 from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
@@ -210,7 +211,7 @@ def _intake(row: Any) -> Intake:
     settings = _settings()
     if row.kind == LEADS.name:
         return LeadIntake(settings, BranchChoices.of_json(row.options.get("branches")))
-    today = settings.today()
+    today = clock.today()
     return SuppressionIntake(settings, reason=row.options["reason"], who=row.created_by, today=today)
 
 

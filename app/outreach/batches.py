@@ -14,12 +14,12 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, select, text, update
 
-from app import approvals, labels
+from app import approvals, clock, labels
 from app.access import hands
 from app.approvals import Change
+from app.clock import today
 from app.errors import DomainError
 from app.extensions import db
-from app.hits.work import today
 from app.jobs import nudge_once
 from app.models import (
     Approval,
@@ -144,7 +144,7 @@ def confirm(
 def run(batch: OutreachBatch, who: str) -> None:
     """Let the batch go from now on. Does not commit; ``nudge_sender`` after the commit."""
     batch.status, batch.confirmed_by = OutreachBatchStatus.RUNNING, who
-    batch.confirmed_at = dt.datetime.now(dt.UTC)
+    batch.confirmed_at = clock.now()
     batch.not_before, batch.waits_for = None, ""
 
 
@@ -178,7 +178,7 @@ def drop_rest(batch: OutreachBatch, reason: str) -> None:
         .values(status=status, reason=reason, at=func.now()),
         execution_options={"synchronize_session": False},
     )
-    batch.finished_at = dt.datetime.now(dt.UTC)
+    batch.finished_at = clock.now()
     cost.settle(batch)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
+from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import work
@@ -33,15 +34,15 @@ def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
     if outcome == "converted":
         _try(hit, lambda: work.convert(hit, None, on=_day(hit, at), note=note))
     elif outcome == "interested" and hit.status == HitStatus.IN_PROGRESS:
-        _try(hit, lambda: work.follow_up(hit, None, note or "interested", work.today()))
+        _try(hit, lambda: work.follow_up(hit, None, note or "interested", clock.today()))
     elif outcome in ("refused", "opt_out") and hit.status in work.OPEN:
         _try(hit, lambda: work.close(hit, None, _refusal(), note=note))
 
 
 def _day(hit: Hit, at: dt.datetime) -> dt.date:
     """The local date of an outcome, inside what the work on a hit takes: from the hit's date to today."""
-    day = work.today(at)
-    return max(hit.hit_date, min(day, work.today()))
+    day = clock.today(at)
+    return max(hit.hit_date, min(day, clock.today()))
 
 
 def _refusal() -> CloseReason | None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, text, update
 from werkzeug.exceptions import HTTPException
 
+from app import clock
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
@@ -77,7 +78,7 @@ def _check(batch: OutreachBatch) -> dict[str, Any]:
 
     The batch's own row stays as it is until the end: how far this is gets written from outside.
     """
-    terms = terms_of(batch, dt.datetime.now(dt.UTC))
+    terms = terms_of(batch, clock.now())
     chosen = candidates.chosen(batch)
     draw = Draw(batch)
     db.session.execute(delete(Outreach).where(Outreach.batch_id == batch.id))

@@ -6,12 +6,11 @@ import datetime as dt
 import uuid
 from typing import Any, Literal
 
-from flask import current_app
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app import labels
+from app import clock, labels
 from app.access.scope import leads_visible_to
 from app.errors import DomainError
 from app.extensions import db
@@ -78,7 +77,7 @@ def _take_one(item: Any, by: Any) -> dict[str, Any]:
 
 def _check_moment(at: dt.datetime) -> None:
     try:
-        late = at > dt.datetime.now(dt.UTC) + AHEAD
+        late = at > clock.now() + AHEAD
         early = at.astimezone(dt.UTC).year < 2000
     except OverflowError:
         early, late = True, False
@@ -122,8 +121,7 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
 def _opt_out(row: Outreach, source: str) -> None:
     """The person asked to be left alone: by person and by phone, for good."""
     lead = db.session.get_one(Lead, row.lead_id)
-    settings = current_app.config["SETTINGS"]
-    today = settings.today()
+    today = clock.today()
     present = suppression.entries_of(db.session, lead, today)
     person = suppression.hash_target(lead.id_hash)
     phone = suppression.Target(lead.phone_masked, phone_index=lead.phone_index)

@@ -19,6 +19,7 @@ from flask import Flask, current_app
 from sqlalchemy import and_, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
+from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.errors import LeadsError
@@ -49,7 +50,7 @@ def work(now: dt.datetime | None = None) -> int:
     """
     total = resolve(now)
     while True:
-        handled = sum(_turn(batch_id, now or clock()) for batch_id in _running(now or clock()))
+        handled = sum(_turn(batch_id, now or clock.now()) for batch_id in _running(now or clock.now()))
         total += handled
         if not handled:
             return total
@@ -59,11 +60,6 @@ def due(now: dt.datetime) -> bool:
     """Whether a worker has something to do."""
     asks = select(Outreach.id).where(_unclear(now)).limit(1)
     return bool(_running(now)) or db.session.scalar(asks) is not None
-
-
-def clock() -> dt.datetime:
-    """The moment."""
-    return dt.datetime.now(dt.UTC)
 
 
 def _running(now: dt.datetime) -> Sequence[int]:
@@ -125,11 +121,11 @@ def _finish(batch_id: int) -> None:
     batch = db.session.get_one(OutreachBatch, batch_id, with_for_update=True, populate_existing=True)
     if batch.status == OutreachBatchStatus.RUNNING:
         if later is None:
-            batch.status, batch.finished_at = OutreachBatchStatus.DONE, clock()
+            batch.status, batch.finished_at = OutreachBatchStatus.DONE, clock.now()
             batch.not_before, batch.waits_for = None, ""
             cost.settle(batch)
         else:
-            batch.not_before, batch.waits_for = later[0] or clock() + dt.timedelta(seconds=5), "gateway"
+            batch.not_before, batch.waits_for = later[0] or clock.now() + dt.timedelta(seconds=5), "gateway"
     db.session.commit()
 
 
@@ -145,7 +141,7 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
     rows = _claim(batch_id, terms.now)
     _lock_people(rows)
     judged = _judge(rows, terms)
-    going, seen = [], set[str]()
+    going, seen, now = [], set[str](), clock.now()
     for row in rows:
         reason = judged.get(row.id, ["deleted"])[:1]
         if not reason and seen & {row.phone_index, row.id_hash}:
@@ -154,8 +150,8 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
             status = OutreachStatus.DROPPED if reason[0] in DROPPED else OutreachStatus.HELD
             row.status, row.reason, row.at = status, reason[0], terms.now
         else:
-            row.status, row.reserved_at, row.at = OutreachStatus.SENDING, clock(), terms.now
-            row.lease_owner, row.next_at = uuid.uuid4().hex, clock() + LEASE
+            row.status, row.reserved_at, row.at = OutreachStatus.SENDING, now, terms.now
+            row.lease_owner, row.next_at = uuid.uuid4().hex, now + LEASE
             row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
             going.append(row)
@@ -224,10 +220,12 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
 
     def send(place: int) -> Answer:
         if first is not None:
-            ahead = (first - clock()).total_seconds() + place * spacing
+            with app.app_context():
+                present = clock.now()
+            ahead = (first - present).total_seconds() + place * spacing
             time.sleep(max(0.0, ahead))
         with app.app_context():
-            return gateway.gateway.send(sendable[place], clock())
+            return gateway.gateway.send(sendable[place], clock.now())
 
     with ThreadPoolExecutor(THREADS) as pool:
         answers = dict(
@@ -260,7 +258,7 @@ def _text(row: Outreach, lead: Lead, terms: Terms) -> str:
 
 def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
     """Write down what the gateway said, if the row is still this sender's. Does not commit."""
-    now = clock()
+    now = clock.now()
     bad = answer.taken in (Taken.BUSY, Taken.UNKNOWN)
     gateway.report(not bad, answer.note, now)
     values = _after(row, answer, now)
@@ -314,7 +312,7 @@ def _unclear(now: dt.datetime) -> Any:
 
 def resolve(now: dt.datetime | None = None) -> int:
     """Ask gateways about rows without a clear answer that are due; how many. Commits each."""
-    moment, asked = now or clock(), 0
+    moment, asked = now or clock.now(), 0
     while True:
         query = select(Outreach).where(_unclear(moment)).order_by(Outreach.next_at).limit(1)
         row = db.session.scalar(query.with_for_update(skip_locked=True))

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext
 from pydantic import Field, ValidationError, model_validator
 from sqlalchemy import select
 
-from app import approvals, labels
+from app import approvals, clock, labels
 from app.approvals import Change
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -181,7 +181,7 @@ class _SettingKind:
         if active is not None:
             active.status = VersionStatus.RETIRED
             db.session.flush()
-        row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, who, dt.datetime.now(dt.UTC)
+        row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, who, clock.now()
 
     def returned(self, approval: Approval) -> None:
         _row(approval.subject_id).status = VersionStatus.DRAFT

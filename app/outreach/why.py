@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import contains_eager, joinedload
 
+from app import clock
 from app.extensions import db
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
 from app.outreach import compliance, settings
@@ -69,7 +69,7 @@ def now(lead: Lead, by: Staff) -> list[Verdict]:
 
 
 def _verdict(channel: str, hit: Hit, by: Staff) -> Verdict:
-    terms = Terms(channel, settings.current(), by, dt.datetime.now(dt.UTC), calendar.current())
+    terms = Terms(channel, settings.current(), by, clock.now(), calendar.current())
     criteria = {name: rule for name, rule in compliance.criteria(terms).items() if name != "twice"}
     query = select(*criteria.values()).select_from(Hit).join(Lead, Lead.id == Hit.lead_id)
     found = db.session.execute(query.where(Hit.id == hit.id)).one()

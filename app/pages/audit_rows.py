@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from app import clock
 from app.audit.unsealed import MOST, unsealed
 from app.extensions import db
 from app.models import ChangeFacet, ChangeLog
@@ -57,4 +58,4 @@ def _tail() -> dt.datetime:
     left = unsealed(db.session.connection())
     if left.entries >= MOST:
         return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return left.since or dt.datetime.now(dt.UTC)
+    return left.since or clock.now()

@@ -10,7 +10,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from app import labels
+from app import clock, labels
 from app.jobs.rows import OPEN
 from app.models import Backtest, RuleVersion, RunStatus
 from app.rules import backtest
@@ -113,7 +113,7 @@ def _state(row: Backtest) -> str:
 def _time_left(row: Backtest) -> str:
     if row.status != RunStatus.RUNNING or not row.started_at or not row.progress:
         return ""
-    spent = (dt.datetime.now(dt.UTC) - row.started_at).total_seconds()
+    spent = (clock.now() - row.started_at).total_seconds()
     minutes = math.ceil(spent * (100 - row.progress) / row.progress / 60)
     return ngettext("about %(num)s minute left", "about %(num)s minutes left", minutes)
 

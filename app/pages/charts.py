@@ -10,12 +10,12 @@ from flask import url_for
 from flask_babel import gettext as _
 from sqlalchemy import BigInteger, cast, func, select, true
 
+from app.clock import today
 from app.extensions import db
 from app.models import IngestFile
 from app.pages.access import may
 from app.pages.lists import Link
 from app.rules.proportion import Interval
-from app.t1.runs import today
 
 DAYS = 30
 

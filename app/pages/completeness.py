@@ -11,11 +11,11 @@ from flask_babel import format_date, get_locale, lazy_gettext
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from app.clock import today
 from app.extensions import db
 from app.models import Institution
 from app.pages.access import may
 from app.t1.institution_days import Cell, State, counts, judged
-from app.t1.runs import today
 
 DAYS = 30
 PER_PAGE = 25

@@ -19,6 +19,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app.access.scope import leads_visible_to
+from app.clock import today
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Lead
@@ -28,7 +29,6 @@ from app.rules import coverage, describe
 from app.rules.coverage import LeadSet
 from app.rules.definition import RuleDef
 from app.rules.versions import active_versions, rule_def
-from app.t1.runs import today
 
 #: The choices of how many days the chart shows.
 DAYS = (7, 14, 30)

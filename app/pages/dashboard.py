@@ -15,10 +15,10 @@ from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from app import labels, paging
+from app import clock, labels, paging
 from app.errors import DomainError
 from app.extensions import db
-from app.hits import counts, work
+from app.hits import counts
 from app.hits.counts import Chosen
 from app.hits.parts import NONE, BranchParts
 from app.models import HitStatus, Rule
@@ -106,7 +106,7 @@ def choices(asked_for: Asked) -> list[tuple[str, str, list[tuple[str, str]]]]:
 
 def ranges(asked_for: Asked) -> list[tuple[str, str, bool]]:
     """Ranges of hit dates by name: word, address, whether it is the present one."""
-    day = work.today()
+    day = clock.today()
     known = [
         (_("All"), "", ""),
         (_("Yesterday"), str(day - dt.timedelta(days=1)), str(day - dt.timedelta(days=1))),
@@ -148,7 +148,7 @@ class Board:
 
     def __init__(self, asked_for: Asked) -> None:
         self.asked = asked_for
-        self.today = work.today()
+        self.today = clock.today()
         self._cells = counts.count(asked_for.chosen, ("rule_id", "grade", "source", "status"))
 
     def _by(self, place: int) -> dict[Any, int]:

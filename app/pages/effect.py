@@ -12,7 +12,7 @@ from flask import g, render_template, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from app import paging
+from app import clock, paging
 from app.effect import comparison, funnel, reach, words
 from app.effect.comparison import Comparison
 from app.effect.funnel import DIMENSIONS, Figures, Funnel
@@ -20,7 +20,6 @@ from app.effect.reach import Stage
 from app.effect.words import percent, yuan
 from app.errors import DomainError
 from app.extensions import db
-from app.hits import work
 from app.hits.parts import OWN
 from app.models import OutreachTemplateVersion, RuleVersion, VersionStatus
 from app.pages import dashboard
@@ -110,7 +109,7 @@ class Group:
 def asked(arguments: Mapping[str, str]) -> Asked:
     """What an address asks for; without dates the last thirty days. Raises DomainError."""
     given = {name: arguments.get(name, "").strip() for name in (*dashboard.ARGUMENTS, *MORE)}
-    yesterday = work.today() - dt.timedelta(days=1)
+    yesterday = clock.today() - dt.timedelta(days=1)
     if not given["last"]:
         given["last"] = str(max(yesterday.isoformat(), given["first"]))
     common = dashboard.asked(given)
@@ -163,7 +162,7 @@ def _named(pairs: Iterator[tuple[int, str]] | Any) -> list[tuple[str, str]]:
 
 def ranges(asked_for: Asked) -> list[tuple[str, str, bool]]:
     """Ranges of hit dates by name: word, address, whether it is the present one."""
-    day = work.today()
+    day = clock.today()
     yesterday = day - dt.timedelta(days=1)
     known = [(_("%(n)s days", n=n), day - dt.timedelta(days=n), yesterday) for n in (7, DAYS, 90)]
     known.append((_("This month"), day.replace(day=1), day))

@@ -10,12 +10,13 @@ from flask import g
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, select
 
+from app import clock
 from app.access.scope import visible_to
 from app.effect import reach, words
 from app.effect.reach import Stage
 from app.errors import DomainError
 from app.extensions import db
-from app.hits import due, work
+from app.hits import due
 from app.hits.parts import NONE, OWN
 from app.models import Branch, Hit, HitStatus, PushHit
 from app.pages import filters, segments
@@ -39,7 +40,7 @@ class WorkState(ChoiceFilter):
 
     def narrowed(self, query: Any, text: str) -> Any:
         """Hits in that state."""
-        day = work.today()
+        day = clock.today()
         states: dict[str, Callable[[], ColumnElement[bool]]] = {
             "mine": lambda: due.mine(g.user),
             "mine_due": lambda: and_(due.mine(g.user), Hit.next_on <= day),

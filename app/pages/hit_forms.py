@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 from wtforms import BooleanField, DateField, DecimalField, IntegerField, SelectField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app import labels
+from app import clock, labels
 from app.hits import work
 from app.models import Hit
 
@@ -130,11 +130,11 @@ def fresh(step: str, hit: Hit) -> Any:
     """The form of a step as it is offered at first."""
     form = FORMS[step](formdata=None, prefix=f"{step}-")
     if step == "follow_up":
-        form.next_on.data = max(work.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
+        form.next_on.data = max(clock.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
     if step == "convert":
-        form.on.data = work.today()
+        form.on.data = clock.today()
     if step == "correct":
-        form.on.data = labels.local(hit.converted_at).date() if hit.converted_at else work.today()
+        form.on.data = labels.local(hit.converted_at).date() if hit.converted_at else clock.today()
         form.amount.data = hit.amount
     return form
 

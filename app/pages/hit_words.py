@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup, escape
 
-from app import labels
+from app import clock, labels
 from app.hits import work
 from app.models import Hit, HitEvent, Outreach
 from app.outreach.compliance import REASONS
@@ -51,7 +51,7 @@ def due(day: dt.date | None, before: str = "") -> Markup:
     """When a hit is due, late ones in red."""
     if day is None:
         return Markup("")
-    late = (work.today() - day).days
+    late = (clock.today() - day).days
     if late > 0:
         return Markup('{}<b class="late">{}</b>').format(before, _("%(n)s days overdue", n=late))
     if late == 0:

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import FileStorage
 
 from app import labels
+from app.clock import today
 from app.extensions import db
 from app.leads.reader import not_a_list
 from app.models import Holiday
@@ -19,7 +20,6 @@ from app.pages.shell import weekday
 from app.push.calendar import Calendar
 from app.push.holidays import read_holidays, store
 from app.push.words import DAY_KIND
-from app.t1.runs import today
 
 EXTENSIONS = (".xlsx", ".xls", ".csv")
 

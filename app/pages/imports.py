@@ -15,7 +15,7 @@ from flask_babel.speaklater import LazyString
 from flask_wtf.file import FileField, FileRequired
 from markupsafe import Markup
 
-from app import labels
+from app import clock, labels
 from app.leads.errors import WITH_VALUE
 from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
@@ -186,7 +186,7 @@ def progress_of(batch: ImportBatch) -> dict[str, Any]:
         "progress": batch.progress if working else 100,
         "summary": batch_summary(batch),
         "done": not working,
-        **_pace(batch, dt.datetime.now(dt.UTC)),
+        **_pace(batch, clock.now()),
     }
 
 

@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from app.activity import query, store
 from app.activity.errors import ActivityError
+from app.clock import today
 from app.extensions import db
 from app.lead_activity import activity_root, engine_settings
 from app.models import Lead, Reveal
 from app.pages.access import may
-from app.t1.runs import today
 
 DAYS = 90
 MOST_REVEALS = 50

@@ -9,10 +9,10 @@ from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, func, select
 
-from app import paging
+from app import clock, paging
 from app.access.scope import hits_visible_to, supervises
 from app.extensions import db
-from app.hits import due, work
+from app.hits import due
 from app.hits.counts import Chosen
 from app.models import Hit
 from app.pages import lists
@@ -39,7 +39,7 @@ class Tab:
 
 def tabs() -> list[Tab]:
     """The numbers of the day for the person at the screen, in the order of urgency."""
-    day = work.today()
+    day = clock.today()
     given: list[tuple[str, str, dict[str, Any], ColumnElement[bool], str, bool]] = [
         (
             "due",

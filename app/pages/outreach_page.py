@@ -13,12 +13,11 @@ from markupsafe import Markup
 from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
-from app import labels
+from app import clock, labels
 from app.approvals.requests import LANGUAGES
 from app.errors import DomainError
 from app.exports.jobs import list_view
 from app.extensions import db
-from app.hits import work
 from app.models import (
     Approval,
     Lead,
@@ -63,7 +62,7 @@ def sandbox_note(channel: str = "") -> str:
 
 def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, Any]:
     """What a customer reads, with the values of a real row, masked; and how long it is."""
-    text = templates.example(version, lead, work.today(), settings.current().opt_out_sentence)
+    text = templates.example(version, lead, clock.today(), settings.current().opt_out_sentence)
     return {
         "text": text,
         "length": templates.length(text) if version.template.channel == "sms" else None,
@@ -365,7 +364,7 @@ def gateway_health(row: OutreachGateway) -> Any:
     """Whether the gateway takes what it is given."""
     if not row.active:
         return _("off")
-    if row.open_until is not None and row.open_until > dt.datetime.now(dt.UTC):
+    if row.open_until is not None and row.open_until > clock.now():
         until = f"{labels.local(row.open_until):%H:%M:%S}"
         return _("keeps failing, nothing is sent until %(time)s: %(error)s", time=until, error=row.last_error)
     if row.failures:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from wtforms import BooleanField, SelectField, SelectMultipleField, TimeField
 from wtforms.validators import InputRequired
 
-from app import labels
+from app import clock, labels
 from app.extensions import db
 from app.models import ReportMail, ReportMailStatus, ReportSetting, WeeklyReport
 from app.pages.access import may
@@ -100,7 +100,7 @@ def about_sending(kept: ReportSetting) -> list[tuple[str, str]]:
     server = (
         _("is set up (SMTP_URL)") if config.smtp_url else _("SMTP_URL is not set: no e-mail can be sent.")
     )
-    return [(_("Mail server"), server), (_("Next report"), _next(kept, dt.datetime.now(config.zone)))]
+    return [(_("Mail server"), server), (_("Next report"), _next(kept, clock.now().astimezone(config.zone)))]
 
 
 def _next(kept: ReportSetting, now: dt.datetime) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app import labels
 from app.channels import channels
+from app.clock import today
 from app.extensions import db
 from app.models import Schedule, ScheduleVersion, Target
 from app.pages.access import may, me
@@ -27,7 +28,6 @@ from app.push.words import DAY as DAY_WORD
 from app.push.words import DAY_KIND, HOLIDAYS, LEVEL, OUTCOME, PRESET, WHY
 from app.rules.definition import DAYS, ScheduleDef
 from app.rules.schedule_versions import version_def
-from app.t1.runs import today
 
 #: A list of more pushes than this is nobody's reading; the rest is counted.
 MOST_LISTED = 200

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from flask import current_app
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from app import labels
+from app import clock, labels
 from app.channels import targets
 from app.models import RuleStatus, Schedule, ScheduleVersion
 from app.pages.approvals import changes_markup
@@ -62,7 +61,7 @@ def coming(schedule: Schedule) -> Any:
     if schedule.status != RuleStatus.ACTIVE or schedule.active_version is None:
         return ""
     zone = current_app.config["SETTINGS"].zone
-    at = next_push(version_def(schedule.active_version), dt.datetime.now(dt.UTC), zone, current())
+    at = next_push(version_def(schedule.active_version), clock.now(), zone, current())
     return (
         Markup("<time datetime='{}'>{}</time>").format(at.isoformat(), f"{at:%Y-%m-%d %H:%M}") if at else ""
     )

@@ -15,7 +15,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
-from app import labels
+from app import clock, labels
 from app.extensions import db
 from app.models import Reminder
 from app.pages.access import may, view_named
@@ -123,8 +123,8 @@ def crumbs(title: str) -> list[Item]:
 
 def today() -> str:
     """The local date with its weekday."""
-    now = dt.datetime.now(current_app.config["SETTINGS"].zone)
-    return f"{now:%Y-%m-%d} {weekday(now)}"
+    day = clock.today()
+    return f"{day:%Y-%m-%d} {weekday(day)}"
 
 
 def weekday(day: dt.date) -> str:

@@ -7,7 +7,7 @@ import datetime as dt
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import labels
+from app import clock, labels
 from app.jobs import health
 from app.models import TickerStep
 
@@ -39,7 +39,7 @@ NAMES = {
 
 def notes() -> list[str]:
     """A sentence for each of these tasks."""
-    return [_said(step) for step in health.troubled(dt.datetime.now(dt.UTC))]
+    return [_said(step) for step in health.troubled(clock.now())]
 
 
 def _said(step: TickerStep) -> str:

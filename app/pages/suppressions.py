@@ -12,13 +12,13 @@ from sqlalchemy import or_, select
 
 from app import labels
 from app.access.scope import leads_visible_to
+from app.clock import today
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import suppression
 from app.models import Approval, Lead, Suppression
 from app.pages import lists
 from app.pages.lead_filters import ChoiceFilter
-from app.t1.runs import today
 
 STATE = {
     "in_force": lazy_gettext("On the list"),

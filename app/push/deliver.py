@@ -16,12 +16,12 @@ from flask import Flask, current_app
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import joinedload
 
+from app import clock as clocks
 from app.channels import channel
 from app.channels.base import Message, PermanentError, SendError, Sent, TemporaryError
 from app.channels.targets import secret_of, settings_of
 from app.extensions import db
 from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
-from app.push import clock as clocks
 from app.push import health, lease, outbox
 from app.push.answers import Answer, record
 from app.push.calendar import Calendar, current
@@ -77,7 +77,7 @@ def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300
 
     Ends after about ``seconds``. Any number of workers may do this at the same time.
     """
-    clock = clock or (lambda: clocks.utc_now())
+    clock = clock or (lambda: clocks.now())
     until, attempts = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         lease.sweep(db.engine)

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from flask import current_app
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import and_, select
 from sqlalchemy.orm import contains_eager, joinedload
 
+from app import clock
 from app.channels.base import HitLine, Message
 from app.models import Delivery, Hit, Lead, PushHit
 from app.rules.describe import reason
@@ -88,7 +88,7 @@ def _line(hit: Hit) -> HitLine:
 
 def sample() -> list[HitLine]:
     """Made-up hits for a test: no lead of the list looks like them."""
-    today = current_app.config["SETTINGS"].today().isoformat()
+    today = clock.today().isoformat()
     return [
         HitLine(
             id=0,

@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.channels.base import PermanentError
 from app.channels.targets import settings_of
 from app.errors import DomainError
@@ -18,7 +19,6 @@ from app.extensions import db
 from app.models import Delivery, DeliveryStatus, Push, PushStatus, Schedule, Target
 from app.push import lease, outbox
 from app.push.answers import Answer, record
-from app.push.clock import utc_now
 from app.push.deliver import attempt, let_go
 from app.push.message import TEST_HITS, messages_of
 
@@ -73,7 +73,7 @@ def _make(
     session: Session, targets: list[Target], by: str, schedule: Schedule | None
 ) -> tuple[str, list[int]]:
     """A push of its own with a delivery for each target, leased by us so that no worker takes it."""
-    now, uid = utc_now(), outbox.new_uid()
+    now, uid = clock.now(), outbox.new_uid()
     push = Push(
         schedule_id=schedule.id if schedule else None,
         version_id=schedule.active_version_id if schedule else None,
@@ -113,8 +113,8 @@ def _try(app: Flask, delivery_id: int, owner: str) -> Tried:
         delivery = db.session.get_one(Delivery, delivery_id)
         target, message = delivery.target, messages_of(db.session, [delivery])[delivery_id]
         let_go(db.session)
-        answer = attempt(delivery, target, message, utc_now(), app.config["SETTINGS"])
-        record(db.engine, _once(answer), owner, utc_now())
+        answer = attempt(delivery, target, message, clock.now(), app.config["SETTINGS"])
+        record(db.engine, _once(answer), owner, clock.now())
         return Tried(str(target), answer.outcome == "ok", answer.http_status, answer.text, answer.duration_ms)
 
 

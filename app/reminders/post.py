@@ -13,7 +13,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import select, update
 
-from app import mailer
+from app import clock, mailer
 from app.extensions import db
 from app.models import MailStatus, Reminder, ReminderMail
 from app.reminders.words import text_for_mail
@@ -30,10 +30,14 @@ SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
-def work(now: dt.datetime) -> int:
-    """Send what is due, for about SECONDS; how many went. Any number of workers may do this at once."""
+def work(at: dt.datetime | None = None) -> int:
+    """Send what is due (by default now), for about SECONDS; how many went.
+
+    Any number of workers may do this at once.
+    """
     until, sent = time.monotonic() + SECONDS, 0
     while time.monotonic() < until:
+        now = at or clock.now()
         mail_id = _claim(now)
         if mail_id is None:
             break

@@ -9,8 +9,9 @@ from flask_babel import lazy_gettext
 
 from app.access.rights import holders
 from app.access.scope import supervises
+from app.clock import today
 from app.hits import due
-from app.hits.work import midnight, today
+from app.hits.work import midnight
 from app.reminders.notice import Notice
 
 #: from this hour on people are told what the new day brought

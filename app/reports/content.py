@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from app import clock
 from app.access.scope import hits_visible_to, sees_whole_bank
 from app.effect.comparison import Comparison, compare
 from app.effect.funnel import Asked, Figures, funnel
 from app.effect.words import Names
 from app.extensions import db
-from app.hits import counts, due, work
+from app.hits import counts, due
 from app.hits.counts import Chosen
 from app.hits.parts import NONE, OWN
 from app.models import Approval, ApprovalStatus, Hit, HitStatus, Staff
@@ -174,7 +175,7 @@ def _waiting(person: Staff) -> Waiting:
 
     return Waiting(
         unclaimed=many(due.unclaimed()),
-        overdue=many(due.overdue(work.today())),
+        overdue=many(due.overdue(clock.today())),
         escalated=many(due.escalated()),
         approvals=_asked_for() if sees_whole_bank(person) else None,
     )

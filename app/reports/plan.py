@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge_once
@@ -71,7 +72,7 @@ def ask(week: dt.date, person: Staff) -> int:
 
 def open_weeks() -> list[dt.date]:
     """The Mondays of the weeks for which a report can be asked for, the newest first."""
-    newest = weeks.last_complete(current_app.config["SETTINGS"].today())
+    newest = weeks.last_complete(clock.today())
     return [newest - weeks.WEEK * back for back in range(MOST_WEEKS)]
 
 

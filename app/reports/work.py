@@ -9,7 +9,7 @@ import uuid
 from flask import current_app
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
-from app import mailer
+from app import clock, mailer
 from app.errors import DomainError
 from app.extensions import db
 from app.mailer import MailError
@@ -42,8 +42,8 @@ def work(now: dt.datetime | None = None) -> int:
     while (report_id := _next_report()) is not None:
         _make(report_id)
     sent = 0
-    while (mail_id := _claim(now or dt.datetime.now(dt.UTC), owner := uuid.uuid4().hex)) is not None:
-        sent += _send(mail_id, owner, now or dt.datetime.now(dt.UTC))
+    while (mail_id := _claim(now or clock.now(), owner := uuid.uuid4().hex)) is not None:
+        sent += _send(mail_id, owner, now or clock.now())
     return sent
 
 

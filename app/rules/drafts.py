@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from sqlalchemy import select
 
+from app import clock
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.models import Rule, RuleVersion, VersionStatus
@@ -55,4 +54,4 @@ def save(version_id: int, definition: RuleDef, author: str, *, revision: int) ->
 
 def _sign(version: RuleVersion, author: str) -> None:
     version.editors = sorted({*version.editors, author}) if version.editors else [author]
-    version.saved_by, version.saved_at = author, dt.datetime.now(dt.UTC)
+    version.saved_by, version.saved_at = author, clock.now()

@@ -11,6 +11,7 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+from app import clock
 from app.activity import coverage, query, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
@@ -182,7 +183,7 @@ def store_hits(
         "number": version.number,
         "day": day,
         "cooldown": definition.cooldown_days,
-        "today": settings.today(),
+        "today": clock.today(),
     }
     connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
     connection.execute(text(SQL["hit_stage"]))

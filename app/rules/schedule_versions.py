@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from sqlalchemy import func, select
 
+from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.models import RuleStatus, Schedule, ScheduleVersion, VersionStatus
@@ -49,7 +49,7 @@ def activate(version: ScheduleVersion, who: str) -> None:
         schedule.active_version.status = VersionStatus.RETIRED
     version.status = VersionStatus.ACTIVE
     version.activated_by = who
-    version.activated_at = dt.datetime.now(dt.UTC)
+    version.activated_at = clock.now()
     schedule.active_version = version
     schedule.name = version.spec["name"]
     schedule.status = RuleStatus.ACTIVE

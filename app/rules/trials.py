@@ -9,6 +9,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import func, select, update
 
+from app import clock
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
@@ -129,7 +130,7 @@ def _write(row_id: int, **values: Any) -> None:
 
 def yesterday() -> dt.date:
     """The last complete local day."""
-    return _settings().today() - dt.timedelta(days=1)
+    return clock.today() - dt.timedelta(days=1)
 
 
 def days_with_events() -> list[dt.date]:

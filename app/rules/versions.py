@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from sqlalchemy import func, select
 
+from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Hit, Rule, RuleCondition, RuleStatus, RuleVersion, Schedule, VersionStatus
@@ -109,7 +108,7 @@ def activate(version: RuleVersion, who: str) -> None:
         rule.active_version.status = VersionStatus.RETIRED
     version.status = VersionStatus.ACTIVE
     version.activated_by = who
-    version.activated_at = dt.datetime.now(dt.UTC)
+    version.activated_at = clock.now()
     rule.active_version = version
     rule.name, rule.description = version.name, version.description
     rule.status = RuleStatus.ACTIVE

@@ -13,6 +13,7 @@ from pyarrow import csv
 from sqlalchemy import BigInteger, Column, MetaData, RootTransaction, Table
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.activity import query, store
 from app.activity.errors import ActivityError
 from app.activity.spec import Condition, Metric, RuleSpec
@@ -25,7 +26,7 @@ _MADE: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] 
 
 def as_of(settings: Settings) -> dt.date:
     """The last complete local day, which all windows end with."""
-    return settings.today() - dt.timedelta(days=1)
+    return clock.today() - dt.timedelta(days=1)
 
 
 def lead_values(

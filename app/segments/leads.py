@@ -7,6 +7,7 @@ import datetime as dt
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.models import Branch, Hit, Lead, LeadTag, Rule
 from app.segments import activity
 from app.segments.definition import HitFilter, SegmentDef
@@ -25,7 +26,7 @@ def meant(session: Session, segment: SegmentDef, settings: Settings) -> ColumnEl
     """
     wanted = [Lead.deleted_at.is_(None), *_attributes(segment, settings.zone)]
     if segment.hits:
-        wanted.append(_has_hit(segment.hits, settings.today()))
+        wanted.append(_has_hit(segment.hits, clock.today()))
     if segment.activity:
         active = segment.activity
         candidates = activity.table_of(session, settings, active.metric, active.window_days, active.at_least)

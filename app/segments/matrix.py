@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, FromClause, Select, and_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.activity.spec import Metric
 from app.errors import DomainError
 from app.models import Hit, Lead
@@ -26,7 +27,7 @@ Source = FromClause | ColumnElement[Any]
 
 
 def _hits(session: Session, settings: Settings) -> Source:
-    first = settings.today() - dt.timedelta(days=HIT_DAYS - 1)
+    first = clock.today() - dt.timedelta(days=HIT_DAYS - 1)
     counted = select(Hit.lead_id, func.count().label("value")).where(Hit.hit_date >= first)
     return counted.group_by(Hit.lead_id).subquery()
 
@@ -36,7 +37,7 @@ def _best_score(session: Session, settings: Settings) -> Source:
 
 
 def _days_known(session: Session, settings: Settings) -> Source:
-    today = settings.today()
+    today = clock.today()
     return literal(today) - func.date(func.timezone(str(settings.zone), Lead.created_at))
 
 

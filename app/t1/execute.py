@@ -7,7 +7,7 @@ import logging
 import uuid
 from typing import Any
 
-from app import installation
+from app import clock, installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress
@@ -174,4 +174,4 @@ class _Run:
 
 
 def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return clock.now().isoformat(timespec="seconds")

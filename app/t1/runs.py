@@ -32,19 +32,14 @@ def settings() -> Settings:
     return found
 
 
-def today(now: dt.datetime | None = None) -> dt.date:
-    """The local date of a moment (default: now, by the database's clock)."""
-    return settings().today(now or clock.now())
-
-
 def request_run(day: dt.date, who: str) -> JobRun:
     """Ask for the T+1 run of a day, again if it ran before. Commits and nudges a worker.
 
     Raises DomainError for a day that is not over, and while the day's run is at work.
     """
-    if day >= today():
+    if day >= clock.today():
         raise DomainError("%(day)s is not over yet; T+1 runs on complete days.", day=day.isoformat())
-    if day < today() - dt.timedelta(days=settings().events_retention_days):
+    if day < clock.today() - dt.timedelta(days=settings().events_retention_days):
         raise DomainError("%(day)s is longer ago than events are kept.", day=day.isoformat())
     run = _row(day, who)
     if run.status == RunStatus.RUNNING and not db.session.scalar(select(lost()).where(JobRun.id == run.id)):
@@ -102,7 +97,7 @@ def to_evaluate_again(run: JobRun) -> list[dt.date]:
     changed = [dt.date.fromisoformat(day) for day in (run.counts or {}).get("other_days", {})]
     if not changed or run.finished_at is None:
         return []
-    last, first = today(), today() - dt.timedelta(days=settings().events_retention_days)
+    last, first = clock.today(), clock.today() - dt.timedelta(days=settings().events_retention_days)
     since = or_(JobRun.status.in_((RunStatus.QUEUED, RunStatus.RUNNING)), JobRun.started_at > run.finished_at)
     seen = set(
         db.session.scalars(select(JobRun.day).where(JobRun.kind == KIND, JobRun.day.in_(changed), since))

@@ -117,7 +117,7 @@ def test_a_run_begins_and_ends_as_who_asked_for_it(
 ) -> None:
     login("DataOperator", username="operator")
     with app.app_context():
-        run = runs.request_run(runs.today() - dt.timedelta(days=1), "operator").id
+        run = runs.request_run(clock.today() - dt.timedelta(days=1), "operator").id
         t1.run(run)
     begun, *_between, ended = entries(object="job_run", kind="update")
     assert {(each.actor, each.source, each.request) for each in (begun, ended)} == {

@@ -15,11 +15,11 @@ from playwright.sync_api import expect
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from app.clock import today
 from app.jobs import imports
 from app.models import JobRun, Lead
 from app.t1.deliveries import inbox
 from app.t1.execute import STEPS, execute
-from app.t1.runs import today
 from tests.access.world import World
 from tests.browser.conftest import Visit
 from tests.browser.window import DESK, PHONE, Window

@@ -12,10 +12,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.clock import today
 from app.models import Institution, Lead, RuleVersion
 from app.rules.versions import rule_def
 from app.t1.deliveries import ingest_logs
-from app.t1.runs import today
 from tests.access.world import World
 from tests.browser.conftest import Visit
 from tests.browser.test_pages import check

@@ -284,7 +284,7 @@ def test_many_hits_are_not_started_at_once(session: Session, world: World, marke
 
 def work_day(app: Flask) -> dt.date:
     with app.app_context():
-        return work.today()
+        return clock.today()
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ def test_what_is_due_and_new_for_a_person(
         work.claim(found, anna)
         db.session.commit()
         assert due.new_since(anna, clock.now()) == 0
-        day = work.today()
+        day = clock.today()
         assert list(db.session.scalars(due.due(anna, day))) == []
         assert [hit.id for hit in db.session.scalars(due.due(anna, day + dt.timedelta(days=1)))] == [found.id]
     page = marketer.get("/myworkview/list/?show=mine").text

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.errors import FieldError
 from app.leads.phone import PhoneVault
 from app.models import Lead, Outreach, OutreachGateway
-from app.outreach import http_gateway
+from app.outreach import http_gateway, sending
 from tests import clock
 from tests.conftest import Person
 
@@ -166,6 +167,29 @@ def test_a_sender_that_vanished_leaves_nothing_twice(
     bank.send()
     assert bank.outcomes(batch) == {hit: ("sent", "")}
     assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_lease_goes_by_the_databases_clock(
+    bank: Bank, gateway: Gateway, login: Callable[..., Person], session: Session, hours: int
+) -> None:
+    (hit,) = bank.people(1)
+    batch = sent(bank, login, [hit])
+    begun = clock.now()
+
+    def lease_until(moment: dt.datetime) -> None:
+        session.execute(update(Outreach).values(status="sending", next_at=moment, lease_owner="x"))
+        session.commit()
+
+    with time_machine.travel(begun + dt.timedelta(hours=hours)):
+        lease_until(begun + sending.LEASE)
+        bank.send()
+        assert bank.outcomes(batch) == {hit: ("sending", "")}, "alive"
+        lease_until(begun)
+        bank.send()
+        assert bank.outcomes(batch) == {hit: ("sent", "")}, "its sender is gone"
+    row = session.scalars(select(Outreach)).one()
+    assert begun <= row.sent_at <= clock.now()
 
 
 def test_busy_is_tried_again_and_refused_is_final(

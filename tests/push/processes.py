@@ -18,13 +18,13 @@ from pathlib import Path
 from flask import Flask
 from redis.exceptions import RedisError
 
-from app import create_app
+from app import clock, create_app
 from app.channels.base import Limits
 from app.channels.webhook import Webhook
 from app.extensions import db
 from app.jobs import nudge_once
 from app.jobs.worker import work
-from app.push import clock, deliver, lease, silence
+from app.push import deliver, lease, silence
 from app.push.tick import tick
 from tests.clock import now
 
@@ -54,7 +54,7 @@ class VirtualClock:
 
 def shorten(path: Path) -> None:
     """Make the product run in virtual time, with leases and time limits that fit a test."""
-    clock.utc_now = VirtualClock(path).now
+    clock.now = VirtualClock(path).now
     lease._UNTIL = lease.text(f"now() + interval '{LEASE_SECONDS} seconds'")
     lease.CERTAIN_SECONDS = 1.0
     Webhook.limits = Limits(hits=3, seconds=SECONDS)
@@ -67,8 +67,8 @@ def shorten(path: Path) -> None:
 def ticker() -> None:
     """Do what the ticker does for pushes, for ever."""
     while True:
-        tick(clock.utc_now())
-        if deliver.due(clock.utc_now()):
+        tick(clock.now())
+        if deliver.due(clock.now()):
             nudge_once("push", "app.jobs.push.run")
         db.session.remove()
         time.sleep(TICK_SECONDS)

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import time_machine
 from sqlalchemy import select, update
 
 from app.models import ChangeLog, Reminder, ReminderChoice, ReminderMail, Staff
-from app.reminders.post import PAUSES
+from app.reminders.mails import collect
+from app.reminders.post import LEASE, PAUSES, work
 from tests import clock
 from tests.conftest import Person
 from tests.postbox import Postbox
@@ -144,6 +146,30 @@ def test_two_workers_at_once_send_one_mail(office: Office, postbox: Postbox, ann
         each.join()
     assert len(postbox.mails) == 1
     assert [each.status for each in mails(office)] == ["sent"]
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_lease_goes_by_the_databases_clock(
+    office: Office, postbox: Postbox, anna: Person, hours: int
+) -> None:
+    choose(anna, hits="at_once")
+    ring(office, "msg_1")
+    with office.app.app_context():
+        collect(NOW)
+    begun = clock.now()
+
+    def lease_until(moment: dt.datetime) -> None:
+        office.session.execute(update(ReminderMail).values(status="sending", next_at=moment))
+        office.session.commit()
+
+    with time_machine.travel(begun + dt.timedelta(hours=hours)), office.app.app_context():
+        lease_until(begun + LEASE)
+        assert work() == 0, "alive"
+        lease_until(begun)
+        assert work() == 1, "its worker is gone"
+    [mail] = mails(office)
+    assert mail.done_at is not None
+    assert begun <= mail.done_at <= clock.now()
 
 
 def test_a_refused_mail_is_tried_again_with_pauses_and_then_shown_as_failed(

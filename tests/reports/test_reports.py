@@ -10,6 +10,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -190,6 +191,27 @@ def test_failures_are_tried_again_shown_and_a_lost_worker_is_replaced(
     [got] = postbox.mails
     assert got["message-id"] == f"<{mail.key}@bank.example>"
     assert mails(session)[0].status == "sent"
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_lease_goes_by_the_databases_clock(
+    app: Flask, session: Session, postbox: Postbox, manager: Person, hours: int
+) -> None:
+    switch_on(session, manager, "boss")
+    ticked(app)
+    begun = now()
+
+    def lease_until(moment: dt.datetime) -> None:
+        session.execute(update(ReportMail).values(status="sending", lease_owner="x", lease_until=moment))
+        session.commit()
+
+    with time_machine.travel(begun + dt.timedelta(hours=hours)):
+        lease_until(begun + LEASE)
+        assert worked(app) == 0, "alive"
+        lease_until(begun)
+        assert worked(app) == 1, "its worker is gone"
+    [mail] = mails(session)
+    assert begun <= mail.sent_at <= now()
 
 
 def test_who_may_not_see_it_any_more_gets_nothing(

@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.clock import today
 from app.extensions import db
 from app.models import Lead, Rule
 from app.pages import coverage as page
@@ -24,7 +25,6 @@ from app.rules.coverage import LeadSet
 from app.rules.definition import RuleDef, parse_config
 from app.rules.evaluate import preview
 from app.t1.deliveries import ingest_logs
-from app.t1.runs import today
 from tests import clock
 from tests.conftest import Person
 

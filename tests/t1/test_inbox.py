@@ -40,7 +40,7 @@ def watched(app: Flask, session: Session) -> Iterator[Settings]:
 
 @pytest.fixture
 def yesterday(watched: Settings) -> dt.date:
-    return runs.today() - dt.timedelta(days=1)
+    return product_clock.today() - dt.timedelta(days=1)
 
 
 def lines(day: dt.date, rows: int, first: int = 0) -> str:
@@ -407,7 +407,7 @@ def test_the_database_says_what_day_it_is(
     true = session.scalars(select(func.now())).one().astimezone(watched.zone).date()
     for module in (runs, execution):
         monkeypatch.setattr(module.dt, "datetime", Wrong)
-    assert runs.today() == true
+    assert product_clock.today() == true
     with pytest.raises(DomainError, match="not over"):
         runs.request_run(true, "tester")
     noon = dt.datetime.combine(true, dt.time(12), watched.zone)

@@ -13,13 +13,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.activity import store
+from app.clock import today
 from app.extensions import db
 from app.lead_activity import activity_root
 from app.models import Institution, InstitutionDay
 from app.t1 import institution_days
 from app.t1.deliveries import ingest_logs
 from app.t1.institution_days import judged
-from app.t1.runs import today
 from tests.conftest import Person
 
 MONDAY = dt.date(2026, 10, 26)

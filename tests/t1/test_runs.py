@@ -49,7 +49,7 @@ RULES = {
 @pytest.fixture
 def yesterday(app: Flask) -> dt.date:
     with app.app_context():
-        return runs.today() - dt.timedelta(days=1)
+        return product_clock.today() - dt.timedelta(days=1)
 
 
 @pytest.fixture
