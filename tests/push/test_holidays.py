@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import time_machine
 from openpyxl import Workbook
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -92,7 +91,6 @@ def test_wrong_rows_are_named_and_nothing_is_stored(manager: Person, engine: Eng
     assert stored(engine) == {}
 
 
-@time_machine.travel("2026-11-21 06:00", tick=False)
 def test_the_screen_warns_of_a_year_nobody_knows_and_refuses_slips(
     login: Callable[..., Person], engine: Engine
 ) -> None:
