@@ -216,8 +216,9 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         if lost := record.set_texts(item):
             flash(_("%(lost)s can't be part of a text and was left out.", lost=", ".join(lost)), "warning")
         if created:
-            record.set_identity(item, form.id_number.data, settings, me())
+            # The identity last: a form refused for another reason must not tell whether a person is here.
             record.set_phone(item, form.phone.data, settings)
+            record.set_identity(item, form.id_number.data, settings, me())
             db.session.add(item)
         elif form.new_phone.data:
             try:

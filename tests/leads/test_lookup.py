@@ -154,6 +154,22 @@ def test_the_api_answers_no_question_by_number(
     assert answer.status_code == 400, answer.text
 
 
+def test_a_form_that_is_refused_for_its_phone_tells_nothing_of_the_person(
+    session: Session, login: Callable[..., Person]
+) -> None:
+    admin = login("Admin", username="first", language="zh")
+    form = {"name": "新", "phone": "13911112222", "id_number": id_number(5), "status": "active"}
+    assert "已保存" in admin.submit("/leadview/add", form, follow_redirects=True).text
+    here, nobody = (
+        _plain(admin.submit("/leadview/add", form | {"phone": "0", "id_number": each}).text).replace(
+            each, "ID"
+        )
+        for each in (id_number(5), id_number(6))
+    )
+    assert here == nobody
+    assert questions(session) == []
+
+
 @pytest.mark.parametrize(
     "query", ["_flt_0_phone_masked=138", "_flt_0_id_hash=a", "_oc_LeadView=phone_index&_od_LeadView=asc"]
 )
