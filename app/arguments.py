@@ -9,7 +9,8 @@ from typing import Any
 from flask import abort, current_app, request
 from flask_babel import gettext as _
 
-from app.tables import MAX_PAGE_SIZE, NUMBER
+from app.filters import NUMBER
+from app.tables import MAX_PAGE_SIZE
 
 _FILTER = re.compile(r"_flt_(\d)_(.*)")
 #: pages that are filtered by a view's search columns; a form may be prefilled by any column

@@ -6,6 +6,7 @@ A long-lived signed cookie holds keyed hashes of the user names, nothing that lo
 from __future__ import annotations
 
 from flask import Response, after_this_request, current_app, request
+from flask_limiter.util import get_remote_address
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from app.audit.events import known_as
@@ -24,6 +25,11 @@ def typed_name() -> str:
 def knows_person() -> bool:
     """Whether the person who wants to log in has done so at this browser."""
     return known_as(typed_name()) in _people()
+
+
+def guessing_at() -> str:
+    """Where the passwords are tried: at this browser when it knows the person, else at the address."""
+    return request.cookies[COOKIE] if knows_person() else get_remote_address()
 
 
 def remember_person() -> None:

@@ -18,6 +18,8 @@ from flask_babel import gettext, lazy_gettext
 from app.errors import DomainError
 from app.leads import lookup, suppression
 
+#: what a row's key or a page number looks like
+NUMBER = re.compile(r"[0-9]{1,9}")
 _INDEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,6 +66,25 @@ class Equal(_ColumnFilter):
         if self.datamodel.is_boolean(self.column_name):
             return query.filter(self.column.is_(text in ("1", "y", "true", "True")))
         return query.filter(self.column == text)
+
+
+class _Row(_ColumnFilter):
+    """Whatever is related to the row with a key; anything but a key is refused."""
+
+    def apply(self, query: Any, value: Any) -> Any:
+        """Narrow the query; an empty value means no filter."""
+        for key in value if isinstance(value, list) else [value]:
+            if key and not NUMBER.fullmatch(str(key)):
+                self.refuse(key)
+        return super().apply(query, value) if value else query
+
+
+class RowIs(_Row, FilterRelationOneToManyEqual):  # type: ignore[misc]
+    """Rows that belong to one other."""
+
+
+class RowAmong(_Row, FilterRelationManyToManyEqual):  # type: ignore[misc]
+    """Rows that have another one among several."""
 
 
 class _Number(_ColumnFilter):
@@ -214,8 +235,8 @@ class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
         return None
 
     conversion_table = (
-        ("is_relation_many_to_one", [FilterRelationOneToManyEqual]),
-        ("is_relation_many_to_many", [FilterRelationManyToManyEqual]),
+        ("is_relation_many_to_one", [RowIs]),
+        ("is_relation_many_to_many", [RowAmong]),
         ("is_phone_index", [PhoneIs]),
         ("is_boolean", [Equal]),
         ("is_string", [StartsWith, Equal]),

@@ -35,7 +35,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         """Log-in, profile and passwords; users and roles come with the other views."""
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
         self.user_view = staff_views.StaffView
-        self._limit_log_in("60 per minute", get_remote_address)
+        self._limit_log_in("60 per minute", devices.guessing_at)
         self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.knows_person)
         self.appbuilder.add_view_no_menu(staff_views.PasswordLinkView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
@@ -46,7 +46,8 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     ) -> None:
         """Failed log-ins count; more than ``rate`` of them for one key are refused unseen.
 
-        Never by person alone: anybody could shut out whom they can name.
+        Never by person alone, nor by address where the browser knows the person: anybody could shut out whom
+        they can name, or all who share their address.
         """
         self.limiter.limit(
             rate,

@@ -28,6 +28,7 @@ from app.audit.events import event
 from app.console import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.filters import NUMBER
 from app.models import Approval, Staff
 from app.pages import accounts, forms, role_words
 from app.pages.widgets import ConsoleFormWidget, SessionsWidget
@@ -438,7 +439,7 @@ class PasswordView(SimpleFormView):  # type: ignore[misc]
     def form_post(self, form: Any) -> Any:
         """Store the new password."""
         pk = request.args.get("pk", "")
-        person = db.session.get(Staff, int(pk)) if pk.isdigit() else None
+        person = db.session.get(Staff, int(pk)) if NUMBER.fullmatch(pk) else None
         if person is None:
             abort(404)
         self.appbuilder.sm.reset_password(person.id, form.password.data)

@@ -15,6 +15,7 @@ from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from app import labels, permissions
+from app.access import keys
 from app.api_views import ApiDescription, ApiDocsView, RowsApi
 from app.approval_views import ApprovalView
 from app.audit_views import AuditJobView, ChangeLogView, SavedFilterView
@@ -275,12 +276,17 @@ class BranchView(ConsoleView):
         lead_filter.check_change(item)
         if created:
             db.session.add(item)
+        limited = keys.limited()
         branches.place(item)
+        keys.check_limited(limited)
 
     def remove(self, item: Any) -> None:
         """A branch that a rule asks for stays."""
         lead_filter.check_removal(item)
+        limited = keys.limited()
         db.session.delete(item)
+        db.session.flush()
+        keys.check_limited(limited)
 
 
 #: a lead's page shows what was found about the lead

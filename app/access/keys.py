@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import current_app
 from flask_appbuilder.security.sqla.models import ApiKey, Role
-from sqlalchemy import select
+from sqlalchemy import func, select
 from werkzeug.security import generate_password_hash
 
 from app.errors import DomainError, FieldError
@@ -49,12 +49,35 @@ def create_key(
 
 
 def reaches_whole_bank(branch_code: str | None) -> bool:
-    """Whether a key for the branch reaches every branch: without one, or for the top of the whole tree."""
-    branch = db.session.get(Branch, _branch_id(branch_code)) if branch_code else None
+    """Whether a key for the branch reaches every branch but those above it; one without a branch does."""
+    return branch_code is None or _covers_the_rest(db.session.get(Branch, _branch_id(branch_code)))
+
+
+def limited() -> list[Staff]:
+    """The systems whose keys work and reach a part of the bank."""
+    systems = select(Staff).where(Staff.active, Staff.roles.any(Role.name == ROLE)).order_by(Staff.id)
+    return [each for each in db.session.scalars(systems) if not _covers_the_rest(each.branch)]
+
+
+def check_limited(systems: list[Staff]) -> None:
+    """Raise FieldError for ``parent`` when one of the systems reaches the whole bank."""
+    for each in systems:
+        if _covers_the_rest(each.branch):
+            raise FieldError(
+                "parent",
+                "By this the API key %(name)s would reach the whole bank, which a second person decides "
+                "about. Revoke it and make one for the whole bank first.",
+                name=each.username,
+            )
+
+
+def _covers_the_rest(branch: Branch | None) -> bool:
+    """Whether no branch lies beside this one; those above it are no rest."""
     if branch is None:
         return True
-    beyond = select(Branch.id).where(~Branch.path.startswith(branch.path, autoescape=True)).limit(1)
-    return db.session.scalar(beyond) is None
+    path = select(Branch.path).where(Branch.id == branch.id).scalar_subquery()
+    above_or_below = func.starts_with(Branch.path, path) | func.starts_with(path, Branch.path)
+    return db.session.scalar(select(Branch.id).where(~above_or_below).limit(1)) is None
 
 
 def list_keys() -> list[dict[str, Any]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.models import ChangeLog, Staff
+from app.models import Branch, ChangeLog, Staff
 from tests.conftest import Person
 
 from .world import build
@@ -45,6 +46,27 @@ def test_a_key_is_made_on_screen_used_and_revoked(
         ("insert", "chief", "screen"),
         ("update", "chief", "screen"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "would reach the whole bank"), ("zh", "就会覆盖全行")],
+)
+def test_a_key_for_a_branch_does_not_grow_to_the_whole_bank_with_the_tree(
+    app: Flask, session: Session, login: Callable[..., Person], language: str, said: str
+) -> None:
+    world = build(session, app.config["SETTINGS"])
+    home, away = world.home.id, world.away.id
+    others = Branch.path.not_like(f"{world.home.path}%") & (Branch.id != away)
+    session.execute(update(Branch).where(others).values(path=func.concat(world.home.path, Branch.id, "/")))
+    session.commit()
+    admin = login("Admin", username="chief", language=language)
+    made = admin.submit("/apikeyview/create", {"name": "crm", "branch": "HOME", "days": "30"})
+    [key] = set(re.findall(r"lm_[A-Za-z0-9_-]{40,}", made.text))
+    move = {"code": "AWAY", "name": "AWAY", "parent": str(home)}
+    assert said in admin.submit(f"/branchview/edit/{away}", move).text
+    asked = {"headers": {"Authorization": f"Bearer {key}"}}
+    assert app.test_client().get("/api/v1/leads/", **asked).status_code == 200
 
 
 def test_what_no_key_can_be_is_said_and_leaves_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Callable
@@ -18,7 +19,7 @@ TITLES = {
     404: "内容不存在",
     405: "不能这样打开",
     409: "当前不能修改",
-    413: "文件过大",
+    413: "内容过大",
     500: "系统出现问题",
 }
 
@@ -58,9 +59,9 @@ def test_a_form_without_its_token_has_expired(login: Callable[..., Person], worl
 def test_a_file_that_is_too_large(
     login: Callable[..., Person], app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(app.config, "MAX_CONTENT_LENGTH", 1000)
+    monkeypatch.setitem(app.config, "SETTINGS", dataclasses.replace(app.config["SETTINGS"], max_upload_mb=1))
     client = login("Manager", language="zh")
-    answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * 5000), "a.csv")})
+    answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * (2 << 20)), "a.csv")})
     assert_fault(answer, 413, TITLES[413])
 
 

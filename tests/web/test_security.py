@@ -131,6 +131,21 @@ def test_an_outsider_shuts_nobody_out(app: Flask, session: Session, redis: Redis
     assert _try(app, "boss", PASSWORD, "10.0.0.99").headers["Location"] == "/"
 
 
+def test_who_guesses_at_many_shuts_nobody_of_the_same_address_out(
+    app: Flask, session: Session, redis: Redis
+) -> None:
+    make_staff(session, "boss", "Manager")
+    mine = Person(app, app.response_class, use_cookies=True)
+    assert _try(app, "boss", PASSWORD, "10.0.0.1", mine).status_code == 302
+    mine.get("/logout/")
+    answers = [_try(app, f"nobody{each}", "", "10.0.0.1").status_code for each in range(61)]
+    assert answers[-1] == 429
+    assert _try(app, "boss", PASSWORD, "10.0.0.1").status_code == 429
+    assert _try(app, "boss", PASSWORD, "10.0.0.1", mine).headers["Location"] == "/"
+    mine.get("/logout/")
+    assert [_try(app, "boss", "", "10.0.0.1", mine).status_code for _ in range(61)][-1] == 429
+
+
 def test_a_browser_is_known_for_who_logged_in_there_alone(app: Flask, session: Session, redis: Redis) -> None:
     for name in ("boss", "thief"):
         make_staff(session, name, "Manager")
@@ -221,9 +236,9 @@ def test_an_upload_of_another_kind_is_refused(
 def test_an_upload_that_is_too_large_is_refused(
     login: Callable[..., Person], app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(app.config, "MAX_CONTENT_LENGTH", 2000)
+    monkeypatch.setitem(app.config, "SETTINGS", dataclasses.replace(app.config["SETTINGS"], max_upload_mb=1))
     client = login("Manager")
-    answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * 5000), "leads.csv")})
+    answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * (2 << 20)), "leads.csv")})
     assert answer.status_code == 413
     assert answer.headers["X-Request-ID"]
     assert answer.headers["X-Request-ID"] in answer.text
