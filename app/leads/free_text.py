@@ -52,6 +52,10 @@ _DATE = (
     rf"|[0-9]{{1,2}}[- ]{_MONTH}(?:[- ][0-9]{{2,4}})?|{_MONTH}[- ][0-9]{{2,4}}"
 )
 _NO_VALUE = re.compile(rf"{_ERROR}|{_CLOCK}|(?:{_DATE})(?:[t ]{_CLOCK})?|0(?:\.0+)?")
+#: decimals, signed numbers, shares, and digits in groups: amounts, no codes
+_AMOUNT = re.compile(
+    r"[+-]?[0-9,]*\.[0-9]+(?:e[+-]?[0-9]+)?%?|[+-][0-9,]+%?|[0-9,]+%|[0-9]{1,3}(?:,[0-9]{3})+"
+)
 _SCIENTIFIC = re.compile(r"[0-9.]+e[+-]?[0-9]+")
 _LETTERS = ("L", "Nl", "Co", "Cn")
 
@@ -94,6 +98,11 @@ def is_no_name(text: str) -> bool:
     if plain.isalpha():
         return plain in _NOTHING
     return _says_nothing(plain) or bool(_SCIENTIFIC.fullmatch(plain)) or not any(map(_is_letter, plain))
+
+
+def is_no_branch(text: str) -> bool:
+    """Whether a clean text can't be a branch's name or code: it is no value, or an amount."""
+    return is_no_value(text) or bool(_AMOUNT.fullmatch(_plain(text)))
 
 
 def _says_nothing(plain: str) -> bool:

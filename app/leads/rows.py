@@ -15,7 +15,7 @@ from app.leads.errors import (
     MissingId,
     MissingName,
 )
-from app.leads.free_text import clean_text, is_no_name, is_no_value, lost_characters
+from app.leads.free_text import clean_text, is_no_branch, is_no_name, is_no_value, lost_characters
 from app.leads.identity import IdHasher, canonical_hash, canonical_id, given_id
 from app.leads.masking import holds_id, mask_ids
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
@@ -159,7 +159,7 @@ def _name(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _branch(text: str) -> str:
     branch = _masked(text)
-    if branch and (is_no_value(branch) or _LOST in branch):
+    if branch and (is_no_branch(branch) or _LOST in branch):
         raise InvalidBranch("branch_invalid", N_("This is no branch"))
     if len(branch) > MAX_BRANCH:
         raise InvalidBranch(

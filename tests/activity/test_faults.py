@@ -167,6 +167,18 @@ def test_raw_hashes_are_the_people_of_their_digits(root: Path, tmp_path: Path, k
     assert {one["person"].hex for one in events(root)} == {person(0xABCDEF)[:32]}
 
 
+def test_bytes_that_are_no_text_cost_their_rows_only(root: Path, tmp_path: Path) -> None:
+    hashes = pa.array([b"\xff" * 16] * 2, pa.binary(16))
+    result = take(root, table(tmp_path / "a.parquet", id_hash=hashes)).as_json()
+    assert (result["files_refused"], result["rows"], result["rejected"]) == (0, 2, {"malformed_line": 2})
+
+
+def test_offsets_as_programs_write_them(root: Path, tmp_path: Path) -> None:
+    times = pa.array(["2026-10-01 10:00:00+08", "2026-10-01 02:00:00+00"])
+    take(root, table(tmp_path / "a.parquet", event_time=times))
+    assert {one["happened_at"] for one in events(root)} == {datetime(2026, 10, 1, 2)}
+
+
 def test_32_digits_are_no_raw_hash(root: Path, tmp_path: Path) -> None:
     digits = pa.array([b"0123456789abcdef" * 2] * 2, pa.binary(32))
     result = take(root, table(tmp_path / "a.parquet", id_hash=digits)).as_json()

@@ -12,7 +12,7 @@ import pytest
 import xlwt
 
 from app.cells import date_in
-from app.leads.free_text import clean_text, is_no_name, is_no_value, lost_characters
+from app.leads.free_text import clean_text, is_no_branch, is_no_name, is_no_value, lost_characters
 from app.leads.importer import ImportResult, Order, run_import
 from app.leads.suppression_file import SuppressionIntake
 from tests.conftest import Person
@@ -95,10 +95,20 @@ def test_what_is_no_name_and_no_branch(text: str) -> None:
     assert is_no_name(text.strip())
 
 
-@pytest.mark.parametrize("text", ["12345", "1.5E+10", "13812345678", "1·2", "12.5", "0571"])
+@pytest.mark.parametrize("text", ["12345", "13812345678", "1·2", "0571", "12E5", "1.2.3"])
 def test_numbers_are_codes_of_branches_but_no_names(text: str) -> None:
     assert is_no_name(text)
-    assert not is_no_value(text)
+    assert not is_no_branch(text)
+
+
+def test_an_amount_is_no_branch(importer: Importer) -> None:
+    texts = ["12.5", "１２．５", ".5", "-3", "+12.0", "1.23E+05", "5%", "1,234"]
+    rows = [person(serial, branch=text) for serial, text in enumerate(texts)]
+    assert importer.rows(*rows).rejected == {"invalid_branch": len(texts)}
+    typed: list[list[Any]] = [[*person(9)[:5], 12.5], [*person(10)[:5], -0.75], [*person(11)[:5], 123]]
+    result = importer.file(write_xlsx(importer.folder / "typed.xlsx", {"s": [HEADER, *typed]}))
+    assert (result.created, result.rejected) == (1, {"invalid_branch": 2})
+    assert importer.query("SELECT name FROM branch WHERE name !~ '[^0-9.]'") == ["123"]
 
 
 @pytest.mark.parametrize(
@@ -133,9 +143,9 @@ def test_error_words_are_no_names_and_no_branches(importer: Importer) -> None:
 
 def test_typed_cells(importer: Importer) -> None:
     result = importer.file(FAULTS / "F11_typed_cells.xlsx")
-    assert (result.created, result.rejected) == (5, {"invalid_name": 2})
+    assert (result.created, result.rejected) == (4, {"invalid_name": 2, "invalid_branch": 1})
     sources = importer.query("SELECT source FROM lead ORDER BY id")
-    assert sources == ["", "线下活动", "线下活动", "", ""]
+    assert sources == ["", "线下活动", "", ""]
     assert "“30:00:00” says nothing" in remarks(result)[2]
     assert "2026-10-01 12:30:00" in remarks(result)[0]
 

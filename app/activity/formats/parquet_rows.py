@@ -84,7 +84,8 @@ def _rows(part: pa.RecordBatch, row_no: int, as_utc: frozenset[str]) -> Iterator
     texts = [[_decode(value) for value in column.cast(pa.binary()).to_pylist()] for column in columns]
     good = [index for index, row in enumerate(zip(*texts, strict=True)) if "\0" not in row]
     bad = sorted(set(range(part.num_rows)) - set(good))
-    yield batch(numbers.take(good), [pa.array(column, pa.string()).take(good) for column in texts])
+    kept = pa.array(good, pa.int64())
+    yield batch(numbers.take(kept), [pa.array(column, pa.string()).take(kept) for column in texts])
     yield malformed([(row_no + index, ",".join(column[index] or "" for column in texts)) for index in bad])
 
 

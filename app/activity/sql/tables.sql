@@ -21,5 +21,5 @@ CREATE MACRO is_hash(value) AS regexp_full_match(value, '[0-9A-Fa-f]{64}');
 -- The regular expression is needed because casts accept far more, 24:00:00 and years before 1 among it.
 CREATE MACRO instant(value) AS CASE WHEN regexp_full_match(
     value,
-    '\d{4}-\d\d-\d\d[ T]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?'
+    '\d{4}-\d\d-\d\d[ T]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?'
 ) THEN try_cast(value AS TIMESTAMPTZ) END;
