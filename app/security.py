@@ -118,11 +118,11 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         me, person = g.get("user"), self.get_user_by_id(userid)
         by_person = me is not None and me.is_authenticated
         own = by_person and me.id == person.id
-        person.password_given = bool(by_person and not own)
         if by_person:
             hands.taint(person, me, hands.PASSWORD)
         else:
             hands.clear(person)
+        person.password_given = bool(by_person and not own)
         super().reset_password(userid, password)
         if own:
             sessions.renew()
