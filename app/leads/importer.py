@@ -123,7 +123,7 @@ class LeadIntake:
     def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
         """Create and update leads, and mark those on the do-not-disturb list."""
         merged = merge(connection, batch, update=update, choices=self._choices)
-        suppression.refresh(connection, clock.today())
+        suppression.refresh(connection, clock.today_by(connection, self._settings))
         return merged
 
     def foresee(self, connection: Connection, *, update: bool) -> Merged:

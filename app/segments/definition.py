@@ -63,7 +63,7 @@ class SegmentDef(Strict):
 def segment_def(stored: Any) -> SegmentDef:
     """The definition in a stored (or typed) object. Raises DomainError that names place and value."""
     try:
-        return SegmentDef.model_validate_json(json.dumps(stored))
+        return SegmentDef.model_validate_json(json.dumps(stored, default=dt.date.isoformat))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'segment'}: {each['msg']} ({str(each['input'])[:60]})"
