@@ -21,7 +21,7 @@ from config import Settings
 Percent = Callable[[int], None]
 """Called with how much of a look is done, 0 to 100. May raise to cancel."""
 
-_CHILD = Path(__file__).with_name("workbook_child.py")
+_CHILD = Path(__file__).with_name("workbook-child")
 #: no message of the child is longer
 _MOST_LINE = 16 << 20
 _PIPE = 1 << 20

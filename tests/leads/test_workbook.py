@@ -97,6 +97,10 @@ def test_an_unusual_workbook_is_read_as_a_spreadsheet_program_does(
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a far cell": (far_cell, "file_far_cell"),
     "a far blank cell": (lambda: far_cell(" "), "file_far_cell"),
+    "a cell that says no place beside a far one": (
+        lambda: workbook({SHEET: sheet(f'<row r="1048576"><c r="XFC1048576"/>{cell("", "x")}</row>')}),
+        "file_far_cell",
+    ),
     "a text used too often": (lambda: one_text_many_times(60 << 20, 798), "file_too_big"),
     "a text of a row too long": (lambda: one_text_many_times(2 << 20, 1), "file_long_row"),
     "entities": (lambda: workbook({SHEET: laughs()}), "file_corrupt"),
