@@ -212,6 +212,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
     """Import a lead list (xlsx, xls, csv)."""
     from app.leads.errors import UnreadableFile
     from app.leads.importer import ImportResult, import_leads
+    from app.leads.preview import WARNINGS
 
     rejections = _Rejections()
     try:
@@ -231,6 +232,8 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
         note(f"unreadable_file: {error}")
         sys.exit(1)
     rejections.show_rest()
+    for oddity in result.oddities:
+        note(WARNINGS[oddity])
     for remark in result.remarks.first:
         note(str(remark))
     _note_more(result.remarks.count - len(result.remarks.first), "remarks")

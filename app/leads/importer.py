@@ -52,7 +52,7 @@ class ImportResult:
     """What became of the rows of a file. ``batch`` and ``error_file`` are None in a dry run.
 
     ``branches`` are those that were, or in a dry run would be, created; ``remarks`` what was left out of rows
-    that came in.
+    that came in; ``oddities`` are the file's.
     """
 
     batch: int | None
@@ -64,10 +64,12 @@ class ImportResult:
     error_file: str | None = None
     branches: Unknown = NO_BRANCHES
     remarks: Remarks = field(default_factory=Remarks)
+    oddities: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The object ``flask leads import --json`` prints."""
-        return {name: value for name, value in vars(self).items() if name not in ("branches", "remarks")}
+        told_otherwise = ("branches", "remarks", "oddities")
+        return {name: value for name, value in vars(self).items() if name not in told_otherwise}
 
 
 class Intake(Protocol):
@@ -254,6 +256,7 @@ class _Run:
         self._read = 0
         self._rejected: Counter[str] = Counter()
         self._remarks = Remarks()
+        self._oddities: list[str] = []
 
     def execute(self, engine: Engine) -> ImportResult:
         """Read, stage and merge; commit unless dry."""
@@ -268,6 +271,7 @@ class _Run:
                 limits=Limits.of(order.settings),
                 looked_over=order.looked_over,
             )
+            self._oddities = file.oddities
             with self._error_file(file) as errors:
                 self._remarks = Remarks(file.header, file.columns)
                 check = intake.checker(connection, file.columns, self._remarks.note)
@@ -322,7 +326,14 @@ class _Run:
         path = str(errors.path) if errors and errors.rows else None
         counts = (merged.created, merged.updated, merged.existing)
         return ImportResult(
-            self._batch, self._read, *counts, dict(self._rejected), path, merged.branches, self._remarks
+            self._batch,
+            self._read,
+            *counts,
+            rejected=dict(self._rejected),
+            error_file=path,
+            branches=merged.branches,
+            remarks=self._remarks,
+            oddities=self._oddities,
         )
 
     def _close(self, connection: Connection, batch: int, result: ImportResult) -> None:

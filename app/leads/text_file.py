@@ -23,6 +23,8 @@ _LONGEST_LINE = 100_000
 _SEPARATORS = ",;\t"
 _NAMED_SEPARATOR = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
 _ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "gb18030": "GB18030"}
+#: Ctrl-Z, with which DOS programs end a text
+_DOS_END = "\x1a"
 _MARK = "lead-monitor-mark"
 #: what no sound text holds: NUL, and the marks that bytes which are no text become
 _DAMAGE = re.compile("[\x00\udc00-\udcff]")
@@ -56,11 +58,15 @@ codecs.register_error(_MARK, _marked)
 
 @dataclass(frozen=True)
 class _Text:
-    """How a text file is to be read: ``lines`` is how many it has, ``sound`` that every byte is text."""
+    """How a text file is to be read.
+
+    ``lines`` is how many it has, ``sound`` says that every byte is text, ``dos_end`` that its end is marked.
+    """
 
     encoding: str
     lines: int
     sound: bool
+    dos_end: bool
 
 
 def text_rows(path: Path) -> tuple[Iterator[Row], int]:
@@ -121,7 +127,7 @@ class _Scan(NamedTuple):
 def _scanned(path: Path, encoding: str) -> _Scan:
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     lines = wrong = nul = beyond = 0
-    last = "\n"
+    last = end = "\n"
     with path.open("rb") as stream:
         for chunk in chain(iter(partial(stream.read, _CHUNK), b""), [b""]):
             part = decoder.decode(chunk, final=not chunk)
@@ -129,8 +135,10 @@ def _scanned(path: Path, encoding: str) -> _Scan:
             wrong += part.count("\ufffd")
             nul += part.count("\0")
             beyond += 0 if part.isascii() else len(part) - len(part.encode("ascii", "ignore"))
-            last = part[-1:] or last
-    return _Scan(_Text(encoding, lines + (last != "\n"), not wrong and not nul), wrong, beyond - wrong)
+            end = part[-1:] or end
+            last = part.rstrip(_DOS_END)[-1:] or last
+    text = _Text(encoding, lines + (last != "\n"), not wrong and not nul, end == _DOS_END)
+    return _Scan(text, wrong, beyond - wrong)
 
 
 def _separator(path: Path, encoding: str) -> tuple[str, bool]:
@@ -188,7 +196,7 @@ class _Records:
     def rows(self) -> Iterator[Row]:
         """Each row that is not empty, the first of them the header."""
         with _opened(self._path, self._text.encoding) as stream:
-            lines = _Lines(iter(stream) if self._text.encoding != "gb18030" else map(_renewed, stream))
+            lines = _Lines(self._lines(stream))
             reader = csv.reader(lines, delimiter=self._separator, strict=True)
             number = 0
             while (row := self._next(reader, lines, number + 1)) is not None:
@@ -198,6 +206,12 @@ class _Records:
                 if row.fault or any(map(str.strip, row.cells)):
                     self._header = self._header or row.cells
                     yield row
+
+    def _lines(self, stream: Iterator[str]) -> Iterator[str]:
+        if self._text.encoding == "gb18030":
+            stream = map(_renewed, stream)
+        # Only the last line has no line break after the mark.
+        return (line.rstrip(_DOS_END) for line in stream) if self._text.dos_end else iter(stream)
 
     def _next(self, reader: Iterator[list[str]], lines: _Lines, number: int) -> Row | None:
         try:

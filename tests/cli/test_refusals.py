@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.models import Institution, Rule, RuleVersion, Schedule
 from tests.conftest import SAMPLE
+from tests.leads.support import HEADER, person, write_xlsx
 
 RULE = {
     "code": "R-1",
@@ -194,6 +195,13 @@ def test_an_unreadable_lead_file_is_refused_whole(
         "rejected": {"unreadable_file": 1},
         "error_file": None,
     }
+
+
+def test_what_is_odd_about_a_workbook_is_told(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = write_xlsx(tmp_path / "leads.xlsx", {"leads": [HEADER, person(1), [*person(2)[:5], "=A1"]]})
+    result = cli("leads", "import", path, "--dry-run", "--json")
+    assert "Some cells hold formulas without a stored result and are read as empty." in result.stderr
+    assert json.loads(result.stdout)["created"] == 2
 
 
 def test_a_refused_log_file_does_not_stop_the_others(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -50,6 +50,16 @@ def test_private_use_characters_of_gb18030_stay_apart(tmp_path: Path) -> None:
     assert [row.cells[0] for row in rows] == ["王\ue000", "王\ue234"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+@pytest.mark.parametrize("before", ["\n", "", "\r\n"])
+def test_the_mark_at_the_end_of_a_dos_text_is_no_row(tmp_path: Path, before: str, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"{HEAD}\n王\x1a五,1,2,3,4\n{GOOD}{before}\x1a\x1a".encode(encoding))
+    opened = open_lead_file(path, path.name)
+    assert [row.cells for row in opened.rows] == [["王\x1a五", "1", "2", "3", "4"], GOOD.split(",")]
+    assert opened.total == 2
+
+
 def test_one_bad_byte_costs_its_row() -> None:
     *good, bad = rows_of(FAULTS / "F09_one_bad_byte.csv")
     assert [row.cells[0] for row in good] == ["测试甲乙", "测试丙丁", "测试戊己"]
