@@ -12,6 +12,7 @@ from flask import Flask
 from playwright.sync_api import Browser, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests import clock
 from tests.access.world import World
 from tests.browser.window import DESK, Window, screen
 from tests.conftest import Person
@@ -36,10 +37,14 @@ def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     assert path, "chromium is missing: run tests/browser_setup.sh"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *sandbox])
-        yield launched
-        launched.close()
+    with pytest.MonkeyPatch.context() as patch:
+        # Chromium refuses a library that shifts the clock, and its driver must agree with it about the time.
+        patch.delenv("LD_PRELOAD", raising=False)
+        playwright = sync_playwright().start()
+    launched = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *sandbox])
+    yield launched
+    launched.close()
+    playwright.stop()
 
 
 class _Quiet(WSGIRequestHandler):
@@ -72,6 +77,8 @@ def visit(browser: Browser, base: str, world: World, login: Callable[..., Person
     def make(role: str, *, width: int = DESK, language: str = "zh") -> Window:
         context = browser.new_context(viewport=screen(width), locale=LOCALES[language], base_url=base)
         context.set_default_timeout(10_000)
+        if "CLOCK_AHEAD" in os.environ:
+            context.clock.install(time=clock.now())
         if role:
             name = role.lower() if windows else "me"
             client = login(role, branch=world.home, language=language, username=name)
