@@ -19,7 +19,7 @@ from app.leads.identity import canonical_id
 from app.leads.phone import normalise_phone
 
 CATALOGUE = {f"{category}-{n}": category for category in story.STEPS for n in range(3)}
-MONDAY = dt.date(2026, 11, 16)
+MONDAY = dt.date(2026, 10, 12)
 
 
 @pytest.fixture(scope="module")
