@@ -8,6 +8,9 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
 BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 
+# Without bytecode each of the product's processes, and there are many, would compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DELETE_ON_ERROR:
 .PHONY: setup run test test-long test-clocks lint bench lock translations screenshots clean
 
@@ -21,7 +24,8 @@ test: setup
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: setup
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
+	@tests/browser_setup.sh
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or thorough" --hypothesis-profile long
 
 # The tests at another date, and in another zone of the machine: make test-clocks CLOCK="2028-02-29 10:00" ZONE=America/New_York
 # The pages in the browser are told the date, too; Chromium itself and its driver keep the machine's.

@@ -15,6 +15,7 @@ from filelock import FileLock
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_appbuilder.security.sqla.models import Role
+from hypothesis import settings as hypothesis_settings
 from itsdangerous import URLSafeTimedSerializer
 from redis import Redis
 from sqlalchemy import Engine, create_engine, make_url, select
@@ -29,12 +30,14 @@ from config import Settings, load_settings
 from tests.access.world import World, build
 from tests.database import empty, libpq, superuser
 from tests.postbox import Postbox, serving
+from tests.thorough import PROFILE
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
 #: longest first; `make test` hands files out in this order
 LONG_FILES = ("browser/test_pages.py", "access/test_matrix.py", "embedded/test_run.py")
 TEMPLATE = "lead_monitor_template"
+hypothesis_settings.register_profile(PROFILE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

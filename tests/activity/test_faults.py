@@ -14,11 +14,11 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.activity import store
+from tests.thorough import examples, share, thorough
 
 from .support import NOW, SAMPLE, csv_text, events, person, row, take, write, write_bytes
 
@@ -227,11 +227,12 @@ def test_a_whole_last_line_needs_no_line_end(root: Path, tmp_path: Path, name: s
     assert (result["accepted"], result["rejected"]) == (1, {"bad_result": 1})
 
 
+@thorough
 def test_every_cut_of_a_file_is_refused_or_loses_only_what_is_not_there(tmp_path: Path) -> None:
     """Wherever a copy stops, no row is read that the whole file does not have."""
     rows = [row("r-one"), row("r-two", id_hash=person(2)), row("r-three", id_hash=person(3))]
     whole = write(tmp_path / "whole.csv", rows).read_bytes()
-    for end in range(len(whole) - 230, len(whole) + 1):
+    for end in share(range(len(whole) - 230, len(whole) + 1), 70):
         root = tmp_path / f"store-{end}"
         (record,) = take(root, write_bytes(tmp_path / "cut.csv", whole[:end])).files
         assert (record.status, record.rejected) in (("read", {}), ("refused", {}))
@@ -347,7 +348,7 @@ CALLS = st.lists(
 
 
 @given(CALLS, st.integers(1, 4), st.lists(st.sampled_from(ENDINGS), min_size=4, max_size=4), st.randoms())
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(8, 50)
 def test_any_split_order_and_format_gives_the_same_events(
     tmp_path_factory: pytest.TempPathFactory,
     calls: list[dict[str, Any]],

@@ -8,13 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.activity import coverage, cube, history, query, store
 from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
+from tests.thorough import examples
 
 from .support import person, row, take, write
 
@@ -165,7 +166,7 @@ RULES = st.builds(
 DATES = st.integers(-1, DAYS + 4).map(lambda days: FIRST + timedelta(days=days))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, 80)
 @given(spec=RULES, as_of=DATES)
 def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of: date) -> None:
     expected = brute_force(world.events, spec, as_of)
@@ -177,7 +178,7 @@ def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of:
         assert facts == evidence(world.events, spec, as_of, one["lead"])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(5, 30)
 @given(spec=RULES)
 def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     dates = [FIRST + timedelta(days=days) for days in range(-2, DAYS + 6)]
@@ -185,7 +186,7 @@ def test_coverage_agrees_with_brute_force(world: World, spec: RuleSpec) -> None:
     assert coverage.counts(world.state, spec, reversed(dates)) == expected  # type: ignore[arg-type]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(3, 12)
 @given(spec=RULES, as_of=DATES, chosen=st.frozensets(st.integers(0, LEADS)))
 def test_a_question_about_some_leads_is_about_them_only(
     world: World, spec: RuleSpec, as_of: date, chosen: frozenset[int]
@@ -200,7 +201,7 @@ def test_a_question_about_some_leads_is_about_them_only(
     assert set(query.lead_values(world.state, spec, as_of, among=among)["lead"].to_pylist()) == set(expected)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(4, 24)
 @given(
     spec=RULES,
     start=st.integers(-1, DAYS),
@@ -242,7 +243,7 @@ def test_a_sweep_of_nothing_is_refused(world: World) -> None:
         history.values_by_date(world.state, spec, [FIRST], history.Sweep(1, (1,)))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(4, 20)
 @given(spec=RULES, as_of=DATES, lead=st.integers(0, LEADS))
 def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: date, lead: int) -> None:
     (one,) = query.explain(world.state, spec, as_of, lead, SCORE).to_pylist()
@@ -254,7 +255,7 @@ def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: 
         assert one == {"lead": lead, "values": values, **evidence(world.events, spec, as_of, lead)}
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(4, 20)
 @given(spec=RULES, as_of=DATES)
 def test_values_alone_agree_with_the_evaluation(world: World, spec: RuleSpec, as_of: date) -> None:
     found = query.lead_values(world.state, spec, as_of).to_pylist()

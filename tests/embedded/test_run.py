@@ -81,6 +81,7 @@ def test_a_bank_s_own_list_is_opened_kept_running_and_closed(installation: Insta
     assert not [process.pid for process in everything if alive(process.pid)]
 
 
+@pytest.mark.long
 def test_production_is_announced_and_probes_come_by_plain_http(
     servers: Services, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 from rq import Queue
@@ -42,6 +42,7 @@ from tests.rules.brute import (
 )
 from tests.rules.support import add_leads, apply_rule, calls
 from tests.rules.support import deliver as deliver_calls
+from tests.thorough import examples
 
 FIRST, LAST = DAY0 + dt.timedelta(3), DAY0 + dt.timedelta(11)
 #: lead → local date of its conversion
@@ -85,7 +86,7 @@ def convert(session: Session, conversions: dict[int, dt.date]) -> None:
 
 
 @given(events, rules, rules, converted, st.integers(1, 9), st.integers(0, 2))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(3, 16)
 def test_a_backtest_counts_what_would_have_happened(
     app: Flask,
     engine: Engine,

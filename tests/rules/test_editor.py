@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from app.rules.config_file import apply_config, export_config
 from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef, parse_config
 from app.rules.versions import add_version, rule_def
 from tests.conftest import Person
+from tests.thorough import examples
 
 FIRST = {"metric": "calls", "op": ">=", "value": 3, "window_days": 7}
 
@@ -252,7 +253,7 @@ def names_exist(session: Session) -> None:
 
 
 @given(rule_defs)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(10, 80)
 def test_editor_yaml_and_stored_version_say_the_same(
     app: Flask, manager: Person, names_exist: None, definition: RuleDef
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
@@ -30,10 +30,11 @@ from tests.rules.brute import (
     put_in_force,
     rules,
 )
+from tests.thorough import examples
 
 
 @given(events, rules)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(3, 24)
 def test_hits_are_what_the_rules_mean(
     app: Flask, engine: Engine, session: Session, leads: None, all_events: list[Event], rule: dict[str, Any]
 ) -> None:
@@ -62,7 +63,7 @@ def test_hits_are_what_the_rules_mean(
 
 
 @given(events, rules, st.lists(st.integers(4, 11), min_size=4, max_size=12))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(3, 24)
 def test_dates_may_be_evaluated_late_and_again(
     app: Flask,
     engine: Engine,

@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 
 from tests.access.world import World
 from tests.conftest import Person
+from tests.thorough import share, thorough
 
 HUGE = "99999999999999999999"
 KEYS = (
@@ -65,6 +66,16 @@ def _view(app: Flask, rule: Rule) -> Any:
     return next((each for each in views if each.endpoint == rule.endpoint.rpartition(".")[0]), None)
 
 
+def _with_keys(app: Flask) -> Iterator[tuple[str, str]]:
+    """Method and address of everything that takes a key, with an odd one."""
+    others = itertools.cycle(KEYS)
+    for method in ("GET", "POST"):
+        for rule in _rules(app, method):
+            odd = (HUGE, *KEYS) if rule.endpoint in SEVERAL else (HUGE if method == "POST" else next(others),)
+            for key in odd if "<" in rule.rule else ():
+                yield method, _at(rule, key)
+
+
 def _filters(app: Flask) -> Iterator[str]:
     """For every filter of every list an address, with one odd value after the other."""
     values = itertools.cycle(TEXTS)
@@ -99,22 +110,21 @@ def _check(answers: dict[str, Any]) -> None:
     assert {where: code for where, code in answers.items() if code >= 500} == {}
 
 
+@thorough
 def test_no_key_in_an_address_is_an_error(app: Flask, admin: Person) -> None:
-    answers, others = {}, itertools.cycle(KEYS)
-    for method in ("GET", "POST"):
-        for rule in _rules(app, method):
-            odd = (HUGE, *KEYS) if rule.endpoint in SEVERAL else (HUGE if method == "POST" else next(others),)
-            for key in odd if "<" in rule.rule else ():
-                path = _at(rule, key)
-                send = admin.get if method == "GET" else admin.submit
-                answers[f"{method} {path}"] = send(path).status_code
-    assert len(answers) > 200
+    answers, asked = {}, list(_with_keys(app))
+    assert len(asked) > 200
+    for method, path in share(asked, 90):
+        send = admin.get if method == "GET" else admin.submit
+        answers[f"{method} {path}"] = send(path).status_code
     _check(answers)
 
 
+@thorough
 def test_no_value_of_a_filter_is_an_error(app: Flask, admin: Person) -> None:
-    answers = {each: admin.get(each).status_code for each in _filters(app)}
-    assert len(answers) > 300
+    asked = list(_filters(app))
+    assert len(asked) > 300
+    answers = {each: admin.get(each).status_code for each in share(asked, 250)}
     assert {where: code for where, code in answers.items() if code not in (200, 400)} == {}
 
 
@@ -132,19 +142,20 @@ def test_no_key_of_a_log_in_for_a_new_password_is_an_error(admin: Person) -> Non
         assert admin.submit(f"/resetpassword/form?pk={key}", form).status_code == 404, key
 
 
+@thorough
 def test_no_value_in_an_address_or_form_is_an_error(app: Flask, admin: Person, session: Session) -> None:
     answers, others = {}, itertools.cycle(TEXTS)
     with app.test_request_context():
         fields = {rule.endpoint: _fields(app, rule) for rule in app.url_map.iter_rules()}
-    for rule in _rules(app, "GET"):
+    for rule in share(_rules(app, "GET"), 70):
         path = _at(rule, _key_of_a_row(app, rule, session))
         query = dict.fromkeys(fields[rule.endpoint], next(others))
         answers[path] = admin.get(path, query_string=query).status_code
-    for rule in _rules(app, "POST"):
-        if not any(word in rule.rule for word in ENDS):
-            path = _at(rule, _key_of_a_row(app, rule, session))
-            form = dict.fromkeys(fields[rule.endpoint], HUGE)
-            answers[f"POST {path}"] = admin.submit(path, form).status_code
+    changing = [rule for rule in _rules(app, "POST") if not any(word in rule.rule for word in ENDS)]
+    for rule in share(changing, 70):
+        path = _at(rule, _key_of_a_row(app, rule, session))
+        form = dict.fromkeys(fields[rule.endpoint], HUGE)
+        answers[f"POST {path}"] = admin.submit(path, form).status_code
     _check(answers)
     assert admin.get("/leadview/list/").status_code == 200
 
