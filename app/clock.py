@@ -13,13 +13,17 @@ from flask import current_app, g, has_request_context
 from sqlalchemy import Connection, func, select
 
 from app.extensions import db
-from config import Settings
 
 _NOW = select(func.clock_timestamp())
 
 
-def now() -> dt.datetime:
-    """The present moment by the database's clock; a request asks the database once and goes on from there."""
+def now(connection: Connection | None = None) -> dt.datetime:
+    """The present moment by the database's clock; a request asks the database once and goes on from there.
+
+    With a connection it is asked there, for what also runs without the application.
+    """
+    if connection is not None:
+        return connection.scalars(_NOW).one()
     if not has_request_context():
         return _asked()
     if "clock" not in g:
@@ -33,17 +37,6 @@ def today(now_: dt.datetime | None = None) -> dt.date:
     """The local date of a moment with a zone, by default the present one."""
     day: dt.date = current_app.config["SETTINGS"].today(now_ or now())
     return day
-
-
-def now_by(connection: Connection) -> dt.datetime:
-    """The present moment by the database of a connection, for what also runs without the application."""
-    moment: dt.datetime = connection.scalars(_NOW).one()
-    return moment
-
-
-def today_by(connection: Connection, settings: Settings) -> dt.date:
-    """The local date by the database of a connection, for what also runs without the application."""
-    return settings.today(now_by(connection))
 
 
 def _asked() -> dt.datetime:

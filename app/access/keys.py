@@ -132,6 +132,8 @@ def is_system(person: Staff) -> bool:
 
 def server_time() -> dt.datetime:
     """The present moment as Flask-AppBuilder keeps it: the server's own time, without a zone."""
+    # Not the database's clock: ApiKey.is_active compares ``expires_on`` with datetime.now() of the host that
+    # is asked, and a column without a zone would be off by the whole difference of zones.
     return dt.datetime.now()  # noqa: DTZ005
 
 

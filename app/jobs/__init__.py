@@ -86,6 +86,8 @@ def _state(served: Queue, name: str) -> JobStatus | None:
 
 
 def _lately(moment: str) -> bool:
+    # RQ's stamps are those of the hosts' clocks; one that is off by more than SILENT asks once too often, or
+    # once not until RQ itself drops the job. The rows, by the database's clock, decide who works.
     return bool(moment) and dt.datetime.now(dt.UTC) - str_to_date(moment.encode()) < SILENT
 
 

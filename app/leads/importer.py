@@ -125,7 +125,7 @@ class LeadIntake:
     def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
         """Create and update leads, and mark those on the do-not-disturb list."""
         merged = merge(connection, batch, update=update, choices=self._choices)
-        suppression.refresh(connection, clock.today_by(connection, self._settings))
+        suppression.refresh(connection, self._settings.today(clock.now(connection)))
         return merged
 
     def foresee(self, connection: Connection, *, update: bool) -> Merged:

@@ -166,7 +166,7 @@ def remove(session: Session, entry: Suppression, *, reason: str, who: str, today
     session.refresh(entry, with_for_update=True)
     if entry.removed_at is not None:
         raise DomainError("This entry was removed already.")
-    entry.removed_at, entry.removed_by = clock.now_by(connection), who
+    entry.removed_at, entry.removed_by = clock.now(connection), who
     entry.removal_reason = _reason(reason)
     session.flush()
     _refresh_one(connection, today, entry)

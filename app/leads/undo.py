@@ -130,5 +130,5 @@ def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
 def _restore(connection: Connection, batch_id: int, settings: Settings) -> int:
     restored = connection.execute(_RESTORE, {"batch": batch_id}).rowcount
     connection.execute(delete(LeadBefore).where(LeadBefore.batch_id == batch_id))
-    suppression.refresh(connection, clock.today_by(connection, settings))
+    suppression.refresh(connection, settings.today(clock.now(connection)))
     return restored
