@@ -215,6 +215,16 @@ def _now() -> Mapped[dt.datetime]:
     return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
 
 
+class Attempted:
+    """Work for a worker: ``attempts`` counts those that began it, the last one at ``attempted_at``.
+
+    One that a restart of the database ended is not counted (app/jobs/rows.py).
+    """
+
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
 class Branch(Model):
     """A branch of the bank. ``path`` is ``/1/4/9/``: the ids from the top down to itself."""
 
@@ -298,15 +308,13 @@ class LoginSession(Model):
     last_seen_at: Mapped[dt.datetime] = _now()
 
 
-class ImportBatch(Model):
+class ImportBatch(Attempted, Model):
     """One import of a lead file or a do-not-disturb file: who, when, which file, what became of its rows.
 
     Of a do-not-disturb file ``rows_created`` are entries, ``rows_updated`` the leads whose mark changed.
     ``options`` are answers given on the way: ``reason`` of a do-not-disturb file, ``branches`` that a lead
-    file names and nobody knew (app/leads/branch_choices.py). ``attempts`` counts the workers that began the
-    pass under way, the last one at ``attempted_at``; one that a restart of the database ended is not
-    counted. ``rows_restored`` and ``rows_left`` are the leads the batch had changed, given their old values
-    back by undo or left as they are.
+    file names and nobody knew (app/leads/branch_choices.py). ``rows_restored`` and ``rows_left`` are the
+    leads the batch had changed, given their old values back by undo or left as they are.
     ``upload`` is where an uploaded file waits for its background import; it is deleted with its end, and of
     a batch that was given up some days later.
     ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
@@ -335,8 +343,6 @@ class ImportBatch(Model):
     rows_restored: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_left: Mapped[int] = mapped_column(Integer, server_default="0")
     undone_by: Mapped[str | None] = mapped_column(String(128))
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_total: Mapped[int | None] = mapped_column(Integer)
@@ -500,7 +506,7 @@ class SubjectRequest(Model):
     created_at: Mapped[dt.datetime] = _now()
 
 
-class ExportJob(Model):
+class ExportJob(Attempted, Model):
     """An export of a filtered list, made in the background; ``query`` is the list's address arguments.
 
     ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
@@ -529,7 +535,6 @@ class ExportJob(Model):
     rows: Mapped[int | None] = mapped_column(Integer)
     file: Mapped[str | None] = mapped_column(String(255))
     error: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -538,7 +543,7 @@ class ExportJob(Model):
         return f"#{self.id}"
 
 
-class BulkJob(Model):
+class BulkJob(Attempted, Model):
     """A change of all leads that a list's filters leave; ``query`` is the list's address arguments.
 
     ``rows`` are the leads meant: as counted when it was asked for, in the end as found; ``changed`` those
@@ -560,7 +565,6 @@ class BulkJob(Model):
     rows: Mapped[int] = mapped_column(Integer, server_default="0")
     changed: Mapped[int | None] = mapped_column(Integer)
     refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
@@ -764,7 +768,7 @@ class RuleCondition(Model):
         return f"{self.metric} {self.op} {self.value} / {self.window_days}d"
 
 
-class Backtest(Model):
+class Backtest(Attempted, Model):
     """A rule version tried on the days ``first_day`` to ``last_day`` (``app.rules.backtest``).
 
     ``digest`` names what the version said then: a draft may have changed since. ``condition`` is the place,
@@ -787,7 +791,6 @@ class Backtest(Model):
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     error: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1545,14 +1548,15 @@ class OutreachGateway(Model):
         return self.name
 
 
-class OutreachBatch(Model):
+class OutreachBatch(Attempted, Model):
     """One template, or two to compare, for many hits: checked, confirmed (or approved), then sent.
 
     ``selection`` is what was chosen, ids of hits or the hit list's address arguments; its rows are the
     ``Outreach`` of the batch. ``share_b`` percent of the people get ``version_b``, drawn at random.
     ``planned`` is what the check found: how many go, how many are held for which reason, what it will cost;
-    ``rows_done`` is how many candidates it has judged. ``not_before`` is when a running batch that waits goes
-    on, ``waits_for`` for what. ``spent`` is what its contacts cost in yuan, once it has ended.
+    ``rows_done`` is how many candidates it has judged, ``attempts`` are those at it. ``not_before`` is when a
+    running batch that waits goes on, ``waits_for`` for what. ``spent`` is what its contacts cost in yuan,
+    once it has ended.
     """
 
     __tablename__ = "outreach_batch"
@@ -1770,7 +1774,7 @@ class InstitutionDay(Model):
     source: Mapped[str] = mapped_column(String(255))
 
 
-class JobRun(Model):
+class JobRun(Attempted, Model):
     """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
 
     ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has what
@@ -1791,7 +1795,6 @@ class JobRun(Model):
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     note: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     force: Mapped[bool] = mapped_column(Boolean, server_default="false")
     requested_by: Mapped[str] = mapped_column(String(128))
     lease_owner: Mapped[str | None] = mapped_column(String(64))
@@ -1882,7 +1885,7 @@ class ChangeFacet(Model):
     last: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
 
 
-class AuditJob(Model):
+class AuditJob(Attempted, Model):
     """A verification of the change log, or an export of its entries with proof, made in the background.
 
     ``query`` is the list's address arguments; ``result`` the verdict, of an export its proof.
@@ -1903,7 +1906,6 @@ class AuditJob(Model):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     file: Mapped[str | None] = mapped_column(String(255))
     error: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))

@@ -17,7 +17,7 @@ from app.access.rights import holds
 from app.errors import N_, DomainError
 from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
-from app.jobs.rows import OPEN, JobTable
+from app.jobs.rows import OPEN, JobTable, connection_lost
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 
 VIEW = "LeadView"
@@ -120,6 +120,8 @@ def work_on(job_id: int) -> None:
         except HTTPException as error:
             _end(job_id, RunStatus.FAILED, error=str(error.description))
         except Exception as error:
+            if connection_lost(error):
+                raise
             log.exception("bulk change %s failed", job_id)
             why = N_("The change was interrupted (%(kind)s). Nothing was changed.")
             _end(job_id, RunStatus.FAILED, error=why, values={"kind": type(error).__name__})

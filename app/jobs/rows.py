@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import func, select, text, update
+import psycopg
+from sqlalchemy import case, func, select, text, update
 from werkzeug.exceptions import HTTPException
 
 from app.errors import N_, OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
-from app.models import AuditJob, Backtest, BulkJob, ExportJob, RunStatus
+from app.models import Attempted, AuditJob, Backtest, BulkJob, ExportJob, RunStatus
 
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 #: work that this many workers began and none ended is given up
@@ -21,6 +22,24 @@ GIVEN_UP = N_(
     "Given up: the worker was interrupted %(n)s times at this. It may need more memory than there is."
 )
 Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob)
+
+
+def attempt(model: type[Attempted]) -> dict[str, Any]:
+    """The columns to write when a worker begins; ``attempts`` are then those that count, with this one.
+
+    One that began before the database last started does not: its restart may well be what ended it.
+    """
+    restarted = (model.attempts > 0) & (model.attempted_at < func.pg_postmaster_start_time())
+    attempts = case((restarted, model.attempts), else_=model.attempts + 1)
+    return {"attempts": attempts, "attempted_at": func.clock_timestamp()}
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Whether an error means that the database went away, not that it refused something."""
+    origin = getattr(error, "orig", None) or error
+    if not isinstance(origin, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return origin.sqlstate is None or origin.sqlstate.startswith(("08", "57P"))
 
 
 class JobTable(Generic[Job]):
@@ -65,9 +84,12 @@ class JobTable(Generic[Job]):
 
     def begin(self, job: Job, refusal: str = GIVEN_UP) -> None:
         """Count an attempt and say that it runs. Raises DomainError after MOST_ATTEMPTS that did not end."""
-        if job.attempts >= MOST_ATTEMPTS:
+        mine = update(self.model).where(self.model.id == job.id, self.model.status.in_(OPEN))
+        begun = mine.values(status=RunStatus.RUNNING, progress=0, **attempt(self.model))
+        with db.engine.begin() as connection:
+            attempts = connection.scalar(begun.returning(self.model.attempts))
+        if attempts is not None and attempts > MOST_ATTEMPTS:
             raise DomainError(refusal, n=MOST_ATTEMPTS)
-        self.write(job.id, status=RunStatus.RUNNING, progress=0, attempts=job.attempts + 1)
 
     def write(self, job_id: int, **values: object) -> bool:
         """Write to an open job in a transaction of its own; False when the job is over."""
@@ -84,7 +106,8 @@ class JobTable(Generic[Job]):
     def failing(self, job_id: int) -> Iterator[None]:
         """End the job with what a person can read when the work inside fails.
 
-        A refusal ends here; anything else is raised again for the worker's log.
+        A refusal ends here; anything else is raised again for the worker's log. With the database lost the
+        job stays as it is, and the ticker has it done again.
         """
         try:
             yield
@@ -94,7 +117,8 @@ class JobTable(Generic[Job]):
             self._fail(job_id, DomainError(OUT_OF_MEMORY).text())
             raise
         except Exception as error:
-            self._fail(job_id, f"{type(error).__name__}: see the worker's log")
+            if not connection_lost(error):
+                self._fail(job_id, f"{type(error).__name__}: see the worker's log")
             raise
 
     def _fail(self, job_id: int, why: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import clock
 from app.errors import N_
+from app.jobs.rows import connection_lost
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch, why
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
@@ -232,13 +233,8 @@ def _refused_by_database(error: BaseException) -> LeadsError:
 
 
 def database_lost(error: BaseException) -> bool:
-    """Whether an error means that the database went away, not that it refused something."""
-    origin = getattr(error, "orig", None) or error
-    if isinstance(error, LeadsError):
-        return error.code == DATABASE_LOST
-    if not isinstance(origin, psycopg.OperationalError | psycopg.InterfaceError):
-        return False
-    return origin.sqlstate is None or origin.sqlstate.startswith(("08", "57P"))
+    """Whether an error, or the refusal made of it, means that the database went away."""
+    return error.code == DATABASE_LOST if isinstance(error, LeadsError) else connection_lost(error)
 
 
 def _kind(error: BaseException) -> str:

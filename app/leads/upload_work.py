@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from app import clock
 from app.errors import N_
 from app.extensions import db
-from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
+from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS, attempt
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
@@ -81,12 +81,10 @@ def _begin(batch_id: int) -> Any:
             return None
         if row.status != BatchStatus.UNDOING and row.upload is None:
             return None
-        attempts = row.attempts + (0 if row.excused else 1)
-        if attempts > MOST_ATTEMPTS:
+        begun = update(ImportBatch).where(ImportBatch.id == batch_id).values(**attempt(ImportBatch))
+        if connection.execute(begun.returning(ImportBatch.attempts)).scalar_one() > MOST_ATTEMPTS:
             _give_up(connection, row)
             return None
-        begun = update(ImportBatch).where(ImportBatch.id == batch_id)
-        connection.execute(begun.values(attempts=attempts, attempted_at=func.now()))
         return row
 
 
@@ -102,12 +100,9 @@ def _give_up(connection: Connection, row: Any) -> None:
 
 def _read(connection: Connection, batch_id: int) -> Any:
     batch = ImportBatch
-    # The database started after the last worker began: it may well be what ended it.
-    excused = (batch.attempts > 0) & (batch.attempted_at < func.pg_postmaster_start_time())
     query = select(
         *(batch.id, batch.kind, batch.status, batch.upload, batch.file_name, batch.created_by, batch.columns),
-        *(batch.options, batch.update_existing, batch.cancel_requested, batch.attempts, batch.undone_by),
-        func.coalesce(excused, False).label("excused"),
+        *(batch.options, batch.update_existing, batch.cancel_requested, batch.undone_by),
     )
     return connection.execute(query.where(batch.id == batch_id)).one_or_none()
 

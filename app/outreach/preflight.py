@@ -13,6 +13,7 @@ from app import clock
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
+from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS, attempt
 from app.models import (
     Branch,
     Hit,
@@ -54,6 +55,7 @@ def run(batch_id: int) -> None:
     if batch is None or batch.status != OutreachBatchStatus.CHECKING:
         return
     try:
+        _begin(batch)
         _finish(batch, _check(batch))
     except _Stopped:
         db.session.rollback()
@@ -65,6 +67,15 @@ def run(batch_id: int) -> None:
         db.session.rollback()
         _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": DomainError(OUT_OF_MEMORY).text()})
         raise
+
+
+def _begin(batch: OutreachBatch) -> None:
+    """Count an attempt. Raises DomainError after MOST_ATTEMPTS that did not end."""
+    begun = update(OutreachBatch).where(OutreachBatch.id == batch.id).values(**attempt(OutreachBatch))
+    with db.engine.begin() as connection:
+        attempts = connection.execute(begun.returning(OutreachBatch.attempts)).scalar_one()
+    if attempts > MOST_ATTEMPTS:
+        raise DomainError(GIVEN_UP, n=MOST_ATTEMPTS)
 
 
 def terms_of(batch: OutreachBatch, now: dt.datetime) -> Terms:

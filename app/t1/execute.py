@@ -14,7 +14,7 @@ from app.activity.progress import Progress
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge_once
-from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS
+from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS, connection_lost
 from app.lead_activity import activity_root, prepare, window
 from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
@@ -66,7 +66,9 @@ def execute(run_id: int) -> None:
             work.fail(OUT_OF_MEMORY)
             raise
         except Exception as error:
-            work.fail(f"{type(error).__name__}: see the worker's log")
+            # Without the database the lease ends by itself, and another worker goes on.
+            if not connection_lost(error):
+                work.fail(f"{type(error).__name__}: see the worker's log")
             raise
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, case, func, or_, update
 
+from app.jobs.rows import attempt
 from app.models import JobRun, RunStatus
 
 LEASE_SECONDS = 90
@@ -73,15 +74,16 @@ def leased(engine: Engine, run_id: int) -> Iterator[Lease | None]:
 
 
 def _claim(lease: Lease, engine: Engine) -> bool:
-    free = or_(JobRun.status == RunStatus.QUEUED, lost())
+    free, begun = or_(JobRun.status == RunStatus.QUEUED, lost()), attempt(JobRun)
     values = {
         "status": RunStatus.RUNNING,
         "lease_owner": lease.owner,
         "lease_until": _UNTIL,
         "started_at": func.now(),
         "finished_at": None,
+        **begun,
         # Claims since the run was last asked for.
-        "attempts": case((JobRun.status == RunStatus.QUEUED, 1), else_=JobRun.attempts + 1),
+        "attempts": case((JobRun.status == RunStatus.QUEUED, 1), else_=begun["attempts"]),
     }
     with engine.begin() as connection:
         claimed = connection.execute(update(JobRun).where(JobRun.id == lease.run_id, free).values(**values))
