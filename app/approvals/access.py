@@ -22,9 +22,9 @@ from sqlalchemy import select
 from app import labels
 from app.access import hands
 from app.access.staff import check_admin_stays
-from app.approvals.kinds import Change, register
+from app.approvals.kinds import Change, register, subject_row
 from app.approvals.requests import ask, deciders, others_decide
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
 from app.models import Approval, ApprovalStatus, Branch, Staff
 
@@ -224,17 +224,11 @@ def _branch(branch_id: int | None) -> Branch | None:
 
 
 def _person(subject_id: int) -> Staff:
-    person = db.session.get(Staff, subject_id)
-    if person is None:
-        raise DomainError("The log-in does not exist any more.")
-    return person
+    return subject_row(Staff, subject_id, N_("The log-in does not exist any more."))
 
 
 def _role(subject_id: int) -> Role:
-    role = db.session.get(Role, subject_id)
-    if role is None:
-        raise DomainError("The role does not exist any more.")
-    return role
+    return subject_row(Role, subject_id, N_("The role does not exist any more."))
 
 
 register(_LogInKind())

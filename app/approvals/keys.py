@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from app import labels
 from app.access import keys
-from app.approvals.kinds import Change, register
+from app.approvals.kinds import Change, register, subject_row
 from app.approvals.requests import ask
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
 from app.models import Approval, Staff
 
@@ -79,10 +79,7 @@ def _keys(subject_id: int) -> list[ApiKey]:
 
 
 def _system(subject_id: int) -> Staff:
-    system = db.session.get(Staff, subject_id)
-    if system is None:
-        raise DomainError("The key does not exist any more.")
-    return system
+    return subject_row(Staff, subject_id, N_("The key does not exist any more."))
 
 
 register(_KeyKind())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from app.errors import DomainError
+from app.extensions import db
 from app.models import Approval
+
+Row = TypeVar("Row")
 
 
 class Change(NamedTuple):
@@ -51,6 +54,14 @@ class Kind(Protocol):
 
 
 _KINDS: dict[str, Kind] = {}
+
+
+def subject_row(model: type[Row], subject_id: int, gone: str) -> Row:
+    """The row that a request is about. Raises DomainError with the message ``gone`` when there is none."""
+    row = db.session.get(model, subject_id)
+    if row is None:
+        raise DomainError(gone)
+    return row
 
 
 def register(kind: Kind) -> None:

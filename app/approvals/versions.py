@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from app.approvals.kinds import Change
+from app.approvals.kinds import Change, subject_row
 from app.errors import DomainError
-from app.extensions import db
 from app.models import Approval, RuleVersion, ScheduleVersion, VersionStatus
 
 Version = TypeVar("Version", RuleVersion, ScheduleVersion)
@@ -24,10 +23,7 @@ class VersionKind(Generic[Version]):
 
     def version(self, subject_id: int) -> Version:
         """The version. Raises DomainError when it is gone."""
-        found = db.session.get(self.model, subject_id)
-        if found is None:
-            raise DomainError(self.gone)
-        return found
+        return subject_row(self.model, subject_id, self.gone)
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
         """What putting the version in force would change, in words."""

@@ -8,8 +8,7 @@ from flask_babel import gettext as _
 
 from app import approvals, labels
 from app.approvals import Change
-from app.errors import DomainError
-from app.extensions import db
+from app.errors import N_, DomainError
 from app.models import Approval, ExportJob, RunStatus
 
 CLEAR = "unmasked_export"
@@ -64,10 +63,7 @@ class _ClearExportKind:
 
 
 def _job(subject_id: int) -> ExportJob:
-    job = db.session.get(ExportJob, subject_id)
-    if job is None:
-        raise DomainError("The export does not exist any more.")
-    return job
+    return approvals.subject_row(ExportJob, subject_id, N_("The export does not exist any more."))
 
 
 approvals.register(_ClearExportKind())

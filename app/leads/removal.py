@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 
 from app import approvals, clock, labels
 from app.approvals import Change
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
@@ -70,10 +70,7 @@ class _RemovalKind:
 
 
 def _entry(subject_id: int) -> Suppression:
-    entry = db.session.get(Suppression, subject_id)
-    if entry is None:
-        raise DomainError("The entry does not exist any more.")
-    return entry
+    return approvals.subject_row(Suppression, subject_id, N_("The entry does not exist any more."))
 
 
 approvals.register(_RemovalKind())

@@ -18,7 +18,7 @@ from app import approvals, clock, labels
 from app.access import hands
 from app.approvals import Change
 from app.clock import today
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs import nudge_once
 from app.models import (
@@ -279,10 +279,7 @@ def _text_change(batch: OutreachBatch, letter: str, version: OutreachTemplateVer
 
 
 def _row(subject_id: int) -> OutreachBatch:
-    batch = db.session.get(OutreachBatch, subject_id)
-    if batch is None:
-        raise DomainError("The batch does not exist any more.")
-    return batch
+    return approvals.subject_row(OutreachBatch, subject_id, N_("The batch does not exist any more."))
 
 
 approvals.register(_BatchKind())

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from app import approvals, labels
 from app.approvals import Change
-from app.errors import DomainError
+from app.errors import N_
 from app.extensions import db
 from app.models import Approval, OutreachGateway, Staff
 from app.outreach import gateways
@@ -101,10 +101,7 @@ def _plain(value: Any) -> str:
 
 
 def _row(subject_id: int) -> OutreachGateway:
-    row = db.session.get(OutreachGateway, subject_id)
-    if row is None:
-        raise DomainError("The gateway does not exist any more.")
-    return row
+    return approvals.subject_row(OutreachGateway, subject_id, N_("The gateway does not exist any more."))
 
 
 approvals.register(_GatewayKind())

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app import approvals, clock, labels
 from app.approvals import Change
-from app.errors import DomainError, FieldError
+from app.errors import N_, DomainError, FieldError
 from app.extensions import db
 from app.models import Approval, OutreachSetting, Staff, VersionStatus
 from app.strict import Strict
@@ -191,10 +191,7 @@ class _SettingKind:
 
 
 def _row(subject_id: int) -> OutreachSetting:
-    row = db.session.get(OutreachSetting, subject_id)
-    if row is None:
-        raise DomainError("These settings do not exist any more.")
-    return row
+    return approvals.subject_row(OutreachSetting, subject_id, N_("These settings do not exist any more."))
 
 
 approvals.register(_SettingKind())

@@ -9,8 +9,7 @@ from flask_babel import gettext as _
 
 from app import approvals, labels
 from app.approvals import Change
-from app.errors import DomainError
-from app.extensions import db
+from app.errors import N_
 from app.models import Approval, Institution, Staff
 from app.rules import catalogue
 
@@ -65,10 +64,7 @@ class _InstitutionKind:
 
 
 def _row(subject_id: int) -> Institution:
-    row = db.session.get(Institution, subject_id)
-    if row is None:
-        raise DomainError("The institution does not exist any more.")
-    return row
+    return approvals.subject_row(Institution, subject_id, N_("The institution does not exist any more."))
 
 
 approvals.register(_InstitutionKind())
