@@ -21,6 +21,15 @@ from config import Settings, load_settings
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 SURNAMES, GIVEN = "王李张刘陈杨黄赵周吴徐孙马朱胡林郭何高罗", "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超兰霞平"
+#: made-up rows of the activity layer of one date, for $leads leads in $rows rows
+CUBE_OF_A_DAY = """
+    SELECT CAST(pow(random(), 3) * $leads AS BIGINT) + 1 AS lead,
+           'I' || CAST(random() * 40 AS INTEGER) AS institution,
+           CAST(1 + floor(random() * 3) AS UTINYINT) AS type, CAST($day AS DATE) AS day,
+           CAST(floor(random() * 24) AS UTINYINT) AS hour, random() < 0.8 AS ok,
+           CAST(1 + floor(random() * 2) AS BIGINT) AS n, 10::USMALLINT AS first_s, 20::USMALLINT AS last_s
+    FROM range($rows) ORDER BY lead, institution
+"""
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from app.rules.backtest import Trial, run
 from app.rules.config_file import apply_config
 from app.rules.definition import RuleDef, parse_config
 from app.rules.evaluate import compile_rule
-from bench._common import peak_mb, product
+from bench._common import CUBE_OF_A_DAY, peak_mb, product
 from config import Settings
 
 DATA = Path(__file__).parent / ".data" / "backtest"
@@ -40,14 +40,6 @@ RULE = {
         {"metric": "institutions", "op": ">=", "value": 2, "window_days": WIDTH},
     ],
 }
-ROWS = """
-    SELECT CAST(pow(random(), 3) * $leads AS BIGINT) + 1 AS lead,
-           'I' || CAST(random() * 40 AS INTEGER) AS institution,
-           CAST(1 + floor(random() * 3) AS UTINYINT) AS type, CAST($day AS DATE) AS day,
-           CAST(floor(random() * 24) AS UTINYINT) AS hour, random() < 0.8 AS ok,
-           CAST(1 + floor(random() * 2) AS BIGINT) AS n, 10::USMALLINT AS first_s, 20::USMALLINT AS last_s
-    FROM range($rows) ORDER BY lead, institution
-"""
 
 
 def main() -> None:
@@ -110,7 +102,9 @@ def fill(settings: Settings, leads: int, rows: int) -> None:
         built: dict[dt.date, Day] = {}
         for day in sorted(days):
             name = writer.new_file("leads", day)
-            made = connection.sql(ROWS, params={"leads": leads - 1, "day": day.isoformat(), "rows": rows})
+            made = connection.sql(
+                CUBE_OF_A_DAY, params={"leads": leads - 1, "day": day.isoformat(), "rows": rows}
+            )
             connection.register("made", made.to_arrow_table())
             connection.sql("SELECT * FROM made").write_parquet(str(root / name), compression="zstd")
             built[day] = Day(name, name, rows, leads=name, leads_fingerprint=mark, leads_source=name)

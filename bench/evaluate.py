@@ -30,7 +30,7 @@ from app.rules.config_file import apply_config
 from app.rules.definition import parse_config
 from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
-from bench._common import peak_mb, product
+from bench._common import CUBE_OF_A_DAY, peak_mb, product
 from config import Settings
 
 LAST = dt.date(2026, 9, 30)
@@ -67,14 +67,6 @@ TRIGGER_BEFORE = """
 LEADS = """
     INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked)
     SELECT id, 'L' || id, '客', lpad(to_hex(id), 64, '0'), '', '', '' FROM generate_series(1, :leads) id
-"""
-ROWS = """
-    SELECT CAST(pow(random(), 3) * $leads AS BIGINT) + 1 AS lead,
-           'I' || CAST(random() * 40 AS INTEGER) AS institution,
-           CAST(1 + floor(random() * 3) AS UTINYINT) AS type, CAST($day AS DATE) AS day,
-           CAST(floor(random() * 24) AS UTINYINT) AS hour, random() < 0.8 AS ok,
-           CAST(1 + floor(random() * 2) AS BIGINT) AS n, 10::USMALLINT AS first_s, 20::USMALLINT AS last_s
-    FROM range($rows) ORDER BY lead, institution
 """
 
 
@@ -116,7 +108,7 @@ def fill(settings: Settings, leads: int) -> None:
         for day in (LAST - dt.timedelta(days=n) for n in range(2 * DATES + WIDTH)):
             name = writer.new_file("leads", day)
             values = {"leads": leads - 1, "day": day.isoformat(), "rows": leads // 4}
-            connection.register("made", connection.sql(ROWS, params=values).to_arrow_table())
+            connection.register("made", connection.sql(CUBE_OF_A_DAY, params=values).to_arrow_table())
             connection.sql("SELECT * FROM made").write_parquet(str(root / name), compression="zstd")
             built[day] = Day(name, name, leads // 4, leads=name, leads_fingerprint=mark, leads_source=name)
         writer.commit(built)
