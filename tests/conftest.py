@@ -34,8 +34,17 @@ from tests.thorough import PROFILE
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
-#: longest first; `make test` hands files out in this order
-LONG_FILES = ("browser/test_pages.py", "access/test_matrix.py", "embedded/test_run.py")
+#: longest first; `make test` and `make test-long` hand files out in this order
+LONG_FILES = (
+    "embedded/test_first_start.py",
+    "browser/test_pages.py",
+    "access/test_matrix.py",
+    "embedded/test_run.py",
+    "push/test_chaos.py",
+    "browser/test_menu.py",
+    "rules/test_hits_property.py",
+    "web/test_odd_requests.py",
+)
 TEMPLATE = "lead_monitor_template"
 hypothesis_settings.register_profile(PROFILE)
 

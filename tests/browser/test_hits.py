@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 
-import pytest
 from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from app.models import Hit
 from tests.access.world import World
 from tests.browser.conftest import Visit
-from tests.browser.window import DESK, PHONE
+from tests.browser.window import WIDTHS
 
-WIDTHS = pytest.mark.parametrize("width", [DESK, PHONE])
 WAITING = "/hitview/list/?_flt_1_status=waiting"
 
 

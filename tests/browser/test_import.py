@@ -9,7 +9,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 from flask import Flask
 from playwright.sync_api import expect
 from sqlalchemy import update
@@ -22,7 +21,7 @@ from app.t1.deliveries import inbox
 from app.t1.execute import STEPS, execute
 from tests.access.world import World
 from tests.browser.conftest import Visit
-from tests.browser.window import DESK, PHONE, Window
+from tests.browser.window import WIDTHS, Window
 from tests.leads.support import HEADER, person, write_csv
 
 #: the ID hash of somebody who is in the logs
@@ -51,7 +50,7 @@ def checked(app: Flask, window: Window, path: Path) -> None:
     expect(page.locator(".figures")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@WIDTHS
 def test_a_lead_file_is_uploaded_imported_and_corrected(
     app: Flask, tmp_path: Path, visit: Visit, width: int
 ) -> None:
@@ -136,7 +135,7 @@ def test_the_template_can_be_downloaded(visit: Visit) -> None:
     assert next(csv.reader([text.splitlines()[0]])) == HEADER
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@WIDTHS
 def test_a_run_is_started_watched_and_ends(
     app: Flask, session: Session, world: World, visit: Visit, width: int
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Locator, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -13,10 +12,9 @@ from app.models import Lead
 from config import Settings
 from tests.access.world import World, lead
 from tests.browser.conftest import Visit
-from tests.browser.window import DESK, PHONE
+from tests.browser.window import WIDTHS
 from tests.leads.support import id_number
 
-WIDTHS = pytest.mark.parametrize("width", [DESK, PHONE])
 NEW_PHONE = "13911112222"
 
 

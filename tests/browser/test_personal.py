@@ -7,10 +7,10 @@ from playwright.sync_api import expect
 
 from tests.access.world import World
 from tests.browser.conftest import Visit
-from tests.browser.window import DESK, PHONE
+from tests.browser.window import WIDTHS
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@WIDTHS
 @pytest.mark.parametrize("path", ["/leadview/show/{lead_home}", "/hitview/show/{hit_home_waiting}"])
 def test_a_number_is_shown_for_half_a_minute(path: str, width: int, visit: Visit, world: World) -> None:
     window = visit("Marketer", width=width)

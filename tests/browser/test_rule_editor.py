@@ -19,6 +19,7 @@ from app.t1.deliveries import ingest_logs
 from tests.access.world import World
 from tests.browser.conftest import Visit
 from tests.browser.test_pages import check
+from tests.browser.window import WIDTHS
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_conditions_are_copied_moved_and_removed(visit: Visit, world: World) -> 
     assert asked == ["beforeunload"]
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@WIDTHS
 def test_the_second_of_two_compares_and_goes_on(
     visit: Visit, world: World, session: Session, width: int
 ) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import ScheduleVersion
 from tests.browser.conftest import Visit
-from tests.browser.window import DESK, PHONE, Window
+from tests.browser.window import PHONE, WIDTHS, Window
 
 NEW, SAVE = "/scheduleview/add", "/scheduleview/save"
 
@@ -95,7 +94,7 @@ def test_a_week_is_painted_saved_submitted_and_approved(visit: Visit, session: S
     expect(second.row("S-WEEK")).to_contain_text("生效中")
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@WIDTHS
 def test_the_week_is_painted_by_keyboard(visit: Visit, width: int) -> None:
     window = visit("Manager", width=width)
     page, keys = window.page, window.page.keyboard

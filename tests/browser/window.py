@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response
 
 DESK, PHONE = 1280, 390
+#: what people do is tried on a desk in every run, on a phone in the long one
+WIDTHS = pytest.mark.parametrize("width", [DESK, pytest.param(PHONE, marks=pytest.mark.long)])
 #: A request that the page itself gave up by moving on, or that became a download.
 GIVEN_UP = "net::ERR_ABORTED"
 
