@@ -127,7 +127,7 @@ def confirm(
     ``conditions`` are the filters that chose the hits, in words, by language. Raises DomainError when it is
     not checked, nobody is left to contact, or it is another person's.
     """
-    _lock_person(by)
+    _lock_hands(by)
     _lock(batch)
     if batch.status != OutreachBatchStatus.CHECKED:
         raise DomainError("This batch can't be confirmed now.")
@@ -190,10 +190,14 @@ def _move(batch: OutreachBatch, before: tuple[str, ...], after: OutreachBatchSta
     batch.status = after
 
 
-def _lock_person(by: Staff) -> None:
-    # Two batches confirmed at the same moment would not see each other.
+def _lock_hands(by: Staff) -> None:
+    """Wait for whoever confirms under an account that counts as one with this person's.
+
+    Two batches confirmed at the same moment would not see each other.
+    """
     lock = text("SELECT pg_advisory_xact_lock(:kind, :person)")
-    db.session.execute(lock, {"kind": CONFIRM_LOCK, "person": by.id})
+    for person in sorted(hands.hands_of([by.id])[by.id]):
+        db.session.execute(lock, {"kind": CONFIRM_LOCK, "person": person})
 
 
 def _lock(batch: OutreachBatch) -> None:

@@ -159,6 +159,52 @@ def test_batches_of_one_do_not_pass_the_size_either(
     assert bank.batch(other).status == "checked", "two accounts of one hand have one sum"
 
 
+def test_two_accounts_of_one_hand_at_the_same_moment_have_one_sum(
+    bank: Bank, app: Flask, login: Callable[..., Person], session: Session
+) -> None:
+    """The second waits for the first, and then counts it, though neither account set up the other."""
+    bank.rules(approval_above=1)
+    people = {name: login("Manager", username=name) for name in ("chief", "chen", "lin")}
+    ids = dict(session.execute(select(Staff.username, Staff.id)).tuples().all())
+    for name in ("chen", "lin"):
+        session.add(AccountTaint(person_id=ids[name], by_id=ids["chief"], kind="set_up"))
+    session.commit()
+    first, second = (
+        bank.start(people[name], [hit]) for name, hit in zip(("chen", "lin"), bank.people(2), strict=True)
+    )
+    done = threading.Event()
+
+    def confirm(batch: int, name: str) -> None:
+        sender = db.session.scalars(select(Staff).where(Staff.username == name)).one()
+        batches.confirm(db.session.get_one(OutreachBatch, batch), sender, "同一天")
+
+    def meanwhile() -> None:
+        with app.app_context():
+            confirm(second, "lin")
+            db.session.commit()
+            db.session.remove()
+        done.set()
+
+    other = threading.Thread(target=meanwhile)
+    with app.app_context():
+        confirm(first, "chen")
+        other.start()
+        while not done.is_set() and not _waits_for_lock(session):
+            done.wait(0.01)
+        db.session.commit()
+    other.join()
+    assert (bank.batch(first).status, bank.batch(second).status) == ("running", "waiting")
+    asked = session.scalars(select(Approval)).one()
+    assert (asked.kind, asked.subject_id, asked.requested_by) == ("outreach_batch", second, "lin")
+
+
+def _waits_for_lock(session: Session) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = :kind"
+    )
+    return bool(session.scalar(waiting, {"kind": batches.CONFIRM_LOCK}))
+
+
 def test_who_decides_sees_whom_why_and_the_text(
     bank: Bank, login: Callable[..., Person], session: Session
 ) -> None:
