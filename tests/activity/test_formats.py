@@ -1,14 +1,16 @@
 """What counts as a row, a broken line and an unreadable file, in each format."""
 
 import gzip
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.activity.formats import csv_rows, files
+from app.activity.formats import csv_rows, files, jsonl_rows
 from app.activity.formats.blocks import MAX_LINE_BYTES
 
 from .support import HEADER, csv_text, events, person, row, take, write, write_bytes
@@ -143,6 +145,30 @@ def test_line_numbers_count_blank_lines(root: Path, tmp_path: Path) -> None:
     bad = GOOD.replace("success", "?")
     (record,) = take(root, write_bytes(tmp_path / "log.csv", f"{HEADER}\n\n{GOOD}\n\n{bad}\n".encode())).files
     assert (root / str(record.rejects_file)).read_text("utf-8-sig").splitlines()[1].split(",")[1] == "5"
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".jsonl.gz"])
+@pytest.mark.parametrize("blank", ["\n", " \r\n"])
+def test_millions_of_blank_lines_are_left_out_at_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, blank: str
+) -> None:
+    """None is looked at by itself but those beside rows; the lines after them keep their numbers."""
+    looked_at: list[int] = []
+    parser, name = (csv_rows, "_decode") if ending == ".csv.gz" else (jsonl_rows, "_parse")
+    parse: Callable[..., Any] = getattr(parser, name)
+
+    def counted(*given: Any) -> Any:
+        looked_at.append(len(given[1]) if name == "_decode" else len(given[0]))
+        return parse(*given)
+
+    monkeypatch.setattr(parser, name, counted)
+    text = write(tmp_path / f"sound{ending.removesuffix('.gz')}", [row("r1"), row("r2")]).read_text()
+    log = write_bytes(tmp_path / f"log{ending}", f"{text}{blank * 3_000_000}?\n{blank * 500}".encode())
+    (record,) = take(root, log).files
+    assert (record.accepted, record.rejected) == (2, {"malformed_line": 1})
+    line = text.count("\n") + 3_000_001
+    assert f",{line}," in (root / str(record.rejects_file)).read_text("utf-8-sig").splitlines()[1]
+    assert sum(looked_at) < 5000
 
 
 @pytest.mark.parametrize("note", ["x", '"x, ""y"""'])

@@ -1,6 +1,7 @@
 """Text files as blocks of whole lines, whatever the line ending, in bounded memory."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 from app.activity.errors import UnreadableFile
@@ -9,6 +10,9 @@ from app.activity.formats.files import Fingerprint, open_content, read_parts
 BOM = b"\xef\xbb\xbf"
 # Also the limit of Python's csv module for one field, which is so never met.
 MAX_LINE_BYTES = 128 << 10
+#: blocks whose lines are longer than this on average can't hold many blank ones
+_SHORT_LINE = 16
+_BLANK_LINES = re.compile(rb"^(?:[ \t]*+\n)++", re.MULTILINE)
 
 
 def read_blocks(found: Fingerprint) -> Iterator[bytes]:
@@ -39,6 +43,22 @@ def read_blocks(found: Fingerprint) -> Iterator[bytes]:
         raise UnreadableFile("the file changed while it was read")
 
 
+def without_blanks(block: bytes, kept: int) -> Iterator[tuple[bytes, int, bool]]:
+    """The parts of a block between runs of more than ``kept`` blank lines, of which each part keeps so many.
+
+    With each part, how many are left out after it and whether it is the last. A small compressed file can
+    hold hundreds of millions, too many to be looked at one by one.
+    """
+    start = 0
+    if len(block) < _SHORT_LINE * block.count(b"\n"):
+        for run in _BLANK_LINES.finditer(block):
+            blank = block.count(b"\n", *run.span()) - kept
+            if blank > 0:
+                yield block[start : run.start()] + b"\n" * kept, blank, False
+                start = run.end()
+    yield block[start:], 0, True
+
+
 def _whole_lines(data: bytes) -> tuple[bytes, bytes]:
     r"""Split after the last line end; a final \r waits for a possible \n."""
     waiting = b"\r" if data.endswith(b"\r") else b""
@@ -49,10 +69,20 @@ def _whole_lines(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _limited(lines: bytes) -> bytes:
-    if len(lines) <= MAX_LINE_BYTES:
+    if not _has_long_line(lines):
         return lines
     cut = [line if len(line) <= MAX_LINE_BYTES else _cut(line)[:-1] for line in lines.split(b"\n")]
     return b"\n".join(cut)
+
+
+def _has_long_line(lines: bytes) -> bool:
+    start = 0
+    while len(lines) - start > MAX_LINE_BYTES:
+        end = lines.rfind(b"\n", start, start + MAX_LINE_BYTES + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _cut(line: bytes) -> bytes:

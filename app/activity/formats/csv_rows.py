@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from app.activity.errors import UnreadableFile
+from app.activity.formats.blocks import without_blanks
 from app.activity.formats.rows import FIELDS, batch, malformed, readable
 
 # A quoted field may hold line breaks; a quote that stays open longer than this is a broken line.
@@ -44,7 +45,13 @@ class _Table:
     def take(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
         """The rows of the next block of lines; `last` when none follows."""
         block, self.waiting = self.waiting + block, b""
-        yield from self._fast(block) or self._careful(block, last)
+        fast = self._fast(block)
+        if fast is not None:
+            yield from fast
+            return
+        for part, blank, ends in without_blanks(block, MAX_JOINED_LINES):
+            yield from self._careful(part, last and ends)
+            self.line_no += blank
 
     def _fast(self, block: bytes) -> list[pa.RecordBatch] | None:
         """Arrow's parser, for a block without quotes whose lines are all sound rows; None for any other."""

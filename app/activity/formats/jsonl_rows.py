@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from app.activity.errors import UnreadableFile
+from app.activity.formats.blocks import without_blanks
 from app.activity.formats.rows import FIELDS, IDS, batch, malformed, readable
 
 PLAIN = frozenset({str, int, type(None)})
@@ -16,15 +18,15 @@ PLAIN = frozenset({str, int, type(None)})
 def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
     """Rows of a JSON lines file. Raises UnreadableFile at the end when no line was an object."""
     line_no, objects, broken_lines = 1, 0, 0
-    for block in blocks:
-        lines = block.split(b"\n")[:-1]
+    for part, blank, _ends in chain.from_iterable(without_blanks(block, 0) for block in blocks):
+        lines = part.split(b"\n")[:-1]
         numbers, records, broken = _parse(lines, line_no)
         columns = _columns(records)
         if not all(_are_plain(columns[name]) for name in IDS):
             texts = [lines[number - line_no] for number in numbers]
             numbers, records, refused = _with_exact_ids(numbers, records, texts)
             broken, columns = sorted(broken + refused), _columns(records)
-        line_no += len(lines)
+        line_no += len(lines) + blank
         objects += len(records)
         broken_lines += len(broken)
         if records:
