@@ -1,11 +1,13 @@
 """Cells of files that people open in a spreadsheet."""
 
 import datetime as dt
+import os
 import re
 import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
@@ -18,6 +20,17 @@ _DATE = re.compile(
 #: what Excel shows of a date in a cell without the format of one: days, from 2000 to 2100
 _DAY_NUMBER = re.compile(r"[3-7][0-9]{4}")
 _DAY_ZERO, _FIRST_DAY, _LAST_DAY = dt.date(1899, 12, 30), dt.date(2000, 1, 1), dt.date(2100, 12, 31)
+
+
+def shown(path: Path | str) -> str:
+    """A file name for people, logs and databases: what is no text, controls or turns it is escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, with an ellipsis for what is beyond ``most`` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def safe_cell(cell: str) -> str:

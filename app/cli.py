@@ -210,6 +210,7 @@ def config_export(output: Path | None) -> None:
 @refusals
 def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> None:
     """Import a lead list (xlsx, xls, csv)."""
+    from app.cells import shown
     from app.leads.errors import UnreadableFile
     from app.leads.importer import ImportResult, import_leads
     from app.leads.preview import WARNINGS
@@ -219,7 +220,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
         result = import_leads(
             db.engine,
             file,
-            file_name=file.name,
+            file_name=shown(file.name),
             operator=operator(),
             settings=settings(),
             dry_run=dry_run,

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from app.activity.formats.files import shown
 from app.activity.formats.rows import FIELDS
 from app.activity.result import FileRecord
-from app.cells import safe_cell
+from app.cells import safe_cell, shown
 
 _ROWS = 10_000
 _SQL = """

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from app.activity.formats.files import shown
+from app.cells import shown
 
 
 @dataclass

@@ -16,6 +16,7 @@ from app import clock
 from app.access import hands
 from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
+from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Approval, ApprovalStatus, Staff
@@ -23,6 +24,7 @@ from app.models import Approval, ApprovalStatus, Staff
 DECIDE = ("can_approve", "ApprovalView")
 VALID_DAYS = 14
 LANGUAGES = ("zh", "en")
+MOST_CHARACTERS = 500
 
 
 def submit(
@@ -77,8 +79,8 @@ def _request(kind: Kind, subject_id: int, by: Staff, reason: str, payload: dict[
     return Approval(
         kind=kind.name,
         subject_id=subject_id,
-        title=kind.title(subject_id)[:255],
-        reason=reason.strip()[:500],
+        title=shortened(kind.title(subject_id), 255),
+        reason=_said(reason),
         changes=_in_words(kind, subject_id, payload),
         payload=payload,
         state=_digest(kind, subject_id),
@@ -170,7 +172,7 @@ def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) ->
     approval.decided_by = by.username
     approval.decided_by_id = by.id
     approval.decided_at = clock.now()
-    approval.note = note.strip()[:500]
+    approval.note = _said(note)
     return kind
 
 
@@ -227,6 +229,16 @@ def _lock_waiting(approval: Approval) -> None:
     db.session.refresh(approval, with_for_update=True)
     if approval.status != ApprovalStatus.WAITING:
         raise DomainError("This request is already decided.")
+
+
+def _said(given: str) -> str:
+    """A reason or note as it is stored. Raises DomainError for one that is too long to be stored whole."""
+    text = given.strip()
+    if len(text) > MOST_CHARACTERS:
+        raise DomainError(
+            "Keep it to %(most)s characters; it has %(given)s.", most=MOST_CHARACTERS, given=len(text)
+        )
+    return text
 
 
 def _digest(kind: Kind, subject_id: int) -> str:

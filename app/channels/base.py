@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from app.cells import shortened
 from config import Settings
 
 #: How much of an answer is kept for people to read.
@@ -115,7 +116,7 @@ class SendError(Exception):
     """A message did not go out. ``answer`` says why, in a few words without personal data."""
 
     def __init__(self, answer: str, *, status: int | None = None) -> None:
-        self.answer = answer[:ANSWER_CHARS]
+        self.answer = shortened(answer, ANSWER_CHARS)
         self.status = status
         super().__init__(answer)
 

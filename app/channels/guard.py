@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from app.cells import shortened
 from app.channels.base import ANSWER_CHARS, PermanentError, TemporaryError
 from app.errors import DomainError
 from config import Settings
@@ -234,7 +235,7 @@ def _beginning(response: httpcore.Response) -> bytes:
 
 def _first_words(answer: bytes) -> str:
     text = answer.decode("utf-8", "replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ANSWER_CHARS]
+    return shortened(" ".join("".join(c if c.isprintable() else " " for c in text).split()), ANSWER_CHARS)
 
 
 _senders: dict[tuple[str, ...], Sender] = {}

@@ -8,6 +8,7 @@ import logging
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from app.cells import shortened
 from app.extensions import db
 from app.models import TickerStep
 
@@ -32,7 +33,7 @@ def troubled(now: dt.datetime) -> list[TickerStep]:
 
 def note_failure(name: str, error: Exception, now: dt.datetime) -> None:
     """Store that a step failed. Commits."""
-    said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
+    said = shortened(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", 500)
     row = {"name": name, "failing_since": now, "failures": 1, "last_error": said}
     kept = {
         "failing_since": func.coalesce(TickerStep.failing_since, now),

@@ -25,6 +25,7 @@ from config import Settings
 SYSTEM, EXPIRED = "system", "expired"
 _LOCK_CLASS = 0x50FF
 _HASH_SHOWN = 8
+MAX_REASON = 255
 
 _IN_FORCE = "s.removed_at IS NULL AND (s.expires_on IS NULL OR s.expires_on >= :today)"
 _OF_ALL_LEADS = f"""
@@ -252,4 +253,8 @@ def _reason(text_: str) -> str:
     reason = mask_ids(text_.strip())
     if not reason:
         raise FieldError("reason", "Say why; the reason stays with the entry.")
-    return reason[:255]
+    if len(reason) > MAX_REASON:
+        raise FieldError(
+            "reason", "Keep it to %(most)s characters; it has %(given)s.", most=MAX_REASON, given=len(reason)
+        )
+    return reason

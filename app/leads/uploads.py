@@ -19,6 +19,7 @@ from flask import current_app
 from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
 
+from app.cells import shown
 from app.errors import FieldError
 from app.extensions import db
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, open_batch, take_lock
@@ -53,7 +54,7 @@ def accept(
     Raises DomainError for a file whose name says that it can't be one, UnreadableFile for a small one that
     can't be read.
     """
-    name = Path(file.filename or "").name
+    name = shown(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
         raise not_a_list(name)

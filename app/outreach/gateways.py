@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import INTERVAL
 
+from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.models import OutreachGateway
@@ -61,7 +62,7 @@ class Current:
         values: dict[str, Any] = (
             {"failures": 0, "open_until": None}
             if ok
-            else {"failures": failures, "last_error": note[:300], "open_until": opened}
+            else {"failures": failures, "last_error": shortened(note, 300), "open_until": opened}
         )
         db.session.execute(
             update(OutreachGateway).where(OutreachGateway.id == self.row.id).values(**values),

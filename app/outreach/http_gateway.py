@@ -13,6 +13,7 @@ from cryptography.fernet import InvalidToken
 from flask_babel import lazy_gettext
 from pydantic import Field, ValidationError, field_validator
 
+from app.cells import shortened
 from app.channels.base import PermanentError, SendError
 from app.channels.guard import AllowedHosts, NotAllowed, sender
 from app.channels.vault import vault
@@ -209,7 +210,7 @@ class HttpGateway:
         except ValueError:
             document = None
         result, settings = pointed(document, self._settings.result), self._settings
-        note = f"HTTP {status}" + (f", {result[:60]}" if result else "")
+        note = f"HTTP {status}" + (f", {shortened(result, 60)}" if result else "")
         meanings = (
             (Taken.REJECTED, settings.rejected),
             (Taken.BUSY, settings.busy),

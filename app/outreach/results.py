@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app import clock, labels
 from app.access.scope import leads_visible_to
+from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.leads import suppression
@@ -98,7 +99,7 @@ def _row(given: str, by: Any) -> Outreach | None:
 
 def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str) -> bool:
     """Take an outcome of a contact and do what follows; False when it was taken before. Does not commit."""
-    said = mask_numbers(note.replace("\x00", "").strip())[:500]
+    said = shortened(mask_numbers(note.replace("\x00", "").strip()), 500)
     made = db.session.scalar(
         insert(OutreachEvent)
         .values(outreach_id=row.id, outcome=outcome, at=at, note=said, source=source)
@@ -111,7 +112,7 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
         row.status, row.at, row.next_at = OutreachStatus(outcome), at, None
         row.sent_at = row.sent_at or at
         if said:
-            row.note = said[:300]
+            row.note = shortened(said, 300)
     if outcome == "opt_out":
         _opt_out(row, source)
     hit_steps.answered(row.hit_id, outcome, at, said)

@@ -20,6 +20,7 @@ from sqlalchemy import and_, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
 from app import clock
+from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.errors import LeadsError
@@ -269,7 +270,7 @@ def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
             Outreach.status == OutreachStatus.SENDING,
             Outreach.lease_owner == row.lease_owner,
         )
-        .values(at=now, note=answer.note[:300], lease_owner=None, **values),
+        .values(at=now, note=shortened(answer.note, 300), lease_owner=None, **values),
         execution_options={"synchronize_session": False},
     )
     if changed.rowcount and answer.taken is Taken.ACCEPTED:  # type: ignore[attr-defined]
@@ -327,7 +328,7 @@ def resolve(now: dt.datetime | None = None) -> int:
 def _ask(row: Outreach, now: dt.datetime) -> None:
     # The row stays locked while the gateway is asked: nobody else asks, and nothing else changes it.
     answer = gateways.current(row.channel).gateway.ask(row.key, row.channel)
-    row.at, row.lease_owner, row.note = now, None, answer.note[:300]
+    row.at, row.lease_owner, row.note = now, None, shortened(answer.note, 300)
     if answer.taken is Taken.ACCEPTED:
         row.status, row.sent_at, row.next_at, row.gateway_ref = (
             OutreachStatus.SENT,

@@ -119,7 +119,7 @@ def propose(values: OutreachSettings, by: Staff, reason: str) -> Approval:
         )
     if values == current():
         raise DomainError("Nothing differs from what is in force.")
-    row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason[:255], created_by=by.username)
+    row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason, created_by=by.username)
     db.session.add(row)
     db.session.flush()
     return approvals.submit(KIND, row.id, by, reason)

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import FileStorage
 
 from app import labels
+from app.cells import shown
 from app.clock import today
 from app.extensions import db
 from app.leads.reader import not_a_list
@@ -39,7 +40,7 @@ def take_file(file: FileStorage, who: str) -> tuple[int, int, int]:
 
     Raises DomainError.
     """
-    name = Path(file.filename or "").name
+    name = shown(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
         raise not_a_list(name)

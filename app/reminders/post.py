@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select, update
 
 from app import clock, mailer
+from app.cells import shortened
 from app.extensions import db
 from app.models import MailStatus, Reminder, ReminderMail
 from app.reminders.words import text_for_mail
@@ -90,7 +91,7 @@ def _try(mail_id: int, now: dt.datetime) -> int:
 
 def _after(error: mailer.MailError, attempts: int, now: dt.datetime) -> dict[str, object]:
     """What becomes of a mail whose attempt failed."""
-    answer = error.answer[:512]
+    answer = shortened(error.answer, 512)
     if error.permanent or attempts > len(PAUSES):
         return {"status": MailStatus.FAILED, "answer": answer, "done_at": now}
     return {"status": MailStatus.WAITING, "answer": answer, "next_at": now + PAUSES[attempts - 1]}

@@ -10,6 +10,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from app import clock, mailer
+from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.mailer import MailError
@@ -171,7 +172,7 @@ def _failed(mail: ReportMail, owner: str, error: str, now: dt.datetime, *, for_g
         "status": ReportMailStatus.FAILED if over else ReportMailStatus.WAITING,
         "next_at": None if over else now + BACK_OFF[mail.attempts - 1],
     }
-    _write(mail.id, owner, last_error=error[:512], **values)
+    _write(mail.id, owner, last_error=shortened(error, 512), **values)
 
 
 def _write(mail_id: int, owner: str, **values: object) -> None:

@@ -103,6 +103,22 @@ def wizard(app: Flask, session: Session, login: Callable[..., Person]) -> Wizard
     return Wizard(app, session, login("Manager", language="zh"))
 
 
+def test_a_file_name_that_turns_the_text_is_shown_as_it_is(wizard: Wizard) -> None:
+    """As names of log files are: U+202E would let gnp.csv read as an image, and 0x1b move the cursor."""
+    content = (",".join(HEADER) + "\n" + ",".join(person(1)) + "\n").encode()
+    answer = wizard.send(content, "名单\u202egnp\u2066.csv")
+    batch = int(answer.headers["Location"].rsplit("/", 1)[1])
+    assert wizard.row(batch).file_name == "名单\\u202egnp\\u2066.csv"
+    wizard.post("columns", batch, **MATCH)
+    wizard.work(batch)
+    for page in (wizard.see("review", batch), wizard.see("show", batch)):
+        assert "名单\\u202egnp" in page
+        assert "\u202e" not in page
+    refused = wizard.send(content, "list\u202ecsv.exe")
+    assert "list\\u202ecsv.exe" in refused.text
+    assert "\u202e" not in refused.text
+
+
 def test_all_four_steps(wizard: Wizard, redis: Redis) -> None:
     wizard.work(wizard.upload([person(2)]))
     batch = wizard.upload([person(1), person(2), person(3, phone="12"), person(4, name="")])

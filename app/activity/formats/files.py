@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from app.activity.errors import ActivityError, UnreadableFile
+from app.cells import shown
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 #: what senders put behind the name of a file that they still write
@@ -32,12 +33,6 @@ class Fingerprint:
     digest: str
     size: int
     open_end: bool = False
-
-
-def shown(path: Path | str) -> str:
-    """A file name for people, logs and databases: bytes that are not UTF-8 and control characters escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
