@@ -232,7 +232,9 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         if item.id != g.user.id:
             return drawn
         mine = sessions.of_person(db.session.connection(), current_app.config["SETTINGS"], item.id)
-        listed = SessionsWidget(sessions=mine, present=present_id(), when=labels.when)
+        listed = SessionsWidget(
+            sessions=mine, present=present_id(), when=labels.when, browser=accounts.browser_words
+        )
         return drawn | {"more": [listed]}
 
     def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def open_lead_file(
     try:
         is_text = kind_of(path, file) == "text"
         if is_text:
-            rows, total = text_rows(path)
+            rows, total = text_rows(path, file)
             oddities: list[str] = []
         else:
             sheet = read_workbook(path, file, limits, looked_over=looked_over, progress=progress)

@@ -28,6 +28,12 @@ _DOS_END = "\x1a"
 _MARK = "lead-monitor-mark"
 #: what no sound text holds: NUL, and the marks that bytes which are no text become
 _DAMAGE = re.compile("[\x00\udc00-\udcff]")
+#: two bytes of one character in GB18030 and Big5 alike
+_PAIR = re.compile(rb"[\x81-\xfe][\x40-\xfe]", re.DOTALL)
+#: the least share of a Chinese text in GB18030 that was in GB 2312 already
+_COMMON = 0.65
+#: fewer characters tell nothing
+_ENOUGH = 4
 _PRIVATE = re.compile("[\ue78d-\ue7c7\ue816-\ue864]")
 # Python's codec is GB18030-2000; these bytes have meant proper characters since, in the edition of 2022 all.
 _SINCE_2000 = str.maketrans(
@@ -69,12 +75,22 @@ class _Text:
     dos_end: bool
 
 
-def text_rows(path: Path) -> tuple[Iterator[Row], int]:
+def text_rows(path: Path, file: str) -> tuple[Iterator[Row], int]:
     """The rows of a text file, empty ones left out, and how many lines it has.
 
     A row with bytes that are no text, or with a stray quotation mark, has a fault and swallows no other.
+    Raises UnreadableFile for Big5.
     """
     text = _examine(path)
+    if text.encoding == "gb18030" and _is_big5(path):
+        raise UnreadableFile(
+            "file_encoding",
+            N_(
+                "%(file)s is encoded in Big5 (traditional Chinese);"
+                " save it as “CSV UTF-8” and import that file"
+            ),
+            file=file,
+        )
     separator, named = _separator(path, text.encoding)
     rows = _Records(path, text, separator).rows()
     if named:
@@ -114,6 +130,26 @@ def _examine(path: Path) -> _Text:
         return utf8.text
     gb18030 = _scanned(path, "gb18030")
     return gb18030.text if gb18030.wrong < utf8.wrong else utf8.text
+
+
+def _is_big5(path: Path) -> bool:
+    """Whether a text that could be GB18030 is Big5: all of it is, and hardly half is common in GB18030.
+
+    Text in GB18030 has most of its characters in the part that GB 2312 had, traditional names too, and those
+    are no Big5.
+    """
+    with path.open("rb") as stream:
+        lines = stream.read(_CHUNK).rpartition(b"\n")[0]
+    try:
+        lines.decode("cp950")
+    except UnicodeDecodeError:
+        return False
+    pairs = _PAIR.findall(lines)
+    return len(pairs) >= _ENOUGH and sum(map(_in_gb2312, pairs)) < _COMMON * len(pairs)
+
+
+def _in_gb2312(pair: bytes) -> bool:
+    return 0xA1 <= pair[0] <= 0xF7 and pair[1] >= 0xA1
 
 
 class _Scan(NamedTuple):

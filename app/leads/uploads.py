@@ -22,6 +22,7 @@ from werkzeug.datastructures import FileStorage
 from app.cells import shown
 from app.errors import FieldError
 from app.extensions import db
+from app.leads import lookup
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, open_batch, take_lock
 from app.leads.branch_choices import BranchChoices
 from app.leads.errors import LeadsError, UnreadableFile
@@ -103,12 +104,12 @@ def match(batch: ImportBatch, chosen: Mapping[int, str]) -> None:
     no match.
     """
     columns = matched(chosen, len((batch.preview or {}).get("header", [])), KINDS[batch.kind])
-    _move(batch, WAITING, BatchStatus.CHECKING, columns=columns, checked=None)
+    _check(batch, WAITING, columns=columns)
 
 
 def check(batch: ImportBatch, *, update_existing: bool) -> None:
     """Ask for the dry run again, with the other choice for people already there. Commits."""
-    _move(batch, WAITING, BatchStatus.CHECKING, update_existing=update_existing, checked=None)
+    _check(batch, WAITING, update_existing=update_existing)
 
 
 def choose_branches(batch: ImportBatch, choices: BranchChoices) -> None:
@@ -123,13 +124,13 @@ def choose_branches(batch: ImportBatch, choices: BranchChoices) -> None:
         if kept.undecided([name]):
             raise FieldError(f"branch_{place}", "Choose what becomes of “%(name)s”.", name=name)
     options = {**batch.options, "branches": kept.as_json()}
-    _move(batch, (BatchStatus.CHECKED,), BatchStatus.CHECKING, checked=None, options=options)
+    _check(batch, (BatchStatus.CHECKED,), options=options)
 
 
 def forget_branches(batch: ImportBatch) -> None:
     """Take back every decision about branches, and ask for the dry run again. Commits."""
     options = {name: value for name, value in batch.options.items() if name != "branches"}
-    _move(batch, (BatchStatus.CHECKED,), BatchStatus.CHECKING, checked=None, options=options)
+    _check(batch, (BatchStatus.CHECKED,), options=options)
 
 
 def undecided(batch: ImportBatch) -> int:
@@ -168,6 +169,12 @@ def begin_again(batch: ImportBatch) -> None:
     """
     cleared = {"error": None, "refusal": None, "finished_at": None, "attempted_at": None}
     _move(batch, (BatchStatus.FAILED,), BatchStatus.READING, **cleared)
+
+
+def _check(batch: ImportBatch, start_from: tuple[BatchStatus, ...], **values: object) -> None:
+    """Ask for the dry run, which counts as a question by number."""
+    lookup.ask_by_file(batch)
+    _move(batch, start_from, BatchStatus.CHECKING, checked=None, **values)
 
 
 def _move(batch: ImportBatch, start_from: tuple[BatchStatus, ...], to: BatchStatus, **values: object) -> None:

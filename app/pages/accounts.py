@@ -22,6 +22,22 @@ def tainted_words(person: Staff) -> str:
     return f"{said} {way_out()}"
 
 
+def browser_words(agent: str) -> str:
+    """A browser and its system, such as “Firefox 140 · Linux”, from what it calls itself.
+
+    No version of Windows: newer ones call themselves 10.
+    """
+    # Its tables take a third of a second to load, which no command is to wait for.
+    from ua_parser import parse
+
+    found = parse(agent)
+    browser, system = found.user_agent, found.os
+    if browser is None and system is None:
+        return _("Unknown")
+    named = f"{browser.family} {browser.major or ''}".strip() if browser else _("Unknown")
+    return f"{named} · {system.family}" if system else named
+
+
 def way_out() -> str:
     """How accounts become persons of their own in approvals."""
     if password_links.can_be_sent():

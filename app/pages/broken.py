@@ -82,7 +82,8 @@ def keep_language(response: Response) -> None:
 
 
 def _json(fault: faults.Fault) -> Response:
-    return jsonify(message=f"{fault.title}. {fault.advice}", request_id=g.get("request_id"))
+    message = _("%(title)s. %(advice)s", title=fault.title, advice=fault.advice)
+    return jsonify(message=message, request_id=g.get("request_id"))
 
 
 def _html(fault: faults.Fault, code: int) -> Response:

@@ -78,7 +78,7 @@ class WeeklyReportWidget(RenderTemplateWidget):  # type: ignore[misc]
 
 
 class SessionsWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a person's own ``sessions``; ``present`` is the id of this one."""
+    """Draws a person's own ``sessions``; ``present`` is the id of this one, ``browser`` names a browser."""
 
     template = "widgets/sessions.html"
 

@@ -23,6 +23,9 @@ NEW = "Another-Pass-word-2027"
 PAGE = "/leadview/list/"
 
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
 @pytest.fixture
 def boss(app: Flask, session: Session) -> Person:
     """A manager who logged in by the form."""
@@ -218,13 +221,15 @@ def test_the_profile_lists_ones_log_ins_and_ends_them_all(
     elsewhere.submit(
         "/login/",
         {"username": "boss", "password": PASSWORD},
-        headers={"User-Agent": "Firefox of the branch"},
+        headers={"User-Agent": FIREFOX},
         environ_base={"REMOTE_ADDR": "10.9.8.7"},
     )
     colleague = login("Marketer")
     page = boss.get("/users/userinfo/").text
     assert page.count(">this browser<") == 1
-    assert "Firefox of the branch" in page
+    assert ">Firefox 140 · Linux</span>" in page
+    assert f'title="{FIREFOX}"' in page
+    assert page.count(">Unknown<") == 1, "of the tests' own client nobody knows more"
     assert "10.9.8.7" in page
     person = session.query(Staff).filter_by(username="boss").one()
     assert colleague.submit(f"/users/action/endsessions/{person.id}").status_code == 404

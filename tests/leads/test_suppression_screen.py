@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.leads.upload_work import work_on
-from app.models import Lead, LeadTag, Suppression, Tag
+from app.models import ChangeLog, ImportBatch, Lead, LeadTag, Suppression, Tag
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -99,6 +100,31 @@ def test_a_file_goes_the_steps_of_an_import(manager: Person, engine: Engine, app
     assert errors.count("bad_expiry") == 1
     assert manager.submit(f"/importbatchview/action/undo/{batch}").status_code == 302
     assert opted_out(engine) == ["L1001"]
+
+
+def test_dry_runs_count_as_looks(manager: Person, session: Session, app: Flask) -> None:
+    """Figures of a file that is cut in halves often enough would tell the masked digits of anybody."""
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], reveals_per_hour=2)
+    upload = {"file": (io.BytesIO(f"手机号\n{PHONE}\n".encode()), "名单.csv"), "reason": "投诉"}
+    location = manager.submit("/suppressionview/upload", upload).headers["Location"]
+    batch = int(location.rsplit("/", 1)[1])
+
+    def status() -> str:
+        session.rollback()
+        return session.get_one(ImportBatch, batch, populate_existing=True).status
+
+    for _ in range(2):
+        assert manager.submit(f"/importbatchview/columns/{batch}", {"column_0": "phone"}).status_code == 302
+        with app.app_context():
+            work_on(batch)
+        assert status() == "checked"
+    refused = manager.submit(f"/importbatchview/columns/{batch}", {"column_0": "phone"})
+    assert "searched for 2 numbers within an hour" in refused.text
+    again = manager.submit(f"/importbatchview/recheck/{batch}", follow_redirects=True)
+    assert "searched for 2 numbers within an hour" in again.text
+    assert status() == "checked", "what was checked can still be imported"
+    asked = select(ChangeLog.object_id).where(ChangeLog.kind == "number_search")
+    assert session.scalars(asked).all() == [str(batch)] * 2
 
 
 def test_the_tick_on_the_lead_needs_a_reason(manager: Person, engine: Engine, world: World) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.leads.errors import UnreadableFile
 from app.leads.reader import open_lead_file
 from app.leads.text_file import Row
 
@@ -80,6 +81,36 @@ def test_utf8_with_a_bad_byte_is_never_taken_for_gb18030(tmp_path: Path) -> None
     # An even number of bytes beyond ASCII in every cell: as GB18030 it is all valid, and all other names.
     rows = read(tmp_path, "姓名,手机,身份证号", "王五六七,13800000001,330106", b"\xb2\xe2,1,2")
     assert faults(rows) == ["王五六七", "undecodable"]
+
+
+TRADITIONAL = [
+    "陳建國",
+    "林淑芬",
+    "黃美玲",
+    "張志明",
+    "李雅婷",
+    "王俊傑",
+    "吳佩珊",
+    "劉家豪",
+    "蔡宜君",
+    "楊宗翰",
+    "許慧貞",
+    "鄭文雄",
+]
+
+
+def test_big5_is_refused_by_name_and_traditional_names_in_gb18030_are_read(tmp_path: Path) -> None:
+    """With English headers nothing but the names tells the two apart; as GB18030 they would be others."""
+    lines = [
+        "name,phone,id_number,source,branch",
+        *(f"{name},13800000001,330106,x,y" for name in TRADITIONAL),
+    ]
+    with pytest.raises(UnreadableFile, match=r"^a\.csv is encoded in Big5"):
+        read(tmp_path, *lines, encoding="big5")
+    for encoding in ("gb18030", "utf-8", "utf-8-sig"):
+        assert faults(read(tmp_path, *lines, encoding=encoding)) == TRADITIONAL
+    for one in ("张伟", "喆", "囍", "朱镕基", "镕", "欧阳娜娜", "王\u20087"):
+        assert faults(read(tmp_path, lines[0], f"{one},1,2,3,4", encoding="gb18030")) == [one]
 
 
 @pytest.mark.parametrize(

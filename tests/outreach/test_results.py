@@ -94,6 +94,24 @@ def test_each_item_is_answered_and_counted_once(
     assert events[0].source == "crm"
 
 
+def test_a_long_note_is_kept_whole_and_cut_visibly(
+    post: Callable[..., Any], contact: Outreach, session: Session
+) -> None:
+    said = "客户说" * 166
+    assert (
+        post({"results": [item(contact, "answered", note=said)]}).json["results"][0]["status"] == "accepted"
+    )
+    session.expire_all()
+    assert session.scalars(select(OutreachEvent.note)).one() == said
+    shown = session.get_one(Outreach, contact.id).note
+    assert (len(shown), shown[-2:]) == (300, "户…")
+    answer = post({"results": [item(contact, "interested", note=said + "又又又")]}).json["results"][0]
+    assert (answer["status"], answer["error"]) == (
+        "invalid",
+        "note: String should have at most 500 characters",
+    )
+
+
 def test_what_comes_late_does_not_undo_what_says_more(
     post: Callable[..., Any], contact: Outreach, session: Session
 ) -> None:

@@ -171,6 +171,15 @@ def test_unknown_names_are_answered_alike(app: Flask, session: Session, redis: R
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize(("language", "said"), [("zh", "请先登录"), ("en", "Log in first.")])
+def test_a_visitor_is_asked_to_log_in(app: Flask, session: Session, language: str, said: str) -> None:
+    visitor = Person(app, app.response_class, use_cookies=True)
+    visitor.get(f"/lang/{language}")
+    page = visitor.get("/leadview/list/", follow_redirects=True).text
+    assert said in page
+    assert "Access is Denied" not in page
+
+
 def test_an_outside_address_is_not_followed_after_log_in(app: Flask, session: Session) -> None:
     make_staff(session, "boss", "Manager")
     client = Person(app, app.response_class, use_cookies=True)
