@@ -107,7 +107,7 @@ def test_big5_is_refused_by_name_and_traditional_names_in_gb18030_are_read(tmp_p
     ]
     with pytest.raises(UnreadableFile, match=r"^a\.csv is encoded in Big5"):
         read(tmp_path, *lines, encoding="big5")
-    for encoding in ("gb18030", "utf-8", "utf-8-sig"):
+    for encoding in ("gb18030", "utf-8"):
         assert faults(read(tmp_path, *lines, encoding=encoding)) == TRADITIONAL
     for one in ("张伟", "喆", "囍", "朱镕基", "镕", "欧阳娜娜", "王\u20087"):
         assert faults(read(tmp_path, lines[0], f"{one},1,2,3,4", encoding="gb18030")) == [one]
