@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Run a command at another date: tests/at_clock.sh "2028-02-29 10:00" pytest tests/hits
 # The moment is local time of Asia/Shanghai unless it names a zone ("2026-12-31 16:30 UTC"). Time goes on from there,
-# for the command, the servers it starts and the product's own processes. Not before 2026-11-01: the hits of the tests'
-# world are of October 2026, and tests of work on them are done in November. Needs a C compiler.
+# for the command, the servers it starts and the product's own processes. Not before 2026-11-02: the tests' world has
+# hits of October 2026, and a report of a week that was then not the last one. Needs a C compiler.
 set -euo pipefail
 
 folder=$(mktemp -d)
