@@ -152,23 +152,28 @@ def test_a_link_works_once_and_in_time(
     assert found(session, "other").password == before
 
 
-def test_who_changed_the_address_alone_stays_the_same_hand(
-    app: Flask, world: World, person: Logins, session: Session, postbox: Postbox
-) -> None:
-    chief = person("chief")
+def to_readdress(session: Session, person: Logins, email: str) -> tuple[Staff, dict[str, str]]:
+    """A Manager who has logged in before, and the form that changes the address alone."""
     person("other", "Manager")
     session.execute(text("UPDATE ab_user SET login_count = 3 WHERE username = 'other'"))
     session.commit()
-    other = found(session, "other")
     form = {
         "first_name": "某",
         "last_name": "某",
-        "email": "chief2@bank.example",
+        "email": email,
         "language": "zh",
         "active": "y",
         "branch": "__None",
         "roles": str(role_id(session, "Manager")),
     }
+    return found(session, "other"), form
+
+
+def test_who_changed_the_address_alone_stays_the_same_hand(
+    app: Flask, world: World, person: Logins, session: Session, postbox: Postbox
+) -> None:
+    chief = person("chief")
+    other, form = to_readdress(session, person, "chief2@bank.example")
     assert "请说明" in chief.submit(f"/users/edit/{other.id}", form).text
     chief.submit(f"/users/edit/{other.id}", form | {"access_reason": "换邮箱"})
     assert found(session, "other").email == "chief2@bank.example"
@@ -188,19 +193,8 @@ def test_an_address_that_a_second_administrator_agreed_to_is_the_owner_s(
     app: Flask, world: World, person: Logins, session: Session, postbox: Postbox
 ) -> None:
     chief, second = person("chief"), person("second")
-    person("other", "Manager")
-    session.execute(text("UPDATE ab_user SET login_count = 3 WHERE username = 'other'"))
-    session.commit()
-    other = found(session, "other")
-    form = {
-        "first_name": "某",
-        "last_name": "某",
-        "email": "o2@bank.example",
-        "language": "zh",
-        "active": "y",
-    }
-    form |= {"roles": str(role_id(session, "Manager")), "branch": "__None", "access_reason": "换邮箱"}
-    chief.submit(f"/users/edit/{other.id}", form)
+    other, form = to_readdress(session, person, "o2@bank.example")
+    chief.submit(f"/users/edit/{other.id}", form | {"access_reason": "换邮箱"})
     assert found(session, "other").email == "other@example.com", "it waits for another administrator"
     waiting = session.scalars(select(Approval.id).where(Approval.requested_by == "chief")).one()
     second.submit(f"/approvalview/approve/{waiting}", {"note": ""})
