@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import Lead
+from app.pages import lead_page
 from config import Settings
 from tests.access.world import World, lead
 from tests.browser.conftest import Visit
-from tests.browser.window import WIDTHS
+from tests.browser.window import PHONE, WIDTHS
 from tests.leads.support import id_number
 
 NEW_PHONE = "13911112222"
@@ -225,3 +228,15 @@ def test_an_auditor_may_look_but_is_offered_nothing_to_change(world: World, visi
     expect(window.page.get_by_role("link", name=re.compile("新增|导入线索|编辑"))).to_have_count(0)
     window.open("/leadview/add", status=403)
     window.open(f"/leadview/edit/{world.ids['lead_home']}", status=403)
+
+
+def test_ninety_days_fit_a_phone_when_they_lie_in_fourteen_weeks(
+    world: World, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On Sundays and Mondays they lie in thirteen.
+    monkeypatch.setattr(lead_page, "today", lambda: dt.date(2027, 1, 1))
+    window = visit("Manager", width=PHONE, language="en")
+    window.open(f"/leadview/show/{world.ids['lead_home']}")
+    card = window.page.locator(".days-card").first
+    expect(card.locator(".days > .day")).to_have_count(90)
+    assert card.evaluate("card => card.scrollWidth - card.clientWidth") == 0
