@@ -244,7 +244,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "FAB_CREATE_DB": False,
         "FAB_UPDATE_PERMS": False,
         "FAB_BASE_TEMPLATE": "frame.html",
-        "FAB_INDEX_VIEW": "app.views.HomeView",
+        "FAB_INDEX_VIEW": "app.screens.home.HomeView",
         "FAB_SECURITY_MANAGER_CLASS": "app.security.StaffSecurityManager",
         "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
         "FAB_API_SWAGGER_UI": False,

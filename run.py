@@ -17,7 +17,7 @@ from app.embedded.run_lock import AlreadyRunningError, run_lock
 from app.embedded.server import wait_until
 from app.embedded.supervisor import Program, Supervisor, interruptible
 from app.errors import DomainError
-from app.file_modes import keep_private
+from app.lib.file_modes import keep_private
 from config import ConfigError, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _prepare() -> None:
     """Migrate and seed the database and, in development, fill an empty one with the demo."""
     from app import create_app
     from app.audit.actor import SETUP, acting
-    from app.cli import upgrade_database
+    from app.cli.database import upgrade_database
     from app.coldstart import apply_presets
     from app.demo import load_demo
     from app.extensions import db

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.file_modes import keep_private
+from app.lib.file_modes import keep_private
 from config import Settings, flask_config, load_settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from flask_appbuilder import AppBuilder
 
-    from app import cli, web
+    from app import cli
+    from app.console import web
     from app.embedded import services
     from app.extensions import csrf, db, migrate
 

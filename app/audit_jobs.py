@@ -18,16 +18,16 @@ from typing import Any
 from flask import current_app, g
 from sqlalchemy import literal_column, select, text
 
-from app import clock
 from app.access.rights import holds
 from app.audit import checkpoints
 from app.audit.chain import ENTRY_HASH, GENESIS, UTC
 from app.audit.verify import verify
-from app.cells import safe_cell
 from app.errors import DomainError
 from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
-from app.jobs.rows import OPEN, JobTable
+from app.jobs.table import OPEN, JobTable
+from app.lib import clock
+from app.lib.spreadsheet import safe_cell
 from app.models import AuditJob, ChangeLog, ChangeSeal, Staff
 from config import Settings
 

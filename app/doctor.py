@@ -14,7 +14,7 @@ from flask import current_app
 from redis import RedisError
 from sqlalchemy import select, text
 
-from app import clock, installation
+from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.audit.install import noted_tables, unnoted
@@ -22,9 +22,10 @@ from app.audit.unsealed import holder, unsealed
 from app.embedded import services
 from app.extensions import db, migrate
 from app.jobs import health, redis_connection
-from app.lead_activity import activity_root
+from app.leads.cube import activity_root
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
+from app.lib import clock
 from app.models import Lead
 from config import Settings
 

@@ -8,9 +8,7 @@ from typing import Any
 
 from flask import current_app
 from flask_babel import gettext, lazy_gettext, pgettext
-from markupsafe import Markup, escape
-
-from app import clock
+from markupsafe import escape
 
 OUTREACH_CHANNEL = {"sms": lazy_gettext("SMS"), "call": lazy_gettext("Outbound call")}
 OUTREACH_DEED = {"sms": lazy_gettext("Send SMS in bulk"), "call": lazy_gettext("Outbound calls in bulk")}
@@ -208,29 +206,9 @@ def word(words: dict[str, Any], code: Any) -> str:
     return str(words.get(code, code if code is not None else ""))
 
 
-def tag(words: dict[str, Any], kind: str) -> Any:
-    """A list formatter that shows a code as a coloured tag of the style sheet's ``kind``."""
-
-    def show(code: Any) -> Markup:
-        return Markup('<span class="tag tag-{}-{}">{}</span>').format(kind, code, word(words, code))
-
-    return show
-
-
 def contact_words(channel: str) -> dict[str, Any]:
     """The words for where a contact of the channel stands."""
     return _SMS_STATUS if channel == "sms" else OUTREACH_STATUS
-
-
-def contact_tag(channel: str, status: str) -> Markup:
-    """Where a contact stands, as a coloured tag."""
-    shown: Markup = tag(contact_words(channel), "outreach")(status)
-    return shown
-
-
-def of(words: dict[str, Any]) -> Any:
-    """A list formatter that shows the word for a code."""
-    return lambda code: word(words, code)
 
 
 def choices(words: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -243,45 +221,9 @@ def local(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(current_app.config["SETTINGS"].zone)
 
 
-def when(moment: dt.datetime | None) -> Markup | str:
-    """A moment as relative time, the full local time on hover."""
-    if moment is None:
-        return ""
-    here = local(moment)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S"), _ago(here)
-    )
-
-
-def moment(value: dt.datetime | None) -> Markup | str:
-    """A moment to the second, local time: for what is read beside a plan."""
-    if value is None:
-        return ""
-    here = local(value)
-    return Markup('<time datetime="{}">{}</time>').format(
-        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S")
-    )
-
-
-def _ago(here: dt.datetime) -> str:
-    seconds = (clock.now() - here).total_seconds()
-    if 0 <= seconds < 60:
-        return gettext("just now")
-    if 0 <= seconds < 3600:
-        return gettext("%(n)s min ago", n=int(seconds // 60))
-    if 0 <= seconds < 86400:
-        return gettext("%(n)s h ago", n=int(seconds // 3600))
-    return here.strftime("%Y-%m-%d %H:%M")
-
-
 def yes_no(value: Any) -> str:
     """Yes or no in words."""
     return gettext("Yes") if value else gettext("No")
-
-
-def number(value: Any) -> Markup:
-    """A right-aligned number with thousands separators."""
-    return Markup('<span class="num">{:,}</span>').format(value or 0)
 
 
 def enumerated(words: Iterable[Any]) -> str:
@@ -292,59 +234,3 @@ def enumerated(words: Iterable[Any]) -> str:
 def joined(words: Iterable[Any]) -> str:
     """Words as an enumeration; what is markup stays markup."""
     return escape(pgettext("enumeration", ", ")).join(words)
-
-
-def listed(values: Any) -> str:
-    """A list in words; nothing given means no filter."""
-    return joined(values) if values else gettext("No filter")
-
-
-def counts(values: dict[str, int] | None) -> Markup:
-    """Reject counts by reason as small tags."""
-    if not values:
-        return Markup("")
-    return Markup(" ").join(
-        Markup('<span class="tag">{} {:,}</span>').format(word(REJECT_REASON, reason), n)
-        for reason, n in sorted(values.items())
-    )
-
-
-def lines(parts: Iterable[Markup]) -> Markup:
-    """One part a line; empty when there is none."""
-    items = Markup("").join(Markup("<li>{}</li>").format(each) for each in parts)
-    return Markup('<ul class="plain-list">{}</ul>').format(items) if items else Markup("")
-
-
-def file_tail(path: str) -> Markup:
-    """A delivered file by its own name and that of its folder; the whole path on hover."""
-    return Markup('<span title="{}">{}</span>').format(path, "/".join(path.split("/")[-2:]))
-
-
-def percent(value: Any) -> Markup:
-    """A progress bar."""
-    return Markup(
-        '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{0}"'
-        ' aria-label="{1}"><i style="width:{0}%"></i><b>{0}%</b></div>'
-    ).format(int(value or 0), gettext("Progress"))
-
-
-def code(value: Any) -> Markup:
-    """A code in tabular figures."""
-    return Markup('<code class="plain">{}</code>').format(escape(value or ""))
-
-
-#: what the screens of all background jobs call the columns that they share, and how these are shown
-JOB_WORDS: dict[str, Any] = {
-    "status": lazy_gettext("Status"),
-    "progress": lazy_gettext("Progress"),
-    "error": lazy_gettext("Error"),
-    "requested_by": lazy_gettext("By"),
-    "created_at": lazy_gettext("Asked for"),
-    "finished_at": lazy_gettext("Finished"),
-}
-JOB_FORMATS: dict[str, Any] = {
-    "status": tag(RUN_STATUS, "run"),
-    "progress": percent,
-    "created_at": when,
-    "finished_at": when,
-}

@@ -40,26 +40,37 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-#: hits that somebody has to come back to
-OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
-LEAD_NO_SEQUENCE = Sequence("lead_no_seq", start=2000000, metadata=Model.metadata)
+
+def _now() -> Mapped[dt.datetime]:
+    return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
 
 
-class LeadStatus(StrEnum):
-    """Where a lead stands as a customer, apart from any hit."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    LOST = "lost"
+# --- Shared by several sections ---
 
 
-class HitStatus(StrEnum):
-    """待营销处理 / 营销进行中 / 营销已转化 / 已联系失效."""
+class Attempted:
+    """Work for a worker: ``attempts`` counts those that began it, the last one at ``attempted_at``.
 
-    WAITING = "waiting"
-    IN_PROGRESS = "in_progress"
-    CONVERTED = "converted"
+    One that a restart of the database ended is not counted (app/jobs/table.py).
+    """
+
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class RunStatus(StrEnum):
+    """The life of a background run.
+
+    ``held`` waits for a person to look at incomplete data, ``asked`` for a second person's approval.
+    """
+
+    ASKED = "asked"
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+    DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class VersionStatus(StrEnum):
@@ -80,149 +91,7 @@ class RuleStatus(StrEnum):
     RETIRED = "retired"
 
 
-class ApprovalStatus(StrEnum):
-    """The life of a request for a second person's decision; unchecked: nobody else was there to decide."""
-
-    WAITING = "waiting"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    WITHDRAWN = "withdrawn"
-    EXPIRED = "expired"
-    UNCHECKED = "unchecked"
-
-
-class BatchStatus(StrEnum):
-    """The life of a lead import.
-
-    Up to ``checked`` an upload waits for its person (``reading``: for a look at the file, ``checking``: for
-    its dry run); nothing is on the list. ``undoing`` waits for the worker that undoes it.
-    """
-
-    READING = "reading"
-    PREPARED = "prepared"
-    CHECKING = "checking"
-    CHECKED = "checked"
-    CANCELLED = "cancelled"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    UNDOING = "undoing"
-    UNDONE = "undone"
-
-
-class OutreachBatchStatus(StrEnum):
-    """The life of a batch of contacts: checked before a person confirms it, ``waiting`` for a second one."""
-
-    CHECKING = "checking"
-    CHECKED = "checked"
-    WAITING = "waiting"
-    RUNNING = "running"
-    PAUSED = "paused"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-class OutreachStatus(StrEnum):
-    """Where one contact stands. ``unknown``: the gateway gave no clear answer and is being asked."""
-
-    QUEUED = "queued"
-    HELD = "held"
-    DROPPED = "dropped"
-    SENDING = "sending"
-    UNKNOWN = "unknown"
-    SENT = "sent"
-    FAILED = "failed"
-    DELIVERED = "delivered"
-    NO_ANSWER = "no_answer"
-    ANSWERED = "answered"
-    REFUSED = "refused"
-    INTERESTED = "interested"
-    OPT_OUT = "opt_out"
-    CONVERTED = "converted"
-
-
-class RunStatus(StrEnum):
-    """The life of a background run.
-
-    ``held`` waits for a person to look at incomplete data, ``asked`` for a second person's approval.
-    """
-
-    ASKED = "asked"
-    QUEUED = "queued"
-    RUNNING = "running"
-    HELD = "held"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class ReportMailStatus(StrEnum):
-    """The life of a weekly report's mail: ``failed`` when trying again is no use."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    SENT = "sent"
-    FAILED = "failed"
-
-
-class TargetStatus(StrEnum):
-    """Whether a target is sent to. What is pushed to a stopped one waits."""
-
-    ACTIVE = "active"
-    STOPPED = "stopped"
-
-
-class StopReason(StrEnum):
-    """Why a target is stopped: not set up yet, by hand, failing for days, or it said that it is gone."""
-
-    NOT_SET_UP = "not_set_up"
-    BY_HAND = "by_hand"
-    FAILING = "failing"
-    GONE = "gone"
-
-
-class PushStatus(StrEnum):
-    """The life of a push: ``open`` while any delivery may still go out; ``failed`` when one is dead."""
-
-    EMPTY = "empty"
-    OPEN = "open"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class MailStatus(StrEnum):
-    """The life of a mail of reminders. ``dropped``: all was read before it went, or nobody is there."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    SENT = "sent"
-    FAILED = "failed"
-    DROPPED = "dropped"
-
-
-class DeliveryStatus(StrEnum):
-    """The life of a delivery. ``waiting`` goes out at ``next_at``, ``sending`` is leased to a worker."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    SENT = "sent"
-    DEAD = "dead"
-    CANCELLED = "cancelled"
-
-
-def _now() -> Mapped[dt.datetime]:
-    return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
-
-
-class Attempted:
-    """Work for a worker: ``attempts`` counts those that began it, the last one at ``attempted_at``.
-
-    One that a restart of the database ended is not counted (app/jobs/rows.py).
-    """
-
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+# --- Branches and log-ins ---
 
 
 class Branch(Model):
@@ -308,6 +177,28 @@ class LoginSession(Model):
     last_seen_at: Mapped[dt.datetime] = _now()
 
 
+# --- Leads ---
+
+
+class BatchStatus(StrEnum):
+    """The life of a lead import.
+
+    Up to ``checked`` an upload waits for its person (``reading``: for a look at the file, ``checking``: for
+    its dry run); nothing is on the list. ``undoing`` waits for the worker that undoes it.
+    """
+
+    READING = "reading"
+    PREPARED = "prepared"
+    CHECKING = "checking"
+    CHECKED = "checked"
+    CANCELLED = "cancelled"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
 class ImportBatch(Attempted, Model):
     """One import of a lead file or a do-not-disturb file: who, when, which file, what became of its rows.
 
@@ -368,6 +259,17 @@ class ImportBatch(Attempted, Model):
 
     def __repr__(self) -> str:
         return f"#{self.id} {self.file_name}"
+
+
+LEAD_NO_SEQUENCE = Sequence("lead_no_seq", start=2000000, metadata=Model.metadata)
+
+
+class LeadStatus(StrEnum):
+    """Where a lead stands as a customer, apart from any hit."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    LOST = "lost"
 
 
 class Lead(Model):
@@ -446,6 +348,29 @@ class LeadBefore(Model):
     after: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class Tag(Model):
+    """A coloured label of the managed list."""
+
+    __tablename__ = "tag"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), unique=True)
+    colour: Mapped[str] = mapped_column(String(16), server_default="blue")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class LeadTag(Model):
+    """A tag on a lead."""
+
+    __tablename__ = "lead_tag"
+    __table_args__ = (Index("ix_lead_tag_tag", "tag_id", "lead_id"),)
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True)
+
+
 class Suppression(Model):
     """An entry of the do-not-disturb list 免打扰: a phone (blind index) or a person (ID hash), never both.
 
@@ -506,43 +431,6 @@ class SubjectRequest(Model):
     created_at: Mapped[dt.datetime] = _now()
 
 
-class ExportJob(Attempted, Model):
-    """An export of a filtered list, made in the background; ``query`` is the list's address arguments.
-
-    ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
-    masked unless it is ``clear``, which only a second person's approval (``approved_by``) sets in motion.
-    """
-
-    __tablename__ = "export_job"
-    __table_args__ = (
-        CheckConstraint("kind IN ('leads', 'hits')", name="ck_export_job_kind"),
-        CheckConstraint("format IN ('xlsx', 'csv')", name="ck_export_job_format"),
-        CheckConstraint(
-            "NOT clear OR approved_by IS NOT NULL OR status IN ('asked', 'failed')",
-            name="ck_export_job_clear",
-        ),
-        Index("ix_export_job_by", "requested_by"),
-        Index("ix_export_job_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
-    )
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))
-    format: Mapped[str] = mapped_column(String(8))
-    query: Mapped[str] = mapped_column(Text, server_default="")
-    clear: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    approved_by: Mapped[str | None] = mapped_column(String(128))
-    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
-    progress: Mapped[int] = mapped_column(Integer, server_default="0")
-    rows: Mapped[int | None] = mapped_column(Integer)
-    file: Mapped[str | None] = mapped_column(String(255))
-    error: Mapped[str | None] = mapped_column(Text)
-    requested_by: Mapped[str] = mapped_column(String(128))
-    created_at: Mapped[dt.datetime] = _now()
-    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-
-    def __repr__(self) -> str:
-        return f"#{self.id}"
-
-
 class BulkJob(Attempted, Model):
     """A change of all leads that a list's filters leave; ``query`` is the list's address arguments.
 
@@ -575,27 +463,19 @@ class BulkJob(Attempted, Model):
         return f"#{self.id}"
 
 
-class Tag(Model):
-    """A coloured label of the managed list."""
+class ListMark(Model):
+    """Every so-manieth row of a long list as it stood when the marks were made (app/console/paging.py)."""
 
-    __tablename__ = "tag"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    name: Mapped[str] = mapped_column(String(32), unique=True)
-    colour: Mapped[str] = mapped_column(String(16), server_default="blue")
-    created_by: Mapped[str] = mapped_column(String(128))
-    created_at: Mapped[dt.datetime] = _now()
-
-    def __repr__(self) -> str:
-        return self.name
+    __tablename__ = "list_mark"
+    list: Mapped[str] = mapped_column(String(32), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    made_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    last_id: Mapped[int] = mapped_column(BigInteger)
 
 
-class LeadTag(Model):
-    """A tag on a lead."""
-
-    __tablename__ = "lead_tag"
-    __table_args__ = (Index("ix_lead_tag_tag", "tag_id", "lead_id"),)
-    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True)
-    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True)
+# --- Segments ---
 
 
 class Segment(Model):
@@ -617,27 +497,7 @@ class Segment(Model):
         return self.name
 
 
-class TickerStep(Model):
-    """A step of the ticker that fails, or once did; one that never failed has no row."""
-
-    __tablename__ = "ticker_step"
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    failures: Mapped[int] = mapped_column(Integer, server_default="0")
-    last_error: Mapped[str] = mapped_column(String(500), server_default="")
-    last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-class ListMark(Model):
-    """Every so-manieth row of a long list as it stood when the marks were made (app/paging.py)."""
-
-    __tablename__ = "list_mark"
-    list: Mapped[str] = mapped_column(String(32), primary_key=True)
-    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    lead_id: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    made_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    last_id: Mapped[int] = mapped_column(BigInteger)
+# --- Activity and T+1 runs ---
 
 
 class Institution(Model):
@@ -654,6 +514,106 @@ class Institution(Model):
 
     def __repr__(self) -> str:
         return f"{self.name} ({self.code})"
+
+
+class IngestFile(Model):
+    """One delivered log file that was read: a copy of the activity store's journal for the screens."""
+
+    __tablename__ = "ingest_file"
+    __table_args__ = (Index("ix_ingest_file_at", "ingested_at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(512))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    rows_read: Mapped[int] = mapped_column(BigInteger)
+    accepted: Mapped[int] = mapped_column(BigInteger)
+    duplicates: Mapped[int] = mapped_column(BigInteger)
+    rejected: Mapped[dict[str, int]] = mapped_column(JSONB)
+    rejects_file: Mapped[str | None] = mapped_column(String(512))
+    days: Mapped[dict[str, int]] = mapped_column(JSONB)
+    ingested_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows refused for any reason."""
+        return sum((self.rejected or {}).values())
+
+
+class InboxFile(Model):
+    """A file of the inbox as it was seen last, and since when it is so (app/t1/inbox.py).
+
+    ``path`` is below DATA_DIR, in the bytes of its name. ``renamed``: it was seen under a temporary name
+    before. ``taken_at``: when a run looked at it as it is. Files that runs moved keep their row for a while.
+    """
+
+    __tablename__ = "inbox_file"
+    path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    inode: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    renamed: Mapped[bool] = mapped_column(Boolean)
+    taken_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class InstitutionDay(Model):
+    """Events of an institution on a local date, copied from the activity store (app/t1/institution_days.py).
+
+    ``source`` names the file of the store that was counted.
+    """
+
+    __tablename__ = "institution_day"
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    institution: Mapped[str] = mapped_column(Text, primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str] = mapped_column(String(255))
+
+
+class JobRun(Attempted, Model):
+    """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
+
+    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has what
+    came of each step and, under ``former``, the results of the day's earlier runs.
+    """
+
+    __tablename__ = "job_run"
+    __table_args__ = (
+        UniqueConstraint("kind", "day"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="ck_job_run_progress"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    day: Mapped[dt.date] = mapped_column(Date)
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    note: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    force: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    requested_by: Mapped[str] = mapped_column(String(128))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[dt.datetime] = _now()
+    started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.day}"
+
+
+class TickerStep(Model):
+    """A step of the ticker that fails, or once did; one that never failed has no row."""
+
+    __tablename__ = "ticker_step"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    last_error: Mapped[str] = mapped_column(String(500), server_default="")
+    last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+# --- Rules ---
 
 
 class Rule(Model):
@@ -798,15 +758,306 @@ class Backtest(Attempted, Model):
     version: Mapped[RuleVersion] = relationship(RuleVersion)
 
 
+# --- Schedules ---
+
+
+class Schedule(Model):
+    """When hits of which rules are pushed, to whom. What it says is in its versions, as with rules.
+
+    The ticker's: slots up to ``pushed_until`` were seen to, ``next_due_at`` is the next one by the version
+    ``due_version_id`` as reckoned at ``looked_at``.
+    """
+
+    __tablename__ = "schedule"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128))
+    status: Mapped[str] = mapped_column(String(16), server_default=RuleStatus.DRAFT)
+    active_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("schedule_version.id", use_alter=True, name="fk_schedule_active_version")
+    )
+    created_at: Mapped[dt.datetime] = _now()
+    pushed_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    looked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    next_due_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    due_version_id: Mapped[int | None] = mapped_column(Integer)
+    versions: Mapped[list[ScheduleVersion]] = relationship(
+        "ScheduleVersion",
+        foreign_keys="ScheduleVersion.schedule_id",
+        back_populates="schedule",
+        order_by="ScheduleVersion.number",
+        cascade="all, delete-orphan",
+    )
+    active_version: Mapped[ScheduleVersion | None] = relationship(
+        "ScheduleVersion", foreign_keys=[active_version_id], post_update=True
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class ScheduleVersion(Model):
+    """One wording of a schedule. ``spec`` is its ``ScheduleDef`` without defaults, keys as in rules files."""
+
+    __tablename__ = "schedule_version"
+    __table_args__ = (UniqueConstraint("schedule_id", "number"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
+    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_by: Mapped[str] = mapped_column(String(128))
+    #: who saved it since, the last one last
+    edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    schedule: Mapped[Schedule] = relationship(Schedule, foreign_keys=[schedule_id], back_populates="versions")
+
+    def __repr__(self) -> str:
+        return f"{self.schedule.code} v{self.number}" if self.schedule else f"v{self.number}"
+
+
+class Holiday(Model):
+    """A date the bank itself calls a public holiday or make-up working day; beats the published calendar."""
+
+    __tablename__ = "holiday"
+    __table_args__ = (CheckConstraint("kind IN ('holiday', 'workday')", name="ck_holiday_kind"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    date: Mapped[dt.date] = mapped_column(Date, unique=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(255), server_default="")
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return f"{self.date} {self.name}"
+
+
+class ScheduleShortcut(Model):
+    """A named timing kept for reuse in the schedule editor; ``timing``: the part of a ScheduleDef it sets."""
+
+    __tablename__ = "schedule_shortcut"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), unique=True)
+    timing: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+# --- Pushes ---
+
+
+class TargetStatus(StrEnum):
+    """Whether a target is sent to. What is pushed to a stopped one waits."""
+
+    ACTIVE = "active"
+    STOPPED = "stopped"
+
+
+class StopReason(StrEnum):
+    """Why a target is stopped: not set up yet, by hand, failing for days, or it said that it is gone."""
+
+    NOT_SET_UP = "not_set_up"
+    BY_HAND = "by_hand"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+class Target(Model):
+    """A system, group of people or folder that a channel sends to, with its health.
+
+    ``settings`` are the channel's, checked; empty until somebody sets up a target that a rules file named.
+    ``secret_cipher`` is what it signs with, encrypted. ``failing_since`` is when the first of the present
+    row of failures happened.
+    """
+
+    __tablename__ = "target"
+    __table_args__ = (CheckConstraint("status IN ('active', 'stopped')", name="ck_target_status"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(128))
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    secret_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
+    secret_made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    status: Mapped[str] = mapped_column(String(16), server_default=TargetStatus.ACTIVE)
+    stop_reason: Mapped[str | None] = mapped_column(String(16))
+    stopped_by: Mapped[str | None] = mapped_column(String(128))
+    stopped_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str] = mapped_column(String(512), server_default="")
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return f"{self.code} {self.name}" if self.name != self.code else self.code
+
+
+class PushStatus(StrEnum):
+    """The life of a push: ``open`` while any delivery may still go out; ``failed`` when one is dead."""
+
+    EMPTY = "empty"
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Push(Model):
+    """One sending of hits by a schedule: its nominal slot, when it went out, and what became of it.
+
+    ``missed`` counts the slots before it that an outage swallowed and that went with it. A test has no hits
+    of its own and a slot only in name.
+    """
+
+    __tablename__ = "push"
+    __table_args__ = (
+        Index(*("ix_push_slot", "schedule_id", "slot"), unique=True, postgresql_where=text("NOT is_test")),
+        Index("ix_push_at", "at", "id"),
+        Index("ix_push_open", "id", postgresql_where=text("status = 'open'")),
+        CheckConstraint("status IN ('empty', 'open', 'done', 'failed')", name="ck_push_status"),
+        CheckConstraint("outcome IN ('send', 'delayed')", name="ck_push_outcome"),
+        CheckConstraint("is_test OR version_id IS NOT NULL", name="ck_push_version"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
+    version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("schedule_version.id", ondelete="CASCADE"), index=True
+    )
+    slot: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str] = mapped_column(String(16))
+    why: Mapped[str] = mapped_column(String(128), server_default="")
+    missed: Mapped[int] = mapped_column(Integer, server_default="0")
+    hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    status: Mapped[str] = mapped_column(String(16), server_default=PushStatus.OPEN)
+    is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    requested_by: Mapped[str] = mapped_column(String(128), server_default="system")
+    created_at: Mapped[dt.datetime] = _now()
+    schedule: Mapped[Schedule | None] = relationship(Schedule)
+    version: Mapped[ScheduleVersion | None] = relationship(ScheduleVersion)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class PushHit(Model):
+    """A hit that a schedule has pushed: once and never again."""
+
+    __tablename__ = "push_hit"
+    __table_args__ = (Index("ix_push_hit_push", "push_id", "hit_id"), Index("ix_push_hit_hit", "hit_id"))
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"), primary_key=True)
+    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"), primary_key=True)
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id", ondelete="CASCADE"))
+
+
+class DeliveryStatus(StrEnum):
+    """The life of a delivery. ``waiting`` goes out at ``next_at``, ``sending`` is leased to a worker."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class Delivery(Model):
+    """One message of a push to one target: the hits ``first_hit`` to ``last_hit`` of the push.
+
+    ``uid`` is the message's id for the receiver, the same for every attempt. What it says is made from the
+    hits when it is sent, so no copy of customers' data lies here.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index("ix_delivery_due", "next_at", "id", postgresql_where=text("status = 'waiting'")),
+        Index("ix_delivery_leased", "lease_until", postgresql_where=text("status = 'sending'")),
+        Index("ix_delivery_dead", "id", postgresql_where=text("status = 'dead'")),
+        Index("ix_delivery_push", "push_id"),
+        Index("ix_delivery_target", "target_id", "id"),
+        CheckConstraint(
+            "status IN ('waiting', 'sending', 'sent', 'dead', 'cancelled')", name="ck_delivery_status"
+        ),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    uid: Mapped[str] = mapped_column(String(64), unique=True)
+    idempotency_key: Mapped[str] = mapped_column(String(200), unique=True)
+    push_id: Mapped[int] = mapped_column(ForeignKey("push.id", ondelete="CASCADE"))
+    target_id: Mapped[int] = mapped_column(ForeignKey("target.id", ondelete="RESTRICT"))
+    part: Mapped[int] = mapped_column(Integer, server_default="1")
+    parts: Mapped[int] = mapped_column(Integer, server_default="1")
+    hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    first_hit: Mapped[int | None] = mapped_column(BigInteger)
+    last_hit: Mapped[int | None] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(16), server_default=DeliveryStatus.WAITING)
+    #: attempts of the present round; a replay begins a new one
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    push: Mapped[Push] = relationship(Push)
+    target: Mapped[Target] = relationship(Target)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class DeliveryAttempt(Model):
+    """One try at a delivery and its answer."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (
+        Index("ix_delivery_attempt", "delivery_id", "id"),
+        CheckConstraint("outcome IN ('ok', 'temporary', 'permanent')", name="ck_attempt_outcome"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    tried_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str] = mapped_column(String(16))
+    http_status: Mapped[int | None] = mapped_column(Integer)
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    delivery: Mapped[Delivery] = relationship(Delivery)
+
+
+# --- Hits ---
+
+
+class HitStatus(StrEnum):
+    """待营销处理 / 营销进行中 / 营销已转化 / 已联系失效."""
+
+    WAITING = "waiting"
+    IN_PROGRESS = "in_progress"
+    CONVERTED = "converted"
+    FAILED = "failed"
+
+
+#: hits that somebody has to come back to
+OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
+
+
 class Hit(Model):
     """A lead that a rule version caught on a date.
 
     ``evidence`` is what was true at the hit date (or the newest evaluation of that date); ``latest`` is
     the evidence of the newest date on which the rule was still met inside the cooldown.
 
-    Work on it goes through ``app.hits.work`` alone: ``owner`` works it since ``claimed_at`` and comes back to
-    it on ``next_on``; ``escalated_at`` says since when the managers see that nobody did. ``converted_at`` is
-    in the day the customer took the offer, ``amount`` in yuan.
+    Work on it goes through ``app.hits.steps`` alone: ``owner`` works it since ``claimed_at`` and comes back
+    to it on ``next_on``; ``escalated_at`` says since when the managers see that nobody did.
+    ``converted_at`` is the day on which the customer took the offer, ``amount`` is in yuan.
 
     ``source``, ``branch_id`` (0: none) and ``live`` repeat what the lead says: triggers keep them true. What
     lists, row scope and HitCount go by is the same row. ``made_on`` is the local date it appeared.
@@ -985,458 +1236,7 @@ class WorkSetting(Model):
     )
 
 
-class ReportSetting(Model):
-    """When the weekly report goes out: one row, or none while nobody has changed the defaults.
-
-    ``weekday`` is 1 for Monday, ``at`` local time. What fell due before ``since`` is not sent any more;
-    ``planned_week`` is the Monday of the newest week whose mails were planned.
-    """
-
-    __tablename__ = "report_setting"
-    __table_args__ = (
-        CheckConstraint("id = 1", name="ck_report_setting_one"),
-        CheckConstraint("weekday BETWEEN 1 AND 7", name="ck_report_setting_weekday"),
-    )
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
-    active: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    weekday: Mapped[int] = mapped_column(SmallInteger, server_default="1")
-    at: Mapped[dt.time] = mapped_column(Time)
-    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    planned_week: Mapped[dt.date | None] = mapped_column(Date)
-    updated_by: Mapped[str] = mapped_column(String(128))
-    updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
-    )
-
-
-class ReportReceiver(Model):
-    """Somebody who gets the weekly report by e-mail."""
-
-    __tablename__ = "report_receiver"
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
-    added_by: Mapped[str] = mapped_column(String(128))
-    added_at: Mapped[dt.datetime] = _now()
-
-
-class WeeklyReport(Model):
-    """The report of a week (its Monday) for a branch and those below it, or the whole bank (no branch).
-
-    ``content`` holds the figures as they were at ``made_at``, without words and without personal data; empty
-    while a worker is still to make it, in the row scope of ``person_id``.
-    """
-
-    __tablename__ = "weekly_report"
-    __table_args__ = (
-        UniqueConstraint(
-            "week", "branch_id", name="weekly_report_week_branch_key", postgresql_nulls_not_distinct=True
-        ),
-        Index("ix_weekly_report_open", "id", postgresql_where=text("made_at IS NULL")),
-    )
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    week: Mapped[dt.date] = mapped_column(Date)
-    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="CASCADE"), index=True)
-    person_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
-    content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    error: Mapped[str] = mapped_column(Text, server_default="")
-    requested_by: Mapped[str] = mapped_column(String(128))
-    created_at: Mapped[dt.datetime] = _now()
-    made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    branch: Mapped[Branch | None] = relationship(Branch)
-    person: Mapped[Staff | None] = relationship(Staff)
-
-    def __repr__(self) -> str:
-        return f"{self.week} {self.branch or ''}".strip()
-
-
-class ReportMail(Model):
-    """A weekly report for one person, by e-mail: once a week, and as often as asked for as a test.
-
-    ``key`` names the mail for good, whatever attempt it is. It goes out at ``next_at``; a worker that
-    vanished is replaced when its lease runs out.
-    """
-
-    __tablename__ = "report_mail"
-    __table_args__ = (
-        Index(
-            *("ix_report_mail_once", "week", "person_id"),
-            unique=True,
-            postgresql_where=text("NOT is_test"),
-        ),
-        Index("ix_report_mail_open", "next_at", postgresql_where=text("status IN ('waiting', 'sending')")),
-        Index("ix_report_mail_report", "report_id"),
-        CheckConstraint("status IN ('waiting', 'sending', 'sent', 'failed')", name="ck_report_mail_status"),
-    )
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    report_id: Mapped[int] = mapped_column(ForeignKey("weekly_report.id", ondelete="CASCADE"))
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
-    week: Mapped[dt.date] = mapped_column(Date)
-    is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
-    status: Mapped[str] = mapped_column(String(16), server_default=ReportMailStatus.WAITING)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    last_error: Mapped[str] = mapped_column(String(512), server_default="")
-    created_at: Mapped[dt.datetime] = _now()
-    sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    report: Mapped[WeeklyReport] = relationship(WeeklyReport)
-    person: Mapped[Staff] = relationship(Staff)
-
-    def __repr__(self) -> str:
-        return f"#{self.id}"
-
-
-class Schedule(Model):
-    """When hits of which rules are pushed, to whom. What it says is in its versions, as with rules.
-
-    The ticker's: slots up to ``pushed_until`` were seen to, ``next_due_at`` is the next one by the version
-    ``due_version_id`` as reckoned at ``looked_at``.
-    """
-
-    __tablename__ = "schedule"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    code: Mapped[str] = mapped_column(String(64), unique=True)
-    name: Mapped[str] = mapped_column(String(128))
-    status: Mapped[str] = mapped_column(String(16), server_default=RuleStatus.DRAFT)
-    active_version_id: Mapped[int | None] = mapped_column(
-        ForeignKey("schedule_version.id", use_alter=True, name="fk_schedule_active_version")
-    )
-    created_at: Mapped[dt.datetime] = _now()
-    pushed_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    looked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    next_due_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    due_version_id: Mapped[int | None] = mapped_column(Integer)
-    versions: Mapped[list[ScheduleVersion]] = relationship(
-        "ScheduleVersion",
-        foreign_keys="ScheduleVersion.schedule_id",
-        back_populates="schedule",
-        order_by="ScheduleVersion.number",
-        cascade="all, delete-orphan",
-    )
-    active_version: Mapped[ScheduleVersion | None] = relationship(
-        "ScheduleVersion", foreign_keys=[active_version_id], post_update=True
-    )
-
-    def __repr__(self) -> str:
-        return f"{self.code} {self.name}"
-
-
-class ScheduleVersion(Model):
-    """One wording of a schedule. ``spec`` is its ``ScheduleDef`` without defaults, keys as in rules files."""
-
-    __tablename__ = "schedule_version"
-    __table_args__ = (UniqueConstraint("schedule_id", "number"),)
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"), index=True)
-    number: Mapped[int] = mapped_column(Integer)
-    status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
-    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    created_by: Mapped[str] = mapped_column(String(128))
-    #: who saved it since, the last one last
-    edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
-    created_at: Mapped[dt.datetime] = _now()
-    updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
-    )
-    activated_by: Mapped[str | None] = mapped_column(String(128))
-    activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    schedule: Mapped[Schedule] = relationship(Schedule, foreign_keys=[schedule_id], back_populates="versions")
-
-    def __repr__(self) -> str:
-        return f"{self.schedule.code} v{self.number}" if self.schedule else f"v{self.number}"
-
-
-class Target(Model):
-    """A system, group of people or folder that a channel sends to, with its health.
-
-    ``settings`` are the channel's, checked; empty until somebody sets up a target that a rules file named.
-    ``secret_cipher`` is what it signs with, encrypted. ``failing_since`` is when the first of the present
-    row of failures happened.
-    """
-
-    __tablename__ = "target"
-    __table_args__ = (CheckConstraint("status IN ('active', 'stopped')", name="ck_target_status"),)
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    code: Mapped[str] = mapped_column(String(64), unique=True)
-    kind: Mapped[str] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(128))
-    settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    secret_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
-    secret_made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    status: Mapped[str] = mapped_column(String(16), server_default=TargetStatus.ACTIVE)
-    stop_reason: Mapped[str | None] = mapped_column(String(16))
-    stopped_by: Mapped[str | None] = mapped_column(String(128))
-    stopped_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    last_error: Mapped[str] = mapped_column(String(512), server_default="")
-    created_by: Mapped[str] = mapped_column(String(128))
-    created_at: Mapped[dt.datetime] = _now()
-
-    def __repr__(self) -> str:
-        return f"{self.code} {self.name}" if self.name != self.code else self.code
-
-
-class Push(Model):
-    """One sending of hits by a schedule: its nominal slot, when it went out, and what became of it.
-
-    ``missed`` counts the slots before it that an outage swallowed and that went with it. A test has no hits
-    of its own and a slot only in name.
-    """
-
-    __tablename__ = "push"
-    __table_args__ = (
-        Index(*("ix_push_slot", "schedule_id", "slot"), unique=True, postgresql_where=text("NOT is_test")),
-        Index("ix_push_at", "at", "id"),
-        Index("ix_push_open", "id", postgresql_where=text("status = 'open'")),
-        CheckConstraint("status IN ('empty', 'open', 'done', 'failed')", name="ck_push_status"),
-        CheckConstraint("outcome IN ('send', 'delayed')", name="ck_push_outcome"),
-        CheckConstraint("is_test OR version_id IS NOT NULL", name="ck_push_version"),
-    )
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
-    version_id: Mapped[int | None] = mapped_column(
-        ForeignKey("schedule_version.id", ondelete="CASCADE"), index=True
-    )
-    slot: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    outcome: Mapped[str] = mapped_column(String(16))
-    why: Mapped[str] = mapped_column(String(128), server_default="")
-    missed: Mapped[int] = mapped_column(Integer, server_default="0")
-    hits: Mapped[int] = mapped_column(Integer, server_default="0")
-    status: Mapped[str] = mapped_column(String(16), server_default=PushStatus.OPEN)
-    is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    requested_by: Mapped[str] = mapped_column(String(128), server_default="system")
-    created_at: Mapped[dt.datetime] = _now()
-    schedule: Mapped[Schedule | None] = relationship(Schedule)
-    version: Mapped[ScheduleVersion | None] = relationship(ScheduleVersion)
-
-    def __repr__(self) -> str:
-        return f"#{self.id}"
-
-
-class PushHit(Model):
-    """A hit that a schedule has pushed: once and never again."""
-
-    __tablename__ = "push_hit"
-    __table_args__ = (Index("ix_push_hit_push", "push_id", "hit_id"), Index("ix_push_hit_hit", "hit_id"))
-    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"), primary_key=True)
-    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"), primary_key=True)
-    push_id: Mapped[int] = mapped_column(ForeignKey("push.id", ondelete="CASCADE"))
-
-
-class Delivery(Model):
-    """One message of a push to one target: the hits ``first_hit`` to ``last_hit`` of the push.
-
-    ``uid`` is the message's id for the receiver, the same for every attempt. What it says is made from the
-    hits when it is sent, so no copy of customers' data lies here.
-    """
-
-    __tablename__ = "delivery"
-    __table_args__ = (
-        Index("ix_delivery_due", "next_at", "id", postgresql_where=text("status = 'waiting'")),
-        Index("ix_delivery_leased", "lease_until", postgresql_where=text("status = 'sending'")),
-        Index("ix_delivery_dead", "id", postgresql_where=text("status = 'dead'")),
-        Index("ix_delivery_push", "push_id"),
-        Index("ix_delivery_target", "target_id", "id"),
-        CheckConstraint(
-            "status IN ('waiting', 'sending', 'sent', 'dead', 'cancelled')", name="ck_delivery_status"
-        ),
-    )
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    uid: Mapped[str] = mapped_column(String(64), unique=True)
-    idempotency_key: Mapped[str] = mapped_column(String(200), unique=True)
-    push_id: Mapped[int] = mapped_column(ForeignKey("push.id", ondelete="CASCADE"))
-    target_id: Mapped[int] = mapped_column(ForeignKey("target.id", ondelete="RESTRICT"))
-    part: Mapped[int] = mapped_column(Integer, server_default="1")
-    parts: Mapped[int] = mapped_column(Integer, server_default="1")
-    hits: Mapped[int] = mapped_column(Integer, server_default="0")
-    first_hit: Mapped[int | None] = mapped_column(BigInteger)
-    last_hit: Mapped[int | None] = mapped_column(BigInteger)
-    status: Mapped[str] = mapped_column(String(16), server_default=DeliveryStatus.WAITING)
-    #: attempts of the present round; a replay begins a new one
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
-    created_at: Mapped[dt.datetime] = _now()
-    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    push: Mapped[Push] = relationship(Push)
-    target: Mapped[Target] = relationship(Target)
-
-    def __repr__(self) -> str:
-        return f"#{self.id}"
-
-
-class DeliveryAttempt(Model):
-    """One try at a delivery and its answer."""
-
-    __tablename__ = "delivery_attempt"
-    __table_args__ = (
-        Index("ix_delivery_attempt", "delivery_id", "id"),
-        CheckConstraint("outcome IN ('ok', 'temporary', 'permanent')", name="ck_attempt_outcome"),
-    )
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
-    tried_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    outcome: Mapped[str] = mapped_column(String(16))
-    http_status: Mapped[int | None] = mapped_column(Integer)
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
-    duration_ms: Mapped[int] = mapped_column(Integer)
-    delivery: Mapped[Delivery] = relationship(Delivery)
-
-
-class ReminderMail(Model):
-    """A mail with some of a person's reminders: the row is the truth about whether it went out."""
-
-    __tablename__ = "reminder_mail"
-    __table_args__ = (
-        Index(
-            *("ix_reminder_mail_due", "next_at"),
-            postgresql_where=text("status IN ('waiting', 'sending')"),
-        ),
-        Index("ix_reminder_mail_person", "person_id", "created_at"),
-        CheckConstraint(
-            "status IN ('waiting', 'sending', 'sent', 'failed', 'dropped')", name="ck_reminder_mail_status"
-        ),
-    )
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
-    status: Mapped[str] = mapped_column(String(16), server_default=MailStatus.WAITING)
-    reminders: Mapped[int] = mapped_column(Integer)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    #: when a waiting one goes, and when one that a worker holds may be taken from it
-    next_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
-    created_at: Mapped[dt.datetime] = _now()
-    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    person: Mapped[Staff] = relationship(Staff)
-
-    def __repr__(self) -> str:
-        return f"#{self.id}"
-
-
-class ReminderChoice(Model):
-    """Which kinds of reminders a person also gets by e-mail: ``{kind: "at_once" | "daily"}``.
-
-    Reminders from before ``since`` are not mailed. The daily mail goes after ``daily_at``, local time.
-    """
-
-    __tablename__ = "reminder_choice"
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
-    kinds: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    daily_at: Mapped[dt.time] = mapped_column(Time, server_default="08:30")
-    since: Mapped[dt.datetime] = _now()
-    last_daily_on: Mapped[dt.date | None] = mapped_column(Date)
-    person: Mapped[Staff] = relationship(Staff)
-
-
-class Reminder(Model):
-    """Something a person should look at, behind the bell. ``message`` is a msgid with ``values``.
-
-    ``source`` is what it came from: nobody is reminded twice of the same. One that grows rings again when
-    its ``mark`` does. ``mail_id`` is the mail that it went with.
-    """
-
-    __tablename__ = "reminder"
-    __table_args__ = (
-        UniqueConstraint("person_id", "source"),
-        Index("ix_reminder_person", "person_id", "created_at", "id"),
-        Index("ix_reminder_unread", "person_id", "id", postgresql_where=text("read_at IS NULL")),
-        Index(
-            *("ix_reminder_unmailed", "person_id", "created_at"),
-            postgresql_where=text("read_at IS NULL AND mail_id IS NULL"),
-        ),
-        Index("ix_reminder_mail", "mail_id", postgresql_where=text("mail_id IS NOT NULL")),
-    )
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
-    source: Mapped[str] = mapped_column(String(64))
-    kind: Mapped[str] = mapped_column(String(16))
-    message: Mapped[str] = mapped_column(String(255))
-    values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    link: Mapped[str] = mapped_column(String(255), server_default="")
-    mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    mail_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_mail.id", ondelete="SET NULL"))
-    created_at: Mapped[dt.datetime] = _now()
-    read_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-class Approval(Model):
-    """A request for a second person's decision, and what became of it.
-
-    ``kind`` names what is asked for (``app.approvals``), ``subject_id`` the row it is about. ``changes`` is
-    the difference in words, ``{language: [[what, old, new], …]}``, as it was when it was asked for; ``state``
-    is a digest of the subject at that moment: a subject that changed since is not what was asked for.
-    ``makers`` are the log-in names of everybody who made the subject; none of them may decide.
-    """
-
-    __tablename__ = "approval"
-    __table_args__ = (
-        Index(
-            *("ix_approval_waiting", "kind", "subject_id"),
-            unique=True,
-            postgresql_where=text("status = 'waiting'"),
-        ),
-        Index("ix_approval_requested_at", "requested_at"),
-    )
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
-    subject_id: Mapped[int] = mapped_column(BigInteger)
-    title: Mapped[str] = mapped_column(String(255))
-    reason: Mapped[str] = mapped_column(String(500))
-    changes: Mapped[dict[str, list[list[str]]]] = mapped_column(JSONB)
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    state: Mapped[str] = mapped_column(String(64))
-    makers: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
-    status: Mapped[str] = mapped_column(String(16), server_default=ApprovalStatus.WAITING)
-    requested_by: Mapped[str] = mapped_column(String(128))
-    requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
-    requested_at: Mapped[dt.datetime] = _now()
-    expires_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    decided_by: Mapped[str | None] = mapped_column(String(128))
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
-    decided_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    note: Mapped[str] = mapped_column(String(500), server_default="")
-
-    def __repr__(self) -> str:
-        return f"#{self.id} {self.title}"
-
-
-class Holiday(Model):
-    """A date the bank itself calls a public holiday or make-up working day; beats the published calendar."""
-
-    __tablename__ = "holiday"
-    __table_args__ = (CheckConstraint("kind IN ('holiday', 'workday')", name="ck_holiday_kind"),)
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    date: Mapped[dt.date] = mapped_column(Date, unique=True)
-    kind: Mapped[str] = mapped_column(String(8))
-    name: Mapped[str] = mapped_column(String(64))
-    source: Mapped[str] = mapped_column(String(255), server_default="")
-    updated_by: Mapped[str] = mapped_column(String(128))
-    updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
-    )
-
-    def __repr__(self) -> str:
-        return f"{self.date} {self.name}"
-
-
-class ScheduleShortcut(Model):
-    """A named timing kept for reuse in the schedule editor; ``timing``: the part of a ScheduleDef it sets."""
-
-    __tablename__ = "schedule_shortcut"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    name: Mapped[str] = mapped_column(String(32), unique=True)
-    timing: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    created_by: Mapped[str] = mapped_column(String(128))
-    created_at: Mapped[dt.datetime] = _now()
-
-    def __repr__(self) -> str:
-        return self.name
+# --- Outreach ---
 
 
 class OutreachTemplate(Model):
@@ -1548,6 +1348,19 @@ class OutreachGateway(Model):
         return self.name
 
 
+class OutreachBatchStatus(StrEnum):
+    """The life of a batch of contacts: checked before a person confirms it, ``waiting`` for a second one."""
+
+    CHECKING = "checking"
+    CHECKED = "checked"
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
 class OutreachBatch(Attempted, Model):
     """One template, or two to compare, for many hits: checked, confirmed (or approved), then sent.
 
@@ -1604,6 +1417,25 @@ class OutreachBatch(Attempted, Model):
 
     def __repr__(self) -> str:
         return f"#{self.id}"
+
+
+class OutreachStatus(StrEnum):
+    """Where one contact stands. ``unknown``: the gateway gave no clear answer and is being asked."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    DROPPED = "dropped"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    NO_ANSWER = "no_answer"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    INTERESTED = "interested"
+    OPT_OUT = "opt_out"
+    CONVERTED = "converted"
 
 
 class Outreach(Model):
@@ -1698,113 +1530,62 @@ class SandboxMessage(Model):
     outreach: Mapped[Outreach] = relationship(Outreach)
 
 
-class PresetApplied(Model):
-    """A cold-start preset that was put in once; it never comes back, whatever people did with it."""
-
-    __tablename__ = "preset_applied"
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    code: Mapped[str] = mapped_column(String(128), primary_key=True)
-    applied_at: Mapped[dt.datetime] = _now()
+# --- Approvals ---
 
 
-class Installation(Model):
-    """Which DATA_DIR this database belongs to: the one row has the id that its file ``installation`` has.
+class ApprovalStatus(StrEnum):
+    """The life of a request for a second person's decision; unchecked: nobody else was there to decide."""
 
-    ``place``: host and folder as they were when the two were put together.
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    UNCHECKED = "unchecked"
+
+
+class Approval(Model):
+    """A request for a second person's decision, and what became of it.
+
+    ``kind`` names what is asked for (``app.approvals``), ``subject_id`` the row it is about. ``changes`` is
+    the difference in words, ``{language: [[what, old, new], …]}``, as it was when it was asked for; ``state``
+    is a digest of the subject at that moment: a subject that changed since is not what was asked for.
+    ``makers`` are the log-in names of everybody who made the subject; none of them may decide.
     """
 
-    __tablename__ = "installation"
-    __table_args__ = (CheckConstraint("id = 1", name="installation_is_one"),)
-    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, server_default="1")
-    code: Mapped[str] = mapped_column(String(36))
-    place: Mapped[str] = mapped_column(Text)
-    since: Mapped[dt.datetime] = _now()
-
-
-class IngestFile(Model):
-    """One delivered log file that was read: a copy of the activity store's journal for the screens."""
-
-    __tablename__ = "ingest_file"
-    __table_args__ = (Index("ix_ingest_file_at", "ingested_at"),)
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64), unique=True)
-    name: Mapped[str] = mapped_column(String(512))
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    rows_read: Mapped[int] = mapped_column(BigInteger)
-    accepted: Mapped[int] = mapped_column(BigInteger)
-    duplicates: Mapped[int] = mapped_column(BigInteger)
-    rejected: Mapped[dict[str, int]] = mapped_column(JSONB)
-    rejects_file: Mapped[str | None] = mapped_column(String(512))
-    days: Mapped[dict[str, int]] = mapped_column(JSONB)
-    ingested_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-
-    @property
-    def rows_rejected(self) -> int:
-        """Rows refused for any reason."""
-        return sum((self.rejected or {}).values())
-
-
-class InboxFile(Model):
-    """A file of the inbox as it was seen last, and since when it is so (app/t1/inbox.py).
-
-    ``path`` is below DATA_DIR, in the bytes of its name. ``renamed``: it was seen under a temporary name
-    before. ``taken_at``: when a run looked at it as it is. Files that runs moved keep their row for a while.
-    """
-
-    __tablename__ = "inbox_file"
-    path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    mtime_ns: Mapped[int] = mapped_column(BigInteger)
-    inode: Mapped[str] = mapped_column(Text)
-    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    renamed: Mapped[bool] = mapped_column(Boolean)
-    taken_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-class InstitutionDay(Model):
-    """Events of an institution on a local date, copied from the activity store (app/t1/institution_days.py).
-
-    ``source`` names the file of the store that was counted.
-    """
-
-    __tablename__ = "institution_day"
-    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
-    institution: Mapped[str] = mapped_column(Text, primary_key=True)
-    calls: Mapped[int] = mapped_column(BigInteger)
-    source: Mapped[str] = mapped_column(String(255))
-
-
-class JobRun(Attempted, Model):
-    """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
-
-    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has what
-    came of each step and, under ``former``, the results of the day's earlier runs.
-    """
-
-    __tablename__ = "job_run"
+    __tablename__ = "approval"
     __table_args__ = (
-        UniqueConstraint("kind", "day"),
-        CheckConstraint("progress BETWEEN 0 AND 100", name="ck_job_run_progress"),
+        Index(
+            *("ix_approval_waiting", "kind", "subject_id"),
+            unique=True,
+            postgresql_where=text("status = 'waiting'"),
+        ),
+        Index("ix_approval_requested_at", "requested_at"),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
-    day: Mapped[dt.date] = mapped_column(Date)
-    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
-    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
-    counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    progress: Mapped[int] = mapped_column(Integer, server_default="0")
-    note: Mapped[str | None] = mapped_column(Text)
-    error: Mapped[str | None] = mapped_column(Text)
-    force: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    subject_id: Mapped[int] = mapped_column(BigInteger)
+    title: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str] = mapped_column(String(500))
+    changes: Mapped[dict[str, list[list[str]]]] = mapped_column(JSONB)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    state: Mapped[str] = mapped_column(String(64))
+    makers: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
+    status: Mapped[str] = mapped_column(String(16), server_default=ApprovalStatus.WAITING)
     requested_by: Mapped[str] = mapped_column(String(128))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    created_at: Mapped[dt.datetime] = _now()
-    started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    requested_at: Mapped[dt.datetime] = _now()
+    expires_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    decided_by: Mapped[str | None] = mapped_column(String(128))
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    decided_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    note: Mapped[str] = mapped_column(String(500), server_default="")
 
     def __repr__(self) -> str:
-        return f"{self.kind} {self.day}"
+        return f"#{self.id} {self.title}"
+
+
+# --- Change log ---
 
 
 class ChangeLog(Model):
@@ -1925,3 +1706,270 @@ class SavedFilter(Model):
 
     def __repr__(self) -> str:
         return self.name
+
+
+# --- Exports ---
+
+
+class ExportJob(Attempted, Model):
+    """An export of a filtered list, made in the background; ``query`` is the list's address arguments.
+
+    ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
+    masked unless it is ``clear``, which only a second person's approval (``approved_by``) sets in motion.
+    """
+
+    __tablename__ = "export_job"
+    __table_args__ = (
+        CheckConstraint("kind IN ('leads', 'hits')", name="ck_export_job_kind"),
+        CheckConstraint("format IN ('xlsx', 'csv')", name="ck_export_job_format"),
+        CheckConstraint(
+            "NOT clear OR approved_by IS NOT NULL OR status IN ('asked', 'failed')",
+            name="ck_export_job_clear",
+        ),
+        Index("ix_export_job_by", "requested_by"),
+        Index("ix_export_job_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    format: Mapped[str] = mapped_column(String(8))
+    query: Mapped[str] = mapped_column(Text, server_default="")
+    clear: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    approved_by: Mapped[str | None] = mapped_column(String(128))
+    status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
+    progress: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows: Mapped[int | None] = mapped_column(Integer)
+    file: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+# --- Reminders and reports ---
+
+
+class MailStatus(StrEnum):
+    """The life of a mail of reminders. ``dropped``: all was read before it went, or nobody is there."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class ReminderMail(Model):
+    """A mail with some of a person's reminders: the row is the truth about whether it went out."""
+
+    __tablename__ = "reminder_mail"
+    __table_args__ = (
+        Index(
+            *("ix_reminder_mail_due", "next_at"),
+            postgresql_where=text("status IN ('waiting', 'sending')"),
+        ),
+        Index("ix_reminder_mail_person", "person_id", "created_at"),
+        CheckConstraint(
+            "status IN ('waiting', 'sending', 'sent', 'failed', 'dropped')", name="ck_reminder_mail_status"
+        ),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16), server_default=MailStatus.WAITING)
+    reminders: Mapped[int] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: when a waiting one goes, and when one that a worker holds may be taken from it
+    next_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    person: Mapped[Staff] = relationship(Staff)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+class ReminderChoice(Model):
+    """Which kinds of reminders a person also gets by e-mail: ``{kind: "at_once" | "daily"}``.
+
+    Reminders from before ``since`` are not mailed. The daily mail goes after ``daily_at``, local time.
+    """
+
+    __tablename__ = "reminder_choice"
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    kinds: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    daily_at: Mapped[dt.time] = mapped_column(Time, server_default="08:30")
+    since: Mapped[dt.datetime] = _now()
+    last_daily_on: Mapped[dt.date | None] = mapped_column(Date)
+    person: Mapped[Staff] = relationship(Staff)
+
+
+class Reminder(Model):
+    """Something a person should look at, behind the bell. ``message`` is a msgid with ``values``.
+
+    ``source`` is what it came from: nobody is reminded twice of the same. One that grows rings again when
+    its ``mark`` does. ``mail_id`` is the mail that it went with.
+    """
+
+    __tablename__ = "reminder"
+    __table_args__ = (
+        UniqueConstraint("person_id", "source"),
+        Index("ix_reminder_person", "person_id", "created_at", "id"),
+        Index("ix_reminder_unread", "person_id", "id", postgresql_where=text("read_at IS NULL")),
+        Index(
+            *("ix_reminder_unmailed", "person_id", "created_at"),
+            postgresql_where=text("read_at IS NULL AND mail_id IS NULL"),
+        ),
+        Index("ix_reminder_mail", "mail_id", postgresql_where=text("mail_id IS NOT NULL")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(String(255))
+    values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    link: Mapped[str] = mapped_column(String(255), server_default="")
+    mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    mail_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_mail.id", ondelete="SET NULL"))
+    created_at: Mapped[dt.datetime] = _now()
+    read_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ReportSetting(Model):
+    """When the weekly report goes out: one row, or none while nobody has changed the defaults.
+
+    ``weekday`` is 1 for Monday, ``at`` local time. What fell due before ``since`` is not sent any more;
+    ``planned_week`` is the Monday of the newest week whose mails were planned.
+    """
+
+    __tablename__ = "report_setting"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="ck_report_setting_one"),
+        CheckConstraint("weekday BETWEEN 1 AND 7", name="ck_report_setting_weekday"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
+    active: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    weekday: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    at: Mapped[dt.time] = mapped_column(Time)
+    since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    planned_week: Mapped[dt.date | None] = mapped_column(Date)
+    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+
+class ReportReceiver(Model):
+    """Somebody who gets the weekly report by e-mail."""
+
+    __tablename__ = "report_receiver"
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    added_by: Mapped[str] = mapped_column(String(128))
+    added_at: Mapped[dt.datetime] = _now()
+
+
+class WeeklyReport(Model):
+    """The report of a week (its Monday) for a branch and those below it, or the whole bank (no branch).
+
+    ``content`` holds the figures as they were at ``made_at``, without words and without personal data; empty
+    while a worker is still to make it, in the row scope of ``person_id``.
+    """
+
+    __tablename__ = "weekly_report"
+    __table_args__ = (
+        UniqueConstraint(
+            "week", "branch_id", name="weekly_report_week_branch_key", postgresql_nulls_not_distinct=True
+        ),
+        Index("ix_weekly_report_open", "id", postgresql_where=text("made_at IS NULL")),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    week: Mapped[dt.date] = mapped_column(Date)
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="CASCADE"), index=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    error: Mapped[str] = mapped_column(Text, server_default="")
+    requested_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    branch: Mapped[Branch | None] = relationship(Branch)
+    person: Mapped[Staff | None] = relationship(Staff)
+
+    def __repr__(self) -> str:
+        return f"{self.week} {self.branch or ''}".strip()
+
+
+class ReportMailStatus(StrEnum):
+    """The life of a weekly report's mail: ``failed`` when trying again is no use."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class ReportMail(Model):
+    """A weekly report for one person, by e-mail: once a week, and as often as asked for as a test.
+
+    ``key`` names the mail for good, whatever attempt it is. It goes out at ``next_at``; a worker that
+    vanished is replaced when its lease runs out.
+    """
+
+    __tablename__ = "report_mail"
+    __table_args__ = (
+        Index(
+            *("ix_report_mail_once", "week", "person_id"),
+            unique=True,
+            postgresql_where=text("NOT is_test"),
+        ),
+        Index("ix_report_mail_open", "next_at", postgresql_where=text("status IN ('waiting', 'sending')")),
+        Index("ix_report_mail_report", "report_id"),
+        CheckConstraint("status IN ('waiting', 'sending', 'sent', 'failed')", name="ck_report_mail_status"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("weekly_report.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    week: Mapped[dt.date] = mapped_column(Date)
+    is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
+    status: Mapped[str] = mapped_column(String(16), server_default=ReportMailStatus.WAITING)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str] = mapped_column(String(512), server_default="")
+    created_at: Mapped[dt.datetime] = _now()
+    sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    report: Mapped[WeeklyReport] = relationship(WeeklyReport)
+    person: Mapped[Staff] = relationship(Staff)
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
+
+
+# --- The installation ---
+
+
+class PresetApplied(Model):
+    """A cold-start preset that was put in once; it never comes back, whatever people did with it."""
+
+    __tablename__ = "preset_applied"
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    code: Mapped[str] = mapped_column(String(128), primary_key=True)
+    applied_at: Mapped[dt.datetime] = _now()
+
+
+class Installation(Model):
+    """Which DATA_DIR this database belongs to: the one row has the id that its file ``installation`` has.
+
+    ``place``: host and folder as they were when the two were put together.
+    """
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="installation_is_one"),)
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, server_default="1")
+    code: Mapped[str] = mapped_column(String(36))
+    place: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = _now()

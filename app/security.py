@@ -13,31 +13,33 @@ from flask_babel import gettext
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from app import devices, permissions, sessions, staff_views
-from app.access import hands, password_links
+from app import permissions
+from app.access import devices, hands, password_links
 from app.audit.actor import become
 from app.audit.events import event, known_as
+from app.console import sessions
 from app.extensions import db
 from app.models import Staff
+from app.screens.staff import views
 
 
 class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     """Flask-AppBuilder's database log-in with our user model and views."""
 
     user_model = Staff
-    userdbmodelview = staff_views.StaffView
-    rolemodelview = staff_views.RoleView
-    userinfoeditview = staff_views.ProfileView
-    resetmypasswordview = staff_views.MyPasswordView
-    resetpasswordview = staff_views.PasswordView
+    userdbmodelview = views.StaffView
+    rolemodelview = views.RoleView
+    userinfoeditview = views.ProfileView
+    resetmypasswordview = views.MyPasswordView
+    resetpasswordview = views.PasswordView
 
     def register_views(self) -> None:
         """Log-in, profile and passwords; users and roles come with the other views."""
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
-        self.user_view = staff_views.StaffView
+        self.user_view = views.StaffView
         self._limit_log_in("60 per minute", devices.guessing_at)
         self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.knows_person)
-        self.appbuilder.add_view_no_menu(staff_views.PasswordLinkView)
+        self.appbuilder.add_view_no_menu(views.PasswordLinkView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from flask import Flask
 
 from app import create_app
-from app.cli import upgrade_database
+from app.cli.database import upgrade_database
 from app.embedded import services
 from app.extensions import db
 from config import Settings, load_settings

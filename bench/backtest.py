@@ -21,11 +21,12 @@ from sqlalchemy import text
 from app.activity import query, store
 from app.activity.store import Day
 from app.extensions import db
-from app.lead_activity import activity_root, engine_settings, fingerprint
+from app.leads.cube import activity_root, engine_settings, fingerprint
 from app.rules.backtest import Trial, run
-from app.rules.config_file import apply_config
-from app.rules.definition import RuleDef, parse_config
+from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from bench._common import CUBE_OF_A_DAY, peak_mb, product
 from config import Settings
 

@@ -20,8 +20,8 @@ from app.channels import guard, targets
 from app.extensions import db
 from app.models import Target
 from app.push import deliver
-from app.rules.config_file import apply_config
-from app.rules.definition import parse_config
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from bench._common import peak_mb, product, timed
 from config import Settings
 

@@ -24,12 +24,12 @@ from sqlalchemy.exc import OperationalError
 from app.activity import store
 from app.activity.store import Day
 from app.extensions import db
-from app.lead_activity import activity_root, fingerprint
+from app.leads.cube import activity_root, fingerprint
 from app.rules import evaluate
-from app.rules.config_file import apply_config
-from app.rules.definition import parse_config
 from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from bench._common import CUBE_OF_A_DAY, peak_mb, product
 from config import Settings
 

@@ -21,9 +21,9 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select, text
 
+from app.console.paging import refresh_marks
 from app.extensions import db
 from app.models import Branch, Lead, Staff
-from app.paging import refresh_marks
 from bench._common import GIVEN, SURNAMES, product
 
 DATA = Path(__file__).parent / ".data" / "lists"

@@ -9,9 +9,9 @@ import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.push.calendar import Calendar
-from app.push.plan import plan
-from app.rules.definition import DAYS, ScheduleDef
+from app.schedules.calendar import Calendar
+from app.schedules.definition import DAYS, ScheduleDef
+from app.schedules.plan import plan
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SHAPES: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from sqlalchemy import func, select, text
 
 from app.activity import store
 from app.extensions import db
-from app.lead_activity import activity_root, prepare, window
+from app.leads.cube import activity_root, prepare, window
 from app.models import Hit, LeadTag, Segment
 from app.t1.deliveries import ingest_logs
 from bench._common import product

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from app import create_app
-from app.cli import upgrade_database
+from app.cli.database import upgrade_database
 from app.embedded import Services, services
 from app.models import Branch, Staff
 from config import Settings, load_settings
@@ -43,7 +43,7 @@ LONG_FILES = (
     "push/test_chaos.py",
     "browser/test_menu.py",
     "rules/test_hits_property.py",
-    "web/test_odd_requests.py",
+    "console/test_odd_requests.py",
 )
 TEMPLATE = "lead_monitor_template"
 hypothesis_settings.register_profile(PROFILE)

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app.exports.jobs import make_export
-from app.leads.upload_work import work_on
+from app.leads.upload_worker import work_on
 from app.models import ImportBatch, Lead
 from app.t1.deliveries import ingest_logs
 from tests.conftest import Person

@@ -16,10 +16,10 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, update
 
-from app import clock, mailer
 from app.access import hands
 from app.errors import DomainError
 from app.extensions import db
+from app.lib import clock, mailer
 from app.models import PasswordLink, Staff
 from config import Settings
 

@@ -21,7 +21,7 @@ from app.activity.formats.rows import SCHEMA
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
 from app.activity.result import FileRecord, IngestResult
-from app.cells import shown
+from app.lib.spreadsheet import shown
 
 # One commit per chunk: large enough that a date is rarely rewritten, small enough to lose little in a crash.
 CHUNK_FILES = 1000

@@ -7,7 +7,7 @@ import duckdb
 
 from app.activity.formats.rows import FIELDS
 from app.activity.result import FileRecord
-from app.cells import safe_cell, shown
+from app.lib.spreadsheet import safe_cell, shown
 
 _ROWS = 10_000
 _SQL = """

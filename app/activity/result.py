@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from app.cells import shown
+from app.lib.spreadsheet import shown
 
 
 @dataclass

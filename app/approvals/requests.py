@@ -12,13 +12,13 @@ from typing import Any
 from flask_babel import force_locale
 from sqlalchemy import or_, select
 
-from app import clock
 from app.access import hands
 from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
-from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
+from app.lib import clock
+from app.lib.spreadsheet import shortened
 from app.models import Approval, ApprovalStatus, Staff
 
 DECIDE = ("can_approve", "ApprovalView")

@@ -17,7 +17,7 @@ from app.access.rights import holds
 from app.errors import N_, DomainError
 from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
-from app.jobs.rows import OPEN, JobTable, connection_lost
+from app.jobs.table import OPEN, JobTable, connection_lost
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 
 VIEW = "LeadView"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from app.cells import shortened
+from app.lib.spreadsheet import shortened
 from config import Settings
 
 #: How much of an answer is kept for people to read.

@@ -14,9 +14,9 @@ import fsspec
 from flask_babel import lazy_gettext
 from pydantic import Field
 
-from app.cells import safe_cell
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
 from app.errors import FieldError
+from app.lib.spreadsheet import safe_cell
 from config import Settings
 
 COLUMNS = (

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from app.cells import shortened
 from app.channels.base import ANSWER_CHARS, PermanentError, TemporaryError
 from app.errors import DomainError
+from app.lib.spreadsheet import shortened
 from config import Settings
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")

@@ -11,10 +11,10 @@ from flask_babel import force_locale, lazy_gettext
 from flask_babel import gettext as _
 from pydantic import Field, field_validator
 
-from app import mailer
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
 from app.channels.picture import bars
 from app.errors import FieldError
+from app.lib import mailer
 from config import Settings
 
 GRADE_COLOURS = {"A": "#cf1322", "B": "#d46b08", "C": "#1677ff", "D": "#8c8c8c"}

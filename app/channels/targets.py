@@ -13,12 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.channels import channel, channels
 from app.channels.base import ChannelSettings, PermanentError
 from app.channels.vault import vault
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.lib import clock
 from app.models import StopReason, Target, TargetStatus
 from config import Settings
 

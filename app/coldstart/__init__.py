@@ -10,8 +10,8 @@ from sqlalchemy import select
 from app.coldstart import outreach
 from app.extensions import db
 from app.models import CloseReason, PresetApplied, Rule
-from app.rules.config_file import apply_config
-from app.rules.definition import ConfigFile, read_config_file
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import ConfigFile, read_config_file
 
 PRESETS = Path(__file__).parent / "presets.yaml"
 KINDS = ("institutions", "rules", "schedules")

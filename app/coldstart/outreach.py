@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from app import clock
 from app.extensions import db
+from app.lib import clock
 from app.models import (
     ForbiddenWord,
     OutreachSetting,

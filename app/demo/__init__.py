@@ -12,8 +12,6 @@ from flask import Flask, current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from app import clock
-from app.clock import today
 from app.coldstart import PRESETS, apply_presets
 from app.demo import asked, people, pushes, staff, story, work
 from app.demo.contacts import Contacts
@@ -23,11 +21,13 @@ from app.extensions import db
 from app.leads import suppression
 from app.leads.identity import IdHasher
 from app.leads.importer import import_leads
+from app.lib import clock
+from app.lib.clock import today
 from app.models import JobRun, Lead, Staff
 from app.reports import plan
-from app.reports.work import work as make_reports
-from app.rules.config_file import apply_config
-from app.rules.definition import ConfigFile, read_config_file
+from app.reports.worker import work as make_reports
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import ConfigFile, read_config_file
 from app.t1.deliveries import inbox
 from app.t1.execute import execute
 from app.t1.runs import request_run, settings

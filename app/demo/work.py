@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, bindparam, insert, or_, select, update
 
 from app.extensions import db
-from app.hits.work import SYSTEM
+from app.hits.steps import SYSTEM
 from app.models import Branch, CloseReason, Hit, HitEvent, HitStatus, Staff
 
 #: Share of the hits that staff have begun to work on, by age in days.

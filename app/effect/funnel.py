@@ -18,8 +18,8 @@ from app.effect import reach
 from app.effect.reach import BANDS, Stage
 from app.extensions import db
 from app.hits import counts
+from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import Chosen
-from app.hits.parts import NONE, BranchParts
 from app.models import Hit, HitStatus
 
 #: by what the funnel is parted

@@ -41,8 +41,8 @@ from sqlalchemy import (
 )
 
 from app.errors import DomainError
-from app.hits.parts import NONE
-from app.hits.work import SYSTEM
+from app.hits.by_branch import NONE
+from app.hits.steps import SYSTEM
 from app.models import (
     Delivery,
     DeliveryStatus,

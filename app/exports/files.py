@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
-from app.cells import in_workbook, safe_cell, temporary_files_in
+from app.lib.spreadsheet import in_workbook, safe_cell, temporary_files_in
 
 #: a sheet holds 1,048,576 rows; the rest goes on the next sheet
 ROWS_PER_SHEET = 1_000_000

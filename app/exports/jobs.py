@@ -22,7 +22,7 @@ from app.exports.approval import CLEAR, ClearExport
 from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
 from app.extensions import db
-from app.jobs.rows import JobTable
+from app.jobs.table import JobTable
 from app.leads.phone import PhoneVault
 from app.leads.reasons import mask_numbers
 from app.models import Approval, ExportJob, RunStatus, Staff

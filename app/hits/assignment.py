@@ -9,12 +9,12 @@ from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, text, true
 
 from app.access.scope import WORKING_ROLES, sees_whole_bank
-from app.clock import today
 from app.extensions import db
 from app.hits.due import unclaimed
-from app.hits.setting import work_setting
+from app.hits.settings import work_setting
 from app.hits.sql import SQL
-from app.hits.work import OPEN, SYSTEM
+from app.hits.steps import OPEN, SYSTEM
+from app.lib.clock import today
 from app.models import Branch, Hit, Lead, Staff
 
 ASSIGN_LOCK = 7020

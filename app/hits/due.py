@@ -8,11 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, Subquery, and_, exists, func, or_, select, text
 
 from app.access.scope import hits_visible_to, reaches
-from app.clock import today
 from app.extensions import db
-from app.hits.setting import work_setting
+from app.hits.settings import work_setting
 from app.hits.sql import SQL
-from app.hits.work import OPEN, SYSTEM, midnight
+from app.hits.steps import OPEN, SYSTEM, midnight
+from app.lib.clock import today
 from app.models import Hit, HitEvent, HitStatus, Staff
 
 ESCALATION_LOCK = 7021

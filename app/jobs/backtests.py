@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from app.jobs.context import job_context
 from app.models import Backtest
-from app.rules.trials import work_on
+from app.rules.backtest_jobs import work_on
 
 
 def run(backtest_id: int) -> None:

@@ -8,8 +8,8 @@ import logging
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.cells import shortened
 from app.extensions import db
+from app.lib.spreadsheet import shortened
 from app.models import TickerStep
 
 #: how long a recovery is shown

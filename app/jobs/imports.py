@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import case, select
 
 from app.jobs.context import job_context
-from app.leads.upload_work import work_on
+from app.leads.upload_worker import work_on
 from app.models import BatchStatus, ImportBatch
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app import clock
 from app.jobs.context import job_context
+from app.lib import clock
 from app.outreach import preflight, results, sending
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from app import clock
 from app.jobs.context import job_context
+from app.lib import clock
 from app.push import deliver
 from app.push.tick import tick
-from app.reminders import post
+from app.reminders import sender
 
 
 def run(_row_id: int) -> None:
     """Send what is due: deliveries, then mails of reminders."""
     with job_context():
         deliver.work()
-        post.work()
+        sender.work()
 
 
 def make(_run_id: int) -> None:

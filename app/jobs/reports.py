@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.jobs.context import job_context
-from app.reports.work import work
+from app.reports.worker import work
 
 
 def run(_report_id: int) -> None:

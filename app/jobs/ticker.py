@@ -12,23 +12,25 @@ from typing import NamedTuple
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import approvals, audit_jobs, clock, paging, reminders, retention
+from app import approvals, audit_jobs, reminders, retention
 from app.audit import partitions
 from app.bulk import jobs as bulk
+from app.console import paging
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, counts, due
 from app.jobs import health, nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
-from app.leads.upload_work import waiting
+from app.leads.upload_worker import waiting
 from app.leads.uploads import discard_forgotten
+from app.lib import clock
 from app.outreach import tick as outreach
 from app.push import deliver
 from app.push import tick as pushes
-from app.reminders import mails
+from app.reminders import digest
 from app.reports import plan as reports
-from app.rules import trials
+from app.rules import backtest_jobs
 from app.t1 import runs
 from config import Settings
 
@@ -95,7 +97,7 @@ def _settings() -> Settings:
 
 
 def _deliveries(now: dt.datetime) -> None:
-    if deliver.due(now) or mails.due(now):
+    if deliver.due(now) or digest.due(now):
         nudge_once("push", "app.jobs.push.run")
 
 
@@ -124,12 +126,12 @@ STEPS = (
     Step("counts", lambda now: counts.fold()),
     Step("exports", lambda now: exports.JOBS.nudge_all()),
     Step("bulk_changes", lambda now: bulk.JOBS.nudge_all()),
-    Step("backtests", lambda now: trials.JOBS.nudge_all()),
+    Step("backtests", lambda now: backtest_jobs.JOBS.nudge_all()),
     Step("change_log_jobs", lambda now: audit_jobs.JOBS.nudge_all()),
     Step("reports", reports.tick),
     Step("outreach", outreach.tick),
     Step("reminders", reminders.go_round),
-    Step("reminder_mails", mails.collect),
+    Step("reminder_mails", digest.collect),
 )
 DAILY = (
     Step("change_log_months", _partitions),

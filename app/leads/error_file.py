@@ -22,12 +22,12 @@ from babel.support import Translations
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
-from app.cells import in_workbook, safe_cell, temporary_files_in
 from app.errors import N_
 from app.leads.columns import by_alias, plain
 from app.leads.errors import InvalidIdNumber, RowError
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.masking import mask_id, mask_ids
+from app.lib.spreadsheet import in_workbook, safe_cell, temporary_files_in
 from config import Settings
 
 ADDED_COLUMNS = ("行号 row", "原因代码 reason", "原因 explanation")

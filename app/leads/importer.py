@@ -14,9 +14,8 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import clock
 from app.errors import N_
-from app.jobs.rows import connection_lost
+from app.jobs.table import connection_lost
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch, why
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
@@ -29,10 +28,11 @@ from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
 from app.leads.remarks import Note, Remarks
-from app.leads.rows import RowChecker, StagedLead
+from app.leads.row_checker import RowChecker, StagedLead
 from app.leads.samples import offending
 from app.leads.staging import Merged, foresee, merge, stage
 from app.leads.workbook import Limits
+from app.lib import clock
 from app.models import BatchStatus
 from config import Settings
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from app.cells import unescaped
 from app.errors import N_, DomainError
 from app.leads.columns import find_columns
 from app.leads.errors import UnreadableFile
 from app.leads.text_file import Row, refuse_header, text_rows
 from app.leads.workbook import WITHOUT_HASTE, Limits, Percent, read_workbook, refusal
+from app.lib.spreadsheet import unescaped
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _KINDS = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".csv": "text", ".txt": "text", ".tsv": "text"}

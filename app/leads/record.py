@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from app import clock
 from app.errors import FieldError
 from app.extensions import db
 from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.free_text import clean_text, lost_characters
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.lib import clock
 from app.models import Lead
 from config import Settings
 

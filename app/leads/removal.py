@@ -7,12 +7,13 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import func, or_, select
 
-from app import approvals, clock, labels
+from app import approvals, labels
 from app.approvals import Change
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
+from app.lib import clock
 from app.models import Approval, Lead, Staff, Suppression
 
 KIND = "suppression_removal"

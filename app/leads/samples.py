@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from app.cells import date_in
 from app.leads.masking import mask_id, mask_ids
 from app.leads.reasons import mask_numbers
+from app.lib.spreadsheet import date_in
 
 _LONGEST = 40
 _HASH = re.compile(r"[0-9a-fA-F]{64}")

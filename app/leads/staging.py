@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from app.errors import N_
 from app.leads.branch_choices import MOST_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, Unknown
 from app.leads.errors import LeadsError
-from app.leads.rows import StagedLead
+from app.leads.row_checker import StagedLead
 
 _COLUMN_TYPES = dict.fromkeys(StagedLead._fields, "text") | {"row": "int8", "phone_cipher": "bytea"}
 _CREATE = (

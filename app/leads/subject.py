@@ -13,7 +13,6 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import delete, or_, select
 
-from app import clock
 from app.activity import store
 from app.activity.engine import EngineSettings
 from app.activity.person import person_days
@@ -22,6 +21,7 @@ from app.extensions import db
 from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.reasons import checked_reason
+from app.lib import clock
 from app.models import Hit, Lead, LeadBefore, ListMark, Outreach, Reveal, SubjectRequest, Suppression
 from config import Settings
 

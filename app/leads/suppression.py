@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Engine, TextClause, and_, or_, select, text
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.errors import DomainError, FieldError
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.lib import clock
 from app.models import Lead, Suppression
 from config import Settings
 

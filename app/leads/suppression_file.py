@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from app.cells import date_in
 from app.errors import N_
 from app.leads.columns import HEADERS
 from app.leads.errors import RowError
@@ -19,6 +18,7 @@ from app.leads.remarks import CUT, LOST, Note
 from app.leads.samples import masked_cell
 from app.leads.staging import Merged
 from app.leads.suppression import Target, hash_target, person_target, phone_target, refresh
+from app.lib.spreadsheet import date_in
 from config import Settings
 
 SUPPRESSION_HEADERS: dict[str, tuple[str, ...]] = {

@@ -12,11 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from app.cells import unescaped
 from app.errors import N_
 from app.leads.columns import recognised
 from app.leads.errors import MalformedRow, RowError, Undecodable, UnreadableFile
 from app.leads.samples import masked_cell
+from app.lib.spreadsheet import unescaped
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 100_000

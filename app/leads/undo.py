@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, update
 
-from app import clock
 from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import why
 from app.leads.errors import LeadsError
 from app.leads.staging import EDITABLE
+from app.lib import clock
 from app.models import BatchStatus, Hit, HitEvent, HitStatus, ImportBatch, Lead, LeadBefore
 from config import Settings
 

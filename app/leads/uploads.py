@@ -1,7 +1,7 @@
 """Files uploaded on the screen: kept aside, matched and checked, imported in the background, deleted.
 
 A batch goes reading → prepared → checking → checked → running; a person moves it on, the worker
-(app/leads/upload_work.py) and the ticker finish what was asked for. Nothing is on a list before it is
+(app/leads/upload_worker.py) and the ticker finish what was asked for. Nothing is on a list before it is
 running, and the file is gone when it ends; that of a batch given up stays for GIVEN_UP_KEPT.
 """
 
@@ -19,7 +19,6 @@ from flask import current_app
 from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
 
-from app.cells import shown
 from app.errors import FieldError
 from app.extensions import db
 from app.leads import lookup
@@ -31,6 +30,7 @@ from app.leads.matching import matched
 from app.leads.preview import Preview, look_at
 from app.leads.reader import not_a_list
 from app.leads.workbook import AT_ONCE, BEYOND_LIMITS
+from app.lib.spreadsheet import shown
 from app.models import BatchStatus, ImportBatch
 from config import Settings
 

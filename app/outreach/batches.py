@@ -14,13 +14,14 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, select, text, update
 
-from app import approvals, clock, labels
+from app import approvals, labels
 from app.access import hands
 from app.approvals import Change
-from app.clock import today
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs import nudge_once
+from app.lib import clock
+from app.lib.clock import today
 from app.models import (
     Approval,
     Outreach,

@@ -35,7 +35,7 @@ from app.access.scope import leads_visible_to, supervises
 from app.leads import suppression
 from app.models import Hit, HitStatus, Lead, Outreach, OutreachStatus, Staff, Suppression
 from app.outreach.settings import OutreachSettings
-from app.push.calendar import Calendar, DayKind
+from app.schedules.calendar import Calendar, DayKind
 
 #: reason → what people read; in the order in which one is named when several hold
 REASONS: dict[str, Any] = {

@@ -9,9 +9,9 @@ from flask import current_app
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import INTERVAL
 
-from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
+from app.lib.spreadsheet import shortened
 from app.models import OutreachGateway
 from app.outreach import sandbox
 from app.outreach.gateway import Gateway

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from app import clock
 from app.errors import DomainError
 from app.extensions import db
-from app.hits import work
+from app.hits import steps
+from app.lib import clock
 from app.models import CloseReason, Hit, HitStatus
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def contacted(hit_id: int, channel: str) -> None:
     """A contact went out: a waiting hit is being worked on from now on. Does not commit."""
     hit = db.session.get(Hit, hit_id, populate_existing=True)
     if hit is not None and hit.status == HitStatus.WAITING:
-        _try(hit, lambda: work.start(hit, None))
+        _try(hit, lambda: steps.start(hit, None))
 
 
 def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
@@ -32,11 +32,11 @@ def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
     if hit.status == HitStatus.WAITING:
         contacted(hit_id, "")
     if outcome == "converted":
-        _try(hit, lambda: work.convert(hit, None, on=_day(hit, at), note=note))
+        _try(hit, lambda: steps.convert(hit, None, on=_day(hit, at), note=note))
     elif outcome == "interested" and hit.status == HitStatus.IN_PROGRESS:
-        _try(hit, lambda: work.follow_up(hit, None, note or "interested", clock.today()))
-    elif outcome in ("refused", "opt_out") and hit.status in work.OPEN:
-        _try(hit, lambda: work.close(hit, None, _refusal(), note=note))
+        _try(hit, lambda: steps.follow_up(hit, None, note or "interested", clock.today()))
+    elif outcome in ("refused", "opt_out") and hit.status in steps.OPEN:
+        _try(hit, lambda: steps.close(hit, None, _refusal(), note=note))
 
 
 def _day(hit: Hit, at: dt.datetime) -> dt.date:

@@ -13,14 +13,14 @@ from cryptography.fernet import InvalidToken
 from flask_babel import lazy_gettext
 from pydantic import Field, ValidationError, field_validator
 
-from app.cells import shortened
 from app.channels.base import PermanentError, SendError
 from app.channels.guard import AllowedHosts, NotAllowed, sender
 from app.channels.vault import vault
 from app.errors import DomainError, FieldError
+from app.lib.spreadsheet import shortened
+from app.lib.strict import Strict
 from app.models import OutreachGateway
 from app.outreach.gateway import Answer, Contact, Taken
-from app.strict import Strict
 from config import Settings
 
 PURPOSE = b"lead-monitor/gateway-secret"

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, text, update
 from werkzeug.exceptions import HTTPException
 
-from app import clock
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
-from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS, attempt
+from app.jobs.table import GIVEN_UP, MOST_ATTEMPTS, attempt
+from app.lib import clock
 from app.models import (
     Branch,
     Hit,
@@ -27,7 +27,7 @@ from app.models import (
 from app.outreach import candidates, compliance, cost, gateways, settings, templates
 from app.outreach.compliance import DROPPED, Terms
 from app.outreach.variants import Draw
-from app.push import calendar
+from app.schedules import calendar
 
 #: candidates up to which the check is made while the person waits, and how many are judged at a time
 AT_ONCE, STEP = 2_000, 5_000

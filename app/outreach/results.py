@@ -10,13 +10,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app import clock, labels
+from app import labels
 from app.access.scope import leads_visible_to
-from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
+from app.lib import clock
+from app.lib.spreadsheet import shortened
 from app.models import Lead, Outreach, OutreachEvent, OutreachStatus, Suppression
 from app.outreach import hit_steps, sandbox
 

@@ -19,12 +19,12 @@ from flask import Flask, current_app
 from sqlalchemy import and_, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
-from app import clock
-from app.cells import shortened
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
+from app.lib import clock
+from app.lib.spreadsheet import shortened
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
 from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates
 from app.outreach.compliance import DROPPED, Terms

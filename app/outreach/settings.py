@@ -10,12 +10,13 @@ from flask_babel import lazy_gettext
 from pydantic import Field, ValidationError, model_validator
 from sqlalchemy import select
 
-from app import approvals, clock, labels
+from app import approvals, labels
 from app.approvals import Change
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
+from app.lib import clock
+from app.lib.strict import Strict
 from app.models import Approval, OutreachSetting, Staff, VersionStatus
-from app.strict import Strict
 
 KIND = "setting"
 #: characters that the opt-out sentence needs to say anything

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import contains_eager, joinedload
 
-from app import clock
 from app.extensions import db
+from app.lib import clock
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachTemplateVersion, Staff
 from app.outreach import compliance, settings
 from app.outreach.compliance import Terms
 from app.outreach.templates import CHANNELS
-from app.push import calendar
+from app.schedules import calendar
 
 MOST = 100
 

@@ -16,19 +16,19 @@ from flask import Flask, current_app
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import joinedload
 
-from app import clock as clocks
 from app.channels import channel
 from app.channels.base import Message, PermanentError, SendError, Sent, TemporaryError
 from app.channels.targets import secret_of, settings_of
 from app.extensions import db
+from app.lib import clock as clocks
 from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
 from app.push import health, lease, outbox
 from app.push.answers import Answer, record
-from app.push.calendar import Calendar, current
 from app.push.message import messages_of
-from app.push.silence import Window, window
-from app.rules.definition import ScheduleDef
-from app.rules.schedule_versions import version_def
+from app.schedules.calendar import Calendar, current
+from app.schedules.definition import ScheduleDef
+from app.schedules.versions import version_def
+from app.schedules.windows import Window, window
 from config import Settings
 
 BATCH = 100

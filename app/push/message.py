@@ -11,8 +11,8 @@ from flask_babel import gettext as _
 from sqlalchemy import and_, select
 from sqlalchemy.orm import contains_eager, joinedload
 
-from app import clock
 from app.channels.base import HitLine, Message
+from app.lib import clock
 from app.models import Delivery, Hit, Lead, PushHit
 from app.rules.describe import reason
 

@@ -23,8 +23,8 @@ from app.models import (
     ScheduleVersion,
     Target,
 )
-from app.push.plan import Push as Planned
-from app.rules.definition import ScheduleDef
+from app.schedules.definition import ScheduleDef
+from app.schedules.plan import Push as Planned
 
 SYSTEM = "system"
 LIVE = (DeliveryStatus.WAITING, DeliveryStatus.SENDING)

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.models import Push, RuleStatus, Schedule, ScheduleVersion
 from app.push import outbox
-from app.push.calendar import Calendar, current
-from app.push.plan import STEPS, plan
-from app.push.plan import Push as Planned
-from app.push.silence import allowed_from
-from app.rules.definition import ScheduleDef
-from app.rules.schedule_versions import version_def
+from app.schedules.calendar import Calendar, current
+from app.schedules.definition import ScheduleDef
+from app.schedules.plan import STEPS, plan
+from app.schedules.plan import Push as Planned
+from app.schedules.versions import version_def
+from app.schedules.windows import allowed_from
 
 #: A push made this long after its moment is still on time: tickers wake every 15 s.
 GRACE = dt.timedelta(seconds=60)

@@ -7,12 +7,12 @@ import datetime as dt
 from flask import current_app
 from flask_babel import lazy_gettext
 
-from app import mailer
 from app.access.rights import holds
 from app.access.scope import supervises, works_hits
 from app.approvals.requests import DECIDE
 from app.errors import DomainError
 from app.extensions import db
+from app.lib import mailer
 from app.models import ReminderChoice, Staff
 from app.reminders.failures import KEEPERS
 

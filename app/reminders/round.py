@@ -7,7 +7,7 @@ import datetime as dt
 from sqlalchemy import func, select
 
 from app.extensions import db
-from app.reminders import failures, requests, work
+from app.reminders import due_hits, failures, requests
 from app.reminders.notice import Notice, close_all_but, keep
 
 ROUND_LOCK = 7023
@@ -21,7 +21,7 @@ def go_round(now: dt.datetime) -> int:
     if not db.session.scalar(select(func.pg_try_advisory_xact_lock(ROUND_LOCK))):
         db.session.rollback()
         return 0
-    found: list[Notice] = [*work.notices(now), *requests.notices(now), *failures.notices(now)]
+    found: list[Notice] = [*due_hits.notices(now), *requests.notices(now), *failures.notices(now)]
     count = keep(found, now)
     close_all_but(found, now)
     db.session.commit()

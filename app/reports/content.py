@@ -11,19 +11,19 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from app import clock
 from app.access.scope import hits_visible_to, sees_whole_bank
 from app.effect.comparison import Comparison, compare
 from app.effect.funnel import Asked, Figures, funnel
-from app.effect.words import Names
+from app.effect.labels import Names
 from app.extensions import db
 from app.hits import counts, due
+from app.hits.by_branch import NONE, OWN
 from app.hits.counts import Chosen
-from app.hits.parts import NONE, OWN
+from app.lib import clock
+from app.lib.strict import Strict
 from app.models import Approval, ApprovalStatus, Hit, HitStatus, Staff
 from app.reports.weeks import WEEK, sunday_of
 from app.rules.proportion import Interval, Share
-from app.strict import Strict
 
 #: what the report is parted by, in its order
 DIMENSIONS = ("version", "grade", "source", "branch", "channel", "template")

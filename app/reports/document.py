@@ -12,8 +12,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.effect.words import CHANNEL, DIMENSION, STAGE, percent, verdict, yuan
-from app.hits.parts import NONE, OWN
+from app.effect.labels import CHANNEL, DIMENSION, STAGE, percent, verdict, yuan
+from app.hits.by_branch import NONE, OWN
 from app.models import WeeklyReport
 from app.reports.content import Content, Held, Part, Steps
 from app.reports.weeks import sunday_of

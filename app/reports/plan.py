@@ -9,14 +9,14 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge_once
-from app.mailer import is_address
+from app.lib import clock
+from app.lib.mailer import is_address
 from app.models import ReportMail, ReportMailStatus, ReportSetting, Staff, WeeklyReport
-from app.reports import setting, weeks
-from app.reports.work import due
+from app.reports import settings, weeks
+from app.reports.worker import due
 
 SYSTEM = "system"
 JOB = "app.jobs.reports.run"
@@ -42,8 +42,8 @@ def _plan(now: dt.datetime) -> None:
         moment = weeks.last_due(now.astimezone(_zone()), kept.weekday, kept.at)
         week = weeks.last_complete(moment.date())
         if moment > kept.since and (kept.planned_week is None or week > kept.planned_week):
-            for person in setting.chosen():
-                if person.active and setting.obstacle(person) is None:
+            for person in settings.chosen():
+                if person.active and settings.obstacle(person) is None:
                     _write(week, person, now, stale_before=moment)
             kept.planned_week = week
     db.session.commit()
@@ -62,7 +62,7 @@ def ask(week: dt.date, person: Staff) -> int:
     """
     if week not in open_weeks():
         raise DomainError("Choose one of the last %(n)s weeks that are over.", n=MOST_WEEKS)
-    if setting.scope_obstacle(person) is not None:
+    if settings.scope_obstacle(person) is not None:
         raise DomainError("You have no branch and see no lead.")
     report_id = _report(week, person, person.username, stale_before=None)
     db.session.commit()
@@ -78,7 +78,7 @@ def open_weeks() -> list[dt.date]:
 
 def _report(week: dt.date, person: Staff, who: str, stale_before: dt.datetime | None) -> int:
     """The report of a week for what a person sees; one that was made before a moment is to be made again."""
-    branch_id = setting.branch_seen(person)
+    branch_id = settings.branch_seen(person)
     row = {"week": week, "branch_id": branch_id, "person_id": person.id, "requested_by": who}
     db.session.execute(insert(WeeklyReport).values(row).on_conflict_do_nothing())
     same = (WeeklyReport.week == week, WeeklyReport.branch_id.is_not_distinct_from(branch_id))

@@ -23,14 +23,14 @@ from app.activity import history, store
 from app.activity.history import Sweep
 from app.errors import DomainError
 from app.extensions import db
-from app.lead_activity import activity_root, engine_settings, prepare, window
+from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.models import Lead
 from app.rules import lead_filter
+from app.rules.backtest_tally import Leads, Outcomes, Tally
 from app.rules.conversions import conversions
 from app.rules.definition import RuleDef
 from app.rules.evaluate import OPERATORS, compile_rule
 from app.rules.proportion import Share
-from app.rules.tally import Leads, Outcomes, Tally
 from config import Settings
 
 MAX_DAYS = 92

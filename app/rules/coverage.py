@@ -18,7 +18,7 @@ import pyarrow as pa
 from app.activity import coverage, query, store
 from app.activity.coverage import Coverage, Ints
 from app.activity.spec import RuleSpec, Score
-from app.lead_activity import activity_root, engine_settings, prepare, window
+from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.rules import lead_filter
 from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule, condition_evidence, grade_of

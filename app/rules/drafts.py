@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from app import clock
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.lib import clock
 from app.models import Rule, RuleVersion, VersionStatus
 from app.rules import versions
 from app.rules.definition import RuleDef

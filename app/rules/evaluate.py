@@ -11,11 +11,11 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
-from app import clock
 from app.activity import coverage, query, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
-from app.lead_activity import engine_settings, prepare, window
+from app.leads.cube import engine_settings, prepare, window
+from app.lib import clock
 from app.models import RuleVersion
 from app.rules import catalogue, lead_filter
 from app.rules.definition import ConditionDef, RuleDef

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.activity import query
 from app.activity.spec import Score
-from app.lead_activity import engine_settings, prepare, window
+from app.leads.cube import engine_settings, prepare, window
 from app.models import Hit
 from app.rules import lead_filter
 from app.rules.definition import RuleDef

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from app import clock
 from app.errors import DomainError
 from app.extensions import db
+from app.lib import clock
 from app.models import Hit, Rule, RuleCondition, RuleStatus, RuleVersion, Schedule, VersionStatus
 from app.rules import lead_filter
 from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef

@@ -13,11 +13,11 @@ from pyarrow import csv
 from sqlalchemy import BigInteger, Column, MetaData, RootTransaction, Table
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.activity import query, store
 from app.activity.errors import ActivityError
 from app.activity.spec import Condition, Metric, RuleSpec
-from app.lead_activity import activity_root, engine_settings, prepare, window
+from app.leads.cube import activity_root, engine_settings, prepare, window
+from app.lib import clock
 from config import Settings
 
 _ROWS_AT_ONCE = 100_000

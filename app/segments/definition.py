@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from app.errors import DomainError
-from app.strict import Code, Strict
+from app.lib.strict import Code, Strict
 
 MAX_CHOICES = 200
 Metric = Literal["calls", "institutions", "active_days"]

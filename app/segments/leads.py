@@ -7,7 +7,7 @@ import datetime as dt
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from app import clock
+from app.lib import clock
 from app.models import Branch, Hit, Lead, LeadTag, Rule
 from app.segments import activity
 from app.segments.definition import HitFilter, SegmentDef

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, FromClause, Select, and_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
-from app import clock
 from app.activity.spec import Metric
 from app.errors import DomainError
+from app.lib import clock
+from app.lib.deadline import Patience, TookTooLong
 from app.models import Hit, Lead
-from app.patience import Patience, TookTooLong
 from app.segments import activity
 from app.segments.sample import sample
 from config import Settings

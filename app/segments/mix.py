@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
+from app.lib.deadline import Patience, TookTooLong
 from app.models import Branch, Hit, Lead
-from app.patience import Patience, TookTooLong
 from app.segments.sample import sample
 
 #: as many parts as a picture can show

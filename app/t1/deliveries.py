@@ -17,17 +17,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app import clock
 from app.activity import query, store
 from app.activity.errors import UnreadableFile
 from app.activity.formats.files import find_others, open_file, read_parts
 from app.activity.ingest import ingest
 from app.activity.progress import Progress, silent
 from app.activity.result import FileRecord, IngestResult
-from app.cells import shown
 from app.extensions import db
-from app.lead_activity import activity_root, engine_settings
+from app.leads.cube import activity_root, engine_settings
 from app.leads.masking import mask_ids
+from app.lib import clock
+from app.lib.spreadsheet import shown
 from app.models import IngestFile
 from app.rules.catalogue import date_first_seen, note_unlisted
 from app.t1 import institution_days, runs

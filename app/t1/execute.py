@@ -7,15 +7,16 @@ import logging
 import uuid
 from typing import Any
 
-from app import clock, installation
+from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge_once
-from app.jobs.rows import GIVEN_UP, MOST_ATTEMPTS, connection_lost
-from app.lead_activity import activity_root, prepare, window
+from app.jobs.table import GIVEN_UP, MOST_ATTEMPTS, connection_lost
+from app.leads.cube import activity_root, prepare, window
+from app.lib import clock
 from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def

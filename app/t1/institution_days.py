@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, insert, select
 
 from app.activity import query, store
 from app.extensions import db
-from app.lead_activity import activity_root, engine_settings
+from app.leads.cube import activity_root, engine_settings
 from app.models import InstitutionDay
 from app.t1.completeness import ENOUGH, FEWEST_DAYS
 from config import Settings

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, case, func, or_, update
 
-from app.jobs.rows import attempt
+from app.jobs.table import attempt
 from app.models import JobRun, RunStatus
 
 LEASE_SECONDS = 90

@@ -11,10 +11,10 @@ from flask import current_app
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app import clock
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge
+from app.lib import clock
 from app.models import IngestFile, JobRun, RunStatus
 from app.t1 import inbox
 from app.t1.lease import lost

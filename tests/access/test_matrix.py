@@ -15,11 +15,10 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.permissions import ROLES, TABLE, may
+from tests.access.push_world import reminder_for
+from tests.access.world import World, build, fingerprint
 from tests.conftest import PASSWORD, Person
 from tests.database import empty
-
-from .push_world import reminder_for
-from .world import World, build, fingerprint
 
 NEW_PASSWORD = "Another-Pass-word-2027"
 

@@ -10,9 +10,8 @@ from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from app.models import Lead, Staff
+from tests.access.world import World, fingerprint
 from tests.conftest import Person
-
-from .world import World, fingerprint
 
 
 @pytest.fixture

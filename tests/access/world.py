@@ -55,10 +55,9 @@ from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS, canonical
 from app.rules.versions import rule_def
 from config import Settings
 from tests import clock
+from tests.access.push_world import failed_mail, pushes
+from tests.access.report_world import reports
 from tests.database import LOG, Snapshot, is_empty
-
-from .push_world import failed_mail, pushes
-from .report_world import reports
 
 DAY = dt.date(2026, 10, 26)
 

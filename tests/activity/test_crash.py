@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from app.activity import cube, ingest, store
-
-from .support import ZONE, counts, person, row, write
+from tests.activity.support import ZONE, counts, person, row, write
 
 ONCE = ("workspace made", "leads written")
 # Once more in the second chunk, where something committed could be harmed.

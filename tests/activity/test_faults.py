@@ -18,9 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.activity import store
+from tests.activity.support import NOW, SAMPLE, csv_text, events, person, row, take, write, write_bytes
 from tests.thorough import examples, share, thorough
-
-from .support import NOW, SAMPLE, csv_text, events, person, row, take, write, write_bytes
 
 FAULTS = SAMPLE.parent / "faults"
 

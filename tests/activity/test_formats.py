@@ -12,8 +12,7 @@ import pytest
 
 from app.activity.formats import csv_rows, files, jsonl_rows
 from app.activity.formats.blocks import MAX_LINE_BYTES
-
-from .support import HEADER, csv_text, events, person, row, take, write, write_bytes
+from tests.activity.support import HEADER, csv_text, events, person, row, take, write, write_bytes
 
 GOOD = f"r1,2026-10-01 10:00:00,face_verify,I1,{person(1)},success"
 ALL_ENDINGS = [".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet"]

@@ -16,8 +16,19 @@ from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.ingest import ingest
 from app.activity.progress import Progress
-
-from .support import SAMPLE, ZONE, by_day, counts, csv_text, events, person, row, take, write, write_bytes
+from tests.activity.support import (
+    SAMPLE,
+    ZONE,
+    by_day,
+    counts,
+    csv_text,
+    events,
+    person,
+    row,
+    take,
+    write,
+    write_bytes,
+)
 
 REPO = Path(__file__).parents[2]
 

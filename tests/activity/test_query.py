@@ -15,9 +15,8 @@ from app.activity import coverage, cube, history, query, store
 from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
+from tests.activity.support import person, row, take, write
 from tests.thorough import examples
-
-from .support import person, row, take, write
 
 FIRST, DAYS, LEADS = date(2026, 9, 20), 12, 25
 INSTITUTIONS = ["A", "B", "C", "机构", "UNLISTED"]

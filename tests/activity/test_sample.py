@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from app.activity import store
-
-from .support import SAMPLE, by_day, take
+from tests.activity.support import SAMPLE, by_day, take
 
 
 def test_the_sample_logs_give_the_expected_figures(root: Path) -> None:

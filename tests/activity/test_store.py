@@ -13,8 +13,7 @@ import pytest
 from app.activity import cube, store
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress
-
-from .support import by_day, person, row, take, write
+from tests.activity.support import by_day, person, row, take, write
 
 DAY = date(2026, 10, 1)
 

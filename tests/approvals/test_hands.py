@@ -16,10 +16,9 @@ from app.extensions import db
 from app.models import AccountTaint, Approval, ChangeLog, PasswordLink, Staff
 from tests import clock
 from tests.access.world import World
+from tests.approvals.test_access import Logins, again, found, own_password, role_id, roles_of
 from tests.conftest import PASSWORD, Person
 from tests.postbox import Postbox
-
-from .test_access import Logins, again, found, own_password, role_id, roles_of
 
 OWN = "Chosen-By-owner-2027"
 

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.cli import upgrade_database
+from app.cli.database import upgrade_database
 from app.jobs import t1
 from app.models import Approval
 from app.t1 import runs

@@ -14,8 +14,8 @@ from playwright.sync_api import expect
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.clock import today
 from app.jobs import imports
+from app.lib.clock import today
 from app.models import JobRun, Lead
 from app.t1.deliveries import inbox
 from app.t1.execute import STEPS, execute

@@ -8,10 +8,9 @@ from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from tests.access.world import World
+from tests.browser.conftest import Visit
 from tests.conftest import make_staff
 from tests.postbox import Postbox
-
-from .conftest import Visit
 
 OWN = "Chosen-By-owner-2027"
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.clock import today
+from app.lib.clock import today
 from app.models import Institution, Lead, RuleVersion
 from app.rules.versions import rule_def
 from app.t1.deliveries import ingest_logs

@@ -15,10 +15,10 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from app import paging
 from app.bulk import jobs
+from app.console import paging
 from app.jobs import ticker
-from app.jobs.rows import MOST_ATTEMPTS
+from app.jobs.table import MOST_ATTEMPTS
 from app.models import BulkJob, Lead, LeadTag
 from tests import clock
 from tests.access.world import World

@@ -21,7 +21,7 @@ from app.channels.base import Message, PermanentError, TemporaryError
 from app.channels.mail import MailSettings
 from app.errors import DomainError, FieldError
 from app.models import Delivery, Reminder, Target
-from app.push.trial import send_sample
+from app.push.test_push import send_sample
 from config import Settings
 from tests.access.world import branch, lead
 from tests.channels.conftest import line

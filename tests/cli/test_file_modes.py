@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from app.file_modes import tighten
+from app.lib.file_modes import tighten
 from tests.conftest import SAMPLE
 from tests.embedded.support import ROOT, open_to_others
 from tests.leads.support import HEADER, person, write_csv

@@ -6,9 +6,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.models import Staff
+from tests.cli.test_sample import apart
 from tests.conftest import Person
-
-from .test_sample import apart
 
 FIRST, SECOND = "Boss-Pass-word#2026", "Boss-Pass-word#2027"
 

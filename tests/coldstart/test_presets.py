@@ -14,8 +14,8 @@ from app import labels
 from app.coldstart import PRESETS, apply_presets
 from app.models import Institution, OutreachSetting, Rule, RuleStatus, RuleVersion, Schedule
 from app.rules.check import check, read_catalogue
-from app.rules.definition import ConfigFile, read_config_file
 from app.rules.versions import activate, copy_as_draft, set_paused
+from app.rulesfile.schema import ConfigFile, read_config_file
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from flask import Flask
 from flask_babel import force_locale
 from sqlalchemy.orm import Session
 
-from app.effect import comparison, funnel, words
+from app.effect import comparison, funnel, labels
 from app.effect.funnel import DIMENSIONS, Asked, Figures
 from app.extensions import db
 from app.hits.counts import Chosen
@@ -120,6 +120,6 @@ def test_the_comparison_in_a_sentence(
     found = comparison.Comparison(None, one, other, apart, difference(one, other))
     with app.test_request_context():
         with force_locale("zh"):
-            assert chinese in words.verdict(found)
+            assert chinese in labels.verdict(found)
         with force_locale("en"):
-            assert english in words.verdict(found)
+            assert english in labels.verdict(found)

@@ -24,7 +24,7 @@ from app.exports import content, files
 from app.exports import jobs as export_jobs
 from app.exports.jobs import make_export
 from app.jobs import queue, ticker
-from app.jobs.rows import MOST_ATTEMPTS
+from app.jobs.table import MOST_ATTEMPTS
 from app.jobs.worker import work
 from app.models import ExportJob, Lead
 from tests import clock

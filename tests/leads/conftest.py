@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from config import Settings
-
-from .support import Importer
+from tests.leads.support import Importer
 
 
 @pytest.fixture

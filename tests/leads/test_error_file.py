@@ -16,8 +16,7 @@ from app.leads.identity import IdHasher
 from app.leads.importer import ImportResult, Order, run_import
 from app.leads.matching import finder
 from app.leads.suppression_file import SuppressionIntake
-
-from .support import HEADER, Importer, error_table, id_number, person, write_csv, write_xlsx
+from tests.leads.support import HEADER, Importer, error_table, id_number, person, write_csv, write_xlsx
 
 ADDED = ["行号 row", "原因代码 reason", "原因 explanation"]
 PEOPLE = "SELECT name, id_hash, phone_masked FROM lead ORDER BY id"

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from app.leads.errors import InvalidIdNumber
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
-
-from .support import SAMPLE, id_number
+from tests.leads.support import SAMPLE, id_number
 
 
 def check_digit(body: str) -> str:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.leads.batches import _LOCK_CLASS, fail_abandoned, open_batch
-
-from .support import HEADER, Importer, person, write_csv
+from tests.leads.support import HEADER, Importer, person, write_csv
 
 CRASH = """
 import dataclasses, os, signal, sys

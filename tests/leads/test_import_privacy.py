@@ -13,8 +13,7 @@ from sqlalchemy import event
 from app.leads.batches import open_batch
 from app.leads.errors import LeadsError
 from app.models import Model
-
-from .support import HEADER, Importer, id_number, person, write_csv, write_xlsx
+from tests.leads.support import HEADER, Importer, id_number, person, write_csv, write_xlsx
 
 SECRET = id_number(4711)
 FULL_WIDTH = "".join(chr(ord(c) + 0xFEE0) for c in SECRET)

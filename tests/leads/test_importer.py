@@ -16,8 +16,17 @@ from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.identity import IdHasher
 from app.leads.importer import ImportResult
 from app.leads.phone import PhoneVault
-
-from .support import FAULTS, HEADER, SAMPLE, Importer, error_table, id_number, person, write_csv, write_xlsx
+from tests.leads.support import (
+    FAULTS,
+    HEADER,
+    SAMPLE,
+    Importer,
+    error_table,
+    id_number,
+    person,
+    write_csv,
+    write_xlsx,
+)
 
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))
 LEADS = "SELECT lead_no FROM lead WHERE deleted_at IS NULL ORDER BY id"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.leads.masking import holds_id, mask_id, mask_ids
-
-from .support import id_number
+from tests.leads.support import id_number
 
 ID = id_number(1)
 FULL_WIDTH = "".join(chr(ord(c) + 0xFEE0) for c in ID)

@@ -14,8 +14,7 @@ from app.leads.matching import finder, matched, proposed
 from app.leads.preview import look_at
 from app.leads.reader import open_lead_file
 from app.leads.samples import masked_cell
-
-from .support import HEADER, id_number, person, write_csv, write_xlsx
+from tests.leads.support import HEADER, id_number, person, write_csv, write_xlsx
 
 
 def workbook(path: Path) -> tuple[openpyxl.Workbook, Worksheet]:

@@ -9,8 +9,7 @@ import pytest
 
 from app.leads.errors import UnreadableFile
 from app.leads.reader import open_lead_file
-
-from .support import HEADER, SAMPLE, person, write_csv, write_xlsx
+from tests.leads.support import HEADER, SAMPLE, person, write_csv, write_xlsx
 
 
 def read(path: Path, name: str | None = None) -> list[tuple[int, list[str]]]:

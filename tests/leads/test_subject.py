@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from app.activity import store
 from app.errors import FieldError
 from app.extensions import db
-from app.lead_activity import prepare
 from app.leads import subject
+from app.leads.cube import prepare
 from app.leads.identity import IdHasher, canonical_id
 from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
 from app.t1.deliveries import ingest_logs

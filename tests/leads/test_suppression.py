@@ -17,9 +17,8 @@ from app.leads.kinds import SUPPRESSIONS
 from app.leads.matching import proposed
 from app.leads.suppression_file import SuppressionIntake
 from app.models import Lead, Suppression
-
-from .support import Importer, id_number, person, write_csv, write_xlsx
-from .test_undo import hit
+from tests.leads.support import Importer, id_number, person, write_csv, write_xlsx
+from tests.leads.test_undo import hit
 
 TODAY = dt.date(2026, 10, 27)
 OPTED_OUT = "SELECT name FROM lead WHERE opted_out ORDER BY id"

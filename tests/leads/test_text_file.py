@@ -9,8 +9,7 @@ import pytest
 from app.leads.errors import UnreadableFile
 from app.leads.reader import open_lead_file
 from app.leads.text_file import Row
-
-from .support import FAULTS
+from tests.leads.support import FAULTS
 
 HEAD = "姓名,手机号,身份证号,来源,机构"
 GOOD = "王五,13800000001,330106,线下,西湖"

@@ -14,8 +14,7 @@ from app.leads.rotate import rotate
 from app.leads.undo import undo_import
 from app.retention import personal_data
 from tests import clock
-
-from .support import Importer, person
+from tests.leads.support import Importer, person
 
 LIVE = "SELECT name FROM lead WHERE deleted_at IS NULL ORDER BY id"
 

@@ -11,13 +11,21 @@ import openpyxl
 import pytest
 import xlwt
 
-from app.cells import date_in
 from app.leads.free_text import clean_text, is_no_branch, is_no_name, is_no_value, lost_characters
 from app.leads.importer import ImportResult, Order, run_import
 from app.leads.suppression_file import SuppressionIntake
+from app.lib.spreadsheet import date_in
 from tests.conftest import Person
-
-from .support import FAULTS, HEADER, Importer, error_table, id_number, person, write_csv, write_xlsx
+from tests.leads.support import (
+    FAULTS,
+    HEADER,
+    Importer,
+    error_table,
+    id_number,
+    person,
+    write_csv,
+    write_xlsx,
+)
 
 NAMES = "SELECT name FROM lead ORDER BY id"
 TODAY = dt.date(2026, 11, 29)

@@ -10,9 +10,8 @@ import pytest
 from app.leads.errors import UnreadableFile
 from app.leads.reader import open_lead_file
 from app.leads.workbook import WITHOUT_HASTE, Limits
-
-from .support import HEADER, person
-from .workbooks import (
+from tests.leads.support import HEADER, person
+from tests.leads.workbooks import (
     RELATIONS,
     ROWS,
     SHEET,

@@ -17,7 +17,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, make_url, text
 
 from app import create_app
-from app.cli import upgrade_database
+from app.cli.database import upgrade_database
 from app.extensions import db
 from app.permissions import ROLES, granted
 from config import Settings

@@ -19,8 +19,7 @@ from app.models import AccountTaint, Approval, Hit, Lead, Outreach, OutreachBatc
 from app.outreach import batches, results, sending
 from tests import clock
 from tests.conftest import Person
-
-from .conftest import Bank
+from tests.outreach.conftest import Bank
 
 
 def test_from_ticked_hits_to_customers(bank: Bank, manager: Person, session: Session) -> None:

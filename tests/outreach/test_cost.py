@@ -8,8 +8,7 @@ from sqlalchemy import update
 
 from app.models import OutreachTemplateVersion
 from tests.conftest import Person
-
-from .conftest import Bank
+from tests.outreach.conftest import Bank
 
 
 def test_the_prices_of_the_moment_of_sending_stay(bank: Bank, manager: Person) -> None:

@@ -20,9 +20,8 @@ from app.models import Lead, Outreach, OutreachGateway
 from app.outreach import http_gateway, sending
 from tests import clock
 from tests.conftest import Person
-
-from .conftest import Bank
-from .gateway import Gateway
+from tests.outreach.conftest import Bank
+from tests.outreach.gateway import Gateway
 
 SECRET = "a-secret-of-some-length"
 

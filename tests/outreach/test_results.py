@@ -19,8 +19,7 @@ from app.hits.counts import Chosen
 from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Staff, Suppression
 from app.rules.conversions import conversions
 from tests.conftest import Person
-
-from .conftest import Bank
+from tests.outreach.conftest import Bank
 
 URL = "/api/v1/outreach/results"
 AT = "2026-10-28T10:00:00+08:00"

@@ -24,12 +24,11 @@ from app.models import (
 from app.outreach import settings, templates
 from app.outreach.compliance import next_open
 from app.outreach.settings import OutreachSettings
-from app.push.calendar import Calendar, DayKind
+from app.schedules.calendar import Calendar, DayKind
 from tests import clock
 from tests.access.test_matrix import SETTING
 from tests.conftest import Person, make_staff
-
-from .conftest import Bank
+from tests.outreach.conftest import Bank
 
 #: reason → what to change of a hit, its lead, or the rules
 HELD: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {

@@ -25,12 +25,11 @@ from app.models import (
 from app.outreach import comparison, preflight
 from app.outreach.comparison import Figures
 from app.outreach.variants import Draw
-from app.pages import outreach_texts
 from app.rules.proportion import Share
+from app.screens.outreach import variants
 from tests import clock
 from tests.conftest import Person
-
-from .conftest import Bank
+from tests.outreach.conftest import Bank
 
 OTHER = "{name}，新额度已为您准备。" + "好" * 60
 
@@ -192,7 +191,7 @@ def test_the_verdict(bank: Bank, a: tuple[int, int], b: tuple[int, int], better:
 
     batch = OutreachBatch(version_id=1, version_b_id=2, share_b=50)
     with bank.app.test_request_context():
-        answered, *others = outreach_texts.measures(batch, {1: figures(a), 2: figures(b)})
+        answered, *others = variants.measures(batch, {1: figures(a), 2: figures(b)})
     assert better in answered.verdict
     assert all("暂时看不出差别" in each.verdict for each in others)
 

@@ -18,8 +18,8 @@ from app.extensions import db
 from app.models import Branch, Hit, Rule, RuleVersion, Schedule
 from app.push import deliver
 from app.push.tick import tick
-from app.rules.config_file import apply_config
-from app.rules.definition import parse_config
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from config import Settings
 from tests.access.world import hit as hit_of
 from tests.access.world import lead as lead_of

@@ -18,14 +18,16 @@ from pathlib import Path
 from flask import Flask
 from redis.exceptions import RedisError
 
-from app import clock, create_app
+from app import create_app
 from app.channels.base import Limits
 from app.channels.webhook import Webhook
 from app.extensions import db
 from app.jobs import nudge_once
 from app.jobs.worker import work
-from app.push import deliver, lease, silence
+from app.lib import clock
+from app.push import deliver, lease
 from app.push.tick import tick
+from app.schedules import windows
 from tests.clock import now
 
 SPEED = 30
@@ -59,7 +61,7 @@ def shorten(path: Path) -> None:
     lease.CERTAIN_SECONDS = 1.0
     Webhook.limits = Limits(hits=3, seconds=SECONDS)
     # A request is under way for as long as in real life, but its clock runs faster.
-    silence.UNDER_WAY = dt.timedelta(seconds=SPEED * 2)
+    windows.UNDER_WAY = dt.timedelta(seconds=SPEED * 2)
     deliver.PUT_BACK = dt.timedelta(seconds=SPEED)
     deliver.PATIENCE_SECONDS = 3.0
 

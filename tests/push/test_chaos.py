@@ -24,11 +24,11 @@ from sqlalchemy import func, select, update
 
 from app.embedded.redis import EmbeddedRedis
 from app.models import Delivery, Push, PushHit, Schedule
-from app.push.calendar import Calendar
-from app.push.plan import plan
-from app.push.silence import window
-from app.rules.definition import ScheduleDef
-from app.rules.schedule_versions import version_def
+from app.schedules.calendar import Calendar
+from app.schedules.definition import ScheduleDef
+from app.schedules.plan import plan
+from app.schedules.versions import version_def
+from app.schedules.windows import window
 from tests.clock import now
 from tests.push.conftest import ZONE, Bank, local
 from tests.push.processes import SECONDS, VirtualClock

@@ -17,7 +17,7 @@ from app.extensions import db
 from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
 from app.push import deliver, lease, outbox
 from app.push.answers import BACK_OFF, Answer, record
-from app.push.trial import send_sample
+from app.push.test_push import send_sample
 from app.reminders import go_round
 from tests.conftest import Person
 from tests.push.conftest import Bank, local

@@ -19,10 +19,10 @@ from sqlalchemy import Engine, select, text, update
 from app.models import Delivery, Hit, Lead, Push, PushHit, Schedule, Target
 from app.push import outbox
 from app.push.tick import tick
-from app.rules.definition import ScheduleDef
+from app.schedules.definition import ScheduleDef
 from tests.push.conftest import ZONE, Bank, local
 from tests.push.receiver import Receiver
-from tests.push.test_plan import dates, schedules
+from tests.schedules.test_plan import dates, schedules
 
 
 def test_a_slot_takes_the_hits_that_were_not_pushed_before(bank: Bank, crm: Receiver) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models import Hit, Reminder, Staff
-from app.reminders import go_round, mails, post
+from app.reminders import digest, go_round, sender
 from tests.access.world import World, build
 
 #: a morning in the local time
@@ -47,8 +47,8 @@ class Office:
     def mail(self, now: dt.datetime = NOW) -> int:
         """Collect and send, once; how many mails went."""
         with self.app.app_context():
-            mails.collect(now)
-            return post.work(now)
+            digest.collect(now)
+            return sender.work(now)
 
     def rings(self, username: str, *kinds: str) -> list[Reminder]:
         """What somebody has not read, oldest first, of the kinds if any are named."""

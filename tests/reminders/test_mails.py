@@ -11,13 +11,12 @@ import time_machine
 from sqlalchemy import select, update
 
 from app.models import ChangeLog, Reminder, ReminderChoice, ReminderMail, Staff
-from app.reminders.mails import collect
-from app.reminders.post import LEASE, PAUSES, work
+from app.reminders.digest import collect
+from app.reminders.sender import LEASE, PAUSES, work
 from tests import clock
 from tests.conftest import Person
 from tests.postbox import Postbox
-
-from .conftest import NOW, Office
+from tests.reminders.conftest import NOW, Office
 
 SOON = NOW + dt.timedelta(seconds=30)
 LATER = NOW + dt.timedelta(minutes=2)
@@ -214,11 +213,11 @@ def test_a_mail_whose_sender_died_is_sent_by_another(office: Office, postbox: Po
     choose(anna, hits="at_once")
     ring(office, "msg_1")
     with office.app.app_context():
-        from app.reminders import mails as collecting
-        from app.reminders import post
+        from app.reminders import digest as collecting
+        from app.reminders import sender
 
         collecting.collect(NOW)
-        assert post._claim(NOW) is not None  # and here it dies
+        assert sender._claim(NOW) is not None  # and here it dies
     assert office.mail(SOON) == 0
     assert office.mail(NOW + dt.timedelta(minutes=3)) == 1
     assert len(postbox.mails) == 1

@@ -27,8 +27,7 @@ from app.models import (
 )
 from tests import clock
 from tests.conftest import Person, make_staff
-
-from .conftest import NOW, Office
+from tests.reminders.conftest import NOW, Office
 
 Logins = Callable[..., Person]
 DAY = NOW.date()

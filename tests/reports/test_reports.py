@@ -20,7 +20,7 @@ from app.extensions import db
 from app.hits.counts import Chosen
 from app.models import Branch, ChangeLog, Lead, ReportMail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
-from app.reports.work import BACK_OFF, LEASE, MOST_ATTEMPTS, work
+from app.reports.worker import BACK_OFF, LEASE, MOST_ATTEMPTS, work
 from tests import clock
 from tests.conftest import Person
 from tests.effect.bank import ZONE, Bank
@@ -279,7 +279,7 @@ def test_a_report_that_fails_says_so_and_is_given_up(
     def broken(*_args: Any) -> None:
         raise OSError("disk")
 
-    monkeypatch.setattr("app.reports.work.content_of", broken)
+    monkeypatch.setattr("app.reports.worker.content_of", broken)
     worked(app)
     [row] = session.scalars(select(WeeklyReport))
     assert (row.attempts, row.error) == (MOST_ATTEMPTS, "OSError: see the worker's log")

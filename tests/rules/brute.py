@@ -14,8 +14,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.models import Lead, Segment, Tag
-from app.rules.config_file import apply_config
-from app.rules.definition import parse_config
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from app.t1.deliveries import ingest_logs
 from tests.access.world import branch
 

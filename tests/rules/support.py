@@ -11,8 +11,8 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.models import Lead
-from app.rules.config_file import apply_config
-from app.rules.definition import parse_config
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from app.t1.deliveries import ingest_logs
 
 #: lead, "2026-03-01 10:00", institution

@@ -15,15 +15,16 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.clock import today
 from app.extensions import db
+from app.lib.clock import today
 from app.models import Lead, Rule
-from app.pages import coverage as page
 from app.rules import coverage, versions
-from app.rules.config_file import apply_config
 from app.rules.coverage import LeadSet
-from app.rules.definition import RuleDef, parse_config
+from app.rules.definition import RuleDef
 from app.rules.evaluate import preview
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
+from app.screens.rules import coverage as page
 from app.t1.deliveries import ingest_logs
 from tests import clock
 from tests.conftest import Person

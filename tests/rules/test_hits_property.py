@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.hits.rows import hits_between
+from app.hits.export import hits_between
 from app.models import Hit
 from app.rules.evaluate import evaluate_days, preview
 from app.rules.holdout import Lottery

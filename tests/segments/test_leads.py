@@ -10,8 +10,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError
+from app.lib.deadline import Patience, TookTooLong
 from app.models import Branch, Lead, Tag
-from app.patience import Patience, TookTooLong
 from app.segments import matrix, mix
 from app.segments import sample as sampling
 from app.segments.definition import segment_def

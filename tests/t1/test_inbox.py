@@ -15,10 +15,10 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app import clock as product_clock
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
+from app.lib import clock as product_clock
 from app.models import ChangeLog, InboxFile, IngestFile, JobRun, RunStatus
 from app.t1 import deliveries, inbox, runs
 from app.t1 import execute as execution

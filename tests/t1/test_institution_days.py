@@ -13,9 +13,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.activity import store
-from app.clock import today
 from app.extensions import db
-from app.lead_activity import activity_root
+from app.leads.cube import activity_root
+from app.lib.clock import today
 from app.models import Institution, InstitutionDay
 from app.t1 import institution_days
 from app.t1.deliveries import ingest_logs

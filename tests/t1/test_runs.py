@@ -17,14 +17,14 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app import clock as product_clock
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.rows import MOST_ATTEMPTS
+from app.jobs.table import MOST_ATTEMPTS
+from app.lib import clock as product_clock
 from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
-from app.rules.config_file import apply_config
-from app.rules.definition import parse_config
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
 from app.t1 import deliveries, runs
 from app.t1 import execute as execution
 from app.t1.execute import execute

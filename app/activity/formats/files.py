@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from app.activity.errors import ActivityError, UnreadableFile
-from app.cells import shown
+from app.lib.spreadsheet import shown
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 #: what senders put behind the name of a file that they still write

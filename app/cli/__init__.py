@@ -1,0 +1,39 @@
+"""The commands: arguments in, one JSON object or a short text out; the work is done elsewhere.
+
+Exit status 0 done, 1 refused with the reason on standard error, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_migrate.cli import db as db_group
+
+from app.cli.api_keys import key_group
+from app.cli.audit import audit_group
+from app.cli.database import seed_after_upgrade
+from app.cli.leads import leads_group, pii_group
+from app.cli.operation import coldstart, demo, doctor, retention_group, store_group, ticker, worker
+from app.cli.push import push_group
+from app.cli.rules import config_group, hits_group, logs_group, rules_group
+
+
+def init_app(app: Flask) -> None:
+    """Add every command to the app."""
+    for group in (
+        config_group,
+        leads_group,
+        logs_group,
+        rules_group,
+        hits_group,
+        push_group,
+        pii_group,
+        retention_group,
+        store_group,
+        audit_group,
+        key_group,
+    ):
+        app.cli.add_command(group)
+    for command in (doctor, coldstart, demo, ticker, worker):
+        app.cli.add_command(command)
+    if not getattr(db_group, "lead_monitor", False):
+        seed_after_upgrade()

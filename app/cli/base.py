@@ -1,0 +1,110 @@
+"""Shared parts of the commands: options, refusals and output."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import current_app
+
+from app import installation
+from app.activity.errors import ActivityError
+from app.embedded import EmbeddedError
+from app.errors import DomainError
+from app.extensions import db
+from config import Settings
+
+DATE = click.DateTime(["%Y-%m-%d"])
+
+
+class _Moment(click.ParamType):
+    """A moment in ISO form; without an offset it has no zone yet."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The moment as typed."""
+        if isinstance(value, dt.datetime):
+            return value
+        try:
+            return dt.datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a moment such as 2026-10-27T09:00:00+08:00", param, ctx)
+
+
+MOMENT = _Moment()
+as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object.")
+
+
+def settings() -> Settings:
+    """The settings of the app that runs."""
+    found: Settings = current_app.config["SETTINGS"]
+    return found
+
+
+def refusals(command: Callable[..., None]) -> Callable[..., None]:
+    """Refuse to work with a DATA_DIR that isn't the database's, else as reasons()."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, **kwargs: Any) -> None:
+        installation.check(db.engine, settings())
+        command(*args, **kwargs)
+
+    return reasons(checked)
+
+
+def reasons(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn domain errors into a reason on standard error and exit status 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (DomainError, ActivityError, EmbeddedError) as error:
+            db.session.rollback()
+            click.echo(str(error), err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+def show(result: dict[str, Any], json_out: bool) -> None:
+    """Print a result as one JSON object, or a line a key."""
+    if json_out:
+        click.echo(json.dumps(result, ensure_ascii=False))
+        return
+    for key, value in result.items():
+        click.echo(
+            f"{key}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}"
+        )
+
+
+def note(text: str) -> None:
+    """Progress and remarks go to standard error."""
+    click.echo(text, err=True)
+
+
+def date_range(first: dt.datetime, last: dt.datetime) -> tuple[dt.date, dt.date]:
+    """Return the dates of a range. Raises UsageError when it ends before it begins."""
+    if last < first:
+        raise click.UsageError("the last date lies before the first")
+    return first.date(), last.date()
+
+
+def write(text: str, output: Path | None) -> None:
+    """Write to a file, or to standard output without one. Raises DomainError when it can't be written."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DomainError(
+            "%(path)s can't be written: %(why)s", path=str(output), why=error.strerror
+        ) from error

@@ -1,0 +1,49 @@
+"""``flask db upgrade`` and what belongs to it."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from flask_migrate import upgrade as migrate_upgrade
+from flask_migrate.cli import db as db_group
+
+from app.cli.base import settings
+from app.extensions import db
+from app.lib.file_modes import tighten
+
+
+def upgrade_database(app: Flask) -> None:
+    """Migrate to the newest schema, put the change log's triggers on it, seed permissions. Idempotent."""
+    with app.app_context():
+        migrate_upgrade()
+        _seed()
+
+
+def _seed() -> None:
+    from app.audit.install import install
+    from app.security import seed_permissions
+
+    with db.engine.begin() as connection:
+        install(connection)
+    seed_permissions(current_app.appbuilder)  # type: ignore[attr-defined]
+    tighten(settings().data_dir)
+
+
+def seed_after_upgrade() -> None:
+    """``flask db upgrade`` also puts triggers in place and seeds, so that no deployment forgets it."""
+    command = db_group.commands["upgrade"]
+    original = command.callback
+    if original is None:
+        raise RuntimeError("flask-migrate's upgrade command has no function")
+
+    @functools.wraps(original)
+    def upgrade_and_seed(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        if not kwargs.get("sql"):
+            with_appcontext(_seed)()
+
+    command.callback = upgrade_and_seed
+    db_group.lead_monitor = True  # type: ignore[attr-defined]

@@ -1,0 +1,109 @@
+"""Commands that run the installation: doctor, store, retention, coldstart, demo, ticker, worker."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app import installation
+from app.audit.actor import SYSTEM, acting
+from app.cli.base import as_json, note, reasons, refusals, settings, show
+from app.extensions import db
+from app.lib import clock
+
+store_group = AppGroup("store", help="DATA_DIR.")
+retention_group = AppGroup("retention", help="Retention.")
+
+
+@retention_group.command("run")
+@as_json
+@refusals
+def retention_run(json_out: bool) -> None:
+    """Delete what is older than it may be kept."""
+    from app.retention import run
+
+    show(run(db.engine, settings(), clock.now()), json_out)
+
+
+@store_group.command("adopt")
+@as_json
+@reasons
+def store_adopt(json_out: bool) -> None:
+    """Make this DATA_DIR the database's, when the former one is lost or replaced for good."""
+    show(installation.adopt(db.engine, settings()), json_out)
+    note(
+        "This DATA_DIR belongs to the database now, and the former one fits no more. Activity has to be "
+        "rebuilt: ingest the call logs that are kept (flask logs ingest PATH…), then evaluate "
+        "the dates that matter (flask rules evaluate). Files of exports and uploads are not brought over."
+    )
+
+
+@click.command("doctor")
+@as_json
+@with_appcontext
+def doctor(json_out: bool) -> None:
+    """Check the installation: exit status 1 when anything is wrong."""
+    from app.doctor import examine
+
+    result = examine(settings())
+    show(result, json_out)
+    if not result["ok"]:
+        wrong = [name for name, check in result["checks"].items() if not check["ok"]]
+        note("not ok: " + ", ".join(wrong))
+        sys.exit(1)
+
+
+@click.command("coldstart")
+@as_json
+@with_appcontext
+@refusals
+def coldstart(json_out: bool) -> None:
+    """Put in the preset rules, schedules and institutions; never overwrites what people changed."""
+    from app.coldstart import apply_presets
+
+    show(apply_presets(), json_out)
+
+
+@click.command("demo")
+@with_appcontext
+@refusals
+def demo() -> None:
+    """Load demo customers and 30 days of logs into an empty development database."""
+    from app.demo import load_demo
+
+    load_demo(note)
+
+
+@click.command("ticker")
+@click.option("--every", default=15.0, show_default=True, help="Seconds between two looks.")
+@with_appcontext
+@refusals
+def ticker(every: float) -> None:
+    """Start what is due, for ever; two tickers may run."""
+    from app.audit.chain import SEAL_SECONDS, seal_forever
+    from app.jobs.ticker import run_forever
+
+    stop = threading.Event()
+    sealing = (db.engine, settings(), stop, SEAL_SECONDS)
+    threading.Thread(target=seal_forever, args=sealing, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with acting(SYSTEM, "job", "ticker"):
+        run_forever(stop, every)
+
+
+@click.command("worker")
+@click.argument("queue_name")
+@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@with_appcontext
+@refusals
+def worker(queue_name: str, burst: bool) -> None:
+    """Serve one RQ queue."""
+    from app.jobs.worker import work
+
+    with acting(SYSTEM, "job", f"worker {queue_name}"):
+        work(queue_name, burst=burst)

@@ -1,0 +1,67 @@
+"""``flask push``."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.base import DATE, MOMENT, as_json, note, refusals, settings, show
+from app.lib import clock
+
+push_group = AppGroup("push", help="Pushes.")
+
+
+@push_group.command("plan")
+@click.argument("schedule")
+@click.option("--date", "first", required=True, type=DATE)
+@click.option("--days", default=1, show_default=True, type=click.IntRange(1, 366))
+@as_json
+@refusals
+def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> None:
+    """Say when a schedule pushes on each of the dates: sent, delayed or silenced, and why."""
+    from app.schedules.calendar import current
+    from app.schedules.plan import plan
+    from app.schedules.store import schedule_def
+
+    definition, calendar = schedule_def(schedule), current()
+    for year in calendar.unknown_years(first.date(), first.date() + dt.timedelta(days=days - 1)):
+        note(f"the public holidays of {year} are not known: only weekends are treated as such")
+    pushes = plan(definition, first.date(), days, settings().zone, calendar)
+    show(
+        {
+            "pushes": [
+                {
+                    "planned": push.planned.isoformat(),
+                    "at": push.at.isoformat() if push.at else None,
+                    "outcome": push.outcome,
+                    "why": push.why,
+                }
+                for push in pushes
+            ]
+        },
+        json_out,
+    )
+
+
+@push_group.command("tick")
+@click.option(
+    "--now", "moment", type=MOMENT, help="Do as if it were this moment (ISO, local without an offset)."
+)
+@as_json
+@refusals
+def push_tick(moment: dt.datetime | None, json_out: bool) -> None:
+    """Make the pushes that are due and send what is due, once."""
+    from app.push import deliver
+    from app.push.tick import tick
+
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=settings().zone)
+
+    def now() -> dt.datetime:
+        return moment or clock.now()
+
+    made = tick(now())
+    attempts = deliver.work(now, wait=False)
+    show({"pushes": made, "attempts": attempts}, json_out)

@@ -1,0 +1,1 @@
+"""The kit on Flask-AppBuilder that every screen is made of."""

@@ -1,0 +1,115 @@
+"""The data of charts; app/static/charts.js draws them, all in one theme."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from sqlalchemy import BigInteger, cast, func, select, true
+
+from app.console.access import may
+from app.console.table import Link
+from app.extensions import db
+from app.lib.clock import today
+from app.models import IngestFile
+from app.rules.proportion import Interval
+
+DAYS = 30
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind the bars, if any.
+
+    ``x`` are dates, or the names of ``parts``, whose numbers then also stand below in words.
+    """
+
+    title: str
+    unit: str
+    x: list[str]
+    y: list[int]
+    links: list[str]
+    empty: str
+    all: Link | None = None
+    parts: bool = False
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script draws."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in ("title", "unit", "x", "y", "links", "parts")
+        }
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Shares with their uncertainty, a line for each of ``names``, drawn in percent (or in ``unit``).
+
+    ``points`` are a value and its interval, from 0 to 1 or −1 to 1; ``links`` open what is behind a line.
+    """
+
+    title: str
+    names: list[str]
+    points: list[tuple[float, Interval]]
+    links: list[str]
+    unit: str = "%"
+    empty: str = ""
+    all: Link | None = None
+
+    @property
+    def y(self) -> list[float]:
+        """The values; without any there is nothing to draw."""
+        return [round(value * 100, 2) for value, _interval in self.points]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script draws."""
+        ends = [interval for _value, interval in self.points]
+        return {
+            "kind": "intervals",
+            "title": self.title,
+            "unit": self.unit,
+            "x": self.names,
+            "y": self.y,
+            "low": [round(end.low * 100, 2) for end in ends],
+            "high": [round(end.high * 100, 2) for end in ends],
+            "links": self.links,
+        }
+
+
+def events_per_day() -> Chart:
+    """Accepted events of each of the last 30 days, as the read log files say; a bar opens the day's run."""
+    days = [today() - dt.timedelta(days=back) for back in range(DAYS, 0, -1)]
+    found = _accepted(days[0])
+    opens = may("can_list", "JobRunView")
+    return Chart(
+        title=_("Events per day, last 30 days"),
+        unit=_("events"),
+        x=[day.isoformat() for day in days],
+        y=[found.get(day.isoformat(), 0) for day in days] if found else [],
+        links=[_run_url(day) for day in days] if opens else [],
+        empty=_("No event in these days."),
+        all=Link(_("See the runs"), url_for("JobRunView.list")) if opens else None,
+    )
+
+
+def _run_url(day: dt.date) -> str:
+    return url_for("JobRunView.list", _flt_0_day=day.isoformat(), _flt_1_day=day.isoformat())
+
+
+def _accepted(first: dt.date) -> dict[str, int]:
+    entry = func.jsonb_each_text(IngestFile.days).table_valued("key", "value")
+    total = func.sum(cast(entry.c.value, BigInteger))
+    query = (
+        select(entry.c.key, total)
+        .select_from(IngestFile)
+        .join(entry, true())
+        .where(entry.c.key >= first.isoformat())
+        .group_by(entry.c.key)
+    )
+    return {day: int(count) for day, count in db.session.execute(query)}

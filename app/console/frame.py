@@ -1,0 +1,177 @@
+"""The frame around every page: work areas, breadcrumb, person, file addresses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import plotly
+from flask import Flask, abort, current_app, g, redirect, request, session, url_for
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+
+from app import labels
+from app.console.access import may, view_named
+from app.console.controls import control, error_count, is_check, is_group, is_required
+from app.console.urls import own_path
+from app.extensions import db
+from app.lib import clock
+from app.models import Reminder
+
+#: more reminders than this are "99+"
+MOST_UNREAD = 99
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of the sidebar or a step of the breadcrumb; ``url`` is empty where nothing is to be opened.
+
+    ``badge`` is how many things on its page wait for somebody.
+    """
+
+    text: str
+    url: str = ""
+    current: bool = False
+    badge: int = 0
+
+
+@dataclass(frozen=True)
+class Area:
+    """A work area of the sidebar; ``name`` picks its icon.
+
+    The one where the person is stands open, and those that the person left open.
+    """
+
+    name: str
+    text: str
+    items: list[Item]
+    open: bool = False
+
+    @property
+    def badge(self) -> int:
+        """What waits for somebody on all its pages."""
+        return sum(item.badge for item in self.items)
+
+
+def init_app(app: Flask) -> None:
+    """Give every template what the frame needs."""
+    app.context_processor(
+        lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
+    )
+    app.jinja_env.globals.update(
+        {each.__name__: each for each in (areas, crumbs, today, person, bell, languages, asset, get_locale)}
+    )
+    app.jinja_env.globals.update(
+        {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
+    )
+
+
+def areas() -> list[Area]:
+    """The work areas with what the person may open; an area without anything is left out."""
+    found: list[Area] = []
+    left_open = request.cookies.get("areas", "").split(".")
+    for category in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
+        items = [_item(entry) for entry in category.childs if may("menu_access", entry.name)]
+        if items:
+            is_open = category.name in left_open or any(item.current for item in items)
+            found.append(Area(category.name, str(category.label), items, is_open))
+    return found
+
+
+def _item(entry: Any) -> Item:
+    """A line of the sidebar; a view with a ``menu_badge`` says how much there waits for somebody."""
+    badge = getattr(entry.baseview, "menu_badge", None)
+    current = request.blueprint == entry.baseview.endpoint
+    return Item(str(entry.label), entry.get_url(), current, badge() if badge else 0)
+
+
+def bell() -> Item | None:
+    """The reminders' address with the number of unread ones as its badge; None for who gets none."""
+    if not may("can_list", "ReminderView"):
+        return None
+    n = unread()
+    return Item(f"{MOST_UNREAD}+" if n > MOST_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
+
+
+def unread() -> int:
+    """How many reminders the person has not read; one more than MOST_UNREAD for any number above it."""
+    waiting = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
+    some = waiting.limit(MOST_UNREAD + 1).subquery()
+    return db.session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def crumbs(title: str) -> list[Item]:
+    """The way to this page: its work area, its list, and the page's own title when that is another."""
+    view = view_named(request.blueprint or "")
+    name = type(view).__name__ if view is not None else ""
+    menu = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
+    steps = [
+        Item(str(category.label)) for category in menu if name in [entry.name for entry in category.childs]
+    ]
+    list_title = str(getattr(view, "list_title", "") or "")
+    if list_title and list_title != title:
+        steps.append(Item(list_title, url_for(f"{view.endpoint}.list") if may("can_list", name) else ""))  # type: ignore[union-attr]
+    # A work area and its first list may have the same name; once is enough.
+    texts = [step.text for step in steps[1:]] + [title]
+    return [step for place, step in enumerate(steps) if step.text != texts[place]]
+
+
+def today() -> str:
+    """The local date with its weekday."""
+    day = clock.today()
+    return f"{day:%Y-%m-%d} {weekday(day)}"
+
+
+def weekday(day: dt.date) -> str:
+    """The name of a date's weekday."""
+    days = [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
+    return days[day.weekday()]
+
+
+def person() -> dict[str, str] | None:
+    """Name, roles and branch of who is logged in, None when nobody is."""
+    user = g.get("user")
+    if user is None or not user.is_authenticated:
+        return None
+    roles = labels.joined(labels.word(labels.ROLE, role.name) for role in user.roles)
+    branch = getattr(user, "branch", None)
+    return {"name": user.get_full_name(), "roles": roles, "branch": str(branch) if branch else ""}
+
+
+def languages() -> list[dict[str, Any]]:
+    """The languages of the interface: code, own name, address that switches to it, whether it is used now."""
+    present = session.get("locale") or current_app.config["BABEL_DEFAULT_LOCALE"]
+    return [
+        {
+            "code": code,
+            "name": entry["name"],
+            "url": url_for("LocaleView.index", locale=code),
+            "current": code == present,
+        }
+        for code, entry in current_app.config["LANGUAGES"].items()
+    ]
+
+
+def switch_language(locale: str) -> Any:
+    """Show the page that asked for it in another language."""
+    if locale not in current_app.config["LANGUAGES"]:
+        abort(404)
+    session["locale"] = locale
+    return redirect(own_path(request.referrer) or url_for("HomeView.index"))
+
+
+def asset(name: str) -> str:
+    """The address of a file in app/static, with a mark of its content so that browsers drop old copies."""
+    path = PLOTLY if name == PLOTLY.name else Path(current_app.root_path) / "static" / name
+    return f"/static/{name}?v={_mark(path)}"
+
+
+@cache
+def _mark(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]

@@ -1,0 +1,302 @@
+"""What the list widget shows: columns, rows, what can be done with them, pages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from babel.numbers import format_compact_decimal
+from flask import request, url_for
+from flask_appbuilder import Model
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from markupsafe import Markup, escape
+from sqlalchemy import select
+from sqlalchemy.orm.attributes import set_committed_value
+
+from app import labels
+from app.console import filter_row, formats, urls
+from app.console.access import may, view_of_model
+from app.extensions import db
+from app.models import ChangeLog
+
+PAGE_SIZES = (25, 50, 100, 200)
+PAGE_SIZE_COOKIE = "page_size"
+#: computed columns that hold sentences and need room
+SENTENCES = ("sentence", "reason", "summary")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A button that opens an address; ``primary`` marks the one thing people come to do."""
+
+    text: str
+    url: str
+    primary: bool = False
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A button that changes something: posted to ``url``, asked about first when ``confirm`` says so.
+
+    ``back`` is what the button says that answers no, where "Cancel" would be misread.
+    """
+
+    text: str
+    url: str
+    confirm: str = ""
+    danger: bool = False
+    back: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column head. ``kind`` is number, wide (sentences) or empty; ``url`` sorts by the column.
+
+    ``sorted`` is how the list is sorted by it now: ascending, descending or empty.
+    """
+
+    name: str
+    label: str
+    kind: str
+    url: str = ""
+    sorted: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its key, its cells in the order of the columns, and what may be done with it."""
+
+    key: str
+    name: str
+    cells: list[Any]
+    links: list[Link]
+    deeds: list[Deed]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything the list widget draws."""
+
+    view: str
+    columns: list[Column]
+    rows: list[Row]
+    count: int
+    page: int
+    page_size: int
+    bulk: list[Any]
+    links: list[Link]
+    empty: str
+    related: bool
+    fields: list[filter_row.Field] = field(default_factory=list)
+    chips: list[filter_row.Chip] = field(default_factory=list)
+    shown_fields: int = 4
+    choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    deeds: list[Deed] = field(default_factory=list)
+    paged: bool = True
+    #: rows that can be reached by turning pages; 0: all
+    deepest: int = 0
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the count is the planner's guess."""
+        return not getattr(self.count, "exact", True)
+
+    @property
+    def count_text(self) -> str:
+        """The count as people write it: an estimate in round numbers."""
+        if self.estimated:
+            return str(format_compact_decimal(self.count, locale=get_locale(), fraction_digits=1))
+        return f"{self.count:,}"
+
+    @property
+    def exact_url(self) -> str:
+        """The address that counts exactly."""
+        return urls.here(changed={"exact": "1"})
+
+    @property
+    def pages(self) -> int:
+        """How many pages can be turned to, at least one."""
+        rows = min(self.count, self.deepest) if self.deepest else self.count
+        return max(1, math.ceil(rows / self.page_size))
+
+    @property
+    def page_links(self) -> list[tuple[str, str]]:
+        """Page numbers with their addresses; an empty address is the page shown, an empty text a gap."""
+        near = {0, self.pages - 1, *range(max(0, self.page - 2), min(self.pages, self.page + 3))}
+        links: list[tuple[str, str]] = []
+        for number in sorted(near):
+            if links and number - 1 not in near:
+                links.append(("", ""))
+            links.append((str(number + 1), "" if number == self.page else self.page_url(number)))
+        return links
+
+    def page_url(self, number: int) -> str:
+        """The address of a page, counted from 0."""
+        return urls.here(changed={f"page_{self.view}": str(number)})
+
+    @property
+    def sizes(self) -> list[tuple[int, str]]:
+        """The page sizes to choose from, each with its address."""
+        sizes = sorted({*PAGE_SIZES, self.page_size})
+        return [(size, urls.here(changed={f"psize_{self.view}": str(size)}, page_one=True)) for size in sizes]
+
+
+def remembered_page_size() -> int | None:
+    """The page size the person chose last, None when they never did."""
+    text = request.cookies.get(PAGE_SIZE_COOKIE, "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) in PAGE_SIZES else None
+
+
+def load_related(view: Any, rows: list[Any]) -> None:
+    """Read what the rows' many-to-one columns point to, one query a table instead of one a row."""
+    for name in view.list_columns:
+        if not view.datamodel.is_relation_many_to_one(name):
+            continue
+        model = view.datamodel.get_related_model(name)
+        column = next(iter(getattr(view.model, name).property.local_columns)).key
+        keys = {key for item in rows if (key := getattr(item, column)) is not None}
+        found = {each.id: each for each in db.session.scalars(select(model).where(model.id.in_(keys)))}
+        for item in rows:
+            set_committed_value(item, name, found.get(getattr(item, column)))
+
+
+def columns(view: Any, names: list[str], order: tuple[str, str]) -> list[Column]:
+    """The heads of a view's list, sorted as ``order`` says."""
+    return [_column(view, name, order) for name in names]
+
+
+def _column(view: Any, name: str, order: tuple[str, str]) -> Column:
+    state = ({"asc": "ascending", "desc": "descending"}[order[1]]) if order[0] == name else ""
+    url = ""
+    if name in view.order_columns:
+        turned = "desc" if state == "ascending" else "asc"
+        own = type(view).__name__
+        url = urls.here(changed={f"_oc_{own}": name, f"_od_{own}": turned}, page_one=True)
+    return Column(name, str(view.label_columns.get(name, name)), _kind(view, name), url, state)
+
+
+def _kind(view: Any, name: str) -> str:
+    if (
+        name in view.number_columns
+        or view.formatters_columns.get(name) is formats.number
+        or view.datamodel.is_float(name)
+    ):
+        return "number"
+    return "wide" if name in SENTENCES else ""
+
+
+def row(view: Any, names: list[str], item: Any) -> Row:
+    """A row of a view's list."""
+    cells = [cell(view, name, view.datamodel._get_attr_value(item, name)) for name in names]
+    links = show_links(view, item)
+    if cells and links and not _is_link(cells[0]):
+        cells[0] = Markup('<a class="row-link" href="{}">{}</a>').format(links[0].url, cells[0])
+    return Row(str(item.id), view.heading(item), cells, links, deeds(view, item, in_list=True))
+
+
+def _is_link(shown: Any) -> bool:
+    return isinstance(shown, Markup) and "<a " in shown
+
+
+def cell(view: Any, name: str, value: Any) -> Any:
+    """A value as the view's formatter shows it; a related row links to its own page."""
+    formatter = view.formatters_columns.get(name)
+    if formatter:
+        return formatter(value)
+    if isinstance(value, Model):
+        return related(value)
+    if isinstance(value, list | tuple):
+        return labels.joined(related(each) if isinstance(each, Model) else each for each in value)
+    if isinstance(value, bool):
+        return labels.yes_no(value)
+    if isinstance(value, dt.datetime):
+        return formats.when(value)
+    if isinstance(value, dt.date):
+        return Markup("<time>{}</time>").format(value.isoformat())
+    if isinstance(value, float):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    return "" if value is None else value
+
+
+def related(item: Any) -> Any:
+    """A row of another table: its name, as a link when the person may open it."""
+    view = view_of_model(type(item))
+    text = filter_row.name_of(item)
+    if view is None or not may("can_show", type(view).__name__):
+        return escape(text)
+    return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=item.id), text)
+
+
+def show_links(view: Any, item: Any) -> list[Link]:
+    """Where a row leads: its page, its form."""
+    found = []
+    if may("can_show", type(view).__name__):
+        found.append(Link(_("View"), url_for(f"{view.endpoint}.show", pk=item.id)))
+    if _changes(view, "can_edit", item):
+        found.append(Link(_("Edit"), url_for(f"{view.endpoint}.edit", pk=item.id)))
+    return found
+
+
+def history_link(item: Any) -> list[Link]:
+    """The change log's entries about a row, for who may read the log."""
+    if not may("can_list", "ChangeLogView") or isinstance(item, ChangeLog):
+        return []
+    row = f"{type(item).__tablename__}:{item.id}"
+    return [Link(_("Change history"), url_for("ChangeLogView.list", _flt_0_row=row))]
+
+
+def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:
+    """What can be done with a row at once: the view's actions on one row, and deletion."""
+    found = [
+        Deed(
+            str(action.text),
+            url_for(f"{view.endpoint}.action", name=action.name, pk=item.id),
+            str(action.confirmation or ""),
+            back=_("Back") if action.name == "cancel" else "",
+        )
+        for action in _actions(view)
+        if action.single
+        and may(action.name, type(view).__name__)
+        and view.offers(action.name, item)
+        and not (in_list and action.name in view.page_only)
+    ]
+    if _changes(view, "can_delete", item) and view.offers("delete", item):
+        asked = _("Delete “%(item)s”? This can't be undone.", item=view.heading(item))
+        found.append(Deed(_("Delete"), url_for(f"{view.endpoint}.delete", pk=item.id), asked, danger=True))
+    return found
+
+
+def _changes(view: Any, permission: str, item: Any) -> bool:
+    name = type(view).__name__
+    return permission in view.base_permissions and may(permission, name) and not view.may_change(item)
+
+
+def bulk(view: Any) -> list[Any]:
+    """The view's actions on many rows that the person may use."""
+    return [each for each in _actions(view) if each.multiple and may(each.name, type(view).__name__)]
+
+
+def choices(view: Any) -> dict[str, list[tuple[str, str]]]:
+    """What bulk actions ask to choose from, by action, for those that do."""
+    asked = ((each.name, view.choices_of(each.name)) for each in bulk(view))
+    return {name: found for name, found in asked if found is not None}
+
+
+def _actions(view: Any) -> list[Any]:
+    """The view's actions as declared; Flask-AppBuilder keeps them by name."""
+    return sorted(view.actions.values(), key=lambda each: each.func.__code__.co_firstlineno)
+
+
+def add_link(view: Any, given: Any) -> list[Link]:
+    """The button that adds a row, with the relation of a related list already chosen."""
+    if "can_add" not in view.base_permissions or not may("can_add", type(view).__name__):
+        return []
+    chosen = {
+        f"_flt_0_{each.column_name}": value
+        for each, value in given.get_filters_values()
+        if each.is_related_view
+    }
+    return [Link(str(view.add_title), url_for(f"{view.endpoint}.add", **chosen), primary=True)]

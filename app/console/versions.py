@@ -1,0 +1,131 @@
+"""What the screens of rules and schedules have in common: submitting versions, pausing, retiring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, g, redirect, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app import approvals, labels
+from app.console import formats, forms
+from app.console.access import may
+from app.console.formats import changes_markup
+from app.console.table import Link
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.models import RuleStatus, VersionStatus
+
+#: what both screens of versions call the columns that they share, and how these are shown
+WORDS: dict[str, Any] = {
+    "number": lazy_gettext("Version"),
+    "status": lazy_gettext("Status"),
+    "created_by": lazy_gettext("By"),
+    "created_at": lazy_gettext("Created"),
+    "activated_by": lazy_gettext("Put in force by"),
+    "activated_at": lazy_gettext("In force since"),
+}
+FORMATS: dict[str, Any] = {
+    "status": formats.tag(labels.VERSION_STATUS, "version"),
+    "created_at": formats.when,
+    "activated_at": formats.when,
+}
+#: the states of a rule or schedule in which an action makes sense
+NEEDED = {
+    "pause": {RuleStatus.ACTIVE},
+    "resume": {RuleStatus.PAUSED},
+    "retire": {RuleStatus.ACTIVE, RuleStatus.PAUSED},
+}
+
+
+class SubmitsVersions:
+    """Asking a second person to put a version in force, on the version's page."""
+
+    #: a module with KIND, ``changes`` and ``submit`` of these versions
+    approval: Any
+
+    def submit_links(self, item: Any) -> list[Link]:
+        """Where a waiting version is decided; submitting a draft, or a former version to go back to."""
+        waiting = approvals.waiting_for(self.approval.KIND, item.id)
+        if waiting is not None:
+            return [
+                Link(_("Request for approval"), url_for("ApprovalView.show", pk=waiting.id), primary=True)
+            ]
+        words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
+        if item.status not in words or not may("can_submit", type(self).__name__):
+            return []
+        draft = item.status == VersionStatus.DRAFT
+        return [Link(words[item.status], url_for(".submit", pk=item.id), primary=draft)]
+
+    @expose("/submit/<pk>", methods=["GET", "POST"])
+    @has_access
+    def submit(self, pk: str) -> Any:
+        """Ask a second person to put the version in force."""
+        view: Any = self
+        item, form, address = view._row(pk), forms.SubmitForm(), url_for(".show", pk=pk)
+        try:
+            found = self.approval.changes(item)
+            if form.validate_on_submit():
+                asked = self.approval.submit(item, g.user, form.reason.data)
+                db.session.commit()
+                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                return redirect(url_for("ApprovalView.show", pk=asked.id))
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return redirect(address)
+        widget = ConsoleFormWidget(
+            form=form,
+            next=address,
+            submit=_("Submit for approval"),
+            about=[(_("What would change"), changes_markup(found))],
+        )
+        title = _("Submit %(version)s for approval", version=str(item))
+        return view.render_template("form.html", widgets={"edit": widget}, title=title)
+
+
+class Pausable:
+    """Pausing, resuming and retiring what has versions."""
+
+    #: a module with ``set_paused`` and ``retire`` of these rows
+    life: Any
+
+    def offers(self, action: str, item: Any) -> bool:
+        """One in force can be paused, a paused one resumed, both retired."""
+        return action not in NEEDED or item.status in NEEDED[action]
+
+    @action(
+        "pause",
+        lazy_gettext("Pause"),
+        lazy_gettext("Pause what is selected? It evaluates and pushes nothing until it is resumed."),
+    )
+    def pause(self, items: Any) -> Any:
+        """Stop evaluating or pushing."""
+        return self._set_paused(items, True)
+
+    @action("resume", lazy_gettext("Resume"), lazy_gettext("Resume what is selected?"))
+    def resume(self, items: Any) -> Any:
+        """Evaluate or push again."""
+        return self._set_paused(items, False)
+
+    def _set_paused(self, items: Any, paused: bool) -> Any:
+        view: Any = self
+        view.each(items, lambda item: self.life.set_paused(item, paused))
+        return view.back()
+
+    @action(
+        "retire",
+        lazy_gettext("Retire"),
+        lazy_gettext("Take it out of use for good? Its versions and all that came of it stay."),
+        multiple=False,
+    )
+    def retire(self, item: Any) -> Any:
+        """Take out of use; only an approved version brings it back."""
+        self.life.retire(item)
+        db.session.commit()
+        flash(_("%(item)s is retired.", item=str(item)), "success")
+        return redirect(url_for(".show", pk=item.id))

@@ -1,0 +1,443 @@
+"""What every generated screen has on top of Flask-AppBuilder's ModelView.
+
+Row scope in every route and bulk action, checked query arguments, form errors beside the field
+without losing what was typed, and filters that two requests in one process can't mix up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from flask import abort, flash, redirect, request, url_for
+from flask_appbuilder import ModelView, expose, has_access, permission_name
+from flask_appbuilder.urltools import get_filter_args
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError
+from wtforms import StringField
+
+from app.access.scope import FilterVisible
+from app.console import filter_row as filters
+from app.console import paging, urls
+from app.console import table as lists
+from app.console.data import ConsoleInterface, PerRequestFilters
+from app.console.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.leads.errors import InvalidPhone
+
+
+class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
+    """A generated screen: list, show, add, edit, delete and actions of one table, in row scope.
+
+    Subclasses set ``model`` and columns (``computed`` ones are functions of the row), and override
+    ``save``, ``remove`` or ``check`` where a domain function does the work.
+    """
+
+    model: ClassVar[type[Any]]
+    computed: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    base_order: ClassVar[Any] = ("id", "desc")
+    page_size = 25
+    #: rows that can be reached by turning pages, the rest by filters; 0: all
+    deepest: ClassVar[int] = 0
+    #: filters that are always in sight; the rest wait behind "More filters"
+    shown_filters: ClassVar[int] = 4
+    #: what to do when the list is empty
+    empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
+    #: filters of the list that belong to no column, by name; see app/screens/leads/filters.py
+    special_filters: ClassVar[Mapping[str, type[Any]]] = {}
+    #: computed columns that hold a number
+    number_columns: ClassVar[frozenset[str]] = frozenset()
+    #: actions that stand on the row's page only, not in the list
+    page_only: ClassVar[frozenset[str]] = frozenset()
+    #: unit shown behind the control of a form field
+    units: ClassVar[Mapping[str, Any]] = {}
+    list_template = "list.html"
+    show_template = "show.html"
+    add_template = edit_template = "form.html"
+    list_widget = ConsoleListWidget
+    search_widget = ConsoleFilterWidget
+    show_widget = ConsoleShowWidget
+    add_widget = edit_widget = ConsoleFormWidget
+    add_row_message = lazy_gettext("Saved.")
+    edit_row_message = lazy_gettext("Saved.")
+    delete_row_message = lazy_gettext("Deleted.")
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.datamodel = self._interface()
+        self.base_filters = [["id", FilterVisible, ""]]
+        super().__init__(**kwargs)
+
+    def _init_forms(self) -> None:
+        # Of a form that nobody can open no fields are made: not every type of column has one.
+        if "can_add" not in (self.base_permissions or ["can_add"]):
+            self.add_columns: list[str] = []
+        if "can_edit" not in (self.base_permissions or ["can_edit"]):
+            self.edit_columns: list[str] = []
+        super()._init_forms()
+
+    def _interface(self) -> ConsoleInterface:
+        return ConsoleInterface(self.model, db.session, self.computed, self.special_filters)
+
+    # -- what subclasses change ------------------------------------------------------------
+    def check(self, form: Any, item: Any | None) -> None:
+        """Raise FieldError for typed values that only the whole form or the database can judge."""
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Write the filled item. Raise FieldError or DomainError to refuse it."""
+        if created:
+            db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """Delete the item. Raise DomainError to refuse."""
+        db.session.delete(item)
+
+    def may_change(self, item: Any) -> str | None:
+        """Why this very row can't be edited or deleted, or None when it can."""
+        return None
+
+    def offers(self, action: str, item: Any) -> bool:
+        """Whether an action makes sense for this row now; others are not shown beside it."""
+        return True
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """What a bulk action asks to choose from, in a dialog, before it runs; None when it asks nothing.
+
+        The chosen key comes as ``choice_<action>`` in the form.
+        """
+        return None
+
+    def heading(self, item: Any) -> str:
+        """What the row is called in titles and questions."""
+        named = "__repr__" in vars(type(item))
+        return str(item) if named else str(getattr(item, "name", None) or f"#{item.id}")
+
+    def list_links(self) -> list[lists.Link]:
+        """Buttons above the list, besides the one that adds a row."""
+        return []
+
+    def list_deeds(self) -> list[lists.Deed]:
+        """Buttons above the list that change something at once; not shown while the list is empty."""
+        return []
+
+    def show_links(self, item: Any) -> list[lists.Link]:
+        """Buttons on the row's page, besides editing, actions and deletion."""
+        return []
+
+    def progress_of(self, item: Any) -> dict[str, Any] | None:
+        """The state of background work on the row for its page, None when there is none to watch."""
+        return None
+
+    # -- list and show ---------------------------------------------------------------------
+    def _get_list_widget(
+        self,
+        filters: Any,
+        actions: Any = None,
+        order_column: str = "",
+        order_direction: str = "",
+        page: int | None = None,
+        page_size: int | None = None,
+        widgets: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        order = (order_column, order_direction) if order_column else self.base_order
+        size = page_size or lists.remembered_page_size() or self.page_size
+        count, rows, page = self._page(filters, order, page or 0, size)
+        given = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
+        names = [name for name in self.list_columns if name not in given]
+        related = bool(given)
+        table = lists.Table(
+            view=type(self).__name__,
+            columns=lists.columns(self, names, order),
+            rows=[lists.row(self, names, item) for item in rows],
+            count=count,
+            page=page,
+            page_size=size,
+            deepest=self.deepest,
+            bulk=[] if related else lists.bulk(self),
+            choices={} if related else lists.choices(self),
+            links=lists.add_link(self, filters) + ([] if related else self.list_links()),
+            deeds=[] if related else self.list_deeds(),
+            empty=str(self.empty_hint),
+            related=related,
+            **self._search_of_table(related),
+        )
+        return (widgets or {}) | {"list": self.list_widget(table=table)}
+
+    def _search_of_table(self, related: bool) -> dict[str, Any]:
+        if related:
+            return {}
+        fields = filters.fields(self)
+        return {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
+
+    def _page(self, given: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
+        """Count, rows and number of a page; beyond the end, or too deep, the last page."""
+        joined = given.get_joined_filters(self._base_filters)
+        page = min(page, self.deepest // size - 1) if self.deepest else page
+        count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
+        if count and not rows:
+            count = paging.exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))
+            page = max(count - 1, 0) // size
+            rows = self.datamodel.query(joined, *order, page=page, page_size=size)[1]
+        lists.load_related(self, rows)
+        return count, rows, page
+
+    def _get_search_widget(
+        self, form: Any = None, exclude_cols: Any = None, widgets: Any = None
+    ) -> dict[str, Any]:
+        table = widgets["list"].template_args["table"]
+        return dict(widgets) | {"search": self.search_widget(table=table)}
+
+    def _get_show_widget(
+        self, pk: Any, item: Any, widgets: Any = None, actions: Any = None, show_fieldsets: Any = None
+    ) -> dict[str, Any]:
+        groups = show_fieldsets or self.show_fieldsets or [(None, {"fields": self.show_columns})]
+        shown = self.show_widget(
+            view=type(self).__name__,
+            heading=self.heading(item),
+            show_title=str(self.show_title),
+            groups=[(title, [self._fact(name, item) for name in group["fields"]]) for title, group in groups],
+            links=lists.show_links(self, item)[1:] + self.show_links(item) + lists.history_link(item),
+            deeds=lists.deeds(self, item),
+            fixed=self.may_change(item),
+            progress=self.progress_of(item),
+        )
+        return dict(widgets or {}) | {"show": shown}
+
+    def _fact(self, name: str, item: Any) -> tuple[str, Any]:
+        value = self.datamodel._get_attr_value(item, name)
+        return str(self.label_columns.get(name, name)), lists.cell(self, name, value)
+
+    def _get_add_widget(self, form: Any, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+        return self._form_widget("add", form, exclude_cols, self.add_columns, self.add_fieldsets)
+
+    def _get_edit_widget(self, form: Any, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+        return self._form_widget("edit", form, exclude_cols, self.edit_columns, self.edit_fieldsets)
+
+    def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
+        wanted = groups or [(None, {"fields": columns})]
+        drawn = self.edit_widget(
+            form=form,
+            seen=getattr(form, "_seen", ""),
+            groups=[
+                (title, [form[name] for name in group["fields"] if name not in (excluded or [])])
+                for title, group in wanted
+            ],
+            units=self.units,
+            next=self._came_from(),
+        )
+        return {kind: drawn}
+
+    def _came_from(self) -> str:
+        """Where a form returns to: carried through its own posts, at first the page it was opened from."""
+        given = request.form.get("next") if request.method == "POST" else request.referrer
+        return urls.own_path(given) or self._list_url()
+
+    def _list_url(self) -> str:
+        return url_for(f"{self.endpoint}.list")
+
+    # -- add, edit, delete -----------------------------------------------------------------
+    def _add(self) -> Any:
+        get_filter_args(self._filters, disallow_if_not_in_search=False)
+        exclude = self._filters.get_relation_cols()
+        form = self.add_form.refresh()
+        if request.method == "POST":
+            self._fill_form_exclude_cols(exclude, form)
+            if self._store(form, None):
+                flash(str(self.add_row_message), "success")
+                return None
+        else:
+            self.update_redirect()
+            self.prefill_add(form)
+        return self._get_add_widget(form=form, exclude_cols=exclude)
+
+    def prefill_add(self, form: Any) -> None:
+        """Fill a fresh add form; by default nothing."""
+
+    def _edit(self, pk: Any) -> Any:
+        get_filter_args(self._filters, disallow_if_not_in_search=False)
+        exclude = self._filters.get_relation_cols()
+        item = self._row(pk)
+        self._refuse_if_fixed(item)
+        if request.method == "POST":
+            form = self.edit_form.refresh(request.form)
+            form._seen = state_of(item, form)
+            self._fill_form_exclude_cols(exclude, form)
+            form._id = item.id
+            if self._store(form, item):
+                flash(str(self.edit_row_message), "success")
+                return None
+        else:
+            form = self.edit_form.refresh(obj=item)
+            form._seen = state_of(item, form)
+            self.prefill_form(form, item.id)
+            self.update_redirect()
+        return self._get_edit_widget(form=form, exclude_cols=exclude, widgets={"related_views": []})
+
+    def _store(self, form: Any, item: Any | None) -> bool:
+        """Validate and write; on refusal leave the errors on the form and change nothing."""
+        if not form.validate():
+            return False
+        created = item is None
+        try:
+            if item is not None and request.form.get("seen") not in (None, form._seen):
+                raise DomainError(
+                    "Somebody else has changed this in the meantime. Compare with what is stored now, "
+                    "and save again if yours should stand."
+                )
+            self.check(form, item)
+            target = self.datamodel.obj() if item is None else item
+            _fill_texts(form)
+            with db.session.no_autoflush:
+                form.populate_obj(target)
+                self.save(target, form, created=created)
+            db.session.commit()
+        except (DomainError, IntegrityError) as error:
+            db.session.rollback()
+            _show_on_form(form, error)
+            return False
+        return True
+
+    def _delete(self, pk: Any) -> None:
+        item = self._row(pk)
+        self._refuse_if_fixed(item)
+        if self._removed(item):
+            flash(str(self.delete_row_message), "success")
+        self.update_redirect()
+
+    def _removed(self, item: Any) -> bool:
+        label = str(item)
+        try:
+            self.remove(item)
+            db.session.commit()
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return False
+        except IntegrityError:
+            db.session.rollback()
+            flash(_("“%(item)s” is still in use and can't be deleted.", item=label), "danger")
+            return False
+        return True
+
+    def _row(self, pk: Any) -> Any:
+        item = self.datamodel.get(pk, self._base_filters)
+        if item is None:
+            abort(404)
+        return item
+
+    def _refuse_if_fixed(self, item: Any) -> None:
+        reason = self.may_change(item)
+        if reason:
+            flash(reason, "warning")
+            abort(409, description=reason)
+
+    # -- search ----------------------------------------------------------------------------
+    @expose("/search", methods=["POST"])
+    @has_access
+    @permission_name("list")
+    def search(self) -> Any:
+        """Turn the posted filters into the list's address; what is typed never gets into a log by itself."""
+        try:
+            return redirect(filters.address(self))
+        except InvalidPhone:
+            flash(_("Type the whole phone number to search for it."), "warning")
+        except DomainError as error:
+            flash(error.text(), "danger")
+        db.session.rollback()
+        return redirect(url_for(f"{self.endpoint}.list"))
+
+    # -- actions ---------------------------------------------------------------------------
+    @expose("/action/<string:name>/<pk>", methods=["GET", "POST"])
+    def action(self, name: str, pk: str) -> Any:
+        """Run an action on one row in scope."""
+        return self._run_action(name, [pk], single=True)
+
+    @expose("/action_post", methods=["POST"])
+    def action_post(self) -> Any:
+        """Run an action on the ticked rows; rows outside the person's scope are not there."""
+        return self._run_action(request.form.get("action", ""), request.form.getlist("rowid"), single=False)
+
+    def _run_action(self, name: str, keys: list[str], *, single: bool) -> Any:
+        if request.method != "POST":
+            abort(405)
+        action = self.actions.get(name)
+        if action is None or not (action.single if single else action.multiple):
+            abort(404)
+        if not self.appbuilder.sm.has_access(
+            self.get_action_permission_name(name), self.class_permission_name
+        ):
+            abort(403)
+        items = [item for key in keys if (item := self.datamodel.get(key, self._base_filters))]
+        if not items:
+            abort(404)
+        try:
+            return action.func(items[0] if single else items)
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return self.back()
+
+    def back(self) -> Any:
+        """Redirect to the page the button was pressed on."""
+        return redirect(urls.own_path(request.referrer) or self._list_url())
+
+    def post_add_redirect(self) -> Any:
+        """Back to where the form was opened."""
+        return redirect(self._came_from())
+
+    def post_edit_redirect(self) -> Any:
+        """Back to where the form was opened."""
+        return redirect(self._came_from())
+
+    def post_delete_redirect(self) -> Any:
+        """Back to where the button was pressed, or to the list when that was the deleted row's own page."""
+        came_from = urls.own_path(request.referrer)
+        gone = came_from is None or f"{self.route_base}/show/" in came_from
+        return redirect(self._list_url() if gone else str(came_from))
+
+    def each(self, items: Any | Iterable[Any], change: Callable[[Any], None]) -> int:
+        """Apply ``change`` to one or many rows in one transaction; the number changed."""
+        rows = list(items) if isinstance(items, list) else [items]
+        for row in rows:
+            change(row)
+        db.session.commit()
+        return len(rows)
+
+
+def state_of(item: Any, form: Any) -> str:
+    """A digest of the columns a form edits: it differs when somebody saved them in between."""
+    edited = {field.name for field in form} | {f"{field.name}_id" for field in form}
+    columns = [column.key for column in inspect(item).mapper.column_attrs if column.key in edited]
+    values = [getattr(item, name) for name in columns]
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
+def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:
+    if isinstance(error, FieldError) and error.field in form:
+        form[error.field].errors = [*form[error.field].errors, error.text()]
+    elif isinstance(error, DomainError):
+        flash(error.text(), "danger")
+    elif isinstance(error, IntegrityError) and (field := _taken_field(form, error)):
+        form[field].errors = [
+            *form[field].errors,
+            _("Another row already has this value; it must be unique."),
+        ]
+    else:
+        flash(_("The database refused this: the values don't fit what is stored."), "danger")
+
+
+def _taken_field(form: Any, error: IntegrityError) -> str | None:
+    """The form field whose unique constraint was broken (PostgreSQL names it table_column_key)."""
+    broken = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+    return next((field.name for field in form if broken.endswith(f"_{field.name}_key")), None)
+
+
+def _fill_texts(form: Any) -> None:
+    """A text field that was not sent at all is an empty text, as from a browser."""
+    for field in form:
+        if isinstance(field, StringField) and field.data is None:
+            field.data = ""

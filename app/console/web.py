@@ -1,0 +1,175 @@
+"""What every web request gets: security headers, error pages, argument checks, static files, health."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+import prison
+from flask import Flask, Response, abort, g, jsonify, render_template, request
+from flask_babel import gettext
+from flask_talisman import Talisman
+from flask_wtf.csrf import CSRFError
+from sqlalchemy import text
+from sqlalchemy.exc import DataError, SQLAlchemyError
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.http import parse_options_header
+from werkzeug.middleware.proxy_fix import ProxyFix
+from whitenoise import WhiteNoise
+
+from app.access.refusals import note_missed
+from app.audit.events import event
+from app.console import broken, error_pages, frame, sessions
+from app.console.arguments import check_list_arguments
+from app.console.request_checks import limit_body, refuse_odd_text
+from app.extensions import db
+from app.leads.reasons import mask_numbers
+
+CONTENT_SECURITY_POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+
+MAX_QUERY = 4000
+
+log = logging.getLogger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Bind everything that stands around the views."""
+    settings = app.config["SETTINGS"]
+    talisman = Talisman(
+        app,
+        force_https=settings.https_only,
+        strict_transport_security=settings.https_only,
+        session_cookie_secure=settings.https_only,
+        session_cookie_samesite="Lax",
+        content_security_policy=CONTENT_SECURITY_POLICY,
+        content_security_policy_nonce_in=["script-src"],
+        frame_options="DENY",
+        referrer_policy="same-origin",
+    )
+    app.wsgi_app = _static_files(app)  # type: ignore[method-assign]
+    if settings.production:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    app.before_request(_name_request)
+    sessions.init_app(app)
+    app.before_request(limit_body)
+    app.before_request(refuse_odd_text)
+    app.before_request(check_list_arguments)
+    app.before_request(_check_api_query)
+    app.after_request(_finish)
+    app.register_error_handler(Exception, _error_page)
+    # Probes come by plain HTTP from inside.
+    plainly = talisman(force_https=False)
+    app.add_url_rule("/healthz", "healthz", plainly(_alive))
+    app.add_url_rule("/readyz", "readyz", plainly(_ready))
+    frame.init_app(app)
+
+
+def _static_files(app: Flask) -> WhiteNoise:
+    """Our own files, and plotly's script from its installed package."""
+    static = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="/static/", max_age=3600)
+    static.add_file_to_dictionary(f"/static/{frame.PLOTLY.name}", str(frame.PLOTLY))
+    return static
+
+
+def _name_request() -> None:
+    g.request_id = uuid.uuid4().hex[:16]
+
+
+def _check_api_query() -> None:
+    """Answer 400 to a query argument of the API that can't be read, instead of an error."""
+    text = request.args.get("q")
+    if text is None or not request.path.startswith("/api/"):
+        return
+    try:
+        query = prison.loads(text) if len(text) <= MAX_QUERY else None
+    except (ValueError, RecursionError, prison.decoder.ParserException):
+        query = None
+    pages = [query.get(name, 0) for name in ("page", "page_size")] if isinstance(query, dict) else [-1]
+    if not all(isinstance(page, int) and 0 <= page < 10**9 for page in pages):
+        abort(400, description=gettext("The argument q can't be read."))
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.get("request_id", "")
+    if g.get("actor") is not None and response.status_code < 500:
+        _note(response)
+    broken.keep_language(response)
+    if request.endpoint != "static" and not request.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _note(response: Response) -> None:
+    """Note what the person was refused, and every file that goes out; empty forms hold nothing."""
+    page = f"{request.method} {mask_numbers(request.path)}"
+    note_missed(page)
+    if response.status_code == 403:
+        event("denied", "page", title=page)
+    sent = parse_options_header(response.headers.get("Content-Disposition"))
+    if response.status_code == 200 and sent[0] == "attachment" and not request.path.endswith("/template"):
+        event("download", "page", title=page, file=mask_numbers(sent[1].get("filename", "")))
+
+
+def _alive() -> Any:
+    """The process answers, whatever the database does."""
+    return jsonify(status="ok")
+
+
+def _ready() -> Any:
+    """The database answers: pages can be served."""
+    try:
+        db.session.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        log.warning("not ready: %s", type(error).__name__)
+        return jsonify(status="the database does not answer"), 503
+    return jsonify(status="ok")
+
+
+def _error_page(error: Exception) -> Any:
+    if isinstance(error, DataError | RecursionError):
+        error = _unstorable(error)
+    code = error.code if isinstance(error, HTTPException) and error.code else 500
+    if code < 400 or (isinstance(error, HTTPException) and error.response is not None):
+        return error
+    if code >= 500:
+        return broken.page(error, code)
+    said = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
+    if broken.wants_json():
+        return jsonify(message=said or _name(error), request_id=g.get("request_id")), code
+    fault = error_pages.fault(code, csrf=isinstance(error, CSRFError))
+    return render_template(
+        "error.html",
+        layout="frame.html" if g.get("user") else "gate.html",
+        code=code,
+        said=said,
+        fault=fault,
+        request_id=g.get("request_id"),
+    ), code
+
+
+def _unstorable(error: Exception) -> BadRequest:
+    """The answer to what the database or a parser can't hold, such as huge numbers or deep nesting."""
+    db.session.rollback()
+    log.warning("request %s was refused: %s", g.get("request_id"), type(error).__name__)
+    return BadRequest(gettext("The request holds a value that can't be stored."))
+
+
+def _is_ours(error: HTTPException) -> bool:
+    """Whether the description was written for people, not the library's English standard text."""
+    return isinstance(error, CSRFError) is False and error.description != type(error).description
+
+
+def _name(error: Exception) -> str:
+    return error.name if isinstance(error, HTTPException) else "Internal Server Error"

@@ -1,0 +1,77 @@
+"""What people have to come back to: hits that are due, hits they were given, hits nobody came back to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from flask_babel import lazy_gettext
+
+from app.access.rights import holders
+from app.access.scope import supervises
+from app.hits import due
+from app.hits.steps import midnight
+from app.lib.clock import today
+from app.reminders.notice import Notice
+
+#: from this hour on people are told what the new day brought
+FIRST_HOUR = 7
+DUE = lazy_gettext("%(n)s follow-ups are due today or overdue")
+GIVEN = lazy_gettext("%(n)s hits were given to you on %(day)s and wait for their first contact")
+ESCALATED = lazy_gettext("%(n)s hits were escalated: nobody came back to them in time")
+
+
+def notices(now: dt.datetime) -> Iterator[Notice]:
+    """For the people at the hits and their managers."""
+    day = today(now)
+    awake = now >= midnight(day) + dt.timedelta(hours=FIRST_HOUR)
+    if awake:
+        yield from _due(day)
+    for each in (day, day - dt.timedelta(days=1)):
+        yield from _given(each)
+    yield from _escalated(rings=awake)
+
+
+def _due(day: dt.date) -> Iterator[Notice]:
+    """Once a day and person; not for hits that the person has just given a date themselves."""
+    for heap in due.due_by_person(day):
+        yield Notice(
+            heap.person_id,
+            f"due-{day}",
+            "due",
+            DUE,
+            {"n": heap.n},
+            "/myworkview/list/?show=due",
+            mark=0 if heap.mark else -1,
+        )
+
+
+def _given(day: dt.date) -> Iterator[Notice]:
+    for heap in due.given_by_person(day):
+        yield Notice(
+            heap.person_id,
+            f"assigned-{day}",
+            "assigned",
+            GIVEN,
+            {"n": heap.n, "day": str(day)},
+            f"/hitview/list/?_flt_0_given={day}",
+            mark=heap.mark,
+        )
+
+
+def _escalated(*, rings: bool) -> Iterator[Notice]:
+    found = due.last_escalation()
+    if found is None:
+        return
+    count, last = found
+    for person in holders(("assign", "HitView")):
+        if supervises(person):
+            yield Notice(
+                person.id,
+                f"escalated-{today(last)}",
+                "escalated",
+                ESCALATED,
+                {"n": count},
+                "/hitview/list/?_flt_0_work=escalated",
+                mark=int(last.timestamp()) if rings else -1,
+            )

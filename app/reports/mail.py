@@ -1,0 +1,43 @@
+"""A weekly report as an e-mail: text, HTML with charts that need no pictures, the PDF attached."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+from flask import render_template
+from flask_babel import force_locale
+from flask_babel import gettext as _
+
+from app.lib import mailer
+from app.models import Staff, WeeklyReport
+from app.reports.document import Document, document
+from app.reports.pdf import pdf
+from config import Settings
+
+
+def letter(report: WeeklyReport, person: Staff, key: str, config: Settings, *, test: bool) -> EmailMessage:
+    """The mail for a person, in their language; sent again with the same key it is known as the same."""
+    with force_locale(person.language):
+        said = document(report, person.language)
+        # A branch's name may hold a line break, which no header can.
+        about = " ".join(said.scope.split())
+        subject = _("Weekly marketing report %(period)s (%(scope)s)", period=said.period, scope=about)
+        mail = mailer.draft(key, [person.email], f"[{_('Test')}] {subject}" if test else subject, config)
+        url = f"{config.public_url}/weeklyreportview/show/{report.id}" if config.public_url else ""
+        mail.set_content(render_template("reports/mail.txt", report=said, url=url, test=test))
+        mail.add_alternative(page(said, url, test=test), subtype="html")
+        mail.add_attachment(
+            pdf(said), maintype="application", subtype="pdf", filename=file_name(report, "pdf")
+        )
+    return mail
+
+
+def page(report: Document, url: str = "", *, test: bool = False) -> str:
+    """The report as an HTML page that stands alone."""
+    return render_template("reports/page.html", report=report, url=url, test=test)
+
+
+def file_name(report: WeeklyReport, ending: str) -> str:
+    """What the report is called as a file."""
+    about = report.branch.code if report.branch else "bank"
+    return f"weekly-report-{report.week}-{about}.{ending}"

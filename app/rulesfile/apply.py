@@ -1,0 +1,174 @@
+"""Apply a rules file to the database and write it back out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from sqlalchemy import select
+
+from app.channels import targets
+from app.extensions import db
+from app.models import Institution, Rule, RuleStatus, Schedule
+from app.rules import check, lead_filter
+from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS, RuleDef
+from app.rules.versions import activate, add_version, rule_def
+from app.rulesfile.schema import ConfigFile, ConfigFileError
+from app.schedules import versions
+from app.schedules.definition import ScheduleDef
+
+
+def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: bool = True) -> dict[str, int]:
+    """Create or update everything the file names, in one transaction; rules become active at once.
+
+    ``overwrite=False`` leaves whatever exists as it is (cold start). Returns how many institutions,
+    rules and schedules the file holds. Raises ConfigFileError, with nothing applied, for a rule that
+    names an unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule
+    or channel.
+    """
+    _check_codes(config, name)
+    for institution in config.institutions:
+        _apply_institution(institution.model_dump(), overwrite)
+    for rule in config.rules:
+        _apply_rule(rule, operator, overwrite)
+    for schedule in config.schedules:
+        _apply_schedule(schedule, operator, overwrite)
+        targets.ensure(db.session, [(each.kind, each.target) for each in schedule.channels], operator)
+    db.session.commit()
+    return {
+        "institutions": len(config.institutions),
+        "rules": len(config.rules),
+        "schedules": len(config.schedules),
+    }
+
+
+def _check_codes(config: ConfigFile, name: str) -> None:
+    rules = set(db.session.scalars(select(Rule.code))) | {r.code for r in config.rules}
+    known = check.read_catalogue().with_institutions(config.institutions)
+    problems = [
+        _line(name, r, each)
+        for r, rule in enumerate(config.rules)
+        for each in check.check(rule, known)
+        if each.kind == "unknown" and each.path[0] == "conditions"
+    ]
+    problems += [
+        f"{name}: rules[{r}].lead_filter.{each.field}[{each.position}]: {each.name!r}: {each.why}"
+        for r, rule in enumerate(config.rules)
+        for each in lead_filter.unknown(rule.lead_filter)
+    ]
+    problems += [
+        f"{name}: schedules[{s}].rules[{i}]: {code!r}: unknown rule code"
+        for s, schedule in enumerate(config.schedules)
+        for i, code in enumerate(schedule.rules)
+        if code not in rules
+    ]
+    problems += [
+        f"{name}: schedules[{s}].channels[{i}]: {problem}"
+        for s, schedule in enumerate(config.schedules)
+        for i, each in enumerate(schedule.channels)
+        if (problem := targets.problem_with(each.kind, each.target))
+    ]
+    if problems:
+        raise ConfigFileError(problems)
+
+
+def doubts(config: ConfigFile, name: str) -> list[str]:
+    """Rules of the file that no lead can ever meet, as lines that name file, path and value.
+
+    Forms refuse them; a file that was applied before has to go on being applied.
+    """
+    known = check.read_catalogue().with_institutions(config.institutions)
+    return [
+        _line(name, r, each)
+        for r, rule in enumerate(config.rules)
+        for each in check.check(rule, known)
+        if each.kind == "never"
+    ]
+
+
+def _line(name: str, rule: int, problem: check.Problem) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem.path)
+    return f"{name}: rules[{rule}]{path}: {problem.value!r}: {problem.error}"
+
+
+def _apply_institution(values: dict[str, Any], overwrite: bool) -> None:
+    row = db.session.scalar(select(Institution).where(Institution.code == values["code"]))
+    if row is None:
+        db.session.add(Institution(**values, listed=True))
+    elif overwrite or not row.listed:
+        for key, value in values.items():
+            setattr(row, key, value)
+        row.listed = True
+
+
+def _apply_rule(definition: RuleDef, operator: str, overwrite: bool) -> None:
+    rule = db.session.scalar(select(Rule).where(Rule.code == definition.code))
+    if rule is None:
+        rule = Rule(code=definition.code, name=definition.name, description=definition.description)
+        db.session.add(rule)
+        db.session.flush()
+    elif not overwrite:
+        return
+    current = rule.active_version
+    if current is not None and rule_def(current) == definition:
+        rule.status = RuleStatus.ACTIVE
+        return
+    activate(add_version(rule, definition, operator), operator)
+
+
+def _apply_schedule(definition: ScheduleDef, operator: str, overwrite: bool) -> None:
+    schedule = db.session.scalar(select(Schedule).where(Schedule.code == definition.code))
+    if schedule is None:
+        schedule = Schedule(code=definition.code, name=definition.name)
+        db.session.add(schedule)
+        db.session.flush()
+    elif not overwrite:
+        return
+    current = schedule.active_version
+    if current is not None and versions.version_def(current) == definition:
+        schedule.status = RuleStatus.ACTIVE
+        return
+    versions.activate(versions.add_version(schedule, definition, operator), operator)
+
+
+def export_config() -> str:
+    """The whole configuration as a rules file; applying it again changes nothing."""
+    institutions = db.session.scalars(select(Institution).where(Institution.listed).order_by(Institution.id))
+    rules = db.session.scalars(
+        select(Rule)
+        .where(Rule.active_version_id.is_not(None), Rule.status == RuleStatus.ACTIVE)
+        .order_by(Rule.id)
+    )
+    schedules = db.session.scalars(
+        select(Schedule)
+        .where(Schedule.active_version_id.is_not(None), Schedule.status == RuleStatus.ACTIVE)
+        .order_by(Schedule.id)
+    )
+    content: dict[str, Any] = {
+        "institutions": [_institution_dict(row) for row in institutions],
+        "rules": [_rule_dict(rule_def(row.active_version)) for row in rules if row.active_version],
+    }
+    found = [row.active_version.spec for row in schedules if row.active_version]
+    if found:
+        content["schedules"] = found
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)
+
+
+def _institution_dict(row: Institution) -> dict[str, str]:
+    given = {"code": row.code, "name": row.name, "category": row.category, "region": row.region}
+    return {key: value for key, value in given.items() if value}
+
+
+def _rule_dict(definition: RuleDef) -> dict[str, Any]:
+    content = definition.model_dump(mode="json", exclude_defaults=True)
+    content["match"] = definition.match
+    content["cooldown_days"] = definition.cooldown_days
+    for key, default in (
+        ("half_life_days", DEFAULT_HALF_LIFE_DAYS),
+        ("weights", DEFAULT_WEIGHTS),
+        ("grade_bands", DEFAULT_GRADE_BANDS),
+    ):
+        if content.get(key) == default:
+            content.pop(key)
+    order = ("code", "name", "description", "match", "cooldown_days", "lead_filter", "conditions")
+    return {key: content[key] for key in (*order, *(k for k in content if k not in order)) if key in content}

@@ -1,0 +1,1 @@
+"""Schedules: when hits are pushed; definition, calendar, plan, preview, versions."""

@@ -1,0 +1,142 @@
+"""The bank's own holiday table: the dates of a year from a file, all of it or nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from app.errors import N_, DomainError
+from app.extensions import db
+from app.leads.columns import match_columns
+from app.leads.reader import open_lead_file
+from app.leads.workbook import AT_ONCE
+from app.lib.spreadsheet import date_in
+from app.models import Holiday
+from app.schedules.calendar import DayKind
+
+HEADERS: dict[str, tuple[str, ...]] = {
+    "date": ("日期", "date", "day"),
+    "kind": ("类型", "kind", "type"),
+    "name": ("名称", "节日", "name"),
+    "source": ("来源", "依据", "source"),
+}
+TEMPLATE = (
+    tuple(names[0] for names in HEADERS.values()),
+    ("2027-01-01", "放假", "元旦", "国务院办公厅通知"),
+    ("2027-01-03", "补班", "元旦", "国务院办公厅通知"),
+)
+_KINDS = {
+    **dict.fromkeys(("holiday", "off", "放假", "休", "休息", "节假日"), DayKind.HOLIDAY),
+    **dict.fromkeys(("workday", "work", "补班", "班", "上班", "调休", "工作日"), DayKind.WORKDAY),
+}
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+MOST_ROWS = 2_000
+MOST_PROBLEMS = 10
+
+
+class HolidayFileError(DomainError):
+    """Rows of the file that can't be taken; ``problems`` says which and why. Nothing was stored."""
+
+    def __init__(self, problems: list[DomainError]) -> None:
+        self.problems = problems
+        super().__init__("%(n)s rows can't be taken; nothing was stored.", n=len(problems))
+
+    def text(self) -> str:
+        """The count and the first problems, a line each."""
+        said = [each.text() for each in self.problems[:MOST_PROBLEMS]]
+        more = ["…"] if len(self.problems) > MOST_PROBLEMS else []
+        return "\n".join([super().text(), *said, *more])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the file."""
+
+    date: dt.date
+    kind: DayKind
+    name: str
+    source: str
+
+
+def read_holidays(path: Path, file: str) -> list[Entry]:
+    """The checked rows of an Excel or CSV file. Raises UnreadableFile, or HolidayFileError for its rows."""
+    opened = open_lead_file(path, file, _find_columns, limits=AT_ONCE)
+    entries: list[Entry] = []
+    problems: list[DomainError] = []
+    seen: dict[dt.date, int] = {}
+    for number, cells, fault in opened.rows:
+        if number > MOST_ROWS:
+            raise DomainError("%(file)s has more than %(n)s rows.", file=file, n=MOST_ROWS)
+        values = {name: cells[at].strip() if at < len(cells) else "" for name, at in opened.columns.items()}
+        try:
+            if fault is not None:
+                raise fault
+            entry = _entry(values)
+            if entry.date in seen:
+                raise DomainError(
+                    "%(date)s stands in row %(row)s already", date=entry.date, row=seen[entry.date]
+                )
+        except DomainError as error:
+            problems.append(DomainError("Row %(row)s: %(problem)s", row=number, problem=error.text()))
+        else:
+            seen[entry.date] = number
+            entries.append(entry)
+    if problems:
+        raise HolidayFileError(problems)
+    return entries
+
+
+def _find_columns(header: Sequence[str], file: str) -> dict[str, int]:
+    found = match_columns(header, file, HEADERS)
+    missing = [HEADERS[name][0] for name in ("date", "kind", "name") if name not in found]
+    if missing:
+        raise DomainError(
+            N_("%(file)s: the first row has no column for %(fields)s"), file=file, fields=", ".join(missing)
+        )
+    return found
+
+
+def _entry(values: dict[str, str]) -> Entry:
+    kind = _KINDS.get(values["kind"].lower())
+    if kind is None:
+        raise DomainError(
+            "“%(kind)s” is neither a day off (holiday) nor a make-up working day (workday)",
+            kind=values["kind"][:20],
+        )
+    name, source = values["name"], values.get("source", "")
+    if not 0 < len(name) <= 64 or len(source) > 255:
+        raise DomainError("a name of 1 to 64 characters is needed, and a source of at most 255")
+    return Entry(_date(values["date"]), kind, name, source)
+
+
+def _date(text: str) -> dt.date:
+    found = date_in(text)
+    if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise DomainError("“%(date)s” is not a date such as 2027-01-01", date=text[:20])
+    return found
+
+
+def store(entries: Sequence[Entry], who: str) -> tuple[int, int, int]:
+    """Put entries in, over those of the same dates: how many are new, changed and as before.
+
+    Flushes, does not commit. Dates the file does not name stay as they are.
+    """
+    present = {
+        row.date: row
+        for row in db.session.scalars(select(Holiday).where(Holiday.date.in_([e.date for e in entries])))
+    }
+    new = changed = 0
+    for entry in entries:
+        row = present.get(entry.date)
+        if row is None:
+            db.session.add(Holiday(**vars(entry), updated_by=who))
+            new += 1
+        elif (row.kind, row.name, row.source) != (entry.kind, entry.name, entry.source):
+            row.kind, row.name, row.source, row.updated_by = entry.kind, entry.name, entry.source, who
+            changed += 1
+    db.session.flush()
+    return new, changed, len(entries) - new - changed

@@ -1,0 +1,159 @@
+"""The screen of requests that wait for a second person, and of those that were decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from flask import abort, flash, g, redirect, render_template, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.security.decorators import permission_name
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app import approvals, labels
+from app.approvals.requests import why_not
+from app.console import formats, forms
+from app.console.access import may
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget, TurnoverWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.lib.clock import today
+from app.models import Approval, ApprovalStatus
+from app.rules import approval
+from app.screens.approvals.page import changes_table, subject_link
+
+
+class ApprovalView(ConsoleView):
+    """审批: what one person asked for and another one decides."""
+
+    model = Approval
+    base_permissions = ["can_list", "can_show", "can_approve", "can_reject", "withdraw"]
+    computed = {"difference": changes_table, "subject": subject_link}
+    empty_hint = lazy_gettext("Nothing was submitted for approval yet.")
+    list_title = lazy_gettext("Approvals")
+    show_title = lazy_gettext("Request for approval")
+    base_order = ("requested_at", "desc")
+    list_columns = ["title", "kind", "status", "requested_by", "requested_at", "decided_by", "decided_at"]
+    order_columns = ["requested_at", "decided_at", "status"]
+    search_columns = ["status", "kind", "requested_by", "decided_by"]
+    filter_choices = {"status": labels.APPROVAL_STATUS, "kind": labels.APPROVAL_KIND}
+    add_columns = edit_columns = ["note"]
+    show_fieldsets = [
+        (None, {"fields": ["subject", "kind", "status", "reason"]}),
+        (None, {"fields": ["difference"]}),
+        (
+            None,
+            {"fields": ["requested_by", "requested_at", "decided_by", "decided_at", "expires_at", "note"]},
+        ),
+    ]
+    label_columns = {
+        "title": lazy_gettext("About"),
+        "subject": lazy_gettext("About"),
+        "subject_id": lazy_gettext("Number of the subject"),
+        "kind": lazy_gettext("Kind"),
+        "status": lazy_gettext("Status"),
+        "reason": forms.REASON,
+        "difference": lazy_gettext("What would change"),
+        "requested_by": lazy_gettext("Asked for by"),
+        "requested_at": lazy_gettext("Asked for"),
+        "expires_at": lazy_gettext("Valid until"),
+        "decided_by": lazy_gettext("Decided by"),
+        "decided_at": lazy_gettext("Decided"),
+        "note": lazy_gettext("Note"),
+    }
+    formatters_columns = {
+        "kind": formats.of(labels.APPROVAL_KIND),
+        "status": formats.tag(labels.APPROVAL_STATUS, "approval"),
+        "requested_at": formats.when,
+        "expires_at": formats.when,
+        "decided_at": formats.when,
+    }
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.kind != approval.KIND or item.status != ApprovalStatus.WAITING:
+            return found
+        return found | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}
+
+    @expose("/turnover/<pk>", methods=["GET"])
+    @has_access
+    @permission_name("show")
+    def turnover(self, pk: str) -> Any:
+        """What the submitted rule catches against the one in force, as a table; asked for by the page."""
+        item = self._row(pk)
+        if item.kind != approval.KIND:
+            abort(404)
+        try:
+            found = approval.turnover(item.subject_id, today() - dt.timedelta(days=1))
+        except DomainError as error:
+            return render_template("approvals/turnover.html", problem=error.text())
+        return render_template("approvals/turnover.html", found=found)
+
+    def offers(self, action: str, item: Approval) -> bool:
+        """Only who asked can take a waiting request back."""
+        return item.status == ApprovalStatus.WAITING and item.requested_by_id == g.user.id
+
+    def may_change(self, item: Approval) -> str | None:
+        """Why this person can't decide about a waiting request; None to those who never decide."""
+        if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
+            return None
+        return why_not(item, g.user)
+
+    def show_links(self, item: Approval) -> list[Link]:
+        """Approve and reject, for those who may decide about this very request."""
+        if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
+            return []
+        if self.may_change(item) is not None:
+            return []
+        return [
+            Link(_("Approve"), url_for("ApprovalView.approve", pk=item.id), primary=True),
+            Link(_("Reject"), url_for("ApprovalView.reject", pk=item.id)),
+        ]
+
+    @expose("/approve/<pk>", methods=["GET", "POST"])
+    @has_access
+    def approve(self, pk: str) -> Any:
+        """Decide for a request; what was asked for happens in the same transaction."""
+        return self._decision(
+            pk, forms.ApproveForm(), approvals.approve, _("Approve"), _("%(item)s is approved.")
+        )
+
+    @expose("/reject/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reject(self, pk: str) -> Any:
+        """Decide against a request."""
+        return self._decision(
+            pk, forms.RejectForm(), approvals.reject, _("Reject"), _("%(item)s is rejected.")
+        )
+
+    def _decision(self, pk: str, form: Any, decide: Callable[..., None], word: str, done: str) -> Any:
+        item = self._row(pk)
+        if form.validate_on_submit():
+            try:
+                decide(item, g.user, form.note.data or "")
+                db.session.commit()
+            except DomainError as error:
+                db.session.rollback()
+                flash(error.text(), "danger")
+            else:
+                flash(done % {"item": item.title}, "success")
+            return redirect(url_for("ApprovalView.show", pk=pk))
+        address = url_for("ApprovalView.show", pk=pk)
+        widget = ConsoleFormWidget(
+            form=form, next=address, submit=word, about=[(_("What would change"), changes_table(item))]
+        )
+        title = _("%(decision)s: %(item)s", decision=word, item=item.title)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    @action("withdraw", lazy_gettext("Withdraw"), lazy_gettext("Take this request back?"), multiple=False)
+    def withdraw(self, item: Approval) -> Any:
+        """Take one's own request back."""
+        approvals.withdraw(item, g.user)
+        db.session.commit()
+        flash(_("%(item)s is withdrawn.", item=item.title), "success")
+        return redirect(url_for("ApprovalView.show", pk=item.id))

@@ -1,0 +1,372 @@
+"""Entries of the change log in words: what was done, to what, which field from what to what."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from flask import current_app, g, url_for
+from flask_appbuilder import Model
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup, escape
+from sqlalchemy import DateTime, Integer, inspect, select
+
+from app import labels
+from app.audit.history import last_title
+from app.audit.tables import EXCLUDED
+from app.console import filter_row
+from app.console.access import may
+from app.extensions import db
+from app.models import ChangeLog, Lead, Staff
+from app.outreach.settings import LABELS
+from app.schedules.labels import OUTCOME
+from app.screens.audit.field_labels import FIELD
+from app.screens.hits.labels import STEP
+from app.screens.leads.segment_labels import COLOUR
+from app.screens.leads.suppression_page import REASON
+from app.screens.pushes.page import STOP_REASON
+
+KIND = {
+    "insert": lazy_gettext("Row added"),
+    "update": lazy_gettext("Row changed"),
+    "delete": lazy_gettext("Row deleted"),
+    "truncate": lazy_gettext("Table emptied"),
+    "log_in": lazy_gettext("Log-in"),
+    "log_in_failed": lazy_gettext("Failed log-in"),
+    "log_out": lazy_gettext("Log-out"),
+    "password_chosen": lazy_gettext("Password chosen through a link"),
+    "number_search": lazy_gettext("Search by number"),
+    "logged_out_everywhere": lazy_gettext("Log-out everywhere"),
+    "denied": lazy_gettext("Access denied"),
+    "download": lazy_gettext("Download"),
+    "config_applied": lazy_gettext("Rules file applied"),
+    "archived": lazy_gettext("Entries archived"),
+    "store_adopted": lazy_gettext("Data folder adopted"),
+    "permissions_seeded": lazy_gettext("Permissions set by an upgrade"),
+    "retry": lazy_gettext("Mail tried again"),
+    "evaluate_again": lazy_gettext("Other dates of a run evaluated again"),
+    "retry_now": lazy_gettext("Delivery tried again now"),
+    "replay": lazy_gettext("Delivery sent again"),
+    "cancel": lazy_gettext("Delivery cancelled"),
+    "secret": lazy_gettext("New secret of a target"),
+}
+SOURCE = {
+    "screen": lazy_gettext("Screen"),
+    "api": lazy_gettext("API call"),
+    "job": lazy_gettext("Background job"),
+    "cli": lazy_gettext("Command"),
+    "setup": lazy_gettext("Set-up"),
+    "sql": lazy_gettext("Direct SQL"),
+}
+#: tables without a screen that names their rows, and objects that are no table
+OBJECT = {
+    "account_taint": lazy_gettext("Who could act under an account"),
+    "password_link": lazy_gettext("Mailed link for a password"),
+    "ab_group": lazy_gettext("Group of users"),
+    "ab_group_role": lazy_gettext("Role of a group"),
+    "ab_permission": lazy_gettext("Permission name"),
+    "ab_permission_view": lazy_gettext("Permission"),
+    "ab_permission_view_role": lazy_gettext("Permission of a role"),
+    "ab_register_user": lazy_gettext("Registration of a user"),
+    "ab_user_group": lazy_gettext("Group of a user"),
+    "ab_user_role": lazy_gettext("Role of a user"),
+    "ab_view_menu": lazy_gettext("Screen name"),
+    "alembic_version": lazy_gettext("Database schema"),
+    "change_log": lazy_gettext("Change log"),
+    "config": lazy_gettext("Rules file"),
+    "delivery": lazy_gettext("Delivery"),
+    "delivery_attempt": lazy_gettext("Attempt at a delivery"),
+    "forbidden_word": lazy_gettext("Forbidden word"),
+    "hit": lazy_gettext("Hit of a rule"),
+    "hit_event": lazy_gettext("Step of work on a hit"),
+    "holiday": lazy_gettext("Holiday or working day"),
+    "installation": lazy_gettext("Installation"),
+    "lead_before": lazy_gettext("Old values of an import"),
+    "lead_tag": lazy_gettext("Tag on a lead"),
+    "outreach_event": lazy_gettext("Outcome of a contact"),
+    "outreach_template_version": lazy_gettext("Version of a template"),
+    "page": lazy_gettext("Page"),
+    "preset_applied": lazy_gettext("Preset put in"),
+    "push_hit": lazy_gettext("Hit of a push"),
+    "report_mail": lazy_gettext("Mail of the weekly report"),
+    "report_receiver": lazy_gettext("Receiver of the weekly report"),
+    "report_setting": lazy_gettext("Plan of the weekly report"),
+    "reminder_choice": lazy_gettext("Choice of reminders by e-mail"),
+    "reminder_mail": lazy_gettext("Reminder mail"),
+    "reveal": lazy_gettext("Phone number viewed"),
+    "rule_condition": lazy_gettext("Condition of a rule"),
+    "saved_filter": lazy_gettext("Saved filter"),
+    "schedule": lazy_gettext("Schedule"),
+    "schedule_shortcut": lazy_gettext("Kept timing"),
+    "schedule_version": lazy_gettext("Schedule version"),
+    "subject_request": lazy_gettext("Customer data request"),
+    "work_setting": lazy_gettext("Settings of work on hits"),
+}
+#: work whose row is written together with the many rows that it is about
+WORK = ("import_batch", "bulk_job", "outreach_batch", "job_run")
+#: how many fields the list shows of an entry, and how much of each
+SHOWN_FIELDS, SHOWN_CHARACTERS = 3, 60
+#: a new row's empty fields are not worth a line
+EMPTY: tuple[Any, ...] = ([None, ""], [None, []], [None, {}])
+_NOTHING = Markup('<span class="none">—</span>')
+
+
+def objects() -> list[tuple[str, str]]:
+    """Everything the log can be about, with words, in the order of the words."""
+    names = (set(Model.metadata.tables) - set(EXCLUDED)) | {"change_log", "page", "config"}
+    return sorted(((name, object_word(name)) for name in names if _known(name)), key=lambda pair: pair[1])
+
+
+def _known(name: str) -> bool:
+    return name in OBJECT or name in _titles()
+
+
+def object_word(name: str) -> str:
+    """What a row of the table is called."""
+    return str(OBJECT.get(name) or _titles().get(name) or name)
+
+
+def subject(entry: ChangeLog) -> Markup:
+    """What an entry is about, as a link to its page when it has one."""
+    name = entry.title or (f"#{entry.object_id}" if entry.object_id else "")
+    text = f"{object_word(entry.object)} {name}".strip()
+    view = _view(entry.object)
+    linked = view is not None and str(entry.object_id or "").isdigit() and entry.kind != "delete"
+    if not linked or view is None or not may("can_show", type(view).__name__):
+        return escape(text)
+    return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=entry.object_id), text)
+
+
+def summary(entry: ChangeLog) -> Markup | str:
+    """An entry's changes in a line: the first fields from old to new."""
+    if entry.rows != 1:
+        return _of_many(entry)
+    shown = changes(entry, short=True)
+    parts = [Markup("{}: {}").format(label, value) for label, value in shown[:SHOWN_FIELDS]]
+    if len(shown) > SHOWN_FIELDS:
+        parts.append(
+            Markup('<span class="muted">{}</span>').format(_("%(n)s more", n=len(shown) - SHOWN_FIELDS))
+        )
+    return Markup('<span class="changed">{}</span>').format(Markup(" · ").join(parts)) if parts else ""
+
+
+def _of_many(entry: ChangeLog) -> Markup | str:
+    """How many rows a statement wrote, and which import, run or change of many rows it was part of."""
+    if not entry.rows:
+        return ""
+    said = _("%(n)s rows in one statement", n=f"{entry.rows:,}")
+    whole = db.session.scalar(
+        select(ChangeLog)
+        .where(ChangeLog.xid == entry.xid, ChangeLog.object.in_(WORK), ChangeLog.object_id.is_not(None))
+        .order_by(ChangeLog.id)
+        .limit(1)
+    )
+    if whole is None:
+        return f"{said} · {entry.request}" if entry.source == "job" and entry.request else said
+    return Markup("{} · {}").format(said, subject(whole))
+
+
+def changes(entry: ChangeLog, *, short: bool = False) -> list[tuple[str, Markup]]:
+    """The changed fields in words: label and old → new; ``short`` leaves out keys and cuts long values."""
+    # A person is kept by name and by key: the name says it.
+    told = [name for name in entry.changes if name.removesuffix("_id") not in {*entry.changes} - {name}]
+    names = sorted(told, key=lambda name: _order(entry.object, name))
+    shown = [name for name in names if entry.changes[name] not in EMPTY and not (short and name == "id")]
+    most = SHOWN_CHARACTERS if short else None
+    return [(field_label(entry.object, name), _change(entry, name, most)) for name in shown]
+
+
+def field_label(table: str, name: str) -> str:
+    """The label that the table's screen gives a field; a field without any is called by its code."""
+    view = _view(table)
+    given = view.label_columns if view is not None else {}
+    # Flask-AppBuilder fills in plain texts, made of the column's name, for what a screen leaves out.
+    said = [
+        given[each] for each in (name, name.removesuffix("_id")) if not isinstance(given.get(each, ""), str)
+    ]
+    return str(said[0] if said else FIELD.get(name) or LABELS.get(name, name))
+
+
+def _order(table: str, name: str) -> tuple[int, str]:
+    columns = list(Model.metadata.tables[table].columns.keys()) if table in Model.metadata.tables else []
+    return (columns.index(name) if name in columns else 999, name)
+
+
+def _change(entry: ChangeLog, name: str, most: int | None) -> Markup:
+    value = entry.changes[name]
+    if value == "changed":
+        return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
+    if not isinstance(value, list) or len(value) != 2 or entry.kind not in ("insert", "update", "delete"):
+        return _value(entry.object, name, value, most)
+    if all(isinstance(each, dict) and set(each) != {"sha256"} for each in value):
+        return _inner(entry.object, value[0], value[1], most)
+    old, new = (_value(entry.object, name, each, most) for each in value)
+    if entry.kind == "insert":
+        return new
+    if entry.kind == "delete":
+        return Markup('<span class="changes"><del>{}</del></span>').format(old)
+    return _became(old, new)
+
+
+def _became(old: Markup, new: Markup) -> Markup:
+    arrow = Markup('<span aria-hidden="true">→</span><span class="sr">{}</span>').format(_("became"))
+    return Markup('<span class="changes"><del>{}</del> {} <ins>{}</ins></span>').format(old, arrow, new)
+
+
+def _inner(table: str, old: dict[str, Any], new: dict[str, Any], most: int | None) -> Markup:
+    """The parts that differ between two structured values, one a line; with ``most`` the first few."""
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    kept = names if most is None else names[:SHOWN_FIELDS]
+    parts = [
+        Markup("<div>{}: {}</div>").format(
+            field_label(table, name),
+            _became(_value(table, name, old.get(name), most), _value(table, name, new.get(name), most)),
+        )
+        for name in kept
+    ]
+    left = len(names) - len(kept)
+    if left:
+        parts.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=left)))
+    return Markup().join(parts)
+
+
+def _value(table: str, name: str, value: Any, most: int | None) -> Markup:
+    if value is None or value == "":
+        return _NOTHING
+    if isinstance(value, bool):
+        return escape(labels.yes_no(value))
+    if isinstance(value, dict) and set(value) == {"sha256"}:
+        return Markup('<code class="plain" title="{}">SHA-256 {}…</code>').format(
+            value["sha256"], value["sha256"][:12]
+        )
+    if isinstance(value, dict | list):
+        said = ", ".join(map(str, value)) if _is_flat(value) else json.dumps(value, ensure_ascii=False)
+        return Markup('<code class="plain long">{}</code>').format(_cut(said, most)) if said else _NOTHING
+    return escape(_cut(_related(table, name, value) or _word(table, name, value), most))
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(each, dict | list) for each in value)
+
+
+def _cut(said: str, most: int | None) -> str:
+    return said if most is None or len(said) <= most else f"{said[:most]}…"
+
+
+def _word(table: str, name: str, value: Any) -> str:
+    view, column = _view(table), _column(table, name)
+    if column is not None and isinstance(column.type, DateTime):
+        return _moment(str(value))
+    words = getattr(view, "filter_choices", {}).get(name) or WORDS.get(f"{table}.{name}")
+    return labels.word(words, value) if words else str(value)
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{labels.local(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def _related(table: str, name: str, value: Any) -> str | None:
+    """What the row is called that a foreign key names; None for other fields, and for a row that is gone."""
+    column = _column(table, name)
+    if column is None or not column.foreign_keys or not isinstance(value, int):
+        return None
+    target = next(iter(column.foreign_keys)).column.table.name
+    return row_name(target, str(value))
+
+
+def row_name(table: str, key: str) -> str:
+    """What a row is called: by itself, else as the log last called it, else its number."""
+    known: dict[tuple[str, str], str] = g.setdefault("audit_names", {})
+    if (table, key) not in known:
+        row = _row(table, key)
+        known[table, key] = (_name(row) if row is not None else "") or last_title(table, key) or f"#{key}"
+    return known[table, key]
+
+
+def _row(table: str, key: str) -> Any:
+    model = _models().get(table)
+    if model is None or not key.isdecimal() or len(key) > 9:
+        return None
+    own = inspect(model).primary_key
+    return db.session.get(model, int(key)) if len(own) == 1 and isinstance(own[0].type, Integer) else None
+
+
+def _name(row: Any) -> str:
+    """The row's own name; empty for one that has none."""
+    if isinstance(row, Lead):
+        return row.lead_no
+    if isinstance(row, Staff):
+        return row.username
+    named = type(row).__repr__ is not Model.__repr__
+    return filter_row.name_of(row) if named else str(getattr(row, "name", "") or "")
+
+
+def _column(table: str, name: str) -> Any:
+    found = Model.metadata.tables.get(table)
+    return found.columns.get(name) if found is not None else None
+
+
+def _models() -> dict[str, Any]:
+    # Staff, the only class that shares its table, comes after the one it extends.
+    mappers = sorted(Model.registry.mappers, key=lambda mapper: len(mapper.class_.__mro__))  # type: ignore[attr-defined]
+    return {mapper.local_table.name: mapper.class_ for mapper in mappers}
+
+
+def _view(table: str) -> Any | None:
+    return _views().get(table)
+
+
+def _views() -> dict[str, Any]:
+    """The screen that shows a table's rows on pages of their own, by table."""
+    if "audit_views" not in g:
+        views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
+        found: dict[str, Any] = {}
+        for view in views:
+            model = getattr(view, "model", None)
+            if model is not None and "can_show" in view.base_permissions:
+                found.setdefault(model.__tablename__, view)
+        g.audit_views = found
+    return dict(g.audit_views)
+
+
+def _titles() -> dict[str, Any]:
+    return {
+        table: title for table, view in _views().items() if (title := getattr(type(view), "show_title", ""))
+    }
+
+
+#: what fields hold that no screen filters by, by table and field
+WORDS: dict[str, Any] = {
+    "ab_user.language": {"zh": "中文", "en": "English"},
+    "export_job.format": labels.EXPORT_FORMAT,
+    "hit_event.kind": STEP,
+    "holiday.kind": {
+        "holiday": lazy_gettext("Public holiday"),
+        "workday": lazy_gettext("Make-up working day"),
+    },
+    "job_run.kind": labels.RUN_KIND,
+    "lead.status": labels.LEAD_STATUS,
+    "hit.status": labels.HIT_STATUS,
+    "hit_event.from_status": labels.HIT_STATUS,
+    "hit_event.to_status": labels.HIT_STATUS,
+    "rule.status": labels.VERSION_STATUS,
+    "rule_version.status": labels.VERSION_STATUS,
+    "import_batch.status": labels.BATCH_STATUS,
+    "job_run.status": labels.RUN_STATUS,
+    "export_job.status": labels.RUN_STATUS,
+    "push.outcome": OUTCOME,
+    "suppression.reason": REASON,
+    "tag.colour": COLOUR,
+    "target.stop_reason": STOP_REASON,
+    "subject_request.kind": labels.SUBJECT_KIND,
+    "institution.category": labels.CATEGORY,
+    "rule_condition.metric": labels.METRIC,
+    "rule_condition.result": labels.RESULT,
+    "rule_version.match": labels.MATCH,
+}

@@ -1,0 +1,348 @@
+"""The screens of the change log: entries, their history, saved filters, verification and exports."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from flask import abort, flash, g, redirect, request, send_file, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy import func, select
+from werkzeug.exceptions import BadRequest
+from wtforms import HiddenField, StringField
+from wtforms.validators import DataRequired, Length
+
+from app import audit_jobs, labels
+from app.audit_jobs import link_of
+from app.console import filter_row, formats
+from app.console.access import may, me
+from app.console.arguments import filters_of
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError, FieldError
+from app.exports.jobs import filtered, list_view
+from app.extensions import db
+from app.models import AuditJob, ChangeLog, RunStatus, SavedFilter
+from app.screens.audit import entries, page
+from app.screens.audit.data import LogInterface
+from app.screens.audit.filters import AUDIT_FILTERS
+
+#: saved filters that stand above the list
+MOST_SAVED = 12
+#: facts of entries about a statement that touched many rows
+OF_MANY = ("rows", "digest")
+
+
+class ChangeLogView(ConsoleView):
+    """变更日志: who did what, when, from where, old → new."""
+
+    model = ChangeLog
+    base_permissions = ["can_list", "can_show", "can_export_log"]
+    deepest = 10_000
+    computed = {
+        "subject": entries.subject,
+        "summary": entries.summary,
+        "moment": page.moment,
+        "origin": page.origin,
+    }
+    special_filters = AUDIT_FILTERS
+    search_form_extra_fields = {name: StringField() for name in AUDIT_FILTERS}
+    list_title = lazy_gettext("Change log")
+    show_title = lazy_gettext("Entry of the change log")
+    empty_hint = lazy_gettext("Nothing was written yet.")
+    base_order = ("time", "desc")
+    list_columns = ["time", "actor", "kind", "subject", "summary", "origin"]
+    order_columns = ["time"]
+    search_columns = ["person", "about", "kind", "time", "source", "row", "transaction"]
+    filter_choices = {"kind": entries.KIND, "source": entries.SOURCE}
+    show_columns = [
+        *("moment", "actor", "kind", "subject", "source", "address", "request", "db_user"),
+        *OF_MANY,
+    ]
+    label_columns = {
+        "time": lazy_gettext("Time"),
+        "moment": lazy_gettext("Time"),
+        "actor": lazy_gettext("Who"),
+        "person": lazy_gettext("Who"),
+        "kind": lazy_gettext("Kind of action"),
+        "about": lazy_gettext("Object"),
+        "subject": lazy_gettext("Object"),
+        "summary": lazy_gettext("Changes"),
+        "source": lazy_gettext("By way of"),
+        "origin": lazy_gettext("From where"),
+        "address": lazy_gettext("Network address"),
+        "request": lazy_gettext("Request, job or command"),
+        "db_user": lazy_gettext("Database user"),
+        "rows": lazy_gettext("Rows"),
+        "digest": lazy_gettext("Digest of the rows"),
+        "row": lazy_gettext("History of"),
+        "transaction": lazy_gettext("Written together"),
+    }
+    formatters_columns = {
+        "time": formats.moment,
+        "kind": formats.tag(entries.KIND, "log"),
+        "source": formats.of(entries.SOURCE),
+        "address": formats.code,
+        "request": formats.code,
+        "db_user": formats.code,
+        "rows": page.rows,
+        "digest": formats.code,
+    }
+
+    def _interface(self) -> LogInterface:
+        return LogInterface(self.model, db.session, self.computed, self.special_filters)
+
+    def heading(self, item: ChangeLog) -> str:
+        """The entry by its number."""
+        return _("Entry %(n)s", n=item.id)
+
+    def list_links(self) -> list[Link]:
+        """Saved filters, keeping the present ones, export."""
+        chosen = self._chosen()
+        return [
+            *self._saved(),
+            *self._link(bool(chosen), "can_add", "SavedFilterView", _("Save these filters"), chosen),
+            *self._link(True, "can_export_log", "ChangeLogView", _("Export with proof"), chosen),
+            *self._link(True, "can_verify", "AuditJobView", _("Verify the chain"), []),
+        ]
+
+    def _link(self, offered: bool, permission: str, view: str, words: str, chosen: Any) -> list[Link]:
+        if not offered or not may(permission, view):
+            return []
+        address = url_for(f"{view}.{permission.removeprefix('can_')}")
+        query = {"query": urlencode(chosen)} if view == "SavedFilterView" else chosen
+        return [Link(words, f"{address}?{urlencode(query)}".rstrip("?"))]
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        given = request.args.items(multi=True)
+        return [(name, value) for name, value in given if name.startswith("_flt_") and value.strip()]
+
+    def _saved(self) -> list[Link]:
+        if not may("can_list", "SavedFilterView"):
+            return []
+        own = (SavedFilter.owner == me(), SavedFilter.view == type(self).__name__)
+        found = db.session.scalars(
+            select(SavedFilter).where(*own).order_by(SavedFilter.name).limit(MOST_SAVED)
+        )
+        links = [Link(f"☆ {each.name}", f"{self._list_url()}?{each.query}") for each in found]
+        return links + ([Link(_("Saved filters"), url_for("SavedFilterView.list"))] if links else [])
+
+    def show_links(self, item: ChangeLog) -> list[Link]:
+        """The history of the same object, and what was written in the same transaction."""
+        found = []
+        if item.object_id:
+            row = f"{item.object}:{item.object_id}"
+            found.append(Link(_("History of this object"), url_for(".list", _flt_0_row=row)))
+        together = db.session.scalar(select(func.count()).where(ChangeLog.xid == item.xid)) or 0
+        if together > 1:
+            said = _("Written together (%(n)s)", n=f"{together:,}")
+            found.append(Link(said, url_for(".list", _flt_0_transaction=item.xid)))
+        return found
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The changed fields one by one, and where the entry stands in the chain."""
+        shown = super()._get_show_widget(pk, item, *args, **kwargs)
+        groups = shown["show"].template_args["groups"]
+        if item.rows == 1:
+            groups[0] = (None, groups[0][1][: -len(OF_MANY)])
+        changes = entries.changes(item)
+        if changes:
+            groups.append((_("Changes"), changes))
+        groups.append((_("Proof"), page.proof(item, link_of(item))))
+        return shown
+
+    @expose("/export_log", methods=["GET", "POST"])
+    @has_access
+    def export_log(self) -> Any:
+        """Entries that the filters leave, as a file with its proof, made in the background."""
+        form, chosen = DynamicForm(), self._chosen()
+        if form.validate_on_submit():
+            filtered(self)  # refuses a filter that the list would refuse
+            return _start("export", chosen)
+        conditions = [chip.text for chip in filter_row.chips(filter_row.fields(self))]
+        about = [
+            (_("What will be exported"), labels.joined(conditions) or _("All entries of the change log.")),
+            (_("What the file holds"), _EXPORT_ABOUT),
+        ]
+        widget = ConsoleFormWidget(
+            form=form,
+            next=f"{self._list_url()}?{urlencode(chosen)}".rstrip("?"),
+            submit=_("Start the export"),
+            about=about,
+        )
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Export with proof"))
+
+
+_EXPORT_ABOUT = lazy_gettext(
+    "The entries with their hashes (CSV) and the proof: range, head of the chain, checkpoint, and the result"
+    " of verifying the whole chain."
+)
+
+
+def _start(kind: str, chosen: list[tuple[str, str]]) -> Any:
+    try:
+        job = audit_jobs.request_job(kind, chosen, me())
+    except DomainError as error:
+        flash(error.text(), "warning")
+        return redirect(url_for("AuditJobView.list"))
+    return redirect(url_for("AuditJobView.show", pk=job.id))
+
+
+class AuditJobView(ConsoleView):
+    """Verifications of the change log and exports of its entries."""
+
+    model = AuditJob
+    base_permissions = ["can_list", "can_show", "can_progress", "can_fetch", "can_verify"]
+    computed = {"outcome": page.outcome, "head": page.head}
+    list_title = lazy_gettext("Verification and exports")
+    show_title = lazy_gettext("Verification or export")
+    empty_hint = lazy_gettext("The change log was not verified from here yet.")
+    list_columns = ["created_at", "kind", "status", "progress", "outcome", "requested_by"]
+    order_columns = ["created_at", "status"]
+    search_columns = ["kind", "status", "requested_by", "created_at"]
+    filter_choices = {"kind": page.JOB_KIND, "status": labels.RUN_STATUS}
+    show_columns = [
+        *("kind", "status", "outcome", "head", "rows_done", "error"),
+        *("requested_by", "created_at", "finished_at"),
+    ]
+    label_columns = formats.JOB_WORDS | {
+        "kind": lazy_gettext("Kind"),
+        "outcome": lazy_gettext("Result"),
+        "head": lazy_gettext("Head of the chain"),
+        "rows_done": lazy_gettext("Entries"),
+    }
+    formatters_columns = formats.JOB_FORMATS | {
+        "kind": formats.of(page.JOB_KIND),
+        "head": formats.code,
+        "rows_done": formats.number,
+    }
+
+    def heading(self, item: AuditJob) -> str:
+        """What it is, and its number."""
+        return f"{labels.word(page.JOB_KIND, item.kind)} #{item.id}"
+
+    def list_links(self) -> list[Link]:
+        """Verify now."""
+        allowed = may("can_verify", "AuditJobView")
+        return [Link(_("Verify the chain"), url_for(".verify"), primary=True)] if allowed else []
+
+    def show_links(self, item: AuditJob) -> list[Link]:
+        """The file, once it is there; the first bad entry."""
+        found = []
+        if self._may_fetch(item) and audit_jobs.file_of(item) is not None:
+            found.append(Link(_("Download"), url_for(".fetch", pk=item.id), primary=True))
+        bad = page.first_bad(item)
+        if bad is not None and db.session.get(ChangeLog, bad) is not None:
+            found.append(Link(_("The first bad entry"), url_for("ChangeLogView.show", pk=bad)))
+        return found
+
+    def progress_of(self, item: AuditJob) -> dict[str, Any]:
+        """How far the job is."""
+        return page.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The job's state as JSON, polled by its page."""
+        return page.progress_of(self._row(pk))
+
+    @expose("/verify", methods=["GET", "POST"])
+    @has_access
+    def verify(self) -> Any:
+        """Compute the chain anew in the background."""
+        form = DynamicForm()
+        if form.validate_on_submit():
+            return _start("verify", [])
+        about = [(_("What is checked"), _VERIFY_ABOUT), (_("So far"), page.state_of_chain())]
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start to verify"), about=about)
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Verify the chain"))
+
+    @expose("/fetch/<pk>", methods=["GET"])
+    @has_access
+    def fetch(self, pk: str) -> Any:
+        """Download an export: who asked for it, and an administrator."""
+        job = self._row(pk)
+        if not self._may_fetch(job):
+            abort(403)
+        path = audit_jobs.file_of(job)
+        if path is None:
+            abort(404, description=_("The file of this export is not there (any more)."))
+        return send_file(
+            path, as_attachment=True, download_name=f"change-log-{job.requested_by}-{job.id}.zip"
+        )
+
+    def _may_fetch(self, job: AuditJob) -> bool:
+        own = job.requested_by == me() or any(role.name == "Admin" for role in g.user.roles)
+        return own and job.status == RunStatus.DONE and may("can_fetch", "AuditJobView")
+
+
+_VERIFY_ABOUT = lazy_gettext(
+    "Every sealed entry is hashed anew and compared with the chain and with the checkpoints kept outside the"
+    " database. Entries that were edited, deleted, put in, reordered or cut off are found."
+)
+
+
+def _refuse_broken(kept: list[tuple[str, str]]) -> None:
+    """Raise FieldError for filters that the change log would refuse."""
+    view = list_view(ChangeLogView.__name__)
+    try:
+        chosen = filters_of(view, kept)
+        view.datamodel.apply_filters(db.session.query(ChangeLog), chosen)
+    except BadRequest as refused:
+        raise FieldError(
+            "name", "These filters can't be kept: %(why)s", why=refused.description or ""
+        ) from refused
+
+
+class SavedFilterView(ConsoleView):
+    """One's own filters of the change log, kept under a name."""
+
+    model = SavedFilter
+    base_permissions = ["can_list", "can_add", "can_delete"]
+    computed = {"opened": page.saved_link}
+    list_title = lazy_gettext("Saved filters")
+    add_title = lazy_gettext("Save these filters")
+    empty_hint = lazy_gettext("Choose filters on the change log, and save them under a name.")
+    base_order = ("name", "asc")
+    list_columns = ["opened", "created_at"]
+    order_columns = ["created_at"]
+    search_columns = ["name"]
+    add_columns = ["name", "query"]
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "opened": lazy_gettext("Name"),
+        "query": lazy_gettext("Filters"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {"created_at": formats.when}
+    add_form_extra_fields = {"query": HiddenField(validators=[DataRequired(), Length(max=2000)])}
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+
+    def prefill_add(self, form: Any) -> None:
+        """Carry the filters of the page that was left."""
+        form.query.data = request.args.get("query", "")
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Keep the filters as the person's own. Raises FieldError when there are none."""
+        kept = [(name, value) for name, value in parse_qsl(form.query.data or "") if name.startswith("_flt_")]
+        if not kept:
+            raise FieldError("name", "Choose filters on the change log first.")
+        _refuse_broken(kept)
+        item.name, item.query = item.name.strip(), urlencode(kept)
+        item.view, item.owner = "ChangeLogView", me()
+        db.session.add(item)
+
+    def post_add_redirect(self) -> Any:
+        """The list with these filters."""
+        kept = [pair for pair in parse_qsl(request.form.get("query", "")) if pair[0].startswith("_flt_")]
+        return redirect(f"{url_for('ChangeLogView.list')}?{urlencode(kept)}")
+
+    def list_links(self) -> list[Link]:
+        """Back to the log."""
+        return [Link(_("Change log"), url_for("ChangeLogView.list"))]

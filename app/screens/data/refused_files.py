@@ -1,0 +1,162 @@
+"""Log files that T+1 runs refused whole, as people see them: which, why, where they are now."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from sqlalchemy import cast, func, or_, select
+from sqlalchemy.dialects.postgresql import JSONPATH
+
+from app.console import formats
+from app.console import table as lists
+from app.console.access import may
+from app.errors import N_
+from app.extensions import db
+from app.models import JobRun
+from app.screens.pushes import answers
+
+#: What app.activity says of a file it refuses, as it is stored.
+REASONS = (
+    N_("its name does not end in %(endings)s"),
+    N_("it is not a regular file"),
+    N_("it is empty, not a gzip file"),
+    N_("it cannot be opened: %(why)s"),
+    N_("the compressed data is cut off"),
+    N_("it is not a sound gzip file: %(why)s"),
+    N_("it cannot be read: %(why)s"),
+    N_("the file changed while it was read"),
+    N_("it is empty; columns missing: %(columns)s"),
+    N_("it is not a CSV file with the expected header; columns missing: %(columns)s"),
+    N_("columns that appear more than once: %(columns)s"),
+    N_("it is not a sound Parquet file: %(why)s"),
+    N_("columns missing or repeated: %(columns)s"),
+    N_("no line of it is a JSON object"),
+    N_("%(name)s is a column of type %(kind)s, not of text"),
+    N_("it is cut off: the quote opened in line %(line)s is never closed"),
+    N_("it is cut off: its last line %(line)s has no line end and is not whole"),
+)
+_PATTERNS = answers.patterns(REASONS)
+#: runs that the list of refused files looks through, the newest first, and the files it shows
+MOST_RUNS, MOST_FILES = 400, 500
+_PATHS = ("$.refused[*]", "$.former[*].counts.refused[*]")
+HEADS = (
+    ("name", lazy_gettext("File")),
+    ("reason", lazy_gettext("Why it was refused")),
+    ("run", lazy_gettext("Run of")),
+    ("at", lazy_gettext("Refused at")),
+    ("where", lazy_gettext("Where it is")),
+)
+
+
+class Refused(NamedTuple):
+    """A file that a run refused. ``kept``: its place in the quarantine, None while it is in the inbox."""
+
+    run: JobRun
+    at: dt.datetime | None
+    name: str
+    reason: str
+    kept: str | None
+
+    @property
+    def why(self) -> str:
+        """The reason in the language of the person who asks."""
+        return answers.said(self.reason, _PATTERNS)
+
+    @property
+    def where(self) -> str:
+        """Where the file went."""
+        if self.kept:
+            return _("quarantine")
+        return _("stayed in the inbox: it changed meanwhile or can't be read; the next run tries again")
+
+    @property
+    def url(self) -> str | None:
+        """Where the file can be had, None when it can't, or not by this person."""
+        if not self.kept or not may("can_rejects", "IngestFileView"):
+            return None
+        return url_for("IngestFileView.kept", pk=self.run.id, kept=self.kept)
+
+
+def of_run(run: JobRun) -> list[Refused]:
+    """The files that a run refused when it ran last."""
+    return list(_of(run, run.counts or {}, run.finished_at))
+
+
+def all_refused() -> list[Refused]:
+    """The files that runs refused, those of the newest days first, earlier runs of a day included."""
+    some = or_(*(func.jsonb_path_exists(JobRun.counts, cast(path, JSONPATH)) for path in _PATHS))
+    query = select(JobRun).where(some).order_by(JobRun.day.desc()).limit(MOST_RUNS)
+    return [each for run in db.session.scalars(query) for each in _newest_first(run)][:MOST_FILES]
+
+
+def _newest_first(run: JobRun) -> Iterator[Refused]:
+    yield from of_run(run)
+    for former in reversed((run.counts or {}).get("former", [])):
+        yield from _of(run, former["counts"], dt.datetime.fromisoformat(former["finished_at"]))
+
+
+def _of(run: JobRun, counts: dict[str, Any], at: dt.datetime | None) -> Iterator[Refused]:
+    for each in counts.get("refused", []):
+        if isinstance(each, str):  # as runs before quarantined files were named stored it
+            name, _colon, reason = each.partition(": ")
+            each = {"name": name, "reason": reason, "kept": None}
+        yield Refused(run, at, each["name"], each["reason"], each["kept"])
+
+
+def facts(run: JobRun) -> Markup:
+    """The files a run refused for its page, a line each."""
+    return formats.lines(_line(each) for each in of_run(run))
+
+
+def _line(each: Refused) -> Markup:
+    shown = Markup("<code>{}</code> {} · {}").format(each.name, each.why, each.where)
+    if each.url:
+        shown += Markup(' · <a href="{}">{}</a>').format(each.url, _("Download"))
+    return shown
+
+
+def ignored(run: JobRun) -> Markup:
+    """The files of the inbox that a run passed over for their names."""
+    return formats.lines(
+        Markup("<code>{}</code> {}").format(name, _("does not end like a call log"))
+        for name in (run.counts or {}).get("ignored", [])
+    )
+
+
+def table() -> lists.Table:
+    """All of them as a list."""
+    rows = [_row(each) for each in all_refused()]
+    return lists.Table(
+        view="IngestFileView",
+        columns=[lists.Column(name, str(label), "wide" if name == "reason" else "") for name, label in HEADS],
+        rows=rows,
+        count=len(rows),
+        page=0,
+        page_size=MOST_FILES,
+        bulk=[],
+        links=[lists.Link(_("Log deliveries"), url_for("IngestFileView.list"))],
+        empty=_("No log file was refused."),
+        related=True,
+        paged=False,
+    )
+
+
+def _row(each: Refused) -> lists.Row:
+    name = PurePath(each.name).name
+    run = Markup('<a href="{}">{}</a>').format(url_for("JobRunView.show", pk=each.run.id), each.run.day)
+    cells = [
+        formats.file_tail(each.name),
+        each.why,
+        run,
+        formats.when(each.at) if each.at else "",
+        each.where,
+    ]
+    links = [lists.Link(_("Download"), each.url)] if each.url else []
+    return lists.Row(str(each.run.id), name, cells, links, [])

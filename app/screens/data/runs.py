@@ -1,0 +1,126 @@
+"""T+1 runs as a person sees them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+
+from app import labels
+from app.console import formats
+from app.models import JobRun, RunStatus
+
+STEP = {
+    "ingest": lazy_gettext("Read log files"),
+    "activity": lazy_gettext("Derive activity"),
+    "completeness": lazy_gettext("Check completeness"),
+    "evaluate": lazy_gettext("Evaluate rules"),
+    "retention": lazy_gettext("Delete events kept long enough"),
+    "push": lazy_gettext("Nudge the pushes"),
+}
+
+
+def run_summary(run: JobRun) -> str:
+    """What the run did, in a line."""
+    counts = run.counts or {}
+    if run.status == RunStatus.FAILED and run.error:
+        return run.error
+    if run.status == RunStatus.HELD:
+        return "; ".join(filter(None, [held_reason(run), _waiting(counts)]))
+    created = sum(counts.get("hits", {}).get("created", {}).values())
+    refreshed = sum(counts.get("hits", {}).get("refreshed", {}).values())
+    if "hits" not in counts:
+        return ""
+    done = _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
+    refused, others = counts.get("ingest", {}).get("files_refused", 0), counts.get("other_days", {})
+    return "; ".join(
+        filter(
+            None,
+            [
+                done,
+                _("refused files: %(n)s", n=refused) if refused else "",
+                _waiting(counts),
+                _("other dates changed: %(n)s", n=len(others)) if others else "",
+            ],
+        )
+    )
+
+
+def _waiting(counts: dict[str, Any]) -> str:
+    waiting = counts.get("waiting", [])
+    return _("files still arriving: %(n)s", n=len(waiting)) if waiting else ""
+
+
+def waiting_files(run: JobRun) -> Markup:
+    """The files that were still arriving when the run read the inbox."""
+    return formats.lines(
+        Markup("<code>{}</code>").format(name) for name in (run.counts or {}).get("waiting", [])
+    )
+
+
+def stuck_files(run: JobRun) -> Markup:
+    """The files that were read but could not be moved out of the inbox."""
+    return formats.lines(
+        Markup("<code>{}</code>").format(name) for name in (run.counts or {}).get("stuck", [])
+    )
+
+
+def other_days(run: JobRun) -> Markup:
+    """The other dates that the run's files changed."""
+    return formats.lines(
+        Markup("{} · {}").format(day, _("%(n)s calls accepted", n=f"{calls:,}"))
+        for day, calls in (run.counts or {}).get("other_days", {}).items()
+    )
+
+
+def former_runs(run: JobRun) -> Markup:
+    """What the day's earlier runs did, the newest first, a line each."""
+    return formats.lines(_former(each) for each in reversed((run.counts or {}).get("former", [])))
+
+
+def _former(kept: dict[str, Any]) -> Markup:
+    run = JobRun(status=kept["status"], error=kept["error"], counts=kept["counts"])
+    parts = [
+        formats.when(dt.datetime.fromisoformat(kept["finished_at"])),
+        kept["requested_by"],
+        labels.word(labels.RUN_STATUS, kept["status"]),
+        run_summary(run),
+    ]
+    return Markup(" · ").join(part for part in parts if part)
+
+
+def held_reason(run: JobRun) -> str:
+    """Why evaluation waits for a person."""
+    day = (run.counts or {}).get("day", {})
+    if not day.get("arrived"):
+        return _("Nothing arrived for this day, so it was not evaluated.")
+    return _(
+        "Only %(arrived)s events arrived; a usual day has %(usual)s. It was not evaluated.",
+        arrived=f"{day['arrived']:,}",
+        usual=f"{day.get('usual') or 0:,}",
+    )
+
+
+def progress_of(run: JobRun) -> dict[str, Any]:
+    """What the run's page shows and polls; ``steps`` has them all in order, those to come included."""
+    done = {step["name"]: step["status"] for step in run.steps or []}
+    return {
+        "status": run.status,
+        "status_text": labels.word(labels.RUN_STATUS, run.status),
+        "progress": run.progress,
+        "summary": run_summary(run),
+        "steps": [_step(name, done.get(name, "waiting")) for name in STEP],
+        "done": run.status not in (RunStatus.QUEUED, RunStatus.RUNNING),
+    }
+
+
+def _step(name: str, status: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "status": status,
+        "text": labels.word(STEP, name),
+        "status_text": labels.word(labels.STEP_STATUS, status),
+    }

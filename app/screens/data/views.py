@@ -1,0 +1,416 @@
+"""The screens of data and jobs: institutions, delivered files, T+1 runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, g, redirect, request, send_file, url_for
+from flask_appbuilder import BaseView, expose, has_access, permission_name
+from flask_appbuilder.actions import action
+from flask_appbuilder.fieldwidgets import Select2Widget
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from wtforms import SelectField, StringField
+from wtforms.validators import DataRequired, Length
+
+from app import labels
+from app.audit.events import event
+from app.console import charts, formats, forms
+from app.console.access import may, me
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget, NoteWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.models import (
+    IngestFile,
+    Institution,
+    JobRun,
+    RunStatus,
+)
+from app.rules import catalogue, institution_approval
+from app.screens.data import completeness, filters, refused_files, ticker_steps
+from app.screens.data import runs as run_pages
+from app.t1 import runs
+
+
+class InstitutionView(ConsoleView):
+    """The catalogue of institutions; unlisted ones appear by themselves."""
+
+    model = Institution
+    empty_hint = lazy_gettext(
+        "No institution yet. They appear by themselves when logs are read, or are added by hand."
+    )
+    list_title = lazy_gettext("Institutions")
+    show_title = lazy_gettext("Institution")
+    add_title = lazy_gettext("Add institution")
+    edit_title = lazy_gettext("Edit institution")
+    base_order = ("code", "asc")
+    list_columns = ["code", "name", "category", "region", "listed", "first_seen"]
+    order_columns = ["code", "name", "category", "region", "listed", "first_seen"]
+    search_columns = ["name", "code", "category", "region", "listed"]
+    filter_choices = {"category": labels.CATEGORY}
+    show_columns = list_columns
+    add_columns = ["code", "name", "category", "region", "reason"]
+    edit_columns = ["name", "category", "region", "reason"]
+    label_columns = {
+        "code": lazy_gettext("Code"),
+        "name": lazy_gettext("Name"),
+        "category": lazy_gettext("Category"),
+        "region": lazy_gettext("Region"),
+        "listed": lazy_gettext("Listed"),
+        "first_seen": lazy_gettext("First seen"),
+    }
+    description_columns = {
+        "category": lazy_gettext("Rules can choose institutions by category, such as bank or micro_loan."),
+    }
+    formatters_columns = {
+        "code": formats.code,
+        "category": formats.of(labels.CATEGORY),
+        "listed": labels.yes_no,
+    }
+    validators_columns = {"code": [DataRequired(), Length(max=128)], "name": [DataRequired()]}
+    _choices = {
+        "category": SelectField(
+            lazy_gettext("Category"),
+            description=lazy_gettext("Rules can choose institutions by category."),
+            choices=catalogue.categories_to_choose,
+            widget=Select2Widget(),
+        ),
+        "region": SelectField(
+            lazy_gettext("Region"), choices=catalogue.regions_to_choose, widget=Select2Widget()
+        ),
+    }
+    add_form_extra_fields = edit_form_extra_fields = _choices | {
+        "reason": StringField(
+            lazy_gettext("Reason for the change"),
+            description=lazy_gettext("A second person decides and reads it."),
+            validators=[Length(max=500)],
+        )
+    }
+
+    def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
+        """The reason is asked for only when rules in force are touched."""
+        asked = form.reason.errors or form.reason.data
+        left_out = [] if asked else ["reason"]
+        return super()._form_widget(kind, form, [*(excluded or []), *left_out], columns, groups)
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """Say which rules in force go by its category or region."""
+        rules = catalogue.rules_touched(self._row(pk), "", "")
+        if rules:
+            form.category.description = _(
+                "Rules in force that count it by category or region: %(rules)s", rules=", ".join(rules)
+            )
+
+    def check(self, form: Any, item: Any | None) -> None:
+        """Another category or region that changes what rules in force catch needs a reason."""
+        item = item or Institution(code=(form.code.data or "").strip(), category="", region="")
+        rules = catalogue.rules_touched(item, form.category.data or "", form.region.data or "")
+        if rules and not (form.reason.data or "").strip():
+            raise FieldError(
+                "reason",
+                "The new category or region changes from the next evaluation on what the rules in force "
+                "%(rules)s catch, so a second person decides about it. Say why and save again.",
+                rules=", ".join(rules),
+            )
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Describing an institution lists it; what changes the catch of rules in force waits."""
+        item.code = item.code.strip()
+        item.listed = True
+        category, region = item.category, item.region
+        item.category, item.region = ("", "") if created else catalogue.stored_description(item)
+        if created:
+            db.session.add(item)
+            db.session.flush()
+        if not catalogue.rules_touched(item, category, region):
+            item.category, item.region = category, region
+            return
+        if institution_approval.ask(item, category, region, g.user, form.reason.data) is not None:
+            flash(_("%(item)s now waits for another person's decision.", item=item.name), "warning")
+        else:
+            flash(_("Nobody else may decide about it: recorded as unchecked."), "warning")
+
+    def remove(self, item: Any) -> None:
+        """An institution that a rule names or that has calls stays."""
+        catalogue.delete(item)
+
+
+class IngestFileView(ConsoleView):
+    """Log files that were read."""
+
+    model = IngestFile
+    base_permissions = ["can_list", "can_show", "can_rejects"]
+    list_title = lazy_gettext("Log deliveries")
+    show_title = lazy_gettext("Log delivery")
+    empty_hint = lazy_gettext(
+        "No log file was read yet. Files put into the inbox are read by the next T+1 run."
+    )
+    base_order = ("ingested_at", "desc")
+    list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
+    order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
+    search_columns = ["name", "ingested_at", "rows_read", "day"]
+    special_filters = {"day": filters.OnDay}
+    search_form_extra_fields = {"day": StringField()}
+    show_columns = [
+        "name",
+        "digest",
+        "size_bytes",
+        "rows_read",
+        "accepted",
+        "duplicates",
+        "rejected",
+        "ingested_at",
+    ]
+    label_columns = {
+        "name": lazy_gettext("File"),
+        "day": lazy_gettext("With calls of"),
+        "digest": lazy_gettext("SHA-256 of the content"),
+        "size_bytes": lazy_gettext("Size (bytes)"),
+        "rows_read": lazy_gettext("Rows read"),
+        "accepted": lazy_gettext("Accepted"),
+        "duplicates": lazy_gettext("Duplicates"),
+        "rows_rejected": lazy_gettext("Rejected rows"),
+        "rejected": lazy_gettext("Rejected by reason"),
+        "ingested_at": lazy_gettext("Read at"),
+    }
+    formatters_columns = {
+        "name": formats.file_tail,
+        "digest": formats.code,
+        "rejected": formats.counts,
+        "ingested_at": formats.when,
+        "size_bytes": formats.number,
+        "rows_read": formats.number,
+        "accepted": formats.number,
+        "duplicates": formats.number,
+        "rows_rejected": formats.number,
+    }
+
+    def heading(self, item: IngestFile) -> str:
+        """The file's name with that of its folder."""
+        return "/".join(item.name.split("/")[-2:])
+
+    def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super()._get_list_widget(*args, **kwargs) | {
+            "chart": ChartWidget(chart=charts.events_per_day())
+        }
+
+    def list_links(self) -> list[Link]:
+        """The files that could not be read."""
+        return [Link(_("Refused files"), url_for(".refused"))]
+
+    @expose("/refused/", methods=["GET"])
+    @has_access
+    @permission_name("list")
+    def refused(self) -> Any:
+        """The files that T+1 runs refused whole, with the reason and where they are."""
+        drawn = ConsoleListWidget(table=refused_files.table())
+        title = _("Refused log files")
+        return self.render_template("list.html", title=title, widgets={"list": drawn, "search": Markup})
+
+    @expose("/kept/<int:pk>/<path:kept>", methods=["GET"])
+    @has_access
+    @permission_name("rejects")
+    def kept(self, pk: int, kept: str) -> Any:
+        """Download a refused file from the quarantine."""
+        run = db.session.get(JobRun, pk)
+        path = runs.refused_path(run, kept) if run else None
+        if path is None:
+            abort(404, description=_("This file is no longer kept."))
+        return send_file(path.resolve(), as_attachment=True, download_name=path.name)
+
+    def show_links(self, item: IngestFile) -> list[Link]:
+        """The rejected rows."""
+        if not item.rejects_file or not may("can_rejects", "IngestFileView"):
+            return []
+        return [Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id))]
+
+    @expose("/rejects/<pk>", methods=["GET"])
+    @has_access
+    def rejects(self, pk: str) -> Any:
+        """Download the rejected rows with line and reason."""
+        row = self._row(pk)
+        path = runs.rejects_path(row)
+        if path is None:
+            abort(404, description=_("No row of this file was rejected."))
+        return send_file(path, as_attachment=True, download_name=f"rejected-{row.id}.csv")
+
+
+class CompletenessView(BaseView):  # type: ignore[misc]
+    """数据完整性: days × institutions, what is missing or low marked."""
+
+    list_title = lazy_gettext("Data completeness")
+    default_view = "list"
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """The last 30 days, filtered and paged."""
+        name, marked = request.args.get("name", "").strip()[:64], bool(request.args.get("marked"))
+        drawn = completeness.calendar(name, marked, request.args.get("page", 0, type=int))
+        title = str(self.list_title)
+        return self.render_template(
+            "data/completeness.html", title=title, calendar=drawn, name=name, marked=marked
+        )
+
+
+class JobRunView(ConsoleView):
+    """Background runs, with their steps and progress."""
+
+    model = JobRun
+    computed = {
+        "summary": run_pages.run_summary,
+        "refused": refused_files.facts,
+        "ignored": refused_files.ignored,
+        "former": run_pages.former_runs,
+        "waiting": run_pages.waiting_files,
+        "stuck": run_pages.stuck_files,
+        "other_days": run_pages.other_days,
+    }
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_progress",
+        "can_start",
+        "rerun",
+        "release",
+        "evaluate_again",
+    ]
+    list_title = lazy_gettext("Runs")
+    show_title = lazy_gettext("Run")
+    empty_hint = lazy_gettext(
+        "No run yet. Yesterday's run starts by itself each morning; a day can be run by hand."
+    )
+    base_order = ("day", "desc")
+    list_columns = ["day", "status", "progress", "summary", "requested_by", "started_at"]
+    order_columns = ["day", "status", "started_at"]
+    search_columns = ["status", "day", "requested_by"]
+    filter_choices = {"status": labels.RUN_STATUS}
+    show_columns = [
+        "kind",
+        "day",
+        "status",
+        "note",
+        "other_days",
+        "waiting",
+        "refused",
+        "ignored",
+        "stuck",
+        "error",
+        "attempts",
+        "requested_by",
+        "started_at",
+        "finished_at",
+        "former",
+    ]
+    label_columns = {
+        "kind": lazy_gettext("Kind"),
+        "day": lazy_gettext("Day"),
+        "status": lazy_gettext("Status"),
+        "progress": lazy_gettext("Progress"),
+        "summary": lazy_gettext("Result"),
+        "note": lazy_gettext("Note"),
+        "refused": lazy_gettext("Refused files"),
+        "ignored": lazy_gettext("Files passed over"),
+        "other_days": lazy_gettext("Other dates that its files changed"),
+        "waiting": lazy_gettext("Files still arriving"),
+        "stuck": lazy_gettext("Files that can't be moved out of the inbox"),
+        "former": lazy_gettext("Earlier runs of this day"),
+        "error": lazy_gettext("Error"),
+        "attempts": lazy_gettext("Attempts"),
+        "requested_by": lazy_gettext("By"),
+        "started_at": lazy_gettext("Started"),
+        "finished_at": lazy_gettext("Finished"),
+    }
+    formatters_columns = {
+        "kind": formats.of(labels.RUN_KIND),
+        "status": formats.tag(labels.RUN_STATUS, "run"),
+        "progress": formats.percent,
+        "note": formats.of(labels.RUN_NOTE),
+        "started_at": formats.when,
+        "finished_at": formats.when,
+    }
+
+    def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
+        return found | {"above": [NoteWidget(text=said) for said in ticker_steps.notes()]}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The run's state as JSON, polled by its page."""
+        return run_pages.progress_of(self._row(pk))
+
+    def list_links(self) -> list[Link]:
+        """Run a day by hand."""
+        return (
+            [Link(_("Start a T+1 run"), url_for(".start"), primary=True)]
+            if may("can_start", "JobRunView")
+            else []
+        )
+
+    def offers(self, action: str, item: JobRun) -> bool:
+        """Only a held run is released; one at work isn't started again, nor dates that were run since."""
+        if action == "evaluate_again":
+            return bool(runs.to_evaluate_again(item))
+        if action == "release":
+            return item.status == RunStatus.HELD
+        return item.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+    def heading(self, item: JobRun) -> str:
+        """Kind and day."""
+        return f"{labels.word(labels.RUN_KIND, item.kind)} {item.day}"
+
+    def progress_of(self, item: JobRun) -> dict[str, Any]:
+        """How far the run is."""
+        return run_pages.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    @expose("/start", methods=["GET", "POST"])
+    @has_access
+    def start(self) -> Any:
+        """Start the T+1 run of a day by hand."""
+        form = forms.StartRunForm()
+        if form.validate_on_submit():
+            try:
+                run = runs.request_run(form.day.data, me())
+            except DomainError as error:
+                form.day.errors = [*form.day.errors, error.text()]
+            else:
+                return redirect(url_for("JobRunView.show", pk=run.id))
+        self.update_redirect()
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start the run"))
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Start a T+1 run"))
+
+    @action("rerun", lazy_gettext("Run again"), lazy_gettext("Run this day again?"), multiple=False)
+    def rerun(self, item: JobRun) -> Any:
+        """Run the day again; nothing is counted twice."""
+        runs.request_run(item.day, me())
+        return redirect(url_for("JobRunView.show", pk=item.id))
+
+    @action(
+        "evaluate_again",
+        lazy_gettext("Evaluate the other dates again"),
+        lazy_gettext("Run the other dates that this run's files changed again? Nothing is counted twice."),
+        multiple=False,
+    )
+    def evaluate_again(self, item: JobRun) -> Any:
+        """Ask for runs of the other dates that this one's files changed."""
+        days = [day.isoformat() for day in runs.evaluate_again(item, me())]
+        event("evaluate_again", "job_run", item.id, title=str(item), days=days)
+        flash(_("Asked for runs of: %(days)s", days=labels.enumerated(days) or "–"), "success")
+        return redirect(url_for("JobRunView.show", pk=item.id))
+
+    @action(
+        "release",
+        lazy_gettext("Evaluate anyway"),
+        lazy_gettext("Evaluate the day although its data looks incomplete?"),
+        multiple=False,
+    )
+    def release(self, item: JobRun) -> Any:
+        """Let a held run go on."""
+        runs.release(item, me())
+        return redirect(url_for("JobRunView.show", pk=item.id))

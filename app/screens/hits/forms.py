@@ -1,0 +1,154 @@
+"""The forms of the work on a hit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import BooleanField, DateField, DecimalField, IntegerField, SelectField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+
+from app import labels
+from app.hits import steps
+from app.lib import clock
+from app.models import Hit
+
+#: how many days ahead the form proposes to come back
+LATER = 3
+NOTE = lazy_gettext("Note")
+
+
+class FollowUpForm(DynamicForm):  # type: ignore[misc]
+    """What was talked about, and when to come back."""
+
+    note = TextAreaField(
+        lazy_gettext("What was talked about"),
+        description=lazy_gettext("Phone and ID numbers in it are masked."),
+        validators=[DataRequired(), Length(max=steps.MAX_NOTE)],
+    )
+    next_on = DateField(lazy_gettext("Next contact"), validators=[DataRequired()])
+
+
+class ConvertForm(DynamicForm):  # type: ignore[misc]
+    """The customer took the offer."""
+
+    on = DateField(lazy_gettext("Converted on"), validators=[DataRequired()])
+    amount = DecimalField(
+        lazy_gettext("Amount"),
+        description=lazy_gettext("Optional."),
+        places=2,
+        validators=[Optional()],
+        widget=BS3TextFieldWidget(),
+    )
+    note = TextAreaField(NOTE, validators=[Optional(), Length(max=steps.MAX_NOTE)])
+
+
+class CorrectForm(ConvertForm):
+    """Date and amount of a conversion that were wrong."""
+
+    note = TextAreaField(
+        lazy_gettext("Why it is corrected"), validators=[DataRequired(), Length(max=steps.MAX_NOTE)]
+    )
+
+
+class CloseForm(DynamicForm):  # type: ignore[misc]
+    """Why no more is to be done."""
+
+    reason = SelectField(
+        lazy_gettext("Reason for closing"),
+        choices=lambda: reasons(),
+        widget=Select2Widget(),
+        validators=[DataRequired()],
+    )
+    leave_alone = BooleanField(
+        lazy_gettext("Put the customer on the do-not-disturb list as well"), default=True
+    )
+    note = TextAreaField(NOTE, validators=[Optional(), Length(max=steps.MAX_NOTE)])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        refusals = [reason.name for reason in steps.close_reasons() if reason.refusal]
+        self.leave_alone.description = _(
+            "Holds for a refusal only: %(reasons)s", reasons=labels.joined(refusals)
+        )
+        if not refusals:
+            del self.leave_alone
+
+
+class WorkSettingForm(DynamicForm):  # type: ignore[misc]
+    """How hits are handed out and watched."""
+
+    auto_assign = BooleanField(
+        lazy_gettext("Hand out new hits by themselves"),
+        description=lazy_gettext(
+            "Waiting hits go to the marketers of the lead's branch, or of the nearest branch above it,"
+            " best grades first, each to who has fewest open hits."
+        ),
+    )
+    most_open = IntegerField(
+        lazy_gettext("Open hits of one person, at most"),
+        description=lazy_gettext("Nobody is given more than this; claiming by hand stays possible."),
+        validators=[InputRequired(), NumberRange(1, 1000)],
+    )
+    respond_days = IntegerField(
+        lazy_gettext("First contact within"),
+        description=lazy_gettext("From claiming, assigning or reactivating on; 0 is the same day."),
+        validators=[InputRequired(), NumberRange(0, 30)],
+    )
+    overdue_days = IntegerField(
+        lazy_gettext("Escalate when overdue for more than"),
+        description=lazy_gettext("Then the hit stands on the managers' list."),
+        validators=[InputRequired(), NumberRange(0, 60)],
+    )
+
+
+#: step of app.hits.work → its form
+FORMS: dict[str, type[Any]] = {
+    "follow_up": FollowUpForm,
+    "convert": ConvertForm,
+    "close": CloseForm,
+    "correct": CorrectForm,
+}
+
+
+def reasons() -> list[tuple[str, str]]:
+    """The reasons to close a hit for, as choices."""
+    return [(str(reason.id), reason.name) for reason in steps.close_reasons()]
+
+
+def reasons_for_many() -> list[tuple[str, str]]:
+    """The same for many hits at once, where a refusal always means the do-not-disturb list."""
+    listed = _("also on the do-not-disturb list")
+    found = steps.close_reasons()
+    return [(str(each.id), f"{each.name} · {listed}" if each.refusal else each.name) for each in found]
+
+
+def fresh(step: str, hit: Hit) -> Any:
+    """The form of a step as it is offered at first."""
+    form = FORMS[step](formdata=None, prefix=f"{step}-")
+    if step == "follow_up":
+        form.next_on.data = max(clock.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
+    if step == "convert":
+        form.on.data = clock.today()
+    if step == "correct":
+        form.on.data = labels.local(hit.converted_at).date() if hit.converted_at else clock.today()
+        form.amount.data = hit.amount
+    return form
+
+
+def take(step: str, hit: Hit, form: Any, by: Any) -> None:
+    """Take the step as the valid form says. Raises DomainError."""
+    if step == "follow_up":
+        steps.follow_up(hit, by, form.note.data, form.next_on.data)
+    elif step == "convert":
+        steps.convert(hit, by, form.on.data, form.amount.data, form.note.data or "")
+    elif step == "correct":
+        steps.correct(hit, by, form.on.data, form.amount.data, form.note.data)
+    else:
+        listed = bool(form.leave_alone and form.leave_alone.data)
+        reason, note = steps.reason_of(form.reason.data), form.note.data or ""
+        steps.close(hit, by, reason, note, leave_alone=listed)

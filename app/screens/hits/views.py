@@ -1,0 +1,345 @@
+"""The screens and the API of hits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import current_app, flash, g, redirect, request, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import StringField
+
+from app import labels
+from app.console import formats
+from app.console.data import ConsoleInterface
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import HitPaneWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.hits import assignment
+from app.hits import steps as work
+from app.models import Hit, HitStatus
+from app.rules import describe
+from app.rules.recompute import recompute
+from app.screens.api.views import RowsApi
+from app.screens.hits import forms, page
+from app.screens.hits import labels as hit_words
+from app.screens.hits.filters import HIT_FILTERS
+from app.screens.outreach.views import ContactsCustomers
+from app.screens.privacy.views import ExportsList
+
+#: how many refusals a bulk action tells in full
+MOST_REASONS = 3
+
+
+def _hits_claimed(n: int) -> str:
+    return _("%(n)s hits claimed.", n=n)
+
+
+def _hits_started(n: int) -> str:
+    return _("%(n)s hits are in progress now.", n=n)
+
+
+def _hits_reopened(n: int) -> str:
+    return _("%(n)s hits wait for work again.", n=n)
+
+
+def _hits_assigned(n: int) -> str:
+    return _("%(n)s hits assigned.", n=n)
+
+
+def _hits_closed(n: int) -> str:
+    return _("%(n)s hits closed.", n=n)
+
+
+_STEP_TAKEN: dict[str, Callable[[], str]] = {
+    "follow_up": lambda: _("Follow-up kept."),
+    "convert": lambda: _("Marked as converted."),
+    "close": lambda: _("Hit closed."),
+    "correct": lambda: _("Conversion corrected."),
+}
+
+
+class WorksHits:
+    """Part of the hits' screen: the steps in the work on a hit, one by one and for many at once."""
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """Whom to give hits, and why to close them."""
+        if action == "assign":
+            return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
+        return forms.reasons_for_many() if action == "close" else None
+
+    def offers(self, action: str, item: Hit) -> bool:
+        """The steps that a hit's status and its owner allow."""
+        if action not in ("claim", "start", "follow_up", "reopen"):
+            return True
+        # What is mine already needs no claiming, and who contacts a hit claims it. One that waits is opened
+        # by contacting.
+        idle = item.owner_id if action == "claim" else item.status == HitStatus.WAITING
+        return work.allows(item, action, g.user) and not (action in ("claim", "follow_up") and idle)
+
+    @action("claim", lazy_gettext("Claim"))
+    def claim(self, items: Any) -> Any:
+        """认领: make them mine."""
+        return self._each_possible(items, lambda hit: work.claim(hit, g.user), _hits_claimed)
+
+    @action("start", lazy_gettext("Contact"), multiple=False)
+    def start(self, item: Hit) -> Any:
+        """单独联系: take a hit into work and open its contact pane."""
+        self._each_possible(item, lambda hit: work.start(hit, g.user), _hits_started)
+        return self._to_pane(item)
+
+    @action("follow_up", lazy_gettext("Follow up"), multiple=False)
+    def follow_up(self, item: Hit) -> Any:
+        """跟进进度: open the contact pane."""
+        return self._to_pane(item)
+
+    @action("reopen", lazy_gettext("Reactivate"))
+    def reopen(self, items: Any) -> Any:
+        """再次激活: wait for work again."""
+        return self._each_possible(items, lambda hit: work.reopen(hit, g.user), _hits_reopened)
+
+    @action("assign", lazy_gettext("Assign to"), single=False)
+    def assign(self, items: list[Hit]) -> Any:
+        """分配: give the ticked hits to somebody."""
+        people = {str(person.id): person for person in assignment.assignees(g.user)}
+        to = people.get(request.form.get("choice_assign", ""))
+        if to is None:
+            raise DomainError("Choose somebody who works hits.")
+        return self._each_possible(items, lambda hit: work.assign(hit, to, g.user), _hits_assigned)
+
+    @action("close", lazy_gettext("Close"), single=False)
+    def close(self, items: list[Hit]) -> Any:
+        """Close the ticked hits for one reason; a refusal goes on the do-not-disturb list as well."""
+        reason = work.reason_of(request.form.get("choice_close"))
+
+        def close(hit: Hit) -> None:
+            work.close(hit, g.user, reason, leave_alone=True)
+
+        return self._each_possible(items, close, _hits_closed)
+
+    @expose("/work/<pk>/<any(follow_up, convert, close, correct):step>", methods=["POST"])
+    @has_access
+    def work(self, pk: str, step: str) -> Any:
+        """Take a step with its form; what is refused comes back with its reasons and what was typed."""
+        view: Any = self
+        hit, form = view._row(pk), forms.FORMS[step](prefix=f"{step}-")
+        try:
+            if form.validate():
+                forms.take(step, hit, form, g.user)
+                db.session.commit()
+                flash(_STEP_TAKEN[step](), "success")
+                return self._to_pane(hit)
+        except DomainError as error:
+            db.session.rollback()
+            _show_on_form(form, error)
+        g.hit_form = (step, form)
+        return view.show(pk)
+
+    def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        pane = HitPaneWidget(**page.pane(item, g.get("hit_form")))
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
+        return found | {"pane": pane}
+
+    def _to_pane(self, hit: Hit) -> Any:
+        return redirect(url_for("HitView.show", pk=hit.id) + "#contact")
+
+    def _each_possible(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:
+        """Take a step of each hit that allows it, each by itself, and say which did not and why."""
+        hits = sorted(items if isinstance(items, list) else [items], key=lambda hit: hit.id)
+        count, refused = 0, []
+        for hit in hits:
+            try:
+                step(hit)
+                db.session.commit()
+                count += 1
+            except DomainError as error:
+                db.session.rollback()
+                refused.append(error.text())
+        if count:
+            flash(done(count), "success")
+        if refused:
+            more = _(" and %(n)s more", n=len(refused) - MOST_REASONS) if len(refused) > MOST_REASONS else ""
+            flash(_("Not changed: %(why)s", why=" ".join(refused[:MOST_REASONS]) + more), "warning")
+        return self.back()  # type: ignore[attr-defined]
+
+
+class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
+    """高潜线索: leads that a rule caught."""
+
+    model = Hit
+    page_only = frozenset({"recompute"})
+    show_template = "hits/hit.html"
+    export_kind = "hits"
+    special_filters = HIT_FILTERS
+    search_form_extra_fields = {name: StringField() for name in HIT_FILTERS}
+    computed = {
+        "status": hit_words.status,
+        "source": hit_words.source,
+        "arithmetic": describe.arithmetic,
+        "reason": describe.reason,
+        "seen_at": describe.seen_at,
+    }
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_export_all",
+        "can_export_clear",
+        "can_work",
+        "claim",
+        "start",
+        "follow_up",
+        "reopen",
+        "assign",
+        "close",
+        "recompute",
+        "export",
+        "can_contact_many",
+        "can_contact_one",
+        "sms",
+        "call",
+    ]
+    add_columns = edit_columns = ["status"]
+    empty_hint = lazy_gettext(
+        "No hit yet. Hits appear when rules in force are evaluated, each morning for the day before."
+    )
+    list_title = lazy_gettext("High-potential leads")
+    show_title = lazy_gettext("Hit")
+    base_order = ("hit_date", "desc")
+    list_columns = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
+    order_columns = ["grade", "hit_date", "status", "score"]
+    search_columns = [
+        "status",
+        "work",
+        "grade",
+        "rule",
+        "hit_date",
+        "source",
+        "branch",
+        "owner",
+        "close_reason",
+        "next_on",
+        "made_on",
+        "score",
+        "reach",
+        "holdout",
+        "push",
+        "rule_version",
+        "first_channel",
+        "first_template",
+        "first_hour",
+        "given",
+    ]
+    filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
+    show_columns = [
+        "lead",
+        "source",
+        "rule",
+        "version",
+        "hit_date",
+        "status",
+        "grade",
+        "arithmetic",
+        "seen_at",
+        "last_met_on",
+        "opted_out",
+        "holdout",
+        "created_at",
+    ]
+    label_columns = {
+        "lead": lazy_gettext("Lead"),
+        "grade": lazy_gettext("Grade"),
+        "score": lazy_gettext("Score"),
+        "rule": lazy_gettext("Rule hit"),
+        "version": lazy_gettext("Rule version"),
+        "reason": lazy_gettext("Reason"),
+        "arithmetic": lazy_gettext("Score, worked out"),
+        "seen_at": lazy_gettext("First and last event"),
+        "hit_date": lazy_gettext("Hit date"),
+        "last_met_on": lazy_gettext("Last met on"),
+        "status": lazy_gettext("Status"),
+        "push": lazy_gettext("Push"),
+        "reach": lazy_gettext("Stage reached"),
+        "rule_version": lazy_gettext("Rule version"),
+        "first_channel": lazy_gettext("First contact by"),
+        "first_template": lazy_gettext("Template of first contact"),
+        "first_hour": lazy_gettext("Time of first contact"),
+        "given": lazy_gettext("Given to me on"),
+        "work": lazy_gettext("Work"),
+        "source": lazy_gettext("Source channel"),
+        "branch": lazy_gettext("Branch"),
+        "owner": lazy_gettext("Works on it"),
+        "close_reason": lazy_gettext("Reason for closing"),
+        "next_on": lazy_gettext("Next contact"),
+        "made_on": lazy_gettext("Appeared on"),
+        "opted_out": lazy_gettext("Do not disturb"),
+        "holdout": lazy_gettext("Held out"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {
+        "grade": formats.tag({}, "grade"),
+        "opted_out": labels.yes_no,
+        "holdout": labels.yes_no,
+        "created_at": formats.when,
+    }
+
+    def list_links(self) -> list[Link]:
+        """Contact or export the list."""
+        return self.contact_links() + self.export_links()
+
+    def show_links(self, item: Hit) -> list[Link]:
+        """Contact the customer."""
+        return self.contact_one_links(item)
+
+    def heading(self, item: Hit) -> str:
+        """The lead and the rule that caught it."""
+        return f"{item.lead} · {item.rule.name}"
+
+    def _interface(self) -> ConsoleInterface:
+        data = super()._interface()
+        data.ties = ("score",)
+        return data
+
+    @action("recompute", lazy_gettext("Recompute"), multiple=False)
+    def recompute(self, item: Hit) -> Any:
+        """Say whether data and rule version still agree with the hit; nothing is changed."""
+        found = recompute(current_app.config["SETTINGS"], item)
+        if found:
+            flash(_("Recomputed, and it differs now: %(what)s", what=describe.differences(found)), "warning")
+        else:
+            flash(_("Recomputed: data and rule version still agree with this hit."), "success")
+        return redirect(url_for("HitView.show", pk=item.id))
+
+
+def _show_on_form(form: Any, error: DomainError) -> None:
+    if isinstance(error, FieldError) and error.field in form._fields:
+        form[error.field].errors = [*form[error.field].errors, error.text()]
+    else:
+        flash(error.text(), "danger")
+
+
+class HitApi(RowsApi):
+    """Hits for the bank's own systems."""
+
+    resource_name = "hits"
+    datamodel = ConsoleInterface(Hit, db.session)
+    list_columns = [
+        "id",
+        "rule.code",
+        "version.number",
+        "lead.lead_no",
+        "hit_date",
+        "grade",
+        "score",
+        "status",
+        "values",
+        "opted_out",
+        "holdout",
+    ]
+    show_columns = list_columns
+    search_columns = ["status", "grade", "hit_date", "rule"]
+    order_columns = ["id", "hit_date", "score"]

@@ -1,0 +1,160 @@
+"""Screens around the work on hits: my work, reasons for closing, how hits are handed out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, redirect, request, url_for
+from flask_appbuilder import BaseView, expose, has_access
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import BooleanField
+from wtforms.validators import DataRequired, Length
+
+from app import labels
+from app.console.access import may, me
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget, ConsoleListWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.hits import settings
+from app.models import CloseReason
+from app.screens.hits import forms, my_work, workspace
+
+
+class WorkspaceView(BaseView):  # type: ignore[misc]
+    """工作台: the numbers of high-potential leads, for the person's row scope, and the newest of them."""
+
+    list_title = lazy_gettext("Workspace")
+    default_view = "list"
+    base_permissions = ["can_list"]
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """Figures, charts and list for what the filters ask."""
+        try:
+            asked = workspace.asked(request.args)
+        except DomainError as error:
+            abort(400, description=error.text())
+        board = workspace.Board(asked)
+        return self.render_template(
+            "hits/workspace.html",
+            title=str(self.list_title),
+            asked=asked.values,
+            choices=workspace.choices(asked),
+            ranges=workspace.ranges(asked),
+            cards=board.cards(),
+            charts=board.charts(),
+            widget=ConsoleListWidget(table=my_work.newest(asked.chosen, board.total, asked.list_url())),
+        )
+
+
+class MyWorkView(BaseView):  # type: ignore[misc]
+    """我的待办: what is due, what is new, for managers what was escalated."""
+
+    list_title = lazy_gettext("My work")
+    default_view = "list"
+    base_permissions = ["can_list"]
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """The numbers of the day, and the hits behind the one that is looked at."""
+        tabs = my_work.tabs()
+        chosen = my_work.chosen(tabs, request.args.get("show", ""))
+        if chosen is None:
+            abort(404)
+        return self.render_template(
+            "hits/my_work.html",
+            title=str(self.list_title),
+            tabs=tabs,
+            chosen=chosen,
+            widget=ConsoleListWidget(table=my_work.table(chosen)),
+        )
+
+
+class CloseReasonView(ConsoleView):
+    """关闭原因: the managed list of why hits are closed."""
+
+    model = CloseReason
+    list_title = lazy_gettext("Reasons for closing")
+    show_title = lazy_gettext("Reason for closing")
+    add_title = lazy_gettext("New reason")
+    edit_title = lazy_gettext("Edit reason")
+    empty_hint = lazy_gettext("No reason yet. Without one no hit can be closed.")
+    base_order = ("position", "asc")
+    list_columns = ["name", "position", "active", "refusal"]
+    order_columns = ["name", "position"]
+    search_columns = ["name", "active", "refusal"]
+    show_columns = ["name", "position", "active", "refusal"]
+    add_columns = edit_columns = ["name", "position", "active", "refusal"]
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "position": lazy_gettext("Place in the list"),
+        "active": lazy_gettext("Can be chosen"),
+        "refusal": lazy_gettext("Is a refusal"),
+    }
+    description_columns = {
+        "active": lazy_gettext("Switch it off instead of deleting it once hits were closed for it."),
+    }
+    formatters_columns = {"active": labels.yes_no, "refusal": labels.yes_no}
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+    add_form_extra_fields = edit_form_extra_fields = {
+        "active": BooleanField(lazy_gettext("Can be chosen"), default=True),
+        # Unticked is an answer as well.
+        "refusal": BooleanField(
+            lazy_gettext("Is a refusal"),
+            description=lazy_gettext("Closing for it puts the customer on the do-not-disturb list as well."),
+        ),
+    }
+
+    def heading(self, item: Any) -> str:
+        """The reason's name."""
+        return str(item.name)
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Keep the name trimmed."""
+        item.name = item.name.strip()
+        item.position = item.position or 0
+        if created:
+            db.session.add(item)
+
+
+class WorkSettingView(BaseView):  # type: ignore[misc]
+    """分配与时限: how hits are handed out and watched."""
+
+    list_title = lazy_gettext("Handing out hits")
+    default_view = "list"
+    base_permissions = ["can_list", "can_edit"]
+    _units = {
+        "most_open": lazy_gettext("hits"),
+        "respond_days": lazy_gettext("days"),
+        "overdue_days": lazy_gettext("days"),
+    }
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """What is set now, as a form for who may change it."""
+        return self._page(forms.WorkSettingForm(obj=settings.work_setting()))
+
+    @expose("/edit", methods=["POST"])
+    @has_access
+    def edit(self) -> Any:
+        """Set it."""
+        form = forms.WorkSettingForm()
+        if not form.validate():
+            return self._page(form)
+        names = ("auto_assign", "most_open", "respond_days", "overdue_days")
+        settings.store({name: form[name].data for name in names}, me())
+        db.session.commit()
+        flash(_("Saved."), "success")
+        return redirect(url_for("WorkSettingView.list"))
+
+    def _page(self, form: Any) -> Any:
+        fixed = not may("can_edit", "WorkSettingView")
+        widget = ConsoleFormWidget(
+            form=form, units=self._units, action=url_for("WorkSettingView.edit"), fixed=fixed
+        )
+        return self.render_template("form.html", widgets={"edit": widget}, title=str(self.list_title))

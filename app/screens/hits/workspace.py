@@ -1,0 +1,329 @@
+"""The workspace of high-potential leads: what is asked for, and the numbers and charts that answer.
+
+Every number is a count of hits (app/hits/counts.py) and opens the list of exactly those hits.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from flask import g, url_for
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app import labels
+from app.console import filter_row, paging
+from app.console.charts import Chart
+from app.errors import DomainError
+from app.extensions import db
+from app.hits import counts
+from app.hits.by_branch import NONE, BranchParts
+from app.hits.counts import Chosen
+from app.lib import clock
+from app.models import HitStatus, Rule
+from app.screens.hits.filters import InBranch, LeadSource, branch_of
+
+#: bars of a chart of parts, at most
+MOST_PARTS = 8
+TREND_DAYS = 7
+GRADES = "ABCD"
+#: filter of the workspace → the list's argument for the same
+ARGUMENTS = {
+    "rule": "_flt_0_rule",
+    "grade": "_flt_1_grade",
+    "source": "_flt_0_source",
+    "branch": "_flt_0_branch",
+    "first": "_flt_0_hit_date",
+    "last": "_flt_1_hit_date",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The filters of the page as they are typed, and what they choose; ``fixed`` are the list's arguments."""
+
+    values: dict[str, str]
+    chosen: Chosen
+
+    def list_url(self, **changed: Any) -> str:
+        """The list of the hits chosen, with more list arguments (or None to drop one)."""
+        own = {ARGUMENTS[name]: value for name, value in self.values.items() if value}
+        asked = {name: value for name, value in (own | changed).items() if value is not None}
+        return url_for("HitView.list", **asked)
+
+    def page_url(self, **changed: str) -> str:
+        """This page with some filters changed."""
+        asked: dict[str, Any] = {name: value for name, value in (self.values | changed).items() if value}
+        return url_for("WorkspaceView.list", **asked)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A key figure; ``url`` opens the hits behind ``count``. ``notes`` say more: text, list, its count."""
+
+    text: str
+    shown: str
+    count: int
+    url: str
+    notes: list[tuple[str, str, int]]
+
+
+def asked(arguments: Mapping[str, str]) -> Asked:
+    """What the address asks for. Raises DomainError for a value that means nothing."""
+    values = {name: arguments.get(name, "").strip() for name in ARGUMENTS}
+    grade, source = values["grade"], values["source"]
+    if grade and grade not in GRADES:
+        raise DomainError("There is no such grade: %(grade)s", grade=grade[:20])
+    first, last = _date(values["first"]), _date(values["last"])
+    if first and last and first > last:
+        raise DomainError("The first day comes after the last one.")
+    return Asked(
+        values,
+        Chosen(
+            person=g.user,
+            rule=_rule(values["rule"]),
+            grade=grade or None,
+            source=("" if source == NONE else source) if source else None,
+            branch=_branch(values["branch"]),
+            first=first,
+            last=last,
+        ),
+    )
+
+
+def choices(asked_for: Asked) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """The drop-downs: filter, label, what can be chosen."""
+    return [
+        ("rule", _("Rule hit"), filter_row.related_choices(Rule)),
+        ("grade", _("Grade"), [(grade, grade) for grade in GRADES]),
+        ("source", _("Source channel"), LeadSource.choices(asked_for.values["source"])),
+        ("branch", _("Branch"), InBranch.choices(asked_for.values["branch"])),
+    ]
+
+
+def ranges(asked_for: Asked) -> list[tuple[str, str, bool]]:
+    """Ranges of hit dates by name: word, address, whether it is the present one."""
+    day = clock.today()
+    known = [
+        (_("All"), "", ""),
+        (_("Yesterday"), str(day - dt.timedelta(days=1)), str(day - dt.timedelta(days=1))),
+        (_("7 days"), str(day - dt.timedelta(days=7)), str(day - dt.timedelta(days=1))),
+        (_("30 days"), str(day - dt.timedelta(days=30)), str(day - dt.timedelta(days=1))),
+        (_("This month"), str(day.replace(day=1)), str(day)),
+    ]
+    now = (asked_for.values["first"], asked_for.values["last"])
+    return [
+        (word, asked_for.page_url(first=first, last=last), now == (first, last))
+        for word, first, last in known
+    ]
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        raise DomainError("“%(value)s” is not a date.", value=text[:20]) from None
+
+
+def _rule(text: str) -> int | None:
+    if not text:
+        return None
+    key = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if db.session.get(Rule, key) is None:
+        raise DomainError("There is no such rule.")
+    return key
+
+
+def _branch(text: str) -> str | None:
+    if not text:
+        return None
+    return counts.NO_BRANCH if text == NONE else branch_of(text).path
+
+
+class Board:
+    """Everything that the page shows for what is asked."""
+
+    def __init__(self, asked_for: Asked) -> None:
+        self.asked = asked_for
+        self.today = clock.today()
+        self._cells = counts.count(asked_for.chosen, ("rule_id", "grade", "source", "status"))
+
+    def _by(self, place: int) -> dict[Any, int]:
+        found: dict[Any, int] = {}
+        for key, n in self._cells.items():
+            found[key[place]] = found.get(key[place], 0) + n
+        return found
+
+    @cached_property
+    def _made(self) -> dict[tuple[Any, ...], int]:
+        """What appeared today by grade and hit date, whatever hit dates are asked for."""
+        chosen = self.asked.chosen.but(first=None, last=None, made_on=self.today)
+        return counts.count(chosen, ("grade", "hit_date"))
+
+    @cached_property
+    def _recent(self) -> tuple[dt.date, dict[tuple[Any, ...], int]]:
+        """From which date on this month and the last days are counted, and the hits by date and status."""
+        first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS))
+        return first, counts.count(self.asked.chosen.but(first=first, last=None), ("hit_date", "status"))
+
+    def _by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
+        """The hits of some hit dates by date and status; one query serves all that is recent."""
+        since, found = self._recent
+        if first < since:
+            found = counts.count(self.asked.chosen.but(first=first, last=last), ("hit_date", "status"))
+        return {key: n for key, n in found.items() if first <= key[0] <= last}
+
+    @property
+    def total(self) -> int:
+        """All hits that are asked for."""
+        return sum(self._cells.values())
+
+    def cards(self) -> list[Card]:
+        """The four key figures."""
+        return [self._all(), self._new(), self._waiting(), self._converted()]
+
+    def _all(self) -> Card:
+        first, last = self.asked.chosen.first or dt.date.min, self.asked.chosen.last or dt.date.max
+        came = sum(n for (_grade, day), n in self._made.items() if first <= day <= last)
+        before = self.total - came
+        share = f" (+{came / before:.1%})" if before > 0 and came else ""
+        note = _("+%(n)s since yesterday%(share)s", n=f"{came:,}", share=share)
+        return Card(
+            _("Hits in total"),
+            f"{self.total:,}",
+            self.total,
+            self._list(self.total),
+            [(note, self._list(came, **self._made_today()), came)],
+        )
+
+    def _new(self) -> Card:
+        n = sum(self._made.values())
+        best = sum(n for (grade, _day), n in self._made.items() if grade == "A")
+        open_dates = {"_flt_0_hit_date": None, "_flt_1_hit_date": None}
+        made = open_dates | self._made_today()
+        own = self.asked.values["grade"] in ("", "A")
+        notes = [(_("grade A: %(n)s", n=f"{best:,}"), self._list(best, **made, _flt_1_grade="A"), best)]
+        return Card(_("New today"), f"{n:,}", n, self._list(n, **made), notes if own else [])
+
+    def _waiting(self) -> Card:
+        n = self._by(3).get(HitStatus.WAITING, 0)
+        share = f"{n / self.total:.1%}" if self.total else "—"
+        url = self._list(n, _flt_1_status=HitStatus.WAITING)
+        return Card(_("Waiting"), f"{n:,}", n, url, [(_("%(share)s of all", share=share), "", 0)])
+
+    def _converted(self) -> Card:
+        first = self.today.replace(day=1)
+        found = self._by_day(first)
+        month = sum(found.values())
+        won = sum(n for (_day, status), n in found.items() if status == HitStatus.CONVERTED)
+        dates = {"_flt_0_hit_date": first.isoformat(), "_flt_1_hit_date": None}
+        url = self._list(won, **dates, _flt_1_status=HitStatus.CONVERTED)
+        rate = f"{won / month:.1%}" if month else "—"
+        notes = [
+            (_("converted: %(n)s", n=f"{won:,}"), url, won),
+            (_("hits this month: %(n)s", n=f"{month:,}"), self._list(month, **dates), month),
+        ]
+        return Card(_("Conversion rate this month"), rate, won, url, notes)
+
+    def charts(self) -> list[Chart]:
+        """Trend, funnel, and what the hits are made up of."""
+        return [
+            self._trend(),
+            self._funnel(),
+            self._parts(_("By source"), self._by(2), _source_name, "_flt_0_source", lambda key: key or NONE),
+            self._by_rule(),
+            self._parts(_("By grade"), self._by(1), str, "_flt_1_grade", str, in_order=True),
+            self._by_branch(),
+        ]
+
+    def _trend(self) -> Chart:
+        last = min(self.asked.chosen.last or self.today, self._newest)
+        days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
+        found = self._by_day(days[0], last)
+        numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
+        dates = [{"_flt_0_hit_date": str(day), "_flt_1_hit_date": str(day)} for day in days]
+        return self._chart(
+            _("Hits by hit date, seven days"),
+            [str(day) for day in days],
+            numbers,
+            [self._list(n, **own) for n, own in zip(numbers, dates, strict=True)],
+            parts=False,
+        )
+
+    @property
+    def _newest(self) -> dt.date:
+        """The newest date that can have hits: yesterday, unless today was evaluated already."""
+        evaluated = any(day >= self.today for day, _status in self._recent[1])
+        return self.today if evaluated else self.today - dt.timedelta(days=1)
+
+    def _funnel(self) -> Chart:
+        by_status = self._by(3)
+        won = by_status.get(HitStatus.CONVERTED, 0)
+        steps: list[tuple[str, int, dict[str, Any]]] = [
+            (_("Hits"), self.total, {}),
+            (_("Contacted"), counts.contacted(by_status), {"_flt_0_work": "contacted"}),
+            (labels.word(labels.HIT_STATUS, "converted"), won, {"_flt_1_status": HitStatus.CONVERTED}),
+        ]
+        return self._chart(
+            _("From hit to conversion"),
+            [name for name, _n, _more in steps],
+            [n for _name, n, _more in steps],
+            [self._list(n, **more) for _name, n, more in steps],
+        )
+
+    def _by_rule(self) -> Chart:
+        names = {rule.id: rule.name for rule in db.session.scalars(select(Rule))}
+        return self._parts(
+            _("By rule"), self._by(0), lambda key: names.get(key, str(key)), "_flt_0_rule", str
+        )
+
+    def _by_branch(self) -> Chart:
+        """The branches right below the one that is looked at, each with all below it."""
+        found = {key: n for (key,), n in counts.count(self.asked.chosen, ("branch_id",)).items()}
+        branches = BranchParts(g.user, self.asked.chosen.branch)
+        parts: dict[str, int] = {}
+        for key, n in found.items():
+            value = branches.part_of(key)
+            parts[value] = parts.get(value, 0) + n
+        return self._parts(_("By branch"), parts, branches.name, "_flt_0_branch", str)
+
+    def _parts(
+        self,
+        title: str,
+        found: dict[Any, int],
+        name: Any,
+        argument: str,
+        value: Any,
+        *,
+        in_order: bool = False,
+    ) -> Chart:
+        keys = sorted(found) if in_order else sorted(found, key=lambda key: (-found[key], str(key)))
+        shown = keys[:MOST_PARTS]
+        if len(keys) > len(shown):
+            title = _("%(title)s: the top %(n)s of %(all)s", title=title, n=len(shown), all=len(keys))
+        return self._chart(
+            title,
+            [str(name(key)) for key in shown],
+            [found[key] for key in shown],
+            [self._list(found[key], **{argument: value(key)}) if value(key) else "" for key in shown],
+        )
+
+    def _chart(self, title: str, x: list[str], y: list[int], links: list[str], parts: bool = True) -> Chart:
+        empty = _("No hit matches these filters.")
+        return Chart(title, _("hits"), x, y if any(y) else [], links, empty, parts=parts)
+
+    def _made_today(self) -> dict[str, str]:
+        return {"_flt_0_made_on": self.today.isoformat(), "_flt_1_made_on": self.today.isoformat()}
+
+    def _list(self, n: int, **changed: Any) -> str:
+        """The list of the hits behind a number, counted exactly there too."""
+        exact = {"exact": "1"} if n > paging.EXACT_UP_TO else {}
+        return self.asked.list_url(**changed, **exact)
+
+
+def _source_name(source: str) -> str:
+    return source or _("No source")

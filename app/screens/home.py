@@ -1,0 +1,31 @@
+"""The home page by role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, redirect, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.views import IndexView
+
+from app import permissions
+
+
+class HomeView(IndexView):  # type: ignore[misc]
+    """The first page: log-in when nobody is, else the first screen the person may open."""
+
+    index_template = "home.html"
+
+    @expose("/")
+    def index(self) -> Any:
+        """Send the person to work."""
+        if not g.user or not g.user.is_authenticated:
+            return redirect(self.appbuilder.get_url_for_login)
+        home = [
+            view for role, view in permissions.HOME.items() if role in {each.name for each in g.user.roles}
+        ]
+        for views in (home, *permissions.MENU.values()):
+            for view in views:
+                if self.appbuilder.sm.has_access("can_list", view):
+                    return redirect(url_for(f"{view}.list"))
+        return self.render_template(self.index_template)

@@ -1,0 +1,136 @@
+"""Changes of all rows that the lead list's filters leave: asking for one, and watching it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app import labels
+from app.bulk import jobs
+from app.console import filter_row, formats, paging
+from app.console.access import may, me
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.errors import DomainError
+from app.exports.jobs import filtered
+from app.extensions import db
+from app.leads import tags
+from app.models import BulkJob, RunStatus
+from app.screens.leads import bulk_page as pages
+
+
+class ChangesWholeList:
+    """Part of the leads' screen: a change of all rows that the filters leave."""
+
+    @expose("/bulk", methods=["GET", "POST"])
+    @has_access
+    def bulk(self) -> Any:
+        """See how many leads the filters leave, and choose what becomes of them."""
+        view: Any = self
+        chosen = [(name, value) for name, value in request.args.items(multi=True) if name.startswith("_flt_")]
+        count = paging.counted_within(filtered(view))
+        error = ""
+        if request.method == "POST":
+            try:
+                change = pages.change(request.form)
+                job = jobs.ask(change, chosen, me(), count)
+            except DomainError as refused:
+                db.session.rollback()
+                error = refused.text()
+            else:
+                return self._asked(job, chosen)
+        return view.render_template(
+            "leads/bulk.html",
+            title=_("Change all rows of the list"),
+            count=count,
+            conditions=[chip.text for chip in filter_row.chips(filter_row.fields(view))],
+            deeds={kind: may(permission, jobs.VIEW) for kind, permission in jobs.PERMISSION.items()},
+            tags=tags.all_tags(db.session),
+            chosen_tag=request.form.get("tag", ""),
+            back=f"{view._list_url()}?{urlencode(chosen)}".rstrip("?"),
+            error=error,
+        )
+
+    def _asked(self, job: BulkJob, chosen: list[tuple[str, str]]) -> Any:
+        """Back to the list when it is done already, else to its page."""
+        view: Any = self
+        if job.status != RunStatus.DONE:
+            return redirect(url_for("BulkJobView.show", pk=job.id))
+        flash(pages.summary(job), "success")
+        return redirect(f"{view._list_url()}?{urlencode(chosen)}".rstrip("?"))
+
+    def bulk_links(self) -> list[Link]:
+        """The button above the list, with the list's present filters."""
+        if not may("can_bulk", jobs.VIEW):
+            return []
+        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_") and v.strip()]
+        return [Link(_("Change all"), f"{url_for('.bulk')}?{urlencode(chosen)}".rstrip("?"))]
+
+
+class BulkJobView(ConsoleView):
+    """Bulk changes of leads: one's own, for an administrator everybody's."""
+
+    model = BulkJob
+    computed = {"error": pages.error, "conditions": pages.conditions}
+    base_permissions = ["can_list", "can_show", "can_progress", "cancel"]
+    list_title = lazy_gettext("Bulk changes")
+    show_title = lazy_gettext("Bulk change")
+    empty_hint = lazy_gettext("No bulk change yet. Filter the lead list and choose “Change all”.")
+    list_columns = ["created_at", "kind", "tag", "status", "progress", "rows", "changed", "requested_by"]
+    order_columns = ["created_at", "status"]
+    search_columns = ["kind", "status", "requested_by", "created_at"]
+    filter_choices = {"kind": labels.BULK_KIND, "status": labels.RUN_STATUS}
+    show_columns = [
+        *("kind", "tag", "conditions", "status", "rows", "changed", "error"),
+        *("requested_by", "created_at", "finished_at"),
+    ]
+    label_columns = formats.JOB_WORDS | {
+        "kind": lazy_gettext("What is done"),
+        "tag": lazy_gettext("Tag"),
+        "conditions": lazy_gettext("Leads meant"),
+        "rows": lazy_gettext("Number of leads"),
+        "changed": lazy_gettext("Changed leads"),
+    }
+    formatters_columns = formats.JOB_FORMATS | {
+        "kind": formats.of(labels.BULK_KIND),
+        "rows": formats.number,
+        "changed": pages.number_if_known,
+    }
+
+    def heading(self, item: BulkJob) -> str:
+        """What is done, and the number of the job."""
+        return f"{labels.word(labels.BULK_KIND, item.kind)} #{item.id}"
+
+    def offers(self, action: str, item: BulkJob) -> bool:
+        """Only what is not over can be cancelled."""
+        return item.status in (RunStatus.QUEUED, RunStatus.RUNNING) and not item.cancel_requested
+
+    def progress_of(self, item: BulkJob) -> dict[str, Any]:
+        """How far the change is."""
+        return pages.progress_of(item) | {"url": url_for("BulkJobView.progress", pk=item.id)}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The change's state as JSON, polled by its page."""
+        return pages.progress_of(self._row(pk))
+
+    @action(
+        "cancel",
+        lazy_gettext("Cancel"),
+        lazy_gettext("Cancel this change? Nothing of it will stay."),
+        multiple=False,
+    )
+    def cancel(self, item: BulkJob) -> Any:
+        """Stop a change that is not over."""
+        jobs.cancel(item)
+        flash(_("The change stops in a moment."), "success")
+        return redirect(url_for("BulkJobView.show", pk=item.id))

@@ -1,0 +1,75 @@
+"""Bulk changes of leads as a person sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import gettext as translated
+from markupsafe import Markup
+
+from app import labels
+from app.bulk.jobs import Change
+from app.console import formats
+from app.extensions import db
+from app.leads.tags import tag_of
+from app.models import BulkJob, RunStatus
+
+
+def change(form: Mapping[str, str]) -> Change:
+    """What the posted form asks for. Raises DomainError."""
+    kind = form.get("kind", "")
+    return Change(kind, tag_of(db.session, form.get("tag", "")) if kind in ("tag", "untag") else None)
+
+
+def error(job: BulkJob) -> str:
+    """Why it failed, in the language of who looks."""
+    return translated(job.refusal["message"], **job.refusal["values"]) if job.refusal else ""
+
+
+def number_if_known(count: int | None) -> Any:
+    """A number that is known in the end only."""
+    return "" if count is None else formats.number(count)
+
+
+def conditions(job: BulkJob) -> Any:
+    """The list that the change is about, as a link to it."""
+    arguments: dict[str, Any] = dict(parse_qsl(job.query))
+    text = _("The filtered list") if arguments else _("The whole list")
+    return Markup('<a href="{}">{}</a>').format(url_for("LeadView.list", **arguments), text)
+
+
+def summary(job: BulkJob) -> str:
+    """What became of the change, in a line."""
+    counts = {"n": f"{job.changed or 0:,}", "rows": f"{job.rows:,}"}
+    if job.kind == "delete":
+        return _("%(n)s leads deleted.", **counts)
+    if job.kind == "tag":
+        return _("“%(tag)s” put on %(n)s of %(rows)s leads.", tag=job.tag or "", **counts)
+    return _("“%(tag)s” taken off %(n)s of %(rows)s leads.", tag=job.tag or "", **counts)
+
+
+def progress_of(job: BulkJob) -> dict[str, Any]:
+    """What the change's page shows and polls."""
+    return {
+        "status": job.status,
+        "status_text": labels.word(labels.RUN_STATUS, job.status),
+        "progress": job.progress,
+        "summary": _state(job),
+        "done": job.status not in (RunStatus.QUEUED, RunStatus.RUNNING),
+    }
+
+
+def _state(job: BulkJob) -> str:
+    if job.status == RunStatus.FAILED:
+        return error(job)
+    if job.status == RunStatus.CANCELLED:
+        return _("Cancelled; nothing was changed.")
+    if job.status == RunStatus.DONE:
+        return summary(job)
+    if job.cancel_requested:
+        return _("Being cancelled …")
+    return _("Nothing is changed until all is; you may close this page.")

@@ -1,0 +1,336 @@
+"""Views beside the lead list: tags, segments, value–potential matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, g, jsonify, request, url_for
+from flask_appbuilder import BaseView, expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.fieldwidgets import Select2ManyWidget, Select2Widget
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import BooleanField, DateField, IntegerField, SelectField, SelectMultipleField
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
+
+from app import labels
+from app.console import formats, urls
+from app.console.access import may, me
+from app.console.forms import select
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import DaysWidget, MixWidget, WhyWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.leads import removal, suppression, tags
+from app.lib.clock import today
+from app.models import Lead, Segment, Tag
+from app.rules import lead_filter
+from app.screens.leads import page as lead_page
+from app.screens.leads import segment_labels, segments, suppression_page
+from app.screens.outreach import page as outreach_page
+from app.segments.definition import segment_def
+
+
+class ClassifiesLeads:
+    """Part of the leads' screen: tags in bulk, the do-not-disturb tick, activity on the lead's page."""
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """Which tag, for the two bulk actions."""
+        if action not in ("tag", "untag"):
+            return None
+        return [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)]
+
+    @action("tag", lazy_gettext("Add tag"), single=False)
+    def tag(self, items: list[Lead]) -> Any:
+        """Put the chosen tag on the ticked leads."""
+        tag = tags.tag_of(db.session, request.form.get("choice_tag", ""))
+        count = tags.put_on(db.session, items, tag)
+        db.session.commit()
+        flash(_("“%(tag)s” put on %(n)s leads.", tag=tag.name, n=count), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("untag", lazy_gettext("Remove tag"), single=False)
+    def untag(self, items: list[Lead]) -> Any:
+        """Take the chosen tag off the ticked leads."""
+        tag = tags.tag_of(db.session, request.form.get("choice_untag", ""))
+        count = tags.take_off(db.session, items, tag)
+        db.session.commit()
+        flash(_("“%(tag)s” taken off %(n)s leads.", tag=tag.name, n=count), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    def follow_tick(self, lead: Lead, form: Any) -> None:
+        """Bring the list in line with the form's tick when that was changed; off it by a second person.
+
+        Raises FieldError.
+        """
+        wanted, reason = bool(form.do_not_disturb.data), form.do_not_disturb_reason.data or ""
+        if wanted == lead.opted_out:
+            return
+        if wanted:
+            suppression.add_lead(db.session, lead, reason=reason, who=me(), today=today())
+            return
+        if not reason.strip():
+            raise FieldError("do_not_disturb_reason", "Say why; the reason stays with the entry.")
+        for entry in suppression.own_entries(db.session(), lead, today()):
+            suppression_page.say_what_became(entry, removal.ask(entry, g.user, reason))
+
+    def _page(self, *args: Any) -> tuple[int, list[Any], int]:
+        count, rows, page = super()._page(*args)  # type: ignore[misc]
+        tags.load(db.session, rows)
+        return count, rows, page
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        days = DaysWidget(
+            calendar=lead_page.calendar(item), reveals=lead_page.reveals(item), when=formats.when
+        )
+        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
+        more = [days]
+        if may("can_list", "OutreachView"):
+            more.append(WhyWidget(**outreach_page.of_lead(item)))
+        return found | {"more": more}
+
+
+class TagView(ConsoleView):
+    """标签: the managed list of coloured labels."""
+
+    model = Tag
+    computed = {"chip": segment_labels.tag_chip, "leads": segment_labels.tag_leads}
+    list_title = lazy_gettext("Tags")
+    show_title = lazy_gettext("Tag")
+    add_title = lazy_gettext("New tag")
+    edit_title = lazy_gettext("Edit tag")
+    empty_hint = lazy_gettext("No tag yet. Add one, then tick leads and put it on them.")
+    base_order = ("name", "asc")
+    list_columns = ["chip", "leads", "created_by", "created_at"]
+    order_columns = ["created_at"]
+    search_columns = ["name", "created_by"]
+    show_columns = ["name", "chip", "leads", "created_by", "created_at"]
+    add_columns = edit_columns = ["name", "colour"]
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "chip": lazy_gettext("Tag"),
+        "colour": lazy_gettext("Colour"),
+        "leads": lazy_gettext("Number of leads"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {"created_at": formats.when}
+    add_form_extra_fields = {"colour": select(lazy_gettext("Colour"), segment_labels.COLOUR)}
+    edit_form_extra_fields = add_form_extra_fields
+    validators_columns = {"name": [DataRequired(), Length(max=32)]}
+
+    def heading(self, item: Any) -> str:
+        """The tag's name."""
+        return str(item.name)
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Who made it stays with it."""
+        item.name = item.name.strip()
+        lead_filter.check_change(item)
+        if created:
+            item.created_by = me()
+            db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """A tag that a rule asks for stays."""
+        lead_filter.check_removal(item)
+        db.session.delete(item)
+
+
+def _several(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
+    """Boxes to tick; none ticked means no filter."""
+    return SelectMultipleField(label, description=description, choices=choices, widget=Select2ManyWidget())
+
+
+class SegmentView(ConsoleView):
+    """分群: saved filters over leads."""
+
+    model = Segment
+    computed = {"sentence": segment_labels.segment_sentence, "open": segment_labels.segment_link}
+    base_permissions = ["can_list", "can_show", "can_add", "can_edit", "can_delete", "can_count"]
+    list_title = lazy_gettext("Segments")
+    show_title = lazy_gettext("Segment")
+    add_title = lazy_gettext("Add segment")
+    edit_title = lazy_gettext("Edit segment")
+    empty_hint = lazy_gettext("No segment yet. A segment is a filter with a name, for lists and bulk work.")
+    base_order = ("name", "asc")
+    list_columns = ["name", "sentence", "open", "shared", "owner", "updated_at"]
+    order_columns = ["name", "updated_at"]
+    search_columns = ["name", "owner", "shared"]
+    show_columns = ["sentence", "shared", "owner", "created_at", "updated_at"]
+    _groups = [
+        (lazy_gettext("Segment"), {"fields": ["name", "shared"]}),
+        (
+            lazy_gettext("Attributes"),
+            {
+                "fields": [
+                    "sources",
+                    "statuses",
+                    "branches",
+                    "tags",
+                    "opted_out",
+                    "created_from",
+                    "created_to",
+                ]
+            },
+        ),
+        (
+            lazy_gettext("Hits"),
+            {"fields": ["has_hit", "hit_days", "hit_grades", "hit_statuses", "hit_rules"]},
+        ),
+        (
+            lazy_gettext("Activity"),
+            {"fields": ["activity_metric", "activity_at_least", "activity_days"]},
+        ),
+    ]
+    add_fieldsets = edit_fieldsets = _groups
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "sentence": lazy_gettext("Meaning"),
+        "open": lazy_gettext("Lead list"),
+        "shared": lazy_gettext("Shared"),
+        "owner": lazy_gettext("Owner"),
+        "created_at": lazy_gettext("Created"),
+        "updated_at": lazy_gettext("Changed"),
+    }
+    description_columns = {
+        "shared": lazy_gettext("Everybody may use it; only you and administrators change it.")
+    }
+    formatters_columns = {"shared": labels.yes_no, "created_at": formats.when, "updated_at": formats.when}
+    units = {
+        "hit_days": lazy_gettext("days"),
+        "activity_days": lazy_gettext("days"),
+        "activity_at_least": lazy_gettext("or more"),
+    }
+    _fields = {
+        "shared": BooleanField(
+            lazy_gettext("Shared"),
+            description=lazy_gettext("Everybody may use it; only you and administrators change it."),
+        ),
+        "sources": _several(lazy_gettext("Source channel"), segments.sources),
+        "statuses": _several(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
+        "branches": _several(
+            lazy_gettext("Branch"), segments.branches, lazy_gettext("With the branches below it.")
+        ),
+        "tags": _several(
+            lazy_gettext("Tags"),
+            lambda: [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)],
+            lazy_gettext("Any of them."),
+        ),
+        "opted_out": SelectField(
+            lazy_gettext("Do not disturb"),
+            choices=lambda: [("", _("Any")), ("yes", _("Yes")), ("no", _("No"))],
+            widget=Select2Widget(),
+        ),
+        "created_from": DateField(lazy_gettext("Created from"), validators=[Optional()]),
+        "created_to": DateField(lazy_gettext("Created to"), validators=[Optional()]),
+        "has_hit": BooleanField(lazy_gettext("Has a hit")),
+        "hit_days": IntegerField(
+            lazy_gettext("Hit within"),
+            description=lazy_gettext("Counted back from today; empty: whenever."),
+            validators=[Optional(), NumberRange(1, 3650)],
+        ),
+        "hit_grades": _several(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
+        "hit_statuses": _several(lazy_gettext("Hit status"), lambda: labels.choices(labels.HIT_STATUS)),
+        "hit_rules": _several(lazy_gettext("Rules"), segments.rules),
+        "activity_metric": select(lazy_gettext("Metric"), labels.METRIC),
+        "activity_at_least": IntegerField(
+            lazy_gettext("Threshold"), validators=[Optional(), NumberRange(1, 1_000_000)]
+        ),
+        "activity_days": IntegerField(
+            lazy_gettext("Window"),
+            description=lazy_gettext("The last complete days, yesterday included."),
+            validators=[Optional(), NumberRange(1, 366)],
+        ),
+    }
+    add_form_extra_fields = edit_form_extra_fields = _fields
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+
+    def may_change(self, item: Any) -> str | None:
+        """The owner and administrators change a segment."""
+        if item.owner == me() or "Admin" in {role.name for role in g.user.roles}:
+            return None
+        return _("This segment belongs to %(owner)s; make one of your own to change it.", owner=item.owner)
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """Show what is stored."""
+        segments.fill_form(form, segment_def(self._row(pk).definition))
+
+    def check(self, form: Any, item: Any | None) -> None:
+        """Refuse what means nothing."""
+        form.definition_ = segments.usable_branches(segments.of_form(form))
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Keep the definition; a new segment belongs to who makes it."""
+        item.name = item.name.strip()
+        item.definition = form.definition_.as_json()
+        lead_filter.check_change(item)
+        if created:
+            item.owner = me()
+            db.session.add(item)
+
+    def remove(self, item: Any) -> None:
+        """A segment that a rule asks for stays."""
+        lead_filter.check_removal(item)
+        db.session.delete(item)
+
+    def show_links(self, item: Any) -> list[Link]:
+        """The list of its leads."""
+        return [Link(_("See the leads"), segments.list_url(item), primary=True)]
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        count, charts = segments.charts(item, request.args.get("exact") == "1")
+        exact_url = urls.here(changed={"exact": "1"})
+        mix = MixWidget(count=count, charts=charts, url=segments.list_url(item), exact_url=exact_url)
+        return super()._get_show_widget(pk, item, *args, **kwargs) | {"more": [mix], "charted": True}
+
+    def _form_widget(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found = super()._form_widget(kind, *args, **kwargs)
+        found[kind].template_args["count_url"] = url_for("SegmentView.count")
+        return found
+
+    @expose("/count", methods=["POST"])
+    @has_access
+    def count(self) -> Any:
+        """How many leads the form as filled in means, as JSON; the form asks while it is filled."""
+        form = self.add_form.refresh(request.form)
+        try:
+            count = segments.count(segments.of_form(form))
+            number = f"{count:,}"
+            if count.exact:
+                return jsonify(text=_("%(n)s leads now", n=number))
+            return jsonify(text=_("about %(n)s leads now", n=number))
+        except (DomainError, ValueError) as error:
+            return jsonify(text=error.text() if isinstance(error, DomainError) else _("Not a valid choice"))
+
+
+class MatrixView(BaseView):  # type: ignore[misc]
+    """价值潜力矩阵: leads in four quadrants by two measures."""
+
+    list_title = lazy_gettext("Value–potential matrix")
+    default_view = "list"
+
+    @expose("/list/", methods=["GET"])
+    @has_access
+    def list(self) -> Any:
+        """Choose two measures and see the quadrants."""
+        asked = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
+        try:
+            exactly = request.args.get("exact") == "1"
+            x = segments.axis(asked["x"] or "hits", asked["x_at"], exactly)
+            y = segments.axis(asked["y"] or "institutions", asked["y_at"], exactly)
+            drawn, exact = segments.corners(x, y, exactly)
+        except DomainError as error:
+            abort(400, description=error.text())
+        return self.render_template(
+            "leads/matrix.html",
+            title=str(self.list_title),
+            x=x,
+            y=y,
+            asked=asked,
+            corners=drawn,
+            exact=exact,
+            exact_url=urls.here(changed={"exact": "1"}),
+            measures=segments.measures(),
+        )

@@ -1,0 +1,394 @@
+"""Imports on the screen: choose the file, match its columns, check it, start it, and what became of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import abort, current_app, flash, redirect, request, send_file, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.security.decorators import permission_name
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app import labels
+from app.console import downloads, formats
+from app.console.access import may, me
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.jobs import nudge
+from app.leads import uploads
+from app.leads.error_file import error_file_path
+from app.leads.undo import AT_ONCE, ask_undo, undo_import
+from app.models import BatchStatus, ImportBatch
+from app.screens.leads import import_branches, import_page
+
+JOB = "app.jobs.imports.run"
+
+
+class ImportsInSteps(ConsoleView):
+    """Part of the import batches' screen: everything before an import, and watching it."""
+
+    @expose("/upload", methods=["GET", "POST"])
+    @has_access
+    def upload(self) -> Any:
+        """Step 1: choose a lead file."""
+        form = import_page.ImportForm()
+        if form.validate_on_submit():
+            try:
+                batch = uploads.accept(form.file.data, operator=me())
+            except DomainError as error:
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                return begun(batch)
+        self.update_redirect()
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
+        return self.render_template(
+            "leads/import_upload.html",
+            title=import_page.title("leads"),
+            steps=import_page.STEPS,
+            step=0,
+            widget=widget,
+            most=current_app.config["SETTINGS"].max_upload_mb,
+        )
+
+    @expose("/columns/<pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("upload")
+    def columns(self, pk: str) -> Any:
+        """Step 2: say which column is which; the dry run starts in the background.
+
+        A large file is first read in the background.
+        """
+        batch = self._row(pk)
+        if batch.status == BatchStatus.READING and request.method == "GET":
+            return self._step(1, "leads/import_reading.html", batch=batch, progress=self.progress_of(batch))
+        if batch.status not in uploads.WAITING:
+            return self._onward(batch)
+        chosen: dict[int, str] = {}
+        errors: dict[str, str] = {}
+        if request.method == "POST":
+            chosen = _chosen()
+            try:
+                uploads.match(batch, chosen)
+            except FieldError as error:
+                errors[error.field] = error.text()
+            except DomainError as error:
+                errors[""] = error.text()
+            else:
+                nudge("import", JOB, batch.id)
+                return redirect(url_for(".review", pk=pk))
+        return self._step(
+            1,
+            "leads/import_columns.html",
+            batch=batch,
+            columns=import_page.file_columns(batch, chosen, errors),
+            fields=import_page.FIELDS[batch.kind],
+            needed=import_page.NEEDED[batch.kind],
+            warnings=import_page.warnings(batch),
+            error=next(iter(errors.values()), ""),
+        )
+
+    @expose("/review/<pk>", methods=["GET"])
+    @has_access
+    @permission_name("upload")
+    def review(self, pk: str) -> Any:
+        """Step 3: what would happen, once the dry run is over."""
+        return self._review(self._row(pk), {})
+
+    def _review(self, batch: ImportBatch, errors: dict[str, str]) -> Any:
+        if batch.status not in (BatchStatus.CHECKING, BatchStatus.CHECKED):
+            return self._onward(batch)
+        checked = batch.status == BatchStatus.CHECKED
+        return self._step(
+            2,
+            "leads/import_review.html",
+            batch=batch,
+            progress=None if checked else self.progress_of(batch),
+            figures=import_page.figures(batch) if checked else [],
+            rejected=import_page.rejected(batch) if checked else [],
+            warnings=import_page.warnings(batch),
+            remarks=import_page.remarks(batch) if checked else [],
+            asked=import_branches.asked(batch, errors) if checked else None,
+        )
+
+    @expose("/branches/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("upload")
+    def branches(self, pk: str) -> Any:
+        """Say what becomes of branches that don't exist, or take that back; the dry run starts again."""
+        batch = self._row(pk)
+        try:
+            if request.form.get("again"):
+                uploads.forget_branches(batch)
+            else:
+                uploads.choose_branches(batch, import_branches.chosen())
+        except FieldError as error:
+            db.session.rollback()
+            return self._review(batch, {error.field: error.text()})
+        except DomainError as error:
+            flash(error.text(), "warning")
+        else:
+            nudge("import", JOB, batch.id)
+        return redirect(url_for(".review", pk=pk))
+
+    @expose("/recheck/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("upload")
+    def recheck(self, pk: str) -> Any:
+        """Run the dry run again with the other choice for people already on the list."""
+        batch = self._row(pk)
+        try:
+            uploads.check(batch, update_existing=request.form.get("update") == "y")
+        except DomainError as error:
+            flash(error.text(), "warning")
+        else:
+            nudge("import", JOB, batch.id)
+        return redirect(url_for(".review", pk=pk))
+
+    @expose("/start/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("upload")
+    def start(self, pk: str) -> Any:
+        """Step 4: the import itself, in the background."""
+        batch = self._row(pk)
+        try:
+            uploads.start(batch)
+        except DomainError as error:
+            flash(error.text(), "warning")
+        else:
+            nudge("import", JOB, batch.id)
+        return redirect(url_for(".show", pk=pk))
+
+    @action(
+        "cancel",
+        lazy_gettext("Cancel import"),
+        lazy_gettext("Cancel this import? Nothing of the file will be on the list."),
+        multiple=False,
+    )
+    def cancel(self, item: ImportBatch) -> Any:
+        """Cancel an import that is not over."""
+        over = uploads.cancel(item.id)
+        flash(_("The import is cancelled.") if over else _("The import stops in a moment."), "success")
+        return redirect(url_for("ImportBatchView.show", pk=item.id))
+
+    @action("begin_again", lazy_gettext("Start the import again"), multiple=False)
+    def begin_again(self, item: ImportBatch) -> Any:
+        """Read the file of an import that was given up again, from the first step on."""
+        uploads.begin_again(item)
+        db.session.refresh(item)
+        return begun(item)
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The state of the pass under way as JSON, polled by its page."""
+        return import_page.progress_of(self._row(pk))
+
+    def progress_of(self, item: ImportBatch) -> dict[str, Any] | None:
+        """How far the import is; nothing to watch while it waits for its person."""
+        if item.status in uploads.WAITING:
+            return None
+        return import_page.progress_of(item) | {"url": url_for("ImportBatchView.progress", pk=item.id)}
+
+    def show_links(self, item: ImportBatch) -> list[Link]:
+        """The next step, or the rejected rows."""
+        links = []
+        if item.status in uploads.WAITING and may("can_upload", "ImportBatchView"):
+            links.append(Link(_("Continue the import"), _next_step(item), primary=True))
+        if item.error_file and may("can_errors", "ImportBatchView"):
+            links.append(Link(_("Download the rejected rows"), url_for("ImportBatchView.errors", pk=item.id)))
+            if may("can_upload", "ImportBatchView"):
+                links.append(Link(_("Upload the corrected file"), _first_step(item)))
+        return links
+
+    def offers(self, action: str, item: ImportBatch) -> bool:
+        """Only a finished import can be undone, an unfinished upload cancelled, one given up begun again."""
+        if action == "begin_again":
+            return item.upload is not None and item.status == BatchStatus.FAILED
+        if action == "cancel":
+            return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
+        return item.status == BatchStatus.DONE and item.kind == "leads"
+
+    def _onward(self, batch: ImportBatch) -> Any:
+        return redirect(_next_step(batch))
+
+    def _step(self, number: int, template: str, *, batch: ImportBatch, **values: Any) -> Any:
+        return self.render_template(
+            template,
+            title=import_page.title(batch.kind),
+            steps=import_page.STEPS,
+            step=number,
+            batch=batch,
+            **values,
+        )
+
+
+class ImportBatchView(ImportsInSteps):
+    """Imports of lead files: who, when, which file, what became of the rows."""
+
+    model = ImportBatch
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_progress",
+        "can_upload",
+        "can_errors",
+        "can_template",
+        "cancel",
+        "begin_again",
+        "undo",
+    ]
+    computed = {"error": import_page.error_text, "remarks": import_page.remarks_on_page}
+    list_title = lazy_gettext("Import batches")
+    show_title = lazy_gettext("Import batch")
+    empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
+    list_columns = [
+        "id",
+        "kind",
+        "file_name",
+        "status",
+        "rows_read",
+        "rows_created",
+        "rows_updated",
+        "rows_existing",
+        "rows_rejected",
+        "created_by",
+        "created_at",
+    ]
+    order_columns = ["id", "file_name", "status", "created_at"]
+    search_columns = ["file_name", "kind", "status", "created_by", "created_at"]
+    filter_choices = {"kind": labels.BATCH_KIND, "status": labels.BATCH_STATUS}
+    show_columns = [
+        "kind",
+        "file_name",
+        "file_digest",
+        "status",
+        "rows_read",
+        "rows_created",
+        "rows_updated",
+        "rows_existing",
+        "rejected",
+        "remarks",
+        "rows_deleted",
+        "rows_kept",
+        "rows_restored",
+        "rows_left",
+        "undone_by",
+        "error",
+        "created_by",
+        "created_at",
+        "finished_at",
+    ]
+    label_columns = {
+        "id": lazy_gettext("Batch"),
+        "kind": lazy_gettext("Kind"),
+        "file_name": lazy_gettext("File"),
+        "file_digest": lazy_gettext("SHA-256"),
+        "status": lazy_gettext("Status"),
+        "rows_read": lazy_gettext("Rows read"),
+        "rows_created": lazy_gettext("New"),
+        "rows_updated": lazy_gettext("Updated"),
+        "rows_existing": lazy_gettext("Already there"),
+        "rows_rejected": lazy_gettext("Rejected rows"),
+        "rejected": lazy_gettext("Rejected by reason"),
+        "remarks": lazy_gettext("Left out of rows that came in"),
+        "rows_deleted": lazy_gettext("Deleted by undo"),
+        "rows_kept": lazy_gettext("Kept by undo"),
+        "rows_restored": lazy_gettext("Old values restored by undo"),
+        "rows_left": lazy_gettext("Changed leads left by undo"),
+        "undone_by": lazy_gettext("Undone by"),
+        "error": lazy_gettext("Error"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Started"),
+        "finished_at": lazy_gettext("Finished"),
+    }
+    formatters_columns = {
+        "kind": formats.of(labels.BATCH_KIND),
+        "status": formats.tag(labels.BATCH_STATUS, "run"),
+        "rejected": formats.counts,
+        "created_at": formats.when,
+        "finished_at": formats.when,
+        "file_digest": formats.code,
+        **dict.fromkeys([name for name in label_columns if name.startswith("rows_")], formats.number),
+    }
+
+    def list_links(self) -> list[Link]:
+        """Import a file."""
+        return (
+            [Link(_("Import leads"), url_for(".upload"), primary=True)]
+            if may("can_upload", "ImportBatchView")
+            else []
+        )
+
+    @expose("/errors/<pk>", methods=["GET"])
+    @has_access
+    def errors(self, pk: str) -> Any:
+        """Download the rejected rows with their reasons."""
+        batch = self._row(pk)
+        suffix = Path(batch.error_file or "").suffix
+        path = error_file_path(current_app.config["SETTINGS"], batch.id, suffix)
+        if not batch.error_file or not path.is_file():
+            abort(404, description=_("This batch has no error file."))
+        return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}{suffix}")
+
+    @expose("/template", methods=["GET"])
+    @has_access
+    def template(self) -> Any:
+        """Download an empty lead file with the headers the import knows."""
+        return downloads.lead_template()
+
+    @action(
+        "undo",
+        lazy_gettext("Undo batch"),
+        lazy_gettext(
+            "Take all leads this batch created off the list and give those it changed their old values back?"
+            " Leads with hits acted on stay, and so does what somebody edited since."
+        ),
+        multiple=False,
+    )
+    def undo(self, item: ImportBatch) -> Any:
+        """Undo the batch."""
+        if item.rows_created + item.rows_updated > AT_ONCE:
+            ask_undo(db.engine, item.id, me())
+            nudge("import", JOB, item.id)
+        else:
+            undone = undo_import(db.engine, item.id, me(), current_app.config["SETTINGS"])
+            flash(import_page.undo_summary(undone), "warning" if undone.left else "success")
+        return redirect(url_for("ImportBatchView.show", pk=item.id))
+
+
+def begun(batch: ImportBatch) -> Any:
+    """On to the columns of a file that was uploaded; a large one is read in the background first."""
+    if batch.status == BatchStatus.READING:
+        nudge("import", JOB, batch.id)
+    return redirect(url_for("ImportBatchView.columns", pk=batch.id))
+
+
+def _first_step(batch: ImportBatch) -> str:
+    return url_for("ImportBatchView.upload" if batch.kind == "leads" else "SuppressionView.upload")
+
+
+def _next_step(batch: ImportBatch) -> str:
+    """The address of the page where the batch stands."""
+    if batch.status in (BatchStatus.READING, BatchStatus.PREPARED):
+        return url_for("ImportBatchView.columns", pk=batch.id)
+    if batch.status in (BatchStatus.CHECKING, BatchStatus.CHECKED):
+        return url_for("ImportBatchView.review", pk=batch.id)
+    return url_for("ImportBatchView.show", pk=batch.id)
+
+
+def _chosen() -> dict[int, str]:
+    """The fields of the matching page, by position."""
+    found = {}
+    for name, value in request.form.items():
+        position = name.removeprefix("column_")
+        if position != name and position.isascii() and position.isdigit() and len(position) < 5:
+            found[int(position)] = value
+    return found

@@ -1,0 +1,100 @@
+"""What the page of one lead shows beside its row: activity day by day, and who looked at the phone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+
+from flask import current_app
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from app.activity import query, store
+from app.activity.errors import ActivityError
+from app.console.access import may
+from app.extensions import db
+from app.leads.cube import activity_root, engine_settings
+from app.lib.clock import today
+from app.models import Lead, Reveal
+
+DAYS = 90
+MOST_REVEALS = 50
+#: from so many calls on a day the calendar shows the next darker shade
+SHADES = (1, 3, 6, 10)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day of the calendar; ``shade`` is 0 (nothing) to 4, ``column`` and ``row`` its place from 1."""
+
+    date: dt.date
+    calls: int
+    institutions: int
+    shade: int
+    column: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The last days of a lead: ``days`` in order, ``months`` with the column each begins in."""
+
+    days: list[Day]
+    months: list[tuple[int, str]]
+    weekdays: list[tuple[int, str]]
+
+    @property
+    def active(self) -> list[Day]:
+        """Days with calls, newest first."""
+        return [day for day in reversed(self.days) if day.calls]
+
+    @property
+    def said(self) -> str:
+        """The whole calendar in a sentence."""
+        return _(
+            "Calls: %(calls)s, on %(days)s of the last %(all)s days",
+            calls=sum(day.calls for day in self.days),
+            days=len(self.active),
+            all=len(self.days),
+        )
+
+
+def calendar(lead: Lead) -> Calendar | None:
+    """The lead's last 90 complete days, None when the activity store can't be read."""
+    settings = current_app.config["SETTINGS"]
+    last = today() - dt.timedelta(days=1)
+    first = last - dt.timedelta(days=DAYS - 1)
+    try:
+        state = store.snapshot(activity_root(settings))
+        rows = query.person_days(state, lead.id_hash, first, last, settings=engine_settings(settings))
+    except ActivityError:
+        log.exception("the activity of lead %s can't be read", lead.id)
+        return None
+    return _laid_out(first, {day: (calls, places) for day, calls, places in rows})
+
+
+def _laid_out(first: dt.date, found: dict[dt.date, tuple[int, int]]) -> Calendar:
+    monday = first - dt.timedelta(days=first.weekday())
+    days = []
+    for number in range(DAYS):
+        day = first + dt.timedelta(days=number)
+        calls, places = found.get(day, (0, 0))
+        column = (day - monday).days // 7 + 1
+        days.append(Day(day, calls, places, sum(calls >= edge for edge in SHADES), column, day.weekday() + 1))
+    months = [(day.column, f"{day.date:%Y-%m}") for day in days if day.date.day == 1 or day.date == first]
+    names = [(1, _("Monday")), (3, _("Wednesday")), (5, _("Friday")), (7, _("Sunday"))]
+    # A month that begins right after the first column would run into its name.
+    if len(months) > 1 and months[1][0] - months[0][0] < 3:
+        months = months[1:]
+    return Calendar(days, months, names)
+
+
+def reveals(lead: Lead) -> list[Reveal] | None:
+    """The looks at the lead's phone number, newest first; None when the person may not see them."""
+    if not may("can_list", "RevealView"):
+        return None
+    found = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MOST_REVEALS)
+    return list(db.session.scalars(found))

@@ -1,0 +1,120 @@
+"""The do-not-disturb list as a person sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, g
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from sqlalchemy import or_, select
+
+from app import labels
+from app.access.scope import leads_visible_to
+from app.console import formats, table
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.leads import suppression
+from app.lib.clock import today
+from app.models import Approval, Lead, Suppression
+from app.screens.leads.filters import ChoiceFilter
+
+STATE = {
+    "in_force": lazy_gettext("On the list"),
+    "expired": lazy_gettext("Expired"),
+    "removed": lazy_gettext("Taken off"),
+}
+REASON = labels.SUPPRESSION_REASON
+_MOST_LEADS = 50
+
+
+class InState(ChoiceFilter):
+    """Entries on the list, expired or taken off."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """The three states."""
+        return [(code, str(word)) for code, word in STATE.items()]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Entries in that state today."""
+        if text not in STATE:
+            raise DomainError("There is no such state: %(state)s", state=text[:20])
+        holds = suppression.in_force(today())
+        by_person = Suppression.removed_by != suppression.SYSTEM
+        wanted = {
+            "in_force": holds,
+            "expired": ~holds & or_(Suppression.removed_at.is_(None), ~by_person),
+            "removed": Suppression.removed_at.is_not(None) & by_person,
+        }
+        return query.filter(wanted[text])
+
+
+def _state(entry: Suppression) -> str:
+    if entry.removed_at is not None:
+        return "expired" if entry.removed_by == suppression.SYSTEM else "removed"
+    return "expired" if entry.expires_on is not None and entry.expires_on < today() else "in_force"
+
+
+def state(entry: Suppression) -> Any:
+    """Whether the entry holds, as a tag."""
+    return formats.tag(STATE, "suppression")(_state(entry))
+
+
+def kind(entry: Suppression) -> str:
+    """Phone or person."""
+    return _("Phone") if entry.phone_index else _("Individual")
+
+
+def why_removed(entry: Suppression) -> str:
+    """The reason given, in words when the system gave it."""
+    reason = entry.removal_reason or ""
+    return str(STATE["expired"]) if reason == suppression.EXPIRED else reason
+
+
+def leads(entry: Suppression) -> Any:
+    """The leads that the entry names, as links, of those the person sees."""
+    named = or_(Lead.phone_index == entry.phone_index, Lead.id_hash == entry.id_hash)
+    query = select(Lead).where(named, leads_visible_to(g.user)).order_by(Lead.id).limit(_MOST_LEADS)
+    return labels.joined(table.related(lead) for lead in db.session.scalars(query))
+
+
+def of_lead(lead: Lead) -> Any:
+    """Why a lead is left alone: the reasons in force, with what each names and until when."""
+    found = suppression.entries_of(db.session, lead, today())
+    return Markup("<br>").join(_line(entry) for entry in found)
+
+
+def _line(entry: Suppression) -> str:
+    until = _("until %(day)s", day=entry.expires_on.isoformat()) if entry.expires_on else _("for good")
+    return _(
+        "%(reason)s (%(kind)s, %(until)s, by %(who)s)",
+        reason=labels.word(REASON, entry.reason),
+        kind=kind(entry),
+        until=until,
+        who=entry.created_by,
+    )
+
+
+def say_what_became(entry: Suppression, asked: Approval | None) -> None:
+    """Tell the person whether the entry is off the list or waits for somebody else."""
+    if asked is not None:
+        flash(_("%(item)s now waits for another person's decision.", item=entry.shown), "success")
+        return
+    flash(
+        _(
+            "%(shown)s may be contacted again: nobody else may decide about it, so no second person checked "
+            "it. It is recorded as such.",
+            shown=entry.shown,
+        ),
+        "warning",
+    )
+
+
+def show_on_form(form: Any, error: DomainError) -> None:
+    """Put a refusal beside its field, or on top of the page."""
+    if isinstance(error, FieldError) and error.field in form:
+        form[error.field].errors = [*form[error.field].errors, error.text()]
+    else:
+        flash(error.text(), "danger")

@@ -1,0 +1,217 @@
+"""The screen of the do-not-disturb list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app, flash, g, redirect, request, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import DateField, StringField
+from wtforms.validators import DataRequired, Length, Optional
+
+from app.console import downloads, formats, forms
+from app.console.access import may, me
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.leads import lookup, removal, suppression, uploads
+from app.leads.kinds import SUPPRESSIONS
+from app.leads.reasons import mask_numbers
+from app.leads.suppression_file import TEMPLATE
+from app.lib.clock import today
+from app.models import Suppression
+from app.screens.leads import import_page, suppression_page
+from app.screens.leads.imports import begun
+
+
+class SuppressionView(ConsoleView):
+    """免打扰: phones and people that must not be contacted."""
+
+    model = Suppression
+    computed = {
+        "state": suppression_page.state,
+        "kind": suppression_page.kind,
+        "leads": suppression_page.leads,
+        "why_removed": suppression_page.why_removed,
+    }
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_add",
+        "can_upload",
+        "can_template",
+        "can_take_off",
+        "remove_entry",
+    ]
+    list_title = lazy_gettext("Do-not-disturb list")
+    show_title = lazy_gettext("Do-not-disturb entry")
+    add_title = lazy_gettext("Add to the list")
+    empty_hint = lazy_gettext("Nobody is on the list. Add a phone or a person, or import a file.")
+    list_columns = ["shown", "kind", "state", "reason", "expires_on", "created_by", "created_at"]
+    order_columns = ["expires_on", "created_at"]
+    search_columns = ["phone_index", "in_state", "reason", "created_at", "expires_on", "created_by"]
+    special_filters = {"in_state": suppression_page.InState}
+    search_form_extra_fields = {"in_state": StringField()}
+    show_columns = [
+        "shown",
+        "kind",
+        "state",
+        "reason",
+        "expires_on",
+        "leads",
+        "created_by",
+        "created_at",
+        "removed_by",
+        "removed_at",
+        "why_removed",
+    ]
+    label_columns = {
+        "shown": lazy_gettext("Phone or person"),
+        "kind": lazy_gettext("Kind"),
+        "state": lazy_gettext("State"),
+        "in_state": lazy_gettext("State"),
+        "phone_index": lazy_gettext("Phone (whole number)"),
+        "reason": forms.REASON,
+        "expires_on": lazy_gettext("Last day"),
+        "leads": lazy_gettext("Leads it names"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+        "removed_by": lazy_gettext("Removed by"),
+        "removed_at": lazy_gettext("Removed"),
+        "why_removed": lazy_gettext("Reason for removal"),
+    }
+    formatters_columns = {
+        "shown": formats.code,
+        "reason": formats.of(suppression_page.REASON),
+        "created_at": formats.when,
+        "removed_at": formats.when,
+    }
+    add_columns = ["phone", "id_number", "reason", "expires_on"]
+    add_form_extra_fields = {
+        "phone": StringField(
+            lazy_gettext("Phone"),
+            description=lazy_gettext("Everybody with this number is left alone."),
+            validators=[Optional(), Length(max=40)],
+            widget=BS3TextFieldWidget(),
+        ),
+        "id_number": StringField(
+            lazy_gettext("or ID number"),
+            description=lazy_gettext("Only its keyed hash is kept; the number itself is stored nowhere."),
+            validators=[Optional(), Length(max=40)],
+            widget=BS3TextFieldWidget(),
+        ),
+        "expires_on": DateField(
+            lazy_gettext("Last day"),
+            description=lazy_gettext("Empty: for good. The entry holds through this day."),
+            validators=[Optional()],
+        ),
+    }
+    validators_columns = {"reason": [DataRequired(), Length(max=255)]}
+
+    def heading(self, item: Any) -> str:
+        """What is shown of phone or person."""
+        return str(item.shown)
+
+    def list_links(self) -> list[Link]:
+        """Import a file."""
+        return [Link(_("Import a file"), url_for(".upload"))] if may("can_upload", "SuppressionView") else []
+
+    def offers(self, action: str, item: Any) -> bool:
+        """Only what is on the list can be taken off."""
+        return item.removed_at is None
+
+    def _add(self) -> Any:
+        """The domain makes the row: the typed numbers must not reach one."""
+        form = self.add_form.refresh()
+        if request.method == "POST" and self._added(form):
+            flash(_("Added to the do-not-disturb list."), "success")
+            return None
+        if request.method != "POST":
+            self.update_redirect()
+        return self._get_add_widget(form=form)
+
+    def _added(self, form: Any) -> bool:
+        if not form.validate():
+            return False
+        try:
+            target = suppression.typed_target(
+                (form.phone.data or "").strip(),
+                (form.id_number.data or "").strip(),
+                current_app.config["SETTINGS"],
+            )
+            lookup.ask(target, Suppression.__tablename__, me())
+            suppression.add(
+                db.session,
+                target,
+                reason=form.reason.data,
+                expires_on=form.expires_on.data,
+                who=me(),
+                today=today(),
+            )
+            db.session.commit()
+        except DomainError as error:
+            db.session.rollback()
+            suppression_page.show_on_form(form, error)
+            if isinstance(error, lookup.TooManyNumbers):
+                flash(_("Entries of a file can be imported all the same."), "warning")
+            return False
+        return True
+
+    @action("remove_entry", lazy_gettext("Take off the list"), multiple=False)
+    def remove_entry(self, item: Suppression) -> Any:
+        """Ask for the reason first."""
+        return redirect(url_for("SuppressionView.take_off", pk=item.id))
+
+    @expose("/take_off/<pk>", methods=["GET", "POST"])
+    @has_access
+    def take_off(self, pk: str) -> Any:
+        """Ask for an entry to be taken off the list, with a reason; its row is kept."""
+        item, form = self._row(pk), forms.TakeOffForm()
+        if form.validate_on_submit():
+            try:
+                asked = removal.ask(item, g.user, form.reason.data)
+                db.session.commit()
+            except DomainError as error:
+                db.session.rollback()
+                suppression_page.show_on_form(form, error)
+            else:
+                suppression_page.say_what_became(item, asked)
+                return redirect(url_for("SuppressionView.show", pk=pk))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Submit for approval"))
+        title = _("Take %(shown)s off the do-not-disturb list", shown=item.shown)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    @expose("/upload", methods=["GET", "POST"])
+    @has_access
+    def upload(self) -> Any:
+        """Choose a file of phones and people; it is matched, checked and imported like a lead list."""
+        form = forms.SuppressionFileForm()
+        if form.validate_on_submit():
+            try:
+                options = {"reason": mask_numbers(form.reason.data.strip())}
+                batch = uploads.accept(form.file.data, operator=me(), kind=SUPPRESSIONS, options=options)
+            except DomainError as error:
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                return begun(batch)
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
+        return self.render_template(
+            "leads/suppression_upload.html",
+            widget=widget,
+            title=import_page.title("suppressions"),
+            steps=import_page.STEPS,
+            step=0,
+            most=current_app.config["SETTINGS"].max_upload_mb,
+        )
+
+    @expose("/template", methods=["GET"])
+    @has_access
+    def template(self) -> Any:
+        """Download an empty file with the headers the import knows."""
+        return downloads.csv_download([TEMPLATE], "do-not-disturb-template")

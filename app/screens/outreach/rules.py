@@ -1,0 +1,353 @@
+"""Screens of what outreach obeys: templates, forbidden words, rules, gateways; and the sandbox's outbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app, flash, g, redirect, request, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy import or_
+from wtforms.validators import DataRequired, Length
+
+from app import labels
+from app.console import formats, forms
+from app.console.access import may, me
+from app.console.forms import select
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget, NoteWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.models import (
+    ForbiddenWord,
+    OutreachBatch,
+    OutreachGateway,
+    OutreachSetting,
+    OutreachTemplate,
+    SandboxMessage,
+)
+from app.outreach import gateway_approval, http_gateway, settings, templates
+from app.screens.outreach import forms as outreach_forms
+from app.screens.outreach import gateway_form, page
+
+
+class OutreachTemplateView(ConsoleView):
+    """营销模板: texts for SMS and scripts for calls."""
+
+    model = OutreachTemplate
+    computed = {
+        "text": page.template_text,
+        "version": page.template_version,
+        "length": page.template_length,
+        "history": page.template_history,
+    }
+    list_title = lazy_gettext("Templates")
+    show_title = lazy_gettext("Template")
+    add_title = lazy_gettext("New template")
+    edit_title = lazy_gettext("Edit template")
+    empty_hint = lazy_gettext("No template yet. Without one nobody can be contacted.")
+    base_order = ("name", "asc")
+    list_columns = ["name", "channel", "text", "length", "version", "active"]
+    order_columns = ["name", "channel", "active"]
+    search_columns = ["channel", "active", "name"]
+    filter_choices = {"channel": labels.OUTREACH_CHANNEL}
+    show_columns = ["name", "channel", "text", "length", "active", "history", "created_by", "created_at"]
+    add_columns = ["name", "channel", "body"]
+    edit_columns = ["name", "body", "active"]
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "channel": lazy_gettext("Channel"),
+        "text": lazy_gettext("Text"),
+        "length": lazy_gettext("Length"),
+        "version": lazy_gettext("Version"),
+        "active": lazy_gettext("Can be chosen"),
+        "history": lazy_gettext("Versions"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {
+        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "active": labels.yes_no,
+        "created_at": formats.when,
+    }
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+    add_form_extra_fields = {
+        "channel": select(lazy_gettext("Channel"), labels.OUTREACH_CHANNEL),
+        "body": outreach_forms.body_field(),
+    }
+    edit_form_extra_fields = {"body": outreach_forms.body_field()}
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """The text in use."""
+        form.body.data = page.template_text(self._row(pk))
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """A changed text is a new version; what was sent keeps its own."""
+        item.name = item.name.strip()
+        if created:
+            item.created_by = me()
+        templates.store(item, form.body.data, me())
+
+    def remove(self, item: Any) -> None:
+        """One that was used stays: it is switched off instead."""
+        versions = [version.id for version in item.versions]
+        of_batch = or_(OutreachBatch.version_id.in_(versions), OutreachBatch.version_b_id.in_(versions))
+        if db.session.query(OutreachBatch.id).filter(of_batch).first():
+            raise DomainError("%(template)s was used; switch it off instead.", template=item.name)
+        db.session.delete(item)
+
+
+class ForbiddenWordView(ConsoleView):
+    """禁用词: what no template may hold."""
+
+    model = ForbiddenWord
+    list_title = lazy_gettext("Forbidden words")
+    show_title = lazy_gettext("Forbidden word")
+    add_title = lazy_gettext("New forbidden word")
+    edit_title = lazy_gettext("Edit forbidden word")
+    empty_hint = lazy_gettext("No word is forbidden.")
+    base_permissions = ["can_list", "can_add", "can_edit", "can_delete"]
+    base_order = ("word", "asc")
+    list_columns = ["word", "note", "created_by", "created_at"]
+    order_columns = ["word", "created_at"]
+    search_columns = ["word", "created_by"]
+    add_columns = edit_columns = ["word", "note"]
+    label_columns = {
+        "word": lazy_gettext("Word"),
+        "note": lazy_gettext("Note"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {"created_at": formats.when}
+    validators_columns = {"word": [DataRequired(), Length(max=32)], "note": [Length(max=255)]}
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Who forbade it stays with it."""
+        item.word = templates.check_word(item.word)
+        if created:
+            item.created_by = me()
+            db.session.add(item)
+
+
+class OutreachSettingView(ConsoleView):
+    """触达规则: caps, hours, who is left alone; with history, changed by two people."""
+
+    model = OutreachSetting
+    base_permissions = ["can_list", "can_show", "can_change"]
+    computed = {name: page.setting_value(name) for name in settings.LABELS}
+    list_title = lazy_gettext("Outreach rules")
+    show_title = lazy_gettext("Outreach rules")
+    empty_hint = lazy_gettext("The defaults are in force; nobody has changed them yet.")
+    list_columns = ["id", "status", "reason", "created_by", "created_at", "activated_by", "activated_at"]
+    order_columns = ["id", "created_at"]
+    search_columns = ["status", "created_by"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    add_columns = edit_columns = ["reason"]
+    _history = ["status", "reason", "created_by", "created_at", "activated_by", "activated_at"]
+    show_columns = [*_history, *settings.LABELS]
+    show_fieldsets = [
+        (None, {"fields": _history}),
+        *((title, {"fields": names}) for title, names in outreach_forms.RULE_GROUPS),
+    ]
+    label_columns = settings.LABELS | {
+        "id": lazy_gettext("Number"),
+        "status": lazy_gettext("Status"),
+        "reason": lazy_gettext("Reason given"),
+        "created_by": lazy_gettext("Proposed by"),
+        "created_at": lazy_gettext("Proposed"),
+        "activated_by": lazy_gettext("Approved by"),
+        "activated_at": lazy_gettext("In force since"),
+    }
+    formatters_columns = {
+        "status": formats.tag(labels.VERSION_STATUS, "version"),
+        "created_at": formats.when,
+        "activated_at": formats.when,
+    }
+
+    def list_links(self) -> list[Link]:
+        """Propose a change."""
+        if not may("can_change", "OutreachSettingView"):
+            return []
+        return [Link(_("Propose a change"), url_for(".change"), primary=True)]
+
+    @expose("/change", methods=["GET", "POST"])
+    @has_access
+    def change(self) -> Any:
+        """The rules in force as a form; what is changed goes to a second person."""
+        form = outreach_forms.SettingForm()
+        if request.method == "GET":
+            form.process(data=settings.current().model_dump())
+        elif form.validate():
+            try:
+                asked = settings.propose(settings.checked(form.values()), g.user, form.reason.data)
+                db.session.commit()
+                flash(_("Submitted: a second person must approve the change."), "success")
+                return redirect(url_for("ApprovalView.show", pk=asked.id))
+            except FieldError as error:
+                db.session.rollback()
+                form[error.field].errors = [*form[error.field].errors, error.text()]
+            except DomainError as error:
+                db.session.rollback()
+                flash(error.text(), "danger")
+        widget = ConsoleFormWidget(
+            form=form,
+            groups=form.groups(),
+            units=outreach_forms.UNITS,
+            next=self._list_url(),
+            submit=_("Submit for approval"),
+        )
+        return self.render_template(
+            "form.html", widgets={"edit": widget}, title=_("Propose a change of the outreach rules")
+        )
+
+
+class SandboxMessageView(ConsoleView):
+    """沙箱发件箱: what would have reached customers."""
+
+    model = SandboxMessage
+    base_permissions = ["can_list"]
+    computed = {"lead": page.message_lead, "state": page.message_state}
+    list_title = lazy_gettext("Sandbox outbox")
+    empty_hint = lazy_gettext("Nothing was sent to the sandbox yet.")
+    add_columns = edit_columns = ["channel"]
+    list_columns = ["accepted_at", "channel", "lead", "phone_masked", "body", "state"]
+    order_columns = ["accepted_at"]
+    search_columns = ["channel", "accepted_at"]
+    filter_choices = {"channel": labels.OUTREACH_CHANNEL}
+    label_columns = {
+        "accepted_at": lazy_gettext("Time"),
+        "channel": lazy_gettext("Channel"),
+        "lead": lazy_gettext("Lead"),
+        "phone_masked": lazy_gettext("Phone"),
+        "body": lazy_gettext("Text"),
+        "state": lazy_gettext("Status"),
+    }
+    formatters_columns = {
+        "accepted_at": formats.when,
+        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "phone_masked": formats.code,
+    }
+
+    def _list(self) -> Any:
+        widgets = super()._list()
+        note = _("Sandbox: nothing here has reached a customer, and the answers are played.")
+        return widgets | {"above": [NoteWidget(text=note)]}
+
+
+class OutreachGatewayView(ConsoleView):
+    """触达网关: the systems that SMS and calls are handed to."""
+
+    model = OutreachGateway
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_add",
+        "can_edit",
+        "can_delete",
+        "can_switch",
+        "switch_on",
+        "switch_off",
+    ]
+    computed = {"health": page.gateway_health, "says": page.gateway_settings}
+    list_title = lazy_gettext("Gateways")
+    show_title = lazy_gettext("Gateway")
+    add_title = lazy_gettext("New gateway")
+    edit_title = lazy_gettext("Edit gateway")
+    empty_hint = lazy_gettext("No gateway yet: the sandbox takes everything, and nothing reaches a customer.")
+    list_columns = ["name", "channel", "active", "health", "updated_by", "updated_at"]
+    order_columns = ["name", "channel", "updated_at"]
+    search_columns = ["channel", "active"]
+    filter_choices = {"channel": labels.OUTREACH_CHANNEL}
+    show_columns = ["name", "channel", "active", "health", "says", "updated_by", "updated_at"]
+    add_columns = ["name", "channel", *gateway_form.FIELDS, "secret"]
+    edit_columns = ["name", *gateway_form.FIELDS, "secret"]
+    units = {"seconds": lazy_gettext("seconds"), "per_second": lazy_gettext("a second")}
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "channel": lazy_gettext("Channel"),
+        "active": lazy_gettext("Switched on"),
+        "health": lazy_gettext("Health"),
+        "says": lazy_gettext("Settings"),
+        "updated_by": lazy_gettext("Changed by"),
+        "updated_at": lazy_gettext("Changed"),
+    }
+    formatters_columns = {
+        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "active": labels.yes_no,
+        "updated_at": formats.when,
+    }
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+    edit_form_extra_fields = gateway_form.fields()
+    add_form_extra_fields = edit_form_extra_fields | {
+        "channel": select(lazy_gettext("Channel"), labels.OUTREACH_CHANNEL)
+    }
+
+    def prefill_add(self, form: Any) -> None:
+        """The documented contract's mapping."""
+        gateway_form.fill(form, http_gateway.DEFAULTS)
+
+    def prefill_form(self, form: Any, pk: Any) -> None:
+        """What is set; the secret is never shown."""
+        gateway_form.fill(form, self._row(pk).settings)
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Checked settings; an empty secret keeps the present one."""
+        item.name = item.name.strip()
+        item.settings = http_gateway.checked(gateway_form.values(form)).model_dump(mode="json")
+        item.updated_by = me()
+        if form.secret.data:
+            http_gateway.keep_secret(item, form.secret.data, current_app.config["SETTINGS"])
+        if created:
+            db.session.add(item)
+
+    def may_change(self, item: Any) -> str | None:
+        """One that is switched on is switched off first."""
+        return _("Switch the gateway off before you change it.") if item.active else None
+
+    def offers(self, action: str, item: OutreachGateway) -> bool:
+        """On or off."""
+        return item.active if action == "switch_off" else not item.active
+
+    @action("switch_on", lazy_gettext("Switch on"), multiple=False)
+    def switch_on(self, item: OutreachGateway) -> Any:
+        """Ask for the reason first."""
+        return redirect(url_for(".switch", pk=item.id))
+
+    @action("switch_off", lazy_gettext("Switch off"), multiple=False)
+    def switch_off(self, item: OutreachGateway) -> Any:
+        """Ask for the reason first."""
+        return redirect(url_for(".switch", pk=item.id))
+
+    @expose("/switch/<pk>", methods=["GET", "POST"])
+    @has_access
+    def switch(self, pk: str) -> Any:
+        """Ask a second person to switch a gateway on in place of its channel's, or off for the sandbox."""
+        item, form = self._row(pk), forms.SubmitForm()
+        on = not item.active
+        if form.validate_on_submit():
+            try:
+                asked = gateway_approval.ask(item, on, g.user, form.reason.data)
+                db.session.commit()
+            except DomainError as error:
+                db.session.rollback()
+                flash(error.text(), "danger")
+            else:
+                flash(*page.switched(item, asked))
+            return redirect(url_for(".show", pk=pk))
+        said = (
+            _("Hand every contact of this channel to this gateway from now on?")
+            if on
+            else _("From now on the sandbox takes the contacts of this channel, and they reach nobody.")
+        )
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for(".show", pk=pk),
+            submit=_("Submit for approval"),
+            about=[(_("What would change"), said), (_("Settings"), page.gateway_settings(item))],
+        )
+        word = _("Switch on") if on else _("Switch off")
+        title = _("%(decision)s: %(item)s", decision=word, item=item.name)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)

@@ -1,0 +1,135 @@
+"""The texts of a batch on its pages: letters, plan and cost of each, and which of two did better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from sqlalchemy import and_
+
+from app.effect.labels import yuan
+from app.errors import DomainError
+from app.models import Outreach, OutreachBatch
+from app.outreach import cost, variants
+from app.outreach.comparison import Figures
+from app.rules.proportion import Interval, Share, difference, wilson
+from app.screens.leads.filters import ChoiceFilter
+
+_MEASURES: tuple[tuple[Any, Callable[[Figures], Share]], ...] = (
+    (lazy_gettext("Reacted"), lambda each: each.answered),
+    (lazy_gettext("Converted"), lambda each: each.converted),
+    (lazy_gettext("Asked to be left alone"), lambda each: each.opted_out),
+)
+
+
+class TextOf(ChoiceFilter):
+    """Contacts by the letter of their text, in batches that have two."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """A and B."""
+        return [(letter, _("Template %(letter)s", letter=letter)) for letter in (variants.A, variants.B)]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Contacts with that text."""
+        if text not in (variants.A, variants.B):
+            raise DomainError("A batch has templates A and B, not %(letter)s.", letter=text[:20])
+        column = OutreachBatch.version_b_id if text == variants.B else OutreachBatch.version_id
+        of_two = and_(OutreachBatch.version_b_id.is_not(None), column == Outreach.version_id)
+        return query.filter(Outreach.batch.has(of_two))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How often something happened with each of two texts, and what the difference means."""
+
+    name: str
+    of_a: tuple[str, str]
+    of_b: tuple[str, str]
+    gap: str
+    verdict: str
+
+
+def letter_tag(letter: str, share: int | None = None) -> Markup:
+    """The letter of a text, with the percentage that gets it if given; nothing for the only one."""
+    said = letter if share is None else f"{letter} {share}%"
+    return Markup('<span class="tag letter">{}</span> ').format(said) if letter else Markup("")
+
+
+def cost_words(batch: OutreachBatch) -> Markup | str:
+    """What a batch cost when it has ended, else what it is planned to cost."""
+    if batch.spent is None and "texts" not in batch.planned:
+        return ""
+    shown = yuan(batch.spent)
+    if batch.spent is None:
+        shown = _("about %(yuan)s", yuan=yuan(cost.planned(batch)))
+    return Markup('<span class="one-line num">{}</span>').format(shown)
+
+
+def plan(batch: OutreachBatch, version_id: int, figures: Figures | None) -> list[tuple[str, str]]:
+    """What was planned for a text and what it has come to, as facts."""
+    found = []
+    planned = batch.planned.get("texts", {}).get(str(version_id))
+    if planned:
+        found = [
+            (_("To be contacted"), f"{planned['go']:,}"),
+            (_("Planned cost"), _amount(batch, planned["segments"], Decimal(planned["cost"]))),
+        ]
+    if figures is not None:
+        found += [
+            (_("Contacted"), f"{figures.contacted:,}"),
+            (_("Actual cost"), _amount(batch, figures.segments, figures.cost)),
+        ]
+    return found
+
+
+def _amount(batch: OutreachBatch, segments: int, amount: Decimal) -> str:
+    if batch.channel != "sms":
+        return yuan(amount)
+    return _("%(yuan)s for %(n)s SMS segments", yuan=yuan(amount), n=f"{segments:,}")
+
+
+def measures(batch: OutreachBatch, figures: dict[int, Figures]) -> list[Measure]:
+    """The comparison of two texts; nothing until both went to somebody."""
+    one, two = figures.get(batch.version_id), figures.get(batch.version_b_id or 0)
+    if one is None or two is None or not (one.contacted and two.contacted):
+        return []
+    return [_measure(str(name), share(one), share(two)) for name, share in _MEASURES]
+
+
+def awaited(figures: dict[int, Figures]) -> bool:
+    """Whether nothing was heard yet of anybody whom the texts went to."""
+    return not any(each.returned for each in figures.values())
+
+
+def _measure(name: str, a: Share, b: Share) -> Measure:
+    gap = difference(b, a) or Interval(0, 0)
+    points = ((b.value or 0) - (a.value or 0)) * 100
+    values = {
+        "measure": name,
+        "points": f"{abs(points):.1f}",
+        "low": f"{gap.low * 100:+.1f}",
+        "high": f"{gap.high * 100:+.1f}",
+    }
+    if gap.low > 0 or gap.high < 0:
+        said = _(
+            "%(measure)s: more frequent with template %(letter)s by %(points)s percentage points, "
+            "more than chance explains.",
+            letter=variants.B if gap.low > 0 else variants.A,
+            **values,
+        )
+    else:
+        said = _("%(measure)s: no difference can be seen yet; it may be chance.", **values)
+    shown = _("%(points)s points (%(low)s to %(high)s)", **(values | {"points": f"{points:+.1f}"}))
+    return Measure(name, _shown(a), _shown(b), shown, said)
+
+
+def _shown(share: Share) -> tuple[str, str]:
+    low, high = wilson(share)
+    exact = f"{share.part:,} / {share.whole:,} = {(share.value or 0):.1%}"
+    return exact, f"{low:.1%} – {high:.1%}"

@@ -1,0 +1,496 @@
+"""Screens of outreach: contacting hits, batches, contacts; and the API that takes what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import abort, flash, g, jsonify, redirect, request, url_for
+from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder.actions import action
+from flask_appbuilder.api import safe
+from flask_appbuilder.security.decorators import protect
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import StringField
+
+from app import labels
+from app.console import filter_row, formats
+from app.console.access import may
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import BatchWidget, ConsoleFormWidget
+from app.effect.labels import yuan
+from app.errors import DomainError, FieldError
+from app.exports.jobs import stored_query
+from app.extensions import csrf, db
+from app.models import (
+    Hit,
+    Outreach,
+    OutreachBatch,
+    OutreachBatchStatus,
+    OutreachTemplateVersion,
+)
+from app.outreach import batches, cost, preflight, results
+from app.outreach.compliance import REASONS
+from app.outreach.variants import Second
+from app.screens.api.views import OurApi
+from app.screens.outreach import forms, page, variants
+
+MANY, ONE = "can_contact_many", "can_contact_one"
+
+
+class ContactsCustomers:
+    """Part of the hits' screen: SMS and calls to one customer or to many."""
+
+    @action("sms", lazy_gettext("Send SMS"), single=False)
+    def sms(self, items: list[Hit]) -> Any:
+        """批量发送短信 to the ticked hits."""
+        return _to_start("sms", items)
+
+    @action("call", lazy_gettext("Outbound call"), single=False)
+    def call(self, items: list[Hit]) -> Any:
+        """批量外呼 to the ticked hits."""
+        return _to_start("call", items)
+
+    def contact_links(self) -> list[Link]:
+        """Buttons above the list: everybody whom the present filters leave."""
+        if not may(MANY, "HitView"):
+            return []
+        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_") and v.strip()]
+        words = {"sms": _("SMS to all of these"), "call": _("Call all of these")}
+        found = []
+        for channel, word in words.items():
+            address = f"{url_for('HitView.contact_many', channel=channel)}?{urlencode(chosen)}".rstrip("?")
+            found.append(Link(word, address))
+        return found
+
+    def contact_one_links(self, item: Hit) -> list[Link]:
+        """Buttons on a hit's page."""
+        if not may(ONE, "HitView"):
+            return []
+        return [
+            Link(str(word), url_for("HitView.contact_one", pk=item.id, channel=channel))
+            for channel, word in labels.OUTREACH_DEED_ONE.items()
+        ]
+
+    @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
+    @has_access
+    def contact_many(self, channel: str) -> Any:
+        """Choose a template for the ticked hits, or for all that the list's filters leave."""
+        view: Any = self
+        ids = _ids(request.args.get("ids", ""))
+        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_")]
+
+        def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
+            if ids:
+                return batches.of_hits(version, ids, g.user, second)
+            return batches.of_filter(version, stored_query(chosen), g.user, second)
+
+        form = forms.StartForm().offer(channel, two=len(ids) != 1)
+        if ids:
+            deed = labels.OUTREACH_DEED_ONE if len(ids) == 1 else labels.OUTREACH_DEED
+            about = _("%(n)s ticked hits", n=len(ids))
+            return _start_page(view, channel, form, make, title=labels.word(deed, channel), about=about)
+        back = f"{view._list_url()}?{stored_query(chosen)}".rstrip("?")
+        return _start_page(
+            *(view, channel, form, make),
+            title=labels.word(labels.OUTREACH_DEED, channel),
+            conditions=[chip.text for chip in filter_row.chips(filter_row.fields(view))],
+            matching=page.matching(stored_query(chosen)),
+            back=back,
+        )
+
+    @expose("/contact_one/<pk>/<any(sms, call):channel>", methods=["GET", "POST"])
+    @has_access
+    def contact_one(self, pk: str, channel: str) -> Any:
+        """Choose a template for one hit: a batch of one, the same way."""
+        view: Any = self
+        hit = view._row(pk)
+
+        def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
+            return batches.of_hits(version, [hit.id], g.user)
+
+        return _start_page(
+            *(view, channel, forms.StartForm().offer(channel, two=False), make),
+            title=labels.word(labels.OUTREACH_DEED_ONE, channel),
+            about=view.heading(hit),
+            back=url_for("HitView.show", pk=hit.id),
+        )
+
+
+def _ids(text: str) -> list[int]:
+    parts = [part for part in text.split(",") if part]
+    if any(not (part.isascii() and part.isdigit() and len(part) < 10) for part in parts):
+        abort(400, description=_("“%(value)s” is not a list of hits.", value=text[:40]))
+    return [int(part) for part in parts]
+
+
+def _to_start(channel: str, items: list[Hit]) -> Any:
+    if not may(MANY, "HitView"):
+        abort(403)
+    chosen = ",".join(str(hit.id) for hit in items)
+    return redirect(url_for("HitView.contact_many", channel=channel, ids=chosen))
+
+
+def _start_page(
+    view: Any,
+    channel: str,
+    form: forms.StartForm,
+    make: Callable[[OutreachTemplateVersion, Second | None], OutreachBatch],
+    *,
+    title: str,
+    about: str = "",
+    conditions: Any = (),
+    matching: int | None = None,
+    back: str = "",
+) -> Any:
+    if form.validate_on_submit():
+        try:
+            batch = make(*form.chosen(channel))
+        except DomainError as error:
+            db.session.rollback()
+            field = form[error.field if isinstance(error, FieldError) else "template"]
+            field.errors = [*field.errors, error.text()]
+        else:
+            preflight.start(batch)
+            return redirect(url_for("OutreachBatchView.show", pk=batch.id))
+    widget = ConsoleFormWidget(
+        form=form,
+        units=forms.UNITS,
+        next=back or view._list_url(),
+        submit=_("Check before sending"),
+    )
+    return view.render_template(
+        "outreach/start.html",
+        widget=widget,
+        title=title,
+        about=about,
+        conditions=conditions,
+        matching=matching,
+        note=page.sandbox_note(channel),
+        none=not form.template.choices,
+    )
+
+
+class OutreachBatchView(ConsoleView):
+    """营销批次: batches of SMS and calls, checked before they go."""
+
+    model = OutreachBatch
+    base_permissions = ["can_list", "can_show", "can_progress", "can_confirm", "pause", "resume", "cancel"]
+    computed = {
+        "template": page.batch_template,
+        "counts": page.batch_counts,
+        "chosen": page.chosen,
+        "cost": variants.cost_words,
+    }
+    list_title = lazy_gettext("Outreach batches")
+    show_title = lazy_gettext("Outreach batch")
+    empty_hint = lazy_gettext(
+        "No batch yet. Tick hits in the list of high-potential leads, then send an SMS."
+    )
+    list_columns = [
+        *("id", "channel", "template", "candidates", "counts", "cost", "status"),
+        *("created_by", "created_at"),
+    ]
+    order_columns = ["id", "candidates", "status", "created_at"]
+    search_columns = ["status", "channel", "created_by", "created_at"]
+    filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}
+    add_columns = edit_columns = ["status"]
+    show_columns = [
+        *("channel", "template", "status", "chosen", "candidates", "counts", "cost", "gateway"),
+        *("created_by", "created_at", "confirmed_by", "confirmed_at", "finished_at"),
+    ]
+    label_columns = {
+        "id": lazy_gettext("Batch"),
+        "channel": lazy_gettext("Channel"),
+        "template": lazy_gettext("Template"),
+        "candidates": lazy_gettext("Hits chosen"),
+        "counts": lazy_gettext("Check"),
+        "chosen": lazy_gettext("Who is contacted"),
+        "status": lazy_gettext("Status"),
+        "gateway": lazy_gettext("Gateway"),
+        "version": lazy_gettext("Template"),
+        "version_b": lazy_gettext("Second template"),
+        "share_b": lazy_gettext("Share of the second template (%)"),
+        "cost": lazy_gettext("Cost"),
+        "spent": lazy_gettext("Cost (yuan)"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+        "confirmed_by": lazy_gettext("Confirmed by"),
+        "confirmed_at": lazy_gettext("Confirmed"),
+        "finished_at": lazy_gettext("Finished"),
+    }
+    formatters_columns = {
+        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "status": formats.tag(labels.OUTREACH_BATCH_STATUS, "batch"),
+        "candidates": formats.number,
+        "gateway": formats.of(labels.GATEWAY),
+        "created_at": formats.when,
+        "confirmed_at": formats.when,
+        "finished_at": formats.when,
+    }
+
+    def heading(self, item: OutreachBatch) -> str:
+        """The number and what it does."""
+        return f"#{item.id} {labels.word(labels.OUTREACH_CHANNEL, item.channel)} · {item.version.template}"
+
+    def offers(self, action: str, item: OutreachBatch) -> bool:
+        """What its status allows."""
+        allowed = {
+            "pause": (OutreachBatchStatus.RUNNING,),
+            "resume": (OutreachBatchStatus.PAUSED,),
+            "cancel": batches.CANCELLABLE,
+        }
+        return item.status in allowed.get(action, ())
+
+    def show_links(self, item: OutreachBatch) -> list[Link]:
+        """Confirm it, for who made it; its rows."""
+        links = []
+        if (
+            item.status == OutreachBatchStatus.CHECKED
+            and item.created_by_id == g.user.id
+            and may("can_confirm", "OutreachBatchView")
+            and item.planned.get("go")
+        ):
+            word = _("Submit for approval") if batches.needs_approval(item) else _("Confirm and send")
+            links.append(Link(word, url_for(".confirm", pk=item.id), primary=True))
+        if may("can_list", "OutreachView"):
+            links.append(Link(_("All rows"), url_for("OutreachView.list", _flt_0_batch=item.id)))
+        if len(item.selection.get("ids", ())) == 1 and may("can_show", "HitView"):
+            links.append(Link(_("Back to the hit"), url_for("HitView.show", pk=item.selection["ids"][0])))
+        return links
+
+    def progress_of(self, item: OutreachBatch) -> dict[str, Any] | None:
+        """How far it is."""
+        state = page.progress(item)
+        return state | {"url": url_for(".progress", pk=item.id)} if state else None
+
+    def _get_show_widget(self, pk: Any, item: OutreachBatch, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found = super()._get_show_widget(pk, item, *args, **kwargs)
+        return found | {"more": [BatchWidget(**page.card(item))]}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The batch's state as JSON, polled by its page."""
+        return jsonify(page.progress(self._row(pk)) or {"done": True, "progress": 0, "summary": ""})
+
+    @expose("/confirm/<pk>", methods=["GET", "POST"])
+    @has_access
+    def confirm(self, pk: str) -> Any:
+        """Let a checked batch go, or ask a second person."""
+        item = self._row(pk)
+        large = batches.needs_approval(item)
+        form = forms.ConfirmForm() if large else forms.PlainForm()
+        if form.validate_on_submit():
+            return self._confirmed(item, form.reason.data if large else "")
+        alone = page.alone_words(item)
+        widget = ConsoleFormWidget(
+            form=form,
+            next=url_for(".show", pk=pk),
+            submit=_("Submit for approval") if large else _("Confirm and send"),
+            about=[
+                (_("Template"), page.batch_template(item)),
+                (_("Who is contacted"), page.chosen(item)),
+                (_("Check"), page.batch_counts(item)),
+                *([(_("Approval"), alone)] if alone else []),
+                (_("Planned cost"), yuan(cost.planned(item))),
+                (_("Gateway"), labels.word(labels.GATEWAY, item.gateway)),
+            ],
+        )
+        title = _("Confirm %(batch)s", batch=self.heading(item))
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    def _confirmed(self, item: OutreachBatch, reason: str) -> Any:
+        try:
+            asked = batches.confirm(item, g.user, reason, page.conditions_said(item))
+            db.session.commit()
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+        else:
+            if asked is None:
+                batches.nudge_sender()
+                flash(_("The batch goes out in the background; you may close this page."), "success")
+            else:
+                flash(_("Submitted: a second person must approve the batch."), "success")
+        return redirect(url_for(".show", pk=item.id))
+
+    @action("pause", lazy_gettext("Pause"), multiple=False)
+    def pause(self, item: OutreachBatch) -> Any:
+        """Send nothing more for now."""
+        return self._moved(item, batches.pause)
+
+    @action("resume", lazy_gettext("Resume"), multiple=False)
+    def resume(self, item: OutreachBatch) -> Any:
+        """Go on."""
+        answer = self._moved(item, batches.resume)
+        batches.nudge_sender()
+        return answer
+
+    @action(
+        "cancel",
+        lazy_gettext("Cancel the batch"),
+        lazy_gettext("Contact nobody else of this batch? Who was contacted already stays so."),
+        multiple=False,
+    )
+    def cancel(self, item: OutreachBatch) -> Any:
+        """End it."""
+        return self._moved(item, batches.cancel)
+
+    def _moved(self, item: OutreachBatch, move: Any) -> Any:
+        if item.created_by_id != g.user.id and not may(MANY, "HitView"):
+            abort(403)
+        move(item)
+        db.session.commit()
+        return redirect(url_for(".show", pk=item.id))
+
+
+class OutreachView(ConsoleView):
+    """触达记录: every contact, and why there was none."""
+
+    model = Outreach
+    base_permissions = ["can_list", "can_show"]
+    computed = {
+        "template": page.row_template,
+        "status": page.row_status,
+        "why": page.reason,
+        "caught": page.row_hit,
+    }
+    list_title = lazy_gettext("Contacts")
+    show_title = lazy_gettext("Contact")
+    empty_hint = lazy_gettext("Nobody was contacted yet.")
+    list_columns = ["lead", "channel", "template", "status", "why", "batch", "at"]
+    order_columns = ["at", "status", "channel"]
+    search_columns = ["status", "reason", "batch", "letter", "channel", "at"]
+    special_filters = {"letter": variants.TextOf}
+    search_form_extra_fields = {"letter": StringField()}
+    filter_choices = {
+        "status": labels.OUTREACH_STATUS | {"answered": lazy_gettext("Answered or replied")},
+        "channel": labels.OUTREACH_CHANNEL,
+        "reason": REASONS,
+    }
+    add_columns = edit_columns = ["status"]
+    show_columns = [
+        *("lead", "caught", "channel", "template", "batch", "status", "why", "key"),
+        *("reserved_at", "sent_at", "at", "attempts", "gateway_ref", "segments", "cost"),
+    ]
+    label_columns = {
+        "lead": lazy_gettext("Lead"),
+        "caught": lazy_gettext("Hit"),
+        "channel": lazy_gettext("Channel"),
+        "template": lazy_gettext("Template"),
+        "batch": lazy_gettext("Batch"),
+        "status": lazy_gettext("Status"),
+        "reason": lazy_gettext("Held back because"),
+        "letter": lazy_gettext("Template A or B"),
+        "why": lazy_gettext("Why"),
+        "key": lazy_gettext("Key at the gateway"),
+        "reserved_at": lazy_gettext("Decided"),
+        "sent_at": lazy_gettext("Handed over"),
+        "at": lazy_gettext("Last change"),
+        "attempts": lazy_gettext("Tries"),
+        "gateway_ref": lazy_gettext("The gateway's number"),
+        "version": lazy_gettext("Template"),
+        "segments": lazy_gettext("SMS segments"),
+        "cost": lazy_gettext("Cost"),
+    }
+    formatters_columns = {
+        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "key": formats.code,
+        "gateway_ref": formats.code,
+        "attempts": formats.number,
+        "cost": yuan,
+        **dict.fromkeys(("at", "reserved_at", "sent_at"), formats.when),
+    }
+
+
+class OutreachApi(OurApi):  # type: ignore[misc]
+    """What became of contacts, from the bank's own systems."""
+
+    resource_name = "outreach"
+    allow_browser_login = True
+    base_permissions = ["can_post"]
+
+    @expose("/results", methods=["POST"])
+    @protect()
+    @safe
+    @permission_name("post")
+    def results(self) -> Any:
+        """Take what became of contacts.
+        ---
+        post:
+          summary: Take what became of contacts
+          description: >-
+            Up to 1000 results, each answered by itself and in order. Sending the same again changes nothing
+            (status duplicate). opt_out puts the person on the do-not-disturb list, converted moves the hit.
+          requestBody:
+            required: true
+            content:
+              application/json:
+                schema:
+                  type: object
+                  additionalProperties: false
+                  required: [results]
+                  properties:
+                    results:
+                      type: array
+                      maxItems: 1000
+                      items:
+                        type: object
+                        additionalProperties: false
+                        required: [outreach_id, outcome, at]
+                        properties:
+                          outreach_id: {type: string, minLength: 1, maxLength: 64}
+                          outcome:
+                            type: string
+                            enum:
+                              - delivered
+                              - failed
+                              - answered
+                              - no_answer
+                              - refused
+                              - interested
+                              - converted
+                              - opt_out
+                          at: {type: string, format: date-time}
+                          note: {type: string, maxLength: 500}
+          responses:
+            200:
+              description: An answer for each result, in order
+              content:
+                application/json:
+                  schema:
+                    type: object
+                    required: [results]
+                    properties:
+                      results:
+                        type: array
+                        items:
+                          type: object
+                          required: [outreach_id, status]
+                          properties:
+                            outreach_id: {type: string, nullable: true}
+                            status: {type: string, enum: [accepted, duplicate, unknown, invalid]}
+                            error: {type: string}
+            400:
+              $ref: '#/components/responses/400'
+            401:
+              $ref: '#/components/responses/401'
+            403:
+              $ref: '#/components/responses/403'
+        """
+        if "Authorization" not in request.headers:
+            # Without a key it is a browser's session, and that needs its token.
+            csrf.protect()
+        body = request.get_json(silent=True)
+        items = body.get("results") if isinstance(body, dict) and set(body) == {"results"} else None
+        if not isinstance(items, list):
+            return self.response_400(message='the body is {"results": [...]}')
+        if len(items) > results.MOST_ITEMS:
+            return self.response_400(message=f"at most {results.MOST_ITEMS} results at once")
+        return self.response(200, results=results.take(items, g.user))

@@ -1,0 +1,40 @@
+"""Exports as a person sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+
+from app import labels
+from app.console import formats
+from app.exports.jobs import export_file
+from app.models import ExportJob, RunStatus
+
+
+def progress_of(job: ExportJob) -> dict[str, Any]:
+    """What the export's page shows and polls."""
+    return {
+        "status": job.status,
+        "status_text": labels.word(labels.RUN_STATUS, job.status),
+        "progress": job.progress,
+        "summary": _summary(job),
+        "done": job.status in (RunStatus.DONE, RunStatus.FAILED),
+    }
+
+
+def rows_made(rows: int | None) -> Any:
+    """How many rows the file has; nothing before it is there."""
+    return "" if rows is None else formats.number(rows)
+
+
+def _summary(job: ExportJob) -> str:
+    if job.status == RunStatus.FAILED:
+        return job.error or ""
+    if job.status == RunStatus.ASKED:
+        return _("Another person must approve it first.")
+    if job.status != RunStatus.DONE:
+        return _("The file is being made; you may close this page.")
+    if export_file(job) is None:
+        return _("The file was deleted when its time was over.")
+    return _("%(rows)s rows, ready to download", rows=f"{job.rows or 0:,}")

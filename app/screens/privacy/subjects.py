@@ -1,0 +1,51 @@
+"""What is held about a customer, as tables of a page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from app import labels
+from app.console import formats
+from app.models import Lead
+from app.screens.leads.suppression_page import REASON
+
+
+def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows of ``app.leads.subject.held``: each table as rows of cells."""
+    return {
+        "lead": lead,
+        "held": answer,
+        "when": formats.when,
+        "before": [
+            (old["name"], old["phone_masked"], old["source"] or None) for old in answer["before_imports"]
+        ],
+        "hits": [
+            (h["hit_date"], h["rule"], h["grade"], labels.word(labels.HIT_STATUS, h["status"]))
+            for h in answer["hits"]
+        ],
+        "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
+        "contacts": [
+            (
+                _when(c["at"]),
+                labels.word(labels.OUTREACH_CHANNEL, c["channel"]),
+                c["template"],
+                labels.word(labels.contact_words(c["channel"]), c["status"]),
+            )
+            for c in answer["contacts"]
+        ],
+        "looks": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
+        "entries": [
+            (
+                _when(s["created_at"]),
+                labels.word(REASON, s["reason"]),
+                s["expires_on"],
+                _when(s["removed_at"]),
+            )
+            for s in answer["suppression"]
+        ],
+    }
+
+
+def _when(text: str | None) -> Any:
+    return formats.when(dt.datetime.fromisoformat(text)) if text else None

@@ -1,0 +1,320 @@
+"""Screens around personal data: one number in clear, exports of whole lists, customers' requests."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from flask import Response, abort, flash, g, json, jsonify, redirect, request, send_file, url_for
+from flask_appbuilder import action, expose, has_access
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app import labels
+from app.console import downloads, filter_row, formats
+from app.console.access import may
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError, FieldError
+from app.exports import content, jobs
+from app.exports.approval import ClearExport
+from app.extensions import db
+from app.leads import subject
+from app.leads.lookup import TooManyNumbers
+from app.leads.reveal import reveal
+from app.lib import clock
+from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
+from app.screens.privacy import exports, forms, subjects
+
+#: how long a revealed number stays on the screen
+SHOWN_SECONDS = 30
+
+
+def _me() -> str:
+    return str(g.user.username)
+
+
+class RevealsPhones:
+    """Part of the leads' screen: the whole phone number of one lead, for a reason, on record."""
+
+    @expose("/reveal/<pk>", methods=["POST"])
+    @has_access
+    def reveal(self, pk: str) -> Any:
+        """The number as JSON, or why not."""
+        lead = self._row(pk)  # type: ignore[attr-defined]
+        try:
+            phone = reveal(lead, request.form.get("reason"), _me(), request.remote_addr or "")
+        except DomainError as error:
+            db.session.rollback()
+            return jsonify(message=error.text()), 429 if isinstance(error, TooManyNumbers) else 400
+        return jsonify(phone=phone, seconds=SHOWN_SECONDS)
+
+
+class ExportsList:
+    """Part of a list's screen: its ticked rows as a file at once, or all of them in the background."""
+
+    export_kind: ClassVar[str]
+
+    @action("export", lazy_gettext("Export (masked)"), single=False)
+    def export(self, items: list[Any]) -> Any:
+        """Download the ticked rows, with what an export of the whole list shows of each."""
+        chosen, ids = content.CONTENTS[self.export_kind], [item.id for item in items]
+        ticked = db.session.query(chosen.model).filter(chosen.model.id.in_(ids))
+        first = content.watermark(_me(), clock.now())
+        return downloads.csv_download(
+            [[first], chosen.header(), *content.rows(chosen, ticked)], self.export_kind
+        )
+
+    @expose("/export_all", methods=["GET", "POST"])
+    @has_access
+    def export_all(self) -> Any:
+        """Choose a format; the export starts in the background."""
+        view: Any = self
+        form = forms.ExportForm()
+        if form.validate_on_submit():
+            jobs.filtered(view)  # refuses a filter that the list would refuse
+            try:
+                job = jobs.request_export(self.export_kind, form.format.data, self._chosen(), _me())
+            except DomainError as error:
+                form.format.errors = [*form.format.errors, error.text()]
+            else:
+                return redirect(url_for("ExportJobView.show", pk=job.id))
+        return self._export_page(form, _("Start the export"), clear=False)
+
+    @expose("/export_clear", methods=["GET", "POST"])
+    @has_access
+    def export_clear(self) -> Any:
+        """Ask a second person for an export with phones in clear; not there unless a setting allows it."""
+        if not jobs.clear_allowed():
+            abort(404)
+        form = forms.ClearExportForm()
+        if form.validate_on_submit():
+            about = ClearExport(self._conditions(), jobs.filtered(self).count())
+            try:
+                asked = jobs.request_clear_export(
+                    self.export_kind, form.format.data, self._chosen(), g.user, form.reason.data, about
+                )
+            except DomainError as error:
+                db.session.rollback()
+                form.format.errors = [*form.format.errors, error.text()]
+            else:
+                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                return redirect(url_for("ExportJobView.show", pk=asked.subject_id))
+        return self._export_page(form, _("Submit for approval"), clear=True)
+
+    def _export_page(self, form: Any, submit: str, *, clear: bool) -> Any:
+        view: Any = self
+        chosen = urlencode(self._chosen())
+        clear_url = f"{url_for('.export_clear')}?{chosen}".rstrip("?")
+        offered = not clear and jobs.clear_allowed() and may(jobs.CLEAR_PERMISSION, type(view).__name__)
+        return view.render_template(
+            "privacy/export.html",
+            widget=ConsoleFormWidget(form=form, next=f"{view._list_url()}?{chosen}", submit=submit),
+            title=_("Export: %(list)s", list=labels.word(labels.EXPORT_KIND, self.export_kind)),
+            conditions=self._conditions(),
+            clear=clear,
+            clear_url=clear_url if offered else "",
+        )
+
+    def _conditions(self) -> list[str]:
+        return [chip.text for chip in filter_row.chips(filter_row.fields(self))]
+
+    def _chosen(self) -> list[tuple[str, str]]:
+        return [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_")]
+
+    def export_links(self) -> list[Link]:
+        """The button above the list, with the list's present filters."""
+        view: Any = self
+        if not may(jobs.PERMISSION, type(view).__name__):
+            return []
+        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_") and v.strip()]
+        return [Link(_("Export all"), f"{url_for('.export_all')}?{urlencode(chosen)}".rstrip("?"))]
+
+
+class RevealView(ConsoleView):
+    """Who looked at whose phone number, when and why."""
+
+    model = Reveal
+    computed = {"lead_no": lambda row: row.lead.lead_no}
+    base_permissions = ["can_list"]
+    list_title = lazy_gettext("Phone numbers viewed")
+    empty_hint = lazy_gettext("Nobody has looked at a whole phone number yet.")
+    base_order = ("revealed_at", "desc")
+    list_columns = ["revealed_at", "revealed_by", "lead_no", "reason", "address"]
+    order_columns = ["revealed_at", "revealed_by"]
+    search_columns = ["revealed_by", "revealed_at", "address"]
+    label_columns = {
+        "revealed_at": lazy_gettext("Time"),
+        "revealed_by": lazy_gettext("By"),
+        "lead_no": lazy_gettext("Lead no."),
+        "reason": lazy_gettext("Reason given"),
+        "address": lazy_gettext("Network address"),
+    }
+    formatters_columns = {"revealed_at": formats.when, "lead_no": formats.code, "address": formats.code}
+
+
+class ExportJobView(ConsoleView):
+    """Exports of whole lists: one's own, for an administrator everybody's."""
+
+    model = ExportJob
+    base_permissions = ["can_list", "can_show", "can_progress", "can_fetch"]
+    list_title = lazy_gettext("Exports")
+    show_title = lazy_gettext("Export")
+    empty_hint = lazy_gettext("No export yet. Start one above the list of leads or of high-potential leads.")
+    list_columns = ["created_at", "kind", "format", "status", "progress", "rows", "requested_by"]
+    order_columns = ["created_at", "status"]
+    search_columns = ["kind", "status", "requested_by", "created_at"]
+    filter_choices = {"kind": labels.EXPORT_KIND, "status": labels.RUN_STATUS}
+    show_columns = [
+        *("kind", "format", "clear", "status", "rows", "error"),
+        *("requested_by", "created_at", "approved_by", "finished_at"),
+    ]
+    label_columns = formats.JOB_WORDS | {
+        "kind": lazy_gettext("List"),
+        "format": lazy_gettext("Format"),
+        "clear": lazy_gettext("Phone numbers in clear"),
+        "approved_by": lazy_gettext("Approved by"),
+        "rows": lazy_gettext("Rows"),
+    }
+    formatters_columns = formats.JOB_FORMATS | {
+        "kind": formats.of(labels.EXPORT_KIND),
+        "format": formats.of(labels.EXPORT_FORMAT),
+        "clear": labels.yes_no,
+        "rows": exports.rows_made,
+    }
+
+    def heading(self, item: ExportJob) -> str:
+        """Which list, and the number of the export."""
+        return f"{labels.word(labels.EXPORT_KIND, item.kind)} #{item.id}"
+
+    def show_links(self, item: ExportJob) -> list[Link]:
+        """The file, once it is there."""
+        if not self._may_fetch(item) or jobs.export_file(item) is None:
+            return []
+        return [Link(_("Download"), url_for(".fetch", pk=item.id), primary=True)]
+
+    def progress_of(self, item: ExportJob) -> dict[str, Any]:
+        """How far the export is."""
+        return exports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The export's state as JSON, polled by its page."""
+        return exports.progress_of(self._row(pk))
+
+    @expose("/fetch/<pk>", methods=["GET"])
+    @has_access
+    def fetch(self, pk: str) -> Any:
+        """Download the file: who asked for it, and an administrator."""
+        job = self._row(pk)
+        if not self._may_fetch(job):
+            abort(403)
+        path = jobs.export_file(job)
+        if path is None:
+            abort(404, description=_("The file of this export is not there (any more)."))
+        answer = send_file(path, as_attachment=True, download_name=jobs.download_name(job))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def _may_fetch(self, job: ExportJob) -> bool:
+        own = job.requested_by == _me() or any(role.name == "Admin" for role in g.user.roles)
+        return own and job.status == RunStatus.DONE and may("can_fetch", "ExportJobView")
+
+
+class SubjectRequestView(ConsoleView):
+    """客户信息请求: what customers asked about their data, and the way to answer them."""
+
+    model = SubjectRequest
+    base_permissions = ["can_list", "can_find", "can_held", "can_file", "can_erase"]
+    list_title = lazy_gettext("Customer data requests")
+    empty_hint = lazy_gettext("No request yet. Look for a customer to begin.")
+    list_columns = ["created_at", "kind", "lead_no", "reason", "created_by"]
+    order_columns = ["created_at", "kind", "created_by"]
+    search_columns = ["lead_no", "kind", "created_by", "created_at"]
+    filter_choices = {"kind": labels.SUBJECT_KIND}
+    label_columns = {
+        "created_at": lazy_gettext("Time"),
+        "kind": lazy_gettext("What was done"),
+        "lead_no": lazy_gettext("Lead no."),
+        "reason": lazy_gettext("Reason given"),
+        "created_by": lazy_gettext("By"),
+    }
+    formatters_columns = {
+        "created_at": formats.when,
+        "kind": formats.of(labels.SUBJECT_KIND),
+        "lead_no": formats.code,
+    }
+
+    def list_links(self) -> list[Link]:
+        """Look for a customer."""
+        if not may("can_find", "SubjectRequestView"):
+            return []
+        return [Link(_("Look for a customer"), url_for(".find"), primary=True)]
+
+    @expose("/find", methods=["GET", "POST"])
+    @has_access
+    def find(self) -> Any:
+        """Type a phone or ID number once; it is posted, never part of an address."""
+        found, error = None, ""
+        if request.method == "POST":
+            try:
+                found = subject.find(request.form.get("number", ""), _me())
+            except DomainError as refused:
+                db.session.rollback()
+                error = refused.text()
+        title = _("Look for a customer")
+        return self.render_template("privacy/subject_find.html", title=title, found=found, error=error)
+
+    @expose("/held/<pk>", methods=["GET"])
+    @has_access
+    def held(self, pk: str) -> Any:
+        """Everything held about one customer."""
+        lead = _any_lead(pk)
+        answer = subject.held(lead, _me())
+        title = _("What is held about %(lead)s", lead=lead.lead_no)
+        return self.render_template(
+            "privacy/subject_held.html", title=title, **subjects.held_page(lead, answer)
+        )
+
+    @expose("/file/<pk>", methods=["POST"])
+    @has_access
+    def file(self, pk: str) -> Any:
+        """The same as a JSON file to hand over."""
+        lead = _any_lead(pk)
+        answer = subject.held(lead, _me(), "export")
+        return Response(
+            json.dumps(answer, ensure_ascii=False, indent=2),
+            mimetype="application/json",
+            headers={"Content-Disposition": f'attachment; filename="lead-{lead.id}.json"'},
+        )
+
+    @expose("/erase/<pk>", methods=["GET", "POST"])
+    @has_access
+    def erase(self, pk: str) -> Any:
+        """Erase the customer, with a reason and the lead number typed again."""
+        lead, form = _any_lead(pk), forms.EraseForm()
+        lead_no = lead.lead_no
+        if form.validate_on_submit():
+            try:
+                subject.erase(lead, form.lead_no.data, form.reason.data, _me(), suppress=form.suppress.data)
+            except FieldError as error:
+                db.session.rollback()
+                form[error.field].errors = [*form[error.field].errors, error.text()]
+            else:
+                flash(_("%(lead)s was erased.", lead=lead_no), "success")
+                return redirect(self._list_url())
+        widget = ConsoleFormWidget(form=form, next=url_for(".held", pk=pk), submit=_("Erase for good"))
+        title = _("Erase %(lead)s", lead=lead_no)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+
+def _any_lead(pk: str) -> Lead:
+    """A lead, deleted or not; 404 when there is none."""
+    lead = subject.lead_of(pk)
+    if lead is None:
+        abort(404)
+    return lead

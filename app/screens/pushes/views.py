@@ -1,0 +1,423 @@
+"""The screens of pushes: what went out, deliveries and their attempts, targets, reminders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import abort, current_app, flash, redirect, request, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app.audit.events import event
+from app.channels import channel, channels, targets
+from app.console import formats
+from app.console.access import may, me
+from app.console.table import Deed, Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.lib import clock
+from app.models import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryStatus,
+    Push,
+    StopReason,
+    Target,
+    TargetStatus,
+)
+from app.push import outbox
+from app.push.test_push import send_sample
+from app.screens.pushes import answers, target_form
+from app.screens.pushes import page as deliveries
+
+
+class DeliveryAttemptView(ConsoleView):
+    """Tries of a delivery, on its page."""
+
+    model = DeliveryAttempt
+    base_permissions = ["can_list"]
+    list_title = lazy_gettext("Tries")
+    empty_hint = lazy_gettext("Not tried yet.")
+    list_columns = ["tried_at", "outcome", "http_status", "answer", "duration_ms"]
+    order_columns = ["tried_at"]
+    search_columns = ["delivery", "outcome", "tried_at"]
+    filter_choices = {"outcome": deliveries.ATTEMPT}
+    label_columns = {
+        "delivery": lazy_gettext("Delivery"),
+        "tried_at": lazy_gettext("Tried at"),
+        "outcome": lazy_gettext("Result"),
+        "http_status": lazy_gettext("HTTP status"),
+        "answer": lazy_gettext("Answer"),
+        "duration_ms": lazy_gettext("Took (ms)"),
+    }
+    formatters_columns = {
+        "tried_at": formats.moment,
+        "answer": answers.said,
+        "outcome": formats.tag(deliveries.ATTEMPT, "attempt"),
+        "duration_ms": formats.number,
+    }
+
+
+class DeliveryView(ConsoleView):
+    """投递记录: each message to each target, its state and next try."""
+
+    model = Delivery
+    base_permissions = ["can_list", "can_show", "retry_now", "replay", "cancel"]
+    related_views = [DeliveryAttemptView]
+    computed = {"part_of": deliveries.part_of, "next_try": deliveries.next_try, "ends": deliveries.ends}
+    list_title = lazy_gettext("Deliveries")
+    show_title = lazy_gettext("Delivery")
+    empty_hint = lazy_gettext("Nothing was sent yet. A push with new hits makes a delivery for each target.")
+    list_columns = [
+        "id",
+        "push",
+        "target",
+        "part_of",
+        "hits",
+        "status",
+        "attempts",
+        "answer",
+        "ends",
+    ]
+    order_columns = ["id", "status"]
+    search_columns = ["status", "target", "push_id", "created_at"]
+    filter_choices = {"status": deliveries.DELIVERY_STATUS}
+    show_columns = [
+        *("push", "target", "uid", "part_of", "hits", "status", "attempts", "next_try", "answer"),
+        *("created_at", "done_at"),
+    ]
+    label_columns = {
+        "id": lazy_gettext("Delivery"),
+        "push": lazy_gettext("Push"),
+        "push_id": lazy_gettext("Push no."),
+        "target": lazy_gettext("Target"),
+        "uid": lazy_gettext("Id for the receiver"),
+        "part_of": lazy_gettext("Part"),
+        "hits": lazy_gettext("Hits"),
+        "status": lazy_gettext("Status"),
+        "attempts": lazy_gettext("Attempts"),
+        "next_try": lazy_gettext("Next try"),
+        "ends": lazy_gettext("Over since / next try"),
+        "answer": lazy_gettext("Last answer"),
+        "created_at": lazy_gettext("Made"),
+        "done_at": lazy_gettext("Over since"),
+    }
+    formatters_columns = {
+        "id": lambda value: f"#{value}",
+        "uid": formats.code,
+        "answer": answers.said,
+        "hits": formats.number,
+        "attempts": formats.number,
+        "status": formats.tag(deliveries.DELIVERY_STATUS, "delivery"),
+        "created_at": formats.when,
+        "done_at": formats.when,
+    }
+    add_columns = edit_columns = ["answer"]
+    menu_badge = staticmethod(deliveries.dead_letters)
+
+    def heading(self, item: Delivery) -> str:
+        """Which delivery."""
+        return f"{_('Delivery')} {item}"
+
+    def offers(self, action: str, item: Delivery) -> bool:
+        """What the state of a delivery allows; tests are over when they are over."""
+        if item.push.is_test:
+            return False
+        if action == "replay":
+            return item.status in (DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
+        if action == "cancel":
+            return item.status in (DeliveryStatus.WAITING, DeliveryStatus.DEAD)
+        return item.status == DeliveryStatus.WAITING
+
+    def _change(self, items: Any, name: str, change: Callable[..., None], said: str) -> Any:
+        rows = items if isinstance(items, list) else [items]
+        now = clock.now()
+        for row in rows:
+            change(db.session(), row, now)
+        db.session.commit()
+        for row in rows:
+            event(name, "delivery", row.id, title=str(row))
+        flash(said % {"n": len(rows)}, "success")
+        return self.back()
+
+    @action("retry_now", lazy_gettext("Retry now"))
+    def retry_now(self, items: Any) -> Any:
+        """Try again next instead of at its time; silence still holds."""
+        return self._change(items, "retry_now", outbox.retry_now, _("%(n)s deliveries are tried next."))
+
+    @action(
+        "replay",
+        lazy_gettext("Send again"),
+        lazy_gettext("Send again, with the same id? A receiver that took it already knows the id."),
+    )
+    def replay(self, items: Any) -> Any:
+        """Send an ended delivery again."""
+        return self._change(items, "replay", outbox.replay, _("%(n)s deliveries are sent again."))
+
+    @action("cancel", lazy_gettext("Never send"), lazy_gettext("Never send this? Its hits count as pushed."))
+    def cancel(self, items: Any) -> Any:
+        """Give up a delivery that waits, or a dead letter for good."""
+        return self._change(items, "cancel", outbox.cancel, _("%(n)s deliveries are cancelled."))
+
+
+class PushView(ConsoleView):
+    """推送记录: every push of every schedule."""
+
+    model = Push
+    base_permissions = ["can_list", "can_show"]
+    related_views = [DeliveryView]
+    computed = {
+        "of": deliveries.schedule_of,
+        "why_of": deliveries.why_of,
+        "hits_of": deliveries.hits_of,
+    }
+    list_title = lazy_gettext("Push records")
+    show_title = lazy_gettext("Push")
+    number_columns = frozenset({"hits_of"})
+    empty_hint = lazy_gettext("Nothing was pushed yet. Schedules in force push at their times.")
+    base_order = ("at", "desc")
+    list_columns = ["id", "of", "at", "why_of", "hits_of", "status"]
+    order_columns = ["id", "at", "status"]
+    search_columns = ["schedule", "status", "at", "is_test"]
+    filter_choices = {"status": deliveries.PUSH_STATUS}
+    show_columns = [
+        "of",
+        "version",
+        "slot",
+        "at",
+        "why_of",
+        "hits_of",
+        "status",
+        "requested_by",
+        "created_at",
+    ]
+    label_columns = {
+        "id": lazy_gettext("Push"),
+        "of": lazy_gettext("Schedule"),
+        "schedule": lazy_gettext("Schedule"),
+        "version": lazy_gettext("Version"),
+        "slot": lazy_gettext("Slot"),
+        "at": lazy_gettext("Went out"),
+        "why_of": lazy_gettext("How"),
+        "hits_of": lazy_gettext("Hits"),
+        "status": lazy_gettext("Status"),
+        "is_test": lazy_gettext("Test"),
+        "requested_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Made"),
+    }
+    formatters_columns = {
+        "id": lambda value: f"#{value}",
+        "slot": formats.moment,
+        "at": formats.moment,
+        "status": formats.tag(deliveries.PUSH_STATUS, "push"),
+        "created_at": formats.when,
+    }
+
+    def heading(self, item: Push) -> str:
+        """Which push, of what schedule."""
+        return f"{_('Push')} {item}" + (f" · {item.schedule.name}" if item.schedule else "")
+
+
+class TargetView(ConsoleView):
+    """推送目标: where channels send to, set up, tested, stopped and resumed."""
+
+    model = Target
+    base_permissions = [
+        *("can_list", "can_show", "can_create", "can_settings", "can_secret"),
+        *("try_out", "stop", "resume"),
+    ]
+    computed = {
+        "kind_of": deliveries.kind_of,
+        "state_of": deliveries.state_of,
+        "waiting": deliveries.waiting_for,
+        "settings_shown": deliveries.settings_shown,
+        "secret_state": deliveries.secret_state,
+        "used_by": deliveries.used_by,
+    }
+    number_columns = frozenset({"waiting"})
+    list_title = lazy_gettext("Push targets")
+    show_title = lazy_gettext("Push target")
+    empty_hint = lazy_gettext(
+        "No target yet. Add the systems, mailboxes, people and folders that hits are pushed to."
+    )
+    base_order = ("code", "asc")
+    list_columns = ["code", "name", "kind_of", "state_of", "waiting", "last_ok_at", "last_error"]
+    order_columns = ["code", "name", "last_ok_at"]
+    search_columns = ["code", "name", "status"]
+    filter_choices = {"status": deliveries.TARGET_STATUS}
+    add_columns = edit_columns = ["name"]
+    show_columns = [
+        *("code", "name", "kind_of", "settings_shown", "secret_state", "used_by", "state_of", "stopped_by"),
+        *("stopped_at", "waiting", "last_ok_at", "failing_since", "last_error", "created_by", "created_at"),
+    ]
+    label_columns = {
+        "code": lazy_gettext("Code"),
+        "name": lazy_gettext("Name"),
+        "kind_of": lazy_gettext("Channel"),
+        "status": lazy_gettext("Status"),
+        "state_of": lazy_gettext("Status"),
+        "settings_shown": lazy_gettext("Target settings"),
+        "secret_state": lazy_gettext("Signing secret"),
+        "used_by": lazy_gettext("Schedules that use it"),
+        "stopped_by": lazy_gettext("Stopped by"),
+        "stopped_at": lazy_gettext("Stopped since"),
+        "waiting": lazy_gettext("Deliveries that wait"),
+        "last_ok_at": lazy_gettext("Last success"),
+        "failing_since": lazy_gettext("Failing since"),
+        "last_error": lazy_gettext("Last failure"),
+        "created_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {
+        "code": formats.code,
+        "last_error": answers.said,
+        **dict.fromkeys(["stopped_at", "last_ok_at", "failing_since", "created_at"], formats.when),
+    }
+
+    def list_links(self) -> list[Link]:
+        """Add a target of each channel."""
+        if not may("can_create", "TargetView"):
+            return []
+        return [
+            Link(_("Add: %(kind)s", kind=each.label), url_for(".create", kind=each.kind))
+            for each in channels().values()
+        ]
+
+    def show_links(self, item: Target) -> list[Link]:
+        """Settings."""
+        if not may("can_settings", "TargetView"):
+            return []
+        return [Link(_("Change the settings"), url_for(".settings", pk=item.id), primary=not item.settings)]
+
+    def offers(self, action: str, item: Target) -> bool:
+        """Stop what runs, resume what is stopped, try out what is set up."""
+        if action == "try_out":
+            return bool(item.settings)
+        return (item.status == TargetStatus.ACTIVE) == (action == "stop")
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        found = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.kind in channels() and channel(item.kind).signs and may("can_secret", "TargetView"):
+            found["show"].template_args["deeds"].append(_secret_deed(item))
+        return found
+
+    @expose("/create", methods=["GET", "POST"])
+    @has_access
+    def create(self) -> Any:
+        """Set up a new target of the channel that the address names."""
+        kind = request.args.get("kind", "webhook")
+        if kind not in channels():
+            abort(404)
+        form = target_form.target_form(kind, with_code=True)()
+        if form.validate_on_submit():
+            try:
+                given = _typed(form, kind)
+                target = targets.create(kind, form.code.data, form.name.data, given, me())
+                db.session.commit()
+            except FieldError as error:
+                self._refuse(form, error)
+            else:
+                flash(_("Saved."), "success")
+                return redirect(url_for(".show", pk=target.id))
+        return self._form(form, _("Add: %(kind)s", kind=channel(kind).label), self._list_url())
+
+    @expose("/settings/<pk>", methods=["GET", "POST"])
+    @has_access
+    def settings(self, pk: str) -> Any:
+        """Change a target's name and settings."""
+        target = self._row(pk)
+        form = target_form.target_form(target.kind, with_code=False)()
+        if not form.is_submitted():
+            form.name.data = target.name
+            target_form.fill(form, target.kind, target.settings)
+        elif form.validate():
+            try:
+                targets.save(target, form.name.data, _typed(form, target.kind))
+                db.session.commit()
+            except FieldError as error:
+                self._refuse(form, error)
+            else:
+                flash(_("Saved."), "success")
+                return redirect(url_for(".show", pk=target.id))
+        title = _("Settings: %(target)s", target=str(target))
+        return self._form(form, title, url_for(".show", pk=target.id))
+
+    def _form(self, form: Any, title: str, back: str) -> Any:
+        widget = ConsoleFormWidget(form=form, next=back)
+        return self.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    def _refuse(self, form: Any, error: FieldError) -> None:
+        db.session.rollback()
+        if not target_form.show_error(form, error):
+            flash(error.text(), "danger")
+
+    @expose("/secret/<pk>", methods=["POST"])
+    @has_access
+    def secret(self, pk: str) -> Any:
+        """Make a new secret and show it, this once."""
+        target = self._row(pk)
+        try:
+            secret = targets.new_secret(target, current_app.config["SETTINGS"])
+        except DomainError as error:
+            flash(error.text(), "danger")
+            return redirect(url_for(".show", pk=target.id))
+        db.session.commit()
+        event("secret", "target", target.id, title=target.code)
+        page = self.render_template(
+            "pushes/target_secret.html",
+            title=_("New secret: %(target)s", target=str(target)),
+            secret=secret,
+            back=url_for(".show", pk=target.id),
+        )
+        return page, {"Cache-Control": "no-store"}
+
+    @action(
+        "try_out",
+        lazy_gettext("Send a test"),
+        lazy_gettext("Send a marked sample now? It goes out in silent times too and touches no lead."),
+        multiple=False,
+    )
+    def try_out(self, item: Target) -> Any:
+        """Send a marked sample and say what was answered."""
+        [tried] = send_sample([item.code], me())
+        answer = " ".join(str(each) for each in (tried.http_status, answers.said(tried.answer)) if each)
+        if tried.ok:
+            flash(
+                _("The test arrived in %(ms)s ms: %(answer)s", ms=tried.duration_ms, answer=answer), "success"
+            )
+        else:
+            flash(_("The test did not arrive: %(answer)s", answer=answer), "danger")
+        return redirect(url_for("TargetView.show", pk=item.id))
+
+    @action(
+        "stop", lazy_gettext("Stop"), lazy_gettext("Send nothing more to it? What is pushed to it waits.")
+    )
+    def stop(self, items: Any) -> Any:
+        """Stop sending."""
+        self.each(items, lambda target: targets.stop(target, StopReason.BY_HAND, me()))
+        flash(_("Stopped. What is pushed to it waits."), "success")
+        return self.back()
+
+    @action("resume", lazy_gettext("Resume"), lazy_gettext("Send to it again? What waits goes out now."))
+    def resume(self, items: Any) -> Any:
+        """Send again."""
+        self.each(items, targets.resume)
+        flash(_("Resumed. What waited goes out now."), "success")
+        return self.back()
+
+
+def _typed(form: Any, kind: str) -> dict[str, Any]:
+    """The typed settings. Raises FieldError for a place that nothing could be sent to."""
+    given = target_form.read(form, kind)
+    targets.check_place(kind, given, current_app.config["SETTINGS"])
+    return given
+
+
+def _secret_deed(target: Target) -> Any:
+    asked = _("Make a new secret? The present one is void at once.") if target.secret_cipher else ""
+    return Deed(_("Make a new secret"), url_for("TargetView.secret", pk=target.id), asked)

@@ -1,0 +1,95 @@
+"""What the screens of reminders show: texts, filters, the form of what comes by e-mail."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app, g
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from markupsafe import Markup
+from wtforms import SelectField, StringField
+from wtforms.validators import DataRequired, ValidationError
+
+from app.console import formats
+from app.errors import DomainError
+from app.models import MailStatus, Reminder, ReminderMail
+from app.reminders.choices import HOW, KINDS, offered
+from app.reminders.labels import KIND, text_of
+from app.screens.leads.filters import ChoiceFilter
+
+
+def shown(reminder: Reminder) -> Any:
+    """What it says, in the reader's language; unread ones stand out."""
+    text = text_of(reminder)
+    return text if reminder.read_at else Markup("<strong>{}</strong>").format(text)
+
+
+def next_try(mail: ReminderMail) -> Any:
+    """When a mail that waits is tried next."""
+    return formats.moment(mail.next_at) if mail.status == MailStatus.WAITING else ""
+
+
+class ReadState(ChoiceFilter):
+    """Reminders that were read or not."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Unread, read."""
+        return [("unread", _("Unread")), ("read", _("Read"))]
+
+    def narrowed(self, query: Any, text: str) -> Any:
+        """Reminders in that state."""
+        if text not in ("unread", "read"):
+            raise DomainError("There is no such state: %(name)s", name=text[:20])
+        unread = Reminder.read_at.is_(None)
+        return query.filter(unread if text == "unread" else ~unread)
+
+
+def _how() -> list[tuple[str, Any]]:
+    return [("", _("Not by e-mail")), *HOW.items()]
+
+
+class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
+    """For each kind of reminder, whether it comes by e-mail too; fields by the kind's name."""
+
+    daily_at = StringField(
+        lazy_gettext("Time of the daily mail"),
+        description=lazy_gettext("Local time, such as 08:30. No mail goes on a day without anything new."),
+        validators=[DataRequired()],
+        widget=BS3TextFieldWidget(),
+    )
+
+    def validate_daily_at(self, field: Any) -> None:
+        """A time of day."""
+        if time_of(field.data) is None:
+            raise ValidationError(_("Write a time of day as 08:30."))
+
+    def chosen(self) -> dict[str, str]:
+        """The kinds that come by e-mail, with how; of those that the person is offered."""
+        return {kind: self[kind].data for kind in offered(g.user) if self[kind].data}
+
+
+for _kind in KINDS:
+    _field = SelectField(KIND[_kind], choices=_how, default="", widget=Select2Widget())
+    setattr(ReminderChoiceForm, _kind, _field)
+
+
+def time_of(text: str | None) -> dt.time | None:
+    """The time of day that is typed, None for anything else."""
+    try:
+        return dt.datetime.strptime((text or "").strip(), "%H:%M").time()
+    except ValueError:
+        return None
+
+
+def facts() -> list[tuple[str, str]]:
+    """Where mails go, and what keeps them from going."""
+    found = [(_("E-mail"), g.user.email or _("none"))]
+    if not current_app.config["SETTINGS"].smtp_url:
+        missing = _("Not set up yet: no mail goes out until an administrator names a mail server.")
+        found.append((_("Mail server"), missing))
+    return found

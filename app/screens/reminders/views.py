@@ -1,0 +1,216 @@
+"""The screens of reminders: one's own, what of them comes by e-mail, and the mails that went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, g, jsonify, redirect, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.views import SimpleFormView
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy import update
+from wtforms import StringField
+
+from app.audit.events import event
+from app.console import formats, frame, urls
+from app.console.sessions import poll
+from app.console.table import Deed, Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.lib import clock
+from app.models import MailStatus, Reminder, ReminderMail
+from app.reminders import choices, digest
+from app.reminders.labels import KIND, MAIL_STATUS, text_of
+from app.screens.pushes import answers
+from app.screens.reminders import page
+
+
+class ReminderView(ConsoleView):
+    """我的提醒: what the person should look at."""
+
+    model = Reminder
+    base_permissions = ["can_list", "can_unread", "can_read_all", "look", "read"]
+    computed = {"text": page.shown}
+    special_filters = {"state": page.ReadState}
+    search_form_extra_fields = {"state": StringField()}
+    list_title = lazy_gettext("My reminders")
+    empty_hint = lazy_gettext(
+        "Nothing to look at. New hits, follow-ups that are due, requests to decide and failed jobs ring here."
+    )
+    base_order = ("created_at", "desc")
+    list_columns = ["text", "kind", "created_at", "read_at"]
+    order_columns = ["created_at"]
+    search_columns = ["kind", "state", "created_at"]
+    filter_choices = {"kind": KIND}
+    add_columns = edit_columns = ["kind"]
+    label_columns = {
+        "text": lazy_gettext("Reminder"),
+        "kind": lazy_gettext("Kind"),
+        "state": lazy_gettext("Read or not"),
+        "created_at": lazy_gettext("Came"),
+        "read_at": lazy_gettext("Read"),
+    }
+    formatters_columns = {"kind": formats.of(KIND), "created_at": formats.when, "read_at": formats.when}
+
+    def offers(self, action: str, item: Reminder) -> bool:
+        """Nothing to open without an address; what is read is read."""
+        return bool(item.link) if action == "look" else item.read_at is None
+
+    def heading(self, item: Reminder) -> str:
+        """What it says."""
+        return text_of(item)
+
+    def list_links(self) -> list[Link]:
+        """What comes by e-mail too."""
+        return [Link(_("Reminders by e-mail"), url_for("ReminderChoiceView.this_form_get"))]
+
+    def list_deeds(self) -> list[Deed]:
+        """Everything read, while anything is not."""
+        if not frame.unread():
+            return []
+        asked = _("Mark all your reminders as read?")
+        return [Deed(_("Mark all as read"), url_for(".read_all"), asked)]
+
+    @expose("/unread", methods=["GET"])
+    @has_access
+    @poll
+    def unread(self) -> Any:
+        """How many are unread, as JSON: the bell asks for it."""
+        rings = frame.bell()
+        text = rings.text if rings else "0"
+        answer = jsonify(n=rings.badge if rings else 0, text=text, label=_("Reminders, %(n)s unread", n=text))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @expose("/read_all", methods=["POST"])
+    @has_access
+    def read_all(self) -> Any:
+        """Mark all of one's own read."""
+        unread = (Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
+        db.session.execute(update(Reminder).where(*unread).values(read_at=clock.now()))
+        db.session.commit()
+        return self.back()
+
+    @action("look", lazy_gettext("Look at it"), multiple=False)
+    def look(self, item: Reminder) -> Any:
+        """Mark it read and go where it points."""
+        self.each([item], _mark_read)
+        return redirect(urls.own_path(item.link) or self._list_url())
+
+    @action("read", lazy_gettext("Mark as read"))
+    def read(self, items: Any) -> Any:
+        """Mark them read."""
+        self.each(items, _mark_read)
+        return self.back()
+
+
+def _mark_read(reminder: Reminder) -> None:
+    if reminder.person_id == g.user.id and reminder.read_at is None:
+        reminder.read_at = clock.now()
+
+
+class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
+    """邮件提醒: which of one's reminders also come by e-mail."""
+
+    route_base = "/reminderchoice"
+    form_template = "form.html"
+    edit_widget = ConsoleFormWidget
+    form = page.ReminderChoiceForm
+    form_title = lazy_gettext("Reminders by e-mail")
+
+    def form_get(self, form: Any) -> None:
+        """Show what is stored."""
+        choice = choices.choice_of(g.user)
+        for kind in choices.offered(g.user):
+            form[kind].data = choice.kinds.get(kind, "")
+        form.daily_at.data = f"{choice.daily_at:%H:%M}"
+
+    def form_post(self, form: Any) -> Any:
+        """Store it."""
+        at = page.time_of(form.daily_at.data) or choices.DAILY_AT
+        try:
+            choices.choose(g.user, form.chosen(), at, clock.now())
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+            return self.render_template(
+                self.form_template, title=self.form_title, widgets=self._get_edit_widget(form=form)
+            )
+        db.session.commit()
+        flash(_("Saved."), "success")
+        return redirect(url_for("ReminderView.list"))
+
+    def _get_edit_widget(self, form: Any, exclude_cols: Any = None, widgets: Any = None) -> dict[str, Any]:
+        drawn = self.edit_widget(
+            form=form,
+            groups=[
+                (lazy_gettext("What comes by e-mail"), [form[kind] for kind in choices.offered(g.user)]),
+                (lazy_gettext("Daily mail"), [form.daily_at]),
+            ],
+            about=page.facts(),
+            next=url_for("ReminderView.list"),
+        )
+        return {"edit": drawn}
+
+
+class ReminderMailView(ConsoleView):
+    """提醒邮件: the mails of reminders, whether they went, and why not."""
+
+    model = ReminderMail
+    base_permissions = ["can_list", "retry"]
+    computed = {"next_try": page.next_try}
+    list_title = lazy_gettext("Mails of reminders")
+    empty_hint = lazy_gettext("No mail yet. Each person chooses which reminders also come by e-mail.")
+    list_columns = [
+        "created_at",
+        "person",
+        "reminders",
+        "status",
+        "attempts",
+        "answer",
+        "next_try",
+        "done_at",
+    ]
+    order_columns = ["created_at", "status", "done_at"]
+    search_columns = ["status", "person", "created_at"]
+    filter_choices = {"status": MAIL_STATUS}
+    add_columns = edit_columns = ["status"]
+    label_columns = {
+        "created_at": lazy_gettext("Made"),
+        "person": lazy_gettext("Recipient"),
+        "reminders": lazy_gettext("Reminders"),
+        "status": lazy_gettext("Status"),
+        "attempts": lazy_gettext("Attempts"),
+        "answer": lazy_gettext("Last answer"),
+        "next_try": lazy_gettext("Next try"),
+        "done_at": lazy_gettext("Over since"),
+    }
+    formatters_columns = {
+        "created_at": formats.when,
+        "reminders": formats.number,
+        "attempts": formats.number,
+        "status": formats.tag(MAIL_STATUS, "mail"),
+        "answer": answers.said,
+        "done_at": formats.when,
+    }
+    menu_badge = staticmethod(digest.failed)
+
+    def offers(self, action: str, item: ReminderMail) -> bool:
+        """Only what was given up is tried again by hand."""
+        return item.status == MailStatus.FAILED
+
+    @action("retry", lazy_gettext("Try again"))
+    def retry(self, items: Any) -> Any:
+        """Send failed mails again."""
+        rows = items if isinstance(items, list) else [items]
+        now = clock.now()
+        again = [mail for mail in rows if digest.retry(db.session(), mail, now)]
+        db.session.commit()
+        for mail in again:
+            event("retry", "reminder_mail", mail.id, title=str(mail))
+        flash(_("%(n)s mails are tried again.", n=len(again)), "success")
+        return self.back()

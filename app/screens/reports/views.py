@@ -1,0 +1,251 @@
+"""Screens of the weekly report: the reports, their mails, when they go out and to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, abort, flash, g, redirect, request, url_for
+from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder.actions import action
+from flask_babel import get_locale, lazy_gettext
+from flask_babel import gettext as _
+
+from app import labels
+from app.console import formats
+from app.console.access import may, me
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget, WeeklyReportWidget
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.lib import clock
+from app.models import ReportMail, ReportMailStatus, WeeklyReport
+from app.reports import plan, settings
+from app.reports.document import Document, document, period, scope
+from app.reports.mail import file_name, page
+from app.reports.pdf import pdf
+from app.reports.weeks import sunday_of
+from app.screens.reports import page as reports
+
+
+class ReportMailView(ConsoleView):
+    """The mails of weekly reports: to whom, and what became of them."""
+
+    model = ReportMail
+    computed = {"receiver": lambda row: row.person.get_full_name(), "period": lambda row: period(row.week)}
+    base_permissions = ["can_list", "retry"]
+    list_title = lazy_gettext("Mails of the weekly report")
+    empty_hint = lazy_gettext("Sent to nobody.")
+    list_columns = ["period", "receiver", "is_test", "status", "attempts", "last_error", "next_at", "sent_at"]
+    order_columns = ["status", "sent_at"]
+    search_columns = ["report", "status", "week", "is_test"]
+    filter_choices = {"status": labels.REPORT_MAIL_STATUS}
+    label_columns = {
+        "report": lazy_gettext("Weekly report"),
+        "period": lazy_gettext("Week"),
+        "week": lazy_gettext("Week"),
+        "receiver": lazy_gettext("Receiver"),
+        "is_test": lazy_gettext("Test"),
+        "status": lazy_gettext("Status"),
+        "attempts": lazy_gettext("Attempts"),
+        "last_error": lazy_gettext("Last error"),
+        "next_at": lazy_gettext("Next attempt"),
+        "sent_at": lazy_gettext("Sent at"),
+    }
+    formatters_columns = {
+        "is_test": labels.yes_no,
+        "status": formats.tag(labels.REPORT_MAIL_STATUS, "mail"),
+        "attempts": formats.number,
+        "last_error": formats.code,
+        "next_at": formats.when,
+        "sent_at": formats.when,
+    }
+
+    def list_links(self) -> list[Link]:
+        """Back to the reports."""
+        return [Link(_("Weekly report"), url_for("WeeklyReportView.list"))]
+
+    def offers(self, action: str, item: ReportMail) -> bool:
+        """What failed can be tried again."""
+        return item.status == ReportMailStatus.FAILED
+
+    @action("retry", lazy_gettext("Send again"), multiple=False)
+    def retry(self, item: ReportMail) -> Any:
+        """Try it again from the beginning."""
+        plan.retry(item, clock.now())
+        db.session.commit()
+        flash(_("The mail will be sent in a moment."), "success")
+        return self.back()
+
+
+class WeeklyReportView(ConsoleView):
+    """营销周报: what a week of marketing brought, for the branches that a person sees."""
+
+    model = WeeklyReport
+    base_permissions = [
+        *("can_list", "can_show", "can_progress", "can_fetch", "can_make", "can_timing"),
+        "send_to_me",
+    ]
+    computed = {
+        "period": lambda row: period(row.week),
+        "scope": scope,
+        "state": reports.state,
+        "sent": reports.sent,
+    }
+    list_title = lazy_gettext("Weekly report")
+    show_title = lazy_gettext("Weekly report")
+    empty_hint = lazy_gettext("No report yet. Make one, or switch the weekly one on.")
+    base_order = ("week", "desc")
+    list_columns = ["period", "scope", "state", "made_at", "sent", "requested_by"]
+    order_columns = ["made_at"]
+    search_columns = ["week", "branch", "requested_by"]
+    show_columns = ["period", "scope", "state", "made_at", "sent", "requested_by"]
+    label_columns = {
+        "period": lazy_gettext("Week"),
+        "week": lazy_gettext("Monday of the week"),
+        "branch": lazy_gettext("Branch"),
+        "scope": lazy_gettext("Covers"),
+        "state": lazy_gettext("Status"),
+        "made_at": lazy_gettext("Made at"),
+        "sent": lazy_gettext("By e-mail"),
+        "requested_by": lazy_gettext("Asked for by"),
+    }
+    formatters_columns = {"made_at": formats.when, "state": reports.state_tag}
+    related_views = [ReportMailView]
+    menu_badge = staticmethod(reports.failed_mails)
+
+    def heading(self, item: WeeklyReport) -> str:
+        """What it is about."""
+        return f"{_('Weekly report')} {period(item.week)} · {scope(item)}"
+
+    def offers(self, action: str, item: WeeklyReport) -> bool:
+        """One that is made can be sent."""
+        return item.made_at is not None
+
+    def list_links(self) -> list[Link]:
+        """Make one; when they go out and to whom."""
+        offered = [
+            ("can_make", _("Make a report"), ".make"),
+            ("can_timing", _("When and to whom"), ".timing"),
+        ]
+        links = [
+            Link(word, url_for(end), primary=end == ".make")
+            for name, word, end in offered
+            if may(name, "WeeklyReportView")
+        ]
+        if may("can_list", "ReportMailView"):
+            links.append(Link(_("Mails"), url_for("ReportMailView.list")))
+        return links
+
+    def show_links(self, item: WeeklyReport) -> list[Link]:
+        """The files, and the figures of the same week as they are now."""
+        links = []
+        if item.made_at is not None and may("can_fetch", "WeeklyReportView"):
+            links.append(Link(_("Download PDF"), url_for(".pdf", pk=item.id), primary=True))
+            links.append(Link(_("Download HTML"), url_for(".html", pk=item.id)))
+        if may("can_list", "EffectView"):
+            dates: dict[str, Any] = {"first": item.week, "last": sunday_of(item.week)}
+            links.append(
+                Link(_("The week as it is now"), url_for("EffectView.list", branch=item.branch_id, **dates))
+            )
+        return links
+
+    def progress_of(self, item: WeeklyReport) -> dict[str, Any] | None:
+        """How far the report is, until it is made."""
+        if item.made_at is not None:
+            return None
+        return reports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.made_at is None:
+            return drawn
+        return drawn | {"more": [WeeklyReportWidget(report=_in_words(item))]}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The report's state as JSON, polled by its page."""
+        return reports.progress_of(self._row(pk))
+
+    @expose("/pdf/<pk>", methods=["GET"])
+    @has_access
+    @permission_name("fetch")
+    def pdf(self, pk: str) -> Any:
+        """The report as a PDF, in the language of the screen."""
+        report = self._made(pk)
+        return _file(pdf(_in_words(report)), "application/pdf", file_name(report, "pdf"))
+
+    @expose("/html/<pk>", methods=["GET"])
+    @has_access
+    @permission_name("fetch")
+    def html(self, pk: str) -> Any:
+        """The report as an HTML file that stands alone."""
+        report = self._made(pk)
+        return _file(page(_in_words(report)).encode(), "text/html; charset=utf-8", file_name(report, "html"))
+
+    def _made(self, pk: str) -> WeeklyReport:
+        report: WeeklyReport = self._row(pk)
+        if report.made_at is None:
+            abort(404, description=_("This report is not made yet."))
+        return report
+
+    @expose("/make", methods=["GET", "POST"])
+    @has_access
+    def make(self) -> Any:
+        """Choose a week; its report is made in the background."""
+        form = reports.MakeForm()
+        if form.validate_on_submit():
+            try:
+                report_id = plan.ask(form.week.data, g.user)
+            except DomainError as error:
+                db.session.rollback()
+                form.week.errors = [*form.week.errors, error.text()]
+            else:
+                return redirect(url_for(".show", pk=report_id))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Make the report"))
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Make a report"))
+
+    @expose("/timing", methods=["GET", "POST"])
+    @has_access
+    def timing(self) -> Any:
+        """When the report goes out, and to whom."""
+        form = reports.setting_form(typed=request.method == "POST")
+        if form.validate_on_submit() and self._set(form):
+            flash(_("Saved."), "success")
+            return redirect(url_for(".timing"))
+        widget = ConsoleFormWidget(
+            form=form, next=self._list_url(), about=reports.about_sending(settings.report_setting())
+        )
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("When and to whom"))
+
+    def _set(self, form: Any) -> bool:
+        values = {name: form[name].data for name in settings.DEFAULTS}
+        try:
+            settings.store(values, form.receivers.data, me(), clock.now())
+        except FieldError as error:
+            db.session.rollback()
+            form[error.field].errors = [*form[error.field].errors, error.text()]
+            return False
+        db.session.commit()
+        return True
+
+    @action("send_to_me", lazy_gettext("E-mail it to me"), multiple=False)
+    def send_to_me(self, item: WeeklyReport) -> Any:
+        """Send it to who asks, marked as a test."""
+        plan.send_to(item, g.user, clock.now())
+        flash(_("The report is on its way to %(address)s.", address=g.user.email), "success")
+        return self.back()
+
+
+def _in_words(report: WeeklyReport) -> Document:
+    return document(report, str(get_locale()))
+
+
+def _file(data: bytes, mimetype: str, name: str) -> Response:
+    answer = Response(data, mimetype=mimetype)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

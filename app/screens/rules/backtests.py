@@ -1,0 +1,174 @@
+"""The screen of back-tests: start one for a rule version, watch it, read its figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import abort, flash, redirect, url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.actions import action
+from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from wtforms import DateField, IntegerField, SelectField
+from wtforms.validators import InputRequired, NumberRange
+
+from app import labels
+from app.console import formats
+from app.console.access import may, me
+from app.console.sessions import poll
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import BacktestWidget, ConsoleFormWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.jobs.table import OPEN
+from app.models import Backtest, RuleVersion, RunStatus
+from app.rules import backtest_jobs, describe
+from app.rules.backtest import MAX_DAYS_AFTER, Trial
+from app.screens.rules import backtest_page
+
+
+class BacktestForm(DynamicForm):  # type: ignore[misc]
+    """What a back-test tries."""
+
+    first = DateField(lazy_gettext("First day of the period"), validators=[InputRequired()])
+    last = DateField(
+        lazy_gettext("Last day of the period"),
+        description=lazy_gettext("Leave time after it: a hit of the last day needs its days to convert."),
+        validators=[InputRequired()],
+    )
+    days_after = IntegerField(
+        lazy_gettext("A conversion counts within"),
+        validators=[InputRequired(), NumberRange(1, MAX_DAYS_AFTER)],
+        widget=BS3TextFieldWidget(),
+    )
+    condition = SelectField(
+        lazy_gettext("Try other thresholds of"),
+        description=lazy_gettext("The others stay as they are."),
+        coerce=int,
+        widget=Select2Widget(),
+    )
+
+
+class StartsBacktests:
+    """Part of the rule versions' screen: try a version on the past."""
+
+    @expose("/backtest/<pk>", methods=["GET", "POST"])
+    @has_access
+    def backtest(self, pk: str) -> Any:
+        """Choose the period; the back-test of a version starts in the background."""
+        view: Any = self
+        version = view._row(pk)
+        if not version.conditions:
+            abort(
+                409, description=_("%(version)s has no condition yet; add one first.", version=str(version))
+            )
+        form = BacktestForm(data=asdict(backtest_jobs.proposed()))
+        form.condition.choices = backtest_page.conditions_of(version)
+        if form.validate_on_submit():
+            asked = Trial(form.first.data, form.last.data, form.days_after.data, form.condition.data)
+            try:
+                row = backtest_jobs.request_backtest(version, asked, me())
+            except DomainError as error:
+                form.first.errors = [*form.first.errors, error.text()]
+            else:
+                return redirect(url_for("BacktestView.show", pk=row.id))
+        widget = ConsoleFormWidget(
+            form=form,
+            units={"days_after": _("days")},
+            next=url_for("RuleVersionView.show", pk=version.id),
+            submit=_("Start the back-test"),
+            about=[(_("Meaning"), describe.version_sentence(version))],
+        )
+        title = _("Back-test of %(version)s", version=str(version))
+        return view.render_template("form.html", widgets={"edit": widget}, title=title)
+
+    def backtest_links(self, version: RuleVersion) -> list[Link]:
+        """Buttons on a version's page: start one, and see those that were made."""
+        found = []
+        if version.conditions and may("can_backtest", "RuleVersionView"):
+            found.append(Link(_("Back-test"), url_for("RuleVersionView.backtest", pk=version.id)))
+        if may("can_list", "BacktestView") and backtest_jobs.made_of(version):
+            found.append(Link(_("See back-tests"), url_for("BacktestView.list", _flt_0_version=version.id)))
+        return found
+
+
+class BacktestView(ConsoleView):
+    """回测: what rule versions would have caught, and what became of it."""
+
+    model = Backtest
+    computed = {
+        "period": backtest_page.period,
+        "summary": backtest_page.summary,
+        "rule": lambda row: row.version.rule,
+        "sentence": lambda row: describe.version_sentence(row.version),
+    }
+    base_permissions = ["can_list", "can_show", "can_progress", "cancel"]
+    list_title = lazy_gettext("Back-tests")
+    show_title = lazy_gettext("Back-test")
+    empty_hint = lazy_gettext("No back-test yet. Start one on the page of a rule version.")
+    list_columns = ["created_at", "rule", "version", "period", "status", "summary", "requested_by"]
+    order_columns = ["created_at", "status"]
+    search_columns = ["version", "status", "requested_by", "created_at"]
+    filter_choices = {"status": labels.RUN_STATUS}
+    show_columns = ["rule", "version", "sentence", "period", "days_after", "requested_by", "created_at"]
+    label_columns = {
+        "rule": lazy_gettext("Rule"),
+        "version": lazy_gettext("Rule version"),
+        "sentence": lazy_gettext("Meaning"),
+        "period": lazy_gettext("Period"),
+        "days_after": lazy_gettext("A conversion counts within (days)"),
+        "status": lazy_gettext("Status"),
+        "summary": lazy_gettext("Result"),
+        "requested_by": lazy_gettext("By"),
+        "created_at": lazy_gettext("Asked for"),
+    }
+    formatters_columns = {"status": formats.tag(labels.RUN_STATUS, "run"), "created_at": formats.when}
+
+    def heading(self, item: Backtest) -> str:
+        """Which version, and the number of the back-test."""
+        return _("Back-test #%(id)s of %(version)s", id=item.id, version=str(item.version))
+
+    def offers(self, action: str, item: Backtest) -> bool:
+        """What is under way can be cancelled."""
+        return item.status in OPEN
+
+    def show_links(self, item: Backtest) -> list[Link]:
+        """Back to the version."""
+        return [Link(_("See the version"), url_for("RuleVersionView.show", pk=item.version_id))]
+
+    def progress_of(self, item: Backtest) -> dict[str, Any]:
+        """How far the back-test is."""
+        return backtest_page.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+
+    @expose("/progress/<pk>", methods=["GET"])
+    @has_access
+    @poll
+    def progress(self, pk: str) -> Any:
+        """The back-test's state as JSON, polled by its page."""
+        return backtest_page.progress_of(self._row(pk))
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        if item.status != RunStatus.DONE:
+            return drawn
+        found = BacktestWidget(
+            row=item,
+            lines=backtest_page.lines(item),
+            verdicts=backtest_page.verdicts(item),
+            curve=backtest_page.curve_lines(item),
+            charts=backtest_page.charts(item),
+            warnings=backtest_page.warnings(item),
+        )
+        return drawn | {"more": [found], "charted": True}
+
+    @action("cancel", lazy_gettext("Cancel back-test"), lazy_gettext("Stop this back-test?"), multiple=False)
+    def cancel(self, item: Backtest) -> Any:
+        """Stop it."""
+        backtest_jobs.cancel(item)
+        db.session.commit()
+        flash(_("The back-test is cancelled."), "success")
+        return redirect(url_for("BacktestView.show", pk=item.id))

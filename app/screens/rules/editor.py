@@ -1,0 +1,266 @@
+"""The rule editor's page: what it starts from, what it offers to choose, what it answers while one types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import g, url_for
+from flask_babel import gettext as _
+from pydantic import ValidationError
+from sqlalchemy import func, or_, select
+
+from app import labels
+from app.access.scope import branches_visible_to
+from app.extensions import db
+from app.models import Branch, Institution, Rule, RuleVersion, Segment, Tag
+from app.rules import check, draft_conflict, sentence
+from app.rules.check import Problem
+from app.rules.definition import (
+    DEFAULT_GRADE_BANDS,
+    DEFAULT_HALF_LIFE_DAYS,
+    DEFAULT_WEIGHTS,
+    ConditionDef,
+    RuleDef,
+)
+from app.rules.versions import rule_def
+from app.screens.leads.segments import sources
+
+#: As many matches as a search shows; typing more narrows it.
+MOST_MATCHES = 30
+#: The longest rule that is read at all: 20 conditions that name thousands of institutions.
+LONGEST = 2_000_000
+#: What the boxes of the editor look for, by name.
+KINDS = ("places", "branches", "sources", "tags", "segments")
+
+
+class MalformedError(Exception):
+    """What was typed is no rule yet; ``problems`` says where."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("malformed")
+
+
+def parse(text: str) -> RuleDef:
+    """The rule in a form's JSON. Raises MalformedError."""
+    # PostgreSQL text holds no NUL, not even one that comes as an escape.
+    text = "" if "\\u0000" in text else text[:LONGEST]
+    try:
+        return RuleDef.model_validate_json(text or "{}")
+    except ValidationError as error:
+        raise MalformedError(check.malformed(error)) from None
+
+
+def sound(text: str) -> RuleDef:
+    """The rule in a form's JSON, if nothing speaks against it. Raises MalformedError."""
+    definition = parse(text)
+    problems = check.refused(check.check(definition, check.read_catalogue()))
+    if problems:
+        raise MalformedError(problems)
+    return definition
+
+
+def blank() -> dict[str, Any]:
+    """A new rule as the editor first shows it."""
+    return {
+        "code": _free_code(),
+        "name": "",
+        "description": "",
+        "match": "all",
+        "cooldown_days": 7,
+        "conditions": [first_condition()],
+        "half_life_days": DEFAULT_HALF_LIFE_DAYS,
+        "weights": DEFAULT_WEIGHTS,
+        "grade_bands": DEFAULT_GRADE_BANDS,
+        "lead_filter": {"sources": [], "branches": [], "statuses": [], "tags": [], "segments": []},
+        "holdout_percent": 0,
+    }
+
+
+def first_condition() -> dict[str, Any]:
+    """What a condition says before anybody changes it."""
+    return ConditionDef(metric="calls", op=">=", value=3, window_days=7).model_dump(mode="json")
+
+
+def stored(version: RuleVersion) -> dict[str, Any]:
+    """A stored draft as the editor shows it; one without conditions gets the first one."""
+    if version.conditions:
+        return rule_def(version).model_dump(mode="json")
+    named = {"code": version.rule.code, "name": version.name, "description": version.description}
+    return blank() | named
+
+
+def _free_code() -> str:
+    """A code that no rule has yet."""
+    taken = set(db.session.scalars(select(Rule.code).where(Rule.code.startswith("R-"))))
+    return next(code for n in range(1, len(taken) + 2) if (code := f"R-{n:03d}") not in taken)
+
+
+def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
+    """Everything the editor's template and scripts need."""
+    return {
+        "rule": rule,
+        "version": version,
+        "names": names(rule),
+        "units": {
+            "calls": _("times"),
+            "institutions": _("institutions"),
+            "active_days": _("days"),
+        },
+        "first_condition": first_condition(),
+        "choices": {
+            "metric": labels.choices(labels.METRIC),
+            "op": [(op, f"{sign} {words}") for op, sign, words in operators()],
+            "event_types": labels.choices(labels.EVENT_TYPE),
+            "result": labels.choices(labels.RESULT),
+            "match": labels.choices(labels.MATCH),
+            "statuses": labels.choices(labels.LEAD_STATUS),
+        },
+        "urls": {
+            "wording": url_for("RuleVersionView.wording"),
+            "coverage": url_for("RuleVersionView.coverage"),
+            "find": url_for("RuleVersionView.find"),
+            "save": url_for("RuleVersionView.edit", pk=version.id) if version else url_for("RuleView.add"),
+        },
+    }
+
+
+def operators() -> list[tuple[str, str, str]]:
+    """Operators with their sign and words."""
+    return [
+        (">=", "≥", _("at least")),
+        (">", ">", _("more than")),
+        ("==", "=", _("exactly")),
+        ("<=", "≤", _("at most")),
+        ("<", "<", _("less than")),
+    ]
+
+
+def names(rule: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """What the codes in a rule are called, by the list they stand in."""
+    conditions = rule["conditions"]
+    used = {code for each in conditions for code in each["institutions"]}
+    institutions = select(Institution.code, Institution.name).where(Institution.code.in_(used))
+    branches = select(Branch.code, Branch.name).where(Branch.code.in_(rule["lead_filter"]["branches"]))
+    categories = {code for each in conditions for code in each["categories"]}
+    return {
+        "institutions": dict(db.session.execute(institutions).tuples().all()),
+        "branches": dict(db.session.execute(branches).tuples().all()),
+        "categories": {code: labels.word(labels.CATEGORY, code) for code in categories},
+    }
+
+
+def answer(text: str) -> dict[str, Any]:
+    """What the rule as typed means, condition by condition where it is not whole yet, and what is wrong."""
+    try:
+        definition = parse(text)
+    except MalformedError as error:
+        return {"sentence": "", "problems": said(error.problems)}
+    return {
+        "sentence": sentence.rule_sentence(definition),
+        "problems": said(check.check(definition, check.read_catalogue())),
+    }
+
+
+def said(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems for the page: field, words, and whether it is only a note."""
+    return [{"field": each.field, "text": each.text(), "note": each.note} for each in problems]
+
+
+def conflict(base: str, version: RuleVersion, yours: RuleDef) -> dict[str, Any]:
+    """What the second of two people is told: who saved what, and both wordings of each part that differs."""
+    theirs = stored(version)
+    try:
+        began = parse(base)
+    except MalformedError:
+        began = yours
+    parts = draft_conflict.compare(began, RuleDef.model_validate(theirs), yours)
+    saved = labels.local(version.saved_at) if version.saved_at else None
+    return {
+        "text": _(
+            "%(who)s saved this draft at %(when)s while you were editing it. Nothing was overwritten, and "
+            "what you typed is still here.",
+            who=version.saved_by or version.created_by,
+            when=saved.strftime("%Y-%m-%d %H:%M:%S") if saved else "–",
+        ),
+        "revision": version.revision,
+        "theirs": theirs,
+        "names": names(theirs),
+        "parts": [vars(part) for part in parts],
+    }
+
+
+def find(kind: str, text: str) -> list[dict[str, Any]]:
+    """Groups of what can be chosen, for a box of the editor: each entry with its list, value and words."""
+    wanted = text.strip()
+    if kind == "places":
+        return [
+            each for each in (_categories(wanted), _regions(wanted), _institutions(wanted)) if each["items"]
+        ]
+    if kind == "branches":
+        return [_group("branches", _("Branches"), _branches(wanted))]
+    if kind == "sources":
+        found = [value for value, _word in sources() if wanted.lower() in value.lower()]
+        return [_group("sources", _("Source channel"), [(value, value, "") for value in found])]
+    column = Tag.name if kind == "tags" else Segment.name
+    query = select(column).where(_like(column, wanted)).order_by(column).limit(MOST_MATCHES)
+    if kind == "segments":
+        query = query.where(Segment.shared)
+    label = _("Tags") if kind == "tags" else _("Segments")
+    return [_group(kind, label, [(name, name, "") for name in db.session.scalars(query)])]
+
+
+def _group(name: str, label: str, items: list[tuple[str, str, str]]) -> dict[str, Any]:
+    entries = [{"list": name, "value": value, "text": text, "hint": hint} for value, text, hint in items]
+    return {"label": label, "items": entries[:MOST_MATCHES]}
+
+
+def _like(column: Any, text: str) -> Any:
+    return column.icontains(text, autoescape=True)
+
+
+def _categories(text: str) -> dict[str, Any]:
+    rows = _counted(Institution.category)
+    found = [(code, labels.word(labels.CATEGORY, code), n) for code, n in rows]
+    return _group("categories", _("Categories"), _matching(found, text))
+
+
+def _regions(text: str) -> dict[str, Any]:
+    found = [(name, name, n) for name, n in _counted(Institution.region)]
+    return _group("regions", _("Regions"), _matching(found, text))
+
+
+def _counted(column: Any) -> list[tuple[str, int]]:
+    query = select(column, func.count()).where(column != "").group_by(column).order_by(column)
+    return list(db.session.execute(query).tuples())
+
+
+def _matching(found: list[tuple[str, str, int]], text: str) -> list[tuple[str, str, str]]:
+    wanted = text.lower()
+    return [
+        (value, word, _("institutions: %(n)s", n=n))
+        for value, word, n in found
+        if wanted in word.lower() or wanted in value.lower()
+    ]
+
+
+def _institutions(text: str) -> dict[str, Any]:
+    query = (
+        select(Institution.code, Institution.name)
+        .where(or_(_like(Institution.code, text), _like(Institution.name, text)))
+        .order_by(Institution.listed.desc(), Institution.code)
+        .limit(MOST_MATCHES)
+    )
+    rows = [(code, name, code if code != name else "") for code, name in db.session.execute(query)]
+    return _group("institutions", _("Institutions"), rows)
+
+
+def _branches(text: str) -> list[tuple[str, str, str]]:
+    query = (
+        select(Branch.code, Branch.name)
+        .where(branches_visible_to(g.user), or_(_like(Branch.code, text), _like(Branch.name, text)))
+        .order_by(Branch.path)
+        .limit(MOST_MATCHES)
+    )
+    return [(code, name, code) for code, name in db.session.execute(query)]

@@ -1,0 +1,208 @@
+"""The screens of rules and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, abort, flash, jsonify, redirect, request, stream_with_context, url_for
+from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from app import labels
+from app.console import formats
+from app.console import versions as version_views
+from app.console.access import me
+from app.console.table import Link
+from app.console.versions import Pausable, SubmitsVersions
+from app.console.view import ConsoleView
+from app.errors import DomainError, FieldError
+from app.extensions import db
+from app.models import Rule, RuleVersion, VersionStatus
+from app.rules import approval, describe, drafts, versions
+from app.rules.definition import RuleDef
+from app.screens.rules import coverage, editor
+from app.screens.rules.backtests import StartsBacktests
+
+
+def _saved(save: Callable[[RuleDef], RuleVersion]) -> Any:
+    """Save the posted rule and say where it is; else what is wrong, or who was faster."""
+    try:
+        definition = editor.sound(request.form.get("rule", ""))
+        version = save(definition)
+        db.session.commit()
+    except editor.MalformedError as error:
+        return jsonify(problems=editor.said(error.problems)), 422
+    except drafts.DraftChangedError as error:
+        said = editor.conflict(request.form.get("base", ""), error.version, definition)
+        db.session.rollback()
+        return jsonify(said), 409
+    except FieldError as error:
+        db.session.rollback()
+        return jsonify(problems=[{"field": error.field, "text": error.text(), "note": False}]), 422
+    except DomainError as error:
+        db.session.rollback()
+        return jsonify(problems=[{"field": "", "text": error.text(), "note": False}]), 422
+    flash(_("%(version)s is saved.", version=str(version)), "success")
+    return jsonify(url=url_for("RuleVersionView.show", pk=version.id))
+
+
+def _revision() -> int:
+    """The revision that the editor began with; an unreadable one is nobody's."""
+    text = request.form.get("revision", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+
+class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
+    """Versions of rules. A draft can be edited and put in force; the others are history."""
+
+    model = RuleVersion
+    approval = approval
+    computed = {"sentence": describe.version_sentence, "scoring": describe.version_scoring}
+    base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit", "can_backtest"]
+    empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
+    list_title = lazy_gettext("Rule versions")
+    show_title = lazy_gettext("Rule version")
+    # The editor is no generated form.
+    add_columns = edit_columns = ["name"]
+    list_columns = ["rule", "number", "status", "sentence", "created_by", "created_at"]
+    order_columns = ["number", "status", "created_at"]
+    search_columns = ["rule", "status"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    show_columns = [
+        "rule",
+        "number",
+        "status",
+        "name",
+        "description",
+        "sentence",
+        "scoring",
+        "created_by",
+        "created_at",
+        "activated_by",
+        "activated_at",
+    ]
+    label_columns = version_views.WORDS | {
+        "rule": lazy_gettext("Rule"),
+        "sentence": lazy_gettext("Meaning"),
+        "name": lazy_gettext("Name"),
+        "description": lazy_gettext("Purpose"),
+        "scoring": lazy_gettext("Score and grades"),
+    }
+    formatters_columns = version_views.FORMATS
+
+    def may_change(self, item: Any) -> str | None:
+        """Only drafts change."""
+        if item.status != VersionStatus.DRAFT:
+            return _("Only a draft can be changed. Make a new draft of the rule first.")
+        return None
+
+    def show_links(self, item: RuleVersion) -> list[Link]:
+        """Submit it, or go to the request; test it on the past."""
+        return [*self.submit_links(item), *self.backtest_links(item)]
+
+    @expose("/edit/<pk>", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: str) -> Any:
+        """The rule editor on a draft; what it posts is saved unless somebody else was faster."""
+        item = self._row(pk)
+        if request.method == "POST":
+            return _saved(lambda definition: drafts.save(item.id, definition, me(), revision=_revision()))
+        self._refuse_if_fixed(item)
+        title = _("Edit %(version)s", version=str(item))
+        content = editor.page(editor.stored(item), item)
+        return self.render_template("rules/editor.html", title=title, **content)
+
+    @expose("/wording", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def wording(self) -> Any:
+        """What the rule as typed means and what is wrong with it."""
+        return jsonify(editor.answer(request.form.get("rule", "")))
+
+    @expose("/coverage", methods=["POST"])
+    @has_access
+    @permission_name("edit")
+    def coverage(self) -> Any:
+        """How many leads the rule as typed catches, line by line while it is counted."""
+        days = request.form.get("days", "", type=str)
+        if days not in map(str, coverage.DAYS):
+            abort(400, description=_("There is no such number of days."))
+        lines = stream_with_context(coverage.lines(request.form.get("rule", ""), int(days)))
+        return Response(lines, mimetype="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
+
+    @expose("/find")
+    @has_access
+    @permission_name("edit")
+    def find(self) -> Any:
+        """Institutions, categories, branches and whatever else the editor's boxes offer to choose."""
+        kind = request.args.get("kind", "")
+        if kind not in editor.KINDS:
+            abort(404)
+        return jsonify(groups=editor.find(kind, request.args.get("q", "")[:100]))
+
+
+class RuleView(Pausable, ConsoleView):
+    """监控指标: the rules."""
+
+    model = Rule
+    life = versions
+    computed = {"sentence": describe.rule_sentence}
+    related_views = [RuleVersionView]
+    empty_hint = lazy_gettext("No rule yet. Add one, give it conditions and put it in force.")
+    list_title = lazy_gettext("Rules")
+    show_title = lazy_gettext("Rule")
+    add_title = lazy_gettext("Add rule")
+    base_order = ("code", "asc")
+    add_columns = edit_columns = ["name"]
+    list_columns = ["code", "name", "status", "sentence", "active_version"]
+    order_columns = ["code", "name", "status"]
+    search_columns = ["name", "code", "status"]
+    filter_choices = {"status": labels.VERSION_STATUS}
+    show_columns = ["code", "name", "description", "status", "active_version", "sentence", "created_at"]
+    label_columns = {
+        "code": lazy_gettext("Code"),
+        "name": lazy_gettext("Name"),
+        "description": lazy_gettext("Purpose"),
+        "status": lazy_gettext("Status"),
+        "active_version": lazy_gettext("Version in force"),
+        "sentence": lazy_gettext("Meaning"),
+        "created_at": lazy_gettext("Created"),
+    }
+    formatters_columns = {
+        "code": formats.code,
+        "status": formats.tag(labels.VERSION_STATUS, "version"),
+        "created_at": formats.when,
+    }
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_add",
+        "can_delete",
+        "draft",
+        "pause",
+        "resume",
+        "retire",
+    ]
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        """The rule editor on a new rule."""
+        if request.method == "POST":
+            return _saved(lambda definition: drafts.create(definition, me()))
+        content = editor.page(editor.blank(), None)
+        return self.render_template("rules/editor.html", title=str(self.add_title), **content)
+
+    def remove(self, item: Any) -> None:
+        """A rule with hits stays."""
+        versions.delete_rule(item)
+
+    @action("draft", lazy_gettext("New draft"), multiple=False)
+    def draft(self, item: Rule) -> Any:
+        """Open the rule's draft in the editor; without one, the newest version is copied."""
+        version = versions.draft_of(item, me())
+        db.session.commit()
+        return redirect(url_for("RuleVersionView.edit", pk=version.id))

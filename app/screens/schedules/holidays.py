@@ -1,0 +1,75 @@
+"""The holiday screen: taking an uploaded file, and what is said about years nobody knows."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flask import current_app
+from flask_babel import gettext as _
+from werkzeug.datastructures import FileStorage
+
+from app import labels
+from app.console import formats
+from app.console.frame import weekday
+from app.extensions import db
+from app.leads.reader import not_a_list
+from app.lib.clock import today
+from app.lib.spreadsheet import shown
+from app.models import Holiday
+from app.schedules.calendar import Calendar
+from app.schedules.holidays import read_holidays, store
+from app.schedules.labels import DAY_KIND
+
+EXTENSIONS = (".xlsx", ".xls", ".csv")
+
+
+def kind(row: Holiday) -> Any:
+    """Day off or working day as a tag."""
+    return formats.tag(DAY_KIND, "day")(row.kind)
+
+
+def day_of_week(row: Holiday) -> str:
+    """The weekday of the date."""
+    return weekday(row.date)
+
+
+def take_file(file: FileStorage, who: str) -> tuple[int, int, int]:
+    """Store the dates of an uploaded file: how many are new, changed, as before. Commits.
+
+    Raises DomainError.
+    """
+    name = shown(Path(file.filename or "").name)
+    suffix = Path(name).suffix.lower()
+    if suffix not in EXTENSIONS:
+        raise not_a_list(name)
+    folder = current_app.config["SETTINGS"].data_dir / "uploads"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, path = tempfile.mkstemp(suffix=suffix, dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            file.save(target)
+        counts = store(read_holidays(Path(path), name), who)
+    finally:
+        Path(path).unlink(missing_ok=True)
+    db.session.commit()
+    return counts
+
+
+def warning(calendar: Calendar) -> str:
+    """What to do when this year's or the next one's holidays are not known; empty when both are."""
+    unknown = [year for year in (today().year, today().year + 1) if not calendar.knows(year)]
+    return unknown_years(unknown)
+
+
+def unknown_years(years: list[int]) -> str:
+    """That the holidays of these years are not known; empty for no year."""
+    if not years:
+        return ""
+    return _(
+        "The public holidays of %(years)s are not known yet: until they are entered here, "
+        "only the week tells working days from weekends.",
+        years=labels.joined(map(str, years)),
+    )

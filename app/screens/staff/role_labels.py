@@ -1,0 +1,147 @@
+"""What a permission of a role lets people do, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu
+from flask_babel import force_locale, lazy_gettext
+from flask_babel import gettext as _
+from markupsafe import Markup
+
+from app import labels
+from app.console.access import view_named
+from app.extensions import db
+from app.permissions import MENU
+
+_METHOD = {
+    "can_list": lazy_gettext("See the list"),
+    "can_show": lazy_gettext("View"),
+    "can_add": lazy_gettext("Add"),
+    "can_edit": lazy_gettext("Edit"),
+    "can_delete": lazy_gettext("Delete"),
+    "can_reveal": lazy_gettext("Reveal a phone number"),
+    "can_upload": lazy_gettext("Upload"),
+    "can_errors": lazy_gettext("Download rejected rows"),
+    "can_rejects": lazy_gettext("Download rejected rows"),
+    "can_template": lazy_gettext("Download the template"),
+    "can_progress": lazy_gettext("Watch the progress"),
+    "can_unread": lazy_gettext("Ask what is unread"),
+    "can_read_all": lazy_gettext("Mark all as read"),
+    "can_count": lazy_gettext("Count what it means"),
+    "can_preview": lazy_gettext("Preview what it does"),
+    "can_test": lazy_gettext("Send a test"),
+    "can_compare": lazy_gettext("Compare versions"),
+    "can_export_clear": lazy_gettext("ask for exports with phone numbers in clear"),
+    "can_backtest": lazy_gettext("back-test"),
+    "can_submit": lazy_gettext("submit for approval"),
+    "can_approve": lazy_gettext("approve"),
+    "can_reject": lazy_gettext("reject"),
+    "withdraw": lazy_gettext("withdraw"),
+    "retire": lazy_gettext("retire"),
+    "can_verify": lazy_gettext("Verify the chain"),
+    "can_export_log": lazy_gettext("Export the change log"),
+    "can_work": lazy_gettext("Keep follow-ups and outcomes"),
+    "can_take_off": lazy_gettext("Take off the list"),
+    "can_switch": lazy_gettext("Ask to switch on or off"),
+    "delete_many": lazy_gettext("Delete several at once"),
+    "remove_entry": lazy_gettext("Get the button that takes off the list"),
+    "can_create": lazy_gettext("Set up a new one"),
+    "can_contact_many": lazy_gettext("Contact many customers"),
+    "can_contact_one": lazy_gettext("Contact one customer"),
+    "can_confirm": lazy_gettext("Confirm and send"),
+    "can_change": lazy_gettext("Propose a change"),
+    "can_post": lazy_gettext("Write by API"),
+    "can_settings": lazy_gettext("Change the settings"),
+    "can_make": lazy_gettext("Make a report"),
+    "can_timing": lazy_gettext("Set when it is sent and to whom"),
+    "can_secret": lazy_gettext("Make a new secret"),
+    "can_start": lazy_gettext("Start"),
+    "can_find": lazy_gettext("Look for a customer"),
+    "can_held": lazy_gettext("See what is held about a customer"),
+    "can_file": lazy_gettext("Download what is held about a customer"),
+    "can_erase": lazy_gettext("Erase a customer"),
+    "can_bulk": lazy_gettext("change all rows of a list"),
+    "can_export": lazy_gettext("Export the table (CSV)"),
+    "can_export_all": lazy_gettext("Export the whole list"),
+    "can_fetch": lazy_gettext("Download the export"),
+    "can_userinfo": lazy_gettext("See one's own profile"),
+    "can_this_form_get": lazy_gettext("Open"),
+    "can_this_form_post": lazy_gettext("Save"),
+    "can_get": lazy_gettext("Read by API"),
+    "can_info": lazy_gettext("Describe by API"),
+    "menu_access": lazy_gettext("Menu"),
+}
+
+
+def by_view() -> list[Any]:
+    """Every permission that can be given, those of one view together; menu entries follow by themselves."""
+    pairs = [pair for pair in db.session.query(PermissionView).all() if pair.permission.name != "menu_access"]
+    return sorted(pairs, key=lambda pair: (_view_words(pair.view_menu.name), pair.id))
+
+
+def with_menu(chosen: Iterable[Any]) -> list[Any]:
+    """The chosen permissions and the menu entries of every list among them."""
+    pairs = list(chosen)
+    lists = {pair.view_menu.name for pair in pairs if pair.permission.name == "can_list"}
+    names = lists | {category for category, views in MENU.items() if lists & set(views)}
+    entries = (
+        db.session.query(PermissionView)
+        .join(PermissionView.permission)
+        .join(PermissionView.view_menu)
+        .filter(Permission.name == "menu_access", ViewMenu.name.in_(names))
+    )
+    return [*pairs, *entries]
+
+
+def permission_words(pair: Any) -> str:
+    """A permission on a view as one line."""
+    return _("%(view)s: %(deed)s", view=_view_words(pair.view_menu.name), deed=_deed_words(pair))
+
+
+def grouped(pairs: Iterable[Any]) -> Markup:
+    """The permissions of a role, a line for each view; menu entries follow from them and are left out."""
+    by_view: dict[str, list[str]] = defaultdict(list)
+    for pair in pairs:
+        if pair.permission.name != "menu_access":
+            by_view[_view_words(pair.view_menu.name)].append(_deed_words(pair))
+    lines = [
+        Markup("<div><strong>{}</strong> {}</div>").format(view, labels.joined(deeds))
+        for view, deeds in sorted(by_view.items())
+    ]
+    return Markup('<div class="plain-list">{}</div>').format(Markup("").join(lines))
+
+
+def differences(before: Iterable[Any], after: Iterable[Any]) -> dict[str, dict[str, list[str]]]:
+    """The permissions that are given and taken, in words by language."""
+    old, new = {pair.id: pair for pair in before}, {pair.id: pair for pair in after}
+    words: dict[str, dict[str, list[str]]] = {}
+    for language in ("zh", "en"):
+        with force_locale(language):
+            words[language] = {
+                "given": _in_words(pair for key, pair in new.items() if key not in old),
+                "taken": _in_words(pair for key, pair in old.items() if key not in new),
+            }
+    return words
+
+
+def _in_words(pairs: Iterable[Any]) -> list[str]:
+    return sorted(permission_words(pair) for pair in pairs if pair.permission.name != "menu_access")
+
+
+def _deed_words(pair: Any) -> str:
+    name = pair.permission.name
+    if name in _METHOD:
+        return str(_METHOD[name])
+    action = getattr(view_named(pair.view_menu.name), "actions", {}).get(name)
+    return str(action.text) if action else name
+
+
+def _view_words(name: str) -> str:
+    view = view_named(name)
+    if hasattr(view, "resource_name"):
+        return _("API: %(name)s", name=view.resource_name)  # type: ignore[union-attr]
+    title = getattr(view, "list_title", "") or getattr(view, "form_title", "")
+    return str(title) or name

@@ -1,0 +1,285 @@
+"""Every field of every generated form is stored: filled as a person would, read back from the database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash
+
+from app.console.view import ConsoleView
+from app.leads.phone import PhoneVault
+from app.leads.suppression import person_target
+from app.models import Approval, Lead, Staff, Suppression
+from app.outreach.http_gateway import opened
+from tests.access.world import World
+from tests.conftest import PASSWORD, Person
+from tests.leads.support import id_number
+
+#: what every form has, and a person does not fill in
+FRAME = {"csrf_token", "next", "seen"}
+#: screens whose forms are editors of their own, with tests of their own
+EDITORS = {"RuleView", "RuleVersionView", "ScheduleView"}
+
+
+class Form(NamedTuple):
+    """What is typed into an empty form, then into that of ``row``; ``reads`` are values in no own column."""
+
+    add: dict[str, Any]
+    edit: dict[str, Any] | None = None
+    row: str = ""
+    reads: Callable[[Any, Any], dict[str, Any]] = lambda row, bank: {}
+
+
+class Bank(NamedTuple):
+    """What readers need."""
+
+    app: Flask
+    session: Session
+
+    @property
+    def settings(self) -> Any:
+        return self.app.config["SETTINGS"]
+
+    def reason(self) -> str:
+        """Of the newest request."""
+        return self.session.scalars(select(Approval.reason).order_by(Approval.id.desc()).limit(1)).one()
+
+
+def lead(row: Lead, bank: Bank) -> dict[str, Any]:
+    entries = bank.session.scalars(select(Suppression).where(Suppression.id_hash == row.id_hash)).all()
+    phone = PhoneVault.of(bank.settings).decrypt(row.phone_cipher)
+    known = {person_target(id_number(n), bank.settings).id_hash: id_number(n) for n in (5, 6)}
+    return {
+        "phone": phone,
+        "new_phone": phone,
+        "id_number": known.get(row.id_hash),
+        "do_not_disturb": row.opted_out,
+        "do_not_disturb_reason": entries[-1].reason if entries else "",
+    }
+
+
+def segment(row: Any, bank: Bank) -> dict[str, Any]:
+    said = row.definition
+    return {
+        **{name: said[name] for name in ("sources", "statuses", "created_from", "created_to")},
+        "branches": [str(key) for key in said["branches"]],
+        "tags": [str(key) for key in said["tags"]],
+        "opted_out": "yes" if said["opted_out"] else "no",
+        "has_hit": "hits" in said,
+        **{f"hit_{name}": said["hits"][name] for name in ("days", "grades", "statuses", "rules")},
+        "activity_metric": said["activity"]["metric"],
+        "activity_at_least": said["activity"]["at_least"],
+        "activity_days": said["activity"]["window_days"],
+    }
+
+
+def entry(row: Suppression, bank: Bank) -> dict[str, Any]:
+    return {"phone": "13911110000" if row.shown == "139****0000" else row.shown, "id_number": ""}
+
+
+def template(row: Any, bank: Bank) -> dict[str, Any]:
+    return {"body": max(row.versions, key=lambda each: each.number).body}
+
+
+def gateway(row: Any, bank: Bank) -> dict[str, Any]:
+    lines = {name: "\n".join(row.settings[name]) for name in ("accepted", "rejected", "busy", "absent")}
+    return row.settings | lines | {"secret": opened(row.secret_cipher, bank.settings)}
+
+
+def staff(row: Staff, bank: Bank) -> dict[str, Any]:
+    password = PASSWORD if check_password_hash(row.password, PASSWORD) else "another one"
+    return {"access_reason": bank.reason(), "password": password, "conf_password": password}
+
+
+def role(row: Role, bank: Bank) -> dict[str, Any]:
+    chosen = {"1", "2"} & {str(pair.id) for pair in row.permissions}
+    return {"permissions": sorted(chosen), "access_reason": bank.reason() if row.name == "Helper" else ""}
+
+
+SEGMENT = {
+    "shared": "y",
+    "sources": ["官网预约"],
+    "statuses": ["active", "lost"],
+    "branches": ["{home}"],
+    "tags": ["{tag}"],
+    "opted_out": "no",
+    "created_from": "2026-01-02",
+    "created_to": "2026-03-04",
+    "has_hit": "y",
+    "hit_days": "9",
+    "hit_grades": ["A", "B"],
+    "hit_statuses": ["waiting"],
+    "hit_rules": ["R-1"],
+    "activity_metric": "institutions",
+    "activity_at_least": "3",
+    "activity_days": "30",
+}
+GATEWAY = {
+    "name": "网关",
+    "url": "https://sms.example.com/send",
+    "status_url": "https://sms.example.com/ask",
+    "request": '{"k": "{key}", "to": "{phone}", "what": "{text}"}',
+    "status_request": '{"k": "{key}"}',
+    "result": "/data/code",
+    "ref": "/data/id",
+    "accepted": "0\n1",
+    "rejected": "9",
+    "busy": "5",
+    "absent": "7",
+    "seconds": "12",
+    "per_second": "40.0",
+    "secret": "a-secret-of-some-length",
+}
+PERSON = {"last_name": "欧阳", "first_name": "明", "email": "ouyang@bank.example", "language": "en"}
+ACCESS = {"roles": ["{manager}"], "branch": "{away}", "active": "y", "access_reason": "入职"}
+FORMS = {
+    "LeadView": Form(
+        {
+            "name": "欧阳明",
+            "phone": "13911110001",
+            "id_number": id_number(5),
+            "source": "官网预约",
+            "branch": "{away}",
+            "status": "paused",
+        },
+        {
+            "name": "改名",
+            "new_phone": "13911110002",
+            "source": "线下活动",
+            "branch": "{away}",
+            "status": "lost",
+            "tags": ["{free_tag}"],
+            "do_not_disturb": "y",
+            "do_not_disturb_reason": "来电要求",
+        },
+        "lead_home",
+        lead,
+    ),
+    "SegmentView": Form(
+        SEGMENT | {"name": "新群"}, SEGMENT | {"name": "改群", "hit_grades": ["C"]}, "segment", segment
+    ),
+    "TagView": Form({"name": "新签", "colour": "red"}, {"name": "改签", "colour": "grey"}, "free_tag"),
+    "SuppressionView": Form(
+        {"phone": "13911110000", "id_number": "", "reason": "投诉", "expires_on": "2099-12-31"}, reads=entry
+    ),
+    "BranchView": Form(
+        {"code": "NEW", "name": "新支行", "parent": "{home}"},
+        {"code": "FREE-2", "name": "改支行", "parent": "{away}"},
+        "free_branch",
+    ),
+    "HolidayView": Form(
+        {"date": "2027-01-01", "kind": "holiday", "name": "元旦", "source": "国办通知"},
+        {"date": "2027-01-02", "kind": "workday", "name": "调休", "source": "总行通知"},
+        "holiday",
+    ),
+    "OutreachTemplateView": Form(
+        {"name": "新模板", "channel": "call", "body": "您好{surname}"},
+        {"name": "改模板", "body": "您好{surname}，有新产品", "active": "y"},
+        "unused_template",
+        template,
+    ),
+    "ForbiddenWordView": Form({"word": "稳赚", "note": "违规"}, {"word": "必赚", "note": "监管要求"}, "word"),
+    "CloseReasonView": Form(
+        {"name": "新原因", "position": "7", "active": "y", "refusal": "y"},
+        {"name": "改原因", "position": "8", "active": "y", "refusal": "y"},
+        "close_reason",
+    ),
+    "InstitutionView": Form(
+        {"code": "I-9", "name": "九号", "category": "bank", "region": "华东"},
+        {"name": "改名", "category": "micro_loan", "region": "华北"},
+        "unused_institution",
+    ),
+    "OutreachGatewayView": Form(GATEWAY | {"channel": "call"}, GATEWAY | {"name": "改"}, "gateway", gateway),
+    "StaffView": Form(
+        PERSON | ACCESS | {"username": "ouyang", "password": PASSWORD, "conf_password": PASSWORD},
+        PERSON | ACCESS,
+        "staff",
+        staff,
+    ),
+    "RoleView": Form(
+        {"name": "新角色", "permissions": ["1", "2"]},
+        {"permissions": ["1", "2"], "access_reason": "需要"},
+        "role",
+        role,
+    ),
+    "SavedFilterView": Form({"name": "我的", "query": "_flt_1_kind=log_in"}),
+}
+
+
+def generated(app: Flask) -> set[tuple[str, str]]:
+    """The generated forms: names of views, each with add or edit."""
+    return {
+        (type(view).__name__, what)
+        for view in app.appbuilder.baseviews  # type: ignore[attr-defined]
+        for what in ("add", "edit")
+        if isinstance(view, ConsoleView)
+        and f"can_{what}" in view.base_permissions
+        and type(view).__name__ not in EDITORS
+    }
+
+
+def test_every_generated_form_is_filled(app: Flask) -> None:
+    here = {(name, "add") for name in FORMS} | {(name, "edit") for name in FORMS if FORMS[name].edit}
+    assert here == generated(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [(name, what) for name, form in FORMS.items() for what in ("add", "edit")[: 1 + bool(form.edit)]],
+)
+def test_what_is_typed_is_stored(
+    name: str, what: str, app: Flask, world: World, session: Session, login: Callable[..., Person]
+) -> None:
+    admin, form = login("Admin", username="chief"), FORMS[name]
+    view = next(each for each in app.appbuilder.baseviews if type(each).__name__ == name)  # type: ignore[attr-defined]
+    ids = world.ids | {"manager": session.scalars(select(Role.id).where(Role.name == "Manager")).one()}
+    typed = {
+        key: _put_in(value, ids) for key, value in ((form.edit if what == "edit" else form.add) or {}).items()
+    }
+    path = f"{view.route_base}/{what}" + (f"/{ids[form.row]}" if what == "edit" else "")
+    query = f"?query={typed['query']}" if "query" in typed else ""
+    page = admin.get(path + query).text
+    shown = set(re.findall(r'<(?:input|select|textarea)[^>]* name="([^"]+)"', page[page.index("<main") :]))
+    assert shown - FRAME == set(typed), "each field that is shown has a value here"
+    answer = admin.submit(path, typed)
+    assert answer.status_code == 302, re.findall(r'class="error"[^>]*>([^<]*)', answer.text)
+    session.rollback()
+    session.expire_all()
+    newest = select(view.model).order_by(view.model.id.desc()).limit(1)
+    row = session.get(view.model, ids[form.row]) if what == "edit" else session.scalars(newest).one()
+    found = stored(row) | form.reads(row, Bank(app, session))
+    assert {key: _as_typed(found[key]) for key in typed} == typed
+
+
+def _put_in(value: Any, ids: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return sorted(_put_in(each, ids) for each in value)
+    return str(ids[value[1:-1]]) if re.fullmatch(r"\{(home|away|tag|free_tag|manager)\}", value) else value
+
+
+def stored(row: Any) -> dict[str, Any]:
+    """Columns, and the keys of related rows."""
+    mapped = inspect(row).mapper
+    found = {column.key: getattr(row, column.key) for column in mapped.column_attrs}
+    for relation in mapped.relationships:
+        value = getattr(row, relation.key)
+        found[relation.key] = [str(each.id) for each in value] if relation.uselist else value and value.id
+    return found
+
+
+def _as_typed(value: Any) -> Any:
+    if isinstance(value, list):
+        return sorted(value)
+    if isinstance(value, bool):
+        return "y" if value else ""
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return "" if value is None else str(value)

@@ -1,0 +1,198 @@
+"""Long lists: counts that stop being exact, and deep pages that are the very rows a plain OFFSET gives."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from app.console import paging
+from app.extensions import db
+from app.models import Institution, Lead, ListMark, Segment
+from tests import clock
+from tests.conftest import Person
+
+BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same mechanism with small numbers."""
+    monkeypatch.setattr(paging, "EXACT_UP_TO", 50)
+    monkeypatch.setattr(paging, "MARK_EVERY", 20)
+    monkeypatch.setattr(paging, "MOST_CHANGES", 60)
+
+
+def add(session: Session, first: int, last: int, chance: random.Random) -> None:
+    """Leads at random moments, many of them at the same one."""
+    session.add_all(
+        Lead(
+            lead_no=f"L{n}",
+            name=f"客{n}",
+            id_hash=f"{n:064x}",
+            phone_cipher=b"",
+            phone_index="",
+            phone_masked="",
+            created_at=BASE + dt.timedelta(hours=chance.randrange(40)),
+        )
+        for n in range(first, last)
+    )
+    session.commit()
+
+
+def plain(session: Session, offset: int, size: int) -> list[int]:
+    query = (
+        select(Lead.id)
+        .where(Lead.deleted_at.is_(None))
+        .order_by(Lead.created_at.desc(), Lead.id.desc())
+        .offset(offset)
+        .limit(size)
+    )
+    return list(session.scalars(query))
+
+
+def all_pages_agree(session: Session, total: int) -> None:
+    """Of those pages that lie deep enough to be reached by marks."""
+    for offset in range(paging.EXACT_UP_TO, total + 7, 7):
+        rows = paging.lead_page(offset, 7)
+        assert rows is not None
+        assert [row.id for row in rows] == plain(session, offset, 7), offset
+
+
+def test_every_deep_page_is_the_right_one_whatever_changed(app: Flask, session: Session, small: None) -> None:
+    chance = random.Random(4)
+    add(session, 0, 300, chance)
+    with app.app_context():
+        assert paging.refresh_marks()
+        assert not paging.refresh_marks()
+        all_pages_agree(session, 300)
+    add(session, 300, 325, chance)
+    gone = chance.sample(range(1, 300), 25)
+    session.execute(update(Lead).where(Lead.id.in_(gone)).values(deleted_at=clock.now()))
+    session.commit()
+    with app.app_context():
+        all_pages_agree(session, 300)
+
+
+def test_too_many_changes_are_not_guessed_at(app: Flask, session: Session, small: None) -> None:
+    chance = random.Random(5)
+    add(session, 0, 100, chance)
+    with app.app_context():
+        paging.refresh_marks()
+    add(session, 100, 170, chance)
+    with app.app_context():
+        assert paging.lead_page(90, 10) is None
+        assert paging.refresh_marks()
+        all_pages_agree(session, 170)
+
+
+def test_a_short_list_needs_no_marks(app: Flask, session: Session, small: None) -> None:
+    add(session, 0, 40, random.Random(6))
+    with app.app_context():
+        assert not paging.refresh_marks()
+        assert session.scalars(select(ListMark)).all() == []
+
+
+@pytest.mark.parametrize("filters", ["", "&_flt_0_name=客1", "&_oc_LeadView=lead_no&_od_LeadView=asc"])
+def test_pages_of_the_screen_go_through_the_list_once(
+    app: Flask, session: Session, small: None, login: Callable[..., Person], filters: str
+) -> None:
+    """Deep and shallow pages together show every row exactly once, filtered or sorted otherwise too."""
+    add(session, 0, 260, random.Random(7))
+    with app.app_context():
+        paging.refresh_marks()
+    manager = login("Manager")
+    wanted = {n for n in range(260) if "name" not in filters or str(n).startswith("1")}
+    seen: list[int] = []
+    for page in range(-(-len(wanted) // 25)):
+        text = manager.get(f"/leadview/list/?page_LeadView={page}&psize_LeadView=25{filters}").text
+        seen += [n for n in range(260) if f">客{n}<" in text or f">客{n} " in text or f"客{n}\n" in text]
+    assert sorted(seen) == sorted(wanted)
+
+
+def test_counts_are_exact_up_to_a_limit_then_estimates_then_exact_on_demand(
+    app: Flask, session: Session, small: None
+) -> None:
+    add(session, 0, 120, random.Random(8))
+    session.connection().exec_driver_sql("ANALYZE lead")
+    session.commit()
+    with app.test_request_context("/"):
+        query = db.session.query(Lead).filter(Lead.deleted_at.is_(None))
+        few = paging.counted(query.filter(Lead.id <= 50))
+        many = paging.counted(query)
+    assert (few, few.exact) == (50, True)
+    assert many.exact is False
+    assert 60 <= many <= 240
+    with app.test_request_context("/?exact=1"):
+        found = paging.counted(db.session.query(Lead).filter(Lead.deleted_at.is_(None)))
+    assert (found, found.exact) == (120, True)
+
+
+def test_a_list_without_any_filter_counts_its_rows(
+    app: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    session.add_all(Institution(code=f"I{n}", name=f"机构{n}") for n in range(27))
+    session.commit()
+    page = login("Manager", language="zh").get("/institutionview/list/?psize_InstitutionView=10").text
+    assert "共 27 条" in page
+    assert "page_InstitutionView=2" in page
+
+
+def test_the_screen_says_about_and_counts_on_demand(
+    app: Flask, session: Session, small: None, login: Callable[..., Person]
+) -> None:
+    add(session, 0, 120, random.Random(8))
+    session.connection().exec_driver_sql("ANALYZE lead")
+    session.commit()
+    page = login("Manager", language="zh").get("/leadview/list/").text
+    assert "约 " in page
+    assert "exact=1" in page
+    assert "120 条" in login("Manager", language="zh").get("/leadview/list/?exact=1").text
+
+
+def test_a_page_beyond_the_end_is_the_last_one(
+    app: Flask, session: Session, small: None, login: Callable[..., Person]
+) -> None:
+    add(session, 0, 120, random.Random(8))
+    page = login("Manager").get("/leadview/list/?page_LeadView=4000&psize_LeadView=50").text
+    oldest = session.scalars(select(Lead.name).order_by(Lead.created_at, Lead.id).limit(1)).one()
+    assert f"{oldest}<" in page
+
+
+def test_an_emptied_list_says_so(app: Flask, session: Session, small: None) -> None:
+    add(session, 0, 100, random.Random(9))
+    with app.app_context():
+        paging.refresh_marks()
+    session.execute(delete(Lead))
+    session.commit()
+    with app.app_context():
+        assert paging.lead_page(80, 10) in (None, [])
+
+
+def test_a_list_without_any_criterion_is_counted_whole(
+    session: Session, login: Callable[..., Person]
+) -> None:
+    session.add_all(Institution(code=f"I-{n}", name=f"机构{n}") for n in range(3))
+    session.commit()
+    assert "3 rows" in login("Admin").get("/institutionview/list/").text
+
+
+def test_a_long_list_of_a_segment_is_estimated(
+    app: Flask, session: Session, small: None, login: Callable[..., Person]
+) -> None:
+    add(session, 1, 120, random.Random(5))
+    session.execute(update(Lead).values(source="官网预约"))
+    definition = {"sources": ["官网预约", "抖音推广"], "statuses": ["active", "paused"]}
+    segment = Segment(name="两个来源", definition=definition, shared=True, owner="somebody")
+    session.add(segment)
+    session.commit()
+    session.connection().exec_driver_sql("ANALYZE lead")
+    session.commit()
+    page = login("Manager").get(f"/leadview/list/?_flt_0_segment={segment.id}")
+    assert page.status_code == 200
+    assert "about" in page.text

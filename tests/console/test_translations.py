@@ -1,0 +1,123 @@
+"""Every word of the interface is in both languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from babel.messages.catalog import Catalog
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.outreach.settings import OutreachSettings
+from app.rules.catalogue import REGIONS
+from scripts import translations
+from tests.conftest import Person
+from tests.console.site import PAGES, furnished
+
+#: Words that are the same in every language: codes, names of things, what the world of the tests is called.
+SAME = """
+    e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
+    body file template_id word sql lead_monitor openapi create rison
+    http https webhook hooks url drop_roots webhook_allow push crm drop busy
+    shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
+    gsm ucs sms send call key phone text channel code data result surname name branch month day
+    rejected absent sandbox outreach pdf smtp_url
+"""
+CODES = set(SAME.split())
+
+
+@pytest.fixture(scope="module")
+def sources() -> Catalog:
+    return translations.extract()
+
+
+@pytest.fixture(scope="module")
+def chinese() -> Catalog:
+    return translations.chinese()
+
+
+def test_every_message_is_translated(sources: Catalog, chinese: Catalog) -> None:
+    assert len(sources) > 300
+    assert translations.missing(sources, chinese) == []
+
+
+def test_no_translation_is_fuzzy_or_left_over(sources: Catalog, chinese: Catalog) -> None:
+    assert [m.id for m in chinese if m.id and m.fuzzy] == []
+    assert [m.id for m in chinese if m.id and sources.get(m.id, m.context) is None] == []
+
+
+def test_translations_keep_the_places_for_values(chinese: Catalog) -> None:
+    def places(text: object) -> set[str]:
+        return set(re.findall(r"%\((\w+)\)", str(text)))
+
+    wrong = [m.id for m in chinese if m.id and places(m.id) != places(m.string)]
+    assert wrong == []
+
+
+def test_chinese_pages_have_no_english(app: Flask, session: Session, login: Callable[..., Person]) -> None:
+    world, client = furnished(app, session, login, "zh")
+    found = {}
+    for page in PAGES:
+        text = words_of(client.get(page.format(**world.ids)).text)
+        english = [word for word in re.findall(r"[A-Za-z][A-Za-z_]+", text) if word.lower() not in CODES]
+        if english:
+            found[page] = english
+    assert found == {}, found
+
+
+def test_english_pages_have_no_chinese(app: Flask, session: Session, login: Callable[..., Person]) -> None:
+    world, client = furnished(app, session, login, "en")
+    known = "中文官网预约线下活动、" + OutreachSettings().opt_out_sentence
+    data = set(known) | set("".join([*REGIONS, *map(str, names_in_world(session))]))
+    found = {}
+    for page in PAGES:
+        text = words_of(client.get(page.format(**world.ids)).text)
+        chinese = [word for word in re.findall(r"[\u4e00-\u9fff、，。：]+", text) if not set(word) <= data]
+        if chinese:
+            found[page] = chinese
+    assert found == {}, found
+
+
+def names_in_world(session: Session) -> list[str]:
+    """Every Chinese text that people or logs brought into the database."""
+    columns = (
+        "lead.name",
+        "lead.source",
+        "rule.name",
+        "rule.description",
+        "institution.name",
+        "institution.region",
+        "branch.name",
+        "tag.name",
+        "segment.name",
+        "suppression.reason",
+        "close_reason.name",
+        "schedule.name",
+        "target.name",
+        "outreach_template.name",
+        "outreach_template_version.body",
+        "forbidden_word.word",
+        "outreach_gateway.name",
+        "sandbox_message.body",
+        "ab_user.last_name",
+        "ab_user.first_name",
+    )
+    queries = ["SELECT {1} FROM {0}".format(*column.split(".")) for column in columns]
+    return [value for query in queries for value in session.execute(text(query)).scalars() if value]
+
+
+def words_of(html: str) -> str:
+    """What a person reads on the page: text, and the attributes that are read out or shown."""
+    html = re.sub(
+        r"<(script|style)\b.*?</\1>|<option [^>]*value=\"[^\"]*__[^\"]*\".*?</option>", " ", html, flags=re.S
+    )
+    shown = re.findall(
+        r'(?:aria-label|placeholder|title|alt|data-confirm|data-yes|data-text)="([^"]*)"', html
+    )
+    body = re.sub(r"<time\b.*?</time>|<code\b.*?</code>|<small>.*?</small>", " ", html, flags=re.S)
+    text = re.sub(r"<[^>]+>", " ", body)
+    return unescape(" ".join([text, *shown])).replace("{n}", "")

@@ -1,0 +1,177 @@
+"""Targets, deliveries and reminders as people use them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask_babel import force_locale
+from sqlalchemy import select
+
+from app.models import ChangeLog, Delivery, DeliveryAttempt, Push, Reminder, Staff, Target
+from app.push.test_push import send_sample
+from app.screens.pushes.answers import said
+from tests.access.world import branch
+from tests.conftest import Person
+from tests.push.conftest import Bank
+from tests.push.receiver import Receiver
+
+#: places that the sending would refuse, and what the form says
+UNREACHABLE = [
+    ("webhook", "url", "http://127.0.0.1:8091/healthz", "https is required"),
+    ("webhook", "url", "https://169.254.169.254/latest", "is not on the allow-list WEBHOOK_ALLOW"),
+    ("webhook", "url", "https://crm.elsewhere.com/", "is not on the allow-list WEBHOOK_ALLOW"),
+    ("file", "folder", "../../etc", "The folder is not below any of DROP_ROOTS"),
+    ("file", "folder", "/etc/cron.d", "The folder is not below any of DROP_ROOTS"),
+]
+
+
+def test_a_webhook_target_is_set_up_tested_and_rotated(
+    bank: Bank, receiver: Receiver, login: Callable[..., Person]
+) -> None:
+    admin = login("Admin")
+    refused = admin.submit(
+        "/targetview/create?kind=webhook", {"code": "crm", "name": "CRM", "setting_url": "ftp://x"}
+    ).text
+    assert "This is not an address of a webhook" in refused
+    assert 'value="ftp://x"' in refused, "what was typed is kept"
+    for kind, field, place, why in UNREACHABLE:
+        typed = {"code": "crm", "name": "CRM", f"setting_{field}": place}
+        refused = admin.submit(f"/targetview/create?kind={kind}", typed).text
+        assert why in refused, place
+    assert bank.all(Target) == []
+    admin.submit(
+        "/targetview/create?kind=webhook", {"code": "crm", "name": "CRM", "setting_url": receiver.url}
+    )
+    target = bank.one(Target)
+    assert (target.status, target.stop_reason) == ("stopped", "not_set_up")
+    told = admin.submit(f"/targetview/action/resume/{target.id}", follow_redirects=True).text
+    assert "has no secret yet" in told
+    page = admin.submit(f"/targetview/secret/{target.id}")
+    [receiver.secret] = re.findall(r"whsec_[A-Za-z0-9+/=]{44}", page.text)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "whsec_" not in admin.get(f"/targetview/show/{target.id}").text
+    admin.submit(f"/targetview/action/resume/{target.id}")
+    assert bank.one(Target).status == "active"
+    elsewhere = {"name": "CRM", "setting_url": "https://crm.elsewhere.com/"}
+    refused = admin.submit(f"/targetview/settings/{target.id}", elsewhere).text
+    assert "is not on the allow-list WEBHOOK_ALLOW" in refused
+    told = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
+    assert "The test arrived in" in told
+    assert len(receiver.accepted) == 1
+    admin.submit(f"/targetview/secret/{target.id}")
+    told = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
+    assert "The test did not arrive: 401" in told, "the old secret is void"
+    again = admin.submit(
+        "/targetview/create?kind=webhook", {"code": "crm", "name": "2", "setting_url": receiver.url}
+    ).text
+    assert "There is a target with the code crm already." in again
+    kinds = bank.session.execute(select(ChangeLog.kind).where(ChangeLog.object == "target")).scalars().all()
+    assert kinds.count("secret") == 2
+    assert receiver.secret not in "".join(str(each.changes) for each in bank.all(ChangeLog))
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("no answer within 15 s", "15 秒内没有应答"),
+        ("the host x.cn is not on the allow-list WEBHOOK_ALLOW", "主机 x.cn 不在允许名单 WEBHOOK_ALLOW 中"),
+        ("5 people reminded", "已提醒 5 人"),
+        ('{"error": "gone"}', '{"error": "gone"}'),
+    ],
+)
+def test_what_we_said_ourselves_is_read_in_one_s_language(app: Flask, stored: str, shown: str) -> None:
+    with app.test_request_context(), force_locale("zh"):
+        assert said(stored) == shown
+
+
+def test_lists_and_choices_of_settings_come_back_as_they_were(
+    bank: Bank, login: Callable[..., Person]
+) -> None:
+    admin = login("Admin")
+    given = {"code": "boss", "name": "Boss", "setting_to": "a@b.cn\r\nc@d.cn\r\n"}
+    admin.submit("/targetview/create?kind=email", given | {"setting_rows": "5", "setting_language": "en"})
+    target = bank.one(Target)
+    assert target.settings == {"to": ["a@b.cn", "c@d.cn"], "rows": 5, "language": "en"}
+    form = admin.get(f"/targetview/settings/{target.id}").text
+    assert "a@b.cn\nc@d.cn</textarea>" in form.replace("\r", "")
+    assert re.search(r'<option[^>]*selected[^>]*value="en"', form)
+    changed = {"name": "Boss", "setting_to": "nobody", "setting_rows": "5", "setting_language": "en"}
+    assert "is not an e-mail address" in admin.submit(f"/targetview/settings/{target.id}", changed).text
+    assert bank.one(Target).settings["rows"] == 5
+
+
+def test_a_dead_letter_has_a_badge_its_attempts_and_is_given_up_or_goes_again(
+    bank: Bank, crm: Receiver, login: Callable[..., Person]
+) -> None:
+    bank.schedule(("webhook", "crm"))
+    bank.hits(2)
+    bank.tick("2026-10-26 09:00")
+    crm.behave = lambda body: 503
+    bank.send()
+    bank.session.execute(Delivery.__table__.update().values(status="dead", next_at=None))
+    bank.session.commit()
+    manager = login("Manager")
+    assert re.search(r'Deliveries <b class="badge">1</b>', manager.get("/pushview/list/").text)
+    delivery = bank.one(Delivery)
+    page = manager.get(f"/deliveryview/show/{delivery.id}").text
+    assert "503" in page
+    assert bank.one(DeliveryAttempt).http_status == 503
+    manager.submit(f"/deliveryview/action/cancel/{delivery.id}")
+    assert "badge" not in manager.get("/pushview/list/").text
+    crm.behave = lambda body: 200
+    manager.submit("/deliveryview/action_post", {"action": "replay", "rowid": [str(delivery.id)]})
+    bank.now = bank.one(Delivery).next_at
+    bank.send()
+    assert bank.one(Delivery).status == "sent"
+    assert list(crm.accepted) == [delivery.uid]
+    logged = bank.session.scalars(select(ChangeLog).where(ChangeLog.object == "delivery"))
+    assert {(each.kind, each.object_id) for each in logged} == {
+        ("cancel", str(delivery.id)),
+        ("replay", str(delivery.id)),
+    }
+    crm.behave = lambda body: 503
+    with bank.app.app_context():
+        assert not send_sample(["crm"], "boss")[0].ok
+    assert "badge" not in manager.get("/pushview/list/").text, "a test is nobody's dead letter"
+
+
+def test_the_hits_of_a_push_are_the_list_behind_its_number(
+    bank: Bank, crm: Receiver, login: Callable[..., Person]
+) -> None:
+    bank.schedule(("webhook", "crm"))
+    bank.hits(3)
+    bank.tick("2026-10-26 09:00")
+    bank.hits(2)
+    push = bank.one(Push)
+    manager = login("Manager")
+    page = manager.get("/pushview/list/").text
+    [link] = re.findall(r'href="(/hitview/list/\?_flt_0_push=\d+)"', page)
+    assert link == f"/hitview/list/?_flt_0_push={push.id}"
+    assert "3 rows" in manager.get(link).text
+    assert manager.get("/hitview/list/?_flt_0_push=x").status_code == 400
+
+
+def test_reminders_ring_open_and_are_one_s_own(bank: Bank, login: Callable[..., Person]) -> None:
+    home = branch(bank.session, "HOME")
+    bank.session.commit()
+    at_home, elsewhere = login("Marketer", branch=home, username="at-home"), login("Marketer")
+    bank.schedule(("reminder", "staff"))
+    bank.hits(2, branch=home)
+    bank.hits(1)
+    bank.tick("2026-10-26 09:00")
+    bank.send()
+    reminder = bank.one(Reminder)
+    assert bank.session.get_one(Staff, reminder.person_id).username == "at-home"
+    assert "Reminders, 1 unread" in at_home.get("/hitview/list/").text
+    assert "Reminders, 0 unread" in elsewhere.get("/hitview/list/").text
+    assert "每小时: 2 new high-potential leads" in at_home.get("/reminderview/list/").text
+    assert "0 rows" in elsewhere.get("/reminderview/list/").text
+    path = f"/reminderview/action/look/{reminder.id}"
+    assert elsewhere.submit(path).status_code == 404
+    opened = at_home.submit(path)
+    assert opened.location == f"/hitview/list/?_flt_0_push={bank.one(Push).id}"
+    assert "2 rows" in at_home.get(opened.location).text
+    assert "Reminders, 0 unread" in at_home.get("/hitview/list/").text
