@@ -91,11 +91,12 @@ def _installation(settings: Settings) -> str:
 def _permissions(settings: Settings) -> str:
     from app import permissions
 
-    manager = current_app.appbuilder.sm  # type: ignore[attr-defined]
+    appbuilder = current_app.appbuilder  # type: ignore[attr-defined]
+    menu = permissions.menu_names(appbuilder)
     for name in permissions.ROLES.values():
-        role = manager.find_role(name)
+        role = appbuilder.sm.find_role(name)
         have = {(p.permission.name, p.view_menu.name) for p in role.permissions} if role else set()
-        if have != permissions.granted(name):
+        if have != permissions.granted(name, menu):
             raise NotOk(f"role {name} is not as the program defines it: run flask db upgrade")
     return f"{len(permissions.ROLES)} roles"
 

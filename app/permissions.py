@@ -1,4 +1,4 @@
-"""Who may do what: one table, reviewed as a whole. Seeding, tests and the menu all read it.
+"""Who may do what: one table, reviewed as a whole. Seeding and tests read it.
 
 A row is a view and, for each of its permissions, the roles that have it, one letter a role:
 A Admin · M Manager · K Marketer · D DataOperator · U Auditor · I Integration (API keys).
@@ -6,6 +6,9 @@ Row scope is apart from this and lives in ``app/access/scope.py``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 ROLES = {
     "A": "Admin",
@@ -409,68 +412,9 @@ TABLE: dict[str, dict[str, str]] = {
     },
 }
 
-#: where a role's people begin their day; everybody else at the first list of the menu that they may open
-HOME = {"Manager": "WorkspaceView", "Marketer": "WorkspaceView"}
 
-#: menu item → the view it opens. Who may list the view sees the item.
-MENU: dict[str, tuple[str, ...]] = {
-    "Leads": (
-        "LeadView",
-        "SegmentView",
-        "MatrixView",
-        "TagView",
-        "SuppressionView",
-        "ImportBatchView",
-        "BranchView",
-    ),
-    "Rules": ("RuleView", "RuleVersionView", "BacktestView"),
-    "Schedules": (
-        "ScheduleView",
-        "ScheduleVersionView",
-        "PushView",
-        "DeliveryView",
-        "TargetView",
-        "HolidayView",
-    ),
-    "Hits": (
-        "WorkspaceView",
-        "HitView",
-        "MyWorkView",
-        "EffectView",
-        "WeeklyReportView",
-        "OutreachBatchView",
-        "OutreachView",
-        "OutreachTemplateView",
-        "SandboxMessageView",
-        "CloseReasonView",
-        "WorkSettingView",
-    ),
-    "Data": (
-        "InstitutionView",
-        "IngestFileView",
-        "CompletenessView",
-        "JobRunView",
-        "ExportJobView",
-        "BulkJobView",
-    ),
-    "Audit": ("ChangeLogView", "AuditJobView", "ApprovalView"),
-    "Settings": (
-        "StaffView",
-        "RoleView",
-        "RevealView",
-        "SubjectRequestView",
-        "OutreachSettingView",
-        "ForbiddenWordView",
-        "ReminderMailView",
-        "OutreachGatewayView",
-        "ApiKeyView",
-        "ApiDocsView",
-    ),
-}
-
-
-def granted(role: str) -> set[tuple[str, str]]:
-    """The (permission, view or menu name) pairs of a role, menu access included."""
+def granted(role: str, menu: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
+    """The (permission, view or menu name) pairs of a role; the areas of the menu hold names of views."""
     letter = next(key for key, name in ROLES.items() if name == role)
     pairs = {
         (permission, view)
@@ -478,14 +422,17 @@ def granted(role: str) -> set[tuple[str, str]]:
         for permission, letters in permissions.items()
         if letter in letters
     }
-    for category, views in MENU.items():
-        seen = [view for view in views if ("can_list", view) in pairs]
-        pairs |= {("menu_access", name) for name in seen}
-        if seen:
-            pairs.add(("menu_access", category))
+    for area, views in menu.items():
+        if seen := [view for view in views if ("can_list", view) in pairs]:
+            pairs |= {("menu_access", name) for name in (area, *seen)}
     return pairs
+
+
+def menu_names(appbuilder: Any) -> dict[str, list[str]]:
+    """The names of the views in each area of the menu, as registered."""
+    return {area.name: [item.name for item in area.childs] for area in appbuilder.menu.get_list()}
 
 
 def may(role: str, permission: str, view: str) -> bool:
     """Whether the table gives the role this permission on the view."""
-    return (permission, view) in granted(role)
+    return (permission, view) in granted(role, {})

@@ -185,11 +185,12 @@ def seed_permissions(appbuilder: Any) -> None:
     for name in (*permissions.ROLES.values(), "Public"):
         if manager.find_role(name) is None:
             manager.add_role(name)
+    menu = permissions.menu_names(appbuilder)
     changed = []
     for role_name in (*permissions.ROLES.values(), "Public"):
         role = manager.find_role(role_name)
         had = {(pair.permission.name, pair.view_menu.name) for pair in role.permissions}
-        wanted = permissions.granted(role_name) if role_name != "Public" else set()
+        wanted = permissions.granted(role_name, menu) if role_name != "Public" else set()
         role.permissions = [manager.add_permission_view_menu(*pair) for pair in sorted(wanted)]
         changed += [(role.id, role_name, had, wanted)] if had != wanted else []
     db.session.commit()

@@ -1,13 +1,13 @@
-"""Every Flask-AppBuilder view, declared here or in its area; logic is one call into a domain package."""
+"""The table of contents: the home by role, the menu in its order, and what has no place in it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import current_app
+from flask_appbuilder import BaseView
 from flask_babel import lazy_gettext
 
-from app import permissions
 from app.console import frame
 from app.screens.api.views import ApiDescription, ApiDocsView
 from app.screens.approvals.views import ApprovalView
@@ -43,105 +43,110 @@ from app.screens.schedules.views import HolidayView, ScheduleVersionView, Schedu
 from app.screens.staff.api_keys import ApiKeyView
 from app.screens.staff.views import RoleView, StaffView
 
+
+class Area(NamedTuple):
+    """A fold of the menu: its name in permissions, label, icon and screens."""
+
+    name: str
+    label: Any
+    icon: str
+    screens: tuple[type[BaseView], ...]
+
+
+#: where a role's people begin their day; everybody else at the first screen of the menu that they may open
+HOME: dict[str, type[BaseView]] = {"Manager": WorkspaceView, "Marketer": WorkspaceView}
+
+#: who may list a screen sees it
+MENU = (
+    Area(
+        "Leads",
+        lazy_gettext("Leads"),
+        "fa-users",
+        (LeadView, SegmentView, MatrixView, TagView, SuppressionView, ImportBatchView, BranchView),
+    ),
+    Area(
+        "Rules",
+        lazy_gettext("Rules"),
+        "fa-sliders",
+        (RuleView, RuleVersionView, BacktestView),
+    ),
+    Area(
+        "Schedules",
+        lazy_gettext("Push frequency"),
+        "fa-clock-o",
+        (ScheduleView, ScheduleVersionView, PushView, DeliveryView, TargetView, HolidayView),
+    ),
+    Area(
+        "Hits",
+        lazy_gettext("High-potential leads"),
+        "fa-bullseye",
+        (
+            WorkspaceView,
+            HitView,
+            MyWorkView,
+            EffectView,
+            WeeklyReportView,
+            OutreachBatchView,
+            OutreachView,
+            OutreachTemplateView,
+            SandboxMessageView,
+            CloseReasonView,
+            WorkSettingView,
+        ),
+    ),
+    Area(
+        "Data",
+        lazy_gettext("Data and jobs"),
+        "fa-database",
+        (InstitutionView, IngestFileView, CompletenessView, JobRunView, ExportJobView, BulkJobView),
+    ),
+    Area(
+        "Audit",
+        lazy_gettext("Audit"),
+        "fa-shield",
+        (ChangeLogView, AuditJobView, ApprovalView),
+    ),
+    Area(
+        "Settings",
+        lazy_gettext("Settings"),
+        "fa-gear",
+        (
+            StaffView,
+            RoleView,
+            RevealView,
+            SubjectRequestView,
+            OutreachSettingView,
+            ForbiddenWordView,
+            ReminderMailView,
+            OutreachGatewayView,
+            ApiKeyView,
+            ApiDocsView,
+        ),
+    ),
+)
+WITHOUT_MENU = (DeliveryAttemptView, ReminderView, ReportMailView, ReminderChoiceView, SavedFilterView)
+APIS = (LeadApi, HitApi, OutreachApi, ApiDescription)
+
 #: a lead's page shows what was found about the lead
 LeadView.related_views = [HitView]
 
 
-_LABELS = {
-    "Leads": lazy_gettext("Leads"),
-    "Rules": lazy_gettext("Rules"),
-    "Schedules": lazy_gettext("Push frequency"),
-    "Hits": lazy_gettext("High-potential leads"),
-    "Data": lazy_gettext("Data and jobs"),
-    "Audit": lazy_gettext("Audit"),
-    "Settings": lazy_gettext("Settings"),
-}
-_ICONS = {
-    "Leads": "fa-users",
-    "Rules": "fa-sliders",
-    "Schedules": "fa-clock-o",
-    "Hits": "fa-bullseye",
-    "Data": "fa-database",
-    "Audit": "fa-shield",
-    "Settings": "fa-gear",
-}
-
-
-#: The screens of the menu by the name that permissions.MENU gives them.
-_SCREENS = {
-    view.__name__: view
-    for view in (
-        LeadView,
-        SegmentView,
-        MatrixView,
-        TagView,
-        SuppressionView,
-        ImportBatchView,
-        BranchView,
-        RuleView,
-        RuleVersionView,
-        BacktestView,
-        ScheduleView,
-        ScheduleVersionView,
-        PushView,
-        DeliveryView,
-        TargetView,
-        HolidayView,
-        HitView,
-        WorkspaceView,
-        MyWorkView,
-        EffectView,
-        WeeklyReportView,
-        CloseReasonView,
-        WorkSettingView,
-        OutreachBatchView,
-        OutreachView,
-        OutreachTemplateView,
-        SandboxMessageView,
-        OutreachSettingView,
-        ForbiddenWordView,
-        ReminderMailView,
-        OutreachGatewayView,
-        ApiKeyView,
-        ApiDocsView,
-        InstitutionView,
-        IngestFileView,
-        CompletenessView,
-        JobRunView,
-        ExportJobView,
-        BulkJobView,
-        ChangeLogView,
-        AuditJobView,
-        ApprovalView,
-        StaffView,
-        RoleView,
-        RevealView,
-        SubjectRequestView,
-    )
-}
-
-
 def register(appbuilder: Any) -> None:
-    """Add every view, in the order of the work."""
-    for category, names in permissions.MENU.items():
-        for name in names:
-            view = _SCREENS[name]
+    """Add every view, in the order of the menu."""
+    appbuilder.indexview.homes = {role: view.__name__ for role, view in HOME.items()}
+    for area in MENU:
+        for view in area.screens:
             appbuilder.add_view(
                 view,
-                name,
+                view.__name__,
                 label=view.list_title,
-                category=category,
-                category_label=_LABELS[category],
-                category_icon=_ICONS[category],
+                category=area.name,
+                category_label=area.label,
+                category_icon=area.icon,
             )
-    appbuilder.add_view_no_menu(DeliveryAttemptView)
-    appbuilder.add_view_no_menu(ReminderView)
-    appbuilder.add_view_no_menu(ReportMailView)
-    appbuilder.add_view_no_menu(ReminderChoiceView)
-    appbuilder.add_view_no_menu(SavedFilterView)
-    appbuilder.add_api(LeadApi)
-    appbuilder.add_api(HitApi)
-    appbuilder.add_api(OutreachApi)
-    appbuilder.add_api(ApiDescription)
+    for view in WITHOUT_MENU:
+        appbuilder.add_view_no_menu(view)
+    for api in APIS:
+        appbuilder.add_api(api)
     # Flask-AppBuilder's goes back by the addresses in the session, which keeps none.
     current_app.view_functions["LocaleView.index"] = frame.switch_language

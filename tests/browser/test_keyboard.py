@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from app import permissions
+from app.views import MENU
 from tests.browser.conftest import Visit
 
 #: what has the focus, and whether that can be seen
@@ -59,7 +59,7 @@ def test_every_link_of_the_menu_is_a_stop(visit: Visit) -> None:
         areas.first.press("Enter")
     window.open("/leadview/list/")
     stops = [stop for stop in walk(window.page, 70) if stop["place"] == "menu"]
-    assert len(stops) == 1 + len(permissions.MENU) + sum(len(views) for views in permissions.MENU.values())
+    assert len(stops) == 1 + len(MENU) + sum(len(area.screens) for area in MENU)
 
 
 def test_the_skip_link_leads_past_the_menu(visit: Visit) -> None:

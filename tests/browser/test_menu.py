@@ -8,13 +8,14 @@ from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from app import permissions
+from app.views import MENU
 from tests.access.world import World
 from tests.browser.conftest import Visit
 from tests.browser.window import PHONE, Window
 from tests.conftest import PASSWORD, make_staff
 from tests.thorough import share, thorough
 
-VIEWS = [view for views in permissions.MENU.values() for view in views]
+VIEWS = [screen.__name__ for area in MENU for screen in area.screens]
 #: roles whose menu holds something; bank systems use the API only
 STAFF = [role for role in permissions.ROLES.values() if role != "Integration"]
 

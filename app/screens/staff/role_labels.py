@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from flask import current_app
 from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu
 from flask_babel import force_locale, lazy_gettext
 from flask_babel import gettext as _
@@ -14,7 +15,7 @@ from markupsafe import Markup
 from app import labels
 from app.console.access import view_named
 from app.extensions import db
-from app.permissions import MENU
+from app.permissions import menu_names
 
 _METHOD = {
     "can_list": lazy_gettext("See the list"),
@@ -86,7 +87,8 @@ def with_menu(chosen: Iterable[Any]) -> list[Any]:
     """The chosen permissions and the menu entries of every list among them."""
     pairs = list(chosen)
     lists = {pair.view_menu.name for pair in pairs if pair.permission.name == "can_list"}
-    names = lists | {category for category, views in MENU.items() if lists & set(views)}
+    menu = menu_names(current_app.appbuilder)  # type: ignore[attr-defined]
+    names = lists | {area for area, views in menu.items() if lists & set(views)}
     entries = (
         db.session.query(PermissionView)
         .join(PermissionView.permission)
