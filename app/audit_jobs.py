@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import hashlib
-import io
 import json
 import time
 import uuid
@@ -15,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flask import current_app, g
+from flask import current_app
 from sqlalchemy import literal_column, select, text
 
 from app.access.rights import holds
@@ -23,12 +21,12 @@ from app.audit import checkpoints
 from app.audit.chain import ENTRY_HASH, GENESIS, UTC
 from app.audit.verify import verify
 from app.errors import DomainError
-from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
 from app.jobs.table import OPEN, JobTable
 from app.lib import clock
-from app.lib.spreadsheet import safe_cell
+from app.lib.spreadsheet import csv_lines
 from app.models import AuditJob, ChangeLog, ChangeSeal, Staff
+from app.selection import Selection
 from config import Settings
 
 JOBS = JobTable(AuditJob, "app.jobs.audit.run", lock=7012)
@@ -53,15 +51,16 @@ _LINK = text("""
 """)
 
 
-def request_job(kind: str, arguments: list[tuple[str, str]], who: str) -> AuditJob:
-    """Ask for a verification or an export of the entries that a list's address arguments leave.
+def request_job(kind: str, selection: Selection) -> AuditJob:
+    """Ask for a verification, or an export of the entries that a person selected.
 
     Commits and nudges a worker. Raises DomainError when the person has one of the kind under way.
     """
-    same = (AuditJob.requested_by == who, AuditJob.kind == kind, AuditJob.status.in_(OPEN))
+    user = selection.user.username
+    same = (AuditJob.requested_by == user, AuditJob.kind == kind, AuditJob.status.in_(OPEN))
     if db.session.scalar(select(AuditJob.id).where(*same).limit(1)):
         raise DomainError("You have one of these under way. Wait until it is done.")
-    job = AuditJob(kind=kind, query=stored_query(arguments), requested_by=who)
+    job = AuditJob(kind=kind, filters=selection.as_json(), requested_by=user)
     db.session.add(job)
     db.session.commit()
     JOBS.nudge(job.id)
@@ -97,31 +96,27 @@ def _verified(job: AuditJob) -> dict[str, Any]:
 
 
 def _exported(job: AuditJob) -> dict[str, Any]:
-    person = _person(job)
+    query = Selection.of_json(ChangeLog, job.filters, _person(job)).query()
     settings, reporter = _settings(), _Reporter(job.id)
     verdict = verify(db.engine, settings)
-    proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _moment(), "filters": job.query}
+    proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _moment(), "filters": job.filters}
     name = f"{uuid.uuid4().hex}.zip"
     folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
-    # The request of the list's page over again, for its filters.
-    with current_app.test_request_context(f"/?{job.query}"):
-        g.user = person
-        query = filtered(list_view(VIEW))
-        part = folder(settings) / f"{name}.part"
-        try:
-            with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as package:
-                proof |= _write_entries(package, query, reporter)
-                newest = checkpoints.newest(settings)
-                proof |= {
-                    "chain": verdict.as_json(),
-                    "checkpoint": asdict(newest) if newest else None,
-                    "how": EXPLANATION,
-                }
-                package.writestr(PROOF_FILE, json.dumps(proof, ensure_ascii=False, indent=2))
-            part.chmod(0o600)
-            part.replace(folder(settings) / name)
-        finally:
-            part.unlink(missing_ok=True)
+    part = folder(settings) / f"{name}.part"
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as package:
+            proof |= _write_entries(package, query, reporter)
+            newest = checkpoints.newest(settings)
+            proof |= {
+                "chain": verdict.as_json(),
+                "checkpoint": asdict(newest) if newest else None,
+                "how": EXPLANATION,
+            }
+            package.writestr(PROOF_FILE, json.dumps(proof, ensure_ascii=False, indent=2))
+        part.chmod(0o600)
+        part.replace(folder(settings) / name)
+    finally:
+        part.unlink(missing_ok=True)
     return {"result": proof, "file": name, "rows_done": proof["entries"]}
 
 
@@ -132,19 +127,15 @@ def _write_entries(package: zipfile.ZipFile, query: Any, reporter: _Reporter) ->
     links = _Links()
     with package.open(ENTRIES_FILE, "w") as raw:
 
-        def put(cells: list[Any]) -> None:
-            line = io.StringIO()
-            csv.writer(line).writerow([safe_cell(str(cell)) for cell in cells])
-            data = line.getvalue().encode()
-            digest.update(data)
-            raw.write(data)
+        def put(text: str) -> None:
+            digest.update(text.encode())
+            raw.write(text.encode())
 
-        raw.write(b"\xef\xbb\xbf")
-        digest.update(b"\xef\xbb\xbf")
-        put([*COLUMNS, *HASHES])
+        put("\ufeff")
+        put(*csv_lines([[*COLUMNS, *HASHES]]))
         for entry, own_hash in _entries(query):
             previous, chained = links.hashes_of(entry)
-            put([*_cells(entry), own_hash.hex(), previous, chained])
+            put(*csv_lines([[*_cells(entry), own_hash.hex(), previous, chained]]))
             told["entries"] += 1
             told["first_id"] = told["first_id"] or entry.id
             told["last_id"] = entry.id
@@ -162,11 +153,11 @@ def _entries(query: Any) -> Iterator[tuple[ChangeLog, bytes]]:
         db.session.expunge(entry)
 
 
-def _cells(entry: ChangeLog) -> list[Any]:
+def _cells(entry: ChangeLog) -> list[str]:
     cells = {name: getattr(entry, name) for name in COLUMNS}
     cells["time"] = entry.time.astimezone(dt.UTC).isoformat()
     cells["changes"] = json.dumps(entry.changes, ensure_ascii=False)
-    return ["" if cell is None else cell for cell in cells.values()]
+    return ["" if cell is None else str(cell) for cell in cells.values()]
 
 
 class _Links:

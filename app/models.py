@@ -432,7 +432,7 @@ class SubjectRequest(Model):
 
 
 class BulkJob(Attempted, Model):
-    """A change of all leads that a list's filters leave; ``query`` is the list's address arguments.
+    """A change of all leads that ``filters`` (app/selection) leave.
 
     ``rows`` are the leads meant: as counted when it was asked for, in the end as found; ``changed`` those
     that were not so already. ``refusal`` is why it failed: a message and its values, for translation.
@@ -447,7 +447,7 @@ class BulkJob(Attempted, Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tag.id", ondelete="SET NULL"), index=True)
-    query: Mapped[str] = mapped_column(Text, server_default="")
+    filters: Mapped[list[list[str]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows: Mapped[int] = mapped_column(Integer, server_default="0")
@@ -461,18 +461,6 @@ class BulkJob(Attempted, Model):
 
     def __repr__(self) -> str:
         return f"#{self.id}"
-
-
-class ListMark(Model):
-    """Every so-manieth row of a long list as it stood when the marks were made (app/console/paging.py)."""
-
-    __tablename__ = "list_mark"
-    list: Mapped[str] = mapped_column(String(32), primary_key=True)
-    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    lead_id: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    made_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    last_id: Mapped[int] = mapped_column(BigInteger)
 
 
 # --- Segments ---
@@ -1364,8 +1352,8 @@ class OutreachBatchStatus(StrEnum):
 class OutreachBatch(Attempted, Model):
     """One template, or two to compare, for many hits: checked, confirmed (or approved), then sent.
 
-    ``selection`` is what was chosen, ids of hits or the hit list's address arguments; its rows are the
-    ``Outreach`` of the batch. ``share_b`` percent of the people get ``version_b``, drawn at random.
+    ``selection`` is what was chosen, ``{"ids": …}`` of hits or ``{"filters": …}`` (app/selection); its rows
+    are the ``Outreach`` of the batch. ``share_b`` percent of the people get ``version_b``, drawn at random.
     ``planned`` is what the check found: how many go, how many are held for which reason, what it will cost;
     ``rows_done`` is how many candidates it has judged, ``attempts`` are those at it. ``not_before`` is when a
     running batch that waits goes on, ``waits_for`` for what. ``spent`` is what its contacts cost in yuan,
@@ -1669,7 +1657,7 @@ class ChangeFacet(Model):
 class AuditJob(Attempted, Model):
     """A verification of the change log, or an export of its entries with proof, made in the background.
 
-    ``query`` is the list's address arguments; ``result`` the verdict, of an export its proof.
+    ``filters`` (app/selection) leave the entries; ``result`` is the verdict, of an export its proof.
     """
 
     __tablename__ = "audit_job"
@@ -1679,7 +1667,7 @@ class AuditJob(Attempted, Model):
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    query: Mapped[str] = mapped_column(Text, server_default="")
+    filters: Mapped[list[list[str]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_done: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -1693,14 +1681,14 @@ class AuditJob(Attempted, Model):
 
 
 class SavedFilter(Model):
-    """A person's filters of a list under a name of their own; ``query`` is the list's address arguments."""
+    """A person's filters of a list (app/selection) under a name of their own."""
 
     __tablename__ = "saved_filter"
     __table_args__ = (UniqueConstraint("owner", "view", "name", name="saved_filter_owner_name_key"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     view: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(64))
-    query: Mapped[str] = mapped_column(Text)
+    filters: Mapped[list[list[str]]] = mapped_column(JSONB)
     owner: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
 
@@ -1712,7 +1700,7 @@ class SavedFilter(Model):
 
 
 class ExportJob(Attempted, Model):
-    """An export of a filtered list, made in the background; ``query`` is the list's address arguments.
+    """An export of the rows that ``filters`` (app/selection) leave, made in the background.
 
     ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
     masked unless it is ``clear``, which only a second person's approval (``approved_by``) sets in motion.
@@ -1732,7 +1720,7 @@ class ExportJob(Attempted, Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     format: Mapped[str] = mapped_column(String(8))
-    query: Mapped[str] = mapped_column(Text, server_default="")
+    filters: Mapped[list[list[str]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     clear: Mapped[bool] = mapped_column(Boolean, server_default="false")
     approved_by: Mapped[str | None] = mapped_column(String(128))
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
@@ -1810,7 +1798,8 @@ class Reminder(Model):
     """Something a person should look at, behind the bell. ``message`` is a msgid with ``values``.
 
     ``source`` is what it came from: nobody is reminded twice of the same. One that grows rings again when
-    its ``mark`` does. ``mail_id`` is the mail that it went with.
+    its ``mark`` does. ``opens`` is what it points to (app/lib/pointers.py), ``mail_id`` the mail that it went
+    with.
     """
 
     __tablename__ = "reminder"
@@ -1830,7 +1819,7 @@ class Reminder(Model):
     kind: Mapped[str] = mapped_column(String(16))
     message: Mapped[str] = mapped_column(String(255))
     values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    link: Mapped[str] = mapped_column(String(255), server_default="")
+    opens: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
     mail_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_mail.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()

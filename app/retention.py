@@ -20,7 +20,6 @@ from app.models import (
     ImportBatch,
     Lead,
     LeadBefore,
-    ListMark,
     Reminder,
     ReminderMail,
     Reveal,
@@ -74,8 +73,6 @@ def purge_leads(engine: Engine, before: dt.datetime) -> dict[str, int]:
             counts["hits"] += connection.execute(delete(Hit).where(Hit.lead_id.in_(ids))).rowcount
             counts["reveals"] += connection.execute(delete(Reveal).where(Reveal.lead_id.in_(ids))).rowcount
             counts["leads"] += connection.execute(delete(Lead).where(Lead.id.in_(ids))).rowcount
-            # Marks older than that are corrected by the very rows that go; the ticker makes new ones.
-            connection.execute(delete(ListMark).where(ListMark.made_at < before))
 
 
 def _old_values(engine: Engine, before: dt.datetime) -> int:

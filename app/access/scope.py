@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g, has_request_context
-from flask_appbuilder.models.sqla.filters import BaseFilter
 from flask_appbuilder.security.sqla.models import Role, assoc_user_role
-from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
@@ -198,15 +195,3 @@ def visible_to(user: Any, model: type[Any]) -> ColumnElement[bool]:
         return true()
     scope = _SCOPES.get(model)
     return scope(user) if scope else true()
-
-
-class FilterVisible(BaseFilter):  # type: ignore[misc]
-    """Flask-AppBuilder base filter that applies visible_to() of the person logged in."""
-
-    name = lazy_gettext("Visible to me")
-    arg_name = "visible"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; nothing at all is visible outside a request."""
-        user = g.user if has_request_context() else None
-        return query.filter(visible_to(user, self.model))

@@ -26,6 +26,7 @@ from app.approvals.kinds import Change, register, subject_row
 from app.approvals.requests import ask, deciders, others_decide
 from app.errors import N_, DomainError
 from app.extensions import db
+from app.lib.pointers import to_row
 from app.models import Approval, ApprovalStatus, Branch, Staff
 
 LOG_IN = "role_change"
@@ -173,8 +174,8 @@ class _LogInKind:
     def returned(self, approval: Approval) -> None:
         """Nothing waits on the log-in itself."""
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "StaffView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("ab_user", subject_id)
 
 
 class _RoleKind:
@@ -204,8 +205,8 @@ class _RoleKind:
     def returned(self, approval: Approval) -> None:
         """Nothing waits on the role itself."""
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "RoleView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("ab_role", subject_id)
 
 
 def _in_words(access: Access) -> dict[str, str]:

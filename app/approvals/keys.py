@@ -18,6 +18,7 @@ from app.approvals.kinds import Change, register, subject_row
 from app.approvals.requests import ask
 from app.errors import N_, DomainError
 from app.extensions import db
+from app.lib.pointers import to_row
 from app.models import Approval, Staff
 
 KIND = "api_key"
@@ -67,8 +68,8 @@ class _KeyKind:
     def returned(self, approval: Approval) -> None:
         keys.end_keys(_system(approval.subject_id))
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "ApiKeyView.show", {"pk": _keys(subject_id)[0].id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("ab_api_key", _keys(subject_id)[0].id)
 
 
 def _keys(subject_id: int) -> list[ApiKey]:

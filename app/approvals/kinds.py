@@ -49,8 +49,8 @@ class Kind(Protocol):
     def returned(self, approval: Approval) -> None:
         """Mark the subject as no longer waiting: rejected, withdrawn or expired."""
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        """Endpoint and values of the subject's own page."""
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        """Return the row whose page shows the subject (app/lib/pointers.py)."""
 
 
 _KINDS: dict[str, Kind] = {}

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from app.approvals.kinds import Change, subject_row
 from app.errors import DomainError
+from app.lib.pointers import to_row
 from app.models import Approval, RuleVersion, ScheduleVersion, VersionStatus
 
 Version = TypeVar("Version", RuleVersion, ScheduleVersion)
@@ -14,11 +15,10 @@ Version = TypeVar("Version", RuleVersion, ScheduleVersion)
 class VersionKind(Generic[Version]):
     """A kind whose subject is a version: a draft is submitted, waits unchanged, is a draft again if returned.
 
-    ``screen`` is the view that shows it; ``gone`` says, as a msgid, that there is no such version.
+    ``gone`` says, as a msgid, that there is no such version.
     """
 
     model: type[Version]
-    screen: str
     gone: str
 
     def version(self, subject_id: int) -> Version:
@@ -46,6 +46,6 @@ class VersionKind(Generic[Version]):
         """The version is a draft again."""
         self.version(approval.subject_id).status = VersionStatus.DRAFT
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        """The version's own page."""
-        return f"{self.screen}.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        """Return the version as what its page shows."""
+        return to_row(self.model.__tablename__, subject_id)

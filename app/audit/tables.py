@@ -27,7 +27,6 @@ EXCLUDED = {
     "installation": "written once; what `flask store adopt` does is an event",
     "login_session": "log-ins under way: who logs in and out is an event",
     "ticker_step": "how the steps of the ticker go, written by it alone",
-    "list_mark": "places in a long list, derived from the leads by the ticker",
 }
 #: columns that tell how far work is and who holds it; a change of nothing else leaves no entry
 QUIET = frozenset(

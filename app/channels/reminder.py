@@ -17,6 +17,7 @@ from app.channels.base import ChannelSettings, Limits, Message, Sent, Words
 from app.errors import FieldError
 from app.extensions import db
 from app.labels import ROLE
+from app.lib.pointers import to_rows
 from app.models import Branch, Lead, Reminder, Staff
 from config import Settings
 
@@ -98,7 +99,7 @@ def _of_push(message: Message, person_id: int, count: int) -> dict[str, Any]:
         kind="test" if message.test else "hits",
         message=TEST if message.test else NEW_HITS,
         values={"schedule": message.schedule_name, "n": count},
-        link="" if message.test else f"/hitview/list/?_flt_0_push={message.push_id}",
+        opens=None if message.test else to_rows("hit", push=message.push_id),
     )
 
 

@@ -34,6 +34,14 @@ def view_of_model(model: type[Any]) -> Any | None:
     return None
 
 
+def view_of_table(name: str) -> Any | None:
+    """The screen that shows rows of a table by the table's name, None when there is none."""
+    for view in current_app.appbuilder.baseviews:  # type: ignore[attr-defined]
+        if getattr(getattr(view, "model", None), "__tablename__", None) == name:
+            return view
+    return None
+
+
 def _views() -> dict[str, Any]:
     return {view.endpoint: view for view in current_app.appbuilder.baseviews}  # type: ignore[attr-defined]
 

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, cast, func, select, true
 
 from app.console.access import may
 from app.console.table import Link
+from app.console.urls import list_url
 from app.extensions import db
 from app.lib.clock import today
 from app.models import IngestFile
@@ -99,7 +100,7 @@ def events_per_day() -> Chart:
 
 
 def _run_url(day: dt.date) -> str:
-    return url_for("JobRunView.list", _flt_0_day=day.isoformat(), _flt_1_day=day.isoformat())
+    return list_url("JobRunView", day__from=day, day__to=day)
 
 
 def _accepted(first: dt.date) -> dict[str, int]:

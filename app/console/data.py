@@ -10,9 +10,9 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 
 from app.access import refusals
 from app.console import paging
-from app.console.filters import NUMBER, ConsoleFilters
+from app.console.filters import ConsoleFilters
 from app.extensions import db
-from app.models import Lead
+from app.lib.row_id import row_id
 
 MAX_PAGE_SIZE = 200
 
@@ -62,16 +62,7 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         ties = [getattr(self.obj, name) for name in self.ties] if falling else []
         order = [each.desc() if falling else each.asc() for each in (column, *ties, self.obj.id)]
         offset, size = (page or 0) * (page_size or MAX_PAGE_SIZE), page_size or MAX_PAGE_SIZE
-        return count, self._rows(found, order, offset, size, standing=(order_column, falling))
-
-    def _rows(self, found: Any, order: Any, offset: int, size: int, standing: tuple[str, bool]) -> list[Any]:
-        if offset <= paging.EXACT_UP_TO or self.obj is not Lead:
-            return list(found.order_by(*order).offset(offset).limit(size))
-        if standing == ("created_at", True) and paging.is_whole_list(found):
-            rows = paging.lead_page(offset, size)
-            if rows is not None:
-                return rows
-        return paging.in_order(found.with_entities(Lead.id).order_by(*order).offset(offset).limit(size))
+        return count, list(found.order_by(*order).offset(offset).limit(size))
 
     def get_filters(self, search_columns: Any = None, search_filters: Any = None) -> Any:
         """The filters of the columns, and the special ones that belong to none."""
@@ -86,17 +77,14 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         filled = is_text and column is not None and column.server_default is not None
         return filled or bool(super().is_nullable(col_name))
 
-    def is_phone_index(self, col_name: str) -> bool:
-        """Whether the column is the blind index of a phone number."""
-        return col_name == "phone_index"
-
     def get(self, id: Any, *args: Any, **kwargs: Any) -> Any:
         """The row with this key, or None; a row beyond the person's scope is noted with the request's end."""
-        if not NUMBER.fullmatch(str(id)):
+        key = row_id(id)
+        if key is None:
             return None
-        found = super().get(int(id), *args, **kwargs)
+        found = super().get(key, *args, **kwargs)
         if found is None and has_request_context():
-            refusals.missed(self.obj, int(id))
+            refusals.missed(self.obj, key)
         return found
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from flask import Response
 
 from app.leads.columns import HEADERS
-from app.lib.spreadsheet import safe_cell
+from app.lib.spreadsheet import csv_lines
 
 
 def csv_download(rows: Iterable[Sequence[str]], name: str) -> Response:
     """A CSV file that Excel opens as UTF-8 and in which no cell can be a formula."""
-    text = io.StringIO()
-    csv.writer(text).writerows([safe_cell(cell) for cell in row] for row in rows)
     return Response(
-        "\ufeff" + text.getvalue(),
+        "\ufeff" + "".join(csv_lines(rows)),
         mimetype="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )

@@ -1,16 +1,12 @@
-"""The visible filter row of a list: its fields and the chips of what is active.
-
-A field's names are the query arguments that app/console/filters.py defines: ``_flt_<index>_<column>``.
-"""
+"""The visible filter row of a list: its fields and the chips of what is active."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import g, request, url_for
+from flask import current_app, g, request, url_for
 from flask_appbuilder.security.sqla.models import Role
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -19,14 +15,14 @@ from app import labels
 from app.access.scope import visible_to
 from app.console import urls
 from app.console.access import may
-from app.console.filters import phone_index
 from app.extensions import db
-from app.leads import lookup
+from app.leads import lookup, suppression
 from app.models import Branch
+from app.selection import kind_of
+from app.selection.columns import is_phone_index
 
 #: A drop-down of more entries than this helps nobody, and a relation may have millions.
 MAX_CHOICES = 500
-PHONE = "_flt_0_phone_index"
 
 
 @dataclass(frozen=True)
@@ -62,69 +58,104 @@ class Chip:
     url: str
 
 
-def fields(view: Any) -> list[Field]:
-    """The filter fields of a view, in the order of its ``search_columns``."""
-    return [found for column in view.search_columns if (found := _field(view, column))]
+def fields(view: Any, given: Mapping[str, str] | None = None) -> list[Field]:
+    """Return the filter fields of a view, in the order of its ``search_columns``.
+
+    ``given`` are the query arguments that they hold, by default those of the request.
+    """
+    row = _Row(view, request.args if given is None else given)
+    return [found for column in view.search_columns if (found := row.field(column))]
+
+
+def active(shown: list[Field]) -> Iterator[tuple[Field, Input]]:
+    """Yield every control that holds something, with its field."""
+    return ((field, each) for field in shown for each in field.inputs if each.value)
 
 
 def chips(shown: list[Field]) -> list[Chip]:
-    """The active filters as removable chips."""
+    """Return the active filters as removable chips."""
     return [
-        Chip(_said(field, each), urls.here(drop=(each.name,), page_one=True))
-        for field in shown
-        for each in field.inputs
-        if each.value
+        Chip(said(field, each), urls.here(drop=(each.name,), page_one=True)) for field, each in active(shown)
     ]
 
 
 def address(view: Any) -> str:
-    """The list's address for the filters of the posted form; a phone number goes in as its blind index.
+    """Return the list's address for the posted filters; a phone number goes in as its blind index.
 
     Raises InvalidPhone for a phone that is none, and as ``lookup.ask``.
     """
-    arguments = {}
+    arguments = []
     for name in request.form:
         value = next((text.strip() for text in request.form.getlist(name) if text.strip()), "")
-        if name.startswith("_flt_") and value:
-            where = view.model.__tablename__
-            arguments[name] = phone_index(value, where) if name == PHONE else value
-    path = url_for(f"{view.endpoint}.list")
-    return f"{path}?{urlencode(arguments)}" if arguments else path
+        if urls.is_filter(name) and value:
+            column, _operator = urls.column_and_operator(view.model, name) or ("", "")
+            is_phone = kind_of(view.model, column) == "phone"
+            arguments.append((name, _phone_index(value, view.model.__tablename__) if is_phone else value))
+    return urls.with_query(url_for(f"{view.endpoint}.list"), arguments)
 
 
-def _field(view: Any, column: str) -> Field | None:
-    label, data = str(view.label_columns[column]), view.datamodel
-    if column in data.special:
-        [own] = _inputs(column, "0")
-        kind = data.special[column]
-        return Field(label, "hidden" if kind.hidden else "choice", [own], kind.choices(own.value))
-    if column in getattr(view, "filter_choices", {}):
-        words = [(code, str(word)) for code, word in view.filter_choices[column].items()]
-        return Field(label, "choice", _inputs(column, "1"), words)
-    if data.is_relation(column):
-        return Field(label, "choice", _inputs(column, "0"), related_choices(data.get_related_model(column)))
-    if data.is_boolean(column):
-        return Field(label, "choice", _inputs(column, "0"), [("1", _("Yes")), ("0", _("No"))])
-    if data.is_datetime(column) or data.is_date(column):
-        return Field(label, "date", _inputs(column, "01", (_("from"), _("to"))))
-    if data.is_integer(column) or data.is_float(column):
-        return Field(label, "number", _inputs(column, "12", (_("at least"), _("at most"))))
-    if data.is_phone_index(column):
+def _phone_index(text: str, where: str) -> str:
+    """Return the blind index of a phone number typed in full, which is put on record; or the index itself."""
+    if is_phone_index(text):
+        return text
+    target = suppression.phone_target(text, current_app.config["SETTINGS"])
+    lookup.ask(target, where, g.user.username)
+    return str(target.phone_index)
+
+
+class _Row:
+    """The fields of one view with what they hold."""
+
+    def __init__(self, view: Any, given: Mapping[str, str]) -> None:
+        self._view, self._given = view, given
+
+    def field(self, column: str) -> Field | None:
+        """Return the field of a column, None when it has none or the person may not use it."""
+        view, label = self._view, str(self._view.label_columns[column])
+        kind = kind_of(view.model, column)
+        if column in view.datamodel.special:
+            [own] = self._inputs(column, ("is", ""))
+            special = view.datamodel.special[column]
+            return Field(label, "hidden" if special.hidden else "choice", [own], special.choices(own.value))
+        if column in getattr(view, "filter_choices", {}):
+            words = [(code, str(word)) for code, word in view.filter_choices[column].items()]
+            return Field(label, "choice", self._inputs(column, ("is", "")), words)
+        return getattr(self, f"_{kind}")(column, label) if kind else None
+
+    def _relation(self, column: str, label: str) -> Field:
+        choices = related_choices(self._view.datamodel.get_related_model(column))
+        return Field(label, "choice", self._inputs(column, ("is", "")), choices)
+
+    _relations = _relation
+
+    def _flag(self, column: str, label: str) -> Field:
+        return Field(label, "choice", self._inputs(column, ("is", "")), [("1", _("Yes")), ("0", _("No"))])
+
+    def _day(self, column: str, label: str) -> Field:
+        return Field(label, "date", self._inputs(column, ("from", _("from")), ("to", _("to"))))
+
+    _moment = _day
+
+    def _number(self, column: str, label: str) -> Field:
+        return Field(label, "number", self._inputs(column, ("from", _("at least")), ("to", _("at most"))))
+
+    def _phone(self, column: str, label: str) -> Field | None:
         if not may(*lookup.RIGHT):
             return None
-        [own] = _inputs(column, "0")
+        [own] = self._inputs(column, ("is", ""))
         return Field(label, "phone", [own], [(own.value, _("the number you typed"))] if own.value else [])
-    if data.is_string(column) or data.is_text(column):
-        return Field(label, "text", _inputs(column, "0"), hint=_("starts with"))
-    return None
 
+    def _text(self, column: str, label: str) -> Field:
+        return Field(label, "text", self._inputs(column, ("starts", "")), hint=_("starts with"))
 
-def _inputs(column: str, indexes: str, labels: tuple[str, ...] = ("",)) -> list[Input]:
-    names = [f"_flt_{index}_{column}" for index in indexes]
-    return [
-        Input(name, request.args.get(name, "").strip(), label)
-        for name, label in zip(names, labels, strict=True)
-    ]
+    def _inputs(self, column: str, *operators: tuple[str, str]) -> list[Input]:
+        """Return a control for each operator, with its label."""
+        names = [urls.argument(self._view.model, column, operator) for operator, _label in operators]
+        labels = [label for _operator, label in operators]
+        return [
+            Input(name, self._given.get(name, "").strip(), label)
+            for name, label in zip(names, labels, strict=True)
+        ]
 
 
 def related_choices(model: type[Any]) -> list[tuple[str, str]]:
@@ -143,7 +174,8 @@ def name_of(row: Any) -> str:
     return labels.word(labels.ROLE, row.name) if isinstance(row, Role) else str(row)
 
 
-def _said(field: Field, each: Input) -> str:
+def said(field: Field, each: Input) -> str:
+    """Return what one control asks for, in words."""
     words = dict(field.choices)
     value = words.get(each.value, each.value).strip()
     if each.label:

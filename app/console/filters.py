@@ -1,225 +1,86 @@
-"""The list filters of generated screens: few, index-friendly, and strict about what they are given.
-
-A list's address carries them as ``_flt_<index>_<column>=<value>``; the index is the place in
-``ConsoleFilters.conversion_table``.
-"""
+"""The list filters of generated screens: those of app/selection, as Flask-AppBuilder calls them."""
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from typing import Any
+from typing import Any, ClassVar
 
-from flask import abort, current_app, g
-from flask_appbuilder.models.filters import BaseFilter, BaseFilterConverter
-from flask_appbuilder.models.sqla.filters import FilterRelationManyToManyEqual, FilterRelationOneToManyEqual
-from flask_babel import gettext, lazy_gettext
+from flask import abort, g, has_request_context
+from flask_appbuilder.models.filters import BaseFilter, BaseFilterConverter, FilterRelation
+from flask_babel import lazy_gettext
 
+from app.access.scope import visible_to
 from app.errors import DomainError
-from app.leads import lookup, suppression
-
-#: what a row's key or a page number looks like
-NUMBER = re.compile(r"[0-9]{1,9}")
-_INDEX = re.compile(r"[0-9a-f]{64}")
+from app.leads.lookup import MayNotAsk
+from app.selection import criterion, kind_of
+from app.selection.columns import OPERATORS, SPECIAL
 
 
-class _ColumnFilter(BaseFilter):  # type: ignore[misc]
-    @property
-    def column(self) -> Any:
-        return getattr(self.model, self.column_name)
+class FilterVisible(BaseFilter):  # type: ignore[misc]
+    """Base filter that limits a list to what the person logged in may reach."""
 
-    def refuse(self, value: Any) -> None:
-        """Answer 400 naming the value and the column."""
-        abort(
-            400,
-            description=gettext(
-                "“%(value)s” can't be searched for in “%(column)s”.",
-                value=str(value)[:40],
-                column=self.column_name,
-            ),
-        )
-
-
-class StartsWith(_ColumnFilter):
-    """Text that starts with the value."""
-
-    name = lazy_gettext("starts with")
-    arg_name = "sw"
+    name = lazy_gettext("Visible to me")
+    arg_name = "visible"
 
     def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        text = str(value).strip()
-        return query.filter(self.column.startswith(text, autoescape=True)) if text else query
+        """Narrow the query; nothing at all is visible outside a request."""
+        user = g.user if has_request_context() else None
+        return query.filter(visible_to(user, self.model))
 
 
-class Equal(_ColumnFilter):
-    """Text or a flag that equals the value."""
+class ListFilter(BaseFilter):  # type: ignore[misc]
+    """A filter of one column by ``operator``; ``arg_name`` is its name in the API."""
 
-    name = lazy_gettext("is")
-    arg_name = "eq"
+    operator: ClassVar[str] = "is"
 
     def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        text = str(value).strip()
+        """Narrow the query; an empty value means no filter, one that means nothing is refused."""
+        text = "" if value is None else str(value).strip()
         if not text:
             return query
-        if self.datamodel.is_boolean(self.column_name):
-            return query.filter(self.column.is_(text in ("1", "y", "true", "True")))
-        return query.filter(self.column == text)
-
-
-class _Row(_ColumnFilter):
-    """Whatever is related to the row with a key; anything but a key is refused."""
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        for key in value if isinstance(value, list) else [value]:
-            if key and not NUMBER.fullmatch(str(key)):
-                self.refuse(key)
-        return super().apply(query, value) if value else query
-
-
-class RowIs(_Row, FilterRelationOneToManyEqual):  # type: ignore[misc]
-    """Rows that belong to one other."""
-
-
-class RowAmong(_Row, FilterRelationManyToManyEqual):  # type: ignore[misc]
-    """Rows that have another one among several."""
-
-
-class _Number(_ColumnFilter):
-    def number(self, value: Any) -> float | int | None:
-        """The typed number, None when empty; anything else is refused."""
-        text = str(value).strip()
-        if not text:
-            return None
         try:
-            found = float(text) if "." in text else int(text)
-        except ValueError:
-            self.refuse(value)
-            raise AssertionError from None
-        if not -(2**31) < found < 2**31:
-            self.refuse(value)
-        return found
-
-
-class NumberIs(_Number):
-    """A number that equals the value."""
-
-    name = lazy_gettext("is")
-    arg_name = "eq"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        found = self.number(value)
-        return query if found is None else query.filter(self.column == found)
-
-
-class NumberFrom(_Number):
-    """A number of at least the value."""
-
-    name = lazy_gettext("at least")
-    arg_name = "ge"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        found = self.number(value)
-        return query if found is None else query.filter(self.column >= found)
-
-
-class NumberTo(_Number):
-    """A number of at most the value."""
-
-    name = lazy_gettext("at most")
-    arg_name = "le"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        found = self.number(value)
-        return query if found is None else query.filter(self.column <= found)
-
-
-class _Day(_ColumnFilter):
-    def day(self, value: Any, plus: int = 0) -> Any:
-        """The typed local date (as a moment for time columns), None when empty; else refused."""
-        text = str(value).strip()
-        if not text:
-            return None
-        try:
-            found = dt.date.fromisoformat(text[:10]) + dt.timedelta(days=plus)
-        except (ValueError, OverflowError):
-            self.refuse(value)
-            raise AssertionError from None
-        if self.datamodel.is_datetime(self.column_name):
-            return dt.datetime.combine(found, dt.time(), current_app.config["SETTINGS"].zone)
-        return found
-
-
-class DayFrom(_Day):
-    """On or after a local date."""
-
-    name = lazy_gettext("from")
-    arg_name = "from"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        found = self.day(value)
-        return query if found is None else query.filter(self.column >= found)
-
-
-class DayTo(_Day):
-    """On or before a local date."""
-
-    name = lazy_gettext("to")
-    arg_name = "to"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter."""
-        found = self.day(value, plus=1)
-        return query if found is None else query.filter(self.column < found)
-
-
-def phone_index(text: str, where: str) -> str:
-    """The blind index of a phone number typed in full, which is put on record; or the index itself.
-
-    ``where`` is the table searched. Raises InvalidPhone, and as ``lookup.ask``.
-    """
-    if _INDEX.fullmatch(text):
-        return text
-    target = suppression.phone_target(text, current_app.config["SETTINGS"])
-    lookup.ask(target, where, g.user.username)
-    return str(target.phone_index)
-
-
-class PhoneIs(_ColumnFilter):
-    """A phone number by its blind index, so that no address and no log ever holds the number.
-
-    Only who typed the number lately gets an answer: an address handed on, or an index read in the change log,
-    finds nothing out.
-    """
-
-    name = lazy_gettext("is")
-    arg_name = "eq"
-
-    def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; anything but an index is refused."""
-        text = str(value).strip()
-        if not text:
-            return query
-        if not _INDEX.fullmatch(text):
-            abort(400, description=gettext("Search for phone numbers in the search form of the list."))
-        try:
-            lookup.check_right(g.user.username)
-        except DomainError as error:
+            return query.filter(criterion(self.model, (self.column_name, self.operator, text), g.user))
+        except MayNotAsk as error:
             abort(403, description=error.text())
-        if not lookup.asked(text, g.user.username):
-            abort(
-                400,
-                description=gettext(
-                    "Type the number in the search form of the list again: it was too long ago."
-                ),
-            )
-        return query.filter(self.column == text)
+        except DomainError as error:
+            abort(400, description=error.text())
+
+
+class ChoiceFilter(ListFilter):
+    """A filter that belongs to no column (app/selection/special.py); a ``hidden`` one has a chip only."""
+
+    name = lazy_gettext("is")
+    hidden: ClassVar[bool] = False
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """What can be chosen, with words; of a hidden filter only what is chosen now."""
+        raise NotImplementedError
+
+
+def _filter(by: str, api_name: str, words: Any, *bases: type[Any]) -> type[ListFilter]:
+    """Return a filter by an operator, under its name in the API."""
+    return type(api_name, (ListFilter, *bases), {"operator": by, "arg_name": api_name, "name": words})
+
+
+_IS = _filter("is", "eq", lazy_gettext("is"))
+_DAY_FROM = _filter("from", "from", lazy_gettext("from"))
+_DAY_TO = _filter("to", "to", lazy_gettext("to"))
+#: kind of column and operator → filter
+_FILTERS: dict[tuple[str, str], type[ListFilter]] = {
+    ("relation", "is"): _filter("is", "rel_o_m", lazy_gettext("is"), FilterRelation),
+    ("relations", "is"): _filter("is", "rel_m_m", lazy_gettext("is"), FilterRelation),
+    ("phone", "is"): _IS,
+    ("flag", "is"): _IS,
+    ("text", "starts"): _filter("starts", "sw", lazy_gettext("starts with")),
+    ("text", "is"): _IS,
+    ("number", "is"): _IS,
+    ("number", "from"): _filter("from", "ge", lazy_gettext("at least")),
+    ("number", "to"): _filter("to", "le", lazy_gettext("at most")),
+    ("moment", "from"): _DAY_FROM,
+    ("moment", "to"): _DAY_TO,
+    ("day", "from"): _DAY_FROM,
+    ("day", "to"): _DAY_TO,
+}
 
 
 class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
@@ -227,22 +88,9 @@ class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
 
     def convert(self, col_name: str) -> list[BaseFilter] | None:
         """The filters of a column, None when it can't be filtered by."""
-        if col_name in self.datamodel.special:
-            return [self.datamodel.special[col_name](col_name, self.datamodel)]
-        for kind, filters in self.conversion_table:
-            if getattr(self.datamodel, kind)(col_name):
-                return [each(col_name, self.datamodel) for each in filters]
-        return None
-
-    conversion_table = (
-        ("is_relation_many_to_one", [RowIs]),
-        ("is_relation_many_to_many", [RowAmong]),
-        ("is_phone_index", [PhoneIs]),
-        ("is_boolean", [Equal]),
-        ("is_string", [StartsWith, Equal]),
-        ("is_text", [StartsWith, Equal]),
-        ("is_integer", [NumberIs, NumberFrom, NumberTo]),
-        ("is_float", [NumberIs, NumberFrom, NumberTo]),
-        ("is_datetime", [DayFrom, DayTo]),
-        ("is_date", [DayFrom, DayTo]),
-    )
+        kind = kind_of(self.datamodel.obj, col_name)
+        if kind is None:
+            return None
+        if kind == SPECIAL:
+            return [self.datamodel.special.get(col_name, ChoiceFilter)(col_name, self.datamodel)]
+        return [_FILTERS[kind, operator](col_name, self.datamodel) for operator in OPERATORS[kind]]

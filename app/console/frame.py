@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from app import labels
 from app.console.access import may, view_named
+from app.console.addresses import address_of
 from app.console.controls import control, error_count, is_check, is_group, is_required
 from app.console.urls import own_path
 from app.extensions import db
@@ -65,7 +66,10 @@ def init_app(app: Flask) -> None:
         lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
     )
     app.jinja_env.globals.update(
-        {each.__name__: each for each in (areas, crumbs, today, person, bell, languages, asset, get_locale)}
+        {
+            each.__name__: each
+            for each in (areas, crumbs, today, person, bell, languages, asset, get_locale, address_of)
+        }
     )
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}

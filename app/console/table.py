@@ -20,6 +20,7 @@ from app import labels
 from app.console import filter_row, formats, urls
 from app.console.access import may, view_of_model
 from app.extensions import db
+from app.lib.row_id import whole_number
 from app.models import ChangeLog
 
 PAGE_SIZES = (25, 50, 100, 200)
@@ -146,8 +147,8 @@ class Table:
 
 def remembered_page_size() -> int | None:
     """The page size the person chose last, None when they never did."""
-    text = request.cookies.get(PAGE_SIZE_COOKIE, "")
-    return int(text) if text.isascii() and text.isdigit() and int(text) in PAGE_SIZES else None
+    size = whole_number(request.cookies.get(PAGE_SIZE_COOKIE, ""))
+    return size if size in PAGE_SIZES else None
 
 
 def load_related(view: Any, rows: list[Any]) -> None:
@@ -245,7 +246,7 @@ def history_link(item: Any) -> list[Link]:
     if not may("can_list", "ChangeLogView") or isinstance(item, ChangeLog):
         return []
     row = f"{type(item).__tablename__}:{item.id}"
-    return [Link(_("Change history"), url_for("ChangeLogView.list", _flt_0_row=row))]
+    return [Link(_("Change history"), urls.list_url("ChangeLogView", row=row))]
 
 
 def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:
@@ -295,7 +296,7 @@ def add_link(view: Any, given: Any) -> list[Link]:
     if "can_add" not in view.base_permissions or not may("can_add", type(view).__name__):
         return []
     chosen = {
-        f"_flt_0_{each.column_name}": value
+        urls.argument(view.model, each.column_name): value
         for each, value in given.get_filters_values()
         if each.is_related_view
     }

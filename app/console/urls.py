@@ -1,17 +1,29 @@
-"""Addresses of the page that is shown, changed in one respect."""
+"""Addresses: of the page that is shown, changed in one respect, and of lists with filters.
+
+A list's address carries a filter as ``_flt_<number>_<column>=<value>``; the number is the place of its
+operator among those of the column (app/selection/columns.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from flask import request
+from flask import request, url_for
+
+from app.console.access import view_named
+from app.lib import pointers
+from app.selection import operators_of
+
+_FILTER = re.compile(r"_flt_(\d)_(.*)")
 
 
 def here(
     drop: Iterable[str] = (), changed: Mapping[str, str] | None = None, *, page_one: bool = False
 ) -> str:
-    """This address with some query arguments dropped or changed; ``page_one`` forgets the list page."""
+    """Return this address with some arguments dropped or changed; ``page_one`` forgets the list page."""
     dropped, changed = set(drop), changed or {}
     kept = [
         (name, value)
@@ -21,12 +33,17 @@ def here(
         and name not in changed
         and not (page_one and name.startswith("page_"))
     ]
-    query = urlencode(kept + list(changed.items()))
-    return f"{request.path}?{query}" if query else request.path
+    return with_query(request.path, kept + list(changed.items()))
+
+
+def with_query(path: str, arguments: Iterable[tuple[str, Any]]) -> str:
+    """Return a path with query arguments; the bare path when there are none."""
+    query = urlencode(list(arguments))
+    return f"{path}?{query}" if query else path
 
 
 def own_path(url: str | None) -> str | None:
-    """The path and query of an address of this site, None for any other."""
+    """Return the path and query of an address of this site, None for any other."""
     if not url:
         return None
     parts = urlsplit(url)
@@ -35,3 +52,52 @@ def own_path(url: str | None) -> str | None:
     if not ours or parts.path.startswith("//"):
         return None
     return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def argument(model: type[Any], column: str, operator: str = "is") -> str:
+    """Return the query argument that filters a list. Raises LookupError for a filter that there is not."""
+    offered = operators_of(model, column)
+    if operator not in offered:
+        raise LookupError(f"{model.__name__} has no filter {column} {operator}")
+    return f"_flt_{offered.index(operator)}_{column}"
+
+
+def is_filter(name: str) -> bool:
+    """Return whether a query argument is meant as a filter."""
+    return _FILTER.search(name) is not None
+
+
+def column_and_operator(model: type[Any], name: str) -> tuple[str, str] | None:
+    """Return what a query argument filters by, None when ``model`` has no such filter."""
+    match = _FILTER.fullmatch(name)
+    offered = operators_of(model, match[2]) if match else ()
+    number = int(match[1]) if match else 0
+    return (match[2], offered[number]) if match and number < len(offered) else None
+
+
+def list_url(view: str, /, *, exact: bool = False, **filters: Any) -> str:
+    """Return the address of a view's list with filters ``column=value`` or ``column__operator=value``.
+
+    None is left out; ``exact`` asks for an exact count. Raises LookupError for a filter that there is not.
+    """
+    registered: Any = view_named(view)
+    chosen: dict[str, Any] = {"exact": "1"} if exact else {}
+    for column, operator, value in pointers.filters(**filters):
+        if column not in registered.search_columns:
+            raise LookupError(f"{view} is not searched by {column}")
+        chosen[argument(registered.model, column, operator)] = value
+    return url_for(f"{view}.list", **chosen)
+
+
+def filtered(path: str, model: type[Any], filters: Iterable[Sequence[str]]) -> str:
+    """Return a path with stored filters as query arguments, without those that ``model`` no longer has."""
+    return with_query(path, arguments(model, filters))
+
+
+def arguments(model: type[Any], filters: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return stored filters as query arguments, without those that ``model`` no longer has."""
+    return [
+        (argument(model, column, operator), value)
+        for column, operator, value in filters
+        if operator in operators_of(model, column)
+    ]

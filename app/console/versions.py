@@ -61,9 +61,9 @@ class SubmitsVersions:
         draft = item.status == VersionStatus.DRAFT
         return [Link(words[item.status], url_for(".submit", pk=item.id), primary=draft)]
 
-    @expose("/submit/<pk>", methods=["GET", "POST"])
+    @expose("/submit/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def submit(self, pk: str) -> Any:
+    def submit(self, pk: int) -> Any:
         """Ask a second person to put the version in force."""
         view: Any = self
         item, form, address = view._row(pk), forms.SubmitForm(), url_for(".show", pk=pk)

@@ -7,7 +7,7 @@ without losing what was typed, and filters that two requests in one process can'
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from flask import abort, flash, redirect, request, url_for
@@ -19,11 +19,11 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 from wtforms import StringField
 
-from app.access.scope import FilterVisible
 from app.console import filter_row as filters
 from app.console import paging, urls
 from app.console import table as lists
 from app.console.data import ConsoleInterface, PerRequestFilters
+from app.console.filters import FilterVisible
 from app.console.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -351,8 +351,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return redirect(url_for(f"{self.endpoint}.list"))
 
     # -- actions ---------------------------------------------------------------------------
-    @expose("/action/<string:name>/<pk>", methods=["GET", "POST"])
-    def action(self, name: str, pk: str) -> Any:
+    @expose("/action/<string:name>/<row_id:pk>", methods=["GET", "POST"])
+    def action(self, name: str, pk: int) -> Any:
         """Run an action on one row in scope."""
         return self._run_action(name, [pk], single=True)
 
@@ -361,7 +361,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         """Run an action on the ticked rows; rows outside the person's scope are not there."""
         return self._run_action(request.form.get("action", ""), request.form.getlist("rowid"), single=False)
 
-    def _run_action(self, name: str, keys: list[str], *, single: bool) -> Any:
+    def _run_action(self, name: str, keys: Sequence[object], *, single: bool) -> Any:
         if request.method != "POST":
             abort(405)
         action = self.actions.get(name)

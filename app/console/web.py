@@ -25,6 +25,7 @@ from app.console.arguments import check_list_arguments
 from app.console.request_checks import limit_body, refuse_odd_text
 from app.extensions import db
 from app.leads.reasons import mask_numbers
+from app.lib.row_id import RowIdConverter
 
 CONTENT_SECURITY_POLICY = {
     "default-src": "'self'",
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 def init_app(app: Flask) -> None:
     """Bind everything that stands around the views."""
     settings = app.config["SETTINGS"]
+    app.url_map.converters["row_id"] = RowIdConverter
     talisman = Talisman(
         app,
         force_https=settings.https_only,

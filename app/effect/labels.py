@@ -16,6 +16,7 @@ from app.effect.funnel import Asked
 from app.effect.reach import BANDS, HAND, Stage
 from app.extensions import db
 from app.hits.by_branch import NONE, BranchParts
+from app.lib.row_id import row_id
 from app.models import OutreachTemplateVersion, RuleVersion
 
 STAGE: dict[str, Any] = {
@@ -161,4 +162,5 @@ def said(version: RuleVersion) -> str:
 
 
 def _row(model: Any, key: str) -> Any:
-    return db.session.get(model, int(key)) if key.isascii() and key.isdigit() and len(key) < 10 else None
+    known = row_id(key)
+    return db.session.get(model, known) if known else None

@@ -43,6 +43,7 @@ from sqlalchemy import (
 from app.errors import DomainError
 from app.hits.by_branch import NONE
 from app.hits.steps import SYSTEM
+from app.lib.row_id import row_id
 from app.models import (
     Delivery,
     DeliveryStatus,
@@ -184,9 +185,10 @@ def checked_id(text: str) -> int | None:
     """The id that a choice means, None for ``none``. Raises DomainError."""
     if text == NONE:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    key = row_id(text)
+    if key is None:
         raise DomainError("There is no such version: %(name)s", name=text[:20])
-    return int(text)
+    return key
 
 
 def checked_band(text: str) -> tuple[int, int] | None:

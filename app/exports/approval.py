@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from flask_babel import gettext as _
@@ -9,6 +10,7 @@ from flask_babel import gettext as _
 from app import approvals, labels
 from app.approvals import Change
 from app.errors import N_, DomainError
+from app.lib.pointers import to_row
 from app.models import Approval, ExportJob, RunStatus
 
 CLEAR = "unmasked_export"
@@ -31,7 +33,7 @@ class _ClearExportKind:
 
     def state(self, subject_id: int) -> str:
         job = _job(subject_id)
-        return f"{job.kind} {job.format} {job.query} {job.requested_by}"
+        return f"{job.kind} {job.format} {json.dumps(job.filters)} {job.requested_by}"
 
     def makers(self, subject_id: int) -> set[str]:
         return {_job(subject_id).requested_by}
@@ -58,8 +60,8 @@ class _ClearExportKind:
         job = _job(approval.subject_id)
         job.status, job.error = RunStatus.FAILED, _("The export was not approved.")
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "ExportJobView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("export_job", subject_id)
 
 
 def _job(subject_id: int) -> ExportJob:

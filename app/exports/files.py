@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from openpyxl import Workbook
 
-from app.lib.spreadsheet import in_workbook, safe_cell, temporary_files_in
+from app.lib.spreadsheet import csv_lines, in_workbook, temporary_files_in
 
 #: a sheet holds 1,048,576 rows; the rest goes on the next sheet
 ROWS_PER_SHEET = 1_000_000
@@ -37,10 +37,7 @@ def write_table(path: Path, form: str, watermark: str, header: Row, rows: Iterab
 
 def _csv(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow([safe_cell(watermark)])
-        table.writerow(_safe(header))
-        table.writerows(_safe(row) for row in rows)
+        stream.writelines(csv_lines(chain([[watermark], header], rows)))
 
 
 def _xlsx(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
@@ -80,10 +77,6 @@ def _sheets(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
     while (row := next(rows, None)) is not None:
         pending.append(row)
         yield fill()
-
-
-def _safe(row: Row) -> list[str]:
-    return [safe_cell(cell) for cell in row]
 
 
 _FORMS: dict[str, Callable[[Path, str, Row, Iterable[Row]], None]] = {"xlsx": _xlsx, "csv": _csv}

@@ -6,14 +6,10 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
-from flask import current_app, g
-from flask_appbuilder.urltools import get_filter_args
+from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
-from sqlalchemy.orm import Query
 
 from app import approvals
 from app.access.rights import holds
@@ -24,32 +20,30 @@ from app.exports.files import write_table
 from app.extensions import db
 from app.jobs.table import JobTable
 from app.leads.phone import PhoneVault
-from app.leads.reasons import mask_numbers
 from app.models import Approval, ExportJob, RunStatus, Staff
+from app.selection import Selection
 
 JOBS = JobTable(ExportJob, "app.jobs.exports.run", lock=7004)
 PERMISSION = "can_export_all"
 CLEAR_PERMISSION = "can_export_clear"
-#: kind → the screen whose filters and row scope the export follows
+#: kind → the screen on which the right to export is given
 VIEWS = {"leads": "LeadView", "hits": "HitView"}
 MOST_OPEN = 5
 
 
-def request_export(kind: str, form: str, arguments: Iterable[tuple[str, str]], who: str) -> ExportJob:
-    """Ask for an export of a list as its address ``arguments`` filter it. Commits and nudges a worker.
+def request_export(kind: str, form: str, selection: Selection) -> ExportJob:
+    """Ask for an export of the rows that a person selected. Commits and nudges a worker.
 
     Raises DomainError when the person has MOST_OPEN exports under way.
     """
-    _refuse_too_many(who)
-    job = ExportJob(kind=kind, format=form, query=stored_query(arguments), requested_by=who)
-    db.session.add(job)
+    job = _job(kind, form, selection)
     db.session.commit()
     JOBS.nudge(job.id)
     return job
 
 
 def request_clear_export(
-    kind: str, form: str, arguments: Iterable[tuple[str, str]], by: Staff, reason: str, about: ClearExport
+    kind: str, form: str, selection: Selection, reason: str, about: ClearExport
 ) -> Approval:
     """Ask a second person for an export with phone numbers in clear. Commits.
 
@@ -57,36 +51,26 @@ def request_clear_export(
     """
     if not clear_allowed():
         raise DomainError("Exports with phone numbers in clear are not allowed here.")
-    _refuse_too_many(by.username)
-    job = ExportJob(
-        kind=kind,
-        format=form,
-        query=stored_query(arguments),
-        requested_by=by.username,
-        clear=True,
-        status=RunStatus.ASKED,
-    )
-    db.session.add(job)
+    job = _job(kind, form, selection)
+    job.clear, job.status = True, RunStatus.ASKED
     db.session.flush()
-    approval = approvals.submit(CLEAR, job.id, by, reason, about._asdict())
+    approval = approvals.submit(CLEAR, job.id, selection.user, reason, about._asdict())
     db.session.commit()
     return approval
+
+
+def _job(kind: str, form: str, selection: Selection) -> ExportJob:
+    user = selection.user.username
+    if JOBS.open_of(user) >= MOST_OPEN:
+        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
+    job = ExportJob(kind=kind, format=form, filters=selection.as_json(), requested_by=user)
+    db.session.add(job)
+    return job
 
 
 def clear_allowed() -> bool:
     """Whether the setting allows exports with phone numbers in clear."""
     return bool(current_app.config["SETTINGS"].unmasked_exports)
-
-
-def _refuse_too_many(who: str) -> None:
-    if JOBS.open_of(who) >= MOST_OPEN:
-        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
-
-
-def stored_query(arguments: Iterable[tuple[str, str]]) -> str:
-    """The filters among a list's address arguments as they are kept, without a number in clear."""
-    kept = [(name, value) for name, value in arguments if name.startswith("_flt_") and value.strip()]
-    return urlencode([(name, mask_numbers(value)) for name, value in kept])
 
 
 def export_file(job: ExportJob) -> Path | None:
@@ -114,7 +98,7 @@ def make_export(job_id: int) -> None:
 
 
 def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
-    """The name of the file that was written and how many rows it has."""
+    """Write the file. Returns its name and how many rows it has."""
     needed = CLEAR_PERMISSION if job.clear else PERMISSION
     if person is None or not holds(person, needed, VIEWS[job.kind]):
         raise DomainError("Whoever asked for this export may not export this list any more.")
@@ -122,32 +106,14 @@ def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
         raise DomainError("Exports with phone numbers in clear are not allowed here.")
     content, counted = CONTENTS[job.kind], _Counter(job.id)
     vault = PhoneVault.of(current_app.config["SETTINGS"]) if job.clear else None
-    # The request of the list's page over again, for its filters and row scope.
-    with current_app.test_request_context(f"/?{job.query}"), force_locale(person.language):
-        g.user = person
-        query = filtered(list_view(VIEWS[job.kind]))
-        counted.total = query.count()
-        name = f"{uuid.uuid4().hex}.{job.format}"
-        _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = counted(rows(content, query, vault))
-        first = watermark(job.requested_by, job.created_at, job.approved_by if job.clear else None)
-        write_table(_folder() / name, job.format, first, content.header(), found)
+    query = Selection.of_json(content.model, job.filters, person).query()
+    counted.total = query.count()
+    name = f"{uuid.uuid4().hex}.{job.format}"
+    _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    first = watermark(job.requested_by, job.created_at, job.approved_by if job.clear else None)
+    found = counted(rows(content, query, vault))
+    write_table(_folder() / name, job.format, first, content.header(), found)
     return name, counted.done
-
-
-def filtered(view: Any) -> Query[Any]:
-    """The rows of a screen that the request's filters and the person's row scope leave."""
-    get_filter_args(view._filters)
-    query: Query[Any] = view._filters.get_joined_filters(view._base_filters).apply_all(
-        db.session.query(view.model)
-    )
-    return query
-
-
-def list_view(name: str) -> Any:
-    """The screen of that name."""
-    views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
-    return next(each for each in views if type(each).__name__ == name)
 
 
 class _Counter:

@@ -23,6 +23,7 @@ from app.hits.settings import work_setting
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
 from app.lib import clock
+from app.lib.row_id import row_id
 from app.models import CloseReason, Hit, HitEvent, HitStatus, Lead, Staff
 
 SYSTEM = "system"
@@ -193,8 +194,8 @@ def close_reasons() -> list[CloseReason]:
 
 def reason_of(key: str | None) -> CloseReason | None:
     """The reason that a form's choice means, None for anything else."""
-    known = (key or "").isascii() and (key or "").isdigit() and len(key or "") < 10
-    return db.session.get(CloseReason, int(key or 0)) if known else None
+    known = row_id(key)
+    return db.session.get(CloseReason, known) if known else None
 
 
 def reachable(hit: Hit, person: Staff) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from app.bulk.jobs import work_on
+from app.bulk import work_on
 from app.jobs.context import job_context
 from app.models import BulkJob
 

@@ -12,10 +12,8 @@ from typing import NamedTuple
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import approvals, audit_jobs, reminders, retention
+from app import approvals, audit_jobs, bulk, reminders, retention
 from app.audit import partitions
-from app.bulk import jobs as bulk
-from app.console import paging
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, counts, due
@@ -116,7 +114,6 @@ STEPS = (
     Step("pushes", pushes.tick),
     Step("deliveries", _deliveries),
     Step("imports", _imports),
-    Step("list_marks", lambda now: paging.refresh_marks()),
     Step("abandoned_imports", lambda now: fail_abandoned(db.engine, _settings())),
     Step("forgotten_uploads", discard_forgotten),
     Step("suppressions", lambda now: suppression.expire(db.engine, clock.today(now))),

@@ -14,6 +14,7 @@ from app.extensions import db
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
 from app.lib import clock
+from app.lib.pointers import to_row
 from app.models import Approval, Lead, Staff, Suppression
 
 KIND = "suppression_removal"
@@ -66,8 +67,8 @@ class _RemovalKind:
     def returned(self, approval: Approval) -> None:
         """The entry holds as before."""
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "SuppressionView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("suppression", subject_id)
 
 
 def _entry(subject_id: int) -> Suppression:

@@ -22,7 +22,7 @@ from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.reasons import checked_reason
 from app.lib import clock
-from app.models import Hit, Lead, LeadBefore, ListMark, Outreach, Reveal, SubjectRequest, Suppression
+from app.models import Hit, Lead, LeadBefore, Outreach, Reveal, SubjectRequest, Suppression
 from config import Settings
 
 #: a phone number has at most this many digits once decoration is gone, an ID number at least this many
@@ -69,9 +69,9 @@ def find(number: str, who: str) -> Found:
     return Found(leads, entries, calls)
 
 
-def lead_of(lead_id: str) -> Lead | None:
-    """The lead, deleted or not; None when there is none."""
-    return db.session.get(Lead, int(lead_id)) if lead_id.isascii() and lead_id.isdigit() else None
+def lead_of(lead_id: int) -> Lead | None:
+    """Return the lead, deleted or not; None when there is none."""
+    return db.session.get(Lead, lead_id)
 
 
 def held(lead: Lead, who: str, kind: str = "show") -> dict[str, Any]:
@@ -109,8 +109,6 @@ def erase(lead: Lead, lead_no: str, reason: str | None, who: str, *, suppress: b
     db.session.execute(delete(Reveal).where(Reveal.lead_id == lead.id))
     _record("erase", lead.lead_no, who, said)
     db.session.execute(delete(Lead).where(Lead.id == lead.id))
-    # Marks are corrected by rows marked as deleted, and this one leaves none; the ticker makes new ones.
-    db.session.execute(delete(ListMark))
     if suppress:
         _suppress(id_hash, said, who, today)
     db.session.commit()

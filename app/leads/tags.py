@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.errors import DomainError
+from app.lib.row_id import row_id
 from app.models import Lead, LeadTag, Tag
 
 #: the colours a tag may have; the style sheet has each with enough contrast
@@ -19,7 +20,8 @@ MAX_TAGS = 200
 
 def tag_of(session: Session, key: str) -> Tag:
     """The tag with a typed key. Raises DomainError when there is none."""
-    tag = session.get(Tag, int(key)) if key.isascii() and key.isdigit() and len(key) < 10 else None
+    known = row_id(key)
+    tag = session.get(Tag, known) if known else None
     if tag is None:
         raise DomainError("Choose a tag.")
     return tag

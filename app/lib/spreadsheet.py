@@ -1,11 +1,13 @@
 """Cells of files that people open in a spreadsheet."""
 
+import csv
 import datetime as dt
+import io
 import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +43,14 @@ def safe_cell(cell: str) -> str:
 def in_workbook(cell: str) -> str:
     """The same for a cell of a workbook, without the control characters that one can't hold."""
     return safe_cell(ILLEGAL_CHARACTERS_RE.sub("", cell))
+
+
+def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield rows as lines of a CSV file in which no cell can be a formula."""
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow([safe_cell(cell) for cell in row])
+        yield line.getvalue()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from app.extensions import db
 from app.jobs import nudge_once
 from app.lib import clock
 from app.lib.clock import today
+from app.lib.pointers import to_row
 from app.models import (
     Approval,
     Outreach,
@@ -34,6 +35,7 @@ from app.models import (
 from app.outreach import candidates, cost, settings, templates, variants
 from app.outreach.compliance import DROPPED, REASONS
 from app.outreach.variants import Second
+from app.selection import Selection
 
 KIND = "outreach_batch"
 CONFIRM_LOCK = 7033
@@ -51,15 +53,15 @@ def of_hits(
 
 
 def of_filter(
-    version: OutreachTemplateVersion, query: str, by: Staff, second: Second | None = None
+    version: OutreachTemplateVersion, hits: Selection, second: Second | None = None
 ) -> OutreachBatch:
-    """A batch for the rows of the hit list with these address arguments, not yet checked. Commits.
+    """A batch for the hits that a person selected, not yet checked. Commits.
 
-    Raises DomainError for none or too many.
+    Raises DomainError for none or too many, and for a filter that means nothing.
     """
-    count = candidates.count_of(candidates.of_list(query, by))
+    count = candidates.count_of(hits)
     candidates.check_size(count)
-    return _create(version, second, {"query": query}, count, by)
+    return _create(version, second, {"filters": hits.as_json()}, count, hits.user)
 
 
 def _create(
@@ -251,12 +253,12 @@ class _BatchKind:
     def returned(self, approval: Approval) -> None:
         _row(approval.subject_id).status = OutreachBatchStatus.CHECKED
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "OutreachBatchView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("outreach_batch", subject_id)
 
 
 def _chosen(batch: OutreachBatch, payload: dict[str, Any]) -> str:
-    if "query" not in batch.selection:
+    if "filters" not in batch.selection:
         return _("%(n)s ticked hits", n=f"{batch.candidates:,}")
     conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
     if not conditions:

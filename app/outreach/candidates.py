@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, g
 from sqlalchemy import func, select
-from sqlalchemy.orm import Query
 
 from app.access.rights import holds
 from app.access.scope import hits_visible_to
 from app.errors import DomainError
-from app.exports.jobs import filtered, list_view
 from app.extensions import db
 from app.models import (
     Hit,
@@ -22,6 +19,7 @@ from app.models import (
     OutreachTemplateVersion,
     Staff,
 )
+from app.selection import Selection
 
 BULK, SINGLE = ("can_contact_many", "HitView"), ("can_contact_one", "HitView")
 #: candidates one batch has at most
@@ -52,32 +50,19 @@ def chosen(batch: OutreachBatch) -> list[tuple[int, str]]:
     Raises DomainError as ``sender_of`` and ``check_size``.
     """
     sender = sender_of(batch)
-    ids = select(Hit.id).where(Hit.id == func.any(batch.selection.get("ids", [])), hits_visible_to(sender))
-    if "query" in batch.selection:
-        matching = of_list(batch.selection["query"], sender).with_entities(Hit.id).order_by(None)
-        ids = select(Hit.id).where(Hit.id.in_(matching.scalar_subquery()))
-    query = select(Hit.id, Lead.id_hash).join(Lead, Lead.id == Hit.lead_id).where(Hit.id.in_(ids))
+    matching = [Hit.id == func.any(batch.selection.get("ids", []))]
+    if "filters" in batch.selection:
+        matching = Selection.of_json(Hit, batch.selection["filters"], sender).criteria()
+    query = select(Hit.id, Lead.id_hash).join(Lead, Lead.id == Hit.lead_id)
+    query = query.where(hits_visible_to(sender), *matching)
     found = [(hit, person) for hit, person in db.session.execute(query.order_by(Hit.id)).tuples()]
     check_size(len(found))
     return found
 
 
-def of_list(query: str, by: Staff) -> Query[Any]:
-    """The hits of the hit list with these address arguments, as ``by`` would see them."""
-    with current_app.test_request_context(f"/?{query}"):
-        before = g.get("user")
-        g.user = by
-        g.pop("_list_filters_HitView", None)
-        try:
-            return filtered(list_view("HitView"))
-        finally:
-            g.pop("_list_filters_HitView", None)
-            g.user = before
-
-
-def count_of(query: Query[Any]) -> int:
-    """How many hits a query has."""
-    return int(query.with_entities(func.count(Hit.id)).order_by(None).scalar() or 0)
+def count_of(hits: Selection) -> int:
+    """How many hits were selected. Raises DomainError for a filter that means nothing."""
+    return int(hits.query().with_entities(func.count(Hit.id)).scalar() or 0)
 
 
 def counts(batch: OutreachBatch) -> dict[str, Any]:

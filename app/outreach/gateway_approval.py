@@ -17,6 +17,7 @@ from app import approvals, labels
 from app.approvals import Change
 from app.errors import N_
 from app.extensions import db
+from app.lib.pointers import to_row
 from app.models import Approval, OutreachGateway, Staff
 from app.outreach import gateways
 from app.outreach.http_gateway import LABELS
@@ -86,8 +87,8 @@ class _GatewayKind:
     def returned(self, approval: Approval) -> None:
         """The gateway stays as it is."""
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "OutreachGatewayView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("outreach_gateway", subject_id)
 
 
 def _active(channel: str) -> OutreachGateway | None:

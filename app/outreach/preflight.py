@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, text, update
-from werkzeug.exceptions import HTTPException
 
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
@@ -59,10 +58,9 @@ def run(batch_id: int) -> None:
         _finish(batch, _check(batch))
     except _Stopped:
         db.session.rollback()
-    except (DomainError, HTTPException) as error:
+    except DomainError as error:
         db.session.rollback()
-        said = error.text() if isinstance(error, DomainError) else str(error.description)
-        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": said})
+        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": error.text()})
     except MemoryError:
         db.session.rollback()
         _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": DomainError(OUT_OF_MEMORY).text()})

@@ -15,6 +15,7 @@ from app.approvals import Change
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
 from app.lib import clock
+from app.lib.pointers import to_row
 from app.lib.strict import Strict
 from app.models import Approval, OutreachSetting, Staff, VersionStatus
 
@@ -187,8 +188,8 @@ class _SettingKind:
     def returned(self, approval: Approval) -> None:
         _row(approval.subject_id).status = VersionStatus.DRAFT
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "OutreachSettingView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("outreach_setting", subject_id)
 
 
 def _row(subject_id: int) -> OutreachSetting:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import current_app
+from sqlalchemy import ColumnElement, and_
 
-from app.models import OutreachBatch, OutreachTemplateVersion
+from app.errors import DomainError
+from app.models import Outreach, OutreachBatch, OutreachTemplateVersion
 from app.rules.holdout import Lottery
+from app.selection.special import FILTERS
 
 A, B = "A", "B"
 
@@ -46,3 +50,15 @@ def letter(batch: OutreachBatch, version_id: int) -> str:
     if batch.version_b_id is None:
         return ""
     return B if version_id == batch.version_b_id else A
+
+
+def with_text(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the contacts with a text, in batches that have two. Raises DomainError for no letter."""
+    if text not in (A, B):
+        raise DomainError("A batch has templates A and B, not %(letter)s.", letter=text[:20])
+    column = OutreachBatch.version_b_id if text == B else OutreachBatch.version_id
+    of_two = and_(OutreachBatch.version_b_id.is_not(None), column == Outreach.version_id)
+    return Outreach.batch.has(of_two)
+
+
+FILTERS[Outreach] = {"letter": with_text}

@@ -12,6 +12,7 @@ from app.access.scope import supervises
 from app.hits import due
 from app.hits.steps import midnight
 from app.lib.clock import today
+from app.lib.pointers import to_page, to_rows
 from app.reminders.notice import Notice
 
 #: from this hour on people are told what the new day brought
@@ -41,7 +42,7 @@ def _due(day: dt.date) -> Iterator[Notice]:
             "due",
             DUE,
             {"n": heap.n},
-            "/myworkview/list/?show=due",
+            to_page("my_work", show="due"),
             mark=0 if heap.mark else -1,
         )
 
@@ -54,7 +55,7 @@ def _given(day: dt.date) -> Iterator[Notice]:
             "assigned",
             GIVEN,
             {"n": heap.n, "day": str(day)},
-            f"/hitview/list/?_flt_0_given={day}",
+            to_rows("hit", given=day),
             mark=heap.mark,
         )
 
@@ -72,6 +73,6 @@ def _escalated(*, rings: bool) -> Iterator[Notice]:
                 "escalated",
                 ESCALATED,
                 {"n": count},
-                "/hitview/list/?_flt_0_work=escalated",
+                to_rows("hit", work="escalated"),
                 mark=int(last.timestamp()) if rings else -1,
             )

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from app.access.rights import holders
 from app.extensions import db
 from app.jobs import health
+from app.lib.pointers import to_row, to_rows
 from app.models import (
     AuditJob,
     Backtest,
@@ -62,33 +63,32 @@ class _Job(NamedTuple):
     model: Any
     asked_by: Any
     failed: str
-    view: str
     message: LazyString
 
 
 JOBS = (
     _Job(
-        *(ImportBatch, ImportBatch.created_by, BatchStatus.FAILED, "importbatchview"),
+        *(ImportBatch, ImportBatch.created_by, BatchStatus.FAILED),
         lazy_gettext("Your import #%(id)s failed"),
     ),
     _Job(
-        *(ExportJob, ExportJob.requested_by, RunStatus.FAILED, "exportjobview"),
+        *(ExportJob, ExportJob.requested_by, RunStatus.FAILED),
         lazy_gettext("Your export #%(id)s failed"),
     ),
     _Job(
-        *(Backtest, Backtest.requested_by, RunStatus.FAILED, "backtestview"),
+        *(Backtest, Backtest.requested_by, RunStatus.FAILED),
         lazy_gettext("Your back-test #%(id)s failed"),
     ),
     _Job(
-        *(BulkJob, BulkJob.requested_by, RunStatus.FAILED, "bulkjobview"),
+        *(BulkJob, BulkJob.requested_by, RunStatus.FAILED),
         lazy_gettext("Your change of many leads #%(id)s failed"),
     ),
     _Job(
-        *(AuditJob, AuditJob.requested_by, RunStatus.FAILED, "auditjobview"),
+        *(AuditJob, AuditJob.requested_by, RunStatus.FAILED),
         lazy_gettext("Your job on the change log #%(id)s failed"),
     ),
     _Job(
-        *(OutreachBatch, OutreachBatch.created_by, OutreachBatchStatus.FAILED, "outreachbatchview"),
+        *(OutreachBatch, OutreachBatch.created_by, OutreachBatchStatus.FAILED),
         lazy_gettext("Your outreach batch #%(id)s failed"),
     ),
 )
@@ -115,14 +115,15 @@ def _jobs(job: _Job, since: dt.datetime) -> Iterator[Notice]:
         .where(job.model.status == job.failed, ended > since)
         .order_by(job.model.id)
     )
+    table = job.model.__tablename__
     for row in db.session.execute(query):
         yield Notice(
             row.person,
-            f"{job.view}-{row.id}",
+            f"{table}-{row.id}",
             "job",
             job.message,
             {"id": row.id},
-            f"/{job.view}/show/{row.id}",
+            to_row(table, row.id),
             mark=int(row.at.timestamp()),
         )
 
@@ -132,15 +133,15 @@ def _runs(since: dt.datetime) -> Iterator[Notice]:
     query = select(JobRun).where(func.coalesce(JobRun.finished_at, JobRun.created_at) > since)
     keepers = _Lazy(RUN_KEEPERS)
     for run in db.session.scalars(query.order_by(JobRun.day)):
-        link = f"/jobrunview/show/{run.id}"
+        opens = to_row("job_run", run.id)
         values = {"day": run.day.isoformat()}
         message = RUN.get(RunStatus(run.status))
         at = int((run.finished_at or run.started_at or run.created_at).timestamp())
         if message is not None:
-            yield from keepers.each(f"run-{run.id}", message, values, link, at)
+            yield from keepers.each(f"run-{run.id}", message, values, opens, at)
         refused = len((run.counts or {}).get("refused", []))
         if refused:
-            yield from keepers.each(f"refused-{run.id}", REFUSED, values | {"n": refused}, link, refused)
+            yield from keepers.each(f"refused-{run.id}", REFUSED, values | {"n": refused}, opens, refused)
 
 
 def _dead() -> Iterator[Notice]:
@@ -156,7 +157,7 @@ def _dead() -> Iterator[Notice]:
             f"dead-{target.id}",
             DEAD,
             {"n": count, "target": str(target)},
-            f"/deliveryview/list/?_flt_1_status=dead&_flt_0_target={target.id}",
+            to_rows("delivery", status=DeliveryStatus.DEAD, target=target.id),
             int(last.timestamp()),
         )
 
@@ -169,8 +170,8 @@ def _stopped() -> Iterator[Notice]:
     keepers = _Lazy(TARGET_KEEPERS)
     for target in db.session.scalars(stopped):
         at = int(target.stopped_at.timestamp()) if target.stopped_at else 0
-        link = f"/targetview/show/{target.id}"
-        yield from keepers.each(f"target-{target.id}", STOPPED, {"target": str(target)}, link, at)
+        opens = to_row("target", target.id)
+        yield from keepers.each(f"target-{target.id}", STOPPED, {"target": str(target)}, opens, at)
 
 
 def _reports(since: dt.datetime) -> Iterator[Notice]:
@@ -179,9 +180,9 @@ def _reports(since: dt.datetime) -> Iterator[Notice]:
     )
     keepers = _Lazy(REPORT_KEEPERS)
     for report in db.session.scalars(broken.order_by(WeeklyReport.id)):
-        link = f"/weeklyreportview/show/{report.id}"
+        opens = to_row("weekly_report", report.id)
         values = {"week": report.week.isoformat()}
-        yield from keepers.each(f"report-{report.id}", REPORT, values, link, report.attempts)
+        yield from keepers.each(f"report-{report.id}", REPORT, values, opens, report.attempts)
 
 
 def _report_mails(since: dt.datetime) -> Iterator[Notice]:
@@ -198,8 +199,8 @@ def _report_mails(since: dt.datetime) -> Iterator[Notice]:
     keepers = _Lazy(REPORT_MAIL_KEEPERS)
     for week, count in db.session.execute(failed).tuples():
         values = {"n": count, "week": week.isoformat()}
-        link = f"/reportmailview/list/?_flt_1_status=failed&_flt_0_week={week}&_flt_0_is_test=0"
-        yield from keepers.each(f"reportmails-{week}", REPORT_MAILS, values, link, count)
+        opens = to_rows("report_mail", status=ReportMailStatus.FAILED, week__from=week, is_test=0)
+        yield from keepers.each(f"reportmails-{week}", REPORT_MAILS, values, opens, count)
 
 
 def _steps() -> Iterator[Notice]:
@@ -209,7 +210,7 @@ def _steps() -> Iterator[Notice]:
         since = min(step.failing_since for step in steps if step.failing_since)
         keepers = _Lazy(RUN_KEEPERS)
         yield from keepers.each(
-            "ticker", STEPS, {"n": len(steps)}, "/jobrunview/list/", int(since.timestamp())
+            "ticker", STEPS, {"n": len(steps)}, to_rows("job_run"), int(since.timestamp())
         )
 
 
@@ -221,10 +222,10 @@ class _Lazy:
         self._people: list[Staff] | None = None
 
     def each(
-        self, source: str, message: LazyString, values: dict[str, Any], link: str, mark: int
+        self, source: str, message: LazyString, values: dict[str, Any], opens: dict[str, Any], mark: int
     ) -> Iterator[Notice]:
         """The notice for each of them."""
         if self._people is None:
             self._people = holders(self._right)
         for person in self._people:
-            yield Notice(person.id, source, "system", message, values, link, mark)
+            yield Notice(person.id, source, "system", message, values, opens, mark)

@@ -21,7 +21,8 @@ ROWS_A_STATEMENT = 500
 
 @dataclass(frozen=True)
 class Notice:
-    """What one person should look at. ``message`` names its ``values``; ``link`` is a path of ours.
+    """What one person should look at. ``message`` names its ``values``; ``opens`` is what it points to
+    (app/lib/pointers.py).
 
     One of the same ``source`` with a higher ``mark`` rings again; one with the mark -1 does not ring itself,
     but lets what rings go on.
@@ -32,7 +33,7 @@ class Notice:
     kind: str
     message: LazyString
     values: dict[str, Any] = field(default_factory=dict)
-    link: str = ""
+    opens: dict[str, Any] | None = None
     mark: int = 0
 
 
@@ -77,7 +78,7 @@ def _row(notice: Notice, now: dt.datetime) -> dict[str, Any]:
         "kind": notice.kind,
         "message": notice.message._args[0],
         "values": notice.values,
-        "link": notice.link,
+        "opens": notice.opens,
         "mark": notice.mark,
         "created_at": now,
     }
@@ -86,7 +87,7 @@ def _row(notice: Notice, now: dt.datetime) -> dict[str, Any]:
 def _upsert() -> Any:
     statement = insert(Reminder)
     given = statement.excluded
-    changed = {name: given[name] for name in ("message", "values", "link", "mark", "created_at")}
+    changed = {name: given[name] for name in ("message", "values", "opens", "mark", "created_at")}
     return statement.on_conflict_do_update(
         index_elements=["person_id", "source"],
         set_=changed | {"read_at": None, "mail_id": None},

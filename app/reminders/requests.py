@@ -13,6 +13,7 @@ from app.approvals.requests import deciders
 from app.errors import DomainError
 from app.extensions import db
 from app.labels import APPROVAL_KIND
+from app.lib.pointers import to_row
 from app.models import Approval, ApprovalStatus
 from app.reminders.notice import Notice
 
@@ -57,4 +58,4 @@ def _about(approval: Approval) -> dict[str, Any]:
         "what": what._args[0] if what is not None else approval.kind,
         "title": approval.title,
     }
-    return {"values": values, "link": f"/approvalview/show/{approval.id}"}
+    return {"values": values, "opens": to_row("approval", approval.id)}

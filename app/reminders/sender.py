@@ -130,18 +130,15 @@ def _message(mail: ReminderMail) -> EmailMessage | None:
 
 def _written(mail: ReminderMail, to: str, reminders: Sequence[Reminder], config: Settings) -> EmailMessage:
     count = len(reminders)
-    lines = [
-        (text_for_mail(each), f"{config.public_url}{each.link}" if each.link and config.public_url else "")
-        for each in reminders[:MOST_LINES]
-    ]
+    shown = reminders[:MOST_LINES]
     given = {
-        "lines": lines,
-        "more": count - len(lines),
+        "lines": [(text_for_mail(each), each.opens) for each in shown],
+        "public_url": config.public_url,
+        "more": count - len(shown),
         "url": f"{config.public_url}/reminderview/list/" if config.public_url else "",
         "choices_url": f"{config.public_url}/reminderchoice/form" if config.public_url else "",
     }
-    first = lines[0][0]
-    subject = first if count == 1 else _("%(n)s reminders", n=count)
+    subject = text_for_mail(shown[0]) if count == 1 else _("%(n)s reminders", n=count)
     message = mailer.draft(f"reminders-{mail.id}", [to], subject, config)
     message.set_content(render_template("mail/reminders.txt", **given))
     message.add_alternative(render_template("mail/reminders.html", **given), subtype="html")

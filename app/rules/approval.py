@@ -59,7 +59,6 @@ class _RuleVersionKind(VersionKind[RuleVersion]):
     name = KIND
     permission = ("can_submit", "RuleVersionView")
     model = RuleVersion
-    screen = "RuleVersionView"
     gone = N_("The rule version does not exist any more.")
 
     def title(self, subject_id: int) -> str:

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from app import approvals, labels
 from app.approvals import Change
 from app.errors import N_
+from app.lib.pointers import to_row
 from app.models import Approval, Institution, Staff
 from app.rules import catalogue
 
@@ -59,8 +60,8 @@ class _InstitutionKind:
     def returned(self, approval: Approval) -> None:
         """The institution counts as before."""
 
-    def address(self, subject_id: int) -> tuple[str, dict[str, Any]]:
-        return "InstitutionView.show", {"pk": subject_id}
+    def opens(self, subject_id: int) -> dict[str, Any]:
+        return to_row("institution", subject_id)
 
 
 def _row(subject_id: int) -> Institution:

@@ -51,7 +51,6 @@ class _ScheduleVersionKind(VersionKind[ScheduleVersion]):
     name = KIND
     permission = ("can_submit", "ScheduleVersionView")
     model = ScheduleVersion
-    screen = "ScheduleVersionView"
     gone = N_("The schedule version does not exist any more.")
 
     def title(self, subject_id: int) -> str:

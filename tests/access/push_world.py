@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.lib.pointers import to_rows
 from app.models import (
     Delivery,
     DeliveryAttempt,
@@ -113,7 +114,7 @@ def reminder_for(session: Session, person_id: int) -> int:
         kind="hits",
         message="%(schedule)s: %(n)s new high-potential leads",
         values={"schedule": "每日推送", "n": 3},
-        link="/hitview/list/",
+        opens=to_rows("hit"),
     )
     session.add(made)
     session.commit()

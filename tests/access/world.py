@@ -195,15 +195,17 @@ def _jobs() -> dict[str, Any]:
             kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
         ),
         "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
-        "bulk": BulkJob(kind="delete", query="_flt_1_status=lost", requested_by="me", rows=5000),
+        "bulk": BulkJob(kind="delete", filters=[["status", "is", "lost"]], requested_by="me", rows=5000),
         "my_audit": AuditJob(
             kind="export",
             status="done",
-            query="_flt_1_kind=insert",
+            filters=[["kind", "is", "insert"]],
             requested_by="me",
             result={"chain": {"ok": False, "entries": 3, "head": "0" * 64, "first_bad": 2}},
         ),
-        "my_filter": SavedFilter(view="ChangeLogView", name="登录", query="_flt_1_kind=log_in", owner="me"),
+        "my_filter": SavedFilter(
+            view="ChangeLogView", name="登录", filters=[["kind", "is", "log_in"]], owner="me"
+        ),
     }
 
 

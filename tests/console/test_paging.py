@@ -1,20 +1,21 @@
-"""Long lists: counts that stop being exact, and deep pages that are the very rows a plain OFFSET gives."""
+"""Long lists: counts that stop being exact, pages that show every row once, and where they end."""
 
 from __future__ import annotations
 
 import datetime as dt
 import random
+import re
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.console import paging
 from app.extensions import db
-from app.models import Institution, Lead, ListMark, Segment
-from tests import clock
+from app.models import Institution, Lead, Segment
+from app.screens.leads.views import LeadView
 from tests.conftest import Person
 
 BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -24,8 +25,6 @@ BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same mechanism with small numbers."""
     monkeypatch.setattr(paging, "EXACT_UP_TO", 50)
-    monkeypatch.setattr(paging, "MARK_EVERY", 20)
-    monkeypatch.setattr(paging, "MOST_CHANGES", 60)
 
 
 def add(session: Session, first: int, last: int, chance: random.Random) -> None:
@@ -45,67 +44,12 @@ def add(session: Session, first: int, last: int, chance: random.Random) -> None:
     session.commit()
 
 
-def plain(session: Session, offset: int, size: int) -> list[int]:
-    query = (
-        select(Lead.id)
-        .where(Lead.deleted_at.is_(None))
-        .order_by(Lead.created_at.desc(), Lead.id.desc())
-        .offset(offset)
-        .limit(size)
-    )
-    return list(session.scalars(query))
-
-
-def all_pages_agree(session: Session, total: int) -> None:
-    """Of those pages that lie deep enough to be reached by marks."""
-    for offset in range(paging.EXACT_UP_TO, total + 7, 7):
-        rows = paging.lead_page(offset, 7)
-        assert rows is not None
-        assert [row.id for row in rows] == plain(session, offset, 7), offset
-
-
-def test_every_deep_page_is_the_right_one_whatever_changed(app: Flask, session: Session, small: None) -> None:
-    chance = random.Random(4)
-    add(session, 0, 300, chance)
-    with app.app_context():
-        assert paging.refresh_marks()
-        assert not paging.refresh_marks()
-        all_pages_agree(session, 300)
-    add(session, 300, 325, chance)
-    gone = chance.sample(range(1, 300), 25)
-    session.execute(update(Lead).where(Lead.id.in_(gone)).values(deleted_at=clock.now()))
-    session.commit()
-    with app.app_context():
-        all_pages_agree(session, 300)
-
-
-def test_too_many_changes_are_not_guessed_at(app: Flask, session: Session, small: None) -> None:
-    chance = random.Random(5)
-    add(session, 0, 100, chance)
-    with app.app_context():
-        paging.refresh_marks()
-    add(session, 100, 170, chance)
-    with app.app_context():
-        assert paging.lead_page(90, 10) is None
-        assert paging.refresh_marks()
-        all_pages_agree(session, 170)
-
-
-def test_a_short_list_needs_no_marks(app: Flask, session: Session, small: None) -> None:
-    add(session, 0, 40, random.Random(6))
-    with app.app_context():
-        assert not paging.refresh_marks()
-        assert session.scalars(select(ListMark)).all() == []
-
-
 @pytest.mark.parametrize("filters", ["", "&_flt_0_name=客1", "&_oc_LeadView=lead_no&_od_LeadView=asc"])
 def test_pages_of_the_screen_go_through_the_list_once(
     app: Flask, session: Session, small: None, login: Callable[..., Person], filters: str
 ) -> None:
-    """Deep and shallow pages together show every row exactly once, filtered or sorted otherwise too."""
+    """The pages together show every row exactly once, filtered or sorted otherwise too."""
     add(session, 0, 260, random.Random(7))
-    with app.app_context():
-        paging.refresh_marks()
     manager = login("Manager")
     wanted = {n for n in range(260) if "name" not in filters or str(n).startswith("1")}
     seen: list[int] = []
@@ -164,14 +108,22 @@ def test_a_page_beyond_the_end_is_the_last_one(
     assert f"{oldest}<" in page
 
 
-def test_an_emptied_list_says_so(app: Flask, session: Session, small: None) -> None:
-    add(session, 0, 100, random.Random(9))
-    with app.app_context():
-        paging.refresh_marks()
-    session.execute(delete(Lead))
-    session.commit()
-    with app.app_context():
-        assert paging.lead_page(80, 10) in (None, [])
+def test_pages_end_at_a_row_and_filters_lead_to_the_rest(
+    session: Session, monkeypatch: pytest.MonkeyPatch, login: Callable[..., Person]
+) -> None:
+    assert LeadView.deepest == 10_000
+    monkeypatch.setattr(LeadView, "deepest", 100)
+    add(session, 0, 130, random.Random(8))
+    newest_first = select(Lead).order_by(Lead.created_at.desc(), Lead.id.desc())
+    leads = session.scalars(newest_first).all()
+    manager = login("Manager")
+    page = manager.get("/leadview/list/?page_LeadView=4000&psize_LeadView=50").text
+    shown = list(dict.fromkeys(re.findall(r"客\d+(?=<)", page)))
+    assert shown == [lead.name for lead in leads[50:100]]
+    assert "Pages end at row 100; filters, of time for example, lead to the others." in page
+    assert "page_LeadView=2" not in page
+    assert f">{leads[-1].name}<" in manager.get(f"/leadview/list/?_flt_0_lead_no={leads[-1].lead_no}").text
+    assert "Pages end at row" not in manager.get("/leadview/list/?_flt_0_lead_no=L1").text
 
 
 def test_a_list_without_any_criterion_is_counted_whole(

@@ -13,8 +13,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app import audit_jobs
-from app.bulk import jobs as bulk
+from app import audit_jobs, bulk
 from app.exports import jobs as exports
 from app.extensions import db
 from app.jobs.table import MOST_ATTEMPTS
@@ -37,7 +36,7 @@ class Work(NamedTuple):
 
 WORK = {
     "export": Work(ExportJob, "my_export", exports.make_export, "app.exports.jobs.write_table"),
-    "bulk change": Work(BulkJob, "bulk", bulk.work_on, "app.bulk.jobs._in_chunks"),
+    "bulk change": Work(BulkJob, "bulk", bulk.work_on, "app.bulk._in_chunks"),
     "back-test": Work(Backtest, "running_backtest", backtest_jobs.work_on, "app.rules.backtest.check"),
     "change log": Work(AuditJob, "my_audit", audit_jobs.work_on, "app.audit_jobs._person"),
     "T+1": Work(JobRun, "held", execute, "app.t1.execute.ingest_logs"),

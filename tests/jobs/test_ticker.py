@@ -38,10 +38,9 @@ def broken(engine: Engine) -> Iterator[Callable[[bool], None]]:
         with engine.begin() as connection:
             connection.execute(text(f"ALTER TABLE IF EXISTS {old} RENAME TO {new}"))
 
-    yield (
-        lambda away: rename("list_mark", "list_mark_away") if away else rename("list_mark_away", "list_mark")
-    )
-    rename("list_mark_away", "list_mark")
+    there, gone = "report_setting", "report_setting_away"
+    yield lambda away: rename(there, gone) if away else rename(gone, there)
+    rename(gone, there)
 
 
 def check(app: Flask) -> dict[str, Any]:
@@ -59,13 +58,13 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
             ticker.tick(NOW + dt.timedelta(minutes=minutes))
         failing = check(app)
     assert not failing["ok"]
-    assert failing["detail"].startswith("list_marks since")
+    assert failing["detail"].startswith("reports since")
     assert ", 3 times: " in failing["detail"]
     assert ";" not in failing["detail"], "no other step failed"
     assert "1 regular tasks of the system fail" in admin.get("/reminderview/list/").text
     broken(False)
     said = admin.get("/jobrunview/list/").text
-    assert "Places in the lead list: fails since" in said
+    assert "Weekly reports: fails since" in said
     assert "(3 times)" in said
     with app.app_context():
         ticker.tick(NOW + dt.timedelta(minutes=4))
@@ -74,9 +73,9 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
             text("SELECT message FROM reminder WHERE source = 'ticker' AND read_at IS NULL")
         ).all()
     assert well["ok"]
-    assert "list_marks went well again at" in well["detail"]
+    assert "reports went well again at" in well["detail"]
     assert told == []
-    assert "Places in the lead list: went well again at" in admin.get("/jobrunview/list/").text
+    assert "Weekly reports: went well again at" in admin.get("/jobrunview/list/").text
 
 
 def asked(redis: Redis) -> dict[str, int]:

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
-
-import psycopg
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask_appbuilder import Model
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import inspect, text
 
-from app import create_app
 from app.cli.database import upgrade_database
 from app.extensions import db
 from app.permissions import ROLES, granted
-from config import Settings
-
-
-@pytest.fixture
-def empty_app(base_settings: Settings, tmp_path: Path) -> Iterator[Flask]:
-    """An application on a database of its own without any table."""
-    name = f"test_empty_{uuid.uuid4().hex[:8]}"
-    url = make_url(base_settings.database_url)
-    with psycopg.connect(
-        url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
-    ) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    own = url.set(database=name).render_as_string(hide_password=False)
-    application = create_app(dataclasses.replace(base_settings, database_url=own, data_dir=tmp_path))
-    yield application
-    with application.app_context():
-        db.engine.dispose()
 
 
 def test_no_difference_between_models_and_migrations(empty_app: Flask) -> None:

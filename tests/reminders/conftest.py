@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.console.addresses import address_of
 from app.models import Hit, Reminder, Staff
 from app.reminders import digest, go_round, sender
 from tests.access.world import World, build
@@ -38,6 +39,11 @@ class Office:
             for key, value in columns.items():
                 setattr(hit, key, value)
         self.session.commit()
+
+    def address(self, reminder: Reminder) -> str:
+        """Where a reminder leads."""
+        with self.app.app_context():
+            return address_of(reminder.opens)
 
     def round(self, now: dt.datetime = NOW) -> int:
         """One round of the ticker."""

@@ -10,6 +10,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
+from app.lib.pointers import to_rows
 from app.models import ChangeLog, Reminder, ReminderChoice, ReminderMail, Staff
 from app.reminders.digest import collect
 from app.reminders.sender import LEASE, PAUSES, work
@@ -47,7 +48,7 @@ def ring(office: Office, source: str, kind: str = "hits", at: dt.datetime = NOW,
             kind=kind,
             message=messages[kind],
             values=values,
-            link="/hitview/list/?_flt_0_push=4",
+            opens=to_rows("hit", push=4),
             created_at=at,
         )
     )

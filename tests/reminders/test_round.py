@@ -120,7 +120,7 @@ def test_a_request_rings_for_who_may_decide_until_somebody_has(office: Office, l
     now = clock.now()
     office.round(now)
     [reminder] = office.rings("chief", "approval")
-    assert reminder.link == f"/approvalview/show/{asked.id}"
+    assert office.address(reminder) == f"/approvalview/show/{asked.id}"
     assert "监控指标“R-3 v1”等待您审批" in texts(chief)
     assert len(office.rings("other", "approval")) == 1
     told = [name for name in ("Auditor", "Marketer", "DataOperator") if office.rings(name, "approval")]
@@ -154,7 +154,7 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     session.commit()
     office.round()
     said = {(each.kind, each.source.split("-")[0]) for each in office.rings("me")}
-    assert ("job", "exportjobview") in said
+    assert ("job", "export_job") in said
     assert {("system", "dead"), ("system", "target")} <= said
     assert {("system", "report"), ("system", "reportmails")} <= said
     assert ("system", "run") not in said, "runs are not a manager's"
@@ -164,7 +164,7 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     assert "2026-10-26 的 T+1 任务失败" in page
     assert "拒收了 2 个日志文件" in page
     for reminder in office.rings("me", "job", "system"):
-        assert me.get(reminder.link).status_code == 200, reminder.link
+        assert me.get(office.address(reminder)).status_code == 200, office.address(reminder)
     session.execute(update(ReportMail).values(status="sent"))
     target.stop_reason, target.status = None, "active"
     run.status = "done"

@@ -11,9 +11,9 @@ from flask_appbuilder.api import BaseApi, ModelRestApi, safe
 from flask_appbuilder.security.decorators import protect
 from flask_babel import lazy_gettext
 
-from app.access.scope import FilterVisible
 from app.audit.events import event
 from app.console.data import PerRequestFilters
+from app.console.filters import FilterVisible
 from app.leads.reasons import mask_numbers
 from app.screens.api import description
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import url_for
 from flask_babel import get_locale
 from markupsafe import Markup
 
 from app.approvals import kind_named
-from app.console.access import may
+from app.console.access import may, view_of_table
+from app.console.addresses import address_of
 from app.console.formats import changes_markup
 from app.errors import DomainError
 from app.models import Approval
@@ -23,9 +23,10 @@ def changes_table(approval: Approval) -> Markup:
 def subject_link(approval: Approval) -> Any:
     """The subject's name, as a link to its own page for who may open it."""
     try:
-        endpoint, values = kind_named(approval.kind).address(approval.subject_id)
+        opens = kind_named(approval.kind).opens(approval.subject_id)
     except DomainError:
         return approval.title
-    if not may("can_show", endpoint.split(".")[0]):
+    view = view_of_table(opens["table"])
+    if view is None or not may("can_show", type(view).__name__):
         return approval.title
-    return Markup("<a href='{}'>{}</a>").format(url_for(endpoint, **values), approval.title)
+    return Markup("<a href='{}'>{}</a>").format(address_of(opens), approval.title)

@@ -80,10 +80,10 @@ class ApprovalView(ConsoleView):
             return found
         return found | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}
 
-    @expose("/turnover/<pk>", methods=["GET"])
+    @expose("/turnover/<row_id:pk>", methods=["GET"])
     @has_access
     @permission_name("show")
-    def turnover(self, pk: str) -> Any:
+    def turnover(self, pk: int) -> Any:
         """What the submitted rule catches against the one in force, as a table; asked for by the page."""
         item = self._row(pk)
         if item.kind != approval.KIND:
@@ -115,23 +115,23 @@ class ApprovalView(ConsoleView):
             Link(_("Reject"), url_for("ApprovalView.reject", pk=item.id)),
         ]
 
-    @expose("/approve/<pk>", methods=["GET", "POST"])
+    @expose("/approve/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def approve(self, pk: str) -> Any:
+    def approve(self, pk: int) -> Any:
         """Decide for a request; what was asked for happens in the same transaction."""
         return self._decision(
             pk, forms.ApproveForm(), approvals.approve, _("Approve"), _("%(item)s is approved.")
         )
 
-    @expose("/reject/<pk>", methods=["GET", "POST"])
+    @expose("/reject/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def reject(self, pk: str) -> Any:
+    def reject(self, pk: int) -> Any:
         """Decide against a request."""
         return self._decision(
             pk, forms.RejectForm(), approvals.reject, _("Reject"), _("%(item)s is rejected.")
         )
 
-    def _decision(self, pk: str, form: Any, decide: Callable[..., None], word: str, done: str) -> Any:
+    def _decision(self, pk: int, form: Any, decide: Callable[..., None], word: str, done: str) -> Any:
         item = self._row(pk)
         if form.validate_on_submit():
             try:

@@ -19,6 +19,7 @@ from app.audit.tables import EXCLUDED
 from app.console import filter_row
 from app.console.access import may
 from app.extensions import db
+from app.lib.row_id import row_id
 from app.models import ChangeLog, Lead, Staff
 from app.outreach.settings import LABELS
 from app.schedules.labels import OUTCOME
@@ -133,7 +134,7 @@ def subject(entry: ChangeLog) -> Markup:
     name = entry.title or (f"#{entry.object_id}" if entry.object_id else "")
     text = f"{object_word(entry.object)} {name}".strip()
     view = _view(entry.object)
-    linked = view is not None and str(entry.object_id or "").isdigit() and entry.kind != "delete"
+    linked = view is not None and row_id(entry.object_id) and entry.kind != "delete"
     if not linked or view is None or not may("can_show", type(view).__name__):
         return escape(text)
     return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=entry.object_id), text)
@@ -291,10 +292,11 @@ def row_name(table: str, key: str) -> str:
 
 def _row(table: str, key: str) -> Any:
     model = _models().get(table)
-    if model is None or not key.isdecimal() or len(key) > 9:
+    known = row_id(key)
+    if model is None or known is None:
         return None
     own = inspect(model).primary_key
-    return db.session.get(model, int(key)) if len(own) == 1 and isinstance(own[0].type, Integer) else None
+    return db.session.get(model, known) if len(own) == 1 and isinstance(own[0].type, Integer) else None
 
 
 def _name(row: Any) -> str:

@@ -160,6 +160,7 @@ FIELD = {
     "preset": lazy_gettext("Preset"),
     "push_id": lazy_gettext("Push"),
     "query": lazy_gettext("Filters"),
+    "filters": lazy_gettext("Filters"),
     "queued_at": lazy_gettext("Queued"),
     "quiet_hours": lazy_gettext("Quiet hours"),
     "ranges": lazy_gettext("Time ranges"),

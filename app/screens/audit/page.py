@@ -15,6 +15,7 @@ from app import labels
 from app.audit.unsealed import holder, unsealed
 from app.audit_jobs import file_of
 from app.console import formats
+from app.console.urls import filtered
 from app.extensions import db
 from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus, SavedFilter
 from app.screens.audit import entries
@@ -132,4 +133,9 @@ def _verdict(job: AuditJob) -> Any | None:
 
 def saved_link(saved: SavedFilter) -> Markup:
     """A saved filter's name, which opens the list with it."""
-    return Markup('<a href="{}?{}">{}</a>').format(url_for("ChangeLogView.list"), saved.query, saved.name)
+    return Markup('<a href="{}">{}</a>').format(saved_url(saved), saved.name)
+
+
+def saved_url(saved: SavedFilter) -> str:
+    """Return the address of the list with a saved filter."""
+    return filtered(url_for("ChangeLogView.list"), ChangeLog, saved.filters)

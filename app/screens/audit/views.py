@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from flask import abort, flash, g, redirect, request, send_file, url_for
 from flask_appbuilder import expose, has_access
@@ -11,26 +11,25 @@ from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy import func, select
-from werkzeug.exceptions import BadRequest
 from wtforms import HiddenField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app import audit_jobs, labels
 from app.audit_jobs import link_of
-from app.console import filter_row, formats
+from app.console import formats, selection
 from app.console.access import may, me
-from app.console.arguments import filters_of
 from app.console.sessions import poll
 from app.console.table import Link
+from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
-from app.exports.jobs import filtered, list_view
 from app.extensions import db
 from app.models import AuditJob, ChangeLog, RunStatus, SavedFilter
 from app.screens.audit import entries, page
 from app.screens.audit.data import LogInterface
 from app.screens.audit.filters import AUDIT_FILTERS
+from app.selection import Selection
 
 #: saved filters that stand above the list
 MOST_SAVED = 12
@@ -103,24 +102,16 @@ class ChangeLogView(ConsoleView):
 
     def list_links(self) -> list[Link]:
         """Saved filters, keeping the present ones, export."""
-        chosen = self._chosen()
-        return [
-            *self._saved(),
-            *self._link(bool(chosen), "can_add", "SavedFilterView", _("Save these filters"), chosen),
-            *self._link(True, "can_export_log", "ChangeLogView", _("Export with proof"), chosen),
-            *self._link(True, "can_verify", "AuditJobView", _("Verify the chain"), []),
-        ]
-
-    def _link(self, offered: bool, permission: str, view: str, words: str, chosen: Any) -> list[Link]:
-        if not offered or not may(permission, view):
-            return []
-        address = url_for(f"{view}.{permission.removeprefix('can_')}")
-        query = {"query": urlencode(chosen)} if view == "SavedFilterView" else chosen
-        return [Link(words, f"{address}?{urlencode(query)}".rstrip("?"))]
-
-    def _chosen(self) -> list[tuple[str, str]]:
-        given = request.args.items(multi=True)
-        return [(name, value) for name, value in given if name.startswith("_flt_") and value.strip()]
+        chosen = selection.of_request(self)
+        links = self._saved()
+        if chosen.filters and may("can_add", "SavedFilterView"):
+            query = selection.url("", chosen).removeprefix("?")
+            links.append(Link(_("Save these filters"), url_for("SavedFilterView.add", query=query)))
+        if may("can_export_log", "ChangeLogView"):
+            links.append(Link(_("Export with proof"), selection.url(url_for(".export_log"), chosen)))
+        if may("can_verify", "AuditJobView"):
+            links.append(Link(_("Verify the chain"), url_for("AuditJobView.verify")))
+        return links
 
     def _saved(self) -> list[Link]:
         if not may("can_list", "SavedFilterView"):
@@ -129,7 +120,7 @@ class ChangeLogView(ConsoleView):
         found = db.session.scalars(
             select(SavedFilter).where(*own).order_by(SavedFilter.name).limit(MOST_SAVED)
         )
-        links = [Link(f"☆ {each.name}", f"{self._list_url()}?{each.query}") for each in found]
+        links = [Link(f"☆ {each.name}", page.saved_url(each)) for each in found]
         return links + ([Link(_("Saved filters"), url_for("SavedFilterView.list"))] if links else [])
 
     def show_links(self, item: ChangeLog) -> list[Link]:
@@ -137,11 +128,11 @@ class ChangeLogView(ConsoleView):
         found = []
         if item.object_id:
             row = f"{item.object}:{item.object_id}"
-            found.append(Link(_("History of this object"), url_for(".list", _flt_0_row=row)))
+            found.append(Link(_("History of this object"), list_url("ChangeLogView", row=row)))
         together = db.session.scalar(select(func.count()).where(ChangeLog.xid == item.xid)) or 0
         if together > 1:
             said = _("Written together (%(n)s)", n=f"{together:,}")
-            found.append(Link(said, url_for(".list", _flt_0_transaction=item.xid)))
+            found.append(Link(said, list_url("ChangeLogView", transaction=item.xid)))
         return found
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -160,18 +151,17 @@ class ChangeLogView(ConsoleView):
     @has_access
     def export_log(self) -> Any:
         """Entries that the filters leave, as a file with its proof, made in the background."""
-        form, chosen = DynamicForm(), self._chosen()
+        form, chosen = DynamicForm(), selection.of_request(self)
         if form.validate_on_submit():
-            filtered(self)  # refuses a filter that the list would refuse
-            return _start("export", chosen)
-        conditions = [chip.text for chip in filter_row.chips(filter_row.fields(self))]
+            return _start("export", selection.checked(self))
+        conditions = selection.conditions(self, chosen.filters)
         about = [
             (_("What will be exported"), labels.joined(conditions) or _("All entries of the change log.")),
             (_("What the file holds"), _EXPORT_ABOUT),
         ]
         widget = ConsoleFormWidget(
             form=form,
-            next=f"{self._list_url()}?{urlencode(chosen)}".rstrip("?"),
+            next=selection.url(self._list_url(), chosen),
             submit=_("Start the export"),
             about=about,
         )
@@ -184,9 +174,9 @@ _EXPORT_ABOUT = lazy_gettext(
 )
 
 
-def _start(kind: str, chosen: list[tuple[str, str]]) -> Any:
+def _start(kind: str, chosen: Selection) -> Any:
     try:
-        job = audit_jobs.request_job(kind, chosen, me())
+        job = audit_jobs.request_job(kind, chosen)
     except DomainError as error:
         flash(error.text(), "warning")
         return redirect(url_for("AuditJobView.list"))
@@ -245,10 +235,10 @@ class AuditJobView(ConsoleView):
         """How far the job is."""
         return page.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The job's state as JSON, polled by its page."""
         return page.progress_of(self._row(pk))
 
@@ -258,14 +248,14 @@ class AuditJobView(ConsoleView):
         """Compute the chain anew in the background."""
         form = DynamicForm()
         if form.validate_on_submit():
-            return _start("verify", [])
+            return _start("verify", Selection(ChangeLog, (), g.user))
         about = [(_("What is checked"), _VERIFY_ABOUT), (_("So far"), page.state_of_chain())]
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start to verify"), about=about)
         return self.render_template("form.html", widgets={"edit": widget}, title=_("Verify the chain"))
 
-    @expose("/fetch/<pk>", methods=["GET"])
+    @expose("/fetch/<row_id:pk>", methods=["GET"])
     @has_access
-    def fetch(self, pk: str) -> Any:
+    def fetch(self, pk: int) -> Any:
         """Download an export: who asked for it, and an administrator."""
         job = self._row(pk)
         if not self._may_fetch(job):
@@ -288,16 +278,14 @@ _VERIFY_ABOUT = lazy_gettext(
 )
 
 
-def _refuse_broken(kept: list[tuple[str, str]]) -> None:
-    """Raise FieldError for filters that the change log would refuse."""
-    view = list_view(ChangeLogView.__name__)
+def _kept(query: str) -> Selection:
+    """Return what query arguments of the change log select. Raises FieldError for what means nothing."""
     try:
-        chosen = filters_of(view, kept)
-        view.datamodel.apply_filters(db.session.query(ChangeLog), chosen)
-    except BadRequest as refused:
-        raise FieldError(
-            "name", "These filters can't be kept: %(why)s", why=refused.description or ""
-        ) from refused
+        found = Selection(ChangeLog, selection.filters_of(ChangeLogView, parse_qsl(query)), g.user)
+        found.criteria()
+    except DomainError as refused:
+        raise FieldError("name", "These filters can't be kept: %(why)s", why=refused.text()) from refused
+    return found
 
 
 class SavedFilterView(ConsoleView):
@@ -330,18 +318,17 @@ class SavedFilterView(ConsoleView):
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Keep the filters as the person's own. Raises FieldError when there are none."""
-        kept = [(name, value) for name, value in parse_qsl(form.query.data or "") if name.startswith("_flt_")]
-        if not kept:
+        kept = _kept(form.query.data or "")
+        if not kept.filters:
             raise FieldError("name", "Choose filters on the change log first.")
-        _refuse_broken(kept)
-        item.name, item.query = item.name.strip(), urlencode(kept)
+        item.name, item.filters = item.name.strip(), [list(each) for each in kept.filters]
         item.view, item.owner = "ChangeLogView", me()
         db.session.add(item)
 
     def post_add_redirect(self) -> Any:
         """The list with these filters."""
-        kept = [pair for pair in parse_qsl(request.form.get("query", "")) if pair[0].startswith("_flt_")]
-        return redirect(f"{url_for('ChangeLogView.list')}?{urlencode(kept)}")
+        kept = _kept(request.form.get("query", ""))
+        return redirect(selection.url(url_for("ChangeLogView.list"), kept))
 
     def list_links(self) -> list[Link]:
         """Back to the log."""

@@ -6,12 +6,12 @@ import datetime as dt
 from dataclasses import dataclass
 
 from babel.numbers import format_compact_decimal
-from flask import url_for
 from flask_babel import format_date, get_locale, lazy_gettext
 from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app.console.access import may
+from app.console.urls import list_url
 from app.extensions import db
 from app.lib.clock import today
 from app.models import Institution
@@ -142,5 +142,5 @@ def _square(name: str, cell: Cell) -> Square:
         said=said + usual,
         state=cell.state,
         mark=MARK.get(cell.state, ""),
-        url=url_for("IngestFileView.list", _flt_0_day=cell.day.isoformat()) if opens else "",
+        url=list_url("IngestFileView", day=cell.day) if opens else "",
     )

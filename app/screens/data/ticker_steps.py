@@ -17,7 +17,6 @@ NAMES = {
     "pushes": lazy_gettext("Making of pushes"),
     "deliveries": lazy_gettext("Sending of deliveries and reminders"),
     "imports": lazy_gettext("Imports that wait"),
-    "list_marks": lazy_gettext("Places in the lead list"),
     "abandoned_imports": lazy_gettext("Imports that lost their worker"),
     "forgotten_uploads": lazy_gettext("Forgotten uploads"),
     "suppressions": lazy_gettext("End of do-not-disturb entries"),

@@ -211,7 +211,7 @@ class IngestFileView(ConsoleView):
         title = _("Refused log files")
         return self.render_template("list.html", title=title, widgets={"list": drawn, "search": Markup})
 
-    @expose("/kept/<int:pk>/<path:kept>", methods=["GET"])
+    @expose("/kept/<row_id:pk>/<path:kept>", methods=["GET"])
     @has_access
     @permission_name("rejects")
     def kept(self, pk: int, kept: str) -> Any:
@@ -228,9 +228,9 @@ class IngestFileView(ConsoleView):
             return []
         return [Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id))]
 
-    @expose("/rejects/<pk>", methods=["GET"])
+    @expose("/rejects/<row_id:pk>", methods=["GET"])
     @has_access
-    def rejects(self, pk: str) -> Any:
+    def rejects(self, pk: int) -> Any:
         """Download the rejected rows with line and reason."""
         row = self._row(pk)
         path = runs.rejects_path(row)
@@ -338,10 +338,10 @@ class JobRunView(ConsoleView):
         found: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
         return found | {"above": [NoteWidget(text=said) for said in ticker_steps.notes()]}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The run's state as JSON, polled by its page."""
         return run_pages.progress_of(self._row(pk))
 

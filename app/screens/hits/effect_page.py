@@ -12,7 +12,6 @@ from flask import g, render_template, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from app.console import paging
 from app.console.charts import Chart, Intervals
 from app.effect import comparison, funnel, labels, reach
 from app.effect.comparison import Comparison
@@ -31,15 +30,15 @@ from app.screens.hits import workspace
 DAYS = 30
 #: lines of a chart, at most; the table has all
 MOST_LINES = 12
-#: filter of the page that the workspace has not → the list's argument for the same
+#: filter of the page that the workspace has not → the list's filter for the same
 MORE = {
-    "version": "_flt_0_rule_version",
-    "channel": "_flt_0_first_channel",
-    "template": "_flt_0_first_template",
-    "hour": "_flt_0_first_hour",
+    "version": "rule_version",
+    "channel": "first_channel",
+    "template": "first_template",
+    "hour": "first_hour",
 }
-#: dimension → the list's argument for one of its parts
-ARGUMENTS = {**MORE, **{name: workspace.ARGUMENTS[name] for name in ("grade", "source", "branch")}}
+#: filter of the page, or dimension → the list's filter for the same
+FILTERS = workspace.FILTERS | MORE
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,9 @@ class Asked:
 
     def list_url(self, n: int, stage: Stage, **part: str) -> str:
         """The list of the ``n`` hits that reached a stage, in all or of a part (dimension = key)."""
-        own = {MORE[name]: self.values[name] for name in MORE if self.values[name]}
-        own |= {ARGUMENTS[name]: key for name, key in part.items()}
-        exact = {"exact": "1"} if n > paging.EXACT_UP_TO else {}
-        return self.common.list_url(**own, _flt_0_reach=stage.value, **exact)
+        asked_for = {**self.values, **part}
+        own = {FILTERS[name]: value for name, value in asked_for.items() if value}
+        return self.common.list_url(n, reach=stage.value, **own)
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Group:
 
 def asked(arguments: Mapping[str, str]) -> Asked:
     """What an address asks for; without dates the last thirty days. Raises DomainError."""
-    given = {name: arguments.get(name, "").strip() for name in (*workspace.ARGUMENTS, *MORE)}
+    given = {name: arguments.get(name, "").strip() for name in FILTERS}
     yesterday = clock.today() - dt.timedelta(days=1)
     if not given["last"]:
         given["last"] = str(max(yesterday.isoformat(), given["first"]))

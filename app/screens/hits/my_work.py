@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import g, url_for
+from flask import g
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, func, select
 
@@ -13,6 +13,7 @@ from app.access.scope import hits_visible_to, supervises
 from app.console import paging
 from app.console import table as lists
 from app.console.access import view_of_model
+from app.console.urls import list_url
 from app.extensions import db
 from app.hits import due
 from app.hits.counts import Chosen
@@ -41,11 +42,11 @@ class Tab:
 def tabs() -> list[Tab]:
     """The numbers of the day for the person at the screen, in the order of urgency."""
     day = clock.today()
-    given: list[tuple[str, str, dict[str, Any], ColumnElement[bool], str, bool]] = [
+    given: list[tuple[str, str, str, ColumnElement[bool], str, bool]] = [
         (
             "due",
             _("Due today or overdue"),
-            {"_flt_0_work": "mine_due"},
+            "mine_due",
             and_(due.mine(g.user), Hit.next_on <= day),
             _("Nothing is due today. Claim new hits, or look at what comes later."),
             True,
@@ -53,7 +54,7 @@ def tabs() -> list[Tab]:
         (
             "mine",
             _("Mine, open"),
-            {"_flt_0_work": "mine"},
+            "mine",
             due.mine(g.user),
             _("No hit is yours yet. Claim some of those that are nobody's."),
             False,
@@ -61,7 +62,7 @@ def tabs() -> list[Tab]:
         (
             "unclaimed",
             _("Nobody's yet"),
-            {"_flt_0_work": "unclaimed"},
+            "unclaimed",
             due.unclaimed(),
             _("Every waiting hit has somebody who works on it."),
             False,
@@ -69,10 +70,10 @@ def tabs() -> list[Tab]:
     ]
     if supervises(g.user):
         text = _("Nobody has let a hit wait too long.")
-        given.append(("escalated", _("Escalated"), {"_flt_0_work": "escalated"}, due.escalated(), text, True))
+        given.append(("escalated", _("Escalated"), "escalated", due.escalated(), text, True))
     return [
-        Tab(name, text, _count(meant), url_for("HitView.list", **query), meant, empty, urgent)
-        for name, text, query, meant, empty, urgent in given
+        Tab(name, text, _count(meant), list_url("HitView", work=work), meant, empty, urgent)
+        for name, text, work, meant, empty, urgent in given
     ]
 
 

@@ -122,9 +122,9 @@ class WorksHits:
 
         return self._each_possible(items, close, _hits_closed)
 
-    @expose("/work/<pk>/<any(follow_up, convert, close, correct):step>", methods=["POST"])
+    @expose("/work/<row_id:pk>/<any(follow_up, convert, close, correct):step>", methods=["POST"])
     @has_access
-    def work(self, pk: str, step: str) -> Any:
+    def work(self, pk: int, step: str) -> Any:
         """Take a step with its form; what is refused comes back with its reasons and what was typed."""
         view: Any = self
         hit, form = view._row(pk), forms.FORMS[step](prefix=f"{step}-")

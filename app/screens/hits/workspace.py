@@ -16,44 +16,45 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app import labels
-from app.console import filter_row, paging
+from app.console import filter_row, paging, urls
 from app.console.charts import Chart
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import Chosen
+from app.hits.filters import branch_of
 from app.lib import clock
+from app.lib.row_id import row_id
 from app.models import HitStatus, Rule
-from app.screens.hits.filters import InBranch, LeadSource, branch_of
+from app.screens.hits.filters import InBranch, LeadSource
 
 #: bars of a chart of parts, at most
 MOST_PARTS = 8
 TREND_DAYS = 7
 GRADES = "ABCD"
-#: filter of the workspace → the list's argument for the same
-ARGUMENTS = {
-    "rule": "_flt_0_rule",
-    "grade": "_flt_1_grade",
-    "source": "_flt_0_source",
-    "branch": "_flt_0_branch",
-    "first": "_flt_0_hit_date",
-    "last": "_flt_1_hit_date",
+#: filter of the workspace → the list's filter for the same
+FILTERS = {
+    "rule": "rule",
+    "grade": "grade",
+    "source": "source",
+    "branch": "branch",
+    "first": "hit_date__from",
+    "last": "hit_date__to",
 }
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The filters of the page as they are typed, and what they choose; ``fixed`` are the list's arguments."""
+    """The filters of the page as they are typed, and what they choose."""
 
     values: dict[str, str]
     chosen: Chosen
 
-    def list_url(self, **changed: Any) -> str:
-        """The list of the hits chosen, with more list arguments (or None to drop one)."""
-        own = {ARGUMENTS[name]: value for name, value in self.values.items() if value}
-        asked = {name: value for name, value in (own | changed).items() if value is not None}
-        return url_for("HitView.list", **asked)
+    def list_url(self, n: int = 0, **changed: Any) -> str:
+        """The list of the ``n`` hits chosen, counted exactly there too, with more filters (None: less)."""
+        own = {FILTERS[name]: value for name, value in self.values.items() if value}
+        return urls.list_url("HitView", exact=n > paging.EXACT_UP_TO, **(own | changed))
 
     def page_url(self, **changed: str) -> str:
         """This page with some filters changed."""
@@ -74,7 +75,7 @@ class Card:
 
 def asked(arguments: Mapping[str, str]) -> Asked:
     """What the address asks for. Raises DomainError for a value that means nothing."""
-    values = {name: arguments.get(name, "").strip() for name in ARGUMENTS}
+    values = {name: arguments.get(name, "").strip() for name in FILTERS}
     grade, source = values["grade"], values["source"]
     if grade and grade not in GRADES:
         raise DomainError("There is no such grade: %(grade)s", grade=grade[:20])
@@ -132,8 +133,8 @@ def _date(text: str) -> dt.date | None:
 def _rule(text: str) -> int | None:
     if not text:
         return None
-    key = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if db.session.get(Rule, key) is None:
+    key = row_id(text)
+    if key is None or db.session.get(Rule, key) is None:
         raise DomainError("There is no such rule.")
     return key
 
@@ -141,7 +142,7 @@ def _rule(text: str) -> int | None:
 def _branch(text: str) -> str | None:
     if not text:
         return None
-    return counts.NO_BRANCH if text == NONE else branch_of(text).path
+    return counts.NO_BRANCH if text == NONE else branch_of(g.user, text).path
 
 
 class Board:
@@ -196,23 +197,23 @@ class Board:
             _("Hits in total"),
             f"{self.total:,}",
             self.total,
-            self._list(self.total),
-            [(note, self._list(came, **self._made_today()), came)],
+            self.asked.list_url(self.total),
+            [(note, self.asked.list_url(came, **self._made_today()), came)],
         )
 
     def _new(self) -> Card:
         n = sum(self._made.values())
         best = sum(n for (grade, _day), n in self._made.items() if grade == "A")
-        open_dates = {"_flt_0_hit_date": None, "_flt_1_hit_date": None}
+        open_dates = {"hit_date__from": None, "hit_date__to": None}
         made = open_dates | self._made_today()
         own = self.asked.values["grade"] in ("", "A")
-        notes = [(_("grade A: %(n)s", n=f"{best:,}"), self._list(best, **made, _flt_1_grade="A"), best)]
-        return Card(_("New today"), f"{n:,}", n, self._list(n, **made), notes if own else [])
+        notes = [(_("grade A: %(n)s", n=f"{best:,}"), self.asked.list_url(best, **made, grade="A"), best)]
+        return Card(_("New today"), f"{n:,}", n, self.asked.list_url(n, **made), notes if own else [])
 
     def _waiting(self) -> Card:
         n = self._by(3).get(HitStatus.WAITING, 0)
         share = f"{n / self.total:.1%}" if self.total else "—"
-        url = self._list(n, _flt_1_status=HitStatus.WAITING)
+        url = self.asked.list_url(n, status=HitStatus.WAITING)
         return Card(_("Waiting"), f"{n:,}", n, url, [(_("%(share)s of all", share=share), "", 0)])
 
     def _converted(self) -> Card:
@@ -220,12 +221,12 @@ class Board:
         found = self._by_day(first)
         month = sum(found.values())
         won = sum(n for (_day, status), n in found.items() if status == HitStatus.CONVERTED)
-        dates = {"_flt_0_hit_date": first.isoformat(), "_flt_1_hit_date": None}
-        url = self._list(won, **dates, _flt_1_status=HitStatus.CONVERTED)
+        dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
+        url = self.asked.list_url(won, **dates, status=HitStatus.CONVERTED)
         rate = f"{won / month:.1%}" if month else "—"
         notes = [
             (_("converted: %(n)s", n=f"{won:,}"), url, won),
-            (_("hits this month: %(n)s", n=f"{month:,}"), self._list(month, **dates), month),
+            (_("hits this month: %(n)s", n=f"{month:,}"), self.asked.list_url(month, **dates), month),
         ]
         return Card(_("Conversion rate this month"), rate, won, url, notes)
 
@@ -234,9 +235,9 @@ class Board:
         return [
             self._trend(),
             self._funnel(),
-            self._parts(_("By source"), self._by(2), _source_name, "_flt_0_source", lambda key: key or NONE),
+            self._parts(_("By source"), self._by(2), _source_name, "source", lambda key: key or NONE),
             self._by_rule(),
-            self._parts(_("By grade"), self._by(1), str, "_flt_1_grade", str, in_order=True),
+            self._parts(_("By grade"), self._by(1), str, "grade", str, in_order=True),
             self._by_branch(),
         ]
 
@@ -245,12 +246,12 @@ class Board:
         days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
         found = self._by_day(days[0], last)
         numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
-        dates = [{"_flt_0_hit_date": str(day), "_flt_1_hit_date": str(day)} for day in days]
+        dates = [{"hit_date__from": str(day), "hit_date__to": str(day)} for day in days]
         return self._chart(
             _("Hits by hit date, seven days"),
             [str(day) for day in days],
             numbers,
-            [self._list(n, **own) for n, own in zip(numbers, dates, strict=True)],
+            [self.asked.list_url(n, **own) for n, own in zip(numbers, dates, strict=True)],
             parts=False,
         )
 
@@ -265,21 +266,19 @@ class Board:
         won = by_status.get(HitStatus.CONVERTED, 0)
         steps: list[tuple[str, int, dict[str, Any]]] = [
             (_("Hits"), self.total, {}),
-            (_("Contacted"), counts.contacted(by_status), {"_flt_0_work": "contacted"}),
-            (labels.word(labels.HIT_STATUS, "converted"), won, {"_flt_1_status": HitStatus.CONVERTED}),
+            (_("Contacted"), counts.contacted(by_status), {"work": "contacted"}),
+            (labels.word(labels.HIT_STATUS, "converted"), won, {"status": HitStatus.CONVERTED}),
         ]
         return self._chart(
             _("From hit to conversion"),
             [name for name, _n, _more in steps],
             [n for _name, n, _more in steps],
-            [self._list(n, **more) for _name, n, more in steps],
+            [self.asked.list_url(n, **more) for _name, n, more in steps],
         )
 
     def _by_rule(self) -> Chart:
         names = {rule.id: rule.name for rule in db.session.scalars(select(Rule))}
-        return self._parts(
-            _("By rule"), self._by(0), lambda key: names.get(key, str(key)), "_flt_0_rule", str
-        )
+        return self._parts(_("By rule"), self._by(0), lambda key: names.get(key, str(key)), "rule", str)
 
     def _by_branch(self) -> Chart:
         """The branches right below the one that is looked at, each with all below it."""
@@ -289,7 +288,7 @@ class Board:
         for key, n in found.items():
             value = branches.part_of(key)
             parts[value] = parts.get(value, 0) + n
-        return self._parts(_("By branch"), parts, branches.name, "_flt_0_branch", str)
+        return self._parts(_("By branch"), parts, branches.name, "branch", str)
 
     def _parts(
         self,
@@ -309,7 +308,10 @@ class Board:
             title,
             [str(name(key)) for key in shown],
             [found[key] for key in shown],
-            [self._list(found[key], **{argument: value(key)}) if value(key) else "" for key in shown],
+            [
+                self.asked.list_url(found[key], **{argument: value(key)}) if value(key) else ""
+                for key in shown
+            ],
         )
 
     def _chart(self, title: str, x: list[str], y: list[int], links: list[str], parts: bool = True) -> Chart:
@@ -317,12 +319,7 @@ class Board:
         return Chart(title, _("hits"), x, y if any(y) else [], links, empty, parts=parts)
 
     def _made_today(self) -> dict[str, str]:
-        return {"_flt_0_made_on": self.today.isoformat(), "_flt_1_made_on": self.today.isoformat()}
-
-    def _list(self, n: int, **changed: Any) -> str:
-        """The list of the hits behind a number, counted exactly there too."""
-        exact = {"exact": "1"} if n > paging.EXACT_UP_TO else {}
-        return self.asked.list_url(**changed, **exact)
+        return {"made_on__from": self.today.isoformat(), "made_on__to": self.today.isoformat()}
 
 
 def _source_name(source: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import flash, redirect, request, url_for
 from flask_appbuilder import expose, has_access
@@ -11,19 +10,18 @@ from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
-from app import labels
-from app.bulk import jobs
-from app.console import filter_row, formats, paging
-from app.console.access import may, me
+from app import bulk, labels
+from app.console import formats, paging, selection
+from app.console.access import may
 from app.console.sessions import poll
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.errors import DomainError
-from app.exports.jobs import filtered
 from app.extensions import db
 from app.leads import tags
 from app.models import BulkJob, RunStatus
 from app.screens.leads import bulk_page as pages
+from app.selection import Selection
 
 
 class ChangesWholeList:
@@ -34,13 +32,13 @@ class ChangesWholeList:
     def bulk(self) -> Any:
         """See how many leads the filters leave, and choose what becomes of them."""
         view: Any = self
-        chosen = [(name, value) for name, value in request.args.items(multi=True) if name.startswith("_flt_")]
-        count = paging.counted_within(filtered(view))
+        chosen = selection.checked(view)
+        count = paging.counted_within(chosen.query())
         error = ""
         if request.method == "POST":
             try:
                 change = pages.change(request.form)
-                job = jobs.ask(change, chosen, me(), count)
+                job = bulk.ask(change, chosen, count)
             except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
@@ -50,28 +48,27 @@ class ChangesWholeList:
             "leads/bulk.html",
             title=_("Change all rows of the list"),
             count=count,
-            conditions=[chip.text for chip in filter_row.chips(filter_row.fields(view))],
-            deeds={kind: may(permission, jobs.VIEW) for kind, permission in jobs.PERMISSION.items()},
+            conditions=selection.conditions(view, chosen.filters),
+            deeds={kind: may(permission, bulk.VIEW) for kind, permission in bulk.PERMISSION.items()},
             tags=tags.all_tags(db.session),
             chosen_tag=request.form.get("tag", ""),
-            back=f"{view._list_url()}?{urlencode(chosen)}".rstrip("?"),
+            back=selection.url(view._list_url(), chosen),
             error=error,
         )
 
-    def _asked(self, job: BulkJob, chosen: list[tuple[str, str]]) -> Any:
+    def _asked(self, job: BulkJob, chosen: Selection) -> Any:
         """Back to the list when it is done already, else to its page."""
         view: Any = self
         if job.status != RunStatus.DONE:
             return redirect(url_for("BulkJobView.show", pk=job.id))
         flash(pages.summary(job), "success")
-        return redirect(f"{view._list_url()}?{urlencode(chosen)}".rstrip("?"))
+        return redirect(selection.url(view._list_url(), chosen))
 
     def bulk_links(self) -> list[Link]:
         """The button above the list, with the list's present filters."""
-        if not may("can_bulk", jobs.VIEW):
+        if not may("can_bulk", bulk.VIEW):
             return []
-        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_") and v.strip()]
-        return [Link(_("Change all"), f"{url_for('.bulk')}?{urlencode(chosen)}".rstrip("?"))]
+        return [Link(_("Change all"), selection.url(url_for(".bulk"), selection.of_request(self)))]
 
 
 class BulkJobView(ConsoleView):
@@ -116,10 +113,10 @@ class BulkJobView(ConsoleView):
         """How far the change is."""
         return pages.progress_of(item) | {"url": url_for("BulkJobView.progress", pk=item.id)}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The change's state as JSON, polled by its page."""
         return pages.progress_of(self._row(pk))
 
@@ -131,6 +128,6 @@ class BulkJobView(ConsoleView):
     )
     def cancel(self, item: BulkJob) -> Any:
         """Stop a change that is not over."""
-        jobs.cancel(item)
+        bulk.cancel(item)
         flash(_("The change stops in a moment."), "success")
         return redirect(url_for("BulkJobView.show", pk=item.id))

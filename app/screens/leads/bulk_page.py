@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -12,11 +11,12 @@ from flask_babel import gettext as translated
 from markupsafe import Markup
 
 from app import labels
-from app.bulk.jobs import Change
+from app.bulk import Change
 from app.console import formats
+from app.console.urls import filtered
 from app.extensions import db
 from app.leads.tags import tag_of
-from app.models import BulkJob, RunStatus
+from app.models import BulkJob, Lead, RunStatus
 
 
 def change(form: Mapping[str, str]) -> Change:
@@ -37,9 +37,9 @@ def number_if_known(count: int | None) -> Any:
 
 def conditions(job: BulkJob) -> Any:
     """The list that the change is about, as a link to it."""
-    arguments: dict[str, Any] = dict(parse_qsl(job.query))
-    text = _("The filtered list") if arguments else _("The whole list")
-    return Markup('<a href="{}">{}</a>').format(url_for("LeadView.list", **arguments), text)
+    text = _("The filtered list") if job.filters else _("The whole list")
+    url = filtered(url_for("LeadView.list"), Lead, job.filters)
+    return Markup('<a href="{}">{}</a>').format(url, text)
 
 
 def summary(job: BulkJob) -> str:

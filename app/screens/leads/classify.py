@@ -18,6 +18,7 @@ from app.console import formats, urls
 from app.console.access import may, me
 from app.console.forms import select
 from app.console.table import Link
+from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import DaysWidget, MixWidget, WhyWidget
 from app.errors import DomainError, FieldError
@@ -277,12 +278,14 @@ class SegmentView(ConsoleView):
 
     def show_links(self, item: Any) -> list[Link]:
         """The list of its leads."""
-        return [Link(_("See the leads"), segments.list_url(item), primary=True)]
+        return [Link(_("See the leads"), list_url("LeadView", segment=item.id), primary=True)]
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         count, charts = segments.charts(item, request.args.get("exact") == "1")
         exact_url = urls.here(changed={"exact": "1"})
-        mix = MixWidget(count=count, charts=charts, url=segments.list_url(item), exact_url=exact_url)
+        mix = MixWidget(
+            count=count, charts=charts, url=list_url("LeadView", segment=item.id), exact_url=exact_url
+        )
         return super()._get_show_widget(pk, item, *args, **kwargs) | {"more": [mix], "charted": True}
 
     def _form_widget(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from app.errors import FieldError
 from app.extensions import db
 from app.leads import uploads
 from app.leads.branch_choices import MOST_NAMES, BranchChoices, Choice
+from app.lib.row_id import row_id, whole_number
 from app.models import Branch, ImportBatch
 
 #: as many branches as a list of suggestions can hold
@@ -122,8 +123,7 @@ def chosen() -> BranchChoices:
 
 def _choice(place: int) -> Choice:
     do, _colon, key = request.form.get(f"do_{place}", "").partition(":")
-    rows = request.form.get(f"rows_{place}", "")
-    count = int(rows) if rows.isascii() and rows.isdigit() and len(rows) < 10 else 0
+    count = whole_number(request.form.get(f"rows_{place}")) or 0
     if do == "reject":
         return Choice("reject", None, count)
     if do == "use" and key:
@@ -139,7 +139,8 @@ def _choice(place: int) -> Choice:
 
 
 def _by_key(place: int, key: str) -> int:
-    found = db.session.get(Branch, int(key)) if key.isascii() and key.isdigit() and len(key) < 10 else None
+    known = row_id(key)
+    found = db.session.get(Branch, known) if known else None
     if found is None:
         raise FieldError(f"branch_{place}", "Choose one of the answers.")
     return found.id

@@ -25,6 +25,7 @@ from app.jobs import nudge
 from app.leads import uploads
 from app.leads.error_file import error_file_path
 from app.leads.undo import AT_ONCE, ask_undo, undo_import
+from app.lib.row_id import whole_number
 from app.models import BatchStatus, ImportBatch
 from app.screens.leads import import_branches, import_page
 
@@ -57,10 +58,10 @@ class ImportsInSteps(ConsoleView):
             most=current_app.config["SETTINGS"].max_upload_mb,
         )
 
-    @expose("/columns/<pk>", methods=["GET", "POST"])
+    @expose("/columns/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     @permission_name("upload")
-    def columns(self, pk: str) -> Any:
+    def columns(self, pk: int) -> Any:
         """Step 2: say which column is which; the dry run starts in the background.
 
         A large file is first read in the background.
@@ -94,10 +95,10 @@ class ImportsInSteps(ConsoleView):
             error=next(iter(errors.values()), ""),
         )
 
-    @expose("/review/<pk>", methods=["GET"])
+    @expose("/review/<row_id:pk>", methods=["GET"])
     @has_access
     @permission_name("upload")
-    def review(self, pk: str) -> Any:
+    def review(self, pk: int) -> Any:
         """Step 3: what would happen, once the dry run is over."""
         return self._review(self._row(pk), {})
 
@@ -117,10 +118,10 @@ class ImportsInSteps(ConsoleView):
             asked=import_branches.asked(batch, errors) if checked else None,
         )
 
-    @expose("/branches/<pk>", methods=["POST"])
+    @expose("/branches/<row_id:pk>", methods=["POST"])
     @has_access
     @permission_name("upload")
-    def branches(self, pk: str) -> Any:
+    def branches(self, pk: int) -> Any:
         """Say what becomes of branches that don't exist, or take that back; the dry run starts again."""
         batch = self._row(pk)
         try:
@@ -137,10 +138,10 @@ class ImportsInSteps(ConsoleView):
             nudge("import", JOB, batch.id)
         return redirect(url_for(".review", pk=pk))
 
-    @expose("/recheck/<pk>", methods=["POST"])
+    @expose("/recheck/<row_id:pk>", methods=["POST"])
     @has_access
     @permission_name("upload")
-    def recheck(self, pk: str) -> Any:
+    def recheck(self, pk: int) -> Any:
         """Run the dry run again with the other choice for people already on the list."""
         batch = self._row(pk)
         try:
@@ -151,10 +152,10 @@ class ImportsInSteps(ConsoleView):
             nudge("import", JOB, batch.id)
         return redirect(url_for(".review", pk=pk))
 
-    @expose("/start/<pk>", methods=["POST"])
+    @expose("/start/<row_id:pk>", methods=["POST"])
     @has_access
     @permission_name("upload")
-    def start(self, pk: str) -> Any:
+    def start(self, pk: int) -> Any:
         """Step 4: the import itself, in the background."""
         batch = self._row(pk)
         try:
@@ -184,10 +185,10 @@ class ImportsInSteps(ConsoleView):
         db.session.refresh(item)
         return begun(item)
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The state of the pass under way as JSON, polled by its page."""
         return import_page.progress_of(self._row(pk))
 
@@ -327,9 +328,9 @@ class ImportBatchView(ImportsInSteps):
             else []
         )
 
-    @expose("/errors/<pk>", methods=["GET"])
+    @expose("/errors/<row_id:pk>", methods=["GET"])
     @has_access
-    def errors(self, pk: str) -> Any:
+    def errors(self, pk: int) -> Any:
         """Download the rejected rows with their reasons."""
         batch = self._row(pk)
         suffix = Path(batch.error_file or "").suffix
@@ -388,7 +389,7 @@ def _chosen() -> dict[int, str]:
     """The fields of the matching page, by position."""
     found = {}
     for name, value in request.form.items():
-        position = name.removeprefix("column_")
-        if position != name and position.isascii() and position.isdigit() and len(position) < 5:
-            found[int(position)] = value
+        position = whole_number(name.removeprefix("column_"), 9999)
+        if position is not None and name.startswith("column_"):
+            found[position] = value
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import g, url_for
+from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from app import labels
 from app.access.scope import leads_visible_to
+from app.console.urls import list_url
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Branch, Lead, LeadTag, Segment, Tag
@@ -54,15 +55,13 @@ def tag_leads(tag: Tag) -> Markup:
     own = select(LeadTag.lead_id).where(LeadTag.tag_id == tag.id)
     query = select(func.count()).select_from(Lead).where(leads_visible_to(g.user), Lead.id.in_(own))
     return Markup('<a href="{}">{:,}</a>').format(
-        url_for("LeadView.list", _flt_0_tag=tag.id), db.session.scalar(query) or 0
+        list_url("LeadView", tag=tag.id), db.session.scalar(query) or 0
     )
 
 
 def segment_link(segment: Segment) -> Markup:
     """A link to the leads of a segment."""
-    return Markup('<a href="{}">{}</a>').format(
-        url_for("LeadView.list", _flt_0_segment=segment.id), _("See the leads")
-    )
+    return Markup('<a href="{}">{}</a>').format(list_url("LeadView", segment=segment.id), _("See the leads"))
 
 
 def quadrant(which: Quadrant) -> str:

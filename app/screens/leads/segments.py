@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, g, url_for
+from flask import current_app, g
 from flask_babel import gettext as _
 from sqlalchemy import and_, func, select
 
@@ -13,11 +13,12 @@ from app.access.scope import branches_visible_to, leads_visible_to
 from app.console import filter_row
 from app.console.charts import Chart
 from app.console.paging import Count
+from app.console.urls import list_url
 from app.errors import DomainError
 from app.extensions import db
+from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
 from app.models import Branch, Lead, Rule, Segment
-from app.screens.leads.filters import NO_HIT
 from app.screens.leads.segment_labels import MEASURE, quadrant
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
@@ -110,11 +111,6 @@ def count(definition: SegmentDef) -> Count:
     return Count(number) if exact else Count.about(number)
 
 
-def list_url(segment: Segment, **more: Any) -> str:
-    """The lead list filtered by the segment, and by more where given."""
-    return url_for("LeadView.list", _flt_0_segment=segment.id, **more)
-
-
 def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
     """How many leads the segment has, and pictures of their sources, branches and best grades.
 
@@ -122,9 +118,9 @@ def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
     """
     leads = and_(leads_visible_to(g.user), meant(db.session, segment_def(segment.definition), _settings()))
     found = mix.mix(db.session, leads, None if exactly else SECONDS)
-    sources_ = [(key or _("No source"), n, {"_flt_1_source": key}, key) for key, n in found.sources]
-    branches_ = [(name or _("No branch"), n, {"_flt_0_branch": key}, key) for key, name, n in found.branches]
-    grades_ = [(key or _("No hit"), n, {"_flt_0_grade": key or NO_HIT}, True) for key, n in found.grades]
+    sources_ = [(key or _("No source"), n, {"source": key}, key) for key, n in found.sources]
+    branches_ = [(name or _("No branch"), n, {"branch": key}, key) for key, name, n in found.branches]
+    grades_ = [(key or _("No hit"), n, {"grade": key or NO_HIT}, True) for key, n in found.grades]
     drawn = [
         _chart(segment, _("By source"), sources_),
         _chart(segment, _("By branch"), branches_),
@@ -140,7 +136,9 @@ def _chart(segment: Segment, title: str, parts: list[tuple[str, int, dict[str, A
         unit=_("leads"),
         x=[name for name, _n, _more, _key in parts],
         y=[n for _name, n, _more, _key in parts],
-        links=[list_url(segment, **more) if key else "" for _name, _n, more, key in parts],
+        links=[
+            list_url("LeadView", segment=segment.id, **more) if key else "" for _name, _n, more, key in parts
+        ],
         empty=_("No lead is in this segment now."),
         parts=True,
     )
@@ -189,7 +187,7 @@ def corners(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[Corner]
             said=quadrant(matrix.Quadrant(x, y, *sides)),
             count=counts[sides],
             share=counts[sides] / total if total else 0,
-            url=url_for("LeadView.list", _flt_0_matrix=str(matrix.Quadrant(x, y, *sides))),
+            url=list_url("LeadView", matrix=matrix.Quadrant(x, y, *sides)),
             strong=all(sides),
         )
         for sides, name in names.items()

@@ -13,12 +13,12 @@ from sqlalchemy import or_, select
 from app import labels
 from app.access.scope import leads_visible_to
 from app.console import formats, table
+from app.console.filters import ChoiceFilter
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import suppression
 from app.lib.clock import today
 from app.models import Approval, Lead, Suppression
-from app.screens.leads.filters import ChoiceFilter
 
 STATE = {
     "in_force": lazy_gettext("On the list"),
@@ -36,19 +36,6 @@ class InState(ChoiceFilter):
     def choices(value: str) -> list[tuple[str, str]]:
         """The three states."""
         return [(code, str(word)) for code, word in STATE.items()]
-
-    def narrowed(self, query: Any, text: str) -> Any:
-        """Entries in that state today."""
-        if text not in STATE:
-            raise DomainError("There is no such state: %(state)s", state=text[:20])
-        holds = suppression.in_force(today())
-        by_person = Suppression.removed_by != suppression.SYSTEM
-        wanted = {
-            "in_force": holds,
-            "expired": ~holds & or_(Suppression.removed_at.is_(None), ~by_person),
-            "removed": Suppression.removed_at.is_not(None) & by_person,
-        }
-        return query.filter(wanted[text])
 
 
 def _state(entry: Suppression) -> str:

@@ -168,9 +168,9 @@ class SuppressionView(ConsoleView):
         """Ask for the reason first."""
         return redirect(url_for("SuppressionView.take_off", pk=item.id))
 
-    @expose("/take_off/<pk>", methods=["GET", "POST"])
+    @expose("/take_off/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def take_off(self, pk: str) -> Any:
+    def take_off(self, pk: int) -> Any:
         """Ask for an entry to be taken off the list, with a reason; its row is kept."""
         item, form = self._row(pk), forms.TakeOffForm()
         if form.validate_on_submit():

@@ -6,23 +6,23 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from flask import current_app, g, url_for
+from flask import g, url_for
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
 from sqlalchemy import select
-from werkzeug.exceptions import HTTPException
 
 from app import labels
 from app.approvals.requests import LANGUAGES
-from app.console import filter_row, formats, table
-from app.console.access import may
+from app.console import formats, selection, table
+from app.console.access import may, view_of_model
+from app.console.urls import list_url
 from app.errors import DomainError
-from app.exports.jobs import list_view
 from app.extensions import db
 from app.lib import clock
 from app.models import (
     Approval,
+    Hit,
     Lead,
     Outreach,
     OutreachBatch,
@@ -48,6 +48,7 @@ from app.outreach import (
 )
 from app.outreach.compliance import PASSED, REASONS
 from app.screens.outreach import variants as texts
+from app.selection import Selection
 
 SAMPLES = 5
 _WAITING = {"queued", "sending"}
@@ -129,9 +130,7 @@ def _linked(version: OutreachTemplateVersion) -> Any:
 
 def conditions(batch: OutreachBatch) -> list[str]:
     """The filters that chose the batch's hits, in words; nothing when they were ticked."""
-    address = f"{url_for('HitView.list')}?{batch.selection.get('query', '')}"
-    with current_app.test_request_context(address):
-        return [chip.text for chip in filter_row.chips(filter_row.fields(list_view("HitView")))]
+    return selection.conditions(view_of_model(Hit), batch.selection.get("filters", ()))
 
 
 def conditions_said(batch: OutreachBatch) -> dict[str, list[str]]:
@@ -143,18 +142,17 @@ def conditions_said(batch: OutreachBatch) -> dict[str, list[str]]:
     return found
 
 
-def matching(query: str) -> int | None:
-    """How many hits the list's address arguments leave to the person; None for filters that are none."""
+def matching(hits: Selection) -> int | None:
+    """How many hits are selected; None for filters that are none."""
     try:
-        return candidates.count_of(candidates.of_list(query, g.user))
-    except (DomainError, HTTPException):
-        db.session.rollback()
+        return candidates.count_of(hits)
+    except DomainError:
         return None
 
 
 def chosen(batch: OutreachBatch) -> str:
     """How the batch's hits were chosen."""
-    if "query" not in batch.selection:
+    if "filters" not in batch.selection:
         return _("%(n)s ticked hits", n=f"{len(batch.selection.get('ids', ())):,}")
     found = labels.enumerated(conditions(batch))
     return found or _("All hits that %(person)s may see", person=batch.created_by)
@@ -227,8 +225,8 @@ def _status_words(channel: str, found: dict[str, int]) -> list[tuple[str, str]]:
 def _rows(batch: OutreachBatch, column: str, value: str) -> str:
     if not may("can_list", "OutreachView"):
         return ""
-    chosen: dict[str, Any] = {"_flt_0_batch": batch.id, f"_flt_1_{column}": value}
-    return url_for("OutreachView.list", **chosen)
+    chosen: dict[str, Any] = {"batch": batch.id, column: value}
+    return list_url("OutreachView", **chosen)
 
 
 def _samples(batch: OutreachBatch) -> list[Outreach]:

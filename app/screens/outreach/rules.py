@@ -321,9 +321,9 @@ class OutreachGatewayView(ConsoleView):
         """Ask for the reason first."""
         return redirect(url_for(".switch", pk=item.id))
 
-    @expose("/switch/<pk>", methods=["GET", "POST"])
+    @expose("/switch/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def switch(self, pk: str) -> Any:
+    def switch(self, pk: int) -> Any:
         """Ask a second person to switch a gateway on in place of its channel's, or off for the sandbox."""
         item, form = self._row(pk), forms.SubmitForm()
         on = not item.active

@@ -10,15 +10,13 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
-from sqlalchemy import and_
 
+from app.console.filters import ChoiceFilter
 from app.effect.labels import yuan
-from app.errors import DomainError
-from app.models import Outreach, OutreachBatch
+from app.models import OutreachBatch
 from app.outreach import cost, variants
 from app.outreach.comparison import Figures
 from app.rules.proportion import Interval, Share, difference, wilson
-from app.screens.leads.filters import ChoiceFilter
 
 _MEASURES: tuple[tuple[Any, Callable[[Figures], Share]], ...] = (
     (lazy_gettext("Reacted"), lambda each: each.answered),
@@ -34,14 +32,6 @@ class TextOf(ChoiceFilter):
     def choices(value: str) -> list[tuple[str, str]]:
         """A and B."""
         return [(letter, _("Template %(letter)s", letter=letter)) for letter in (variants.A, variants.B)]
-
-    def narrowed(self, query: Any, text: str) -> Any:
-        """Contacts with that text."""
-        if text not in (variants.A, variants.B):
-            raise DomainError("A batch has templates A and B, not %(letter)s.", letter=text[:20])
-        column = OutreachBatch.version_b_id if text == variants.B else OutreachBatch.version_id
-        of_two = and_(OutreachBatch.version_b_id.is_not(None), column == Outreach.version_id)
-        return query.filter(Outreach.batch.has(of_two))
 
 
 @dataclass(frozen=True)

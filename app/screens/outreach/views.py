@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import abort, flash, g, jsonify, redirect, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
@@ -16,16 +15,17 @@ from flask_babel import lazy_gettext
 from wtforms import StringField
 
 from app import labels
-from app.console import filter_row, formats
+from app.console import formats, selection
 from app.console.access import may
 from app.console.sessions import poll
 from app.console.table import Link
+from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import BatchWidget, ConsoleFormWidget
 from app.effect.labels import yuan
 from app.errors import DomainError, FieldError
-from app.exports.jobs import stored_query
 from app.extensions import csrf, db
+from app.lib.row_id import row_id
 from app.models import (
     Hit,
     Outreach,
@@ -59,12 +59,12 @@ class ContactsCustomers:
         """Buttons above the list: everybody whom the present filters leave."""
         if not may(MANY, "HitView"):
             return []
-        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_") and v.strip()]
+        chosen = selection.of_request(self)
         words = {"sms": _("SMS to all of these"), "call": _("Call all of these")}
         found = []
         for channel, word in words.items():
-            address = f"{url_for('HitView.contact_many', channel=channel)}?{urlencode(chosen)}".rstrip("?")
-            found.append(Link(word, address))
+            path = url_for("HitView.contact_many", channel=channel)
+            found.append(Link(word, selection.url(path, chosen)))
         return found
 
     def contact_one_links(self, item: Hit) -> list[Link]:
@@ -82,30 +82,29 @@ class ContactsCustomers:
         """Choose a template for the ticked hits, or for all that the list's filters leave."""
         view: Any = self
         ids = _ids(request.args.get("ids", ""))
-        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_")]
+        chosen = selection.of_request(view)
 
         def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
             if ids:
                 return batches.of_hits(version, ids, g.user, second)
-            return batches.of_filter(version, stored_query(chosen), g.user, second)
+            return batches.of_filter(version, selection.checked(view), second)
 
         form = forms.StartForm().offer(channel, two=len(ids) != 1)
         if ids:
             deed = labels.OUTREACH_DEED_ONE if len(ids) == 1 else labels.OUTREACH_DEED
             about = _("%(n)s ticked hits", n=len(ids))
             return _start_page(view, channel, form, make, title=labels.word(deed, channel), about=about)
-        back = f"{view._list_url()}?{stored_query(chosen)}".rstrip("?")
         return _start_page(
             *(view, channel, form, make),
             title=labels.word(labels.OUTREACH_DEED, channel),
-            conditions=[chip.text for chip in filter_row.chips(filter_row.fields(view))],
-            matching=page.matching(stored_query(chosen)),
-            back=back,
+            conditions=selection.conditions(view, chosen.filters),
+            matching=page.matching(chosen),
+            back=selection.url(view._list_url(), chosen),
         )
 
-    @expose("/contact_one/<pk>/<any(sms, call):channel>", methods=["GET", "POST"])
+    @expose("/contact_one/<row_id:pk>/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
-    def contact_one(self, pk: str, channel: str) -> Any:
+    def contact_one(self, pk: int, channel: str) -> Any:
         """Choose a template for one hit: a batch of one, the same way."""
         view: Any = self
         hit = view._row(pk)
@@ -123,9 +122,10 @@ class ContactsCustomers:
 
 def _ids(text: str) -> list[int]:
     parts = [part for part in text.split(",") if part]
-    if any(not (part.isascii() and part.isdigit() and len(part) < 10) for part in parts):
+    found = [key for part in parts if (key := row_id(part)) is not None]
+    if len(found) < len(parts):
         abort(400, description=_("“%(value)s” is not a list of hits.", value=text[:40]))
-    return [int(part) for part in parts]
+    return found
 
 
 def _to_start(channel: str, items: list[Hit]) -> Any:
@@ -258,7 +258,7 @@ class OutreachBatchView(ConsoleView):
             word = _("Submit for approval") if batches.needs_approval(item) else _("Confirm and send")
             links.append(Link(word, url_for(".confirm", pk=item.id), primary=True))
         if may("can_list", "OutreachView"):
-            links.append(Link(_("All rows"), url_for("OutreachView.list", _flt_0_batch=item.id)))
+            links.append(Link(_("All rows"), list_url("OutreachView", batch=item.id)))
         if len(item.selection.get("ids", ())) == 1 and may("can_show", "HitView"):
             links.append(Link(_("Back to the hit"), url_for("HitView.show", pk=item.selection["ids"][0])))
         return links
@@ -272,16 +272,16 @@ class OutreachBatchView(ConsoleView):
         found = super()._get_show_widget(pk, item, *args, **kwargs)
         return found | {"more": [BatchWidget(**page.card(item))]}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The batch's state as JSON, polled by its page."""
         return jsonify(page.progress(self._row(pk)) or {"done": True, "progress": 0, "summary": ""})
 
-    @expose("/confirm/<pk>", methods=["GET", "POST"])
+    @expose("/confirm/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def confirm(self, pk: str) -> Any:
+    def confirm(self, pk: int) -> Any:
         """Let a checked batch go, or ask a second person."""
         item = self._row(pk)
         large = batches.needs_approval(item)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from flask import Response, abort, flash, g, json, jsonify, redirect, request, send_file, url_for
 from flask_appbuilder import action, expose, has_access
@@ -11,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.console import downloads, filter_row, formats
+from app.console import downloads, formats, selection
 from app.console.access import may
 from app.console.sessions import poll
 from app.console.table import Link
@@ -39,9 +38,9 @@ def _me() -> str:
 class RevealsPhones:
     """Part of the leads' screen: the whole phone number of one lead, for a reason, on record."""
 
-    @expose("/reveal/<pk>", methods=["POST"])
+    @expose("/reveal/<row_id:pk>", methods=["POST"])
     @has_access
-    def reveal(self, pk: str) -> Any:
+    def reveal(self, pk: int) -> Any:
         """The number as JSON, or why not."""
         lead = self._row(pk)  # type: ignore[attr-defined]
         try:
@@ -74,9 +73,8 @@ class ExportsList:
         view: Any = self
         form = forms.ExportForm()
         if form.validate_on_submit():
-            jobs.filtered(view)  # refuses a filter that the list would refuse
             try:
-                job = jobs.request_export(self.export_kind, form.format.data, self._chosen(), _me())
+                job = jobs.request_export(self.export_kind, form.format.data, selection.checked(view))
             except DomainError as error:
                 form.format.errors = [*form.format.errors, error.text()]
             else:
@@ -91,10 +89,11 @@ class ExportsList:
             abort(404)
         form = forms.ClearExportForm()
         if form.validate_on_submit():
-            about = ClearExport(self._conditions(), jobs.filtered(self).count())
+            chosen = selection.checked(self)
+            about = ClearExport(selection.conditions(self, chosen.filters), chosen.query().count())
             try:
                 asked = jobs.request_clear_export(
-                    self.export_kind, form.format.data, self._chosen(), g.user, form.reason.data, about
+                    self.export_kind, form.format.data, chosen, form.reason.data, about
                 )
             except DomainError as error:
                 db.session.rollback()
@@ -106,31 +105,25 @@ class ExportsList:
 
     def _export_page(self, form: Any, submit: str, *, clear: bool) -> Any:
         view: Any = self
-        chosen = urlencode(self._chosen())
-        clear_url = f"{url_for('.export_clear')}?{chosen}".rstrip("?")
+        chosen = selection.of_request(view)
+        clear_url = selection.url(url_for(".export_clear"), chosen)
         offered = not clear and jobs.clear_allowed() and may(jobs.CLEAR_PERMISSION, type(view).__name__)
         return view.render_template(
             "privacy/export.html",
-            widget=ConsoleFormWidget(form=form, next=f"{view._list_url()}?{chosen}", submit=submit),
+            widget=ConsoleFormWidget(form=form, next=selection.url(view._list_url(), chosen), submit=submit),
             title=_("Export: %(list)s", list=labels.word(labels.EXPORT_KIND, self.export_kind)),
-            conditions=self._conditions(),
+            conditions=selection.conditions(view, chosen.filters),
             clear=clear,
             clear_url=clear_url if offered else "",
         )
-
-    def _conditions(self) -> list[str]:
-        return [chip.text for chip in filter_row.chips(filter_row.fields(self))]
-
-    def _chosen(self) -> list[tuple[str, str]]:
-        return [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_")]
 
     def export_links(self) -> list[Link]:
         """The button above the list, with the list's present filters."""
         view: Any = self
         if not may(jobs.PERMISSION, type(view).__name__):
             return []
-        chosen = [(n, v) for n, v in request.args.items(multi=True) if n.startswith("_flt_") and v.strip()]
-        return [Link(_("Export all"), f"{url_for('.export_all')}?{urlencode(chosen)}".rstrip("?"))]
+        chosen = selection.of_request(view)
+        return [Link(_("Export all"), selection.url(url_for(".export_all"), chosen))]
 
 
 class RevealView(ConsoleView):
@@ -199,16 +192,16 @@ class ExportJobView(ConsoleView):
         """How far the export is."""
         return exports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The export's state as JSON, polled by its page."""
         return exports.progress_of(self._row(pk))
 
-    @expose("/fetch/<pk>", methods=["GET"])
+    @expose("/fetch/<row_id:pk>", methods=["GET"])
     @has_access
-    def fetch(self, pk: str) -> Any:
+    def fetch(self, pk: int) -> Any:
         """Download the file: who asked for it, and an administrator."""
         job = self._row(pk)
         if not self._may_fetch(job):
@@ -269,9 +262,9 @@ class SubjectRequestView(ConsoleView):
         title = _("Look for a customer")
         return self.render_template("privacy/subject_find.html", title=title, found=found, error=error)
 
-    @expose("/held/<pk>", methods=["GET"])
+    @expose("/held/<row_id:pk>", methods=["GET"])
     @has_access
-    def held(self, pk: str) -> Any:
+    def held(self, pk: int) -> Any:
         """Everything held about one customer."""
         lead = _any_lead(pk)
         answer = subject.held(lead, _me())
@@ -280,9 +273,9 @@ class SubjectRequestView(ConsoleView):
             "privacy/subject_held.html", title=title, **subjects.held_page(lead, answer)
         )
 
-    @expose("/file/<pk>", methods=["POST"])
+    @expose("/file/<row_id:pk>", methods=["POST"])
     @has_access
-    def file(self, pk: str) -> Any:
+    def file(self, pk: int) -> Any:
         """The same as a JSON file to hand over."""
         lead = _any_lead(pk)
         answer = subject.held(lead, _me(), "export")
@@ -292,9 +285,9 @@ class SubjectRequestView(ConsoleView):
             headers={"Content-Disposition": f'attachment; filename="lead-{lead.id}.json"'},
         )
 
-    @expose("/erase/<pk>", methods=["GET", "POST"])
+    @expose("/erase/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def erase(self, pk: str) -> Any:
+    def erase(self, pk: int) -> Any:
         """Erase the customer, with a reason and the lead number typed again."""
         lead, form = _any_lead(pk), forms.EraseForm()
         lead_no = lead.lead_no
@@ -312,7 +305,7 @@ class SubjectRequestView(ConsoleView):
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
 
-def _any_lead(pk: str) -> Lead:
+def _any_lead(pk: int) -> Lead:
     """A lead, deleted or not; 404 when there is none."""
     lead = subject.lead_of(pk)
     if lead is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
@@ -14,6 +13,7 @@ from app import labels
 from app.channels import channels
 from app.console import formats
 from app.console.access import may
+from app.console.urls import list_url
 from app.extensions import db
 from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target
 from app.schedules.labels import OUTCOME, WHY
@@ -72,7 +72,7 @@ def hits_of(push: Push) -> Any:
     number = formats.number(push.hits)
     if not push.hits or push.is_test or not may("can_list", "HitView"):
         return number
-    return Markup('<a href="{}">{}</a>').format(url_for("HitView.list", _flt_0_push=push.id), number)
+    return Markup('<a href="{}">{}</a>').format(list_url("HitView", push=push.id), number)
 
 
 def part_of(delivery: Delivery) -> str:
@@ -118,7 +118,7 @@ def waiting_for(target: Target) -> Any:
     )
     if not n:
         return formats.number(0)
-    url = url_for("DeliveryView.list", _flt_0_target=target.id, _flt_1_status="waiting")
+    url = list_url("DeliveryView", target=target.id, status="waiting")
     return Markup('<a href="{}">{}</a>').format(url, formats.number(n))
 
 

@@ -326,9 +326,9 @@ class TargetView(ConsoleView):
                 return redirect(url_for(".show", pk=target.id))
         return self._form(form, _("Add: %(kind)s", kind=channel(kind).label), self._list_url())
 
-    @expose("/settings/<pk>", methods=["GET", "POST"])
+    @expose("/settings/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def settings(self, pk: str) -> Any:
+    def settings(self, pk: int) -> Any:
         """Change a target's name and settings."""
         target = self._row(pk)
         form = target_form.target_form(target.kind, with_code=False)()
@@ -356,9 +356,9 @@ class TargetView(ConsoleView):
         if not target_form.show_error(form, error):
             flash(error.text(), "danger")
 
-    @expose("/secret/<pk>", methods=["POST"])
+    @expose("/secret/<row_id:pk>", methods=["POST"])
     @has_access
-    def secret(self, pk: str) -> Any:
+    def secret(self, pk: int) -> Any:
         """Make a new secret and show it, this once."""
         target = self._row(pk)
         try:

@@ -15,11 +15,11 @@ from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, ValidationError
 
 from app.console import formats
-from app.errors import DomainError
+from app.console.filters import ChoiceFilter
 from app.models import MailStatus, Reminder, ReminderMail
 from app.reminders.choices import HOW, KINDS, offered
+from app.reminders.filters import READ, UNREAD
 from app.reminders.labels import KIND, text_of
-from app.screens.leads.filters import ChoiceFilter
 
 
 def shown(reminder: Reminder) -> Any:
@@ -39,14 +39,7 @@ class ReadState(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Unread, read."""
-        return [("unread", _("Unread")), ("read", _("Read"))]
-
-    def narrowed(self, query: Any, text: str) -> Any:
-        """Reminders in that state."""
-        if text not in ("unread", "read"):
-            raise DomainError("There is no such state: %(name)s", name=text[:20])
-        unread = Reminder.read_at.is_(None)
-        return query.filter(unread if text == "unread" else ~unread)
+        return [(UNREAD, _("Unread")), (READ, _("Read"))]
 
 
 def _how() -> list[tuple[str, Any]]:

@@ -14,7 +14,8 @@ from sqlalchemy import update
 from wtforms import StringField
 
 from app.audit.events import event
-from app.console import formats, frame, urls
+from app.console import formats, frame
+from app.console.addresses import address_of
 from app.console.sessions import poll
 from app.console.table import Deed, Link
 from app.console.view import ConsoleView
@@ -58,7 +59,7 @@ class ReminderView(ConsoleView):
 
     def offers(self, action: str, item: Reminder) -> bool:
         """Nothing to open without an address; what is read is read."""
-        return bool(item.link) if action == "look" else item.read_at is None
+        return item.opens is not None if action == "look" else item.read_at is None
 
     def heading(self, item: Reminder) -> str:
         """What it says."""
@@ -99,7 +100,7 @@ class ReminderView(ConsoleView):
     def look(self, item: Reminder) -> Any:
         """Mark it read and go where it points."""
         self.each([item], _mark_read)
-        return redirect(urls.own_path(item.link) or self._list_url())
+        return redirect(address_of(item.opens) or self._list_url())
 
     @action("read", lazy_gettext("Mark as read"))
     def read(self, items: Any) -> Any:

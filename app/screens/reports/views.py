@@ -163,30 +163,30 @@ class WeeklyReportView(ConsoleView):
             return drawn
         return drawn | {"more": [WeeklyReportWidget(report=_in_words(item))]}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The report's state as JSON, polled by its page."""
         return reports.progress_of(self._row(pk))
 
-    @expose("/pdf/<pk>", methods=["GET"])
+    @expose("/pdf/<row_id:pk>", methods=["GET"])
     @has_access
     @permission_name("fetch")
-    def pdf(self, pk: str) -> Any:
+    def pdf(self, pk: int) -> Any:
         """The report as a PDF, in the language of the screen."""
         report = self._made(pk)
         return _file(pdf(_in_words(report)), "application/pdf", file_name(report, "pdf"))
 
-    @expose("/html/<pk>", methods=["GET"])
+    @expose("/html/<row_id:pk>", methods=["GET"])
     @has_access
     @permission_name("fetch")
-    def html(self, pk: str) -> Any:
+    def html(self, pk: int) -> Any:
         """The report as an HTML file that stands alone."""
         report = self._made(pk)
         return _file(page(_in_words(report)).encode(), "text/html; charset=utf-8", file_name(report, "html"))
 
-    def _made(self, pk: str) -> WeeklyReport:
+    def _made(self, pk: int) -> WeeklyReport:
         report: WeeklyReport = self._row(pk)
         if report.made_at is None:
             abort(404, description=_("This report is not made yet."))

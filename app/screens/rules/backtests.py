@@ -20,6 +20,7 @@ from app.console import formats
 from app.console.access import may, me
 from app.console.sessions import poll
 from app.console.table import Link
+from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import BacktestWidget, ConsoleFormWidget
 from app.errors import DomainError
@@ -56,9 +57,9 @@ class BacktestForm(DynamicForm):  # type: ignore[misc]
 class StartsBacktests:
     """Part of the rule versions' screen: try a version on the past."""
 
-    @expose("/backtest/<pk>", methods=["GET", "POST"])
+    @expose("/backtest/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def backtest(self, pk: str) -> Any:
+    def backtest(self, pk: int) -> Any:
         """Choose the period; the back-test of a version starts in the background."""
         view: Any = self
         version = view._row(pk)
@@ -92,7 +93,7 @@ class StartsBacktests:
         if version.conditions and may("can_backtest", "RuleVersionView"):
             found.append(Link(_("Back-test"), url_for("RuleVersionView.backtest", pk=version.id)))
         if may("can_list", "BacktestView") and backtest_jobs.made_of(version):
-            found.append(Link(_("See back-tests"), url_for("BacktestView.list", _flt_0_version=version.id)))
+            found.append(Link(_("See back-tests"), list_url("BacktestView", version=version.id)))
         return found
 
 
@@ -144,10 +145,10 @@ class BacktestView(ConsoleView):
         """How far the back-test is."""
         return backtest_page.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
 
-    @expose("/progress/<pk>", methods=["GET"])
+    @expose("/progress/<row_id:pk>", methods=["GET"])
     @has_access
     @poll
-    def progress(self, pk: str) -> Any:
+    def progress(self, pk: int) -> Any:
         """The back-test's state as JSON, polled by its page."""
         return backtest_page.progress_of(self._row(pk))
 

@@ -20,6 +20,7 @@ from app.console.versions import Pausable, SubmitsVersions
 from app.console.view import ConsoleView
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.lib.row_id import whole_number
 from app.models import Rule, RuleVersion, VersionStatus
 from app.rules import approval, describe, drafts, versions
 from app.rules.definition import RuleDef
@@ -51,8 +52,7 @@ def _saved(save: Callable[[RuleDef], RuleVersion]) -> Any:
 
 def _revision() -> int:
     """The revision that the editor began with; an unreadable one is nobody's."""
-    text = request.form.get("revision", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    return whole_number(request.form.get("revision")) or 0
 
 
 class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
@@ -103,9 +103,9 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
         """Submit it, or go to the request; test it on the past."""
         return [*self.submit_links(item), *self.backtest_links(item)]
 
-    @expose("/edit/<pk>", methods=["GET", "POST"])
+    @expose("/edit/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def edit(self, pk: str) -> Any:
+    def edit(self, pk: int) -> Any:
         """The rule editor on a draft; what it posts is saved unless somebody else was faster."""
         item = self._row(pk)
         if request.method == "POST":

@@ -89,9 +89,9 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
             found.append(Link(_("Edit"), url_for("ScheduleView.edit", pk=item.schedule_id)))
         return [*found, Link(_("Compare"), url_for(".compare", pk=item.id))]
 
-    @expose("/compare/<pk>", methods=["GET"])
+    @expose("/compare/<row_id:pk>", methods=["GET"])
     @has_access
-    def compare(self, pk: str) -> Any:
+    def compare(self, pk: int) -> Any:
         """What differs between two versions of a schedule, in words."""
         item = self._row(pk)
         others = [each for each in item.schedule.versions if each is not item]
@@ -159,9 +159,9 @@ class ScheduleView(Pausable, ConsoleView):
         """The editor with a new schedule."""
         return self._editor(None)
 
-    @expose("/edit/<pk>", methods=["GET"])
+    @expose("/edit/<row_id:pk>", methods=["GET"])
     @has_access
-    def edit(self, pk: str) -> Any:
+    def edit(self, pk: int) -> Any:
         """The editor with the draft, or with a copy of the newest version that becomes one when saved."""
         schedule = self._row(pk)
         try:
@@ -224,7 +224,7 @@ class ScheduleView(Pausable, ConsoleView):
             return jsonify(problems=[{"path": "shortcut", "text": error.text()}]), 422
         return jsonify(shortcuts=editor.kept_shortcuts())
 
-    @expose("/forget/<int:shortcut_id>", methods=["POST"])
+    @expose("/forget/<row_id:shortcut_id>", methods=["POST"])
     @has_access
     @permission_name("edit")
     def forget_shortcut(self, shortcut_id: int) -> Any:
@@ -237,9 +237,9 @@ class ScheduleView(Pausable, ConsoleView):
             return jsonify(problems=[{"path": "shortcut", "text": error.text()}]), 422
         return jsonify(shortcuts=editor.kept_shortcuts())
 
-    @expose("/test/<pk>", methods=["GET", "POST"])
+    @expose("/test/<row_id:pk>", methods=["GET", "POST"])
     @has_access
-    def test(self, pk: str) -> Any:
+    def test(self, pk: int) -> Any:
         """Send a marked sample to chosen targets and show what they answer; no hit is touched."""
         schedule, tried = self._row(pk), []
         version = stored.newest(schedule)

@@ -26,12 +26,12 @@ from app.access import hands, keys, password_links, sessions, staff
 from app.approvals import access
 from app.audit.events import event
 from app.console import formats, forms
-from app.console.filters import NUMBER
 from app.console.sessions import present_id
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, SessionsWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.lib.row_id import row_id
 from app.models import Approval, Staff
 from app.screens.staff import accounts, role_labels
 
@@ -441,8 +441,8 @@ class PasswordView(SimpleFormView):  # type: ignore[misc]
 
     def form_post(self, form: Any) -> Any:
         """Store the new password."""
-        pk = request.args.get("pk", "")
-        person = db.session.get(Staff, int(pk)) if NUMBER.fullmatch(pk) else None
+        key = row_id(request.args.get("pk"))
+        person = db.session.get(Staff, key) if key else None
         if person is None:
             abort(404)
         self.appbuilder.sm.reset_password(person.id, form.password.data)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, g
-from flask_babel import force_locale
 from sqlalchemy import BigInteger, Column, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.orm import Query
-from werkzeug.exceptions import HTTPException
 
 from app.access.rights import holds
 from app.errors import N_, DomainError
-from app.exports.jobs import filtered, list_view, stored_query
 from app.extensions import db
 from app.jobs.table import OPEN, JobTable, connection_lost
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
+from app.selection import Selection
 
 VIEW = "LeadView"
 #: what can be done, and the permission on the lead list that it needs
@@ -64,22 +61,21 @@ class _Cancelled(Exception):
     """A person does not want it any more."""
 
 
-def ask(change: Change, arguments: Iterable[tuple[str, str]], who: str, expected: int) -> BulkJob:
-    """Ask for a change of all leads that the list's address ``arguments`` leave, ``expected`` many. Commits.
+def ask(change: Change, leads: Selection, expected: int) -> BulkJob:
+    """Ask for a change of all leads that a person selected, ``expected`` many. Commits.
 
     Up to AT_ONCE leads are changed before this returns. Leads that join the list later are left alone.
     Raises DomainError for a change that is none, and to delete without any filter.
     """
-    query = stored_query(arguments)
     if change.kind not in PERMISSION or (change.tag is None) != (change.kind == "delete"):
         raise DomainError("Choose what to do.")
-    if change.kind == "delete" and not query:
+    if change.kind == "delete" and not leads.filters:
         raise DomainError("Filter the list first: all leads at once can't be deleted here.")
     job = BulkJob(
         kind=change.kind,
         tag_id=change.tag.id if change.tag else None,
-        query=query,
-        requested_by=who,
+        filters=leads.as_json(),
+        requested_by=leads.user.username,
         rows=expected,
     )
     db.session.add(job)
@@ -117,8 +113,6 @@ def work_on(job_id: int) -> None:
             _end(job_id, RunStatus.CANCELLED)
         except DomainError as error:
             _end(job_id, RunStatus.FAILED, error=error.message, values=error.values)
-        except HTTPException as error:
-            _end(job_id, RunStatus.FAILED, error=str(error.description))
         except Exception as error:
             if connection_lost(error):
                 raise
@@ -135,11 +129,8 @@ def _change(job: BulkJob) -> None:
     if job.kind != "delete" and job.tag_id is None:
         raise DomainError("The tag was deleted meanwhile.")
     job_id, kind, tag = job.id, job.kind, job.tag_id
-    # The request of the list's page over again, for its filters and row scope.
-    with current_app.test_request_context(f"/?{job.query}"), force_locale(person.language):
-        g.user = person
-        leads = filtered(list_view(VIEW)).filter(Lead.created_at <= job.created_at)
-        total = _choose(leads)
+    leads = Selection.of_json(Lead, job.filters, person).query()
+    total = _choose(leads.filter(Lead.created_at <= job.created_at))
     changed = _in_chunks(_STATEMENTS[kind], tag, total, lambda percent: _report(job_id, percent))
     done = {"status": RunStatus.DONE, "progress": 100, "rows": total, "changed": changed}
     db.session.execute(update(BulkJob).where(BulkJob.id == job_id).values(**done, finished_at=func.now()))

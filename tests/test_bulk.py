@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from app.bulk import jobs
+from app import bulk
 from app.console import paging
 from app.jobs import ticker
 from app.jobs.table import MOST_ATTEMPTS
@@ -33,7 +33,7 @@ def manager(world: World, login: Callable[..., Person]) -> Person:
 @pytest.fixture
 def in_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every change is a worker's."""
-    monkeypatch.setattr(jobs, "AT_ONCE", 0)
+    monkeypatch.setattr(bulk, "AT_ONCE", 0)
 
 
 def ask(client: Person, kind: str, query: str = "", **data: Any) -> Any:
@@ -126,13 +126,13 @@ def test_many_leads_are_the_worker_s(
     jobs_ = Queue("default", connection=redis, serializer=JSONSerializer).jobs
     queued = [each for each in jobs_ if each.func_name == "app.jobs.bulk.run"][-1]
     with app.app_context():
-        jobs.work_on(queued.args[0])
+        bulk.work_on(queued.args[0])
     job = newest(session)
     assert (job.status, job.rows, job.changed, job.progress) == ("done", 3, 3, 100)
     assert tagged(session, tag) == {"L1001", "L1002", "L1003"}
     assert "put on 3 of 3 leads" in manager.get(page).text
     with app.app_context():
-        jobs.work_on(job.id)
+        bulk.work_on(job.id)
     assert newest(session).finished_at == job.finished_at
 
 
@@ -147,7 +147,7 @@ def test_rights_and_filters_are_those_of_who_asked_then(
     session.commit()
     before = live(session)
     with app.app_context():
-        jobs.work_on(newest(session).id)
+        bulk.work_on(newest(session).id)
     assert newest(session).status == "failed"
     assert "may not change leads any more" in str(newest(session).refusal)
     assert live(session) == before
@@ -164,7 +164,7 @@ def test_cancelled_nothing_stays(
     if when == "waiting":
         manager.submit(f"/bulkjobview/action/cancel/{job.id}")
     else:
-        report = jobs._report
+        report = bulk._report
 
         def report_and_cancel(job_id: int, percent: int) -> None:
             asked = threading.Thread(target=manager.submit, args=[f"/bulkjobview/action/cancel/{job.id}"])
@@ -172,9 +172,9 @@ def test_cancelled_nothing_stays(
             asked.join()
             report(job_id, percent)
 
-        monkeypatch.setattr(jobs, "_report", report_and_cancel)
+        monkeypatch.setattr(bulk, "_report", report_and_cancel)
     with app.app_context():
-        jobs.work_on(job.id)
+        bulk.work_on(job.id)
     assert newest(session).status == "cancelled"
     assert live(session) == before
     assert "nothing was changed" in manager.get(f"/bulkjobview/show/{job.id}").text
@@ -191,9 +191,9 @@ def test_what_breaks_changes_nothing_and_says_so(
         session.execute(update(BulkJob).values(attempts=MOST_ATTEMPTS))
         session.commit()
     else:
-        monkeypatch.setattr(jobs, "_in_chunks", lambda *_: 1 / 0)
+        monkeypatch.setattr(bulk, "_in_chunks", lambda *_: 1 / 0)
     with app.app_context():
-        jobs.work_on(newest(session).id)
+        bulk.work_on(newest(session).id)
     job = newest(session)
     assert job.status == "failed"
     said = "interrupted 3 times" if fault == "killed" else "interrupted (ZeroDivisionError)"

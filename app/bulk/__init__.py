@@ -1,1 +1,0 @@
-"""Changes of all leads that a list's filters leave."""

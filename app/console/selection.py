@@ -1,0 +1,52 @@
+"""The rows that a list's filters leave, as data: from the address of a page, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import abort, g, request
+
+from app.console import filter_row, urls
+from app.errors import DomainError
+from app.lib.pointers import Filter
+from app.selection import Selection
+
+
+def of_request(view: Any) -> Selection:
+    """Return what the filters of this page's address leave to the person at the screen."""
+    return Selection(view.model, filters_of(view, request.args.items(multi=True)), g.user)
+
+
+def checked(view: Any) -> Selection:
+    """Return the same; answer 400 to a filter that means nothing, as the list does."""
+    found = of_request(view)
+    try:
+        found.criteria()
+    except DomainError as error:
+        abort(400, description=error.text())
+    return found
+
+
+def url(path: str, selection: Selection) -> str:
+    """Return a path of the same screen with the filters of a selection."""
+    return urls.filtered(path, selection.model, selection.filters)
+
+
+def filters_of(view: Any, arguments: Iterable[tuple[str, str]]) -> tuple[Filter, ...]:
+    """Return the filters of a view's list among query arguments. Raises DomainError for one it has not."""
+    found = []
+    for name, value in arguments:
+        if not urls.is_filter(name) or not value.strip():
+            continue
+        known = urls.column_and_operator(view.model, name)
+        if known is None or known[0] not in view.search_columns:
+            raise DomainError("This list has no such filter: %(name)s", name=name[:60])
+        found.append((*known, value.strip()))
+    return tuple(found)
+
+
+def conditions(view: Any, filters: Iterable[Filter]) -> list[str]:
+    """Return the filters of a view's list in words."""
+    given = dict(urls.arguments(view.model, filters))
+    return [filter_row.said(field, each) for field, each in filter_row.active(filter_row.fields(view, given))]

@@ -1,0 +1,32 @@
+"""Filters of leads by segment and by quadrant of the matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import ColumnElement, select
+
+from app.access.scope import visible_to
+from app.errors import DomainError
+from app.extensions import db
+from app.lib.row_id import row_id
+from app.models import Lead, Segment
+from app.segments import matrix
+from app.segments.definition import segment_def
+from app.segments.leads import meant
+
+
+def in_segment(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the leads that a segment means now. Raises DomainError unless the person may use it."""
+    own = select(Segment).where(Segment.id == row_id(text), visible_to(user, Segment))
+    segment = db.session.scalar(own)
+    if segment is None:
+        raise DomainError("There is no such segment, or it is not shared with you.")
+    return meant(db.session, segment_def(segment.definition), current_app.config["SETTINGS"])
+
+
+def in_quadrant(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the leads that lie in a quadrant now, given in its text form. Raises DomainError."""
+    quadrant = matrix.Quadrant.parse(text)
+    return Lead.id.in_(matrix.leads_of(db.session, quadrant, current_app.config["SETTINGS"]))

@@ -1,0 +1,48 @@
+"""Filters that belong to no column, by table and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from app.audit import filters as audit
+from app.effect import filters as effect
+from app.hits import filters as hits
+from app.leads import filters as leads
+from app.models import ChangeLog, Hit, IngestFile, Lead, Suppression
+from app.segments import filters as segments
+from app.t1 import filters as t1
+
+#: returns the criterion that a value means to a person; raises DomainError when it means nothing
+Criterion = Callable[[Any, str], ColumnElement[bool]]
+#: domains above this one add the filters of their tables
+FILTERS: dict[type[Any], dict[str, Criterion]] = {
+    Lead: {
+        "tag": leads.tagged,
+        "grade": hits.best_grade,
+        "segment": segments.in_segment,
+        "matrix": segments.in_quadrant,
+    },
+    Hit: {
+        "work": hits.state_of_work,
+        "source": hits.of_source,
+        "branch": hits.in_branch,
+        "push": hits.of_push,
+        "given": hits.given_on,
+        "reach": effect.reached,
+        "rule_version": effect.of_version,
+        "first_channel": effect.first_channel,
+        "first_template": effect.first_template,
+        "first_hour": effect.first_hour,
+    },
+    ChangeLog: {
+        "person": audit.by_person,
+        "about": audit.about,
+        "row": audit.of_row,
+        "transaction": audit.of_transaction,
+    },
+    Suppression: {"in_state": leads.in_state},
+    IngestFile: {"day": t1.with_calls_on},
+}
