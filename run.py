@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -15,8 +16,7 @@ from typing import TYPE_CHECKING
 from app.embedded import EmbeddedError, Services, services
 from app.embedded.run_lock import AlreadyRunningError, run_lock
 from app.embedded.server import wait_until
-from app.embedded.supervisor import Program, Supervisor, interruptible
-from app.errors import DomainError
+from app.embedded.supervisor import Program, Supervisor, as_child, interruptible
 from app.lib.file_modes import keep_private
 from config import ConfigError, Settings, load_settings
 
@@ -27,7 +27,8 @@ LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, no
 # A run.py killed a moment ago leaves its web process a little time to let go of the port.
 PORT_SECONDS = 5.0
 WEB_OPTIONS = (
-    "--worker-class=gthread --workers=2 --threads=4 --timeout=120 --graceful-timeout=2 --no-control-socket"
+    "--preload --no-control-socket"
+    " --worker-class=gthread --workers=2 --threads=4 --timeout=120 --graceful-timeout=2"
 )
 
 
@@ -35,15 +36,23 @@ class PortTakenError(Exception):
     """Another program listens on the address the web app is to use."""
 
 
+class NotPreparedError(Exception):
+    """The database could not be prepared; what did it has said why."""
+
+
 def __getattr__(name: str) -> Flask:
     """Make `app` when a WSGI server asks for it; starting the product must not cost a second application."""
     if name != "app":
         raise AttributeError(name)
     from app import create_app
+    from app.extensions import db
     from app.installation import guard
 
     application: Flask = create_app()
     guard(application)
+    # The web processes are forked from the one that loads this: each has connections of its own.
+    with application.app_context():
+        db.engine.dispose()
     globals()["app"] = application
     return application
 
@@ -53,7 +62,9 @@ def main() -> int:
     try:
         with interruptible():
             _run(load_settings())
-    except (AlreadyRunningError, ConfigError, DomainError, EmbeddedError, PortTakenError) as error:
+    except NotPreparedError:
+        return 1
+    except (AlreadyRunningError, ConfigError, EmbeddedError, PortTakenError) as error:
         sys.stderr.write(f"run.py: {error}\n")
         return 1
     return 0
@@ -127,27 +138,17 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _prepare() -> None:
-    """Migrate and seed the database and, in development, fill an empty one with the demo."""
-    from app import create_app
-    from app.audit.actor import SETUP, acting
-    from app.cli.database import upgrade_database
-    from app.coldstart import apply_presets
-    from app.demo import load_demo
-    from app.extensions import db
-    from app.installation import check
-
-    application = create_app()
-    with acting(SETUP, SETUP):
-        with application.app_context():
-            check(db.engine, application.config["SETTINGS"])
-        _say("Bringing the database up to date …")
-        upgrade_database(application)
-        with application.app_context():
-            check(db.engine, application.config["SETTINGS"])
-            apply_presets()
-            load_demo(_say)
-            # The programs have connections of their own; this process needs none from here on.
-            db.engine.dispose()
+    """Have a process of its own prepare the database, so that this one never carries the application."""
+    flask = [sys.executable, "-m", "flask", "--app", "app", "prepare"]
+    # A session of its own: Ctrl-C is ours to pass on.
+    with subprocess.Popen(as_child(flask), start_new_session=True) as preparing:  # noqa: S603 - our own program
+        try:
+            status = preparing.wait()
+        except KeyboardInterrupt:
+            preparing.terminate()
+            raise
+    if status:
+        raise NotPreparedError
 
 
 def _programs(listener: socket.socket) -> dict[str, Program]:

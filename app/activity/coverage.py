@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from app.activity import conditions, engine, query
 from app.activity.cube import LEAD_ACTIVITY
-from app.activity.engine import EngineSettings
+from app.activity.settings import EngineSettings
 from app.activity.spec import Condition, RuleSpec
 from app.activity.store import Snapshot
 

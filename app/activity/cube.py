@@ -10,9 +10,9 @@ import ibis
 import pyarrow as pa
 
 from app.activity import engine, store
-from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress, silent
+from app.activity.settings import EngineSettings
 
 # rid: first 128 bits of SHA-256 of the request id; person: first 128 bits of the ID hash; happened_at: UTC;
 # day, hour, second (within the hour): local.

@@ -5,7 +5,6 @@ of Ibis 12 calls functions that DuckDB 2 no longer has; compiling is all we need
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,7 @@ import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
 from app.activity.errors import ActivityError
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How much of the machine a query may use; `threads` None means one per core."""
-
-    name: str = "duckdb"
-    memory_limit: str = "2GB"
-    threads: int | None = None
+from app.activity.settings import EngineSettings
 
 
 def connect(

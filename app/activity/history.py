@@ -10,9 +10,9 @@ import ibis
 import pyarrow as pa
 
 from app.activity import conditions, engine
-from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
 from app.activity.query import lead_activity
+from app.activity.settings import EngineSettings
 from app.activity.spec import RuleSpec
 from app.activity.store import Snapshot
 

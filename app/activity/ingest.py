@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 
 from app.activity import engine, store
 from app.activity.cube import EVENTS, write_activity
-from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError, UnreadableFile
-from app.activity.formats import read_rows
 from app.activity.formats.files import Fingerprint, find_files, fingerprint, split_ending
+from app.activity.formats.read import read_rows
 from app.activity.formats.rows import SCHEMA
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
 from app.activity.result import FileRecord, IngestResult
+from app.activity.settings import EngineSettings
 from app.lib.spreadsheet import shown
 
 # One commit per chunk: large enough that a date is rarely rewritten, small enough to lose little in a crash.

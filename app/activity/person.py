@@ -6,7 +6,7 @@ import ibis
 
 from app.activity import engine
 from app.activity.cube import ACTIVITY
-from app.activity.engine import EngineSettings
+from app.activity.settings import EngineSettings
 from app.activity.store import Snapshot, workspace
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from app.activity import conditions, engine, store
 from app.activity.cube import ACTIVITY, LEAD_ACTIVITY
-from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
+from app.activity.settings import EngineSettings
 from app.activity.spec import EVENT_TYPES, RuleSpec, Score
 from app.activity.store import Snapshot
 

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from app.lib.lazy import lazy
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
+else:
+    Image, ImageDraw, ImageFont = (lazy(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
+
 
 #: drawn at twice the size it is shown in, for sharp screens
 SCALE = 2

@@ -12,7 +12,7 @@ from app.cli.api_keys import key_group
 from app.cli.audit import audit_group
 from app.cli.database import seed_after_upgrade
 from app.cli.leads import leads_group, pii_group
-from app.cli.operation import coldstart, demo, doctor, retention_group, store_group, ticker, worker
+from app.cli.operation import coldstart, demo, doctor, prepare, retention_group, store_group, ticker, worker
 from app.cli.push import push_group
 from app.cli.rules import config_group, hits_group, logs_group, rules_group
 
@@ -33,7 +33,7 @@ def init_app(app: Flask) -> None:
         key_group,
     ):
         app.cli.add_command(group)
-    for command in (doctor, coldstart, demo, ticker, worker):
+    for command in (doctor, prepare, coldstart, demo, ticker, worker):
         app.cli.add_command(command)
     if not getattr(db_group, "lead_monitor", False):
         seed_after_upgrade()

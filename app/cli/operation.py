@@ -7,10 +7,11 @@ import sys
 import threading
 
 import click
+from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from app import installation
-from app.audit.actor import SYSTEM, acting
+from app.audit.actor import SETUP, SYSTEM, acting
 from app.cli.base import as_json, note, reasons, refusals, settings, show
 from app.extensions import db
 from app.lib import clock
@@ -66,6 +67,24 @@ def coldstart(json_out: bool) -> None:
     from app.coldstart import apply_presets
 
     show(apply_presets(), json_out)
+
+
+@click.command("prepare")
+@with_appcontext
+@reasons
+def prepare() -> None:
+    """Migrate and seed the database, put in the presets and, in development, the demo."""
+    from app.cli.database import upgrade_database
+    from app.coldstart import apply_presets
+    from app.demo import load_demo
+
+    with acting(SETUP, SETUP):
+        installation.check(db.engine, settings())
+        click.echo("Bringing the database up to date …")
+        upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
+        installation.check(db.engine, settings())
+        apply_presets()
+        load_demo(click.echo)
 
 
 @click.command("demo")

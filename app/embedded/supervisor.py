@@ -151,7 +151,7 @@ class Supervisor:
     def _start(self, child: _Child) -> None:
         child.restarts.started()
         child.process = process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-I", str(CHILD_SCRIPT), str(os.getpid()), *child.program.command],
+            as_child(child.program.command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -206,6 +206,11 @@ class _PrivateLog(RotatingFileHandler):
         handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.fchmod(handle, 0o600)
         return os.fdopen(handle, "a", encoding=self.encoding)
+
+
+def as_child(command: Sequence[str]) -> list[str]:
+    """The command line of a program that ends when this process does, also by kill -9."""
+    return [sys.executable, "-I", str(CHILD_SCRIPT), str(os.getpid()), *command]
 
 
 @contextlib.contextmanager

@@ -7,10 +7,16 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from openpyxl import Workbook
-
+from app.lib.lazy import lazy
 from app.lib.spreadsheet import csv_lines, in_workbook, temporary_files_in
+
+if TYPE_CHECKING:
+    import openpyxl
+else:
+    openpyxl = lazy("openpyxl")
+
 
 #: a sheet holds 1,048,576 rows; the rest goes on the next sheet
 ROWS_PER_SHEET = 1_000_000
@@ -50,7 +56,7 @@ def _xlsx(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
 
 
 def _write_book(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
-    book = Workbook(write_only=True)
+    book = openpyxl.Workbook(write_only=True)
     for sheet_rows in _sheets(iter(rows)):
         sheet = book.create_sheet()
         sheet.append([in_workbook(watermark)])

@@ -5,16 +5,24 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import adbc_driver_postgresql.dbapi as adbc
-import pyarrow as pa
 from sqlalchemy import text
 
-from app.activity import cube, store
-from app.activity.engine import EngineSettings
+from app.activity import store
+from app.activity.settings import EngineSettings
 from app.extensions import db
+from app.lib.lazy import lazy
 from config import Settings
+
+if TYPE_CHECKING:
+    import adbc_driver_postgresql.dbapi as adbc
+    import pyarrow as pa
+
+    from app.activity import cube
+else:
+    adbc = lazy("adbc_driver_postgresql.dbapi")
+    cube = lazy("app.activity.cube")
 
 
 def activity_root(settings: Settings) -> Path:

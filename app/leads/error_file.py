@@ -16,19 +16,24 @@ from gettext import NullTranslations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from babel.support import Translations
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 
 from app.errors import N_
 from app.leads.columns import by_alias, plain
 from app.leads.errors import InvalidIdNumber, RowError
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.masking import mask_id, mask_ids
+from app.lib.lazy import lazy
 from app.lib.spreadsheet import in_workbook, safe_cell, temporary_files_in
 from config import Settings
+
+if TYPE_CHECKING:
+    import openpyxl
+else:
+    openpyxl = lazy("openpyxl")
+
 
 ADDED_COLUMNS = ("行号 row", "原因代码 reason", "原因 explanation")
 _TYPED_AS_TEXT = ("phone", "id_number", "id_hash")
@@ -132,11 +137,11 @@ class ErrorFile:
             TemporaryDirectory(dir=self.path.parent, prefix=f"{self.path.stem}-") as scratch,
             temporary_files_in(scratch),
         ):
-            book = Workbook(write_only=True)
+            book = openpyxl.Workbook(write_only=True)
             sheet = book.create_sheet()
             as_text = [self._fields.get(at) in _TYPED_AS_TEXT for at in self._positions]
             for row in self._written():
-                cells = [WriteOnlyCell(sheet, in_workbook(cell) or None) for cell in row]
+                cells = [openpyxl.cell.WriteOnlyCell(sheet, in_workbook(cell) or None) for cell in row]
                 for cell in (cell for cell, text in zip(cells, as_text, strict=False) if text):
                     cell.number_format = "@"
                 sheet.append(cells)

@@ -8,22 +8,28 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from sqlalchemy import delete, or_, select
 
 from app.activity import store
-from app.activity.engine import EngineSettings
-from app.activity.person import person_days
 from app.errors import FieldError
 from app.extensions import db
 from app.leads import lookup, suppression
+from app.leads.cube import activity_root, engine_settings
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.reasons import checked_reason
 from app.lib import clock
+from app.lib.lazy import lazy
 from app.models import Hit, Lead, LeadBefore, Outreach, Reveal, SubjectRequest, Suppression
 from config import Settings
+
+if TYPE_CHECKING:
+    from app.activity import person
+else:
+    person = lazy("app.activity.person")
+
 
 #: a phone number has at most this many digits once decoration is gone, an ID number at least this many
 _ID_LENGTH = 15
@@ -189,9 +195,8 @@ def _columns(row: Any, *names: str) -> dict[str, Any]:
 
 def _calls(id_hash: str) -> dict[dt.date, dict[str, int]]:
     settings = _settings()
-    state = store.snapshot(settings.data_dir / "activity")
-    engine = EngineSettings(name=settings.activity_engine, memory_limit=settings.activity_memory)
-    return person_days(state, id_hash, settings=engine)
+    state = store.snapshot(activity_root(settings))
+    return person.person_days(state, id_hash, settings=engine_settings(settings))
 
 
 def _settings() -> Settings:

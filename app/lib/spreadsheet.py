@@ -10,8 +10,15 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from app.lib.lazy import lazy
+
+if TYPE_CHECKING:
+    import openpyxl
+else:
+    openpyxl = lazy("openpyxl")
+
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _TIME = r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
@@ -42,7 +49,7 @@ def safe_cell(cell: str) -> str:
 
 def in_workbook(cell: str) -> str:
     """The same for a cell of a workbook, without the control characters that one can't hold."""
-    return safe_cell(ILLEGAL_CHARACTERS_RE.sub("", cell))
+    return safe_cell(openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE.sub("", cell))
 
 
 def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pylopdf_fonts_zh_cn
-import typst
 from flask_babel import gettext as _
 
+from app.lib.lazy import lazy
 from app.reports.document import Document
+
+if TYPE_CHECKING:
+    import typst
+else:
+    typst = lazy("typst")
+
 
 TEMPLATE = Path(__file__).parent / "report.typ"
 

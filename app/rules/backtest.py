@@ -12,26 +12,38 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import orjson
-import pyarrow as pa
 from sqlalchemy import func, select
 
-from app.activity import history, store
-from app.activity.history import Sweep
+from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings, prepare, window
+from app.lib.lazy import lazy
 from app.models import Lead
 from app.rules import lead_filter
-from app.rules.backtest_tally import Leads, Outcomes, Tally
+from app.rules.backtest_tally import Outcomes, Tally
 from app.rules.conversions import conversions
 from app.rules.definition import RuleDef
 from app.rules.evaluate import OPERATORS, compile_rule
 from app.rules.proportion import Share
 from config import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from app.activity import history
+    from app.activity.history import Sweep
+    from app.rules.backtest_tally import Leads
+
+else:
+    np = lazy("numpy")
+    pa = lazy("pyarrow")
+    history = lazy("app.activity.history")
+
 
 MAX_DAYS = 92
 MAX_DAYS_AFTER = 90

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from app.lib.lazy import lazy
 from app.rules.proportion import Share
 
-Leads = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Leads = npt.NDArray[np.int64]
+else:
+    np = lazy("numpy")
+
 _NEVER = -20_000
 
 

@@ -10,19 +10,29 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-from app.activity import coverage, query, store
-from app.activity.coverage import Coverage, Ints
+from app.activity import store
 from app.activity.spec import RuleSpec, Score
 from app.leads.cube import activity_root, engine_settings, prepare, window
+from app.lib.lazy import lazy
 from app.rules import lead_filter
 from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule, condition_evidence, grade_of
 from config import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from app.activity import coverage, query
+    from app.activity.coverage import Coverage, Ints
+else:
+    np = lazy("numpy")
+    pa = lazy("pyarrow")
+    coverage = lazy("app.activity.coverage")
+    query = lazy("app.activity.query")
+
 
 #: Sets of leads of rules in force that a process remembers; a million ids take 125 kB.
 REMEMBERED = 64
@@ -98,7 +108,7 @@ def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[
     with _remembering:
         found = _remembered.get(key)
     if found is None:
-        newest = Coverage({})
+        newest = coverage.Coverage({})
         for part in coverage.count(state, spec, [day], settings=engine_settings(settings)):
             newest = part
             yield None

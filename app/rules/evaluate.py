@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
-import pyarrow as pa
 from sqlalchemy import Connection, text
 
-from app.activity import coverage, query, store
+from app.activity import store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
 from app.leads.cube import engine_settings, prepare, window
 from app.lib import clock
+from app.lib.lazy import lazy
 from app.models import RuleVersion
 from app.rules import catalogue, lead_filter
 from app.rules.definition import ConditionDef, RuleDef
@@ -23,6 +23,15 @@ from app.rules.holdout import Lottery
 from app.rules.sql import SQL
 from app.rules.versions import active_versions, rule_def
 from config import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from app.activity import coverage, query
+else:
+    coverage = lazy("app.activity.coverage")
+    query = lazy("app.activity.query")
+
 
 OPERATORS: dict[str, Callable[[int, int], bool]] = {
     ">=": lambda a, b: a >= b,

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import pyarrow as pa
-from pyarrow import csv
 from sqlalchemy import Select, inspect, or_, select
 
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
+from app.lib.lazy import lazy
 from app.models import Branch, Lead, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.leads import leads_in
 from config import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import csv
+else:
+    pa = lazy("pyarrow")
+    csv = lazy("pyarrow.csv")
+
 
 Kind = Literal["branches", "tags", "segments"]
 #: versions that are evaluated, or may be as soon as a second person says so

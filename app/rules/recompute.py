@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.activity import query
 from app.activity.spec import Score
 from app.leads.cube import engine_settings, prepare, window
+from app.lib.lazy import lazy
 from app.models import Hit
 from app.rules import lead_filter
 from app.rules.definition import RuleDef
@@ -15,6 +15,11 @@ from app.rules.evaluate import compile_rule, grade_of
 from app.rules.holdout import Lottery
 from app.rules.versions import rule_def
 from config import Settings
+
+if TYPE_CHECKING:
+    from app.activity import query
+else:
+    query = lazy("app.activity.query")
 
 
 class Difference(NamedTuple):

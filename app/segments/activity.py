@@ -5,20 +5,30 @@ from __future__ import annotations
 import datetime as dt
 import io
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import pyarrow as pa
-from pyarrow import csv
 from sqlalchemy import BigInteger, Column, MetaData, RootTransaction, Table
 from sqlalchemy.orm import Session
 
-from app.activity import query, store
+from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.spec import Condition, Metric, RuleSpec
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib import clock
+from app.lib.lazy import lazy
 from config import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    from app.activity import query
+else:
+    pa = lazy("pyarrow")
+    csv = lazy("pyarrow.csv")
+    query = lazy("app.activity.query")
+
 
 _ROWS_AT_ONCE = 100_000
 _MADE: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] = WeakKeyDictionary()

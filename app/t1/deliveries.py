@@ -12,27 +12,35 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.activity import query, store
+from app.activity import store
 from app.activity.errors import UnreadableFile
 from app.activity.formats.files import find_others, open_file, read_parts
-from app.activity.ingest import ingest
 from app.activity.progress import Progress, silent
 from app.activity.result import FileRecord, IngestResult
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings
 from app.leads.masking import mask_ids
 from app.lib import clock
+from app.lib.lazy import lazy
 from app.lib.spreadsheet import shown
 from app.models import IngestFile
 from app.rules.catalogue import date_first_seen, note_unlisted
 from app.t1 import institution_days, runs
 from app.t1.inbox import MARK, Look, folder, marks_of, note_moved, note_taken
 from config import Settings
+
+if TYPE_CHECKING:
+    from app.activity import ingest as engine
+    from app.activity import query
+else:
+    engine = lazy("app.activity.ingest")
+    query = lazy("app.activity.query")
+
 
 log = logging.getLogger(__name__)
 #: file names that a run keeps of what it passed over
@@ -53,7 +61,7 @@ def ingest_logs(
     again. Paths that are gone are refused with ``listed``, an error without.
     Safe to repeat after a crash at any point: what a crash left out is made up for by the next call.
     """
-    result = ingest(
+    result = engine.ingest(
         activity_root(settings),
         paths,
         timezone=settings.timezone,

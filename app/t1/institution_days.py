@@ -7,15 +7,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, insert, select
 
-from app.activity import query, store
+from app.activity import store
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings
+from app.lib.lazy import lazy
 from app.models import InstitutionDay
 from app.t1.completeness import ENOUGH, FEWEST_DAYS
 from config import Settings
+
+if TYPE_CHECKING:
+    from app.activity import query
+else:
+    query = lazy("app.activity.query")
+
 
 #: how many days before a day make the usual one; weekdays are compared with weekdays, weekends with weekends
 LOOK_BACK_DAYS = 28

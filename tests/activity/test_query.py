@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.activity import coverage, cube, history, query, store
-from app.activity.engine import EngineSettings
 from app.activity.errors import ActivityError
+from app.activity.settings import EngineSettings
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
 from tests.activity.support import person, row, take, write
 from tests.thorough import examples

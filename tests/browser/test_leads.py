@@ -6,12 +6,12 @@ import datetime as dt
 import re
 
 import pytest
-from app.pages import lead_page
 from playwright.sync_api import Locator, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import Lead
+from app.screens.leads import page as lead_page
 from config import Settings
 from tests.access.world import World, lead
 from tests.browser.conftest import Visit

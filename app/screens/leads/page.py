@@ -5,18 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import current_app
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from app.activity import query, store
+from app.activity import store
 from app.activity.errors import ActivityError
 from app.console.access import may
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings
 from app.lib.clock import today
+from app.lib.lazy import lazy
 from app.models import Lead, Reveal
+
+if TYPE_CHECKING:
+    from app.activity import query
+else:
+    query = lazy("app.activity.query")
+
 
 DAYS = 90
 MOST_REVEALS = 50

@@ -1,0 +1,28 @@
+"""Delivered files in, text rows out: one batch schema for CSV, JSON lines and Parquet."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from app.activity.errors import UnreadableFile
+from app.activity.formats.blocks import read_blocks
+from app.activity.formats.csv_rows import csv_batches
+from app.activity.formats.files import Fingerprint, fingerprint, split_ending
+from app.activity.formats.jsonl_rows import jsonl_batches
+from app.activity.formats.parquet_rows import parquet_batches
+
+
+def read_rows(found: Fingerprint) -> Iterator[pa.RecordBatch]:
+    """The rows of a file as batches of `rows.SCHEMA`, in bounded memory.
+
+    Raises UnreadableFile, possibly after some batches, when the file is not what its name says or is not the
+    content that was fingerprinted: the caller drops what it got.
+    """
+    kind, _ = split_ending(found.path)
+    if kind == "parquet":
+        yield from parquet_batches(found.path)
+        if fingerprint(found.path) != found:
+            raise UnreadableFile("the file changed while it was read")
+        return
+    batches = csv_batches if kind == "csv" else jsonl_batches
+    yield from batches(read_blocks(found))

@@ -1,0 +1,42 @@
+"""What a process carries: the heavy libraries come with their first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.embedded.support import ROOT
+
+HEAVY = {
+    "adbc_driver_postgresql",
+    "duckdb",
+    "ibis",
+    "numpy",
+    "openpyxl",
+    "pandas",
+    "pyarrow",
+    "sqlglot",
+    "typst",
+}
+APPLICATION = {"flask", "flask_appbuilder", "sqlalchemy", "redis", "rq", *HEAVY}
+WORKER = """
+from app import create_app
+from app.jobs import worker, ticker, push, imports, exports, reports, outreach
+with create_app().app_context():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "without"),
+    [("import run", APPLICATION - {"redis"}), (WORKER, HEAVY)],
+    ids=["supervisor", "application"],
+)
+def test_a_process_starts_without(sample_env: dict[str, str], program: str, without: set[str]) -> None:
+    asked = f"{program}\nimport sys\nprint(*(name.partition('.')[0] for name in sys.modules))"
+    shown = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, env=sample_env, check=True, capture_output=True, text=True
+    )
+    assert set(shown.stdout.split()) & without == set()
