@@ -18,9 +18,8 @@ from app.extensions import db
 from app.leads import subject
 from app.leads.cube import prepare
 from app.leads.identity import IdHasher, canonical_id
-from app.models import Hit, Lead, ListMark, Reveal, SubjectRequest, Suppression
+from app.models import Hit, Lead, Reveal, SubjectRequest, Suppression
 from app.t1.deliveries import ingest_logs
-from tests import clock
 from tests.access.world import World, build
 from tests.conftest import make_staff
 from tests.leads.support import Importer, id_number, person
@@ -123,23 +122,13 @@ def test_erasure_wants_the_lead_number_and_a_reason(
     assert session.scalars(select(SubjectRequest)).all() == []
 
 
-@pytest.fixture
-def marks(world: World, session: Session) -> None:
-    """Marks of the lead list, made before anything is erased."""
-    now = clock.now()
-    mark = {"list": "leads", "position": 0, "lead_id": 1, "created_at": now, "made_at": now, "last_id": 3}
-    session.add(ListMark(**mark))
-    session.commit()
-
-
-@pytest.mark.usefixtures("context", "marks")
+@pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("suppress", [True, False])
 def test_erasure_leaves_only_that_it_happened(suppress: bool, world: World, session: Session) -> None:
     erase(world, suppress=suppress)
     assert session.get(Lead, world.ids["lead_home"]) is None
     assert session.scalar(select(func.count()).select_from(Hit)) == 6
     assert session.scalar(select(func.count()).select_from(Reveal)) == 0
-    assert session.scalar(select(func.count()).select_from(ListMark)) == 0
     row = session.scalars(select(SubjectRequest)).one()
     assert (row.kind, row.lead_no, row.reason) == ("erase", "L1001", "客户书面申请")
     kept = session.scalars(select(Suppression).where(Suppression.reason == "客户书面申请")).all()
