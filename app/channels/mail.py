@@ -15,6 +15,7 @@ from app.channels.base import ChannelSettings, Limits, Message, PermanentError, 
 from app.channels.picture import bars
 from app.errors import FieldError
 from app.lib import mailer
+from app.lib.pointers import to_rows
 from config import Settings
 
 GRADE_COLOURS = {"A": "#cf1322", "B": "#d46b08", "C": "#1677ff", "D": "#8c8c8c"}
@@ -76,7 +77,8 @@ def digest(message: Message, settings: MailSettings, config: Settings) -> EmailM
         "best": sorted(message.hits, key=lambda hit: (-hit.score, hit.id))[: settings.rows],
         "grades": sorted(grades.items()),
         "rules": Counter(hit.rule_name for hit in message.hits).most_common(),
-        "url": f"{config.public_url}/hitview/list/" if config.public_url else "",
+        "public_url": config.public_url,
+        "opens": to_rows("hit"),
     }
     subject = _("%(n)s high-potential leads: %(schedule)s", n=message.total, schedule=message.schedule_name)
     subject += f" ({message.part}/{message.parts})" if message.parts > 1 else ""
