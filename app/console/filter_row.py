@@ -9,6 +9,7 @@ from typing import Any
 from flask import current_app, g, request, url_for
 from flask_appbuilder.security.sqla.models import Role
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from sqlalchemy import select
 
 from app import labels
@@ -18,7 +19,7 @@ from app.console.access import may
 from app.extensions import db
 from app.leads import lookup, suppression
 from app.models import Branch
-from app.selection import kind_of
+from app.selection import kind_of, operators_of
 from app.selection.columns import is_phone_index
 
 #: A drop-down of more entries than this helps nobody, and a relation may have millions.
@@ -61,10 +62,12 @@ class Chip:
 def fields(view: Any, given: Mapping[str, str] | None = None) -> list[Field]:
     """Return the filter fields of a view, in the order of its ``search_columns``.
 
-    ``given`` are the query arguments that they hold, by default those of the request.
+    ``given`` are the query arguments that they hold, by default those of the request. What holds something
+    and has no control comes last, hidden.
     """
     row = _Row(view, request.args if given is None else given)
-    return [found for column in view.search_columns if (found := row.field(column))]
+    shown = [found for column in view.search_columns if (found := row.field(column))]
+    return [*shown, *row.hidden(shown)]
 
 
 def active(shown: list[Field]) -> Iterator[tuple[Field, Input]]:
@@ -103,6 +106,14 @@ def _phone_index(text: str, where: str) -> str:
     return str(target.phone_index)
 
 
+_OPERATOR = {
+    "is": lazy_gettext("is"),
+    "starts": lazy_gettext("starts with"),
+    "from": lazy_gettext("from"),
+    "to": lazy_gettext("to"),
+}
+
+
 class _Row:
     """The fields of one view with what they hold."""
 
@@ -121,6 +132,17 @@ class _Row:
             words = [(code, str(word)) for code, word in view.filter_choices[column].items()]
             return Field(label, "choice", self._inputs(column, ("is", "")), words)
         return getattr(self, f"_{kind}")(column, label) if kind else None
+
+    def hidden(self, shown: list[Field]) -> Iterator[Field]:
+        """Yield a hidden field for each filter that is given and has no control among those shown."""
+        controls = {each.name for field in shown for each in field.inputs}
+        for column in self._view.search_columns:
+            if kind_of(self._view.model, column) == "phone":
+                continue
+            for operator in operators_of(self._view.model, column):
+                [own] = self._inputs(column, (operator, str(_OPERATOR[operator])))
+                if own.value and own.name not in controls:
+                    yield Field(str(self._view.label_columns[column]), "hidden", [own])
 
     def _relation(self, column: str, label: str) -> Field:
         choices = related_choices(self._view.datamodel.get_related_model(column))

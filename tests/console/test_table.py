@@ -41,6 +41,14 @@ def test_a_date_range_has_a_chip_for_each_end(manager: Person) -> None:
     assert "3 rows<" in html
 
 
+def test_a_filter_without_a_control_has_a_chip_and_is_kept(manager: Person) -> None:
+    html = manager.get("/leadview/list/?_flt_1_lead_no=L1001&_flt_0_name=客户").text
+    assert "1 row<" in html
+    assert links(html, "Lead no. is L1001") == ["/leadview/list/?_flt_0_name=%E5%AE%A2%E6%88%B7"]
+    assert '<input type="hidden" name="_flt_1_lead_no" value="L1001">' in html
+    assert "Lead no. is L1001" in manager.get("/leadview/export_all?_flt_1_lead_no=L1001").text
+
+
 def test_a_filter_that_finds_nothing_offers_to_clear_it(manager: Person) -> None:
     html = manager.get("/leadview/list/?_flt_0_name=nobody").text
     assert "No row matches these filters." in html
