@@ -6,11 +6,7 @@ from typing import Any
 
 from flask_babel import gettext
 
-
-def N_(message: str) -> str:  # noqa: N802 - the name that gettext tools look for
-    """Mark a message for translation without translating it here."""
-    return message
-
+from app.lib.messages import N_ as N_
 
 OUT_OF_MEMORY = N_("It needs more memory than a worker may take (WORKER_MEMORY_MB).")
 

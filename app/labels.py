@@ -10,6 +10,8 @@ from flask import current_app
 from flask_babel import gettext, lazy_gettext, pgettext
 from markupsafe import escape
 
+from app.activity import event_types, metrics
+
 OUTREACH_CHANNEL = {"sms": lazy_gettext("SMS"), "call": lazy_gettext("Outbound call")}
 OUTREACH_DEED = {"sms": lazy_gettext("Send SMS in bulk"), "call": lazy_gettext("Outbound calls in bulk")}
 OUTREACH_DEED_ONE = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbound call")}
@@ -143,16 +145,10 @@ ROLE = {
     "Integration": lazy_gettext("Bank system (API)"),
     "Public": lazy_gettext("Not logged in"),
 }
-METRIC = {
-    "calls": lazy_gettext("Calls"),
-    "institutions": lazy_gettext("Distinct institutions"),
-    "active_days": lazy_gettext("Active days"),
-}
+METRIC: dict[str, Any] = {code: lazy_gettext(metrics.REGISTRY[code].label) for code in metrics.METRICS}
 MATCH = {"all": lazy_gettext("All conditions"), "any": lazy_gettext("Any condition")}
-EVENT_TYPE = {
-    "face_verify": lazy_gettext("Face verification"),
-    "id_ocr": lazy_gettext("ID-card OCR"),
-    "data_call": lazy_gettext("Data call"),
+EVENT_TYPE: dict[str, Any] = {
+    code: lazy_gettext(event_types.REGISTRY[code].label) for code in event_types.EVENT_TYPES
 }
 RESULT = {"any": lazy_gettext("Any result"), "success": lazy_gettext("Successes only")}
 CATEGORY = {

@@ -681,13 +681,14 @@ class RuleVersion(Model):
 
 
 class RuleCondition(Model):
-    """One condition of a rule version. Empty lists mean that the filter is not given."""
+    """One condition of a rule version. Empty lists mean that the filter is not given.
+
+    Which metrics, operators and event types there are, ``app.activity`` says.
+    """
 
     __tablename__ = "rule_condition"
     __table_args__ = (
         UniqueConstraint("version_id", "position", deferrable=True, initially="DEFERRED"),
-        CheckConstraint("metric IN ('calls', 'institutions', 'active_days')", name="ck_condition_metric"),
-        CheckConstraint("op IN ('>=', '>', '==', '<=', '<')", name="ck_condition_op"),
         CheckConstraint("value >= 0", name="ck_condition_value"),
         CheckConstraint("window_days BETWEEN 1 AND 366", name="ck_condition_window"),
         CheckConstraint(
@@ -699,8 +700,8 @@ class RuleCondition(Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("rule_version.id", ondelete="CASCADE"), index=True)
     position: Mapped[int] = mapped_column(Integer, server_default="1")
-    metric: Mapped[str] = mapped_column(String(16), server_default="calls")
-    op: Mapped[str] = mapped_column(String(2), server_default=">=")
+    metric: Mapped[str] = mapped_column(String(64), server_default="calls")
+    op: Mapped[str] = mapped_column(String(16), server_default=">=")
     value: Mapped[int] = mapped_column(Integer)
     window_days: Mapped[int] = mapped_column(Integer)
     hour_from: Mapped[int] = mapped_column(SmallInteger, server_default="0")

@@ -1,22 +1,14 @@
 """The meaning of a rule, once, as Ibis expressions over the lead activity."""
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import reduce
-from typing import Any
 
 import ibis
 
-from app.activity.spec import EVENT_TYPES, Condition, RuleSpec
-
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "==": operator.eq,
-    "<=": operator.le,
-    "<": operator.lt,
-}
+from app.activity import event_types, metrics
+from app.activity.spec import Condition, RuleSpec
 
 
 def in_window(activity: ibis.Table, as_of: date, window_days: int) -> ibis.ir.BooleanValue:
@@ -30,7 +22,8 @@ def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
     if condition.institutions is not None:
         parts.append(_one_of(activity.institution, sorted(condition.institutions)))
     if condition.event_types is not None:
-        parts.append(_one_of(activity.type, sorted(EVENT_TYPES[name] for name in condition.event_types)))
+        numbers = sorted(event_types.REGISTRY[name].number for name in condition.event_types)
+        parts.append(_one_of(activity.type, numbers))
     if condition.result == "success":
         parts.append(activity.ok)
     return reduce(operator.and_, parts)
@@ -46,17 +39,18 @@ def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.
 
     seen_d says whether the lead has any event in the widest window as of that date; else it meets no rule.
     """
+    asked = [(condition, metrics.REGISTRY[condition.metric]) for condition in spec.conditions]
     counted = activity.group_by("lead").agg(
         **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},
         **{
-            f"value_{d}_{c}": activity.n.sum(where=counts(activity, condition, day))
-            for c, condition in enumerate(spec.conditions)
-            if condition.metric == "calls"
+            f"value_{d}_{c}": metric.of(activity).sum(where=counts(activity, condition, day))
+            for c, (condition, metric) in enumerate(asked)
+            if metric.counted == "sum"
             for d, day in enumerate(dates)
         },
     )
-    for c, condition in enumerate(spec.conditions):
-        if condition.metric != "calls":
+    for c, (condition, metric) in enumerate(asked):
+        if metric.counted != "sum":
             distinct = _distinct(activity, condition, c, dates)
             counted = counted.left_join(distinct, "lead").drop("lead_right")
     return counted.mutate(
@@ -79,9 +73,7 @@ def rest(counted: ibis.Table, spec: RuleSpec, d: int, without: int) -> ibis.ir.B
 
 
 def _joined(counted: ibis.Table, spec: RuleSpec, d: int, wanted: Iterable[int]) -> ibis.ir.BooleanValue:
-    verdicts = [
-        OPERATORS[spec.conditions[c].op](counted[f"value_{d}_{c}"], spec.conditions[c].value) for c in wanted
-    ]
+    verdicts = [spec.conditions[c].holds(counted[f"value_{d}_{c}"]) for c in wanted]
     join = operator.and_ if spec.match == "all" else operator.or_
     return reduce(join, verdicts) if verdicts else ibis.literal(spec.match == "all")
 
@@ -105,14 +97,13 @@ def _one_of(column: ibis.ir.Value, allowed: Sequence[str] | Sequence[int]) -> ib
 
 
 def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequence[date]) -> ibis.Table:
-    """Per lead, the number of distinct institutions or dates in each date's window.
+    """Per lead, the number of distinct values of the metric's column in each date's window.
 
     Counting groups of groups keeps it exact on every engine and needs one pass for all dates.
     """
-    key = "institution" if condition.metric == "institutions" else "day"
     rows = activity.filter(matches(activity, condition))
-    windows = {f"in_{d}": in_window(rows, day, condition.window_days) for d, day in enumerate(dates)}
-    groups = rows.group_by(["lead", key]).agg(**{name: window.any() for name, window in windows.items()})
+    windows = {f"in_{d}": in_window(rows, day, condition.window_days).any() for d, day in enumerate(dates)}
+    groups = rows.group_by(lead=rows.lead, key=metrics.REGISTRY[condition.metric].of(rows)).agg(**windows)
     return groups.group_by("lead").agg(
         **{f"value_{d}_{c}": groups[f"in_{d}"].cast("int64").sum() for d in range(len(dates))}
     )

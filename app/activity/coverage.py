@@ -5,7 +5,7 @@ once. One query per date, or one column per date, takes minutes where this takes
 read once, its place is a cell (lead, date), and a window is the difference of two running sums.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
@@ -17,8 +17,9 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from app.activity import conditions, engine, query
+from app.activity import conditions, engine, metrics, query
 from app.activity.cube import LEAD_ACTIVITY
+from app.activity.metrics import Metric
 from app.activity.settings import EngineSettings
 from app.activity.spec import Condition, RuleSpec
 from app.activity.store import Snapshot
@@ -28,14 +29,6 @@ ROWS_PER_SLICE = 4_000_000
 CELLS_PER_SLICE = 12_000_000
 #: enough for a window of 366 dates and as many dates to look at
 DAY_BITS = 12
-_COMPARE: dict[str, Callable[[Any, int], Any]] = {
-    ">=": np.greater_equal,
-    ">": np.greater,
-    "==": np.equal,
-    "<=": np.less_equal,
-    "<": np.less,
-}
-_INSTITUTIONS = ibis.schema({"institution": "string", "number": "int32"})
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -138,9 +131,11 @@ class _Counter:
         self.start = dates[0] - timedelta(days=spec.window_days - 1)
         self.columns = np.array([(day - self.start).days for day in dates])
         self.width = int(self.columns[-1]) + 1
-        self.bits = 0
-        if any(condition.metric == "institutions" for condition in spec.conditions):
-            self.bits = self._number_institutions().bit_length()
+        asked = {condition.metric: metrics.REGISTRY[condition.metric] for condition in spec.conditions}
+        self.summed = [name for name, metric in asked.items() if metric.counted == "sum"]
+        self.numbered = {
+            name: self._number(name) for name, metric in asked.items() if metric.counted == "distinct"
+        }
 
     def met(self, first: int, end: int) -> Bools:
         """Per lead of first … end − 1 and date, whether the rule is met."""
@@ -149,7 +144,7 @@ class _Counter:
         day = rows["place"].astype(np.int64)
         leads = end - first
         verdicts = [
-            _COMPARE[condition.op](self._values(c, condition, rows, lead, day, leads), condition.value)
+            condition.holds(self._values(c, condition, rows, lead, day, leads))
             for c, condition in enumerate(self.spec.conditions)
         ]
         joined: Bools = (np.logical_and if self.spec.match == "all" else np.logical_or).reduce(verdicts)
@@ -158,12 +153,15 @@ class _Counter:
             joined &= self._in_windows(present, self.spec.window_days) > 0
         return joined
 
-    def _number_institutions(self) -> int:
-        """Give each institution a number below the one returned."""
-        codes = self.connection.sql("SELECT DISTINCT institution FROM lead_activity").to_arrow_table()
-        numbered = codes.append_column("number", pa.array(np.arange(codes.num_rows, dtype=np.int32)))
-        self.connection.register("institution_places", numbered)
-        return codes.num_rows
+    def _number(self, metric: Metric) -> tuple[ibis.Table, int]:
+        """Number what a metric tells apart: a table of its values and their numbers, of so many bits."""
+        activity = ibis.table(LEAD_ACTIVITY, name="lead_activity")
+        found = activity.select(**{metric: metrics.REGISTRY[metric].of(activity)}).distinct()
+        values = engine.run(self.connection, found)
+        numbers = pa.array(np.arange(values.num_rows, dtype=np.int32))
+        self.connection.register(f"numbered_{metric}", values.append_column("number", numbers))
+        schema = ibis.schema({metric: found.schema()[metric], "number": "int32"})
+        return ibis.table(schema, name=f"numbered_{metric}"), values.num_rows.bit_length()
 
     def _rows(self, first: int, end: int) -> dict[str, Any]:
         """The rows that some condition counts, or all where leads without such rows can meet the rule."""
@@ -174,16 +172,11 @@ class _Counter:
             rows = rows.filter(reduce(or_, flags.values()))
         columns = {"lead": rows.lead, "place": rows.day.delta(ibis.literal(self.start), unit="day"), **flags}
         columns["place"] = columns["place"].cast("int32")
-        if any(condition.metric == "calls" for condition in self.spec.conditions):
-            columns["n"] = rows.n
-        if self.bits:
-            places = ibis.table(_INSTITUTIONS, name="institution_places")
-            columns["institution"] = rows.institution
+        for metric in (*self.summed, *self.numbered):
+            columns[metric] = metrics.REGISTRY[metric].of(rows)
         selected = rows.select(**columns)
-        if self.bits:
-            places = ibis.table(_INSTITUTIONS, name="institution_places")
-            selected = selected.inner_join(places, "institution").drop("institution")
-            selected = selected.rename(institution="number")
+        for metric, (numbers, _bits) in self.numbered.items():
+            selected = selected.inner_join(numbers, metric).drop(metric).rename({metric: "number"})
         table = engine.run(self.connection, selected)
         return {name: table[name].to_numpy() for name in table.column_names}
 
@@ -193,11 +186,11 @@ class _Counter:
         """Per lead and date the condition's value."""
         inside = rows[f"in_{c}"]
         lead, day = lead[inside], day[inside]
-        if condition.metric == "institutions":
-            owner = (lead << self.bits) | rows["institution"][inside]
-            pairs = (owner << DAY_BITS) | day
-            return self._distinct(pairs, condition.window_days, leads)
-        weights = rows["n"][inside] if condition.metric == "calls" else None
+        if condition.metric in self.numbered:
+            bits = self.numbered[condition.metric][1]
+            pairs = (((lead << bits) | rows[condition.metric][inside]) << DAY_BITS) | day
+            return self._distinct(pairs, bits, condition.window_days, leads)
+        weights = rows[condition.metric][inside] if condition.metric in self.summed else None
         return self._in_windows(_per_cell(lead, day, weights, leads, self.width), condition.window_days)
 
     def _in_windows(self, cells: Ints, window_days: int) -> Ints:
@@ -207,17 +200,17 @@ class _Counter:
         ends = self.columns + 1
         return running[:, ends] - running[:, np.maximum(ends - window_days, 0)]
 
-    def _distinct(self, pairs: Ints, window_days: int, leads: int) -> Ints:
-        """Distinct institutions: each is present from a date on until its next one or the window's end.
+    def _distinct(self, pairs: Ints, bits: int, window_days: int, leads: int) -> Ints:
+        """Distinct values: each is present from a date on until its next one or the window's end.
 
-        ``pairs`` are lead, institution and date in one number, so that sorting puts them in this order.
+        ``pairs`` are lead, number (of ``bits``) and date in one, so that sorting puts them in this order.
         """
         pairs.sort()
         owner, day = pairs >> DAY_BITS, pairs & ((1 << DAY_BITS) - 1)
         until = day + window_days
         same = owner[1:] == owner[:-1]
         until[:-1][same] = np.minimum(until[:-1][same], day[1:][same])
-        row = (owner >> self.bits) * (self.width + 1)
+        row = (owner >> bits) * (self.width + 1)
         size = leads * (self.width + 1)
         change = np.bincount(row + day, minlength=size).astype(np.int32)
         change -= np.bincount(row + np.minimum(until, self.width), minlength=size).astype(np.int32)
@@ -226,7 +219,7 @@ class _Counter:
 
     def _may_hold_without_events(self) -> bool:
         """Whether a lead can meet the rule without an event that a condition counts."""
-        free = [_COMPARE[each.op](0, each.value) for each in self.spec.conditions]
+        free = [condition.holds(0) for condition in self.spec.conditions]
         return bool(all(free) if self.spec.match == "all" else any(free))
 
 

@@ -9,7 +9,7 @@ from functools import reduce
 import ibis
 import pyarrow as pa
 
-from app.activity import conditions, engine
+from app.activity import conditions, engine, operators
 from app.activity.errors import ActivityError
 from app.activity.query import lead_activity
 from app.activity.settings import EngineSettings
@@ -86,7 +86,7 @@ def active_days(
 def _at_any(counted: ibis.Table, spec: RuleSpec, sweep: Sweep, d: int) -> ibis.ir.BooleanValue:
     """Whether the rule is met at any of the thresholds as of the date of index `d`."""
     value = counted[f"value_{d}_{sweep.condition}"]
-    compare = conditions.OPERATORS[spec.conditions[sweep.condition].op]
+    compare = operators.REGISTRY[spec.conditions[sweep.condition].op].compare
     own = reduce(operator.or_, (compare(value, threshold) for threshold in sweep.thresholds))
     join = operator.and_ if spec.match == "all" else operator.or_
     return counted[f"seen_{d}"] & join(conditions.rest(counted, spec, d, sweep.condition), own)

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.activity import engine, store
+from app.activity import engine, event_types, store
 from app.activity.cube import EVENTS, write_activity
 from app.activity.errors import ActivityError, UnreadableFile
 from app.activity.formats.files import Fingerprint, find_files, fingerprint, split_ending
@@ -61,6 +61,8 @@ def ingest(
             engine.connect(settings, scratch / "spill", database=database, timezone=timezone)
         )
         connection.execute(_SQL["tables"])
+        numbers = [(name, entry.number) for name, entry in event_types.REGISTRY.items()]
+        connection.executemany("INSERT INTO known_types VALUES (?, ?)", numbers)
         connection.execute(_SQL["bounds"], {"now": now or datetime.now(UTC)})
         return _Ingest(root, connection, timezone, source, progress).take(files)
 

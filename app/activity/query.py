@@ -10,11 +10,11 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from app.activity import conditions, engine, store
+from app.activity import conditions, engine, event_types, store
 from app.activity.cube import ACTIVITY, LEAD_ACTIVITY
 from app.activity.errors import ActivityError
 from app.activity.settings import EngineSettings
-from app.activity.spec import EVENT_TYPES, RuleSpec, Score
+from app.activity.spec import RuleSpec, Score
 from app.activity.store import Snapshot
 
 _SEEN = "struct<institutions: array<string>, first_at: timestamp(6), last_at: timestamp(6)>"
@@ -204,11 +204,12 @@ def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
 
 def _scored(rows: ibis.Table, as_of: date, score: Score) -> ibis.Table:
     """Per lead: the score, and the counts by event type and age that it is made of."""
-    names = ibis.cases(*((rows.type == code, name) for name, code in EVENT_TYPES.items()), else_="")
+    known = event_types.REGISTRY
+    names = ibis.cases(*((rows.type == each.number, name) for name, each in known.items()), else_="")
     age = ibis.literal(as_of).delta(rows.day, unit="day")
     counted = rows.group_by(lead=rows.lead, event_type=names, age_days=age).agg(n=rows.n.sum())
     weight = ibis.cases(
-        *((counted.event_type == name, float(score.weights.get(name, 0.0))) for name in EVENT_TYPES),
+        *((counted.event_type == name, float(score.weights.get(name, 0.0))) for name in known),
         else_=0.0,
     )
     worth = counted.n * weight * ibis.literal(0.5) ** (counted.age_days / float(score.half_life_days))

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from app.activity import operators
 from app.activity.errors import ActivityError
+from app.activity.event_types import EVENT_TYPES, EventType
+from app.activity.metrics import METRICS, Metric
+from app.activity.operators import OPERATORS, Operator
 
-Metric = Literal["calls", "institutions", "active_days"]
-Operator = Literal[">=", ">", "==", "<=", "<"]
 Match = Literal["all", "any"]
 ResultFilter = Literal["any", "success"]
-
-METRICS: tuple[Metric, ...] = ("calls", "institutions", "active_days")
-OPERATORS: tuple[Operator, ...] = (">=", ">", "==", "<=", "<")
-# The codes are stored in the cube: append, never renumber.
-EVENT_TYPES: dict[str, int] = {"face_verify": 1, "id_ocr": 2, "data_call": 3}
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Condition:
     window_days: int
     hours: tuple[int, int] = (0, 24)
     institutions: frozenset[str] | None = None
-    event_types: frozenset[str] | None = None
+    event_types: frozenset[EventType] | None = None
     result: ResultFilter = "any"
 
     def __post_init__(self) -> None:
@@ -44,9 +41,13 @@ class Condition:
             raise ActivityError(f"window_days must be at least 1, not {self.window_days}")
         if not (0 <= self.hours[0] <= 24 and 0 <= self.hours[1] <= 24):
             raise ActivityError(f"hours must lie between 0 and 24, not {self.hours}")
-        unknown = (self.event_types or frozenset()) - EVENT_TYPES.keys()
+        unknown = (self.event_types or frozenset()) - set(EVENT_TYPES)
         if unknown:
             raise ActivityError(f"unknown event type: {', '.join(sorted(unknown))}")
+
+    def holds(self, value: Any) -> Any:
+        """Whether a value meets the condition; of an Ibis column or a NumPy array, for each of its values."""
+        return operators.REGISTRY[self.op].compare(value, self.value)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import func, select
 
-from app.activity import store
+from app.activity import operators, store
+from app.activity.metrics import NO_LIMIT
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings, prepare, window
@@ -25,9 +26,10 @@ from app.lib.lazy import lazy
 from app.models import Lead
 from app.rules import lead_filter
 from app.rules.backtest_tally import Outcomes, Tally
+from app.rules.check import most
 from app.rules.conversions import conversions
 from app.rules.definition import RuleDef
-from app.rules.evaluate import OPERATORS, compile_rule
+from app.rules.evaluate import compile_rule
 from app.rules.proportion import Share
 from config import Settings
 
@@ -94,10 +96,9 @@ def digest(definition: RuleDef) -> str:
     return hashlib.sha256(said).hexdigest()
 
 
-def thresholds(value: int, most: int | None = None) -> tuple[int, ...]:
+def thresholds(value: int, most: int = NO_LIMIT) -> tuple[int, ...]:
     """What to try instead of ``value``, ascending: from 1 to about twice as much, ``value`` among it."""
-    top = max(2 * value, value + 4)
-    top = min(top, most) if most is not None else top
+    top = min(max(2 * value, value + 4), most)
     step = -(-top // (THRESHOLDS - 1))
     return tuple(sorted({value, *range(1, top + 1, step)}))
 
@@ -119,8 +120,7 @@ def run(
     until = trial.last + dt.timedelta(days=trial.days_after)
     outcomes = Outcomes(conversions(settings, trial.first, until), trial.days_after)
     condition = definition.conditions[trial.condition]
-    most = condition.window_days if condition.metric == "active_days" else None
-    tried = thresholds(condition.value, most)
+    tried = thresholds(condition.value, most(condition))
     curve = _tallies(settings, definition, trial, tried, outcomes, step)
     own = curve[condition.value]
     result = {
@@ -173,10 +173,10 @@ def _tallies(
 ) -> dict[int, Tally]:
     """The tally of the definition at each threshold of the trial's condition, from one pass over the data."""
     tallies = {value: Tally(definition.cooldown_days, outcomes) for value in values}
-    compare = OPERATORS[definition.conditions[trial.condition].op]
+    compare = operators.REGISTRY[definition.conditions[trial.condition].op].compare
     for day, leads, seen, rest in _by_date(settings, definition, trial, values, step):
         for value, tally in tallies.items():
-            holds: Any = compare(seen, value)  # type: ignore[arg-type]
+            holds = compare(seen, value)
             met = rest & holds if definition.match == "all" else rest | holds
             tally.take(day, leads[met])
     return tallies

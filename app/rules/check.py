@@ -13,6 +13,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from app.activity import metrics, operators
+from app.activity.event_types import EVENT_TYPES
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.models import Institution
@@ -20,13 +22,6 @@ from app.rules import lead_filter
 from app.rules.definition import ConditionDef, InstitutionDef, RuleDef
 
 Path = tuple[str | int, ...]
-NO_LIMIT = 10**12
-#: metric → the metrics that are never smaller than it over the same events
-NOT_ABOVE = {
-    "institutions": ("institutions", "calls"),
-    "active_days": ("active_days", "calls"),
-    "calls": ("calls",),
-}
 
 
 @dataclass(frozen=True)
@@ -162,14 +157,9 @@ def _unreachable(definition: RuleDef) -> Iterator[Problem]:
 
 
 def _why_never(condition: ConditionDef) -> DomainError:
-    top = _most(condition)
-    if condition.metric == "active_days" and top < NO_LIMIT:
-        return DomainError(
-            "No lead can meet this: a window of %(days)s days has at most %(days)s active days.", days=top
-        )
-    if condition.metric == "institutions" and top < NO_LIMIT:
-        return DomainError("No lead can meet this: only %(n)s institutions are chosen.", n=top)
-    return DomainError("No lead can meet this: nothing is less than 0.")
+    if bounds(condition)[1] < 0:
+        return DomainError("No lead can meet this: nothing is less than 0.")
+    return DomainError(metrics.REGISTRY[condition.metric].too_much, most=most(condition))
 
 
 def _contradictions(definition: RuleDef) -> Iterator[Problem]:
@@ -193,7 +183,7 @@ def _few_institutions(definition: RuleDef, known: Catalogue) -> Iterator[Problem
         if not (condition.categories or condition.regions) or not _possible(condition):
             continue
         count = sum(_fits(condition, code, *kind) for code, kind in known.institutions.items())
-        needed = bounds(condition)[0] if condition.metric == "institutions" else min(bounds(condition)[0], 1)
+        needed = metrics.REGISTRY[condition.metric].places(bounds(condition)[0])
         if count < needed:
             error = DomainError(
                 "Only %(count)s institutions of the catalogue fit now, so nothing can meet this yet.",
@@ -204,24 +194,13 @@ def _few_institutions(definition: RuleDef, known: Catalogue) -> Iterator[Problem
 
 def bounds(condition: ConditionDef) -> tuple[int, int]:
     """The least and the largest value that meet the condition; the least is larger when none can."""
-    value, most = condition.value, _most(condition)
-    low, high = {
-        ">=": (value, most),
-        ">": (value + 1, most),
-        "==": (value, min(value, most)),
-        "<=": (0, min(value, most)),
-        "<": (0, min(value - 1, most)),
-    }[condition.op]
-    return low, high
+    return operators.REGISTRY[condition.op].bounds(condition.value, most(condition))
 
 
-def _most(condition: ConditionDef) -> int:
-    """The largest value the metric can take at all."""
-    if condition.metric == "active_days":
-        return condition.window_days
-    if condition.metric == "institutions" and condition.institutions:
-        return len(condition.institutions)
-    return NO_LIMIT
+def most(condition: ConditionDef) -> int:
+    """The largest value the condition's metric can take at all."""
+    limit = metrics.REGISTRY[condition.metric].most
+    return limit(condition.window_days, len(condition.institutions))
 
 
 def _possible(condition: ConditionDef) -> bool:
@@ -233,7 +212,7 @@ def _unfiltered(condition: ConditionDef) -> bool:
     given = (condition.institutions, condition.categories, condition.regions)
     return (
         not any(given)
-        and _types(condition) == _ALL_TYPES
+        and _types(condition) == set(EVENT_TYPES)
         and _hours(condition) == set(range(24))
         and condition.result == "any"
     )
@@ -242,7 +221,7 @@ def _unfiltered(condition: ConditionDef) -> bool:
 def _counts_part_of(part: ConditionDef, whole: ConditionDef) -> bool:
     """Whether the part's value can never be above the whole's: fewer events, and a metric not above it."""
     return (
-        whole.metric in NOT_ABOVE[part.metric]
+        whole.metric in {part.metric, *metrics.REGISTRY[part.metric].at_most}
         and part.window_days <= whole.window_days
         and _hours(part) <= _hours(whole)
         and _types(part) <= _types(whole)
@@ -258,11 +237,8 @@ def _counts_part_of(part: ConditionDef, whole: ConditionDef) -> bool:
     )
 
 
-_ALL_TYPES = {"face_verify", "id_ocr", "data_call"}
-
-
 def _types(condition: ConditionDef) -> set[str]:
-    return set(condition.event_types) or set(_ALL_TYPES)
+    return set(condition.event_types or EVENT_TYPES)
 
 
 def _hours(condition: ConditionDef) -> set[int]:

@@ -14,11 +14,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.activity import event_types
+from app.activity.event_types import EVENT_TYPES, EventType
+from app.activity.metrics import Metric
+from app.activity.operators import Operator
 from app.lib.fields import Name, Word, distinct
 from app.lib.strict import Code, Strict
 
-EVENT_TYPES = ("face_verify", "id_ocr", "data_call")
-DEFAULT_WEIGHTS = {"face_verify": 1.0, "id_ocr": 0.8, "data_call": 0.6}
+DEFAULT_WEIGHTS = {name: entry.weight for name, entry in event_types.REGISTRY.items()}
 DEFAULT_HALF_LIFE_DAYS = 7.0
 DEFAULT_GRADE_BANDS = {"A": 6.0, "B": 3.0, "C": 1.5, "D": 0.0}
 
@@ -44,7 +47,6 @@ def _descending(bands: dict[Any, float]) -> dict[Any, float]:
 
 
 InstitutionCode = Annotated[str, Field(min_length=1, max_length=128)]
-EventType = Literal["face_verify", "id_ocr", "data_call"]
 
 
 class InstitutionDef(Strict):
@@ -59,8 +61,8 @@ class InstitutionDef(Strict):
 class ConditionDef(Strict):
     """One condition. Empty lists mean that the filter is not given."""
 
-    metric: Literal["calls", "institutions", "active_days"]
-    op: Literal[">=", ">", "==", "<=", "<"]
+    metric: Metric
+    op: Operator
     value: Annotated[int, Field(ge=0, le=1_000_000)]
     window_days: Annotated[int, Field(ge=1, le=366)]
     hours: Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_hours)] = [0, 24]
@@ -100,9 +102,7 @@ class RuleDef(Strict):
     half_life_days: Annotated[float, Field(gt=0, le=3650)] = DEFAULT_HALF_LIFE_DAYS
     weights: Annotated[
         dict[EventType, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(_every_type)
-    ] = Field(
-        default_factory=lambda: dict(DEFAULT_WEIGHTS)  # type: ignore[arg-type]
-    )
+    ] = Field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     grade_bands: Annotated[
         dict[Literal["A", "B", "C", "D"], Annotated[float, Field(ge=0, le=1_000_000_000)]],
         AfterValidator(_descending),

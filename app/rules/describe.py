@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app import labels
+from app.activity import metrics, operators
 from app.models import Hit, Rule, RuleVersion
 from app.rules import sentence
 from app.rules.definition import ConditionDef
@@ -33,19 +34,6 @@ def rule_sentence(rule: Rule) -> str:
     return version_sentence(rule.active_version) if rule.active_version else _("Not in force yet")
 
 
-#: Why a condition holds, by metric: with the institutions it saw, and without any.
-_WITH_PLACES = {
-    "calls": lazy_gettext("%(days)s days: %(n)s × active at %(places)s, threshold %(limit)s"),
-    "institutions": lazy_gettext("%(days)s days: active at %(places)s, threshold %(limit)s"),
-    "active_days": lazy_gettext("%(days)s days: on %(n)s days active at %(places)s, threshold %(limit)s"),
-}
-_WITHOUT = {
-    "calls": lazy_gettext("%(days)s days: %(n)s × active, threshold %(limit)s"),
-    "institutions": lazy_gettext("%(days)s days: %(n)s institutions, threshold %(limit)s"),
-    "active_days": lazy_gettext("%(days)s days: on %(n)s days active, threshold %(limit)s"),
-}
-
-
 def reason(hit: Hit) -> str:
     """Why the lead was caught, from the hit's own evidence."""
     return reason_of(hit.evidence)
@@ -61,13 +49,14 @@ def reason_of(evidence: dict[str, Any]) -> str:
 def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
     # The only condition's events are the whole hit's, as are those of hits made before each kept its own.
     codes = condition.get("seen", evidence).get("institutions", [])
-    said = _WITH_PLACES if codes else _WITHOUT
-    found = str(said[condition["metric"]]) % {
-        "days": condition["window_days"],
-        "n": condition["actual"],
-        "limit": _limit(condition),
-        "places": _places(codes),
-    }
+    metric = metrics.REGISTRY[condition["metric"]]
+    found = _(
+        metric.reason if codes else metric.reason_without_places,
+        days=condition["window_days"],
+        n=condition["actual"],
+        limit=_limit(condition),
+        places=_places(codes),
+    )
     asked = {key: value for key, value in condition.items() if key in ConditionDef.model_fields}
     only = sentence.which_events(ConditionDef.model_validate(asked))
     return _("%(reason)s (%(events)s)", reason=found, events=only) if only else found
@@ -85,7 +74,7 @@ def _places(codes: list[str]) -> str:
 
 def _limit(condition: dict[str, Any]) -> str:
     """The threshold; "at least" goes without saying."""
-    sign = sentence.SIGNS[condition["op"]]
+    sign = operators.REGISTRY[condition["op"]].sign
     return str(condition["value"]) if sign == "≥" else f"{sign} {condition['value']}"
 
 

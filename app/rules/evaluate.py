@@ -10,7 +10,7 @@ import orjson
 import psycopg
 from sqlalchemy import Connection, text
 
-from app.activity import store
+from app.activity import operators, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
 from app.leads.cube import engine_settings, prepare, window
@@ -32,14 +32,6 @@ else:
     coverage = lazy("app.activity.coverage")
     query = lazy("app.activity.query")
 
-
-OPERATORS: dict[str, Callable[[int, int], bool]] = {
-    ">=": lambda a, b: a >= b,
-    ">": lambda a, b: a > b,
-    "==": lambda a, b: a == b,
-    "<=": lambda a, b: a <= b,
-    "<": lambda a, b: a < b,
-}
 RULE_LOCK = 7001
 
 
@@ -170,7 +162,8 @@ def condition_evidence(
 ) -> dict[str, Any]:
     """What the condition asked and found. The events of the only condition are those of the whole hit."""
     said = condition.model_dump(exclude_defaults=True)
-    found = {"actual": actual, "met": OPERATORS[condition.op](actual, condition.value)}
+    met = operators.REGISTRY[condition.op].compare(actual, condition.value)
+    found = {"actual": actual, "met": met}
     return said | found if alone else said | found | {"seen": seen}
 
 

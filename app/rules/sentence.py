@@ -9,13 +9,12 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app import labels
+from app.activity import metrics, operators
+from app.activity.event_types import EVENT_TYPES, EventType
 from app.extensions import db
 from app.models import Branch
 from app.rules.catalogue import institution_names
-from app.rules.definition import EVENT_TYPES, ConditionDef, EventType, LeadFilterDef, RuleDef
-
-#: Operators as people write them.
-SIGNS = {">=": "≥", ">": ">", "==": "=", "<=": "≤", "<": "<"}
+from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
 
 
 def rule_sentence(definition: RuleDef) -> str:
@@ -103,12 +102,9 @@ def which_events(condition: ConditionDef) -> str:
 
 
 def _demand(condition: ConditionDef) -> str:
-    said = {"op": SIGNS[condition.op], "value": f"{condition.value:,}"}
-    if condition.metric == "calls":
-        return _("calls %(op)s %(value)s", **said)
-    if condition.metric == "institutions":
-        return _("distinct institutions %(op)s %(value)s", **said)
-    return _("active days %(op)s %(value)s", **said)
+    sign = operators.REGISTRY[condition.op].sign
+    demand = metrics.REGISTRY[condition.metric].demand
+    return _(demand, op=sign, value=f"{condition.value:,}")
 
 
 def _hours(condition: ConditionDef) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
+from app.activity.event_types import EVENT_TYPES
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
@@ -38,7 +39,7 @@ def rule_def(version: RuleVersion) -> RuleDef:
         cooldown_days=version.cooldown_days,
         conditions=[condition_def(row) for row in version.conditions],
         half_life_days=version.half_life_days,
-        weights=version.weights,  # type: ignore[arg-type]
+        weights=dict.fromkeys(EVENT_TYPES, 0.0) | version.weights,  # type: ignore[arg-type]
         grade_bands=version.grade_bands,  # type: ignore[arg-type]
         lead_filter=LeadFilterDef(**version.lead_filter),  # type: ignore[arg-type]
         holdout_percent=version.holdout_percent,

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from app.activity import store
 from app.activity.errors import ActivityError
-from app.activity.spec import Condition, Metric, RuleSpec
+from app.activity.metrics import Metric
+from app.activity.spec import Condition, RuleSpec
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib import clock
 from app.lib.lazy import lazy

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from app.activity.metrics import Metric
 from app.errors import DomainError
 from app.lib.strict import Code, Strict
 
 MAX_CHOICES = 200
-Metric = Literal["calls", "institutions", "active_days"]
 Grade = Literal["A", "B", "C", "D"]
 Ids = Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=MAX_CHOICES)]
 

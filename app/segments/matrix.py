@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, FromClause, Select, and_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
-from app.activity.spec import Metric
+from app.activity.metrics import METRICS, Metric
 from app.errors import DomainError
 from app.lib import clock
 from app.lib.deadline import Patience, TookTooLong
@@ -52,9 +52,7 @@ def _active(metric: Metric) -> Callable[[Session, Settings], Source]:
 MEASURES: dict[str, Callable[[Session, Settings], Source]] = {
     "hits": _hits,
     "best_score": _best_score,
-    "institutions": _active("institutions"),
-    "calls": _active("calls"),
-    "active_days": _active("active_days"),
+    **{metric: _active(metric) for metric in METRICS},
     "days_known": _days_known,
 }
 

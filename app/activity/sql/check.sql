@@ -12,7 +12,8 @@ placed AS (
     SELECT *, instant(event_time) AS moment FROM texts
 ),
 timed AS (
-    SELECT *, timezone(current_setting('TimeZone'), moment) AS local_time FROM placed
+    SELECT placed.*, timezone(current_setting('TimeZone'), moment) AS local_time, number AS type
+    FROM placed LEFT JOIN known_types ON event_type = name
 ),
 judged AS (
     SELECT *,
@@ -22,7 +23,7 @@ judged AS (
                 THEN 'malformed_line'
             WHEN request_id = '' THEN 'missing_request_id'
             WHEN local_time IS NULL OR local_time NOT BETWEEN earliest AND latest THEN 'bad_event_time'
-            WHEN event_type NOT IN ('face_verify', 'id_ocr', 'data_call') THEN 'unknown_event_type'
+            WHEN type IS NULL THEN 'unknown_event_type'
             WHEN institution_code = '' THEN 'missing_institution'
             WHEN NOT is_hash(id_hash) THEN 'bad_id_hash'
             WHEN result NOT IN ('success', 'fail') THEN 'bad_result'
@@ -34,9 +35,7 @@ SELECT
     CASE WHEN reason IS NULL THEN CAST(left(sha256(request_id), 32) AS UUID) END,
     CASE WHEN reason IS NULL THEN CAST(left(id_hash, 32) AS UUID) END,
     CASE WHEN reason IS NULL THEN institution_code END,
-    CASE WHEN reason IS NULL THEN
-        CASE event_type WHEN 'face_verify' THEN 1 WHEN 'id_ocr' THEN 2 WHEN 'data_call' THEN 3 END
-    END,
+    CASE WHEN reason IS NULL THEN type END,
     CASE WHEN reason IS NULL THEN timezone('UTC', moment) END,
     CASE WHEN reason IS NULL THEN CAST(local_time AS DATE) END,
     CASE WHEN reason IS NULL THEN hour(local_time) END,

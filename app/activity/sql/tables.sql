@@ -8,6 +8,9 @@ CREATE TABLE checked (
     id_hash VARCHAR, result VARCHAR, raw VARCHAR
 );
 
+-- What `app/activity/event_types.py` says, as names in files and numbers in the cube.
+CREATE TABLE known_types (name VARCHAR, number UTINYINT);
+
 -- Request ids this call has accepted in earlier chunks.
 CREATE TABLE accepted (rid UUID);
 

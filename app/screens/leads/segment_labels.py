@@ -18,14 +18,15 @@ from app.errors import DomainError
 from app.extensions import db
 from app.models import Branch, Lead, LeadTag, Segment, Tag
 from app.segments.definition import ActivityFilter, HitFilter, SegmentDef, segment_def
-from app.segments.matrix import Axis, Quadrant
+from app.segments.matrix import ACTIVITY_DAYS, Axis, Quadrant
 
 MEASURE = {
     "hits": lazy_gettext("Hits in 90 days"),
     "best_score": lazy_gettext("Best score"),
-    "institutions": lazy_gettext("Active institutions in 30 days"),
-    "calls": lazy_gettext("Calls in 30 days"),
-    "active_days": lazy_gettext("Active days in 30 days"),
+    **{
+        code: lazy_gettext("%(metric)s in %(n)s days", metric=word, n=ACTIVITY_DAYS)
+        for code, word in labels.METRIC.items()
+    },
     "days_known": lazy_gettext("Days since created"),
 }
 COLOUR = {

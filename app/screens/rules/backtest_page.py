@@ -11,13 +11,14 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from app import labels
+from app.activity import operators
 from app.jobs.table import OPEN
 from app.lib import clock
 from app.models import Backtest, RuleVersion, RunStatus
 from app.rules import backtest
 from app.rules.backtest import share
 from app.rules.proportion import Interval, Share, difference, ratio, wilson
-from app.rules.sentence import SIGNS, condition_sentence
+from app.rules.sentence import condition_sentence
 from app.rules.versions import rule_def
 
 
@@ -226,7 +227,7 @@ def curve_lines(row: Backtest) -> list[Line]:
 
 
 def _threshold(row: Backtest, value: int) -> str:
-    return f"{SIGNS[(row.result or {})['op']]} {value}"
+    return f"{operators.REGISTRY[(row.result or {})['op']].sign} {value}"
 
 
 def _is_own(row: Backtest, point: dict[str, int]) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 
 from app import labels
 from app.access.scope import branches_visible_to
+from app.activity import metrics, operators
 from app.extensions import db
 from app.models import Branch, Institution, Rule, RuleVersion, Segment, Tag
 from app.rules import check, draft_conflict, sentence
@@ -103,15 +104,11 @@ def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
         "rule": rule,
         "version": version,
         "names": names(rule),
-        "units": {
-            "calls": _("times"),
-            "institutions": _("institutions"),
-            "active_days": _("days"),
-        },
+        "units": {code: _(metrics.REGISTRY[code].unit) for code in metrics.METRICS},
         "first_condition": first_condition(),
         "choices": {
             "metric": labels.choices(labels.METRIC),
-            "op": [(op, f"{sign} {words}") for op, sign, words in operators()],
+            "op": [(op, f"{entry.sign} {_(entry.words)}") for op, entry in operators.REGISTRY.items()],
             "event_types": labels.choices(labels.EVENT_TYPE),
             "result": labels.choices(labels.RESULT),
             "match": labels.choices(labels.MATCH),
@@ -124,17 +121,6 @@ def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
             "save": url_for("RuleVersionView.edit", pk=version.id) if version else url_for("RuleView.add"),
         },
     }
-
-
-def operators() -> list[tuple[str, str, str]]:
-    """Operators with their sign and words."""
-    return [
-        (">=", "≥", _("at least")),
-        (">", ">", _("more than")),
-        ("==", "=", _("exactly")),
-        ("<=", "≤", _("at most")),
-        ("<", "<", _("less than")),
-    ]
 
 
 def names(rule: dict[str, Any]) -> dict[str, dict[str, str]]:
