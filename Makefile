@@ -12,7 +12,7 @@ BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 export PYTHONDONTWRITEBYTECODE :=
 
 .DELETE_ON_ERROR:
-.PHONY: setup run test test-long test-clocks lint bench lock translations screenshots clean
+.PHONY: setup run test test-long test-clocks lint bench lock translations vocabulary screenshots clean
 
 setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
 
@@ -47,6 +47,9 @@ bench: setup
 
 translations: setup
 	@PYTHONPATH=. $(BIN)/python scripts/translations.py
+
+vocabulary: setup
+	@PYTHONPATH=. $(BIN)/python scripts/vocabulary.py
 
 # Of a product that runs: `make run` in another window.
 screenshots: setup

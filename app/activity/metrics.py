@@ -29,6 +29,8 @@ class MetricEntry:
     counted: Literal["sum", "distinct", "dates"]
     #: from the rows, an Ibis table, the column that is counted
     of: Callable[[Any], Any]
+    #: what docs/rules.md says that it counts
+    meaning: str
     #: what tables and boxes call it, and its unit behind a threshold
     label: str
     unit: str
@@ -51,6 +53,7 @@ REGISTRY: dict[Metric, MetricEntry] = {
     "calls": MetricEntry(
         counted="sum",
         of=lambda rows: rows.n,
+        meaning="events after deduplication",
         label=N_("Calls"),
         unit=N_("times"),
         demand=N_("calls %(op)s %(value)s"),
@@ -60,6 +63,7 @@ REGISTRY: dict[Metric, MetricEntry] = {
     "institutions": MetricEntry(
         counted="distinct",
         of=lambda rows: rows.institution,
+        meaning="distinct institutions",
         label=N_("Distinct institutions"),
         unit=N_("institutions"),
         demand=N_("distinct institutions %(op)s %(value)s"),
@@ -73,6 +77,7 @@ REGISTRY: dict[Metric, MetricEntry] = {
     "active_days": MetricEntry(
         counted="dates",
         of=lambda rows: rows.day,
+        meaning="distinct local dates",
         label=N_("Active days"),
         unit=N_("days"),
         demand=N_("active days %(op)s %(value)s"),

@@ -15,19 +15,13 @@ from app.activity import coverage, cube, history, query, store
 from app.activity.errors import ActivityError
 from app.activity.settings import EngineSettings
 from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
+from tests.activity.oracle import OPS, VALUE
 from tests.activity.support import person, row, take, write
 from tests.thorough import examples
 
 FIRST, DAYS, LEADS = date(2026, 9, 20), 12, 25
 INSTITUTIONS = ["A", "B", "C", "机构", "UNLISTED"]
 SCORE = Score(3.5, {"face_verify": 1.0, "data_call": 2.5})
-OPS = {
-    ">=": lambda a, b: a >= b,
-    ">": lambda a, b: a > b,
-    "==": lambda a, b: a == b,
-    "<=": lambda a, b: a <= b,
-    "<": lambda a, b: a < b,
-}
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,7 @@ def brute_force(events: list[Event], spec: RuleSpec, as_of: date) -> dict[int, l
         values = []
         for condition in spec.conditions:
             found = [event for event in events if event.lead == lead and counts(event, condition, as_of)]
-            distinct = {
-                "institutions": {e.institution for e in found},
-                "active_days": {e.at.date() for e in found},
-            }
-            values.append(len(distinct.get(condition.metric, found)))
+            values.append(VALUE[condition.metric](found))
         verdicts = [OPS[c.op](value, c.value) for c, value in zip(spec.conditions, values, strict=True)]
         if all(verdicts) if spec.match == "all" else any(verdicts):
             met[lead] = values

@@ -8,6 +8,7 @@ from flask import Flask
 from flask_appbuilder import Model
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from app.cli.database import upgrade_database
 from app.extensions import db
@@ -62,3 +63,28 @@ def test_who_set_up_an_account_before_the_upgrade_stays_its_second_hand(empty_ap
         with db.engine.connect() as connection:
             taints = connection.execute(text("SELECT person_id, by_id, address_chosen FROM account_taint"))
             assert taints.tuples().all() == [(2, 1, False)]
+
+
+def test_conditions_stay_when_the_program_says_alone_what_they_may_be(empty_app: Flask) -> None:
+    rule = text(
+        "WITH r AS (INSERT INTO rule (code, name) VALUES ('R', 'R') RETURNING id),"
+        " v AS (INSERT INTO rule_version (rule_id, number, name, weights, grade_bands, created_by)"
+        " SELECT id, 1, 'R', '{}', '{}', 'x' FROM r RETURNING id)"
+        " INSERT INTO rule_condition (version_id, metric, op, value, window_days)"
+        " SELECT id, 'active_days', '<=', 3, 7 FROM v"
+    )
+    stored = text("SELECT metric, op, value, window_days FROM rule_condition")
+    change = text("UPDATE rule_condition SET metric = 'colour'")
+    with empty_app.app_context():
+        upgrade(revision="0039")
+        with db.engine.begin() as connection:
+            connection.execute(rule)
+        for revision in ("0040", "0039"):
+            (upgrade if revision == "0040" else downgrade)(revision=revision)
+            with db.engine.connect() as connection:
+                assert connection.execute(stored).tuples().all() == [("active_days", "<=", 3, 7)]
+        with pytest.raises(IntegrityError), db.engine.begin() as connection:
+            connection.execute(change)
+        upgrade()
+        with db.engine.begin() as connection:
+            connection.execute(change)

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS
 from app.models import Lead, Segment, Tag
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
 from app.t1.deliveries import ingest_logs
 from tests.access.world import branch
+from tests.activity.oracle import OPS, VALUE
 
 DAY0, DAYS, LEADS = dt.date(2026, 3, 1), 16, 6
 CATALOGUE = {  # code: (category, region); X-UNLISTED is in the logs only
@@ -25,13 +27,6 @@ CATALOGUE = {  # code: (category, region); X-UNLISTED is in the logs only
     "B2": ("bank", "west"),
     "C1": ("credit", "east"),
     "C2": ("credit", "west"),
-}
-OPS: dict[str, Any] = {
-    ">=": lambda a, b: a >= b,
-    ">": lambda a, b: a > b,
-    "==": lambda a, b: a == b,
-    "<=": lambda a, b: a <= b,
-    "<": lambda a, b: a < b,
 }
 
 
@@ -60,7 +55,7 @@ events = st.lists(
         st.integers(0, DAYS - 1),
         st.sampled_from([0, 1, 2, 9, 19, 20, 21, 23]),
         st.sampled_from([0, 59]),
-        st.sampled_from(["face_verify", "id_ocr", "data_call"]),
+        st.sampled_from(EVENT_TYPES),
         st.sampled_from([*CATALOGUE, "X-UNLISTED"]),
         st.sampled_from(["success", "fail"]),
     ),
@@ -69,15 +64,15 @@ events = st.lists(
 )
 conditions = st.fixed_dictionaries(
     {
-        "metric": st.sampled_from(["calls", "institutions", "active_days"]),
-        "op": st.sampled_from([">=", ">", "==", "<=", "<"]),
+        "metric": st.sampled_from(METRICS),
+        "op": st.sampled_from(OPERATORS),
         "value": st.integers(0, 4),
         "window_days": st.integers(1, 9),
         "hours": st.sampled_from([[0, 24], [20, 2], [9, 20], [23, 0], [1, 2]]),
         "institutions": subset([*CATALOGUE]),
         "categories": subset(["bank", "credit"]),
         "regions": subset(["east", "west"]),
-        "event_types": subset(["face_verify", "id_ocr", "data_call"]),
+        "event_types": subset([*EVENT_TYPES]),
         "result": st.sampled_from(["any", "success"]),
     }
 )
@@ -136,8 +131,7 @@ def value(condition: dict[str, Any], seen: list[Event], day: dt.date) -> int:
         and (not condition["event_types"] or e.type in condition["event_types"])
         and (condition["result"] == "any" or e.result == "success")
     ]
-    what = {"calls": len(found), "institutions": len({e.institution for e in found})}
-    return what.get(condition["metric"], len({e.at.date() for e in found}))
+    return VALUE[condition["metric"]](found)
 
 
 def met(rule: dict[str, Any], seen: list[Event], day: dt.date) -> list[int] | None:

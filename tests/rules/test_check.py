@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from app.activity.spec import METRICS, OPERATORS
 from app.rules.check import Catalogue, check, refused
 from app.rules.definition import ConditionDef, RuleDef
+from tests.activity.oracle import OPS, VALUE
 
 KNOWN = Catalogue({"A": ("bank", "east"), "B": ("bank", "west"), "C": ("loan", "west")})
 NEVER = "No lead can meet this"
@@ -84,8 +86,19 @@ def test_a_category_with_too_few_institutions_today_is_told_but_not_refused(app:
     assert "Only 2 institutions" in text
 
 
+class Event(NamedTuple):
+    at: dt.datetime
+    institution: str
+    type: str
+
+    @property
+    def age(self) -> int:
+        return (TODAY - self.at.date()).days
+
+
+TODAY = dt.date(2026, 3, 4)
 EVENTS = [
-    (day, hour, place, kind)
+    Event(dt.datetime.combine(TODAY - dt.timedelta(day), dt.time(hour)), place, kind)
     for day in range(4)
     for hour in (1, 21)
     for place in "AB"
@@ -103,39 +116,29 @@ conditions = st.builds(
 )
 
 
-def value(wanted: ConditionDef, seen: list[tuple[int, int, str, str]]) -> int:
+def value(wanted: ConditionDef, seen: list[Event]) -> int:
     start, end = wanted.hours
     inside = [
-        (day, hour, place)
-        for day, hour, place, kind in seen
-        if day < wanted.window_days
-        and (start <= hour < end if start < end else hour >= start or hour < end)
-        and (not wanted.institutions or place in wanted.institutions)
-        and (not wanted.event_types or kind in wanted.event_types)
+        each
+        for each in seen
+        if each.age < wanted.window_days
+        and (start <= each.at.hour < end if start < end else each.at.hour >= start or each.at.hour < end)
+        and (not wanted.institutions or each.institution in wanted.institutions)
+        and (not wanted.event_types or each.type in wanted.event_types)
     ]
-    counted = {"calls": len(inside), "institutions": len({e[2] for e in inside})}
-    return counted.get(wanted.metric, len({e[0] for e in inside}))
+    return VALUE[wanted.metric](inside)
 
 
-def meets(rule: RuleDef, seen: list[tuple[int, int, str, str]]) -> bool:
-    compare: dict[str, Callable[[int, int], bool]] = {
-        ">=": int.__ge__,
-        ">": int.__gt__,
-        "==": int.__eq__,
-        "<=": int.__le__,
-        "<": int.__lt__,
-    }
+def meets(rule: RuleDef, seen: list[Event]) -> bool:
     widest = max(each.window_days for each in rule.conditions)
-    return any(event[0] < widest for event in seen) and all(
-        compare[each.op](value(each, seen), each.value) for each in rule.conditions
+    return any(event.age < widest for event in seen) and all(
+        OPS[each.op](value(each, seen), each.value) for each in rule.conditions
     )
 
 
 @given(st.lists(conditions, min_size=1, max_size=3), st.lists(st.sampled_from(EVENTS), max_size=12))
 @settings(max_examples=400, deadline=None)
-def test_no_rule_that_somebody_meets_is_refused(
-    wanted: list[ConditionDef], seen: list[tuple[int, int, str, str]]
-) -> None:
+def test_no_rule_that_somebody_meets_is_refused(wanted: list[ConditionDef], seen: list[Event]) -> None:
     """The checker only refuses what it can prove."""
     rule = RuleDef(code="R", name="R", conditions=wanted)
     if meets(rule, seen):

@@ -9,12 +9,15 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import yaml
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.models import Hit, Lead
+from app.models import Hit, Lead, RuleVersion
 from app.rules.evaluate import evaluate_days
+from app.rulesfile.apply import apply_config, export_config
+from app.rulesfile.schema import parse_config
 from tests.conftest import Person
 from tests.rules.support import add_leads, apply_rule, calls, deliver
 
@@ -109,3 +112,16 @@ def test_the_held_out_are_marked_and_found_by_a_filter(
     listed = manager.get("/hitview/list/?_flt_0_holdout=1&psize_HitView=100").text
     assert listed.count('name="rowid"') == len(held)
     assert "Held out" in page(manager, held[0])
+
+
+def test_a_rule_older_than_an_event_type_gives_it_no_weight(bank: Flask, session: Session) -> None:
+    apply_rule(bank, calls(), code="R")
+    session.execute(text("UPDATE rule_version SET weights = weights - 'data_call'"))
+    session.commit()
+    evaluate(bank)
+    assert session.scalars(select(Hit.score)).one() > 0
+    with bank.app_context():
+        config = yaml.safe_load(export_config())
+        assert config["rules"][0]["weights"] == {"face_verify": 1.0, "id_ocr": 0.8, "data_call": 0.0}
+        apply_config(parse_config(config, "test"), "test", "tester")
+    assert session.scalar(select(func.count()).select_from(RuleVersion)) == 1

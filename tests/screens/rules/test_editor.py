@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS
 from app.extensions import db
 from app.models import Branch, Institution, Rule, RuleVersion, Segment, Tag
 from app.rules import drafts
@@ -205,15 +206,15 @@ words = st.text("ab 中“”\\'\"#:,%&", min_size=1, max_size=12)
 numbers = st.floats(0, 1000, allow_nan=False).map(lambda x: round(x, 4))
 condition_defs = st.builds(
     ConditionDef,
-    metric=st.sampled_from(["calls", "institutions", "active_days"]),
-    op=st.sampled_from([">=", ">", "==", "<=", "<"]),
+    metric=st.sampled_from(METRICS),
+    op=st.sampled_from(OPERATORS),
     value=st.integers(0, 1_000_000),
     window_days=st.integers(1, 366),
     hours=st.tuples(st.integers(0, 23), st.integers(0, 24)).filter(lambda h: h[0] != h[1]).map(list),
     institutions=codes,
     categories=codes,
     regions=codes,
-    event_types=st.lists(st.sampled_from(["face_verify", "id_ocr", "data_call"]), unique=True),
+    event_types=st.lists(st.sampled_from(EVENT_TYPES), unique=True),
     result=st.sampled_from(["any", "success"]),
 )
 rule_defs = st.builds(
@@ -225,7 +226,7 @@ rule_defs = st.builds(
     cooldown_days=st.integers(1, 3650),
     conditions=st.lists(condition_defs, min_size=1, max_size=4),
     half_life_days=st.floats(0.01, 3650).map(lambda x: round(x, 3) or 1.0),
-    weights=st.fixed_dictionaries(dict.fromkeys(("face_verify", "id_ocr", "data_call"), numbers)),
+    weights=st.fixed_dictionaries(dict.fromkeys(EVENT_TYPES, numbers)),
     grade_bands=st.lists(numbers, min_size=3, max_size=3).map(
         lambda edges: dict(zip("ABCD", [*sorted(edges, reverse=True), 0.0], strict=True))
     ),
