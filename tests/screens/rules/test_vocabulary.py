@@ -37,13 +37,13 @@ def in_words(text: str, language: str) -> bool:
 
 
 def test_the_editor_offers_all_of_them(manager: Person, language: str) -> None:
-    page = html.unescape(manager.get("/ruleview/add").text)
-    offered = dict(re.findall(r'<option value="([^"]+)">([^<]+)</option>', page))
-    ticks = r'value="(\w+)" data-list="event_types"> <span>([^<]+)</span>'
-    offered |= dict(re.findall(ticks, page))
+    page = manager.get("/ruleview/add").text
+    options = re.findall(r'<option value="([^"]+)">([^<]+)</option>', page)
+    ticks = re.findall(r'value="(\w+)" data-list="event_types"> <span>([^<]+)</span>', page)
+    offered = {html.unescape(code): words for code, words in (*options, *ticks)}
     for code in (*METRICS, *OPERATORS, *EVENT_TYPES):
         assert in_words(offered[code], language), offered[code]
-    units = json.loads(re.search(r'"units": ({[^}]*})', page)[1])  # type: ignore[index]
+    units = json.loads(re.search(r'"units": ({[^}]*})', html.unescape(page))[1])  # type: ignore[index]
     assert all(in_words(units[metric], language) for metric in METRICS)
     for kind in EVENT_TYPES:
         assert f'data-field="weights.{kind}"' in page
