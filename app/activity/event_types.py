@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from app.lib.messages import N_
+from app.errors import N_
 
 EventType = Literal["face_verify", "id_ocr", "data_call"]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from app.lib.messages import N_
+from app.errors import N_
 
 Metric = Literal["calls", "institutions", "active_days"]
 METRICS: tuple[Metric, ...] = get_args(Metric)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from app.lib.messages import N_
+from app.errors import N_
 
 Operator = Literal[">=", ">", "==", "<=", "<"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
@@ -76,11 +77,11 @@ def test_conditions_stay_when_the_program_says_alone_what_they_may_be(empty_app:
     stored = text("SELECT metric, op, value, window_days FROM rule_condition")
     change = text("UPDATE rule_condition SET metric = 'colour'")
     with empty_app.app_context():
-        upgrade(revision="0039")
+        upgrade(revision="0042")
         with db.engine.begin() as connection:
             connection.execute(rule)
-        for revision in ("0040", "0039"):
-            (upgrade if revision == "0040" else downgrade)(revision=revision)
+        for revision in ("0043", "0042"):
+            (upgrade if revision == "0043" else downgrade)(revision=revision)
             with db.engine.connect() as connection:
                 assert connection.execute(stored).tuples().all() == [("active_days", "<=", 3, 7)]
         with pytest.raises(IntegrityError), db.engine.begin() as connection:
