@@ -136,11 +136,11 @@ def test_a_failed_job_is_asked_for_again(app: Flask, redis: Redis) -> None:
     with app.app_context():
         for _round in range(2):
             assert nudge("default", "tests.jobs.nudged.fail", 7)
-            assert asked(redis) == {"tests-web-nudged-fail-7-0": 1}
+            assert asked(redis) == {"tests-jobs-nudged-fail-7-0": 1}
             assert work(app.config["SETTINGS"], "default").wait(60) == 0
             assert job_of(redis, "tests.jobs.nudged.fail", 7).is_failed
             assert asked(redis) == {}
-        assert 0 < redis.ttl("rq:job:tests-web-nudged-fail-7-0") <= 3600  # type: ignore[operator]
+        assert 0 < redis.ttl("rq:job:tests-jobs-nudged-fail-7-0") <= 3600  # type: ignore[operator]
         assert Queue("default", connection=redis).failed_job_registry.count == 1
 
 
@@ -163,10 +163,10 @@ def test_a_job_at_work_is_not_asked_for_again_until_its_worker_is_dead(app: Flas
         long_ago = (
             (clock.now() - dt.timedelta(minutes=1)).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         )
-        redis.hset("rq:job:tests-web-nudged-hang-7-0", "last_heartbeat", long_ago)
+        redis.hset("rq:job:tests-jobs-nudged-hang-7-0", "last_heartbeat", long_ago)
         nudge("default", "tests.jobs.nudged.hang", 7)
         nudge("default", "tests.jobs.nudged.hang", 7)
-        assert asked(redis) == {"tests-web-nudged-hang-7-0": 1}
+        assert asked(redis) == {"tests-jobs-nudged-hang-7-0": 1}
         redis.rpush("stop", "x")
         assert work(app.config["SETTINGS"], "default").wait(60) == 0
     assert redis.keys("rq:job:*") == []
