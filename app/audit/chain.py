@@ -18,10 +18,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.audit import checkpoints
 from app.audit.checkpoints import Checkpoint
+from app.jobs.locks import Lock, try_lock
 from app.models import ChangeSeal
 from config import Settings
 
-SEAL_LOCK = 7011
 LINK_ENTRIES = 10_000
 SEAL_SECONDS = 3.0
 GENESIS = bytes(32)
@@ -135,7 +135,7 @@ def last_link(connection: Connection) -> Any | None:
 
 
 def _next_link(connection: Connection) -> Any | None:
-    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": SEAL_LOCK}):
+    if not try_lock(connection, Lock.AUDIT_SEAL):
         return None
     connection.execute(UTC)
     last = last_link(connection)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select, text
 
 from app.audit import partitions
 from app.audit.tables import EXCLUDED, Noted
+from app.jobs.locks import Lock, wait_for_lock
 
-INSTALL_LOCK = 7010
 FUNCTIONS = Path(__file__).parent / "sql" / "functions.sql"
 #: trigger → when it fires, with the rows it reads, and its function
 TRIGGERS = {
@@ -40,7 +40,7 @@ def install(connection: Connection) -> list[str]:
 
     Runs in the transaction of the connection; safe to repeat. Covers every table there is but EXCLUDED.
     """
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": INSTALL_LOCK})
+    wait_for_lock(connection, Lock.AUDIT_INSTALL)
     connection.exec_driver_sql(FUNCTIONS.read_text("utf-8"))
     _protect_log(connection)
     partitions.ensure(connection, connection.scalars(select(func.clock_timestamp())).one())

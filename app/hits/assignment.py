@@ -14,10 +14,10 @@ from app.hits.due import unclaimed
 from app.hits.settings import work_setting
 from app.hits.sql import SQL
 from app.hits.steps import OPEN, SYSTEM
+from app.jobs.locks import Lock, try_lock
 from app.lib.clock import today
 from app.models import Branch, Hit, Lead, Staff
 
-ASSIGN_LOCK = 7020
 #: hits that one tick hands out at most
 MOST_AT_ONCE = 2_000
 #: who gets hits without asking
@@ -53,7 +53,7 @@ def hand_out(now: dt.datetime) -> int:
     there to who has fewest. Hits of leads that are not to be disturbed stay.
     """
     setting = work_setting()
-    if not setting.auto_assign or not db.session.scalar(select(func.pg_try_advisory_xact_lock(ASSIGN_LOCK))):
+    if not setting.auto_assign or not try_lock(db.session(), Lock.ASSIGNMENT):
         db.session.rollback()
         return 0
     desks = _desks()

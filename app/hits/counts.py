@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, text, true
 from app.access.scope import branches_visible_to, within_branches
 from app.extensions import db
 from app.hits.sql import SQL
+from app.jobs.locks import Lock, try_lock
 from app.models import Branch, Hit, HitCount, HitDelta, HitStatus, HitTotal
 
-FOLD_LOCK = 7022
 #: the ``branch`` of hits whose lead has none
 NO_BRANCH = "-"
 #: by what counts can be asked for without a date
@@ -114,7 +114,7 @@ def fold() -> int:
 
     What the ticker calls; a second one at the same time passes.
     """
-    if not db.session.scalar(select(func.pg_try_advisory_xact_lock(FOLD_LOCK))):
+    if not try_lock(db.session(), Lock.COUNTS):
         db.session.rollback()
         return 0
     folded = db.session.execute(text(SQL["fold"])).scalar_one()

@@ -12,10 +12,10 @@ from app.extensions import db
 from app.hits.settings import work_setting
 from app.hits.sql import SQL
 from app.hits.steps import OPEN, SYSTEM, midnight
+from app.jobs.locks import Lock, try_lock
 from app.lib.clock import today
 from app.models import Hit, HitEvent, HitStatus, Staff
 
-ESCALATION_LOCK = 7021
 #: days ahead that count as soon
 SOON_DAYS = 7
 
@@ -153,7 +153,7 @@ def escalate(now: dt.datetime) -> int:
 
     What the ticker calls; a second one at the same time passes.
     """
-    if not db.session.scalar(select(func.pg_try_advisory_xact_lock(ESCALATION_LOCK))):
+    if not try_lock(db.session(), Lock.ESCALATION):
         db.session.rollback()
         return 0
     last = today(now) - dt.timedelta(days=work_setting().overdue_days)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, case, func, insert, select, text, update
 
 from app.errors import N_
+from app.jobs.locks import Lock, try_lock
 from app.leads.error_file import remove_error_file
 from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.masking import mask_ids
@@ -17,7 +18,6 @@ from app.models import BatchStatus, ImportBatch
 from config import Settings
 
 _MAX_FILE_NAME = 255
-_LOCK_CLASS = 0x1EAD
 # A batch made by a screen waits in a queue before its import takes the lock.
 _ABANDONED_AFTER = text("interval '1 hour'")
 _UPLOAD_KEPT = text("interval '1 day'")
@@ -69,7 +69,7 @@ def hold_batch(connection: Connection, batch_id: int, status: BatchStatus = Batc
 
 def take_lock(connection: Connection, batch_id: int) -> bool:
     """Own a batch until the transaction ends, whatever its status; False when another process owns it."""
-    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LOCK_CLASS, batch_id))))
+    return try_lock(connection, Lock.IMPORT, batch_id)
 
 
 def close_batch(connection: Connection, batch_id: int, status: BatchStatus, **columns: Any) -> None:

@@ -18,6 +18,7 @@ from app.access.rights import holds
 from app.audit.events import event
 from app.errors import N_, DomainError
 from app.extensions import db
+from app.jobs.locks import Lock, wait_for_lock
 from app.models import ChangeLog, ImportBatch, Reveal, Staff
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ KIND = "number_search"
 RIGHT = ("can_reveal", "LeadView")
 #: so long a list may be opened again, sorted and exported by a number that the person asked for
 VALID = dt.timedelta(hours=24)
-LOCK = 7002
 
 
 class TooManyNumbers(DomainError):
@@ -82,9 +82,7 @@ def take(who: str) -> None:
     Counted under a lock of the person's own until the transaction's end: the limit holds over all processes.
     """
     limit = current_app.config["SETTINGS"].reveals_per_hour
-    db.session.execute(
-        text("SELECT pg_advisory_xact_lock(:kind, hashtext(:who))"), {"kind": LOCK, "who": who}
-    )
+    wait_for_lock(db.session(), Lock.LOOKUP, func.hashtext(who))
     since = func.now() - text("interval '1 hour'")
     seen = select(func.count()).where(Reveal.revealed_by == who, Reveal.revealed_at > since)
     questions = select(func.count()).where(

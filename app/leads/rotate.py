@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, select, text
 
 from app.errors import N_
+from app.jobs.locks import Lock
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from config import Settings
 
-ROTATE_LOCK = 7003
 #: the tables that hold phone numbers: the leads, and what imports changed of them
 _TABLES = ("lead", "lead_before")
 # Locked, so that a phone somebody changes meanwhile is not put back.
@@ -63,12 +63,12 @@ def rotate(
 def _alone(engine: Engine) -> Iterator[None]:
     """Hold the rotation's lock on a connection of its own; it goes when the process does."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:k)"), {"k": ROTATE_LOCK}).scalar_one():
+        if not connection.scalar(select(func.pg_try_advisory_lock(int(Lock.ROTATION)))):
             raise LeadsError("rotation_running", N_("Another rotation is at work; wait until it ends."))
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:k)"), {"k": ROTATE_LOCK})
+            connection.execute(select(func.pg_advisory_unlock(int(Lock.ROTATION))))
 
 
 def _batches(

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, TextClause, and_, or_,
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError, FieldError
+from app.jobs.locks import Lock, wait_for_lock
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
 from app.leads.masking import mask_ids
@@ -23,7 +24,6 @@ from config import Settings
 
 #: who closes an entry whose last day is past, and the reason it gives
 SYSTEM, EXPIRED = "system", "expired"
-_LOCK_CLASS = 0x50FF
 _HASH_SHOWN = 8
 MAX_REASON = 255
 
@@ -233,7 +233,7 @@ def _refresh_one(connection: Connection, today: dt.date, whom: Target | Lead | S
 def _hold(connection: Connection) -> None:
     # The table first: an import locks it and then refreshes, the other order would be a deadlock.
     connection.execute(text("LOCK TABLE lead IN ROW EXCLUSIVE MODE"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:a, 0)"), {"a": _LOCK_CLASS})
+    wait_for_lock(connection, Lock.SUPPRESSIONS)
 
 
 def _refuse_if_there(session: Session, target: Target, expires_on: dt.date | None, today: dt.date) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import current_app
 from flask_babel import get_locale
 from flask_babel import gettext as _
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
 from app import approvals, labels
 from app.access import hands
@@ -20,6 +20,7 @@ from app.approvals import Change
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs import nudge_once
+from app.jobs.locks import Lock, wait_for_lock
 from app.lib import clock
 from app.lib.clock import today
 from app.lib.pointers import to_row
@@ -38,7 +39,6 @@ from app.outreach.variants import Second
 from app.selection import Selection
 
 KIND = "outreach_batch"
-CONFIRM_LOCK = 7033
 OPEN = (OutreachBatchStatus.RUNNING, OutreachBatchStatus.PAUSED)
 CANCELLABLE = (*OPEN, OutreachBatchStatus.CHECKING, OutreachBatchStatus.CHECKED)
 
@@ -198,9 +198,8 @@ def _lock_hands(by: Staff) -> None:
 
     Two batches confirmed at the same moment would not see each other.
     """
-    lock = text("SELECT pg_advisory_xact_lock(:kind, :person)")
     for person in sorted(hands.hands_of([by.id])[by.id]):
-        db.session.execute(lock, {"kind": CONFIRM_LOCK, "person": person})
+        wait_for_lock(db.session(), Lock.OUTREACH_CONFIRM, person)
 
 
 def _lock(batch: OutreachBatch) -> None:

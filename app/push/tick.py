@@ -11,6 +11,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.extensions import db
+from app.jobs.locks import Lock, try_lock
 from app.models import Push, RuleStatus, Schedule, ScheduleVersion
 from app.push import outbox
 from app.schedules.calendar import Calendar, current
@@ -29,8 +30,6 @@ RECHECK = dt.timedelta(minutes=10)
 #: An outage longer than this loses slots, not hits.
 LONGEST_OUTAGE = dt.timedelta(days=40)
 
-#: The advisory locks of tickers, one a schedule.
-TICK_LOCK = 7040
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def _tick_one(session: Session, schedule_id: int, now: dt.datetime) -> int | Non
     The lock of tickers is no lock on the row: whoever pauses or edits a schedule does not wait while a
     million hits are taken. What was read is compared when the row is written, at the very end.
     """
-    if not session.scalar(select(func.pg_try_advisory_xact_lock(TICK_LOCK, schedule_id))):
+    if not try_lock(session, Lock.SCHEDULE, schedule_id):
         return None
     schedule = session.scalar(
         select(Schedule)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import func, select
-
 from app.extensions import db
+from app.jobs.locks import Lock, try_lock
 from app.reminders import due_hits, failures, requests
 from app.reminders.notice import Notice, close_all_but, keep
-
-ROUND_LOCK = 7023
 
 
 def go_round(now: dt.datetime) -> int:
@@ -18,7 +15,7 @@ def go_round(now: dt.datetime) -> int:
 
     What the ticker calls; a second one at the same time passes.
     """
-    if not db.session.scalar(select(func.pg_try_advisory_xact_lock(ROUND_LOCK))):
+    if not try_lock(db.session(), Lock.REMINDERS):
         db.session.rollback()
         return 0
     found: list[Notice] = [*due_hits.notices(now), *requests.notices(now), *failures.notices(now)]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from app.activity import operators, store
 from app.activity.spec import Condition, RuleSpec, Score
 from app.extensions import db
+from app.jobs.locks import Lock, wait_for_lock
 from app.leads.cube import engine_settings, prepare, window
 from app.lib import clock
 from app.lib.lazy import lazy
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 else:
     coverage = lazy("app.activity.coverage")
     query = lazy("app.activity.query")
-
-RULE_LOCK = 7001
 
 
 def compile_rule(definition: RuleDef) -> RuleSpec:
@@ -187,7 +186,7 @@ def store_hits(
         "cooldown": definition.cooldown_days,
         "today": clock.today(),
     }
-    connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": RULE_LOCK, "b": version.rule_id})
+    wait_for_lock(connection, Lock.RULE, version.rule_id)
     connection.execute(text(SQL["hit_stage"]))
     _copy(connection.connection.driver_connection, rows)
     connection.execute(text(SQL["hit_stage_analyze"]))

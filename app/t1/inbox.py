@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.activity.formats.files import find_files, split_ending
 from app.extensions import db
+from app.jobs.locks import Lock, wait_for_lock
 from app.models import InboxFile
 from config import Settings
 
@@ -29,7 +30,6 @@ MARK = ".done"
 WATCHED = dt.timedelta(days=2)
 #: folders below DATA_DIR into which runs move files
 MOVED = ("delivered", "quarantine")
-_LOCK = 0x1_0B0C
 
 
 class State(NamedTuple):
@@ -77,7 +77,7 @@ def look(settings: Settings) -> Look:
     """Note what lies in the inbox now and say what of it is complete. Has a transaction of its own."""
     root = folder(settings)
     with db.engine.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        wait_for_lock(connection, Lock.INBOX)
         known = {row.path: row for row in connection.execute(select(InboxFile.__table__))}
         _bring_back(connection, settings, [row for key, row in known.items() if _is_moved(key)])
         found = _present(root, settings)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.leads.batches import _LOCK_CLASS, fail_abandoned, open_batch
+from app.jobs.locks import Lock
+from app.leads.batches import fail_abandoned, open_batch
 from tests.leads.support import HEADER, Importer, person, write_csv
 
 CRASH = """
@@ -51,7 +52,7 @@ def killed_at(importer: Importer, point: str) -> tuple[int, Path]:
     )
     assert process.returncode == -signal.SIGKILL
     # The server rolls back when it notices; then it lets the lock of the batch go.
-    importer.query("SELECT pg_advisory_xact_lock(:kind, :batch)::text", kind=_LOCK_CLASS, batch=batch)
+    importer.query("SELECT pg_advisory_xact_lock(:kind, :batch)::text", kind=int(Lock.IMPORT), batch=batch)
     for table in ("lead", "branch"):
         assert importer.query(f"SELECT count(*) FROM {table}") == [0]
     assert importer.query("SELECT status FROM import_batch") == ["running"]

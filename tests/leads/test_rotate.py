@@ -16,9 +16,10 @@ from flask import Flask
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
+from app.jobs.locks import Lock
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault, mask_phone
-from app.leads.rotate import ROTATE_LOCK, rotate
+from app.leads.rotate import rotate
 from app.models import Lead
 from config import Settings
 from tests.conftest import Person
@@ -129,8 +130,8 @@ def test_killed_between_batches_and_run_again(
     killed = subprocess.run([sys.executable, "-c", CRASH], cwd=root, env=env, check=False)
     assert killed.returncode == -signal.SIGKILL
     with engine.connect() as connection:  # the server lets the lock go when it notices
-        connection.execute(text("SELECT pg_advisory_lock(:k)"), {"k": ROTATE_LOCK})
-        connection.execute(text("SELECT pg_advisory_unlock(:k)"), {"k": ROTATE_LOCK})
+        connection.execute(text("SELECT pg_advisory_lock(:k)"), {"k": int(Lock.ROTATION)})
+        connection.execute(text("SELECT pg_advisory_unlock(:k)"), {"k": int(Lock.ROTATION)})
     assert headers(engine) == [0x82] * 4 + [1] * 6
     assert rotate(engine, newer, batch=4)["rotated"] == 6
     assert phones(engine, newer) == [phone(n) for n in range(10)]
