@@ -22,14 +22,15 @@ from app.audit.chain import ENTRY_HASH, GENESIS, UTC
 from app.audit.verify import verify
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.table import OPEN, JobTable
+from app.jobs.leases import Held, check_attempts
+from app.jobs.table import OPEN, JobTable, failing
 from app.lib import clock
 from app.lib.spreadsheet import csv_lines
 from app.models import AuditJob, ChangeLog, ChangeSeal, Staff
 from app.selection import Selection
 from config import Settings
 
-JOBS = JobTable(AuditJob, "app.jobs.audit.run", lock=7012)
+JOBS = JobTable(AuditJob, "app.jobs.audit.run")
 VIEW = "ChangeLogView"
 PERMISSIONS = {"verify": ("can_verify", "AuditJobView"), "export": ("can_export_log", VIEW)}
 ROWS_AT_ONCE = 2000
@@ -80,24 +81,25 @@ def folder(settings: Settings) -> Path:
 
 def work_on(job_id: int) -> None:
     """Do a job that waits; nothing when another worker does, or it is done."""
-    with JOBS.owned(job_id) as job:
-        if job is None:
+    with JOBS.owned(job_id) as owned:
+        if owned is None:
             return
-        with JOBS.failing(job_id):
-            JOBS.begin(job)
-            done = _verified(job) if job.kind == "verify" else _exported(job)
-            JOBS.done(job_id, **done)
+        job, held = owned
+        with failing(held, owned.fail):
+            check_attempts(job.attempts)
+            done = _verified(job, held) if job.kind == "verify" else _exported(job, held)
+            owned.done(**done)
 
 
-def _verified(job: AuditJob) -> dict[str, Any]:
+def _verified(job: AuditJob, held: Held) -> dict[str, Any]:
     _person(job)
-    verdict = verify(db.engine, _settings(), _Reporter(job.id))
+    verdict = verify(db.engine, _settings(), _Reporter(held))
     return {"result": verdict.as_json(), "rows_done": verdict.entries}
 
 
-def _exported(job: AuditJob) -> dict[str, Any]:
+def _exported(job: AuditJob, held: Held) -> dict[str, Any]:
     query = Selection.of_json(ChangeLog, job.filters, _person(job)).query()
-    settings, reporter = _settings(), _Reporter(job.id)
+    settings, reporter = _settings(), _Reporter(held)
     verdict = verify(db.engine, settings)
     proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _moment(), "filters": job.filters}
     name = f"{uuid.uuid4().hex}.zip"
@@ -199,15 +201,15 @@ def _person(job: AuditJob) -> Staff:
 class _Reporter:
     """Writes progress to the job, at most once a second."""
 
-    def __init__(self, job_id: int) -> None:
-        self.job_id = job_id
+    def __init__(self, held: Held) -> None:
+        self.held = held
         self.written = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() - self.written >= 1:
             self.written = time.monotonic()
             percent = min(99, done * 100 // max(total, 1))
-            JOBS.write(self.job_id, progress=percent, rows_done=done, rows_total=total)
+            self.held.write(progress=percent, rows_done=done, rows_total=total)
 
 
 def _moment() -> str:

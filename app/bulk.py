@@ -13,7 +13,9 @@ from sqlalchemy.orm import Query
 from app.access.rights import holds
 from app.errors import N_, DomainError
 from app.extensions import db
-from app.jobs.table import OPEN, JobTable, connection_lost
+from app.jobs.leases import Held, LeaseLost, check_attempts
+from app.jobs.table import OPEN, JobTable, failing
+from app.lib.database import connection_lost
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 from app.selection import Selection
 
@@ -22,8 +24,9 @@ VIEW = "LeadView"
 PERMISSION = {"tag": "tag", "untag": "untag", "delete": "delete_many"}
 #: a change of more leads is a worker's
 AT_ONCE = 1_000
-JOBS = JobTable(BulkJob, "app.jobs.bulk.run", lock=7006)
+JOBS = JobTable(BulkJob, "app.jobs.bulk.run")
 _CHUNK = 10_000
+_BROKEN = N_("The change was interrupted (%(kind)s). Nothing was changed.")
 _GIVEN_UP = N_("Given up: the worker was interrupted %(n)s times at this. Nothing was changed.")
 _STATEMENTS = {
     "tag": text("""
@@ -55,10 +58,6 @@ class Change:
 
     kind: str
     tag: Tag | None = None
-
-
-class _Cancelled(Exception):
-    """A person does not want it any more."""
 
 
 def ask(change: Change, leads: Selection, expected: int) -> BulkJob:
@@ -103,37 +102,39 @@ def cancel(job: BulkJob) -> None:
 
 def work_on(job_id: int) -> None:
     """Make a change that waits; nothing when another worker does, or it is over."""
-    with JOBS.owned(job_id) as job:
-        if job is None:
+    with JOBS.owned(job_id) as owned:
+        if owned is None:
             return
+        job, held = owned
+
+        def fail(error: DomainError) -> None:
+            refusal = {"message": error.message, "values": error.values}
+            held.end(status=RunStatus.FAILED, refusal=refusal)
+
         try:
-            JOBS.begin(job, _GIVEN_UP)
-            _change(job)
-        except _Cancelled:
-            _end(job_id, RunStatus.CANCELLED)
-        except DomainError as error:
-            _end(job_id, RunStatus.FAILED, error=error.message, values=error.values)
+            with failing(held, fail, _BROKEN):
+                check_attempts(job.attempts, _GIVEN_UP)
+                _change(job, held)
         except Exception as error:
             if connection_lost(error):
                 raise
             log.exception("bulk change %s failed", job_id)
-            why = N_("The change was interrupted (%(kind)s). Nothing was changed.")
-            _end(job_id, RunStatus.FAILED, error=why, values={"kind": type(error).__name__})
 
 
-def _change(job: BulkJob) -> None:
+def _change(job: BulkJob, held: Held) -> None:
     """All of it in one transaction of the session, in the name of who asked."""
     person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
     if person is None or not holds(person, PERMISSION[job.kind], VIEW):
         raise DomainError("Whoever asked for this may not change leads any more.")
     if job.kind != "delete" and job.tag_id is None:
         raise DomainError("The tag was deleted meanwhile.")
-    job_id, kind, tag = job.id, job.kind, job.tag_id
+    kind, tag = job.kind, job.tag_id
     leads = Selection.of_json(Lead, job.filters, person).query()
     total = _choose(leads.filter(Lead.created_at <= job.created_at))
-    changed = _in_chunks(_STATEMENTS[kind], tag, total, lambda percent: _report(job_id, percent))
+    changed = _in_chunks(_STATEMENTS[kind], tag, total, lambda percent: _report(held, percent))
     done = {"status": RunStatus.DONE, "progress": 100, "rows": total, "changed": changed}
-    db.session.execute(update(BulkJob).where(BulkJob.id == job_id).values(**done, finished_at=func.now()))
+    # The change and its end are one transaction, and nothing once another worker has the job.
+    held.end(db.session.connection(), **done)
     db.session.commit()
 
 
@@ -165,15 +166,10 @@ def _in_chunks(statement: Any, tag: int | None, total: int, report: Callable[[in
     return changed
 
 
-def _report(job_id: int, percent: int) -> None:
-    """Say how far it is; raises _Cancelled when somebody wants it to stop."""
-    with db.engine.begin() as connection:
-        written = update(BulkJob).where(BulkJob.id == job_id).values(progress=percent)
-        if connection.scalar(written.returning(BulkJob.cancel_requested)):
-            raise _Cancelled
-
-
-def _end(job_id: int, status: RunStatus, error: str = "", values: dict[str, Any] | None = None) -> None:
-    db.session.rollback()
-    refusal = {"message": error, "values": values or {}} if error else None
-    JOBS.write(job_id, status=status, refusal=refusal, finished_at=func.now())
+def _report(held: Held, percent: int) -> None:
+    """Say how far it is. When somebody wants it to stop, end it and raise LeaseLost."""
+    held.write(progress=percent)
+    if db.session.scalar(select(BulkJob.cancel_requested).where(BulkJob.id == held.id)):
+        db.session.rollback()
+        held.end(status=RunStatus.CANCELLED)
+        raise LeaseLost("cancelled")

@@ -108,11 +108,12 @@ RUN_STATUS = {
     "failed": lazy_gettext("Failed"),
     "cancelled": lazy_gettext("Cancelled"),
 }
-REPORT_MAIL_STATUS = {
+MAIL_STATUS = {
     "waiting": lazy_gettext("To be sent"),
     "sending": lazy_gettext("Being sent"),
     "sent": lazy_gettext("Was sent"),
     "failed": lazy_gettext("Failed"),
+    "dropped": lazy_gettext("Not needed"),
 }
 RUN_NOTE = {"incomplete": lazy_gettext("Data incomplete")}
 RUN_KIND = {"t1": lazy_gettext("T+1 run")}

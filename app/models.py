@@ -48,16 +48,6 @@ def _now() -> Mapped[dt.datetime]:
 # --- Shared by several sections ---
 
 
-class Attempted:
-    """Work for a worker: ``attempts`` counts those that began it, the last one at ``attempted_at``.
-
-    One that a restart of the database ended is not counted (app/jobs/table.py).
-    """
-
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-
-
 class RunStatus(StrEnum):
     """The life of a background run.
 
@@ -71,6 +61,23 @@ class RunStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Attempted:
+    """Work for a worker: ``attempts`` counts those that began it, the last one at ``attempted_at``.
+
+    One that a restart of the database ended is not counted (app/jobs/leases.py).
+    """
+
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    attempted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Leased:
+    """Work that one worker at a time has: which one, and until when (app/jobs/leases.py)."""
+
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class VersionStatus(StrEnum):
@@ -431,7 +438,7 @@ class SubjectRequest(Model):
     created_at: Mapped[dt.datetime] = _now()
 
 
-class BulkJob(Attempted, Model):
+class BulkJob(Attempted, Leased, Model):
     """A change of all leads that ``filters`` (app/selection) leave.
 
     ``rows`` are the leads meant: as counted when it was asked for, in the end as found; ``changed`` those
@@ -557,7 +564,7 @@ class InstitutionDay(Model):
     source: Mapped[str] = mapped_column(String(255))
 
 
-class JobRun(Attempted, Model):
+class JobRun(Attempted, Leased, Model):
     """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
 
     ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has what
@@ -580,8 +587,6 @@ class JobRun(Attempted, Model):
     error: Mapped[str | None] = mapped_column(Text)
     force: Mapped[bool] = mapped_column(Boolean, server_default="false")
     requested_by: Mapped[str] = mapped_column(String(128))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[dt.datetime] = _now()
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -717,7 +722,7 @@ class RuleCondition(Model):
         return f"{self.metric} {self.op} {self.value} / {self.window_days}d"
 
 
-class Backtest(Attempted, Model):
+class Backtest(Attempted, Leased, Model):
     """A rule version tried on the days ``first_day`` to ``last_day`` (``app.rules.backtest``).
 
     ``digest`` names what the version said then: a draft may have changed since. ``condition`` is the place,
@@ -960,7 +965,7 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Delivery(Model):
+class Delivery(Leased, Model):
     """One message of a push to one target: the hits ``first_hit`` to ``last_hit`` of the push.
 
     ``uid`` is the message's id for the receiver, the same for every attempt. What it says is made from the
@@ -992,8 +997,6 @@ class Delivery(Model):
     #: attempts of the present round; a replay begins a new one
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     answer: Mapped[str] = mapped_column(String(512), server_default="")
     created_at: Mapped[dt.datetime] = _now()
     done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1427,7 +1430,7 @@ class OutreachStatus(StrEnum):
     CONVERTED = "converted"
 
 
-class Outreach(Model):
+class Outreach(Leased, Model):
     """One contact of a customer, or why there was none.
 
     ``version_id`` is the text it was sent with, or would be. ``segments`` (1 for a call) and ``cost`` in yuan
@@ -1454,7 +1457,8 @@ class Outreach(Model):
             postgresql_where=text("reserved_at IS NOT NULL"),
         ),
         Index("ix_outreach_at", "at", "id"),
-        Index("ix_outreach_open", "next_at", postgresql_where=text("status IN ('sending', 'unknown')")),
+        Index("ix_outreach_unknown", "next_at", postgresql_where=text("status = 'unknown'")),
+        Index("ix_outreach_leased", "lease_until", postgresql_where=text("status = 'sending'")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     batch_id: Mapped[int] = mapped_column(ForeignKey("outreach_batch.id", ondelete="CASCADE"))
@@ -1473,7 +1477,6 @@ class Outreach(Model):
     sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
     gateway_ref: Mapped[str] = mapped_column(String(128), server_default="")
     segments: Mapped[int | None] = mapped_column(Integer)
     cost: Mapped[Decimal | None] = mapped_column(Numeric(10, 4))
@@ -1655,7 +1658,7 @@ class ChangeFacet(Model):
     last: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
 
 
-class AuditJob(Attempted, Model):
+class AuditJob(Attempted, Leased, Model):
     """A verification of the change log, or an export of its entries with proof, made in the background.
 
     ``filters`` (app/selection) leave the entries; ``result`` is the verdict, of an export its proof.
@@ -1700,7 +1703,7 @@ class SavedFilter(Model):
 # --- Exports ---
 
 
-class ExportJob(Attempted, Model):
+class ExportJob(Attempted, Leased, Model):
     """An export of the rows that ``filters`` (app/selection) leave, made in the background.
 
     ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
@@ -1738,46 +1741,6 @@ class ExportJob(Attempted, Model):
 
 
 # --- Reminders and reports ---
-
-
-class MailStatus(StrEnum):
-    """The life of a mail of reminders. ``dropped``: all was read before it went, or nobody is there."""
-
-    WAITING = "waiting"
-    SENDING = "sending"
-    SENT = "sent"
-    FAILED = "failed"
-    DROPPED = "dropped"
-
-
-class ReminderMail(Model):
-    """A mail with some of a person's reminders: the row is the truth about whether it went out."""
-
-    __tablename__ = "reminder_mail"
-    __table_args__ = (
-        Index(
-            *("ix_reminder_mail_due", "next_at"),
-            postgresql_where=text("status IN ('waiting', 'sending')"),
-        ),
-        Index("ix_reminder_mail_person", "person_id", "created_at"),
-        CheckConstraint(
-            "status IN ('waiting', 'sending', 'sent', 'failed', 'dropped')", name="ck_reminder_mail_status"
-        ),
-    )
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
-    status: Mapped[str] = mapped_column(String(16), server_default=MailStatus.WAITING)
-    reminders: Mapped[int] = mapped_column(Integer)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    #: when a waiting one goes, and when one that a worker holds may be taken from it
-    next_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
-    created_at: Mapped[dt.datetime] = _now()
-    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    person: Mapped[Staff] = relationship(Staff)
-
-    def __repr__(self) -> str:
-        return f"#{self.id}"
 
 
 class ReminderChoice(Model):
@@ -1822,7 +1785,7 @@ class Reminder(Model):
     values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     opens: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    mail_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_mail.id", ondelete="SET NULL"))
+    mail_id: Mapped[int | None] = mapped_column(ForeignKey("mail.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()
     read_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -1860,7 +1823,7 @@ class ReportReceiver(Model):
     added_at: Mapped[dt.datetime] = _now()
 
 
-class WeeklyReport(Model):
+class WeeklyReport(Attempted, Model):
     """The report of a week (its Monday) for a branch and those below it, or the whole bank (no branch).
 
     ``content`` holds the figures as they were at ``made_at``, without words and without personal data; empty
@@ -1879,7 +1842,6 @@ class WeeklyReport(Model):
     branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="CASCADE"), index=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     error: Mapped[str] = mapped_column(Text, server_default="")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
@@ -1891,49 +1853,66 @@ class WeeklyReport(Model):
         return f"{self.week} {self.branch or ''}".strip()
 
 
-class ReportMailStatus(StrEnum):
-    """The life of a weekly report's mail: ``failed`` when trying again is no use."""
+class MailKind(StrEnum):
+    """What a mail is about: some of a person's reminders, or a weekly report."""
+
+    REMINDERS = "reminders"
+    REPORT = "report"
+
+
+class MailStatus(StrEnum):
+    """The life of a mail. ``dropped``: there was nothing left to say before it went, or nobody is there."""
 
     WAITING = "waiting"
     SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
-class ReportMail(Model):
-    """A weekly report for one person, by e-mail: once a week, and as often as asked for as a test.
+class Mail(Attempted, Leased, Model):
+    """A mail to a person: the row is the truth about whether it went out.
 
-    ``key`` names the mail for good, whatever attempt it is. It goes out at ``next_at``; a worker that
-    vanished is replaced when its lease runs out.
+    ``key`` names it for good, whatever attempt it is. It goes out at ``next_at``; that of a report which is
+    still to be made has none. ``reminders`` is how many it collected. A weekly report is mailed once a week
+    and person, and as often as asked for as a test.
     """
 
-    __tablename__ = "report_mail"
+    __tablename__ = "mail"
     __table_args__ = (
+        Index("ix_mail_due", "next_at", postgresql_where=text("status IN ('waiting', 'sending')")),
+        Index("ix_mail_person", "person_id", "created_at"),
+        Index("ix_mail_report", "report_id", postgresql_where=text("report_id IS NOT NULL")),
         Index(
-            *("ix_report_mail_once", "week", "person_id"),
+            *("ix_mail_report_once", "week", "person_id"),
             unique=True,
-            postgresql_where=text("NOT is_test"),
+            postgresql_where=text("kind = 'report' AND NOT is_test"),
         ),
-        Index("ix_report_mail_open", "next_at", postgresql_where=text("status IN ('waiting', 'sending')")),
-        Index("ix_report_mail_report", "report_id"),
-        CheckConstraint("status IN ('waiting', 'sending', 'sent', 'failed')", name="ck_report_mail_status"),
+        CheckConstraint(
+            "status IN ('waiting', 'sending', 'sent', 'failed', 'dropped')", name="ck_mail_status"
+        ),
+        CheckConstraint(
+            "kind = 'reminders' AND report_id IS NULL OR kind = 'report' AND report_id IS NOT NULL",
+            name="ck_mail_kind",
+        ),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    report_id: Mapped[int] = mapped_column(ForeignKey("weekly_report.id", ondelete="CASCADE"))
-    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
-    week: Mapped[dt.date] = mapped_column(Date)
+    kind: Mapped[str] = mapped_column(String(16))
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(
+        String(64), unique=True, server_default=text("(gen_random_uuid())::text")
+    )
+    reminders: Mapped[int] = mapped_column(Integer, server_default="0")
+    report_id: Mapped[int | None] = mapped_column(ForeignKey("weekly_report.id", ondelete="CASCADE"))
+    week: Mapped[dt.date | None] = mapped_column(Date)
     is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
-    status: Mapped[str] = mapped_column(String(16), server_default=ReportMailStatus.WAITING)
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    status: Mapped[str] = mapped_column(String(16), server_default=MailStatus.WAITING)
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    last_error: Mapped[str] = mapped_column(String(512), server_default="")
+    answer: Mapped[str] = mapped_column(String(512), server_default="")
     created_at: Mapped[dt.datetime] = _now()
-    sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    report: Mapped[WeeklyReport] = relationship(WeeklyReport)
+    done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     person: Mapped[Staff] = relationship(Staff)
+    report: Mapped[WeeklyReport | None] = relationship(WeeklyReport)
 
     def __repr__(self) -> str:
         return f"#{self.id}"

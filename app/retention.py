@@ -20,8 +20,9 @@ from app.models import (
     ImportBatch,
     Lead,
     LeadBefore,
+    Mail,
+    MailKind,
     Reminder,
-    ReminderMail,
     Reveal,
 )
 from config import Settings
@@ -95,7 +96,7 @@ def _pushed(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, i
             "deliveries": connection.execute(delete(Delivery).where(over, Delivery.done_at < old)).rowcount,
             "reminders": connection.execute(delete(Reminder).where(Reminder.created_at < seen)).rowcount,
             "reminder_mails": connection.execute(
-                delete(ReminderMail).where(ReminderMail.created_at < seen)
+                delete(Mail).where(Mail.kind == MailKind.REMINDERS, Mail.created_at < seen)
             ).rowcount,
         }
 

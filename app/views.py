@@ -21,6 +21,7 @@ from app.screens.leads.classify import MatrixView, SegmentView, TagView
 from app.screens.leads.imports import ImportBatchView
 from app.screens.leads.suppressions import SuppressionView
 from app.screens.leads.views import BranchView, LeadApi, LeadView
+from app.screens.mails.views import ReminderMailView, ReportMailView
 from app.screens.outreach.rules import (
     ForbiddenWordView,
     OutreachGatewayView,
@@ -35,8 +36,8 @@ from app.screens.privacy.views import (
     SubjectRequestView,
 )
 from app.screens.pushes.views import DeliveryAttemptView, DeliveryView, PushView, TargetView
-from app.screens.reminders.views import ReminderChoiceView, ReminderMailView, ReminderView
-from app.screens.reports.views import ReportMailView, WeeklyReportView
+from app.screens.reminders.views import ReminderChoiceView, ReminderView
+from app.screens.reports.views import WeeklyReportView
 from app.screens.rules.backtests import BacktestView
 from app.screens.rules.views import RuleVersionView, RuleView
 from app.screens.schedules.views import HolidayView, ScheduleVersionView, ScheduleView

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app import bulk
 from app.console import paging
 from app.jobs import ticker
-from app.jobs.table import MOST_ATTEMPTS
+from app.jobs.leases import MOST_ATTEMPTS
 from app.models import BulkJob, Lead, LeadTag
 from tests import clock
 from tests.access.world import World

@@ -15,10 +15,10 @@ from app.models import (
     Hit,
     ImportBatch,
     Lead,
+    Mail,
     Outreach,
     OutreachBatch,
     Reminder,
-    ReportMail,
     SandboxMessage,
     SavedFilter,
     Segment,
@@ -146,9 +146,9 @@ def reports_visible_to(user: Any) -> ColumnElement[bool]:
     return within_branches(WeeklyReport.branch_id, user)
 
 
-def report_mails_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on ReportMail: one's own, everybody's for bank-wide roles."""
-    return true() if sees_whole_bank(user) else ReportMail.person_id == user.id
+def mails_visible_to(user: Any) -> ColumnElement[bool]:
+    """Criterion on Mail: one's own, everybody's for bank-wide roles."""
+    return true() if sees_whole_bank(user) else Mail.person_id == user.id
 
 
 def segments_visible_to(user: Any) -> ColumnElement[bool]:
@@ -175,7 +175,7 @@ _SCOPES = {
     Branch: branches_visible_to,
     Staff: staff_visible_to,
     WeeklyReport: reports_visible_to,
-    ReportMail: report_mails_visible_to,
+    Mail: mails_visible_to,
     Segment: segments_visible_to,
     ExportJob: exports_visible_to,
     BulkJob: bulk_visible_to,

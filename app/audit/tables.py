@@ -15,7 +15,7 @@ EXCLUDED = {
     "delivery_attempt": "a record of its own of every try, written by workers only",
     "push_hit": "which hits went with a push: a record of its own, written by the ticker only",
     "reminder": "copies for the people reminded of what is noted elsewhere",
-    "reminder_mail": "copies of reminders under way: what people do with one is an event",
+    "mail": "mails under way: what people do with one is an event",
     "inbox_file": "what the ticker saw in the inbox; what becomes of a file is on its run",
     "institution_day": "counts of the activity store, copied by T+1 runs",
     "lead_before": "copies of leads that an import changed, for its undo; the change itself is noted",

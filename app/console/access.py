@@ -37,7 +37,8 @@ def view_of_model(model: type[Any]) -> Any | None:
 def view_of_table(name: str) -> Any | None:
     """The screen that shows rows of a table by the table's name, None when there is none."""
     for view in current_app.appbuilder.baseviews:  # type: ignore[attr-defined]
-        if getattr(getattr(view, "model", None), "__tablename__", None) == name:
+        table = getattr(getattr(view, "model", None), "__tablename__", None)
+        if (getattr(view, "subject", "") or table) == name:
             return view
     return None
 

@@ -38,6 +38,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     """
 
     model: ClassVar[type[Any]]
+    #: what pointers and the change log call the rows, when that is not their table's name
+    subject: ClassVar[str] = ""
     computed: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     base_order: ClassVar[Any] = ("id", "desc")
     page_size = 25
@@ -68,7 +70,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         self.datamodel = self._interface()
-        self.base_filters = [["id", FilterVisible, ""]]
+        self.base_filters = self.narrowings()
         super().__init__(**kwargs)
 
     def _init_forms(self) -> None:
@@ -78,6 +80,10 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         if "can_edit" not in (self.base_permissions or ["can_edit"]):
             self.edit_columns: list[str] = []
         super()._init_forms()
+
+    def narrowings(self) -> list[list[Any]]:
+        """The base filters of Flask-AppBuilder: what the person may see; a screen of fewer rows adds more."""
+        return [["id", FilterVisible, ""]]
 
     def _interface(self) -> ConsoleInterface:
         return ConsoleInterface(self.model, db.session, self.computed, self.special_filters)

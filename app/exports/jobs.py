@@ -18,12 +18,13 @@ from app.exports.approval import CLEAR, ClearExport
 from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
 from app.extensions import db
-from app.jobs.table import JobTable
+from app.jobs.leases import Held, check_attempts
+from app.jobs.table import JobTable, failing
 from app.leads.phone import PhoneVault
 from app.models import Approval, ExportJob, RunStatus, Staff
 from app.selection import Selection
 
-JOBS = JobTable(ExportJob, "app.jobs.exports.run", lock=7004)
+JOBS = JobTable(ExportJob, "app.jobs.exports.run")
 PERMISSION = "can_export_all"
 CLEAR_PERMISSION = "can_export_clear"
 #: kind → the screen on which the right to export is given
@@ -86,25 +87,26 @@ def download_name(job: ExportJob) -> str:
 
 def make_export(job_id: int) -> None:
     """Make the file of an export that waits; does nothing when another worker does, or it is done."""
-    with JOBS.owned(job_id) as job:
-        if job is None:
+    with JOBS.owned(job_id) as owned:
+        if owned is None:
             return
+        job, held = owned
         person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
         language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
-        with force_locale(language), JOBS.failing(job_id):
-            JOBS.begin(job)
-            name, count = _make(person, job)
-            JOBS.done(job_id, file=name, rows=count)
+        with force_locale(language), failing(held, owned.fail):
+            check_attempts(job.attempts)
+            name, count = _make(person, job, held)
+            owned.done(file=name, rows=count)
 
 
-def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
+def _make(person: Staff | None, job: ExportJob, held: Held) -> tuple[str, int]:
     """Write the file. Returns its name and how many rows it has."""
     needed = CLEAR_PERMISSION if job.clear else PERMISSION
     if person is None or not holds(person, needed, VIEWS[job.kind]):
         raise DomainError("Whoever asked for this export may not export this list any more.")
     if job.clear and not (clear_allowed() and job.approved_by):
         raise DomainError("Exports with phone numbers in clear are not allowed here.")
-    content, counted = CONTENTS[job.kind], _Counter(job.id)
+    content, counted = CONTENTS[job.kind], _Counter(held)
     vault = PhoneVault.of(current_app.config["SETTINGS"]) if job.clear else None
     query = Selection.of_json(content.model, job.filters, person).query()
     counted.total = query.count()
@@ -119,8 +121,8 @@ def _make(person: Staff | None, job: ExportJob) -> tuple[str, int]:
 class _Counter:
     """Counts rows as they pass, and writes progress to the job at most once per percent."""
 
-    def __init__(self, job_id: int) -> None:
-        self.job_id = job_id
+    def __init__(self, held: Held) -> None:
+        self.held = held
         self.total = self.done = self.shown = 0
 
     def __call__(self, passing: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -130,7 +132,7 @@ class _Counter:
             percent = min(99, self.done * 100 // max(self.total, 1))
             if percent != self.shown:
                 self.shown = percent
-                JOBS.write(self.job_id, progress=percent)
+                self.held.write(progress=percent)
 
 
 def _local(moment: dt.datetime) -> dt.datetime:

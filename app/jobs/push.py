@@ -1,4 +1,4 @@
-"""Queue ``push``: ticks, deliveries, mails of reminders."""
+"""Queue ``push``: ticks and deliveries."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from app.jobs.context import job_context
 from app.lib import clock
 from app.push import deliver
 from app.push.tick import tick
-from app.reminders import sender
 
 
 def run(_row_id: int) -> None:
-    """Send what is due: deliveries, then mails of reminders."""
+    """Send the deliveries that are due."""
     with job_context():
         deliver.work()
-        sender.work()
 
 
 def make(_run_id: int) -> None:

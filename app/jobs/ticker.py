@@ -23,6 +23,7 @@ from app.leads.batches import fail_abandoned
 from app.leads.upload_worker import waiting
 from app.leads.uploads import discard_forgotten
 from app.lib import clock
+from app.mails import queue as mails
 from app.outreach import tick as outreach
 from app.push import deliver
 from app.push import tick as pushes
@@ -95,8 +96,13 @@ def _settings() -> Settings:
 
 
 def _deliveries(now: dt.datetime) -> None:
-    if deliver.due(now) or digest.due(now):
+    if deliver.due(now):
         nudge_once("push", "app.jobs.push.run")
+
+
+def _mails(now: dt.datetime) -> None:
+    if mails.due(now):
+        mails.nudge()
 
 
 def _imports(now: dt.datetime) -> None:
@@ -129,6 +135,7 @@ STEPS = (
     Step("outreach", outreach.tick),
     Step("reminders", reminders.go_round),
     Step("reminder_mails", digest.collect),
+    Step("mails", _mails),
 )
 DAILY = (
     Step("change_log_months", _partitions),

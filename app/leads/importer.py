@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import N_
-from app.jobs.table import connection_lost
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch, why
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
@@ -33,6 +32,7 @@ from app.leads.samples import offending
 from app.leads.staging import Merged, foresee, merge, stage
 from app.leads.workbook import Limits
 from app.lib import clock
+from app.lib.database import connection_lost
 from app.models import BatchStatus
 from config import Settings
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from app.errors import N_
 from app.extensions import db
-from app.jobs.table import GIVEN_UP, MOST_ATTEMPTS, attempt
+from app.jobs.leases import GIVEN_UP, MOST_ATTEMPTS, attempt
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock, why
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome

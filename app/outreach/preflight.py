@@ -6,12 +6,13 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, text, update
+from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, update
 
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
 from app.jobs import nudge
-from app.jobs.table import GIVEN_UP, MOST_ATTEMPTS, attempt
+from app.jobs.leases import attempt, check_attempts
+from app.jobs.locks import Lock, try_lock
 from app.lib import clock
 from app.models import (
     Branch,
@@ -30,7 +31,6 @@ from app.schedules import calendar
 
 #: candidates up to which the check is made while the person waits, and how many are judged at a time
 AT_ONCE, STEP = 2_000, 5_000
-LOCK = 7031
 
 
 class _Stopped(Exception):
@@ -47,8 +47,7 @@ def start(batch: OutreachBatch) -> None:
 
 def run(batch_id: int) -> None:
     """Write a row for every candidate and judge it; does nothing when that is done or being done. Commits."""
-    key = {"kind": LOCK, "batch": batch_id}
-    if not db.session.scalar(text("SELECT pg_try_advisory_xact_lock(:kind, :batch)"), key):
+    if not try_lock(db.session(), Lock.OUTREACH_CHECK, batch_id):
         return
     batch = db.session.get(OutreachBatch, batch_id, populate_existing=True)
     if batch is None or batch.status != OutreachBatchStatus.CHECKING:
@@ -72,8 +71,7 @@ def _begin(batch: OutreachBatch) -> None:
     begun = update(OutreachBatch).where(OutreachBatch.id == batch.id).values(**attempt(OutreachBatch))
     with db.engine.begin() as connection:
         attempts = connection.execute(begun.returning(OutreachBatch.attempts)).scalar_one()
-    if attempts > MOST_ATTEMPTS:
-        raise DomainError(GIVEN_UP, n=MOST_ATTEMPTS)
+    check_attempts(attempts)
 
 
 def terms_of(batch: OutreachBatch, now: dt.datetime) -> Terms:

@@ -16,11 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import and_, or_, select, text, update
+from sqlalchemy import and_, func, or_, select, text, update
 from sqlalchemy.orm import joinedload
 
 from app.errors import DomainError
 from app.extensions import db
+from app.jobs.leases import RELEASED, LeasedRows, next_try
+from app.jobs.locks import Lock
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.lib import clock
@@ -30,14 +32,19 @@ from app.outreach import batches, compliance, cost, gateways, hit_steps, preflig
 from app.outreach.compliance import DROPPED, Terms
 from app.outreach.gateway import Answer, Contact, Taken
 
-PERSON_LOCK = 7032
 CHUNK, THREADS = 50, 8
-LEASE = dt.timedelta(minutes=5)
+CONTACTS = LeasedRows(
+    Outreach,
+    waiting=OutreachStatus.QUEUED,
+    working=OutreachStatus.SENDING,
+    silent=OutreachStatus.UNKNOWN,
+    seconds=300,
+)
 #: how long after an unclear answer the gateway is asked, again and again up to MOST_ASKS times
-ASK_AFTER = (20, 60, 300, 1800, 7200)
+ASK_AFTER = tuple(dt.timedelta(seconds=each) for each in (20, 60, 300, 1800, 7200))
 MOST_ASKS = 40
-#: waits before a contact goes again to a gateway that is busy or never saw it; later ones wait as the last
-RETRY_AFTER = (5, 30, 120, 600, 1800)
+#: waits before a contact goes again to a gateway that is busy or never saw it
+RETRY_AFTER = tuple(dt.timedelta(seconds=each) for each in (5, 30, 120, 600, 1800))
 #: what a gateway did not take costs nothing
 FREE: dict[str, Any] = {"segments": None, "cost": None}
 
@@ -59,7 +66,7 @@ def work(now: dt.datetime | None = None) -> int:
 
 def due(now: dt.datetime) -> bool:
     """Whether a worker has something to do."""
-    asks = select(Outreach.id).where(_unclear(now)).limit(1)
+    asks = select(Outreach.id).where(or_(_unclear(now), CONTACTS.lost())).limit(1)
     return bool(_running(now)) or db.session.scalar(asks) is not None
 
 
@@ -115,10 +122,11 @@ def _end(batch: OutreachBatch, reason: str) -> int:
 
 def _finish(batch_id: int) -> None:
     """End a batch when none of its rows can still go."""
-    going = select(Outreach.next_at).where(
-        Outreach.batch_id == batch_id, Outreach.status.in_((OutreachStatus.QUEUED, OutreachStatus.SENDING))
+    until = func.coalesce(Outreach.lease_until, Outreach.next_at)
+    going = select(until).where(
+        Outreach.batch_id == batch_id, Outreach.status.in_((CONTACTS.waiting, CONTACTS.working))
     )
-    later = db.session.execute(going.order_by(Outreach.next_at).limit(1)).first()
+    later = db.session.execute(going.order_by(until).limit(1)).first()
     batch = db.session.get_one(OutreachBatch, batch_id, with_for_update=True, populate_existing=True)
     if batch.status == OutreachBatchStatus.RUNNING:
         if later is None:
@@ -152,7 +160,7 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
             row.status, row.reason, row.at = status, reason[0], terms.now
         else:
             row.status, row.reserved_at, row.at = OutreachStatus.SENDING, now, terms.now
-            row.lease_owner, row.next_at = uuid.uuid4().hex, now + LEASE
+            row.lease_owner, row.lease_until, row.next_at = uuid.uuid4().hex, CONTACTS.until(), now
             row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
             going.append(row)
@@ -166,8 +174,7 @@ def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
         select(Outreach)
         .where(
             Outreach.batch_id == batch_id,
-            Outreach.status == OutreachStatus.QUEUED,
-            or_(Outreach.next_at.is_(None), Outreach.next_at <= now),
+            or_(CONTACTS.ready(now), and_(Outreach.status == CONTACTS.waiting, Outreach.next_at.is_(None))),
         )
         .order_by(Outreach.id)
         .limit(CHUNK)
@@ -184,7 +191,7 @@ def _lock_people(rows: Sequence[Outreach]) -> None:
             "SELECT pg_advisory_xact_lock(:kind, k) FROM ("
             " SELECT DISTINCT hashtext(p) AS k FROM unnest(cast(:keys AS text[])) p ORDER BY 1) ordered"
         ),
-        {"kind": PERSON_LOCK, "keys": keys},
+        {"kind": int(Lock.OUTREACH_PERSON), "keys": keys},
     )
 
 
@@ -218,15 +225,18 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
     spacing = 1 / gateway.gateway.per_second if first else 0.0
     db.session.commit()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    owners, claimed = {row.id: str(row.lease_owner) for row in rows}, time.monotonic()
 
-    def send(place: int) -> Answer:
-        if first is not None:
-            with app.app_context():
-                present = clock.now()
-            ahead = (first - present).total_seconds() + place * spacing
-            time.sleep(max(0.0, ahead))
+    def send(place: int) -> Answer | None:
+        """The gateway's answer, None when the contact is another sender's by now."""
+        contact = sendable[place]
         with app.app_context():
-            return gateway.gateway.send(sendable[place], clock.now())
+            if first is not None:
+                ahead = (first - clock.now()).total_seconds() + place * spacing
+                time.sleep(max(0.0, ahead))
+            if not CONTACTS.still_mine(db.engine, contact.outreach_id, owners[contact.outreach_id], claimed):
+                return None
+            return gateway.gateway.send(contact, clock.now())
 
     with ThreadPoolExecutor(THREADS) as pool:
         answers = dict(
@@ -234,7 +244,9 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
         )
     for row in rows:
         contact = contacts[row.id]
-        _note(row, answers[row.id] if isinstance(contact, Contact) else contact, gateway)
+        answer = answers[row.id] if isinstance(contact, Contact) else contact
+        if answer is not None:
+            _note(row, answer, gateway)
     # A batch that was cancelled meanwhile has been settled without the answers.
     db.session.refresh(batch)
     cost.settle(batch)
@@ -265,12 +277,8 @@ def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
     values = _after(row, answer, now)
     changed = db.session.execute(
         update(Outreach)
-        .where(
-            Outreach.id == row.id,
-            Outreach.status == OutreachStatus.SENDING,
-            Outreach.lease_owner == row.lease_owner,
-        )
-        .values(at=now, note=shortened(answer.note, 300), lease_owner=None, **values),
+        .where(CONTACTS.mine(row.id, str(row.lease_owner)))
+        .values(at=now, note=shortened(answer.note, 300), **RELEASED, **values),
         execution_options={"synchronize_session": False},
     )
     if changed.rowcount and answer.taken is Taken.ACCEPTED:  # type: ignore[attr-defined]
@@ -287,7 +295,7 @@ def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
             "gateway_ref": answer.ref[:128],
         }
     if answer.taken is Taken.UNKNOWN:
-        return {"status": OutreachStatus.UNKNOWN, "next_at": now + dt.timedelta(seconds=ASK_AFTER[0])}
+        return {"status": OutreachStatus.UNKNOWN, "next_at": now + ASK_AFTER[0]}
     if answer.taken is Taken.REJECTED:
         return _failed("gateway")
     return _once_more(row, now, "gateway")
@@ -299,21 +307,20 @@ def _failed(reason: str) -> dict[str, Any]:
 
 def _once_more(row: Outreach, now: dt.datetime, reason: str) -> dict[str, Any]:
     """The columns of a row that goes again after a wait, or has failed for a reason after GATEWAY_TRIES."""
-    if row.attempts >= current_app.config["SETTINGS"].gateway_tries:
+    next_at = next_try(row.attempts, RETRY_AFTER, now, most=current_app.config["SETTINGS"].gateway_tries)
+    if next_at is None:
         return _failed(reason)
-    wait = dt.timedelta(seconds=RETRY_AFTER[min(row.attempts, len(RETRY_AFTER)) - 1])
-    return FREE | {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": now + wait}
+    return FREE | {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": next_at}
 
 
 def _unclear(now: dt.datetime) -> Any:
-    return and_(
-        Outreach.status.in_((OutreachStatus.UNKNOWN, OutreachStatus.SENDING)), Outreach.next_at <= now
-    )
+    return and_(Outreach.status == OutreachStatus.UNKNOWN, Outreach.next_at <= now)
 
 
 def resolve(now: dt.datetime | None = None) -> int:
     """Ask gateways about rows without a clear answer that are due; how many. Commits each."""
     moment, asked = now or clock.now(), 0
+    CONTACTS.take_back(db.engine)
     while True:
         query = select(Outreach).where(_unclear(moment)).order_by(Outreach.next_at).limit(1)
         row = db.session.scalar(query.with_for_update(skip_locked=True))
@@ -328,7 +335,7 @@ def resolve(now: dt.datetime | None = None) -> int:
 def _ask(row: Outreach, now: dt.datetime) -> None:
     # The row stays locked while the gateway is asked: nobody else asks, and nothing else changes it.
     answer = gateways.current(row.channel).gateway.ask(row.key, row.channel)
-    row.at, row.lease_owner, row.note = now, None, shortened(answer.note, 300)
+    row.at, row.note = now, shortened(answer.note, 300)
     if answer.taken is Taken.ACCEPTED:
         row.status, row.sent_at, row.next_at, row.gateway_ref = (
             OutreachStatus.SENT,
@@ -343,9 +350,8 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
         _back_in_line(row, now)
     else:
         row.status = OutreachStatus.UNKNOWN
-        wait = ASK_AFTER[min(row.attempts, len(ASK_AFTER) - 1)]
         row.attempts += 1
-        row.next_at = now + dt.timedelta(seconds=wait) if row.attempts <= MOST_ASKS else None
+        row.next_at = next_try(row.attempts, ASK_AFTER, now, most=MOST_ASKS + 1)
 
 
 def _write(row: Outreach, values: dict[str, Any]) -> None:

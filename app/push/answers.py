@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import DateTime, Engine, Integer, bindparam, insert, literal, select, update
 
+from app.jobs.leases import RELEASED, next_try
 from app.models import Delivery, DeliveryAttempt, DeliveryStatus
+from app.push.outbox import DELIVERIES
 
 #: Waits between attempts; after the last of them a delivery is a dead letter.
 BACK_OFF = tuple(dt.timedelta(seconds=each) for each in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600))
@@ -37,8 +39,8 @@ def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool
     """Keep the attempt and what follows from it; False when the lease is another's by now."""
     mine = (
         update(Delivery)
-        .where(Delivery.id == answer.delivery_id, Delivery.lease_owner == owner)
-        .values(**_next_state(answer, now), lease_owner=None, lease_until=None)
+        .where(DELIVERIES.mine(answer.delivery_id, owner))
+        .values(**_next_state(answer, now), **RELEASED)
         .returning(Delivery.id)
         .cte("mine")
     )
@@ -66,9 +68,7 @@ def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:
     if answer.gone:
         # The target is stopped; should it come back, this still waits for it.
         return common | {"status": DeliveryStatus.WAITING, "next_at": now}
-    if answer.outcome == "permanent" or answer.attempts > len(BACK_OFF):
+    next_at = next_try(answer.attempts, BACK_OFF, now) if answer.outcome == "temporary" else None
+    if next_at is None:
         return common | {"status": DeliveryStatus.DEAD, "next_at": None, "done_at": now}
-    return common | {
-        "status": DeliveryStatus.WAITING,
-        "next_at": now + BACK_OFF[answer.attempts - 1],
-    }
+    return common | {"status": DeliveryStatus.WAITING, "next_at": next_at}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from flask import Flask, current_app
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from app.channels import channel
@@ -22,9 +22,10 @@ from app.channels.targets import secret_of, settings_of
 from app.extensions import db
 from app.lib import clock as clocks
 from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
-from app.push import health, lease, outbox
+from app.push import health, outbox
 from app.push.answers import Answer, record
 from app.push.message import messages_of
+from app.push.outbox import DELIVERIES
 from app.schedules.calendar import Calendar, current
 from app.schedules.definition import ScheduleDef
 from app.schedules.versions import version_def
@@ -39,6 +40,8 @@ HITS_AT_A_TIME = 2000
 PATIENCE_SECONDS = 20.0
 #: What could not be tried because its target does not answer is tried again after this.
 PUT_BACK = dt.timedelta(seconds=30)
+
+_ACTIVE = Delivery.target.has(Target.status == TargetStatus.ACTIVE)
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +83,9 @@ def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300
     clock = clock or (lambda: clocks.now())
     until, attempts = time.monotonic() + seconds, 0
     while time.monotonic() < until:
-        lease.sweep(db.engine)
+        DELIVERIES.take_back(db.engine)
         owner, claimed = uuid.uuid4().hex, time.monotonic()
-        ids = lease.claim(db.engine, owner, clock(), BATCH)
+        ids = DELIVERIES.claim(db.engine, owner, _due(clock()), BATCH)
         if ids:
             attempts += _send_batch(ids, owner, claimed, clock)
             continue
@@ -95,11 +98,7 @@ def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300
 
 def _until_next(now: dt.datetime) -> float | None:
     """Seconds until something falls due, None when that is not soon."""
-    query = (
-        select(func.min(Delivery.next_at))
-        .join(Target, Target.id == Delivery.target_id)
-        .where(Delivery.status == DeliveryStatus.WAITING, Target.status == TargetStatus.ACTIVE)
-    )
+    query = select(func.min(Delivery.next_at)).where(Delivery.status == DeliveryStatus.WAITING, _ACTIVE)
     with db.engine.connect() as connection:
         next_at = connection.scalar(query)
     if next_at is None:
@@ -115,7 +114,7 @@ def _send_batch(ids: list[int], owner: str, claimed: float, clock: Callable[[], 
         for some in _slices(_load(db.session, ids)):
             letters = _letters(batch, some)
             list(pool.map(lambda letter: _in_context(batch, letter), letters))
-    lease.put_back(batch.engine, batch.put_back, owner, clock() + PUT_BACK)
+    DELIVERIES.put_back(batch.engine, batch.put_back, owner, next_at=clock() + PUT_BACK)
     health.note(db.session(), batch.answers, clock(), batch.config)
     outbox.settle(db.session(), sorted({answer.push_id for answer in batch.answers}))
     db.session.commit()
@@ -178,7 +177,7 @@ def _is_silent(batch: _Batch, letter: _Letter) -> bool:
         batch.windows[definition.code] = found
     if found.has(now):
         return False
-    lease.put_back(batch.engine, [letter.delivery.id], batch.owner, max(found.begins, now))
+    DELIVERIES.put_back(batch.engine, [letter.delivery.id], batch.owner, next_at=max(found.begins, now))
     return True
 
 
@@ -198,7 +197,7 @@ def _send_one(batch: _Batch, letter: _Letter) -> None:
         return
     if _is_silent(batch, letter):
         return
-    if not lease.holds(batch.engine, delivery.id, batch.owner, batch.claimed):
+    if not DELIVERIES.still_mine(batch.engine, delivery.id, batch.owner, batch.claimed):
         return
     answer = attempt(delivery, target, letter.message, batch.clock(), batch.config)
     if answer.outcome == "temporary" and answer.http_status is None:
@@ -256,13 +255,10 @@ def _send(target: Target, message: Message, config: Settings) -> Sent:
 
 def due(now: dt.datetime) -> bool:
     """Whether anything is to be sent, or was left behind by a worker."""
-    waiting = (Delivery.status == DeliveryStatus.WAITING) & (Delivery.next_at <= now)
-    left = (Delivery.status == DeliveryStatus.SENDING) & (Delivery.lease_until < func.now())
-    query = (
-        select(Delivery.id)
-        .join(Target, Target.id == Delivery.target_id)
-        .where(waiting | left, Target.status == TargetStatus.ACTIVE)
-        .limit(1)
-    )
+    free = or_(_due(now), and_(DELIVERIES.lost(), _ACTIVE))
     with db.engine.connect() as connection:
-        return connection.scalar(query) is not None
+        return connection.scalar(select(Delivery.id).where(free).limit(1)) is not None
+
+
+def _due(now: dt.datetime) -> ColumnElement[bool]:
+    return and_(DELIVERIES.ready(now), _ACTIVE)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.channels import channel, targets
 from app.errors import DomainError
+from app.jobs.leases import LeasedRows
 from app.models import (
     Delivery,
     DeliveryStatus,
@@ -27,6 +28,7 @@ from app.schedules.definition import ScheduleDef
 from app.schedules.plan import Push as Planned
 
 SYSTEM = "system"
+DELIVERIES = LeasedRows(Delivery, waiting=DeliveryStatus.WAITING, working=DeliveryStatus.SENDING, seconds=120)
 LIVE = (DeliveryStatus.WAITING, DeliveryStatus.SENDING)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from flask import Flask, current_app
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.channels.base import PermanentError
@@ -17,7 +16,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
 from app.models import Delivery, DeliveryStatus, Push, PushStatus, Schedule, Target
-from app.push import lease, outbox
+from app.push import outbox
 from app.push.answers import Answer, record
 from app.push.deliver import attempt, let_go
 from app.push.message import TEST_HITS, messages_of
@@ -87,7 +86,6 @@ def _make(
     )
     session.add(push)
     session.flush()
-    lease_until = func.now() + dt.timedelta(seconds=lease.LEASE_SECONDS)
     deliveries = [
         Delivery(
             uid=outbox.new_uid(),
@@ -97,7 +95,7 @@ def _make(
             hits=TEST_HITS,
             status=DeliveryStatus.SENDING,
             lease_owner=uid,
-            lease_until=lease_until,
+            lease_until=outbox.DELIVERIES.until(),
         )
         for target in targets
     ]

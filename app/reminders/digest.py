@@ -1,7 +1,7 @@
-"""Mails of reminders: collected by person, then sent, each by its row.
+"""Mails of reminders, collected by person.
 
 A mail is a row before it is a message, and its reminders point to it, so that each goes in one mail,
-whoever collects. A worker that dies while it sends leaves a row that is sent again, with the same Message-ID.
+whoever collects.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import datetime as dt
 
 from flask import current_app
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from app.extensions import db
-from app.models import MailStatus, Reminder, ReminderChoice, ReminderMail, Staff
+from app.models import Mail, MailKind, Reminder, ReminderChoice, Staff
 from app.reminders.choices import AT_ONCE, DAILY
 
 #: a person gets at most one mail in this time, however much rings
@@ -91,7 +90,13 @@ def _collect_for(person_id: int, now: dt.datetime) -> int:
     reminders = list(db.session.scalars(query))
     if not reminders:
         return 0
-    mail = ReminderMail(person_id=person_id, reminders=len(reminders), next_at=now, created_at=now)
+    mail = Mail(
+        kind=MailKind.REMINDERS,
+        person_id=person_id,
+        reminders=len(reminders),
+        next_at=now,
+        created_at=now,
+    )
     db.session.add(mail)
     db.session.flush()
     for reminder in reminders:
@@ -100,32 +105,10 @@ def _collect_for(person_id: int, now: dt.datetime) -> int:
 
 
 def _just_mailed(person_id: int, now: dt.datetime) -> bool:
-    last = select(func.max(ReminderMail.created_at)).where(ReminderMail.person_id == person_id)
-    at = db.session.scalar(last)
+    theirs = (Mail.person_id == person_id, Mail.kind == MailKind.REMINDERS)
+    at = db.session.scalar(select(func.max(Mail.created_at)).where(*theirs))
     return at is not None and now - APART < at <= now
 
 
 def _local(now: dt.datetime) -> dt.datetime:
     return now.astimezone(current_app.config["SETTINGS"].zone)
-
-
-def due(now: dt.datetime) -> bool:
-    """Whether a mail is to be sent now, or was left behind by a worker."""
-    open_ = ReminderMail.status.in_([MailStatus.WAITING, MailStatus.SENDING])
-    return bool(db.session.scalar(select(ReminderMail.id).where(open_, ReminderMail.next_at <= now).limit(1)))
-
-
-def retry(session: Session, mail: ReminderMail, now: dt.datetime) -> bool:
-    """Send a failed mail again from the beginning; False for one that has not failed. Does not commit."""
-    changed = session.execute(
-        update(ReminderMail)
-        .where(ReminderMail.id == mail.id, ReminderMail.status == MailStatus.FAILED)
-        .values(status=MailStatus.WAITING, attempts=0, next_at=now, done_at=None)
-    )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
-
-
-def failed() -> int:
-    """How many mails were given up: the badge in the menu."""
-    query = select(func.count()).select_from(ReminderMail).where(ReminderMail.status == MailStatus.FAILED)
-    return db.session.scalar(query) or 0

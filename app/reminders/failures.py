@@ -23,10 +23,11 @@ from app.models import (
     ExportJob,
     ImportBatch,
     JobRun,
+    Mail,
+    MailKind,
+    MailStatus,
     OutreachBatch,
     OutreachBatchStatus,
-    ReportMail,
-    ReportMailStatus,
     RunStatus,
     Staff,
     StopReason,
@@ -187,19 +188,20 @@ def _reports(since: dt.datetime) -> Iterator[Notice]:
 
 def _report_mails(since: dt.datetime) -> Iterator[Notice]:
     failed = (
-        select(ReportMail.week, func.count())
+        select(Mail.week, func.count())
         .where(
-            ReportMail.status == ReportMailStatus.FAILED,
-            ReportMail.is_test.is_(False),
-            ReportMail.created_at > since,
+            Mail.kind == MailKind.REPORT,
+            Mail.status == MailStatus.FAILED,
+            Mail.is_test.is_(False),
+            Mail.created_at > since,
         )
-        .group_by(ReportMail.week)
-        .order_by(ReportMail.week)
+        .group_by(Mail.week)
+        .order_by(Mail.week)
     )
     keepers = _Lazy(REPORT_MAIL_KEEPERS)
     for week, count in db.session.execute(failed).tuples():
-        values = {"n": count, "week": week.isoformat()}
-        opens = to_rows("report_mail", status=ReportMailStatus.FAILED, week__from=week, is_test=0)
+        values = {"n": count, "week": str(week)}
+        opens = to_rows("report_mail", status=MailStatus.FAILED, week__from=week, is_test=0)
         yield from keepers.each(f"reportmails-{week}", REPORT_MAILS, values, opens, count)
 
 

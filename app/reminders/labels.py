@@ -22,13 +22,6 @@ IN_MAIL = {
     "approval": lazy_gettext("Request #%(id)s waits for your decision: %(what)s"),
     "decided": lazy_gettext("Your request #%(id)s was decided: %(what)s"),
 }
-MAIL_STATUS = {
-    "waiting": lazy_gettext("Waits"),
-    "sending": lazy_gettext("Being sent"),
-    "sent": lazy_gettext("Mailed"),
-    "failed": lazy_gettext("Failed"),
-    "dropped": lazy_gettext("Not needed"),
-}
 
 
 def text_of(reminder: Reminder) -> str:

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 
-from flask import render_template
+from flask import current_app, render_template
 from flask_babel import force_locale
 from flask_babel import gettext as _
 
+from app.jobs.leases import MOST_ATTEMPTS
 from app.lib import mailer
-from app.models import Staff, WeeklyReport
+from app.lib.mailer import MailError
+from app.mails.sender import NotYet
+from app.models import Mail, Staff, WeeklyReport
+from app.reports import settings
 from app.reports.document import Document, document
 from app.reports.pdf import pdf
 from config import Settings
 
 
-def letter(report: WeeklyReport, person: Staff, key: str, config: Settings, *, test: bool) -> EmailMessage:
+def written(mail: Mail) -> EmailMessage:
+    """The mail of a report for its person.
+
+    Raises NotYet while the report is to be made, MailError for good when the person may not get it.
+    """
+    person, report = mail.person, mail.report
+    if report is None or (report.made_at is None and report.attempts < MOST_ATTEMPTS):
+        raise NotYet
+    if report.made_at is None:
+        raise MailError(f"the report could not be made: {report.error}", permanent=True)
+    if not person.active or settings.obstacle(person) is not None:
+        raise MailError("this person can't receive the report any more", permanent=True)
+    if not settings.may_see(person, report):
+        raise MailError("this person sees other branches now", permanent=True)
+    return message(report, person, mail.key, current_app.config["SETTINGS"], test=mail.is_test)
+
+
+def message(report: WeeklyReport, person: Staff, key: str, config: Settings, *, test: bool) -> EmailMessage:
     """The mail for a person, in their language; sent again with the same key it is known as the same."""
     with force_locale(person.language):
         said = document(report, person.language)

@@ -6,17 +6,19 @@ import datetime as dt
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from app.audit.events import event
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge_once
 from app.lib import clock
 from app.lib.mailer import is_address
-from app.models import ReportMail, ReportMailStatus, ReportSetting, Staff, WeeklyReport
+from app.mails import queue
+from app.models import Mail, MailKind, MailStatus, ReportSetting, Staff, WeeklyReport
 from app.reports import settings, weeks
-from app.reports.worker import due
+from app.reports.worker import due, release_mails
 
 SYSTEM = "system"
 JOB = "app.jobs.reports.run"
@@ -25,12 +27,14 @@ MOST_WEEKS = 26
 
 
 def tick(now: dt.datetime) -> None:
-    """Plan the mails that fell due, and nudge a worker while there is anything to do. Commits.
+    """Plan the mails that fell due, and nudge a worker while there is a report to make. Commits.
 
     What the ticker calls; any number of them may. After an outage the newest week alone is sent.
     """
     _plan(now)
-    if due(now):
+    release_mails(now)
+    db.session.commit()
+    if due():
         nudge_once("default", JOB)
 
 
@@ -44,15 +48,15 @@ def _plan(now: dt.datetime) -> None:
         if moment > kept.since and (kept.planned_week is None or week > kept.planned_week):
             for person in settings.chosen():
                 if person.active and settings.obstacle(person) is None:
-                    _write(week, person, now, stale_before=moment)
+                    _write(week, person, stale_before=moment)
             kept.planned_week = week
     db.session.commit()
 
 
-def _write(week: dt.date, person: Staff, now: dt.datetime, stale_before: dt.datetime) -> None:
+def _write(week: dt.date, person: Staff, stale_before: dt.datetime) -> None:
     report_id = _report(week, person, SYSTEM, stale_before)
-    mail = {"report_id": report_id, "person_id": person.id, "week": week, "next_at": now}
-    db.session.execute(insert(ReportMail).values(mail).on_conflict_do_nothing())
+    mail = {"kind": MailKind.REPORT, "report_id": report_id, "person_id": person.id, "week": week}
+    db.session.execute(insert(Mail).values(mail).on_conflict_do_nothing())
 
 
 def ask(week: dt.date, person: Staff) -> int:
@@ -94,6 +98,8 @@ def start_over(report: WeeklyReport, person: Staff) -> None:
     report.made_at, report.attempts, report.error = None, 0, ""
     report.person_id = person.id
     db.session.flush()
+    waiting = (Mail.report_id == report.id, Mail.status == MailStatus.WAITING)
+    db.session.execute(update(Mail).where(*waiting).values(next_at=None))
 
 
 def send_to(report: WeeklyReport, person: Staff, now: dt.datetime) -> None:
@@ -105,20 +111,20 @@ def send_to(report: WeeklyReport, person: Staff, now: dt.datetime) -> None:
         raise DomainError("SMTP_URL is not set: no e-mail can be sent.")
     if not is_address(person.email or ""):
         raise DomainError("Your log-in has no e-mail address.")
-    mail = ReportMail(report_id=report.id, person_id=person.id, week=report.week, is_test=True, next_at=now)
+    mail = Mail(kind=MailKind.REPORT, person_id=person.id, week=report.week, is_test=True, next_at=now)
+    mail.report_id = report.id
     db.session.add(mail)
     db.session.commit()
-    nudge_once("default", JOB)
+    event("send", "report_mail", mail.id, title=str(mail))
+    queue.nudge()
 
 
-def retry(mail: ReportMail, now: dt.datetime) -> None:
-    """Try a failed mail again from the beginning. Raises DomainError when it did not fail. No commit."""
-    if mail.status != ReportMailStatus.FAILED:
-        raise DomainError("Only a mail that failed can be sent again.")
-    mail.status, mail.attempts, mail.next_at = ReportMailStatus.WAITING, 0, now
-    if mail.report.made_at is None:
+def retry(mail: Mail, now: dt.datetime) -> bool:
+    """Try a failed mail again from the beginning; False when it did not fail. Does not commit."""
+    again = queue.retry(mail, now)
+    if again and mail.report is not None and mail.report.made_at is None:
         start_over(mail.report, mail.person)
-    db.session.flush()
+    return again
 
 
 def _zone() -> Any:

@@ -12,7 +12,8 @@ from sqlalchemy import func, select, update
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.table import OPEN, JobTable
+from app.jobs.leases import Held, check_attempts
+from app.jobs.table import OPEN, JobTable, failing
 from app.leads.cube import activity_root
 from app.lib import clock
 from app.models import Backtest, RuleVersion, RunStatus, Staff
@@ -21,13 +22,9 @@ from app.rules.backtest import Trial
 from app.rules.versions import check_conditions, rule_def
 from config import Settings
 
-JOBS = JobTable(Backtest, "app.jobs.backtests.run", lock=7021)
+JOBS = JobTable(Backtest, "app.jobs.backtests.run")
 #: how many back-tests of one person may be under way
 MOST_OPEN = 3
-
-
-class Cancelled(Exception):
-    """Somebody cancelled the back-test that is being made."""
 
 
 def request_backtest(version: RuleVersion, trial: Trial, who: str) -> Backtest:
@@ -89,43 +86,34 @@ def made_of(version: RuleVersion) -> bool:
 
 def work_on(backtest_id: int) -> None:
     """Make a back-test that waits; does nothing when another worker does, or it is over."""
-    with JOBS.owned(backtest_id) as row:
-        if row is None:
+    with JOBS.owned(backtest_id, started_at=func.now()) as owned:
+        if owned is None:
             return
+        row, held = owned
         person = db.session.scalar(select(Staff).where(Staff.username == row.requested_by))
         language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
-        with force_locale(language), JOBS.failing(backtest_id):
-            try:
-                _make(row)
-            except Cancelled:
-                db.session.rollback()
+        with force_locale(language), failing(held, owned.fail):
+            check_attempts(row.attempts)
+            owned.done(**_make(row, held))
 
 
-def _make(row: Backtest) -> None:
-    row_id = row.id
-    JOBS.begin(row)
-    _write(row_id, started_at=func.now())
+def _make(row: Backtest, held: Held) -> dict[str, Any]:
+    """The columns of the back-test that is made."""
     definition, active = rule_def(row.version), row.version.rule.active_version
     in_force = rule_def(active) if active is not None and active.id != row.version_id else None
     digest = backtest.digest(definition)
     backtest.check(definition, trial_of(row), yesterday(), days_with_events())
-    result = backtest.run(_settings(), definition, in_force, trial_of(row), _reporter(row_id))
+    result = backtest.run(_settings(), definition, in_force, trial_of(row), _reporter(held))
     if active is not None and in_force is not None:
         result["active"]["number"] = active.number
-    JOBS.done(row_id, result=result, digest=digest)
+    return {"result": result, "digest": digest}
 
 
-def _reporter(row_id: int) -> backtest.Progress:
+def _reporter(held: Held) -> backtest.Progress:
     def report(done: int, total: int) -> None:
-        _write(row_id, progress=min(99, done * 100 // total))
+        held.write(progress=min(99, done * 100 // total))
 
     return report
-
-
-def _write(row_id: int, **values: Any) -> None:
-    """Write to a back-test that is still under way. Raises Cancelled when it no longer is."""
-    if not JOBS.write(row_id, **values):
-        raise Cancelled
 
 
 def yesterday() -> dt.date:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import uuid
 from typing import Any
+
+from sqlalchemy import func
 
 from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.progress import Progress
-from app.errors import OUT_OF_MEMORY, DomainError
+from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge_once
-from app.jobs.table import GIVEN_UP, MOST_ATTEMPTS, connection_lost
+from app.jobs.leases import Held, check_attempts
+from app.jobs.table import failing
 from app.leads.cube import activity_root, prepare, window
 from app.lib import clock
 from app.models import JobRun, RunStatus
@@ -31,14 +33,11 @@ from app.t1.deliveries import (
     other_days,
     read_by,
 )
-from app.t1.lease import Lease, LeaseLost, leased
-from app.t1.runs import settings
+from app.t1.runs import RUNS, settings
 
 STEPS = ("ingest", "activity", "completeness", "evaluate", "retention", "push")
 #: Share of the progress bar that is done when the step begins.
 BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70, "retention": 97, "push": 99}
-
-log = logging.getLogger(__name__)
 
 
 def execute(run_id: int) -> None:
@@ -48,36 +47,26 @@ def execute(run_id: int) -> None:
     would be another one.
     """
     installation.check(db.engine, settings())
-    with leased(db.engine, run_id) as lease:
-        if lease is None:
+    with RUNS.hold(db.engine, run_id, started_at=func.now()) as held:
+        if held is None:
             return
         run = db.session.get_one(JobRun, run_id, populate_existing=True)
-        work = _Run(lease, run.day, run.force, dict(run.counts or {}))
-        attempts = run.attempts
+        work = _Run(held, run.day, run.force, dict(run.counts or {}))
+        db.session.expunge(run)
         db.session.rollback()
-        try:
-            if attempts > MOST_ATTEMPTS:
-                raise DomainError(GIVEN_UP, n=MOST_ATTEMPTS)
-            work.do()
-        except LeaseLost:
-            log.warning("run %s was taken over by another worker", run_id)
-        except (DomainError, ActivityError) as error:
-            work.fail(str(error))
-        except MemoryError:
-            work.fail(OUT_OF_MEMORY)
-            raise
-        except Exception as error:
-            # Without the database the lease ends by itself, and another worker goes on.
-            if not connection_lost(error):
-                work.fail(f"{type(error).__name__}: see the worker's log")
-            raise
+        with failing(held, work.fail):
+            check_attempts(run.attempts)
+            try:
+                work.do()
+            except ActivityError as error:
+                raise DomainError(str(error)) from error
 
 
 class _Run:
     """A run at work. ``counts`` are those that it has, after a worker that fell silent that worker's too."""
 
-    def __init__(self, lease: Lease, day: dt.date, force: bool, counts: dict[str, Any]) -> None:
-        self.lease = lease
+    def __init__(self, held: Held, day: dt.date, force: bool, counts: dict[str, Any]) -> None:
+        self.held = held
         self.day = day
         self.force = force
         self.steps: list[dict[str, Any]] = []
@@ -89,22 +78,22 @@ class _Run:
         self.step("ingest", self.ingest)
         self.step("activity", self.activity)
         if not self.step("completeness", self.complete):
-            self.lease.finish(status=RunStatus.HELD, note="incomplete", progress=self.percent)
+            self.held.end(status=RunStatus.HELD, note="incomplete", progress=self.percent)
             return
         self.step("evaluate", self.evaluate)
         self.step("retention", self.retention)
         self.step("push", self.push)
-        self.lease.finish(status=RunStatus.DONE, progress=100, error=None, note=None)
+        self.held.end(status=RunStatus.DONE, progress=100, error=None, note=None)
 
     def step(self, name: str, work: Any) -> Any:
         """Run one step and keep its start, end and counts on the row."""
         entry: dict[str, Any] = {"name": name, "status": "running", "started_at": _now()}
         self.steps.append(entry)
         self.percent = BEGINS_AT[name]
-        self.lease.write(steps=self.steps, progress=self.percent)
+        self.held.write(steps=self.steps, progress=self.percent)
         result = work()
         entry |= {"status": "done", "finished_at": _now()}
-        self.lease.write(steps=self.steps, counts=self.counts)
+        self.held.write(steps=self.steps, counts=self.counts)
         return result
 
     def report(self, done: int, total: int) -> None:
@@ -114,23 +103,19 @@ class _Run:
         percent = BEGINS_AT[name] + (later[0] - BEGINS_AT[name]) * done // max(total, 1)
         if percent > self.percent:
             self.percent = percent
-            self.lease.write(progress=percent)
+            self.held.write(progress=percent)
 
-    def fail(self, error: str) -> None:
+    def fail(self, error: DomainError) -> None:
         """End the run with an error that a person can read."""
-        db.session.rollback()
         if self.steps:
             self.steps[-1] |= {"status": "failed", "finished_at": _now()}
-        try:
-            self.lease.finish(status=RunStatus.FAILED, error=error, steps=self.steps, counts=self.counts)
-        except LeaseLost:
-            log.warning("run %s failed after another worker took it over", self.lease.run_id)
+        self.held.end(status=RunStatus.FAILED, error=str(error), steps=self.steps, counts=self.counts)
 
     # -- the steps ---------------------------------------------------------------------------
     def ingest(self) -> None:
         """Read what lies complete in the inbox."""
         source = self.counts.setdefault("source", uuid.uuid4().hex)
-        self.lease.write(counts=self.counts)
+        self.held.write(counts=self.counts)
         look = inbox.look(settings())
         result = ingest_logs(settings(), look.complete, self._read, source=source, listed=True)
         records = read_by(settings(), source)
@@ -141,7 +126,7 @@ class _Run:
             "other_days": other_days(records, self.day),
         }
         # Where a refused file went is stored before it goes there.
-        self.lease.write(counts=self.counts)
+        self.held.write(counts=self.counts)
         self.counts["stuck"] = clear_inbox(settings(), result, self.counts["refused"], look)
         del self.counts["skipped"]
 

@@ -14,13 +14,14 @@ from sqlalchemy.dialects.postgresql import insert
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs import nudge
+from app.jobs.leases import LeasedRows
 from app.lib import clock
 from app.models import IngestFile, JobRun, RunStatus
 from app.t1 import inbox
-from app.t1.lease import lost
 from config import Settings
 
 KIND = "t1"
+RUNS = LeasedRows(JobRun, waiting=RunStatus.QUEUED, working=RunStatus.RUNNING)
 SYSTEM = "system"
 #: results of earlier runs of a day that are kept
 MOST_FORMER = 30
@@ -42,7 +43,9 @@ def request_run(day: dt.date, who: str) -> JobRun:
     if day < clock.today() - dt.timedelta(days=settings().events_retention_days):
         raise DomainError("%(day)s is longer ago than events are kept.", day=day.isoformat())
     run = _row(day, who)
-    if run.status == RunStatus.RUNNING and not db.session.scalar(select(lost()).where(JobRun.id == run.id)):
+    if run.status == RunStatus.RUNNING and not db.session.scalar(
+        select(RUNS.lost()).where(JobRun.id == run.id)
+    ):
         raise DomainError("The run of %(day)s is at work already.", day=day.isoformat())
     _queue(run, who, force=False)
     return run
@@ -68,7 +71,7 @@ def tick(_now: dt.datetime | None = None) -> list[int]:
         db.session.commit()
     if inbox.look(settings()).untaken:
         _try_again(yesterday)
-    waiting = or_(JobRun.status == RunStatus.QUEUED, lost())
+    waiting = or_(JobRun.status == RunStatus.QUEUED, RUNS.lost())
     due = list(db.session.scalars(select(JobRun.id).where(JobRun.kind == KIND, waiting).order_by(JobRun.day)))
     db.session.commit()
     for run_id in due:
@@ -146,7 +149,7 @@ def _queue(run: JobRun, who: str, *, force: bool) -> None:
     run.status = RunStatus.QUEUED
     run.requested_by = who
     run.force = force
-    run.steps, run.progress, run.error, run.note = [], 0, None, None
+    run.steps, run.progress, run.error, run.note, run.attempts = [], 0, None, None, 0
     run.counts, run.started_at, run.finished_at = {"former": former} if former else {}, None, None
     db.session.commit()
     nudge("t1", "app.jobs.t1.run", run.id)

@@ -12,10 +12,10 @@ from app.models import (
     Delivery,
     DeliveryAttempt,
     Hit,
+    Mail,
     Push,
     PushHit,
     Reminder,
-    ReminderMail,
     Schedule,
     ScheduleVersion,
     Target,
@@ -90,9 +90,10 @@ def _delivery(push: Push, target: Target, hit: Hit, status: str) -> Delivery:
     )
 
 
-def failed_mail(session: Session, person_id: int) -> ReminderMail:
+def failed_mail(session: Session, person_id: int) -> Mail:
     """A mail of reminders that was given up."""
-    made = ReminderMail(
+    made = Mail(
+        kind="reminders",
         person_id=person_id,
         status="failed",
         reminders=2,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from app.models import ReportMail, WeeklyReport
+from app.models import Mail, WeeklyReport
 
 WEEK = dt.date(2026, 10, 19)
 _STEPS = {"hit": 120, "pushed": 110, "contacted": 40, "answered": 20, "converted": 6, "cost": "12.40"}
@@ -35,8 +35,14 @@ def reports(session: Session, rows: dict[str, Any]) -> dict[str, Any]:
     made = WeeklyReport(
         week=WEEK, branch_id=rows["home"].id, content=REPORT, made_at=func.now(), requested_by="x"
     )
-    mail = ReportMail(
-        report=made, person=rows["worker"], week=WEEK, status="failed", last_error="550", attempts=1
+    mail = Mail(
+        kind="report",
+        report=made,
+        person=rows["worker"],
+        week=WEEK,
+        status="failed",
+        answer="550",
+        attempts=1,
     )
     found = {"report": made, "report_mail": mail, "open_report": WeeklyReport(week=WEEK, requested_by="x")}
     session.add_all(found.values())

@@ -17,14 +17,14 @@ from flask import Flask
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app.exports import content, files
 from app.exports import jobs as export_jobs
 from app.exports.jobs import make_export
 from app.jobs import queue, ticker
-from app.jobs.table import MOST_ATTEMPTS
+from app.jobs.leases import MOST_ATTEMPTS
 from app.jobs.worker import work
 from app.models import ExportJob, Lead
 from tests import clock
@@ -225,18 +225,21 @@ def test_a_failed_export_leaves_no_file_and_says_so(
 
 
 def test_one_worker_at_a_time_and_one_that_died_is_replaced(
-    app: Flask, world: World, session: Session, engine: Engine, login: Callable[..., Person]
+    app: Flask, world: World, session: Session, login: Callable[..., Person]
 ) -> None:
     login("Manager").submit("/leadview/export_all", {"format": "csv"})
     job = session.scalars(select(ExportJob).order_by(ExportJob.id.desc()).limit(1)).one()
-    job.status, job.progress = "running", 40
     session.commit()
-    with app.app_context(), engine.connect() as other:
-        other.execute(text("SELECT pg_advisory_lock(:a, :b)"), {"a": export_jobs.JOBS.lock, "b": job.id})
+    with app.app_context():
+        with export_jobs.JOBS.owned(job.id):
+            make_export(job.id)
+            session.refresh(job)
+            assert job.status == "running"
         make_export(job.id)
         session.refresh(job)
-        assert job.status == "running"
-        other.execute(text("SELECT pg_advisory_unlock(:a, :b)"), {"a": export_jobs.JOBS.lock, "b": job.id})
+        assert job.status == "running", "its worker may still be alive"
+        session.execute(update(ExportJob).values(lease_until=clock.now() - dt.timedelta(seconds=1)))
+        session.commit()
         make_export(job.id)
         session.refresh(job)
         assert job.status == "done"

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import audit_jobs, bulk
 from app.exports import jobs as exports
 from app.extensions import db
-from app.jobs.table import MOST_ATTEMPTS
+from app.jobs.leases import MOST_ATTEMPTS
 from app.models import AuditJob, Backtest, BulkJob, ExportJob, JobRun, OutreachBatch
 from app.outreach import preflight
 from app.rules import backtest_jobs

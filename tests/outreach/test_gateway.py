@@ -161,7 +161,9 @@ def test_a_sender_that_vanished_leaves_nothing_twice(
     (hit,) = bank.people(1)
     batch = sent(bank, login, [hit])
     past = clock.now() - dt.timedelta(minutes=1)
-    session.execute(update(Outreach).values(status="sending", next_at=past, lease_owner="gone"))
+    session.execute(
+        update(Outreach).values(status="sending", next_at=past, lease_until=past, lease_owner="gone")
+    )
     session.commit()
     bank.send()
     assert bank.outcomes(batch) == {hit: ("sent", "")}
@@ -177,11 +179,12 @@ def test_a_lease_goes_by_the_databases_clock(
     begun = clock.now()
 
     def lease_until(moment: dt.datetime) -> None:
-        session.execute(update(Outreach).values(status="sending", next_at=moment, lease_owner="x"))
+        held = {"status": "sending", "next_at": begun, "lease_until": moment, "lease_owner": "x"}
+        session.execute(update(Outreach).values(**held))
         session.commit()
 
     with time_machine.travel(begun + dt.timedelta(hours=hours)):
-        lease_until(begun + sending.LEASE)
+        lease_until(begun + dt.timedelta(seconds=sending.CONTACTS.seconds))
         bank.send()
         assert bank.outcomes(batch) == {hit: ("sending", "")}, "alive"
         lease_until(begun)

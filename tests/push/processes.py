@@ -25,7 +25,7 @@ from app.extensions import db
 from app.jobs import nudge_once
 from app.jobs.worker import work
 from app.lib import clock
-from app.push import deliver, lease
+from app.push import deliver, outbox
 from app.push.tick import tick
 from app.schedules import windows
 from tests.clock import now
@@ -57,8 +57,7 @@ class VirtualClock:
 def shorten(path: Path) -> None:
     """Make the product run in virtual time, with leases and time limits that fit a test."""
     clock.now = VirtualClock(path).now
-    lease._UNTIL = lease.text(f"now() + interval '{LEASE_SECONDS} seconds'")
-    lease.CERTAIN_SECONDS = 1.0
+    outbox.DELIVERIES.seconds = LEASE_SECONDS
     Webhook.limits = Limits(hits=3, seconds=SECONDS)
     # A request is under way for as long as in real life, but its clock runs faster.
     windows.UNDER_WAY = dt.timedelta(seconds=SPEED * 2)

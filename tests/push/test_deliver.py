@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from sqlalchemy import func, select, update
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
-from app.push import deliver, lease, outbox
+from app.push import deliver, outbox
 from app.push.answers import BACK_OFF, Answer, record
 from app.push.test_push import send_sample
 from app.reminders import go_round
@@ -165,16 +164,16 @@ def test_a_dead_worker_s_deliveries_are_taken_over_and_it_can_write_nothing_more
     pushed: Bank, crm: Receiver
 ) -> None:
     with pushed.app.app_context():
-        [mine] = lease.claim(db.engine, "me", pushed.now, 10)
-        assert lease.claim(db.engine, "other", pushed.now, 10) == []
+        leases = outbox.DELIVERIES
+        [mine] = leases.claim(db.engine, "me", leases.ready(pushed.now), 10)
+        assert leases.claim(db.engine, "other", leases.ready(pushed.now), 10) == []
         assert pushed.send() == 0, "leased"
         db.session.execute(update(Delivery).values(lease_until=func.now() - dt.timedelta(seconds=1)))
         db.session.commit()
-        late = time.monotonic() - lease.CERTAIN_SECONDS - 1
-        assert not lease.holds(db.engine, mine, "me", late), "too late to send"
+        assert not leases.still_mine(db.engine, mine, "me"), "too late to send"
         assert pushed.send() == 1
-        assert not lease.holds(db.engine, mine, "me", late)
-        lease.put_back(db.engine, [mine], "me", pushed.now)
+        assert not leases.still_mine(db.engine, mine, "me")
+        leases.put_back(db.engine, [mine], "me", next_at=pushed.now)
         sent = pushed.one(Delivery)
         too_late = Answer(
             sent.id, sent.push_id, sent.target_id, 1, pushed.now, "temporary", False, 503, "busy", 9

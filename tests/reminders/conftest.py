@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.console.addresses import address_of
+from app.jobs import mails
 from app.models import Hit, Reminder, Staff
-from app.reminders import digest, go_round, sender
+from app.reminders import digest, go_round
 from tests.access.world import World, build
 
 #: a morning in the local time
@@ -54,7 +55,7 @@ class Office:
         """Collect and send, once; how many mails went."""
         with self.app.app_context():
             digest.collect(now)
-            return sender.work(now)
+            return mails.send(now)
 
     def rings(self, username: str, *kinds: str) -> list[Reminder]:
         """What somebody has not read, oldest first, of the kinds if any are named."""

@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
+from app.extensions import db
+from app.jobs import mails as sending
 from app.lib.pointers import to_rows
-from app.models import ChangeLog, Reminder, ReminderChoice, ReminderMail, Staff
+from app.mails.queue import MAILS
+from app.mails.sender import PAUSES
+from app.models import ChangeLog, Mail, Reminder, ReminderChoice, Staff
 from app.reminders.digest import collect
-from app.reminders.sender import LEASE, PAUSES, work
 from tests import clock
 from tests.conftest import Person
 from tests.postbox import Postbox
@@ -57,12 +60,11 @@ def ring(office: Office, source: str, kind: str = "hits", at: dt.datetime = NOW,
     office.session.commit()
 
 
-def mails(office: Office) -> list[ReminderMail]:
+def mails(office: Office) -> list[Mail]:
     office.session.rollback()
     office.session.expire_all()
-    return list(
-        office.session.scalars(select(ReminderMail).where(ReminderMail.id != office.ids["failed_mail"]))
-    )
+    ours = (Mail.kind == "reminders", Mail.id != office.ids["failed_mail"])
+    return list(office.session.scalars(select(Mail).where(*ours)))
 
 
 def test_what_a_person_chose_comes_by_mail_once_and_in_their_language(
@@ -86,7 +88,7 @@ def test_what_a_person_chose_comes_by_mail_once_and_in_their_language(
         assert "申请 #7 等待您审批" in body
         assert "张三" not in body, "nobody's name leaves the house"
         assert "https://lm.bank.example/hitview/list/?_flt_0_push=4" in body
-    assert got["message-id"] == f"<reminders-{mails(office)[-1].id}@bank.example>"
+    assert got["message-id"] == f"<{mails(office)[-1].key}@bank.example>"
 
 
 def test_kinds_not_chosen_and_what_was_read_stay_in_the_house(
@@ -159,14 +161,15 @@ def test_a_lease_goes_by_the_databases_clock(
     begun = clock.now()
 
     def lease_until(moment: dt.datetime) -> None:
-        office.session.execute(update(ReminderMail).values(status="sending", next_at=moment))
+        held = {"status": "sending", "lease_owner": "x", "lease_until": moment}
+        office.session.execute(update(Mail).where(Mail.kind == "reminders").values(**held))
         office.session.commit()
 
     with time_machine.travel(begun + dt.timedelta(hours=hours)), office.app.app_context():
-        lease_until(begun + LEASE)
-        assert work() == 0, "alive"
+        lease_until(begun + dt.timedelta(seconds=MAILS.seconds))
+        assert sending.send() == 0, "alive"
         lease_until(begun)
-        assert work() == 1, "its worker is gone"
+        assert sending.send() == 1, "its worker is gone"
     [mail] = mails(office)
     assert mail.done_at is not None
     assert begun <= mail.done_at <= clock.now()
@@ -214,14 +217,34 @@ def test_a_mail_whose_sender_died_is_sent_by_another(office: Office, postbox: Po
     choose(anna, hits="at_once")
     ring(office, "msg_1")
     with office.app.app_context():
-        from app.reminders import digest as collecting
-        from app.reminders import sender
-
-        collecting.collect(NOW)
-        assert sender._claim(NOW) is not None  # and here it dies
+        collect(NOW)
+        assert MAILS.claim(db.engine, "dead", MAILS.ready(NOW))
     assert office.mail(SOON) == 0
-    assert office.mail(NOW + dt.timedelta(minutes=3)) == 1
+    past = clock.now() - dt.timedelta(seconds=1)
+    office.session.execute(update(Mail).where(Mail.lease_owner == "dead").values(lease_until=past))
+    office.session.commit()
+    assert office.mail(SOON) == 1
+    assert mails(office)[0].attempts == 2
     assert len(postbox.mails) == 1
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_mail_that_ends_every_worker_is_given_up_and_a_restart_of_the_database_is_no_attempt(
+    office: Office, postbox: Postbox, anna: Person, restarted: bool
+) -> None:
+    choose(anna, hits="at_once")
+    ring(office, "msg_1")
+    with office.app.app_context():
+        collect(NOW)
+    past = func.pg_postmaster_start_time() - dt.timedelta(seconds=1)
+    last = {"status": "sending", "attempts": len(PAUSES) + 1, "lease_until": past}
+    began = past if restarted else func.now()
+    office.session.execute(update(Mail).where(Mail.kind == "reminders").values(attempted_at=began, **last))
+    office.session.commit()
+    office.mail(SOON)
+    [mail] = mails(office)
+    assert (mail.status, mail.attempts) == (("sent", 6) if restarted else ("failed", 7))
+    assert len(postbox.mails) == restarted
 
 
 def test_without_an_address_or_a_mail_server_the_page_says_so(office: Office, anna: Person) -> None:

@@ -18,9 +18,9 @@ from app.models import (
     Hit,
     HitEvent,
     JobRun,
+    Mail,
     OutreachBatch,
     Reminder,
-    ReportMail,
     Staff,
     Target,
     WeeklyReport,
@@ -149,7 +149,7 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     session.execute(update(Delivery).where(Delivery.status == "dead").values(done_at=NOW))
     session.get_one(WeeklyReport, office.ids["open_report"]).error = "KeyError: see the worker's log"
     session.execute(update(WeeklyReport).values(created_at=NOW))
-    session.execute(update(ReportMail).values(created_at=NOW))
+    session.execute(update(Mail).values(created_at=NOW))
     session.execute(update(JobRun).where(JobRun.id != run.id).values(created_at=NOW - dt.timedelta(days=8)))
     session.commit()
     office.round()
@@ -165,7 +165,7 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     assert "拒收了 2 个日志文件" in page
     for reminder in office.rings("me", "job", "system"):
         assert me.get(office.address(reminder)).status_code == 200, office.address(reminder)
-    session.execute(update(ReportMail).values(status="sent"))
+    session.execute(update(Mail).values(status="sent"))
     target.stop_reason, target.status = None, "active"
     run.status = "done"
     session.commit()

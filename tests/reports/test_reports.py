@@ -18,9 +18,13 @@ from sqlalchemy.orm import Session
 from app.effect.funnel import Asked, Figures, funnel
 from app.extensions import db
 from app.hits.counts import Chosen
-from app.models import Branch, ChangeLog, Lead, ReportMail, ReportSetting, Staff, WeeklyReport
+from app.jobs import mails as sending
+from app.jobs.leases import MOST_ATTEMPTS
+from app.mails.queue import MAILS
+from app.mails.sender import PAUSES
+from app.models import Branch, ChangeLog, Lead, Mail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
-from app.reports.worker import BACK_OFF, LEASE, MOST_ATTEMPTS, work
+from app.reports.worker import work
 from tests import clock
 from tests.conftest import Person
 from tests.effect.bank import ZONE, Bank
@@ -75,8 +79,10 @@ def ticked(app: Flask, at: dt.datetime | None = None) -> None:
 
 
 def worked(app: Flask, at: dt.datetime | None = None) -> int:
+    """Make the reports that are asked for and send the mails that are due; how many went."""
     with app.app_context():
-        return work(at)
+        work(at)
+        return sending.send(at)
 
 
 def figures(app: Flask, username: str, week: dt.date) -> Figures:
@@ -91,9 +97,9 @@ def text_of(pdf: bytes) -> str:
     return "\n".join(page.get_textpage().get_text_bounded() for page in document)
 
 
-def mails(session: Session) -> list[ReportMail]:
+def mails(session: Session) -> list[Mail]:
     session.expire_all()
-    return list(session.scalars(select(ReportMail).order_by(ReportMail.id)))
+    return list(session.scalars(select(Mail).where(Mail.kind == "report").order_by(Mail.id)))
 
 
 def test_each_gets_their_own_figures_once_by_mail_with_a_pdf(
@@ -166,28 +172,31 @@ def test_failures_are_tried_again_shown_and_a_lost_worker_is_replaced(
 ) -> None:
     switch_on(session, manager, "boss")
     ticked(app)
+    begun = now()
     postbox.refuse = "451 later"
-    assert worked(app, now()) == 0
+    assert worked(app, begun) == 0
     [mail] = mails(session)
     assert (mail.status, mail.attempts) == ("waiting", 1)
-    assert worked(app, now()) == 0
+    assert worked(app, begun) == 0
     assert mails(session)[0].attempts == 1
     postbox.refuse = "550 never"
-    worked(app, now() + BACK_OFF[0])
+    worked(app, begun + PAUSES[0])
     [mail] = mails(session)
-    assert (mail.status, mail.last_error) == ("failed", "the mail server refused: 550")
+    assert (mail.status, mail.answer) == ("failed", "the mail server refused: 550")
     listed = manager.get("/reportmailview/list/?_flt_1_status=failed").get_data(as_text=True)
     assert "the mail server refused: 550" in listed
     assert '营销周报 <b class="badge">1</b>' in listed
     postbox.refuse = ""
     manager.submit(f"/reportmailview/action/retry/{mail.id}")
     # A worker took it and vanished: nobody else does until its lease runs out.
-    session.execute(
-        update(ReportMail).values(status="sending", lease_owner="lost", lease_until=now() + LEASE)
-    )
+    held = {"status": "sending", "lease_owner": "lost"}
+    lease = dt.timedelta(seconds=MAILS.seconds)
+    session.execute(update(Mail).values(held | {"lease_until": now() + lease}))
     session.commit()
     assert worked(app, now()) == 0
-    assert worked(app, now() + 2 * LEASE) == 1
+    session.execute(update(Mail).values(lease_until=now() - lease))
+    session.commit()
+    assert worked(app, now()) == 1
     [got] = postbox.mails
     assert got["message-id"] == f"<{mail.key}@bank.example>"
     assert mails(session)[0].status == "sent"
@@ -202,16 +211,16 @@ def test_a_lease_goes_by_the_databases_clock(
     begun = now()
 
     def lease_until(moment: dt.datetime) -> None:
-        session.execute(update(ReportMail).values(status="sending", lease_owner="x", lease_until=moment))
+        session.execute(update(Mail).values(status="sending", lease_owner="x", lease_until=moment))
         session.commit()
 
     with time_machine.travel(begun + dt.timedelta(hours=hours)):
-        lease_until(begun + LEASE)
+        lease_until(begun + dt.timedelta(seconds=MAILS.seconds))
         assert worked(app) == 0, "alive"
         lease_until(begun)
         assert worked(app) == 1, "its worker is gone"
     [mail] = mails(session)
-    assert begun <= mail.sent_at <= now()
+    assert begun <= mail.done_at <= now()
 
 
 def test_who_may_not_see_it_any_more_gets_nothing(
@@ -227,14 +236,15 @@ def test_who_may_not_see_it_any_more_gets_nothing(
     session.execute(update(Staff).where(Staff.username == "gone").values(active=False))
     session.commit()
     ticked(app)
+    begun = now()
     postbox.refuse = "451 later"
     for name in ("anna", "berta"):  # one before the report is made, one between two attempts
         elsewhere = {"branch_id": bank.branches["AWAY"].id}
         session.execute(update(Staff).where(Staff.username == name).values(elsewhere))
         session.commit()
-        worked(app, now())
+        worked(app, begun)
     postbox.refuse = ""
-    worked(app, now() + BACK_OFF[0])
+    worked(app, begun + PAUSES[0])
     assert [mail["to"] for mail in postbox.mails] == ["boss@example.com"]
     failed = [mail.person.username for mail in mails(session) if mail.status == "failed"]
     assert sorted(failed) == ["anna", "berta"]

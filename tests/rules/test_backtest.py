@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.jobs import backtests, ticker
-from app.jobs.table import MOST_ATTEMPTS
+from app.jobs.leases import MOST_ATTEMPTS
 from app.models import Backtest, Hit, Rule, RuleVersion
 from app.rules import backtest
 from app.rules.backtest import DATES_PER_PASS, Trial, run, thresholds

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.table import MOST_ATTEMPTS
+from app.jobs.leases import MOST_ATTEMPTS, LeaseLost
 from app.lib import clock as product_clock
 from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
 from app.rulesfile.apply import apply_config
@@ -28,7 +28,6 @@ from app.rulesfile.schema import parse_config
 from app.t1 import deliveries, runs
 from app.t1 import execute as execution
 from app.t1.execute import execute
-from app.t1.lease import LEASE_SECONDS, leased
 from tests import clock
 from tests.conftest import Person
 
@@ -328,7 +327,8 @@ def test_a_run_at_work_is_not_started_twice(
 ) -> None:
     with app.app_context():
         run = runs.request_run(yesterday, "tester")
-        with leased(db.engine, run.id) as first, leased(db.engine, run.id) as second:
+        hold = runs.RUNS.hold
+        with hold(db.engine, run.id) as first, hold(db.engine, run.id) as second:
             assert first is not None
             assert second is None
             db.session.expire_all()
@@ -401,11 +401,9 @@ def test_a_run_that_kills_its_worker_every_time_is_given_up_until_somebody_asks_
 def test_a_worker_that_lost_its_lease_writes_nothing(
     app: Flask, session: Session, ready: None, yesterday: dt.date
 ) -> None:
-    from app.t1.lease import LeaseLost
-
     with app.app_context():
         run = runs.request_run(yesterday, "tester")
-        with leased(db.engine, run.id) as lease:
+        with runs.RUNS.hold(db.engine, run.id) as lease:
             assert lease is not None
             db.session.execute(update(JobRun).values(lease_owner="somebody else"))
             db.session.commit()
@@ -438,9 +436,9 @@ def test_the_ticker_nudges_a_run_whose_worker_fell_silent(
 ) -> None:
     with app.app_context():
         run = runs.request_run(yesterday, "tester")
-        with leased(db.engine, run.id):
+        with runs.RUNS.hold(db.engine, run.id):
             assert run.id not in runs.tick()
-            silent = dt.timedelta(seconds=LEASE_SECONDS + 5)
+            silent = dt.timedelta(seconds=runs.RUNS.seconds + 5)
             session.execute(update(JobRun).values(lease_until=JobRun.lease_until - silent))
             session.commit()
             assert run.id in runs.tick()

@@ -47,6 +47,7 @@ KIND = {
     "store_adopted": lazy_gettext("Data folder adopted"),
     "permissions_seeded": lazy_gettext("Permissions set by an upgrade"),
     "retry": lazy_gettext("Mail tried again"),
+    "send": lazy_gettext("Report sent by e-mail"),
     "evaluate_again": lazy_gettext("Other dates of a run evaluated again"),
     "retry_now": lazy_gettext("Delivery tried again now"),
     "replay": lazy_gettext("Delivery sent again"),
@@ -116,7 +117,7 @@ _NOTHING = Markup('<span class="none">—</span>')
 
 def objects() -> list[tuple[str, str]]:
     """Everything the log can be about, with words, in the order of the words."""
-    names = (set(Model.metadata.tables) - set(EXCLUDED)) | {"change_log", "page", "config"}
+    names = (set(Model.metadata.tables) - set(EXCLUDED)) | {"change_log", "page", "config", "report_mail"}
     return sorted(((name, object_word(name)) for name in names if _known(name)), key=lambda pair: pair[1])
 
 

@@ -15,7 +15,7 @@ from app.models import TickerStep
 NAMES = {
     "t1": lazy_gettext("Start of T+1 runs"),
     "pushes": lazy_gettext("Making of pushes"),
-    "deliveries": lazy_gettext("Sending of deliveries and reminders"),
+    "deliveries": lazy_gettext("Sending of deliveries"),
     "imports": lazy_gettext("Imports that wait"),
     "abandoned_imports": lazy_gettext("Imports that lost their worker"),
     "forgotten_uploads": lazy_gettext("Forgotten uploads"),
@@ -31,6 +31,7 @@ NAMES = {
     "reports": lazy_gettext("Weekly reports"),
     "outreach": lazy_gettext("Outreach that waits"),
     "reminders": lazy_gettext("Reminders"),
+    "mails": lazy_gettext("Sending of mails"),
     "reminder_mails": lazy_gettext("Reminders by e-mail"),
     "change_log_months": lazy_gettext("Coming months of the change log"),
     "retention": lazy_gettext("Deletion of what is too old"),

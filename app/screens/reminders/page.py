@@ -14,9 +14,8 @@ from markupsafe import Markup
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, ValidationError
 
-from app.console import formats
 from app.console.filters import ChoiceFilter
-from app.models import MailStatus, Reminder, ReminderMail
+from app.models import Reminder
 from app.reminders.choices import HOW, KINDS, offered
 from app.reminders.filters import READ, UNREAD
 from app.reminders.labels import KIND, text_of
@@ -26,11 +25,6 @@ def shown(reminder: Reminder) -> Any:
     """What it says, in the reader's language; unread ones stand out."""
     text = text_of(reminder)
     return text if reminder.read_at else Markup("<strong>{}</strong>").format(text)
-
-
-def next_try(mail: ReminderMail) -> Any:
-    """When a mail that waits is tried next."""
-    return formats.moment(mail.next_at) if mail.status == MailStatus.WAITING else ""
 
 
 class ReadState(ChoiceFilter):

@@ -13,7 +13,6 @@ from flask_babel import lazy_gettext
 from sqlalchemy import update
 from wtforms import StringField
 
-from app.audit.events import event
 from app.console import formats, frame
 from app.console.addresses import address_of
 from app.console.sessions import poll
@@ -23,10 +22,9 @@ from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
-from app.models import MailStatus, Reminder, ReminderMail
-from app.reminders import choices, digest
-from app.reminders.labels import KIND, MAIL_STATUS, text_of
-from app.screens.pushes import answers
+from app.models import Reminder
+from app.reminders import choices
+from app.reminders.labels import KIND, text_of
 from app.screens.reminders import page
 
 
@@ -156,62 +154,3 @@ class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
             next=url_for("ReminderView.list"),
         )
         return {"edit": drawn}
-
-
-class ReminderMailView(ConsoleView):
-    """提醒邮件: the mails of reminders, whether they went, and why not."""
-
-    model = ReminderMail
-    base_permissions = ["can_list", "retry"]
-    computed = {"next_try": page.next_try}
-    list_title = lazy_gettext("Mails of reminders")
-    empty_hint = lazy_gettext("No mail yet. Each person chooses which reminders also come by e-mail.")
-    list_columns = [
-        "created_at",
-        "person",
-        "reminders",
-        "status",
-        "attempts",
-        "answer",
-        "next_try",
-        "done_at",
-    ]
-    order_columns = ["created_at", "status", "done_at"]
-    search_columns = ["status", "person", "created_at"]
-    filter_choices = {"status": MAIL_STATUS}
-    add_columns = edit_columns = ["status"]
-    label_columns = {
-        "created_at": lazy_gettext("Made"),
-        "person": lazy_gettext("Recipient"),
-        "reminders": lazy_gettext("Reminders"),
-        "status": lazy_gettext("Status"),
-        "attempts": lazy_gettext("Attempts"),
-        "answer": lazy_gettext("Last answer"),
-        "next_try": lazy_gettext("Next try"),
-        "done_at": lazy_gettext("Over since"),
-    }
-    formatters_columns = {
-        "created_at": formats.when,
-        "reminders": formats.number,
-        "attempts": formats.number,
-        "status": formats.tag(MAIL_STATUS, "mail"),
-        "answer": answers.said,
-        "done_at": formats.when,
-    }
-    menu_badge = staticmethod(digest.failed)
-
-    def offers(self, action: str, item: ReminderMail) -> bool:
-        """Only what was given up is tried again by hand."""
-        return item.status == MailStatus.FAILED
-
-    @action("retry", lazy_gettext("Try again"))
-    def retry(self, items: Any) -> Any:
-        """Send failed mails again."""
-        rows = items if isinstance(items, list) else [items]
-        now = clock.now()
-        again = [mail for mail in rows if digest.retry(db.session(), mail, now)]
-        db.session.commit()
-        for mail in again:
-            event("retry", "reminder_mail", mail.id, title=str(mail))
-        flash(_("%(n)s mails are tried again.", n=len(again)), "success")
-        return self.back()

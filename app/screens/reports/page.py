@@ -18,12 +18,13 @@ from app import labels
 from app.console import formats
 from app.console.access import may
 from app.extensions import db
+from app.jobs.leases import MOST_ATTEMPTS
 from app.lib import clock
-from app.models import ReportMail, ReportMailStatus, ReportSetting, WeeklyReport
+from app.mails import queue
+from app.models import Mail, MailKind, MailStatus, ReportSetting, WeeklyReport
 from app.reports import settings, weeks
 from app.reports.document import period
 from app.reports.plan import open_weeks
-from app.reports.worker import MOST_ATTEMPTS
 
 #: a mail that failed longer ago is nobody's worry any more
 FAILED_SHOWN = dt.timedelta(days=28)
@@ -132,15 +133,15 @@ def state_tag(code: str) -> Any:
 def sent(report: WeeklyReport) -> str:
     """What became of a report's mails, tests apart."""
     query = (
-        select(ReportMail.status, func.count())
-        .where(ReportMail.report_id == report.id, ReportMail.is_test.is_(False))
-        .group_by(ReportMail.status)
+        select(Mail.status, func.count())
+        .where(Mail.report_id == report.id, Mail.is_test.is_(False))
+        .group_by(Mail.status)
     )
     found: dict[str, int] = dict(map(tuple, db.session.execute(query)))
     if not found:
         return _("to nobody")
-    parts = [_("%(n)s sent", n=found.pop(ReportMailStatus.SENT, 0))]
-    failed = found.pop(ReportMailStatus.FAILED, 0)
+    parts = [_("%(n)s sent", n=found.pop(MailStatus.SENT, 0))]
+    failed = found.pop(MailStatus.FAILED, 0)
     if failed:
         parts.append(_("%(n)s failed", n=failed))
     if found:
@@ -152,9 +153,7 @@ def failed_mails() -> int:
     """How many mails of the last weeks failed, for who may send them again: the badge in the menu."""
     if not may("retry", "ReportMailView"):
         return 0
-    recent = ReportMail.created_at > func.now() - FAILED_SHOWN
-    failed = select(func.count()).where(ReportMail.status == ReportMailStatus.FAILED, recent)
-    return db.session.scalar(failed) or 0
+    return queue.failed(MailKind.REPORT, clock.now() - FAILED_SHOWN)
 
 
 def progress_of(report: WeeklyReport) -> dict[str, Any]:

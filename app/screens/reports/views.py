@@ -10,7 +10,6 @@ from flask_appbuilder.actions import action
 from flask_babel import get_locale, lazy_gettext
 from flask_babel import gettext as _
 
-from app import labels
 from app.console import formats
 from app.console.access import may, me
 from app.console.sessions import poll
@@ -20,63 +19,14 @@ from app.console.widgets import ConsoleFormWidget, WeeklyReportWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.lib import clock
-from app.models import ReportMail, ReportMailStatus, WeeklyReport
+from app.models import WeeklyReport
 from app.reports import plan, settings
 from app.reports.document import Document, document, period, scope
 from app.reports.mail import file_name, page
 from app.reports.pdf import pdf
 from app.reports.weeks import sunday_of
+from app.screens.mails.views import ReportMailView
 from app.screens.reports import page as reports
-
-
-class ReportMailView(ConsoleView):
-    """The mails of weekly reports: to whom, and what became of them."""
-
-    model = ReportMail
-    computed = {"receiver": lambda row: row.person.get_full_name(), "period": lambda row: period(row.week)}
-    base_permissions = ["can_list", "retry"]
-    list_title = lazy_gettext("Mails of the weekly report")
-    empty_hint = lazy_gettext("Sent to nobody.")
-    list_columns = ["period", "receiver", "is_test", "status", "attempts", "last_error", "next_at", "sent_at"]
-    order_columns = ["status", "sent_at"]
-    search_columns = ["report", "status", "week", "is_test"]
-    filter_choices = {"status": labels.REPORT_MAIL_STATUS}
-    label_columns = {
-        "report": lazy_gettext("Weekly report"),
-        "period": lazy_gettext("Week"),
-        "week": lazy_gettext("Week"),
-        "receiver": lazy_gettext("Receiver"),
-        "is_test": lazy_gettext("Test"),
-        "status": lazy_gettext("Status"),
-        "attempts": lazy_gettext("Attempts"),
-        "last_error": lazy_gettext("Last error"),
-        "next_at": lazy_gettext("Next attempt"),
-        "sent_at": lazy_gettext("Sent at"),
-    }
-    formatters_columns = {
-        "is_test": labels.yes_no,
-        "status": formats.tag(labels.REPORT_MAIL_STATUS, "mail"),
-        "attempts": formats.number,
-        "last_error": formats.code,
-        "next_at": formats.when,
-        "sent_at": formats.when,
-    }
-
-    def list_links(self) -> list[Link]:
-        """Back to the reports."""
-        return [Link(_("Weekly report"), url_for("WeeklyReportView.list"))]
-
-    def offers(self, action: str, item: ReportMail) -> bool:
-        """What failed can be tried again."""
-        return item.status == ReportMailStatus.FAILED
-
-    @action("retry", lazy_gettext("Send again"), multiple=False)
-    def retry(self, item: ReportMail) -> Any:
-        """Try it again from the beginning."""
-        plan.retry(item, clock.now())
-        db.session.commit()
-        flash(_("The mail will be sent in a moment."), "success")
-        return self.back()
 
 
 class WeeklyReportView(ConsoleView):

@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.jobs import ticker
-from app.jobs.table import MOST_ATTEMPTS
+from app.jobs.leases import MOST_ATTEMPTS
 from app.leads import importer, progress, upload_worker, uploads
 from app.leads.batches import GIVEN_UP_KEPT
 from app.leads.row_checker import RowChecker

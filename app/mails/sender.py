@@ -1,0 +1,105 @@
+"""Sending mails: claimed one by one, tried again later, given up in the end.
+
+A worker that dies while it sends leaves a row that is sent again, with the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from email.message import EmailMessage
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import or_, update
+
+from app.extensions import db
+from app.jobs.leases import RELEASED, next_try
+from app.lib import clock, mailer
+from app.lib.database import connection_lost
+from app.lib.mailer import MailError
+from app.lib.spreadsheet import shortened
+from app.mails.queue import MAILS
+from app.models import Mail, MailStatus
+
+#: pauses after the first, second, … failed attempt; after the last one a mail is given up
+PAUSES = tuple(dt.timedelta(minutes=n) for n in (1, 5, 30, 120, 360))
+SECONDS = 30.0
+Writer = Callable[[Mail], EmailMessage | None]
+"""The mail in its person's language, None when there is nothing left to say.
+
+Raises MailError, for good when it can never be sent, and NotYet when what it is about is still to be made.
+"""
+
+log = logging.getLogger(__name__)
+
+
+class NotYet(Exception):
+    """The mail waits without a time until what it is about is made."""
+
+
+def work(writers: Mapping[str, Writer], at: dt.datetime | None = None) -> int:
+    """Send what is due (by default now), for about SECONDS; how many went.
+
+    Any number of workers may do this at once.
+    """
+    until, sent = time.monotonic() + SECONDS, 0
+    while time.monotonic() < until:
+        now, owner = at or clock.now(), uuid.uuid4().hex
+        claimed = MAILS.claim(db.engine, owner, or_(MAILS.ready(now), MAILS.lost()))
+        if not claimed:
+            break
+        sent += _try(claimed[0], owner, writers, now)
+    return sent
+
+
+def _try(mail_id: int, owner: str, writers: Mapping[str, Writer], now: dt.datetime) -> int:
+    """One attempt; 1 when the mail went."""
+    mail = db.session.get_one(Mail, mail_id, populate_existing=True)
+    attempts = mail.attempts
+    try:
+        outcome = _send(mail, owner, writers[mail.kind], now)
+    except NotYet:
+        db.session.rollback()
+        MAILS.put_back(db.engine, [mail_id], owner, next_at=None)
+        return 0
+    except MailError as error:
+        outcome = _after(error, attempts, now)
+    except Exception as error:
+        if connection_lost(error):
+            raise
+        log.exception("mail %s could not be made", mail_id)
+        outcome = _after(MailError(f"{type(error).__name__}: see the worker's log"), attempts, now)
+    db.session.rollback()
+    if outcome is None:
+        return 0
+    with db.engine.begin() as connection:
+        connection.execute(update(Mail).where(MAILS.mine(mail_id, owner)).values(**outcome, **RELEASED))
+    return int(outcome["status"] == MailStatus.SENT)
+
+
+def _send(mail: Mail, owner: str, writer: Writer, now: dt.datetime) -> dict[str, Any] | None:
+    """What becomes of a mail; None when it is another worker's by now. Raises as its writer does."""
+    if mail.attempts > len(PAUSES) + 1:
+        raise MailError("given up: each worker that tried it was interrupted", permanent=True)
+    mail_id, message = mail.id, writer(mail)
+    # Nothing is held in the database while somebody else is waited for.
+    db.session.rollback()
+    if message is None:
+        return {"status": MailStatus.DROPPED, "done_at": now}
+    if not MAILS.still_mine(db.engine, mail_id, owner):
+        return None
+    mailer.send(message, current_app.config["SETTINGS"])
+    return {"status": MailStatus.SENT, "answer": "", "next_at": None, "done_at": now}
+
+
+def _after(error: MailError, attempts: int, now: dt.datetime) -> dict[str, Any]:
+    """What becomes of a mail whose attempt failed."""
+    next_at = None if error.permanent else next_try(attempts, PAUSES, now)
+    answer = shortened(error.answer, 512)
+    if next_at is None:
+        return {"status": MailStatus.FAILED, "answer": answer, "next_at": None, "done_at": now}
+    return {"status": MailStatus.WAITING, "answer": answer, "next_at": next_at}
