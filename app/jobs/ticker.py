@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from flask import current_app
+from flask_babel import LazyString, lazy_gettext
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import approvals, audit_jobs, bulk, reminders, retention
@@ -37,47 +38,55 @@ log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
-    """Something the ticker does. It runs in a transaction of its own; its failure stops no other step."""
+    """Something the ticker does, at each tick or once a day.
+
+    It runs in a transaction of its own; when it fails that is logged and shown under ``words``, and stops no
+    other step.
+    """
 
     name: str
+    words: LazyString
     run: Callable[[dt.datetime], object]
+    daily: bool = False
 
 
 def run_forever(stop: threading.Event, every: float) -> None:
-    """Tick until ``stop`` is set; once a day delete what is too old."""
-    done: set[tuple[str, dt.date]] = set()
+    """Tick until ``stop`` is set."""
+    done: dict[str, dt.date] = {}
     while not stop.is_set():
         try:
             now = clock.now()
         except SQLAlchemyError as error:
             log.warning("no tick: the database does not answer: %s", type(error).__name__)
         else:
-            tick(now)
-            due_today = [step for step in DAILY if (step.name, now.date()) not in done]
-            done |= {(name, now.date()) for name in _run(due_today, now)}
+            tick(now, done)
         db.session.remove()
         stop.wait(every)
 
 
-def tick(now: dt.datetime) -> None:
-    """Start what is due at ``now``, once."""
-    _run(STEPS, now)
+def tick(now: dt.datetime, done: dict[str, dt.date] | None = None) -> None:
+    """Run the steps that are due at ``now``, once.
+
+    ``done`` has the dates on which daily steps last went well; without it they are left out.
+    """
+    for step in STEPS:
+        if step.daily and (done is None or done.get(step.name) == now.date()):
+            continue
+        if _run(step, now) and step.daily and done is not None:
+            done[step.name] = now.date()
 
 
-def _run(steps: Iterable[Step], now: dt.datetime) -> list[str]:
-    """Run each step; the names of those that went well."""
-    well = []
-    for step in steps:
-        try:
-            step.run(now)
-            db.session.commit()
-        except Exception as error:
-            log.exception("step %s of the ticker failed; the next tick tries again", step.name)
-            _note(partial(health.note_failure, step.name, error, now))
-        else:
-            well.append(step.name)
-            _note(partial(health.note_recovery, step.name, now))
-    return well
+def _run(step: Step, now: dt.datetime) -> bool:
+    """Whether a step went well; stored when it did not, or does again."""
+    try:
+        step.run(now)
+        db.session.commit()
+    except Exception as error:
+        log.exception("step %s of the ticker failed; the next tick tries again", step.name)
+        _note(partial(health.note_failure, step.name, error, now))
+        return False
+    _note(partial(health.note_recovery, step.name, now))
+    return True
 
 
 def _note(write: Callable[[], None]) -> None:
@@ -116,28 +125,43 @@ def _partitions(now: dt.datetime) -> None:
 
 
 STEPS = (
-    Step("t1", runs.tick),
-    Step("pushes", pushes.tick),
-    Step("deliveries", _deliveries),
-    Step("imports", _imports),
-    Step("abandoned_imports", lambda now: fail_abandoned(db.engine, _settings())),
-    Step("forgotten_uploads", discard_forgotten),
-    Step("suppressions", lambda now: suppression.expire(db.engine, clock.today(now))),
-    Step("approvals", approvals.expire),
-    Step("assignment", assignment.hand_out),
-    Step("escalation", due.escalate),
-    Step("counts", lambda now: counts.fold()),
-    Step("exports", lambda now: exports.JOBS.nudge_all()),
-    Step("bulk_changes", lambda now: bulk.JOBS.nudge_all()),
-    Step("backtests", lambda now: backtest_jobs.JOBS.nudge_all()),
-    Step("change_log_jobs", lambda now: audit_jobs.JOBS.nudge_all()),
-    Step("reports", reports.tick),
-    Step("outreach", outreach.tick),
-    Step("reminders", reminders.go_round),
-    Step("reminder_mails", digest.collect),
-    Step("mails", _mails),
-)
-DAILY = (
-    Step("change_log_months", _partitions),
-    Step("retention", lambda now: retention.personal_data(db.engine, _settings(), now)),
+    Step("t1", lazy_gettext("Start of T+1 runs"), runs.tick),
+    Step("pushes", lazy_gettext("Making of pushes"), pushes.tick),
+    Step("deliveries", lazy_gettext("Sending of deliveries"), _deliveries),
+    Step("imports", lazy_gettext("Imports that wait"), _imports),
+    Step(
+        "abandoned_imports",
+        lazy_gettext("Imports that lost their worker"),
+        lambda now: fail_abandoned(db.engine, _settings()),
+    ),
+    Step("forgotten_uploads", lazy_gettext("Forgotten uploads"), discard_forgotten),
+    Step(
+        "suppressions",
+        lazy_gettext("End of do-not-disturb entries"),
+        lambda now: suppression.expire(db.engine, clock.today(now)),
+    ),
+    Step("approvals", lazy_gettext("Expiry of requests"), approvals.expire),
+    Step("assignment", lazy_gettext("Assignment of hits"), assignment.hand_out),
+    Step("escalation", lazy_gettext("Escalation of overdue hits"), due.escalate),
+    Step("counts", lazy_gettext("Counts of hits"), lambda now: counts.fold()),
+    Step("exports", lazy_gettext("Exports that wait"), lambda now: exports.JOBS.nudge_all()),
+    Step("bulk_changes", lazy_gettext("Changes of many leads that wait"), lambda now: bulk.JOBS.nudge_all()),
+    Step("backtests", lazy_gettext("Back-tests that wait"), lambda now: backtest_jobs.JOBS.nudge_all()),
+    Step(
+        "change_log_jobs",
+        lazy_gettext("Jobs on the change log that wait"),
+        lambda now: audit_jobs.JOBS.nudge_all(),
+    ),
+    Step("reports", lazy_gettext("Weekly reports"), reports.tick),
+    Step("outreach", lazy_gettext("Outreach that waits"), outreach.tick),
+    Step("reminders", lazy_gettext("Reminders"), reminders.go_round),
+    Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
+    Step("mails", lazy_gettext("Sending of mails"), _mails),
+    Step("change_log_months", lazy_gettext("Coming months of the change log"), _partitions, daily=True),
+    Step(
+        "retention",
+        lazy_gettext("Deletion of what is too old"),
+        lambda now: retention.personal_data(db.engine, _settings(), now),
+        daily=True,
+    ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import time_machine
 from flask import Flask
+from flask_babel import lazy_gettext
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -52,8 +53,7 @@ def test_the_ticker_goes_by_the_databases_clock(
             self.over = True
 
     given: list[dt.datetime] = []
-    monkeypatch.setattr(ticker, "STEPS", (ticker.Step("look", given.append),))
-    monkeypatch.setattr(ticker, "DAILY", ())
+    monkeypatch.setattr(ticker, "STEPS", (ticker.Step("look", lazy_gettext("Look"), given.append),))
     before = moment(session)
     with time_machine.travel(before + hours * HOURS), app.app_context():
         ticker.run_forever(OneTick(), 0)  # type: ignore[arg-type]
