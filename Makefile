@@ -6,13 +6,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
   --no-header --no-emit-index-url --no-emit-find-links
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
+# Node and npm come from a wheel, for checks only.
+NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 
 # Without bytecode each of the product's processes, and there are many, would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DELETE_ON_ERROR:
-.PHONY: setup run test test-long test-clocks lint bench lock translations vocabulary screenshots clean
+.PHONY: setup run test test-long test-clocks lint bench lock vendor translations vocabulary screenshots clean
 
 setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
 
@@ -36,11 +38,16 @@ test-clocks: setup
 	@tests/browser_setup.sh
 	TZ=$(ZONE) tests/at_clock.sh "$(CLOCK)" $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --basetemp=$$(mktemp -d) $(CLOCK_TESTS)
 
-lint: setup
+lint: setup node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NODE) npm run --silent lint
+
+# The scripts of others that pages load, from the packages that package-lock.json names.
+vendor: node_modules/.package-lock.json
+	@$(NODE) $(BIN)/python scripts/vendor.py
 
 bench: setup
 	@set -e; for script in $(BENCHES); do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
@@ -61,7 +68,7 @@ lock: $(VENV)/.runtime
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results
 	rm -f $(CATALOGUES)
 
 # A stamp is younger than its requirements exactly when they are installed.
@@ -73,6 +80,12 @@ $(VENV)/.runtime: requirements.txt | $(BIN)/python
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing the packages of tests and linters …"
 	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+# Linters and bundler of scripts. npm writes the target, a copy of what it installed.
+node_modules/.package-lock.json: package-lock.json $(VENV)/.dev
+	@echo "Installing the linters of scripts …"
+	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(BIN)/python:
