@@ -112,7 +112,7 @@ def test_many_leads_are_the_worker_s(
 ) -> None:
     tag = world.ids["free_tag"]
     page = ask(manager, "tag", "_flt_1_status=active", tag=str(tag)).headers["Location"]
-    assert "data-progress" in manager.get(page).text
+    assert 'class="card progress" hx-get=' in manager.get(page).text
     assert tagged(session, tag) == set()
     home = session.get_one(Lead, world.ids["lead_home"])
     own = {"id", "lead_no", "id_hash", "created_at"}

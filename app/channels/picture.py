@@ -1,6 +1,6 @@
 """A small bar chart as a PNG for mails.
 
-Pillow: one wheel without dependencies. plotly needs a whole browser to make a picture, matplotlib brings
+Pillow: one wheel without dependencies. The chart library of the pages draws in a browser, matplotlib brings
 numpy-sized weight for four bars, and mail programs don't show SVG. Letters and figures only, so that
 Pillow's own font is enough and no Chinese font has to be installed on the server.
 """

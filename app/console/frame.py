@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import plotly
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -26,7 +25,7 @@ from app.models import Reminder
 
 #: more reminders than this are "99+"
 MOST_UNREAD = 99
-PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+STATIC = Path(__file__).resolve().parents[1] / "static"
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,8 @@ def init_app(app: Flask) -> None:
     app.context_processor(
         lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
     )
-    app.jinja_env.globals.update(
-        {
-            each.__name__: each
-            for each in (areas, crumbs, today, person, bell, languages, asset, get_locale, address_of)
-        }
-    )
+    shown = (areas, crumbs, today, person, bell, languages, asset, import_map, get_locale, address_of)
+    app.jinja_env.globals.update({each.__name__: each for each in shown})
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
     )
@@ -172,8 +167,14 @@ def switch_language(locale: str) -> Any:
 
 def asset(name: str) -> str:
     """The address of a file in app/static, with a mark of its content so that browsers drop old copies."""
-    path = PLOTLY if name == PLOTLY.name else Path(current_app.root_path) / "static" / name
-    return f"/static/{name}?v={_mark(path)}"
+    return f"/static/{name}?v={_mark(STATIC / name)}"
+
+
+@cache
+def import_map() -> dict[str, dict[str, str]]:
+    """The marked addresses of the modules that other modules import."""
+    modules = [path.relative_to(STATIC).as_posix() for path in sorted(STATIC.glob("*/*.js"))]
+    return {"imports": {f"/static/{name}": asset(name) for name in modules}}
 
 
 @cache

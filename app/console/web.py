@@ -59,7 +59,8 @@ def init_app(app: Flask) -> None:
         frame_options="DENY",
         referrer_policy="same-origin",
     )
-    app.wsgi_app = _static_files(app)  # type: ignore[method-assign]
+    static = WhiteNoise(app.wsgi_app, root=frame.STATIC, prefix="/static/", max_age=3600)
+    app.wsgi_app = static  # type: ignore[method-assign]
     if settings.production:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     app.before_request(_name_request)
@@ -75,13 +76,6 @@ def init_app(app: Flask) -> None:
     app.add_url_rule("/healthz", "healthz", plainly(_alive))
     app.add_url_rule("/readyz", "readyz", plainly(_ready))
     frame.init_app(app)
-
-
-def _static_files(app: Flask) -> WhiteNoise:
-    """Our own files, and plotly's script from its installed package."""
-    static = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="/static/", max_age=3600)
-    static.add_file_to_dictionary(f"/static/{frame.PLOTLY.name}", str(frame.PLOTLY))
-    return static
 
 
 def _name_request() -> None:

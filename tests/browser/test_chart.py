@@ -12,6 +12,9 @@ from tests import clock
 from tests.access.world import World
 from tests.browser.conftest import Visit
 
+#: of every bar (the one blue for action)
+BLUE = "#1677ff"
+
 
 def test_a_bar_opens_the_run_of_its_day(visit: Visit, world: World, session: Session) -> None:
     yesterday = clock.today() - dt.timedelta(days=1)
@@ -20,7 +23,7 @@ def test_a_bar_opens_the_run_of_its_day(visit: Visit, world: World, session: Ses
     session.commit()
     window = visit("Admin")
     window.open("/ingestfileview/list/")
-    bars = window.page.locator(".chart .point")
+    bars = window.page.locator(f".chart path[fill='{BLUE}']")
     expect(bars).to_have_count(30)
     box = bars.last.bounding_box()
     assert box
@@ -33,7 +36,7 @@ def test_the_figures_of_an_effect_come_after_the_frame_and_open_their_hits(visit
     window = visit("Manager")
     window.open("/effectview/list/?by=grade&first=2026-10-01&last=2026-10-31")
     window.page.get_by_role("link", name="首次触达时段").click()
-    expect(window.page.locator(".effect .chart .main-svg").first).to_be_visible()
+    expect(window.page.locator(".effect .chart svg").first).to_be_visible()
     whole = window.page.locator("#parts .chosen a").first
     shown = whole.inner_text()
     assert int(shown) > 1

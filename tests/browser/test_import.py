@@ -70,7 +70,7 @@ def test_a_lead_file_is_uploaded_imported_and_corrected(
     with app.app_context():
         imports.run(opened_row(window))
     expect(page.locator(".track")).to_have_attribute("aria-valuenow", "100")
-    expect(page.locator("[data-progress][data-done]")).to_contain_text("读取 4 行")
+    expect(page.locator(".progress:not([hx-get])")).to_contain_text("读取 4 行")
     expect(page.locator(".facts")).to_contain_text("电话无效 1")
     with page.expect_download() as download:
         page.get_by_role("link", name="下载剔除明细").click()
@@ -162,7 +162,7 @@ def test_a_run_is_started_watched_and_ends(
         execute(opened_row(window))
     expect(page.locator(".step-done")).to_have_count(len(STEPS))
     expect(page.locator(".track")).to_have_attribute("aria-valuenow", "100")
-    expect(page.locator("[data-progress][data-done]")).to_contain_text("新增命中 1 条")
+    expect(page.locator(".progress:not([hx-get])")).to_contain_text("新增命中 1 条")
     window.open(f"/hitview/list/?_flt_0_hit_date={day}")
     expect(window.row("客户HOME")).to_have_count(1)
 

@@ -18,6 +18,7 @@ from app.rules.versions import rule_def
 from app.t1.deliveries import ingest_logs
 from tests.access.world import World
 from tests.browser.conftest import Visit
+from tests.browser.test_chart import BLUE
 from tests.browser.test_pages import check
 from tests.browser.window import WIDTHS
 
@@ -74,7 +75,7 @@ def test_a_rule_is_made_by_keyboard(visit: Visit, activity: None, session: Sessi
     meaning = page.locator("#meaning")
     expect(meaning).to_contain_text("近7天 每日20:00–次日2:00 在华东中心机构 调用 ≥ 4 次；冷却 7 天")
     expect(page.locator("#coverage [data-part=state]")).to_contain_text("3 条线索")
-    expect(page.locator("#coverage .point")).to_have_count(1)
+    expect(page.locator(f"#coverage path[fill='{BLUE}']")).to_have_count(1)
     expect(page.locator(".sample-list li")).to_have_count(3)
     # The second one can't be met, which is said beside it and again on saving.
     page.get_by_role("button", name="新增条件").press("Enter")

@@ -18,7 +18,7 @@ from app import audit_jobs, labels
 from app.audit_jobs import link_of
 from app.console import formats, selection
 from app.console.access import may, me
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
@@ -183,7 +183,7 @@ def _start(kind: str, chosen: Selection) -> Any:
     return redirect(url_for("AuditJobView.show", pk=job.id))
 
 
-class AuditJobView(ConsoleView):
+class AuditJobView(WithProgress, ConsoleView):
     """Verifications of the change log and exports of its entries."""
 
     model = AuditJob
@@ -231,16 +231,9 @@ class AuditJobView(ConsoleView):
             found.append(Link(_("The first bad entry"), url_for("ChangeLogView.show", pk=bad)))
         return found
 
-    def progress_of(self, item: AuditJob) -> dict[str, Any]:
+    def state_of(self, item: AuditJob) -> dict[str, Any]:
         """How far the job is."""
-        return page.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
-
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The job's state as JSON, polled by its page."""
-        return page.progress_of(self._row(pk))
+        return page.progress_of(item)
 
     @expose("/verify", methods=["GET", "POST"])
     @has_access

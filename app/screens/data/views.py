@@ -18,7 +18,7 @@ from app import labels
 from app.audit.events import event
 from app.console import charts, formats, forms
 from app.console.access import may, me
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget, NoteWidget
@@ -257,7 +257,7 @@ class CompletenessView(BaseView):  # type: ignore[misc]
         )
 
 
-class JobRunView(ConsoleView):
+class JobRunView(WithProgress, ConsoleView):
     """Background runs, with their steps and progress."""
 
     model = JobRun
@@ -338,13 +338,6 @@ class JobRunView(ConsoleView):
         found: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
         return found | {"above": [NoteWidget(text=said) for said in ticker_steps.notes()]}
 
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The run's state as JSON, polled by its page."""
-        return run_pages.progress_of(self._row(pk))
-
     def list_links(self) -> list[Link]:
         """Run a day by hand."""
         return (
@@ -365,9 +358,9 @@ class JobRunView(ConsoleView):
         """Kind and day."""
         return f"{labels.word(labels.RUN_KIND, item.kind)} {item.day}"
 
-    def progress_of(self, item: JobRun) -> dict[str, Any]:
+    def state_of(self, item: JobRun) -> dict[str, Any]:
         """How far the run is."""
-        return run_pages.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+        return run_pages.progress_of(item)
 
     @expose("/start", methods=["GET", "POST"])
     @has_access

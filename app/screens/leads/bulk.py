@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext
 from app import bulk, labels
 from app.console import formats, paging, selection
 from app.console.access import may
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.errors import DomainError
@@ -71,7 +71,7 @@ class ChangesWholeList:
         return [Link(_("Change all"), selection.url(url_for(".bulk"), selection.of_request(self)))]
 
 
-class BulkJobView(ConsoleView):
+class BulkJobView(WithProgress, ConsoleView):
     """Bulk changes of leads: one's own, for an administrator everybody's."""
 
     model = BulkJob
@@ -109,16 +109,9 @@ class BulkJobView(ConsoleView):
         """Only what is not over can be cancelled."""
         return item.status in (RunStatus.QUEUED, RunStatus.RUNNING) and not item.cancel_requested
 
-    def progress_of(self, item: BulkJob) -> dict[str, Any]:
+    def state_of(self, item: BulkJob) -> dict[str, Any]:
         """How far the change is."""
-        return pages.progress_of(item) | {"url": url_for("BulkJobView.progress", pk=item.id)}
-
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The change's state as JSON, polled by its page."""
-        return pages.progress_of(self._row(pk))
+        return pages.progress_of(item)
 
     @action(
         "cancel",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, flash, g, jsonify, request, url_for
+from flask import abort, flash, g, request, url_for
 from flask_appbuilder import BaseView, expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import Select2ManyWidget, Select2Widget
@@ -17,6 +17,7 @@ from app import labels
 from app.console import formats, urls
 from app.console.access import may, me
 from app.console.forms import select
+from app.console.parts import sentence
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
@@ -296,16 +297,16 @@ class SegmentView(ConsoleView):
     @expose("/count", methods=["POST"])
     @has_access
     def count(self) -> Any:
-        """How many leads the form as filled in means, as JSON; the form asks while it is filled."""
+        """How many leads the form as filled in means; the form asks while it is filled."""
         form = self.add_form.refresh(request.form)
         try:
             count = segments.count(segments.of_form(form))
             number = f"{count:,}"
             if count.exact:
-                return jsonify(text=_("%(n)s leads now", n=number))
-            return jsonify(text=_("about %(n)s leads now", n=number))
+                return sentence(_("%(n)s leads now", n=number))
+            return sentence(_("about %(n)s leads now", n=number))
         except (DomainError, ValueError) as error:
-            return jsonify(text=error.text() if isinstance(error, DomainError) else _("Not a valid choice"))
+            return sentence(error.text() if isinstance(error, DomainError) else _("Not a valid choice"))
 
 
 class MatrixView(BaseView):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext
 from app import labels
 from app.console import downloads, formats
 from app.console.access import may, me
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
@@ -32,7 +32,7 @@ from app.screens.leads import import_branches, import_page
 JOB = "app.jobs.imports.run"
 
 
-class ImportsInSteps(ConsoleView):
+class ImportsInSteps(WithProgress, ConsoleView):
     """Part of the import batches' screen: everything before an import, and watching it."""
 
     @expose("/upload", methods=["GET", "POST"])
@@ -185,18 +185,13 @@ class ImportsInSteps(ConsoleView):
         db.session.refresh(item)
         return begun(item)
 
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The state of the pass under way as JSON, polled by its page."""
-        return import_page.progress_of(self._row(pk))
+    def state_of(self, item: ImportBatch) -> dict[str, Any]:
+        """How far the pass under way is."""
+        return import_page.progress_of(item)
 
     def progress_of(self, item: ImportBatch) -> dict[str, Any] | None:
         """How far the import is; nothing to watch while it waits for its person."""
-        if item.status in uploads.WAITING:
-            return None
-        return import_page.progress_of(item) | {"url": url_for("ImportBatchView.progress", pk=item.id)}
+        return None if item.status in uploads.WAITING else super().progress_of(item)
 
     def show_links(self, item: ImportBatch) -> list[Link]:
         """The next step, or the rejected rows."""

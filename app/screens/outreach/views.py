@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, flash, g, jsonify, redirect, request, url_for
+from flask import abort, flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_appbuilder.api import safe
@@ -17,7 +17,7 @@ from wtforms import StringField
 from app import labels
 from app.console import formats, selection
 from app.console.access import may
-from app.console.sessions import poll
+from app.console.parts import OVER, WithProgress
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
@@ -175,7 +175,7 @@ def _start_page(
     )
 
 
-class OutreachBatchView(ConsoleView):
+class OutreachBatchView(WithProgress, ConsoleView):
     """营销批次: batches of SMS and calls, checked before they go."""
 
     model = OutreachBatch
@@ -263,21 +263,17 @@ class OutreachBatchView(ConsoleView):
             links.append(Link(_("Back to the hit"), url_for("HitView.show", pk=item.selection["ids"][0])))
         return links
 
-    def progress_of(self, item: OutreachBatch) -> dict[str, Any] | None:
+    def state_of(self, item: OutreachBatch) -> dict[str, Any]:
         """How far it is."""
-        state = page.progress(item)
-        return state | {"url": url_for(".progress", pk=item.id)} if state else None
+        return page.progress(item) or OVER
+
+    def progress_of(self, item: OutreachBatch) -> dict[str, Any] | None:
+        """How far it is; nothing to watch before it is confirmed."""
+        return super().progress_of(item) if page.progress(item) else None
 
     def _get_show_widget(self, pk: Any, item: OutreachBatch, *args: Any, **kwargs: Any) -> dict[str, Any]:
         found = super()._get_show_widget(pk, item, *args, **kwargs)
         return found | {"more": [BatchWidget(**page.card(item))]}
-
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The batch's state as JSON, polled by its page."""
-        return jsonify(page.progress(self._row(pk)) or {"done": True, "progress": 0, "summary": ""})
 
     @expose("/confirm/<row_id:pk>", methods=["GET", "POST"])
     @has_access

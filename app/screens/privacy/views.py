@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 from app import labels
 from app.console import downloads, formats, selection
 from app.console.access import may
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
@@ -148,7 +148,7 @@ class RevealView(ConsoleView):
     formatters_columns = {"revealed_at": formats.when, "lead_no": formats.code, "address": formats.code}
 
 
-class ExportJobView(ConsoleView):
+class ExportJobView(WithProgress, ConsoleView):
     """Exports of whole lists: one's own, for an administrator everybody's."""
 
     model = ExportJob
@@ -188,16 +188,9 @@ class ExportJobView(ConsoleView):
             return []
         return [Link(_("Download"), url_for(".fetch", pk=item.id), primary=True)]
 
-    def progress_of(self, item: ExportJob) -> dict[str, Any]:
+    def state_of(self, item: ExportJob) -> dict[str, Any]:
         """How far the export is."""
-        return exports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
-
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The export's state as JSON, polled by its page."""
-        return exports.progress_of(self._row(pk))
+        return exports.progress_of(item)
 
     @expose("/fetch/<row_id:pk>", methods=["GET"])
     @has_access

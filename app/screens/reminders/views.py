@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, g, jsonify, redirect, url_for
+from flask import flash, g, jsonify, redirect, render_template, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.views import SimpleFormView
@@ -15,6 +15,7 @@ from wtforms import StringField
 
 from app.console import formats, frame
 from app.console.addresses import address_of
+from app.console.parts import from_page
 from app.console.sessions import poll
 from app.console.table import Deed, Link
 from app.console.view import ConsoleView
@@ -78,8 +79,10 @@ class ReminderView(ConsoleView):
     @has_access
     @poll
     def unread(self) -> Any:
-        """How many are unread, as JSON: the bell asks for it."""
+        """What the bell says: it asks once a minute, while somebody looks at the page."""
         rings = frame.bell()
+        if from_page():
+            return render_template("widgets/bell.html", rings=rings)
         text = rings.text if rings else "0"
         answer = jsonify(n=rings.badge if rings else 0, text=text, label=_("Reminders, %(n)s unread", n=text))
         answer.headers["Cache-Control"] = "no-store"

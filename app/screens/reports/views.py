@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from app.console import formats
 from app.console.access import may, me
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, WeeklyReportWidget
@@ -29,7 +29,7 @@ from app.screens.mails.views import ReportMailView
 from app.screens.reports import page as reports
 
 
-class WeeklyReportView(ConsoleView):
+class WeeklyReportView(WithProgress, ConsoleView):
     """营销周报: what a week of marketing brought, for the branches that a person sees."""
 
     model = WeeklyReport
@@ -101,24 +101,19 @@ class WeeklyReportView(ConsoleView):
             )
         return links
 
+    def state_of(self, item: WeeklyReport) -> dict[str, Any]:
+        """How far the report is."""
+        return reports.progress_of(item)
+
     def progress_of(self, item: WeeklyReport) -> dict[str, Any] | None:
         """How far the report is, until it is made."""
-        if item.made_at is not None:
-            return None
-        return reports.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
+        return super().progress_of(item) if item.made_at is None else None
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.made_at is None:
             return drawn
         return drawn | {"more": [WeeklyReportWidget(report=_in_words(item))]}
-
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The report's state as JSON, polled by its page."""
-        return reports.progress_of(self._row(pk))
 
     @expose("/pdf/<row_id:pk>", methods=["GET"])
     @has_access

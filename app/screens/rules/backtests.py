@@ -18,7 +18,7 @@ from wtforms.validators import InputRequired, NumberRange
 from app import labels
 from app.console import formats
 from app.console.access import may, me
-from app.console.sessions import poll
+from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
@@ -97,7 +97,7 @@ class StartsBacktests:
         return found
 
 
-class BacktestView(ConsoleView):
+class BacktestView(WithProgress, ConsoleView):
     """回测: what rule versions would have caught, and what became of it."""
 
     model = Backtest
@@ -141,16 +141,9 @@ class BacktestView(ConsoleView):
         """Back to the version."""
         return [Link(_("See the version"), url_for("RuleVersionView.show", pk=item.version_id))]
 
-    def progress_of(self, item: Backtest) -> dict[str, Any]:
+    def state_of(self, item: Backtest) -> dict[str, Any]:
         """How far the back-test is."""
-        return backtest_page.progress_of(item) | {"url": url_for(".progress", pk=item.id)}
-
-    @expose("/progress/<row_id:pk>", methods=["GET"])
-    @has_access
-    @poll
-    def progress(self, pk: int) -> Any:
-        """The back-test's state as JSON, polled by its page."""
-        return backtest_page.progress_of(self._row(pk))
+        return backtest_page.progress_of(item)
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)

@@ -265,7 +265,7 @@ class ScheduleView(Pausable, ConsoleView):
         version = item.active_version or stored.newest(item)
         week = WeekWidget(**editor.week(version))
         found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        return found | {"more": [week], "scripts": ["week.js"]}
+        return found | {"more": [week], "scripts": ["schedule_shown"]}
 
     def show_links(self, item: Schedule) -> list[Link]:
         """Submit what waits in a draft; test the channels."""

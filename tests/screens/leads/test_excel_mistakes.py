@@ -137,7 +137,7 @@ def looked_at(wizard: Wizard, content: bytes, name: str) -> tuple[Any, str]:
         return None, answer.text
     batch = int(answer.headers["Location"].rsplit("/", 1)[1])
     if wizard.row(batch).status == "reading":
-        assert "data-progress" in wizard.see("columns", batch)
+        assert 'class="card progress" hx-get=' in wizard.see("columns", batch)
         wizard.work(batch)
     row = wizard.row(batch)
     return row, wizard.see("columns" if row.status == "prepared" else "show", batch)

@@ -127,7 +127,7 @@ def test_all_four_steps(wizard: Wizard, redis: Redis) -> None:
     assert wizard.leads() == 0
     assert wizard.post("columns", batch, **MATCH).headers["Location"].endswith(f"/review/{batch}")
     assert redis.llen("rq:queue:import") == 1
-    assert "data-progress" in wizard.see("review", batch)
+    assert 'class="card progress" hx-get=' in wizard.see("review", batch)
     wizard.work(batch)
     page = wizard.see("review", batch)
     for words in ("电话无效", "不是有效的中国电话号码", "缺少客户姓名", "王3"):

@@ -1,0 +1,204 @@
+// The options of Apache ECharts for the data of app/console/charts.py: one theme, units and tooltips.
+
+/**
+ * @typedef {object} Data what a chart shows, as Chart, Intervals, Curve and Bars of the server say
+ * @property {"bars" | "curve" | "intervals"} [kind]
+ * @property {string} title
+ * @property {string} unit
+ * @property {string[]} x
+ * @property {(number | null)[]} y
+ * @property {string[]} links
+ * @property {boolean} [parts]
+ * @property {number[]} [low]
+ * @property {number[]} [high]
+ * @property {number | null} [base]
+ * @property {string} [base_name]
+ * @property {number} [chosen]
+ * @property {string} [along]
+ * @property {{name: string, y: number[]}[]} [series]
+ *
+ * @typedef {object} Look the page around the chart
+ * @property {number} width
+ * @property {string} language
+ * @property {string} font
+ * @property {Record<"blue" | "grey" | "ink" | "ink2" | "line" | "line2" | "card", string>} colours
+ * @property {(head: string, value: string, rest: string) => HTMLElement} tip draws a tooltip
+ */
+
+const ROW = 28;
+
+/** Dates of one chart need no year. @param {string} text */
+export const short = (text) => (/^\d{4}-\d\d-\d\d$/.test(text) ? text.slice(5) : text);
+
+/** A number of an axis: from ten thousand on 1.2万 or 12K. @param {number} n @param {string} language */
+export function axisNumber(n, language) {
+  const style = Math.abs(n) < 10_000 ? {} : { notation: /** @type {const} */ ("compact"), maximumFractionDigits: 1 };
+  return new Intl.NumberFormat(language, style).format(n);
+}
+
+/** How high a chart must be, if its data say so. @param {Data} data */
+export const height = (data) => (data.kind === "intervals" ? 56 + ROW * Math.max(3, data.x.length) : null);
+
+/** Whether the categories stand in a column. @param {Data} data */
+export const lies = (data) => data.kind === "intervals" || Boolean(data.parts);
+
+/** @param {Data} data @param {Look} look @returns {Record<string, any>} */
+export function options(data, look) {
+  const { colours } = look;
+  const drawn = data.kind ? { intervals, curve, bars: sideBySide }[data.kind] : bars;
+  const axes = [names(data, look), values(data, look)];
+  return {
+    animation: false,
+    textStyle: { fontFamily: look.font, fontSize: 12, color: colours.ink2 },
+    grid: { left: 4, right: room(data, look), top: 16, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "all" },
+    tooltip: {
+      trigger: "axis",
+      axisPointer: { type: "shadow" },
+      confine: true,
+      backgroundColor: colours.card,
+      borderColor: colours.line2,
+      textStyle: { color: colours.ink },
+      formatter: (/** @type {{dataIndex: number}[]} */ [point]) => told(data, look, point.dataIndex),
+    },
+    [lies(data) ? "yAxis" : "xAxis"]: axes[0],
+    [lies(data) ? "xAxis" : "yAxis"]: axes[1],
+    ...drawn(data, look),
+  };
+}
+
+/** The number behind the longest bar needs room, too. @param {Data} data @param {Look} look */
+function room(data, look) {
+  if (!data.parts) return 16;
+  const longest = Math.max(...data.y.map((n) => Number(n).toLocaleString(look.language).length));
+  return 12 + 8 * longest;
+}
+
+/** @param {Data} data @param {Look} look */
+function names(data, look) {
+  const lying = lies(data) && { width: Math.floor(look.width * 0.4), overflow: "truncate", interval: 0 };
+  return {
+    type: "category",
+    data: data.x,
+    inverse: lies(data),
+    name: data.along,
+    nameLocation: "middle",
+    axisTick: { show: false },
+    axisLine: { lineStyle: { color: look.colours.line2 } },
+    axisLabel: { formatter: short, color: look.colours.ink2, ...lying },
+  };
+}
+
+/** @param {Data} data @param {Look} look */
+function values(data, look) {
+  const whole = data.kind !== "intervals" && data.kind !== "curve";
+  return {
+    type: "value",
+    minInterval: whole ? 1 : 0,
+    splitNumber: 4,
+    splitLine: { lineStyle: { color: look.colours.line } },
+    axisLabel: {
+      color: look.colours.ink2,
+      hideOverlap: true,
+      formatter: (/** @type {number} */ n) => axisNumber(n, look.language) + (whole ? "" : data.unit),
+    },
+  };
+}
+
+/** The tooltip of a place: its name, value and what belongs to it. @param {Data} data @param {Look} look @param {number} at */
+function told(data, look, at) {
+  const say = (/** @type {number | null} */ n) => (n === null ? "—" : n.toLocaleString(look.language));
+  if (data.series) {
+    const lines = data.series.map((each) => `${data.series?.length === 1 ? "" : `${each.name} `}${say(each.y[at])}`);
+    return look.tip(data.x[at], lines.join(" · "), data.unit);
+  }
+  const between = data.low && data.high ? ` (${say(data.low[at])} – ${say(data.high[at])} ${data.unit})` : "";
+  return look.tip(data.x[at], say(data.y[at]), data.unit + between);
+}
+
+/** Bars that stand, or lie when they are parts of a whole, so that their names can be read. @param {Data} data @param {Look} look */
+function bars(data, look) {
+  const label = {
+    show: true,
+    position: "right",
+    color: look.colours.ink2,
+    formatter: (/** @type {{value: number}} */ { value }) => value.toLocaleString(look.language),
+  };
+  const color = look.colours.blue;
+  return {
+    series: [{ type: "bar", barMaxWidth: 56, data: data.y, itemStyle: { color }, ...(data.parts && { label }) }],
+  };
+}
+
+/** @param {Data} data @param {Look} look */
+function sideBySide({ series = [] }, look) {
+  const shades = [look.colours.blue, look.colours.line2];
+  return {
+    legend: { show: series.length > 1, top: 0, right: 8, itemWidth: 12, itemHeight: 12 },
+    series: series.map(({ name, y }, place) => ({
+      type: "bar",
+      barMaxWidth: 56,
+      name,
+      data: y,
+      itemStyle: { color: shades[place] },
+    })),
+  };
+}
+
+/** Points with their uncertainty, one of which stands out, over the level of the base. @param {Data} data @param {Look} look */
+function curve(data, look) {
+  const grey = look.colours.grey;
+  const base = {
+    silent: true,
+    symbol: "none",
+    lineStyle: { color: grey, type: "dashed", width: 1 },
+    label: {
+      position: "insideEndTop",
+      color: grey,
+      fontSize: 11,
+      formatter: `${data.base_name} ${data.base}${data.unit}`,
+    },
+    data: [{ yAxis: data.base }],
+  };
+  const line = { type: "line", data: data.y, showSymbol: false, lineStyle: { color: look.colours.blue, width: 1.5 } };
+  const level = data.base === null ? {} : { markLine: base };
+  return { series: [{ ...line, ...level }, points(data, look)] };
+}
+
+/** Values with their uncertainty, a line each. @param {Data} data @param {Look} look */
+function intervals(data, look) {
+  return { series: [points(data, look)] };
+}
+
+/** A point with its whiskers for each value. @param {Data} data @param {Look} look */
+function points(data, look) {
+  const lying = lies(data);
+  const { low = [], high = [] } = data;
+  const known = data.y.map((y, at) => [at, y, low[at], high[at]]).filter(([, y]) => y !== null);
+  return {
+    type: "custom",
+    data: known,
+    encode: lying ? { x: [1, 2, 3], y: 0 } : { x: 0, y: [1, 2, 3] },
+    renderItem: (/** @type {unknown} */ _params, /** @type {{value: Function, coord: Function}} */ api) => {
+      const [at, y, from, to] = [0, 1, 2, 3].map((part) => api.value(part));
+      const place = (/** @type {number} */ value) => api.coord(lying ? [value, at] : [at, value]);
+      const fill = at === data.chosen ? look.colours.ink : look.colours.blue;
+      return { type: "group", children: [...whiskers(place(from), place(to), look.colours.grey), dot(place(y), fill)] };
+    },
+  };
+}
+
+/** @param {number[]} end @param {string} fill */
+const dot = ([cx, cy], fill) => ({ type: "circle", shape: { cx, cy, r: 4.5 }, style: { fill } });
+
+/** A line between two places with a stroke across at each end. @param {number[]} from @param {number[]} to @param {string} stroke */
+function whiskers([x1, y1], [x2, y2], stroke) {
+  const line = (/** @type {number[]} */ [a, b, c, d]) => ({
+    type: "line",
+    shape: { x1: a, y1: b, x2: c, y2: d },
+    style: { stroke, lineWidth: 1.5 },
+  });
+  const across = y1 === y2 ? [0, 5] : [5, 0];
+  const cap = (/** @type {number} */ x, /** @type {number} */ y) =>
+    line([x - across[0], y - across[1], x + across[0], y + across[1]]);
+  return [line([x1, y1, x2, y2]), cap(x1, y1), cap(x2, y2)];
+}

@@ -1,0 +1,77 @@
+// Draws charts; a click on a bar opens the list behind its number.
+import { init } from "../vendor/echarts.js";
+import { height, lies, options } from "./chart_options.js";
+import { all, make } from "./dom.js";
+
+/** @import { Data, Look } from "./chart_options.js" */
+
+/** @type {WeakMap<HTMLElement, {chart: ReturnType<typeof init>, data: Data}>} */
+const drawn = new WeakMap();
+
+const resized = new ResizeObserver((entries) => {
+  for (const { target } of entries) fit(/** @type {HTMLElement} */ (target));
+});
+
+/** @param {HTMLElement} element @returns {Look} */
+function look(element) {
+  const style = getComputedStyle(element);
+  const of = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const names = {
+    blue: "blue-bright",
+    grey: "grey",
+    ink: "ink",
+    ink2: "ink-2",
+    line: "line",
+    line2: "line-2",
+    card: "card",
+  };
+  const colours = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, of(`--${name}`)]));
+  return {
+    width: element.clientWidth,
+    language: document.documentElement.lang,
+    font: of("--font"),
+    colours: /** @type {Look["colours"]} */ (colours),
+    tip: (head, value, rest) => make("div", {}, head, make("br"), make("b", { textContent: value }), ` ${rest}`),
+  };
+}
+
+/** @param {HTMLElement} element */
+function fit(element) {
+  const here = drawn.get(element);
+  if (!here) return;
+  here.chart.resize();
+  here.chart.setOption(options(here.data, look(element)), true);
+}
+
+/** Draw data into an element, or others in place of those that it shows. @param {HTMLElement} element @param {Data} data */
+export function draw(element, data) {
+  const here = drawn.get(element);
+  if (here) here.data = data;
+  else begin(element, data);
+  fit(element);
+}
+
+/** @param {HTMLElement} element @param {Data} data */
+function begin(element, data) {
+  element.replaceChildren();
+  const high = height(data);
+  if (high) element.style.height = `${high}px`;
+  const chart = init(element, null, { renderer: "svg" });
+  drawn.set(element, { chart, data });
+  resized.observe(element);
+  if (!data.links.length) return;
+  element.classList.add("chart-opens");
+  chart.getZr().on("click", ({ offsetX, offsetY }) => {
+    const place = [offsetX, offsetY];
+    if (!chart.containPixel({ gridIndex: 0 }, place)) return;
+    const link = data.links[chart.convertFromPixel({ gridIndex: 0 }, place)[lies(data) ? 1 : 0]];
+    if (link) window.location.assign(link);
+  });
+}
+
+/** Draw all charts of a part of the page. @param {ParentNode} [root] */
+export function drawAll(root) {
+  for (const element of all("[data-chart]", root)) draw(element, JSON.parse(element.dataset.chart ?? ""));
+}
+
+drawAll();

@@ -1,0 +1,92 @@
+// Forms: typed input is not lost, nothing is sent twice, files are checked before they travel.
+import { all, make, maybe, one, target } from "./dom.js";
+
+/** Warn before typed input is lost, and send once. @param {HTMLFormElement} form */
+function guard(form) {
+  const summary = maybe(".summary", form);
+  let changed = Boolean(summary);
+  form.addEventListener("input", () => {
+    changed = true;
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (changed) event.preventDefault();
+  });
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    changed = false;
+    /** @type {HTMLButtonElement} */
+    const button = one("button[type=submit]", form);
+    button.disabled = true;
+    button.textContent = form.dataset.busy || button.textContent;
+  });
+  summary?.focus();
+}
+
+/** A file to upload: its size is checked before it travels, and it may be dropped. @param {HTMLElement} zone */
+function dropZone(zone) {
+  /** @type {HTMLInputElement} */
+  const input = one("input[type=file]", zone);
+  const hint = make("p", { className: "drop-hint", textContent: zone.dataset.hint ?? "" });
+  const refusal = make("p", { className: "error", role: "alert" });
+  refusal.dataset.part = "too-large";
+  input.after(hint);
+  input.addEventListener("change", () => {
+    const most = Number(zone.dataset.most) * 1_048_576;
+    const large = [...(input.files ?? [])].some((file) => file.size > most);
+    const text = large ? (zone.dataset.tooLarge ?? "") : "";
+    input.setCustomValidity(text);
+    if (large) hint.after(refusal);
+    refusal.textContent = text;
+    /** @type {HTMLButtonElement} */ (one("button[type=submit]", zone)).disabled = large;
+  });
+  acceptDrops(zone, input);
+}
+
+/** @param {HTMLElement} zone @param {HTMLInputElement} input */
+function acceptDrops(zone, input) {
+  const over = (/** @type {DragEvent} */ event) => {
+    event.preventDefault();
+    zone.classList.add("dropping");
+  };
+  zone.addEventListener("dragenter", over);
+  zone.addEventListener("dragover", over);
+  zone.addEventListener("dragleave", (event) => {
+    if (!zone.contains(/** @type {Node | null} */ (event.relatedTarget))) zone.classList.remove("dropping");
+  });
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("dropping");
+    if (!event.dataTransfer?.files.length) return;
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}
+
+/** @param {HTMLInputElement} input */
+function findInChecklist(input) {
+  input.addEventListener("input", () => {
+    const wanted = input.value.trim().toLowerCase();
+    for (const label of all("label", input.parentElement ?? document)) {
+      label.hidden = !(label.textContent ?? "").toLowerCase().includes(wanted);
+    }
+  });
+}
+
+/** A mailed link: its secret is in the fragment, which no server and no log ever gets. @param {HTMLFormElement} form */
+function takeSecret(form) {
+  const name = form.dataset.secret ?? "";
+  /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value = location.hash.slice(1);
+  /** @type {HTMLAnchorElement[]} */
+  const links = all("a.language");
+  for (const link of links) link.href += location.hash;
+}
+
+/** @type {HTMLFormElement[]} */ (all("[data-guard]")).forEach(guard);
+/** @type {HTMLFormElement[]} */ (all("form[data-secret]")).forEach(takeSecret);
+all("[data-drop]").forEach(dropZone);
+/** @type {HTMLInputElement[]} */ (all(".checklist-find")).forEach(findInChecklist);
+for (const control of all("[data-submit]")) {
+  control.addEventListener("change", (event) => {
+    /** @type {HTMLInputElement} */ (target(event)).form?.requestSubmit();
+  });
+}

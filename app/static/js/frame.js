@@ -1,0 +1,79 @@
+// The frame: drawer, areas of the sidebar, menus, messages, copied texts.
+import { all, maybe, one, target } from "./dom.js";
+
+function drawer() {
+  const button = maybe(".burger");
+  const side = maybe("#side");
+  const veil = maybe(".veil");
+  if (!button || !side || !veil) return;
+  const set = (/** @type {boolean} */ open) => {
+    side.classList.toggle("open", open);
+    veil.hidden = !open;
+    button.setAttribute("aria-expanded", String(open));
+    (open ? one("a", side) : button).focus();
+  };
+  button.addEventListener("click", () => set(true));
+  veil.addEventListener("click", () => set(false));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && side.classList.contains("open")) set(false);
+  });
+}
+
+/** The server opens the areas that were left open: nothing jumps when the page appears. @param {MouseEvent} event */
+function rememberArea(event) {
+  const area = /** @type {HTMLDetailsElement | null | undefined} */ (
+    target(event).closest(".area > summary")?.parentElement
+  );
+  if (!area) return;
+  const known = document.cookie.match(/(?:^|; )areas=([^;]*)/)?.[1] ?? "";
+  const open = new Set(known.split(".").filter(Boolean));
+  const name = area.dataset.area ?? "";
+  // The click comes before what it does.
+  if (area.open) open.delete(name);
+  else open.add(name);
+  // biome-ignore lint/suspicious/noDocumentCookie: the server reads it, and cookieStore needs https
+  document.cookie = `areas=${[...open].join(".")}; path=/; max-age=31536000; samesite=lax`;
+}
+
+/** @param {Event} event */
+function closeMenus(event) {
+  /** @type {HTMLDetailsElement[]} */
+  const menus = all("details.menu[open]");
+  for (const menu of menus) {
+    const away = event.type === "click" && !menu.contains(target(event));
+    const escaped = event instanceof KeyboardEvent && event.key === "Escape";
+    if (!away && !escaped) continue;
+    menu.open = false;
+    if (escaped) one("summary", menu).focus();
+  }
+}
+
+/** Copies a text that is shown. Without https a page may not use the clipboard: then the selection is copied. @param {HTMLElement} button */
+function copies(button) {
+  const shown = one(button.dataset.copyText ?? "");
+  button.addEventListener("click", async () => {
+    window.getSelection()?.selectAllChildren(shown);
+    try {
+      await navigator.clipboard.writeText(shown.textContent ?? "");
+    } catch {
+      if (!document.execCommand("copy")) return;
+    }
+    button.textContent = button.dataset.copied ?? "";
+  });
+}
+
+/** @param {HTMLElement} element */
+function toast(element) {
+  one(".toast-close", element).addEventListener("click", () => element.remove());
+  if (element.matches(".toast-good, .toast-info")) window.setTimeout(() => element.remove(), 6000);
+}
+
+document.addEventListener("click", closeMenus);
+document.addEventListener("click", rememberArea);
+document.addEventListener("keydown", closeMenus);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) window.location.reload();
+});
+drawer();
+all("[data-copy-text]").forEach(copies);
+all(".toast").forEach(toast);

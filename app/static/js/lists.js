@@ -1,0 +1,113 @@
+// Lists: rows to tick, filters, page size, and tables that scroll or are walked with the arrow keys.
+import { all, filled, maybe, one, target } from "./dom.js";
+
+/** @param {HTMLElement} list */
+function watchTicks(list) {
+  const bar = maybe(".bulk", list);
+  if (!bar) return;
+  /** @type {HTMLInputElement[]} */
+  const boxes = all("input[name=rowid]", list);
+  /** @type {HTMLInputElement} */
+  const everything = one("[data-tick-all]", list);
+  const said = one("[data-text]", bar);
+  const show = () => {
+    const n = boxes.filter((box) => box.checked).length;
+    bar.hidden = n === 0;
+    said.textContent = filled(said.dataset.text ?? "", { n });
+    everything.checked = n > 0 && n === boxes.length;
+    everything.indeterminate = n > 0 && n < boxes.length;
+  };
+  const tickAll = (/** @type {boolean} */ state) => {
+    for (const box of boxes) box.checked = state;
+    show();
+  };
+  list.addEventListener("change", (event) => {
+    if (event.target === everything) tickAll(everything.checked);
+    else if (target(event).matches("[name=rowid]")) show();
+  });
+  one("[data-untick]", bar).addEventListener("click", () => tickAll(false));
+  show();
+}
+
+/** A button that opens the dialog of a bulk action. @param {HTMLElement} button */
+function choose(button) {
+  /** @type {HTMLDialogElement} */
+  const dialog = one(`#${button.dataset.choose}`);
+  button.addEventListener("click", () => dialog.showModal());
+  one("[data-close]", dialog).addEventListener("click", () => dialog.close());
+}
+
+/** A list too wide for its page scrolls sideways and gives up its sticky head. @param {HTMLElement} list */
+function fit(list) {
+  list.classList.remove("scrolls");
+  const table = maybe("table", list);
+  if (table && table.scrollWidth > list.clientWidth + 1) list.classList.add("scrolls");
+}
+
+/** Keep empty filters out of the address. @param {HTMLElement} form */
+function trimEmpty(form) {
+  form.addEventListener("submit", () => {
+    /** @type {HTMLInputElement[]} */
+    const controls = all("[name]", form);
+    for (const control of controls) control.disabled = control.value.trim() === "";
+  });
+}
+
+/** @param {HTMLButtonElement} button */
+function unfold(button) {
+  button.addEventListener("click", () => {
+    const open = button.form?.classList.toggle("open");
+    button.setAttribute("aria-expanded", String(open));
+  });
+}
+
+/** @param {HTMLSelectElement} select */
+function rememberPageSize(select) {
+  select.addEventListener("change", () => {
+    const { size } = select.selectedOptions[0].dataset;
+    // biome-ignore lint/suspicious/noDocumentCookie: the server reads it, and cookieStore needs https
+    document.cookie = `page_size=${size}; path=/; max-age=31536000; samesite=lax`;
+    window.location.assign(select.value);
+  });
+}
+
+/** A table of numbers is one stop of the tab key; the arrow keys move inside it. @param {HTMLElement} table */
+function arrows(table) {
+  const rows = all("tbody tr", table).map((row) => all("td", row).map((cell) => maybe("a", cell)));
+  const links = rows.flat().filter((link) => link !== null);
+  if (!links.length) return;
+  const stop = (/** @type {HTMLElement} */ link) => {
+    for (const each of links) each.tabIndex = each === link ? 0 : -1;
+  };
+  stop(links[0]);
+  table.addEventListener("focusin", (event) => {
+    if (links.includes(target(event))) stop(target(event));
+  });
+  table.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!step || !links.includes(target(event))) return;
+    event.preventDefault();
+    neighbour(rows, target(event), step)?.focus();
+  });
+}
+
+/** The next link from one in a direction, over cells without any. @param {(HTMLElement | null)[][]} rows @param {HTMLElement} from @param {number[]} step */
+export function neighbour(rows, from, [down, right]) {
+  let row = rows.findIndex((each) => each.includes(from));
+  let column = rows[row].indexOf(from);
+  do {
+    row += down;
+    column += right;
+  } while (rows[row] && column in rows[row] && !rows[row][column]);
+  return rows[row]?.[column];
+}
+
+const lists = all("[data-list]:not(input)");
+lists.forEach(watchTicks);
+lists.forEach(fit);
+window.addEventListener("resize", () => lists.forEach(fit));
+all("[data-choose]").forEach(choose);
+all(".filters").forEach(trimEmpty);
+/** @type {HTMLButtonElement[]} */ (all("[data-unfold]")).forEach(unfold);
+/** @type {HTMLSelectElement[]} */ (all("[data-page-size]")).forEach(rememberPageSize);
+all("[data-grid]").forEach(arrows);

@@ -1,0 +1,1 @@
+export { default } from "tom-select/dist/esm/tom-select.js";
