@@ -1,4 +1,4 @@
-"""The data of charts; app/static/charts.js draws them, all in one theme."""
+"""The data of charts; app/static/js/charts.js draws them, all in one theme."""
 
 from __future__ import annotations
 

@@ -17,17 +17,22 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && detail(event).elt.hasAttribute("data-while-seen")) event.preventDefault();
 });
 
+/** A part that could not be had says so. @param {HTMLElement} part */
+function fail(part) {
+  if (part.dataset.failed) part.textContent = part.dataset.failed;
+}
+
 // An answer from elsewhere is the log-in, which belongs into no part of a page.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const { xhr, pathInfo } = detail(event);
+  const { xhr, pathInfo, requestConfig } = detail(event);
   const asked = new URL(pathInfo.finalRequestPath, window.location.href);
   if (new URL(xhr.responseURL).pathname === asked.pathname) return;
   detail(event).shouldSwap = false;
-  detail(event).isError = true;
+  fail(requestConfig.elt);
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const { elt, failed } = detail(event);
-  if (failed && elt.dataset.failed) elt.textContent = elt.dataset.failed;
+  if (failed) fail(elt);
   if (elt.hasAttribute("aria-busy")) elt.setAttribute("aria-busy", "false");
 });

@@ -1,0 +1,58 @@
+"""Parts of a page that ask by themselves: counts, late parts, and the bell when the log-in is over."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+from sqlalchemy.orm import Session
+
+from app.models import Backtest
+from tests.access.world import World
+from tests.browser.conftest import Visit
+
+
+def test_a_segment_is_counted_while_it_is_typed(visit: Visit, world: World) -> None:
+    window = visit("Manager")
+    window.open("/segmentview/add")
+    line = window.page.locator(".live-count")
+    expect(line).to_have_text("当前 3 条线索")
+    window.page.locator("[name=opted_out]").select_option("yes")
+    expect(line).to_have_text("当前 0 条线索")
+
+
+def test_what_a_submitted_rule_changes_comes_after_the_page(visit: Visit, world: World) -> None:
+    window = visit("Admin")
+    window.open(f"/approvalview/show/{world.ids['approval']}")
+    part = window.page.locator("[aria-labelledby=turnover-title] .card-text")
+    expect(part).to_have_attribute("aria-busy", "false")
+    expect(part).not_to_contain_text("计算中…")
+
+
+def test_progress_is_followed_and_its_end_draws_the_page_anew(
+    visit: Visit, world: World, session: Session
+) -> None:
+    window = visit("Manager")
+    window.page.clock.install()
+    window.open(f"/backtestview/show/{world.ids['running_backtest']}")
+    row = session.get_one(Backtest, world.ids["running_backtest"])
+    row.progress = 40
+    session.commit()
+    window.page.clock.fast_forward(2_100)
+    card = window.page.locator(".progress")
+    expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "40")
+    row.status = "cancelled"
+    session.commit()
+    window.page.clock.fast_forward(2_100)
+    expect(card).to_contain_text("已取消")
+    expect(window.page.locator(".progress:not([hx-get])")).to_be_visible()
+
+
+def test_the_log_in_is_shown_in_no_part_of_a_page(visit: Visit) -> None:
+    window = visit("Manager")
+    window.page.clock.install()
+    window.open("/hitview/list/")
+    window.context.clear_cookies()
+    with window.page.expect_response("**/login/**"):
+        window.page.clock.fast_forward(61_000)
+    bell = window.page.get_by_role("link", name="提醒，0 条未读")
+    expect(bell).to_be_visible()
+    expect(bell.locator("form, input")).to_have_count(0)
