@@ -14,7 +14,7 @@ BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 export PYTHONDONTWRITEBYTECODE :=
 
 .DELETE_ON_ERROR:
-.PHONY: setup run test test-long test-clocks lint bench lock vendor translations vocabulary screenshots clean
+.PHONY: setup run test test-long test-clocks lint lint-scripts bench lock vendor translations vocabulary screenshots clean
 
 setup: $(VENV)/.runtime $(VENV)/.dev $(CATALOGUES)
 
@@ -38,11 +38,13 @@ test-clocks: setup
 	@tests/browser_setup.sh
 	TZ=$(ZONE) tests/at_clock.sh "$(CLOCK)" $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --basetemp=$$(mktemp -d) $(CLOCK_TESTS)
 
-lint: setup node_modules/.package-lock.json
+lint: setup lint-scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint-scripts: node_modules/.package-lock.json
 	$(NODE) npm run --silent lint
 
 # The scripts of others that pages load, from the packages that package-lock.json names.
@@ -83,7 +85,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 # Linters and bundler of scripts. npm writes the target, a copy of what it installed.
-node_modules/.package-lock.json: package-lock.json $(VENV)/.dev
+node_modules/.package-lock.json: package-lock.json | $(VENV)/.dev
 	@echo "Installing the linters of scripts …"
 	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
