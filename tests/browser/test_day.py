@@ -20,6 +20,7 @@ from tests import clock
 from tests.access.push_world import reminder_for
 from tests.access.world import World
 from tests.browser.conftest import Visit
+from tests.browser.test_chart import BLUE
 from tests.browser.window import PHONE, Window
 
 ANY_TIME = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
@@ -210,7 +211,7 @@ def test_a_bar_opens_its_hits(world: World, visit: Visit) -> None:
     window = visit("Manager")
     window.open("/workspaceview/list/")
     chart = window.page.get_by_role("img", name="转化漏斗")
-    bar = chart.locator(".barlayer path").nth(1)
+    bar = chart.locator(f"path[fill='{BLUE}']").nth(1)
     bar.wait_for()
     bar.click(force=True)
     expect(window.page).to_have_url("/hitview/list/?_flt_0_work=contacted")
