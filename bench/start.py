@@ -1,0 +1,112 @@
+"""Memory of every process after `make run` and its way there, beside processes that load everything at once.
+
+``python bench/start.py``: the product starts on an empty folder, with the demo, as by ``make run``. Printed
+are seconds and CPU-seconds until it is ready, and the proportional memory (PSS: a page shared by n processes
+counts a n-th of it) of all its processes a minute later. Beside it one process with the application, and one
+with the application and every heavy library, as all processes were before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+SETTLING_SECONDS = 60
+ONE = """
+import os, sys, psutil
+from app import create_app
+{more}
+app = create_app()
+me = psutil.Process()
+print(me.memory_full_info().pss, sum(me.cpu_times()[:2]))
+"""
+HEAVY = """
+import adbc_driver_postgresql.dbapi, duckdb, ibis, numpy, openpyxl, pandas, pyarrow.dataset, typst, PIL.Image
+from app.activity import coverage, ingest, query
+"""
+
+
+def main() -> None:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory(prefix="lm-start-") as folder:
+        environment = {**os.environ, "DATA_DIR": f"{folder}/var", "PORT": "18081", "PYTHONUNBUFFERED": "1"}
+        environment.pop("DATABASE_URL", None)
+        whole(environment)
+        one(environment)
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def whole(environment: dict[str, str]) -> None:
+    """The product from nothing to ready, and what it takes then."""
+    started = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "run.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as product:
+        try:
+            for line in product.stdout or ():
+                if "is ready" in line:
+                    break
+            took = time.monotonic() - started
+            cpu = sum(of_each(product.pid, lambda process: sum(process.cpu_times()[:4])))
+            print(f"ready after {took:.1f} s and {cpu:.1f} CPU-seconds", flush=True)
+            time.sleep(SETTLING_SECONDS)
+            sizes = sorted(of_each(product.pid, lambda process: (pss(process), name(process))), reverse=True)
+            print(f"{len(sizes)} processes, {sum(size for size, _name in sizes):.0f} MB (PSS):")
+            for size, called in sizes[:14]:
+                print(f"  {size:6.0f} MB  {called}")
+        finally:
+            product.send_signal(signal.SIGINT)
+            product.communicate()
+
+
+def of_each(pid: int, ask: Callable[[psutil.Process], Any]) -> list[Any]:
+    """What is asked of the process and all below it; one that ends meanwhile is left out."""
+    found = []
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            found.append(ask(process))
+    return found
+
+
+def pss(process: psutil.Process) -> float:
+    """The process's share of memory in MB."""
+    return float(process.memory_full_info().pss) / (1 << 20)
+
+
+def name(process: psutil.Process) -> str:
+    """The end of its command line."""
+    return " ".join(process.cmdline()[-3:])[:60]
+
+
+def one(environment: dict[str, str]) -> None:
+    """One process with the application, then one with all that is heavy."""
+    found = []
+    for more in ("", HEAVY):
+        shown = subprocess.run(
+            [sys.executable, "-c", ONE.format(more=more)],
+            cwd=ROOT,
+            env={**environment, "DATABASE_URL": "postgresql+psycopg://nobody@/nothing"},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        found.append((int(shown[0]) / (1 << 20), float(shown[1])))
+    (light, light_cpu), (heavy, heavy_cpu) = found
+    print(f"an application: {light:.0f} MB, {light_cpu:.1f} CPU-seconds")
+    print(f"with everything: {heavy:.0f} MB, {heavy_cpu:.1f} CPU-seconds")
+    print(f"ratio {heavy / light:.1f} of memory, {heavy_cpu / light_cpu:.1f} of CPU")
+
+
+if __name__ == "__main__":
+    main()
