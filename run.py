@@ -172,7 +172,7 @@ def _answers(settings: Settings) -> bool:
 def _announce(settings: Settings) -> None:
     _say(f"\nLead Monitor is ready: {_address(settings)}    (Ctrl-C stops everything)")
     if not settings.production:
-        from app.demo import logins
+        from app.demo.logins import logins
 
         for role, username, password in logins():
             _say(f"  {role}: {username} / {password}")

@@ -21,7 +21,8 @@ from app.audit.install import noted_tables, unnoted
 from app.audit.unsealed import holder, unsealed
 from app.embedded import services
 from app.extensions import db, migrate
-from app.jobs import health, redis_connection
+from app.jobs import health
+from app.jobs.nudges import redis_connection
 from app.leads.cube import activity_root
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault

@@ -23,7 +23,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select
 
-from app.demo import load_demo
+from app.demo.load import load_demo
 from app.extensions import db
 from app.models import Staff
 from app.permissions import TABLE

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from app.demo import logins
+from app.demo.logins import logins
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
 #: wide enough for every column, low enough for a small file

@@ -76,7 +76,7 @@ def prepare() -> None:
     """Migrate and seed the database, put in the presets and, in development, the demo."""
     from app.cli.database import upgrade_database
     from app.coldstart import apply_presets
-    from app.demo import load_demo
+    from app.demo.load import load_demo
 
     with acting(SETUP, SETUP):
         installation.check(db.engine, settings())
@@ -92,7 +92,7 @@ def prepare() -> None:
 @refusals
 def demo() -> None:
     """Load demo customers and 30 days of logs into an empty development database."""
-    from app.demo import load_demo
+    from app.demo.load import load_demo
 
     load_demo(note)
 

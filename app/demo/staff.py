@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from flask import Flask
 from sqlalchemy import select
 
+from app.demo.logins import LOGINS, DemoLogin
 from app.errors import DomainError
 from app.extensions import db
 from app.leads.branches import place
 from app.models import Branch, Staff
-from app.permissions import ROLE_LABELS
 from config import Settings
 
 
@@ -39,37 +39,12 @@ BRANCHES = (
 )
 
 
-class DemoLogin(NamedTuple):
-    """A member of staff with a well-known password."""
-
-    role: str
-    username: str
-    password: str
-    family_name: str
-    given_name: str
-    branch: str
-
-
-LOGINS = (
-    DemoLogin("Admin", "admin", "Admin-Demo#2026", "陈", "志远", "HQ"),
-    DemoLogin("Manager", "manager", "Manager-Demo#2026", "林", "雅静", "HQ"),
-    DemoLogin("Marketer", "marketer", "Marketer-Demo#2026", "周", "晓峰", "HZ-BINJIANG"),
-    DemoLogin("DataOperator", "operator", "Operator-Demo#2026", "吴", "建斌", "HQ"),
-    DemoLogin("Auditor", "auditor", "Auditor-Demo#2026", "郑", "淑敏", "HQ"),
-)
-
-
 #: Marketers of the other branches, so that everybody's hits have somebody; nobody can log in as one.
 COLLEAGUES = (
     DemoLogin("Marketer", "sun.li", "", "孙", "丽", "HZ"),
     DemoLogin("Marketer", "he.min", "", "何", "敏", "SH"),
     DemoLogin("Marketer", "luo.qiang", "", "罗", "强", "NJ"),
 )
-
-
-def logins() -> list[tuple[str, str, str]]:
-    """Role in Chinese, user name and password of every demo log-in."""
-    return [(ROLE_LABELS[login.role], login.username, login.password) for login in LOGINS]
 
 
 def create_branches() -> None:

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import N_, OUT_OF_MEMORY, DomainError
 from app.extensions import db
-from app.jobs import nudge
 from app.jobs.leases import Held, LeasedRows, LeaseLost
+from app.jobs.nudges import nudge
 from app.lib.database import connection_lost
 from app.models import AuditJob, Backtest, BulkJob, ExportJob, RunStatus
 

@@ -18,7 +18,8 @@ from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, counts, due
-from app.jobs import health, nudge, nudge_once
+from app.jobs import health
+from app.jobs.nudges import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
 from app.leads.upload_worker import waiting

@@ -12,7 +12,8 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from app.errors import DomainError
-from app.jobs import HEARTBEAT_SECONDS, QUEUES, queue
+from app.jobs import QUEUES
+from app.jobs.nudges import HEARTBEAT_SECONDS, queue
 
 
 class LimitedWorker(Worker):  # type: ignore[misc]

@@ -7,8 +7,8 @@ import datetime as dt
 from sqlalchemy import func, or_, select, update
 
 from app.extensions import db
-from app.jobs import nudge_once
 from app.jobs.leases import LeasedRows
+from app.jobs.nudges import nudge_once
 from app.models import Mail, MailKind, MailStatus
 
 MAILS = LeasedRows(Mail, waiting=MailStatus.WAITING, working=MailStatus.SENDING, seconds=300)

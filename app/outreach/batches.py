@@ -19,8 +19,8 @@ from app.access import hands
 from app.approvals import Change
 from app.errors import N_, DomainError
 from app.extensions import db
-from app.jobs import nudge_once
 from app.jobs.locks import Lock, wait_for_lock
+from app.jobs.nudges import nudge_once
 from app.lib import clock
 from app.lib.clock import today
 from app.lib.pointers import to_row

@@ -10,9 +10,9 @@ from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, sele
 
 from app.errors import OUT_OF_MEMORY, DomainError
 from app.extensions import db
-from app.jobs import nudge
 from app.jobs.leases import attempt, check_attempts
 from app.jobs.locks import Lock, try_lock
+from app.jobs.nudges import nudge
 from app.lib import clock
 from app.models import (
     Branch,

@@ -7,7 +7,7 @@ import datetime as dt
 from sqlalchemy import select
 
 from app.extensions import db
-from app.jobs import nudge, nudge_once
+from app.jobs.nudges import nudge, nudge_once
 from app.models import OutreachBatch, OutreachBatchStatus
 from app.outreach import results, sending
 

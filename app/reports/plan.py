@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.audit.events import event
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs import nudge_once
+from app.jobs.nudges import nudge_once
 from app.lib import clock
 from app.lib.mailer import is_address
 from app.mails import queue

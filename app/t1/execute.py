@@ -14,8 +14,8 @@ from app.activity.errors import ActivityError
 from app.activity.progress import Progress
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs import nudge_once
 from app.jobs.leases import Held, check_attempts
+from app.jobs.nudges import nudge_once
 from app.jobs.table import failing
 from app.leads.cube import activity_root, prepare, window
 from app.lib import clock

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs import nudge
 from app.jobs.leases import LeasedRows
+from app.jobs.nudges import nudge
 from app.lib import clock
 from app.models import IngestFile, JobRun, RunStatus
 from app.t1 import inbox

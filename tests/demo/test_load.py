@@ -14,7 +14,8 @@ from flask import Flask
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
-from app.demo import _random, load_demo, people, staff
+from app.demo import people, staff
+from app.demo.load import _random, load_demo
 from app.models import (
     Approval,
     Branch,

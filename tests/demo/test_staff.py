@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash
 
-from app.demo import create_logins, logins
-from app.demo.staff import BRANCHES, COLLEAGUES, create_branches
+from app.demo.logins import logins
+from app.demo.staff import BRANCHES, COLLEAGUES, create_branches, create_logins
 from app.models import Branch, Staff
 from app.permissions import ROLE_LABELS
 

@@ -21,6 +21,13 @@ HEAVY = {
     "typst",
 }
 APPLICATION = {"flask", "flask_appbuilder", "sqlalchemy", "redis", "rq", *HEAVY}
+SUPERVISOR = """
+import run, socket
+from config import load_settings
+with socket.socket() as listener:
+    run._programs(listener)
+run._announce(load_settings())
+"""
 WORKER = """
 from app import create_app
 from app.jobs import worker, ticker, push, imports, exports, reports, outreach
@@ -31,7 +38,7 @@ with create_app().app_context():
 
 @pytest.mark.parametrize(
     ("program", "without"),
-    [("import run", APPLICATION - {"redis"}), (WORKER, HEAVY)],
+    [(SUPERVISOR, APPLICATION - {"redis"}), (WORKER, HEAVY)],
     ids=["supervisor", "application"],
 )
 def test_a_process_starts_without(sample_env: dict[str, str], program: str, without: set[str]) -> None:

@@ -23,8 +23,9 @@ from sqlalchemy.orm import Session
 from app.exports import content, files
 from app.exports import jobs as export_jobs
 from app.exports.jobs import make_export
-from app.jobs import queue, ticker
+from app.jobs import ticker
 from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.nudges import queue
 from app.jobs.worker import work
 from app.models import ExportJob, Lead
 from tests import clock

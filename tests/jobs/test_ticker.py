@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 
 from app import doctor
 from app.extensions import db
-from app.jobs import QUEUES, nudge, ticker
+from app.jobs import QUEUES, ticker
+from app.jobs.nudges import nudge
 from app.models import AuditJob, Backtest, BulkJob, ExportJob, ImportBatch, JobRun, OutreachBatch
 from tests import clock
 from tests.access.world import World

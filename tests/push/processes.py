@@ -22,7 +22,7 @@ from app import create_app
 from app.channels.base import Limits
 from app.channels.webhook import Webhook
 from app.extensions import db
-from app.jobs import nudge_once
+from app.jobs.nudges import nudge_once
 from app.jobs.worker import work
 from app.lib import clock
 from app.push import deliver, outbox

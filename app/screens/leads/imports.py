@@ -21,7 +21,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.jobs import nudge
+from app.jobs.nudges import nudge
 from app.leads import uploads
 from app.leads.error_file import error_file_path
 from app.leads.undo import AT_ONCE, ask_undo, undo_import
