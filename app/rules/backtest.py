@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from app.activity import history
-    from app.activity.history import Sweep
     from app.rules.backtest_tally import Leads
 
 else:
@@ -196,7 +195,12 @@ def _by_date(
     for start in range(0, len(trial.days), DATES_PER_PASS):
         part = trial.days[start : start + DATES_PER_PASS]
         table = history.values_by_date(
-            state, spec, part, Sweep(trial.condition, values), among=among, settings=engine_settings(settings)
+            state,
+            spec,
+            part,
+            history.Sweep(trial.condition, values),
+            among=among,
+            settings=engine_settings(settings),
         )
         leads = table["lead"].to_numpy()
         for d, day in enumerate(part):

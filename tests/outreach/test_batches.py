@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.jobs import ticker
+from app.jobs.locks import Lock
 from app.leads import suppression
 from app.models import AccountTaint, Approval, Hit, Lead, Outreach, OutreachBatch, SandboxMessage, Staff
 from app.outreach import batches, results, sending
@@ -201,7 +202,7 @@ def _waits_for_lock(session: Session) -> bool:
     waiting = text(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = :kind"
     )
-    return bool(session.scalar(waiting, {"kind": batches.CONFIRM_LOCK}))
+    return bool(session.scalar(waiting, {"kind": int(Lock.OUTREACH_CONFIRM)}))
 
 
 def test_who_decides_sees_whom_why_and_the_text(
