@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import median
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, insert, select
@@ -20,8 +19,11 @@ from app.t1.completeness import ENOUGH, FEWEST_DAYS
 from config import Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from app.activity import query
 else:
+    pd = lazy("pandas")
     query = lazy("app.activity.query")
 
 
@@ -29,6 +31,8 @@ else:
 LOOK_BACK_DAYS = 28
 _DAYS_AT_ONCE = 31
 _SATURDAY = 5
+#: the column of all institutions together
+ALL = ""
 
 
 class State(StrEnum):
@@ -87,35 +91,52 @@ def _spans(days: list[dt.date]) -> Iterator[list[dt.date]]:
         yield part
 
 
-def counts(first: dt.date, last: dt.date) -> dict[str, dict[dt.date, int]]:
-    """Events by institution code and day, of the days first … last and those that make their usual day."""
+def counts(first: dt.date, last: dt.date) -> pd.DataFrame:
+    """Events by day (rows) and institution (columns) of the days first … last and those that judge them."""
     since = first - dt.timedelta(days=LOOK_BACK_DAYS)
-    found: dict[str, dict[dt.date, int]] = {}
     rows = select(InstitutionDay.institution, InstitutionDay.day, InstitutionDay.calls)
-    for code, day, calls in db.session.execute(rows.where(InstitutionDay.day.between(since, last))):
-        found.setdefault(code, {})[day] = calls
-    return found
+    return by_day(
+        db.session.execute(rows.where(InstitutionDay.day.between(since, last))).tuples(), since, last
+    )
 
 
-def judged(calls: Mapping[dt.date, int], first: dt.date, last: dt.date) -> list[Cell]:
-    """Each of the days first … last beside the median of such days in the LOOK_BACK_DAYS before it.
+def by_day(rows: Iterable[tuple[str, dt.date, int]], since: dt.date, last: dt.date) -> pd.DataFrame:
+    """Rows of institution, day and events as a table; days before an institution was seen are empty."""
+    found = pd.DataFrame(rows, columns=["institution", "day", "calls"])
+    table = found.pivot(index="day", columns="institution", values="calls")
+    table = table.set_axis(pd.to_datetime(table.index)).reindex(pd.date_range(since, last))
+    return table.fillna(0).where(table.ffill().notna())
+
+
+def together(table: pd.DataFrame) -> pd.DataFrame:
+    """The events of all institutions, as the only column."""
+    return table.sum(axis=1, min_count=1).to_frame(ALL)
+
+
+def judged(table: pd.DataFrame, first: dt.date, last: dt.date) -> dict[str, list[Cell]]:
+    """By column: the table's last days, first … last, each beside the median of such days in LOOK_BACK_DAYS.
 
     Days count from the first on which the institution was seen; below ENOUGH of the usual it is low.
     """
-    seen = min(calls, default=last)
-    days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
-    return [_cell(calls, seen, day) for day in days]
+    dates = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+    arrived, usual = table.fillna(0)[-len(dates) :], _usual(table)[-len(dates) :]
+    return {
+        str(code): [_cell(*day) for day in zip(dates, arrived[code], usual[code], strict=True)]
+        for code in table
+    }
 
 
-def _cell(calls: Mapping[dt.date, int], seen: dt.date, day: dt.date) -> Cell:
-    earlier = (day - dt.timedelta(days=back) for back in range(1, LOOK_BACK_DAYS + 1))
-    alike = [
-        calls.get(each, 0)
-        for each in earlier
-        if each >= seen and (each.weekday() >= _SATURDAY) == (day.weekday() >= _SATURDAY)
+def _usual(table: pd.DataFrame) -> pd.DataFrame:
+    weekend = pd.DatetimeIndex(table.index).dayofweek >= _SATURDAY
+    parts = [
+        part.rolling(f"{LOOK_BACK_DAYS}D", closed="left", min_periods=FEWEST_DAYS).median()
+        for part in (table[weekend], table[~weekend])
     ]
-    usual = int(median(alike)) if len(alike) >= FEWEST_DAYS else None
-    arrived = calls.get(day, 0)
+    return pd.concat(parts).sort_index()
+
+
+def _cell(day: dt.date, calls: float, median: float) -> Cell:
+    arrived, usual = int(calls), None if pd.isna(median) else int(median)
     if not usual:
         return Cell(day, arrived, usual, State.FULL if arrived else State.NONE)
     low = State.LOW if arrived else State.MISSING

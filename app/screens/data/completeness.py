@@ -15,7 +15,7 @@ from app.console.urls import list_url
 from app.extensions import db
 from app.lib.clock import today
 from app.models import Institution
-from app.t1.institution_days import Cell, State, counts, judged
+from app.t1.institution_days import ALL, Cell, State, counts, judged, together
 
 DAYS = 30
 PER_PAGE = 25
@@ -81,11 +81,7 @@ def calendar(name: str, only_marked: bool, page: int) -> Calendar:
     first = last - dt.timedelta(days=DAYS - 1)
     found = counts(first, last)
     names = _names()
-    total: dict[dt.date, int] = {}
-    for calls in found.values():
-        for day, n in calls.items():
-            total[day] = total.get(day, 0) + n
-    judgements = {code: judged(calls, first, last) for code, calls in found.items()}
+    judgements = judged(found, first, last)
     shown = [
         (code, cells)
         for code, cells in judgements.items()
@@ -97,7 +93,7 @@ def calendar(name: str, only_marked: bool, page: int) -> Calendar:
     part = shown[page * PER_PAGE : (page + 1) * PER_PAGE]
     return Calendar(
         heads=[_head(last - dt.timedelta(days=back)) for back in range(DAYS)],
-        whole=_line(_("All institutions"), "", judged(total, first, last)),
+        whole=_line(_("All institutions"), "", judged(together(found), first, last)[ALL]),
         lines=[_line(names.get(code, code), code, cells) for code, cells in part],
         found=len(shown),
         marked=sum(1 for cells in judgements.values() if _marked(cells)),
