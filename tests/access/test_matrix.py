@@ -493,7 +493,7 @@ def world_of(
         session.execute(text("UPDATE outreach_batch SET created_by_id = :me"), {"me": me})
         session.commit()
         world.ids["me"] = me
-        world.ids["my_reminder"] = reminder_for(session, me) if role else 0
+        world.ids["my_reminder"] = reminder_for(session, me) if role else 1
         return world, client
 
     return make

@@ -14,10 +14,11 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash
 
+from app.console.urls import filtered
 from app.console.view import ConsoleView
 from app.leads.phone import PhoneVault
 from app.leads.suppression import person_target
-from app.models import Approval, Lead, Staff, Suppression
+from app.models import Approval, ChangeLog, Lead, Staff, Suppression
 from app.outreach.http_gateway import opened
 from tests.access.world import World
 from tests.conftest import PASSWORD, Person
@@ -210,7 +211,10 @@ FORMS = {
         "role",
         role,
     ),
-    "SavedFilterView": Form({"name": "我的", "query": "_flt_1_kind=log_in"}),
+    "SavedFilterView": Form(
+        {"name": "我的", "query": "_flt_1_kind=log_in"},
+        reads=lambda row, bank: {"query": filtered("", ChangeLog, row.filters).removeprefix("?")},
+    ),
 }
 
 

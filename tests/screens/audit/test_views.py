@@ -129,7 +129,7 @@ def test_filters_are_saved_under_a_name(auditor: Person, session: Session, login
         refused = auditor.submit("/savedfilterview/add", {"name": "broken", "query": broken})
         assert "无法保存" in refused.text, broken
     row = session.scalars(select(SavedFilter).where(SavedFilter.owner == "auditor")).one()
-    assert row.query == "_flt_1_kind=denied"
+    assert row.filters == [["kind", "is", "denied"]]
     other = login("Auditor", username="other")
     assert "☆ 越权访问" not in other.get("/changelogview/list/").text
     assert other.submit(f"/savedfilterview/delete/{row.id}").status_code == 404
@@ -151,7 +151,7 @@ def test_the_page_says_what_is_not_sealed_yet(
     assert "尚未封存" not in words(auditor.get("/auditjobview/verify").text)
     with engine.connect() as slow:
         slow.execute(text("INSERT INTO institution (code, name) VALUES ('SLOW', 'x')"))
-        session.add(SavedFilter(name="x", view="x", query="x", owner="x"))
+        session.add(SavedFilter(name="x", view="x", filters=[], owner="x"))
         session.commit()
         page = words(auditor.get("/auditjobview/verify").text)
         slow.rollback()
@@ -199,7 +199,10 @@ def test_an_export_carries_its_proof(
         assert hashlib.sha256(joined).hexdigest() == row["chain_hash"]
     assert proof["csv_sha256"] == hashlib.sha256(data).hexdigest()
     assert (proof["entries"], proof["first_id"], proof["last_id"]) == (len(found), found[0].id, found[-1].id)
-    assert (proof["not_sealed"], proof["chain"]["ok"], proof["filters"]) == (0, True, "_flt_0_about=lead")
+    assert (proof["not_sealed"], proof["chain"]["ok"], proof["filters"]) == (
+        *(0, True),
+        [["about", "is", "lead"]],
+    )
     assert proof["chain"]["head"] == proof["checkpoint"]["head"]
     assert [entry.title for entry in entries(kind="download")] == [f"GET {address.replace('show', 'fetch')}"]
 
