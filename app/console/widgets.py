@@ -60,7 +60,7 @@ class DaysWidget(RenderTemplateWidget):  # type: ignore[misc]
 
 
 class HitPaneWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a hit's contact pane: what app.screens.hits.page.pane gives."""
+    """Draws a hit's contact pane: what app.screens.hits.pane.pane gives."""
 
     template = "hits/pane.html"
 

@@ -14,8 +14,8 @@ from app.lib.mailer import MailError
 from app.mails.sender import NotYet
 from app.models import Mail, Staff, WeeklyReport
 from app.reports import settings
-from app.reports.document import Document, document
 from app.reports.pdf import pdf
+from app.reports.wording import Document, document
 from config import Settings
 
 
@@ -55,7 +55,7 @@ def message(report: WeeklyReport, person: Staff, key: str, config: Settings, *, 
 
 def page(report: Document, url: str = "", *, test: bool = False) -> str:
     """The report as an HTML page that stands alone."""
-    return render_template("reports/page.html", report=report, url=url, test=test)
+    return render_template("reports/mail.html", report=report, url=url, test=test)
 
 
 def file_name(report: WeeklyReport, ending: str) -> str:

@@ -11,7 +11,7 @@ import pylopdf_fonts_zh_cn
 from flask_babel import gettext as _
 
 from app.lib.lazy import lazy
-from app.reports.document import Document
+from app.reports.wording import Document
 
 if TYPE_CHECKING:
     import typst

@@ -26,8 +26,9 @@ from app.models import Hit, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
-from app.screens.hits import forms, page
+from app.screens.hits import forms
 from app.screens.hits import labels as hit_words
+from app.screens.hits import pane as page
 from app.screens.hits.filters import HIT_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
@@ -173,7 +174,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
 
     model = Hit
     page_only = frozenset({"recompute"})
-    show_template = "hits/hit.html"
+    show_template = "hits/frame.html"
     export_kind = "hits"
     special_filters = HIT_FILTERS
     search_form_extra_fields = {name: StringField() for name in HIT_FILTERS}

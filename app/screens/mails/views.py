@@ -21,7 +21,7 @@ from app.lib import clock
 from app.mails import queue
 from app.models import Mail, MailKind, MailStatus
 from app.reports import plan
-from app.reports.document import period
+from app.reports.wording import period
 from app.screens.pushes import answers
 
 

@@ -23,8 +23,8 @@ from app.lib import clock
 from app.mails import queue
 from app.models import Mail, MailKind, MailStatus, ReportSetting, WeeklyReport
 from app.reports import settings, weeks
-from app.reports.document import period
 from app.reports.plan import open_weeks
+from app.reports.wording import period
 
 #: a mail that failed longer ago is nobody's worry any more
 FAILED_SHOWN = dt.timedelta(days=28)

@@ -21,10 +21,10 @@ from app.extensions import db
 from app.lib import clock
 from app.models import WeeklyReport
 from app.reports import plan, settings
-from app.reports.document import Document, document, period, scope
 from app.reports.mail import file_name, page
 from app.reports.pdf import pdf
 from app.reports.weeks import sunday_of
+from app.reports.wording import Document, document, period, scope
 from app.screens.mails.views import ReportMailView
 from app.screens.reports import page as reports
 
