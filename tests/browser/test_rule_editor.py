@@ -172,3 +172,33 @@ def test_the_editor_is_sound_while_it_is_used(
     page.locator(".condition [data-field=value]").fill("-1")
     expect(page.locator(".condition [data-problem=value]")).to_be_visible()
     check(window, language)
+
+
+def test_a_box_is_worked_by_keys_alone(visit: Visit, activity: None) -> None:
+    window = visit("Manager")
+    window.open("/ruleview/add")
+    page, keys = window.page, window.page.keyboard
+    box = page.locator(".condition .picker")
+    box.get_by_role("combobox", name="调用机构").focus()
+    offered = box.get_by_role("option")
+    expect(offered).to_contain_text(["银行", "华东", "华东中心机构", "机构零", "机构一"])
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    expect(box.locator(".chip")).to_have_text(["华东×"])
+    # What is chosen is not offered again.
+    expect(offered).to_contain_text(["银行", "华东中心机构", "机构零", "机构一"])
+    keys.type("银行")
+    expect(offered).to_have_count(1)
+    # Who closes the list does not have it opened by a late answer.
+    with page.expect_response("**/find?kind=places&q="):
+        keys.press("Enter")
+        keys.press("Escape")
+    expect(box.locator(".chip")).to_have_text(["华东×", "银行×"])
+    expect(offered.first).to_be_hidden()
+    # With the list closed Enter sends no form; Backspace takes the last choice away, the cross any.
+    keys.press("Enter")
+    keys.press("Backspace")
+    expect(box.locator(".chip")).to_have_text(["华东×"])
+    box.get_by_role("button", name="移除 华东").press("Enter")
+    expect(box.locator(".chip")).to_have_count(0)
+    expect(page.locator("#summary")).to_be_hidden()

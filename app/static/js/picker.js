@@ -27,6 +27,8 @@ export class Picker {
     this.words = words;
     this.lists = (box.dataset.lists ?? "").split(" ");
     this.asked = 0;
+    /** What the choices on offer were found by. */
+    this.found = "";
     this.again = false;
     /** @type {HTMLSelectElement} */
     const select = one("select", box);
@@ -53,6 +55,7 @@ export class Picker {
       load: (/** @type {string} */ text, /** @type {Function} */ found) => this.load(text, found),
       onItemAdd: () => {
         this.box.setTextboxValue("");
+        if (this.found === "") return;
         this.again = true;
         this.box.load("");
       },
@@ -90,6 +93,7 @@ export class Picker {
     const mine = this.asked;
     const groups = await this.search(text);
     if (!groups || mine !== this.asked) return found();
+    this.found = text;
     this.box.clearOptions();
     this.box.clearOptionGroups();
     // Who closed the list while its rest was asked for does not want it open again.
