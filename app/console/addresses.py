@@ -11,7 +11,7 @@ from app.console import urls
 from app.console.access import view_of_table
 
 #: page of a pointer → endpoint
-_PAGES = {"my_work": "MyWorkView.list"}
+_PAGES = {"my_work": "MyWorkView.list", "reminder_choice": "ReminderChoiceView.this_form_get"}
 
 
 def address_of(pointer: Mapping[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.lib import mailer
+from app.lib.pointers import to_page, to_rows
 from app.models import Mail, Reminder
 from app.reminders.labels import text_for_mail
 from config import Settings
@@ -43,8 +44,8 @@ def _written(mail: Mail, to: str, reminders: Sequence[Reminder], config: Setting
         "lines": [(text_for_mail(each), each.opens) for each in shown],
         "public_url": config.public_url,
         "more": count - len(shown),
-        "url": f"{config.public_url}/reminderview/list/" if config.public_url else "",
-        "choices_url": f"{config.public_url}/reminderchoice/form" if config.public_url else "",
+        "all": to_rows("reminder"),
+        "choices": to_page("reminder_choice"),
     }
     subject = text_for_mail(shown[0]) if count == 1 else _("%(n)s reminders", n=count)
     message = mailer.draft(mail.key, [to], subject, config)

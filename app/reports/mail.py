@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.message import EmailMessage
+from typing import Any
 
 from flask import current_app, render_template
 from flask_babel import force_locale
@@ -11,6 +12,7 @@ from flask_babel import gettext as _
 from app.jobs.leases import MOST_ATTEMPTS
 from app.lib import mailer
 from app.lib.mailer import MailError
+from app.lib.pointers import to_row
 from app.mails.sender import NotYet
 from app.models import Mail, Staff, WeeklyReport
 from app.reports import settings
@@ -44,18 +46,18 @@ def message(report: WeeklyReport, person: Staff, key: str, config: Settings, *, 
         about = " ".join(said.scope.split())
         subject = _("Weekly marketing report %(period)s (%(scope)s)", period=said.period, scope=about)
         mail = mailer.draft(key, [person.email], f"[{_('Test')}] {subject}" if test else subject, config)
-        url = f"{config.public_url}/weeklyreportview/show/{report.id}" if config.public_url else ""
-        mail.set_content(render_template("reports/mail.txt", report=said, url=url, test=test))
-        mail.add_alternative(page(said, url, test=test), subtype="html")
+        opens = {"public_url": config.public_url, "opens": to_row("weekly_report", report.id)}
+        mail.set_content(render_template("reports/mail.txt", report=said, test=test, **opens))
+        mail.add_alternative(page(said, test=test, **opens), subtype="html")
         mail.add_attachment(
             pdf(said), maintype="application", subtype="pdf", filename=file_name(report, "pdf")
         )
     return mail
 
 
-def page(report: Document, url: str = "", *, test: bool = False) -> str:
-    """The report as an HTML page that stands alone."""
-    return render_template("reports/mail.html", report=report, url=url, test=test)
+def page(report: Document, *, test: bool = False, **opens: Any) -> str:
+    """The report as an HTML page that stands alone; in a mail it opens the report's own page."""
+    return render_template("reports/mail.html", report=report, test=test, **opens)
 
 
 def file_name(report: WeeklyReport, ending: str) -> str:
