@@ -14,6 +14,7 @@ from sqlalchemy import Table, cast, func, literal_column, select, text, union
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.extensions import db
+from app.lib.row_id import row_id
 from app.models import Approval, ChangeLog, Lead, LeadBefore, Reveal
 
 #: a row that no batch names was made in the first such statement since, so long after at most
@@ -27,15 +28,16 @@ _BEYOND = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 def statements_about(table: str, key: str) -> list[int]:
     """The ids of entries about many rows of a table, one a transaction, in which this row was written."""
     found: Table | None = Model.metadata.tables.get(table)
-    if found is None or "id" not in found.c or not key.isdecimal() or len(key) > 18:
+    known = row_id(key)
+    if found is None or "id" not in found.c or known is None:
         return []
     columns: list[Any] = [literal_column("xmin::text::bigint").label("xmin")]
     columns += [found.c.created_at] if "created_at" in found.c else []
-    row = db.session.execute(select(*columns).select_from(found).where(found.c.id == int(key))).first()
+    row = db.session.execute(select(*columns).select_from(found).where(found.c.id == known)).first()
     if row is None:
         return []
     many = (ChangeLog.object == table, ChangeLog.rows != 1)
-    written = [_transaction(row.xmin), *(_transactions_of_batches(int(key)) if table == "lead" else [])]
+    written = [_transaction(row.xmin), *(_transactions_of_batches(known) if table == "lead" else [])]
     if "created_at" in found.c and not _made_alone(table, key):
         written += _first_since(many, row.created_at)
     query = select(func.min(ChangeLog.id)).where(ChangeLog.xid.in_(written), *many)
@@ -48,15 +50,14 @@ def rows_belonging(table: str, key: str) -> dict[str, list[str]]:
     Of a lead the looks at its number; of a log-in the roles it has or had, and requests about its access; of
     a role requests about its permissions.
     """
-    if not key.isdecimal() or len(key) > 9:
+    known = row_id(key)
+    if known is None:
         return {}
     kinds = [kind for kind, about in ACCESS.items() if about == table]
     found = {
-        "reveal": _keys(Reveal, Reveal.lead_id == int(key)) if table == "lead" else [],
-        "ab_user_role": _roles_of(int(key)) if table == "ab_user" else [],
-        "approval": _keys(Approval, Approval.kind.in_(kinds), Approval.subject_id == int(key))
-        if kinds
-        else [],
+        "reveal": _keys(Reveal, Reveal.lead_id == known) if table == "lead" else [],
+        "ab_user_role": _roles_of(known) if table == "ab_user" else [],
+        "approval": _keys(Approval, Approval.kind.in_(kinds), Approval.subject_id == known) if kinds else [],
     }
     return {name: keys for name, keys in found.items() if keys}
 

@@ -17,6 +17,7 @@ from app.channels.base import PermanentError, SendError
 from app.channels.guard import AllowedHosts, NotAllowed, sender
 from app.channels.vault import vault
 from app.errors import DomainError, FieldError
+from app.lib.row_id import whole_number
 from app.lib.spreadsheet import shortened
 from app.lib.strict import Strict
 from app.models import OutreachGateway
@@ -149,8 +150,8 @@ def pointed(document: Any, pointer: str) -> str:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict):
             found = found.get(name)
-        elif isinstance(found, list) and name.isascii() and name.isdigit() and int(name) < len(found):
-            found = found[int(name)]
+        elif isinstance(found, list) and (place := whole_number(name, len(found) - 1)) is not None:
+            found = found[place]
         else:
             return ""
     if isinstance(found, bool):
