@@ -87,7 +87,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 # Linters and bundler of scripts. npm writes the target, a copy of what it installed.
 node_modules/.package-lock.json: package-lock.json | $(VENV)/.dev
 	@echo "Installing the linters of scripts …"
-	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(NODE) npm ci --loglevel=error
 	@touch $@
 
 $(BIN)/python:
