@@ -230,7 +230,7 @@ def test_a_mail_whose_sender_died_is_sent_by_another(office: Office, postbox: Po
 
 @pytest.mark.parametrize("restarted", [True, False])
 def test_a_mail_that_ends_every_worker_is_given_up_and_a_restart_of_the_database_is_no_attempt(
-    office: Office, postbox: Postbox, anna: Person, restarted: bool
+    office: Office, postbox: Postbox, anna: Person, login: Callable[..., Person], restarted: bool
 ) -> None:
     choose(anna, hits="at_once")
     ring(office, "msg_1")
@@ -245,6 +245,8 @@ def test_a_mail_that_ends_every_worker_is_given_up_and_a_restart_of_the_database
     [mail] = mails(office)
     assert (mail.status, mail.attempts) == (("sent", 6) if restarted else ("failed", 7))
     assert len(postbox.mails) == restarted
+    page = login("Admin", language="zh").get("/remindermailview/list/").text
+    assert ("已放弃：尝试发送的后台进程都中断了" in page) != restarted
 
 
 def test_without_an_address_or_a_mail_server_the_page_says_so(office: Office, anna: Person) -> None:

@@ -14,6 +14,7 @@ OWN = (
     N_("SMTP_URL is not set: there is no mail server"),
     N_("the mail server refused: %(code)s"),
     N_("the person's record has no valid e-mail address"),
+    N_("given up: each worker that tried it was interrupted"),
     N_("%(n)s of %(all)s recipients"),
     N_("%(n)s people reminded"),
     N_("the settings of this target are not complete"),
