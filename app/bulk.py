@@ -106,13 +106,8 @@ def work_on(job_id: int) -> None:
         if owned is None:
             return
         job, held = owned
-
-        def fail(error: DomainError) -> None:
-            refusal = {"message": error.message, "values": error.values}
-            held.end(status=RunStatus.FAILED, refusal=refusal)
-
         try:
-            with failing(held, fail, _BROKEN):
+            with failing(held, owned.fail, _BROKEN):
                 check_attempts(job.attempts, _GIVEN_UP)
                 _change(job, held)
         except Exception as error:

@@ -128,7 +128,8 @@ def _ticker(settings: Settings) -> str:
     """Which regular tasks fail, and which went well again lately."""
     steps = health.troubled(clock.now())
     failing = [
-        f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: {step.last_error}"
+        f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: "
+        f"{step.last_error.english()}"
         for step in steps
         if step.failing_since
     ]

@@ -40,6 +40,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.errors import Said
+from app.lib.said import SaidType
+
 
 def _now() -> Mapped[dt.datetime]:
     return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
@@ -217,9 +220,8 @@ class ImportBatch(Attempted, Model):
     a batch that was given up some days later.
     ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
     positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
-    that a worker began at ``started_at``, after a person asked for it at ``queued_at``. ``refusal`` is the
-    message and the values that ``error`` was made of, for translation. ``remarks`` are what was left out of
-    rows that came in (app/leads/remarks.py).
+    that a worker began at ``started_at``, after a person asked for it at ``queued_at``. ``remarks`` are
+    what was left out of rows that came in (app/leads/remarks.py).
     """
 
     __tablename__ = "import_batch"
@@ -249,12 +251,11 @@ class ImportBatch(Attempted, Model):
     columns: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     options: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     checked: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
     queued_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     error_file: Mapped[str | None] = mapped_column(String(512))
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[Said | None] = mapped_column(SaidType)
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -442,7 +443,7 @@ class BulkJob(Attempted, Leased, Model):
     """A change of all leads that ``filters`` (app/selection) leave.
 
     ``rows`` are the leads meant: as counted when it was asked for, in the end as found; ``changed`` those
-    that were not so already. ``refusal`` is why it failed: a message and its values, for translation.
+    that were not so already.
     """
 
     __tablename__ = "bulk_job"
@@ -459,7 +460,7 @@ class BulkJob(Attempted, Leased, Model):
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows: Mapped[int] = mapped_column(Integer, server_default="0")
     changed: Mapped[int | None] = mapped_column(Integer)
-    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    error: Mapped[Said | None] = mapped_column(SaidType)
     cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
@@ -584,7 +585,7 @@ class JobRun(Attempted, Leased, Model):
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     note: Mapped[str | None] = mapped_column(Text)
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[Said | None] = mapped_column(SaidType)
     force: Mapped[bool] = mapped_column(Boolean, server_default="false")
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
@@ -602,7 +603,7 @@ class TickerStep(Model):
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
-    last_error: Mapped[str] = mapped_column(String(500), server_default="")
+    last_error: Mapped[Said] = mapped_column(SaidType)
     last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
@@ -744,7 +745,7 @@ class Backtest(Attempted, Leased, Model):
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[Said | None] = mapped_column(SaidType)
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -890,7 +891,7 @@ class Target(Model):
     stopped_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    last_error: Mapped[str] = mapped_column(String(512), server_default="")
+    last_error: Mapped[Said | None] = mapped_column(SaidType)
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
 
@@ -997,7 +998,7 @@ class Delivery(Leased, Model):
     #: attempts of the present round; a replay begins a new one
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    answer: Mapped[Said | None] = mapped_column(SaidType)
     created_at: Mapped[dt.datetime] = _now()
     done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     push: Mapped[Push] = relationship(Push)
@@ -1020,7 +1021,7 @@ class DeliveryAttempt(Model):
     tried_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     outcome: Mapped[str] = mapped_column(String(16))
     http_status: Mapped[int | None] = mapped_column(Integer)
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    answer: Mapped[Said | None] = mapped_column(SaidType)
     duration_ms: Mapped[int] = mapped_column(Integer)
     delivery: Mapped[Delivery] = relationship(Delivery)
 
@@ -1330,7 +1331,7 @@ class OutreachGateway(Model):
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     open_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     next_slot_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    last_error: Mapped[str] = mapped_column(String(300), server_default="")
+    last_error: Mapped[Said | None] = mapped_column(SaidType)
     updated_by: Mapped[str] = mapped_column(String(128))
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
@@ -1393,7 +1394,7 @@ class OutreachBatch(Attempted, Model):
     gateway: Mapped[str] = mapped_column(String(64), server_default="")
     not_before: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     waits_for: Mapped[str] = mapped_column(String(16), server_default="")
-    error: Mapped[str] = mapped_column(Text, server_default="")
+    error: Mapped[Said | None] = mapped_column(SaidType)
     created_by: Mapped[str] = mapped_column(String(128))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()
@@ -1471,7 +1472,7 @@ class Outreach(Leased, Model):
     phone_index: Mapped[str] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16), server_default=OutreachStatus.QUEUED)
     reason: Mapped[str] = mapped_column(String(16), server_default="")
-    note: Mapped[str] = mapped_column(String(300), server_default="")
+    note: Mapped[Said | None] = mapped_column(SaidType)
     at: Mapped[dt.datetime] = _now()
     reserved_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1678,7 +1679,7 @@ class AuditJob(Attempted, Leased, Model):
     rows_total: Mapped[int | None] = mapped_column(BigInteger)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     file: Mapped[str | None] = mapped_column(String(255))
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[Said | None] = mapped_column(SaidType)
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1731,7 +1732,7 @@ class ExportJob(Attempted, Leased, Model):
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows: Mapped[int | None] = mapped_column(Integer)
     file: Mapped[str | None] = mapped_column(String(255))
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[Said | None] = mapped_column(SaidType)
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1842,7 +1843,7 @@ class WeeklyReport(Attempted, Model):
     branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="CASCADE"), index=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    error: Mapped[str] = mapped_column(Text, server_default="")
+    error: Mapped[Said | None] = mapped_column(SaidType)
     requested_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1908,7 +1909,7 @@ class Mail(Attempted, Leased, Model):
     is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
     status: Mapped[str] = mapped_column(String(16), server_default=MailStatus.WAITING)
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    answer: Mapped[str] = mapped_column(String(512), server_default="")
+    answer: Mapped[Said | None] = mapped_column(SaidType)
     created_at: Mapped[dt.datetime] = _now()
     done_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     person: Mapped[Staff] = relationship(Staff)

@@ -15,8 +15,13 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUE = ROOT / "app" / "translations" / "zh" / "LC_MESSAGES" / "messages.po"
-#: Besides gettext's own: markers, and errors whose message is translated when it is shown.
-KEYWORDS = ("lazy_gettext", "_", "N_", "DomainError:1", "FieldError:2", "LeadsError:2")
+#: errors whose message is translated when it is shown
+ERRORS = (
+    *("DomainError", "NotAllowed", "PermanentError", "TemporaryError", "MailError"),
+    *("ActivityError", "RefusedFile"),
+)
+#: besides gettext's own: markers and errors
+KEYWORDS = ("lazy_gettext", "_", "N_", "FieldError:2", "LeadsError:2", *(f"{name}:1" for name in ERRORS))
 
 
 def extract() -> Catalog:

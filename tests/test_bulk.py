@@ -149,7 +149,7 @@ def test_rights_and_filters_are_those_of_who_asked_then(
     with app.app_context():
         bulk.work_on(newest(session).id)
     assert newest(session).status == "failed"
-    assert "may not change leads any more" in str(newest(session).refusal)
+    assert "may not change leads any more" in str(newest(session).error)
     assert live(session) == before
 
 

@@ -57,7 +57,7 @@ def send(person: Staff, by: Staff) -> None:
     except mailer.MailError as error:
         db.session.delete(link)
         db.session.commit()
-        raise DomainError("The mail could not be sent: %(answer)s", answer=error.answer) from error
+        raise DomainError("The mail could not be sent: %(answer)s", answer=error.said) from error
     _end_open(person, but=link.id)
     db.session.commit()
 

@@ -121,7 +121,9 @@ def _load_leads(connection: duckdb.DuckDBPyConnection, leads: pa.Table | pa.Reco
             "CAST(left(replace(CAST(person AS VARCHAR), '-', ''), 32) AS UUID) AS person FROM lead_list"
         )
     except duckdb.ConversionException as error:
-        raise ActivityError(f"the lead list holds a person that is not 32 hex digits: {error}") from error
+        raise ActivityError(
+            "the lead list holds a person that is not 32 hex digits: %(why)s", why=str(error)
+        ) from error
     finally:
         connection.unregister("lead_list")
 

@@ -25,7 +25,9 @@ def connect(
     Raises ActivityError for an engine that is not installed and for a bad memory limit.
     """
     if settings.name != "duckdb":
-        raise ActivityError(f"activity engine {settings.name!r} is not available; this build has duckdb only")
+        raise ActivityError(
+            "activity engine %(name)s is not available; this build has duckdb only", name=repr(settings.name)
+        )
     options: dict[str, Any] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -40,7 +42,7 @@ def connect(
         connection.execute("SET TimeZone = $zone", {"zone": timezone})
         return connection
     except duckdb.Error as error:
-        raise ActivityError(f"the activity engine does not start: {error}") from error
+        raise ActivityError("the activity engine does not start: %(why)s", why=str(error)) from error
 
 
 def view(

@@ -42,7 +42,7 @@ def values_by_date(
     is not there.
     """
     if not (0 <= sweep.condition < len(spec.conditions) and sweep.thresholds):
-        raise ActivityError(f"there is nothing to sweep: {sweep}")
+        raise ActivityError("there is nothing to sweep: %(sweep)s", sweep=sweep)
     known = lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings)
     with known as (connection, activity):
         counted = conditions.values(activity, spec, dates)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from app.activity import engine, event_types, store
 from app.activity.cube import EVENTS, write_activity
-from app.activity.errors import ActivityError, UnreadableFile
+from app.activity.errors import ActivityError, RefusedFile
 from app.activity.formats.files import Fingerprint, find_files, fingerprint, split_ending
 from app.activity.formats.read import read_rows
 from app.activity.formats.rows import SCHEMA
@@ -109,14 +109,14 @@ class _Ingest:
         try:
             found = fingerprint(path)
             if found.digest in self.known:
-                record = FileRecord(path, "skipped", ALREADY_KNOWN, found.digest, found.size)
+                record = FileRecord(path, "skipped", ALREADY_KNOWN, digest=found.digest, size=found.size)
             else:
                 _load(self.connection, file_no, found)
                 self.known.add(found.digest)
-                record = FileRecord(path, "read", "", found.digest, found.size)
+                record = FileRecord(path, "read", digest=found.digest, size=found.size)
                 self.chunk[file_no] = record
-        except UnreadableFile as error:
-            record = FileRecord.refused(path, str(error))
+        except RefusedFile as error:
+            record = FileRecord.refused(path, error)
         self.result.files.append(record)
 
     def _commit_chunk(self) -> None:
@@ -225,20 +225,20 @@ class _Ingest:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprint) -> None:
-    """Check a file's rows into the scratch database, all or none. Raises UnreadableFile."""
-    refused: list[UnreadableFile] = []
+    """Check a file's rows into the scratch database, all or none. Raises RefusedFile."""
+    refused: list[RefusedFile] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             yield from read_rows(found)
-        except UnreadableFile as error:
+        except RefusedFile as error:
             refused.append(error)
             raise
         except MemoryError:
             raise
         except Exception as error:
             log.exception("unexpected while reading %s", shown(found.path))
-            refused.append(UnreadableFile(f"it cannot be read: {type(error).__name__}"))
+            refused.append(RefusedFile("it cannot be read: %(why)s", why=type(error).__name__))
             raise
 
     connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, batches()))
@@ -248,12 +248,12 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
         if found.open_end and split_ending(found.path)[0] != "parquet":
             _require_whole_end(connection, file_no)
         connection.execute("COMMIT")
-    except (duckdb.Error, UnreadableFile) as error:
+    except (duckdb.Error, RefusedFile) as error:
         connection.execute("ROLLBACK")
         if refused:
             raise refused[0] from None
         if isinstance(error, duckdb.DataError):
-            raise UnreadableFile(f"it cannot be read: {error}") from error
+            raise RefusedFile("it cannot be read: %(why)s", why=str(error)) from error
         raise
     finally:
         connection.unregister("delivered")
@@ -265,7 +265,9 @@ def _require_whole_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> N
         "SELECT line_no, reason FROM checked WHERE file_no = ? ORDER BY line_no DESC LIMIT 1", [file_no]
     ).fetchone()
     if last and last[1]:
-        raise UnreadableFile(f"it is cut off: its last line {last[0]} has no line end and is not whole")
+        raise RefusedFile(
+            "it is cut off: its last line %(line)s has no line end and is not whole", line=last[0]
+        )
 
 
 def _size(path: Path) -> int:
@@ -279,6 +281,7 @@ def _size(path: Path) -> int:
 def _require_timezone(state: store.Snapshot, timezone: str) -> None:
     if state.timezone not in (None, timezone):
         raise ActivityError(
-            f"the activity store was built with the time zone {state.timezone}, not {timezone}: "
-            "its dates would change"
+            "the activity store was built with the time zone %(built)s, not %(zone)s: its dates would change",
+            built=state.timezone,
+            zone=timezone,
         )

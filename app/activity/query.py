@@ -235,7 +235,9 @@ def lead_activity(
     stale = [day for day in days if snapshot.days[day].leads_source != snapshot.days[day].activity]
     lists = {snapshot.days[day].leads_fingerprint for day in days}
     if stale or len(lists) > 1:
-        raise ActivityError(f"the lead activity of {', '.join(map(str, stale or days))} is not up to date")
+        raise ActivityError(
+            "the lead activity of %(days)s is not up to date", days=", ".join(map(str, stale or days))
+        )
     files = [str(snapshot.days[day].leads) for day in days]
     with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as (connection, activity):
         if among is not None:

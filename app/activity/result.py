@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from app.activity.errors import RefusedFile
 from app.lib.spreadsheet import shown
 
 
 @dataclass
 class FileRecord:
-    """What became of one delivered file; `reason` says in a sentence why it was refused or skipped.
+    """What became of one delivered file; `reason` says why it was refused, by `error`, or skipped.
 
     rows = accepted + duplicates + the sum of rejected; all are 0 unless the status is "read".
     `rejects_file` is relative to the store's root; `days` counts accepted events by local date (ISO), `also`
@@ -20,6 +21,7 @@ class FileRecord:
     path: Path
     status: Literal["read", "skipped", "refused"]
     reason: str = ""
+    error: RefusedFile | None = None
     digest: str = ""
     size: int = 0
     rows: int = 0
@@ -36,14 +38,14 @@ class FileRecord:
         return shown(self.path)
 
     @classmethod
-    def refused(cls, path: Path, reason: str) -> "FileRecord":
+    def refused(cls, path: Path, error: RefusedFile) -> "FileRecord":
         """The record of a file that was refused whole."""
-        return cls(path, "refused", reason)
+        return cls(path, "refused", str(error), error)
 
     def as_journal(self, version: int, time: str, source: str) -> dict[str, Any]:
         """The journal's entry, committed with `version` at `time` (ISO, UTC) by the call named `source`."""
         entry = {"name": self.name, **asdict(self), "version": version, "time": time, "source": source}
-        del entry["path"]
+        del entry["path"], entry["error"]
         return entry
 
 

@@ -34,16 +34,16 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
-            raise ActivityError(f"unknown metric: {self.metric}")
+            raise ActivityError("unknown metric: %(metric)s", metric=self.metric)
         if self.op not in OPERATORS:
-            raise ActivityError(f"unknown operator: {self.op}")
+            raise ActivityError("unknown operator: %(op)s", op=self.op)
         if self.window_days < 1:
-            raise ActivityError(f"window_days must be at least 1, not {self.window_days}")
+            raise ActivityError("window_days must be at least 1, not %(n)s", n=self.window_days)
         if not (0 <= self.hours[0] <= 24 and 0 <= self.hours[1] <= 24):
-            raise ActivityError(f"hours must lie between 0 and 24, not {self.hours}")
+            raise ActivityError("hours must lie between 0 and 24, not %(hours)s", hours=self.hours)
         unknown = (self.event_types or frozenset()) - set(EVENT_TYPES)
         if unknown:
-            raise ActivityError(f"unknown event type: {', '.join(sorted(unknown))}")
+            raise ActivityError("unknown event type: %(types)s", types=", ".join(sorted(unknown)))
 
     def holds(self, value: Any) -> Any:
         """Whether a value meets the condition; of an Ibis column or a NumPy array, for each of its values."""
@@ -59,7 +59,7 @@ class RuleSpec:
 
     def __post_init__(self) -> None:
         if self.match not in ("all", "any"):
-            raise ActivityError(f"match must be all or any, not {self.match}")
+            raise ActivityError("match must be all or any, not %(match)s", match=self.match)
         if not self.conditions:
             raise ActivityError("a rule needs at least one condition")
 
@@ -78,4 +78,4 @@ class Score:
 
     def __post_init__(self) -> None:
         if not self.half_life_days > 0:
-            raise ActivityError(f"half_life_days must be positive, not {self.half_life_days}")
+            raise ActivityError("half_life_days must be positive, not %(days)s", days=self.half_life_days)

@@ -96,7 +96,11 @@ def snapshot(root: Path) -> Snapshot:
         days = {date.fromisoformat(name): Day(**entry) for name, entry in data.pop("days").items()}
         return Snapshot(root=root, days=days, **data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ActivityError(f"the activity manifest {root / 'manifest.json'} is damaged: {error}") from error
+        raise ActivityError(
+            "the activity manifest %(path)s is damaged: %(why)s",
+            path=str(root / "manifest.json"),
+            why=str(error),
+        ) from error
 
 
 def days(state: Snapshot) -> list[date]:

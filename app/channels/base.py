@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from app.lib.spreadsheet import shortened
+from app.errors import DomainError, Said
 from config import Settings
 
 #: How much of an answer is kept for people to read.
@@ -97,7 +97,7 @@ class Message:
 class Sent:
     """The other side took it: its answer in a few words, and the HTTP status where there is one."""
 
-    answer: str = ""
+    answer: Said | None = None
     status: int | None = None
 
 
@@ -112,13 +112,12 @@ class Limits:
     seconds: float = 15.0
 
 
-class SendError(Exception):
-    """A message did not go out. ``answer`` says why, in a few words without personal data."""
+class SendError(DomainError):
+    """A message did not go out. It says why, in a few words without personal data."""
 
-    def __init__(self, answer: str, *, status: int | None = None) -> None:
-        self.answer = shortened(answer, ANSWER_CHARS)
+    def __init__(self, message: str, *, status: int | None = None, **values: Any) -> None:
         self.status = status
-        super().__init__(answer)
+        super().__init__(message, **values)
 
 
 class TemporaryError(SendError):
@@ -128,8 +127,8 @@ class TemporaryError(SendError):
 class PermanentError(SendError):
     """Trying again is no use; ``gone`` means that the target wants nothing any more."""
 
-    def __init__(self, answer: str, *, status: int | None = None, gone: bool = False) -> None:
-        super().__init__(answer, status=status)
+    def __init__(self, message: str, *, status: int | None = None, gone: bool = False, **values: Any) -> None:
+        super().__init__(message, status=status, **values)
         self.gone = gone
 
 

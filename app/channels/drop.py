@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext
 from pydantic import Field
 
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
-from app.errors import FieldError
+from app.errors import FieldError, Said
 from app.lib.spreadsheet import safe_cell
 from config import Settings
 
@@ -70,8 +70,8 @@ class Drop:
             for each, content in ((name, data), (f"{name}.sha256", checksum)):
                 put(folder, each, content)
         except (OSError, ImportError, ValueError) as error:
-            raise TemporaryError(f"{type(error).__name__}: {error}") from error
-        return Sent(name)
+            raise TemporaryError("%(kind)s: %(why)s", kind=type(error).__name__, why=str(error)) from error
+        return Sent(Said.as_is(name))
 
 
 def place(folder: str, config: Settings) -> str:

@@ -164,7 +164,7 @@ class _Backend(httpcore.NetworkBackend):
         try:
             addresses = resolve(host, port)
         except OSError as error:
-            raise httpcore.ConnectError(f"{host} has no address") from error
+            raise TemporaryError("ConnectError: %(host)s has no address", host=host) from error
         if (host, port) not in self._private:
             inside = [address for address in addresses if not is_public(address)]
             if inside or not addresses:
@@ -209,11 +209,13 @@ class Sender:
             self._deadline.at = time.monotonic() + seconds
             return self._post(url, body, headers, seconds)
         except NotAllowed as error:
-            raise PermanentError(str(error)) from error
+            raise PermanentError(error.message, **error.values) from error
         except httpcore.TimeoutException as error:
-            raise TemporaryError(f"no answer within {seconds:.0f} s") from error
+            raise TemporaryError("no answer within %(n)s s", n=f"{seconds:.0f}") from error
+        except httpcore.ConnectError as error:
+            raise TemporaryError("ConnectError: %(why)s", why=str(error)) from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise TemporaryError(f"{type(error).__name__}: {error}") from error
+            raise TemporaryError("%(kind)s: %(why)s", kind=type(error).__name__, why=str(error)) from error
 
     def _post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes]:
         limits = {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}

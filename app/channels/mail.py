@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
 from app.channels.picture import bars
-from app.errors import FieldError
+from app.errors import N_, FieldError, Said
 from app.lib import mailer
 from app.lib.pointers import to_rows
 from config import Settings
@@ -64,8 +64,10 @@ class Mail:
         try:
             taken = mailer.send(mail, config, self.limits.seconds)
         except mailer.MailError as error:
-            raise (PermanentError if error.permanent else TemporaryError)(error.answer) from error
-        return Sent(f"{taken} of {len(settings.to)} recipients")
+            raise (PermanentError if error.permanent else TemporaryError)(
+                error.message, **error.values
+            ) from error
+        return Sent(Said(N_("%(n)s of %(all)s recipients"), {"n": taken, "all": len(settings.to)}))
 
 
 def digest(message: Message, settings: MailSettings, config: Settings) -> EmailMessage:

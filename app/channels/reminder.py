@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from app.access.scope import leads_visible_to
 from app.channels.base import ChannelSettings, Limits, Message, Sent, Words
-from app.errors import FieldError
+from app.errors import N_, FieldError, Said
 from app.extensions import db
 from app.labels import ROLE
 from app.lib.pointers import to_rows
@@ -84,7 +84,7 @@ class ReminderChannel:
             rows = [_of_push(message, person_id, count) for person_id, count in counts.items() if count]
             _keep(session, rows)
             session.commit()
-        return Sent(f"{len(rows)} people reminded")
+        return Sent(Said(N_("%(n)s people reminded"), {"n": len(rows)}))
 
 
 def _keep(session: Session, rows: list[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook as Signer
 
 from app.channels.base import ChannelSettings, Limits, Message, PermanentError, Sent, TemporaryError, Words
 from app.channels.guard import AllowedHosts, NotAllowed, parts, sender
-from app.errors import FieldError
+from app.errors import AS_IT_IS, N_, FieldError, Said
 from config import Settings
 
 GONE = 410
@@ -37,8 +37,7 @@ class WebhookSettings(ChannelSettings):
         try:
             parts(url)
         except NotAllowed as error:
-            why = lazy_gettext(error.message, **error.values)
-            raise FieldError("url", "This is not an address of a webhook: %(why)s", why=why) from None
+            raise FieldError("url", "This is not an address of a webhook: %(why)s", why=error.said) from None
         return url
 
     def check_place(self, config: Settings) -> None:
@@ -46,8 +45,7 @@ class WebhookSettings(ChannelSettings):
         try:
             AllowedHosts(config.webhook_allow).check(self.url)
         except NotAllowed as error:
-            why = lazy_gettext(error.message, **error.values)
-            raise FieldError("url", "Nothing could be sent there: %(why)s", why=why) from None
+            raise FieldError("url", "Nothing could be sent there: %(why)s", why=error.said) from None
 
 
 class Webhook:
@@ -65,10 +63,10 @@ class Webhook:
         headers = signed(message.id, body, secret)
         status, answer = sender(config).post(settings.url, body, headers, self.limits.seconds)
         if 200 <= status < 300:
-            return Sent(answer, status)
+            return Sent(Said.as_is(answer), status)
         if status == GONE:
-            raise PermanentError(answer or "gone", status=status, gone=True)
-        raise TemporaryError(answer, status=status)
+            raise PermanentError(AS_IT_IS if answer else N_("gone"), text=answer, status=status, gone=True)
+        raise TemporaryError(AS_IT_IS, text=answer, status=status)
 
 
 def content(message: Message) -> dict[str, Any]:

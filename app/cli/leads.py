@@ -55,7 +55,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
     for oddity in result.oddities:
         note(WARNINGS[oddity])
     for remark in result.remarks.first:
-        note(str(remark))
+        note(remark.english())
     _note_more(result.remarks.count - len(result.remarks.first), "remarks")
     _name_branches(result.branches, dry_run)
     show(result.as_json(), json_out)

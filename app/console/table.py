@@ -19,6 +19,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from app import labels
 from app.console import filter_row, formats, urls
 from app.console.access import may, view_of_model
+from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import whole_number
 from app.models import ChangeLog
@@ -209,6 +210,8 @@ def cell(view: Any, name: str, value: Any) -> Any:
         return formatter(value)
     if isinstance(value, Model):
         return related(value)
+    if isinstance(value, Said):
+        return value.text()
     if isinstance(value, list | tuple):
         return labels.joined(related(each) if isinstance(each, Model) else each for each in value)
     if isinstance(value, bool):

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from app import approvals, labels
 from app.approvals import Change
-from app.errors import N_, DomainError
+from app.errors import N_, DomainError, Said
 from app.lib.pointers import to_row
 from app.models import Approval, ExportJob, RunStatus
 
@@ -58,7 +58,7 @@ class _ClearExportKind:
 
     def returned(self, approval: Approval) -> None:
         job = _job(approval.subject_id)
-        job.status, job.error = RunStatus.FAILED, _("The export was not approved.")
+        job.status, job.error = RunStatus.FAILED, Said(N_("The export was not approved."))
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("export_job", subject_id)

@@ -8,8 +8,8 @@ import logging
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from app.errors import N_, DomainError, Said
 from app.extensions import db
-from app.lib.spreadsheet import shortened
 from app.models import TickerStep
 
 #: how long a recovery is shown
@@ -33,7 +33,7 @@ def troubled(now: dt.datetime) -> list[TickerStep]:
 
 def note_failure(name: str, error: Exception, now: dt.datetime) -> None:
     """Store that a step failed. Commits."""
-    said = shortened(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", 500)
+    said = error.said if isinstance(error, DomainError) else _first_line(error)
     row = {"name": name, "failing_since": now, "failures": 1, "last_error": said}
     kept = {
         "failing_since": func.coalesce(TickerStep.failing_since, now),
@@ -44,6 +44,11 @@ def note_failure(name: str, error: Exception, now: dt.datetime) -> None:
         insert(TickerStep).values(row).on_conflict_do_update(index_elements=["name"], set_=kept)
     )
     db.session.commit()
+
+
+def _first_line(error: Exception) -> Said:
+    line = str(error).splitlines()[0] if str(error) else ""
+    return Said(N_("%(kind)s: %(why)s"), {"kind": type(error).__name__, "why": line})
 
 
 def note_recovery(name: str, now: dt.datetime) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.errors import N_, OUT_OF_MEMORY, DomainError
+from app.errors import OUT_OF_MEMORY, SEE_LOG, DomainError
 from app.extensions import db
 from app.jobs.leases import Held, LeasedRows, LeaseLost
 from app.jobs.nudges import nudge
@@ -18,7 +18,6 @@ from app.lib.database import connection_lost
 from app.models import AuditJob, Backtest, BulkJob, ExportJob, RunStatus
 
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
-BROKEN = N_("%(kind)s: see the worker's log")
 Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob)
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class Owned(NamedTuple, Generic[Job]):
 
     def fail(self, error: DomainError) -> None:
         """End a job that can't be made."""
-        self.held.end(status=RunStatus.FAILED, error=error.text())
+        self.held.end(status=RunStatus.FAILED, error=error.said)
 
 
 class JobTable(Generic[Job]):
@@ -76,7 +75,7 @@ class JobTable(Generic[Job]):
 
 
 @contextmanager
-def failing(held: Held, write: Callable[[DomainError], None], broken: str = BROKEN) -> Iterator[None]:
+def failing(held: Held, write: Callable[[DomainError], None], broken: str = SEE_LOG) -> Iterator[None]:
     """Have ``write`` end the work with what a person can read when it fails.
 
     A refusal ends here, and so does work on a row that is over or another's by now. Anything else is raised

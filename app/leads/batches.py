@@ -79,11 +79,6 @@ def close_batch(connection: Connection, batch_id: int, status: BatchStatus, **co
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
 
 
-def why(error: LeadsError) -> dict[str, Any]:
-    """The columns that tell why a batch failed."""
-    return {"error": str(error), "refusal": {"message": error.message, "values": error.values}}
-
-
 def _interrupted(row: Any) -> LeadsError:
     if row.upload is None:
         return LeadsError("import_interrupted", N_("The import was interrupted"))
@@ -114,5 +109,5 @@ def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:
             remove_error_file(settings, row.id)
-            close_batch(connection, row.id, BatchStatus.FAILED, **why(_interrupted(row)))
+            close_batch(connection, row.id, BatchStatus.FAILED, error=_interrupted(row).said)
     return [row.id for row in abandoned]

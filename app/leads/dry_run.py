@@ -28,8 +28,7 @@ class Examples:
             kept.append(
                 {
                     "row": number,
-                    "message": error.message,
-                    "values": error.values,
+                    **error.said.as_json(),
                     "value": error.value,
                     "cells": {field: self._cell(cells, field) for field in SHOWN if field in self._columns},
                 }

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import N_
 from app.leads import suppression
-from app.leads.batches import close_batch, hold_batch, open_batch, why
+from app.leads.batches import close_batch, hold_batch, open_batch
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
 from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
@@ -220,7 +220,7 @@ def _fail(engine: Engine, settings: Settings, batch_id: int, error: BaseExceptio
         )
     try:
         with engine.begin() as connection:
-            close_batch(connection, batch_id, status, **why(error))
+            close_batch(connection, batch_id, status, error=error.said)
     except SQLAlchemyError as second:
         _LOG.error("import batch %s failed and could not be marked so (%s)", batch_id, _kind(second))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from app.errors import N_
+from app.errors import N_, Said
 from app.leads.samples import masked_cell
 
 #: how many are kept of a file; the others are counted
@@ -14,16 +14,6 @@ MOST = 20
 
 Note = Callable[..., None]
 """Called with a row's number, the field, the message and its values."""
-
-
-class Remark(NamedTuple):
-    """What became of a cell; ``message`` is a msgid that ``values`` belong to."""
-
-    message: str
-    values: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return self.message % self.values
 
 
 LOST = N_("Row %(row)s, column %(column)s %(title)s: %(lost)s can't be part of a text and was left out")
@@ -40,7 +30,7 @@ class Remarks:
     def __init__(self, header: Sequence[str] = (), columns: Mapping[str, int] = MappingProxyType({})) -> None:
         self._header, self._columns = header, columns
         self.count = 0
-        self.first: list[Remark] = []
+        self.first: list[Said] = []
 
     def note(self, row: int, field: str, message: str, **values: object) -> None:
         """Count a remark on a field of a row, and keep it while there are few."""
@@ -48,8 +38,8 @@ class Remarks:
         if len(self.first) < MOST:
             at = self._columns[field]
             place = {"row": row, "column": at + 1, "title": f"({masked_cell(self._header[at])})"}
-            self.first.append(Remark(message, {**place, **values}))
+            self.first.append(Said(message, {**place, **values}))
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept with the batch."""
-        return {"count": self.count, "first": [each._asdict() for each in self.first]}
+        return {"count": self.count, "first": [each.as_json() for each in self.first]}

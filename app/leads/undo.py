@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, te
 
 from app.errors import N_
 from app.leads import suppression
-from app.leads.batches import why
 from app.leads.errors import LeadsError
 from app.leads.staging import EDITABLE
 from app.lib import clock
@@ -81,7 +80,6 @@ def undo_import(engine: Engine, batch_id: int, operator: str, settings: Settings
                 rows_left=found.left,
                 undone_by=operator,
                 error=None,
-                refusal=None,
             )
         )
     _LOG.info("import batch %s undone by %s: %s", batch_id, operator, found)
@@ -90,7 +88,7 @@ def undo_import(engine: Engine, batch_id: int, operator: str, settings: Settings
 
 def give_up_undo(connection: Connection, batch_id: int, error: LeadsError) -> None:
     """The batch is as it was, with the reason that it could not be undone."""
-    values = {"status": BatchStatus.DONE, "undone_by": None, **why(error)}
+    values = {"status": BatchStatus.DONE, "undone_by": None, "error": error.said}
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
 
 

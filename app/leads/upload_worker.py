@@ -13,7 +13,7 @@ from sqlalchemy import Connection, or_, select, update
 from app.errors import N_
 from app.extensions import db
 from app.jobs.leases import GIVEN_UP, MOST_ATTEMPTS, attempt
-from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock, why
+from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
 from app.leads.errors import ImportCancelled, LeadsError, interrupted
@@ -95,7 +95,7 @@ def _give_up(connection: Connection, row: Any) -> None:
     else:
         kept = {"file": row.file_name, "days": GIVEN_UP_KEPT.days}
         error = LeadsError("given_up", _FILE_KEPT, n=MOST_ATTEMPTS, **kept)
-        close_batch(connection, row.id, BatchStatus.FAILED, **why(error))
+        close_batch(connection, row.id, BatchStatus.FAILED, error=error.said)
 
 
 def _read(connection: Connection, batch_id: int) -> Any:
@@ -148,11 +148,11 @@ def _owned(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
             if _read(owner, row.id).cancel_requested:
                 raise ImportCancelled
         except ImportCancelled as error:
-            close_batch(owner, row.id, BatchStatus.CANCELLED, **why(error))
+            close_batch(owner, row.id, BatchStatus.CANCELLED, error=error.said)
         except Exception as error:
             if database_lost(error):
                 raise
-            close_batch(owner, row.id, BatchStatus.FAILED, **why(_interrupted(seen, error)))
+            close_batch(owner, row.id, BatchStatus.FAILED, error=_interrupted(seen, error).said)
         else:
             owner.execute(update(ImportBatch).where(ImportBatch.id == row.id).values(**found))
 

@@ -167,7 +167,7 @@ def begin_again(batch: ImportBatch) -> None:
 
     Raises LeadsError when the file is not kept (any more).
     """
-    cleared = {"error": None, "refusal": None, "finished_at": None, "attempted_at": None}
+    cleared = {"error": None, "finished_at": None, "attempted_at": None}
     _move(batch, (BatchStatus.FAILED,), BatchStatus.READING, **cleared)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from flask_babel import gettext as _
 
+from app.errors import DomainError
 from config import Settings
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -20,13 +21,12 @@ DEFAULT_PORTS = {"smtps": 465, "smtp": 587, "smtp+plain": 25}
 SECONDS = 15.0
 
 
-class MailError(Exception):
+class MailError(DomainError):
     """A mail did not go out. ``permanent``: trying again is no use. The text has no personal data."""
 
-    def __init__(self, answer: str, *, permanent: bool = False) -> None:
-        self.answer = answer
+    def __init__(self, message: str, *, permanent: bool = False, **values: Any) -> None:
         self.permanent = permanent
-        super().__init__(answer)
+        super().__init__(message, **values)
 
 
 def is_address(text: str) -> bool:
@@ -60,12 +60,12 @@ def send(mail: EmailMessage, config: Settings, seconds: float = SECONDS) -> int:
     except smtplib.SMTPResponseException as error:
         raise _refusal(error.smtp_code) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise MailError(f"{type(error).__name__}: {error}") from error
+        raise MailError("%(kind)s: %(why)s", kind=type(error).__name__, why=str(error)) from error
     return len(mail["To"].addresses) - len(refused)
 
 
 def _refusal(code: int) -> MailError:
-    return MailError(f"the mail server refused: {code}", permanent=500 <= code < 600)
+    return MailError("the mail server refused: %(code)s", permanent=500 <= code < 600, code=code)
 
 
 def _hand_over(mail: EmailMessage, config: Settings, seconds: float) -> dict[str, Any]:

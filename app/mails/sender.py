@@ -16,12 +16,12 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import or_, update
 
+from app.errors import SEE_LOG
 from app.extensions import db
 from app.jobs.leases import RELEASED, next_try
 from app.lib import clock, mailer
 from app.lib.database import connection_lost
 from app.lib.mailer import MailError
-from app.lib.spreadsheet import shortened
 from app.mails.queue import MAILS
 from app.models import Mail, MailStatus
 
@@ -72,7 +72,7 @@ def _try(mail_id: int, owner: str, writers: Mapping[str, Writer], now: dt.dateti
         if connection_lost(error):
             raise
         log.exception("mail %s could not be made", mail_id)
-        outcome = _after(MailError(f"{type(error).__name__}: see the worker's log"), attempts, now)
+        outcome = _after(MailError(SEE_LOG, kind=type(error).__name__), attempts, now)
     db.session.rollback()
     if outcome is None:
         return 0
@@ -93,13 +93,12 @@ def _send(mail: Mail, owner: str, writer: Writer, now: dt.datetime) -> dict[str,
     if not MAILS.still_mine(db.engine, mail_id, owner):
         return None
     mailer.send(message, current_app.config["SETTINGS"])
-    return {"status": MailStatus.SENT, "answer": "", "next_at": None, "done_at": now}
+    return {"status": MailStatus.SENT, "answer": None, "next_at": None, "done_at": now}
 
 
 def _after(error: MailError, attempts: int, now: dt.datetime) -> dict[str, Any]:
     """What becomes of a mail whose attempt failed."""
     next_at = None if error.permanent else next_try(attempts, PAUSES, now)
-    answer = shortened(error.answer, 512)
     if next_at is None:
-        return {"status": MailStatus.FAILED, "answer": answer, "next_at": None, "done_at": now}
-    return {"status": MailStatus.WAITING, "answer": answer, "next_at": next_at}
+        return {"status": MailStatus.FAILED, "answer": error.said, "next_at": None, "done_at": now}
+    return {"status": MailStatus.WAITING, "answer": error.said, "next_at": next_at}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from app.errors import Said
 from app.models import OutreachGateway
 
 
@@ -44,7 +45,7 @@ class Answer:
 
     taken: Taken
     ref: str = ""
-    note: str = ""
+    note: Said | None = None
 
 
 class Gateway(Protocol):

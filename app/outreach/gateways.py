@@ -9,9 +9,8 @@ from flask import current_app
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import INTERVAL
 
-from app.errors import DomainError
+from app.errors import DomainError, Said
 from app.extensions import db
-from app.lib.spreadsheet import shortened
 from app.models import OutreachGateway
 from app.outreach import sandbox
 from app.outreach.gateway import Gateway
@@ -50,7 +49,7 @@ class Current:
         db.session.commit()
         return after - dt.timedelta(seconds=n / self.gateway.per_second) if after else None
 
-    def report(self, ok: bool, note: str, now: dt.datetime) -> None:
+    def report(self, ok: bool, note: Said | None, now: dt.datetime) -> None:
         """Count a failure, or forget them after a success. Does not commit."""
         if self.row is None:
             return
@@ -62,7 +61,7 @@ class Current:
         values: dict[str, Any] = (
             {"failures": 0, "open_until": None}
             if ok
-            else {"failures": failures, "last_error": shortened(note, 300), "open_until": opened}
+            else {"failures": failures, "last_error": note, "open_until": opened}
         )
         db.session.execute(
             update(OutreachGateway).where(OutreachGateway.id == self.row.id).values(**values),
@@ -95,7 +94,7 @@ def switch_on(row: OutreachGateway, who: str) -> None:
         .where(OutreachGateway.channel == row.channel, OutreachGateway.active)
         .values(active=False, updated_by=who)
     )
-    row.active, row.failures, row.open_until, row.last_error, row.updated_by = True, 0, None, "", who
+    row.active, row.failures, row.open_until, row.last_error, row.updated_by = True, 0, None, None, who
 
 
 def switch_off(row: OutreachGateway, who: str) -> None:

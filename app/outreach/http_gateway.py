@@ -13,10 +13,10 @@ from cryptography.fernet import InvalidToken
 from flask_babel import lazy_gettext
 from pydantic import Field, ValidationError, field_validator
 
-from app.channels.base import PermanentError, SendError
+from app.channels.base import TemporaryError
 from app.channels.guard import AllowedHosts, NotAllowed, sender
 from app.channels.vault import vault
-from app.errors import DomainError, FieldError
+from app.errors import N_, DomainError, FieldError, Said
 from app.lib.row_id import whole_number
 from app.lib.spreadsheet import shortened
 from app.lib.strict import Strict
@@ -74,7 +74,7 @@ class HttpSettings(Strict):
         except NotAllowed as error:
             if "allow-list" not in str(error) and str(error) != "https is required":
                 raise FieldError(
-                    "url", "This is not an address of a gateway: %(why)s", why=str(error)
+                    "url", "This is not an address of a gateway: %(why)s", why=error.said
                 ) from None
         return url
 
@@ -185,7 +185,7 @@ class HttpGateway:
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
         """Ask what became of a key."""
         if not self._settings.status_url:
-            return Answer(Taken.UNKNOWN, note="the gateway has no address to ask")
+            return Answer(Taken.UNKNOWN, note=Said(N_("the gateway has no address to ask")))
         values = {"key": str(key), "phone": "", "text": "", "channel": channel}
         body = filled(json.loads(self._settings.status_request), values)
         answer = self._exchange(self._settings.status_url, body, str(key))
@@ -197,12 +197,10 @@ class HttpGateway:
             headers = signed(key, data, opened(self._sealed, self._config))
             seconds = float(self._settings.seconds)
             status, answer = sender(self._config).exchange(url, data, headers, seconds)
+        except TemporaryError as error:
+            return Answer(Taken.UNKNOWN, note=error.said)
         except DomainError as error:
-            return Answer(Taken.BUSY, note=str(error))
-        except PermanentError as error:
-            return Answer(Taken.BUSY, note=error.answer)
-        except SendError as error:
-            return Answer(Taken.UNKNOWN, note=error.answer)
+            return Answer(Taken.BUSY, note=error.said)
         return self._read(status, answer)
 
     def _read(self, status: int, answer: bytes) -> Answer:
@@ -211,7 +209,7 @@ class HttpGateway:
         except ValueError:
             document = None
         result, settings = pointed(document, self._settings.result), self._settings
-        note = f"HTTP {status}" + (f", {shortened(result, 60)}" if result else "")
+        note = Said.as_is(f"HTTP {status}" + (f", {shortened(result, 60)}" if result else ""))
         meanings = (
             (Taken.REJECTED, settings.rejected),
             (Taken.BUSY, settings.busy),

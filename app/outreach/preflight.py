@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, select, update
 
-from app.errors import OUT_OF_MEMORY, DomainError
+from app.errors import OUT_OF_MEMORY, DomainError, Said
 from app.extensions import db
 from app.jobs.leases import attempt, check_attempts
 from app.jobs.locks import Lock, try_lock
@@ -59,10 +59,10 @@ def run(batch_id: int) -> None:
         db.session.rollback()
     except DomainError as error:
         db.session.rollback()
-        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": error.text()})
+        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": error.said})
     except MemoryError:
         db.session.rollback()
-        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": DomainError(OUT_OF_MEMORY).text()})
+        _finish(batch, {"status": OutreachBatchStatus.FAILED, "error": Said(OUT_OF_MEMORY)})
         raise
 
 

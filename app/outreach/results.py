@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app import labels
 from app.access.scope import leads_visible_to
-from app.errors import DomainError
+from app.errors import DomainError, Said
 from app.extensions import db
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
@@ -113,7 +113,7 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
         row.status, row.at, row.next_at = OutreachStatus(outcome), at, None
         row.sent_at = row.sent_at or at
         if said:
-            row.note = shortened(said, 300)
+            row.note = Said.as_is(shortened(said, 300))
     if outcome == "opt_out":
         _opt_out(row, source)
     hit_steps.answered(row.hit_id, outcome, at, said)

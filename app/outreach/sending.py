@@ -26,7 +26,6 @@ from app.jobs.locks import Lock
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.lib import clock
-from app.lib.spreadsheet import shortened
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
 from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates
 from app.outreach.compliance import DROPPED, Terms
@@ -260,7 +259,7 @@ def _contact(row: Outreach, terms: Terms) -> Contact | Answer:
         phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
         said = _text(row, lead, terms)
     except (LeadsError, DomainError) as error:
-        return Answer(Taken.REJECTED, note=type(error).__name__)
+        return Answer(Taken.REJECTED, note=error.said)
     return Contact(row.id, row.key, row.channel, phone, lead.phone_masked, said)
 
 
@@ -278,7 +277,7 @@ def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
     changed = db.session.execute(
         update(Outreach)
         .where(CONTACTS.mine(row.id, str(row.lease_owner)))
-        .values(at=now, note=shortened(answer.note, 300), **RELEASED, **values),
+        .values(at=now, note=answer.note, **RELEASED, **values),
         execution_options={"synchronize_session": False},
     )
     if changed.rowcount and answer.taken is Taken.ACCEPTED:  # type: ignore[attr-defined]
@@ -335,7 +334,7 @@ def resolve(now: dt.datetime | None = None) -> int:
 def _ask(row: Outreach, now: dt.datetime) -> None:
     # The row stays locked while the gateway is asked: nobody else asks, and nothing else changes it.
     answer = gateways.current(row.channel).gateway.ask(row.key, row.channel)
-    row.at, row.note = now, shortened(answer.note, 300)
+    row.at, row.note = now, answer.note
     if answer.taken is Taken.ACCEPTED:
         row.status, row.sent_at, row.next_at, row.gateway_ref = (
             OutreachStatus.SENT,

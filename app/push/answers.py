@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import DateTime, Engine, Integer, bindparam, insert, literal, select, update
 
+from app.errors import Said
 from app.jobs.leases import RELEASED, next_try
+from app.lib.said import SaidType
 from app.models import Delivery, DeliveryAttempt, DeliveryStatus
 from app.push.outbox import DELIVERIES
 
@@ -31,7 +33,7 @@ class Answer:
     outcome: str
     gone: bool
     http_status: int | None
-    text: str
+    said: Said | None
     duration_ms: int
 
 
@@ -49,7 +51,7 @@ def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool
         "tried_at": bindparam("tried_at", answer.tried_at, DateTime(timezone=True)),
         "outcome": literal(answer.outcome),
         "http_status": bindparam("http_status", answer.http_status, Integer),
-        "answer": literal(answer.text),
+        "answer": literal(answer.said, SaidType()),
         "duration_ms": literal(answer.duration_ms),
     }
     kept = insert(DeliveryAttempt).from_select(list(tried), select(*tried.values()))
@@ -62,7 +64,7 @@ def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool
 
 
 def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:
-    common = {"attempts": answer.attempts, "answer": answer.text}
+    common = {"attempts": answer.attempts, "answer": answer.said}
     if answer.outcome == "ok":
         return common | {"status": DeliveryStatus.SENT, "next_at": None, "done_at": now}
     if answer.gone:

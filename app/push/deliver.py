@@ -19,6 +19,7 @@ from sqlalchemy.orm import joinedload
 from app.channels import channel
 from app.channels.base import Message, PermanentError, SendError, Sent, TemporaryError
 from app.channels.targets import secret_of, settings_of
+from app.errors import SEE_LOG
 from app.extensions import db
 from app.lib import clock as clocks
 from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
@@ -221,11 +222,12 @@ def attempt(
     gone = False
     try:
         sent = _send(target, message, config)
-        outcome, status, text = "ok", sent.status, sent.answer
+        outcome, status, said = "ok", sent.status, sent.answer
     except SendError as error:
         outcome = "permanent" if isinstance(error, PermanentError) else "temporary"
         gone = isinstance(error, PermanentError) and error.gone
-        status, text = error.status, error.answer
+        # A system may refuse without a word.
+        status, said = error.status, error.said if str(error) else None
     return Answer(
         delivery_id=delivery.id,
         push_id=delivery.push_id,
@@ -235,7 +237,7 @@ def attempt(
         outcome=outcome,
         gone=gone,
         http_status=status,
-        text=text,
+        said=said,
         duration_ms=round((time.monotonic() - begun) * 1000),
     )
 
@@ -250,7 +252,7 @@ def _send(target: Target, message: Message, config: Settings) -> Sent:
         raise
     except Exception as error:
         log.exception("the channel %s failed", target.kind)
-        raise TemporaryError(f"{type(error).__name__}: see the worker's log") from error
+        raise TemporaryError(SEE_LOG, kind=type(error).__name__) from error
 
 
 def due(now: dt.datetime) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.channels.targets import stop
+from app.errors import Said
 from app.models import StopReason, Target, TargetStatus
 from app.push.answers import Answer
 from config import Settings
@@ -39,7 +40,7 @@ def _note_one(
     elif target.failing_since is None or target.failing_since > now:
         target.failing_since = now
     if failed:
-        target.last_error = failed[-1].text or f"HTTP {failed[-1].http_status}"
+        target.last_error = failed[-1].said or Said.as_is(f"HTTP {failed[-1].http_status}")
     long_ago = now - dt.timedelta(days=config.target_stop_days)
     gone = any(answer.gone for answer in failed)
     failing = target.failing_since is not None and target.failing_since <= long_ago

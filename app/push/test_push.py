@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.channels.base import PermanentError
 from app.channels.targets import settings_of
-from app.errors import DomainError
+from app.errors import DomainError, Said
 from app.extensions import db
 from app.lib import clock
 from app.models import Delivery, DeliveryStatus, Push, PushStatus, Schedule, Target
@@ -31,7 +31,7 @@ class Tried(NamedTuple):
     target: str
     ok: bool
     http_status: int | None
-    answer: str
+    answer: Said | None
     duration_ms: int
 
 
@@ -113,7 +113,7 @@ def _try(app: Flask, delivery_id: int, owner: str) -> Tried:
         let_go(db.session)
         answer = attempt(delivery, target, message, clock.now(), app.config["SETTINGS"])
         record(db.engine, _once(answer), owner, clock.now())
-        return Tried(str(target), answer.outcome == "ok", answer.http_status, answer.text, answer.duration_ms)
+        return Tried(str(target), answer.outcome == "ok", answer.http_status, answer.said, answer.duration_ms)
 
 
 def _once(answer: Answer) -> Answer:

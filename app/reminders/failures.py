@@ -177,7 +177,7 @@ def _stopped() -> Iterator[Notice]:
 
 def _reports(since: dt.datetime) -> Iterator[Notice]:
     broken = select(WeeklyReport).where(
-        WeeklyReport.made_at.is_(None), WeeklyReport.error != "", WeeklyReport.created_at > since
+        WeeklyReport.made_at.is_(None), WeeklyReport.error.is_not(None), WeeklyReport.created_at > since
     )
     keepers = _Lazy(REPORT_KEEPERS)
     for report in db.session.scalars(broken.order_by(WeeklyReport.id)):

@@ -30,7 +30,7 @@ def written(mail: Mail) -> EmailMessage:
     if report is None or (report.made_at is None and report.attempts < MOST_ATTEMPTS):
         raise NotYet
     if report.made_at is None:
-        raise MailError(f"the report could not be made: {report.error}", permanent=True)
+        raise MailError("the report could not be made: %(error)s", permanent=True, error=report.error)
     if not person.active or settings.obstacle(person) is not None:
         raise MailError("this person can't receive the report any more", permanent=True)
     if not settings.may_see(person, report):

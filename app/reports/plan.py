@@ -95,7 +95,7 @@ def _report(week: dt.date, person: Staff, who: str, stale_before: dt.datetime | 
 
 def start_over(report: WeeklyReport, person: Staff) -> None:
     """Have a report made (again) in the row scope of a person who sees just what it is about. No commit."""
-    report.made_at, report.attempts, report.error = None, 0, ""
+    report.made_at, report.attempts, report.error = None, 0, None
     report.person_id = person.id
     db.session.flush()
     waiting = (Mail.report_id == report.id, Mail.status == MailStatus.WAITING)

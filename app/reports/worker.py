@@ -7,7 +7,7 @@ import logging
 
 from sqlalchemy import and_, func, or_, select, update
 
-from app.errors import DomainError
+from app.errors import SEE_LOG, DomainError, Said
 from app.extensions import db
 from app.jobs.leases import MOST_ATTEMPTS, attempt
 from app.lib import clock
@@ -72,13 +72,13 @@ def _make(report_id: int) -> None:
         content = content_of(report.week, _scope_of(report))
     except DomainError as error:
         db.session.rollback()
-        _note(report_id, error.message % error.values, give_up=True)
+        _note(report_id, error.said, give_up=True)
     except Exception as error:
         if connection_lost(error):
             raise
         log.exception("weekly report %s could not be made", report_id)
         db.session.rollback()
-        _note(report_id, f"{type(error).__name__}: see the worker's log")
+        _note(report_id, Said(SEE_LOG, {"kind": type(error).__name__}))
     else:
         _store(report_id, content.model_dump(mode="json"))
 
@@ -94,13 +94,13 @@ def _scope_of(report: WeeklyReport) -> Staff:
 
 
 def _store(report_id: int, content: dict[str, object]) -> None:
-    values = {"content": content, "made_at": func.now(), "error": ""}
+    values = {"content": content, "made_at": func.now(), "error": None}
     same = (WeeklyReport.id == report_id, WeeklyReport.made_at.is_(None))
     db.session.execute(update(WeeklyReport).where(*same).values(**values))
     db.session.commit()
 
 
-def _note(report_id: int, error: str, *, give_up: bool = False) -> None:
+def _note(report_id: int, error: Said, *, give_up: bool = False) -> None:
     values: dict[str, object] = {"error": error} | ({"attempts": MOST_ATTEMPTS} if give_up else {})
     db.session.execute(update(WeeklyReport).where(WeeklyReport.id == report_id).values(**values))
     db.session.commit()

@@ -18,10 +18,11 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.activity import store
-from app.activity.errors import UnreadableFile
+from app.activity.errors import RefusedFile
 from app.activity.formats.files import find_others, open_file, read_parts
 from app.activity.progress import Progress, silent
 from app.activity.result import FileRecord, IngestResult
+from app.errors import Said
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings
 from app.leads.masking import mask_ids
@@ -185,11 +186,11 @@ def refusals(settings: Settings, result: IngestResult, look: Look) -> list[dict[
     return [
         {
             "name": _short_name(record.path, settings),
-            "reason": record.reason,
+            "reason": Said(record.error.message, record.error.values).as_json(),
             "kept": _place_in_quarantine(record.path, settings) if look.unchanged(record.path) else None,
         }
         for record in result.files
-        if record.status == "refused"
+        if record.error is not None
     ]
 
 
@@ -199,7 +200,7 @@ def _place_in_quarantine(path: Path, settings: Settings) -> str | None:
             digest = hashlib.sha256()
             for part in read_parts(stream):
                 digest.update(part)
-    except UnreadableFile:
+    except RefusedFile:
         return None
     known = PurePath(_short_name(path, settings))
     # A name on disk may have 255 bytes.

@@ -59,7 +59,7 @@ def execute(run_id: int) -> None:
             try:
                 work.do()
             except ActivityError as error:
-                raise DomainError(str(error)) from error
+                raise DomainError(error.message, **error.values) from error
 
 
 class _Run:
@@ -109,7 +109,7 @@ class _Run:
         """End the run with an error that a person can read."""
         if self.steps:
             self.steps[-1] |= {"status": "failed", "finished_at": _now()}
-        self.held.end(status=RunStatus.FAILED, error=str(error), steps=self.steps, counts=self.counts)
+        self.held.end(status=RunStatus.FAILED, error=error.said, steps=self.steps, counts=self.counts)
 
     # -- the steps ---------------------------------------------------------------------------
     def ingest(self) -> None:

@@ -128,7 +128,7 @@ def refused_path(run: JobRun, kept: str) -> Path | None:
     """Where a file that this run or an earlier one of its day refused is, None when it keeps none such."""
     counts = run.counts or {}
     parts = [counts, *(each["counts"] for each in counts.get("former", []))]
-    known = {each["kept"] for part in parts for each in part.get("refused", []) if isinstance(each, dict)}
+    known = {each["kept"] for part in parts for each in part.get("refused", [])}
     path = settings().data_dir / "quarantine" / kept
     return path if kept in known and path.is_file() else None
 
@@ -161,5 +161,6 @@ def _former(run: JobRun) -> list[dict[str, Any]]:
     former: list[dict[str, Any]] = counts.pop("former", [])
     if run.finished_at is None:
         return former
-    result = {name: getattr(run, name) for name in ("status", "error", "note", "requested_by")}
+    result = {name: getattr(run, name) for name in ("status", "note", "requested_by")}
+    result["error"] = run.error and run.error.as_json()
     return [*former, result | {"counts": counts, "finished_at": run.finished_at.isoformat()}][-MOST_FORMER:]

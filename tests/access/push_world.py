@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.errors import Said
 from app.lib.pointers import to_rows
 from app.models import (
     Delivery,
@@ -43,7 +44,7 @@ def pushes(session: Session, hit: Hit) -> dict[str, Any]:
         settings={"url": "https://crm.example.com/hooks"},
         status="active",
         failing_since=AT,
-        last_error="HTTP 503",
+        last_error=Said.as_is("HTTP 503"),
     )
     stopped = Target(
         kind="file", code="drop", name="drop", created_by="x", settings={"folder": ""}, status="stopped"
@@ -61,7 +62,12 @@ def pushes(session: Session, hit: Hit) -> dict[str, Any]:
     session.add_all([waiting, dead, sent])
     session.flush()
     attempt = DeliveryAttempt(
-        delivery_id=dead.id, tried_at=AT, outcome="permanent", http_status=503, answer="busy", duration_ms=12
+        delivery_id=dead.id,
+        tried_at=AT,
+        outcome="permanent",
+        http_status=503,
+        answer=Said.as_is("busy"),
+        duration_ms=12,
     )
     session.add(attempt)
     return {
@@ -86,7 +92,7 @@ def _delivery(push: Push, target: Target, hit: Hit, status: str) -> Delivery:
         first_hit=hit.id,
         last_hit=hit.id,
         status=status,
-        answer="" if status == "waiting" else "busy",
+        answer=None if status == "waiting" else Said.as_is("busy"),
     )
 
 
@@ -100,7 +106,7 @@ def failed_mail(session: Session, person_id: int) -> Mail:
         attempts=6,
         next_at=AT,
         done_at=AT,
-        answer="the mail server refused: 451",
+        answer=Said("the mail server refused: %(code)s", {"code": 451}),
     )
     session.add(made)
     session.flush()

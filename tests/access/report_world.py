@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
+from app.errors import Said
 from app.models import Mail, WeeklyReport
 
 WEEK = dt.date(2026, 10, 19)
@@ -41,7 +42,7 @@ def reports(session: Session, rows: dict[str, Any]) -> dict[str, Any]:
         person=rows["worker"],
         week=WEEK,
         status="failed",
-        answer="550",
+        answer=Said("the mail server refused: %(code)s", {"code": 550}),
         attempts=1,
     )
     found = {"report": made, "report_mail": mail, "open_report": WeeklyReport(week=WEEK, requested_by="x")}

@@ -13,6 +13,7 @@ from flask_appbuilder.security.sqla.models import ApiKey, Role
 from sqlalchemy import Engine, TextClause, func, inspect, select, text
 from sqlalchemy.orm import Session
 
+from app.errors import Said
 from app.leads.phone import PhoneVault
 from app.models import (
     Approval,
@@ -163,7 +164,7 @@ def _files() -> dict[str, Any]:
     return {
         "batch": ImportBatch(file_name="a.csv", file_digest="0" * 64, status="done", created_by="x"),
         "prepared": upload("prepared"),
-        "given_up": upload("failed", error="x"),
+        "given_up": upload("failed", error=Said("The import was interrupted")),
         "checked": upload("checked", columns={"name": 0, "phone": 1, "id_number": 2}, checked=CHECKED),
         "ingest": IngestFile(
             digest="1" * 64,

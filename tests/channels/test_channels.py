@@ -41,7 +41,7 @@ def test_a_digest_has_text_html_and_a_picture(
     app: Flask, postbox: Postbox, message: Callable[..., Message]
 ) -> None:
     lines = [line(n) for n in range(1, 6)] + [line(6, rule_name="<b>&", opted_out=True)]
-    assert mail(app, message(6, lines), rows=3).answer == "2 of 2 recipients"
+    assert mail(app, message(6, lines), rows=3).answer.english() == "2 of 2 recipients"
     [got] = postbox.mails
     assert got["subject"] == "每日推送：6 条高潜线索"
     assert got["message-id"] == "<msg_0123456789abcdef@bank.example>"
@@ -99,11 +99,11 @@ def test_a_drop_is_a_csv_with_its_checksum(
 ) -> None:
     lines = [line(1), line(2, reason="=cmd()", rule_name="含,逗号")]
     sent = put(app, message(2, lines), drop_roots=(str(tmp_path),), folder="crm/daily")
+    name = str(sent.answer)
     folder = tmp_path / "crm" / "daily"
-    assert sorted(path.name for path in folder.iterdir()) == [sent.answer, f"{sent.answer}.sha256"]
-    data = (folder / sent.answer).read_bytes()
-    digest, name = (folder / f"{sent.answer}.sha256").read_text().split()
-    assert (digest, name) == (hashlib.sha256(data).hexdigest(), sent.answer)
+    assert sorted(path.name for path in folder.iterdir()) == [name, f"{name}.sha256"]
+    data = (folder / name).read_bytes()
+    assert (folder / f"{name}.sha256").read_text().split() == [hashlib.sha256(data).hexdigest(), name]
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
     assert [row["lead_no"] for row in rows] == ["L1", "L2"]
     assert (rows[1]["reason"], rows[1]["rule_name"]) == ("'=cmd()", "含,逗号")
@@ -120,7 +120,7 @@ def test_a_drop_goes_to_other_systems_by_url(app: Flask, message: Callable[..., 
     sent = put(app, message(), drop_roots=("memory://bank/out",), folder="memory://bank/out/crm")
     system = fsspec.filesystem("memory")
     assert sorted(path.rsplit("/", 1)[1] for path in system.ls("/bank/out/crm", detail=False)) == [
-        sent.answer,
+        str(sent.answer),
         f"{sent.answer}.sha256",
     ]
 
@@ -228,6 +228,7 @@ def test_secrets_are_kept_encrypted_and_shown_once(bank: Bank) -> None:
 NEW_CHANNEL = """
 from typing import Annotated
 from app.channels.base import ChannelSettings, Limits, Sent, Words
+from app.errors import Said
 
 class FaxSettings(ChannelSettings):
     number: Annotated[str, Words("Number")]
@@ -237,7 +238,7 @@ class Fax:
     limits, signs = Limits(hits=2), False
     def send(self, message, settings, secret, config):
         SENT.append((settings.number, [hit.lead_no for hit in message.hits]))
-        return Sent("beep")
+        return Sent(Said.as_is("beep"))
 
 SENT = []
 CHANNEL = Fax()
@@ -265,7 +266,7 @@ def test_a_channel_is_a_module_and_nothing_else(
     from app.channels import fax  # type: ignore[attr-defined]
 
     assert sorted(fax.SENT) == [("0571-1", ["L1", "L2"]), ("0571-1", ["L3"])]
-    assert {each.answer for each in bank.all(Delivery)} == {"beep"}
+    assert {str(each.answer) for each in bank.all(Delivery)} == {"beep"}
     with bank.app.app_context():
         assert send_sample(["branch-fax"], "boss")[0].ok
 

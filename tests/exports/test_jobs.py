@@ -221,7 +221,7 @@ def test_a_failed_export_leaves_no_file_and_says_so(
     with app.app_context(), pytest.raises(OSError, match="disk full"):
         make_export(job.id)
     session.refresh(job)
-    assert (job.status, job.error) == ("failed", "OSError: see the worker's log")
+    assert (job.status, str(job.error)) == ("failed", "OSError: see the worker's log")
     assert list((app.config["SETTINGS"].data_dir / "exports").iterdir()) == []
 
 

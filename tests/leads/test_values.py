@@ -37,7 +37,7 @@ def explained(result: ImportResult) -> list[str]:
 
 
 def remarks(result: ImportResult) -> list[str]:
-    return [str(each) for each in result.remarks.first]
+    return [each.english() for each in result.remarks.first]
 
 
 @pytest.mark.parametrize(

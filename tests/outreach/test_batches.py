@@ -84,7 +84,7 @@ def test_a_marketer_contacts_one_customer_of_their_own(bank: Bank, login: Callab
     assert marketer.get(f"/hitview/contact_many/sms?ids={own}").status_code == 403
     assert f"/hitview/contact_one/{own}/sms" in marketer.get(f"/hitview/show/{own}").text
     batch = bank.posted(marketer, f"/hitview/contact_one/{own}/call", "call")
-    assert bank.batch(batch).error == ""
+    assert bank.batch(batch).error is None
     bank.confirm(marketer, batch)
     bank.send()
     assert bank.outcomes(batch) == {own: ("sent", "")}

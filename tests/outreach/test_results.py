@@ -102,7 +102,7 @@ def test_a_long_note_is_kept_whole_and_cut_visibly(
     )
     session.expire_all()
     assert session.scalars(select(OutreachEvent.note)).one() == said
-    shown = session.get_one(Outreach, contact.id).note
+    shown = str(session.get_one(Outreach, contact.id).note)
     assert (len(shown), shown[-2:]) == (300, "户…")
     answer = post({"results": [item(contact, "interested", note=said + "又又又")]}).json["results"][0]
     assert (answer["status"], answer["error"]) == (

@@ -190,7 +190,7 @@ def test_a_refused_mail_is_tried_again_with_pauses_and_then_shown_as_failed(
         now += pause
     office.mail(now)
     [mail] = mails(office)
-    assert (mail.status, mail.attempts, mail.answer) == ("failed", 6, "the mail server refused: 451")
+    assert (mail.status, mail.attempts, str(mail.answer)) == ("failed", 6, "the mail server refused: 451")
     postbox.refuse = ""
     admin = login("Admin")
     page = admin.get(f"/remindermailview/list/?_flt_0_person={office.person('anna').id}").text

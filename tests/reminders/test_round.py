@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.access.scope import hits_visible_to, reaches
+from app.errors import SEE_LOG, Said
 from app.models import (
     Approval,
     Delivery,
@@ -143,11 +144,15 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
         update(OutreachBatch).where(OutreachBatch.status == "paused").values(status="failed", finished_at=NOW)
     )
     run = session.get_one(JobRun, office.ids["run"])
-    run.status, run.finished_at, run.counts = "failed", NOW, {"refused": ["a.csv: cut off", "b.csv: no"]}
+    run.status, run.finished_at, run.counts = (
+        "failed",
+        NOW,
+        {"refused": [{"name": "a.csv"}, {"name": "b.csv"}]},
+    )
     target = session.get_one(Target, office.ids["stopped_target"])
     target.stop_reason, target.stopped_at = "gone", NOW
     session.execute(update(Delivery).where(Delivery.status == "dead").values(done_at=NOW))
-    session.get_one(WeeklyReport, office.ids["open_report"]).error = "KeyError: see the worker's log"
+    session.get_one(WeeklyReport, office.ids["open_report"]).error = Said(SEE_LOG, {"kind": "KeyError"})
     session.execute(update(WeeklyReport).values(created_at=NOW))
     session.execute(update(Mail).values(created_at=NOW))
     session.execute(update(JobRun).where(JobRun.id != run.id).values(created_at=NOW - dt.timedelta(days=8)))

@@ -182,9 +182,9 @@ def test_failures_are_tried_again_shown_and_a_lost_worker_is_replaced(
     postbox.refuse = "550 never"
     worked(app, begun + PAUSES[0])
     [mail] = mails(session)
-    assert (mail.status, mail.answer) == ("failed", "the mail server refused: 550")
+    assert (mail.status, str(mail.answer)) == ("failed", "the mail server refused: 550")
     listed = manager.get("/reportmailview/list/?_flt_1_status=failed").get_data(as_text=True)
-    assert "the mail server refused: 550" in listed
+    assert "邮件服务器拒绝：550" in listed
     assert '营销周报 <b class="badge">1</b>' in listed
     postbox.refuse = ""
     manager.submit(f"/reportmailview/action/retry/{mail.id}")
@@ -292,7 +292,7 @@ def test_a_report_that_fails_says_so_and_is_given_up(
     monkeypatch.setattr("app.reports.worker.content_of", broken)
     worked(app)
     [row] = session.scalars(select(WeeklyReport))
-    assert (row.attempts, row.error) == (MOST_ATTEMPTS, "OSError: see the worker's log")
+    assert (row.attempts, str(row.error)) == (MOST_ATTEMPTS, "OSError: see the worker's log")
     assert manager.get(f"/weeklyreportview/progress/{report}").json["status"] == "failed"
     monkeypatch.undo()
     manager.submit("/weeklyreportview/make", {"week": str(due_week())})

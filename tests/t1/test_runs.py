@@ -21,6 +21,7 @@ from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import MOST_ATTEMPTS, LeaseLost
+from app.leads.cube import activity_root
 from app.lib import clock as product_clock
 from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
 from app.rulesfile.apply import apply_config
@@ -317,6 +318,24 @@ def test_a_crash_before_the_journal_is_copied_is_made_up_for(
     assert "NEW-2" in session.scalars(select(Institution.code)).all()
 
 
+def test_an_error_of_a_run_is_read_in_one_s_language(
+    app: Flask, session: Session, ready: None, yesterday: dt.date, login: Callable[..., Person]
+) -> None:
+    """On its page, in the list, and as an earlier run of the day."""
+    manifest = activity_root(app.config["SETTINGS"]) / "manifest.json"
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text("[")
+    run_id = run_day(app, yesterday)
+    assert the_run(session, run_id).status == RunStatus.FAILED
+    chinese, english = (login("DataOperator", language=each, username=each) for each in ("zh", "en"))
+    pages = (f"/jobrunview/show/{run_id}", "/jobrunview/list/", f"/jobrunview/progress/{run_id}")
+    for page in pages:
+        assert "已损坏" in str(chinese.get(page).json or chinese.get(page).text)
+        assert "is damaged" in str(english.get(page).json or english.get(page).text)
+    run_day(app, yesterday)
+    assert chinese.get(pages[0]).text.count("已损坏") > chinese.get(pages[1]).text.count("已损坏")
+
+
 def test_a_day_that_is_not_over_is_refused(app: Flask, yesterday: dt.date) -> None:
     with app.app_context(), pytest.raises(DomainError, match="not over"):
         runs.request_run(yesterday + dt.timedelta(days=1), "tester")
@@ -391,7 +410,7 @@ def test_a_run_that_kills_its_worker_every_time_is_given_up_until_somebody_asks_
         execute(run_id)
         run = the_run(session, run_id)
         assert run.status == RunStatus.FAILED
-        assert "interrupted 3 times" in str(run.error)
+        assert "interrupted 3 times" in run.error.english()
         assert runs.tick() == []
         runs.request_run(yesterday, "tester")
         execute(run_id)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from app.activity.errors import UnreadableFile
+from app.activity.errors import RefusedFile
 from app.activity.formats.files import Fingerprint, open_content, read_parts
 
 BOM = b"\xef\xbb\xbf"
@@ -19,7 +19,7 @@ def read_blocks(found: Fingerprint) -> Iterator[bytes]:
     r"""Blocks of lines that each end in \n, without a byte order mark; joined they are the file.
 
     A longer line than MAX_LINE_BYTES is cut and gets a NUL, which makes it a malformed line.
-    Raises UnreadableFile when the content is no longer the one that was fingerprinted.
+    Raises RefusedFile when the content is no longer the one that was fingerprinted.
     """
     digest = hashlib.sha256()
     rest, at_start, skipping = b"", True, False
@@ -40,7 +40,7 @@ def read_blocks(found: Fingerprint) -> Iterator[bytes]:
     if rest and not skipping:
         yield _limited(rest.rstrip(b"\r") + b"\n")
     if digest.hexdigest() != found.digest:
-        raise UnreadableFile("the file changed while it was read")
+        raise RefusedFile("the file changed while it was read")
 
 
 def without_blanks(block: bytes, kept: int) -> Iterator[tuple[bytes, int, bool]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from app.activity.errors import UnreadableFile
+from app.activity.errors import RefusedFile
 from app.activity.formats.blocks import without_blanks
 from app.activity.formats.rows import FIELDS, batch, malformed, readable
 
@@ -17,7 +17,7 @@ MAX_JOINED_CHARACTERS = 64 << 10
 
 
 def csv_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
-    """Rows of a CSV file with a header. Raises UnreadableFile when the header lacks a column."""
+    """Rows of a CSV file with a header. Raises RefusedFile when the header lacks a column."""
     header, line_no, rest = _read_header(blocks)
     table = _Table(len(header), [header.index(name) for name in FIELDS], line_no)
     for block in _with_last(rest, blocks):
@@ -137,11 +137,11 @@ class _Table:
 
 
 def _require_closed(parsed: _Parsed, lines: Sequence[str | None], first: int) -> None:
-    """Raise UnreadableFile when a quote opened behind the last row is open at the end of the file."""
+    """Raise RefusedFile when a quote opened behind the last row is open at the end of the file."""
     row = max(parsed.line_numbers, default=0)
     for number, _text in parsed.broken:
         if number > row and _may_go_on(lines, number - first):
-            raise UnreadableFile(f"it is cut off: the quote opened in line {number} is never closed")
+            raise RefusedFile("it is cut off: the quote opened in line %(line)s is never closed", line=number)
 
 
 def _fitted(row: list[str], width: int) -> list[str]:
@@ -158,7 +158,7 @@ def _read_header(blocks: Iterator[bytes]) -> tuple[list[str], int, bytes]:
             line_no += 1
             if line.strip():
                 return _check_header(readable(line)), line_no, block
-    raise UnreadableFile(f"it is empty; columns missing: {', '.join(FIELDS)}")
+    raise RefusedFile("it is empty; columns missing: %(columns)s", columns=", ".join(FIELDS))
 
 
 def _check_header(line: str) -> list[str]:
@@ -167,12 +167,13 @@ def _check_header(line: str) -> list[str]:
         header.pop()
     missing = [name for name in FIELDS if name not in header]
     if missing:
-        raise UnreadableFile(
-            f"it is not a CSV file with the expected header; columns missing: {', '.join(missing)}"
+        raise RefusedFile(
+            "it is not a CSV file with the expected header; columns missing: %(columns)s",
+            columns=", ".join(missing),
         )
     twice = [name for name in FIELDS if header.count(name) > 1]
     if twice:
-        raise UnreadableFile(f"columns that appear more than once: {', '.join(twice)}")
+        raise RefusedFile("columns that appear more than once: %(columns)s", columns=", ".join(twice))
     return header
 
 

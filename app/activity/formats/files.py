@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from app.activity.errors import ActivityError, UnreadableFile
+from app.activity.errors import ActivityError, RefusedFile
 from app.lib.spreadsheet import shown
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
@@ -54,7 +54,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in paths:
         if not os.path.lexists(path):
-            raise ActivityError(f"{shown(path)}: no such file or folder")
+            raise ActivityError("%(path)s: no such file or folder", path=shown(path))
         for file in _logs_in(path) if os.path.isdir(path) else [path]:
             found.setdefault(os.path.realpath(file), file)
     return list(found.values())
@@ -73,7 +73,7 @@ def find_others(folder: Path) -> list[Path]:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Read a file to its end. Raises UnreadableFile when that fails or its name has no known ending."""
+    """Read a file to its end. Raises RefusedFile when that fails or its name has no known ending."""
     digest, size, tail = hashlib.sha256(), 0, b""
     with open_content(path) as stream:
         for part in read_parts(stream):
@@ -84,43 +84,43 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def open_content(path: Path) -> BinaryIO:
-    """Open a file's decompressed bytes. Raises UnreadableFile."""
+    """Open a file's decompressed bytes. Raises RefusedFile."""
     kind, compressed = split_ending(path)
     plain = open_file(path)
     try:
         if not kind:
-            raise UnreadableFile(f"its name does not end in {', '.join(ENDINGS)}")
+            raise RefusedFile("its name does not end in %(endings)s", endings=", ".join(ENDINGS))
         if compressed and os.fstat(plain.fileno()).st_size == 0:
-            raise UnreadableFile("it is empty, not a gzip file")
-    except UnreadableFile:
+            raise RefusedFile("it is empty, not a gzip file")
+    except RefusedFile:
         plain.close()
         raise
     return cast(BinaryIO, gzip.open(plain)) if compressed else plain
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file; a pipe or device is never waited for. Raises UnreadableFile."""
+    """Open a regular file; a pipe or device is never waited for. Raises RefusedFile."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
+        raise RefusedFile("it cannot be opened: %(why)s", why=error.strerror or str(error)) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UnreadableFile("it is not a regular file")
+        raise RefusedFile("it is not a regular file")
     return os.fdopen(handle, "rb")
 
 
 def read_parts(stream: BinaryIO) -> Iterator[bytes]:
-    """The bytes of an opened file, a MiB at a time. Raises UnreadableFile when they end too early."""
+    """The bytes of an opened file, a MiB at a time. Raises RefusedFile when they end too early."""
     try:
         while part := stream.read(READ_BYTES):
             yield part
     except EOFError as error:
-        raise UnreadableFile("the compressed data is cut off") from error
+        raise RefusedFile("the compressed data is cut off") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableFile(f"it is not a sound gzip file: {error}") from error
+        raise RefusedFile("it is not a sound gzip file: %(why)s", why=str(error)) from error
     except OSError as error:
-        raise UnreadableFile(f"it cannot be read: {error.strerror or error}") from error
+        raise RefusedFile("it cannot be read: %(why)s", why=error.strerror or str(error)) from error
 
 
 def _logs_in(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from app.activity.errors import UnreadableFile
+from app.activity.errors import RefusedFile
 from app.activity.formats.blocks import without_blanks
 from app.activity.formats.rows import FIELDS, IDS, batch, malformed, readable
 
@@ -16,7 +16,7 @@ PLAIN = frozenset({str, int, type(None)})
 
 
 def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
-    """Rows of a JSON lines file. Raises UnreadableFile at the end when no line was an object."""
+    """Rows of a JSON lines file. Raises RefusedFile at the end when no line was an object."""
     line_no, objects, broken_lines = 1, 0, 0
     for part, blank, _ends in chain.from_iterable(without_blanks(block, 0) for block in blocks):
         lines = part.split(b"\n")[:-1]
@@ -34,7 +34,7 @@ def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
         if broken:
             yield malformed(broken)
     if broken_lines and not objects:
-        raise UnreadableFile("no line of it is a JSON object")
+        raise RefusedFile("no line of it is a JSON object")
 
 
 def _parse(lines: list[bytes], line_no: int) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app.activity.errors import UnreadableFile
+from app.activity.errors import RefusedFile
 from app.activity.formats.files import open_file
 from app.activity.formats.rows import FIELDS, IDS, batch, malformed
 
@@ -21,7 +21,7 @@ _HEX = re.compile(rb"[0-9A-Fa-f]*")
 def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Rows of a Parquet file, numbered from 1.
 
-    Raises UnreadableFile when it is damaged, lacks a column or holds ids in a type that has no exact text.
+    Raises RefusedFile when it is damaged, lacks a column or holds ids in a type that has no exact text.
     """
     row_no = 1
     try:
@@ -32,16 +32,20 @@ def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
                 yield from _rows(part, row_no, as_utc)
                 row_no += part.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UnreadableFile(f"it is not a sound Parquet file: {error}") from error
+        raise RefusedFile("it is not a sound Parquet file: %(why)s", why=str(error)) from error
 
 
 def _check_columns(schema: pa.Schema) -> None:
     missing = [name for name in FIELDS if schema.names.count(name) != 1]
     if missing:
-        raise UnreadableFile(f"columns missing or repeated: {', '.join(missing)}")
+        raise RefusedFile("columns missing or repeated: %(columns)s", columns=", ".join(missing))
     for name in IDS:
         if not _has_exact_text(schema.field(name).type):
-            raise UnreadableFile(f"{name} is a column of type {schema.field(name).type}, not of text")
+            raise RefusedFile(
+                "%(name)s is a column of type %(kind)s, not of text",
+                name=name,
+                kind=str(schema.field(name).type),
+            )
 
 
 def _has_exact_text(kind: pa.DataType) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from app.activity.errors import UnreadableFile
+from app.activity.errors import RefusedFile
 from app.activity.formats.blocks import read_blocks
 from app.activity.formats.csv_rows import csv_batches
 from app.activity.formats.files import Fingerprint, fingerprint, split_ending
@@ -15,14 +15,14 @@ from app.activity.formats.parquet_rows import parquet_batches
 def read_rows(found: Fingerprint) -> Iterator[pa.RecordBatch]:
     """The rows of a file as batches of `rows.SCHEMA`, in bounded memory.
 
-    Raises UnreadableFile, possibly after some batches, when the file is not what its name says or is not the
+    Raises RefusedFile, possibly after some batches, when the file is not what its name says or is not the
     content that was fingerprinted: the caller drops what it got.
     """
     kind, _ = split_ending(found.path)
     if kind == "parquet":
         yield from parquet_batches(found.path)
         if fingerprint(found.path) != found:
-            raise UnreadableFile("the file changed while it was read")
+            raise RefusedFile("the file changed while it was read")
         return
     batches = csv_batches if kind == "csv" else jsonl_batches
     yield from batches(read_blocks(found))

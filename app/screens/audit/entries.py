@@ -18,6 +18,7 @@ from app.audit.history import last_title
 from app.audit.tables import EXCLUDED
 from app.console import filter_row
 from app.console.access import may
+from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import row_id
 from app.models import ChangeLog, Lead, Staff
@@ -114,6 +115,9 @@ SHOWN_FIELDS, SHOWN_CHARACTERS = 3, 60
 EMPTY: tuple[Any, ...] = ([None, ""], [None, []], [None, {}])
 _NOTHING = Markup('<span class="none">—</span>')
 
+#: what the values that are shown as a whole hold
+_DIGEST, _MESSAGE = {"sha256"}, {"message", "values"}
+
 
 def objects() -> list[tuple[str, str]]:
     """Everything the log can be about, with words, in the order of the words."""
@@ -202,7 +206,7 @@ def _change(entry: ChangeLog, name: str, most: int | None) -> Markup:
         return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
     if not isinstance(value, list) or len(value) != 2 or entry.kind not in ("insert", "update", "delete"):
         return _value(entry.object, name, value, most)
-    if all(isinstance(each, dict) and set(each) != {"sha256"} for each in value):
+    if all(isinstance(each, dict) and set(each) not in (_DIGEST, _MESSAGE) for each in value):
         return _inner(entry.object, value[0], value[1], most)
     old, new = (_value(entry.object, name, each, most) for each in value)
     if entry.kind == "insert":
@@ -239,10 +243,12 @@ def _value(table: str, name: str, value: Any, most: int | None) -> Markup:
         return _NOTHING
     if isinstance(value, bool):
         return escape(labels.yes_no(value))
-    if isinstance(value, dict) and set(value) == {"sha256"}:
+    if isinstance(value, dict) and set(value) == _DIGEST:
         return Markup('<code class="plain" title="{}">SHA-256 {}…</code>').format(
             value["sha256"], value["sha256"][:12]
         )
+    if isinstance(value, dict) and set(value) == _MESSAGE:
+        return escape(_cut(Said.of_json(value).text(), most))
     if isinstance(value, dict | list):
         said = ", ".join(map(str, value)) if _is_flat(value) else json.dumps(value, ensure_ascii=False)
         return Markup('<code class="plain long">{}</code>').format(_cut(said, most)) if said else _NOTHING

@@ -102,7 +102,7 @@ def _details(job: AuditJob) -> str:
 def outcome(job: AuditJob) -> str:
     """The result in a sentence; empty before there is one."""
     if job.status == RunStatus.FAILED:
-        return job.error or ""
+        return str(job.error or "")
     verdict = _verdict(job)
     if job.status != RunStatus.DONE or verdict is None:
         return ""

@@ -17,32 +17,10 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from app.console import formats
 from app.console import table as lists
 from app.console.access import may
-from app.errors import N_
+from app.errors import Said
 from app.extensions import db
 from app.models import JobRun
-from app.screens.pushes import answers
 
-#: What app.activity says of a file it refuses, as it is stored.
-REASONS = (
-    N_("its name does not end in %(endings)s"),
-    N_("it is not a regular file"),
-    N_("it is empty, not a gzip file"),
-    N_("it cannot be opened: %(why)s"),
-    N_("the compressed data is cut off"),
-    N_("it is not a sound gzip file: %(why)s"),
-    N_("it cannot be read: %(why)s"),
-    N_("the file changed while it was read"),
-    N_("it is empty; columns missing: %(columns)s"),
-    N_("it is not a CSV file with the expected header; columns missing: %(columns)s"),
-    N_("columns that appear more than once: %(columns)s"),
-    N_("it is not a sound Parquet file: %(why)s"),
-    N_("columns missing or repeated: %(columns)s"),
-    N_("no line of it is a JSON object"),
-    N_("%(name)s is a column of type %(kind)s, not of text"),
-    N_("it is cut off: the quote opened in line %(line)s is never closed"),
-    N_("it is cut off: its last line %(line)s has no line end and is not whole"),
-)
-_PATTERNS = answers.patterns(REASONS)
 #: runs that the list of refused files looks through, the newest first, and the files it shows
 MOST_RUNS, MOST_FILES = 400, 500
 _PATHS = ("$.refused[*]", "$.former[*].counts.refused[*]")
@@ -61,13 +39,8 @@ class Refused(NamedTuple):
     run: JobRun
     at: dt.datetime | None
     name: str
-    reason: str
+    why: Said
     kept: str | None
-
-    @property
-    def why(self) -> str:
-        """The reason in the language of the person who asks."""
-        return answers.said(self.reason, _PATTERNS)
 
     @property
     def where(self) -> str:
@@ -104,10 +77,7 @@ def _newest_first(run: JobRun) -> Iterator[Refused]:
 
 def _of(run: JobRun, counts: dict[str, Any], at: dt.datetime | None) -> Iterator[Refused]:
     for each in counts.get("refused", []):
-        if isinstance(each, str):  # as runs before quarantined files were named stored it
-            name, _colon, reason = each.partition(": ")
-            each = {"name": name, "reason": reason, "kept": None}
-        yield Refused(run, at, each["name"], each["reason"], each["kept"])
+        yield Refused(run, at, each["name"], Said.of_json(each["reason"]), each["kept"])
 
 
 def facts(run: JobRun) -> Markup:
@@ -153,7 +123,7 @@ def _row(each: Refused) -> lists.Row:
     run = Markup('<a href="{}">{}</a>').format(url_for("JobRunView.show", pk=each.run.id), each.run.day)
     cells = [
         formats.file_tail(each.name),
-        each.why,
+        each.why.text(),
         run,
         formats.when(each.at) if each.at else "",
         each.where,

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from app import labels
 from app.console import formats
+from app.errors import Said
 from app.models import JobRun, RunStatus
 
 STEP = {
@@ -27,7 +28,7 @@ def run_summary(run: JobRun) -> str:
     """What the run did, in a line."""
     counts = run.counts or {}
     if run.status == RunStatus.FAILED and run.error:
-        return run.error
+        return run.error.text()
     if run.status == RunStatus.HELD:
         return "; ".join(filter(None, [held_reason(run), _waiting(counts)]))
     created = sum(counts.get("hits", {}).get("created", {}).values())
@@ -82,7 +83,8 @@ def former_runs(run: JobRun) -> Markup:
 
 
 def _former(kept: dict[str, Any]) -> Markup:
-    run = JobRun(status=kept["status"], error=kept["error"], counts=kept["counts"])
+    error = Said.of_json(kept["error"]) if kept["error"] else None
+    run = JobRun(status=kept["status"], error=error, counts=kept["counts"])
     parts = [
         formats.when(dt.datetime.fromisoformat(kept["finished_at"])),
         kept["requested_by"],

@@ -106,7 +106,7 @@ def contact(row: Outreach) -> dict[str, Any]:
         "status": formats.contact_tag(row.channel, row.status),
         "moved": True,
         "person": row.batch.created_by,
-        "note": " · ".join(filter(None, (str(row.version), why, row.note))),
+        "note": " · ".join(map(str, filter(None, (row.version, why, row.note)))),
         "at": formats.when(row.sent_at or row.at),
     }
 

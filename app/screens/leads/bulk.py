@@ -75,7 +75,7 @@ class BulkJobView(WithProgress, ConsoleView):
     """Bulk changes of leads: one's own, for an administrator everybody's."""
 
     model = BulkJob
-    computed = {"error": pages.error, "conditions": pages.conditions}
+    computed = {"conditions": pages.conditions}
     base_permissions = ["can_list", "can_show", "can_progress", "cancel"]
     list_title = lazy_gettext("Bulk changes")
     show_title = lazy_gettext("Bulk change")

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
-from flask_babel import gettext as translated
 from markupsafe import Markup
 
 from app import labels
@@ -23,11 +22,6 @@ def change(form: Mapping[str, str]) -> Change:
     """What the posted form asks for. Raises DomainError."""
     kind = form.get("kind", "")
     return Change(kind, tag_of(db.session, form.get("tag", "")) if kind in ("tag", "untag") else None)
-
-
-def error(job: BulkJob) -> str:
-    """Why it failed, in the language of who looks."""
-    return translated(job.refusal["message"], **job.refusal["values"]) if job.refusal else ""
 
 
 def number_if_known(count: int | None) -> Any:
@@ -65,7 +59,7 @@ def progress_of(job: BulkJob) -> dict[str, Any]:
 
 def _state(job: BulkJob) -> str:
     if job.status == RunStatus.FAILED:
-        return error(job)
+        return str(job.error or "")
     if job.status == RunStatus.CANCELLED:
         return _("Cancelled; nothing was changed.")
     if job.status == RunStatus.DONE:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from app import labels
 from app.console import formats
+from app.errors import Said
 from app.leads.errors import WITH_VALUE
 from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
@@ -161,7 +162,7 @@ def _example(kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _why(kept: dict[str, Any]) -> str:
-    why = translated(kept["message"], **kept["values"])
+    why = Said.of_json(kept).text()
     value = kept.get("value", "")
     return translated(WITH_VALUE, why=why, value=value) if value else why
 
@@ -169,7 +170,7 @@ def _why(kept: dict[str, Any]) -> str:
 def remarks(batch: ImportBatch) -> list[str]:
     """What was, or after a dry run would be, left out of rows that come in, in sentences."""
     kept = (batch.checked or {}).get("remarks") or batch.remarks or {"count": 0, "first": []}
-    told = [translated(each["message"], **each["values"]) for each in kept["first"]]
+    told = [Said.of_json(each).text() for each in kept["first"]]
     more = kept["count"] - len(told)
     return [*told, _("and %(n)s more", n=f"{more:,}")] if more else told
 
@@ -218,12 +219,6 @@ def _time_left(seconds: int) -> str:
     return ngettext("about %(num)s minute left", "about %(num)s minutes left", round(seconds / 60))
 
 
-def error_text(batch: ImportBatch) -> str:
-    """Why the batch failed, in the language of who looks."""
-    refusal = batch.refusal
-    return translated(refusal["message"], **refusal["values"]) if refusal else (batch.error or "")
-
-
 _DOING = {
     BatchStatus.READING: lazy_gettext("The file is being read; you may close this page."),
     BatchStatus.CHECKING: lazy_gettext("The rows are being checked; nothing is written."),
@@ -244,7 +239,7 @@ def batch_summary(batch: ImportBatch) -> str:
     if batch.status == BatchStatus.CANCELLED:
         return _("Cancelled; nothing of the file is on the list.")
     if batch.error:
-        return error_text(batch)
+        return batch.error.text()
     return _done(batch)
 
 

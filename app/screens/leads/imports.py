@@ -241,7 +241,7 @@ class ImportBatchView(ImportsInSteps):
         "begin_again",
         "undo",
     ]
-    computed = {"error": import_page.error_text, "remarks": import_page.remarks_on_page}
+    computed = {"remarks": import_page.remarks_on_page}
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
     empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")

@@ -22,7 +22,6 @@ from app.mails import queue
 from app.models import Mail, MailKind, MailStatus
 from app.reports import plan
 from app.reports.wording import period
-from app.screens.pushes import answers
 
 
 def _next_try(mail: Mail) -> Any:
@@ -66,7 +65,6 @@ class _MailView(ConsoleView):
         "is_test": labels.yes_no,
         "attempts": formats.number,
         "status": formats.tag(labels.MAIL_STATUS, "mail"),
-        "answer": answers.said,
         "done_at": formats.when,
     }
 
@@ -117,7 +115,6 @@ class ReportMailView(_MailView):
     empty_hint = lazy_gettext("Sent to nobody.")
     list_columns = ["period", "receiver", "is_test", "status", "attempts", "answer", "next_try", "done_at"]
     search_columns = ["report", "status", "week", "is_test"]
-    formatters_columns = _MailView.formatters_columns | {"answer": formats.code}
 
     def list_links(self) -> list[Link]:
         """Back to the reports."""

@@ -278,7 +278,7 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
         "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
         "progress": min(done * 100 // total, 99 if checking else 100) if total else 0,
-        "summary": batch.error or _progress_words(batch, found, total, left),
+        "summary": str(batch.error or "") or _progress_words(batch, found, total, left),
         "details": _waits(batch),
         "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
     }
@@ -305,7 +305,7 @@ def _progress_words(batch: OutreachBatch, found: dict[str, int], total: int, lef
 def reason(row: Outreach) -> str:
     """Why it was held back or failed, in words."""
     said = labels.word(REASONS, row.reason) if row.reason else ""
-    return " · ".join(filter(None, (said, row.note)))
+    return " · ".join(map(str, filter(None, (said, row.note))))
 
 
 def row_status(row: Outreach) -> Markup:
@@ -363,11 +363,12 @@ def gateway_health(row: OutreachGateway) -> Any:
     """Whether the gateway takes what it is given."""
     if not row.active:
         return _("off")
+    error = row.last_error or ""
     if row.open_until is not None and row.open_until > clock.now():
         until = f"{labels.local(row.open_until):%H:%M:%S}"
-        return _("keeps failing, nothing is sent until %(time)s: %(error)s", time=until, error=row.last_error)
+        return _("keeps failing, nothing is sent until %(time)s: %(error)s", time=until, error=error)
     if row.failures:
-        return _("%(n)s failures in a row: %(error)s", n=row.failures, error=row.last_error)
+        return _("%(n)s failures in a row: %(error)s", n=row.failures, error=error)
     return _("working")
 
 

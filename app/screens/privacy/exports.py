@@ -30,7 +30,7 @@ def rows_made(rows: int | None) -> Any:
 
 def _summary(job: ExportJob) -> str:
     if job.status == RunStatus.FAILED:
-        return job.error or ""
+        return str(job.error or "")
     if job.status == RunStatus.ASKED:
         return _("Another person must approve it first.")
     if job.status != RunStatus.DONE:

@@ -32,8 +32,8 @@ from app.models import (
 )
 from app.push import outbox
 from app.push.test_push import send_sample
-from app.screens.pushes import answers, target_form
 from app.screens.pushes import page as deliveries
+from app.screens.pushes import target_form
 
 
 class DeliveryAttemptView(ConsoleView):
@@ -57,7 +57,6 @@ class DeliveryAttemptView(ConsoleView):
     }
     formatters_columns = {
         "tried_at": formats.moment,
-        "answer": answers.said,
         "outcome": formats.tag(deliveries.ATTEMPT, "attempt"),
         "duration_ms": formats.number,
     }
@@ -110,7 +109,6 @@ class DeliveryView(ConsoleView):
     formatters_columns = {
         "id": lambda value: f"#{value}",
         "uid": formats.code,
-        "answer": answers.said,
         "hits": formats.number,
         "attempts": formats.number,
         "status": formats.tag(deliveries.DELIVERY_STATUS, "delivery"),
@@ -275,7 +273,6 @@ class TargetView(ConsoleView):
     }
     formatters_columns = {
         "code": formats.code,
-        "last_error": answers.said,
         **dict.fromkeys(["stopped_at", "last_ok_at", "failing_since", "created_at"], formats.when),
     }
 
@@ -385,7 +382,7 @@ class TargetView(ConsoleView):
     def try_out(self, item: Target) -> Any:
         """Send a marked sample and say what was answered."""
         [tried] = send_sample([item.code], me())
-        answer = " ".join(str(each) for each in (tried.http_status, answers.said(tried.answer)) if each)
+        answer = " ".join(str(each) for each in (tried.http_status, tried.answer) if each)
         if tried.ok:
             flash(
                 _("The test arrived in %(ms)s ms: %(answer)s", ms=tried.duration_ms, answer=answer), "success"

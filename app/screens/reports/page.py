@@ -159,11 +159,11 @@ def failed_mails() -> int:
 def progress_of(report: WeeklyReport) -> dict[str, Any]:
     """What the report's page shows and polls while it is made."""
     now = state(report)
-    summary = _("The report is being made; you may close this page.") if now == "making" else report.error
+    making = _("The report is being made; you may close this page.")
     return {
         "status": TAGS[now],
         "status_text": str(STATE[now]),
         "progress": 100 if now == "made" else 0,
-        "summary": summary or "",
+        "summary": making if now == "making" else str(report.error or ""),
         "done": now != "making",
     }

@@ -104,7 +104,7 @@ def progress_of(row: Backtest) -> dict[str, Any]:
 
 def _state(row: Backtest) -> str:
     if row.status == RunStatus.FAILED:
-        return row.error or ""
+        return str(row.error or "")
     if row.status == RunStatus.CANCELLED:
         return _("Cancelled; nothing was kept.")
     if row.status == RunStatus.DONE:

@@ -32,7 +32,6 @@ from app.schedules.check import ScheduleRefused, typed_schedule, typed_timing
 from app.schedules.holidays import FIRST_YEAR, LAST_YEAR, TEMPLATE
 from app.schedules.labels import DAY_KIND
 from app.schedules.versions import version_def
-from app.screens.pushes import answers
 from app.screens.schedules import editor, holidays, page
 
 
@@ -257,7 +256,6 @@ class ScheduleView(Pausable, ConsoleView):
             targets=editor.targets(),
             chosen=chosen,
             tried=tried,
-            said=answers.said,
         )
 
     # -- the row ---------------------------------------------------------------------------
