@@ -8,7 +8,7 @@ back and those that a restart of the database ended: work that brings its worker
 What differs, and why:
 
 - Deliveries are claimed a hundred at a time and most of a dead worker's were not tried, so that their
-  attempts are counted with the answers (``app/push/answers.py``).
+  attempts are counted with the answers (``app/push/attempts.py``).
 - A contact whose sender fell silent may have reached its customer: it becomes ``unknown``, and its gateway
   is asked (``app/outreach/sending.py``); an attempt is a hand-over.
 - An import, its undo and the check of an outreach batch are one transaction each. An advisory lock of that

@@ -24,7 +24,7 @@ from app.extensions import db
 from app.lib import clock as clocks
 from app.models import Delivery, DeliveryStatus, Push, Schedule, ScheduleVersion, Target, TargetStatus
 from app.push import health, outbox
-from app.push.answers import Answer, record
+from app.push.attempts import Answer, record
 from app.push.message import messages_of
 from app.push.outbox import DELIVERIES
 from app.schedules.calendar import Calendar, current

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.channels.targets import stop
 from app.errors import Said
 from app.models import StopReason, Target, TargetStatus
-from app.push.answers import Answer
+from app.push.attempts import Answer
 from config import Settings
 
 

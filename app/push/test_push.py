@@ -17,7 +17,7 @@ from app.extensions import db
 from app.lib import clock
 from app.models import Delivery, DeliveryStatus, Push, PushStatus, Schedule, Target
 from app.push import outbox
-from app.push.answers import Answer, record
+from app.push.attempts import Answer, record
 from app.push.deliver import attempt, let_go
 from app.push.message import TEST_HITS, messages_of
 

@@ -15,7 +15,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
 from app.push import deliver, outbox
-from app.push.answers import BACK_OFF, Answer, record
+from app.push.attempts import BACK_OFF, Answer, record
 from app.push.test_push import send_sample
 from app.reminders import go_round
 from tests.conftest import Person
