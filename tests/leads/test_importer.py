@@ -307,7 +307,9 @@ def test_an_unreadable_file_fails_its_batch(importer: Importer) -> None:
     assert importer.query("SELECT count(*) FROM import_batch") == [0]
     with pytest.raises(UnreadableFile) as caught:
         importer.file(path)
-    assert importer.query("SELECT status, error FROM import_batch") == [("failed", str(caught.value))]
+    assert importer.query("SELECT status, error FROM import_batch") == [
+        ("failed", caught.value.said.as_json())
+    ]
     with pytest.raises(UnreadableFile):
         importer.file(importer.folder / "gone.csv")
 
@@ -374,7 +376,7 @@ def test_abandoned_batches_are_failed(importer: Importer) -> None:
     importer.execute("UPDATE import_batch SET created_at = now() - interval '61 minutes'")
     assert fail_abandoned(importer.engine, importer.settings) == [batch]
     assert importer.query("SELECT status, error FROM import_batch") == [
-        ("failed", "The import was interrupted")
+        ("failed", {"message": "The import was interrupted", "values": {}})
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from app.errors import DomainError
+from app.errors import DomainError, Said
 from app.extensions import db
 from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
 from app.push import deliver, outbox
@@ -175,8 +175,9 @@ def test_a_dead_worker_s_deliveries_are_taken_over_and_it_can_write_nothing_more
         assert not leases.still_mine(db.engine, mine, "me")
         leases.put_back(db.engine, [mine], "me", next_at=pushed.now)
         sent = pushed.one(Delivery)
+        busy = Said.as_is("busy")
         too_late = Answer(
-            sent.id, sent.push_id, sent.target_id, 1, pushed.now, "temporary", False, 503, "busy", 9
+            sent.id, sent.push_id, sent.target_id, 1, pushed.now, "temporary", False, 503, busy, 9
         )
         assert not record(db.engine, too_late, "me", pushed.now)
     assert pushed.one(DeliveryAttempt).outcome == "ok"
