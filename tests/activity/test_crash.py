@@ -10,6 +10,7 @@ import pytest
 
 from app.activity import cube, ingest, store
 from tests.activity.support import ZONE, counts, person, row, write
+from tests.thorough import share, thorough
 
 ONCE = ("workspace made", "leads written")
 # Once more in the second chunk, where something committed could be harmed.
@@ -71,7 +72,8 @@ def undisturbed(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("step", "times"), TIMES)
+@thorough
+@pytest.mark.parametrize(("step", "times"), share(TIMES, 6))
 def test_a_kill_at_any_step_changes_no_total(
     root: Path, logs: Path, undisturbed: Path, step: str, times: int
 ) -> None:

@@ -60,6 +60,7 @@ def installation() -> Iterator[Installation]:
     yield from installed()
 
 
+@pytest.mark.long
 def test_a_bank_s_own_list_is_opened_kept_running_and_closed(installation: Installation) -> None:
     for command in (["db", "upgrade"], ["leads", "import", SAMPLE / "leads_gb18030.csv"]):
         done = installation.flask(*command)
