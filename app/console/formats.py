@@ -115,7 +115,7 @@ JOB_WORDS: dict[str, Any] = {
     "progress": lazy_gettext("Progress"),
     "error": lazy_gettext("Error"),
     "requested_by": lazy_gettext("By"),
-    "created_at": lazy_gettext("Asked for"),
+    "created_at": lazy_gettext("Requested at"),
     "finished_at": lazy_gettext("Finished"),
 }
 JOB_FORMATS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Entries of the change log in words: what was done, to what, which field from what to what."""
+"""Presentation of change log entries: the kind of action, its object, and each field from old to new."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ KIND = {
     "archived": lazy_gettext("Entries archived"),
     "store_adopted": lazy_gettext("Data folder adopted"),
     "permissions_seeded": lazy_gettext("Permissions set by an upgrade"),
-    "retry": lazy_gettext("Mail tried again"),
+    "retry": lazy_gettext("Mail retried"),
     "send": lazy_gettext("Report sent by e-mail"),
     "evaluate_again": lazy_gettext("Other dates of a run evaluated again"),
-    "retry_now": lazy_gettext("Delivery tried again now"),
+    "retry_now": lazy_gettext("Delivery retried now"),
     "replay": lazy_gettext("Delivery sent again"),
     "cancel": lazy_gettext("Delivery cancelled"),
-    "secret": lazy_gettext("New secret of a target"),
+    "secret": lazy_gettext("New secret for a target"),
 }
 SOURCE = {
     "screen": lazy_gettext("Screen"),
@@ -63,12 +63,12 @@ SOURCE = {
     "setup": lazy_gettext("Set-up"),
     "sql": lazy_gettext("Direct SQL"),
 }
-#: tables without a screen that names their rows, and objects that are no table
+#: tables that no screen names, and objects that are no table
 OBJECT = {
-    "account_taint": lazy_gettext("Who could act under an account"),
-    "password_link": lazy_gettext("Mailed link for a password"),
-    "ab_group": lazy_gettext("Group of users"),
-    "ab_group_role": lazy_gettext("Role of a group"),
+    "account_taint": lazy_gettext("User with access to another account"),
+    "password_link": lazy_gettext("Password link"),
+    "ab_group": lazy_gettext("User group"),
+    "ab_group_role": lazy_gettext("Role of a user group"),
     "ab_permission": lazy_gettext("Permission name"),
     "ab_permission_view": lazy_gettext("Permission"),
     "ab_permission_view_role": lazy_gettext("Permission of a role"),
@@ -80,75 +80,75 @@ OBJECT = {
     "change_log": lazy_gettext("Change log"),
     "config": lazy_gettext("Rules file"),
     "delivery": lazy_gettext("Delivery"),
-    "delivery_attempt": lazy_gettext("Attempt at a delivery"),
+    "delivery_attempt": lazy_gettext("Delivery attempt"),
     "forbidden_word": lazy_gettext("Forbidden word"),
     "hit": lazy_gettext("Hit of a rule"),
-    "hit_event": lazy_gettext("Step of work on a hit"),
-    "holiday": lazy_gettext("Holiday or working day"),
+    "hit_event": lazy_gettext("Follow-up step of a hit"),
+    "holiday": lazy_gettext("Holiday or make-up working day"),
     "installation": lazy_gettext("Installation"),
-    "lead_before": lazy_gettext("Old values of an import"),
+    "lead_before": lazy_gettext("Values before an import"),
     "lead_tag": lazy_gettext("Tag on a lead"),
     "outreach_event": lazy_gettext("Outcome of a contact"),
     "outreach_template_version": lazy_gettext("Version of a template"),
     "page": lazy_gettext("Page"),
-    "preset_applied": lazy_gettext("Preset put in"),
-    "push_hit": lazy_gettext("Hit of a push"),
-    "report_mail": lazy_gettext("Mail of the weekly report"),
-    "report_receiver": lazy_gettext("Receiver of the weekly report"),
-    "report_setting": lazy_gettext("Plan of the weekly report"),
-    "reminder_choice": lazy_gettext("Choice of reminders by e-mail"),
+    "preset_applied": lazy_gettext("Preset installed"),
+    "push_hit": lazy_gettext("Hit in a push"),
+    "report_mail": lazy_gettext("Weekly report e-mail"),
+    "report_receiver": lazy_gettext("Weekly report recipient"),
+    "report_setting": lazy_gettext("Weekly report settings"),
+    "reminder_choice": lazy_gettext("E-mail reminder settings"),
     "reminder_mail": lazy_gettext("Reminder mail"),
     "reveal": lazy_gettext("Phone number viewed"),
     "rule_condition": lazy_gettext("Condition of a rule"),
     "saved_filter": lazy_gettext("Saved filter"),
     "schedule": lazy_gettext("Schedule"),
-    "schedule_shortcut": lazy_gettext("Kept timing"),
+    "schedule_shortcut": lazy_gettext("Saved timing"),
     "schedule_version": lazy_gettext("Schedule version"),
     "subject_request": lazy_gettext("Customer data request"),
-    "work_setting": lazy_gettext("Settings of work on hits"),
+    "work_setting": lazy_gettext("Hit follow-up settings"),
 }
-#: work whose row is written together with the many rows that it is about
-WORK = ("import_batch", "bulk_job", "outreach_batch", "job_run")
-#: how many fields the list shows of an entry, and how much of each
+#: tables of jobs whose own row is written in one transaction with the many rows that they change
+JOB_TABLES = ("import_batch", "bulk_job", "outreach_batch", "job_run")
+#: how many fields of an entry the list shows, and how many characters of each value
 SHOWN_FIELDS, SHOWN_CHARACTERS = 3, 60
-#: a new row's empty fields are not worth a line
+#: changes of a new row that are not shown: the field stayed empty
 EMPTY: tuple[Any, ...] = ([None, ""], [None, []], [None, {}])
 _NOTHING = Markup('<span class="none">—</span>')
 
-#: what the values that are shown as a whole hold
+#: the keys of structured values that are shown as one value
 _DIGEST, _MESSAGE = {"sha256"}, {"message", "values"}
 
 
 def objects() -> list[tuple[str, str]]:
-    """Everything the log can be about, with words, in the order of the words."""
+    """Return every kind of object that the log can be about with its display name, sorted by display name."""
     names = (set(Model.metadata.tables) - set(EXCLUDED)) | {"change_log", "page", "config", "report_mail"}
-    return sorted(((name, object_word(name)) for name in names if _known(name)), key=lambda pair: pair[1])
+    return sorted(((name, object_name(name)) for name in names if _has_name(name)), key=lambda pair: pair[1])
 
 
-def _known(name: str) -> bool:
+def _has_name(name: str) -> bool:
     return name in OBJECT or name in _titles()
 
 
-def object_word(name: str) -> str:
-    """What a row of the table is called."""
+def object_name(name: str) -> str:
+    """Return the display name of a table's rows, or of an object that is no table."""
     return str(OBJECT.get(name) or _titles().get(name) or name)
 
 
 def subject(entry: ChangeLog) -> Markup:
-    """What an entry is about, as a link to its page when it has one."""
+    """Return the object of an entry, as a link to its page when it has one."""
     name = entry.title or (f"#{entry.object_id}" if entry.object_id else "")
-    text = f"{object_word(entry.object)} {name}".strip()
+    text = f"{object_name(entry.object)} {name}".strip()
     view = _view(entry.object)
-    linked = view is not None and row_id(entry.object_id) and entry.kind != "delete"
-    if not linked or view is None or not may("can_show", type(view).__name__):
+    has_page = view is not None and row_id(entry.object_id) and entry.kind != "delete"
+    if not has_page or view is None or not may("can_show", type(view).__name__):
         return escape(text)
     return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=entry.object_id), text)
 
 
 def summary(entry: ChangeLog) -> Markup | str:
-    """An entry's changes in a line: the first fields from old to new."""
+    """Return the changes of an entry in one line: the first fields, each from old to new."""
     if entry.rows != 1:
-        return _of_many(entry)
+        return _bulk_summary(entry)
     shown = changes(entry, short=True)
     parts = [Markup("{}: {}").format(label, value) for label, value in shown[:SHOWN_FIELDS]]
     if len(shown) > SHOWN_FIELDS:
@@ -158,41 +158,48 @@ def summary(entry: ChangeLog) -> Markup | str:
     return Markup('<span class="changed">{}</span>').format(Markup(" · ").join(parts)) if parts else ""
 
 
-def _of_many(entry: ChangeLog) -> Markup | str:
-    """How many rows a statement wrote, and which import, run or change of many rows it was part of."""
+def _bulk_summary(entry: ChangeLog) -> Markup | str:
+    """Return how many rows a statement wrote, and the import, run or bulk change that it was part of."""
     if not entry.rows:
         return ""
-    said = _("%(n)s rows in one statement", n=f"{entry.rows:,}")
-    whole = db.session.scalar(
+    count = _("%(n)s rows in one statement", n=f"{entry.rows:,}")
+    job = db.session.scalar(
         select(ChangeLog)
-        .where(ChangeLog.xid == entry.xid, ChangeLog.object.in_(WORK), ChangeLog.object_id.is_not(None))
+        .where(ChangeLog.xid == entry.xid, ChangeLog.object.in_(JOB_TABLES), ChangeLog.object_id.is_not(None))
         .order_by(ChangeLog.id)
         .limit(1)
     )
-    if whole is None:
-        return f"{said} · {entry.request}" if entry.source == "job" and entry.request else said
-    return Markup("{} · {}").format(said, subject(whole))
+    if job is None:
+        return f"{count} · {entry.request}" if entry.source == "job" and entry.request else count
+    return Markup("{} · {}").format(count, subject(job))
 
 
 def changes(entry: ChangeLog, *, short: bool = False) -> list[tuple[str, Markup]]:
-    """The changed fields in words: label and old → new; ``short`` leaves out keys and cuts long values."""
-    # A person is kept by name and by key: the name says it.
-    told = [name for name in entry.changes if name.removesuffix("_id") not in {*entry.changes} - {name}]
-    names = sorted(told, key=lambda name: _order(entry.object, name))
+    """Return the label and the change (old → new) of each changed field.
+
+    ``short`` leaves out keys and shortens long values.
+    """
+    # Users are stored by name and by id; the name is enough.
+    without_ids = [
+        name for name in entry.changes if name.removesuffix("_id") not in {*entry.changes} - {name}
+    ]
+    names = sorted(without_ids, key=lambda name: _order(entry.object, name))
     shown = [name for name in names if entry.changes[name] not in EMPTY and not (short and name == "id")]
-    most = SHOWN_CHARACTERS if short else None
-    return [(field_label(entry.object, name), _change(entry, name, most)) for name in shown]
+    limit = SHOWN_CHARACTERS if short else None
+    return [(field_label(entry.object, name), _change(entry, name, limit)) for name in shown]
 
 
 def field_label(table: str, name: str) -> str:
-    """The label that the table's screen gives a field; a field without any is called by its code."""
+    """Return the label of a field on its table's screen, else its name in FIELD, else its code."""
     view = _view(table)
-    given = view.label_columns if view is not None else {}
-    # Flask-AppBuilder fills in plain texts, made of the column's name, for what a screen leaves out.
-    said = [
-        given[each] for each in (name, name.removesuffix("_id")) if not isinstance(given.get(each, ""), str)
+    columns = view.label_columns if view is not None else {}
+    # Flask-AppBuilder gives every column without a label a plain string made of its name; those don't count.
+    own = [
+        columns[each]
+        for each in (name, name.removesuffix("_id"))
+        if not isinstance(columns.get(each, ""), str)
     ]
-    return str(said[0] if said else FIELD.get(name) or LABELS.get(name, name))
+    return str(own[0] if own else FIELD.get(name) or LABELS.get(name, name))
 
 
 def _order(table: str, name: str) -> tuple[int, str]:
@@ -200,45 +207,45 @@ def _order(table: str, name: str) -> tuple[int, str]:
     return (columns.index(name) if name in columns else 999, name)
 
 
-def _change(entry: ChangeLog, name: str, most: int | None) -> Markup:
+def _change(entry: ChangeLog, name: str, limit: int | None) -> Markup:
     value = entry.changes[name]
     if value == "changed":
         return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
     if not isinstance(value, list) or len(value) != 2 or entry.kind not in ("insert", "update", "delete"):
-        return _value(entry.object, name, value, most)
+        return _value(entry.object, name, value, limit)
     if all(isinstance(each, dict) and set(each) not in (_DIGEST, _MESSAGE) for each in value):
-        return _inner(entry.object, value[0], value[1], most)
-    old, new = (_value(entry.object, name, each, most) for each in value)
+        return _changed_parts(entry.object, value[0], value[1], limit)
+    old, new = (_value(entry.object, name, each, limit) for each in value)
     if entry.kind == "insert":
         return new
     if entry.kind == "delete":
         return Markup('<span class="changes"><del>{}</del></span>').format(old)
-    return _became(old, new)
+    return _old_to_new(old, new)
 
 
-def _became(old: Markup, new: Markup) -> Markup:
+def _old_to_new(old: Markup, new: Markup) -> Markup:
     arrow = Markup('<span aria-hidden="true">→</span><span class="sr">{}</span>').format(_("became"))
     return Markup('<span class="changes"><del>{}</del> {} <ins>{}</ins></span>').format(old, arrow, new)
 
 
-def _inner(table: str, old: dict[str, Any], new: dict[str, Any], most: int | None) -> Markup:
-    """The parts that differ between two structured values, one a line; with ``most`` the first few."""
+def _changed_parts(table: str, old: dict[str, Any], new: dict[str, Any], limit: int | None) -> Markup:
+    """Return the parts that differ between two structured values, one a line; with a limit the first few."""
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    kept = names if most is None else names[:SHOWN_FIELDS]
+    shown = names if limit is None else names[:SHOWN_FIELDS]
     parts = [
         Markup("<div>{}: {}</div>").format(
             field_label(table, name),
-            _became(_value(table, name, old.get(name), most), _value(table, name, new.get(name), most)),
+            _old_to_new(_value(table, name, old.get(name), limit), _value(table, name, new.get(name), limit)),
         )
-        for name in kept
+        for name in shown
     ]
-    left = len(names) - len(kept)
-    if left:
-        parts.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=left)))
+    more = len(names) - len(shown)
+    if more:
+        parts.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=more)))
     return Markup().join(parts)
 
 
-def _value(table: str, name: str, value: Any, most: int | None) -> Markup:
+def _value(table: str, name: str, value: Any, limit: int | None) -> Markup:
     if value is None or value == "":
         return _NOTHING
     if isinstance(value, bool):
@@ -248,19 +255,21 @@ def _value(table: str, name: str, value: Any, most: int | None) -> Markup:
             value["sha256"], value["sha256"][:12]
         )
     if isinstance(value, dict) and set(value) == _MESSAGE:
-        return escape(_cut(Said.of_json(value).text(), most))
+        return escape(_shorten(Said.of_json(value).text(), limit))
     if isinstance(value, dict | list):
-        said = ", ".join(map(str, value)) if _is_flat(value) else json.dumps(value, ensure_ascii=False)
-        return Markup('<code class="plain long">{}</code>').format(_cut(said, most)) if said else _NOTHING
-    return escape(_cut(_related(table, name, value) or _word(table, name, value), most))
+        text = ", ".join(map(str, value)) if _is_flat(value) else json.dumps(value, ensure_ascii=False)
+        return (
+            Markup('<code class="plain long">{}</code>').format(_shorten(text, limit)) if text else _NOTHING
+        )
+    return escape(_shorten(_related(table, name, value) or _word(table, name, value), limit))
 
 
 def _is_flat(value: Any) -> bool:
     return isinstance(value, list) and not any(isinstance(each, dict | list) for each in value)
 
 
-def _cut(said: str, most: int | None) -> str:
-    return said if most is None or len(said) <= most else f"{said[:most]}…"
+def _shorten(text: str, limit: int | None) -> str:
+    return text if limit is None or len(text) <= limit else f"{text[:limit]}…"
 
 
 def _word(table: str, name: str, value: Any) -> str:
@@ -280,7 +289,7 @@ def _moment(text: str) -> str:
 
 
 def _related(table: str, name: str, value: Any) -> str | None:
-    """What the row is called that a foreign key names; None for other fields, and for a row that is gone."""
+    """Return the name of the row that a foreign key refers to, None for any other field."""
     column = _column(table, name)
     if column is None or not column.foreign_keys or not isinstance(value, int):
         return None
@@ -289,7 +298,7 @@ def _related(table: str, name: str, value: Any) -> str | None:
 
 
 def row_name(table: str, key: str) -> str:
-    """What a row is called: by itself, else as the log last called it, else its number."""
+    """Return the name of a row: its own, else the last one in the log, else its number."""
     known: dict[tuple[str, str], str] = g.setdefault("audit_names", {})
     if (table, key) not in known:
         row = _row(table, key)
@@ -307,7 +316,7 @@ def _row(table: str, key: str) -> Any:
 
 
 def _name(row: Any) -> str:
-    """The row's own name; empty for one that has none."""
+    """Return the row's own name, empty when it has none."""
     if isinstance(row, Lead):
         return row.lead_no
     if isinstance(row, Staff):
@@ -322,7 +331,7 @@ def _column(table: str, name: str) -> Any:
 
 
 def _models() -> dict[str, Any]:
-    # Staff, the only class that shares its table, comes after the one it extends.
+    # Staff shares its table with the class it extends; sorted after it, it takes its place in the dictionary.
     mappers = sorted(Model.registry.mappers, key=lambda mapper: len(mapper.class_.__mro__))  # type: ignore[attr-defined]
     return {mapper.local_table.name: mapper.class_ for mapper in mappers}
 
@@ -332,7 +341,7 @@ def _view(table: str) -> Any | None:
 
 
 def _views() -> dict[str, Any]:
-    """The screen that shows a table's rows on pages of their own, by table."""
+    """Return by table the screen that has a page for each of its rows."""
     if "audit_views" not in g:
         views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
         found: dict[str, Any] = {}
@@ -350,7 +359,7 @@ def _titles() -> dict[str, Any]:
     }
 
 
-#: what fields hold that no screen filters by, by table and field
+#: display names of values, by table and field, for fields without filter choices on a screen
 WORDS: dict[str, Any] = {
     "ab_user.language": {"zh": "中文", "en": "English"},
     "export_job.format": labels.EXPORT_FORMAT,

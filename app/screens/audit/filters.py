@@ -1,4 +1,4 @@
-"""Filters of the change log that belong to no column: person, object, row, transaction."""
+"""Filters of the change log without a column of their own: user, object, row and transaction."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from app.extensions import db
 from app.models import ChangeFacet
 from app.screens.audit import entries
 
-MOST_PEOPLE = 500
+MAX_ACTORS = 500
 
 
 class ByPerson(ChoiceFilter):
-    """Entries of one person, system, command or database user."""
+    """Entries of one user, system, command or database user."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """Everybody who is in the log."""
-        found = list(
-            db.session.scalars(select(ChangeFacet.actor).distinct().order_by("actor").limit(MOST_PEOPLE))
+        """Return every actor in the log."""
+        actors = list(
+            db.session.scalars(select(ChangeFacet.actor).distinct().order_by("actor").limit(MAX_ACTORS))
         )
-        return [(name, name) for name in found + ([value] if value and value not in found else [])]
+        return [(name, name) for name in actors + ([value] if value and value not in actors else [])]
 
 
 class AboutObject(ChoiceFilter):
-    """Entries about rows of one table, or another object."""
+    """Entries about the rows of one table, or about an object that is no table."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """Everything the log can be about."""
+        """Return every kind of object that the log can be about."""
         return entries.objects()
 
 
 class OfRow(ChoiceFilter):
-    """The history of one row, as ``table:key``."""
+    """The history of one row, given as ``table:key``."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The row in words."""
+        """Return the row with its display name."""
         table, _colon, key = value.partition(":")
-        return [(value, f"{entries.object_word(table)} {entries.row_name(table, key)}")] if key else []
+        return [(value, f"{entries.object_name(table)} {entries.row_name(table, key)}")] if key else []
 
 
 class OfTransaction(ChoiceFilter):
-    """What was written together, by the number of the transaction."""
+    """The entries of one database transaction, given by its number."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The transaction in words."""
+        """Return the transaction with its display name."""
         return [(value, _("transaction %(n)s", n=value))] if value else []
 
 

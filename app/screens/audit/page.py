@@ -1,4 +1,4 @@
-"""The change log, its verifications and exports as a person sees them."""
+"""Presentation of change log entries, of verifications and of exports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JOB_KIND = {"verify": lazy_gettext("Verification"), "export": lazy_gettext("Expo
 
 
 def moment(entry: ChangeLog) -> str:
-    """The time of an entry to the thousandth of a second, local."""
+    """Return the local time of an entry to the millisecond."""
     return _exact(entry.time)
 
 
@@ -33,56 +33,57 @@ def _exact(time: dt.datetime) -> str:
 
 
 def origin(entry: ChangeLog) -> Markup:
-    """By what way and from what address."""
-    way = labels.word(entries.SOURCE, entry.source)
-    return Markup('<span>{} <code class="plain">{}</code></span>').format(way, entry.address or entry.request)
+    """Return the source of an entry with its network address, or with its request when it has none."""
+    source = labels.word(entries.SOURCE, entry.source)
+    place = entry.address or entry.request
+    return Markup('<span>{} <code class="plain">{}</code></span>').format(source, place)
 
 
-def rows(number: int | None) -> Any:
-    """How many rows; nothing where nobody counted."""
+def row_count(number: int | None) -> Any:
+    """Return the number of rows, empty where it was not counted."""
     return "" if number is None else formats.number(number)
 
 
 def proof(entry: ChangeLog, link: Any | None) -> list[tuple[str, Any]]:
-    """Where an entry stands in the chain: transaction, link, hash."""
+    """Return the place of an entry in the hash chain: transaction, link and hash."""
     facts: list[tuple[str, Any]] = [(_("Transaction"), formats.code(entry.xid))]
     if link is None:
-        return [*facts, (_("Sealed"), _("not yet; the next seconds will"))]
-    place = link.entries.index(entry.id) * 32
+        return [*facts, (_("Sealed"), _("not yet; within a few seconds"))]
+    start = link.entries.index(entry.id) * 32
     return [
         *facts,
         (_("Sealed"), _("in link %(n)s", n=link.seq)),
-        (_("Hash"), formats.code(bytes(link.hashes)[place : place + 32].hex())),
+        (_("Hash"), formats.code(bytes(link.hashes)[start : start + 32].hex())),
     ]
 
 
-def state_of_chain() -> str:
-    """How long the chain is and when it last grew."""
+def chain_state() -> str:
+    """Return the length of the chain, the time of its last link and what is not sealed yet."""
     last = db.session.execute(
         select(ChangeSeal.total, ChangeSeal.sealed_at).order_by(ChangeSeal.seq.desc()).limit(1)
     ).first()
     if last is None:
         return _("Nothing is sealed yet.")
-    said = _("%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_exact(last.sealed_at))
-    return f"{said} {_left()}".strip()
+    sealed = _("%(n)s entries sealed, the last at %(time)s", n=f"{last.total:,}", time=_exact(last.sealed_at))
+    return f"{sealed} {_unsealed_note()}".strip()
 
 
-def _left() -> str:
-    """How many entries wait to be sealed, and for whom; empty when none does."""
+def _unsealed_note() -> str:
+    """Return how many entries are not sealed yet and which transaction holds them up, empty for none."""
     connection = db.session.connection()
     left, held = unsealed(connection), holder(connection)
     if left.since is None:
         return ""
-    said = _(
+    note = _(
         "The newest entries, %(n)s since %(time)s, are not sealed yet.",
         n=f"{left.entries:,}",
         time=_exact(left.since),
     )
-    return f"{said} {_('A transaction of %(who)s is still open.', who=held.whose)}" if held else said
+    return f"{note} {_('A transaction of %(who)s is still open.', who=held.whose)}" if held else note
 
 
 def progress_of(job: AuditJob) -> dict[str, Any]:
-    """What a job's page shows and polls."""
+    """Return what the page of a job shows and polls."""
     return {
         "status": job.status,
         "status_text": labels.word(labels.RUN_STATUS, job.status),
@@ -100,29 +101,29 @@ def _details(job: AuditJob) -> str:
 
 
 def outcome(job: AuditJob) -> str:
-    """The result in a sentence; empty before there is one."""
+    """Return the result in a sentence, empty while there is none."""
     if job.status == RunStatus.FAILED:
         return str(job.error or "")
     verdict = _verdict(job)
     if job.status != RunStatus.DONE or verdict is None:
         return ""
     if not verdict["ok"]:
-        return _("Not as it was written: the first bad entry is %(n)s.", n=verdict["first_bad"] or "—")
+        return _("Altered since it was written: the first bad entry is %(n)s.", n=verdict["first_bad"] or "—")
     if job.kind == "verify":
-        return _("Whole: %(n)s entries are as they were written.", n=f"{verdict['entries']:,}")
+        return _("Intact: all %(n)s entries are as they were written.", n=f"{verdict['entries']:,}")
     if file_of(job) is None:
-        return _("The file was deleted when its time was over.")
+        return _("The file was deleted after its retention period.")
     return _("%(rows)s rows, ready to download", rows=f"{job.rows_done:,}")
 
 
-def head(job: AuditJob) -> str:
-    """The hash at the end of the chain when it was verified."""
+def chain_head(job: AuditJob) -> str:
+    """Return the last hash of the chain at the time of verification, empty while there is none."""
     verdict = _verdict(job)
     return verdict["head"] if verdict else ""
 
 
 def first_bad(job: AuditJob) -> int | None:
-    """The first entry that is not as it was written."""
+    """Return the id of the first entry that differs from what was written, None when all agree."""
     verdict = _verdict(job)
     return verdict["first_bad"] if verdict else None
 
@@ -132,10 +133,10 @@ def _verdict(job: AuditJob) -> Any | None:
 
 
 def saved_link(saved: SavedFilter) -> Markup:
-    """A saved filter's name, which opens the list with it."""
+    """Return the name of a saved filter as a link to the filtered list."""
     return Markup('<a href="{}">{}</a>').format(saved_url(saved), saved.name)
 
 
 def saved_url(saved: SavedFilter) -> str:
-    """Return the address of the list with a saved filter."""
+    """Return the address of the list with a saved filter applied."""
     return filtered(url_for("ChangeLogView.list"), ChangeLog, saved.filters)

@@ -31,14 +31,14 @@ from app.screens.audit.data import LogInterface
 from app.screens.audit.filters import AUDIT_FILTERS
 from app.selection import Selection
 
-#: saved filters that stand above the list
-MOST_SAVED = 12
-#: facts of entries about a statement that touched many rows
-OF_MANY = ("rows", "digest")
+#: how many saved filters are shown above the list
+MAX_SAVED = 12
+#: fields that only entries about a bulk statement show
+BULK_FIELDS = ("rows", "digest")
 
 
 class ChangeLogView(ConsoleView):
-    """变更日志: who did what, when, from where, old → new."""
+    """变更日志: entries with user, time, origin and changes."""
 
     model = ChangeLog
     base_permissions = ["can_list", "can_show", "can_export_log"]
@@ -53,7 +53,7 @@ class ChangeLogView(ConsoleView):
     search_form_extra_fields = {name: StringField() for name in AUDIT_FILTERS}
     list_title = lazy_gettext("Change log")
     show_title = lazy_gettext("Entry of the change log")
-    empty_hint = lazy_gettext("Nothing was written yet.")
+    empty_hint = lazy_gettext("No entries yet.")
     base_order = ("time", "desc")
     list_columns = ["time", "actor", "kind", "subject", "summary", "origin"]
     order_columns = ["time"]
@@ -61,7 +61,7 @@ class ChangeLogView(ConsoleView):
     filter_choices = {"kind": entries.KIND, "source": entries.SOURCE}
     show_columns = [
         *("moment", "actor", "kind", "subject", "source", "address", "request", "db_user"),
-        *OF_MANY,
+        *BULK_FIELDS,
     ]
     label_columns = {
         "time": lazy_gettext("Time"),
@@ -72,15 +72,15 @@ class ChangeLogView(ConsoleView):
         "about": lazy_gettext("Object"),
         "subject": lazy_gettext("Object"),
         "summary": lazy_gettext("Changes"),
-        "source": lazy_gettext("By way of"),
-        "origin": lazy_gettext("From where"),
+        "source": lazy_gettext("Via"),
+        "origin": lazy_gettext("Origin"),
         "address": lazy_gettext("Network address"),
         "request": lazy_gettext("Request, job or command"),
         "db_user": lazy_gettext("Database user"),
         "rows": lazy_gettext("Rows"),
         "digest": lazy_gettext("Digest of the rows"),
         "row": lazy_gettext("History of"),
-        "transaction": lazy_gettext("Written together"),
+        "transaction": lazy_gettext("Same transaction"),
     }
     formatters_columns = {
         "time": formats.moment,
@@ -89,7 +89,7 @@ class ChangeLogView(ConsoleView):
         "address": formats.code,
         "request": formats.code,
         "db_user": formats.code,
-        "rows": page.rows,
+        "rows": page.row_count,
         "digest": formats.code,
     }
 
@@ -97,50 +97,50 @@ class ChangeLogView(ConsoleView):
         return LogInterface(self.model, db.session, self.computed, self.special_filters)
 
     def heading(self, item: ChangeLog) -> str:
-        """The entry by its number."""
+        """Return the title with the number of the entry."""
         return _("Entry %(n)s", n=item.id)
 
     def list_links(self) -> list[Link]:
-        """Saved filters, keeping the present ones, export."""
-        chosen = selection.of_request(self)
-        links = self._saved()
-        if chosen.filters and may("can_add", "SavedFilterView"):
-            query = selection.url("", chosen).removeprefix("?")
+        """Return the links to saved filters, to saving these filters, to export and to verification."""
+        selected = selection.of_request(self)
+        links = self._saved_links()
+        if selected.filters and may("can_add", "SavedFilterView"):
+            query = selection.url("", selected).removeprefix("?")
             links.append(Link(_("Save these filters"), url_for("SavedFilterView.add", query=query)))
         if may("can_export_log", "ChangeLogView"):
-            links.append(Link(_("Export with proof"), selection.url(url_for(".export_log"), chosen)))
+            links.append(Link(_("Export with proof"), selection.url(url_for(".export_log"), selected)))
         if may("can_verify", "AuditJobView"):
             links.append(Link(_("Verify the chain"), url_for("AuditJobView.verify")))
         return links
 
-    def _saved(self) -> list[Link]:
+    def _saved_links(self) -> list[Link]:
         if not may("can_list", "SavedFilterView"):
             return []
         own = (SavedFilter.owner == me(), SavedFilter.view == type(self).__name__)
-        found = db.session.scalars(
-            select(SavedFilter).where(*own).order_by(SavedFilter.name).limit(MOST_SAVED)
+        saved = db.session.scalars(
+            select(SavedFilter).where(*own).order_by(SavedFilter.name).limit(MAX_SAVED)
         )
-        links = [Link(f"☆ {each.name}", page.saved_url(each)) for each in found]
+        links = [Link(f"☆ {each.name}", page.saved_url(each)) for each in saved]
         return links + ([Link(_("Saved filters"), url_for("SavedFilterView.list"))] if links else [])
 
     def show_links(self, item: ChangeLog) -> list[Link]:
-        """The history of the same object, and what was written in the same transaction."""
-        found = []
+        """Return the links to the history of the object and to the entries of the same transaction."""
+        links = []
         if item.object_id:
             row = f"{item.object}:{item.object_id}"
-            found.append(Link(_("History of this object"), list_url("ChangeLogView", row=row)))
+            links.append(Link(_("History of this object"), list_url("ChangeLogView", row=row)))
         together = db.session.scalar(select(func.count()).where(ChangeLog.xid == item.xid)) or 0
         if together > 1:
-            said = _("Written together (%(n)s)", n=f"{together:,}")
-            found.append(Link(said, list_url("ChangeLogView", transaction=item.xid)))
-        return found
+            text = _("Same transaction (%(n)s)", n=f"{together:,}")
+            links.append(Link(text, list_url("ChangeLogView", transaction=item.xid)))
+        return links
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The changed fields one by one, and where the entry stands in the chain."""
+        """Add each changed field and the place of the entry in the hash chain to the page."""
         shown = super()._get_show_widget(pk, item, *args, **kwargs)
         groups = shown["show"].template_args["groups"]
         if item.rows == 1:
-            groups[0] = (None, groups[0][1][: -len(OF_MANY)])
+            groups[0] = (None, groups[0][1][: -len(BULK_FIELDS)])
         changes = entries.changes(item)
         if changes:
             groups.append((_("Changes"), changes))
@@ -150,18 +150,18 @@ class ChangeLogView(ConsoleView):
     @expose("/export_log", methods=["GET", "POST"])
     @has_access
     def export_log(self) -> Any:
-        """Entries that the filters leave, as a file with its proof, made in the background."""
-        form, chosen = DynamicForm(), selection.of_request(self)
+        """Export the filtered entries with their proof to a file, in the background."""
+        form, selected = DynamicForm(), selection.of_request(self)
         if form.validate_on_submit():
             return _start("export", selection.checked(self))
-        conditions = selection.conditions(self, chosen.filters)
+        conditions = selection.conditions(self, selected.filters)
         about = [
             (_("What will be exported"), labels.joined(conditions) or _("All entries of the change log.")),
-            (_("What the file holds"), _EXPORT_ABOUT),
+            (_("What the file contains"), _EXPORT_ABOUT),
         ]
         widget = ConsoleFormWidget(
             form=form,
-            next=selection.url(self._list_url(), chosen),
+            next=selection.url(self._list_url(), selected),
             submit=_("Start the export"),
             about=about,
         )
@@ -174,9 +174,9 @@ _EXPORT_ABOUT = lazy_gettext(
 )
 
 
-def _start(kind: str, chosen: Selection) -> Any:
+def _start(kind: str, selected: Selection) -> Any:
     try:
-        job = audit_jobs.request_job(kind, chosen)
+        job = audit_jobs.request_job(kind, selected)
     except DomainError as error:
         flash(error.text(), "warning")
         return redirect(url_for("AuditJobView.list"))
@@ -188,10 +188,10 @@ class AuditJobView(WithProgress, ConsoleView):
 
     model = AuditJob
     base_permissions = ["can_list", "can_show", "can_progress", "can_fetch", "can_verify"]
-    computed = {"outcome": page.outcome, "head": page.head}
+    computed = {"outcome": page.outcome, "head": page.chain_head}
     list_title = lazy_gettext("Verification and exports")
     show_title = lazy_gettext("Verification or export")
-    empty_hint = lazy_gettext("The change log was not verified from here yet.")
+    empty_hint = lazy_gettext("No verification or export yet.")
     list_columns = ["created_at", "kind", "status", "progress", "outcome", "requested_by"]
     order_columns = ["created_at", "status"]
     search_columns = ["kind", "status", "requested_by", "created_at"]
@@ -213,49 +213,54 @@ class AuditJobView(WithProgress, ConsoleView):
     }
 
     def heading(self, item: AuditJob) -> str:
-        """What it is, and its number."""
+        """Return the kind and number of the job."""
         return f"{labels.word(page.JOB_KIND, item.kind)} #{item.id}"
 
     def list_links(self) -> list[Link]:
-        """Verify now."""
+        """Return the link that starts a verification."""
         allowed = may("can_verify", "AuditJobView")
         return [Link(_("Verify the chain"), url_for(".verify"), primary=True)] if allowed else []
 
     def show_links(self, item: AuditJob) -> list[Link]:
-        """The file, once it is there; the first bad entry."""
-        found = []
+        """Return the links to the file, once it is ready, and to the first bad entry."""
+        links = []
         if self._may_fetch(item) and audit_jobs.file_of(item) is not None:
-            found.append(Link(_("Download"), url_for(".fetch", pk=item.id), primary=True))
+            links.append(Link(_("Download"), url_for(".fetch", pk=item.id), primary=True))
         bad = page.first_bad(item)
         if bad is not None and db.session.get(ChangeLog, bad) is not None:
-            found.append(Link(_("The first bad entry"), url_for("ChangeLogView.show", pk=bad)))
-        return found
+            links.append(Link(_("The first bad entry"), url_for("ChangeLogView.show", pk=bad)))
+        return links
 
     def state_of(self, item: AuditJob) -> dict[str, Any]:
-        """How far the job is."""
+        """Return the progress of the job."""
         return page.progress_of(item)
 
     @expose("/verify", methods=["GET", "POST"])
     @has_access
     def verify(self) -> Any:
-        """Compute the chain anew in the background."""
+        """Verify the hash chain in the background."""
         form = DynamicForm()
         if form.validate_on_submit():
             return _start("verify", Selection(ChangeLog, (), g.user))
-        about = [(_("What is checked"), _VERIFY_ABOUT), (_("So far"), page.state_of_chain())]
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Start to verify"), about=about)
+        about = [(_("What is checked"), _VERIFY_ABOUT), (_("Current state"), page.chain_state())]
+        widget = ConsoleFormWidget(
+            form=form, next=self._list_url(), submit=_("Start verification"), about=about
+        )
         return self.render_template("form.html", widgets={"edit": widget}, title=_("Verify the chain"))
 
     @expose("/fetch/<row_id:pk>", methods=["GET"])
     @has_access
     def fetch(self, pk: int) -> Any:
-        """Download an export: who asked for it, and an administrator."""
+        """Download an export; only the user who requested it and administrators may."""
         job = self._row(pk)
         if not self._may_fetch(job):
             abort(403)
         path = audit_jobs.file_of(job)
         if path is None:
-            abort(404, description=_("The file of this export is not there (any more)."))
+            abort(
+                404,
+                description=_("The file of this export is no longer available."),
+            )
         return send_file(
             path, as_attachment=True, download_name=f"change-log-{job.requested_by}-{job.id}.zip"
         )
@@ -266,30 +271,30 @@ class AuditJobView(WithProgress, ConsoleView):
 
 
 _VERIFY_ABOUT = lazy_gettext(
-    "Every sealed entry is hashed anew and compared with the chain and with the checkpoints kept outside the"
-    " database. Entries that were edited, deleted, put in, reordered or cut off are found."
+    "Every sealed entry is hashed again and compared with the chain and with the checkpoints kept outside the"
+    " database. This finds entries that were edited, deleted, inserted, reordered or cut off."
 )
 
 
-def _kept(query: str) -> Selection:
-    """Return what query arguments of the change log select. Raises FieldError for what means nothing."""
+def _selection_of(query: str) -> Selection:
+    """Return the selection of a query string of the change log. Raises FieldError for an invalid filter."""
     try:
-        found = Selection(ChangeLog, selection.filters_of(ChangeLogView, parse_qsl(query)), g.user)
-        found.criteria()
+        selected = Selection(ChangeLog, selection.filters_of(ChangeLogView, parse_qsl(query)), g.user)
+        selected.criteria()
     except DomainError as refused:
-        raise FieldError("name", "These filters can't be kept: %(why)s", why=refused.text()) from refused
-    return found
+        raise FieldError("name", "These filters can't be saved: %(why)s", why=refused.text()) from refused
+    return selected
 
 
 class SavedFilterView(ConsoleView):
-    """One's own filters of the change log, kept under a name."""
+    """The user's own named filters of the change log."""
 
     model = SavedFilter
     base_permissions = ["can_list", "can_add", "can_delete"]
     computed = {"opened": page.saved_link}
     list_title = lazy_gettext("Saved filters")
     add_title = lazy_gettext("Save these filters")
-    empty_hint = lazy_gettext("Choose filters on the change log, and save them under a name.")
+    empty_hint = lazy_gettext("Choose filters on the change log and save them under a name.")
     base_order = ("name", "asc")
     list_columns = ["opened", "created_at"]
     order_columns = ["created_at"]
@@ -306,23 +311,23 @@ class SavedFilterView(ConsoleView):
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
 
     def prefill_add(self, form: Any) -> None:
-        """Carry the filters of the page that was left."""
+        """Take over the filters of the list that the user came from."""
         form.query.data = request.args.get("query", "")
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the filters as the person's own. Raises FieldError when there are none."""
-        kept = _kept(form.query.data or "")
-        if not kept.filters:
+        """Save the filters for the user. Raises FieldError when there are none."""
+        selected = _selection_of(form.query.data or "")
+        if not selected.filters:
             raise FieldError("name", "Choose filters on the change log first.")
-        item.name, item.filters = item.name.strip(), [list(each) for each in kept.filters]
+        item.name, item.filters = item.name.strip(), [list(each) for each in selected.filters]
         item.view, item.owner = "ChangeLogView", me()
         db.session.add(item)
 
     def post_add_redirect(self) -> Any:
-        """The list with these filters."""
-        kept = _kept(request.form.get("query", ""))
-        return redirect(selection.url(url_for("ChangeLogView.list"), kept))
+        """Return to the list with these filters applied."""
+        selected = _selection_of(request.form.get("query", ""))
+        return redirect(selection.url(url_for("ChangeLogView.list"), selected))
 
     def list_links(self) -> list[Link]:
-        """Back to the log."""
+        """Return the link back to the change log."""
         return [Link(_("Change log"), url_for("ChangeLogView.list"))]

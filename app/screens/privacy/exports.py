@@ -36,5 +36,5 @@ def _summary(job: ExportJob) -> str:
     if job.status != RunStatus.DONE:
         return _("The file is being made; you may close this page.")
     if export_file(job) is None:
-        return _("The file was deleted when its time was over.")
+        return _("The file was deleted after its retention period.")
     return _("%(rows)s rows, ready to download", rows=f"{job.rows or 0:,}")

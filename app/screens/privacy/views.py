@@ -201,7 +201,10 @@ class ExportJobView(WithProgress, ConsoleView):
             abort(403)
         path = jobs.export_file(job)
         if path is None:
-            abort(404, description=_("The file of this export is not there (any more)."))
+            abort(
+                404,
+                description=_("The file of this export is no longer available."),
+            )
         answer = send_file(path, as_attachment=True, download_name=jobs.download_name(job))
         answer.headers["Cache-Control"] = "no-store"
         return answer

@@ -59,7 +59,7 @@ class WeeklyReportView(WithProgress, ConsoleView):
         "state": lazy_gettext("Status"),
         "made_at": lazy_gettext("Made at"),
         "sent": lazy_gettext("By e-mail"),
-        "requested_by": lazy_gettext("Asked for by"),
+        "requested_by": lazy_gettext("Requested by"),
     }
     formatters_columns = {"made_at": formats.when, "state": reports.state_tag}
     related_views = [ReportMailView]

@@ -125,7 +125,7 @@ class BacktestView(WithProgress, ConsoleView):
         "status": lazy_gettext("Status"),
         "summary": lazy_gettext("Result"),
         "requested_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Asked for"),
+        "created_at": lazy_gettext("Requested at"),
     }
     formatters_columns = {"status": formats.tag(labels.RUN_STATUS, "run"), "created_at": formats.when}
 

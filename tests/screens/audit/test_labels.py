@@ -37,7 +37,7 @@ def language(request: pytest.FixtureRequest, app: Flask) -> str:
 def test_every_table_and_every_field_has_a_word(language: str, app: Flask) -> None:
     noted = {name: table for name, table in Model.metadata.tables.items() if name not in EXCLUDED}
     with app.test_request_context(headers={"Accept-Language": language}):
-        assert [name for name in noted if audit_words.object_word(name) == name] == []
+        assert [name for name in noted if audit_words.object_name(name) == name] == []
         fields = [(name, column) for name, table in noted.items() for column in list(table.columns.keys())]
         shown = [pair for pair in fields if pair[1] not in QUIET]
         assert [pair for pair in shown if audit_words.field_label(*pair) == pair[1]] == []
@@ -66,5 +66,5 @@ def test_a_changed_definition_is_told_part_by_part(
     for path in (f"show/{entry.id}", f"list/?_flt_0_row=schedule_version:{entry.object_id}"):
         page = " ".join(re.sub(r"<[^>]+>", " ", auditor.get(f"/changelogview/{path}").text).split())
         assert re.search(r"最小间隔（秒）: \S+ → 变为 77", page)
-        assert re.search(r"低频放大倍数: \S+ → 变为 9", page)
+        assert re.search(r"低频间隔倍数: \S+ → 变为 9", page)
         assert "预设频率" not in page
