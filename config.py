@@ -23,9 +23,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
-LEAST_SECRET_BYTES = 32
+MIN_SECRET_BYTES = 32
 #: 32 hexadecimal digits drawn by chance are of fewer kinds once in 28 million times
-LEAST_CHARACTERS = 8
+MIN_CHARACTERS = 8
 MAKE_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"  # noqa: S105 - how to make one
 #: a key version is seven bits of the first byte of every encrypted phone
 MAX_KEY_VERSION = 127
@@ -134,9 +134,9 @@ class Settings:
 def weakness(secret: str) -> str | None:
     """Why a secret can't have been made by chance from at least 32 bytes; None when nothing shows it."""
     size = len(secret.encode())
-    if size < LEAST_SECRET_BYTES:
-        return f"has {size} bytes, {LEAST_SECRET_BYTES} random ones are the least"
-    if len(set(secret)) < LEAST_CHARACTERS:
+    if size < MIN_SECRET_BYTES:
+        return f"has {size} bytes, {MIN_SECRET_BYTES} random ones are the least"
+    if len(set(secret)) < MIN_CHARACTERS:
         return "is made of a few characters over and over"
     if (secret + secret).find(secret, 1) < len(secret):
         return "is one part repeated"

@@ -23,7 +23,7 @@ from app.audit.verify import verify
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
-from app.jobs.table import OPEN, JobTable, failing
+from app.jobs.table import OPEN, JobTable, recording_failure
 from app.lib import clock
 from app.lib.spreadsheet import csv_lines
 from app.models import AuditJob, ChangeLog, ChangeSeal, Staff
@@ -85,7 +85,7 @@ def work_on(job_id: int) -> None:
         if owned is None:
             return
         job, held = owned
-        with failing(held, owned.fail):
+        with recording_failure(held, owned.fail):
             check_attempts(job.attempts)
             done = _verified(job, held) if job.kind == "verify" else _exported(job, held)
             owned.done(**done)

@@ -14,7 +14,7 @@ from app.access.rights import holds
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs.leases import Held, LeaseLost, check_attempts
-from app.jobs.table import OPEN, JobTable, failing
+from app.jobs.table import OPEN, JobTable, recording_failure
 from app.lib.database import connection_lost
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 from app.selection import Selection
@@ -107,7 +107,7 @@ def work_on(job_id: int) -> None:
             return
         job, held = owned
         try:
-            with failing(held, owned.fail, _BROKEN):
+            with recording_failure(held, owned.fail, _BROKEN):
                 check_attempts(job.attempts, _GIVEN_UP)
                 _change(job, held)
         except Exception as error:

@@ -30,12 +30,12 @@ from app.lib import clock
 from app.models import Lead
 from config import Settings
 
-LEAST_FREE_GB = 2
+MIN_FREE_GB = 2
 #: what is open longer keeps the change log from being sealed
 LONGEST_TRANSACTION = dt.timedelta(hours=1)
 
 
-def examine(settings: Settings) -> dict[str, Any]:
+def run_checks(settings: Settings) -> dict[str, Any]:
     """``{"ok", "checks": {name: {"ok", "detail"}}}``; a check that breaks is not ok and says why."""
     checks: dict[str, Callable[[Settings], str]] = {
         "database": _database,
@@ -54,14 +54,14 @@ def examine(settings: Settings) -> dict[str, Any]:
     return {"ok": all(result["ok"] for result in results.values()), "checks": results}
 
 
-class NotOk(Exception):
+class CheckFailed(Exception):
     """A check failed; the text says how."""
 
 
 def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
     try:
         return {"ok": True, "detail": check(settings)}
-    except (NotOk, ActivityError, installation.ApartError) as error:
+    except (CheckFailed, ActivityError, installation.MismatchError) as error:
         return {"ok": False, "detail": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever is wrong, the doctor must say so and go on
         db.session.rollback()
@@ -81,7 +81,7 @@ def _migrations(settings: Settings) -> str:
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:
-        raise NotOk(f"the schema is at {current}, the code needs {head}: run flask db upgrade")
+        raise CheckFailed(f"the schema is at {current}, the code needs {head}: run flask db upgrade")
     return str(current)
 
 
@@ -98,7 +98,7 @@ def _permissions(settings: Settings) -> str:
         role = appbuilder.sm.find_role(name)
         have = {(p.permission.name, p.view_menu.name) for p in role.permissions} if role else set()
         if have != permissions.granted(name, menu):
-            raise NotOk(f"role {name} is not as the program defines it: run flask db upgrade")
+            raise CheckFailed(f"role {name} is not as the program defines it: run flask db upgrade")
     return f"{len(permissions.ROLES)} roles"
 
 
@@ -108,10 +108,10 @@ def _change_log(settings: Settings) -> str:
         tables = len(noted_tables(connection))
         left, held = unsealed(connection), holder(connection)
     if wrong:
-        raise NotOk(f"changes of {', '.join(sorted(set(wrong)))} are not noted: run flask db upgrade")
+        raise CheckFailed(f"changes of {', '.join(sorted(set(wrong)))} are not noted: run flask db upgrade")
     waiting = f", {left.entries} entries not sealed since {left.since}" if left.since else ""
     if left.since and held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
-        raise NotOk(f"{waiting[2:]}: a transaction of {held.whose} is open since {held.since}")
+        raise CheckFailed(f"{waiting[2:]}: a transaction of {held.whose} is open since {held.since}")
     return f"{tables} tables{waiting}"
 
 
@@ -120,13 +120,13 @@ def _redis(settings: Settings) -> str:
         try:
             version = redis_connection(found.redis_url).info("server").get("redis_version")
         except (RedisError, OSError) as error:
-            raise NotOk(f"no answer: {type(error).__name__}") from error
+            raise CheckFailed(f"no answer: {type(error).__name__}") from error
     return f"Redis protocol {version}"
 
 
 def _ticker(settings: Settings) -> str:
     """Which regular tasks fail, and which went well again lately."""
-    steps = health.troubled(clock.now())
+    steps = health.failing_or_recovered(clock.now())
     failing = [
         f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: "
         f"{step.last_error.english()}"
@@ -134,7 +134,7 @@ def _ticker(settings: Settings) -> str:
         if step.failing_since
     ]
     if failing:
-        raise NotOk("; ".join(failing))
+        raise CheckFailed("; ".join(failing))
     well = [f"{step.name} went well again at {step.last_ok_at:%Y-%m-%d %H:%M} UTC" for step in steps]
     return "; ".join(well) or "no step fails"
 
@@ -143,15 +143,15 @@ def _activity(settings: Settings) -> str:
     state = store.snapshot(activity_root(settings))
     missing = [name for name in state.files() if not (state.root / name).is_file()]
     if missing:
-        raise NotOk(f"{len(missing)} data files are missing, the first is {missing[0]}")
+        raise CheckFailed(f"{len(missing)} data files are missing, the first is {missing[0]}")
     return f"version {state.version}, {len(state.days)} days"
 
 
 def _disk(settings: Settings) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.data_dir).free / 1e9
-    if free < LEAST_FREE_GB:
-        raise NotOk(f"only {free:.1f} GB free under DATA_DIR")
+    if free < MIN_FREE_GB:
+        raise CheckFailed(f"only {free:.1f} GB free under DATA_DIR")
     return f"{free:.0f} GB free"
 
 
@@ -165,9 +165,9 @@ def _phones(settings: Settings) -> str:
         try:
             same = vault.index(vault.decrypt(lead.phone_cipher)) == lead.phone_index
         except LeadsError as error:
-            raise NotOk(f"{lead.lead_no}: {error}") from error
+            raise CheckFailed(f"{lead.lead_no}: {error}") from error
         if not same:
-            raise NotOk(f"{lead.lead_no}: the phone index was made with another key: set PII_INDEX_KEY")
+            raise CheckFailed(f"{lead.lead_no}: the phone index was made with another key: set PII_INDEX_KEY")
         checked += 1
     return f"key version {settings.pii_key_version}, {settings.pii_cipher}" if checked else "no lead yet"
 
@@ -178,5 +178,5 @@ def _secrets(settings: Settings) -> str:
         return "given by the environment"
     mode = os.stat(path).st_mode & 0o777
     if mode != 0o600:
-        raise NotOk(f"{path.name} has mode {mode:o}, not 600")
+        raise CheckFailed(f"{path.name} has mode {mode:o}, not 600")
     return "generated, mode 600"

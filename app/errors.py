@@ -17,7 +17,7 @@ SEE_LOG = N_("%(kind)s: see the worker's log")
 #: the message of a text that is nobody's to translate
 AS_IT_IS = "%(text)s"
 #: how much of a text is stored among the values of a message
-MOST_CHARS = 1000
+MAX_CHARS = 1000
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _kept(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = str(value).replace("\0", "").encode("utf-8", "replace").decode()
-    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
 
 
 class DomainError(Exception):

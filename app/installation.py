@@ -34,14 +34,14 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 log = logging.getLogger(__name__)
 
 
-class ApartError(DomainError):
+class MismatchError(DomainError):
     """DATA_DIR and database don't belong together."""
 
 
 def check(engine: Engine, settings: Settings) -> str | None:
     """The id that DATA_DIR and database share; written to whichever has none while neither is another's.
 
-    None while the database has no schema yet. Raises ApartError when the two differ, and when the database
+    None while the database has no schema yet. Raises MismatchError when the two differ, and when the database
     belongs to another DATA_DIR while this one belongs nowhere.
     """
     with _file(settings.data_dir) as file, engine.begin() as connection:
@@ -62,7 +62,7 @@ def _agree(connection: Connection, file: IO[str], data_dir: Path) -> str:
         connection.execute(mine.on_conflict_do_nothing())
         there = connection.execute(select(Installation.code, Installation.place)).one()
     if here != there.code:
-        raise ApartError(
+        raise MismatchError(
             "%(data_dir)s is not the DATA_DIR of this database: it belongs to %(here)s, the database to "
             "installation %(there)s, whose DATA_DIR was %(place)s. Nothing was started. Use that DATA_DIR or "
             "this one's database; only when that DATA_DIR is lost or replaced for good, run "
@@ -95,7 +95,7 @@ def adopt(engine: Engine, settings: Settings) -> dict[str, str | None]:
 def guard(app: Flask) -> None:
     """Compare before the web application answers; without a database the first request does that.
 
-    Raises ApartError.
+    Raises MismatchError.
     """
     waiting = True
 
@@ -127,7 +127,7 @@ def _read(file: IO[str], data_dir: Path) -> str | None:
     file.seek(0)
     found = file.read().strip()
     if found and not _ID.fullmatch(found):
-        raise ApartError("%(path)s does not hold the id of an installation.", path=str(data_dir / FILE))
+        raise MismatchError("%(path)s does not hold the id of an installation.", path=str(data_dir / FILE))
     return found or None
 
 

@@ -13,8 +13,11 @@ from markupsafe import escape
 from app.activity import event_types, metrics
 
 OUTREACH_CHANNEL = {"sms": lazy_gettext("SMS"), "call": lazy_gettext("Outbound call")}
-OUTREACH_DEED = {"sms": lazy_gettext("Send SMS in bulk"), "call": lazy_gettext("Outbound calls in bulk")}
-OUTREACH_DEED_ONE = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbound call")}
+OUTREACH_BULK_ACTION = {
+    "sms": lazy_gettext("Send SMS in bulk"),
+    "call": lazy_gettext("Outbound calls in bulk"),
+}
+OUTREACH_ACTION = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbound call")}
 OUTREACH_BATCH_STATUS = {
     "checking": lazy_gettext("Being checked"),
     "checked": lazy_gettext("To be confirmed"),

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app import bulk
 from app.console import paging
 from app.jobs import ticker
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.models import BulkJob, Lead, LeadTag
 from tests import clock
 from tests.access.world import World
@@ -188,7 +188,7 @@ def test_what_breaks_changes_nothing_and_says_so(
     before = live(session)
     ask(manager, "delete", "_flt_1_status=active")
     if fault == "killed":
-        session.execute(update(BulkJob).values(attempts=MOST_ATTEMPTS))
+        session.execute(update(BulkJob).values(attempts=MAX_ATTEMPTS))
         session.commit()
     else:
         monkeypatch.setattr(bulk, "_in_chunks", lambda *_: 1 / 0)
@@ -214,8 +214,8 @@ def test_a_number_that_takes_too_long_is_an_estimate(app: Flask, world: World) -
         from app.extensions import db
 
         leads = db.session.query(Lead)
-        assert paging.counted_within(leads).exact
+        assert paging.count_within(leads).exact
         slow = leads.filter(text("pg_sleep(0.2) IS NOT NULL"))
-        found = paging.counted_within(slow, 0.05)
+        found = paging.count_within(slow, 0.05)
         assert not found.exact
         assert db.session.scalar(text("SHOW statement_timeout")) == "0"

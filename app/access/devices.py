@@ -14,7 +14,7 @@ from app.audit.events import known_as
 COOKIE = "lead_monitor_device"
 DAYS = 365
 #: people who share a browser; whoever logged in longest ago is forgotten
-MOST_PEOPLE = 20
+MAX_PEOPLE = 20
 
 
 def typed_name() -> str:
@@ -35,7 +35,7 @@ def guessing_at() -> str:
 def remember_person() -> None:
     """Have this browser know who has just logged in by the form."""
     me = known_as(typed_name())
-    people = [me, *(each for each in _people() if each != me)][:MOST_PEOPLE]
+    people = [me, *(each for each in _people() if each != me)][:MAX_PEOPLE]
 
     @after_this_request
     def keep(response: Response) -> Response:

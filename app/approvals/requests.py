@@ -24,7 +24,7 @@ from app.models import Approval, ApprovalStatus, Staff
 DECIDE = ("can_approve", "ApprovalView")
 VALID_DAYS = 14
 LANGUAGES = ("zh", "en")
-MOST_CHARACTERS = 500
+MAX_CHARACTERS = 500
 
 
 def submit(
@@ -234,9 +234,9 @@ def _lock_waiting(approval: Approval) -> None:
 def _said(given: str) -> str:
     """A reason or note as it is stored. Raises DomainError for one that is too long to be stored whole."""
     text = given.strip()
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         raise DomainError(
-            "Keep it to %(most)s characters; it has %(given)s.", most=MOST_CHARACTERS, given=len(text)
+            "Keep it to %(most)s characters; it has %(given)s.", most=MAX_CHARACTERS, given=len(text)
         )
     return text
 

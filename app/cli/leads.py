@@ -12,13 +12,13 @@ from flask.cli import AppGroup
 from app.audit.actor import operator
 from app.cli.base import as_json, note, reasons, refusals, settings, show
 from app.extensions import db
-from app.leads.branch_choices import MOST_NAMES, Unknown
+from app.leads.branch_choices import MAX_NAMES, Unknown
 from app.leads.errors import RowError
 
 leads_group = AppGroup("leads", help="The lead list.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
 #: rejected rows that an import tells one by one
-MOST_TOLD = 20
+MAX_TOLD = 20
 
 
 @leads_group.command("import")
@@ -69,12 +69,12 @@ class _Rejections:
 
     def __call__(self, number: int, cells: Sequence[str], error: RowError) -> None:
         self.rows += 1
-        if self.rows <= MOST_TOLD:
+        if self.rows <= MAX_TOLD:
             note(f"row {number}: {error.reason}: {error.told()}")
 
     def show_rest(self) -> None:
         """Say how many more there were."""
-        _note_more(self.rows - MOST_TOLD, "rejected rows")
+        _note_more(self.rows - MAX_TOLD, "rejected rows")
 
 
 def _note_more(count: int, what: str) -> None:
@@ -85,8 +85,8 @@ def _note_more(count: int, what: str) -> None:
 def _name_branches(branches: Unknown, dry_run: bool) -> None:
     """Name on standard error the branches that an import created: a misspelt one is easily overlooked."""
     if branches.names:
-        shown = ", ".join(f"{each.name} ({each.rows:,} rows)" for each in branches.named[:MOST_NAMES])
-        more = ", …" if branches.names > MOST_NAMES else ""
+        shown = ", ".join(f"{each.name} ({each.rows:,} rows)" for each in branches.named[:MAX_NAMES])
+        more = ", …" if branches.names > MAX_NAMES else ""
         note(f"{'would create' if dry_run else 'created'} {branches.names:,} branches: {shown}{more}")
 
 

@@ -48,9 +48,9 @@ def store_adopt(json_out: bool) -> None:
 @with_appcontext
 def doctor(json_out: bool) -> None:
     """Check the installation: exit status 1 when anything is wrong."""
-    from app.doctor import examine
+    from app.doctor import run_checks
 
-    result = examine(settings())
+    result = run_checks(settings())
     show(result, json_out)
     if not result["ok"]:
         wrong = [name for name, check in result["checks"].items() if not check["ok"]]

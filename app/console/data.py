@@ -56,7 +56,7 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
                 filters, order_column, order_direction, page, page_size, select_columns, outer_default_load
             )
         found = self.apply_filters(self.session.query(self.obj), filters)
-        count = paging.counted(found)
+        count = paging.count_rows(found)
         column = getattr(self.obj, order_column or "id")
         falling = order_direction == "desc"
         ties = [getattr(self.obj, name) for name in self.ties] if falling else []

@@ -29,7 +29,7 @@ def contact_tag(channel: str, status: str) -> Markup:
     return shown
 
 
-def of(words: dict[str, Any]) -> Any:
+def label(words: dict[str, Any]) -> Any:
     """A list formatter that shows the word for a code."""
     return lambda code: word(words, code)
 
@@ -75,7 +75,7 @@ def listed(values: Any) -> str:
     return joined(values) if values else gettext("No filter")
 
 
-def counts(values: dict[str, int] | None) -> Markup:
+def reject_counts(values: dict[str, int] | None) -> Markup:
     """Reject counts by reason as small tags."""
     if not values:
         return Markup("")
@@ -96,7 +96,7 @@ def file_tail(path: str) -> Markup:
     return Markup('<span title="{}">{}</span>').format(path, "/".join(path.split("/")[-2:]))
 
 
-def percent(value: Any) -> Markup:
+def progress_bar(value: Any) -> Markup:
     """A progress bar."""
     return Markup(
         '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{0}"'
@@ -120,7 +120,7 @@ JOB_WORDS: dict[str, Any] = {
 }
 JOB_FORMATS: dict[str, Any] = {
     "status": tag(RUN_STATUS, "run"),
-    "progress": percent,
+    "progress": progress_bar,
     "created_at": when,
     "finished_at": when,
 }

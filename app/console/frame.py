@@ -24,7 +24,7 @@ from app.lib import clock
 from app.models import Reminder
 
 #: more reminders than this are "99+"
-MOST_UNREAD = 99
+MAX_UNREAD = 99
 STATIC = Path(__file__).resolve().parents[1] / "static"
 
 
@@ -95,13 +95,13 @@ def bell() -> Item | None:
     if not may("can_list", "ReminderView"):
         return None
     n = unread()
-    return Item(f"{MOST_UNREAD}+" if n > MOST_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
+    return Item(f"{MAX_UNREAD}+" if n > MAX_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
 
 
 def unread() -> int:
-    """How many reminders the person has not read; one more than MOST_UNREAD for any number above it."""
+    """How many reminders the person has not read; one more than MAX_UNREAD for any number above it."""
     waiting = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
-    some = waiting.limit(MOST_UNREAD + 1).subquery()
+    some = waiting.limit(MAX_UNREAD + 1).subquery()
     return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 

@@ -1,4 +1,4 @@
-"""Counting long lists without reading the whole table: beyond EXACT_UP_TO the planner's estimate."""
+"""Row counts of long lists: exact up to EXACT_UP_TO, beyond that the planner's estimate."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from flask import has_request_context, request
 from sqlalchemy import func, select
 
 from app.extensions import db
-from app.lib import deadline
+from app.lib.deadline import SECONDS, Deadline, DeadlineExceeded
 
 EXACT_UP_TO = 10_000
 
 
 class Count(int):
-    """A number of rows; ``exact`` is false when it is an estimate."""
+    """A number of rows; ``exact`` is False for an estimate."""
 
     exact: bool = True
 
     @classmethod
-    def about(cls, number: int) -> Count:
-        """An estimated number."""
-        made = cls(number)
-        made.exact = False
-        return made
+    def estimate(cls, number: int) -> Count:
+        """Return a number marked as an estimate."""
+        count = cls(number)
+        count.exact = False
+        return count
 
 
-def counted(query: Any) -> Count:
-    """How many rows an ORM query gives: exact up to EXACT_UP_TO, or when the request asks ``exact=1``."""
+def count_rows(query: Any) -> Count:
+    """Count the rows of an ORM query, exactly up to EXACT_UP_TO or when the request asks ``exact=1``."""
     if has_request_context() and request.args.get("exact") == "1":
-        return exactly(query)
+        return count_exactly(query)
     inner = _keys(query)
-    found = inner.session.scalar(select(func.count()).select_from(inner.limit(EXACT_UP_TO + 1).subquery()))
-    if found <= EXACT_UP_TO:
-        return Count(found)
-    return Count.about(max(_estimate(inner), EXACT_UP_TO + 1))
+    number = inner.session.scalar(select(func.count()).select_from(inner.limit(EXACT_UP_TO + 1).subquery()))
+    if number <= EXACT_UP_TO:
+        return Count(number)
+    return Count.estimate(max(_estimate(inner), EXACT_UP_TO + 1))
 
 
 def _keys(query: Any) -> Any:
-    """The rows as bare keys; a constant instead of a key would lose the table of an unfiltered query."""
+    """Return the query with bare keys; with a constant instead, an unfiltered query would lose its table."""
     return query.with_entities(query.column_descriptions[0]["entity"].id).order_by(None)
 
 
-def counted_within(query: Any, seconds: float = deadline.SECONDS) -> Count:
-    """How many rows an ORM query gives: exact when that takes no longer than ``seconds``, else estimated."""
+def count_within(query: Any, seconds: float = SECONDS) -> Count:
+    """Count the rows of an ORM query, exactly when that takes at most ``seconds``, else by an estimate."""
     inner = _keys(query)
-    counted = select(func.count()).select_from(inner.subquery())
+    statement = select(func.count()).select_from(inner.subquery())
     try:
-        return Count(deadline.Patience(query.session, seconds).execute(counted)[0][0])
-    except deadline.TookTooLong:
-        return Count.about(_estimate(inner))
+        return Count(Deadline(query.session, seconds).execute(statement)[0][0])
+    except DeadlineExceeded:
+        return Count.estimate(_estimate(inner))
 
 
-def exactly(query: Any) -> Count:
-    """How many rows an ORM query gives, however long it takes."""
+def count_exactly(query: Any) -> Count:
+    """Count the rows of an ORM query exactly, however long it takes."""
     inner = _keys(query)
     return Count(inner.session.scalar(select(func.count()).select_from(inner.subquery())))
 

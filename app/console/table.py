@@ -40,7 +40,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Deed:
+class Action:
     """A button that changes something: posted to ``url``, asked about first when ``confirm`` says so.
 
     ``back`` is what the button says that answers no, where "Cancel" would be misread.
@@ -75,7 +75,7 @@ class Row:
     name: str
     cells: list[Any]
     links: list[Link]
-    deeds: list[Deed]
+    actions: list[Action]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Table:
     chips: list[filter_row.Chip] = field(default_factory=list)
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    deeds: list[Deed] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
     paged: bool = True
     #: rows that can be reached by turning pages; 0: all
     deepest: int = 0
@@ -196,7 +196,7 @@ def row(view: Any, names: list[str], item: Any) -> Row:
     links = show_links(view, item)
     if cells and links and not _is_link(cells[0]):
         cells[0] = Markup('<a class="row-link" href="{}">{}</a>').format(links[0].url, cells[0])
-    return Row(str(item.id), view.heading(item), cells, links, deeds(view, item, in_list=True))
+    return Row(str(item.id), view.heading(item), cells, links, row_actions(view, item, in_list=True))
 
 
 def _is_link(shown: Any) -> bool:
@@ -252,10 +252,10 @@ def history_link(item: Any) -> list[Link]:
     return [Link(_("Change history"), urls.list_url("ChangeLogView", row=row))]
 
 
-def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:
+def row_actions(view: Any, item: Any, *, in_list: bool = False) -> list[Action]:
     """What can be done with a row at once: the view's actions on one row, and deletion."""
     found = [
-        Deed(
+        Action(
             str(action.text),
             url_for(f"{view.endpoint}.action", name=action.name, pk=item.id),
             str(action.confirmation or ""),
@@ -269,13 +269,13 @@ def deeds(view: Any, item: Any, *, in_list: bool = False) -> list[Deed]:
     ]
     if _changes(view, "can_delete", item) and view.offers("delete", item):
         asked = _("Delete “%(item)s”? This can't be undone.", item=view.heading(item))
-        found.append(Deed(_("Delete"), url_for(f"{view.endpoint}.delete", pk=item.id), asked, danger=True))
+        found.append(Action(_("Delete"), url_for(f"{view.endpoint}.delete", pk=item.id), asked, danger=True))
     return found
 
 
 def _changes(view: Any, permission: str, item: Any) -> bool:
     name = type(view).__name__
-    return permission in view.base_permissions and may(permission, name) and not view.may_change(item)
+    return permission in view.base_permissions and may(permission, name) and not view.lock_reason(item)
 
 
 def bulk(view: Any) -> list[Any]:

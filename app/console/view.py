@@ -70,7 +70,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         self.datamodel = self._interface()
-        self.base_filters = self.narrowings()
+        self.base_filters = self.row_filters()
         super().__init__(**kwargs)
 
     def _init_forms(self) -> None:
@@ -81,7 +81,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             self.edit_columns: list[str] = []
         super()._init_forms()
 
-    def narrowings(self) -> list[list[Any]]:
+    def row_filters(self) -> list[list[Any]]:
         """The base filters of Flask-AppBuilder: what the person may see; a screen of fewer rows adds more."""
         return [["id", FilterVisible, ""]]
 
@@ -101,7 +101,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         """Delete the item. Raise DomainError to refuse."""
         db.session.delete(item)
 
-    def may_change(self, item: Any) -> str | None:
+    def lock_reason(self, item: Any) -> str | None:
         """Why this very row can't be edited or deleted, or None when it can."""
         return None
 
@@ -125,7 +125,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         """Buttons above the list, besides the one that adds a row."""
         return []
 
-    def list_deeds(self) -> list[lists.Deed]:
+    def list_actions(self) -> list[lists.Action]:
         """Buttons above the list that change something at once; not shown while the list is empty."""
         return []
 
@@ -166,7 +166,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             bulk=[] if related else lists.bulk(self),
             choices={} if related else lists.choices(self),
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
-            deeds=[] if related else self.list_deeds(),
+            actions=[] if related else self.list_actions(),
             empty=str(self.empty_hint),
             related=related,
             **self._search_of_table(related),
@@ -185,7 +185,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         page = min(page, self.deepest // size - 1) if self.deepest else page
         count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
         if count and not rows:
-            count = paging.exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))
+            count = paging.count_exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))
             page = max(count - 1, 0) // size
             rows = self.datamodel.query(joined, *order, page=page, page_size=size)[1]
         lists.load_related(self, rows)
@@ -207,8 +207,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             show_title=str(self.show_title),
             groups=[(title, [self._fact(name, item) for name in group["fields"]]) for title, group in groups],
             links=lists.show_links(self, item)[1:] + self.show_links(item) + lists.history_link(item),
-            deeds=lists.deeds(self, item),
-            fixed=self.may_change(item),
+            actions=lists.row_actions(self, item),
+            fixed=self.lock_reason(item),
             progress=self.progress_of(item),
         )
         return dict(widgets or {}) | {"show": shown}
@@ -336,7 +336,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return item
 
     def _refuse_if_fixed(self, item: Any) -> None:
-        reason = self.may_change(item)
+        reason = self.lock_reason(item)
         if reason:
             flash(reason, "warning")
             abort(409, description=reason)

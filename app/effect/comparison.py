@@ -23,7 +23,7 @@ from app.rules.conversions import converted
 from app.rules.proportion import Interval, Share, difference, mean_difference
 
 #: with fewer people in a group, or fewer conversions in both, nothing is said about a difference
-LEAST_PEOPLE, LEAST_CONVERTED = 30, 5
+MIN_PEOPLE, MIN_CONVERTED = 30, 5
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Comparison:
     def enough(self) -> bool:
         """Whether there are people and conversions enough to say anything."""
         people = min(self.marketed.whole, self.held_out.whole)
-        return people >= LEAST_PEOPLE and self.marketed.part + self.held_out.part >= LEAST_CONVERTED
+        return people >= MIN_PEOPLE and self.marketed.part + self.held_out.part >= MIN_CONVERTED
 
     @property
     def proven(self) -> bool:

@@ -19,7 +19,7 @@ from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
-from app.jobs.table import JobTable, failing
+from app.jobs.table import JobTable, recording_failure
 from app.leads.phone import PhoneVault
 from app.models import Approval, ExportJob, RunStatus, Staff
 from app.selection import Selection
@@ -29,13 +29,13 @@ PERMISSION = "can_export_all"
 CLEAR_PERMISSION = "can_export_clear"
 #: kind → the screen on which the right to export is given
 VIEWS = {"leads": "LeadView", "hits": "HitView"}
-MOST_OPEN = 5
+MAX_OPEN = 5
 
 
 def request_export(kind: str, form: str, selection: Selection) -> ExportJob:
     """Ask for an export of the rows that a person selected. Commits and nudges a worker.
 
-    Raises DomainError when the person has MOST_OPEN exports under way.
+    Raises DomainError when the person has MAX_OPEN exports under way.
     """
     job = _job(kind, form, selection)
     db.session.commit()
@@ -48,7 +48,7 @@ def request_clear_export(
 ) -> Approval:
     """Ask a second person for an export with phone numbers in clear. Commits.
 
-    Raises DomainError when the setting forbids such exports, without a reason, or beyond MOST_OPEN.
+    Raises DomainError when the setting forbids such exports, without a reason, or beyond MAX_OPEN.
     """
     if not clear_allowed():
         raise DomainError("Exports with phone numbers in clear are not allowed here.")
@@ -62,8 +62,8 @@ def request_clear_export(
 
 def _job(kind: str, form: str, selection: Selection) -> ExportJob:
     user = selection.user.username
-    if JOBS.open_of(user) >= MOST_OPEN:
-        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MOST_OPEN)
+    if JOBS.count_open(user) >= MAX_OPEN:
+        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MAX_OPEN)
     job = ExportJob(kind=kind, format=form, filters=selection.as_json(), requested_by=user)
     db.session.add(job)
     return job
@@ -93,7 +93,7 @@ def make_export(job_id: int) -> None:
         job, held = owned
         person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
         language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
-        with force_locale(language), failing(held, owned.fail):
+        with force_locale(language), recording_failure(held, owned.fail):
             check_attempts(job.attempts)
             name, count = _make(person, job, held)
             owned.done(file=name, rows=count)

@@ -19,7 +19,7 @@ from app.lib.clock import today
 from app.models import Branch, Hit, Lead, Staff
 
 #: hits that one tick hands out at most
-MOST_AT_ONCE = 2_000
+MAX_AT_ONCE = 2_000
 #: who gets hits without asking
 FRONT_ROLE = "Marketer"
 
@@ -76,7 +76,7 @@ def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
         .join(Branch, Branch.id == Lead.branch_id)
         .where(unclaimed(), near)
         .order_by(Hit.grade, Hit.hit_date.desc(), Hit.score.desc(), Hit.id)
-        .limit(MOST_AT_ONCE)
+        .limit(MAX_AT_ONCE)
     )
     return [(hit_id, path) for hit_id, path in db.session.execute(query).tuples()]
 

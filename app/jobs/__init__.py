@@ -1,4 +1,4 @@
-"""RQ entry points, the nudges that start them, the worker and the ticker."""
+"""Background work: the RQ entry points, the worker, the ticker, leases and locks."""
 
-#: One worker process serves one queue: an RQ worker on several loses jobs at kill -9.
+#: One worker process serves one queue: an RQ worker that serves several loses jobs on kill -9.
 QUEUES = ("t1", "import", "default", "push", "outreach")

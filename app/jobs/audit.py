@@ -10,7 +10,7 @@ from app.models import AuditJob
 
 
 def run(job_id: int) -> None:
-    """Do the job if it still waits."""
-    asked_by = select(AuditJob.requested_by).where(AuditJob.id == job_id)
-    with job_context(f"audit {job_id}", asked_by):
+    """Run the job if it is still queued."""
+    requested_by = select(AuditJob.requested_by).where(AuditJob.id == job_id)
+    with job_context(f"audit {job_id}", requested_by):
         work_on(job_id)

@@ -10,7 +10,7 @@ from app.rules.backtest_jobs import work_on
 
 
 def run(backtest_id: int) -> None:
-    """Make the back-test if it still waits."""
-    asked_by = select(Backtest.requested_by).where(Backtest.id == backtest_id)
-    with job_context(f"backtest {backtest_id}", asked_by):
+    """Run the back-test if it is still queued."""
+    requested_by = select(Backtest.requested_by).where(Backtest.id == backtest_id)
+    with job_context(f"backtest {backtest_id}", requested_by):
         work_on(backtest_id)

@@ -1,4 +1,4 @@
-"""Queue ``default``: changes of all leads that a filter leaves."""
+"""Queue ``default``: bulk changes of the leads that match a filter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.models import BulkJob
 
 
 def run(job_id: int) -> None:
-    """Make the change if it still waits."""
-    asked_by = select(BulkJob.requested_by).where(BulkJob.id == job_id)
-    with job_context(f"bulk {job_id}", asked_by):
+    """Run the bulk change if it is still queued."""
+    requested_by = select(BulkJob.requested_by).where(BulkJob.id == job_id)
+    with job_context(f"bulk {job_id}", requested_by):
         work_on(job_id)

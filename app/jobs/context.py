@@ -14,16 +14,16 @@ from app.extensions import db
 
 
 @contextmanager
-def job_context(job: str = "", asked_by: Select[Any] | None = None) -> Iterator[None]:
-    """A fresh app context with database connections of this process's own.
+def job_context(job: str = "", requested_by: Select[Any] | None = None) -> Iterator[None]:
+    """Push a fresh app context whose database connections belong to this process.
 
-    What the job writes is in the change log as done by whom the query ``asked_by`` names, else by the system.
-    ``flask worker`` forks for each job: the app is inherited, connections made before belong to the parent.
+    The change log names the user that the query ``requested_by`` returns as the actor, else the system.
+    ``flask worker`` forks for each job: the app is inherited, and earlier connections belong to the parent.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     with app.app_context():
         db.engine.dispose(close=False)
-        who = db.session.scalar(asked_by) if asked_by is not None else None
+        user = db.session.scalar(requested_by) if requested_by is not None else None
         db.session.rollback()
-        with acting(who or SYSTEM, "job", job):
+        with acting(user or SYSTEM, "job", job):
             yield

@@ -10,7 +10,7 @@ from app.models import ExportJob
 
 
 def run(job_id: int) -> None:
-    """Make the export if it still waits."""
-    asked_by = select(ExportJob.requested_by).where(ExportJob.id == job_id)
-    with job_context(f"export {job_id}", asked_by):
+    """Write the export if it is still queued."""
+    requested_by = select(ExportJob.requested_by).where(ExportJob.id == job_id)
+    with job_context(f"export {job_id}", requested_by):
         make_export(job_id)

@@ -1,4 +1,4 @@
-"""Which steps of the ticker fail, since when, and which went well again."""
+"""Health of the ticker's steps: failures and recoveries."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from app.extensions import db
 from app.models import TickerStep
 
 #: how long a recovery is shown
-NEWS = dt.timedelta(days=1)
+RECOVERY_SHOWN = dt.timedelta(days=1)
 
 log = logging.getLogger(__name__)
 
 
 def failing() -> list[TickerStep]:
-    """The steps that failed the last time, the longest failing first."""
+    """Return the steps whose last run failed, the longest failing first."""
     query = select(TickerStep).where(TickerStep.failing_since.is_not(None))
     return list(db.session.scalars(query.order_by(TickerStep.failing_since)))
 
 
-def troubled(now: dt.datetime) -> list[TickerStep]:
-    """The steps that fail, and those that went well again lately."""
-    lately = TickerStep.last_ok_at > now - NEWS
-    query = select(TickerStep).where(or_(TickerStep.failing_since.is_not(None), lately))
+def failing_or_recovered(now: dt.datetime) -> list[TickerStep]:
+    """Return the steps that fail and those that recovered within RECOVERY_SHOWN."""
+    recovered = TickerStep.last_ok_at > now - RECOVERY_SHOWN
+    query = select(TickerStep).where(or_(TickerStep.failing_since.is_not(None), recovered))
     return list(db.session.scalars(query.order_by(TickerStep.failing_since, TickerStep.name)))
 
 
-def note_failure(name: str, error: Exception, now: dt.datetime) -> None:
-    """Store that a step failed. Commits."""
-    said = error.said if isinstance(error, DomainError) else _first_line(error)
-    row = {"name": name, "failing_since": now, "failures": 1, "last_error": said}
-    kept = {
+def record_failure(name: str, error: Exception, now: dt.datetime) -> None:
+    """Store the failure of a step and commit."""
+    message = error.said if isinstance(error, DomainError) else _first_line(error)
+    row = {"name": name, "failing_since": now, "failures": 1, "last_error": message}
+    updates = {
         "failing_since": func.coalesce(TickerStep.failing_since, now),
         "failures": TickerStep.failures + 1,
-        "last_error": said,
+        "last_error": message,
     }
     db.session.execute(
-        insert(TickerStep).values(row).on_conflict_do_update(index_elements=["name"], set_=kept)
+        insert(TickerStep).values(row).on_conflict_do_update(index_elements=["name"], set_=updates)
     )
     db.session.commit()
 
@@ -51,10 +51,10 @@ def _first_line(error: Exception) -> Said:
     return Said(N_("%(kind)s: %(why)s"), {"kind": type(error).__name__, "why": line})
 
 
-def note_recovery(name: str, now: dt.datetime) -> None:
-    """Store that a step went well if it had failed. Commits."""
-    well = {"failing_since": None, "failures": 0, "last_ok_at": now}
+def record_recovery(name: str, now: dt.datetime) -> None:
+    """Store the recovery of a step that had failed, and commit."""
+    values = {"failing_since": None, "failures": 0, "last_ok_at": now}
     failed = (TickerStep.name == name, TickerStep.failing_since.is_not(None))
-    if db.session.execute(update(TickerStep).where(*failed).values(**well)).rowcount:  # type: ignore[attr-defined]
+    if db.session.execute(update(TickerStep).where(*failed).values(**values)).rowcount:  # type: ignore[attr-defined]
         log.warning("step %s of the ticker went well again", name)
     db.session.commit()

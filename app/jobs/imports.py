@@ -1,4 +1,4 @@
-"""Queue ``import``: first looks, dry runs and imports of uploaded files, undo of large batches."""
+"""Queue ``import``: previews, dry runs and imports of uploaded files, and undo of large batches."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.models import BatchStatus, ImportBatch
 
 
 def run(batch_id: int) -> None:
-    """Do what the batch waits for, if it still does."""
-    undone = ImportBatch.status == BatchStatus.UNDOING
-    who = case((undone, ImportBatch.undone_by), else_=ImportBatch.created_by)
-    asked_by = select(who).where(ImportBatch.id == batch_id)
-    with job_context(f"import {batch_id}", asked_by):
+    """Run the next step of the batch, if it still waits for one."""
+    undoing = ImportBatch.status == BatchStatus.UNDOING
+    user = case((undoing, ImportBatch.undone_by), else_=ImportBatch.created_by)
+    requested_by = select(user).where(ImportBatch.id == batch_id)
+    with job_context(f"import {batch_id}", requested_by):
         work_on(batch_id)

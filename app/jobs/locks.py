@@ -1,4 +1,4 @@
-"""Advisory locks of PostgreSQL: which there are, and taking one until the end of a transaction."""
+"""PostgreSQL advisory locks that are held until the end of a transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 
 class Lock(IntEnum):
-    """What is locked: the first number of the lock. The second says which row, where there are several."""
+    """The first key of each advisory lock; the second is the row, where one row is locked."""
 
     RULE = 7001
     LOOKUP = 7002
@@ -31,11 +31,11 @@ class Lock(IntEnum):
 
 
 def wait_for_lock(connection: Connection | Session, lock: Lock, key: int | ColumnElement[int] = 0) -> None:
-    """Wait for a lock and have it until the transaction ends."""
+    """Wait for a lock, and hold it until the transaction ends."""
     connection.execute(select(func.pg_advisory_xact_lock(int(lock), key)))
 
 
 def try_lock(connection: Connection | Session, lock: Lock, key: int = 0) -> bool:
-    """Have a lock until the transaction ends; False when another transaction has it."""
+    """Take a lock until the transaction ends. Return False when another transaction holds it."""
     taken: Any = connection.scalar(select(func.pg_try_advisory_xact_lock(int(lock), key)))
     return bool(taken)

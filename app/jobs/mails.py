@@ -1,4 +1,4 @@
-"""Queue ``push``: mails of reminders and of weekly reports."""
+"""Queue ``push``: mails with reminders and weekly reports."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from app.models import MailKind
 from app.reminders import mail as reminders
 from app.reports import mail as reports
 
-#: kind of mail → what writes it
+#: kind of mail → the function that writes it
 WRITERS: dict[str, sender.Writer] = {MailKind.REMINDERS: reminders.written, MailKind.REPORT: reports.written}
 
 
 def run(_row_id: int) -> None:
-    """Send what is due."""
+    """Send the mails that are due."""
     with job_context("mails"):
         send()
 
 
 def send(at: dt.datetime | None = None) -> int:
-    """Send what is due at a moment, by default now; how many went."""
+    """Send the mails that are due at ``at``, by default now. Return how many were sent."""
     return sender.work(WRITERS, at)

@@ -1,6 +1,6 @@
-"""Nudges: what asks a worker to look at a row.
+"""Nudges: RQ jobs that ask a worker to look at a row.
 
-The truth about what is to be done is in PostgreSQL; a lost nudge only means that the ticker nudges again.
+PostgreSQL holds what there is to do; a lost nudge only means that the ticker nudges again.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from rq.serializers import JSONSerializer
 from rq.utils import str_to_date
 
 JOB_TIMEOUT_SECONDS = 6 * 3600
-#: the rows say what failed and why; what RQ keeps is for looking on right then
+#: The rows say what failed and why; RQ keeps failed jobs only for debugging.
 KEEP_FAILED_SECONDS = 3600
-#: how often a worker says that its job is alive, and after which silence it is not
+#: how often a worker reports that its job is alive, and after which silence the job counts as dead
 HEARTBEAT_SECONDS = 10
 SILENT = dt.timedelta(seconds=40)
 #: workers that may look for work of one kind at the same time
-MOST_SEEKERS = 8
+MAX_WORKERS = 8
 
 log = logging.getLogger(__name__)
 
 
 def redis_connection(url: str) -> Redis:
-    """A connection that fails at once instead of retrying for minutes."""
+    """Return a connection that fails at once instead of retrying for minutes."""
     return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=2)
 
 
 def queue(name: str) -> Queue:
-    """The RQ queue of that name of this app's Redis."""
+    """Return the RQ queue ``name`` of this app's Redis."""
     connection = redis_connection(current_app.config["SETTINGS"].redis_url)
     return Queue(name, connection=connection, serializer=JSONSerializer, default_timeout=JOB_TIMEOUT_SECONDS)
 
 
 def nudge_once(queue_name: str, function: str) -> bool:
-    """Ask a worker to look for work of its own, unless one is asked already; several may be at work."""
-    return _ask(queue_name, function, 0, MOST_SEEKERS)
+    """Ask a worker to look for work, unless one is asked already; several may be working."""
+    return _ask(queue_name, function, 0, MAX_WORKERS)
 
 
 def nudge(queue_name: str, function: str, row_id: int) -> bool:
-    """Ask a worker to look at a row, unless one is asked already or at it.
+    """Ask a worker to look at a row, unless one is asked already or working on it.
 
-    False, with a warning in the log, when Redis can't be reached.
+    Return False, with a warning in the log, when Redis can't be reached.
     """
     return _ask(queue_name, function, row_id, 1)
 
@@ -74,23 +74,23 @@ def _ask(queue_name: str, function: str, row_id: int, places: int) -> bool:
 
 
 def _state(served: Queue, name: str) -> JobStatus | None:
-    """QUEUED, STARTED, or None for a job that is not there, over, or was lost with its worker."""
+    """Return QUEUED, STARTED, or None for a job that is missing, over, or lost with its worker."""
     fields = ("status", "last_heartbeat", "enqueued_at")
     found = served.connection.hmget(Job.key_for(name), fields)
     status, seen, asked = (each.decode() if each else "" for each in found)
-    if status == JobStatus.QUEUED and (_lately(asked) or served.get_job_position(name) is not None):
+    if status == JobStatus.QUEUED and (_is_recent(asked) or served.get_job_position(name) is not None):
         return JobStatus.QUEUED
-    return JobStatus.STARTED if status == JobStatus.STARTED and _lately(seen) else None
+    return JobStatus.STARTED if status == JobStatus.STARTED and _is_recent(seen) else None
 
 
-def _lately(moment: str) -> bool:
-    # RQ's stamps are those of the hosts' clocks; one that is off by more than SILENT asks once too often, or
-    # once not until RQ itself drops the job. The rows, by the database's clock, decide who works.
+def _is_recent(moment: str) -> bool:
+    # RQ's timestamps come from the hosts' clocks. With a clock that is off by more than SILENT, a worker is
+    # asked once too often, or not until RQ drops the job. The leases, by the database's clock, decide.
     return bool(moment) and dt.datetime.now(dt.UTC) - str_to_date(moment.encode()) < SILENT
 
 
 def _enqueue(served: Queue, function: str, row_id: int, name: str) -> None:
-    """Ask under this name, which what is left of an earlier job would block for as long as it is kept."""
+    """Enqueue a job under ``name``, after deleting the remains of an earlier job of that name."""
     try:
         Job.fetch(name, connection=served.connection, serializer=JSONSerializer).delete()
     except NoSuchJobError:

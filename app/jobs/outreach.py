@@ -1,4 +1,4 @@
-"""Queue ``outreach``: checks of large batches, and sending."""
+"""Queue ``outreach``: checks of large batches, and sending of contacts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from app.outreach import preflight, results, sending
 
 
 def prepare(batch_id: int) -> None:
-    """Check the batch if it still waits for that."""
+    """Check the batch if it still waits for its check."""
     with job_context():
         preflight.run(batch_id)
 
 
 def run(_row_id: int) -> None:
-    """Send what may go, and play what the sandbox answers."""
+    """Send the contacts that are due, and simulate the replies of the sandbox."""
     with job_context():
         sending.work()
         results.play_sandbox(clock.now())

@@ -1,4 +1,4 @@
-"""Queue ``push``: ticks and deliveries."""
+"""Queue ``push``: push scheduling and sending of deliveries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run(_row_id: int) -> None:
 
 
 def make(_run_id: int) -> None:
-    """Make the pushes that are due, and send them."""
+    """Create the pushes that are due, and send them."""
     with job_context():
         tick(clock.now())
         deliver.work()

@@ -8,7 +8,7 @@ from app.reports.worker import work
 
 
 def run(_report_id: int) -> None:
-    """Make what is asked for, and have its mails sent."""
+    """Write the requested reports, and ask a worker to mail them."""
     with job_context("weekly report"):
         work()
         queue.nudge()

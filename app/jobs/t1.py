@@ -10,7 +10,7 @@ from app.t1.execute import execute
 
 
 def run(run_id: int) -> None:
-    """Do the run if it is due and nobody else does it."""
-    asked_by = select(JobRun.requested_by).where(JobRun.id == run_id)
-    with job_context(f"run {run_id}", asked_by):
+    """Execute the run if it is due and no other worker has it."""
+    requested_by = select(JobRun.requested_by).where(JobRun.id == run_id)
+    with job_context(f"run {run_id}", requested_by):
         execute(run_id)

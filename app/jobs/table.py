@@ -1,4 +1,4 @@
-"""Background jobs that are rows: asked for by a person, held by one worker, saying how far they are."""
+"""Background jobs stored as rows: requested by a user, held by one worker, with their progress."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Job = TypeVar("Job", AuditJob, Backtest, BulkJob, ExportJob)
 log = logging.getLogger(__name__)
 
 
-class Owned(NamedTuple, Generic[Job]):
-    """A job and this worker's hold on it."""
+class OwnedJob(NamedTuple, Generic[Job]):
+    """A job and this worker's lease on it."""
 
     job: Job
     held: Held
 
     def done(self, **values: Any) -> None:
-        """End a job that is made."""
+        """Mark the job as done."""
         self.held.end(status=RunStatus.DONE, progress=100, **values)
 
     def fail(self, error: DomainError) -> None:
-        """End a job that can't be made."""
+        """Mark the job as failed."""
         self.held.end(status=RunStatus.FAILED, error=error.said)
 
 
 class JobTable(Generic[Job]):
-    """The jobs of one table, which ``function`` does on queue "default"."""
+    """The jobs of one table; ``function`` runs them on queue "default"."""
 
     def __init__(self, model: type[Job], function: str) -> None:
         self.model: type[Job] = model
@@ -47,39 +47,41 @@ class JobTable(Generic[Job]):
         self.rows = LeasedRows(model, waiting=RunStatus.QUEUED, working=RunStatus.RUNNING)
 
     def nudge(self, job_id: int) -> None:
-        """Ask a worker to do a job that is committed."""
+        """Ask a worker to run a committed job."""
         nudge("default", self.function, job_id)
 
     def nudge_all(self) -> None:
-        """Ask again for every job that waits for a worker or lost it."""
-        free = or_(self.model.status == RunStatus.QUEUED, self.rows.lost())
+        """Ask workers to run every job that is queued or whose worker died."""
+        free = or_(self.model.status == RunStatus.QUEUED, self.rows.expired())
         for job_id in db.session.scalars(select(self.model.id).where(free).order_by(self.model.id)).all():
             self.nudge(job_id)
 
-    def open_of(self, who: str) -> int:
-        """How many jobs of a person wait or are made."""
-        theirs = select(func.count()).where(self.model.requested_by == who, self.model.status.in_(OPEN))
-        return db.session.scalar(theirs) or 0
+    def count_open(self, user: str) -> int:
+        """Return how many jobs of a user are queued or running."""
+        query = select(func.count()).where(self.model.requested_by == user, self.model.status.in_(OPEN))
+        return db.session.scalar(query) or 0
 
     @contextmanager
-    def owned(self, job_id: int, **values: Any) -> Iterator[Owned[Job] | None]:
-        """The job, if it waits or lost its worker; None when another worker has it or it is over.
+    def owned(self, job_id: int, **values: Any) -> Iterator[OwnedJob[Job] | None]:
+        """Lease a job that is queued or whose worker died; yield None when it is taken or over.
 
-        ``values`` are more columns of one that begins.
+        ``values`` are more columns to set when it begins.
         """
         with self.rows.hold(db.engine, job_id, progress=0, **values) as held:
             if held is None:
                 yield None
                 return
-            yield Owned(db.session.get_one(self.model, job_id, populate_existing=True), held)
+            yield OwnedJob(db.session.get_one(self.model, job_id, populate_existing=True), held)
 
 
 @contextmanager
-def failing(held: Held, write: Callable[[DomainError], None], broken: str = SEE_LOG) -> Iterator[None]:
-    """Have ``write`` end the work with what a person can read when it fails.
+def recording_failure(
+    held: Held, write: Callable[[DomainError], None], broken: str = SEE_LOG
+) -> Iterator[None]:
+    """Call ``write`` with a readable error when the work inside fails.
 
-    A refusal ends here, and so does work on a row that is over or another's by now. Anything else is raised
-    again for the worker's log. When the database is lost another worker begins again, and nothing is written.
+    A DomainError and a lost lease are swallowed. Any other exception is raised again for the worker's log.
+    When the database connection was lost, nothing is written and another worker starts over.
     """
     try:
         yield

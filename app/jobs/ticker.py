@@ -1,4 +1,4 @@
-"""The ticker: wakes, starts what is due, sleeps. All truth is in the database, so two may run."""
+"""The ticker: starts what is due, at each tick. All its state is in the database, so two may run."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
-    """Something the ticker does, at each tick or once a day.
+    """A task of the ticker, run at each tick or once a day.
 
-    It runs in a transaction of its own; when it fails that is logged and shown under ``words``, and stops no
-    other step.
+    Each step has a transaction of its own. A failure is logged, shown on screen under ``label``, and does not
+    stop the other steps.
     """
 
     name: str
-    words: LazyString
+    label: LazyString
     run: Callable[[dt.datetime], object]
     daily: bool = False
 
@@ -66,9 +66,9 @@ def run_forever(stop: threading.Event, every: float) -> None:
 
 
 def tick(now: dt.datetime, done: dict[str, dt.date] | None = None) -> None:
-    """Run the steps that are due at ``now``, once.
+    """Run the steps that are due at ``now`` once.
 
-    ``done`` has the dates on which daily steps last went well; without it they are left out.
+    ``done`` holds the dates on which daily steps last succeeded; without it daily steps are skipped.
     """
     for step in STEPS:
         if step.daily and (done is None or done.get(step.name) == now.date()):
@@ -78,26 +78,26 @@ def tick(now: dt.datetime, done: dict[str, dt.date] | None = None) -> None:
 
 
 def _run(step: Step, now: dt.datetime) -> bool:
-    """Whether a step went well; stored when it did not, or does again."""
+    """Run a step and store its failure or recovery. Return whether it succeeded."""
     try:
         step.run(now)
         db.session.commit()
     except Exception as error:
         log.exception("step %s of the ticker failed; the next tick tries again", step.name)
-        _note(partial(health.note_failure, step.name, error, now))
+        _store(partial(health.record_failure, step.name, error, now))
         return False
-    _note(partial(health.note_recovery, step.name, now))
+    _store(partial(health.record_recovery, step.name, now))
     return True
 
 
-def _note(write: Callable[[], None]) -> None:
-    """Write how a step went; without a database the log alone says it."""
+def _store(write: Callable[[], None]) -> None:
+    """Store how a step went; when the database is away, only log it."""
     db.session.rollback()
     try:
         write()
-    except Exception as error:  # noqa: BLE001 - the database is away: the steps have said so
+    except Exception as error:  # noqa: BLE001 - the database is away, which the steps have logged
         db.session.rollback()
-        log.warning("how a step went is not stored: %s", type(error).__name__)
+        log.warning("the result of a step could not be stored: %s", type(error).__name__)
 
 
 def _settings() -> Settings:

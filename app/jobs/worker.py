@@ -17,18 +17,18 @@ from app.jobs.nudges import HEARTBEAT_SECONDS, queue
 
 
 class LimitedWorker(Worker):  # type: ignore[misc]
-    """A worker whose jobs, each a process of its own, can't take more memory than the setting says."""
+    """A worker that limits the memory of each job, a process of its own, to WORKER_MEMORY_MB."""
 
     def main_work_horse(self, *job: Any) -> None:
-        """Limit this process, then do the job."""
+        """Limit this process, then run the job."""
         limit = current_app.config["SETTINGS"].worker_memory_mb << 20
-        # Not the address space: the analytical engine and allocators reserve far more of it than they use.
+        # RLIMIT_AS would be too strict: the analytical engine reserves more address space than it uses.
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         super().main_work_horse(*job)
 
 
 def work(queue_name: str, *, burst: bool = False) -> None:
-    """Serve a queue until told to stop. Raises UsageError for an unknown queue."""
+    """Serve a queue until told to stop. Raises UsageError for an unknown queue or without REDIS_URL."""
     if queue_name not in QUEUES:
         raise click.UsageError(f"unknown queue {queue_name!r}: {', '.join(QUEUES)}")
     if not current_app.config["SETTINGS"].redis_url:

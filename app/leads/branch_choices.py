@@ -15,7 +15,7 @@ from app.models import Branch
 
 Deed = Literal["create", "use", "reject"]
 #: how many unknown names a person is asked about one by one; the others are decided together
-MOST_NAMES = 50
+MAX_NAMES = 50
 NEAREST = 3
 _ALIKE = 0.4
 

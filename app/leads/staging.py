@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from app.errors import N_
-from app.leads.branch_choices import MOST_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, Unknown
+from app.leads.branch_choices import MAX_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, Unknown
 from app.leads.errors import LeadsError
 from app.leads.row_checker import StagedLead
 
@@ -185,11 +185,11 @@ def foresee(connection: Connection, *, update: bool) -> Merged:
     """What ``merge`` would do, and the branches it would create; the caller rolls the transaction back."""
     updated = 0
     if update:
-        unknown = unknown_branches(connection, MOST_NAMES)
+        unknown = unknown_branches(connection, MAX_NAMES)
         updated = connection.scalar(_COUNT_CHANGES) or 0
     known = connection.execute(_DROP_KNOWN).rowcount
     if not update:
-        unknown = unknown_branches(connection, MOST_NAMES)
+        unknown = unknown_branches(connection, MAX_NAMES)
     return Merged(connection.scalar(_COUNT) or 0, updated, known - updated, unknown)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from app.errors import N_
 from app.extensions import db
-from app.jobs.leases import GIVEN_UP, MOST_ATTEMPTS, attempt
+from app.jobs.leases import GIVEN_UP, MAX_ATTEMPTS, begin_attempt
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock
 from app.leads.branch_choices import BranchChoices, nearest
 from app.leads.dry_run import Examples, outcome
@@ -57,7 +57,7 @@ def work_on(batch_id: int) -> None:
     """Do what a batch waits for; nothing when another process does.
 
     The uploaded file is deleted when the batch ends; only a killed process and a lost database leave it, and
-    then the ticker starts the work again, up to MOST_ATTEMPTS times. That of a batch given up is kept.
+    then the ticker starts the work again, up to MAX_ATTEMPTS times. That of a batch given up is kept.
     """
     row = _begin(batch_id)
     if row is None:
@@ -81,8 +81,8 @@ def _begin(batch_id: int) -> Any:
             return None
         if row.status != BatchStatus.UNDOING and row.upload is None:
             return None
-        begun = update(ImportBatch).where(ImportBatch.id == batch_id).values(**attempt(ImportBatch))
-        if connection.execute(begun.returning(ImportBatch.attempts)).scalar_one() > MOST_ATTEMPTS:
+        begun = update(ImportBatch).where(ImportBatch.id == batch_id).values(**begin_attempt(ImportBatch))
+        if connection.execute(begun.returning(ImportBatch.attempts)).scalar_one() > MAX_ATTEMPTS:
             _give_up(connection, row)
             return None
         return row
@@ -91,10 +91,10 @@ def _begin(batch_id: int) -> Any:
 def _give_up(connection: Connection, row: Any) -> None:
     log.error("import batch %s was given up while %s", row.id, row.status)
     if row.status == BatchStatus.UNDOING:
-        give_up_undo(connection, row.id, LeadsError("given_up", GIVEN_UP, n=MOST_ATTEMPTS))
+        give_up_undo(connection, row.id, LeadsError("given_up", GIVEN_UP, n=MAX_ATTEMPTS))
     else:
         kept = {"file": row.file_name, "days": GIVEN_UP_KEPT.days}
-        error = LeadsError("given_up", _FILE_KEPT, n=MOST_ATTEMPTS, **kept)
+        error = LeadsError("given_up", _FILE_KEPT, n=MAX_ATTEMPTS, **kept)
         close_batch(connection, row.id, BatchStatus.FAILED, error=error.said)
 
 

@@ -16,7 +16,7 @@ MAILS = LeasedRows(Mail, waiting=MailStatus.WAITING, working=MailStatus.SENDING,
 
 def due(now: dt.datetime) -> bool:
     """Whether a mail is to be sent now, or was left behind by a worker."""
-    free = or_(MAILS.ready(now), MAILS.lost())
+    free = or_(MAILS.due(now), MAILS.expired())
     return db.session.scalar(select(Mail.id).where(free).limit(1)) is not None
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import or_, update
 
 from app.errors import SEE_LOG
 from app.extensions import db
-from app.jobs.leases import RELEASED, next_try
+from app.jobs.leases import RELEASED, next_attempt_at
 from app.lib import clock, mailer
 from app.lib.database import connection_lost
 from app.lib.mailer import MailError
@@ -49,7 +49,7 @@ def work(writers: Mapping[str, Writer], at: dt.datetime | None = None) -> int:
     until, sent = time.monotonic() + SECONDS, 0
     while time.monotonic() < until:
         now, owner = at or clock.now(), uuid.uuid4().hex
-        claimed = MAILS.claim(db.engine, owner, or_(MAILS.ready(now), MAILS.lost()))
+        claimed = MAILS.claim(db.engine, owner, or_(MAILS.due(now), MAILS.expired()))
         if not claimed:
             break
         sent += _try(claimed[0], owner, writers, now)
@@ -77,7 +77,7 @@ def _try(mail_id: int, owner: str, writers: Mapping[str, Writer], now: dt.dateti
     if outcome is None:
         return 0
     with db.engine.begin() as connection:
-        connection.execute(update(Mail).where(MAILS.mine(mail_id, owner)).values(**outcome, **RELEASED))
+        connection.execute(update(Mail).where(MAILS.held_by(mail_id, owner)).values(**outcome, **RELEASED))
     return int(outcome["status"] == MailStatus.SENT)
 
 
@@ -90,7 +90,7 @@ def _send(mail: Mail, owner: str, writer: Writer, now: dt.datetime) -> dict[str,
     db.session.rollback()
     if message is None:
         return {"status": MailStatus.DROPPED, "done_at": now}
-    if not MAILS.still_mine(db.engine, mail_id, owner):
+    if not MAILS.still_held(db.engine, mail_id, owner):
         return None
     mailer.send(message, current_app.config["SETTINGS"])
     return {"status": MailStatus.SENT, "answer": None, "next_at": None, "done_at": now}
@@ -98,7 +98,7 @@ def _send(mail: Mail, owner: str, writer: Writer, now: dt.datetime) -> dict[str,
 
 def _after(error: MailError, attempts: int, now: dt.datetime) -> dict[str, Any]:
     """What becomes of a mail whose attempt failed."""
-    next_at = None if error.permanent else next_try(attempts, PAUSES, now)
+    next_at = None if error.permanent else next_attempt_at(attempts, PAUSES, now)
     if next_at is None:
         return {"status": MailStatus.FAILED, "answer": error.said, "next_at": None, "done_at": now}
     return {"status": MailStatus.WAITING, "answer": error.said, "next_at": next_at}

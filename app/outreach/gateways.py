@@ -17,7 +17,7 @@ from app.outreach.gateway import Gateway
 from app.outreach.http_gateway import HttpGateway, checked
 
 #: failures in a row that open the circuit, and how long it stays open
-MOST_FAILURES, OPEN_SECONDS = 5, 60
+MAX_FAILURES, OPEN_SECONDS = 5, 60
 
 
 class Current:
@@ -55,7 +55,7 @@ class Current:
             return
         failures = OutreachGateway.failures + 1
         opened = case(
-            (failures >= MOST_FAILURES, now + dt.timedelta(seconds=OPEN_SECONDS)),
+            (failures >= MAX_FAILURES, now + dt.timedelta(seconds=OPEN_SECONDS)),
             else_=OutreachGateway.open_until,
         )
         values: dict[str, Any] = (

@@ -10,7 +10,7 @@ from sqlalchemy import CTE, and_, case, delete, func, insert, literal, or_, sele
 
 from app.errors import OUT_OF_MEMORY, DomainError, Said
 from app.extensions import db
-from app.jobs.leases import attempt, check_attempts
+from app.jobs.leases import begin_attempt, check_attempts
 from app.jobs.locks import Lock, try_lock
 from app.jobs.nudges import nudge
 from app.lib import clock
@@ -67,8 +67,8 @@ def run(batch_id: int) -> None:
 
 
 def _begin(batch: OutreachBatch) -> None:
-    """Count an attempt. Raises DomainError after MOST_ATTEMPTS that did not end."""
-    begun = update(OutreachBatch).where(OutreachBatch.id == batch.id).values(**attempt(OutreachBatch))
+    """Count an attempt. Raises DomainError after MAX_ATTEMPTS that did not end."""
+    begun = update(OutreachBatch).where(OutreachBatch.id == batch.id).values(**begin_attempt(OutreachBatch))
     with db.engine.begin() as connection:
         attempts = connection.execute(begun.returning(OutreachBatch.attempts)).scalar_one()
     check_attempts(attempts)

@@ -24,7 +24,7 @@ from app.outreach import hit_steps, sandbox
 Outcome = Literal[
     "delivered", "failed", "answered", "no_answer", "refused", "interested", "converted", "opt_out"
 ]
-MOST_ITEMS = 1000
+MAX_ITEMS = 1000
 #: how far a clock of another system may run ahead
 AHEAD = dt.timedelta(minutes=10)
 #: a later outcome replaces an earlier one only when it says more

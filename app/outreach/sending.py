@@ -21,7 +21,7 @@ from sqlalchemy.orm import joinedload
 
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.leases import RELEASED, LeasedRows, next_try
+from app.jobs.leases import RELEASED, LeasedRows, next_attempt_at
 from app.jobs.locks import Lock
 from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
@@ -36,12 +36,12 @@ CONTACTS = LeasedRows(
     Outreach,
     waiting=OutreachStatus.QUEUED,
     working=OutreachStatus.SENDING,
-    silent=OutreachStatus.UNKNOWN,
+    abandoned=OutreachStatus.UNKNOWN,
     seconds=300,
 )
-#: how long after an unclear answer the gateway is asked, again and again up to MOST_ASKS times
+#: how long after an unclear answer the gateway is asked, again and again up to MAX_ASKS times
 ASK_AFTER = tuple(dt.timedelta(seconds=each) for each in (20, 60, 300, 1800, 7200))
-MOST_ASKS = 40
+MAX_ASKS = 40
 #: waits before a contact goes again to a gateway that is busy or never saw it
 RETRY_AFTER = tuple(dt.timedelta(seconds=each) for each in (5, 30, 120, 600, 1800))
 #: what a gateway did not take costs nothing
@@ -65,7 +65,7 @@ def work(now: dt.datetime | None = None) -> int:
 
 def due(now: dt.datetime) -> bool:
     """Whether a worker has something to do."""
-    asks = select(Outreach.id).where(or_(_unclear(now), CONTACTS.lost())).limit(1)
+    asks = select(Outreach.id).where(or_(_unclear(now), CONTACTS.expired())).limit(1)
     return bool(_running(now)) or db.session.scalar(asks) is not None
 
 
@@ -159,7 +159,7 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
             row.status, row.reason, row.at = status, reason[0], terms.now
         else:
             row.status, row.reserved_at, row.at = OutreachStatus.SENDING, now, terms.now
-            row.lease_owner, row.lease_until, row.next_at = uuid.uuid4().hex, CONTACTS.until(), now
+            row.lease_owner, row.lease_until, row.next_at = uuid.uuid4().hex, CONTACTS.lease_end(), now
             row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
             going.append(row)
@@ -173,7 +173,7 @@ def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
         select(Outreach)
         .where(
             Outreach.batch_id == batch_id,
-            or_(CONTACTS.ready(now), and_(Outreach.status == CONTACTS.waiting, Outreach.next_at.is_(None))),
+            or_(CONTACTS.due(now), and_(Outreach.status == CONTACTS.waiting, Outreach.next_at.is_(None))),
         )
         .order_by(Outreach.id)
         .limit(CHUNK)
@@ -233,7 +233,7 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
             if first is not None:
                 ahead = (first - clock.now()).total_seconds() + place * spacing
                 time.sleep(max(0.0, ahead))
-            if not CONTACTS.still_mine(db.engine, contact.outreach_id, owners[contact.outreach_id], claimed):
+            if not CONTACTS.still_held(db.engine, contact.outreach_id, owners[contact.outreach_id], claimed):
                 return None
             return gateway.gateway.send(contact, clock.now())
 
@@ -276,7 +276,7 @@ def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
     values = _after(row, answer, now)
     changed = db.session.execute(
         update(Outreach)
-        .where(CONTACTS.mine(row.id, str(row.lease_owner)))
+        .where(CONTACTS.held_by(row.id, str(row.lease_owner)))
         .values(at=now, note=answer.note, **RELEASED, **values),
         execution_options={"synchronize_session": False},
     )
@@ -306,7 +306,9 @@ def _failed(reason: str) -> dict[str, Any]:
 
 def _once_more(row: Outreach, now: dt.datetime, reason: str) -> dict[str, Any]:
     """The columns of a row that goes again after a wait, or has failed for a reason after GATEWAY_TRIES."""
-    next_at = next_try(row.attempts, RETRY_AFTER, now, most=current_app.config["SETTINGS"].gateway_tries)
+    next_at = next_attempt_at(
+        row.attempts, RETRY_AFTER, now, most=current_app.config["SETTINGS"].gateway_tries
+    )
     if next_at is None:
         return _failed(reason)
     return FREE | {"status": OutreachStatus.QUEUED, "reserved_at": None, "next_at": next_at}
@@ -319,7 +321,7 @@ def _unclear(now: dt.datetime) -> Any:
 def resolve(now: dt.datetime | None = None) -> int:
     """Ask gateways about rows without a clear answer that are due; how many. Commits each."""
     moment, asked = now or clock.now(), 0
-    CONTACTS.take_back(db.engine)
+    CONTACTS.reclaim(db.engine)
     while True:
         query = select(Outreach).where(_unclear(moment)).order_by(Outreach.next_at).limit(1)
         row = db.session.scalar(query.with_for_update(skip_locked=True))
@@ -350,7 +352,7 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
     else:
         row.status = OutreachStatus.UNKNOWN
         row.attempts += 1
-        row.next_at = next_try(row.attempts, ASK_AFTER, now, most=MOST_ASKS + 1)
+        row.next_at = next_attempt_at(row.attempts, ASK_AFTER, now, most=MAX_ASKS + 1)
 
 
 def _write(row: Outreach, values: dict[str, Any]) -> None:

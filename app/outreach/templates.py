@@ -24,7 +24,7 @@ VARIABLES: dict[str, Any] = {
     "month": lazy_gettext("the month of sending, as a number"),
     "day": lazy_gettext("the day of sending, as a number"),
 }
-MOST_CHARS = {"sms": 500, "call": 2000}
+MAX_CHARS = {"sms": 500, "call": 2000}
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _DOUBLE_SURNAMES = (
     *("欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "令狐", "慕容", "司徒", "夏侯"),
@@ -61,9 +61,9 @@ def check_body(channel: str, body: str) -> str:
     text = "\n".join(line.rstrip() for line in body.strip().splitlines())
     if not text:
         raise FieldError("body", "Write what the customer reads or hears.")
-    if len(text) > MOST_CHARS[channel]:
+    if len(text) > MAX_CHARS[channel]:
         raise FieldError(
-            "body", "%(n)s characters; there may be %(most)s.", n=len(text), most=MOST_CHARS[channel]
+            "body", "%(n)s characters; there may be %(most)s.", n=len(text), most=MAX_CHARS[channel]
         )
     _check_places(text)
     found = forbidden_in(text)

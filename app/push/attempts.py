@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import DateTime, Engine, Integer, bindparam, insert, literal, select, update
 
 from app.errors import Said
-from app.jobs.leases import RELEASED, next_try
+from app.jobs.leases import RELEASED, next_attempt_at
 from app.lib.said import SaidType
 from app.models import Delivery, DeliveryAttempt, DeliveryStatus
 from app.push.outbox import DELIVERIES
@@ -41,7 +41,7 @@ def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool
     """Keep the attempt and what follows from it; False when the lease is another's by now."""
     mine = (
         update(Delivery)
-        .where(DELIVERIES.mine(answer.delivery_id, owner))
+        .where(DELIVERIES.held_by(answer.delivery_id, owner))
         .values(**_next_state(answer, now), **RELEASED)
         .returning(Delivery.id)
         .cte("mine")
@@ -70,7 +70,7 @@ def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:
     if answer.gone:
         # The target is stopped; should it come back, this still waits for it.
         return common | {"status": DeliveryStatus.WAITING, "next_at": now}
-    next_at = next_try(answer.attempts, BACK_OFF, now) if answer.outcome == "temporary" else None
+    next_at = next_attempt_at(answer.attempts, BACK_OFF, now) if answer.outcome == "temporary" else None
     if next_at is None:
         return common | {"status": DeliveryStatus.DEAD, "next_at": None, "done_at": now}
     return common | {"status": DeliveryStatus.WAITING, "next_at": next_at}

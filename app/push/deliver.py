@@ -84,7 +84,7 @@ def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300
     clock = clock or (lambda: clocks.now())
     until, attempts = time.monotonic() + seconds, 0
     while time.monotonic() < until:
-        DELIVERIES.take_back(db.engine)
+        DELIVERIES.reclaim(db.engine)
         owner, claimed = uuid.uuid4().hex, time.monotonic()
         ids = DELIVERIES.claim(db.engine, owner, _due(clock()), BATCH)
         if ids:
@@ -198,7 +198,7 @@ def _send_one(batch: _Batch, letter: _Letter) -> None:
         return
     if _is_silent(batch, letter):
         return
-    if not DELIVERIES.still_mine(batch.engine, delivery.id, batch.owner, batch.claimed):
+    if not DELIVERIES.still_held(batch.engine, delivery.id, batch.owner, batch.claimed):
         return
     answer = attempt(delivery, target, letter.message, batch.clock(), batch.config)
     if answer.outcome == "temporary" and answer.http_status is None:
@@ -257,10 +257,10 @@ def _send(target: Target, message: Message, config: Settings) -> Sent:
 
 def due(now: dt.datetime) -> bool:
     """Whether anything is to be sent, or was left behind by a worker."""
-    free = or_(_due(now), and_(DELIVERIES.lost(), _ACTIVE))
+    free = or_(_due(now), and_(DELIVERIES.expired(), _ACTIVE))
     with db.engine.connect() as connection:
         return connection.scalar(select(Delivery.id).where(free).limit(1)) is not None
 
 
 def _due(now: dt.datetime) -> ColumnElement[bool]:
-    return and_(DELIVERIES.ready(now), _ACTIVE)
+    return and_(DELIVERIES.due(now), _ACTIVE)

@@ -22,7 +22,7 @@ from app.push.deliver import attempt, let_go
 from app.push.message import TEST_HITS, messages_of
 
 #: More targets than this are nobody's test.
-MOST_TARGETS = 20
+MAX_TARGETS = 20
 
 
 class Tried(NamedTuple):
@@ -53,8 +53,8 @@ def send_sample(codes: Sequence[str], by: str, schedule: Schedule | None = None)
 
 def _targets(session: Session, codes: Sequence[str]) -> list[Target]:
     wanted = list(dict.fromkeys(codes))
-    if not wanted or len(wanted) > MOST_TARGETS:
-        raise DomainError("Choose from 1 to %(n)s targets to test.", n=MOST_TARGETS)
+    if not wanted or len(wanted) > MAX_TARGETS:
+        raise DomainError("Choose from 1 to %(n)s targets to test.", n=MAX_TARGETS)
     found = {each.code: each for each in session.scalars(select(Target).where(Target.code.in_(wanted)))}
     for code in wanted:
         if code not in found:
@@ -95,7 +95,7 @@ def _make(
             hits=TEST_HITS,
             status=DeliveryStatus.SENDING,
             lease_owner=uid,
-            lease_until=outbox.DELIVERIES.until(),
+            lease_until=outbox.DELIVERIES.lease_end(),
         )
         for target in targets
     ]

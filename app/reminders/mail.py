@@ -18,7 +18,7 @@ from app.reminders.labels import text_for_mail
 from config import Settings
 
 #: reminders that a mail names; it counts the rest
-MOST_LINES = 20
+MAX_LINES = 20
 
 
 def written(mail: Mail) -> EmailMessage | None:
@@ -39,7 +39,7 @@ def written(mail: Mail) -> EmailMessage | None:
 
 def _written(mail: Mail, to: str, reminders: Sequence[Reminder], config: Settings) -> EmailMessage:
     count = len(reminders)
-    shown = reminders[:MOST_LINES]
+    shown = reminders[:MAX_LINES]
     given = {
         "lines": [(text_for_mail(each), each.opens) for each in shown],
         "public_url": config.public_url,

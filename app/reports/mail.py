@@ -9,7 +9,7 @@ from flask import current_app, render_template
 from flask_babel import force_locale
 from flask_babel import gettext as _
 
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.lib import mailer
 from app.lib.mailer import MailError
 from app.lib.pointers import to_row
@@ -27,7 +27,7 @@ def written(mail: Mail) -> EmailMessage:
     Raises NotYet while the report is to be made, MailError for good when the person may not get it.
     """
     person, report = mail.person, mail.report
-    if report is None or (report.made_at is None and report.attempts < MOST_ATTEMPTS):
+    if report is None or (report.made_at is None and report.attempts < MAX_ATTEMPTS):
         raise NotYet
     if report.made_at is None:
         raise MailError("the report could not be made: %(error)s", permanent=True, error=report.error)

@@ -23,7 +23,7 @@ from app.reports.worker import due, release_mails
 SYSTEM = "system"
 JOB = "app.jobs.reports.run"
 #: weeks back for which a report can be asked for by hand
-MOST_WEEKS = 26
+MAX_WEEKS = 26
 
 
 def tick(now: dt.datetime) -> None:
@@ -65,7 +65,7 @@ def ask(week: dt.date, person: Staff) -> int:
     One that is there already stays as it is. Raises DomainError for a week that is not over or too long ago.
     """
     if week not in open_weeks():
-        raise DomainError("Choose one of the last %(n)s weeks that are over.", n=MOST_WEEKS)
+        raise DomainError("Choose one of the last %(n)s weeks that are over.", n=MAX_WEEKS)
     if settings.scope_obstacle(person) is not None:
         raise DomainError("You have no branch and see no lead.")
     report_id = _report(week, person, person.username, stale_before=None)
@@ -77,7 +77,7 @@ def ask(week: dt.date, person: Staff) -> int:
 def open_weeks() -> list[dt.date]:
     """The Mondays of the weeks for which a report can be asked for, the newest first."""
     newest = weeks.last_complete(clock.today())
-    return [newest - weeks.WEEK * back for back in range(MOST_WEEKS)]
+    return [newest - weeks.WEEK * back for back in range(MAX_WEEKS)]
 
 
 def _report(week: dt.date, person: Staff, who: str, stale_before: dt.datetime | None) -> int:

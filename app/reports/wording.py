@@ -19,7 +19,7 @@ from app.reports.content import Content, Held, Part, Steps
 from app.reports.weeks import sunday_of
 
 #: rows of a table; what is beyond comes as one row
-MOST_ROWS = 10
+MAX_ROWS = 10
 TITLES = {
     "version": lazy_gettext("By rule version"),
     "grade": lazy_gettext("By grade"),
@@ -213,8 +213,8 @@ def _effect(held: Held) -> list[str]:
 
 
 def _table(dimension: str, parts: Sequence[Part]) -> Table:
-    shown = [_row(_name(dimension, part), part.steps) for part in parts[:MOST_ROWS]]
-    rest = parts[MOST_ROWS:]
+    shown = [_row(_name(dimension, part), part.steps) for part in parts[:MAX_ROWS]]
+    rest = parts[MAX_ROWS:]
     if rest:
         shown.append(_row(_("%(n)s more", n=len(rest)), _sum([part.steps for part in rest])))
     heads = [DIMENSION[dimension], *STAGE.values(), lazy_gettext("Conversion rate"), lazy_gettext("Cost")]

@@ -9,14 +9,14 @@ from sqlalchemy import and_, func, or_, select, update
 
 from app.errors import SEE_LOG, DomainError, Said
 from app.extensions import db
-from app.jobs.leases import MOST_ATTEMPTS, attempt
+from app.jobs.leases import MAX_ATTEMPTS, begin_attempt
 from app.lib import clock
 from app.lib.database import connection_lost
 from app.models import Mail, MailStatus, Staff, WeeklyReport
 from app.reports import settings
 from app.reports.content import content_of
 
-_TO_MAKE = and_(WeeklyReport.made_at.is_(None), WeeklyReport.attempts < MOST_ATTEMPTS)
+_TO_MAKE = and_(WeeklyReport.made_at.is_(None), WeeklyReport.attempts < MAX_ATTEMPTS)
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def work(now: dt.datetime | None = None) -> int:
 
 def release_mails(now: dt.datetime) -> None:
     """Have the mails go out whose report is made, or was given up: then they say so. Does not commit."""
-    over = or_(WeeklyReport.made_at.is_not(None), WeeklyReport.attempts >= MOST_ATTEMPTS)
+    over = or_(WeeklyReport.made_at.is_not(None), WeeklyReport.attempts >= MAX_ATTEMPTS)
     held = (Mail.status == MailStatus.WAITING, Mail.next_at.is_(None), Mail.report_id == WeeklyReport.id)
     db.session.execute(
         update(Mail).where(*held, over).values(next_at=now),
@@ -50,12 +50,12 @@ def release_mails(now: dt.datetime) -> None:
 
 
 def _next_report() -> int | None:
-    """A report to make, counted as tried: after MOST_ATTEMPTS it is given up."""
+    """A report to make, counted as tried: after MAX_ATTEMPTS it is given up."""
     free = select(WeeklyReport.id).where(_TO_MAKE).order_by(WeeklyReport.id).limit(1)
     taken = (
         update(WeeklyReport)
         .where(WeeklyReport.id == free.with_for_update(skip_locked=True).scalar_subquery())
-        .values(**attempt(WeeklyReport))
+        .values(**begin_attempt(WeeklyReport))
         .returning(WeeklyReport.id)
     )
     found = db.session.scalar(taken)
@@ -101,6 +101,6 @@ def _store(report_id: int, content: dict[str, object]) -> None:
 
 
 def _note(report_id: int, error: Said, *, give_up: bool = False) -> None:
-    values: dict[str, object] = {"error": error} | ({"attempts": MOST_ATTEMPTS} if give_up else {})
+    values: dict[str, object] = {"error": error} | ({"attempts": MAX_ATTEMPTS} if give_up else {})
     db.session.execute(update(WeeklyReport).where(WeeklyReport.id == report_id).values(**values))
     db.session.commit()

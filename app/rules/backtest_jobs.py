@@ -13,7 +13,7 @@ from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
-from app.jobs.table import OPEN, JobTable, failing
+from app.jobs.table import OPEN, JobTable, recording_failure
 from app.leads.cube import activity_root
 from app.lib import clock
 from app.models import Backtest, RuleVersion, RunStatus, Staff
@@ -24,20 +24,20 @@ from config import Settings
 
 JOBS = JobTable(Backtest, "app.jobs.backtests.run")
 #: how many back-tests of one person may be under way
-MOST_OPEN = 3
+MAX_OPEN = 3
 
 
 def request_backtest(version: RuleVersion, trial: Trial, who: str) -> Backtest:
     """Ask for a back-test of a version. Commits and nudges a worker.
 
     Raises DomainError for a version that says nothing, a trial that can't be made, and when the person has
-    MOST_OPEN back-tests under way.
+    MAX_OPEN back-tests under way.
     """
     check_conditions(version)
     definition = rule_def(version)
     backtest.check(definition, trial, yesterday(), days_with_events())
-    if JOBS.open_of(who) >= MOST_OPEN:
-        raise DomainError("You have %(n)s back-tests under way. Wait until one is done.", n=MOST_OPEN)
+    if JOBS.count_open(who) >= MAX_OPEN:
+        raise DomainError("You have %(n)s back-tests under way. Wait until one is done.", n=MAX_OPEN)
     row = Backtest(
         version_id=version.id,
         digest=backtest.digest(definition),
@@ -92,7 +92,7 @@ def work_on(backtest_id: int) -> None:
         row, held = owned
         person = db.session.scalar(select(Staff).where(Staff.username == row.requested_by))
         language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
-        with force_locale(language), failing(held, owned.fail):
+        with force_locale(language), recording_failure(held, owned.fail):
             check_attempts(row.attempts)
             owned.done(**_make(row, held))
 

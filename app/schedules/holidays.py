@@ -34,8 +34,8 @@ _KINDS = {
     **dict.fromkeys(("workday", "work", "补班", "班", "上班", "调休", "工作日"), DayKind.WORKDAY),
 }
 FIRST_YEAR, LAST_YEAR = 2000, 2100
-MOST_ROWS = 2_000
-MOST_PROBLEMS = 10
+MAX_ROWS = 2_000
+MAX_PROBLEMS = 10
 
 
 class HolidayFileError(DomainError):
@@ -47,8 +47,8 @@ class HolidayFileError(DomainError):
 
     def text(self) -> str:
         """The count and the first problems, a line each."""
-        said = [each.text() for each in self.problems[:MOST_PROBLEMS]]
-        more = ["…"] if len(self.problems) > MOST_PROBLEMS else []
+        said = [each.text() for each in self.problems[:MAX_PROBLEMS]]
+        more = ["…"] if len(self.problems) > MAX_PROBLEMS else []
         return "\n".join([super().text(), *said, *more])
 
 
@@ -69,8 +69,8 @@ def read_holidays(path: Path, file: str) -> list[Entry]:
     problems: list[DomainError] = []
     seen: dict[dt.date, int] = {}
     for number, cells, fault in opened.rows:
-        if number > MOST_ROWS:
-            raise DomainError("%(file)s has more than %(n)s rows.", file=file, n=MOST_ROWS)
+        if number > MAX_ROWS:
+            raise DomainError("%(file)s has more than %(n)s rows.", file=file, n=MAX_ROWS)
         values = {name: cells[at].strip() if at < len(cells) else "" for name, at in opened.columns.items()}
         try:
             if fault is not None:

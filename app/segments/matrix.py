@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.activity.metrics import METRICS, Metric
 from app.errors import DomainError
 from app.lib import clock
-from app.lib.deadline import Patience, TookTooLong
+from app.lib.deadline import Deadline, DeadlineExceeded
 from app.models import Hit, Lead
 from app.segments import activity
 from app.segments.sample import sample
@@ -126,15 +126,15 @@ def median(
     """
     axes = [Axis(measure, 0)]
 
-    def of(run: Patience, scope: ColumnElement[bool]) -> Any:
+    def of(deadline: Deadline, scope: ColumnElement[bool]) -> Any:
         values = _values(session, axes, settings, scope)
         middle = func.percentile_disc(0.5).within_group(values.c.value_0)
-        return run.execute(select(cast(middle, Float)).where(values.c.value_0 > 0))[0][0]
+        return deadline.execute(select(cast(middle, Float)).where(values.c.value_0 > 0))[0][0]
 
     try:
-        found = of(Patience(session, seconds), scope)
-    except TookTooLong:
-        found = of(Patience(session, None), and_(sample(session).of, scope))
+        found = of(Deadline(session, seconds), scope)
+    except DeadlineExceeded:
+        found = of(Deadline(session, None), and_(sample(session).of, scope))
     return round(float(found), 2) if found else 1.0
 
 
@@ -151,17 +151,17 @@ def count(
     They are estimated from a sample when exact numbers take longer than ``seconds``.
     """
 
-    def of(run: Patience, scope: ColumnElement[bool]) -> Any:
+    def of(deadline: Deadline, scope: ColumnElement[bool]) -> Any:
         values = _values(session, [x, y], settings, scope)
         sides = (values.c.value_0 >= x.threshold, values.c.value_1 >= y.threshold)
-        return run.execute(select(*sides, func.count()).group_by(*sides))
+        return deadline.execute(select(*sides, func.count()).group_by(*sides))
 
     part = None
     try:
-        found = of(Patience(session, seconds), scope)
-    except TookTooLong:
+        found = of(Deadline(session, seconds), scope)
+    except DeadlineExceeded:
         part = sample(session)
-        found = of(Patience(session, None), and_(part.of, scope))
+        found = of(Deadline(session, None), and_(part.of, scope))
     counts = {(x_high, y_high): part.scaled(n) if part else n for x_high, y_high, n in found}
     corners = [(right, top) for right in (False, True) for top in (False, True)]
     return {corner: counts.get(corner, 0) for corner in corners}, part is None

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from app.lib.deadline import Patience, TookTooLong
+from app.lib.deadline import Deadline, DeadlineExceeded
 from app.models import Branch, Hit, Lead
 from app.segments.sample import sample
 
@@ -33,53 +33,55 @@ class Mix:
 def count(session: Session, leads: ColumnElement[bool], seconds: float | None) -> tuple[int, bool]:
     """How many leads meet a criterion, and whether that is exact: it is when it takes no longer."""
     try:
-        return _total(Patience(session, seconds), leads), True
-    except TookTooLong:
+        return _total(Deadline(session, seconds), leads), True
+    except DeadlineExceeded:
         part = sample(session)
-        return part.scaled(_total(Patience(session, None), and_(part.of, leads))), False
+        return part.scaled(_total(Deadline(session, None), and_(part.of, leads))), False
 
 
 def mix(session: Session, leads: ColumnElement[bool], seconds: float | None) -> Mix:
     """The mix of the leads that meet a criterion, exact when it takes no longer than ``seconds``."""
     try:
-        return _mixed(session, Patience(session, seconds), leads)
-    except TookTooLong:
+        return _mixed(session, Deadline(session, seconds), leads)
+    except DeadlineExceeded:
         part = sample(session)
-        return _mixed(session, Patience(session, None), and_(part.of, leads), part.scaled, exact=False)
+        return _mixed(session, Deadline(session, None), and_(part.of, leads), part.scaled, exact=False)
 
 
-def _total(run: Patience, leads: ColumnElement[bool]) -> int:
-    return int(run.execute(select(func.count()).select_from(Lead).where(leads))[0][0])
+def _total(deadline: Deadline, leads: ColumnElement[bool]) -> int:
+    return int(deadline.execute(select(func.count()).select_from(Lead).where(leads))[0][0])
 
 
 def _mixed(
     session: Session,
-    run: Patience,
+    deadline: Deadline,
     leads: ColumnElement[bool],
     scaled: Any = int,
     *,
     exact: bool = True,
 ) -> Mix:
-    sources = _parts(run, Lead.source, leads)
+    sources = _parts(deadline, Lead.source, leads)
     total = sum(n for _source, n in sources)
-    branches = _parts(run, Lead.branch_id, leads)[:MOST]
+    branches = _parts(deadline, Lead.branch_id, leads)[:MOST]
     query = select(Branch.id, Branch.name).where(Branch.id.in_([key for key, _n in branches if key]))
     names = {row.id: row.name for row in session.execute(query)}
     return Mix(
         scaled(total),
         [(source, scaled(n)) for source, n in sources[:MOST]],
         [(key, names.get(key, ""), scaled(n)) for key, n in branches],
-        [(grade, scaled(n)) for grade, n in _grades(run, leads, total)],
+        [(grade, scaled(n)) for grade, n in _grades(deadline, leads, total)],
         exact,
     )
 
 
-def _parts(run: Patience, column: Any, leads: ColumnElement[bool]) -> Sequence[Any]:
+def _parts(deadline: Deadline, column: Any, leads: ColumnElement[bool]) -> Sequence[Any]:
     number = func.count()
-    return run.execute(select(column, number).where(leads).group_by(column).order_by(number.desc(), column))
+    return deadline.execute(
+        select(column, number).where(leads).group_by(column).order_by(number.desc(), column)
+    )
 
 
-def _grades(run: Patience, leads: ColumnElement[bool], total: int) -> list[tuple[str | None, int]]:
+def _grades(deadline: Deadline, leads: ColumnElement[bool], total: int) -> list[tuple[str | None, int]]:
     """From the hits, which are fewer than the leads; the rest has none."""
     best = select(Hit.lead_id, func.min(Hit.grade).label("grade")).group_by(Hit.lead_id).subquery()
     query = (
@@ -90,6 +92,6 @@ def _grades(run: Patience, leads: ColumnElement[bool], total: int) -> list[tuple
         .group_by(best.c.grade)
         .order_by(best.c.grade)
     )
-    found = [(grade, n) for grade, n in run.execute(query)]
+    found = [(grade, n) for grade, n in deadline.execute(query)]
     rest = total - sum(n for _grade, n in found)
     return [*found, *([(None, rest)] if rest > 0 else [])]

@@ -45,7 +45,7 @@ else:
 
 log = logging.getLogger(__name__)
 #: file names that a run keeps of what it passed over
-MOST_IGNORED = 50
+MAX_IGNORED = 50
 
 
 def ingest_logs(
@@ -173,7 +173,7 @@ def other_days(records: Sequence[dict[str, Any]], day: dt.date) -> dict[str, int
 
 def names(settings: Settings, paths: Sequence[Path]) -> list[str]:
     """The files as people know them, as many as a run keeps."""
-    return [_short_name(path, settings) for path in paths][:MOST_IGNORED]
+    return [_short_name(path, settings) for path in paths][:MAX_IGNORED]
 
 
 def refusals(settings: Settings, result: IngestResult, look: Look) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
 from app.jobs.nudges import nudge_once
-from app.jobs.table import failing
+from app.jobs.table import recording_failure
 from app.leads.cube import activity_root, prepare, window
 from app.lib import clock
 from app.models import JobRun, RunStatus
@@ -43,7 +43,7 @@ BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70, "r
 def execute(run_id: int) -> None:
     """Do the run if it waits or lost its worker; its row tells steps, progress, counts and error.
 
-    Raises ApartError, and leaves the run to another worker, when DATA_DIR isn't the database's: its inbox
+    Raises MismatchError, and leaves the run to another worker, when DATA_DIR isn't the database's: its inbox
     would be another one.
     """
     installation.check(db.engine, settings())
@@ -54,7 +54,7 @@ def execute(run_id: int) -> None:
         work = _Run(held, run.day, run.force, dict(run.counts or {}))
         db.session.expunge(run)
         db.session.rollback()
-        with failing(held, work.fail):
+        with recording_failure(held, work.fail):
             check_attempts(run.attempts)
             try:
                 work.do()

@@ -24,7 +24,7 @@ KIND = "t1"
 RUNS = LeasedRows(JobRun, waiting=RunStatus.QUEUED, working=RunStatus.RUNNING)
 SYSTEM = "system"
 #: results of earlier runs of a day that are kept
-MOST_FORMER = 30
+MAX_FORMER = 30
 
 
 def settings() -> Settings:
@@ -44,7 +44,7 @@ def request_run(day: dt.date, who: str) -> JobRun:
         raise DomainError("%(day)s is longer ago than events are kept.", day=day.isoformat())
     run = _row(day, who)
     if run.status == RunStatus.RUNNING and not db.session.scalar(
-        select(RUNS.lost()).where(JobRun.id == run.id)
+        select(RUNS.expired()).where(JobRun.id == run.id)
     ):
         raise DomainError("The run of %(day)s is at work already.", day=day.isoformat())
     _queue(run, who, force=False)
@@ -71,7 +71,7 @@ def tick(_now: dt.datetime | None = None) -> list[int]:
         db.session.commit()
     if inbox.look(settings()).untaken:
         _try_again(yesterday)
-    waiting = or_(JobRun.status == RunStatus.QUEUED, RUNS.lost())
+    waiting = or_(JobRun.status == RunStatus.QUEUED, RUNS.expired())
     due = list(db.session.scalars(select(JobRun.id).where(JobRun.kind == KIND, waiting).order_by(JobRun.day)))
     db.session.commit()
     for run_id in due:
@@ -163,4 +163,4 @@ def _former(run: JobRun) -> list[dict[str, Any]]:
         return former
     result = {name: getattr(run, name) for name in ("status", "note", "requested_by")}
     result["error"] = run.error and run.error.as_json()
-    return [*former, result | {"counts": counts, "finished_at": run.finished_at.isoformat()}][-MOST_FORMER:]
+    return [*former, result | {"counts": counts, "finished_at": run.finished_at.isoformat()}][-MAX_FORMER:]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 import run
 from app import installation
-from app.installation import ApartError
+from app.installation import MismatchError
 from app.models import JobRun, RunStatus
 from app.t1.execute import execute
 from config import Settings
@@ -87,7 +87,7 @@ def test_a_foreign_worker_leaves_the_run_to_others(
     session.add(run_)
     session.commit()
     app.config["SETTINGS"] = foreign
-    with app.app_context(), pytest.raises(ApartError, match="second"):
+    with app.app_context(), pytest.raises(MismatchError, match="second"):
         execute(run_.id)
     session.refresh(run_)
     assert (run_.status, run_.attempts) == (RunStatus.QUEUED, 0)
@@ -97,7 +97,7 @@ def test_the_web_application_does_not_start(foreign: Settings, monkeypatch: pyte
     monkeypatch.setenv("DATA_DIR", str(foreign.data_dir))
     monkeypatch.setenv("DATABASE_URL", foreign.database_url)
     monkeypatch.setenv("REDIS_URL", foreign.redis_url)
-    with pytest.raises(ApartError, match="adopt"):
+    with pytest.raises(MismatchError, match="adopt"):
         run.__getattr__("app")
 
 
@@ -121,7 +121,7 @@ def test_adopting_fits_the_new_data_dir_and_no_longer_the_former(
     assert told["former"] == former
     assert "flask logs ingest" in done.stderr
     assert installation.check(engine, foreign) == told["installation"]
-    with pytest.raises(ApartError, match=str(former)):
+    with pytest.raises(MismatchError, match=str(former)):
         installation.check(engine, settings)
     noted = session.execute(
         text("SELECT object_id, source, changes ->> 'former' FROM change_log WHERE kind = 'store_adopted'")
@@ -139,7 +139,7 @@ def test_processes_that_start_at_once_agree(settings: Settings, engine: Engine, 
         barrier.wait()
         try:
             found.append((own.data_dir, installation.check(engine, own)))
-        except ApartError:
+        except MismatchError:
             found.append((own.data_dir, None))
 
     threads = [threading.Thread(target=start, args=(own,)) for own in homes]

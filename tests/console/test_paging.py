@@ -67,13 +67,13 @@ def test_counts_are_exact_up_to_a_limit_then_estimates_then_exact_on_demand(
     session.commit()
     with app.test_request_context("/"):
         query = db.session.query(Lead).filter(Lead.deleted_at.is_(None))
-        few = paging.counted(query.filter(Lead.id <= 50))
-        many = paging.counted(query)
+        few = paging.count_rows(query.filter(Lead.id <= 50))
+        many = paging.count_rows(query)
     assert (few, few.exact) == (50, True)
     assert many.exact is False
     assert 60 <= many <= 240
     with app.test_request_context("/?exact=1"):
-        found = paging.counted(db.session.query(Lead).filter(Lead.deleted_at.is_(None)))
+        found = paging.count_rows(db.session.query(Lead).filter(Lead.deleted_at.is_(None)))
     assert (found, found.exact) == (120, True)
 
 

@@ -24,7 +24,7 @@ from app.exports import content, files
 from app.exports import jobs as export_jobs
 from app.exports.jobs import make_export
 from app.jobs import ticker
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.jobs.nudges import queue
 from app.jobs.worker import work
 from app.models import ExportJob, Lead
@@ -256,7 +256,7 @@ def test_an_export_that_kills_its_worker_every_time_is_given_up(
     manager = login("Manager")
     manager.submit("/leadview/export_all", {"format": "csv"})
     job = session.scalars(select(ExportJob).order_by(ExportJob.id.desc()).limit(1)).one()
-    job.status, job.attempts = "running", MOST_ATTEMPTS
+    job.status, job.attempts = "running", MAX_ATTEMPTS
     session.commit()
     with app.app_context():
         make_export(job.id)
@@ -303,9 +303,9 @@ def test_a_person_has_few_exports_under_way(
     manager = login("Manager", username="chen")
     answers = [
         manager.submit("/leadview/export_all", {"format": "csv"}).status_code
-        for _ in range(export_jobs.MOST_OPEN + 1)
+        for _ in range(export_jobs.MAX_OPEN + 1)
     ]
-    assert answers == [302] * export_jobs.MOST_OPEN + [200]
+    assert answers == [302] * export_jobs.MAX_OPEN + [200]
 
 
 def test_the_button_carries_the_filters(world: World, login: Callable[..., Person]) -> None:

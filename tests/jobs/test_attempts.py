@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import audit_jobs, bulk
 from app.exports import jobs as exports
 from app.extensions import db
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.models import AuditJob, Backtest, BulkJob, ExportJob, JobRun, OutreachBatch
 from app.outreach import preflight
 from app.rules import backtest_jobs
@@ -76,11 +76,11 @@ def test_a_restart_of_the_database_is_no_attempt(
     app: Flask, session: Session, work: Work, under_way: Callable[..., Any], restarted: bool
 ) -> None:
     began = func.pg_postmaster_start_time() - dt.timedelta(seconds=1) if restarted else func.now()
-    row = under_way(attempts=MOST_ATTEMPTS, attempted_at=began)
+    row = under_way(attempts=MAX_ATTEMPTS, attempted_at=began)
     with app.app_context(), suppress(Exception):
         work.do(row.id)
     session.refresh(row)
-    assert row.attempts == MOST_ATTEMPTS + (0 if restarted else 1)
+    assert row.attempts == MAX_ATTEMPTS + (0 if restarted else 1)
     assert any(word in said(row) for word in ("interrupted", "中断")) != restarted
     assert restarted or row.status == "failed"
 

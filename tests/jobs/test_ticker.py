@@ -45,7 +45,7 @@ def broken(engine: Engine) -> Iterator[Callable[[bool], None]]:
 
 
 def check(app: Flask) -> dict[str, Any]:
-    found: dict[str, Any] = doctor.examine(app.config["SETTINGS"])["checks"]["ticker"]
+    found: dict[str, Any] = doctor.run_checks(app.config["SETTINGS"])["checks"]["ticker"]
     return found
 
 

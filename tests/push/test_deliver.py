@@ -165,14 +165,14 @@ def test_a_dead_worker_s_deliveries_are_taken_over_and_it_can_write_nothing_more
 ) -> None:
     with pushed.app.app_context():
         leases = outbox.DELIVERIES
-        [mine] = leases.claim(db.engine, "me", leases.ready(pushed.now), 10)
-        assert leases.claim(db.engine, "other", leases.ready(pushed.now), 10) == []
+        [mine] = leases.claim(db.engine, "me", leases.due(pushed.now), 10)
+        assert leases.claim(db.engine, "other", leases.due(pushed.now), 10) == []
         assert pushed.send() == 0, "leased"
         db.session.execute(update(Delivery).values(lease_until=func.now() - dt.timedelta(seconds=1)))
         db.session.commit()
-        assert not leases.still_mine(db.engine, mine, "me"), "too late to send"
+        assert not leases.still_held(db.engine, mine, "me"), "too late to send"
         assert pushed.send() == 1
-        assert not leases.still_mine(db.engine, mine, "me")
+        assert not leases.still_held(db.engine, mine, "me")
         leases.put_back(db.engine, [mine], "me", next_at=pushed.now)
         sent = pushed.one(Delivery)
         busy = Said.as_is("busy")

@@ -218,7 +218,7 @@ def test_a_mail_whose_sender_died_is_sent_by_another(office: Office, postbox: Po
     ring(office, "msg_1")
     with office.app.app_context():
         collect(NOW)
-        assert MAILS.claim(db.engine, "dead", MAILS.ready(NOW))
+        assert MAILS.claim(db.engine, "dead", MAILS.due(NOW))
     assert office.mail(SOON) == 0
     past = clock.now() - dt.timedelta(seconds=1)
     office.session.execute(update(Mail).where(Mail.lease_owner == "dead").values(lease_until=past))

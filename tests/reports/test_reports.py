@@ -19,7 +19,7 @@ from app.effect.funnel import Asked, Figures, funnel
 from app.extensions import db
 from app.hits.counts import Chosen
 from app.jobs import mails as sending
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.mails.queue import MAILS
 from app.mails.sender import PAUSES
 from app.models import Branch, ChangeLog, Lead, Mail, ReportSetting, Staff, WeeklyReport
@@ -292,7 +292,7 @@ def test_a_report_that_fails_says_so_and_is_given_up(
     monkeypatch.setattr("app.reports.worker.content_of", broken)
     worked(app)
     [row] = session.scalars(select(WeeklyReport))
-    assert (row.attempts, str(row.error)) == (MOST_ATTEMPTS, "OSError: see the worker's log")
+    assert (row.attempts, str(row.error)) == (MAX_ATTEMPTS, "OSError: see the worker's log")
     assert manager.get(f"/weeklyreportview/progress/{report}").json["status"] == "failed"
     monkeypatch.undo()
     manager.submit("/weeklyreportview/make", {"week": str(due_week())})

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from app.jobs import backtests, ticker
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.models import Backtest, Hit, Rule, RuleVersion
 from app.rules import backtest
 from app.rules.backtest import DATES_PER_PASS, Trial, run, thresholds
@@ -291,7 +291,7 @@ def test_one_that_kills_its_worker_every_time_is_given_up(
     manager = login("Manager")
     start(manager, session)
     row = session.scalars(select(Backtest)).one()
-    row.status, row.attempts = "running", MOST_ATTEMPTS
+    row.status, row.attempts = "running", MAX_ATTEMPTS
     session.commit()
     work(bank, row)
     session.refresh(row)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import DomainError
-from app.lib.deadline import Patience, TookTooLong
+from app.lib.deadline import Deadline, DeadlineExceeded
 from app.models import Branch, Lead, Tag
 from app.segments import matrix, mix
 from app.segments import sample as sampling
@@ -136,7 +136,7 @@ def test_what_takes_too_long_is_estimated_from_a_sample(
 
 def test_patience_ends_a_statement_and_leaves_the_transaction(bank: Session) -> None:
     bank.execute(text("CREATE TEMP TABLE kept (a int) ON COMMIT DROP"))
-    with pytest.raises(TookTooLong):
-        Patience(bank, 0.05).execute(text("SELECT pg_sleep(5)"))
-    assert Patience(bank, 5).execute(text("SELECT count(*) FROM kept"))[0][0] == 0
+    with pytest.raises(DeadlineExceeded):
+        Deadline(bank, 0.05).execute(text("SELECT pg_sleep(5)"))
+    assert Deadline(bank, 5).execute(text("SELECT count(*) FROM kept"))[0][0] == 0
     assert bank.scalar(text("SHOW statement_timeout")) == "0"

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.leases import MOST_ATTEMPTS, LeaseLost
+from app.jobs.leases import MAX_ATTEMPTS, LeaseLost
 from app.leads.cube import activity_root
 from app.lib import clock as product_clock
 from app.models import Hit, IngestFile, Institution, JobRun, Lead, RunStatus
@@ -404,7 +404,7 @@ def test_a_run_that_kills_its_worker_every_time_is_given_up_until_somebody_asks_
     with app.app_context():
         run_id = runs.request_run(yesterday, "tester").id
         past = clock.now() - dt.timedelta(hours=1)
-        died = update(JobRun).values(status=RunStatus.RUNNING, lease_until=past, attempts=MOST_ATTEMPTS)
+        died = update(JobRun).values(status=RunStatus.RUNNING, lease_until=past, attempts=MAX_ATTEMPTS)
         db.session.execute(died)
         db.session.commit()
         execute(run_id)

@@ -67,7 +67,7 @@ class ApprovalView(ConsoleView):
         "note": lazy_gettext("Note"),
     }
     formatters_columns = {
-        "kind": formats.of(labels.APPROVAL_KIND),
+        "kind": formats.label(labels.APPROVAL_KIND),
         "status": formats.tag(labels.APPROVAL_STATUS, "approval"),
         "requested_at": formats.when,
         "expires_at": formats.when,
@@ -98,7 +98,7 @@ class ApprovalView(ConsoleView):
         """Only who asked can take a waiting request back."""
         return item.status == ApprovalStatus.WAITING and item.requested_by_id == g.user.id
 
-    def may_change(self, item: Approval) -> str | None:
+    def lock_reason(self, item: Approval) -> str | None:
         """Why this person can't decide about a waiting request; None to those who never decide."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return None
@@ -108,7 +108,7 @@ class ApprovalView(ConsoleView):
         """Approve and reject, for those who may decide about this very request."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return []
-        if self.may_change(item) is not None:
+        if self.lock_reason(item) is not None:
             return []
         return [
             Link(_("Approve"), url_for("ApprovalView.approve", pk=item.id), primary=True),

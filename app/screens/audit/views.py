@@ -85,7 +85,7 @@ class ChangeLogView(ConsoleView):
     formatters_columns = {
         "time": formats.moment,
         "kind": formats.tag(entries.KIND, "log"),
-        "source": formats.of(entries.SOURCE),
+        "source": formats.label(entries.SOURCE),
         "address": formats.code,
         "request": formats.code,
         "db_user": formats.code,
@@ -207,7 +207,7 @@ class AuditJobView(WithProgress, ConsoleView):
         "rows_done": lazy_gettext("Entries"),
     }
     formatters_columns = formats.JOB_FORMATS | {
-        "kind": formats.of(page.JOB_KIND),
+        "kind": formats.label(page.JOB_KIND),
         "head": formats.code,
         "rows_done": formats.number,
     }

@@ -22,7 +22,7 @@ from app.extensions import db
 from app.models import JobRun
 
 #: runs that the list of refused files looks through, the newest first, and the files it shows
-MOST_RUNS, MOST_FILES = 400, 500
+MAX_RUNS, MAX_FILES = 400, 500
 _PATHS = ("$.refused[*]", "$.former[*].counts.refused[*]")
 HEADS = (
     ("name", lazy_gettext("File")),
@@ -65,8 +65,8 @@ def of_run(run: JobRun) -> list[Refused]:
 def all_refused() -> list[Refused]:
     """The files that runs refused, those of the newest days first, earlier runs of a day included."""
     some = or_(*(func.jsonb_path_exists(JobRun.counts, cast(path, JSONPATH)) for path in _PATHS))
-    query = select(JobRun).where(some).order_by(JobRun.day.desc()).limit(MOST_RUNS)
-    return [each for run in db.session.scalars(query) for each in _newest_first(run)][:MOST_FILES]
+    query = select(JobRun).where(some).order_by(JobRun.day.desc()).limit(MAX_RUNS)
+    return [each for run in db.session.scalars(query) for each in _newest_first(run)][:MAX_FILES]
 
 
 def _newest_first(run: JobRun) -> Iterator[Refused]:
@@ -109,7 +109,7 @@ def table() -> lists.Table:
         rows=rows,
         count=len(rows),
         page=0,
-        page_size=MOST_FILES,
+        page_size=MAX_FILES,
         bulk=[],
         links=[lists.Link(_("Log deliveries"), url_for("IngestFileView.list"))],
         empty=_("No log file was refused."),

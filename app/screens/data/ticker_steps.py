@@ -12,12 +12,12 @@ from app.jobs.ticker import STEPS
 from app.lib import clock
 from app.models import TickerStep
 
-WORDS = {step.name: step.words for step in STEPS}
+WORDS = {step.name: step.label for step in STEPS}
 
 
 def notes() -> list[str]:
     """A sentence for each of these tasks."""
-    return [_said(step) for step in health.troubled(clock.now())]
+    return [_said(step) for step in health.failing_or_recovered(clock.now())]
 
 
 def _said(step: TickerStep) -> str:

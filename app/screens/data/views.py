@@ -68,7 +68,7 @@ class InstitutionView(ConsoleView):
     }
     formatters_columns = {
         "code": formats.code,
-        "category": formats.of(labels.CATEGORY),
+        "category": formats.label(labels.CATEGORY),
         "listed": labels.yes_no,
     }
     validators_columns = {"code": [DataRequired(), Length(max=128)], "name": [DataRequired()]}
@@ -180,7 +180,7 @@ class IngestFileView(ConsoleView):
     formatters_columns = {
         "name": formats.file_tail,
         "digest": formats.code,
-        "rejected": formats.counts,
+        "rejected": formats.reject_counts,
         "ingested_at": formats.when,
         "size_bytes": formats.number,
         "rows_read": formats.number,
@@ -326,10 +326,10 @@ class JobRunView(WithProgress, ConsoleView):
         "finished_at": lazy_gettext("Finished"),
     }
     formatters_columns = {
-        "kind": formats.of(labels.RUN_KIND),
+        "kind": formats.label(labels.RUN_KIND),
         "status": formats.tag(labels.RUN_STATUS, "run"),
-        "progress": formats.percent,
-        "note": formats.of(labels.RUN_NOTE),
+        "progress": formats.progress_bar,
+        "note": formats.label(labels.RUN_NOTE),
         "started_at": formats.when,
         "finished_at": formats.when,
     }

@@ -29,7 +29,7 @@ from app.screens.hits import workspace
 #: the days that the page shows at first
 DAYS = 30
 #: lines of a chart, at most; the table has all
-MOST_LINES = 12
+MAX_LINES = 12
 #: filter of the page that the workspace has not → the list's filter for the same
 MORE = {
     "version": "rule_version",
@@ -264,7 +264,7 @@ class Board:
 
     def rates(self) -> Intervals:
         """The conversion rates of the parts with most hits, with their uncertainty."""
-        shown = [key for key in self._keys if self._parts[key].hit][:MOST_LINES]
+        shown = [key for key in self._keys if self._parts[key].hit][:MAX_LINES]
         shares = [Share(self._parts[key].converted, self._parts[key].hit) for key in shown]
         return Intervals(
             _("Conversion rate by %(part)s", part=str(labels.DIMENSION[self.asked.by]).lower()),

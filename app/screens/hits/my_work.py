@@ -21,8 +21,8 @@ from app.lib import clock
 from app.models import Hit
 
 #: rows that a tab shows; the rest are behind its list
-MOST_ROWS = 100
-MOST_NEWEST = 10
+MAX_ROWS = 100
+MAX_NEWEST = 10
 COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
 
 
@@ -90,7 +90,7 @@ def chosen(found: list[Tab], name: str) -> Tab | None:
 def table(tab: Tab) -> lists.Table:
     """The rows of a tab: what is due first, the unclaimed by grade."""
     order = [Hit.grade, Hit.hit_date.desc()] if tab.name == "unclaimed" else [Hit.next_on, Hit.grade]
-    query = select(Hit).where(tab.meant, hits_visible_to(g.user)).order_by(*order, Hit.id).limit(MOST_ROWS)
+    query = select(Hit).where(tab.meant, hits_visible_to(g.user)).order_by(*order, Hit.id).limit(MAX_ROWS)
     return _drawn(list(db.session.scalars(query)), tab.count, tab.url, tab.empty)
 
 
@@ -100,7 +100,7 @@ def newest(chosen: Chosen, count: int, url: str) -> lists.Table:
         select(Hit)
         .where(Hit.live, chosen.criterion(Hit))
         .order_by(Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
-        .limit(MOST_NEWEST)
+        .limit(MAX_NEWEST)
     )
     return _drawn(list(db.session.scalars(query)), count, url, _("No hit matches these filters."))
 
@@ -114,7 +114,7 @@ def _drawn(rows: list[Hit], count: int, url: str, empty: str) -> lists.Table:
         rows=[lists.row(view, COLUMNS, hit) for hit in rows],
         count=paging.Count(count),
         page=0,
-        page_size=MOST_ROWS,
+        page_size=MAX_ROWS,
         bulk=lists.bulk(view),
         links=[lists.Link(_("Whole list"), url)],
         empty=empty,

@@ -34,7 +34,7 @@ from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
 
 #: how many refusals a bulk action tells in full
-MOST_REASONS = 3
+MAX_REASONS = 3
 
 
 def _hits_claimed(n: int) -> str:
@@ -164,8 +164,8 @@ class WorksHits:
         if count:
             flash(done(count), "success")
         if refused:
-            more = _(" and %(n)s more", n=len(refused) - MOST_REASONS) if len(refused) > MOST_REASONS else ""
-            flash(_("Not changed: %(why)s", why=" ".join(refused[:MOST_REASONS]) + more), "warning")
+            more = _(" and %(n)s more", n=len(refused) - MAX_REASONS) if len(refused) > MAX_REASONS else ""
+            flash(_("Not changed: %(why)s", why=" ".join(refused[:MAX_REASONS]) + more), "warning")
         return self.back()  # type: ignore[attr-defined]
 
 

@@ -30,7 +30,7 @@ from app.models import HitStatus, Rule
 from app.screens.hits.filters import InBranch, LeadSource
 
 #: bars of a chart of parts, at most
-MOST_PARTS = 8
+MAX_PARTS = 8
 TREND_DAYS = 7
 GRADES = "ABCD"
 #: filter of the workspace → the list's filter for the same
@@ -301,7 +301,7 @@ class Board:
         in_order: bool = False,
     ) -> Chart:
         keys = sorted(found) if in_order else sorted(found, key=lambda key: (-found[key], str(key)))
-        shown = keys[:MOST_PARTS]
+        shown = keys[:MAX_PARTS]
         if len(keys) > len(shown):
             title = _("%(title)s: the top %(n)s of %(all)s", title=title, n=len(shown), all=len(keys))
         return self._chart(

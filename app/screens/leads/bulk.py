@@ -33,7 +33,7 @@ class ChangesWholeList:
         """See how many leads the filters leave, and choose what becomes of them."""
         view: Any = self
         chosen = selection.checked(view)
-        count = paging.counted_within(chosen.query())
+        count = paging.count_within(chosen.query())
         error = ""
         if request.method == "POST":
             try:
@@ -96,7 +96,7 @@ class BulkJobView(WithProgress, ConsoleView):
         "changed": lazy_gettext("Changed leads"),
     }
     formatters_columns = formats.JOB_FORMATS | {
-        "kind": formats.of(labels.BULK_KIND),
+        "kind": formats.label(labels.BULK_KIND),
         "rows": formats.number,
         "changed": pages.number_if_known,
     }

@@ -249,7 +249,7 @@ class SegmentView(ConsoleView):
     add_form_extra_fields = edit_form_extra_fields = _fields
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
 
-    def may_change(self, item: Any) -> str | None:
+    def lock_reason(self, item: Any) -> str | None:
         """The owner and administrators change a segment."""
         if item.owner == me() or "Admin" in {role.name for role in g.user.roles}:
             return None

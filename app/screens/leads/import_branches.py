@@ -12,12 +12,12 @@ from sqlalchemy import select
 from app.errors import FieldError
 from app.extensions import db
 from app.leads import uploads
-from app.leads.branch_choices import MOST_NAMES, BranchChoices, Choice
+from app.leads.branch_choices import MAX_NAMES, BranchChoices, Choice
 from app.lib.row_id import row_id, whole_number
 from app.models import Branch, ImportBatch
 
 #: as many branches as a list of suggestions can hold
-MOST_BRANCHES = 2000
+MAX_BRANCHES = 2000
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _names(found: dict[str, Any], choices: BranchChoices) -> dict[int, Branch]:
     """The branches by id: those that suggestions and choices name, and as many more as fit."""
     wanted = {key for each in found["named"] for key in each["nearest"]}
     wanted |= {choice.branch for choice in choices.names.values() if choice.branch is not None}
-    query = select(Branch).order_by(Branch.id.in_(wanted).desc(), Branch.path).limit(MOST_BRANCHES)
+    query = select(Branch).order_by(Branch.id.in_(wanted).desc(), Branch.path).limit(MAX_BRANCHES)
     return {branch.id: branch for branch in db.session.scalars(query)}
 
 
@@ -113,7 +113,7 @@ def _said(choice: Choice, names: dict[int, Branch]) -> str:
 def chosen() -> BranchChoices:
     """What the posted form says. Raises FieldError for ``branch_<place>`` of an answer that can't be."""
     names = {}
-    for place in range(MOST_NAMES):
+    for place in range(MAX_NAMES):
         name = request.form.get(f"name_{place}", "")
         if name:
             names[name] = _choice(place)

@@ -306,9 +306,9 @@ class ImportBatchView(ImportsInSteps):
         "finished_at": lazy_gettext("Finished"),
     }
     formatters_columns = {
-        "kind": formats.of(labels.BATCH_KIND),
+        "kind": formats.label(labels.BATCH_KIND),
         "status": formats.tag(labels.BATCH_STATUS, "run"),
-        "rejected": formats.counts,
+        "rejected": formats.reject_counts,
         "created_at": formats.when,
         "finished_at": formats.when,
         "file_digest": formats.code,

@@ -27,7 +27,7 @@ else:
 
 
 DAYS = 90
-MOST_REVEALS = 50
+MAX_REVEALS = 50
 #: from so many calls on a day the calendar shows the next darker shade
 SHADES = (1, 3, 6, 10)
 
@@ -104,5 +104,5 @@ def reveals(lead: Lead) -> list[Reveal] | None:
     """The looks at the lead's phone number, newest first; None when the person may not see them."""
     if not may("can_list", "RevealView"):
         return None
-    found = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MOST_REVEALS)
+    found = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MAX_REVEALS)
     return list(db.session.scalars(found))

@@ -25,8 +25,8 @@ from app.segments.definition import SegmentDef, segment_def
 from app.segments.leads import meant
 from config import Settings
 
-MOST_SOURCES = 100
-#: two medians and the quadrants share a person's patience
+MAX_SOURCES = 100
+#: two medians and the quadrants share the deadline
 _A_THIRD = SECONDS / 3
 
 
@@ -38,7 +38,7 @@ def sources() -> list[tuple[str, str]]:
     first = lowest.cte("found", recursive=True)
     following = select(func.min(Lead.source)).where(live, Lead.source > first.c.source).scalar_subquery()
     found = first.union_all(select(following).where(first.c.source.is_not(None)))
-    query = select(found.c.source).where(found.c.source.is_not(None)).limit(MOST_SOURCES)
+    query = select(found.c.source).where(found.c.source.is_not(None)).limit(MAX_SOURCES)
     return [(source, source) for source in db.session.scalars(query)]
 
 
@@ -108,7 +108,7 @@ def count(definition: SegmentDef) -> Count:
     """How many leads that the person sees are in the segment now: about, where exactly takes too long."""
     leads = and_(leads_visible_to(g.user), meant(db.session, definition, _settings()))
     number, exact = mix.count(db.session, leads, SECONDS)
-    return Count(number) if exact else Count.about(number)
+    return Count(number) if exact else Count.estimate(number)
 
 
 def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
@@ -126,7 +126,7 @@ def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
         _chart(segment, _("By branch"), branches_),
         _chart(segment, _("By best grade"), grades_),
     ]
-    return Count(found.total) if found.exact else Count.about(found.total), drawn
+    return Count(found.total) if found.exact else Count.estimate(found.total), drawn
 
 
 def _chart(segment: Segment, title: str, parts: list[tuple[str, int, dict[str, Any], Any]]) -> Chart:

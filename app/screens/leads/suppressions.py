@@ -88,7 +88,7 @@ class SuppressionView(ConsoleView):
     }
     formatters_columns = {
         "shown": formats.code,
-        "reason": formats.of(suppression_page.REASON),
+        "reason": formats.label(suppression_page.REASON),
         "created_at": formats.when,
         "removed_at": formats.when,
     }

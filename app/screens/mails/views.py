@@ -68,9 +68,9 @@ class _MailView(ConsoleView):
         "done_at": formats.when,
     }
 
-    def narrowings(self) -> list[list[Any]]:
+    def row_filters(self) -> list[list[Any]]:
         """The mails of the kind alone."""
-        return [*super().narrowings(), ["kind", FilterEqual, self.kind]]
+        return [*super().row_filters(), ["kind", FilterEqual, self.kind]]
 
     def offers(self, action: str, item: Mail) -> bool:
         """Only what was given up is tried again by hand."""

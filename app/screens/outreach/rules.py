@@ -69,7 +69,7 @@ class OutreachTemplateView(ConsoleView):
         "created_at": lazy_gettext("Created"),
     }
     formatters_columns = {
-        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "channel": formats.label(labels.OUTREACH_CHANNEL),
         "active": labels.yes_no,
         "created_at": formats.when,
     }
@@ -227,7 +227,7 @@ class SandboxMessageView(ConsoleView):
     }
     formatters_columns = {
         "accepted_at": formats.when,
-        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "channel": formats.label(labels.OUTREACH_CHANNEL),
         "phone_masked": formats.code,
     }
 
@@ -275,7 +275,7 @@ class OutreachGatewayView(ConsoleView):
         "updated_at": lazy_gettext("Changed"),
     }
     formatters_columns = {
-        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "channel": formats.label(labels.OUTREACH_CHANNEL),
         "active": labels.yes_no,
         "updated_at": formats.when,
     }
@@ -303,7 +303,7 @@ class OutreachGatewayView(ConsoleView):
         if created:
             db.session.add(item)
 
-    def may_change(self, item: Any) -> str | None:
+    def lock_reason(self, item: Any) -> str | None:
         """One that is switched on is switched off first."""
         return _("Switch the gateway off before you change it.") if item.active else None
 

@@ -73,7 +73,7 @@ class ContactsCustomers:
             return []
         return [
             Link(str(word), url_for("HitView.contact_one", pk=item.id, channel=channel))
-            for channel, word in labels.OUTREACH_DEED_ONE.items()
+            for channel, word in labels.OUTREACH_ACTION.items()
         ]
 
     @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
@@ -91,12 +91,12 @@ class ContactsCustomers:
 
         form = forms.StartForm().offer(channel, two=len(ids) != 1)
         if ids:
-            deed = labels.OUTREACH_DEED_ONE if len(ids) == 1 else labels.OUTREACH_DEED
+            title_of = labels.OUTREACH_ACTION if len(ids) == 1 else labels.OUTREACH_BULK_ACTION
             about = _("%(n)s ticked hits", n=len(ids))
-            return _start_page(view, channel, form, make, title=labels.word(deed, channel), about=about)
+            return _start_page(view, channel, form, make, title=labels.word(title_of, channel), about=about)
         return _start_page(
             *(view, channel, form, make),
-            title=labels.word(labels.OUTREACH_DEED, channel),
+            title=labels.word(labels.OUTREACH_BULK_ACTION, channel),
             conditions=selection.conditions(view, chosen.filters),
             matching=page.matching(chosen),
             back=selection.url(view._list_url(), chosen),
@@ -114,7 +114,7 @@ class ContactsCustomers:
 
         return _start_page(
             *(view, channel, forms.StartForm().offer(channel, two=False), make),
-            title=labels.word(labels.OUTREACH_DEED_ONE, channel),
+            title=labels.word(labels.OUTREACH_ACTION, channel),
             about=view.heading(hit),
             back=url_for("HitView.show", pk=hit.id),
         )
@@ -224,10 +224,10 @@ class OutreachBatchView(WithProgress, ConsoleView):
         "finished_at": lazy_gettext("Finished"),
     }
     formatters_columns = {
-        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "channel": formats.label(labels.OUTREACH_CHANNEL),
         "status": formats.tag(labels.OUTREACH_BATCH_STATUS, "batch"),
         "candidates": formats.number,
-        "gateway": formats.of(labels.GATEWAY),
+        "gateway": formats.label(labels.GATEWAY),
         "created_at": formats.when,
         "confirmed_at": formats.when,
         "finished_at": formats.when,
@@ -396,7 +396,7 @@ class OutreachView(ConsoleView):
         "cost": lazy_gettext("Cost"),
     }
     formatters_columns = {
-        "channel": formats.of(labels.OUTREACH_CHANNEL),
+        "channel": formats.label(labels.OUTREACH_CHANNEL),
         "key": formats.code,
         "gateway_ref": formats.code,
         "attempts": formats.number,
@@ -487,6 +487,6 @@ class OutreachApi(OurApi):  # type: ignore[misc]
         items = body.get("results") if isinstance(body, dict) and set(body) == {"results"} else None
         if not isinstance(items, list):
             return self.response_400(message='the body is {"results": [...]}')
-        if len(items) > results.MOST_ITEMS:
-            return self.response_400(message=f"at most {results.MOST_ITEMS} results at once")
+        if len(items) > results.MAX_ITEMS:
+            return self.response_400(message=f"at most {results.MAX_ITEMS} results at once")
         return self.response(200, results=results.take(items, g.user))

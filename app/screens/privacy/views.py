@@ -172,8 +172,8 @@ class ExportJobView(WithProgress, ConsoleView):
         "rows": lazy_gettext("Rows"),
     }
     formatters_columns = formats.JOB_FORMATS | {
-        "kind": formats.of(labels.EXPORT_KIND),
-        "format": formats.of(labels.EXPORT_FORMAT),
+        "kind": formats.label(labels.EXPORT_KIND),
+        "format": formats.label(labels.EXPORT_FORMAT),
         "clear": labels.yes_no,
         "rows": exports.rows_made,
     }
@@ -234,7 +234,7 @@ class SubjectRequestView(ConsoleView):
     }
     formatters_columns = {
         "created_at": formats.when,
-        "kind": formats.of(labels.SUBJECT_KIND),
+        "kind": formats.label(labels.SUBJECT_KIND),
         "lead_no": formats.code,
     }
 

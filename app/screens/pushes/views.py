@@ -15,7 +15,7 @@ from app.audit.events import event
 from app.channels import channel, channels, targets
 from app.console import formats
 from app.console.access import may, me
-from app.console.table import Deed, Link
+from app.console.table import Action, Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
@@ -300,7 +300,7 @@ class TargetView(ConsoleView):
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         found = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.kind in channels() and channel(item.kind).signs and may("can_secret", "TargetView"):
-            found["show"].template_args["deeds"].append(_secret_deed(item))
+            found["show"].template_args["actions"].append(_secret_action(item))
         return found
 
     @expose("/create", methods=["GET", "POST"])
@@ -415,6 +415,6 @@ def _typed(form: Any, kind: str) -> dict[str, Any]:
     return given
 
 
-def _secret_deed(target: Target) -> Any:
+def _secret_action(target: Target) -> Any:
     asked = _("Make a new secret? The present one is void at once.") if target.secret_cipher else ""
-    return Deed(_("Make a new secret"), url_for("TargetView.secret", pk=target.id), asked)
+    return Action(_("Make a new secret"), url_for("TargetView.secret", pk=target.id), asked)

@@ -17,7 +17,7 @@ from app.console import formats, frame
 from app.console.addresses import address_of
 from app.console.parts import from_page
 from app.console.sessions import poll
-from app.console.table import Deed, Link
+from app.console.table import Action, Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError
@@ -54,7 +54,7 @@ class ReminderView(ConsoleView):
         "created_at": lazy_gettext("Came"),
         "read_at": lazy_gettext("Read"),
     }
-    formatters_columns = {"kind": formats.of(KIND), "created_at": formats.when, "read_at": formats.when}
+    formatters_columns = {"kind": formats.label(KIND), "created_at": formats.when, "read_at": formats.when}
 
     def offers(self, action: str, item: Reminder) -> bool:
         """Nothing to open without an address; what is read is read."""
@@ -68,12 +68,12 @@ class ReminderView(ConsoleView):
         """What comes by e-mail too."""
         return [Link(_("Reminders by e-mail"), url_for("ReminderChoiceView.this_form_get"))]
 
-    def list_deeds(self) -> list[Deed]:
+    def list_actions(self) -> list[Action]:
         """Everything read, while anything is not."""
         if not frame.unread():
             return []
         asked = _("Mark all your reminders as read?")
-        return [Deed(_("Mark all as read"), url_for(".read_all"), asked)]
+        return [Action(_("Mark all as read"), url_for(".read_all"), asked)]
 
     @expose("/unread", methods=["GET"])
     @has_access

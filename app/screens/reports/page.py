@@ -18,7 +18,7 @@ from app import labels
 from app.console import formats
 from app.console.access import may
 from app.extensions import db
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.lib import clock
 from app.mails import queue
 from app.models import Mail, MailKind, MailStatus, ReportSetting, WeeklyReport
@@ -121,7 +121,7 @@ def state(report: WeeklyReport) -> str:
     """Where a report stands, one of STATE."""
     if report.made_at is not None:
         return "made"
-    return "failed" if report.attempts >= MOST_ATTEMPTS else "making"
+    return "failed" if report.attempts >= MAX_ATTEMPTS else "making"
 
 
 def state_tag(code: str) -> Any:

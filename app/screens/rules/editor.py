@@ -28,7 +28,7 @@ from app.rules.versions import rule_def
 from app.screens.leads.segments import sources
 
 #: As many matches as a search shows; typing more narrows it.
-MOST_MATCHES = 30
+MAX_MATCHES = 30
 #: The longest rule that is read at all: 20 conditions that name thousands of institutions.
 LONGEST = 2_000_000
 #: What the boxes of the editor look for, by name.
@@ -190,7 +190,7 @@ def find(kind: str, text: str) -> list[dict[str, Any]]:
         found = [value for value, _word in sources() if wanted.lower() in value.lower()]
         return [_group("sources", _("Source channel"), [(value, value, "") for value in found])]
     column = Tag.name if kind == "tags" else Segment.name
-    query = select(column).where(_like(column, wanted)).order_by(column).limit(MOST_MATCHES)
+    query = select(column).where(_like(column, wanted)).order_by(column).limit(MAX_MATCHES)
     if kind == "segments":
         query = query.where(Segment.shared)
     label = _("Tags") if kind == "tags" else _("Segments")
@@ -199,7 +199,7 @@ def find(kind: str, text: str) -> list[dict[str, Any]]:
 
 def _group(name: str, label: str, items: list[tuple[str, str, str]]) -> dict[str, Any]:
     entries = [{"list": name, "value": value, "text": text, "hint": hint} for value, text, hint in items]
-    return {"label": label, "items": entries[:MOST_MATCHES]}
+    return {"label": label, "items": entries[:MAX_MATCHES]}
 
 
 def _like(column: Any, text: str) -> Any:
@@ -236,7 +236,7 @@ def _institutions(text: str) -> dict[str, Any]:
         select(Institution.code, Institution.name)
         .where(or_(_like(Institution.code, text), _like(Institution.name, text)))
         .order_by(Institution.listed.desc(), Institution.code)
-        .limit(MOST_MATCHES)
+        .limit(MAX_MATCHES)
     )
     rows = [(code, name, code if code != name else "") for code, name in db.session.execute(query)]
     return _group("institutions", _("Institutions"), rows)
@@ -247,6 +247,6 @@ def _branches(text: str) -> list[tuple[str, str, str]]:
         select(Branch.code, Branch.name)
         .where(branches_visible_to(g.user), or_(_like(Branch.code, text), _like(Branch.name, text)))
         .order_by(Branch.path)
-        .limit(MOST_MATCHES)
+        .limit(MAX_MATCHES)
     )
     return [(code, name, code) for code, name in db.session.execute(query)]

@@ -93,7 +93,7 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     }
     formatters_columns = version_views.FORMATS
 
-    def may_change(self, item: Any) -> str | None:
+    def lock_reason(self, item: Any) -> str | None:
         """Only drafts change."""
         if item.status != VersionStatus.DRAFT:
             return _("Only a draft can be changed. Make a new draft of the rule first.")

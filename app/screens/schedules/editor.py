@@ -30,7 +30,7 @@ from app.schedules.versions import version_def
 from app.screens.schedules.holidays import unknown_years
 
 #: A list of more pushes than this is nobody's reading; the rest is counted.
-MOST_LISTED = 200
+MAX_LISTED = 200
 #: One mark on the timeline stands for pushes of the same five minutes.
 MARK_SECONDS = 300
 
@@ -182,8 +182,8 @@ def _said(found: Preview) -> dict[str, Any]:
         "day": _day_words(first),
         "expected": _("Pushes expected: %(n)s", n=first.expected),
         "counts": _counts(first),
-        "pushes": [_push(push, first.date) for push in first.pushes[:MOST_LISTED]],
-        "more": _("… and %(n)s more", n=more) if (more := len(first.pushes) - MOST_LISTED) > 0 else "",
+        "pushes": [_push(push, first.date) for push in first.pushes[:MAX_LISTED]],
+        "more": _("… and %(n)s more", n=more) if (more := len(first.pushes) - MAX_LISTED) > 0 else "",
         "marks": _marks(first),
         "stretches": _stretches(found.stretches),
         "week": [_summary(day) for day in found.days],

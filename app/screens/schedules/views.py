@@ -68,7 +68,7 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
     }
     formatters_columns = versions.FORMATS
 
-    def may_change(self, item: ScheduleVersion) -> str | None:
+    def lock_reason(self, item: ScheduleVersion) -> str | None:
         """Only a draft can be thrown away."""
         if item.status != VersionStatus.DRAFT:
             return _("Only a draft can be deleted; the other versions stay on record.")

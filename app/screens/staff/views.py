@@ -96,7 +96,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     formatters_columns = {
         "active": labels.yes_no,
         "last_login": formats.when,
-        "language": formats.of(dict(forms.LANGUAGES)),
+        "language": formats.label(dict(forms.LANGUAGES)),
     }
     _language = SelectField(
         lazy_gettext("Language"), choices=[("zh", "中文"), ("en", "English")], widget=Select2Widget()
@@ -317,7 +317,7 @@ class RoleView(ConsoleView):
     add_columns = ["name", "permissions"]
     edit_columns = ["permissions"]
     label_columns = {"name": lazy_gettext("Name"), "permissions": lazy_gettext("Permissions")}
-    formatters_columns = {"name": formats.of(labels.ROLE), "permissions": role_labels.grouped}
+    formatters_columns = {"name": formats.label(labels.ROLE), "permissions": role_labels.grouped}
     add_form_extra_fields = {"permissions": _permissions_field()}
     edit_form_extra_fields = {"permissions": _permissions_field(), "access_reason": forms.access_reason()}
     edit_fieldsets = [(None, {"fields": ["permissions", "access_reason"]})]
@@ -326,7 +326,7 @@ class RoleView(ConsoleView):
         """The role's name in words."""
         return labels.word(labels.ROLE, item.name)
 
-    def may_change(self, item: Any) -> str | None:
+    def lock_reason(self, item: Any) -> str | None:
         """The built-in roles are what app/permissions.py says."""
         if item.name in permissions.ROLES.values() or item.name == "Public":
             return _(

@@ -133,7 +133,7 @@ function conditionCard(condition) {
   };
   metric.addEventListener("change", unit);
   unit();
-  for (const button of /** @type {HTMLButtonElement[]} */ (all("[data-deed]", card))) {
+  for (const button of /** @type {HTMLButtonElement[]} */ (all("[data-action]", card))) {
     button.addEventListener("click", () => change(card, button));
   }
   return card;
@@ -157,22 +157,22 @@ function identify(card, mark) {
 
 /** Move, copy or remove a condition. @param {HTMLElement} card @param {HTMLButtonElement} button */
 function change(card, button) {
-  const { deed } = button.dataset;
-  const other = { up: card.previousElementSibling, down: card.nextElementSibling }[deed ?? ""];
-  if (deed === "up") other?.before(card);
-  if (deed === "down") other?.after(card);
-  if (deed === "copy") {
+  const { action } = button.dataset;
+  const other = { up: card.previousElementSibling, down: card.nextElementSibling }[action ?? ""];
+  if (action === "up") other?.before(card);
+  if (action === "down") other?.after(card);
+  if (action === "copy") {
     const copy = conditionCard(conditionTyped(card));
     card.after(copy);
     one("[data-field=window_days]", copy).focus();
   }
-  if (deed === "remove") {
+  if (action === "remove") {
     const next = card.nextElementSibling ?? card.previousElementSibling;
     card.remove();
     (next ? one("[data-field=window_days]", next) : one("[data-add]")).focus();
   }
   number();
-  if (other) (button.disabled ? one("[data-deed]:not([disabled])", card) : button).focus();
+  if (other) (button.disabled ? one("[data-action]:not([disabled])", card) : button).focus();
   typed();
 }
 
@@ -183,8 +183,8 @@ function number() {
     one("h3", card).textContent = text;
     card.setAttribute("aria-label", text);
     const impossible = { up: place === 0, down: place === cards.length - 1, remove: cards.length === 1 };
-    for (const [deed, never] of Object.entries(impossible)) {
-      /** @type {HTMLButtonElement} */ (one(`[data-deed=${deed}]`, card)).disabled = never;
+    for (const [action, never] of Object.entries(impossible)) {
+      /** @type {HTMLButtonElement} */ (one(`[data-action=${action}]`, card)).disabled = never;
     }
   }
 }

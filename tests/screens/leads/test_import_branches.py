@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.leads.branch_choices import MOST_NAMES
+from app.leads.branch_choices import MAX_NAMES
 from app.leads.branches import place
 from app.models import Branch, Lead
 from tests.conftest import Person
@@ -117,11 +117,11 @@ def test_decisions_can_be_taken_back(wizard: Wizard) -> None:
 
 
 def test_many_names_are_decided_together(wizard: Wizard) -> None:
-    rows = [person(serial, branch=f"网点{serial}") for serial in range(MOST_NAMES + 5)]
+    rows = [person(serial, branch=f"网点{serial}") for serial in range(MAX_NAMES + 5)]
     batch = wizard.checked([*rows, person(99, branch="网点0")])
     page = wizard.see("review", batch)
     names = re.findall(r'name="name_\d+" value="([^"]*)"', page)
-    assert len(names) == MOST_NAMES
+    assert len(names) == MAX_NAMES
     decide(wizard, batch, *((name, "create", "HZ") for name in names))
     assert wizard.post("start", batch).status_code == 302
     assert wizard.row(batch).status == "checked"
@@ -129,7 +129,7 @@ def test_many_names_are_decided_together(wizard: Wizard) -> None:
     wizard.post("start", batch)
     wizard.work(batch)
     row = wizard.row(batch)
-    assert (row.rows_created, row.rejected) == (MOST_NAMES + 1, {"unknown_branch": 5})
+    assert (row.rows_created, row.rejected) == (MAX_NAMES + 1, {"unknown_branch": 5})
 
 
 def test_a_branch_that_goes_meanwhile_stops_the_import(wizard: Wizard) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.jobs import ticker
-from app.jobs.leases import MOST_ATTEMPTS
+from app.jobs.leases import MAX_ATTEMPTS
 from app.leads import importer, progress, upload_worker, uploads
 from app.leads.batches import GIVEN_UP_KEPT
 from app.leads.row_checker import RowChecker
@@ -357,7 +357,7 @@ def test_a_killed_worker_is_replaced_by_the_ticker(
 @pytest.mark.parametrize("step", ["reading", "checking", "running"])
 def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, step: str) -> None:
     batch = wizard.checked([person(1)])
-    for attempts, status in ((MOST_ATTEMPTS - 1, ""), (MOST_ATTEMPTS, "failed")):
+    for attempts, status in ((MAX_ATTEMPTS - 1, ""), (MAX_ATTEMPTS, "failed")):
         values = {"status": step, "attempts": attempts}
         wizard.session.execute(update(ImportBatch).where(ImportBatch.id == batch).values(values))
         wizard.session.commit()
@@ -387,7 +387,7 @@ def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, ste
 
 def test_the_file_of_an_import_given_up_goes_after_a_while(wizard: Wizard) -> None:
     batch = wizard.checked([person(1)])
-    given_up = {"status": "running", "attempts": MOST_ATTEMPTS}
+    given_up = {"status": "running", "attempts": MAX_ATTEMPTS}
     wizard.session.execute(update(ImportBatch).values(given_up))
     wizard.session.commit()
     wizard.work(batch)
@@ -429,8 +429,8 @@ def test_a_restart_of_the_database_is_no_attempt(wizard: Wizard) -> None:
     batch = wizard.checked([person(1)])
     wizard.post("start", batch)
     before = func.pg_postmaster_start_time() - dt.timedelta(seconds=1)
-    for begun, left in ((before, MOST_ATTEMPTS), (func.now(), None)):
-        values = {"status": "running", "attempts": MOST_ATTEMPTS, "attempted_at": begun}
+    for begun, left in ((before, MAX_ATTEMPTS), (func.now(), None)):
+        values = {"status": "running", "attempts": MAX_ATTEMPTS, "attempted_at": begun}
         wizard.session.execute(update(ImportBatch).values(values))
         wizard.session.commit()
         with wizard.app.app_context():
@@ -449,7 +449,7 @@ def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.Monkey
     assert (wizard.row(batch).status, redis.llen("rq:queue:import")) == ("undoing", 1)
     assert not wizard.progress(batch)["done"]
     assert wizard.leads() == 1
-    wizard.session.execute(update(ImportBatch).values(attempts=MOST_ATTEMPTS))
+    wizard.session.execute(update(ImportBatch).values(attempts=MAX_ATTEMPTS))
     wizard.session.commit()
     wizard.work(batch)
     assert wizard.row(batch).status == "done"
