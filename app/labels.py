@@ -38,7 +38,7 @@ OUTREACH_STATUS = {
     "answered": lazy_gettext("Answered"),
     "interested": lazy_gettext("Interested"),
     "refused": lazy_gettext("Refused"),
-    "opt_out": lazy_gettext("Asked to be left alone"),
+    "opt_out": lazy_gettext("Opted out"),
     "converted": lazy_gettext("Converted"),
     "failed": lazy_gettext("Failed"),
     "held": lazy_gettext("Held back"),
@@ -88,7 +88,7 @@ APPROVAL_KIND = {
 }
 #: reasons for an entry of the do-not-disturb list that the system gives
 OPT_OUT_REASON = "outreach opt-out"
-SUPPRESSION_REASON = {OPT_OUT_REASON: lazy_gettext("Asked to be left alone when contacted")}
+SUPPRESSION_REASON = {OPT_OUT_REASON: lazy_gettext("Opted out when contacted")}
 BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}
 BATCH_STATUS = {
     "reading": lazy_gettext("Being read"),

@@ -84,7 +84,7 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
             return None
         found = super().get(key, *args, **kwargs)
         if found is None and has_request_context():
-            refusals.remember_missing(self.obj, key)
+            refusals.missed(self.obj, key)
         return found
 
 

@@ -50,7 +50,7 @@ class SubmitsVersions:
 
     def submit_links(self, item: Any) -> list[Link]:
         """Where a waiting version is decided; submitting a draft, or a former version to go back to."""
-        waiting = approvals.open_request(self.approval.KIND, item.id)
+        waiting = approvals.waiting_for(self.approval.KIND, item.id)
         if waiting is not None:
             return [
                 Link(_("Request for approval"), url_for("ApprovalView.show", pk=waiting.id), primary=True)
@@ -72,7 +72,10 @@ class SubmitsVersions:
             if form.validate_on_submit():
                 asked = self.approval.submit(item, g.user, form.reason.data)
                 db.session.commit()
-                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                flash(
+                    _("%(item)s has been submitted; another person must approve it.", item=asked.title),
+                    "success",
+                )
                 return redirect(url_for("ApprovalView.show", pk=asked.id))
         except DomainError as error:
             db.session.rollback()

@@ -23,7 +23,7 @@ STAGE: dict[str, Any] = {
     Stage.HIT: lazy_gettext("Hits"),
     Stage.PUSHED: lazy_gettext("Pushed"),
     Stage.CONTACTED: lazy_gettext("Reached out to"),
-    Stage.ANSWERED: lazy_gettext("Reacted"),
+    Stage.ANSWERED: lazy_gettext("Responded"),
     Stage.CONVERTED: lazy_gettext("Converted"),
 }
 DIMENSION: dict[str, Any] = {
@@ -31,9 +31,9 @@ DIMENSION: dict[str, Any] = {
     "grade": lazy_gettext("Grade"),
     "source": lazy_gettext("Source channel"),
     "branch": lazy_gettext("Branch"),
-    "channel": lazy_gettext("First contact by"),
-    "template": lazy_gettext("Template of first contact"),
-    "hour": lazy_gettext("Time of first contact"),
+    "channel": lazy_gettext("First contact channel"),
+    "template": lazy_gettext("First contact template"),
+    "hour": lazy_gettext("First contact time"),
 }
 CHANNEL: dict[str, Any] = {
     **labels.OUTREACH_CHANNEL,

@@ -46,14 +46,14 @@ class _RemovalKind:
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
         entry = _entry(subject_id)
-        until = entry.expires_on.isoformat() if entry.expires_on else _("for good")
+        until = entry.expires_on.isoformat() if entry.expires_on else _("no end date")
         named = or_(Lead.phone_index == entry.phone_index, Lead.id_hash == entry.id_hash)
         leads = db.session.scalar(select(func.count()).where(named, Lead.deleted_at.is_(None)))
         return [
             Change(_("Do not disturb"), entry.shown, _("may be contacted again")),
             Change(_("Reason for the entry"), labels.word(labels.SUPPRESSION_REASON, entry.reason), ""),
             Change(_("Last day"), until, ""),
-            Change(_("Leads it names"), f"{leads:,}", ""),
+            Change(_("Matching leads"), f"{leads:,}", ""),
         ]
 
     def submitted(self, approval: Approval) -> None:

@@ -185,7 +185,7 @@ def expire(engine: Engine, today: dt.date) -> int:
 def add_lead(session: Session, lead: Lead, *, reason: str, who: str, today: dt.date) -> None:
     """Put the person of a lead on the list unless they are; the caller commits. Raises FieldError."""
     if not reason.strip():
-        raise FieldError("do_not_disturb_reason", "Say why; the reason stays with the entry.")
+        raise FieldError("do_not_disturb_reason", "Give a reason; it is kept with the list entry.")
     if not any(entry.id_hash for entry in entries_of(session, lead, today)):
         add(session, hash_target(lead.id_hash), reason=reason, who=who, today=today)
 
@@ -252,7 +252,7 @@ def _refuse_if_there(session: Session, target: Target, expires_on: dt.date | Non
 def _reason(text_: str) -> str:
     reason = mask_ids(text_.strip())
     if not reason:
-        raise FieldError("reason", "Say why; the reason stays with the entry.")
+        raise FieldError("reason", "Give a reason; it is kept with the list entry.")
     if len(reason) > MAX_REASON:
         raise FieldError(
             "reason", "Keep it to %(most)s characters; it has %(given)s.", most=MAX_REASON, given=len(reason)

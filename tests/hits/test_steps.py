@@ -127,7 +127,7 @@ def test_a_held_out_customer_may_convert_alone_and_is_never_contacted(
     session.commit()
     act(marketer, world, "start", name)
     assert of(session, world, name).status == "waiting"
-    assert "mark the hit converted here" in marketer.get(f"/hitview/show/{world.ids[name]}").text
+    assert "mark the hit as converted here" in marketer.get(f"/hitview/show/{world.ids[name]}").text
     take(marketer, world, "convert", name, on=of(session, world, name).hit_date)
     done = of(session, world, name)
     assert (done.status, done.converted_at is not None) == ("converted", True)

@@ -122,8 +122,8 @@ def test_a_list_cut_in_pieces_needs_the_second_person_too(bank: Bank, login: Cal
     assert bank.batch(first).status == "running"
     second = bank.start(maker, two)
     page = maker.get(f"/outreachbatchview/show/{second}").text
-    assert "您今天已自行确认 4 条" in page
-    assert "同一天合计超过 5 次触达" in page
+    assert "您今天已自行确认 4 次触达" in page
+    assert "今天合计超过 5 次触达" in page
     bank.confirm(maker, second)
     assert bank.batch(second).status == "checked", "without a reason nobody is asked"
     maker.submit(f"/outreachbatchview/confirm/{second}", {"reason": "分批"})
@@ -138,7 +138,7 @@ def test_a_list_cut_in_pieces_needs_the_second_person_too(bank: Bank, login: Cal
     third = bank.start(maker, one)
     bank.confirm(maker, third)
     assert bank.batch(third).status == "running", "each day counts anew, the single customer's contact too"
-    assert "您今天已自行确认 5 条" in maker.get(f"/outreachbatchview/show/{bank.start(maker, two)}").text
+    assert "您今天已自行确认 5 次触达" in maker.get(f"/outreachbatchview/show/{bank.start(maker, two)}").text
 
 
 def test_batches_of_one_do_not_pass_the_size_either(

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import approvals, labels
-from app.approvals.requests import why_cannot_decide
+from app.approvals.requests import why_not
 from app.console import formats, forms
 from app.console.access import may
 from app.console.table import Link
@@ -34,7 +34,7 @@ class ApprovalView(ConsoleView):
     model = Approval
     base_permissions = ["can_list", "can_show", "can_approve", "can_reject", "withdraw"]
     computed = {"difference": changes_table, "subject": subject_link}
-    empty_hint = lazy_gettext("Nothing was submitted for approval yet.")
+    empty_hint = lazy_gettext("Nothing has been submitted for approval yet.")
     list_title = lazy_gettext("Approvals")
     show_title = lazy_gettext("Request for approval")
     base_order = ("requested_at", "desc")
@@ -52,9 +52,9 @@ class ApprovalView(ConsoleView):
         ),
     ]
     label_columns = {
-        "title": lazy_gettext("About"),
-        "subject": lazy_gettext("About"),
-        "subject_id": lazy_gettext("Number of the subject"),
+        "title": lazy_gettext("Subject"),
+        "subject": lazy_gettext("Subject"),
+        "subject_id": lazy_gettext("Subject ID"),
         "kind": lazy_gettext("Kind"),
         "status": lazy_gettext("Status"),
         "reason": forms.REASON,
@@ -102,7 +102,7 @@ class ApprovalView(ConsoleView):
         """Why this person can't decide about a waiting request; None to those who never decide."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return None
-        return why_cannot_decide(item, g.user)
+        return why_not(item, g.user)
 
     def show_links(self, item: Approval) -> list[Link]:
         """Approve and reject, for those who may decide about this very request."""
@@ -120,7 +120,7 @@ class ApprovalView(ConsoleView):
     def approve(self, pk: int) -> Any:
         """Decide for a request; what was asked for happens in the same transaction."""
         return self._decision(
-            pk, forms.ApproveForm(), approvals.approve, _("Approve"), _("%(item)s is approved.")
+            pk, forms.ApproveForm(), approvals.approve, _("Approve"), _("%(item)s was approved.")
         )
 
     @expose("/reject/<row_id:pk>", methods=["GET", "POST"])
@@ -128,7 +128,7 @@ class ApprovalView(ConsoleView):
     def reject(self, pk: int) -> Any:
         """Decide against a request."""
         return self._decision(
-            pk, forms.RejectForm(), approvals.reject, _("Reject"), _("%(item)s is rejected.")
+            pk, forms.RejectForm(), approvals.reject, _("Reject"), _("%(item)s was rejected.")
         )
 
     def _decision(self, pk: int, form: Any, decide: Callable[..., None], word: str, done: str) -> Any:
@@ -150,10 +150,10 @@ class ApprovalView(ConsoleView):
         title = _("%(decision)s: %(item)s", decision=word, item=item.title)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
-    @action("withdraw", lazy_gettext("Withdraw"), lazy_gettext("Take this request back?"), multiple=False)
+    @action("withdraw", lazy_gettext("Withdraw"), lazy_gettext("Withdraw this request?"), multiple=False)
     def withdraw(self, item: Approval) -> Any:
         """Take one's own request back."""
         approvals.withdraw(item, g.user)
         db.session.commit()
-        flash(_("%(item)s is withdrawn.", item=item.title), "success")
+        flash(_("%(item)s was withdrawn.", item=item.title), "success")
         return redirect(url_for("ApprovalView.show", pk=item.id))

@@ -130,9 +130,14 @@ class InstitutionView(ConsoleView):
             item.category, item.region = category, region
             return
         if institution_approval.ask(item, category, region, g.user, form.reason.data) is not None:
-            flash(_("%(item)s now waits for another person's decision.", item=item.name), "warning")
+            flash(
+                _("%(item)s has been submitted; another person must approve it.", item=item.name), "warning"
+            )
         else:
-            flash(_("Nobody else may decide about it: recorded as unchecked."), "warning")
+            flash(
+                _("Nobody else can approve this: it took effect at once and was recorded as unchecked."),
+                "warning",
+            )
 
     def remove(self, item: Any) -> None:
         """An institution that a rule names or that has calls stays."""

@@ -149,9 +149,9 @@ def choices(asked_for: Asked) -> list[tuple[str, str, list[tuple[str, str]]]]:
             _("Rule version"),
             _named((row.id, labels.said(row)) for row in db.session.scalars(versions)),
         ),
-        ("channel", _("First contact by"), [(key, str(word)) for key, word in labels.CHANNEL.items()]),
-        ("template", _("Template of first contact"), _named((row.id, str(row)) for row in templates)),
-        ("hour", _("Time of first contact"), labels.bands()),
+        ("channel", _("First contact channel"), [(key, str(word)) for key, word in labels.CHANNEL.items()]),
+        ("template", _("First contact template"), _named((row.id, str(row)) for row in templates)),
+        ("hour", _("First contact time"), labels.bands()),
     ]
 
 
@@ -236,7 +236,7 @@ class Board:
                 for stage, note in reached
             ),
             (_("Cost"), yuan(found.cost), contacts, ""),
-            (_("Cost of a conversion"), per, "", won if found.converted else ""),
+            (_("Cost per conversion"), per, "", won if found.converted else ""),
         ]
 
     def stages(self) -> list[Number]:
@@ -279,7 +279,7 @@ class Board:
             self._part(self._names.of(self.asked.by, key), self._into(key), self._parts[key], key)
             for key in self._keys
         ]
-        return [*rows, self._part(_("In all"), "", self.total)]
+        return [*rows, self._part(_("Total"), "", self.total)]
 
     def _part(self, name: str, url: str, figures: Figures, key: str = "") -> Part:
         numbers = [Number(figures.reached(stage), self._url(figures, stage, key)) for stage in Stage]
@@ -306,7 +306,7 @@ class Board:
 
 def group(of: Comparison) -> Group:
     """A line of the comparison."""
-    name = _("In all, weighted") if of.version is None else labels.version(str(of.version))
+    name = _("Total, weighted") if of.version is None else labels.version(str(of.version))
     low, high = of.interval or Interval(-1.0, 1.0)
     apart = f"{(of.difference or 0.0) * 100:+.1f}"
     return Group(name, _rate(of.marketed), _rate(of.held_out), apart, f"{low * 100:+.1f} – {high * 100:+.1f}")
@@ -321,8 +321,8 @@ def differences(compared: list[Comparison]) -> Intervals:
     """How many more of a hundred customers convert, by version."""
     shown = [each for each in compared if each.difference is not None and each.interval is not None]
     return Intervals(
-        _("More conversions of every 100 customers than without marketing"),
-        [_("In all") if each.version is None else labels.version(str(each.version)) for each in shown],
+        _("Extra conversions per 100 customers, compared with no marketing"),
+        [_("Total") if each.version is None else labels.version(str(each.version)) for each in shown],
         [(each.difference or 0.0, each.interval or Interval(0, 0)) for each in shown],
         [],
         unit="",
@@ -339,4 +339,4 @@ def table(asked_for: Asked) -> Iterator[list[str]]:
 
 
 def _columns() -> list[str]:
-    return [_("Conversion rate"), _("Cost"), _("Cost of a hit reached out to"), _("Cost of a conversion")]
+    return [_("Conversion rate"), _("Cost"), _("Cost per hit reached out to"), _("Cost per conversion")]

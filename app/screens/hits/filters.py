@@ -20,10 +20,10 @@ class WorkState(ChoiceFilter):
     def choices(value: str) -> list[tuple[str, str]]:
         """Mine, everybody's, nobody's."""
         return [
-            ("mine", _("Mine, open")),
-            ("mine_due", _("Mine, due today or overdue")),
-            ("unclaimed", _("Nobody's yet")),
-            ("overdue", _("Overdue, everybody's")),
+            ("mine", _("My open hits")),
+            ("mine_due", _("My hits due today or overdue")),
+            ("unclaimed", _("Unclaimed")),
+            ("overdue", _("All overdue hits")),
             ("escalated", _("Escalated")),
             ("contacted", _("Contacted")),
         ]

@@ -26,8 +26,8 @@ class FollowUpForm(DynamicForm):  # type: ignore[misc]
     """What was talked about, and when to come back."""
 
     note = TextAreaField(
-        lazy_gettext("What was talked about"),
-        description=lazy_gettext("Phone and ID numbers in it are masked."),
+        lazy_gettext("What was discussed"),
+        description=lazy_gettext("Phone and ID numbers in the text are masked."),
         validators=[DataRequired(), Length(max=steps.MAX_NOTE)],
     )
     next_on = DateField(lazy_gettext("Next contact"), validators=[DataRequired()])
@@ -51,7 +51,7 @@ class CorrectForm(ConvertForm):
     """Date and amount of a conversion that were wrong."""
 
     note = TextAreaField(
-        lazy_gettext("Why it is corrected"), validators=[DataRequired(), Length(max=steps.MAX_NOTE)]
+        lazy_gettext("Reason for the correction"), validators=[DataRequired(), Length(max=steps.MAX_NOTE)]
     )
 
 
@@ -64,16 +64,14 @@ class CloseForm(DynamicForm):  # type: ignore[misc]
         widget=Select2Widget(),
         validators=[DataRequired()],
     )
-    leave_alone = BooleanField(
-        lazy_gettext("Put the customer on the do-not-disturb list as well"), default=True
-    )
+    leave_alone = BooleanField(lazy_gettext("Also put the customer on the do-not-disturb list"), default=True)
     note = TextAreaField(NOTE, validators=[Optional(), Length(max=steps.MAX_NOTE)])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         refusals = [reason.name for reason in steps.close_reasons() if reason.refusal]
         self.leave_alone.description = _(
-            "Holds for a refusal only: %(reasons)s", reasons=labels.joined(refusals)
+            "Applies only when the customer refused: %(reasons)s", reasons=labels.joined(refusals)
         )
         if not refusals:
             del self.leave_alone
@@ -83,25 +81,30 @@ class WorkSettingForm(DynamicForm):  # type: ignore[misc]
     """How hits are handed out and watched."""
 
     auto_assign = BooleanField(
-        lazy_gettext("Hand out new hits by themselves"),
+        lazy_gettext("Assign new hits automatically"),
         description=lazy_gettext(
-            "Waiting hits go to the marketers of the lead's branch, or of the nearest branch above it,"
-            " best grades first, each to who has fewest open hits."
+            "Waiting hits are assigned to the marketers of the lead's branch or, if it has none, "
+            "of the nearest branch above it. The best grades go first, each to the marketer with "
+            "the fewest open hits."
         ),
     )
     most_open = IntegerField(
-        lazy_gettext("Open hits of one person, at most"),
-        description=lazy_gettext("Nobody is given more than this; claiming by hand stays possible."),
+        lazy_gettext("Maximum open hits per marketer"),
+        description=lazy_gettext(
+            "Automatic assignment stops at this number; marketers can still claim more."
+        ),
         validators=[InputRequired(), NumberRange(1, 1000)],
     )
     respond_days = IntegerField(
         lazy_gettext("First contact within"),
-        description=lazy_gettext("From claiming, assigning or reactivating on; 0 is the same day."),
+        description=lazy_gettext(
+            "Counted from the day the hit was claimed, assigned or reactivated; 0 means the same day."
+        ),
         validators=[InputRequired(), NumberRange(0, 30)],
     )
     overdue_days = IntegerField(
         lazy_gettext("Escalate when overdue for more than"),
-        description=lazy_gettext("Then the hit stands on the managers' list."),
+        description=lazy_gettext("Escalated hits appear in the managers' work list."),
         validators=[InputRequired(), NumberRange(0, 60)],
     )
 

@@ -19,13 +19,13 @@ from app.outreach.compliance import REASONS
 STEP = {
     "claim": lazy_gettext("Claimed"),
     "assign": lazy_gettext("Assigned"),
-    "start": lazy_gettext("Contact begun"),
+    "start": lazy_gettext("Contact started"),
     "follow_up": lazy_gettext("Followed up"),
     "convert": lazy_gettext("Converted"),
     "close": lazy_gettext("Closed"),
     "reopen": lazy_gettext("Reactivated"),
     "correct": lazy_gettext("Conversion corrected"),
-    "escalate": lazy_gettext("Escalated: nobody came back to it"),
+    "escalate": lazy_gettext("Escalated: follow-up overdue"),
 }
 
 

@@ -48,28 +48,28 @@ def tabs() -> list[Tab]:
             _("Due today or overdue"),
             "mine_due",
             and_(due.mine(g.user), Hit.next_on <= day),
-            _("Nothing is due today. Claim new hits, or look at what comes later."),
+            _("Nothing is due today. Claim new hits, or see what is due later."),
             True,
         ),
         (
             "mine",
-            _("Mine, open"),
+            _("My open hits"),
             "mine",
             due.mine(g.user),
-            _("No hit is yours yet. Claim some of those that are nobody's."),
+            _("You have no open hits. Claim some that are unclaimed."),
             False,
         ),
         (
             "unclaimed",
-            _("Nobody's yet"),
+            _("Unclaimed"),
             "unclaimed",
             due.unclaimed(),
-            _("Every waiting hit has somebody who works on it."),
+            _("Every waiting hit has an assignee."),
             False,
         ),
     ]
     if supervises(g.user):
-        text = _("Nobody has let a hit wait too long.")
+        text = _("No hit has been overdue for too long.")
         given.append(("escalated", _("Escalated"), "escalated", due.escalated(), text, True))
     return [
         Tab(name, text, _count(meant), list_url("HitView", work=work), meant, empty, urgent)
@@ -116,7 +116,7 @@ def _drawn(rows: list[Hit], count: int, url: str, empty: str) -> lists.Table:
         page=0,
         page_size=MAX_ROWS,
         bulk=lists.bulk(view),
-        links=[lists.Link(_("Whole list"), url)],
+        links=[lists.Link(_("Full list"), url)],
         empty=empty,
         related=False,
         choices=lists.choices(view),

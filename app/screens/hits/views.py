@@ -42,11 +42,11 @@ def _hits_claimed(n: int) -> str:
 
 
 def _hits_started(n: int) -> str:
-    return _("%(n)s hits are in progress now.", n=n)
+    return _("%(n)s hits are now in progress.", n=n)
 
 
 def _hits_reopened(n: int) -> str:
-    return _("%(n)s hits wait for work again.", n=n)
+    return _("%(n)s hits reactivated.", n=n)
 
 
 def _hits_assigned(n: int) -> str:
@@ -58,7 +58,7 @@ def _hits_closed(n: int) -> str:
 
 
 _STEP_TAKEN: dict[str, Callable[[], str]] = {
-    "follow_up": lambda: _("Follow-up kept."),
+    "follow_up": lambda: _("Follow-up saved."),
     "convert": lambda: _("Marked as converted."),
     "close": lambda: _("Hit closed."),
     "correct": lambda: _("Conversion corrected."),
@@ -206,7 +206,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     ]
     add_columns = edit_columns = ["status"]
     empty_hint = lazy_gettext(
-        "No hit yet. Hits appear when rules in force are evaluated, each morning for the day before."
+        "No hits yet. Rules in force are evaluated each morning for the previous day; the hits appear here."
     )
     list_title = lazy_gettext("High-potential leads")
     show_title = lazy_gettext("Hit")
@@ -258,7 +258,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "rule": lazy_gettext("Rule hit"),
         "version": lazy_gettext("Rule version"),
         "reason": lazy_gettext("Reason"),
-        "arithmetic": lazy_gettext("Score, worked out"),
+        "arithmetic": lazy_gettext("Score calculation"),
         "seen_at": lazy_gettext("First and last event"),
         "hit_date": lazy_gettext("Hit date"),
         "last_met_on": lazy_gettext("Last met on"),
@@ -266,14 +266,14 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "push": lazy_gettext("Push"),
         "reach": lazy_gettext("Stage reached"),
         "rule_version": lazy_gettext("Rule version"),
-        "first_channel": lazy_gettext("First contact by"),
-        "first_template": lazy_gettext("Template of first contact"),
-        "first_hour": lazy_gettext("Time of first contact"),
-        "given": lazy_gettext("Given to me on"),
-        "work": lazy_gettext("Work"),
+        "first_channel": lazy_gettext("First contact channel"),
+        "first_template": lazy_gettext("First contact template"),
+        "first_hour": lazy_gettext("First contact time"),
+        "given": lazy_gettext("Assigned to me on"),
+        "work": lazy_gettext("Work status"),
         "source": lazy_gettext("Source channel"),
         "branch": lazy_gettext("Branch"),
-        "owner": lazy_gettext("Works on it"),
+        "owner": lazy_gettext("Assignee"),
         "close_reason": lazy_gettext("Reason for closing"),
         "next_on": lazy_gettext("Next contact"),
         "made_on": lazy_gettext("Appeared on"),
@@ -310,9 +310,11 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         """Say whether data and rule version still agree with the hit; nothing is changed."""
         found = recompute(current_app.config["SETTINGS"], item)
         if found:
-            flash(_("Recomputed, and it differs now: %(what)s", what=describe.differences(found)), "warning")
+            flash(
+                _("Recomputed; the result now differs: %(what)s", what=describe.differences(found)), "warning"
+            )
         else:
-            flash(_("Recomputed: data and rule version still agree with this hit."), "success")
+            flash(_("Recomputed; data and rule version still agree with this hit."), "success")
         return redirect(url_for("HitView.show", pk=item.id))
 
 

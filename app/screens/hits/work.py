@@ -82,7 +82,7 @@ class CloseReasonView(ConsoleView):
     show_title = lazy_gettext("Reason for closing")
     add_title = lazy_gettext("New reason")
     edit_title = lazy_gettext("Edit reason")
-    empty_hint = lazy_gettext("No reason yet. Without one no hit can be closed.")
+    empty_hint = lazy_gettext("There are no reasons yet, so no hit can be closed.")
     base_order = ("position", "asc")
     list_columns = ["name", "position", "active", "refusal"]
     order_columns = ["name", "position"]
@@ -91,12 +91,14 @@ class CloseReasonView(ConsoleView):
     add_columns = edit_columns = ["name", "position", "active", "refusal"]
     label_columns = {
         "name": lazy_gettext("Name"),
-        "position": lazy_gettext("Place in the list"),
+        "position": lazy_gettext("Position in the list"),
         "active": lazy_gettext("Can be chosen"),
-        "refusal": lazy_gettext("Is a refusal"),
+        "refusal": lazy_gettext("Counts as a refusal"),
     }
     description_columns = {
-        "active": lazy_gettext("Switch it off instead of deleting it once hits were closed for it."),
+        "active": lazy_gettext(
+            "Once hits have been closed for this reason, switch it off instead of deleting it."
+        ),
     }
     formatters_columns = {"active": labels.yes_no, "refusal": labels.yes_no}
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
@@ -104,8 +106,10 @@ class CloseReasonView(ConsoleView):
         "active": BooleanField(lazy_gettext("Can be chosen"), default=True),
         # Unticked is an answer as well.
         "refusal": BooleanField(
-            lazy_gettext("Is a refusal"),
-            description=lazy_gettext("Closing for it puts the customer on the do-not-disturb list as well."),
+            lazy_gettext("Counts as a refusal"),
+            description=lazy_gettext(
+                "Closing a hit for this reason also puts the customer on the do-not-disturb list."
+            ),
         ),
     }
 
@@ -124,7 +128,7 @@ class CloseReasonView(ConsoleView):
 class WorkSettingView(BaseView):  # type: ignore[misc]
     """分配与时限: how hits are handed out and watched."""
 
-    list_title = lazy_gettext("Handing out hits")
+    list_title = lazy_gettext("Assignment and deadlines")
     default_view = "list"
     base_permissions = ["can_list", "can_edit"]
     _units = {

@@ -194,7 +194,7 @@ class Board:
         share = f" (+{came / before:.1%})" if before > 0 and came else ""
         note = _("+%(n)s since yesterday%(share)s", n=f"{came:,}", share=share)
         return Card(
-            _("Hits in total"),
+            _("Total hits"),
             f"{self.total:,}",
             self.total,
             self.asked.list_url(self.total),
@@ -248,7 +248,7 @@ class Board:
         numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
         dates = [{"hit_date__from": str(day), "hit_date__to": str(day)} for day in days]
         return self._chart(
-            _("Hits by hit date, seven days"),
+            _("Hits by date, seven days"),
             [str(day) for day in days],
             numbers,
             [self.asked.list_url(n, **own) for n, own in zip(numbers, dates, strict=True)],

@@ -46,7 +46,7 @@ class ChangesWholeList:
                 return self._asked(job, chosen)
         return view.render_template(
             "leads/bulk.html",
-            title=_("Change all rows of the list"),
+            title=_("Change all leads in the list"),
             count=count,
             conditions=selection.conditions(view, chosen.filters),
             deeds={kind: may(permission, bulk.VIEW) for kind, permission in bulk.PERMISSION.items()},
@@ -89,9 +89,9 @@ class BulkJobView(WithProgress, ConsoleView):
         *("requested_by", "created_at", "finished_at"),
     ]
     label_columns = formats.JOB_WORDS | {
-        "kind": lazy_gettext("What is done"),
+        "kind": lazy_gettext("Action"),
         "tag": lazy_gettext("Tag"),
-        "conditions": lazy_gettext("Leads meant"),
+        "conditions": lazy_gettext("Leads covered"),
         "rows": lazy_gettext("Number of leads"),
         "changed": lazy_gettext("Changed leads"),
     }
@@ -116,11 +116,11 @@ class BulkJobView(WithProgress, ConsoleView):
     @action(
         "cancel",
         lazy_gettext("Cancel"),
-        lazy_gettext("Cancel this change? Nothing of it will stay."),
+        lazy_gettext("Cancel this change? No lead will be changed."),
         multiple=False,
     )
     def cancel(self, item: BulkJob) -> Any:
         """Stop a change that is not over."""
         bulk.cancel(item)
-        flash(_("The change stops in a moment."), "success")
+        flash(_("The change will stop shortly."), "success")
         return redirect(url_for("BulkJobView.show", pk=item.id))

@@ -42,8 +42,8 @@ def summary(job: BulkJob) -> str:
     if job.kind == "delete":
         return _("%(n)s leads deleted.", **counts)
     if job.kind == "tag":
-        return _("“%(tag)s” put on %(n)s of %(rows)s leads.", tag=job.tag or "", **counts)
-    return _("“%(tag)s” taken off %(n)s of %(rows)s leads.", tag=job.tag or "", **counts)
+        return _("Added “%(tag)s” to %(n)s of %(rows)s leads.", tag=job.tag or "", **counts)
+    return _("Removed “%(tag)s” from %(n)s of %(rows)s leads.", tag=job.tag or "", **counts)
 
 
 def progress_of(job: BulkJob) -> dict[str, Any]:
@@ -65,5 +65,5 @@ def _state(job: BulkJob) -> str:
     if job.status == RunStatus.DONE:
         return summary(job)
     if job.cancel_requested:
-        return _("Being cancelled …")
-    return _("Nothing is changed until all is; you may close this page.")
+        return _("Cancelling …")
+    return _("All changes take effect together at the end; you may close this page.")

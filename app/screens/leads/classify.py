@@ -49,7 +49,7 @@ class ClassifiesLeads:
         tag = tags.tag_of(db.session, request.form.get("choice_tag", ""))
         count = tags.put_on(db.session, items, tag)
         db.session.commit()
-        flash(_("“%(tag)s” put on %(n)s leads.", tag=tag.name, n=count), "success")
+        flash(_("Added “%(tag)s” to %(n)s leads.", tag=tag.name, n=count), "success")
         return self.back()  # type: ignore[attr-defined]
 
     @action("untag", lazy_gettext("Remove tag"), single=False)
@@ -58,7 +58,7 @@ class ClassifiesLeads:
         tag = tags.tag_of(db.session, request.form.get("choice_untag", ""))
         count = tags.take_off(db.session, items, tag)
         db.session.commit()
-        flash(_("“%(tag)s” taken off %(n)s leads.", tag=tag.name, n=count), "success")
+        flash(_("Removed “%(tag)s” from %(n)s leads.", tag=tag.name, n=count), "success")
         return self.back()  # type: ignore[attr-defined]
 
     def follow_tick(self, lead: Lead, form: Any) -> None:
@@ -73,7 +73,7 @@ class ClassifiesLeads:
             suppression.add_lead(db.session, lead, reason=reason, who=me(), today=today())
             return
         if not reason.strip():
-            raise FieldError("do_not_disturb_reason", "Say why; the reason stays with the entry.")
+            raise FieldError("do_not_disturb_reason", "Give a reason; it is kept with the list entry.")
         for entry in suppression.own_entries(db.session(), lead, today()):
             suppression_page.say_what_became(entry, removal.ask(entry, g.user, reason))
 
@@ -102,7 +102,7 @@ class TagView(ConsoleView):
     show_title = lazy_gettext("Tag")
     add_title = lazy_gettext("New tag")
     edit_title = lazy_gettext("Edit tag")
-    empty_hint = lazy_gettext("No tag yet. Add one, then tick leads and put it on them.")
+    empty_hint = lazy_gettext("No tags yet. Add one, then select leads in the list and tag them.")
     base_order = ("name", "asc")
     list_columns = ["chip", "leads", "created_by", "created_at"]
     order_columns = ["created_at"]
@@ -155,7 +155,7 @@ class SegmentView(ConsoleView):
     show_title = lazy_gettext("Segment")
     add_title = lazy_gettext("Add segment")
     edit_title = lazy_gettext("Edit segment")
-    empty_hint = lazy_gettext("No segment yet. A segment is a filter with a name, for lists and bulk work.")
+    empty_hint = lazy_gettext("No segments yet. A segment is a saved filter for lists and bulk actions.")
     base_order = ("name", "asc")
     list_columns = ["name", "sentence", "open", "shared", "owner", "updated_at"]
     order_columns = ["name", "updated_at"]
@@ -197,7 +197,7 @@ class SegmentView(ConsoleView):
         "updated_at": lazy_gettext("Changed"),
     }
     description_columns = {
-        "shared": lazy_gettext("Everybody may use it; only you and administrators change it.")
+        "shared": lazy_gettext("Everybody may use it; only you and administrators can change it.")
     }
     formatters_columns = {"shared": labels.yes_no, "created_at": formats.when, "updated_at": formats.when}
     units = {
@@ -208,17 +208,17 @@ class SegmentView(ConsoleView):
     _fields = {
         "shared": BooleanField(
             lazy_gettext("Shared"),
-            description=lazy_gettext("Everybody may use it; only you and administrators change it."),
+            description=lazy_gettext("Everybody may use it; only you and administrators can change it."),
         ),
         "sources": _several(lazy_gettext("Source channel"), segments.sources),
         "statuses": _several(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
         "branches": _several(
-            lazy_gettext("Branch"), segments.branches, lazy_gettext("With the branches below it.")
+            lazy_gettext("Branch"), segments.branches, lazy_gettext("Includes the branches below.")
         ),
         "tags": _several(
             lazy_gettext("Tags"),
             lambda: [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)],
-            lazy_gettext("Any of them."),
+            lazy_gettext("Leads with any of these tags."),
         ),
         "opted_out": SelectField(
             lazy_gettext("Do not disturb"),
@@ -230,7 +230,7 @@ class SegmentView(ConsoleView):
         "has_hit": BooleanField(lazy_gettext("Has a hit")),
         "hit_days": IntegerField(
             lazy_gettext("Hit within"),
-            description=lazy_gettext("Counted back from today; empty: whenever."),
+            description=lazy_gettext("Counted back from today. Leave empty for any time."),
             validators=[Optional(), NumberRange(1, 3650)],
         ),
         "hit_grades": _several(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
@@ -242,7 +242,7 @@ class SegmentView(ConsoleView):
         ),
         "activity_days": IntegerField(
             lazy_gettext("Window"),
-            description=lazy_gettext("The last complete days, yesterday included."),
+            description=lazy_gettext("The last complete days, up to and including yesterday."),
             validators=[Optional(), NumberRange(1, 366)],
         ),
     }
@@ -253,7 +253,7 @@ class SegmentView(ConsoleView):
         """The owner and administrators change a segment."""
         if item.owner == me() or "Admin" in {role.name for role in g.user.roles}:
             return None
-        return _("This segment belongs to %(owner)s; make one of your own to change it.", owner=item.owner)
+        return _("This segment belongs to %(owner)s. To change it, create your own.", owner=item.owner)
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Show what is stored."""
@@ -279,7 +279,7 @@ class SegmentView(ConsoleView):
 
     def show_links(self, item: Any) -> list[Link]:
         """The list of its leads."""
-        return [Link(_("See the leads"), list_url("LeadView", segment=item.id), primary=True)]
+        return [Link(_("View the leads"), list_url("LeadView", segment=item.id), primary=True)]
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         count, charts = segments.charts(item, request.args.get("exact") == "1")

@@ -60,7 +60,7 @@ def asked(batch: ImportBatch, errors: dict[str, str]) -> Asked | None:
     return Asked(
         questions=[_question(place, each, names, errors) for place, each in enumerate(shown)],
         more=found["names"] - len(found["named"]),
-        rest=[("create", _("Create at the top")), ("reject", _("Leave the rows out"))],
+        rest=[("create", _("Create as a top-level branch")), ("reject", _("Reject these rows"))],
         rest_chosen=request.form.get("rest", choices.rest),
         decided=[(name, choice.rows, _said(choice, names)) for name, choice in choices.names.items()],
         branches=[_shown(branch) for branch in names.values()] if open_ else [],
@@ -82,9 +82,9 @@ def _question(place: int, each: dict[str, Any], names: dict[int, Branch], errors
     alike = [names[key] for key in each["nearest"] if key in names]
     offers = [(f"use:{branch.id}", _("It is %(branch)s", branch=_shown(branch))) for branch in alike]
     offers += [
-        ("use", _("It is the branch named beside")),
-        ("create", _("Create it, below the branch named beside if any")),
-        ("reject", _("Leave the rows out")),
+        ("use", _("It is the branch entered on the right")),
+        ("create", _("Create it (below the branch entered on the right, if any)")),
+        ("reject", _("Reject these rows")),
     ]
     return Question(
         place,
@@ -104,9 +104,13 @@ def _shown(branch: Branch) -> str:
 def _said(choice: Choice, names: dict[int, Branch]) -> str:
     branch = names.get(choice.branch) if choice.branch is not None else None
     if choice.do == "reject":
-        return _("Leave the rows out")
+        return _("Reject these rows")
     if choice.do == "create":
-        return _("Create it below %(branch)s", branch=_shown(branch)) if branch else _("Create at the top")
+        return (
+            _("Create it below %(branch)s", branch=_shown(branch))
+            if branch
+            else _("Create as a top-level branch")
+        )
     return _("It is %(branch)s", branch=_shown(branch)) if branch else "—"
 
 
@@ -134,7 +138,7 @@ def _choice(place: int) -> Choice:
         return Choice("create", branch, count)
     if do == "use" and branch is not None:
         return Choice("use", branch, count)
-    said = _("Name the branch it is.") if do == "use" else _("Choose one of the answers.")
+    said = _("Enter the branch it stands for.") if do == "use" else _("Choose one of the options.")
     raise FieldError(f"branch_{place}", said)
 
 
@@ -142,7 +146,7 @@ def _by_key(place: int, key: str) -> int:
     known = row_id(key)
     found = db.session.get(Branch, known) if known else None
     if found is None:
-        raise FieldError(f"branch_{place}", "Choose one of the answers.")
+        raise FieldError(f"branch_{place}", "Choose one of the options.")
     return found.id
 
 

@@ -55,11 +55,12 @@ FIELDS = {
 }
 NEEDED = {
     "leads": lazy_gettext(
-        "Say what each column holds. Name, phone and ID number (or its hash) are needed;"
-        " ID numbers and phones are masked here."
+        "Choose what each column contains. Name, phone and ID number (or its hash) are "
+        "required; phones and ID numbers are masked here."
     ),
     "suppressions": lazy_gettext(
-        "Say what each column holds. A phone or an ID number (or its hash) is needed; both are masked here."
+        "Choose what each column contains. A phone or an ID number (or its hash) is "
+        "required; both are masked here."
     ),
 }
 _PASSES = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING, BatchStatus.UNDOING)
@@ -206,7 +207,7 @@ def _pace(batch: ImportBatch, now: dt.datetime) -> dict[str, Any]:
 
 def _details(pace: dict[str, Any]) -> str:
     rows = _("%(done)s of about %(total)s rows", done=f"{pace['rows']:,}", total=f"{pace['total'] or 0:,}")
-    written = _("all read, being written")
+    written = _("all read, now being written")
     speed = _("%(rate)s rows a second", rate=f"{pace['rate']:,}")
     if pace["rows"] == pace["total"]:
         return f"{rows} · {written}"
@@ -229,15 +230,15 @@ _DOING = {
 def batch_summary(batch: ImportBatch) -> str:
     """Where the batch stands, or what became of the file's rows, in a line."""
     if batch.cancel_requested and batch.status in _PASSES:
-        return _("Being cancelled …")
+        return _("Cancelling …")
     if batch.status == BatchStatus.UNDOING:
         return _("The import is being undone; you may close this page.")
     if batch.status in _PASSES and batch.started_at is None:
-        return _("Waits for the background worker; you may close this page.")
+        return _("Waiting for the background worker; you may close this page.")
     if batch.status in _DOING:
         return str(_DOING[BatchStatus(batch.status)])
     if batch.status == BatchStatus.CANCELLED:
-        return _("Cancelled; nothing of the file is on the list.")
+        return _("Cancelled; nothing in the file was imported.")
     if batch.error:
         return batch.error.text()
     return _done(batch)
@@ -250,8 +251,8 @@ def _done(batch: ImportBatch) -> str:
     }
     if batch.kind == "suppressions":
         return _(
-            "%(read)s rows read: %(created)s entries added, %(existing)s there already,"
-            " %(rejected)s rejected; %(updated)s leads changed.",
+            "%(read)s rows read: %(created)s entries added, %(existing)s already there, "
+            "%(rejected)s rejected; %(updated)s leads changed.",
             **counts,
         )
     return _(
@@ -263,13 +264,11 @@ def _done(batch: ImportBatch) -> str:
 
 def undo_summary(undone: Undone) -> str:
     """What an undo did, in a line or two."""
-    said = [
-        _("%(deleted)s leads taken off the list, %(kept)s kept.", deleted=undone.deleted, kept=undone.kept)
-    ]
+    said = [_("%(deleted)s leads deleted, %(kept)s kept.", deleted=undone.deleted, kept=undone.kept)]
     if undone.restored or undone.left:
         said.append(
             _(
-                "%(restored)s leads have their old values back, %(left)s were left as they are.",
+                "Old values restored for %(restored)s leads; %(left)s left as they are.",
                 restored=undone.restored,
                 left=undone.left,
             )

@@ -169,16 +169,16 @@ class ImportsInSteps(WithProgress, ConsoleView):
     @action(
         "cancel",
         lazy_gettext("Cancel import"),
-        lazy_gettext("Cancel this import? Nothing of the file will be on the list."),
+        lazy_gettext("Cancel this import? Nothing in the file will be imported."),
         multiple=False,
     )
     def cancel(self, item: ImportBatch) -> Any:
         """Cancel an import that is not over."""
         over = uploads.cancel(item.id)
-        flash(_("The import is cancelled.") if over else _("The import stops in a moment."), "success")
+        flash(_("The import is cancelled.") if over else _("The import will stop shortly."), "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
-    @action("begin_again", lazy_gettext("Start the import again"), multiple=False)
+    @action("begin_again", lazy_gettext("Restart the import"), multiple=False)
     def begin_again(self, item: ImportBatch) -> Any:
         """Read the file of an import that was given up again, from the first step on."""
         uploads.begin_again(item)
@@ -244,7 +244,7 @@ class ImportBatchView(ImportsInSteps):
     computed = {"remarks": import_page.remarks_on_page}
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
-    empty_hint = lazy_gettext("No file was imported yet. Import a lead list to begin.")
+    empty_hint = lazy_gettext("No file has been imported yet. Import a lead list to begin.")
     list_columns = [
         "id",
         "kind",
@@ -294,11 +294,11 @@ class ImportBatchView(ImportsInSteps):
         "rows_existing": lazy_gettext("Already there"),
         "rows_rejected": lazy_gettext("Rejected rows"),
         "rejected": lazy_gettext("Rejected by reason"),
-        "remarks": lazy_gettext("Left out of rows that came in"),
+        "remarks": lazy_gettext("Omitted from imported rows"),
         "rows_deleted": lazy_gettext("Deleted by undo"),
         "rows_kept": lazy_gettext("Kept by undo"),
         "rows_restored": lazy_gettext("Old values restored by undo"),
-        "rows_left": lazy_gettext("Changed leads left by undo"),
+        "rows_left": lazy_gettext("Later changes kept by undo"),
         "undone_by": lazy_gettext("Undone by"),
         "error": lazy_gettext("Error"),
         "created_by": lazy_gettext("By"),
@@ -344,8 +344,8 @@ class ImportBatchView(ImportsInSteps):
         "undo",
         lazy_gettext("Undo batch"),
         lazy_gettext(
-            "Take all leads this batch created off the list and give those it changed their old values back?"
-            " Leads with hits acted on stay, and so does what somebody edited since."
+            "Delete all leads that this batch created, and restore the old values of those that "
+            "it updated? Leads whose hits have been worked on are kept, and so are later edits."
         ),
         multiple=False,
     )

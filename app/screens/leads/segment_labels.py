@@ -62,7 +62,7 @@ def tag_leads(tag: Tag) -> Markup:
 
 def segment_link(segment: Segment) -> Markup:
     """A link to the leads of a segment."""
-    return Markup('<a href="{}">{}</a>').format(list_url("LeadView", segment=segment.id), _("See the leads"))
+    return Markup('<a href="{}">{}</a>').format(list_url("LeadView", segment=segment.id), _("View the leads"))
 
 
 def quadrant(which: Quadrant) -> str:
@@ -106,9 +106,9 @@ def _attributes(segment: SegmentDef) -> Iterable[str]:
     if segment.opted_out is not None:
         yield _said(_("Do not disturb"), [labels.yes_no(segment.opted_out)])
     if segment.created_from:
-        yield _("created from %(day)s", day=segment.created_from.isoformat())
+        yield _("created on or after %(day)s", day=segment.created_from.isoformat())
     if segment.created_to:
-        yield _("created to %(day)s", day=segment.created_to.isoformat())
+        yield _("created on or before %(day)s", day=segment.created_to.isoformat())
 
 
 def _hits(wanted: HitFilter) -> str:
@@ -126,7 +126,7 @@ def _hits(wanted: HitFilter) -> str:
 
 def _activity(wanted: ActivityFilter) -> str:
     return _(
-        "in the last %(days)s days %(metric)s at least %(n)s",
+        "%(metric)s at least %(n)s in the last %(days)s days",
         days=wanted.window_days,
         metric=labels.word(labels.METRIC, wanted.metric),
         n=wanted.at_least,

@@ -74,7 +74,7 @@ def of_lead(lead: Lead) -> Any:
 
 
 def _line(entry: Suppression) -> str:
-    until = _("until %(day)s", day=entry.expires_on.isoformat()) if entry.expires_on else _("for good")
+    until = _("until %(day)s", day=entry.expires_on.isoformat()) if entry.expires_on else _("no end date")
     return _(
         "%(reason)s (%(kind)s, %(until)s, by %(who)s)",
         reason=labels.word(REASON, entry.reason),
@@ -87,12 +87,12 @@ def _line(entry: Suppression) -> str:
 def say_what_became(entry: Suppression, asked: Approval | None) -> None:
     """Tell the person whether the entry is off the list or waits for somebody else."""
     if asked is not None:
-        flash(_("%(item)s now waits for another person's decision.", item=entry.shown), "success")
+        flash(_("%(item)s has been submitted; another person must approve it.", item=entry.shown), "success")
         return
     flash(
         _(
-            "%(shown)s may be contacted again: nobody else may decide about it, so no second person checked "
-            "it. It is recorded as such.",
+            "%(shown)s may be contacted again. Nobody else can approve this, so it took effect "
+            "without a second person and was recorded as such.",
             shown=entry.shown,
         ),
         "warning",

@@ -76,10 +76,10 @@ class SuppressionView(ConsoleView):
         "kind": lazy_gettext("Kind"),
         "state": lazy_gettext("State"),
         "in_state": lazy_gettext("State"),
-        "phone_index": lazy_gettext("Phone (whole number)"),
+        "phone_index": lazy_gettext("Phone (full number)"),
         "reason": forms.REASON,
         "expires_on": lazy_gettext("Last day"),
-        "leads": lazy_gettext("Leads it names"),
+        "leads": lazy_gettext("Matching leads"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
         "removed_by": lazy_gettext("Removed by"),
@@ -96,19 +96,19 @@ class SuppressionView(ConsoleView):
     add_form_extra_fields = {
         "phone": StringField(
             lazy_gettext("Phone"),
-            description=lazy_gettext("Everybody with this number is left alone."),
+            description=lazy_gettext("Customers with this number are never contacted."),
             validators=[Optional(), Length(max=40)],
             widget=BS3TextFieldWidget(),
         ),
         "id_number": StringField(
             lazy_gettext("or ID number"),
-            description=lazy_gettext("Only its keyed hash is kept; the number itself is stored nowhere."),
+            description=lazy_gettext("Only its keyed hash is stored, never the number itself."),
             validators=[Optional(), Length(max=40)],
             widget=BS3TextFieldWidget(),
         ),
         "expires_on": DateField(
             lazy_gettext("Last day"),
-            description=lazy_gettext("Empty: for good. The entry holds through this day."),
+            description=lazy_gettext("Leave empty for no end date. The entry is valid through this day."),
             validators=[Optional()],
         ),
     }
@@ -159,7 +159,7 @@ class SuppressionView(ConsoleView):
             db.session.rollback()
             suppression_page.show_on_form(form, error)
             if isinstance(error, lookup.TooManyNumbers):
-                flash(_("Entries of a file can be imported all the same."), "warning")
+                flash(_("You can still import entries from a file."), "warning")
             return False
         return True
 

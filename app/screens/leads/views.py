@@ -90,13 +90,13 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         "name": lazy_gettext("Customer name"),
         "phone": lazy_gettext("Phone"),
         "phone_masked": lazy_gettext("Phone"),
-        "phone_index": lazy_gettext("Phone (whole number)"),
+        "phone_index": lazy_gettext("Phone (full number)"),
         "source": lazy_gettext("Source channel"),
         "status": lazy_gettext("Status"),
         "branch": lazy_gettext("Branch"),
         "batch": lazy_gettext("Import batch"),
         "opted_out": lazy_gettext("Do not disturb"),
-        "suppressed_by": lazy_gettext("On the list because"),
+        "suppressed_by": lazy_gettext("Reasons for do-not-disturb"),
         "tags": lazy_gettext("Tags"),
         "tag": lazy_gettext("Tag"),
         "segment": lazy_gettext("Segment"),
@@ -123,7 +123,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         ),
         "id_number": StringField(
             lazy_gettext("ID number"),
-            description=lazy_gettext("Only its keyed hash is kept; the number itself is stored nowhere."),
+            description=lazy_gettext("Only its keyed hash is stored, never the number itself."),
             validators=[DataRequired(), Length(max=40)],
             widget=BS3TextFieldWidget(),
         ),
@@ -132,7 +132,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
     edit_form_extra_fields = {
         "new_phone": StringField(
             lazy_gettext("New phone"),
-            description=lazy_gettext("Leave empty to keep the present number."),
+            description=lazy_gettext("Leave empty to keep the current number."),
             validators=[Optional(), Length(max=40)],
             widget=BS3TextFieldWidget(),
         ),
@@ -143,7 +143,9 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         ),
         "do_not_disturb_reason": StringField(
             lazy_gettext("Reason for the change"),
-            description=lazy_gettext("Only when the tick changes; it stays with the entry of the list."),
+            description=lazy_gettext(
+                "Required only when you change do-not-disturb; it is kept with the list entry."
+            ),
             validators=[Optional(), Length(max=255)],
             widget=BS3TextFieldWidget(),
         ),
@@ -168,7 +170,10 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         settings = current_app.config["SETTINGS"]
         suppression.hold(db.session)
         if lost := record.set_texts(item):
-            flash(_("%(lost)s can't be part of a text and was left out.", lost=", ".join(lost)), "warning")
+            flash(
+                _("These characters can't be stored and were left out: %(lost)s", lost=", ".join(lost)),
+                "warning",
+            )
         if created:
             # The identity last: a form refused for another reason must not tell whether a person is here.
             record.set_phone(item, form.phone.data, settings)
@@ -229,14 +234,14 @@ class BranchView(ConsoleView):
         lead_filter.check_change(item)
         if created:
             db.session.add(item)
-        limited = keys.limited_systems()
+        limited = keys.limited()
         branches.place(item)
         keys.check_limited(limited)
 
     def remove(self, item: Any) -> None:
         """A branch that a rule asks for stays."""
         lead_filter.check_removal(item)
-        limited = keys.limited_systems()
+        limited = keys.limited()
         db.session.delete(item)
         db.session.flush()
         keys.check_limited(limited)

@@ -39,22 +39,24 @@ class StartForm(DynamicForm):  # type: ignore[misc]
     template = SelectField(
         lazy_gettext("Template"),
         description=lazy_gettext(
-            "What is sent is checked first: you see a preview, how many go and who is held back why."
+            "Everything is checked before sending: you see a preview, how many customers will be "
+            "contacted, and who is held back and why."
         ),
         validate_choice=False,
         widget=Select2Widget(),
     )
     template_b = SelectField(
-        lazy_gettext("Second template, to compare (optional)"),
+        lazy_gettext("Second template to compare (optional)"),
         description=lazy_gettext(
-            "Chance decides who gets which; nobody gets both. The batch's page then says which did better."
+            "Customers are assigned at random; nobody gets both. The batch page then shows which "
+            "template did better."
         ),
         validate_choice=False,
         widget=Select2Widget(),
     )
     share_b = IntegerField(
         lazy_gettext("Share of the second template"),
-        description=lazy_gettext("Counts only when a second template is chosen."),
+        description=lazy_gettext("Used only when a second template is chosen."),
         default=50,
         validators=[Optional(), NumberRange(1, 99)],
     )
@@ -63,7 +65,7 @@ class StartForm(DynamicForm):  # type: ignore[misc]
         """Offer the templates of a channel; ``two`` when there is anybody to compare."""
         found = [(str(each.id), each.name) for each in templates.usable(channel)]
         self.template.choices = found
-        self.template_b.choices = [("", gettext("None: everybody gets the same")), *found]
+        self.template_b.choices = [("", gettext("None: everybody gets the same template")), *found]
         if not two or len(found) < 2:
             del self.template_b, self.share_b
         return self
@@ -75,9 +77,9 @@ class StartForm(DynamicForm):  # type: ignore[misc]
             return first, None
         second = templates.newest(self.template_b.data, channel, "template_b")
         if second.template_id == first.template_id:
-            raise FieldError("template_b", "Choose another template than the first.")
+            raise FieldError("template_b", "Choose a different template from the first.")
         if self.share_b.data is None:
-            raise FieldError("share_b", "Say how many percent get the second template.")
+            raise FieldError("share_b", "Enter the percentage that gets the second template.")
         return first, Second(second, self.share_b.data)
 
 
@@ -85,7 +87,7 @@ class ConfirmForm(DynamicForm):  # type: ignore[misc]
     """Why, when a second person is to agree."""
 
     reason = StringField(
-        lazy_gettext("What this is for"),
+        lazy_gettext("Purpose of the batch"),
         validators=[DataRequired(), Length(max=255)],
         widget=BS3TextFieldWidget(),
     )
@@ -114,7 +116,7 @@ def _number(name: str, low: int, high: int) -> IntegerField:
 def _time(name: str) -> StringField:
     return StringField(
         LABELS[name],
-        description=lazy_gettext("Such as 09:00; the end of the day is 24:00."),
+        description=lazy_gettext("For example 09:00. Use 24:00 for the end of the day."),
         validators=[DataRequired(), Length(max=5)],
         widget=BS3TextFieldWidget(),
     )
@@ -127,7 +129,9 @@ def _several(name: str, choices: Any) -> SelectMultipleField:
 def _cost(name: str) -> FloatField:
     return FloatField(
         LABELS[name],
-        description=lazy_gettext("For what is handed over from then on; what was sent keeps its cost."),
+        description=lazy_gettext(
+            "Applies to contacts made from then on; the cost of earlier contacts stays as it is."
+        ),
         validators=[InputRequired(), NumberRange(0, 1000)],
     )
 
@@ -158,7 +162,7 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
     cost_sms = _cost("cost_sms")
     cost_call = _cost("cost_call")
     reason = StringField(
-        lazy_gettext("Why it should change"),
+        lazy_gettext("Reason for the change"),
         validators=[DataRequired(), Length(max=255)],
         widget=BS3TextFieldWidget(),
     )

@@ -17,15 +17,17 @@ FIELDS = (
     *(*LISTS, "seconds", "per_second"),
 )
 _HELP: dict[str, Any] = {
-    "url": lazy_gettext("Such as https://sms.example.com/send; its host must be in WEBHOOK_ALLOW."),
-    "status_url": lazy_gettext(
-        "Asked after a time-out, in place of sending again. Without it, that stays unclear."
+    "url": lazy_gettext(
+        "For example https://sms.example.com/send; its host must be listed in WEBHOOK_ALLOW."
     ),
-    "request": lazy_gettext("JSON with {key}, {phone}, {text} and {channel} inside its texts."),
-    "status_request": lazy_gettext("JSON with {key}."),
+    "status_url": lazy_gettext(
+        "Queried after a time-out instead of sending again. Without it, the result stays unclear."
+    ),
+    "request": lazy_gettext("JSON whose strings may contain {key}, {phone}, {text} and {channel}."),
+    "status_request": lazy_gettext("JSON whose strings may contain {key}."),
     "result": lazy_gettext("A JSON pointer, such as /data/code."),
     "ref": lazy_gettext("A JSON pointer, such as /data/id; empty for none."),
-    **dict.fromkeys(LISTS, lazy_gettext("One value a line.")),
+    **dict.fromkeys(LISTS, lazy_gettext("One value per line.")),
 }
 
 
@@ -56,7 +58,7 @@ def fields() -> dict[str, Any]:
         "secret": PasswordField(
             lazy_gettext("Secret"),
             description=lazy_gettext(
-                "Requests are signed with it; it is never shown. Empty keeps the present one."
+                "Signs the requests and is never shown. Leave empty to keep the current one."
             ),
             validators=[Optional(), Length(min=16, max=200)],
             widget=BS3PasswordFieldWidget(),

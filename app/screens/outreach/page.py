@@ -59,7 +59,7 @@ def sandbox_note(channel: str = "") -> str:
     channels = [channel] if channel else list(templates.CHANNELS)
     if not any(gateways.uses_sandbox(each) for each in channels):
         return ""
-    return _("Sandbox: no gateway is set up, so nothing reaches a customer; the answers are played.")
+    return _("Sandbox: no gateway is set up, so nothing reaches a customer; replies are simulated.")
 
 
 def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, Any]:
@@ -164,8 +164,12 @@ def alone_words(batch: OutreachBatch) -> str:
     if not alone:
         return ""
     if g.user.id == batch.created_by_id:
-        return _("You have confirmed %(n)s contacts by yourself today.", n=f"{alone:,}")
-    return _("%(person)s confirmed %(n)s contacts alone today.", person=batch.created_by, n=f"{alone:,}")
+        return _("You have confirmed %(n)s contacts today without a second approver.", n=f"{alone:,}")
+    return _(
+        "%(person)s has confirmed %(n)s contacts today without a second approver.",
+        person=batch.created_by,
+        n=f"{alone:,}",
+    )
 
 
 def batch_counts(batch: OutreachBatch) -> str:
@@ -173,7 +177,7 @@ def batch_counts(batch: OutreachBatch) -> str:
     if "go" not in batch.planned:
         return ""
     held = sum(batch.planned["held"].values())
-    return _("%(go)s go, %(held)s held back", go=f"{batch.planned['go']:,}", held=f"{held:,}")
+    return _("%(go)s to contact, %(held)s held back", go=f"{batch.planned['go']:,}", held=f"{held:,}")
 
 
 def card(batch: OutreachBatch) -> dict[str, Any]:
@@ -249,14 +253,14 @@ def _waits(batch: OutreachBatch) -> str:
     if batch.status == OutreachBatchStatus.RUNNING and batch.not_before is not None:
         until = f"{labels.local(batch.not_before):%Y-%m-%d %H:%M}"
         if batch.waits_for == "hours":
-            return _("Outside contact hours: it goes on at %(time)s.", time=until)
-        return _("The gateway does not take anything just now: the next try is at %(time)s.", time=until)
+            return _("Outside contact hours: sending resumes at %(time)s.", time=until)
+        return _("The gateway is not accepting contacts: the next attempt is at %(time)s.", time=until)
     opens = batch.planned.get("open_at")
     if batch.status == OutreachBatchStatus.CHECKED and opens:
         moment = dt.datetime.fromisoformat(opens)
         if moment > batch.created_at + dt.timedelta(minutes=1):
             return _(
-                "Outside contact hours: once confirmed it goes from %(time)s on.",
+                "Outside contact hours: once confirmed, sending starts at %(time)s.",
                 time=f"{moment:%Y-%m-%d %H:%M}",
             )
     return ""
@@ -366,7 +370,7 @@ def gateway_health(row: OutreachGateway) -> Any:
     error = row.last_error or ""
     if row.open_until is not None and row.open_until > clock.now():
         until = f"{labels.local(row.open_until):%H:%M:%S}"
-        return _("keeps failing, nothing is sent until %(time)s: %(error)s", time=until, error=error)
+        return _("keeps failing, sending is paused until %(time)s: %(error)s", time=until, error=error)
     if row.failures:
         return _("%(n)s failures in a row: %(error)s", n=row.failures, error=error)
     return _("working")
@@ -375,20 +379,23 @@ def gateway_health(row: OutreachGateway) -> Any:
 def switched(row: OutreachGateway, asked: Approval | None) -> tuple[str, str]:
     """What to tell who asked for a gateway to be switched, and how important that is."""
     if asked is not None:
-        return _("%(item)s now waits for another person's decision.", item=row.name), "success"
+        return _("%(item)s has been submitted; another person must approve it.", item=row.name), "success"
     said = (
         _("%(gateway)s is switched on.", gateway=row.name)
         if row.active
-        else _("%(gateway)s is switched off; the sandbox stands in.", gateway=row.name)
+        else _("%(gateway)s is switched off; the sandbox takes its place.", gateway=row.name)
     )
-    return f"{said} {_('Nobody else may decide about it: recorded as unchecked.')}", "warning"
+    return (
+        f"{said} {_('Nobody else can approve this: it took effect at once and was recorded as unchecked.')}",
+        "warning",
+    )
 
 
 def gateway_settings(row: OutreachGateway) -> Markup:
     """What is set, one line each; the secret is only there or not."""
     line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
     values = [(http_gateway.LABELS[name], _plain(value)) for name, value in row.settings.items()]
-    values.append((_("Secret"), _("kept, never shown") if row.secret_cipher else _("none yet")))
+    values.append((_("Secret"), _("stored, never shown") if row.secret_cipher else _("not set")))
     return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(line.format(*each) for each in values))
 
 

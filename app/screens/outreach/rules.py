@@ -48,7 +48,7 @@ class OutreachTemplateView(ConsoleView):
     show_title = lazy_gettext("Template")
     add_title = lazy_gettext("New template")
     edit_title = lazy_gettext("Edit template")
-    empty_hint = lazy_gettext("No template yet. Without one nobody can be contacted.")
+    empty_hint = lazy_gettext("There are no templates yet, so nobody can be contacted.")
     base_order = ("name", "asc")
     list_columns = ["name", "channel", "text", "length", "version", "active"]
     order_columns = ["name", "channel", "active"]
@@ -96,7 +96,7 @@ class OutreachTemplateView(ConsoleView):
         versions = [version.id for version in item.versions]
         of_batch = or_(OutreachBatch.version_id.in_(versions), OutreachBatch.version_b_id.in_(versions))
         if db.session.query(OutreachBatch.id).filter(of_batch).first():
-            raise DomainError("%(template)s was used; switch it off instead.", template=item.name)
+            raise DomainError("%(template)s has been used; switch it off instead.", template=item.name)
         db.session.delete(item)
 
 
@@ -108,7 +108,7 @@ class ForbiddenWordView(ConsoleView):
     show_title = lazy_gettext("Forbidden word")
     add_title = lazy_gettext("New forbidden word")
     edit_title = lazy_gettext("Edit forbidden word")
-    empty_hint = lazy_gettext("No word is forbidden.")
+    empty_hint = lazy_gettext("There are no forbidden words.")
     base_permissions = ["can_list", "can_add", "can_edit", "can_delete"]
     base_order = ("word", "asc")
     list_columns = ["word", "note", "created_by", "created_at"]
@@ -200,7 +200,7 @@ class OutreachSettingView(ConsoleView):
             submit=_("Submit for approval"),
         )
         return self.render_template(
-            "form.html", widgets={"edit": widget}, title=_("Propose a change of the outreach rules")
+            "form.html", widgets={"edit": widget}, title=_("Propose a change to the outreach rules")
         )
 
 
@@ -211,7 +211,7 @@ class SandboxMessageView(ConsoleView):
     base_permissions = ["can_list"]
     computed = {"lead": page.message_lead, "state": page.message_state}
     list_title = lazy_gettext("Sandbox outbox")
-    empty_hint = lazy_gettext("Nothing was sent to the sandbox yet.")
+    empty_hint = lazy_gettext("Nothing has been sent to the sandbox yet.")
     add_columns = edit_columns = ["channel"]
     list_columns = ["accepted_at", "channel", "lead", "phone_masked", "body", "state"]
     order_columns = ["accepted_at"]
@@ -233,7 +233,7 @@ class SandboxMessageView(ConsoleView):
 
     def _list(self) -> Any:
         widgets = super()._list()
-        note = _("Sandbox: nothing here has reached a customer, and the answers are played.")
+        note = _("Sandbox: nothing here has reached a customer, and replies are simulated.")
         return widgets | {"above": [NoteWidget(text=note)]}
 
 
@@ -256,7 +256,9 @@ class OutreachGatewayView(ConsoleView):
     show_title = lazy_gettext("Gateway")
     add_title = lazy_gettext("New gateway")
     edit_title = lazy_gettext("Edit gateway")
-    empty_hint = lazy_gettext("No gateway yet: the sandbox takes everything, and nothing reaches a customer.")
+    empty_hint = lazy_gettext(
+        "No gateways yet: everything goes to the sandbox, and nothing reaches a customer."
+    )
     list_columns = ["name", "channel", "active", "health", "updated_by", "updated_at"]
     order_columns = ["name", "channel", "updated_at"]
     search_columns = ["channel", "active"]
@@ -264,7 +266,7 @@ class OutreachGatewayView(ConsoleView):
     show_columns = ["name", "channel", "active", "health", "says", "updated_by", "updated_at"]
     add_columns = ["name", "channel", *gateway_form.FIELDS, "secret"]
     edit_columns = ["name", *gateway_form.FIELDS, "secret"]
-    units = {"seconds": lazy_gettext("seconds"), "per_second": lazy_gettext("a second")}
+    units = {"seconds": lazy_gettext("seconds"), "per_second": lazy_gettext("per second")}
     label_columns = {
         "name": lazy_gettext("Name"),
         "channel": lazy_gettext("Channel"),
@@ -338,9 +340,9 @@ class OutreachGatewayView(ConsoleView):
                 flash(*page.switched(item, asked))
             return redirect(url_for(".show", pk=pk))
         said = (
-            _("Hand every contact of this channel to this gateway from now on?")
+            _("Send all contacts of this channel through this gateway from now on?")
             if on
-            else _("From now on the sandbox takes the contacts of this channel, and they reach nobody.")
+            else _("From now on, contacts of this channel go to the sandbox and reach nobody.")
         )
         widget = ConsoleFormWidget(
             form=form,

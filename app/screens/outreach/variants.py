@@ -19,9 +19,9 @@ from app.outreach.comparison import Figures
 from app.rules.proportion import Interval, Share, difference, wilson
 
 _MEASURES: tuple[tuple[Any, Callable[[Figures], Share]], ...] = (
-    (lazy_gettext("Reacted"), lambda each: each.answered),
+    (lazy_gettext("Responded"), lambda each: each.answered),
     (lazy_gettext("Converted"), lambda each: each.converted),
-    (lazy_gettext("Asked to be left alone"), lambda each: each.opted_out),
+    (lazy_gettext("Opted out"), lambda each: each.opted_out),
 )
 
 
@@ -114,7 +114,7 @@ def _measure(name: str, a: Share, b: Share) -> Measure:
             **values,
         )
     else:
-        said = _("%(measure)s: no difference can be seen yet; it may be chance.", **values)
+        said = _("%(measure)s: no clear difference yet; it may be chance.", **values)
     shown = _("%(points)s points (%(low)s to %(high)s)", **(values | {"points": f"{points:+.1f}"}))
     return Measure(name, _shown(a), _shown(b), shown, said)
 

@@ -60,7 +60,7 @@ class ContactsCustomers:
         if not may(MANY, "HitView"):
             return []
         chosen = selection.of_request(self)
-        words = {"sms": _("SMS to all of these"), "call": _("Call all of these")}
+        words = {"sms": _("Send SMS to all"), "call": _("Call all")}
         found = []
         for channel, word in words.items():
             path = url_for("HitView.contact_many", channel=channel)
@@ -331,7 +331,9 @@ class OutreachBatchView(WithProgress, ConsoleView):
     @action(
         "cancel",
         lazy_gettext("Cancel the batch"),
-        lazy_gettext("Contact nobody else of this batch? Who was contacted already stays so."),
+        lazy_gettext(
+            "Stop contacting the remaining customers of this batch? Contacts already made are not affected."
+        ),
         multiple=False,
     )
     def cancel(self, item: OutreachBatch) -> Any:
@@ -359,7 +361,7 @@ class OutreachView(ConsoleView):
     }
     list_title = lazy_gettext("Contacts")
     show_title = lazy_gettext("Contact")
-    empty_hint = lazy_gettext("Nobody was contacted yet.")
+    empty_hint = lazy_gettext("Nobody has been contacted yet.")
     list_columns = ["lead", "channel", "template", "status", "why", "batch", "at"]
     order_columns = ["at", "status", "channel"]
     search_columns = ["status", "reason", "batch", "letter", "channel", "at"]
@@ -385,12 +387,12 @@ class OutreachView(ConsoleView):
         "reason": lazy_gettext("Held back because"),
         "letter": lazy_gettext("Template A or B"),
         "why": lazy_gettext("Why"),
-        "key": lazy_gettext("Key at the gateway"),
-        "reserved_at": lazy_gettext("Decided"),
+        "key": lazy_gettext("Idempotency key"),
+        "reserved_at": lazy_gettext("Decision time"),
         "sent_at": lazy_gettext("Handed over"),
         "at": lazy_gettext("Last change"),
-        "attempts": lazy_gettext("Tries"),
-        "gateway_ref": lazy_gettext("The gateway's number"),
+        "attempts": lazy_gettext("Attempts"),
+        "gateway_ref": lazy_gettext("Gateway reference"),
         "version": lazy_gettext("Template"),
         "segments": lazy_gettext("SMS segments"),
         "cost": lazy_gettext("Cost"),

@@ -34,7 +34,7 @@ def _summary(job: ExportJob) -> str:
     if job.status == RunStatus.ASKED:
         return _("Another person must approve it first.")
     if job.status != RunStatus.DONE:
-        return _("The file is being made; you may close this page.")
+        return _("The file is being created; you may close this page.")
     if export_file(job) is None:
         return _("The file was deleted after its retention period.")
     return _("%(rows)s rows, ready to download", rows=f"{job.rows or 0:,}")

@@ -25,7 +25,7 @@ class ClearExportForm(ExportForm):
 
     reason = TextAreaField(
         lazy_gettext("Reason given"),
-        description=lazy_gettext("A second person decides; they read this."),
+        description=lazy_gettext("A second person decides and reads this reason."),
         validators=[DataRequired(), Length(max=500)],
     )
 
@@ -34,9 +34,10 @@ class EraseForm(DynamicForm):  # type: ignore[misc]
     """What erasing a customer asks for."""
 
     lead_no = StringField(
-        lazy_gettext("Lead no., typed again"),
+        lazy_gettext("Enter the lead no. again"),
         description=lazy_gettext(
-            "The lead, its hits and the records of looks at its number are deleted at once, for good."
+            "The lead, its hits and the records of who viewed its phone number are deleted at "
+            "once and permanently."
         ),
         validators=[DataRequired(), Length(max=32)],
         widget=BS3TextFieldWidget(),
@@ -45,8 +46,8 @@ class EraseForm(DynamicForm):  # type: ignore[misc]
     suppress = BooleanField(
         lazy_gettext("Keep the person on the do-not-disturb list"),
         description=lazy_gettext(
-            "Only a keyed hash of the ID number is kept."
-            " Without it a later import could bring them back into contact."
+            "Only a keyed hash of the ID number is kept. Without it, this person could be "
+            "contacted again after a later import."
         ),
         default=True,
     )

@@ -99,7 +99,10 @@ class ExportsList:
                 db.session.rollback()
                 form.format.errors = [*form.format.errors, error.text()]
             else:
-                flash(_("%(item)s now waits for another person's decision.", item=asked.title), "success")
+                flash(
+                    _("%(item)s has been submitted; another person must approve it.", item=asked.title),
+                    "success",
+                )
                 return redirect(url_for("ExportJobView.show", pk=asked.subject_id))
         return self._export_page(form, _("Submit for approval"), clear=True)
 
@@ -133,7 +136,7 @@ class RevealView(ConsoleView):
     computed = {"lead_no": lambda row: row.lead.lead_no}
     base_permissions = ["can_list"]
     list_title = lazy_gettext("Phone numbers viewed")
-    empty_hint = lazy_gettext("Nobody has looked at a whole phone number yet.")
+    empty_hint = lazy_gettext("Nobody has viewed a full phone number yet.")
     base_order = ("revealed_at", "desc")
     list_columns = ["revealed_at", "revealed_by", "lead_no", "reason", "address"]
     order_columns = ["revealed_at", "revealed_by"]
@@ -155,7 +158,9 @@ class ExportJobView(WithProgress, ConsoleView):
     base_permissions = ["can_list", "can_show", "can_progress", "can_fetch"]
     list_title = lazy_gettext("Exports")
     show_title = lazy_gettext("Export")
-    empty_hint = lazy_gettext("No export yet. Start one above the list of leads or of high-potential leads.")
+    empty_hint = lazy_gettext(
+        "No exports yet. Start one with “Export all” above the list of leads or of high-potential leads."
+    )
     list_columns = ["created_at", "kind", "format", "status", "progress", "rows", "requested_by"]
     order_columns = ["created_at", "status"]
     search_columns = ["kind", "status", "requested_by", "created_at"]
@@ -220,14 +225,14 @@ class SubjectRequestView(ConsoleView):
     model = SubjectRequest
     base_permissions = ["can_list", "can_find", "can_held", "can_file", "can_erase"]
     list_title = lazy_gettext("Customer data requests")
-    empty_hint = lazy_gettext("No request yet. Look for a customer to begin.")
+    empty_hint = lazy_gettext("No requests yet. Find a customer to begin.")
     list_columns = ["created_at", "kind", "lead_no", "reason", "created_by"]
     order_columns = ["created_at", "kind", "created_by"]
     search_columns = ["lead_no", "kind", "created_by", "created_at"]
     filter_choices = {"kind": labels.SUBJECT_KIND}
     label_columns = {
         "created_at": lazy_gettext("Time"),
-        "kind": lazy_gettext("What was done"),
+        "kind": lazy_gettext("Action"),
         "lead_no": lazy_gettext("Lead no."),
         "reason": lazy_gettext("Reason given"),
         "created_by": lazy_gettext("By"),
@@ -242,7 +247,7 @@ class SubjectRequestView(ConsoleView):
         """Look for a customer."""
         if not may("can_find", "SubjectRequestView"):
             return []
-        return [Link(_("Look for a customer"), url_for(".find"), primary=True)]
+        return [Link(_("Find a customer"), url_for(".find"), primary=True)]
 
     @expose("/find", methods=["GET", "POST"])
     @has_access
@@ -255,7 +260,7 @@ class SubjectRequestView(ConsoleView):
             except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
-        title = _("Look for a customer")
+        title = _("Find a customer")
         return self.render_template("privacy/subject_find.html", title=title, found=found, error=error)
 
     @expose("/held/<row_id:pk>", methods=["GET"])
@@ -264,7 +269,7 @@ class SubjectRequestView(ConsoleView):
         """Everything held about one customer."""
         lead = _any_lead(pk)
         answer = subject.held(lead, _me())
-        title = _("What is held about %(lead)s", lead=lead.lead_no)
+        title = _("Data held about %(lead)s", lead=lead.lead_no)
         return self.render_template(
             "privacy/subject_held.html", title=title, **subjects.held_page(lead, answer)
         )
@@ -296,7 +301,7 @@ class SubjectRequestView(ConsoleView):
             else:
                 flash(_("%(lead)s was erased.", lead=lead_no), "success")
                 return redirect(self._list_url())
-        widget = ConsoleFormWidget(form=form, next=url_for(".held", pk=pk), submit=_("Erase for good"))
+        widget = ConsoleFormWidget(form=form, next=url_for(".held", pk=pk), submit=_("Erase permanently"))
         title = _("Erase %(lead)s", lead=lead_no)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 

@@ -41,7 +41,7 @@ class DeliveryAttemptView(ConsoleView):
 
     model = DeliveryAttempt
     base_permissions = ["can_list"]
-    list_title = lazy_gettext("Tries")
+    list_title = lazy_gettext("Attempts")
     empty_hint = lazy_gettext("Not tried yet.")
     list_columns = ["tried_at", "outcome", "http_status", "answer", "duration_ms"]
     order_columns = ["tried_at"]

@@ -45,7 +45,7 @@ class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
 
     daily_at = StringField(
         lazy_gettext("Time of the daily mail"),
-        description=lazy_gettext("Local time, such as 08:30. No mail goes on a day without anything new."),
+        description=lazy_gettext("Local time, such as 08:30. No mail is sent on days without new reminders."),
         validators=[DataRequired()],
         widget=BS3TextFieldWidget(),
     )
@@ -53,7 +53,7 @@ class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
     def validate_daily_at(self, field: Any) -> None:
         """A time of day."""
         if time_of(field.data) is None:
-            raise ValidationError(_("Write a time of day as 08:30."))
+            raise ValidationError(_("Enter a time of day such as 08:30."))
 
     def chosen(self) -> dict[str, str]:
         """The kinds that come by e-mail, with how; of those that the person is offered."""
@@ -77,6 +77,6 @@ def facts() -> list[tuple[str, str]]:
     """Where mails go, and what keeps them from going."""
     found = [(_("E-mail"), g.user.email or _("none"))]
     if not current_app.config["SETTINGS"].smtp_url:
-        missing = _("Not set up yet: no mail goes out until an administrator names a mail server.")
+        missing = _("Not set up yet: no mail is sent until an administrator configures a mail server.")
         found.append((_("Mail server"), missing))
     return found

@@ -39,7 +39,8 @@ class ReminderView(ConsoleView):
     search_form_extra_fields = {"state": StringField()}
     list_title = lazy_gettext("My reminders")
     empty_hint = lazy_gettext(
-        "Nothing to look at. New hits, follow-ups that are due, requests to decide and failed jobs ring here."
+        "No reminders. New hits, follow-ups that are due, requests awaiting your decision "
+        "and failed jobs appear here."
     )
     base_order = ("created_at", "desc")
     list_columns = ["text", "kind", "created_at", "read_at"]
@@ -50,8 +51,8 @@ class ReminderView(ConsoleView):
     label_columns = {
         "text": lazy_gettext("Reminder"),
         "kind": lazy_gettext("Kind"),
-        "state": lazy_gettext("Read or not"),
-        "created_at": lazy_gettext("Came"),
+        "state": lazy_gettext("Read or unread"),
+        "created_at": lazy_gettext("Received"),
         "read_at": lazy_gettext("Read"),
     }
     formatters_columns = {"kind": formats.label(KIND), "created_at": formats.when, "read_at": formats.when}
@@ -97,7 +98,7 @@ class ReminderView(ConsoleView):
         db.session.commit()
         return self.back()
 
-    @action("look", lazy_gettext("Look at it"), multiple=False)
+    @action("look", lazy_gettext("View"), multiple=False)
     def look(self, item: Reminder) -> Any:
         """Mark it read and go where it points."""
         self.each([item], _mark_read)
@@ -150,7 +151,10 @@ class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
         drawn = self.edit_widget(
             form=form,
             groups=[
-                (lazy_gettext("What comes by e-mail"), [form[kind] for kind in choices.offered(g.user)]),
+                (
+                    lazy_gettext("Reminders also sent by e-mail"),
+                    [form[kind] for kind in choices.offered(g.user)],
+                ),
                 (lazy_gettext("Daily mail"), [form.daily_at]),
             ],
             about=page.facts(),

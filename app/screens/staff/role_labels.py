@@ -60,7 +60,7 @@ _METHOD = {
     "can_timing": lazy_gettext("Set when it is sent and to whom"),
     "can_secret": lazy_gettext("Make a new secret"),
     "can_start": lazy_gettext("Start"),
-    "can_find": lazy_gettext("Look for a customer"),
+    "can_find": lazy_gettext("Find a customer"),
     "can_held": lazy_gettext("See what is held about a customer"),
     "can_file": lazy_gettext("Download what is held about a customer"),
     "can_erase": lazy_gettext("Erase a customer"),

@@ -93,7 +93,7 @@ def test_the_file_is_the_table(bank: Bank, login: Callable[..., Person], session
     shown = [n for _url, n in numbers(figures(person, f"by=branch&{EVERYTHING}").split('id="parts"')[1])]
     assert [int(n) for row in table[1:] for n in row[1:6]] == shown
     assert table[0][0] == "Branch"
-    assert all(row[0].startswith(("'=", "No branch", "In all")) for row in table[1:])
+    assert all(row[0].startswith(("'=", "No branch", "Total")) for row in table[1:])
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_it_is_pointed_out(wizard: Wizard, name: str) -> None:
     content, said = WARNED[name]
     row, page = looked_at(wizard, content, name)
     assert row.status == "prepared"
-    assert ("Please look at the file" in page) == bool(said)
+    assert ("Please check the file" in page) == bool(said)
     for each in said:
         assert each in page
 

@@ -85,12 +85,12 @@ def test_each_name_is_decided_before_the_import(wizard: Wizard) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (("", ""), "Choose one of the answers."),
-        (("use", ""), "Name the branch it is."),
+        (("", ""), "Choose one of the options."),
+        (("use", ""), "Enter the branch it stands for."),
         (("use", "不存在"), "There is no branch “不存在”."),
         (("create", "不存在"), "There is no branch “不存在”."),
-        (("use:999", ""), "Choose one of the answers."),
-        (("use:x", ""), "Choose one of the answers."),
+        (("use:999", ""), "Choose one of the options."),
+        (("use:x", ""), "Choose one of the options."),
     ],
 )
 def test_an_answer_that_is_none_is_refused_beside_it(

@@ -91,7 +91,7 @@ def test_a_file_goes_the_steps_of_an_import(manager: Person, engine: Engine, app
     step("start")
     assert opted_out(engine) == ["L1001"]
     html = manager.get(f"/importbatchview/show/{batch}").text
-    said = "3 rows read: 1 entries added, 0 there already, 2 rejected; 1 leads changed."
+    said = "3 rows read: 1 entries added, 0 already there, 2 rejected; 1 leads changed."
     assert said in html
     assert "/suppressionview/upload" in html
     assert "/action/undo/" not in html
