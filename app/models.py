@@ -140,7 +140,7 @@ class AccountTaint(Model):
     """Another person who could act under an account: set it up, reset its password or changed its address.
 
     Until the owner has chosen a password through a mailed link both count as one for approvals
-    (app/access/hands.py). ``address_chosen``: the account's present e-mail address is this person's choice
+    (app/access/taints.py). ``address_chosen``: the account's present e-mail address is this person's choice
     alone, so that a link sent there proves nothing against them.
     """
 

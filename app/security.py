@@ -14,9 +14,9 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from app import permissions
-from app.access import devices, hands, password_links
+from app.access import devices, password_links, taints
 from app.audit.actor import become
-from app.audit.events import event, known_as
+from app.audit.events import event, pseudonym
 from app.console import sessions
 from app.extensions import db
 from app.models import Staff
@@ -37,8 +37,8 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         """Log-in, profile and passwords; users and roles come with the other views."""
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
         self.user_view = views.StaffView
-        self._limit_log_in("60 per minute", devices.guessing_at)
-        self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.knows_person)
+        self._limit_log_in("60 per minute", devices.rate_limit_key)
+        self._limit_log_in("10 per 10 minutes", _address_and_name, unless=devices.is_known_user)
         self.appbuilder.add_view_no_menu(views.PasswordLinkView)
         for view in (self.userinfoeditview, self.resetmypasswordview, self.resetpasswordview):
             self.appbuilder.add_view_no_menu(view)
@@ -86,8 +86,8 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         session["locale"] = user.language or current_app.config["BABEL_DEFAULT_LOCALE"]
         session.pop("csrf_token", None)
         sessions.renew()
-        if devices.typed_name():
-            devices.remember_person()
+        if devices.typed_username():
+            devices.remember_user()
         become(user.username)
         event("log_in", Staff.__tablename__, user.id, user.username)
 
@@ -100,7 +100,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         user = super().auth_user_db(username, password)
         if user is None:
             known = self.find_user(username=username) if username else None
-            name = known.username if known else known_as(username or "")
+            name = known.username if known else pseudonym(username or "")
             event("log_in_failed", Staff.__tablename__, known.id if known else None, name)
         return user
 
@@ -121,9 +121,9 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         by_person = me is not None and me.is_authenticated
         own = by_person and me.id == person.id
         if by_person:
-            hands.taint(person, me, hands.PASSWORD)
+            taints.add_taint(person, me, taints.PASSWORD)
         else:
-            hands.clear(person)
+            taints.clear(person)
         person.password_given = bool(by_person and not own)
         super().reset_password(userid, password)
         if own:
@@ -168,7 +168,7 @@ def ask_for_own_password() -> Any:
 
 
 def _address_and_name() -> str:
-    return f"{get_remote_address()} {devices.typed_name()}"
+    return f"{get_remote_address()} {devices.typed_username()}"
 
 
 def _log_in_failed(response: Response) -> bool:

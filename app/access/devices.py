@@ -1,6 +1,6 @@
-"""Browsers that somebody has logged in at: guesses made elsewhere never shut that person out there.
+"""Known browsers: users are not locked out at a browser they have used, whatever is guessed elsewhere.
 
-A long-lived signed cookie holds keyed hashes of the user names, nothing that logs anybody in.
+A long-lived signed cookie holds keyed hashes of user names. It logs nobody in.
 """
 
 from __future__ import annotations
@@ -9,39 +9,39 @@ from flask import Response, after_this_request, current_app, request
 from flask_limiter.util import get_remote_address
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from app.audit.events import known_as
+from app.audit.events import pseudonym
 
 COOKIE = "lead_monitor_device"
 DAYS = 365
-#: people who share a browser; whoever logged in longest ago is forgotten
-MAX_PEOPLE = 20
+#: users remembered by one browser; the one who logged in longest ago is forgotten first
+MAX_USERS = 20
 
 
-def typed_name() -> str:
-    """What the log-in form says who wants to log in."""
+def typed_username() -> str:
+    """Return the user name typed into the log-in form."""
     return request.form.get("username", "")[:128].strip().lower()
 
 
-def knows_person() -> bool:
-    """Whether the person who wants to log in has done so at this browser."""
-    return known_as(typed_name()) in _people()
+def is_known_user() -> bool:
+    """Return whether the user who is logging in has logged in at this browser before."""
+    return pseudonym(typed_username()) in _users()
 
 
-def guessing_at() -> str:
-    """Where the passwords are tried: at this browser when it knows the person, else at the address."""
-    return request.cookies[COOKIE] if knows_person() else get_remote_address()
+def rate_limit_key() -> str:
+    """Return what log-in attempts are counted by: the browser when it knows the user, else the address."""
+    return request.cookies[COOKIE] if is_known_user() else get_remote_address()
 
 
-def remember_person() -> None:
-    """Have this browser know who has just logged in by the form."""
-    me = known_as(typed_name())
-    people = [me, *(each for each in _people() if each != me)][:MAX_PEOPLE]
+def remember_user() -> None:
+    """Add the user who has just logged in through the form to this browser's known users."""
+    user = pseudonym(typed_username())
+    users = [user, *(each for each in _users() if each != user)][:MAX_USERS]
 
     @after_this_request
     def keep(response: Response) -> Response:
         response.set_cookie(
             COOKIE,
-            _signer().dumps(people),
+            _signer().dumps(users),
             max_age=DAYS * 86400,
             path="/login/",
             secure=current_app.config["SESSION_COOKIE_SECURE"],
@@ -51,7 +51,7 @@ def remember_person() -> None:
         return response
 
 
-def _people() -> list[str]:
+def _users() -> list[str]:
     try:
         found: list[str] = _signer().loads(request.cookies.get(COOKIE, ""), max_age=DAYS * 86400)
     except BadSignature:

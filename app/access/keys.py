@@ -1,4 +1,4 @@
-"""API keys of the bank's own systems: each belongs to a log-in of its own without a usable password."""
+"""API keys of the bank's own systems. Each belongs to a log-in of its own without a usable password."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ROLE = "Integration"
 def create_key(
     name: str, *, branch_code: str | None = None, days: int = 365, active: bool = True
 ) -> dict[str, Any]:
-    """A new key for a system; ``key`` is shown this once and kept only as a hash. Commits.
+    """Create a key for a system, commit, and return ``name``, ``key`` and ``expires``.
 
-    With a branch the key reaches that branch and what lies below it, else the whole bank. One that is not
-    ``active`` is refused until its log-in is switched on. Raises DomainError for a name that is taken and an
-    unknown branch.
+    The key is returned this once and stored only as a hash. With a branch it reaches that branch and its
+    sub-branches, otherwise the whole bank. A key that is not ``active`` is refused until its log-in is
+    enabled. Raises FieldError for a name that is taken and DomainError for an unknown branch.
     """
     if db.session.scalar(select(Staff.id).where(Staff.username == name)):
-        raise FieldError("name", "There is a log-in called %(name)s already.", name=name)
+        raise FieldError("name", "A log-in called %(name)s already exists.", name=name)
     system = Staff(
         username=name,
         first_name="",
@@ -49,30 +49,33 @@ def create_key(
 
 
 def reaches_whole_bank(branch_code: str | None) -> bool:
-    """Whether a key for the branch reaches every branch but those above it; one without a branch does."""
+    """Return whether a key for the branch, or for none, reaches every branch except those above it."""
     return branch_code is None or _covers_the_rest(db.session.get(Branch, _branch_id(branch_code)))
 
 
-def limited() -> list[Staff]:
-    """The systems whose keys work and reach a part of the bank."""
+def limited_systems() -> list[Staff]:
+    """Return the active systems whose keys reach only a part of the bank."""
     systems = select(Staff).where(Staff.active, Staff.roles.any(Role.name == ROLE)).order_by(Staff.id)
     return [each for each in db.session.scalars(systems) if not _covers_the_rest(each.branch)]
 
 
 def check_limited(systems: list[Staff]) -> None:
-    """Raise FieldError for ``parent`` when one of the systems reaches the whole bank."""
+    """Check that the systems still reach only a part of the bank.
+
+    Raises FieldError for ``parent`` when one doesn't.
+    """
     for each in systems:
         if _covers_the_rest(each.branch):
             raise FieldError(
                 "parent",
-                "By this the API key %(name)s would reach the whole bank, which a second person decides "
-                "about. Revoke it and make one for the whole bank first.",
+                "This change would extend the API key %(name)s to the whole bank, which needs a second "
+                "person's approval. Revoke the key and request one for the whole bank first.",
                 name=each.username,
             )
 
 
 def _covers_the_rest(branch: Branch | None) -> bool:
-    """Whether no branch lies beside this one; those above it are no rest."""
+    """Return whether every branch is above or below this one."""
     if branch is None:
         return True
     path = select(Branch.path).where(Branch.id == branch.id).scalar_subquery()
@@ -81,7 +84,7 @@ def _covers_the_rest(branch: Branch | None) -> bool:
 
 
 def list_keys() -> list[dict[str, Any]]:
-    """Every key: system, whether it works, when it ends and was last used."""
+    """Return ``name``, ``active``, ``expires`` and ``last_used`` of every key."""
     rows = db.session.scalars(select(ApiKey).order_by(ApiKey.id))
     return [
         {
@@ -95,17 +98,17 @@ def list_keys() -> list[dict[str, Any]]:
 
 
 def revoke_key(name: str) -> int:
-    """End every key of a system and switch its log-in off; the number ended. Commits.
+    """Revoke all keys of a system, disable its log-in and commit. Return the number of keys revoked.
 
     Raises DomainError when there is no such system.
     """
-    ended = end_keys(system_named(name))
+    revoked = end_keys(system_named(name))
     db.session.commit()
-    return ended
+    return revoked
 
 
 def system_named(name: str) -> Staff:
-    """The log-in of a system. Raises DomainError when there is none."""
+    """Return the log-in of a system. Raises DomainError when there is none."""
     system = db.session.scalar(
         select(Staff).where(Staff.username == name, Staff.roles.any(Role.name == ROLE))
     )
@@ -115,7 +118,10 @@ def system_named(name: str) -> Staff:
 
 
 def end_keys(system: Staff) -> int:
-    """End every key of a system and switch its log-in off; the number ended. Does not commit."""
+    """Revoke all keys of a system and disable its log-in without committing.
+
+    Return the number of keys revoked.
+    """
     keys = db.session.scalars(
         select(ApiKey).where(ApiKey.user_id == system.id, ApiKey.revoked_on.is_(None))
     ).all()
@@ -126,19 +132,19 @@ def end_keys(system: Staff) -> int:
 
 
 def is_system(person: Staff) -> bool:
-    """Whether a log-in is that of an API key, which nobody logs in with."""
+    """Return whether a log-in belongs to an API key instead of a person."""
     return {role.name for role in person.roles} == {ROLE}
 
 
 def server_time() -> dt.datetime:
-    """The present moment as Flask-AppBuilder keeps it: the server's own time, without a zone."""
-    # Not the database's clock: ApiKey.is_active compares ``expires_on`` with datetime.now() of the host that
-    # is asked, and a column without a zone would be off by the whole difference of zones.
+    """Return the present moment as Flask-AppBuilder stores it: the server's local time without a zone."""
+    # Not the database's clock: ApiKey.is_active compares ``expires_on`` with the host's datetime.now(), and a
+    # moment in another zone would be off by the difference between the zones.
     return dt.datetime.now()  # noqa: DTZ005
 
 
 def _local(moment: dt.datetime) -> dt.datetime:
-    """The local time that a moment of Flask-AppBuilder's means."""
+    """Convert a moment stored by Flask-AppBuilder to local time."""
     return moment.astimezone(current_app.config["SETTINGS"].zone)
 
 

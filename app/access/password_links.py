@@ -1,7 +1,7 @@
-"""Mailed links by which the owner of an account chooses a password: once, within a day.
+"""Mailed links for choosing a password, valid once and for a day.
 
-The secret is in the address's fragment, which browsers send to nobody, and is kept as a hash. Whoever uses it
-reads the account's mail; nobody who set the account up can act under it any longer (app/access/hands.py).
+The secret stands in the URL fragment, which browsers never send, and is stored as a hash. Using a link proves
+access to the account's mailbox and therefore clears the account's taints (app/access/taints.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, update
 
-from app.access import hands
+from app.access import taints
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock, mailer
@@ -27,16 +27,16 @@ HOURS = 24
 
 
 def can_be_sent() -> bool:
-    """Whether this installation has a mail server and knows its own address."""
+    """Return whether a mail server and the public URL are configured."""
     settings = _settings()
     return bool(settings.smtp_url and settings.public_url)
 
 
-def send(person: Staff, by: Staff) -> None:
-    """Mail the person a link to choose a password; earlier ones end. Commits.
+def send(person: Staff, user: Staff) -> None:
+    """Mail a link for choosing a password to the person, invalidate their earlier ones and commit.
 
-    Raises DomainError without a mail server or address, for a log-in that is switched off, and when the mail
-    server doesn't take the mail: then nothing has changed.
+    Raises DomainError without a mail server or address, for a disabled log-in, and when the mail server
+    refuses the mail. Nothing has changed then.
     """
     _check(person)
     token = secrets.token_urlsafe(32)
@@ -44,13 +44,13 @@ def send(person: Staff, by: Staff) -> None:
         person_id=person.id,
         token_hash=_hash(token),
         sent_to=person.email,
-        created_by=by.username,
+        created_by=user.username,
         expires_at=clock.now() + dt.timedelta(hours=HOURS),
     )
     db.session.add(link)
     db.session.flush()
     with force_locale(person.language):
-        mail = _written(person, link, token)
+        mail = _compose(person, link, token)
     db.session.commit()
     try:
         mailer.send(mail, _settings())
@@ -58,17 +58,17 @@ def send(person: Staff, by: Staff) -> None:
         db.session.delete(link)
         db.session.commit()
         raise DomainError("The mail could not be sent: %(answer)s", answer=error.said) from error
-    _end_open(person, but=link.id)
+    _expire_open(person, except_id=link.id)
     db.session.commit()
 
 
 def use(token: str) -> Staff:
-    """Take the link's one use and clear the account of everybody who set it up; whose it is. Does not commit.
+    """Use up a link and clear its account's taints, without committing. Return the account.
 
-    Raises DomainError when the link was used, has expired or was replaced, or the log-in has been switched
-    off or given another address since.
+    Raises DomainError when the link has been used, has expired or was replaced, or when the log-in has been
+    disabled or given another address since.
     """
-    taken = db.session.execute(
+    used = db.session.execute(
         update(PasswordLink)
         .where(
             PasswordLink.token_hash == _hash(token),
@@ -78,22 +78,23 @@ def use(token: str) -> Staff:
         .values(used_at=func.now())
         .returning(PasswordLink.person_id, PasswordLink.sent_to)
     ).one_or_none()
-    person = db.session.get(Staff, taken.person_id) if taken else None
-    if taken is None or person is None or not person.active or person.email != taken.sent_to:
+    person = db.session.get(Staff, used.person_id) if used else None
+    if used is None or person is None or not person.active or person.email != used.sent_to:
         raise DomainError(
-            "This link was used already, has expired or was replaced by a newer one. "
+            "This link has already been used, has expired or has been replaced by a newer one. "
             "Ask your administrator for a new one."
         )
-    _end_open(person)
-    hands.clear(person)
+    _expire_open(person)
+    taints.clear(person)
     return person
 
 
 def _check(person: Staff) -> None:
     if not can_be_sent():
         raise DomainError(
-            "No link can be sent: whoever runs the server must set SMTP_URL, MAIL_FROM and PUBLIC_URL first. "
-            "Until then passwords given there by “flask fab reset-password” count as nobody's."
+            "No link can be sent until SMTP_URL, MAIL_FROM and PUBLIC_URL are set on the server. Until then, "
+            "passwords can be reset there with “flask fab reset-password”; no administrator counts as having "
+            "set them."
         )
     if not person.active:
         raise DomainError("%(name)s is switched off.", name=person.username)
@@ -101,16 +102,16 @@ def _check(person: Staff) -> None:
         raise DomainError("%(name)s has no valid e-mail address.", name=person.username)
 
 
-def _end_open(person: Staff, but: int = 0) -> None:
+def _expire_open(person: Staff, except_id: int = 0) -> None:
     db.session.execute(
         update(PasswordLink)
-        .where(PasswordLink.person_id == person.id, PasswordLink.used_at.is_(None), PasswordLink.id != but)
-        .where(PasswordLink.expires_at > func.now())
+        .where(PasswordLink.person_id == person.id, PasswordLink.id != except_id)
+        .where(PasswordLink.used_at.is_(None), PasswordLink.expires_at > func.now())
         .values(expires_at=func.now())
     )
 
 
-def _written(person: Staff, link: PasswordLink, token: str) -> EmailMessage:
+def _compose(person: Staff, link: PasswordLink, token: str) -> EmailMessage:
     settings = _settings()
     until = link.expires_at.astimezone(settings.zone)
     given = {

@@ -1,4 +1,4 @@
-"""Rows that somebody asked for and that are there, but not for them."""
+"""Requests for rows outside the user's scope, recorded in the change log."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from app.access.scope import live, visible_to
 from app.audit.events import event
 from app.extensions import db
 
-#: so many keys of one request are looked at
-MOST = 1000
+#: keys of one request that are examined
+MAX_KEYS = 1000
 
 
-def missed(model: type[Any], key: int) -> None:
-    """Remember for this request that the person was given no row of that key."""
-    g.setdefault("missed_rows", {}).setdefault(model, []).append(key)
+def remember_missing(model: type[Any], key: int) -> None:
+    """Remember for the rest of the request that no row with this key was found for the user."""
+    g.setdefault("missing_rows", {}).setdefault(model, []).append(key)
 
 
-def note_missed(page: str) -> None:
-    """Note in the change log which of the rows the request missed lie beyond the person's scope.
+def log_denied(page: str) -> None:
+    """Record in the change log which of the request's missing rows exist outside the user's scope.
 
-    One entry for each table; none for rows that are not there for anybody.
+    Writes one entry for each table, and none for rows that don't exist.
     """
-    for model, keys in g.pop("missed_rows", {}).items():
+    for model, keys in g.pop("missing_rows", {}).items():
         beyond = not_(func.coalesce(visible_to(g.user, model), false()))
-        query = select(model.id).where(model.id.in_(keys[:MOST]), live(model), beyond)
+        query = select(model.id).where(model.id.in_(keys[:MAX_KEYS]), live(model), beyond)
         ids = sorted(db.session.scalars(query))
         if len(ids) == 1:
             event("denied", model.__tablename__, ids[0], page)

@@ -1,4 +1,4 @@
-"""What a person may do by their roles, read from the database as it is now."""
+"""Permissions that roles give to people, read from the database as it is now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.models import Staff
 
 
 def holders(*rights: tuple[str, str]) -> list[Staff]:
-    """The active people whose roles give them every one of the (permission, view) pairs, by id."""
+    """Return the active people whose roles give them all of the (permission, view) pairs, ordered by id."""
     query = select(Staff).where(Staff.active.is_(True)).order_by(Staff.id)
     for right in rights:
         query = query.where(Staff.id.in_(_people_with(*right)))
@@ -36,7 +36,7 @@ def _people_with(permission: str, view: str) -> Select[tuple[int]]:
 
 
 def holds(person: Staff, permission: str, view: str) -> bool:
-    """Whether an active person's roles give them the permission on the view."""
+    """Return whether a person is active and has a role with the permission on the view."""
     if not person.active or not person.roles:
         return False
     query = (

@@ -1,4 +1,4 @@
-"""Row scope: which leads and hits a person may reach, the same for lists, forms, actions, API and exports."""
+"""Row scope: which rows a user may reach, the same for lists, forms, actions, API and exports."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from app.models import (
     WeeklyReport,
 )
 
-#: Roles that see every branch. Everybody else sees their own branch and what lies below it;
-#: an API key (Integration) that was given no branch is the whole bank's.
+#: roles that see every branch; everybody else sees their own branch and its sub-branches, and an API key
+#: (Integration) without a branch sees the whole bank
 BANK_WIDE_ROLES = frozenset({"Admin", "Manager", "DataOperator", "Auditor"})
-#: Roles that hand out hits and step in on anybody's, and those whose people work hits.
+#: roles that assign hits and may take over anybody's, and roles whose users work hits
 SUPERVISING_ROLES = frozenset({"Admin", "Manager"})
 WORKING_ROLES = SUPERVISING_ROLES | {"Marketer"}
-#: Roles that see other people's private segments.
+#: roles that see other people's private segments
 SEES_ALL_SEGMENTS = frozenset({"Admin", "Auditor"})
 
 
 def sees_whole_bank(user: Any) -> bool:
-    """Whether any of the person's roles is bank-wide."""
+    """Return whether the user sees every branch."""
     names = {role.name for role in getattr(user, "roles", [])}
     return bool(names & BANK_WIDE_ROLES) or (names == {"Integration"} and user.branch_id is None)
 
 
 def supervises(user: Any) -> bool:
-    """Whether the person hands out hits and steps in on anybody's."""
+    """Return whether the user assigns hits and may take over anybody's."""
     return any(role.name in SUPERVISING_ROLES for role in getattr(user, "roles", []))
 
 
 def works_hits(user: Any) -> bool:
-    """Whether hits can be the person's."""
+    """Return whether hits can be assigned to the user."""
     return any(role.name in WORKING_ROLES for role in getattr(user, "roles", []))
 
 
 def branches_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Branch: the person's branch and its sub-branches, all for bank-wide roles."""
+    """Return a criterion on Branch: the user's branch and its sub-branches, or all for bank-wide roles."""
     if sees_whole_bank(user):
         return true()
     branch = user.branch if isinstance(user, Staff) else None
@@ -63,26 +63,26 @@ def branches_visible_to(user: Any) -> ColumnElement[bool]:
 
 
 def live(model: type[Any]) -> ColumnElement[bool]:
-    """Criterion on any table: the row was not deleted for everybody."""
+    """Return a criterion on any table: the row has not been deleted."""
     if model is Lead:
         return Lead.deleted_at.is_(None)
     return Hit.live.is_(True) if model is Hit else true()
 
 
 def leads_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Lead: not deleted, and in the person's row scope."""
+    """Return a criterion on Lead: leads that are not deleted and belong to the user's branches."""
     if sees_whole_bank(user):
         return live(Lead)
     return and_(live(Lead), Lead.branch_id.in_(select(Branch.id).where(branches_visible_to(user))))
 
 
 def hits_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Hit: hits of the leads the person may reach; a hit knows its lead's branch."""
+    """Return a criterion on Hit: live hits of the user's branches."""
     return and_(Hit.live, within_branches(Hit.branch_id, user))
 
 
 def within_branches(column: Any, user: Any) -> ColumnElement[bool]:
-    """Criterion on a column of branch ids: those in the person's scope, any for bank-wide roles."""
+    """Return a criterion on a column of branch ids: the user's branches, or any for bank-wide roles."""
     if sees_whole_bank(user):
         return true()
     within: ColumnElement[bool] = column.in_(select(Branch.id).where(branches_visible_to(user)))
@@ -90,9 +90,9 @@ def within_branches(column: Any, user: Any) -> ColumnElement[bool]:
 
 
 def reaches(person: Any, branch: Any) -> ColumnElement[bool]:
-    """Criterion on columns of a person's and a branch's id: the person may reach that branch's leads.
+    """Return a criterion on columns of a person's and a branch's id: the person may reach the branch's leads.
 
-    The same as ``within_branches`` for each person; for statements about many people at once.
+    It means the same as ``within_branches``, for statements about many people at once.
     """
     own, other = aliased(Branch), aliased(Branch)
     roles = (
@@ -110,49 +110,49 @@ def reaches(person: Any, branch: Any) -> ColumnElement[bool]:
 
 
 def staff_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Staff: everybody for bank-wide roles, else oneself."""
+    """Return a criterion on Staff: everybody for bank-wide roles, otherwise the user alone."""
     return true() if sees_whole_bank(user) else Staff.id == user.id
 
 
 def exports_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on ExportJob: one's own, everybody's for who administers or audits."""
+    """Return a criterion on ExportJob: the user's own, or everybody's for administrators and auditors."""
     names = {role.name for role in getattr(user, "roles", [])}
     return true() if names & {"Admin", "Auditor"} else ExportJob.requested_by == user.username
 
 
 def bulk_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on BulkJob: as for exports."""
+    """Return a criterion on BulkJob: the user's own, or everybody's for administrators and auditors."""
     names = {role.name for role in getattr(user, "roles", [])}
     return true() if names & {"Admin", "Auditor"} else BulkJob.requested_by == user.username
 
 
 def outreach_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Outreach: contacts of the leads the person may reach."""
+    """Return a criterion on Outreach: contacts of the leads the user may reach."""
     return Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
 
 
 def batches_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on OutreachBatch: one's own, everybody's for bank-wide roles."""
+    """Return a criterion on OutreachBatch: the user's own, or everybody's for bank-wide roles."""
     return true() if sees_whole_bank(user) else OutreachBatch.created_by_id == user.id
 
 
 def sandbox_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on SandboxMessage: those to leads the person may reach."""
+    """Return a criterion on SandboxMessage: messages to leads the user may reach."""
     return SandboxMessage.outreach_id.in_(select(Outreach.id).where(outreach_visible_to(user)))
 
 
 def reports_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on WeeklyReport: those of branches in the person's scope; the whole bank's for its roles."""
+    """Return a criterion on WeeklyReport: reports of the user's branches, or all for bank-wide roles."""
     return within_branches(WeeklyReport.branch_id, user)
 
 
 def mails_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Mail: one's own, everybody's for bank-wide roles."""
+    """Return a criterion on Mail: mails to the user, or to everybody for bank-wide roles."""
     return true() if sees_whole_bank(user) else Mail.person_id == user.id
 
 
 def segments_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Segment: shared ones and the person's own, all for those who see everything."""
+    """Return a criterion on Segment: shared ones and the user's own, all for administrators and auditors."""
     names = {role.name for role in getattr(user, "roles", [])}
     if names & SEES_ALL_SEGMENTS:
         return true()
@@ -160,12 +160,12 @@ def segments_visible_to(user: Any) -> ColumnElement[bool]:
 
 
 def reminders_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on Reminder: one's own, whoever one is."""
+    """Return a criterion on Reminder: the user's own, whatever their role."""
     return Reminder.person_id == user.id
 
 
 def saved_filters_visible_to(user: Any) -> ColumnElement[bool]:
-    """Criterion on SavedFilter: one's own."""
+    """Return a criterion on SavedFilter: the user's own."""
     return SavedFilter.owner == user.username
 
 
@@ -188,7 +188,7 @@ _SCOPES = {
 
 
 def visible_to(user: Any, model: type[Any]) -> ColumnElement[bool]:
-    """The criterion that limits ``model`` to the rows the person may reach; true() for unscoped tables."""
+    """Return the criterion that limits ``model`` to the user's rows, true() for an unscoped table."""
     if user is None or getattr(user, "is_anonymous", True):
         return false()
     if model is ImportBatch:

@@ -1,4 +1,4 @@
-"""Rules about log-ins that hold whoever changes them."""
+"""Rules about log-ins that hold for every way of changing them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.models import Staff
 ADMIN = "Admin"
 
 
-def may_be_deleted(person: Staff) -> bool:
-    """Whether a log-in was never of use: others are switched off, which needs a second administrator."""
+def can_be_deleted(person: Staff) -> bool:
+    """Return whether a log-in was never used and has no role. Others can only be disabled."""
     return not person.roles and person.last_login is None and not person.login_count
 
 
 def check_admin_stays(person: Staff, *, active: bool, roles: Collection[str]) -> None:
-    """Raise DomainError when the change would leave nobody who is an active administrator."""
+    """Check that an active administrator remains after a change. Raises DomainError when none would."""
     others = (
         select(func.count())
         .select_from(Staff)
@@ -29,4 +29,6 @@ def check_admin_stays(person: Staff, *, active: bool, roles: Collection[str]) ->
     stays = active and ADMIN in roles
     was = bool(person.active) and any(role.name == ADMIN for role in person.roles)
     if was and not stays and not db.session.scalar(others):
-        raise DomainError("%(name)s is the last administrator; make another one first.", name=person.username)
+        raise DomainError(
+            "%(name)s is the last administrator; appoint another one first.", name=person.username
+        )

@@ -1,7 +1,16 @@
-"""Maker and checker: one person asks, another one decides; the same for everything that needs it."""
+"""Maker–checker approvals: requests for a second person's decision, and the kinds that domains register."""
 
 from app.approvals.kinds import Change, Kind, kind_named, register, subject_row
-from app.approvals.requests import approve, ask, expire, others_decide, reject, submit, waiting_for, withdraw
+from app.approvals.requests import (
+    approve,
+    ask,
+    expire,
+    has_other_deciders,
+    open_request,
+    reject,
+    submit,
+    withdraw,
+)
 
 __all__ = [
     "Change",
@@ -9,12 +18,12 @@ __all__ = [
     "approve",
     "ask",
     "expire",
+    "has_other_deciders",
     "kind_named",
-    "others_decide",
+    "open_request",
     "register",
     "reject",
     "subject_row",
     "submit",
-    "waiting_for",
     "withdraw",
 ]

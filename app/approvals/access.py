@@ -1,7 +1,7 @@
-"""What people may do as something a second administrator decides about: log-ins' access, roles' permissions.
+"""Approval of changes of access by a second administrator: log-ins' roles and branches, roles' permissions.
 
-Without a second administrator a change takes effect at once, noted as unchecked: a bank that has one alone
-must not be locked out, and nobody becomes the only one without another one's consent.
+Without a second administrator a change takes effect at once and is recorded as unchecked. A bank with a
+single administrator must not be locked out, and nobody becomes the only one without the consent of another.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app import labels
-from app.access import hands
+from app.access import taints
 from app.access.staff import check_admin_stays
 from app.approvals.kinds import Change, register, subject_row
-from app.approvals.requests import ask, deciders, others_decide
+from app.approvals.requests import ask, deciders, has_other_deciders
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.lib.pointers import to_row
@@ -34,9 +34,9 @@ ROLE = "role_permissions"
 
 
 class Access(NamedTuple):
-    """What a log-in may do: ids of roles, of the branch, whether it is switched on; and whose it is by mail.
+    """Access of a log-in: ids of its roles and its branch, whether it is enabled, and its owner's address.
 
-    An empty ``email`` leaves the address as it is.
+    An empty ``email`` leaves the address unchanged.
     """
 
     roles: list[int]
@@ -46,16 +46,14 @@ class Access(NamedTuple):
 
 
 def access_of(person: Staff) -> Access:
-    """The access a log-in has now, what a form has set and nothing has stored yet included."""
+    """Return the present access of a log-in, including changes that are not stored yet."""
     branch = person.branch.id if person.branch else None
     return Access(sorted(role.id for role in person.roles), branch, bool(person.active), person.email or "")
 
 
-def take_back(person: Staff) -> None:
-    """Undo unsaved changes of a stored log-in's access.
-
-    By assignment: expiring the attributes would leave the changes on the other side of the relations.
-    """
+def discard_changes(person: Staff) -> None:
+    """Discard the unsaved changes to a stored log-in's access."""
+    # Assigned, because expiring the attributes would leave the changes on the other side of the relations.
     ids = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == person.id)
     columns = select(Staff.branch_id, Staff.active, Staff.email).where(Staff.id == person.id)
     stored = db.session.execute(columns).one()
@@ -63,8 +61,8 @@ def take_back(person: Staff) -> None:
     person.branch, person.active, person.email = _branch(stored.branch_id), stored.active, stored.email
 
 
-def take_back_permissions(role: Role) -> None:
-    """Undo unsaved changes of a stored role's permissions."""
+def discard_permission_changes(role: Role) -> None:
+    """Discard the unsaved changes to a stored role's permissions."""
     table = assoc_permissionview_role
     _set_permissions(
         role,
@@ -72,61 +70,66 @@ def take_back_permissions(role: Role) -> None:
     )
 
 
-def give(person: Staff, wanted: Access, by: Staff | None, *, checked: bool) -> None:
-    """Make a log-in's access what ``by`` wanted; ``checked``: a second person agreed. Raises DomainError."""
-    roles = list(db.session.scalars(select(Role).where(Role.id.in_(wanted.roles)).order_by(Role.id)))
-    if len(roles) != len(wanted.roles):
-        raise DomainError("One of the roles does not exist any more.")
-    check_admin_stays(person, active=wanted.active, roles={role.name for role in roles})
-    person.roles = roles
-    person.branch = _branch(wanted.branch)
-    person.active = wanted.active
-    if wanted.email and wanted.email != person.email:
-        _set_address(person, wanted.email, by, checked=checked)
+def set_access(person: Staff, access: Access, user: Staff | None, *, checked: bool) -> None:
+    """Give a log-in the access that ``user`` requested; ``checked`` says that a second person approved it.
 
-
-def _set_address(person: Staff, email: str, by: Staff | None, *, checked: bool) -> None:
-    """Change the address; a log-in nobody has used yet is still being set up."""
-    if db.session.scalar(select(Staff.id).where(Staff.email == email, Staff.id != person.id)):
-        raise DomainError("Another log-in has the address %(email)s.", email=email)
-    person.email = email
-    if by is not None:
-        hands.note_address(person, by, checked=checked or not (person.last_login or person.login_count))
-
-
-def ask_for_access(person: Staff, wanted: Access, by: Staff, reason: str) -> Approval | None:
-    """Ask another administrator for a change of access; None when it took effect at once. Flushes.
-
-    Raises DomainError as ``requests.ask`` does, and as ``give`` when there is nobody else.
+    Raises DomainError when a role no longer exists, when no administrator would be left, or when another
+    log-in has the address.
     """
-    return ask(LOG_IN, person.id, by, reason, wanted._asdict())
+    roles = list(db.session.scalars(select(Role).where(Role.id.in_(access.roles)).order_by(Role.id)))
+    if len(roles) != len(access.roles):
+        raise DomainError("One of the roles no longer exists.")
+    check_admin_stays(person, active=access.active, roles={role.name for role in roles})
+    person.roles = roles
+    person.branch = _branch(access.branch)
+    person.active = access.active
+    if access.email and access.email != person.email:
+        _set_address(person, access.email, user, checked=checked)
+
+
+def _set_address(person: Staff, email: str, user: Staff | None, *, checked: bool) -> None:
+    if db.session.scalar(select(Staff.id).where(Staff.email == email, Staff.id != person.id)):
+        raise DomainError("Another log-in already uses the address %(email)s.", email=email)
+    person.email = email
+    if user is not None:
+        # A log-in that nobody has used yet is still being set up.
+        is_new = not (person.last_login or person.login_count)
+        taints.record_address_change(person, user, checked=checked or is_new)
+
+
+def ask_for_access(person: Staff, access: Access, user: Staff, reason: str) -> Approval | None:
+    """Request a change of access and flush. Return None when it took effect at once.
+
+    Raises DomainError as ``requests.ask`` does, and as ``set_access`` when there is no second administrator.
+    """
+    return ask(LOG_IN, person.id, user, reason, access._asdict())
 
 
 def ask_for_permissions(
-    role: Role, permissions: list[int], by: Staff, reason: str, words: dict[str, dict[str, list[str]]]
+    role: Role, permissions: list[int], user: Staff, reason: str, words: dict[str, dict[str, list[str]]]
 ) -> Approval | None:
-    """Ask another administrator to change what a role may do; None when it took effect at once. Flushes.
+    """Request a change of a role's permissions and flush. Return None when it took effect at once.
 
-    ``words`` are the permissions ``given`` and ``taken``, by language.
+    ``words`` names the permissions ``given`` and ``taken``, by language.
     """
-    return ask(ROLE, role.id, by, reason, {"permissions": permissions, "words": words})
+    return ask(ROLE, role.id, user, reason, {"permissions": permissions, "words": words})
 
 
-def decided_by_another(by: Staff) -> bool:
-    """Whether there is another administrator to decide."""
-    return others_decide(LOG_IN, by)
+def has_second_administrator(user: Staff) -> bool:
+    """Return whether there is another administrator to decide on changes."""
+    return has_other_deciders(LOG_IN, user)
 
 
-def nobody_may_decide(approval: Approval) -> bool:
-    """Whether all who could decide about a request are too close to it at present."""
+def has_no_decider(approval: Approval) -> bool:
+    """Return whether everybody who could decide on a request is too close to it at present."""
     return not deciders(approval)
 
 
-def _only_takes(before: Access, wanted: Access) -> bool:
-    """Whether a change gives nothing that was not there."""
-    same_reach = wanted.branch == before.branch and (before.active or not wanted.active)
-    same_owner = wanted.email in ("", before.email)
-    return same_reach and same_owner and set(wanted.roles) <= set(before.roles)
+def _only_reduces(before: Access, after: Access) -> bool:
+    """Return whether a change of access grants nothing new."""
+    same_reach = after.branch == before.branch and (before.active or not after.active)
+    same_owner = after.email in ("", before.email)
+    return same_reach and same_owner and set(after.roles) <= set(before.roles)
 
 
 def _set_permissions(role: Role, permissions: list[int]) -> None:
@@ -150,29 +153,30 @@ class _LogInKind:
         return set()
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        person, wanted = _person(subject_id), Access(**payload)
-        now = access_of(person)
-        # Who decides about a new log-in decides about whose it is, too.
-        now = now if person.roles else now._replace(email="")
-        before, after = _in_words(now), _in_words(wanted._replace(email=wanted.email or now.email))
-        found = [Change(what, before[what], after[what]) for what in before]
-        return [each for each in found if each.old != each.new]
+        person, requested = _person(subject_id), Access(**payload)
+        present = access_of(person)
+        # The approval of a new log-in includes its owner's address.
+        present = present if person.roles else present._replace(email="")
+        before = _in_words(present)
+        after = _in_words(requested._replace(email=requested.email or present.email))
+        changes = [Change(what, before[what], after[what]) for what in before]
+        return [each for each in changes if each.old != each.new]
 
     def submitted(self, approval: Approval) -> None:
-        person, wanted = _person(approval.subject_id), Access(**approval.payload)
-        gives = not _only_takes(access_of(person), wanted)
-        # With two administrators alone the other one's consent is what there is to ask for.
-        by = db.session.get_one(Staff, approval.requested_by_id)
-        if gives and others_decide(LOG_IN, by, person.id):
+        person, requested = _person(approval.subject_id), Access(**approval.payload)
+        grants = not _only_reduces(access_of(person), requested)
+        # With only two administrators the other one has to decide, even about their own access.
+        user = db.session.get_one(Staff, approval.requested_by_id)
+        if grants and has_other_deciders(LOG_IN, user, person.id):
             approval.makers = sorted({*approval.makers, person.username})
 
-    def apply(self, approval: Approval, who: str) -> None:
-        by = db.session.get(Staff, approval.requested_by_id) if approval.requested_by_id else None
+    def apply(self, approval: Approval, user: str) -> None:
+        requester = db.session.get(Staff, approval.requested_by_id) if approval.requested_by_id else None
         checked = approval.status == ApprovalStatus.APPROVED
-        give(_person(approval.subject_id), Access(**approval.payload), by, checked=checked)
+        set_access(_person(approval.subject_id), Access(**approval.payload), requester, checked=checked)
 
     def returned(self, approval: Approval) -> None:
-        """Nothing waits on the log-in itself."""
+        """Do nothing: the log-in itself has no waiting state."""
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("ab_user", subject_id)
@@ -197,13 +201,13 @@ class _RoleKind:
         return taken + [Change(_("Permission"), "", name) for name in words["given"]]
 
     def submitted(self, approval: Approval) -> None:
-        """Nothing waits on the role itself."""
+        """Do nothing: the role itself has no waiting state."""
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         _set_permissions(_role(approval.subject_id), approval.payload["permissions"])
 
     def returned(self, approval: Approval) -> None:
-        """Nothing waits on the role itself."""
+        """Do nothing: the role itself has no waiting state."""
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("ab_role", subject_id)
@@ -225,11 +229,11 @@ def _branch(branch_id: int | None) -> Branch | None:
 
 
 def _person(subject_id: int) -> Staff:
-    return subject_row(Staff, subject_id, N_("The log-in does not exist any more."))
+    return subject_row(Staff, subject_id, N_("The log-in no longer exists."))
 
 
 def _role(subject_id: int) -> Role:
-    return subject_row(Role, subject_id, N_("The role does not exist any more."))
+    return subject_row(Role, subject_id, N_("The role no longer exists."))
 
 
 register(_LogInKind())

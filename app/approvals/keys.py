@@ -1,6 +1,6 @@
-"""An API key that reaches the whole bank as something a second person decides about.
+"""Approval of API keys that reach the whole bank.
 
-The key is shown to who makes it and is refused until it is approved.
+The key is shown to the person who creates it and is refused until a second person approves it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from app.models import Approval, Staff
 KIND = "api_key"
 
 
-def ask_for_key(name: str, by: Staff, reason: str) -> Approval | None:
-    """Ask for a second person to let a new key work; None when it does at once. Does not commit."""
-    return ask(KIND, keys.system_named(name).id, by, reason)
+def ask_for_key(name: str, user: Staff, reason: str) -> Approval | None:
+    """Request approval of a new key without committing. Return None when it works at once."""
+    return ask(KIND, keys.system_named(name).id, user, reason)
 
 
 class _KeyKind:
@@ -38,9 +38,9 @@ class _KeyKind:
 
     def state(self, subject_id: int) -> str:
         system = _system(subject_id)
-        says = [sorted(role.id for role in system.roles), system.branch_id, bool(system.active)]
+        access = [sorted(role.id for role in system.roles), system.branch_id, bool(system.active)]
         return json.dumps(
-            [says, [f"{key.id} {key.expires_on} {key.revoked_on}" for key in _keys(subject_id)]]
+            [access, [f"{key.id} {key.expires_on} {key.revoked_on}" for key in _keys(subject_id)]]
         )
 
     def makers(self, subject_id: int) -> set[str]:
@@ -60,9 +60,9 @@ class _KeyKind:
         ]
 
     def submitted(self, approval: Approval) -> None:
-        """The key waits by being switched off."""
+        """Do nothing: the key was created switched off."""
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         _system(approval.subject_id).active = True
 
     def returned(self, approval: Approval) -> None:
@@ -75,12 +75,12 @@ class _KeyKind:
 def _keys(subject_id: int) -> list[ApiKey]:
     found = list(db.session.scalars(select(ApiKey).where(ApiKey.user_id == subject_id).order_by(ApiKey.id)))
     if not found:
-        raise DomainError("The key does not exist any more.")
+        raise DomainError("The key no longer exists.")
     return found
 
 
 def _system(subject_id: int) -> Staff:
-    return subject_row(Staff, subject_id, N_("The key does not exist any more."))
+    return subject_row(Staff, subject_id, N_("The key no longer exists."))
 
 
 register(_KeyKind())

@@ -1,4 +1,4 @@
-"""What can be asked for. Each domain registers its kinds; the screens and requests know only this."""
+"""Kinds of requests: the interface that screens and requests rely on, and the registry that domains fill."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = TypeVar("Row")
 
 
 class Change(NamedTuple):
-    """One difference in words of the language at hand; empty text where there is nothing on that side."""
+    """One difference in words of the current language; a text is empty where that side has nothing."""
 
     what: str
     old: str
@@ -20,34 +20,34 @@ class Change(NamedTuple):
 
 
 class Kind(Protocol):
-    """A thing that one person asks for and another one decides about.
+    """A kind of request that one person makes and another one decides on.
 
-    ``permission`` is (permission, view): who may make such a thing may decide about another person's.
+    ``permission`` is a (permission, view) pair. A decider needs the same right as the requester.
     """
 
     name: str
     permission: tuple[str, str]
 
     def title(self, subject_id: int) -> str:
-        """What the subject is called."""
+        """Return the display name of the subject."""
 
     def state(self, subject_id: int) -> str:
-        """A text that differs whenever the subject differs in something the decision is about."""
+        """Return a text that changes with everything about the subject that the decision depends on."""
 
     def makers(self, subject_id: int) -> set[str]:
-        """Log-in names of everybody who made the subject what it is."""
+        """Return the user names of everybody who worked on the subject."""
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        """What approving would change, in the language at hand."""
+        """Return what an approval would change, in the current language."""
 
     def submitted(self, approval: Approval) -> None:
-        """Mark the subject as waiting. Raise DomainError when it can't be asked for now."""
+        """Mark the subject as waiting. Raises DomainError when it can't be submitted now."""
 
-    def apply(self, approval: Approval, who: str) -> None:
-        """Do what was approved by ``who``. Raise DomainError when it can't be done any more."""
+    def apply(self, approval: Approval, user: str) -> None:
+        """Carry out what ``user`` approved. Raises DomainError when that is no longer possible."""
 
     def returned(self, approval: Approval) -> None:
-        """Mark the subject as no longer waiting: rejected, withdrawn or expired."""
+        """Mark the subject as no longer waiting, after a rejection, withdrawal or expiry."""
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         """Return the row whose page shows the subject (app/lib/pointers.py)."""
@@ -57,7 +57,10 @@ _KINDS: dict[str, Kind] = {}
 
 
 def subject_row(model: type[Row], subject_id: int, gone: str) -> Row:
-    """The row that a request is about. Raises DomainError with the message ``gone`` when there is none."""
+    """Return the row that a request is about.
+
+    Raises DomainError with the message ``gone`` when there is none.
+    """
     row = db.session.get(model, subject_id)
     if row is None:
         raise DomainError(gone)
@@ -65,12 +68,12 @@ def subject_row(model: type[Row], subject_id: int, gone: str) -> Row:
 
 
 def register(kind: Kind) -> None:
-    """Make a kind known, once, when its module is imported."""
+    """Register a kind, when its module is imported."""
     _KINDS[kind.name] = kind
 
 
 def kind_named(name: str) -> Kind:
-    """The kind with this name. Raises DomainError when no part of the program knows it any more."""
+    """Return the kind with this name. Raises DomainError when no such kind is registered."""
     if name not in _KINDS:
-        raise DomainError("Requests of the kind %(kind)s are not known here.", kind=name)
+        raise DomainError("Unknown kind of request: %(kind)s.", kind=name)
     return _KINDS[name]

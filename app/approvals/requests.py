@@ -1,6 +1,6 @@
-"""The life of a request: asked for, then approved, rejected, withdrawn or expired, exactly once.
+"""Life cycle of a request: submitted, then approved, rejected, withdrawn or expired, exactly once.
 
-Nothing here commits; the caller's transaction holds the decision and what follows from it together.
+Only ``expire`` commits. Otherwise the caller's transaction holds the decision together with its consequences.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from flask_babel import force_locale
 from sqlalchemy import or_, select
 
-from app.access import hands
+from app.access import taints
 from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
 from app.errors import DomainError
@@ -28,19 +28,19 @@ MAX_CHARACTERS = 500
 
 
 def submit(
-    kind_name: str, subject_id: int, by: Staff, reason: str, payload: dict[str, Any] | None = None
+    kind_name: str, subject_id: int, user: Staff, reason: str, payload: dict[str, Any] | None = None
 ) -> Approval:
-    """Ask for a second person's decision about a subject. Flushes.
+    """Submit a subject for a second person's decision, flush, and return the request.
 
-    Raises DomainError without a reason, when the same is already asked for, or when the kind refuses.
+    Raises DomainError without a reason, when a request about the subject is open, or when the kind refuses.
     """
     kind = kind_named(kind_name)
     db.session.flush()
     if not reason.strip():
-        raise DomainError("Say why you ask for it; the person who decides reads that.")
-    if waiting_for(kind_name, subject_id) is not None:
-        raise DomainError("%(subject)s already waits for a decision.", subject=kind.title(subject_id))
-    approval = _request(kind, subject_id, by, reason, payload or {})
+        raise DomainError("State a reason for your request; the approver will see it.")
+    if open_request(kind_name, subject_id) is not None:
+        raise DomainError("%(subject)s is already waiting for approval.", subject=kind.title(subject_id))
+    approval = _request(kind, subject_id, user, reason, payload or {})
     kind.submitted(approval)
     db.session.add(approval)
     db.session.flush()
@@ -48,73 +48,77 @@ def submit(
 
 
 def ask(
-    kind_name: str, subject_id: int, by: Staff, reason: str, payload: dict[str, Any] | None = None
+    kind_name: str, subject_id: int, user: Staff, reason: str, payload: dict[str, Any] | None = None
 ) -> Approval | None:
-    """Ask for a second person's decision wherever there is one; else do it at once, kept as unchecked: None.
+    """Submit a subject for a second person's decision, flush, and return the request.
 
-    A bank that has one such person alone must not be locked out. Flushes. Raises DomainError as ``submit``.
+    Where there is no second person, apply the change at once, record it as unchecked and return None: a bank
+    with a single such person must not be locked out. Raises DomainError as ``submit`` does.
     """
-    if others_decide(kind_name, by):
-        return submit(kind_name, subject_id, by, reason, payload)
+    if has_other_deciders(kind_name, user):
+        return submit(kind_name, subject_id, user, reason, payload)
     if not reason.strip():
-        raise DomainError("Say why; the approvals and the change log keep it.")
+        raise DomainError("State a reason; it is kept with the approval and in the change log.")
     db.session.flush()
     kind = kind_named(kind_name)
-    approval = _request(kind, subject_id, by, reason, payload or {})
+    approval = _request(kind, subject_id, user, reason, payload or {})
     approval.status = ApprovalStatus.UNCHECKED
     db.session.add(approval)
     db.session.flush()
-    kind.apply(approval, by.username)
+    kind.apply(approval, user.username)
     db.session.flush()
     return None
 
 
-def others_decide(kind_name: str, by: Staff, *but: int) -> bool:
-    """Whether anybody else has the right to decide about such requests; ``but`` these ids."""
+def has_other_deciders(kind_name: str, user: Staff, *excluded: int) -> bool:
+    """Return whether anybody but the user and the ``excluded`` ids has the right to decide such requests."""
     people = holders(DECIDE, kind_named(kind_name).permission)
-    return any(person.id not in (by.id, *but) for person in people)
+    return any(person.id not in (user.id, *excluded) for person in people)
 
 
-def _request(kind: Kind, subject_id: int, by: Staff, reason: str, payload: dict[str, Any]) -> Approval:
+def _request(kind: Kind, subject_id: int, user: Staff, reason: str, payload: dict[str, Any]) -> Approval:
     return Approval(
         kind=kind.name,
         subject_id=subject_id,
         title=shortened(kind.title(subject_id), 255),
-        reason=_said(reason),
+        reason=_checked_text(reason),
         changes=_in_words(kind, subject_id, payload),
         payload=payload,
         state=_digest(kind, subject_id),
-        makers=sorted(kind.makers(subject_id) | {by.username}),
-        requested_by=by.username,
-        requested_by_id=by.id,
+        makers=sorted(kind.makers(subject_id) | {user.username}),
+        requested_by=user.username,
+        requested_by_id=user.id,
         expires_at=clock.now() + dt.timedelta(days=VALID_DAYS),
     )
 
 
-def approve(approval: Approval, by: Staff, note: str = "") -> None:
-    """Decide for it and do it. Raises DomainError as ``_decide`` does, or when it can't be done any more."""
-    kind = _decide(approval, by, ApprovalStatus.APPROVED, note)
+def approve(approval: Approval, user: Staff, note: str = "") -> None:
+    """Approve a request, carry it out and flush.
+
+    Raises DomainError as ``_decide`` does, when the subject has changed, or when the kind refuses.
+    """
+    kind = _decide(approval, user, ApprovalStatus.APPROVED, note)
     if approval.state != _digest(kind, approval.subject_id):
         raise DomainError(
-            "%(subject)s has changed since this was asked for. Reject it and let it be asked for again.",
+            "%(subject)s has changed since the request was made. Reject it and have it submitted again.",
             subject=approval.title,
         )
-    kind.apply(approval, by.username)
+    kind.apply(approval, user.username)
     db.session.flush()
 
 
-def reject(approval: Approval, by: Staff, note: str) -> None:
-    """Decide against it. Raises DomainError as ``_decide`` does, or without a note that says why."""
+def reject(approval: Approval, user: Staff, note: str) -> None:
+    """Reject a request and flush. Raises DomainError as ``_decide`` does, or without a note of the reason."""
     if not note.strip():
-        raise DomainError("Say why you reject it; the person who asked reads that.")
-    _decide(approval, by, ApprovalStatus.REJECTED, note).returned(approval)
+        raise DomainError("State a reason for the rejection; the requester will see it.")
+    _decide(approval, user, ApprovalStatus.REJECTED, note).returned(approval)
     db.session.flush()
 
 
-def withdraw(approval: Approval, by: Staff) -> None:
-    """Take one's own request back. Raises DomainError for another person's or a decided one."""
+def withdraw(approval: Approval, user: Staff) -> None:
+    """Withdraw the user's own request and flush. Raises DomainError for another person's or a decided one."""
     _lock_waiting(approval)
-    if approval.requested_by_id != by.id:
+    if approval.requested_by_id != user.id:
         raise DomainError("Only %(person)s can withdraw this request.", person=approval.requested_by)
     approval.status = ApprovalStatus.WITHDRAWN
     approval.decided_at = clock.now()
@@ -123,7 +127,7 @@ def withdraw(approval: Approval, by: Staff) -> None:
 
 
 def expire(now: dt.datetime) -> int:
-    """End the requests nobody decided in time; how many. Commits."""
+    """Expire the requests that nobody decided in time and commit. Return their number."""
     query = select(Approval).where(Approval.status == ApprovalStatus.WAITING, Approval.expires_at <= now)
     late = list(db.session.scalars(query.with_for_update(skip_locked=True)))
     for approval in late:
@@ -134,8 +138,8 @@ def expire(now: dt.datetime) -> int:
     return len(late)
 
 
-def waiting_for(kind_name: str, subject_id: int) -> Approval | None:
-    """The open request about a subject, None when there is none."""
+def open_request(kind_name: str, subject_id: int) -> Approval | None:
+    """Return the open request about a subject, None when there is none."""
     return db.session.scalar(
         select(Approval).where(
             Approval.kind == kind_name,
@@ -145,61 +149,64 @@ def waiting_for(kind_name: str, subject_id: int) -> Approval | None:
     )
 
 
-def why_not(approval: Approval, by: Staff) -> str | None:
-    """Why this person can't decide about the request, None when they can."""
+def why_cannot_decide(approval: Approval, user: Staff) -> str | None:
+    """Return why the user can't decide on a request, None when they can."""
     try:
-        _check_decider(approval, by, kind_named(approval.kind))
+        _check_decider(approval, user, kind_named(approval.kind))
     except DomainError as error:
         return error.text()
     return None
 
 
 def deciders(approval: Approval) -> list[Staff]:
-    """Everybody who may decide about a request now."""
+    """Return everybody who may decide on a request at present."""
     kind = kind_named(approval.kind)
-    found = holders(DECIDE, kind.permission)
-    return [person for person in found if _bias(approval, person) is None]
+    people = holders(DECIDE, kind.permission)
+    return [person for person in people if _conflict_of_interest(approval, person) is None]
 
 
-def _decide(approval: Approval, by: Staff, status: ApprovalStatus, note: str) -> Kind:
-    """Mark the decision. Raises DomainError when it is decided, expired, or not theirs to decide."""
+def _decide(approval: Approval, user: Staff, status: ApprovalStatus, note: str) -> Kind:
+    """Record a decision and return the request's kind.
+
+    Raises DomainError when the request is decided or expired, or when the user may not decide on it.
+    """
     _lock_waiting(approval)
     kind = kind_named(approval.kind)
     if approval.expires_at <= clock.now():
-        raise DomainError("This request has expired; let it be asked for again.")
-    _check_decider(approval, by, kind)
+        raise DomainError("This request has expired; have it submitted again.")
+    _check_decider(approval, user, kind)
     approval.status = status
-    approval.decided_by = by.username
-    approval.decided_by_id = by.id
+    approval.decided_by = user.username
+    approval.decided_by_id = user.id
     approval.decided_at = clock.now()
-    approval.note = _said(note)
+    approval.note = _checked_text(note)
     return kind
 
 
-def _check_decider(approval: Approval, by: Staff, kind: Kind) -> None:
-    bias = _bias(approval, by)
-    if bias is not None:
-        raise bias
-    if not (holds(by, *DECIDE) and holds(by, *kind.permission)):
-        raise DomainError("You may not decide about this.")
+def _check_decider(approval: Approval, user: Staff, kind: Kind) -> None:
+    conflict = _conflict_of_interest(approval, user)
+    if conflict is not None:
+        raise conflict
+    if not (holds(user, *DECIDE) and holds(user, *kind.permission)):
+        raise DomainError("You may not decide on this request.")
 
 
-def _bias(approval: Approval, by: Staff) -> DomainError | None:
-    """Why the person is too close to the request to decide about it, None when they are not."""
-    if by.id == approval.requested_by_id or by.username in approval.makers:
-        return DomainError("Nobody decides about what they made or asked for themselves.")
-    return next(filter(None, (_one_hand(by, maker) for maker in _accounts(approval))), None)
+def _conflict_of_interest(approval: Approval, user: Staff) -> DomainError | None:
+    """Return why the user is too close to a request to decide on it, None when they are not."""
+    if user.id == approval.requested_by_id or user.username in approval.makers:
+        return DomainError("You may not decide on something that you made or requested yourself.")
+    return next(filter(None, (_shared_control(user, maker) for maker in _makers(approval))), None)
 
 
-def _accounts(approval: Approval) -> list[Staff]:
-    """The log-ins of everybody who made or asked for it."""
+def _makers(approval: Approval) -> list[Staff]:
+    """Return the log-ins of everybody who worked on the subject or requested the decision."""
     named = or_(Staff.username.in_(approval.makers), Staff.id == approval.requested_by_id)
     return list(db.session.scalars(select(Staff).where(named).order_by(Staff.id)))
 
 
-def _one_hand(by: Staff, maker: Staff) -> DomainError | None:
-    """What to say when one person could act under both accounts, None when nobody could."""
-    shared = hands.common(by.id, maker.id)
+def _shared_control(user: Staff, maker: Staff) -> DomainError | None:
+    """Return the refusal for two accounts under which one person could act, None when nobody could."""
+    shared = taints.common_actors(user.id, maker.id)
     if maker.id in shared:
         return DomainError(
             "%(person)s set up your account, reset its password or changed its address, and so could act "
@@ -207,7 +214,7 @@ def _one_hand(by: Staff, maker: Staff) -> DomainError | None:
             "decide.",
             person=maker.username,
         )
-    if by.id in shared:
+    if user.id in shared:
         return DomainError(
             "You set up the account of %(person)s, reset its password or changed its address, and so could "
             "act under that name. Until they choose a password through a link mailed to them, somebody else "
@@ -228,11 +235,11 @@ def _one_hand(by: Staff, maker: Staff) -> DomainError | None:
 def _lock_waiting(approval: Approval) -> None:
     db.session.refresh(approval, with_for_update=True)
     if approval.status != ApprovalStatus.WAITING:
-        raise DomainError("This request is already decided.")
+        raise DomainError("This request has already been decided.")
 
 
-def _said(given: str) -> str:
-    """A reason or note as it is stored. Raises DomainError for one that is too long to be stored whole."""
+def _checked_text(given: str) -> str:
+    """Return a reason or note as it is stored. Raises DomainError when it is too long."""
     text = given.strip()
     if len(text) > MAX_CHARACTERS:
         raise DomainError(

@@ -1,4 +1,4 @@
-"""Versions of rules and schedules as something a second person decides about: what both have in common."""
+"""Approval of versions: what the kinds for rules and schedules have in common."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ Version = TypeVar("Version", RuleVersion, ScheduleVersion)
 
 
 class VersionKind(Generic[Version]):
-    """A kind whose subject is a version: a draft is submitted, waits unchanged, is a draft again if returned.
+    """A kind whose subject is a version: a draft that waits unchanged and is a draft again when returned.
 
-    ``gone`` says, as a msgid, that there is no such version.
+    ``gone`` is the message (a msgid) for a version that no longer exists.
     """
 
     model: type[Version]
     gone: str
 
     def version(self, subject_id: int) -> Version:
-        """The version. Raises DomainError when it is gone."""
+        """Return the version. Raises DomainError when it no longer exists."""
         return subject_row(self.model, subject_id, self.gone)
 
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
-        """What putting the version in force would change, in words."""
+        """Return what activating the version would change, in words."""
         raise NotImplementedError
 
     def check(self, version: Version) -> None:
-        """Raise DomainError when the draft can't be submitted; one must change something."""
+        """Check that a draft can be submitted. Raises DomainError when it changes nothing."""
         if not self.changes(version.id, {}):
-            raise DomainError("%(version)s says the same as the version in force.", version=str(version))
+            raise DomainError("%(version)s is identical to the version in force.", version=str(version))
 
     def submitted(self, approval: Approval) -> None:
-        """Mark the draft as waiting."""
+        """Mark the draft as submitted. Raises DomainError when it is not a draft or fails the check."""
         version = self.version(approval.subject_id)
         if version.status != VersionStatus.DRAFT:
             raise DomainError("Only a draft can be submitted; %(version)s is not one.", version=str(version))
@@ -43,9 +43,9 @@ class VersionKind(Generic[Version]):
         version.status = VersionStatus.SUBMITTED
 
     def returned(self, approval: Approval) -> None:
-        """The version is a draft again."""
+        """Make the version a draft again."""
         self.version(approval.subject_id).status = VersionStatus.DRAFT
 
     def opens(self, subject_id: int) -> dict[str, Any]:
-        """Return the version as what its page shows."""
+        """Return the row of the version, whose page shows it."""
         return to_row(self.model.__tablename__, subject_id)

@@ -33,7 +33,7 @@ def event(kind: str, object_: str, id_: object = None, title: str = "", **detail
         connection.execute(_INSERT, values)
 
 
-def known_as(text_: str) -> str:
+def pseudonym(text_: str) -> str:
     """A keyed hash for something typed that may be anything, a password or a phone number too."""
     key = current_app.config["SETTINGS"].secret_key.encode()
     return "#" + hmac.digest(key, text_.strip().lower().encode(), "sha256").hex()[:16]

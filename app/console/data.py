@@ -84,7 +84,7 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
             return None
         found = super().get(key, *args, **kwargs)
         if found is None and has_request_context():
-            refusals.missed(self.obj, key)
+            refusals.remember_missing(self.obj, key)
         return found
 
 

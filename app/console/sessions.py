@@ -59,7 +59,7 @@ def _look() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if present.row_id is not None and present.due and not getattr(view, "is_poll", False):
         with db.engine.begin() as connection:
-            sessions.seen(connection, present.row_id)
+            sessions.touch(connection, present.row_id)
 
 
 def _present() -> ConsoleSession:
@@ -154,7 +154,7 @@ class ConsoleSessions(SecureCookieSessionInterface):
         """Store what the request changed; False when the log-in has ended meanwhile."""
         try:
             with db.engine.begin() as connection:
-                return sessions.keep(connection, row_id, self.serializer.dumps(dict(session)))
+                return sessions.store_data(connection, row_id, self.serializer.dumps(dict(session)))
         except SQLAlchemyError:
             # The answer is made; a message that is not shown is no reason to withhold it.
             log.exception("the session could not be stored")

@@ -50,7 +50,7 @@ class SubmitsVersions:
 
     def submit_links(self, item: Any) -> list[Link]:
         """Where a waiting version is decided; submitting a draft, or a former version to go back to."""
-        waiting = approvals.waiting_for(self.approval.KIND, item.id)
+        waiting = approvals.open_request(self.approval.KIND, item.id)
         if waiting is not None:
             return [
                 Link(_("Request for approval"), url_for("ApprovalView.show", pk=waiting.id), primary=True)

@@ -18,7 +18,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from app.access.refusals import note_missed
+from app.access.refusals import log_denied
 from app.audit.events import event
 from app.console import broken, error_pages, frame, sessions
 from app.console.arguments import check_list_arguments
@@ -109,7 +109,7 @@ def _finish(response: Response) -> Response:
 def _note(response: Response) -> None:
     """Note what the person was refused, and every file that goes out; empty forms hold nothing."""
     page = f"{request.method} {mask_numbers(request.path)}"
-    note_missed(page)
+    log_denied(page)
     if response.status_code == 403:
         event("denied", "page", title=page)
     sent = parse_options_header(response.headers.get("Content-Disposition"))

@@ -15,7 +15,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 
 from app import approvals, labels
-from app.access import hands
+from app.access import taints
 from app.approvals import Change
 from app.errors import N_, DomainError
 from app.extensions import db
@@ -119,7 +119,7 @@ def confirmed_alone(batch: OutreachBatch) -> int:
 
 
 def _accounts(batch: OutreachBatch) -> set[int]:
-    return hands.accounts_like(batch.created_by_id) if batch.created_by_id else set()
+    return taints.linked_accounts(batch.created_by_id) if batch.created_by_id else set()
 
 
 def confirm(
@@ -198,7 +198,7 @@ def _lock_hands(by: Staff) -> None:
 
     Two batches confirmed at the same moment would not see each other.
     """
-    for person in sorted(hands.hands_of([by.id])[by.id]):
+    for person in sorted(taints.actors_of([by.id])[by.id]):
         wait_for_lock(db.session(), Lock.OUTREACH_CONFIRM, person)
 
 

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import approvals, labels
-from app.approvals.requests import why_not
+from app.approvals.requests import why_cannot_decide
 from app.console import formats, forms
 from app.console.access import may
 from app.console.table import Link
@@ -102,7 +102,7 @@ class ApprovalView(ConsoleView):
         """Why this person can't decide about a waiting request; None to those who never decide."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return None
-        return why_not(item, g.user)
+        return why_cannot_decide(item, g.user)
 
     def show_links(self, item: Approval) -> list[Link]:
         """Approve and reject, for those who may decide about this very request."""

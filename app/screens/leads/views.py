@@ -234,14 +234,14 @@ class BranchView(ConsoleView):
         lead_filter.check_change(item)
         if created:
             db.session.add(item)
-        limited = keys.limited()
+        limited = keys.limited_systems()
         branches.place(item)
         keys.check_limited(limited)
 
     def remove(self, item: Any) -> None:
         """A branch that a rule asks for stays."""
         lead_filter.check_removal(item)
-        limited = keys.limited()
+        limited = keys.limited_systems()
         db.session.delete(item)
         db.session.flush()
         keys.check_limited(limited)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask_babel import gettext as _
 
 from app import labels
-from app.access import hands, password_links
+from app.access import password_links, taints
 from app.models import Staff
 
 
 def tainted_words(person: Staff) -> str:
     """Whether the account counts as a second person, and beside whom not."""
-    others = hands.tainted_by(person)
+    others = taints.tainters_of(person)
     if not others:
         return _("Counts as a person of its own in approvals.")
     said = _(
@@ -43,8 +43,9 @@ def way_out() -> str:
     if password_links.can_be_sent():
         return _("Send such links on the users' pages.")
     return _(
-        "No link can be sent: whoever runs the server must set SMTP_URL, MAIL_FROM and PUBLIC_URL first. "
-        "Until then passwords given there by “flask fab reset-password” count as nobody's."
+        "No link can be sent until SMTP_URL, MAIL_FROM and PUBLIC_URL are set on the server. Until then, "
+        "passwords can be reset there with “flask fab reset-password”; no administrator counts as having "
+        "set them."
     )
 
 

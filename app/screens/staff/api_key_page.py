@@ -16,7 +16,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from app import labels
 from app.access.keys import server_time
-from app.approvals import waiting_for
+from app.approvals import open_request
 from app.approvals.keys import KIND
 from app.console import formats, table
 from app.console.forms import CODE
@@ -93,7 +93,7 @@ def rights_of(key: ApiKey) -> str:
 def state_of(key: ApiKey) -> Any:
     """Whether it works, and if not why."""
     state = "off" if not (key.active and account(key).active) else "active"
-    if state == "off" and waiting_for(KIND, key.user_id) is not None:
+    if state == "off" and open_request(KIND, key.user_id) is not None:
         state = "waiting"
     if key.expires_on is not None and key.expires_on < server_time():
         state = "expired"

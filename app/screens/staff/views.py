@@ -22,7 +22,7 @@ from wtforms import SelectField
 from wtforms.validators import DataRequired, Optional
 
 from app import labels, permissions
-from app.access import hands, keys, password_links, sessions, staff
+from app.access import keys, password_links, sessions, staff, taints
 from app.approvals import access
 from app.audit.events import event
 from app.console import formats, forms
@@ -123,7 +123,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
 
     def offers(self, action: str, item: Any) -> bool:
         """Profile and own password for oneself, a new password and deletion for others; a link for all."""
-        if action == "delete" and not staff.may_be_deleted(item):
+        if action == "delete" and not staff.can_be_deleted(item):
             return False
         if action == "sendlink":
             return bool(item.active) and not keys.is_system(item)
@@ -196,9 +196,9 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             item.roles, item.branch = [], None
             db.session.add(item)
             db.session.flush()
-            hands.taint(item, g.user, hands.SET_UP)
+            taints.add_taint(item, g.user, taints.SET_UP)
         else:
-            access.take_back(item)
+            access.discard_changes(item)
         if wanted == access.access_of(item):
             return
         check_reason(form)
@@ -210,7 +210,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Only a log-in that was never of use is deleted; switching the others off needs a second person."""
         if item.id == g.user.id:
             raise DomainError("You can't delete your own account.")
-        if not staff.may_be_deleted(item):
+        if not staff.can_be_deleted(item):
             raise DomainError(
                 "%(name)s has roles or has logged in before; switch the log-in off instead of deleting it.",
                 name=item.username,
@@ -232,7 +232,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.id != g.user.id:
             return drawn
-        mine = sessions.of_person(db.session.connection(), current_app.config["SETTINGS"], item.id)
+        mine = sessions.live_sessions(db.session.connection(), current_app.config["SETTINGS"], item.id)
         listed = SessionsWidget(
             sessions=mine, present=present_id(), when=formats.when, browser=accounts.browser_words
         )
@@ -251,14 +251,14 @@ def check_reason(form: Any) -> None:
     """Raise FieldError when access is to change and no reason is given."""
     if (form.access_reason.data or "").strip():
         return
-    if access.decided_by_another(g.user):
+    if access.has_second_administrator(g.user):
         raise FieldError("access_reason", "Another administrator decides about this; say why.")
-    raise FieldError("access_reason", "Say why; the approvals and the change log keep it.")
+    raise FieldError("access_reason", "State a reason; it is kept with the approval and in the change log.")
 
 
 def with_reason_told(form: Any) -> Any:
     """The form, saying beside the reason when there is no second person to decide."""
-    if "access_reason" in form and not access.decided_by_another(g.user):
+    if "access_reason" in form and not access.has_second_administrator(g.user):
         form.access_reason.description = _(
             "Needed when roles, branch, e-mail, enabling or permissions change. There is only one "
             "administrator: the change takes effect at once, no second person checks it, and it is recorded "
@@ -280,7 +280,7 @@ def say_what_became(name: str, asked: Approval | None) -> None:
         )
         return
     flash(_("What %(name)s may do now waits for another administrator.", name=name), "warning")
-    if access.nobody_may_decide(asked):
+    if access.has_no_decider(asked):
         flash(
             _("At present nobody may decide about it: everybody who could counts as one with you.")
             + " "
@@ -342,7 +342,7 @@ class RoleView(ConsoleView):
             item.permissions = wanted
             db.session.add(item)
             return
-        access.take_back_permissions(item)
+        access.discard_permission_changes(item)
         if {pair.id for pair in item.permissions} == {pair.id for pair in wanted}:
             return
         check_reason(form)

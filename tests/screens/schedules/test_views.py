@@ -237,7 +237,7 @@ def test_going_back_is_submitting_what_a_former_version_said(
     seen = editor(maker, first["edit"])["seen"]
     same = save(maker, TYPED, id=first["id"], seen=seen).json
     page = maker.submit(same["submit"], {"reason": "同"}, follow_redirects=True).text
-    assert "says the same as the version in force" in page
+    assert "is identical to the version in force" in page
     seen = same["seen"]
     changed = {**TYPED, "name": "改", "preset": "daily", "weekend": "silent"}
     assert save(maker, changed, id=first["id"], seen=seen).status_code == 200

@@ -49,7 +49,7 @@ def test_a_key_is_made_on_screen_used_and_revoked(
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("en", "would reach the whole bank"), ("zh", "就会覆盖全行")],
+    [("en", "extend the API key"), ("zh", "就会覆盖全行")],
 )
 def test_a_key_for_a_branch_does_not_grow_to_the_whole_bank_with_the_tree(
     app: Flask, session: Session, login: Callable[..., Person], language: str, said: str
@@ -75,7 +75,7 @@ def test_what_no_key_can_be_is_said_and_leaves_nothing(
     before = session.scalar(select(func.count()).select_from(Staff))
     form = {"name": "crm", "branch": "", "days": "30", "reason": "warehouse"}
     for wrong, said in (
-        ({"name": "chief"}, "There is a log-in called chief already."),
+        ({"name": "chief"}, "A log-in called chief already exists."),
         ({"name": ""}, "This field is required"),
         ({"name": "a b"}, "Letters, digits, dots, dashes, underscores."),
         ({"branch": "NOWHERE"}, "Not a valid choice"),

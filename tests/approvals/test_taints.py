@@ -11,7 +11,7 @@ from flask_appbuilder.cli import fab
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from app.access import hands
+from app.access import taints
 from app.extensions import db
 from app.models import AccountTaint, Approval, ChangeLog, PasswordLink, Staff
 from tests import clock
@@ -168,7 +168,7 @@ def to_readdress(session: Session, person: Logins, email: str) -> tuple[Staff, d
     return found(session, "other"), form
 
 
-def test_who_changed_the_address_alone_stays_the_same_hand(
+def test_who_changed_the_address_alone_still_counts_as_its_owner(
     app: Flask, world: World, person: Logins, session: Session, postbox: Postbox
 ) -> None:
     chief = person("chief")
@@ -228,7 +228,7 @@ def test_what_a_puppet_sets_up_is_its_master_s_too(
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("zh", "请先由运维人员设置 SMTP_URL"), ("en", "whoever runs the server must set SMTP_URL")],
+    [("zh", "请先由运维人员设置 SMTP_URL"), ("en", "No link can be sent until SMTP_URL")],
 )
 def test_without_a_mail_server_the_screen_says_what_to_do(
     language: str,
@@ -281,11 +281,13 @@ def test_nobody_cleans_an_account_by_acting_under_it(
         chief, puppet = (
             db.session.scalars(select(Staff).where(Staff.username == n)).one() for n in ("chief", "puppet")
         )
-        hands.taint(puppet, chief, hands.ADDRESS, address=True)
-        hands.note_address(puppet, puppet, checked=False)
-        hands.clear(puppet)
-        assert hands.hands_of([puppet.id]) == {puppet.id: {puppet.id, chief.id}}
-        hands.note_address(puppet, puppet, checked=True)
-        hands.clear(puppet)
-        assert hands.hands_of([puppet.id]) == {puppet.id: {puppet.id}}, "a third person agreed to the address"
+        taints.add_taint(puppet, chief, taints.ADDRESS, address=True)
+        taints.record_address_change(puppet, puppet, checked=False)
+        taints.clear(puppet)
+        assert taints.actors_of([puppet.id]) == {puppet.id: {puppet.id, chief.id}}
+        taints.record_address_change(puppet, puppet, checked=True)
+        taints.clear(puppet)
+        assert taints.actors_of([puppet.id]) == {puppet.id: {puppet.id}}, (
+            "a third person agreed to the address"
+        )
         db.session.rollback()
