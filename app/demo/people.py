@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import pandas as pd
 from stdnum.cn import ric
 
 #: No province of China has the number 99, so nobody bears such an ID number.
@@ -79,11 +79,9 @@ def _id_number(serial: int) -> str:
 
 def write_lead_file(path: Path, people: Sequence[Customer]) -> None:
     """The list as a clerk delivers it: UTF-8 CSV, a few rows with the mistakes that lists have."""
-    with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(HEADER)
-        table.writerows(person.row() for person in people)
-        table.writerows(_mistakes(people))
+    rows = [*(person.row() for person in people), *_mistakes(people)]
+    table = pd.DataFrame(rows, columns=HEADER, dtype="str")
+    table.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\r\n")
 
 
 def _mistakes(people: Sequence[Customer]) -> Iterator[tuple[str, ...]]:

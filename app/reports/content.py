@@ -20,6 +20,7 @@ from app.hits import counts, due
 from app.hits.by_branch import NONE, OWN
 from app.hits.counts import Chosen
 from app.lib import clock
+from app.lib.frames import pd
 from app.lib.strict import Strict
 from app.models import Approval, ApprovalStatus, Hit, HitStatus, Staff
 from app.reports.weeks import WEEK, sunday_of
@@ -155,17 +156,16 @@ def _held(asked: Asked) -> Held:
 
 
 def _trend(week: dt.date, person: Staff) -> list[Trend]:
-    mondays = [week - WEEK * back for back in range(TREND_WEEKS - 1, -1, -1)]
-    found = counts.count(
-        Chosen(person=person, first=mondays[0], last=sunday_of(week)), ("hit_date", "status")
-    )
-    return [_week(monday, found) for monday in mondays]
-
-
-def _week(monday: dt.date, found: dict[tuple[Any, ...], int]) -> Trend:
-    own = [(status, n) for (day, status), n in found.items() if monday <= day <= sunday_of(monday)]
-    won = sum(n for status, n in own if status == HitStatus.CONVERTED)
-    return Trend(week=monday.isoformat(), hits=sum(n for _status, n in own), converted=won)
+    weeks = pd.period_range(end=week, periods=TREND_WEEKS, freq="W")
+    chosen = Chosen(person=person, first=weeks[0].start_time.date(), last=sunday_of(week))
+    by_status = counts.count(chosen, ("hit_date", "status")).items()
+    rows = [(day, n, n if status == HitStatus.CONVERTED else 0) for (day, status), n in by_status]
+    table = pd.DataFrame(rows, columns=["hit_date", "hits", "converted"])
+    by_week = table.groupby(pd.PeriodIndex(table.pop("hit_date"), freq="W")).sum()
+    return [
+        Trend(week=f"{each.start_time:%F}", hits=hits, converted=converted)
+        for each, hits, converted in by_week.reindex(weeks, fill_value=0).itertuples()
+    ]
 
 
 def _waiting(person: Staff) -> Waiting:

@@ -27,7 +27,7 @@ from app.models import Lead
 from app.rules import lead_filter
 from app.rules.backtest_tally import Outcomes, Tally
 from app.rules.check import most
-from app.rules.conversions import conversions
+from app.rules.conversions import converted
 from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule
 from app.rules.proportion import Share
@@ -117,7 +117,8 @@ def run(
     passes = -(-len(trial.days) // DATES_PER_PASS)
     step = _Steps(progress, passes * (2 if active else 1) + 1)
     until = trial.last + dt.timedelta(days=trial.days_after)
-    outcomes = Outcomes(conversions(settings, trial.first, until), trial.days_after)
+    conversions = db.session.execute(converted(settings, trial.first, until)).tuples()
+    outcomes = Outcomes(conversions, trial.days_after)
     condition = definition.conditions[trial.condition]
     tried = thresholds(condition.value, most(condition))
     curve = _tallies(settings, definition, trial, tried, outcomes, step)
@@ -219,10 +220,10 @@ def _base(settings: Settings, definition: RuleDef, trial: Trial, outcomes: Outco
     admitted = outcomes.leads if among is None else np.intersect1d(outcomes.leads, among["lead"].to_numpy())
     few = pa.table({"lead": pa.array(admitted)})
     days = history.active_days(state, trial.first, trial.last, among=few, **asked)
-    pairs = zip(days["lead"].to_pylist(), days["day"].to_pylist(), strict=True)
-    converted = {lead for lead, day in pairs if outcomes.followed(lead, day)}
+    by_day = days.to_pandas().groupby("day").lead
+    won = {lead for day, leads in by_day for lead in np.intersect1d(leads, outcomes.after(day))}
     everybody = among.num_rows if among is not None else _live_leads()
-    return {"everybody": everybody, "leads": active, "converted": len(converted)}
+    return {"everybody": everybody, "leads": active, "converted": len(won)}
 
 
 def _live_leads() -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from app.lib.frames import pd
 from app.lib.lazy import lazy
 from app.rules.proportion import Share
 
@@ -21,25 +22,23 @@ _NEVER = -20_000
 
 
 class Outcomes:
-    """Whether a lead converted after a date: within ``days`` days, not on the date itself."""
+    """Conversions of leads within ``days`` days after a date, not on the date itself."""
 
-    def __init__(self, converted: Mapping[int, Iterable[dt.date]], days: int) -> None:
-        self._converted = {lead: sorted(dates) for lead, dates in converted.items()}
-        self._leads = np.array(sorted(self._converted), np.int64)
-        self._span = dt.timedelta(days=days)
+    def __init__(self, converted: Iterable[tuple[int, dt.date]], days: int) -> None:
+        """``converted`` are leads with the date of a conversion, several times when there were several."""
+        table = pd.DataFrame(converted, columns=["lead", "date"])
+        self._leads, self._dates = table.lead.astype("int64"), pd.to_datetime(table.date)
+        self._days = days
 
     @property
     def leads(self) -> Leads:
         """The leads that converted at all, ascending."""
-        return self._leads
+        return np.unique(self._leads)
 
-    def known(self, leads: Leads) -> Leads:
-        """Those of ``leads`` that converted at all: the only ones worth asking about."""
-        return leads[np.isin(leads, self._leads)]
-
-    def followed(self, lead: int, day: dt.date) -> bool:
-        """Whether the lead converted in time after the date."""
-        return any(day < each <= day + self._span for each in self._converted.get(lead, ()))
+    def after(self, day: dt.date) -> Leads:
+        """Return the leads that converted in time after the date."""
+        first, last = (pd.Timestamp(day + dt.timedelta(days=n)) for n in (1, self._days))
+        return self._leads[self._dates.between(first, last)].unique()
 
 
 class Tally:
@@ -61,9 +60,7 @@ class Tally:
         caught = met[number - self._last[met].astype(np.int32) >= self._cooldown]
         self._last[caught] = number
         self.by_day[day] = len(caught)
-        self._converted.update(
-            int(lead) for lead in self._outcomes.known(caught) if self._outcomes.followed(int(lead), day)
-        )
+        self._converted.update(caught[np.isin(caught, self._outcomes.after(day))].tolist())
 
     @property
     def hits(self) -> int:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 
 from sqlalchemy import Date, Select, cast, func, select
 
-from app.extensions import db
 from app.models import Hit, HitStatus, Lead
 from config import Settings
 
@@ -22,11 +20,3 @@ def converted(settings: Settings, first: dt.date | None, last: dt.date | None = 
     )
     query = query if first is None else query.where(day >= first)
     return query if last is None else query.where(day <= last)
-
-
-def conversions(settings: Settings, first: dt.date, last: dt.date) -> dict[int, list[dt.date]]:
-    """The local dates from ``first`` to ``last`` on which each live lead converted, by any rule's hit."""
-    found: dict[int, list[dt.date]] = defaultdict(list)
-    for lead, on in db.session.execute(converted(settings, first, last)):
-        found[lead].append(on)
-    return dict(found)

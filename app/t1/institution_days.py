@@ -13,17 +13,15 @@ from sqlalchemy import delete, func, insert, select
 from app.activity import store
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings
+from app.lib.frames import pd
 from app.lib.lazy import lazy
 from app.models import InstitutionDay
 from app.t1.completeness import ENOUGH, FEWEST_DAYS
 from config import Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from app.activity import query
 else:
-    pd = lazy("pandas")
     query = lazy("app.activity.query")
 
 

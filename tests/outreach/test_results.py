@@ -17,7 +17,7 @@ from app.effect.funnel import Asked
 from app.extensions import db
 from app.hits.counts import Chosen
 from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Staff, Suppression
-from app.rules.conversions import conversions
+from app.rules.conversions import converted
 from tests.conftest import Person
 from tests.outreach.conftest import Bank
 
@@ -141,7 +141,8 @@ def test_an_outcome_reaches_back_tests_and_the_funnel(
     day = dt.date(2026, 10, 28)
     with app.app_context():
         chief = db.session.scalars(select(Staff).where(Staff.username == "one")).one()
-        assert conversions(app.config["SETTINGS"], day, day) == {contact.lead_id: [day]}
+        found = db.session.execute(converted(app.config["SETTINGS"], day, day)).all()
+        assert found == [(contact.lead_id, day)]
         total = funnel.funnel(Asked(Chosen(chief), channel="sms", template=str(contact.version_id))).total
     assert (total.hit, total.contacted, total.answered, total.converted, total.sms) == (1, 1, 1, 1, 1)
     assert total.cost == contact.cost

@@ -22,9 +22,11 @@ from app.jobs import mails as sending
 from app.jobs.leases import MAX_ATTEMPTS
 from app.mails.queue import MAILS
 from app.mails.sender import PAUSES
-from app.models import Branch, ChangeLog, Lead, Mail, ReportSetting, Staff, WeeklyReport
+from app.models import Branch, ChangeLog, Hit, Lead, Mail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
+from app.reports.content import TREND_WEEKS, content_of
 from app.reports.worker import work
+from config import Settings
 from tests import clock
 from tests.conftest import Person
 from tests.effect.bank import ZONE, Bank
@@ -298,6 +300,26 @@ def test_a_report_that_fails_says_so_and_is_given_up(
     manager.submit("/weeklyreportview/make", {"week": str(due_week())})
     worked(app)
     assert manager.get(f"/weeklyreportview/pdf/{report}").status_code == 200
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_the_trend_has_every_week_also_those_without_a_hit(
+    app: Flask, session: Session, settings: Settings, manager: Person, empty: bool
+) -> None:
+    if not empty:
+        Bank(session, settings, seed=7)
+    week = due_week()
+    expected = []
+    for back in range(TREND_WEEKS - 1, -1, -1):
+        monday = week - back * weeks.WEEK
+        of_week = Hit.live, Hit.hit_date.between(monday, weeks.sunday_of(monday))
+        statuses = list(session.scalars(select(Hit.status).where(*of_week)))
+        expected.append((monday.isoformat(), len(statuses), statuses.count("converted")))
+    assert any(hits for _week, hits, _converted in expected) != empty
+    with app.app_context():
+        boss = db.session.scalars(select(Staff).where(Staff.username == "boss")).one()
+        trend = content_of(week, boss).trend
+    assert [(each.week, each.hits, each.converted) for each in trend] == expected
 
 
 def test_changes_of_when_and_to_whom_are_in_the_change_log(
