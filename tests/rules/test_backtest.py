@@ -201,12 +201,12 @@ def test_a_manager_tries_a_version_and_reads_the_figures(
     assert "≥ 3 this version" in text
     assert "25.0% 7.1% – 59.1% 1.25×" in text
     assert "In force (v2)" in text
-    assert "No clear difference to the base" in text
+    assert "No clear difference from the base" in text
     assert row.result["active"]["converted"] == 2
-    assert "changed since" not in text
+    assert "changed after" not in text
     version(session, "retired").cooldown_days = 9
     session.commit()
-    assert "changed since" in words(manager, row)
+    assert "changed after" in words(manager, row)
 
 
 def test_who_may_read_and_who_may_start(bank: Flask, session: Session, login: Callable[..., Person]) -> None:

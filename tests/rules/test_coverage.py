@@ -214,7 +214,7 @@ def test_a_reader_who_goes_stops_the_counting_and_lets_the_next_one_in(
 
     monkeypatch.setattr(coverage, "count", slowly)
     monkeypatch.setattr("app.activity.coverage.ROWS_PER_SLICE", 2)
-    monkeypatch.setattr(page, "PAUSE", 0.0)
+    monkeypatch.setattr(page, "LINE_SECONDS", 0.0)
     manager = login("Manager")
     data = {"rule": json.dumps(typed()), "days": "7"}
     answer = manager.submit("/ruleversionview/coverage", data, buffered=False)
@@ -222,7 +222,7 @@ def test_a_reader_who_goes_stops_the_counting_and_lets_the_next_one_in(
     answer.close()
     assert first["step"] == "count"
     assert len(counted) == 1
-    monkeypatch.setattr(page, "PAUSE", 0.25)
+    monkeypatch.setattr(page, "LINE_SECONDS", 0.25)
     assert of("counted", lines(manager, typed()))
 
 

@@ -1,4 +1,4 @@
-"""Back-tests as a person sees them: progress, figures with their uncertainty, the curve of thresholds."""
+"""Presentation of back-tests: progress, figures with confidence intervals, the curve over thresholds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flask_babel import ngettext
 
 from app import labels
 from app.activity import operators
+from app.effect.labels import percent
 from app.jobs.table import OPEN
 from app.lib import clock
 from app.models import Backtest, RuleVersion, RunStatus
@@ -24,7 +25,7 @@ from app.rules.versions import rule_def
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the comparison: whose figures, and how they stand to the base. Texts are ready to show."""
+    """A row of the comparison: figures and their ratio to the base, as texts ready to show."""
 
     name: str
     hits: str
@@ -34,14 +35,14 @@ class Line:
     rate_interval: str
     lift: str = ""
     lift_interval: str = ""
-    chosen: bool = False
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points with error bars: ``y``, ``low`` and ``high`` in percent at each ``x``.
+    """A line chart with error bars: ``y``, ``low`` and ``high`` in percent at each ``x``.
 
-    ``base`` is drawn as a level, ``chosen`` is the place of the point that stands out.
+    ``base`` is drawn as a horizontal line, ``chosen`` is the index of the highlighted point.
     """
 
     title: str
@@ -60,14 +61,14 @@ class Curve:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the script draws."""
+        """Return what the script draws."""
         names = ("title", "unit", "x", "y", "low", "high", "base", "base_name", "chosen", "along")
         return {"kind": "curve", "links": [], **{name: getattr(self, name) for name in names}}
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars side by side: each of ``series`` is a name and a number for each ``x``."""
+    """A chart of grouped bars: each of ``series`` is a name and a number for each ``x``."""
 
     title: str
     unit: str
@@ -80,18 +81,18 @@ class Bars:
 
     @property
     def y(self) -> list[int]:
-        """The numbers of the first series: without any there is nothing to draw."""
+        """Return the numbers of the first series; the template draws nothing when there are none."""
         return self.series[0][1]
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the script draws."""
-        shown = {"title": self.title, "unit": self.unit, "x": self.x, "along": self.along, "links": []}
-        return {"kind": "bars", "series": [{"name": name, "y": y} for name, y in self.series], **shown}
+        """Return what the script draws."""
+        common = {"title": self.title, "unit": self.unit, "x": self.x, "along": self.along, "links": []}
+        return {"kind": "bars", "series": [{"name": name, "y": y} for name, y in self.series], **common}
 
 
 def progress_of(row: Backtest) -> dict[str, Any]:
-    """What the back-test's page shows and polls."""
+    """Return what the page of a back-test shows and polls."""
     return {
         "status": row.status,
         "status_text": labels.word(labels.RUN_STATUS, row.status),
@@ -106,10 +107,10 @@ def _state(row: Backtest) -> str:
     if row.status == RunStatus.FAILED:
         return str(row.error or "")
     if row.status == RunStatus.CANCELLED:
-        return _("Cancelled; nothing was kept.")
+        return _("Cancelled. No results were kept.")
     if row.status == RunStatus.DONE:
         return summary(row)
-    return _("The past is gone through; you may close this page.")
+    return _("The back-test is running; you may close this page.")
 
 
 def _time_left(row: Backtest) -> str:
@@ -121,12 +122,12 @@ def _time_left(row: Backtest) -> str:
 
 
 def period(row: Backtest) -> str:
-    """The days that were tried."""
+    """Return the period of the back-test."""
     return f"{row.first_day} – {row.last_day}"
 
 
 def summary(row: Backtest) -> str:
-    """The figures in a line; nothing before they are there."""
+    """Return the figures in one line, empty while there are none."""
     if not row.result:
         return ""
     figures = row.result["draft"]
@@ -139,29 +140,24 @@ def summary(row: Backtest) -> str:
     )
 
 
-def percent(value: float | None) -> str:
-    """A share in percent."""
-    return "—" if value is None else f"{value:.1%}"
-
-
-def conditions_of(version: RuleVersion) -> list[tuple[int, str]]:
-    """The conditions whose threshold can be varied, in words."""
-    return [(place, condition_sentence(each)) for place, each in enumerate(rule_def(version).conditions)]
+def condition_choices(version: RuleVersion) -> list[tuple[int, str]]:
+    """Return the conditions whose threshold can be varied, as form choices."""
+    return [(index, condition_sentence(each)) for index, each in enumerate(rule_def(version).conditions)]
 
 
 def lines(row: Backtest) -> list[Line]:
-    """The version tried, the one in force, and everybody who was active."""
+    """Return the figures of the tested version, of the version in force and of all active leads."""
     result = row.result or {}
     base = result["base"]
-    found = [_line(_("This version (%(version)s)", version=f"v{row.version.number}"), result["draft"], base)]
+    rows = [_line(_("This version (%(version)s)", version=f"v{row.version.number}"), result["draft"], base)]
     if "active" in result:
         number = result["active"]["number"]
-        found.append(_line(_("In force (%(version)s)", version=f"v{number}"), result["active"], base))
-    everybody = _line(_("Base: every lead that was active at all"), base | {"hits": None}, None)
-    return [*found, everybody]
+        rows.append(_line(_("In force (%(version)s)", version=f"v{number}"), result["active"], base))
+    all_active = _line(_("Base: all leads active in the period"), base | {"hits": None}, None)
+    return [*rows, all_active]
 
 
-def _line(name: str, figures: dict[str, Any], base: dict[str, Any] | None, *, chosen: bool = False) -> Line:
+def _line(name: str, figures: dict[str, Any], base: dict[str, Any] | None, *, is_own: bool = False) -> Line:
     own = share(figures)
     lift = (
         own.value / base_rate if base and own.value is not None and (base_rate := share(base).value) else None
@@ -172,41 +168,41 @@ def _line(name: str, figures: dict[str, Any], base: dict[str, Any] | None, *, ch
         leads=own.whole,
         converted=own.part,
         rate=percent(own.value),
-        rate_interval=_of_share(own),
+        rate_interval=_share_interval(own),
         lift="" if lift is None else f"{lift:.2f}×",
-        lift_interval=_times(ratio(own, share(base))) if base and lift is not None else "",
-        chosen=chosen,
+        lift_interval=_ratio_interval(ratio(own, share(base))) if base and lift is not None else "",
+        is_own=is_own,
     )
 
 
-def _of_share(own: Share) -> str:
+def _share_interval(own: Share) -> str:
     low, high = wilson(own)
     return f"{low:.1%} – {high:.1%}" if own.whole else ""
 
 
-def _times(found: Interval | None) -> str:
-    if found is None:
+def _ratio_interval(interval: Interval | None) -> str:
+    if interval is None:
         return ""
-    return f"{found.low:.2f} – " + (f"{found.high:.2f}×" if math.isfinite(found.high) else "∞")
+    return f"{interval.low:.2f} – " + (f"{interval.high:.2f}×" if math.isfinite(interval.high) else "∞")
 
 
 def verdicts(row: Backtest) -> list[str]:
-    """What the figures say about this version against the base and the version in force, in sentences."""
+    """Return sentences that compare this version with the base and with the version in force."""
     result = row.result or {}
-    found = [_verdict(result["draft"], result["base"], _("the base"))]
+    sentences = [_verdict(result["draft"], result["base"], _("the base"))]
     if "active" in result:
-        found.append(_verdict(result["draft"], result["active"], _("the version in force")))
-    return [each for each in found if each]
+        sentences.append(_verdict(result["draft"], result["active"], _("the version in force")))
+    return [each for each in sentences if each]
 
 
 def _verdict(one: dict[str, Any], other: dict[str, Any], name: str) -> str:
     gap = difference(share(one), share(other))
     if gap is None:
         return ""
-    here, there = share(one).value or 0.0, share(other).value or 0.0
+    rate, other_rate = share(one).value or 0.0, share(other).value or 0.0
     values = {
         "other": name,
-        "points": f"{(here - there) * 100:+.1f}",
+        "points": f"{(rate - other_rate) * 100:+.1f}",
         "low": f"{gap.low * 100:+.1f}",
         "high": f"{gap.high * 100:+.1f}",
     }
@@ -214,14 +210,14 @@ def _verdict(one: dict[str, Any], other: dict[str, Any], name: str) -> str:
         return _("Converts better than %(other)s: %(points)s points (%(low)s to %(high)s).", **values)
     if gap.high < 0:
         return _("Converts worse than %(other)s: %(points)s points (%(low)s to %(high)s).", **values)
-    return _("No clear difference to %(other)s: %(points)s points (%(low)s to %(high)s).", **values)
+    return _("No clear difference from %(other)s: %(points)s points (%(low)s to %(high)s).", **values)
 
 
 def curve_lines(row: Backtest) -> list[Line]:
-    """The figures at each threshold, the version's own marked."""
+    """Return the figures at each threshold, with the version's own threshold marked."""
     result = row.result or {}
     return [
-        _line(_threshold(row, each["threshold"]), each, result["base"], chosen=_is_own(row, each))
+        _line(_threshold(row, each["threshold"]), each, result["base"], is_own=_is_own(row, each))
         for each in result["curve"]
     ]
 
@@ -235,7 +231,7 @@ def _is_own(row: Backtest, point: dict[str, int]) -> bool:
 
 
 def charts(row: Backtest) -> list[Curve | Bars]:
-    """Rate and number of leads by threshold, and hits by day."""
+    """Return the charts: conversion rate and number of leads by threshold, and hits by day."""
     result = row.result or {}
     points = result["curve"]
     at = [_threshold(row, each["threshold"]) for each in points]
@@ -250,7 +246,7 @@ def charts(row: Backtest) -> list[Curve | Bars]:
         high=[round(wilson(each).high * 100, 2) for each in shares],
         base=None if base is None else round(base * 100, 2),
         base_name=_("Base"),
-        chosen=next((place for place, each in enumerate(points) if _is_own(row, each)), -1),
+        chosen=next((index for index, each in enumerate(points) if _is_own(row, each)), -1),
         along=_("Threshold"),
     )
     leads = Bars(_("Leads caught by threshold"), _("leads"), at, [(_("leads"), [s.whole for s in shares])])
@@ -268,13 +264,13 @@ def _by_day(row: Backtest) -> Bars:
 
 
 def warnings(row: Backtest) -> list[str]:
-    """What limits the figures: a draft that changed since, outcomes that are still to come, no outcomes."""
-    found = []
+    """Return what limits the figures: a version changed since, outcomes still to come, or no outcomes."""
+    notes = []
     if backtest.digest(rule_def(row.version)) != row.digest:
-        found.append(_("The version has been changed since; these figures are those of what it said before."))
+        notes.append(_("The version was changed after this back-test; the figures are for the earlier one."))
     finished = row.finished_at or row.created_at
     if labels.local(finished).date() <= row.last_day + dt.timedelta(days=row.days_after):
-        found.append(_("Not all outcomes were known yet: the last hits had less time to convert."))
+        notes.append(_("Not all outcomes were known yet: the last hits had less time to convert."))
     if not (row.result or {}).get("base", {}).get("converted"):
-        found.append(_("No active lead converted in this time, so rates and the curve say nothing yet."))
-    return found
+        notes.append(_("No active lead converted in this period, so rates and curve show nothing yet."))
+    return notes

@@ -1,4 +1,4 @@
-"""The screen of back-tests: start one for a rule version, watch it, read its figures."""
+"""The screens of back-tests: the form that starts one, the list, and the page with its figures."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ from app.screens.rules import backtest_page
 
 
 class BacktestForm(DynamicForm):  # type: ignore[misc]
-    """What a back-test tries."""
+    """Period, conversion window and varied condition of a back-test."""
 
     first = DateField(lazy_gettext("First day of the period"), validators=[InputRequired()])
     last = DateField(
         lazy_gettext("Last day of the period"),
-        description=lazy_gettext("Leave time after it: a hit of the last day needs its days to convert."),
+        description=lazy_gettext("Leave enough time afterwards for hits of the last day to convert."),
         validators=[InputRequired()],
     )
     days_after = IntegerField(
-        lazy_gettext("A conversion counts within"),
+        lazy_gettext("Conversion window"),
         validators=[InputRequired(), NumberRange(1, MAX_DAYS_AFTER)],
         widget=BS3TextFieldWidget(),
     )
     condition = SelectField(
-        lazy_gettext("Try other thresholds of"),
-        description=lazy_gettext("The others stay as they are."),
+        lazy_gettext("Vary the threshold of"),
+        description=lazy_gettext("The other conditions stay as they are."),
         coerce=int,
         widget=Select2Widget(),
     )
 
 
 class StartsBacktests:
-    """Part of the rule versions' screen: try a version on the past."""
+    """Mix-in of the rule versions' screen: start back-tests and link to them."""
 
     @expose("/backtest/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def backtest(self, pk: int) -> Any:
-        """Choose the period; the back-test of a version starts in the background."""
+        """Choose the period and start the back-test of a version in the background."""
         view: Any = self
         version = view._row(pk)
         if not version.conditions:
@@ -68,11 +68,11 @@ class StartsBacktests:
                 409, description=_("%(version)s has no condition yet; add one first.", version=str(version))
             )
         form = BacktestForm(data=asdict(backtest_jobs.proposed()))
-        form.condition.choices = backtest_page.conditions_of(version)
+        form.condition.choices = backtest_page.condition_choices(version)
         if form.validate_on_submit():
-            asked = Trial(form.first.data, form.last.data, form.days_after.data, form.condition.data)
+            trial = Trial(form.first.data, form.last.data, form.days_after.data, form.condition.data)
             try:
-                row = backtest_jobs.request_backtest(version, asked, me())
+                row = backtest_jobs.request_backtest(version, trial, me())
             except DomainError as error:
                 form.first.errors = [*form.first.errors, error.text()]
             else:
@@ -88,17 +88,17 @@ class StartsBacktests:
         return view.render_template("form.html", widgets={"edit": widget}, title=title)
 
     def backtest_links(self, version: RuleVersion) -> list[Link]:
-        """Buttons on a version's page: start one, and see those that were made."""
-        found = []
+        """Return the buttons on a version's page: start a back-test, and list the earlier ones."""
+        links = []
         if version.conditions and may("can_backtest", "RuleVersionView"):
-            found.append(Link(_("Back-test"), url_for("RuleVersionView.backtest", pk=version.id)))
+            links.append(Link(_("Back-test"), url_for("RuleVersionView.backtest", pk=version.id)))
         if may("can_list", "BacktestView") and backtest_jobs.made_of(version):
-            found.append(Link(_("See back-tests"), list_url("BacktestView", version=version.id)))
-        return found
+            links.append(Link(_("View back-tests"), list_url("BacktestView", version=version.id)))
+        return links
 
 
 class BacktestView(WithProgress, ConsoleView):
-    """回测: what rule versions would have caught, and what became of it."""
+    """回测: what rule versions would have caught, and how many of those leads converted."""
 
     model = Backtest
     computed = {
@@ -121,7 +121,7 @@ class BacktestView(WithProgress, ConsoleView):
         "version": lazy_gettext("Rule version"),
         "sentence": lazy_gettext("Meaning"),
         "period": lazy_gettext("Period"),
-        "days_after": lazy_gettext("A conversion counts within (days)"),
+        "days_after": lazy_gettext("Conversion window (days)"),
         "status": lazy_gettext("Status"),
         "summary": lazy_gettext("Result"),
         "requested_by": lazy_gettext("By"),
@@ -130,26 +130,26 @@ class BacktestView(WithProgress, ConsoleView):
     formatters_columns = {"status": formats.tag(labels.RUN_STATUS, "run"), "created_at": formats.when}
 
     def heading(self, item: Backtest) -> str:
-        """Which version, and the number of the back-test."""
+        """Return the title with the back-test's number and version."""
         return _("Back-test #%(id)s of %(version)s", id=item.id, version=str(item.version))
 
     def offers(self, action: str, item: Backtest) -> bool:
-        """What is under way can be cancelled."""
+        """Return whether the back-test can still be cancelled."""
         return item.status in OPEN
 
     def show_links(self, item: Backtest) -> list[Link]:
-        """Back to the version."""
-        return [Link(_("See the version"), url_for("RuleVersionView.show", pk=item.version_id))]
+        """Return the link to the version."""
+        return [Link(_("View the version"), url_for("RuleVersionView.show", pk=item.version_id))]
 
     def state_of(self, item: Backtest) -> dict[str, Any]:
-        """How far the back-test is."""
+        """Return the progress of the back-test."""
         return backtest_page.progress_of(item)
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.status != RunStatus.DONE:
-            return drawn
-        found = BacktestWidget(
+            return shown
+        figures = BacktestWidget(
             row=item,
             lines=backtest_page.lines(item),
             verdicts=backtest_page.verdicts(item),
@@ -157,12 +157,14 @@ class BacktestView(WithProgress, ConsoleView):
             charts=backtest_page.charts(item),
             warnings=backtest_page.warnings(item),
         )
-        return drawn | {"more": [found], "charted": True}
+        return shown | {"more": [figures], "charted": True}
 
-    @action("cancel", lazy_gettext("Cancel back-test"), lazy_gettext("Stop this back-test?"), multiple=False)
+    @action(
+        "cancel", lazy_gettext("Cancel back-test"), lazy_gettext("Cancel this back-test?"), multiple=False
+    )
     def cancel(self, item: Backtest) -> Any:
-        """Stop it."""
+        """Cancel the back-test."""
         backtest_jobs.cancel(item)
         db.session.commit()
-        flash(_("The back-test is cancelled."), "success")
+        flash(_("Back-test cancelled."), "success")
         return redirect(url_for("BacktestView.show", pk=item.id))

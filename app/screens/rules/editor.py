@@ -1,4 +1,4 @@
-"""The rule editor's page: what it starts from, what it offers to choose, what it answers while one types."""
+"""Data of the rule editor: its initial content, its choices, and its answers while the user types."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from app.rules.definition import (
 from app.rules.versions import rule_def
 from app.screens.leads.segments import sources
 
-#: As many matches as a search shows; typing more narrows it.
+#: How many matches a search shows.
 MAX_MATCHES = 30
-#: The longest rule that is read at all: 20 conditions that name thousands of institutions.
-LONGEST = 2_000_000
-#: What the boxes of the editor look for, by name.
+#: How many characters of a posted rule are read: enough for 20 conditions with thousands of institutions.
+MAX_LENGTH = 2_000_000
+#: The kinds of choices that the search boxes of the editor ask for.
 KINDS = ("places", "branches", "sources", "tags", "segments")
 
 
 class MalformedError(Exception):
-    """What was typed is no rule yet; ``problems`` says where."""
+    """The typed text is not a valid rule; ``problems`` lists what is wrong by field."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -44,17 +44,17 @@ class MalformedError(Exception):
 
 
 def parse(text: str) -> RuleDef:
-    """The rule in a form's JSON. Raises MalformedError."""
-    # PostgreSQL text holds no NUL, not even one that comes as an escape.
-    text = "" if "\\u0000" in text else text[:LONGEST]
+    """Return the rule in a form's JSON. Raises MalformedError when it is none."""
+    # PostgreSQL text holds no NUL, not even as an escape.
+    text = "" if "\\u0000" in text else text[:MAX_LENGTH]
     try:
         return RuleDef.model_validate_json(text or "{}")
     except ValidationError as error:
         raise MalformedError(check.malformed(error)) from None
 
 
-def sound(text: str) -> RuleDef:
-    """The rule in a form's JSON, if nothing speaks against it. Raises MalformedError."""
+def parse_valid(text: str) -> RuleDef:
+    """Return the rule in a form's JSON. Raises MalformedError when it is none or when a check refuses it."""
     definition = parse(text)
     problems = check.refused(check.check(definition, check.read_catalogue()))
     if problems:
@@ -63,7 +63,7 @@ def sound(text: str) -> RuleDef:
 
 
 def blank() -> dict[str, Any]:
-    """A new rule as the editor first shows it."""
+    """Return the initial content of the editor for a new rule."""
     return {
         "code": _free_code(),
         "name": "",
@@ -80,12 +80,12 @@ def blank() -> dict[str, Any]:
 
 
 def first_condition() -> dict[str, Any]:
-    """What a condition says before anybody changes it."""
+    """Return the initial content of a new condition."""
     return ConditionDef(metric="calls", op=">=", value=3, window_days=7).model_dump(mode="json")
 
 
 def stored(version: RuleVersion) -> dict[str, Any]:
-    """A stored draft as the editor shows it; one without conditions gets the first one."""
+    """Return a stored draft as the editor shows it; a draft without conditions gets the default one."""
     if version.conditions:
         return rule_def(version).model_dump(mode="json")
     named = {"code": version.rule.code, "name": version.name, "description": version.description}
@@ -93,13 +93,13 @@ def stored(version: RuleVersion) -> dict[str, Any]:
 
 
 def _free_code() -> str:
-    """A code that no rule has yet."""
+    """Return a code that no rule has yet."""
     taken = set(db.session.scalars(select(Rule.code).where(Rule.code.startswith("R-"))))
     return next(code for n in range(1, len(taken) + 2) if (code := f"R-{n:03d}") not in taken)
 
 
 def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
-    """Everything the editor's template and scripts need."""
+    """Return everything that the template and the scripts of the editor need."""
     return {
         "rule": rule,
         "version": version,
@@ -124,7 +124,7 @@ def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
 
 
 def names(rule: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """What the codes in a rule are called, by the list they stand in."""
+    """Return the names of the codes in a rule, by the list that holds them."""
     conditions = rule["conditions"]
     used = {code for each in conditions for code in each["institutions"]}
     institutions = select(Institution.code, Institution.name).where(Institution.code.in_(used))
@@ -137,38 +137,38 @@ def names(rule: dict[str, Any]) -> dict[str, dict[str, str]]:
     }
 
 
-def answer(text: str) -> dict[str, Any]:
-    """What the rule as typed means, condition by condition where it is not whole yet, and what is wrong."""
+def wording(text: str) -> dict[str, Any]:
+    """Return the meaning of the typed rule in a sentence, empty for an incomplete rule, and its problems."""
     try:
         definition = parse(text)
     except MalformedError as error:
-        return {"sentence": "", "problems": said(error.problems)}
+        return {"sentence": "", "problems": problems_json(error.problems)}
     return {
         "sentence": sentence.rule_sentence(definition),
-        "problems": said(check.check(definition, check.read_catalogue())),
+        "problems": problems_json(check.check(definition, check.read_catalogue())),
     }
 
 
-def said(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Problems for the page: field, words, and whether it is only a note."""
+def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Return the field, the text and the severity of each problem (``note``: not an error)."""
     return [{"field": each.field, "text": each.text(), "note": each.note} for each in problems]
 
 
 def conflict(base: str, version: RuleVersion, yours: RuleDef) -> dict[str, Any]:
-    """What the second of two people is told: who saved what, and both wordings of each part that differs."""
+    """Return what the second of two users is told: who saved when, and both values of each changed part."""
     theirs = stored(version)
     try:
-        began = parse(base)
+        original = parse(base)
     except MalformedError:
-        began = yours
-    parts = draft_conflict.compare(began, RuleDef.model_validate(theirs), yours)
-    saved = labels.local(version.saved_at) if version.saved_at else None
+        original = yours
+    parts = draft_conflict.compare(original, RuleDef.model_validate(theirs), yours)
+    saved_at = labels.local(version.saved_at) if version.saved_at else None
     return {
         "text": _(
             "%(who)s saved this draft at %(when)s while you were editing it. Nothing was overwritten, and "
             "what you typed is still here.",
             who=version.saved_by or version.created_by,
-            when=saved.strftime("%Y-%m-%d %H:%M:%S") if saved else "–",
+            when=saved_at.strftime("%Y-%m-%d %H:%M:%S") if saved_at else "–",
         ),
         "revision": version.revision,
         "theirs": theirs,
@@ -178,19 +178,18 @@ def conflict(base: str, version: RuleVersion, yours: RuleDef) -> dict[str, Any]:
 
 
 def find(kind: str, text: str) -> list[dict[str, Any]]:
-    """Groups of what can be chosen, for a box of the editor: each entry with its list, value and words."""
-    wanted = text.strip()
+    """Return the choices of a search box that match a text, in groups of items with list, value and name."""
+    query_text = text.strip()
     if kind == "places":
-        return [
-            each for each in (_categories(wanted), _regions(wanted), _institutions(wanted)) if each["items"]
-        ]
+        groups = (_categories(query_text), _regions(query_text), _institutions(query_text))
+        return [each for each in groups if each["items"]]
     if kind == "branches":
-        return [_group("branches", _("Branches"), _branches(wanted))]
+        return [_group("branches", _("Branch"), _branches(query_text))]
     if kind == "sources":
-        found = [value for value, _word in sources() if wanted.lower() in value.lower()]
-        return [_group("sources", _("Source channel"), [(value, value, "") for value in found])]
+        matches = [value for value, _word in sources() if query_text.lower() in value.lower()]
+        return [_group("sources", _("Source channel"), [(value, value, "") for value in matches])]
     column = Tag.name if kind == "tags" else Segment.name
-    query = select(column).where(_like(column, wanted)).order_by(column).limit(MAX_MATCHES)
+    query = select(column).where(_like(column, query_text)).order_by(column).limit(MAX_MATCHES)
     if kind == "segments":
         query = query.where(Segment.shared)
     label = _("Tags") if kind == "tags" else _("Segments")
@@ -207,27 +206,27 @@ def _like(column: Any, text: str) -> Any:
 
 
 def _categories(text: str) -> dict[str, Any]:
-    rows = _counted(Institution.category)
-    found = [(code, labels.word(labels.CATEGORY, code), n) for code, n in rows]
-    return _group("categories", _("Categories"), _matching(found, text))
+    rows = _counts_by(Institution.category)
+    categories = [(code, labels.word(labels.CATEGORY, code), n) for code, n in rows]
+    return _group("categories", _("Categories"), _matching(categories, text))
 
 
 def _regions(text: str) -> dict[str, Any]:
-    found = [(name, name, n) for name, n in _counted(Institution.region)]
-    return _group("regions", _("Regions"), _matching(found, text))
+    regions = [(name, name, n) for name, n in _counts_by(Institution.region)]
+    return _group("regions", _("Regions"), _matching(regions, text))
 
 
-def _counted(column: Any) -> list[tuple[str, int]]:
+def _counts_by(column: Any) -> list[tuple[str, int]]:
     query = select(column, func.count()).where(column != "").group_by(column).order_by(column)
     return list(db.session.execute(query).tuples())
 
 
-def _matching(found: list[tuple[str, str, int]], text: str) -> list[tuple[str, str, str]]:
-    wanted = text.lower()
+def _matching(choices: list[tuple[str, str, int]], text: str) -> list[tuple[str, str, str]]:
+    text = text.lower()
     return [
         (value, word, _("institutions: %(n)s", n=n))
-        for value, word, n in found
-        if wanted in word.lower() or wanted in value.lower()
+        for value, word, n in choices
+        if text in word.lower() or text in value.lower()
     ]
 
 

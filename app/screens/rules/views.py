@@ -29,17 +29,17 @@ from app.screens.rules.backtests import StartsBacktests
 
 
 def _saved(save: Callable[[RuleDef], RuleVersion]) -> Any:
-    """Save the posted rule and say where it is; else what is wrong, or who was faster."""
+    """Save the posted rule. Return its address as JSON, or its problems, or the conflicting draft."""
     try:
-        definition = editor.sound(request.form.get("rule", ""))
+        definition = editor.parse_valid(request.form.get("rule", ""))
         version = save(definition)
         db.session.commit()
     except editor.MalformedError as error:
-        return jsonify(problems=editor.said(error.problems)), 422
+        return jsonify(problems=editor.problems_json(error.problems)), 422
     except drafts.DraftChangedError as error:
-        said = editor.conflict(request.form.get("base", ""), error.version, definition)
+        conflict = editor.conflict(request.form.get("base", ""), error.version, definition)
         db.session.rollback()
-        return jsonify(said), 409
+        return jsonify(conflict), 409
     except FieldError as error:
         db.session.rollback()
         return jsonify(problems=[{"field": error.field, "text": error.text(), "note": False}]), 422
@@ -51,12 +51,12 @@ def _saved(save: Callable[[RuleDef], RuleVersion]) -> Any:
 
 
 def _revision() -> int:
-    """The revision that the editor began with; an unreadable one is nobody's."""
+    """Return the revision that the editor started from, 0 (which no draft has) for an invalid one."""
     return whole_number(request.form.get("revision")) or 0
 
 
 class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
-    """Versions of rules. A draft can be edited and put in force; the others are history."""
+    """Versions of rules: drafts, which can be edited and submitted, the one in force, and earlier ones."""
 
     model = RuleVersion
     approval = approval
@@ -65,7 +65,7 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
     list_title = lazy_gettext("Rule versions")
     show_title = lazy_gettext("Rule version")
-    # The editor is no generated form.
+    # Required by Flask-AppBuilder but unused: the editor is not a generated form.
     add_columns = edit_columns = ["name"]
     list_columns = ["rule", "number", "status", "sentence", "created_by", "created_at"]
     order_columns = ["number", "status", "created_at"]
@@ -94,19 +94,19 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     formatters_columns = version_views.FORMATS
 
     def lock_reason(self, item: Any) -> str | None:
-        """Only drafts change."""
+        """Return why the version can't be changed, None for a draft."""
         if item.status != VersionStatus.DRAFT:
             return _("Only a draft can be changed. Make a new draft of the rule first.")
         return None
 
     def show_links(self, item: RuleVersion) -> list[Link]:
-        """Submit it, or go to the request; test it on the past."""
+        """Return the links to submission or its request, and to back-tests."""
         return [*self.submit_links(item), *self.backtest_links(item)]
 
     @expose("/edit/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def edit(self, pk: int) -> Any:
-        """The rule editor on a draft; what it posts is saved unless somebody else was faster."""
+        """Show the rule editor for a draft, or save what it posts unless somebody else changed the draft."""
         item = self._row(pk)
         if request.method == "POST":
             return _saved(lambda definition: drafts.save(item.id, definition, me(), revision=_revision()))
@@ -119,17 +119,17 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     @has_access
     @permission_name("edit")
     def wording(self) -> Any:
-        """What the rule as typed means and what is wrong with it."""
-        return jsonify(editor.answer(request.form.get("rule", "")))
+        """Return the meaning of the typed rule and its problems as JSON."""
+        return jsonify(editor.wording(request.form.get("rule", "")))
 
     @expose("/coverage", methods=["POST"])
     @has_access
     @permission_name("edit")
     def coverage(self) -> Any:
-        """How many leads the rule as typed catches, line by line while it is counted."""
+        """Stream how many leads the typed rule catches, as lines of JSON."""
         days = request.form.get("days", "", type=str)
         if days not in map(str, coverage.DAYS):
-            abort(400, description=_("There is no such number of days."))
+            abort(400, description=_("The chart can't show this number of days."))
         lines = stream_with_context(coverage.lines(request.form.get("rule", ""), int(days)))
         return Response(lines, mimetype="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
 
@@ -137,7 +137,7 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     @has_access
     @permission_name("edit")
     def find(self) -> Any:
-        """Institutions, categories, branches and whatever else the editor's boxes offer to choose."""
+        """Return the matching choices of a search box of the editor as JSON."""
         kind = request.args.get("kind", "")
         if kind not in editor.KINDS:
             abort(404)
@@ -190,19 +190,19 @@ class RuleView(Pausable, ConsoleView):
     @expose("/add", methods=["GET", "POST"])
     @has_access
     def add(self) -> Any:
-        """The rule editor on a new rule."""
+        """Show the rule editor for a new rule, or create the rule that it posts."""
         if request.method == "POST":
             return _saved(lambda definition: drafts.create(definition, me()))
         content = editor.page(editor.blank(), None)
         return self.render_template("rules/editor.html", title=str(self.add_title), **content)
 
     def remove(self, item: Any) -> None:
-        """A rule with hits stays."""
+        """Delete the rule. Raises DomainError when it has hits."""
         versions.delete_rule(item)
 
     @action("draft", lazy_gettext("New draft"), multiple=False)
     def draft(self, item: Rule) -> Any:
-        """Open the rule's draft in the editor; without one, the newest version is copied."""
+        """Open the rule's draft in the editor; without a draft, make one from the newest version."""
         version = versions.draft_of(item, me())
         db.session.commit()
         return redirect(url_for("RuleVersionView.edit", pk=version.id))

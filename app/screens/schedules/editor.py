@@ -145,7 +145,7 @@ def _words() -> dict[str, Any]:
         "unsaved": _("Not saved yet"),
         "saved": _("Saved"),
         "faulty": _("Correct what is marked, then the preview goes on."),
-        "failed": _("The server did not answer. What you typed is still here; try again."),
+        "failed": _("The server does not respond. Your input is still here; try again."),
         "forget": _("Remove “%(name)s”", name="{name}"),
     }
 

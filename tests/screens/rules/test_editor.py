@@ -1,4 +1,4 @@
-"""The rule editor over HTTP: it saves what was typed, two people lose nothing, refusals name fields."""
+"""The rule editor over HTTP: saving, concurrent edits, and problems by field."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def fields(answer: Any) -> dict[str, str]:
     return {each["field"]: each["text"] for each in answer.json["problems"]}
 
 
-def test_a_saved_rule_is_a_draft_signed_by_its_maker(draft: RuleVersion, session: Session) -> None:
+def test_a_saved_rule_is_a_draft_of_its_author(draft: RuleVersion, session: Session) -> None:
     assert (draft.status, draft.revision, draft.editors, draft.saved_by) == ("draft", 1, ["first"], "first")
     assert session.query(Rule).one().active_version_id is None
 
@@ -66,7 +66,7 @@ def test_a_taken_code_is_refused_beside_it(manager: Person, draft: RuleVersion, 
 
 
 @pytest.mark.parametrize(
-    ("given", "field", "said"),
+    ("given", "field", "message"),
     [
         ({"name": ""}, "name", "must be filled in"),
         ({"code": "a b"}, "code", "Letters, digits"),
@@ -87,7 +87,7 @@ def test_a_taken_code_is_refused_beside_it(manager: Person, draft: RuleVersion, 
     ],
 )
 def test_a_refusal_names_its_field_while_typing_and_on_saving(
-    manager: Person, draft: RuleVersion, session: Session, given: dict[str, Any], field: str, said: str
+    manager: Person, draft: RuleVersion, session: Session, given: dict[str, Any], field: str, message: str
 ) -> None:
     answers = [
         manager.submit("/ruleversionview/wording", {"rule": rule(**given)}),
@@ -95,7 +95,7 @@ def test_a_refusal_names_its_field_while_typing_and_on_saving(
     ]
     assert [answer.status_code for answer in answers] == [200, 422]
     for answer in answers:
-        assert said in fields(answer)[field]
+        assert message in fields(answer)[field]
     session.refresh(draft)
     assert draft.revision == 1
 
@@ -131,30 +131,32 @@ def test_the_sentence_is_in_the_readers_language(
     )
 
 
-def test_the_second_of_two_people_is_told_and_nothing_is_overwritten(
+def test_a_concurrent_edit_is_reported_and_overwrites_nothing(
     login: Callable[..., Person], manager: Person, draft: RuleVersion, session: Session
 ) -> None:
     other = login("Manager", username="second")
     assert edit(manager, draft, name="甲的", cooldown_days=9).status_code == 200
     answer = edit(other, draft, name="乙的", match="any")
     assert answer.status_code == 409
-    said = answer.json
-    assert "first saved this draft at" in said["text"]
-    assert {part["key"]: part["changed_by"] for part in said["parts"]} == {
+    conflict = answer.json
+    assert "first saved this draft at" in conflict["text"]
+    assert {part["key"]: part["changed_by"] for part in conflict["parts"]} == {
         "name": "both",
         "match": "you",
         "cooldown_days": "them",
     }
-    assert (said["theirs"]["name"], said["revision"]) == ("甲的", 2)
+    assert (conflict["theirs"]["name"], conflict["revision"]) == ("甲的", 2)
     session.refresh(draft)
     assert (draft.name, draft.cooldown_days, draft.match) == ("甲的", 9, "all")
-    # Having seen it, the second one saves on top of it; both are makers now.
+    # The second user has seen the change and saves on top of it; both are editors now.
     assert edit(other, draft, revision=2, name="乙的", cooldown_days=9, match="any").status_code == 200
     session.refresh(draft)
     assert (draft.name, draft.match, draft.revision, draft.editors) == ("乙的", "any", 3, ["first", "second"])
 
 
-def test_saving_what_is_stored_is_no_change(manager: Person, draft: RuleVersion, session: Session) -> None:
+def test_saving_an_unchanged_draft_makes_no_new_revision(
+    manager: Person, draft: RuleVersion, session: Session
+) -> None:
     assert edit(manager, draft).status_code == 200
     session.refresh(draft)
     assert draft.revision == 1
@@ -171,7 +173,7 @@ def test_a_version_that_is_no_draft_any_more_is_not_changed(
     assert manager.get(f"/ruleversionview/edit/{draft.id}").status_code == 409
 
 
-def test_boxes_find_by_name_and_code(manager: Person, session: Session) -> None:
+def test_search_boxes_match_names_and_codes(manager: Person, session: Session) -> None:
     session.add_all(Institution(code=f"I-{n:04d}", name=f"机构{n:04d}", region="华东") for n in range(3000))
     session.add_all(
         [Institution(code="ML-1", name="小贷一", category="micro_loan"), Branch(code="HQ", name="总行")]
@@ -244,7 +246,7 @@ rule_defs = st.builds(
 
 @pytest.fixture
 def names_exist(session: Session) -> None:
-    """What the generated rules name."""
+    """Store everything that the generated rules refer to."""
     for name in ("A", "B-1", "机构"):
         session.add_all(
             [Institution(code=name, name=name, category=name, region=name), Branch(code=name, name=name)]
@@ -256,7 +258,7 @@ def names_exist(session: Session) -> None:
 
 @given(rule_defs)
 @examples(10, 80)
-def test_editor_yaml_and_stored_version_say_the_same(
+def test_editor_yaml_and_stored_version_agree(
     app: Flask, manager: Person, names_exist: None, definition: RuleDef
 ) -> None:
     with app.app_context():
@@ -270,7 +272,7 @@ def test_editor_yaml_and_stored_version_say_the_same(
         version = add_version(made, definition, "x")
         db.session.commit()
         assert rule_def(version) == definition
-        # What the editor is given, sent back as it is, changes nothing.
+        # Posting back what the editor was given changes nothing.
         sent = definition.model_dump_json()
         drafts.save(version.id, RuleDef.model_validate_json(sent), "y", revision=1)
         assert version.revision == 1

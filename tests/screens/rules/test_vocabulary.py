@@ -1,4 +1,4 @@
-"""Every metric, operator and event type is offered, said and documented, in both languages."""
+"""Every metric, operator and event type is offered, worded and documented in both languages."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def manager(language: str, login: Callable[..., Person]) -> Person:
     return login("Manager", language=language)
 
 
-def in_words(text: str, language: str) -> bool:
-    """Whether a text is in the language and has its values."""
+def is_worded(text: str, language: str) -> bool:
+    """Return whether a text is in the language and has all its values filled in."""
     return bool(CHINESE.search(text)) is (language == "zh") and "%(" not in text
 
 
@@ -42,41 +42,43 @@ def test_the_editor_offers_all_of_them(manager: Person, language: str) -> None:
     ticks = re.findall(r'value="(\w+)" data-list="event_types"> <span>([^<]+)</span>', page)
     offered = {html.unescape(code): words for code, words in (*options, *ticks)}
     for code in (*METRICS, *OPERATORS, *EVENT_TYPES):
-        assert in_words(offered[code], language), offered[code]
+        assert is_worded(offered[code], language), offered[code]
     units = json.loads(re.search(r'"units": ({[^}]*})', html.unescape(page))[1])  # type: ignore[index]
-    assert all(in_words(units[metric], language) for metric in METRICS)
+    assert all(is_worded(units[metric], language) for metric in METRICS)
     for kind in EVENT_TYPES:
         assert f'data-field="weights.{kind}"' in page
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_each_is_said_in_a_sentence(manager: Person, language: str, metric: str) -> None:
+def test_each_is_worded_in_a_sentence(manager: Person, language: str, metric: str) -> None:
     conditions = [{"metric": metric, "op": op, "value": 3, "window_days": 7} for op in OPERATORS]
     rule = {"code": "R-1", "name": "R", "match": "any", "conditions": conditions}
-    said = manager.submit("/ruleversionview/wording", {"rule": json.dumps(rule)}).json
-    assert said["problems"] == []
-    assert in_words(said["sentence"], language)
+    answer = manager.submit("/ruleversionview/wording", {"rule": json.dumps(rule)}).json
+    assert answer["problems"] == []
+    assert is_worded(answer["sentence"], language)
     for op in OPERATORS:
-        assert f" {operators.REGISTRY[op].sign} 3" in said["sentence"]
+        assert f" {operators.REGISTRY[op].sign} 3" in answer["sentence"]
 
 
 @pytest.mark.parametrize("codes", [[], ["A"], ["A", "B"]])
 @pytest.mark.parametrize("metric", METRICS)
-def test_each_is_the_reason_of_a_hit(app: Flask, language: str, metric: str, codes: list[str]) -> None:
+def test_each_is_worded_in_the_reason_of_a_hit(
+    app: Flask, language: str, metric: str, codes: list[str]
+) -> None:
     condition = {"metric": metric, "op": ">", "value": 3, "window_days": 7, "actual": 5, "met": True}
     evidence: dict[str, Any] = {"conditions": [condition], "institutions": codes}
     with app.test_request_context(), force_locale(language):
-        found = reason_of(evidence)
-    assert in_words(found, language)
-    assert "> 3" in found
-    assert ("A" in found) is bool(codes)
+        reason = reason_of(evidence)
+    assert is_worded(reason, language)
+    assert "> 3" in reason
+    assert ("A" in reason) is bool(codes)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_each_divides_leads_in_the_matrix_and_segments(manager: Person, language: str, metric: str) -> None:
     page = manager.get(f"/matrixview/list/?x={metric}&x_at=3&y=hits&y_at=1").text
     [name] = re.findall(rf'<option value="{metric}" selected>([^<]+)<', page)
-    assert in_words(name, language)
+    assert is_worded(name, language)
     assert f'<option value="{metric}">' in manager.get("/segmentview/add").text.replace(" selected", "")
 
 
