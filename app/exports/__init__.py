@@ -1,1 +1,1 @@
-"""Masked exports of whole lists, made in the background."""
+"""Exports of whole lists as CSV or Excel, written in the background."""

@@ -1,4 +1,4 @@
-"""An export with phone numbers in clear as something a second person decides about."""
+"""Approval of exports with unmasked phone numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLEAR = "unmasked_export"
 
 
 class ClearExport(NamedTuple):
-    """What the person who decides should know: the filters in words, and how many rows match now."""
+    """What the approver is shown: the filters in words, and the number of rows that match now."""
 
     conditions: list[str]
     rows: int
@@ -50,11 +50,11 @@ class _ClearExportKind:
 
     def submitted(self, approval: Approval) -> None:
         if _job(approval.subject_id).status != RunStatus.ASKED:
-            raise DomainError("This export does not wait for approval.")
+            raise DomainError("This export is not waiting for approval.")
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         job = _job(approval.subject_id)
-        job.approved_by, job.status = who, RunStatus.QUEUED
+        job.approved_by, job.status = user, RunStatus.QUEUED
 
     def returned(self, approval: Approval) -> None:
         job = _job(approval.subject_id)

@@ -1,4 +1,4 @@
-"""What stands in an export: the columns of leads and hits."""
+"""The columns of exported lists of leads and hits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 2000
 
 @dataclass(frozen=True)
 class Content:
-    """One kind of export: its table, header and cells; ``loaded`` is read along with each row."""
+    """The columns of one kind of export. ``loaded`` are loader options for what the cells need."""
 
     model: type[Any]
     header: Callable[[], list[str]]
@@ -29,31 +29,31 @@ class Content:
 
 
 def rows(content: Content, query: Query[Any], vault: PhoneVault | None = None) -> Iterator[list[str]]:
-    """The rows of a query on the content's table as text, by id, read in parts of ROWS_AT_ONCE.
+    """Yield the rows of a query on the content's table as text, by id, reading ROWS_AT_ONCE at a time.
 
-    Phones are masked; with a vault they are in clear.
+    Phone numbers are masked unless a vault is given.
     """
-    after = 0
-    while part := _part(content, query, after):
-        after = part[-1].id
-        for row in part:
+    last_id = 0
+    while page := _rows_after(last_id, content, query):
+        last_id = page[-1].id
+        for row in page:
             yield content.cells(row, vault)
 
 
-def _part(content: Content, query: Query[Any], after: int) -> list[Any]:
-    found = query.filter(content.model.id > after).order_by(None).order_by(content.model.id)
-    return list(found.options(*content.loaded).limit(ROWS_AT_ONCE))
+def _rows_after(last_id: int, content: Content, query: Query[Any]) -> list[Any]:
+    following = query.filter(content.model.id > last_id).order_by(None).order_by(content.model.id)
+    return list(following.options(*content.loaded).limit(ROWS_AT_ONCE))
 
 
-def watermark(who: str, moment: dt.datetime, approved_by: str | None = None) -> str:
-    """The first row of an export: who made it and when; somebody approved one with phones in clear."""
-    named = {"who": who, "time": f"{labels.local(moment):%Y-%m-%d %H:%M}"}
+def watermark(user: str, moment: dt.datetime, approved_by: str | None = None) -> str:
+    """Return the first row of an export: who made it, when, and who approved unmasked phone numbers."""
+    values = {"who": user, "time": f"{labels.local(moment):%Y-%m-%d %H:%M}"}
     if approved_by is None:
-        return _("Exported by %(who)s, %(time)s · phones masked · for use within the bank only", **named)
+        return _("Exported by %(who)s, %(time)s · phones masked · for use within the bank only", **values)
     return _(
         "Exported by %(who)s, %(time)s · phones in clear, approved by %(by)s · strictly confidential",
         by=approved_by,
-        **named,
+        **values,
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables as files that a spreadsheet opens and in which no cell can be a formula."""
+"""Writing tables of any length as CSV or Excel files in which no cell can be a formula."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ else:
     openpyxl = lazy("openpyxl")
 
 
-#: a sheet holds 1,048,576 rows; the rest goes on the next sheet
+#: Excel allows 1,048,576 rows in a sheet; further rows go on the next one
 ROWS_PER_SHEET = 1_000_000
-#: what is unfinished: files that end in PART, folders that begin with SCRATCH
+#: suffix of unfinished files, and prefix of temporary folders
 PART = ".part"
 SCRATCH = "tmp-"
 
 Row = Sequence[str]
 
 
-def write_table(path: Path, form: str, watermark: str, header: Row, rows: Iterable[Row]) -> None:
-    """Write ``rows`` below a row with the watermark and one with the header; ``form`` is xlsx or csv.
+def write_table(path: Path, file_format: str, watermark: str, header: Row, rows: Iterable[Row]) -> None:
+    """Write the watermark, the header and ``rows`` to a file; ``file_format`` is xlsx or csv.
 
-    The file (mode 0600) appears under its name only when it is whole. Memory does not grow with the rows.
+    The file (mode 0600) appears under its name only when it is complete. Memory use does not depend on the
+    number of rows.
     """
     part = path.with_suffix(PART)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
-        _FORMS[form](part, watermark, header, rows)
+        _WRITERS[file_format](part, watermark, header, rows)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -47,7 +48,7 @@ def _csv(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
 
 
 def _xlsx(path: Path, watermark: str, header: Row, rows: Iterable[Row]) -> None:
-    # openpyxl keeps the sheet in a temporary file; a killed process must not leave it where nobody looks.
+    # openpyxl keeps the sheet in a temporary file. One left by a killed process must lie where it is deleted.
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as scratch,
         temporary_files_in(scratch),
@@ -67,10 +68,10 @@ def _write_book(path: Path, watermark: str, header: Row, rows: Iterable[Row]) ->
 
 
 def _sheets(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
-    """The rows sheet by sheet; one sheet when there are none."""
+    """Yield the rows of each sheet; without rows there is one empty sheet."""
     pending: list[Row] = []
 
-    def fill() -> Iterator[Row]:
+    def rows_of_sheet() -> Iterator[Row]:
         for _ in range(ROWS_PER_SHEET):
             if pending:
                 yield pending.pop()
@@ -79,10 +80,10 @@ def _sheets(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
             else:
                 return
 
-    yield fill()
+    yield rows_of_sheet()
     while (row := next(rows, None)) is not None:
         pending.append(row)
-        yield fill()
+        yield rows_of_sheet()
 
 
-_FORMS: dict[str, Callable[[Path, str, Row, Iterable[Row]], None]] = {"xlsx": _xlsx, "csv": _csv}
+_WRITERS: dict[str, Callable[[Path, str, Row, Iterable[Row]], None]] = {"xlsx": _xlsx, "csv": _csv}

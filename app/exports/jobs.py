@@ -1,4 +1,4 @@
-"""Export jobs: asked for on a list's page, made by a worker with the rights of who asked."""
+"""Export jobs: requested on a list's page, run by a worker with the requester's rights."""
 
 from __future__ import annotations
 
@@ -27,32 +27,33 @@ from app.selection import Selection
 JOBS = JobTable(ExportJob, "app.jobs.exports.run")
 PERMISSION = "can_export_all"
 CLEAR_PERMISSION = "can_export_clear"
-#: kind → the screen on which the right to export is given
+#: kind → the view whose permissions include the right to export
 VIEWS = {"leads": "LeadView", "hits": "HitView"}
 MAX_OPEN = 5
 
 
-def request_export(kind: str, form: str, selection: Selection) -> ExportJob:
-    """Ask for an export of the rows that a person selected. Commits and nudges a worker.
+def request_export(kind: str, file_format: str, selection: Selection) -> ExportJob:
+    """Queue an export of the selected rows and nudge a worker. Commits.
 
-    Raises DomainError when the person has MAX_OPEN exports under way.
+    Raises DomainError when the user already has MAX_OPEN exports in progress.
     """
-    job = _job(kind, form, selection)
+    job = _new_job(kind, file_format, selection)
     db.session.commit()
     JOBS.nudge(job.id)
     return job
 
 
 def request_clear_export(
-    kind: str, form: str, selection: Selection, reason: str, about: ClearExport
+    kind: str, file_format: str, selection: Selection, reason: str, about: ClearExport
 ) -> Approval:
-    """Ask a second person for an export with phone numbers in clear. Commits.
+    """Submit an export with unmasked phone numbers for approval. Commits.
 
-    Raises DomainError when the setting forbids such exports, without a reason, or beyond MAX_OPEN.
+    Raises DomainError when the settings forbid such exports, when there is no reason, or when the user
+    already has MAX_OPEN exports in progress.
     """
     if not clear_allowed():
-        raise DomainError("Exports with phone numbers in clear are not allowed here.")
-    job = _job(kind, form, selection)
+        raise DomainError("The settings do not allow exports with unmasked phone numbers.")
+    job = _new_job(kind, file_format, selection)
     job.clear, job.status = True, RunStatus.ASKED
     db.session.flush()
     approval = approvals.submit(CLEAR, job.id, selection.user, reason, about._asdict())
@@ -60,78 +61,79 @@ def request_clear_export(
     return approval
 
 
-def _job(kind: str, form: str, selection: Selection) -> ExportJob:
+def _new_job(kind: str, file_format: str, selection: Selection) -> ExportJob:
     user = selection.user.username
     if JOBS.count_open(user) >= MAX_OPEN:
-        raise DomainError("You have %(n)s exports under way. Wait until one is done.", n=MAX_OPEN)
-    job = ExportJob(kind=kind, format=form, filters=selection.as_json(), requested_by=user)
+        raise DomainError("You have %(n)s exports in progress. Wait until one of them is done.", n=MAX_OPEN)
+    job = ExportJob(kind=kind, format=file_format, filters=selection.as_json(), requested_by=user)
     db.session.add(job)
     return job
 
 
 def clear_allowed() -> bool:
-    """Whether the setting allows exports with phone numbers in clear."""
+    """Return whether the settings allow exports with unmasked phone numbers."""
     return bool(current_app.config["SETTINGS"].unmasked_exports)
 
 
 def export_file(job: ExportJob) -> Path | None:
-    """Where the file of a finished export lies, None when there is none (any more)."""
+    """Return the path of an export's file, or None when it is not written yet or was deleted."""
     path = _folder() / job.file if job.file else None
     return path if path is not None and path.is_file() else None
 
 
 def download_name(job: ExportJob) -> str:
-    """The name a downloaded export gets: what, who, when."""
+    """Return the file name for the download: list, requester and time."""
     return f"{job.kind}-{job.requested_by}-{_local(job.created_at):%Y%m%d-%H%M}.{job.format}"
 
 
 def make_export(job_id: int) -> None:
-    """Make the file of an export that waits; does nothing when another worker does, or it is done."""
+    """Write the file of a queued export; do nothing when another worker holds it or it is over."""
     with JOBS.owned(job_id) as owned:
         if owned is None:
             return
         job, held = owned
-        person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
-        language = person.language if person else current_app.config["BABEL_DEFAULT_LOCALE"]
+        requester = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+        language = requester.language if requester else current_app.config["BABEL_DEFAULT_LOCALE"]
         with force_locale(language), recording_failure(held, owned.fail):
             check_attempts(job.attempts)
-            name, count = _make(person, job, held)
+            name, count = _write_file(requester, job, held)
             owned.done(file=name, rows=count)
 
 
-def _make(person: Staff | None, job: ExportJob, held: Held) -> tuple[str, int]:
-    """Write the file. Returns its name and how many rows it has."""
+def _write_file(requester: Staff | None, job: ExportJob, held: Held) -> tuple[str, int]:
+    """Write the file. Return its name and number of rows."""
     needed = CLEAR_PERMISSION if job.clear else PERMISSION
-    if person is None or not holds(person, needed, VIEWS[job.kind]):
-        raise DomainError("Whoever asked for this export may not export this list any more.")
+    if requester is None or not holds(requester, needed, VIEWS[job.kind]):
+        raise DomainError("The person who requested this export may no longer export this list.")
     if job.clear and not (clear_allowed() and job.approved_by):
-        raise DomainError("Exports with phone numbers in clear are not allowed here.")
-    content, counted = CONTENTS[job.kind], _Counter(held)
+        raise DomainError("The settings do not allow exports with unmasked phone numbers.")
+    content, progress = CONTENTS[job.kind], _Progress(held)
     vault = PhoneVault.of(current_app.config["SETTINGS"]) if job.clear else None
-    query = Selection.of_json(content.model, job.filters, person).query()
-    counted.total = query.count()
+    query = Selection.of_json(content.model, job.filters, requester).query()
+    progress.total = query.count()
     name = f"{uuid.uuid4().hex}.{job.format}"
     _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     first = watermark(job.requested_by, job.created_at, job.approved_by if job.clear else None)
-    found = counted(rows(content, query, vault))
-    write_table(_folder() / name, job.format, first, content.header(), found)
-    return name, counted.done
+    counted = progress.count(rows(content, query, vault))
+    write_table(_folder() / name, job.format, first, content.header(), counted)
+    return name, progress.done
 
 
-class _Counter:
-    """Counts rows as they pass, and writes progress to the job at most once per percent."""
+class _Progress:
+    """The number of rows written, stored with the job whenever another percent is done."""
 
     def __init__(self, held: Held) -> None:
         self.held = held
-        self.total = self.done = self.shown = 0
+        self.total = self.done = self.percent = 0
 
-    def __call__(self, passing: Iterable[list[str]]) -> Iterator[list[str]]:
-        for row in passing:
+    def count(self, source: Iterable[list[str]]) -> Iterator[list[str]]:
+        """Yield the rows, counting them."""
+        for row in source:
             yield row
             self.done += 1
             percent = min(99, self.done * 100 // max(self.total, 1))
-            if percent != self.shown:
-                self.shown = percent
+            if percent != self.percent:
+                self.percent = percent
                 self.held.write(progress=percent)
 
 

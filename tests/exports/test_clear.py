@@ -27,7 +27,7 @@ def allowed(app: Flask) -> Iterator[None]:
     app.config["SETTINGS"] = before
 
 
-def asked(session: Session, person: Person, query: str = "") -> tuple[ExportJob, Approval]:
+def request_export(session: Session, person: Person, query: str = "") -> tuple[ExportJob, Approval]:
     answer = person.submit(f"/leadview/export_clear{query}", ASK)
     assert answer.status_code == 302, answer.text
     session.rollback()
@@ -56,7 +56,7 @@ def test_a_second_person_sees_what_leaves_and_lets_it(
     maker = login("Manager", username="maker", language="zh")
     checker = login("Manager", username="checker", language="zh")
     assert "/leadview/export_clear" in maker.get("/leadview/export_all").text
-    job, approval = asked(session, maker, "?_flt_0_lead_no=L1001")
+    job, approval = request_export(session, maker, "?_flt_0_lead_no=L1001")
     assert make(app, session, job).status == "asked", "no worker makes what nobody approved"
     page = checker.get(f"/approvalview/show/{approval.id}").text
     for said in ("监管报送", "L1001", "明文"):
@@ -75,7 +75,7 @@ def test_nobody_approves_their_own_and_a_rejected_one_is_never_made(
     app: Flask, world: World, login: Logins, session: Session
 ) -> None:
     maker, checker = login("Admin", username="maker"), login("Manager", username="checker")
-    job, approval = asked(session, maker)
+    job, approval = request_export(session, maker)
     maker.submit(f"/approvalview/approve/{approval.id}", {"note": ""})
     assert make(app, session, job).status == "asked"
     checker.submit(f"/approvalview/reject/{approval.id}", {"note": "没有必要"})
@@ -87,7 +87,7 @@ def test_an_approved_one_is_not_made_once_the_setting_forbids_it(
     app: Flask, world: World, login: Logins, session: Session, allowed: None
 ) -> None:
     maker, checker = login("Manager", username="maker"), login("Manager", username="checker")
-    job, approval = asked(session, maker)
+    job, approval = request_export(session, maker)
     checker.submit(f"/approvalview/approve/{approval.id}", {"note": ""})
     app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], unmasked_exports=False)
     assert make(app, session, job).status == "failed"

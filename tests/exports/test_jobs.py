@@ -149,7 +149,7 @@ def test_rights_lost_meanwhile_count(
         make_export(job.id)
     session.refresh(job)
     assert (job.status, job.file) == ("failed", None)
-    assert "may not export" in str(job.error)
+    assert "may no longer export" in str(job.error)
 
 
 def test_only_the_asker_and_an_administrator_get_the_file(
