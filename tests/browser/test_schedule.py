@@ -157,25 +157,25 @@ def test_the_week_is_painted_by_finger(visit: Visit) -> None:
     assert page.evaluate("window.scrollY") == before
 
 
-def test_a_timing_is_kept_and_used_again(visit: Visit) -> None:
+def test_a_timing_is_saved_and_used_again(visit: Visit) -> None:
     window = visit("Manager", language="en")
     page = window.page
     window.open(NEW)
     page.get_by_label("Whole week", exact=True).select_option("Nights silent")
-    page.get_by_role("button", name="Keep this timing…").click()
+    page.get_by_role("button", name="Save this timing…").click()
     window.dialog.get_by_label("Name").fill("Calm")
-    window.dialog.get_by_role("button", name="Keep").click()
-    kept = page.get_by_role("button", name="Calm", exact=True)
-    expect(kept).to_be_visible()
+    window.dialog.get_by_role("button", name="Save").click()
+    saved = page.get_by_role("button", name="Calm", exact=True)
+    expect(saved).to_be_visible()
     page.get_by_role("button", name="Reset").click()
-    window.dialog.get_by_role("button", name="Drop it").click()
+    window.dialog.get_by_role("button", name="Discard").click()
     expect(cell(page, 0, 0)).to_have_text("H")
     page.locator("#f-name").fill("Mine")
-    kept.click()
+    saved.click()
     assert row(page, 0) == "S" * 8 + "H" * 13 + "SSS"
     expect(page.locator("#f-name")).to_have_value("Mine")
     page.get_by_role("button", name="Remove “Calm”").click()
-    expect(kept).to_have_count(0)
+    expect(saved).to_have_count(0)
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("link", name="Leave").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")

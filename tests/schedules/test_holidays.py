@@ -52,11 +52,11 @@ def test_a_year_is_imported_and_planned_by(
     assert before == ["2031-01-01T09:00:00+08:00", "2031-01-02T09:00:00+08:00", "2031-01-03T09:00:00+08:00"]
     assert "2031" in warning
     content = "\n".join(["日期,类型,名称,来源", *YEAR]).encode(encoding)
-    assert "14 dates added, 0 changed, 0 as before" in upload(manager, content).text
+    assert "14 dates added, 0 changed, 0 unchanged" in upload(manager, content).text
     assert planned(cli, "2031-01-01", 3) == ([None] * 3, "")
     assert planned(cli, "2031-01-18")[0] == ["2031-01-18T09:00:00+08:00"]
     again = content.decode(encoding).replace("长假,通知", "元旦,通知", 1).encode(encoding)
-    assert "0 dates added, 1 changed, 13 as before" in upload(manager, again).text
+    assert "0 dates added, 1 changed, 13 unchanged" in upload(manager, again).text
     assert len(stored(engine)) == 14
 
 

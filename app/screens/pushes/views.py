@@ -53,7 +53,7 @@ class DeliveryAttemptView(ConsoleView):
         "outcome": lazy_gettext("Result"),
         "http_status": lazy_gettext("HTTP status"),
         "answer": lazy_gettext("Answer"),
-        "duration_ms": lazy_gettext("Took (ms)"),
+        "duration_ms": lazy_gettext("Duration (ms)"),
     }
     formatters_columns = {
         "tried_at": formats.moment,

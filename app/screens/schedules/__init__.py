@@ -1,1 +1,1 @@
-"""Screens of schedules."""
+"""Schedules and their versions, the schedule editor with its preview, test pushes, and holidays."""

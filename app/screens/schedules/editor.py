@@ -1,4 +1,4 @@
-"""The schedule editor: what its page is given, and what its preview answers."""
+"""Data of the schedule editor: what its page is given, and the answers to previewing and saving."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from app.schedules.plan import DAY, Push, Stretch
 from app.schedules.preview import Day, Preview, preview
 from app.schedules.store import ScheduleChanged, mark
 from app.schedules.versions import version_def
-from app.screens.schedules.holidays import unknown_years
+from app.screens.schedules.holidays import unknown_years_warning
 
-#: A list of more pushes than this is nobody's reading; the rest is counted.
+#: How many pushes of a day are listed; the rest is only counted.
 MAX_LISTED = 200
-#: One mark on the timeline stands for pushes of the same five minutes.
+#: Pushes within the same five minutes share one mark on the timeline.
 MARK_SECONDS = 300
 
 
-#: Only its defaults count: what a kept timing does not name.
-_SAMPLE = ScheduleDef(code="X", name="x", rules=["X"], preset="daily")
+#: Used for the defaults of the fields that a saved timing does not name.
+_DEFAULTS = ScheduleDef(code="X", name="x", rules=["X"], preset="daily")
 
 
 def page(
     schedule: Schedule | None, version: ScheduleVersion | None, definition: ScheduleDef | None
 ) -> dict[str, Any]:
-    """Everything the template of the editor needs; without a definition it begins a new schedule."""
-    definition_json = _as_typed(definition) if definition else _fresh()
+    """Return everything that the editor's template needs, for a new schedule when no definition is given."""
+    definition_json = _as_typed(definition) if definition else _blank()
     return {
         "schedule": schedule,
         "rules": [{"code": code, "name": name} for code, name in rule_names().items()],
@@ -56,7 +56,7 @@ def page(
             "id": schedule.id if schedule else None,
             "seen": mark(version) if version else "",
             "definition": definition_json,
-            "defaults": _as_typed(_SAMPLE),
+            "defaults": _as_typed(_DEFAULTS),
             "grids": {name: grid for name, (_word, grid) in presets.GRIDS.items()},
             "shortcuts": kept_shortcuts(),
             "words": _words(),
@@ -74,13 +74,13 @@ def page(
 
 
 def _as_typed(definition: ScheduleDef) -> dict[str, Any]:
-    found = definition.model_dump(mode="json", by_alias=True)
-    found["grid"] = {day: found["grid"].get(day, "H" * 24) for day in DAYS}
-    return found
+    typed = definition.model_dump(mode="json", by_alias=True)
+    typed["grid"] = {day: typed["grid"].get(day, "H" * 24) for day in DAYS}
+    return typed
 
 
-def _fresh() -> dict[str, Any]:
-    """A sensible new schedule: every day at nine, silent at weekends and on holidays, quiet at night."""
+def _blank() -> dict[str, Any]:
+    """Return a new schedule: every day at nine, silent at weekends and on holidays, quiet at night."""
     definition = ScheduleDef(
         code="NEW",
         name="new",
@@ -95,7 +95,7 @@ def _fresh() -> dict[str, Any]:
 
 
 def targets() -> list[dict[str, str]]:
-    """Everything that can be pushed to, by name."""
+    """Return all targets, sorted by name."""
     kinds = {kind: str(channel.label) for kind, channel in channels().items()}
     rows = db.session.scalars(select(Target).order_by(Target.name))
     return [
@@ -105,7 +105,7 @@ def targets() -> list[dict[str, str]]:
 
 
 def levels() -> list[tuple[str, str, str]]:
-    """The levels with the letter of a cell and the word."""
+    """Return each level with the letter of its cells and its display name."""
     marks = {
         "H": pgettext("level", "H"),
         "M": pgettext("level", "M"),
@@ -116,7 +116,7 @@ def levels() -> list[tuple[str, str, str]]:
 
 
 def kept_shortcuts() -> list[dict[str, Any]]:
-    """The kept timings; who may not remove one sees no button for it."""
+    """Return the saved timings; ``mine`` tells whether the user may remove one."""
     return [
         {
             "id": each.id,
@@ -129,7 +129,7 @@ def kept_shortcuts() -> list[dict[str, Any]]:
 
 
 def _words() -> dict[str, Any]:
-    """What the page's script says by itself."""
+    """Return the words that the page's script needs."""
     return {
         "levels": {level: [letter, word] for level, letter, word in levels()},
         "days": {day: str(word) for day, word in DAY_WORD.items()},
@@ -144,39 +144,39 @@ def _words() -> dict[str, Any]:
         "copied": _("%(day)s copied", day="{day}"),
         "unsaved": _("Not saved yet"),
         "saved": _("Saved"),
-        "faulty": _("Correct what is marked, then the preview goes on."),
+        "faulty": _("Correct the marked fields to continue the preview."),
         "failed": _("The server does not respond. Your input is still here; try again."),
         "forget": _("Remove “%(name)s”", name="{name}"),
     }
 
 
 def problems_json(error: ScheduleRefused) -> list[dict[str, str]]:
-    """What is wrong, place by place."""
+    """Return each problem with its path in the definition."""
     return [{"path": each.path, "text": each.error.text()} for each in error.problems]
 
 
 def preview_json(raw: Any, date_text: Any) -> dict[str, Any]:
-    """What the schedule as typed does on a date and in the week from it on."""
+    """Return what the typed schedule does on a date and in the seven days from it, or its problems."""
     date = _date(date_text)
     try:
         definition = typed_timing(raw)
     except ScheduleRefused as error:
         return {"problems": problems_json(error)}
-    found = preview(definition, date, current_app.config["SETTINGS"].zone, current())
-    return {"problems": [], "sentence": describe.sentence(definition), **_said(found)}
+    shown = preview(definition, date, current_app.config["SETTINGS"].zone, current())
+    return {"problems": [], "sentence": describe.sentence(definition), **_preview_parts(shown)}
 
 
 def _date(text: Any) -> dt.date:
     try:
-        found = dt.date.fromisoformat(str(text)[:10])
+        date = dt.date.fromisoformat(str(text)[:10])
     except ValueError:
         return today()
-    # The plan looks some weeks around its dates.
-    return min(max(found, dt.date(2000, 1, 1)), dt.date(2100, 12, 31))
+    # Planning looks at some weeks before and after a date, which must be valid dates too.
+    return min(max(date, dt.date(2000, 1, 1)), dt.date(2100, 12, 31))
 
 
-def _said(found: Preview) -> dict[str, Any]:
-    first = found.days[0]
+def _preview_parts(shown: Preview) -> dict[str, Any]:
+    first = shown.days[0]
     return {
         "date": first.date.isoformat(),
         "day": _day_words(first),
@@ -185,9 +185,9 @@ def _said(found: Preview) -> dict[str, Any]:
         "pushes": [_push(push, first.date) for push in first.pushes[:MAX_LISTED]],
         "more": _("… and %(n)s more", n=more) if (more := len(first.pushes) - MAX_LISTED) > 0 else "",
         "marks": _marks(first),
-        "stretches": _stretches(found.stretches),
-        "week": [_summary(day) for day in found.days],
-        "warning": unknown_years(found.unknown_years),
+        "stretches": _stretches(shown.stretches),
+        "week": [_summary(day) for day in shown.days],
+        "warning": unknown_years_warning(shown.unknown_years),
     }
 
 
@@ -224,15 +224,15 @@ def _clock(moment: dt.datetime, date: dt.date) -> str:
 
 
 def _marks(day: Day) -> list[dict[str, Any]]:
-    """Where the timeline has marks, in percent of the day."""
-    places = {
+    """Return the marks of the timeline, placed in percent of the day."""
+    marks = {
         (_second(push.at or push.planned) // MARK_SECONDS, push.outcome)
         for push in day.pushes
         if (push.at or push.planned).date() == day.date
     }
     return [
-        {"left": round(place * MARK_SECONDS * 100 / DAY, 2), "outcome": outcome}
-        for place, outcome in sorted(places)
+        {"left": round(slot * MARK_SECONDS * 100 / DAY, 2), "outcome": outcome}
+        for slot, outcome in sorted(marks)
     ]
 
 
@@ -240,15 +240,15 @@ def _second(moment: dt.datetime) -> int:
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
-def _stretches(found: tuple[Stretch, ...]) -> list[dict[str, Any]]:
-    ends = [*(each.begin for each in found[1:]), DAY]
+def _stretches(stretches: tuple[Stretch, ...]) -> list[dict[str, Any]]:
+    ends = [*(each.begin for each in stretches[1:]), DAY]
     return [
         {
             "left": round(each.begin * 100 / DAY, 2),
             "width": round((end - each.begin) * 100 / DAY, 2),
             "level": "S" if each.why else each.level,
         }
-        for each, end in zip(found, ends, strict=True)
+        for each, end in zip(stretches, ends, strict=True)
     ]
 
 
@@ -264,7 +264,7 @@ def _summary(day: Day) -> dict[str, Any]:
 
 
 def saved_json(version: ScheduleVersion) -> dict[str, Any]:
-    """What the page needs to go on after saving."""
+    """Return what the page needs to continue after saving."""
     return {
         "id": version.schedule_id,
         "seen": mark(version),
@@ -274,7 +274,7 @@ def saved_json(version: ScheduleVersion) -> dict[str, Any]:
 
 
 def changed_json(error: ScheduleChanged) -> dict[str, Any]:
-    """That somebody else saved in between: who, what is stored now, and the mark that lets this one stand."""
+    """Return who saved in the meantime, the stored definition, and the mark with which to save over it."""
     stored = version_def(error.version)
     return {
         "problems": [{"path": "", "text": error.text()}],
@@ -284,7 +284,7 @@ def changed_json(error: ScheduleChanged) -> dict[str, Any]:
 
 
 def week(version: ScheduleVersion) -> dict[str, Any]:
-    """A stored version's week grid and preview, to look at."""
+    """Return the data of a stored version's week grid and preview, for reading only."""
     return {
         "levels": levels(),
         "days": labels.choices(DAY_WORD),

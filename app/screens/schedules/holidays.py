@@ -1,4 +1,4 @@
-"""The holiday screen: taking an uploaded file, and what is said about years nobody knows."""
+"""Presentation of holidays, import of an uploaded file, and the warning about years without holidays."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ EXTENSIONS = (".xlsx", ".xls", ".csv")
 
 
 def kind(row: Holiday) -> Any:
-    """Day off or working day as a tag."""
+    """Return the kind of the day (holiday or make-up working day) as a tag."""
     return formats.tag(DAY_KIND, "day")(row.kind)
 
 
 def day_of_week(row: Holiday) -> str:
-    """The weekday of the date."""
+    """Return the weekday of the date."""
     return weekday(row.date)
 
 
-def take_file(file: FileStorage, who: str) -> tuple[int, int, int]:
-    """Store the dates of an uploaded file: how many are new, changed, as before. Commits.
+def import_file(file: FileStorage, user: str) -> tuple[int, int, int]:
+    """Store the dates of an uploaded file and commit. Return how many are new, changed and unchanged.
 
-    Raises DomainError.
+    Raises DomainError when a row can't be read.
     """
     name = shown(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
@@ -51,7 +51,7 @@ def take_file(file: FileStorage, who: str) -> tuple[int, int, int]:
     try:
         with os.fdopen(handle, "wb") as target:
             file.save(target)
-        counts = store(read_holidays(Path(path), name), who)
+        counts = store(read_holidays(Path(path), name), user)
     finally:
         Path(path).unlink(missing_ok=True)
     db.session.commit()
@@ -59,17 +59,17 @@ def take_file(file: FileStorage, who: str) -> tuple[int, int, int]:
 
 
 def warning(calendar: Calendar) -> str:
-    """What to do when this year's or the next one's holidays are not known; empty when both are."""
+    """Return a warning when the holidays of this year or the next are not known, empty when both are."""
     unknown = [year for year in (today().year, today().year + 1) if not calendar.knows(year)]
-    return unknown_years(unknown)
+    return unknown_years_warning(unknown)
 
 
-def unknown_years(years: list[int]) -> str:
-    """That the holidays of these years are not known; empty for no year."""
+def unknown_years_warning(years: list[int]) -> str:
+    """Return a warning that the holidays of these years are not known, empty for no year."""
     if not years:
         return ""
     return _(
-        "The public holidays of %(years)s are not known yet: until they are entered here, "
-        "only the week tells working days from weekends.",
+        "The public holidays of %(years)s are not known yet. Until they are entered here, "
+        "only weekends count as days off.",
         years=labels.joined(map(str, years)),
     )

@@ -1,4 +1,4 @@
-"""Schedules and their versions as lists and pages show them."""
+"""Presentation of schedules and their versions in lists and on pages."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ from app.schedules.versions import version_def
 
 
 def sentence(schedule: Schedule) -> str:
-    """What the version in force says, or what the draft would."""
+    """Return the version in force in words, or the newest version when none is."""
     return version_sentence(schedule.active_version or newest(schedule))
 
 
 def version_sentence(version: ScheduleVersion) -> str:
-    """What a version says."""
+    """Return a version in words."""
     return describe.sentence(version_def(version))
 
 
 def rules(schedule: Schedule) -> str:
-    """The rules whose hits it pushes."""
+    """Return the names of the rules whose hits the schedule pushes."""
     return version_rules(schedule.active_version or newest(schedule))
 
 
 def few_rules(schedule: Schedule) -> str:
-    """The first of the rules and how many there are besides."""
+    """Return the name of the first rule and the number of further ones."""
     codes = (schedule.active_version or newest(schedule)).spec["rules"]
     first = rule_names(codes[:1]).get(codes[0], codes[0])
     return _("%(first)s and %(n)s more", first=first, n=len(codes) - 1) if len(codes) > 1 else first
 
 
 def version_rules(version: ScheduleVersion) -> str:
-    """The rules of a version, by name."""
+    """Return the names of a version's rules."""
     codes = version.spec["rules"]
     names = rule_names(codes)
     return labels.joined(names.get(code, code) for code in codes)
 
 
 def version_channels(version: ScheduleVersion) -> str:
-    """To whom a version pushes."""
+    """Return the names of the targets that a version pushes to."""
     codes = [each.target for each in version_def(version).channels]
     names = targets.names(codes)
     return labels.joined(names.get(code, code) for code in codes) or _("no channel yet")
 
 
-def coming(schedule: Schedule) -> Any:
-    """When it pushes next; nothing while it does not push."""
+def next_push_time(schedule: Schedule) -> Any:
+    """Return the time of the next push, empty for a schedule that is not in force."""
     if schedule.status != RuleStatus.ACTIVE or schedule.active_version is None:
         return ""
     zone = current_app.config["SETTINGS"].zone
@@ -69,11 +69,11 @@ def coming(schedule: Schedule) -> Any:
 
 
 def difference(version: ScheduleVersion) -> Markup:
-    """What a version differs in from the one in force."""
+    """Return the differences between a version and the one in force."""
     return changes_markup(approval.changes(version))
 
 
-def before(version: ScheduleVersion) -> ScheduleVersion | None:
-    """The version before this one, None for the first."""
+def previous_version(version: ScheduleVersion) -> ScheduleVersion | None:
+    """Return the version before this one, None for the first."""
     earlier = [each for each in version.schedule.versions if each.number < version.number]
     return earlier[-1] if earlier else None

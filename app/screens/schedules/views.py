@@ -1,4 +1,4 @@
-"""The screens of push frequency: schedules, their editor and versions, holidays."""
+"""The screens of schedules, their versions and editor, and of holidays."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from app.screens.schedules import editor, holidays, page
 
 
 class ScheduleVersionView(SubmitsVersions, ConsoleView):
-    """Versions of schedules: what was in force when, what waits, what differs."""
+    """Versions of schedules: drafts, submitted ones, the one in force, and earlier ones."""
 
     model = ScheduleVersion
     approval = approval
@@ -50,7 +50,8 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
     empty_hint = lazy_gettext("No version yet.")
     list_title = lazy_gettext("Schedule versions")
     show_title = lazy_gettext("Schedule version")
-    add_columns = edit_columns = ["status"]  # never drawn; Flask-AppBuilder makes no form field for arrays
+    # Required by Flask-AppBuilder but unused; it can't make form fields for the array columns.
+    add_columns = edit_columns = ["status"]
     list_columns = ["schedule", "number", "status", "sentence", "created_by", "created_at"]
     order_columns = ["number", "status", "created_at"]
     search_columns = ["schedule", "status"]
@@ -64,52 +65,52 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
         "sentence": lazy_gettext("In words"),
         "rules": lazy_gettext("Rules"),
         "channels": lazy_gettext("Channels"),
-        "difference": lazy_gettext("Against the version in force"),
+        "difference": lazy_gettext("Changes from the version in force"),
     }
     formatters_columns = versions.FORMATS
 
     def lock_reason(self, item: ScheduleVersion) -> str | None:
-        """Only a draft can be thrown away."""
+        """Return why the version can't be deleted, None for a draft."""
         if item.status != VersionStatus.DRAFT:
             return _("Only a draft can be deleted; the other versions stay on record.")
         return None
 
     def remove(self, item: ScheduleVersion) -> None:
-        """Throw a draft away; the schedule goes with its only version."""
+        """Delete a draft, and the schedule with its only version."""
         if len(item.schedule.versions) == 1:
             stored.delete(item.schedule)
         else:
             db.session.delete(item)
 
     def show_links(self, item: ScheduleVersion) -> list[Link]:
-        """Submit a draft or go back to a former version, edit a draft, compare any."""
-        found = self.submit_links(item)
+        """Return the links to submission, to editing a draft, and to comparison."""
+        links = self.submit_links(item)
         if item.status == VersionStatus.DRAFT and may("can_edit", "ScheduleView"):
-            found.append(Link(_("Edit"), url_for("ScheduleView.edit", pk=item.schedule_id)))
-        return [*found, Link(_("Compare"), url_for(".compare", pk=item.id))]
+            links.append(Link(_("Edit"), url_for("ScheduleView.edit", pk=item.schedule_id)))
+        return [*links, Link(_("Compare"), url_for(".compare", pk=item.id))]
 
     @expose("/compare/<row_id:pk>", methods=["GET"])
     @has_access
     def compare(self, pk: int) -> Any:
-        """What differs between two versions of a schedule, in words."""
+        """Show the differences between two versions of a schedule."""
         item = self._row(pk)
         others = [each for each in item.schedule.versions if each is not item]
-        asked = request.args.get("with", "")
-        other = next((each for each in others if str(each.id) == asked), None)
-        other = other or page.before(item)
-        found = approval.compare(version_def(other) if other else None, version_def(item))
+        requested = request.args.get("with", "")
+        other = next((each for each in others if str(each.id) == requested), None)
+        other = other or page.previous_version(item)
+        changes = approval.compare(version_def(other) if other else None, version_def(item))
         return self.render_template(
             "schedules/compare.html",
             title=_("Compare %(version)s", version=str(item)),
             version=item,
             other=other,
             others=others,
-            changes=changes_markup(found),
+            changes=changes_markup(changes),
         )
 
 
 class ScheduleView(Pausable, ConsoleView):
-    """推送频率: when hits of which rules are pushed, to whom."""
+    """推送频率: when the hits of which rules are pushed, and to whom."""
 
     model = Schedule
     life = stored
@@ -117,14 +118,14 @@ class ScheduleView(Pausable, ConsoleView):
         "sentence": page.sentence,
         "rules": page.rules,
         "few_rules": page.few_rules,
-        "next": page.coming,
+        "next": page.next_push_time,
     }
     base_permissions = [
         *("can_list", "can_show", "can_add", "can_edit", "can_delete", "can_preview"),
         *("can_test", "pause", "resume", "retire"),
     ]
     related_views = [ScheduleVersionView]
-    empty_hint = lazy_gettext("No schedule yet. Add one: when the hits of which rules go to whom.")
+    empty_hint = lazy_gettext("No schedule yet. Add one to set which hits are pushed, when and to whom.")
     list_title = lazy_gettext("Schedules")
     show_title = lazy_gettext("Schedule")
     add_title = lazy_gettext("Add schedule")
@@ -155,13 +156,13 @@ class ScheduleView(Pausable, ConsoleView):
     @expose("/add", methods=["GET"])
     @has_access
     def add(self) -> Any:
-        """The editor with a new schedule."""
+        """Show the editor with a new schedule."""
         return self._editor(None)
 
     @expose("/edit/<row_id:pk>", methods=["GET"])
     @has_access
     def edit(self, pk: int) -> Any:
-        """The editor with the draft, or with a copy of the newest version that becomes one when saved."""
+        """Show the editor with the draft, or with the newest version, which becomes a draft when saved."""
         schedule = self._row(pk)
         try:
             stored.check_editable(schedule)
@@ -181,7 +182,7 @@ class ScheduleView(Pausable, ConsoleView):
     @has_access
     @permission_name("edit")
     def save_typed(self) -> Any:
-        """Store what was typed as the draft; JSON with the new mark, or with what is wrong."""
+        """Store the typed schedule as the draft. Return its new mark as JSON, or its problems."""
         typed, pk = _posted(), request.form.get("id", "")
         try:
             definition = typed_schedule(typed)
@@ -207,14 +208,14 @@ class ScheduleView(Pausable, ConsoleView):
     @expose("/preview", methods=["POST"])
     @has_access
     def preview(self) -> Any:
-        """What the schedule as typed does on a date and in the week from it on, as JSON."""
+        """Return what the typed schedule does on a date and in the seven days from it, as JSON."""
         return jsonify(editor.preview_json(_posted(), request.form.get("date")))
 
     @expose("/keep", methods=["POST"])
     @has_access
     @permission_name("edit")
     def keep_shortcut(self) -> Any:
-        """Keep the timing as typed under a name; JSON with all kept timings, or with what is wrong."""
+        """Save the typed timing under a name. Return all saved timings as JSON, or the problems."""
         try:
             presets.keep(request.form.get("name", ""), typed_timing(_posted()), me())
             db.session.commit()
@@ -227,7 +228,7 @@ class ScheduleView(Pausable, ConsoleView):
     @has_access
     @permission_name("edit")
     def forget_shortcut(self, shortcut_id: int) -> Any:
-        """Remove a kept timing; JSON with those that are left."""
+        """Delete a saved timing. Return the remaining ones as JSON."""
         try:
             presets.forget(shortcut_id)
             db.session.commit()
@@ -239,14 +240,14 @@ class ScheduleView(Pausable, ConsoleView):
     @expose("/test/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def test(self, pk: int) -> Any:
-        """Send a marked sample to chosen targets and show what they answer; no hit is touched."""
-        schedule, tried = self._row(pk), []
+        """Send a sample marked as a test to the selected targets and show their answers. Touches no hit."""
+        schedule, attempts = self._row(pk), []
         version = stored.newest(schedule)
-        chosen = [each.target for each in version_def(version).channels]
+        selected = [each.target for each in version_def(version).channels]
         if request.method == "POST":
-            chosen = request.form.getlist("target")
+            selected = request.form.getlist("target")
             try:
-                tried = test_push.send_sample(chosen, me(), schedule)
+                attempts = test_push.send_sample(selected, me(), schedule)
             except DomainError as error:
                 flash(error.text(), "danger")
         return self.render_template(
@@ -254,40 +255,40 @@ class ScheduleView(Pausable, ConsoleView):
             title=_("Test push of %(schedule)s", schedule=schedule.name),
             schedule=schedule,
             targets=editor.targets(),
-            chosen=chosen,
-            tried=tried,
+            selected=selected,
+            attempts=attempts,
         )
 
     # -- the row ---------------------------------------------------------------------------
     def _get_show_widget(self, pk: Any, item: Schedule, *args: Any, **kwargs: Any) -> dict[str, Any]:
         version = item.active_version or stored.newest(item)
         week = WeekWidget(**editor.week(version))
-        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        return found | {"more": [week], "scripts": ["schedule_shown"]}
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        return shown | {"more": [week], "scripts": ["schedule_shown"]}
 
     def show_links(self, item: Schedule) -> list[Link]:
-        """Submit what waits in a draft; test the channels."""
-        newest, found = stored.newest(item), []
+        """Return the links to a test push and to submitting the draft."""
+        newest, links = stored.newest(item), []
         if may("can_test", "ScheduleView"):
-            found.append(Link(_("Test push"), url_for("ScheduleView.test", pk=item.id)))
+            links.append(Link(_("Test push"), url_for("ScheduleView.test", pk=item.id)))
         if newest.status != VersionStatus.DRAFT or not may("can_submit", "ScheduleVersionView"):
-            return found
+            return links
         return [
-            *found,
+            *links,
             Link(_("Submit for approval"), url_for("ScheduleVersionView.submit", pk=newest.id), primary=True),
         ]
 
     def remove(self, item: Schedule) -> None:
-        """Only what never pushed goes."""
+        """Delete the schedule. Raises DomainError when it was ever in force."""
         stored.delete(item)
 
     def offers(self, action: str, item: Schedule) -> bool:
-        """Only what never pushed can be deleted."""
+        """Return whether the action applies: deletion only to a schedule that was never in force."""
         return stored.deletable(item) if action == "delete" else super().offers(action, item)
 
 
 def _posted() -> Any:
-    """The definition that the editor posts as JSON text."""
+    """Return the definition that the editor posts as JSON text."""
     try:
         return orjson.loads(request.form.get("definition", ""))
     except orjson.JSONDecodeError:
@@ -295,7 +296,7 @@ def _posted() -> Any:
 
 
 class HolidayView(ConsoleView):
-    """节假日: what the bank itself says about dates; beats the published calendar."""
+    """节假日: the bank's own holidays and working days, which take precedence over the published calendar."""
 
     model = Holiday
     computed = {"kind_tag": holidays.kind, "weekday": holidays.day_of_week}
@@ -304,8 +305,8 @@ class HolidayView(ConsoleView):
     add_title = lazy_gettext("Add holiday")
     edit_title = lazy_gettext("Edit holiday")
     empty_hint = lazy_gettext(
-        "No date of our own yet. Published public holidays and make-up working days are known without; "
-        "enter here what differs, and years that are not published yet."
+        "No dates of your own yet. Published public holidays and make-up working days are built in; "
+        "enter only dates that differ from them, and years that are not published yet."
     )
     base_order = ("date", "desc")
     list_columns = ["date", "weekday", "kind_tag", "name", "source", "updated_by", "updated_at"]
@@ -323,7 +324,7 @@ class HolidayView(ConsoleView):
         "updated_by": lazy_gettext("Changed by"),
         "updated_at": lazy_gettext("Changed"),
     }
-    description_columns = {"source": lazy_gettext("Such as the notice of the State Council.")}
+    description_columns = {"source": lazy_gettext("For example, the notice of the State Council.")}
     formatters_columns = {"updated_at": formats.when}
     add_form_extra_fields = {
         "date": DateField(lazy_gettext("Date"), validators=[DataRequired()]),
@@ -333,44 +334,44 @@ class HolidayView(ConsoleView):
     validators_columns = {"name": [DataRequired(), Length(max=64)], "source": [Length(max=255)]}
 
     def heading(self, item: Any) -> str:
-        """Date and name."""
+        """Return the date and the name."""
         return str(item)
 
     def check(self, form: Any, item: Any | None) -> None:
-        """A year that can't be meant is a slip of the finger."""
+        """Raise FieldError for a year outside the plausible range."""
         if not FIRST_YEAR <= form.date.data.year <= LAST_YEAR:
             raise FieldError(
-                "date", "The year must lie between %(first)s and %(last)s.", first=FIRST_YEAR, last=LAST_YEAR
+                "date", "The year must be between %(first)s and %(last)s.", first=FIRST_YEAR, last=LAST_YEAR
             )
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Who changed it last stays with it."""
+        """Store the holiday with the user who changed it."""
         item.updated_by = me()
         super().save(item, form, created=created)
 
     def list_links(self) -> list[Link]:
-        """Import a year."""
-        return [Link(_("Import a file"), url_for(".upload"))] if may("can_upload", "HolidayView") else []
+        """Return the link to the import."""
+        return [Link(_("Import holidays"), url_for(".upload"))] if may("can_upload", "HolidayView") else []
 
     def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
-        said = holidays.warning(current())
-        return found | {"above": [NoteWidget(text=said)]} if said else found
+        shown: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
+        warning = holidays.warning(current())
+        return shown | {"above": [NoteWidget(text=warning)]} if warning else shown
 
     @expose("/upload", methods=["GET", "POST"])
     @has_access
     def upload(self) -> Any:
-        """Import the dates of a year from a file."""
+        """Import dates from a file."""
         form = forms.HolidayFileForm()
         if form.validate_on_submit():
             try:
-                new, changed, same = holidays.take_file(form.file.data, me())
+                new, changed, unchanged = holidays.import_file(form.file.data, me())
             except DomainError as error:
                 form.file.errors = [*form.file.errors, *error.text().split("\n")]
             else:
                 flash(
-                    _("%(new)s dates added, %(changed)s changed, %(same)s as before.",
-                      new=new, changed=changed, same=same),
+                    _("%(new)s dates added, %(changed)s changed, %(same)s unchanged.",
+                      new=new, changed=changed, same=unchanged),
                     "success",
                 )  # fmt: skip
                 return redirect(self._list_url())
@@ -382,5 +383,5 @@ class HolidayView(ConsoleView):
     @expose("/template", methods=["GET"])
     @has_access
     def template(self) -> Any:
-        """Download a file with the headers the import knows and two examples."""
+        """Download a file with the headers of the import and two examples."""
         return downloads.csv_download(TEMPLATE, "holiday-template")

@@ -1,4 +1,4 @@
-"""Schedules as people make them: the editor's answers, drafts, approval, versions, kept timings, tests."""
+"""Schedules over HTTP: the editor's answers, drafts, approval, versions, saved timings, test pushes."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def save(client: Person, typed: dict[str, Any], **more: Any) -> Any:
     return client.submit("/scheduleview/save", {"definition": json.dumps(typed), **more})
 
 
-def faults(answer: Any) -> dict[str, str]:
+def problems(answer: Any) -> dict[str, str]:
     assert answer.status_code == 422
     return {each["path"]: each["text"] for each in answer.json["problems"]}
 
 
 def editor(client: Person, path: str) -> Any:
-    """What the editor's page is given."""
+    """Return the data that the editor's page is given."""
     found = re.search(r"data-schedule-data>(.*?)</script>", client.get(path).text, re.S)
     assert found
     return json.loads(found[1])
@@ -74,8 +74,8 @@ def versions(session: Session, code: str) -> list[ScheduleVersion]:
     return list(session.scalars(query.order_by(ScheduleVersion.number)))
 
 
-def asked(session: Session) -> int:
-    """The newest request for approval."""
+def latest_request(session: Session) -> int:
+    """Return the id of the latest request for approval."""
     found = session.scalar(select(Approval.id).order_by(Approval.id.desc()).limit(1))
     assert found is not None
     return found
@@ -83,11 +83,11 @@ def asked(session: Session) -> int:
 
 def submit_and_approve(maker: Person, checker: Person, session: Session, version_id: int) -> None:
     maker.submit(f"/scheduleversionview/submit/{version_id}", {"reason": "试点"})
-    checker.submit(f"/approvalview/approve/{asked(session)}", {"note": ""})
+    checker.submit(f"/approvalview/approve/{latest_request(session)}", {"note": ""})
 
 
 # -- from typing to pushing ------------------------------------------------------------------
-def test_what_is_typed_is_approved_by_another_and_then_pushes(
+def test_a_typed_schedule_pushes_once_another_user_approves_it(
     maker: Person, checker: Person, session: Session, cli: Callable[..., Any]
 ) -> None:
     saved = save(maker, TYPED).json
@@ -96,9 +96,9 @@ def test_what_is_typed_is_approved_by_another_and_then_pushes(
     assert "Mon" in question
     assert "0–9 Silent, 9–24 High" in question
     maker.submit(saved["submit"], {"reason": "试点"})
-    maker.submit(f"/approvalview/approve/{asked(session)}", {"note": ""})
-    assert versions(session, "S-NEW")[0].status == "submitted", "nobody approves what they made"
-    checker.submit(f"/approvalview/approve/{asked(session)}", {"note": ""})
+    maker.submit(f"/approvalview/approve/{latest_request(session)}", {"note": ""})
+    assert versions(session, "S-NEW")[0].status == "submitted", "the author may not approve it"
+    checker.submit(f"/approvalview/approve/{latest_request(session)}", {"note": ""})
     assert versions(session, "S-NEW")[0].status == "active"
     answer = cli("push", "plan", "S-NEW", "--date", "2026-11-23", "--json")
     found = [(p["planned"][11:16], p["outcome"]) for p in json.loads(answer.stdout)["pushes"]]
@@ -107,7 +107,7 @@ def test_what_is_typed_is_approved_by_another_and_then_pushes(
     assert shown["expected"] == "Pushes expected: 10"
     exported = yaml.safe_load(cli("config", "export").stdout)
     stored = next(each for each in exported["schedules"] if each["code"] == "S-NEW")
-    assert stored["grid"] == {"mon": TYPED["grid"]["mon"]}, "a row of high cells says nothing"
+    assert stored["grid"] == {"mon": TYPED["grid"]["mon"]}, "a row of high cells is left out"
 
 
 def preview_of(client: Person, typed: dict[str, Any], date: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def preview_of(client: Person, typed: dict[str, Any], date: str) -> dict[str, An
     return found
 
 
-def test_a_preview_says_each_fate_and_its_reason(maker: Person) -> None:
+def test_a_preview_has_the_outcome_of_each_push_and_its_reason(maker: Person) -> None:
     found = preview_of(maker, {**TYPED, "code": "", "name": "", "rules": []}, "2026-11-23")
     by_time = {each["time"]: (each["word"], each["at"], each["why"]) for each in found["pushes"]}
     assert by_time["00:00"] == ("Silenced", "", "quiet hours; its hits go with the next push")
@@ -142,7 +142,7 @@ def test_a_preview_says_each_fate_and_its_reason(maker: Person) -> None:
 @given(schedules, dates)
 @settings(max_examples=40, deadline=None)
 def test_a_preview_counts_what_the_plan_sends(s: ScheduleDef, date: dt.date) -> None:
-    """Whatever was planned before: what goes out on a date is what the plan of all days around it says."""
+    """What goes out on a date equals what a plan of the surrounding days sends then."""
     found = preview(s, date, ZONE, CALENDAR)
     whole = planned(s, date - dt.timedelta(35), 35 + 7)
     for day in found.days:
@@ -152,7 +152,7 @@ def test_a_preview_counts_what_the_plan_sends(s: ScheduleDef, date: dt.date) -> 
     assert found.unknown_years == [y for y in {date.year, (date + dt.timedelta(6)).year} if y > 2026]
 
 
-def test_editor_file_and_store_say_the_same(app: Flask, session: Session, world: World) -> None:
+def test_editor_file_and_store_agree(app: Flask, session: Session, world: World) -> None:
     @given(schedules)
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def check(s: ScheduleDef) -> None:
@@ -169,7 +169,7 @@ def test_editor_file_and_store_say_the_same(app: Flask, session: Session, world:
 
 
 # -- refusals --------------------------------------------------------------------------------
-def test_refusals_name_their_place(maker: Person, session: Session) -> None:
+def test_problems_name_their_field(maker: Person, session: Session) -> None:
     wrong = {
         **TYPED,
         "code": "无",
@@ -182,7 +182,7 @@ def test_refusals_name_their_place(maker: Person, session: Session) -> None:
         "ranges": [{"from": "09:00", "to": "09:00", "level": "S", "days": []}],
         "min_gap_seconds": 100_000,
     }
-    assert faults(save(maker, wrong)) == {
+    assert problems(save(maker, wrong)) == {
         "code": "Letters, digits, dots, dashes, underscores.",
         "name": "This must be filled in.",
         "rules": "Choose at least one.",
@@ -194,22 +194,24 @@ def test_refusals_name_their_place(maker: Person, session: Session) -> None:
         "min_gap_seconds": "At most 86400.",
     }
     same = [{"from": "09:00", "to": "09:00", "level": "S", "days": ["mon"]}]
-    assert "must differ" in faults(save(maker, {**TYPED, "ranges": same}))["ranges.0.to"]
-    assert "two different" in faults(save(maker, {**TYPED, "quiet_hours": ["08:00", "08:00"]}))["quiet_hours"]
+    assert "must differ" in problems(save(maker, {**TYPED, "ranges": same}))["ranges.0.to"]
+    assert (
+        "two different" in problems(save(maker, {**TYPED, "quiet_hours": ["08:00", "08:00"]}))["quiet_hours"]
+    )
     weekly = {**TYPED, "preset": "every_7_days", "start_date": None}
-    assert faults(save(maker, weekly)) == {"start_date": "Choose the date to count from."}
+    assert problems(save(maker, weekly)) == {"start_date": "Choose the date to count from."}
     gone = {**TYPED, "rules": ["R-1", "R-GONE"], "channels": [{"kind": "webhook", "target": "nowhere"}]}
-    assert faults(save(maker, gone)) == {
+    assert problems(save(maker, gone)) == {
         "rules": "There is no rule with the code R-GONE.",
         "channels.0.target": "There is no target nowhere of the kind webhook.",
     }
-    assert "already" in faults(save(maker, {**TYPED, "code": "S-1"}))["code"]
+    assert "already" in problems(save(maker, {**TYPED, "code": "S-1"}))["code"]
     assert maker.submit("/scheduleview/save", {"definition": "{"}).status_code == 400
     assert versions(session, "S-NEW") == []
 
 
 # -- several people, several versions --------------------------------------------------------
-def test_the_second_of_two_editors_is_told_and_nothing_is_lost(
+def test_a_concurrent_edit_is_reported_and_loses_nothing(
     maker: Person, checker: Person, session: Session
 ) -> None:
     first = save(maker, TYPED).json
@@ -224,12 +226,12 @@ def test_the_second_of_two_editors_is_told_and_nothing_is_lost(
     [version] = versions(session, "S-NEW")
     assert (version.spec["name"], version.edited_by) == ("乙", ["maker", "checker"])
     maker.submit(f"/scheduleversionview/submit/{version.id}", {"reason": "试点"})
-    checker.submit(f"/approvalview/approve/{asked(session)}", {"note": ""})
-    assert versions(session, "S-NEW")[0].status == "submitted", "who edited it does not approve it"
-    assert "waits for approval" in faults(save(maker, TYPED, id=first["id"], seen=again.json["seen"]))[""]
+    checker.submit(f"/approvalview/approve/{latest_request(session)}", {"note": ""})
+    assert versions(session, "S-NEW")[0].status == "submitted", "an editor may not approve it"
+    assert "waits for approval" in problems(save(maker, TYPED, id=first["id"], seen=again.json["seen"]))[""]
 
 
-def test_going_back_is_submitting_what_a_former_version_said(
+def test_a_roll_back_submits_an_earlier_version_again(
     maker: Person, checker: Person, session: Session
 ) -> None:
     first = save(maker, TYPED).json
@@ -257,13 +259,13 @@ def test_going_back_is_submitting_what_a_former_version_said(
 def test_pause_resume_retire_delete(maker: Person, session: Session, world: World) -> None:
     key, free = world.ids["schedule"], world.ids["free_schedule"]
     assert re.search(r"<time datetime=.20\d\d-", maker.get(f"/scheduleview/show/{key}").text)
-    for deed, status in (
+    for action, status in (
         ("pause", "paused"),
         ("resume", "active"),
         ("pause", "paused"),
         ("retire", "retired"),
     ):
-        maker.submit(f"/scheduleview/action/{deed}/{key}", {})
+        maker.submit(f"/scheduleview/action/{action}/{key}", {})
         session.expire_all()
         assert session.get_one(Schedule, key).status == status
     assert session.get_one(Schedule, key).active_version is None
@@ -273,12 +275,12 @@ def test_pause_resume_retire_delete(maker: Person, session: Session, world: Worl
     assert {"S-1", "S-2"} & set(session.scalars(select(Schedule.code))) == {"S-1"}
 
 
-# -- kept timings ----------------------------------------------------------------------------
-def test_a_timing_is_kept_under_a_name_for_everybody(
+# -- saved timings ---------------------------------------------------------------------------
+def test_a_timing_is_saved_under_a_name_for_everybody(
     maker: Person, checker: Person, session: Session
 ) -> None:
-    kept = maker.submit("/scheduleview/keep", {"name": " 夜间 ", "definition": json.dumps(TYPED)})
-    assert [each["name"] for each in kept.json["shortcuts"]] == ["夜间"]
+    saved = maker.submit("/scheduleview/keep", {"name": " 夜间 ", "definition": json.dumps(TYPED)})
+    assert [each["name"] for each in saved.json["shortcuts"]] == ["夜间"]
     row = session.scalars(select(ScheduleShortcut)).one()
     assert set(row.timing) == {
         "preset",
@@ -292,11 +294,11 @@ def test_a_timing_is_kept_under_a_name_for_everybody(
     [shown] = editor(checker, "/scheduleview/add")["shortcuts"]
     assert (shown["name"], shown["timing"]["quiet_hours"]) == ("夜间", ["21:00", "08:00"])
     again = checker.submit("/scheduleview/keep", {"name": "夜间", "definition": json.dumps(TYPED)})
-    assert faults(again) == {"shortcut": "“夜间” is taken already."}
+    assert problems(again) == {"shortcut": "“夜间” is taken already."}
     nameless = maker.submit("/scheduleview/keep", {"name": " ", "definition": json.dumps(TYPED)})
-    assert faults(nameless) == {"shortcut": "A name of 1 to 32 characters is needed."}
+    assert problems(nameless) == {"shortcut": "A name of 1 to 32 characters is needed."}
     assert checker.submit(f"/scheduleview/forget/{row.id}", {}).json == {"shortcuts": []}
-    assert "removed already" in faults(maker.submit(f"/scheduleview/forget/{row.id}", {}))["shortcut"]
+    assert "removed already" in problems(maker.submit(f"/scheduleview/forget/{row.id}", {}))["shortcut"]
 
 
 # -- test push -------------------------------------------------------------------------------
