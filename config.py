@@ -1,7 +1,7 @@
-"""Settings of the whole product, read once from the environment.
+"""Settings of the product, read once from the environment.
 
-Nothing here starts a server or touches a database. Secrets that the environment does not give are
-made once and kept in ``DATA_DIR/secrets.env`` (mode 0600); in production that is refused.
+Nothing here starts a server or connects to a database. Secrets that the environment does not set are
+generated once and kept in ``DATA_DIR/secrets.env`` (mode 0600); production requires them in the environment.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from redis.retry import Retry
 
 SECRET_NAMES = ("SECRET_KEY", "PII_KEY", "ID_HASH_KEY")
 MIN_SECRET_BYTES = 32
-#: 32 hexadecimal digits drawn by chance are of fewer kinds once in 28 million times
+#: 32 random hexadecimal digits have fewer distinct characters once in 28 million cases
 MIN_CHARACTERS = 8
-MAKE_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"  # noqa: S105 - how to make one
+MAKE_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"  # noqa: S105 - a command, no secret
 #: a key version is seven bits of the first byte of every encrypted phone
 MAX_KEY_VERSION = 127
 
 
 class ConfigError(Exception):
-    """A setting is missing or has a value the product can't run with; the text names it."""
+    """A setting is missing or invalid; the text names it."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Typed settings. ``database_url`` and ``redis_url`` are empty when the embedded servers are meant."""
+    """Typed settings. An empty ``database_url`` or ``redis_url`` selects the embedded server."""
 
     data_dir: Path
     database_url: str
@@ -86,53 +86,51 @@ class Settings:
 
     @property
     def production(self) -> bool:
-        """True when ``APP_ENV=production``."""
+        """Return whether ``APP_ENV`` is ``production``."""
         return self.app_env == "production"
 
     @property
     def zone(self) -> ZoneInfo:
-        """The one local time of dates, hours and schedules."""
+        """Return the time zone of dates, hours and schedules."""
         return ZoneInfo(self.timezone)
 
     def today(self, now: datetime) -> date:
-        """The local date at a moment with a zone."""
+        """Return the local date of a moment with a time zone."""
         return now.astimezone(self.zone).date()
 
     def check_production(self, *, debug: bool = False) -> None:
-        """Raise ConfigError that names everything production forbids; do nothing in development."""
+        """Raise ConfigError with everything that production forbids. Do nothing in development."""
         if not self.production:
             return
-        wrong = [f"{name} was generated, not given" for name in self.generated_secrets]
-        wrong += self._weak_secrets()
+        problems = [f"{name} was generated, not given" for name in self.generated_secrets]
+        problems += self._weak_secrets()
         if not self.database_url:
-            wrong.append("DATABASE_URL is empty: the embedded PostgreSQL is not for production")
+            problems.append("DATABASE_URL is empty: the embedded PostgreSQL is not for production")
         if not self.redis_url:
-            wrong.append("REDIS_URL is empty: the embedded Redis is not for production")
+            problems.append("REDIS_URL is empty: the embedded Redis is not for production")
         if debug:
-            wrong.append("FLASK_DEBUG is on")
-        if wrong:
-            raise ConfigError("APP_ENV=production refuses to start: " + "; ".join(wrong))
+            problems.append("FLASK_DEBUG is on")
+        if problems:
+            raise ConfigError("APP_ENV=production refuses to start: " + "; ".join(problems))
 
     def _weak_secrets(self) -> list[str]:
-        """What speaks against the secrets, each with how to make a better one. Never holds one."""
-        agreed = f"agree with the log provider on one made by `{MAKE_SECRET}`"
-        made = f"make one by `{MAKE_SECRET}`"
-        left = "encrypt with a better one: `APP_ENV=development flask pii rotate`, then drop it"
-        given = [("SECRET_KEY", self.secret_key, made), ("PII_KEY", self.pii_key, made)]
-        given += [("ID_HASH_KEY", self.id_hash_key, agreed)]
-        given += [(f"PII_KEYS_OLD version {version}", key, left) for version, key in self.pii_keys_old]
-        found = [
-            f"{name} {why} ({what_to_do})"
-            for name, key, what_to_do in given
-            if (why := weakness(key)) is not None
+        """Return the weaknesses of the secrets, each with a remedy and none with the secret itself."""
+        agree = f"agree with the log provider on one made by `{MAKE_SECRET}`"
+        make = f"make one by `{MAKE_SECRET}`"
+        rotate = "encrypt with a better one: `APP_ENV=development flask pii rotate`, then drop it"
+        given = [("SECRET_KEY", self.secret_key, make), ("PII_KEY", self.pii_key, make)]
+        given += [("ID_HASH_KEY", self.id_hash_key, agree)]
+        given += [(f"PII_KEYS_OLD version {version}", key, rotate) for version, key in self.pii_keys_old]
+        problems = [
+            f"{name} {why} ({remedy})" for name, key, remedy in given if (why := weakness(key)) is not None
         ]
         if len({self.secret_key, self.pii_key, self.id_hash_key}) < len(SECRET_NAMES):
-            found.append(f"two of {', '.join(SECRET_NAMES)} are the same")
-        return found
+            problems.append(f"two of {', '.join(SECRET_NAMES)} are the same")
+        return problems
 
 
 def weakness(secret: str) -> str | None:
-    """Why a secret can't have been made by chance from at least 32 bytes; None when nothing shows it."""
+    """Return why a secret can't be 32 or more random bytes, None when it may be."""
     size = len(secret.encode())
     if size < MIN_SECRET_BYTES:
         return f"has {size} bytes, {MIN_SECRET_BYTES} random ones are the least"
@@ -144,10 +142,10 @@ def weakness(secret: str) -> str | None:
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
-    """Settings from ``env`` (default: the process environment).
+    """Read the settings from ``env``, by default the process environment.
 
-    Raises ConfigError with the variable's name for a value out of range, and for secrets that are
-    missing in production.
+    Raises ConfigError with the variable's name for an invalid value, and for secrets that are missing in
+    production.
     """
     env = os.environ if env is None else env
     data_dir = Path(env.get("DATA_DIR") or "./var").expanduser().resolve()
@@ -205,7 +203,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
 
 
 def flask_config(settings: Settings) -> dict[str, Any]:
-    """The Flask, Flask-AppBuilder and extension configuration that follows from ``settings``."""
+    """Return the configuration of Flask, Flask-AppBuilder and the extensions."""
     return {
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
@@ -260,7 +258,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
 
 
 def _redis_options(url: str) -> dict[str, Any]:
-    """Options of the rate limiter's connection: a page doesn't wait for a Redis that is away."""
+    """Return options of the rate limiter's connection, so that no page waits for a Redis that is away."""
     if not url:
         return {}
     return {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": 2, "socket_timeout": 2}
@@ -290,7 +288,7 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
 
 
 def _worker_memory(env: Mapping[str, str]) -> int:
-    """Megabytes a job may take: 4 GB beside the analytical engine; for an engine without a size, 64 GB."""
+    """Return the default memory limit of a job in MB: that of the analytical engine plus 4 GB, else 64 GB."""
     text = (env.get("ACTIVITY_MEMORY") or "2GB").strip().upper()
     size = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT])I?B", text)
     powers = {"K": 2**-10, "M": 1, "G": 2**10, "T": 2**20}
@@ -298,21 +296,21 @@ def _worker_memory(env: Mapping[str, str]) -> int:
 
 
 def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The values of a comma-separated list."""
+    """Return the values of a comma-separated list."""
     return tuple(word.strip() for word in (env.get(name) or "").split(",") if word.strip())
 
 
 def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
-    """An address with a host, or empty. The message never holds it: it may carry a password."""
+    """Return an address with a host, or an empty text. Errors don't quote it, as it may hold a password."""
     text = (env.get(name) or "").strip()
     if not text:
         return ""
     try:
         split = urlsplit(text)
-        sound = split.scheme in schemes and bool(split.hostname) and split.port != 0
+        valid = split.scheme in schemes and bool(split.hostname) and split.port != 0
     except ValueError:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise ConfigError(f"{name}: not an address such as {schemes[0]}://host:port")
     return text
 
@@ -352,8 +350,8 @@ def _timezone(env: Mapping[str, str]) -> str:
 
 
 def _old_keys(env: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
-    """``PII_KEYS_OLD=1:key,2:key`` by version, ascending. The message never holds a key."""
-    found: dict[int, str] = {}
+    """Parse ``PII_KEYS_OLD=1:key,2:key``, sorted by version. Errors don't quote keys."""
+    keys: dict[int, str] = {}
     for place, part in enumerate((env.get("PII_KEYS_OLD") or "").split(","), 1):
         if not part.strip():
             continue
@@ -362,10 +360,10 @@ def _old_keys(env: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
             raise ConfigError(
                 f"PII_KEYS_OLD: entry {place} is not version:key, version from 1 to {MAX_KEY_VERSION}"
             )
-        if int(version) in found:
+        if int(version) in keys:
             raise ConfigError(f"PII_KEYS_OLD: version {int(version)} is there twice")
-        found[int(version)] = key
-    return tuple(sorted(found.items()))
+        keys[int(version)] = key
+    return tuple(sorted(keys.items()))
 
 
 def _key_version(env: Mapping[str, str], old: tuple[tuple[int, str], ...]) -> int:
@@ -394,7 +392,7 @@ def _secrets(env: Mapping[str, str], data_dir: Path, app_env: str) -> tuple[dict
 
 
 def _kept_secrets(data_dir: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """The named secrets from ``secrets.env``, made there first when missing. Two processes may race."""
+    """Return the named secrets from ``secrets.env``, generating missing ones under a file lock."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(data_dir / "secrets.env", os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(handle, "r+", encoding="utf-8") as file:

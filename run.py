@@ -1,4 +1,4 @@
-"""The whole product on one machine: `python run.py`. For a WSGI server: `run:app`."""
+"""Entry point: `python run.py` runs the whole product on one machine; `run:app` is for a WSGI server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
-# A run.py killed a moment ago leaves its web process a little time to let go of the port.
+# After a run.py was killed, its web process may hold the port for a moment.
 PORT_SECONDS = 5.0
 WEB_OPTIONS = (
     "--preload --no-control-socket"
@@ -33,15 +33,15 @@ WEB_OPTIONS = (
 
 
 class PortTakenError(Exception):
-    """Another program listens on the address the web app is to use."""
+    """Another program listens on the address of the web app."""
 
 
 class NotPreparedError(Exception):
-    """The database could not be prepared; what did it has said why."""
+    """`flask prepare` failed; its own output says why."""
 
 
 def __getattr__(name: str) -> Flask:
-    """Make `app` when a WSGI server asks for it; starting the product must not cost a second application."""
+    """Create `app` when a WSGI server asks for it, so that `python run.py` itself loads no application."""
     if name != "app":
         raise AttributeError(name)
     from app import create_app
@@ -50,7 +50,7 @@ def __getattr__(name: str) -> Flask:
 
     application: Flask = create_app()
     guard(application)
-    # The web processes are forked from the one that loads this: each has connections of its own.
+    # The web processes are forked from this one; each needs its own connections.
     with application.app_context():
         db.engine.dispose()
     globals()["app"] = application
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Flask:
 
 
 def main() -> int:
-    """Run everything until interrupted; returns the exit status."""
+    """Run everything until interrupted. Return the exit status."""
     try:
         with interruptible():
             _run(load_settings())
@@ -89,14 +89,14 @@ def _run(settings: Settings) -> None:
 
 
 def _say(text: str) -> None:
-    # Whoever reads our output may be gone; that is no reason to stop.
+    # Go on when nobody reads our output any more.
     with contextlib.suppress(OSError):
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
 
 def _share(settings: Settings, ready: Services) -> None:
-    """Give this process's application and every program the same services and folders."""
+    """Set the environment that all programs share: services and folders."""
     os.environ.update(
         DATA_DIR=str(settings.data_dir),
         DATABASE_URL=ready.database_url,
@@ -107,13 +107,13 @@ def _share(settings: Settings, ready: Services) -> None:
 
 
 def _address(settings: Settings) -> str:
-    """Where a browser on this machine finds the web app."""
+    """Return the address of the web app for a browser on this machine."""
     host = LOOPBACK_OF_ANY.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """The web app's socket, ours so that a restart of the web process refuses no visitor."""
+    """Open the web app's socket here, so that a restart of the web process refuses no connection."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,9 +138,9 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _prepare() -> None:
-    """Have a process of its own prepare the database, so that this one never carries the application."""
+    """Run `flask prepare` in a process of its own, so that this one never loads the application."""
     flask = [sys.executable, "-m", "flask", "--app", "app", "prepare"]
-    # A session of its own: Ctrl-C is ours to pass on.
+    # It has its own session, so that Ctrl-C reaches only this process, which passes it on.
     with subprocess.Popen(as_child(flask), start_new_session=True) as preparing:  # noqa: S603 - our own program
         try:
             status = preparing.wait()

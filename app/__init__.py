@@ -1,4 +1,4 @@
-"""Lead Monitor: create_app() binds extensions, views and commands; nothing else happens here."""
+"""Lead Monitor: the application factory, which binds extensions, views and commands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The web application and its commands.
+    """Return the web application with its commands.
 
-    Without a DATABASE_URL the embedded PostgreSQL is joined, or started until this process ends.
-    Raises ConfigError for settings the product can't run with.
+    Without DATABASE_URL it uses the embedded PostgreSQL, which is started if needed until this process ends.
+    Raises ConfigError for invalid settings.
     """
-    # Programs that only start servers do not pay for these.
+    # Imported here, so that programs which only start servers don't load them.
     from flask import Flask
     from flask_appbuilder import AppBuilder
 

@@ -1,4 +1,4 @@
-"""A look at whether the installation can work."""
+"""Checks of the installation, for `flask doctor`."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from app.models import Lead
 from config import Settings
 
 MIN_FREE_GB = 2
-#: what is open longer keeps the change log from being sealed
+#: a transaction that is open longer keeps the change log from being sealed
 LONGEST_TRANSACTION = dt.timedelta(hours=1)
 
 
 def run_checks(settings: Settings) -> dict[str, Any]:
-    """``{"ok", "checks": {name: {"ok", "detail"}}}``; a check that breaks is not ok and says why."""
+    """Run every check. Return ``{"ok", "checks": {name: {"ok", "detail"}}}``."""
     checks: dict[str, Callable[[Settings], str]] = {
         "database": _database,
         "migrations": _migrations,
@@ -55,7 +55,7 @@ def run_checks(settings: Settings) -> dict[str, Any]:
 
 
 class CheckFailed(Exception):
-    """A check failed; the text says how."""
+    """A check failed for the reason in its text."""
 
 
 def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]
         return {"ok": True, "detail": check(settings)}
     except (CheckFailed, ActivityError, installation.MismatchError) as error:
         return {"ok": False, "detail": str(error)}
-    except Exception as error:  # noqa: BLE001 - whatever is wrong, the doctor must say so and go on
+    except Exception as error:  # noqa: BLE001 - report any error and go on with the other checks
         db.session.rollback()
         return {
             "ok": False,
@@ -96,19 +96,21 @@ def _permissions(settings: Settings) -> str:
     menu = permissions.menu_names(appbuilder)
     for name in permissions.ROLES.values():
         role = appbuilder.sm.find_role(name)
-        have = {(p.permission.name, p.view_menu.name) for p in role.permissions} if role else set()
-        if have != permissions.granted(name, menu):
+        current = {(p.permission.name, p.view_menu.name) for p in role.permissions} if role else set()
+        if current != permissions.granted(name, menu):
             raise CheckFailed(f"role {name} is not as the program defines it: run flask db upgrade")
     return f"{len(permissions.ROLES)} roles"
 
 
 def _change_log(settings: Settings) -> str:
     with db.engine.connect() as connection:
-        wrong = unnoted(connection)
+        unlogged = unnoted(connection)
         tables = len(noted_tables(connection))
         left, held = unsealed(connection), holder(connection)
-    if wrong:
-        raise CheckFailed(f"changes of {', '.join(sorted(set(wrong)))} are not noted: run flask db upgrade")
+    if unlogged:
+        raise CheckFailed(
+            f"changes of {', '.join(sorted(set(unlogged)))} are not logged: run flask db upgrade"
+        )
     waiting = f", {left.entries} entries not sealed since {left.since}" if left.since else ""
     if left.since and held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
         raise CheckFailed(f"{waiting[2:]}: a transaction of {held.whose} is open since {held.since}")
@@ -116,16 +118,16 @@ def _change_log(settings: Settings) -> str:
 
 
 def _redis(settings: Settings) -> str:
-    with services(settings) as found:
+    with services(settings) as running:
         try:
-            version = redis_connection(found.redis_url).info("server").get("redis_version")
+            version = redis_connection(running.redis_url).info("server").get("redis_version")
         except (RedisError, OSError) as error:
             raise CheckFailed(f"no answer: {type(error).__name__}") from error
     return f"Redis protocol {version}"
 
 
 def _ticker(settings: Settings) -> str:
-    """Which regular tasks fail, and which went well again lately."""
+    """Report the steps of the ticker that fail and those that recovered lately."""
     steps = health.failing_or_recovered(clock.now())
     failing = [
         f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: "
@@ -135,8 +137,8 @@ def _ticker(settings: Settings) -> str:
     ]
     if failing:
         raise CheckFailed("; ".join(failing))
-    well = [f"{step.name} went well again at {step.last_ok_at:%Y-%m-%d %H:%M} UTC" for step in steps]
-    return "; ".join(well) or "no step fails"
+    recovered = [f"{step.name} recovered at {step.last_ok_at:%Y-%m-%d %H:%M} UTC" for step in steps]
+    return "; ".join(recovered) or "no step fails"
 
 
 def _activity(settings: Settings) -> str:
@@ -156,17 +158,17 @@ def _disk(settings: Settings) -> str:
 
 
 def _phones(settings: Settings) -> str:
-    """The oldest and the newest number are read and indexed with the keys that are given."""
+    """Check the configured keys against the oldest and the newest phone number."""
     vault, checked = PhoneVault.of(settings), 0
     for end in (Lead.id.asc(), Lead.id.desc()):
         lead = db.session.scalar(select(Lead).order_by(end).limit(1))
         if lead is None:
             break
         try:
-            same = vault.index(vault.decrypt(lead.phone_cipher)) == lead.phone_index
+            matches = vault.index(vault.decrypt(lead.phone_cipher)) == lead.phone_index
         except LeadsError as error:
             raise CheckFailed(f"{lead.lead_no}: {error}") from error
-        if not same:
+        if not matches:
             raise CheckFailed(f"{lead.lead_no}: the phone index was made with another key: set PII_INDEX_KEY")
         checked += 1
     return f"key version {settings.pii_key_version}, {settings.pii_cipher}" if checked else "no lead yet"
@@ -175,7 +177,7 @@ def _phones(settings: Settings) -> str:
 def _secrets(settings: Settings) -> str:
     path = settings.data_dir / "secrets.env"
     if not settings.generated_secrets:
-        return "given by the environment"
+        return "set by the environment"
     mode = os.stat(path).st_mode & 0o777
     if mode != 0o600:
         raise CheckFailed(f"{path.name} has mode {mode:o}, not 600")

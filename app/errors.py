@@ -1,4 +1,4 @@
-"""What the program says to people: errors that domain functions raise, and messages that are stored."""
+"""Messages to people: the errors that domain functions raise, and stored messages."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def N_(message: str) -> str:  # noqa: N802 - the name that gettext tools look fo
 
 OUT_OF_MEMORY = N_("It needs more memory than a worker may take (WORKER_MEMORY_MB).")
 SEE_LOG = N_("%(kind)s: see the worker's log")
-#: the message of a text that is nobody's to translate
+#: the message of a text that is not translated
 AS_IT_IS = "%(text)s"
-#: how much of a text is stored among the values of a message
+#: how many characters of a text are stored as a value of a message
 MAX_CHARS = 1000
 
 
 @dataclass(frozen=True)
 class Said:
-    """A message as it is stored (app/lib/said.py): an English msgid and the values of its places.
+    """A stored message (app/lib/said.py): an English msgid and the values of its placeholders.
 
-    A value may be another message. As a string it is in the language of the person who asks.
+    A value may be another message. ``str()`` translates it into the language of the current user.
     """
 
     message: str
@@ -32,7 +32,7 @@ class Said:
 
     @classmethod
     def as_is(cls, text: str) -> Self | None:
-        """Return what a person or another system wrote as a message, None for nothing."""
+        """Wrap a text that is not translated, by a person or another system. Return None for an empty one."""
         return cls(AS_IT_IS, {"text": text}) if text else None
 
     @classmethod
@@ -45,12 +45,15 @@ class Said:
         return cls(stored["message"], values)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the message as it is stored in JSON."""
-        return {"message": self.message, "values": {name: _kept(each) for name, each in self.values.items()}}
+        """Return the message as JSON to store."""
+        return {
+            "message": self.message,
+            "values": {name: _as_json(each) for name, each in self.values.items()},
+        }
 
     def text(self) -> str:
-        """Return the message in the language of the person who asks."""
-        from flask_babel import gettext  # here, because activity has its messages marked by this module
+        """Return the message in the language of the current user."""
+        from flask_babel import gettext  # imported here, because activity, which has no web, uses N_
 
         return gettext(self.message, **self.values)
 
@@ -65,8 +68,8 @@ class Said:
         return self.text()
 
 
-def _kept(value: Any) -> Any:
-    """A value as JSON of the database can hold it: no NUL, no half characters, no endless text."""
+def _as_json(value: Any) -> Any:
+    """Return a value that JSON in the database can hold: no NUL, no lone surrogates, limited length."""
     if isinstance(value, Said):
         return value.as_json()
     if value is None or isinstance(value, bool | int | float):
@@ -76,7 +79,7 @@ def _kept(value: Any) -> Any:
 
 
 class DomainError(Exception):
-    """Something asked for can't be done. ``message`` is an English msgid with ``%(name)s`` places."""
+    """A request that can't be fulfilled. ``message`` is an English msgid with ``%(name)s`` placeholders."""
 
     def __init__(self, message: str, **values: Any) -> None:
         self.message = message
@@ -85,16 +88,16 @@ class DomainError(Exception):
 
     @property
     def said(self) -> Said:
-        """The message, to store."""
+        """The error as a message to store."""
         return Said(self.message, self.values)
 
     def text(self) -> str:
-        """The message in the language of the person who asks."""
+        """Return the message in the language of the current user."""
         return self.said.text()
 
 
 class FieldError(DomainError):
-    """A typed value that can't be accepted; ``field`` is the form field it belongs to."""
+    """A refused value of the form field ``field``."""
 
     def __init__(self, field: str, message: str, **values: Any) -> None:
         self.field = field

@@ -1,6 +1,6 @@
-"""Unbound extension singletons; create_app() binds them.
+"""Flask extensions, bound by create_app().
 
-Flask-AppBuilder keeps the views of the app it was bound to, so each app makes its own AppBuilder.
+Flask-AppBuilder is not among them: it keeps the views of its app, so each app creates its own AppBuilder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A database and a DATA_DIR belong together: both keep one id, and no process works with two that differ.
+"""The installation id, stored in both database and DATA_DIR; no process works when the two differ.
 
-Call logs, the activity made of them and people's files lie in DATA_DIR. Another one beside the same database
-would find its own empty inbox and take a full day for an empty one.
+Call logs, activity and people's files lie in DATA_DIR. A process with another DATA_DIR would find an empty
+inbox and treat a full day as an empty one.
 """
 
 from __future__ import annotations
@@ -35,50 +35,48 @@ log = logging.getLogger(__name__)
 
 
 class MismatchError(DomainError):
-    """DATA_DIR and database don't belong together."""
+    """DATA_DIR belongs to another database."""
 
 
 def check(engine: Engine, settings: Settings) -> str | None:
-    """The id that DATA_DIR and database share; written to whichever has none while neither is another's.
+    """Return the id that DATA_DIR and database share, after storing it where it is missing.
 
-    None while the database has no schema yet. Raises MismatchError when the two differ, and when the database
-    belongs to another DATA_DIR while this one belongs nowhere.
+    Return None while the database has no schema. Raises MismatchError when the ids differ, and when the
+    database has an id and this DATA_DIR has none.
     """
     with _file(settings.data_dir) as file, engine.begin() as connection:
         if connection.scalar(text("SELECT to_regclass('public.installation')")) is None:
             return None
-        return _agree(connection, file, settings.data_dir)
+        return _match(connection, file, settings.data_dir)
 
 
-def _agree(connection: Connection, file: IO[str], data_dir: Path) -> str:
-    there, here = (
-        connection.execute(select(Installation.code, Installation.place)).first(),
-        _read(file, data_dir),
-    )
-    if there is None:
-        # The file first: a process that ends in between leaves an id that the next one takes over.
-        here = here or _write(file, str(uuid.uuid4()))
-        mine = insert(Installation).values(id=1, code=here, place=_place(data_dir))
-        connection.execute(mine.on_conflict_do_nothing())
-        there = connection.execute(select(Installation.code, Installation.place)).one()
-    if here != there.code:
+def _match(connection: Connection, file: IO[str], data_dir: Path) -> str:
+    row = connection.execute(select(Installation.code, Installation.place)).first()
+    own = _read(file, data_dir)
+    if row is None:
+        # The file first: if this process ends in between, the next one uses the id in the file.
+        own = own or _write(file, str(uuid.uuid4()))
+        new = insert(Installation).values(id=1, code=own, place=_place(data_dir))
+        connection.execute(new.on_conflict_do_nothing())
+        row = connection.execute(select(Installation.code, Installation.place)).one()
+    if own != row.code:
         raise MismatchError(
             "%(data_dir)s is not the DATA_DIR of this database: it belongs to %(here)s, the database to "
             "installation %(there)s, whose DATA_DIR was %(place)s. Nothing was started. Use that DATA_DIR or "
             "this one's database; only when that DATA_DIR is lost or replaced for good, run "
             "`flask store adopt`.",
             data_dir=str(data_dir),
-            here=f"installation {here}" if here else "no installation yet",
-            there=there.code,
-            place=there.place,
+            here=f"installation {own}" if own else "no installation yet",
+            there=row.code,
+            place=row.place,
         )
-    return there.code
+    return row.code
 
 
 def adopt(engine: Engine, settings: Settings) -> dict[str, str | None]:
-    """Make this DATA_DIR the database's under a new id, so that the one before fits no more.
+    """Give this DATA_DIR and the database a new id, so that the former DATA_DIR no longer matches.
 
-    ``{"installation", "former"}``. It has its own activity or none; the caller says what that means.
+    Return ``{"installation", "former"}``. Activity is not carried over; the caller has to say so.
     """
     with _file(settings.data_dir) as file:
         new = _write(file, str(uuid.uuid4()))
@@ -93,17 +91,17 @@ def adopt(engine: Engine, settings: Settings) -> dict[str, str | None]:
 
 
 def guard(app: Flask) -> None:
-    """Compare before the web application answers; without a database the first request does that.
+    """Compare the ids before the web application answers; if the database is away, at the first request.
 
     Raises MismatchError.
     """
-    waiting = True
+    pending = True
 
     def compare() -> None:
-        nonlocal waiting
-        if waiting and request.endpoint not in ("healthz", "readyz", "static"):
+        nonlocal pending
+        if pending and request.endpoint not in ("healthz", "readyz", "static"):
             check(db.engine, current_app.config["SETTINGS"])
-            waiting = False
+            pending = False
 
     with app.app_context():
         try:
@@ -115,7 +113,7 @@ def guard(app: Flask) -> None:
 
 @contextmanager
 def _file(data_dir: Path) -> Iterator[IO[str]]:
-    """DATA_DIR's file, held alone by this process."""
+    """Open DATA_DIR's id file under an exclusive lock."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "r+", encoding="utf-8", errors="replace") as file:
@@ -125,10 +123,10 @@ def _file(data_dir: Path) -> Iterator[IO[str]]:
 
 def _read(file: IO[str], data_dir: Path) -> str | None:
     file.seek(0)
-    found = file.read().strip()
-    if found and not _ID.fullmatch(found):
+    code = file.read().strip()
+    if code and not _ID.fullmatch(code):
         raise MismatchError("%(path)s does not hold the id of an installation.", path=str(data_dir / FILE))
-    return found or None
+    return code or None
 
 
 def _write(file: IO[str], code: str) -> str:

@@ -1,4 +1,4 @@
-"""Words for codes, in one place, translated where they are shown."""
+"""Display names of codes, translated where they are shown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OUTREACH_STATUS = {
     "held": lazy_gettext("Held back"),
     "dropped": lazy_gettext("Dropped"),
 }
-#: a text is replied to, not answered
+#: an SMS is replied to, not answered
 _SMS_STATUS = OUTREACH_STATUS | {"answered": lazy_gettext("Replied")}
 GATEWAY = {"sandbox": lazy_gettext("Sandbox (reaches nobody)")}
 LEAD_STATUS = {
@@ -86,7 +86,7 @@ APPROVAL_KIND = {
     "gateway": lazy_gettext("Outreach gateway"),
     "institution": lazy_gettext("Category or region of an institution"),
 }
-#: reasons for an entry of the do-not-disturb list that the system gives
+#: the reasons that the system itself gives for an entry of the do-not-disturb list
 OPT_OUT_REASON = "outreach opt-out"
 SUPPRESSION_REASON = {OPT_OUT_REASON: lazy_gettext("Opted out when contacted")}
 BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}
@@ -166,7 +166,7 @@ CATEGORY = {
     "telecom": lazy_gettext("Telecom"),
     "other": lazy_gettext("Other"),
 }
-#: what the libraries we use say to people, kept here so that the catalogue has it in our words
+#: messages of the libraries we use, listed here so that the catalogue translates them
 OF_LIBRARIES = (
     lazy_gettext("Access is Denied"),
     lazy_gettext("Invalid login. Please try again."),
@@ -202,35 +202,35 @@ REJECT_REASON = {
 
 
 def word(words: dict[str, Any], code: Any) -> str:
-    """The word for a code; a code without one is shown as it is."""
+    """Return the display name of a code, or the code itself when it has none."""
     return str(words.get(code, code if code is not None else ""))
 
 
 def contact_words(channel: str) -> dict[str, Any]:
-    """The words for where a contact of the channel stands."""
+    """Return the display names of a channel's contact statuses."""
     return _SMS_STATUS if channel == "sms" else OUTREACH_STATUS
 
 
 def choices(words: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Select choices in the order of the words."""
+    """Return the choices of a select field, in the order of the words."""
     return list(words.items())
 
 
 def local(moment: dt.datetime) -> dt.datetime:
-    """The moment in the one local time. One without a zone is Flask-AppBuilder's: the server's own time."""
+    """Return the moment in local time. One without a time zone is Flask-AppBuilder's, in server time."""
     return moment.astimezone(current_app.config["SETTINGS"].zone)
 
 
 def yes_no(value: Any) -> str:
-    """Yes or no in words."""
+    """Return a translated Yes or No."""
     return gettext("Yes") if value else gettext("No")
 
 
 def enumerated(words: Iterable[Any]) -> str:
-    """Words as an enumeration, as plain text."""
+    """Join words to an enumeration in plain text."""
     return str(pgettext("enumeration", ", ")).join(map(str, words))
 
 
 def joined(words: Iterable[Any]) -> str:
-    """Words as an enumeration; what is markup stays markup."""
+    """Join words to an enumeration, escaping all but markup."""
     return escape(pgettext("enumeration", ", ")).join(words)

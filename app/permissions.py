@@ -1,8 +1,8 @@
-"""Who may do what: one table, reviewed as a whole. Seeding and tests read it.
+"""Permissions of the roles, in one table that seeding and tests read.
 
-A row is a view and, for each of its permissions, the roles that have it, one letter a role:
+Each entry is a view and, for each of its permissions, the roles that have it, one letter per role:
 A Admin · M Manager · K Marketer · D DataOperator · U Auditor · I Integration (API keys).
-Row scope is apart from this and lives in ``app/access/scope.py``.
+Row scope is separate, in ``app/access/scope.py``.
 """
 
 from __future__ import annotations
@@ -414,7 +414,7 @@ TABLE: dict[str, dict[str, str]] = {
 
 
 def granted(role: str, menu: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
-    """The (permission, view or menu name) pairs of a role; the areas of the menu hold names of views."""
+    """Return the (permission, view or menu name) pairs of a role. ``menu`` maps areas to view names."""
     letter = next(key for key, name in ROLES.items() if name == role)
     pairs = {
         (permission, view)
@@ -423,16 +423,16 @@ def granted(role: str, menu: Mapping[str, Iterable[str]]) -> set[tuple[str, str]
         if letter in letters
     }
     for area, views in menu.items():
-        if seen := [view for view in views if ("can_list", view) in pairs]:
-            pairs |= {("menu_access", name) for name in (area, *seen)}
+        if visible := [view for view in views if ("can_list", view) in pairs]:
+            pairs |= {("menu_access", name) for name in (area, *visible)}
     return pairs
 
 
 def menu_names(appbuilder: Any) -> dict[str, list[str]]:
-    """The names of the views in each area of the menu, as registered."""
+    """Return the view names in each area of the registered menu."""
     return {area.name: [item.name for item in area.childs] for area in appbuilder.menu.get_list()}
 
 
 def may(role: str, permission: str, view: str) -> bool:
-    """Whether the table gives the role this permission on the view."""
+    """Return whether the table gives a role this permission on a view."""
     return (permission, view) in granted(role, {})

@@ -1,4 +1,4 @@
-"""The security manager: staff with a branch, only the security views we use, roles seeded from one table."""
+"""The security manager: our user model and views, log-in limits, own passwords, and seeding of roles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     resetpasswordview = views.PasswordView
 
     def register_views(self) -> None:
-        """Log-in, profile and passwords; users and roles come with the other views."""
+        """Register log-in, profile and password views; users and roles come with the other views."""
         self.auth_view = self.appbuilder.add_view_no_menu(AuthDBView())
         self.user_view = views.StaffView
         self._limit_log_in("60 per minute", devices.rate_limit_key)
@@ -46,10 +46,10 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
     def _limit_log_in(
         self, rate: str, key: Callable[[], str], unless: Callable[[], bool] | None = None
     ) -> None:
-        """Failed log-ins count; more than ``rate`` of them for one key are refused unseen.
+        """Refuse further log-ins after more than ``rate`` failed ones for one key.
 
-        Never by person alone, nor by address where the browser knows the person: anybody could shut out whom
-        they can name, or all who share their address.
+        The key is never the user name alone, nor the address where the browser has logged the user in before:
+        otherwise anybody could lock out a user they can name, or everybody behind their address.
         """
         self.limiter.limit(
             rate,
@@ -62,16 +62,16 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
 
     @staticmethod
     def before_request() -> Any:
-        """Who asks; and nothing but the form for a password of their own, while they have none."""
+        """Load the user, and redirect a user whose password was set by somebody else to the password form."""
         SecurityManager.before_request()
-        return ask_for_own_password()
+        return require_own_password()
 
     def get_user_datamodel(self) -> Any:
-        """Data access of the user model."""
+        """Return the data interface of the user model."""
         return SQLAInterface(self.user_model, db.session)
 
     def validate_api_key(self, api_key_string: str) -> Any | None:
-        """The person a key belongs to, as our user model: the library's lacks the branch that scopes rows."""
+        """Return the user of a key as our model: the library's lacks the branch that scopes rows."""
         found = super().validate_api_key(api_key_string)
         if found is None:
             return None
@@ -82,7 +82,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return g.user
 
     def on_user_login(self, user: Any) -> None:
-        """Open the console in the person's own language, under a token and with forms of this log-in only."""
+        """Set the user's language, renew the session token and the CSRF token, and log the event."""
         session["locale"] = user.language or current_app.config["BABEL_DEFAULT_LOCALE"]
         session.pop("csrf_token", None)
         sessions.renew()
@@ -92,11 +92,11 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         event("log_in", Staff.__tablename__, user.id, user.username)
 
     def on_user_logout(self, user: Any) -> None:
-        """Note it."""
+        """Log the event."""
         event("log_out", Staff.__tablename__, user.id, user.username)
 
     def auth_user_db(self, username: str, password: str) -> Any | None:
-        """The person of a name and password. A failure is noted; what was typed only when it is a log-in."""
+        """Return the user of a name and password. A failure is logged, with the name only if it is known."""
         user = super().auth_user_db(username, password)
         if user is None:
             known = self.find_user(username=username) if username else None
@@ -105,44 +105,44 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         return user
 
     def load_user(self, pk: Any) -> Any | None:
-        """The person of a session, unless they were switched off."""
+        """Return the user of a session, None when the account is disabled."""
         user = super().load_user(pk)
         if user is not None:
             become(user.username)
         return user
 
     def reset_password(self, userid: Any, password: str) -> None:
-        """Store a new password, which ends every session of the person; the one that changed it goes on anew.
+        """Store a new password and end every session of the account; a user's own current session is renewed.
 
-        Who was given it by another person has to choose their own, and the other one could act under the
-        account; by command the operator answers for it, and nobody else could any more.
+        A password set by another user must be replaced by the account's owner, and until then that user could
+        act under the account, which is recorded. A command has no user; it clears that record.
         """
-        me, person = g.get("user"), self.get_user_by_id(userid)
-        by_person = me is not None and me.is_authenticated
-        own = by_person and me.id == person.id
-        if by_person:
-            taints.add_taint(person, me, taints.PASSWORD)
+        user, account = g.get("user"), self.get_user_by_id(userid)
+        by_user = user is not None and user.is_authenticated
+        own = by_user and user.id == account.id
+        if by_user:
+            taints.add_taint(account, user, taints.PASSWORD)
         else:
-            taints.clear(person)
-        person.password_given = bool(by_person and not own)
+            taints.clear(account)
+        account.password_given = bool(by_user and not own)
         super().reset_password(userid, password)
         if own:
             sessions.renew()
 
     def choose_password(self, token: str, password: str) -> Any:
-        """Store the password that a person chose through a mailed link, and end all sessions; the person.
+        """Store the password that a user chose through a mailed link, and end all sessions. Return the user.
 
-        Raises DomainError when the link is good no more.
+        Raises DomainError when the link is no longer valid.
         """
-        person = password_links.use(token)
-        become(person.username)
-        person.password_given = False
-        super().reset_password(person.id, password)
-        event("password_chosen", Staff.__tablename__, person.id, person.username)
-        return person
+        user = password_links.use(token)
+        become(user.username)
+        user.password_given = False
+        super().reset_password(user.id, password)
+        event("password_chosen", Staff.__tablename__, user.id, user.username)
+        return user
 
 
-#: what a person may open before they have chosen a password of their own
+#: endpoints that are open before a user has chosen their own password
 BEFORE_OWN_PASSWORD = {
     "MyPasswordView.this_form_get",
     "MyPasswordView.this_form_post",
@@ -157,13 +157,13 @@ BEFORE_OWN_PASSWORD = {
 }
 
 
-def ask_for_own_password() -> Any:
-    """The form for a password of one's own instead, while somebody else chose the present one."""
+def require_own_password() -> Any:
+    """Redirect to the password form while the user's password is one that somebody else set."""
     if request.endpoint in BEFORE_OWN_PASSWORD or not getattr(current_user, "password_given", False):
         return None
     manager = current_app.appbuilder.sm  # type: ignore[attr-defined]
     if not manager.has_access("can_this_form_get", "MyPasswordView"):
-        return None  # without a role yet: nothing opens anyway
+        return None  # a user without a role can't open anything anyway
     return redirect(url_for("MyPasswordView.this_form_get"))
 
 
@@ -176,10 +176,9 @@ def _log_in_failed(response: Response) -> bool:
 
 
 def seed_permissions(appbuilder: Any) -> None:
-    """Make roles and their permissions exactly what app/permissions.py says. Safe to repeat.
+    """Set the built-in roles to what app/permissions.py says. Idempotent.
 
-    Roles an administrator added by hand are left alone; the built-in ones are reset to the table. What a role
-    gained or lost is an event of the change log.
+    Roles added by an administrator are left alone. Permissions that a role gained or lost are logged.
     """
     manager = appbuilder.sm
     for name in (*permissions.ROLES.values(), "Public"):
@@ -189,11 +188,13 @@ def seed_permissions(appbuilder: Any) -> None:
     changed = []
     for role_name in (*permissions.ROLES.values(), "Public"):
         role = manager.find_role(role_name)
-        had = {(pair.permission.name, pair.view_menu.name) for pair in role.permissions}
-        wanted = permissions.granted(role_name, menu) if role_name != "Public" else set()
-        role.permissions = [manager.add_permission_view_menu(*pair) for pair in sorted(wanted)]
-        changed += [(role.id, role_name, had, wanted)] if had != wanted else []
+        before = {(pair.permission.name, pair.view_menu.name) for pair in role.permissions}
+        after = permissions.granted(role_name, menu) if role_name != "Public" else set()
+        role.permissions = [manager.add_permission_view_menu(*pair) for pair in sorted(after)]
+        changed += [(role.id, role_name, before, after)] if before != after else []
     db.session.commit()
-    for role_id, name, had, wanted in changed:
-        given, taken = (sorted(" ".join(pair) for pair in some) for some in (wanted - had, had - wanted))
+    for role_id, name, before, after in changed:
+        given, taken = (
+            sorted(" ".join(pair) for pair in pairs) for pairs in (after - before, before - after)
+        )
         event("permissions_seeded", "ab_role", role_id, name, given=given, taken=taken)

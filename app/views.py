@@ -1,4 +1,4 @@
-"""The table of contents: the home by role, the menu in its order, and what has no place in it."""
+"""The registered views: the menu in its order, views outside the menu, APIs, and the home page by role."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from app.screens.staff.views import RoleView, StaffView
 
 
 class Area(NamedTuple):
-    """A fold of the menu: its name in permissions, label, icon and screens."""
+    """An area of the menu: its name in permissions, label, icon and screens."""
 
     name: str
     label: Any
@@ -54,10 +54,10 @@ class Area(NamedTuple):
     screens: tuple[type[BaseView], ...]
 
 
-#: where a role's people begin their day; everybody else at the first screen of the menu that they may open
+#: the home page of a role; other roles start at the first screen of the menu that they may open
 HOME: dict[str, type[BaseView]] = {"Manager": WorkspaceView, "Marketer": WorkspaceView}
 
-#: who may list a screen sees it
+#: a user sees the screens that they may list
 MENU = (
     Area(
         "Leads",
@@ -128,12 +128,12 @@ MENU = (
 WITHOUT_MENU = (DeliveryAttemptView, ReminderView, ReportMailView, ReminderChoiceView, SavedFilterView)
 APIS = (LeadApi, HitApi, OutreachApi, ApiDescription)
 
-#: a lead's page shows what was found about the lead
+#: a lead's page lists its hits
 LeadView.related_views = [HitView]
 
 
 def register(appbuilder: Any) -> None:
-    """Add every view, in the order of the menu."""
+    """Register every view, in the order of the menu."""
     appbuilder.indexview.homes = {role: view.__name__ for role, view in HOME.items()}
     for area in MENU:
         for view in area.screens:
@@ -149,5 +149,5 @@ def register(appbuilder: Any) -> None:
         appbuilder.add_view_no_menu(view)
     for api in APIS:
         appbuilder.add_api(api)
-    # Flask-AppBuilder's goes back by the addresses in the session, which keeps none.
+    # Flask-AppBuilder's own view returns to a page of the session's history, which we don't keep.
     current_app.view_functions["LocaleView.index"] = frame.switch_language

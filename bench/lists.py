@@ -112,7 +112,7 @@ def ours(app: Flask) -> dict[str, list[float]]:
     base = "/leadview/list/"
     pages = {
         "first page": base,
-        "last page": f"{base}?page_LeadView={LeadView.deepest // LeadView.page_size - 1}",
+        "last page": f"{base}?page_LeadView={LeadView.paging_limit // LeadView.page_size - 1}",
         "exact phone": f"{base}?_flt_0_phone_index={phone_index(77)}",
         "lead number": f"{base}?_flt_0_lead_no=L01234567",
         "name prefix": f"{base}?_flt_0_name=王伟",
@@ -153,7 +153,7 @@ def theirs(app: Flask) -> dict[str, list[float]]:
     base = "/stockleadview/list/"
     pages = {
         "first page": base,
-        "last page": f"{base}?page_StockLeadView={LeadView.deepest // 25 - 1}",
+        "last page": f"{base}?page_StockLeadView={LeadView.paging_limit // 25 - 1}",
         "exact phone": f"{base}?_flt_3_phone_index={phone_index(77)}",
         "lead number": f"{base}?_flt_0_lead_no=L01234567",
         "name prefix": f"{base}?_flt_0_name=王伟",

@@ -21,7 +21,7 @@ from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
 from app.activity.result import FileRecord, IngestResult
 from app.activity.settings import EngineSettings
-from app.lib.spreadsheet import shown
+from app.lib.spreadsheet import printable_name
 
 # One commit per chunk: large enough that a date is rarely rewritten, small enough to lose little in a crash.
 CHUNK_FILES = 1000
@@ -237,7 +237,7 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
         except MemoryError:
             raise
         except Exception as error:
-            log.exception("unexpected while reading %s", shown(found.path))
+            log.exception("unexpected while reading %s", printable_name(found.path))
             refused.append(RefusedFile("it cannot be read: %(why)s", why=type(error).__name__))
             raise
 

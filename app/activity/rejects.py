@@ -7,7 +7,7 @@ import duckdb
 
 from app.activity.formats.rows import FIELDS
 from app.activity.result import FileRecord
-from app.lib.spreadsheet import safe_cell, shown
+from app.lib.spreadsheet import printable_name, safe_cell
 
 _ROWS = 10_000
 _SQL = """
@@ -20,7 +20,7 @@ def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: in
     """Write the rejected rows of one checked file; return the file's name relative to the root."""
     name = f"rejected/{record.digest[:16]}.csv"
     (root / name).parent.mkdir(exist_ok=True)
-    file = _cell(shown(record.path.name))
+    file = _cell(printable_name(record.path.name))
     rows = connection.execute(_SQL, {"file_no": file_no})
     with (root / name).open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.activity.errors import RefusedFile
-from app.lib.spreadsheet import shown
+from app.lib.spreadsheet import printable_name
 
 
 @dataclass
@@ -35,7 +35,7 @@ class FileRecord:
     @property
     def name(self) -> str:
         """The file's path as it can be shown and stored."""
-        return shown(self.path)
+        return printable_name(self.path)
 
     @classmethod
     def refused(cls, path: Path, error: RefusedFile) -> "FileRecord":

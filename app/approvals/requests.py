@@ -18,7 +18,7 @@ from app.approvals.kinds import Kind, kind_named
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
-from app.lib.spreadsheet import shortened
+from app.lib.spreadsheet import truncate
 from app.models import Approval, ApprovalStatus, Staff
 
 DECIDE = ("can_approve", "ApprovalView")
@@ -80,7 +80,7 @@ def _request(kind: Kind, subject_id: int, user: Staff, reason: str, payload: dic
     return Approval(
         kind=kind.name,
         subject_id=subject_id,
-        title=shortened(kind.title(subject_id), 255),
+        title=truncate(kind.title(subject_id), 255),
         reason=_checked_text(reason),
         changes=_in_words(kind, subject_id, payload),
         payload=payload,

@@ -21,7 +21,7 @@ import httpcore
 
 from app.channels.base import ANSWER_CHARS, PermanentError, TemporaryError
 from app.errors import DomainError
-from app.lib.spreadsheet import shortened
+from app.lib.spreadsheet import truncate
 from config import Settings
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -237,7 +237,7 @@ def _beginning(response: httpcore.Response) -> bytes:
 
 def _first_words(answer: bytes) -> str:
     text = answer.decode("utf-8", "replace")
-    return shortened(" ".join("".join(c if c.isprintable() else " " for c in text).split()), ANSWER_CHARS)
+    return truncate(" ".join("".join(c if c.isprintable() else " " for c in text).split()), ANSWER_CHARS)
 
 
 _senders: dict[tuple[str, ...], Sender] = {}

@@ -1,6 +1,6 @@
-"""The commands: arguments in, one JSON object or a short text out; the work is done elsewhere.
+"""The commands of `flask`: they parse arguments, call the domain and print one JSON object or a short text.
 
-Exit status 0 done, 1 refused with the reason on standard error, 2 wrong usage.
+Exit status: 0 done, 1 refused with the reason on standard error, 2 wrong usage.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``flask audit``."""
+"""The commands ``flask audit``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from app.cli.base import as_json, note, refusals, settings, show
+from app.cli.base import as_json, notice, print_result, require_installation, settings
 from app.extensions import db
 from app.lib import clock
 
@@ -17,35 +17,35 @@ audit_group = AppGroup("audit", help="The change log.")
 
 @audit_group.command("verify")
 @as_json
-@refusals
+@require_installation
 def audit_verify(json_out: bool) -> None:
-    """Check that nothing in the change log was changed, deleted, put in or reordered."""
+    """Check that no entry of the change log was changed, deleted, inserted or reordered."""
     from app.audit.verify import verify
 
     verdict = verify(db.engine, settings())
-    show(verdict.as_json(), json_out)
+    print_result(verdict.as_json(), json_out)
     if not verdict.ok:
-        note(f"the change log is not as it was written; the first bad entry is {verdict.first_bad}")
+        notice(f"the change log is not as it was written; the first bad entry is {verdict.first_bad}")
         sys.exit(1)
 
 
 @audit_group.command("archive")
 @click.option("--before", required=True, type=click.DateTime(["%Y-%m"]), help="The first month to keep.")
 @as_json
-@refusals
+@require_installation
 def audit_archive(before: dt.datetime, json_out: bool) -> None:
-    """Move the months before one, sealed, from the database into files that stay verifiable."""
+    """Move sealed months from the database into files that can still be verified."""
     from app.audit.archive import archive
 
     if before.date() > clock.now().date():
-        raise click.UsageError("--before: the present month and later ones stay")
-    show({"archived": archive(db.engine, settings(), before.date())}, json_out)
+        raise click.UsageError("--before: the current month and later ones stay")
+    print_result({"archived": archive(db.engine, settings(), before.date())}, json_out)
 
 
 @audit_group.command("seal")
-@refusals
+@require_installation
 def audit_seal() -> None:
-    """Seal the entries that are new."""
+    """Seal the new entries."""
     from app.audit.chain import seal
 
-    note(f"{seal(db.engine, settings()):,} entries sealed")
+    notice(f"{seal(db.engine, settings()):,} entries sealed")

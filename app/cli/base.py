@@ -1,4 +1,4 @@
-"""Shared parts of the commands: options, refusals and output."""
+"""Shared parts of the commands: options, error handling and output."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DATE = click.DateTime(["%Y-%m-%d"])
 
 
 class _Moment(click.ParamType):
-    """A moment in ISO form; without an offset it has no zone yet."""
+    """A date and time in ISO format; without an offset it has no time zone yet."""
 
     name = "moment"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The moment as typed."""
+        """Return the parsed moment."""
         if isinstance(value, dt.datetime):
             return value
         try:
@@ -43,24 +43,24 @@ as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON 
 
 
 def settings() -> Settings:
-    """The settings of the app that runs."""
-    found: Settings = current_app.config["SETTINGS"]
-    return found
+    """Return the settings of the current app."""
+    current: Settings = current_app.config["SETTINGS"]
+    return current
 
 
-def refusals(command: Callable[..., None]) -> Callable[..., None]:
-    """Refuse to work with a DATA_DIR that isn't the database's, else as reasons()."""
+def require_installation(command: Callable[..., None]) -> Callable[..., None]:
+    """Refuse a DATA_DIR that doesn't belong to the database, and report errors as ``report_errors``."""
 
     @functools.wraps(command)
     def checked(*args: Any, **kwargs: Any) -> None:
         installation.check(db.engine, settings())
         command(*args, **kwargs)
 
-    return reasons(checked)
+    return report_errors(checked)
 
 
-def reasons(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn domain errors into a reason on standard error and exit status 1."""
+def report_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Print domain errors to standard error and exit with status 1."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -74,8 +74,8 @@ def reasons(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def show(result: dict[str, Any], json_out: bool) -> None:
-    """Print a result as one JSON object, or a line a key."""
+def print_result(result: dict[str, Any], json_out: bool) -> None:
+    """Print a result as one JSON object, or one line per key."""
     if json_out:
         click.echo(json.dumps(result, ensure_ascii=False))
         return
@@ -85,8 +85,8 @@ def show(result: dict[str, Any], json_out: bool) -> None:
         )
 
 
-def note(text: str) -> None:
-    """Progress and remarks go to standard error."""
+def notice(text: str) -> None:
+    """Print progress or a remark to standard error."""
     click.echo(text, err=True)
 
 
@@ -98,7 +98,7 @@ def date_range(first: dt.datetime, last: dt.datetime) -> tuple[dt.date, dt.date]
 
 
 def write(text: str, output: Path | None) -> None:
-    """Write to a file, or to standard output without one. Raises DomainError when it can't be written."""
+    """Write to a file, or to standard output without one. Raises DomainError when writing fails."""
     if output is None:
         click.echo(text, nl=False)
         return

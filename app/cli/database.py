@@ -1,4 +1,4 @@
-"""``flask db upgrade`` and what belongs to it."""
+"""``flask db upgrade``, extended by triggers, permissions and file modes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.lib.file_modes import tighten
 
 
 def upgrade_database(app: Flask) -> None:
-    """Migrate to the newest schema, put the change log's triggers on it, seed permissions. Idempotent."""
+    """Migrate to the newest schema, install the change log's triggers and seed permissions. Idempotent."""
     with app.app_context():
         migrate_upgrade()
         _seed()
@@ -33,7 +33,7 @@ def _seed() -> None:
 
 
 def seed_after_upgrade() -> None:
-    """``flask db upgrade`` also puts triggers in place and seeds, so that no deployment forgets it."""
+    """Make ``flask db upgrade`` install triggers and seed permissions, so that no deployment forgets it."""
     command = db_group.commands["upgrade"]
     original = command.callback
     if original is None:

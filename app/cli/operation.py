@@ -1,4 +1,4 @@
-"""Commands that run the installation: doctor, store, retention, coldstart, demo, ticker, worker."""
+"""Commands that operate an installation: doctor, store, retention, coldstart, demo, ticker, worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app import installation
 from app.audit.actor import SETUP, SYSTEM, acting
-from app.cli.base import as_json, note, reasons, refusals, settings, show
+from app.cli.base import as_json, notice, print_result, report_errors, require_installation, settings
 from app.extensions import db
 from app.lib import clock
 
@@ -22,24 +22,24 @@ retention_group = AppGroup("retention", help="Retention.")
 
 @retention_group.command("run")
 @as_json
-@refusals
+@require_installation
 def retention_run(json_out: bool) -> None:
-    """Delete what is older than it may be kept."""
+    """Delete data whose retention period is over."""
     from app.retention import run
 
-    show(run(db.engine, settings(), clock.now()), json_out)
+    print_result(run(db.engine, settings(), clock.now()), json_out)
 
 
 @store_group.command("adopt")
 @as_json
-@reasons
+@report_errors
 def store_adopt(json_out: bool) -> None:
-    """Make this DATA_DIR the database's, when the former one is lost or replaced for good."""
-    show(installation.adopt(db.engine, settings()), json_out)
-    note(
-        "This DATA_DIR belongs to the database now, and the former one fits no more. Activity has to be "
+    """Assign this DATA_DIR to the database, when the former one is lost or replaced for good."""
+    print_result(installation.adopt(db.engine, settings()), json_out)
+    notice(
+        "This DATA_DIR now belongs to the database, and the former one no longer does. Activity has to be "
         "rebuilt: ingest the call logs that are kept (flask logs ingest PATH…), then evaluate "
-        "the dates that matter (flask rules evaluate). Files of exports and uploads are not brought over."
+        "the dates that matter (flask rules evaluate). Files of exports and uploads are not carried over."
     )
 
 
@@ -47,33 +47,33 @@ def store_adopt(json_out: bool) -> None:
 @as_json
 @with_appcontext
 def doctor(json_out: bool) -> None:
-    """Check the installation: exit status 1 when anything is wrong."""
+    """Check the installation. Exit status 1 when anything is wrong."""
     from app.doctor import run_checks
 
     result = run_checks(settings())
-    show(result, json_out)
+    print_result(result, json_out)
     if not result["ok"]:
         wrong = [name for name, check in result["checks"].items() if not check["ok"]]
-        note("not ok: " + ", ".join(wrong))
+        notice("not ok: " + ", ".join(wrong))
         sys.exit(1)
 
 
 @click.command("coldstart")
 @as_json
 @with_appcontext
-@refusals
+@require_installation
 def coldstart(json_out: bool) -> None:
-    """Put in the preset rules, schedules and institutions; never overwrites what people changed."""
+    """Add the preset rules, schedules and institutions, without overwriting people's changes."""
     from app.coldstart import apply_presets
 
-    show(apply_presets(), json_out)
+    print_result(apply_presets(), json_out)
 
 
 @click.command("prepare")
 @with_appcontext
-@reasons
+@report_errors
 def prepare() -> None:
-    """Migrate and seed the database, put in the presets and, in development, the demo."""
+    """Migrate and seed the database, add the presets and, in development, the demo data."""
     from app.cli.database import upgrade_database
     from app.coldstart import apply_presets
     from app.demo.load import load_demo
@@ -89,20 +89,20 @@ def prepare() -> None:
 
 @click.command("demo")
 @with_appcontext
-@refusals
+@require_installation
 def demo() -> None:
     """Load demo customers and 30 days of logs into an empty development database."""
     from app.demo.load import load_demo
 
-    load_demo(note)
+    load_demo(notice)
 
 
 @click.command("ticker")
-@click.option("--every", default=15.0, show_default=True, help="Seconds between two looks.")
+@click.option("--every", default=15.0, show_default=True, help="Seconds between two ticks.")
 @with_appcontext
-@refusals
+@require_installation
 def ticker(every: float) -> None:
-    """Start what is due, for ever; two tickers may run."""
+    """Start due work until stopped. Two tickers may run."""
     from app.audit.chain import SEAL_SECONDS, seal_forever
     from app.jobs.ticker import run_forever
 
@@ -117,9 +117,9 @@ def ticker(every: float) -> None:
 
 @click.command("worker")
 @click.argument("queue_name")
-@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@click.option("--burst", is_flag=True, help="Exit when the queue is empty.")
 @with_appcontext
-@refusals
+@require_installation
 def worker(queue_name: str, burst: bool) -> None:
     """Serve one RQ queue."""
     from app.jobs.worker import work

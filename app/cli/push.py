@@ -1,4 +1,4 @@
-"""``flask push``."""
+"""The commands ``flask push``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime as dt
 import click
 from flask.cli import AppGroup
 
-from app.cli.base import DATE, MOMENT, as_json, note, refusals, settings, show
+from app.cli.base import DATE, MOMENT, as_json, notice, print_result, require_installation, settings
 from app.lib import clock
 
 push_group = AppGroup("push", help="Pushes.")
@@ -18,18 +18,18 @@ push_group = AppGroup("push", help="Pushes.")
 @click.option("--date", "first", required=True, type=DATE)
 @click.option("--days", default=1, show_default=True, type=click.IntRange(1, 366))
 @as_json
-@refusals
+@require_installation
 def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> None:
-    """Say when a schedule pushes on each of the dates: sent, delayed or silenced, and why."""
+    """Show when a schedule pushes on each date: sent, delayed or silenced, and why."""
     from app.schedules.calendar import current
     from app.schedules.plan import plan
     from app.schedules.store import schedule_def
 
     definition, calendar = schedule_def(schedule), current()
     for year in calendar.unknown_years(first.date(), first.date() + dt.timedelta(days=days - 1)):
-        note(f"the public holidays of {year} are not known: only weekends are treated as such")
+        notice(f"the public holidays of {year} are not known: only weekends are treated as such")
     pushes = plan(definition, first.date(), days, settings().zone, calendar)
-    show(
+    print_result(
         {
             "pushes": [
                 {
@@ -47,12 +47,12 @@ def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> N
 
 @push_group.command("tick")
 @click.option(
-    "--now", "moment", type=MOMENT, help="Do as if it were this moment (ISO, local without an offset)."
+    "--now", "moment", type=MOMENT, help="Act as if it were this moment (ISO, local without an offset)."
 )
 @as_json
-@refusals
+@require_installation
 def push_tick(moment: dt.datetime | None, json_out: bool) -> None:
-    """Make the pushes that are due and send what is due, once."""
+    """Create the pushes that are due and send the deliveries that are due, once."""
     from app.push import deliver
     from app.push.tick import tick
 
@@ -64,4 +64,4 @@ def push_tick(moment: dt.datetime | None, json_out: bool) -> None:
 
     made = tick(now())
     attempts = deliver.work(now, wait=False)
-    show({"pushes": made, "attempts": attempts}, json_out)
+    print_result({"pushes": made, "attempts": attempts}, json_out)

@@ -1,4 +1,4 @@
-"""``flask config``, ``flask logs``, ``flask rules`` and ``flask hits``."""
+"""The commands ``flask config``, ``flask logs``, ``flask rules`` and ``flask hits``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from flask.cli import AppGroup
 
 from app.audit.actor import operator
 from app.audit.events import event
-from app.cli.base import DATE, as_json, date_range, note, refusals, settings, show, write
+from app.cli.base import (
+    DATE,
+    as_json,
+    date_range,
+    notice,
+    print_result,
+    require_installation,
+    settings,
+    write,
+)
 
 config_group = AppGroup("config", help="Rules files.")
 logs_group = AppGroup("logs", help="Call logs.")
@@ -24,7 +33,7 @@ hits_group = AppGroup("hits", help="Hits.")
 @config_group.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
-@refusals
+@require_installation
 def config_apply(file: Path, json_out: bool) -> None:
     """Create or update institutions, rules and schedules by code."""
     from app.rulesfile.apply import apply_config, doubts
@@ -35,12 +44,12 @@ def config_apply(file: Path, json_out: bool) -> None:
     for line in doubts(config, str(file)):
         click.echo(f"warning: {line}", err=True)
     event("config_applied", "config", title=file.name, **applied)
-    show(applied, json_out)
+    print_result(applied, json_out)
 
 
 @config_group.command("export")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
-@refusals
+@require_installation
 def config_export(output: Path | None) -> None:
     """Write the configuration as a rules file."""
     from app.rulesfile.apply import export_config
@@ -51,7 +60,7 @@ def config_export(output: Path | None) -> None:
 @logs_group.command("ingest")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @as_json
-@refusals
+@require_installation
 def logs_ingest(paths: tuple[Path, ...], json_out: bool) -> None:
     """Ingest call-log files or folders of them."""
     from app.t1.deliveries import ingest_logs
@@ -59,21 +68,21 @@ def logs_ingest(paths: tuple[Path, ...], json_out: bool) -> None:
     result = ingest_logs(settings(), paths)
     for record in result.files:
         if record.status != "read":
-            note(f"{record.name}: {record.status}: {record.reason}")
-    show(result.as_json(), json_out)
+            notice(f"{record.name}: {record.status}: {record.reason}")
+    print_result(result.as_json(), json_out)
 
 
 @rules_group.command("evaluate")
 @click.option("--as-of", "first", required=True, type=DATE)
 @click.option("--through", "last", type=DATE)
 @as_json
-@refusals
+@require_installation
 def rules_evaluate(first: dt.datetime, last: dt.datetime | None, json_out: bool) -> None:
     """Evaluate the active rules as of each date and make hits."""
     from app.rules.evaluate import evaluate_days
 
     start, end = date_range(first, last or first)
-    show({"days": evaluate_days(settings(), start, end)}, json_out)
+    print_result({"days": evaluate_days(settings(), start, end)}, json_out)
 
 
 @rules_group.command("preview")
@@ -81,7 +90,7 @@ def rules_evaluate(first: dt.datetime, last: dt.datetime | None, json_out: bool)
 @click.option("--from", "first", required=True, type=DATE)
 @click.option("--to", "last", required=True, type=DATE)
 @as_json
-@refusals
+@require_installation
 def rules_preview(code: str, first: dt.datetime, last: dt.datetime, json_out: bool) -> None:
     """Count the leads that meet a rule as of each date."""
     from app.rules.evaluate import preview
@@ -89,7 +98,7 @@ def rules_preview(code: str, first: dt.datetime, last: dt.datetime, json_out: bo
 
     start, end = date_range(first, last)
     definition = rule_def(active_versions(code)[0])
-    show({"coverage": preview(settings(), definition, start, end)}, json_out)
+    print_result({"coverage": preview(settings(), definition, start, end)}, json_out)
 
 
 @hits_group.command("export")
@@ -97,7 +106,7 @@ def rules_preview(code: str, first: dt.datetime, last: dt.datetime, json_out: bo
 @click.option("--to", "last", type=DATE)
 @click.option("--format", "form", required=True, type=click.Choice(["csv", "json"]))
 @click.option("-o", "--output", type=click.Path(path_type=Path))
-@refusals
+@require_installation
 def hits_export(first: dt.datetime | None, last: dt.datetime | None, form: str, output: Path | None) -> None:
     """Write hits as CSV or JSON."""
     from app.hits.export import COLUMNS, cells, hits_between

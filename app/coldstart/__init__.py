@@ -1,4 +1,4 @@
-"""Cold start: what a fresh installation already knows."""
+"""Cold start: the preset rules, schedules, institutions and outreach texts of a fresh installation."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ REFUSAL = "拒绝营销"
 
 
 def apply_presets() -> dict[str, int]:
-    """Put in the presets that never were; the number put in of each kind.
+    """Add the presets that were never applied. Return how many of each kind were added.
 
-    Idempotent. What exists stays as it is, and what people deleted does not come back.
+    Idempotent. Existing objects are not changed, and deleted presets don't come back.
     """
     fresh = _never_applied(read_config_file(PRESETS))
     db.session.add_all(
         PresetApplied(kind=kind, code=preset.code) for kind in KINDS for preset in getattr(fresh, kind)
     )
     _add_close_reasons()
-    outreach.add()
+    outreach.add_presets()
     return apply_config(fresh, PRESETS.name, "coldstart", overwrite=False)
 
 
 def _add_close_reasons() -> None:
-    """The reasons for closing a hit that never were, after what people already have."""
+    """Add the preset close reasons that were never applied and don't exist."""
     applied = select(PresetApplied.code).where(PresetApplied.kind == CLOSE_REASON)
     known = set(db.session.scalars(applied)) | set(db.session.scalars(select(CloseReason.name)))
     for place, name in enumerate(CLOSE_REASONS, start=1):
@@ -45,7 +45,7 @@ def _add_close_reasons() -> None:
 
 
 def _never_applied(presets: ConfigFile) -> ConfigFile:
-    """The presets without those on record, and schedules without rules that are gone."""
+    """Return the presets not applied before; schedules lose rules that were deleted."""
     applied = {(row.kind, row.code) for row in db.session.scalars(select(PresetApplied))}
     new: dict[str, list[Any]] = {
         kind: [preset for preset in getattr(presets, kind) if (kind, preset.code) not in applied]

@@ -1,4 +1,4 @@
-"""Templates, forbidden words and outreach rules of a fresh installation."""
+"""Preset templates, forbidden words and outreach settings of a fresh installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.models import (
 )
 from app.outreach.settings import OutreachSettings
 
-WHO = "coldstart"
+USER = "coldstart"
 TEMPLATE, WORD = "template", "forbidden_word"
 #: (channel, name, text)
 TEMPLATES = (
@@ -53,27 +53,27 @@ WORDS = (
 )
 
 
-def add() -> None:
-    """Put in what never was; what people deleted or changed stays as it is. Does not commit."""
+def add_presets() -> None:
+    """Add the presets that were never applied, leaving deleted and changed ones alone. Doesn't commit."""
     known = {(row.kind, row.code) for row in db.session.scalars(select(PresetApplied))}
     names = set(db.session.scalars(select(OutreachTemplate.name)))
     for channel, name, body in TEMPLATES:
         if (TEMPLATE, name) not in known and name not in names:
-            version = OutreachTemplateVersion(number=1, body=body, created_by=WHO)
-            db.session.add(OutreachTemplate(channel=channel, name=name, created_by=WHO, versions=[version]))
+            version = OutreachTemplateVersion(number=1, body=body, created_by=USER)
+            db.session.add(OutreachTemplate(channel=channel, name=name, created_by=USER, versions=[version]))
             db.session.add(PresetApplied(kind=TEMPLATE, code=name))
     words = set(db.session.scalars(select(ForbiddenWord.word)))
     for word in WORDS:
         if (WORD, word) not in known and word not in words:
-            db.session.add(ForbiddenWord(word=word, created_by=WHO))
+            db.session.add(ForbiddenWord(word=word, created_by=USER))
             db.session.add(PresetApplied(kind=WORD, code=word))
     if db.session.scalar(select(OutreachSetting.id).limit(1)) is None:
         db.session.add(
             OutreachSetting(
                 values=OutreachSettings().model_dump(mode="json"),
                 status=VersionStatus.ACTIVE,
-                created_by=WHO,
-                activated_by=WHO,
+                created_by=USER,
+                activated_by=USER,
                 activated_at=clock.now(),
             )
         )

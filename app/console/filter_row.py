@@ -78,7 +78,8 @@ def active(shown: list[Field]) -> Iterator[tuple[Field, Input]]:
 def chips(shown: list[Field]) -> list[Chip]:
     """Return the active filters as removable chips."""
     return [
-        Chip(said(field, each), urls.here(drop=(each.name,), page_one=True)) for field, each in active(shown)
+        Chip(describe(field, each), urls.here(drop=(each.name,), page_one=True))
+        for field, each in active(shown)
     ]
 
 
@@ -196,7 +197,7 @@ def name_of(row: Any) -> str:
     return labels.word(labels.ROLE, row.name) if isinstance(row, Role) else str(row)
 
 
-def said(field: Field, each: Input) -> str:
+def describe(field: Field, each: Input) -> str:
     """Return what one control asks for, in words."""
     words = dict(field.choices)
     value = words.get(each.value, each.value).strip()

@@ -99,7 +99,7 @@ class Table:
     actions: list[Action] = field(default_factory=list)
     paged: bool = True
     #: rows that can be reached by turning pages; 0: all
-    deepest: int = 0
+    paging_limit: int = 0
 
     @property
     def estimated(self) -> bool:
@@ -121,7 +121,7 @@ class Table:
     @property
     def pages(self) -> int:
         """How many pages can be turned to, at least one."""
-        rows = min(self.count, self.deepest) if self.deepest else self.count
+        rows = min(self.count, self.paging_limit) if self.paging_limit else self.count
         return max(1, math.ceil(rows / self.page_size))
 
     @property

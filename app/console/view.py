@@ -44,7 +44,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     base_order: ClassVar[Any] = ("id", "desc")
     page_size = 25
     #: rows that can be reached by turning pages, the rest by filters; 0: all
-    deepest: ClassVar[int] = 0
+    paging_limit: ClassVar[int] = 0
     #: filters that are always in sight; the rest wait behind "More filters"
     shown_filters: ClassVar[int] = 4
     #: what to do when the list is empty
@@ -162,7 +162,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             count=count,
             page=page,
             page_size=size,
-            deepest=self.deepest,
+            paging_limit=self.paging_limit,
             bulk=[] if related else lists.bulk(self),
             choices={} if related else lists.choices(self),
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
@@ -182,7 +182,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     def _page(self, given: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
         """Count, rows and number of a page; beyond the end, or too deep, the last page."""
         joined = given.get_joined_filters(self._base_filters)
-        page = min(page, self.deepest // size - 1) if self.deepest else page
+        page = min(page, self.paging_limit // size - 1) if self.paging_limit else page
         count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
         if count and not rows:
             count = paging.count_exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))
@@ -270,7 +270,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         self._refuse_if_fixed(item)
         if request.method == "POST":
             form = self.edit_form.refresh(request.form)
-            form._seen = state_of(item, form)
+            form._seen = edit_digest(item, form)
             self._fill_form_exclude_cols(exclude, form)
             form._id = item.id
             if self._store(form, item):
@@ -278,7 +278,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
                 return None
         else:
             form = self.edit_form.refresh(obj=item)
-            form._seen = state_of(item, form)
+            form._seen = edit_digest(item, form)
             self.prefill_form(form, item.id)
             self.update_redirect()
         return self._get_edit_widget(form=form, exclude_cols=exclude, widgets={"related_views": []})
@@ -414,7 +414,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return len(rows)
 
 
-def state_of(item: Any, form: Any) -> str:
+def edit_digest(item: Any, form: Any) -> str:
     """A digest of the columns a form edits: it differs when somebody saved them in between."""
     edited = {field.name for field in form} | {f"{field.name}_id" for field in form}
     columns = [column.key for column in inspect(item).mapper.column_attrs if column.key in edited]

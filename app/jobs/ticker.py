@@ -111,7 +111,7 @@ def _deliveries(now: dt.datetime) -> None:
 
 
 def _mails(now: dt.datetime) -> None:
-    if mails.due(now):
+    if mails.has_due(now):
         mails.nudge()
 
 

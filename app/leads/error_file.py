@@ -26,7 +26,7 @@ from app.leads.errors import InvalidIdNumber, RowError
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.masking import mask_id, mask_ids
 from app.lib.lazy import lazy
-from app.lib.spreadsheet import in_workbook, safe_cell, temporary_files_in
+from app.lib.spreadsheet import safe_cell, safe_workbook_cell, temporary_files_in
 from config import Settings
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ErrorFile:
             sheet = book.create_sheet()
             as_text = [self._fields.get(at) in _TYPED_AS_TEXT for at in self._positions]
             for row in self._written():
-                cells = [openpyxl.cell.WriteOnlyCell(sheet, in_workbook(cell) or None) for cell in row]
+                cells = [openpyxl.cell.WriteOnlyCell(sheet, safe_workbook_cell(cell) or None) for cell in row]
                 for cell in (cell for cell, text in zip(cells, as_text, strict=False) if text):
                     cell.number_format = "@"
                 sheet.append(cells)

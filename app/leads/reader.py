@@ -16,7 +16,7 @@ from app.leads.columns import find_columns
 from app.leads.errors import UnreadableFile
 from app.leads.text_file import Row, refuse_header, text_rows
 from app.leads.workbook import WITHOUT_HASTE, Limits, Percent, read_workbook, refusal
-from app.lib.spreadsheet import unescaped
+from app.lib.spreadsheet import unescape
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _KINDS = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".csv": "text", ".txt": "text", ".tsv": "text"}
@@ -136,4 +136,4 @@ def _contains(path: Path, needle: bytes) -> bool:
 
 def _unescaped(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     for number, cells in rows:
-        yield Row(number, [unescaped(cell) for cell in cells])
+        yield Row(number, [unescape(cell) for cell in cells])

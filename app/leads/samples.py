@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from app.leads.masking import mask_id, mask_ids
 from app.leads.reasons import mask_numbers
-from app.lib.spreadsheet import date_in
+from app.lib.spreadsheet import parse_date
 
 _LONGEST = 40
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -31,7 +31,7 @@ def masked_cell(cell: str, field: str = "") -> str:
         return mask_id(text[:_LONGEST])
     if field == "phone":
         return _middle_hidden(text[:_LONGEST])
-    if field == "expires_on" or date_in(text) is not None:
+    if field == "expires_on" or parse_date(text) is not None:
         return mask_numbers(text)[:_LONGEST]
     text = _HASH.sub(lambda found: found[0][:3] + "…", mask_ids(text))
     return _NUMBER.sub(lambda found: _middle_hidden(found[0]), text)[:_LONGEST]

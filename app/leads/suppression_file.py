@@ -18,7 +18,7 @@ from app.leads.remarks import CUT, LOST, Note
 from app.leads.samples import masked_cell
 from app.leads.staging import Merged
 from app.leads.suppression import Target, hash_target, person_target, phone_target, refresh
-from app.lib.spreadsheet import date_in
+from app.lib.spreadsheet import parse_date
 from config import Settings
 
 SUPPRESSION_HEADERS: dict[str, tuple[str, ...]] = {
@@ -201,7 +201,7 @@ class _RowChecker:
     def _expiry(self, given: str) -> dt.date | None:
         if given.casefold() in _NO_END:
             return None
-        day = date_in(given)
+        day = parse_date(given)
         if day is None:
             raise BadExpiry("expiry_format", N_("The last day is no date like 2027-01-31 or 2027年1月31日"))
         if day < self._today:

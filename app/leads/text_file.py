@@ -16,7 +16,7 @@ from app.errors import N_
 from app.leads.columns import recognised
 from app.leads.errors import MalformedRow, RowError, Undecodable, UnreadableFile
 from app.leads.samples import masked_cell
-from app.lib.spreadsheet import unescaped
+from app.lib.spreadsheet import unescape
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 100_000
@@ -263,7 +263,7 @@ class _Records:
             if damaged is not None:
                 return self._undecodable(cells, damaged, number)
         if len(lines.taken) > 1 or "'" in lines.taken[0] or "=" in lines.taken[0]:
-            cells = [unescaped(cell) for cell in cells]
+            cells = [unescape(cell) for cell in cells]
         return Row(number, cells)
 
     def _swallowed(self, taken: Sequence[str], cells: Sequence[str]) -> bool:
@@ -287,7 +287,7 @@ class _Records:
             N_("Line %(line)s, column %(column)s %(title)s: the quotation marks of “%(value)s” do not match"),
             **self._place(at, value),
         )
-        return Row(number, [_DAMAGE.sub("\ufffd", unescaped(cell)) for cell in cells], fault)
+        return Row(number, [_DAMAGE.sub("\ufffd", unescape(cell)) for cell in cells], fault)
 
     def _undecodable(self, cells: Sequence[str], at: int, number: int) -> Row:
         fault = Undecodable(
@@ -296,7 +296,7 @@ class _Records:
             **self._place(at, cells[at]),
             encoding=_ENCODINGS[self._text.encoding],
         )
-        return Row(number, [_DAMAGE.sub("\ufffd", unescaped(cell)) for cell in cells], fault)
+        return Row(number, [_DAMAGE.sub("\ufffd", unescape(cell)) for cell in cells], fault)
 
     def _place(self, at: int, cell: str) -> dict[str, object]:
         title = masked_cell(self._header[at]) if at < len(self._header) else "?"

@@ -30,7 +30,7 @@ from app.leads.matching import matched
 from app.leads.preview import Preview, look_at
 from app.leads.reader import not_a_list
 from app.leads.workbook import AT_ONCE, BEYOND_LIMITS
-from app.lib.spreadsheet import shown
+from app.lib.spreadsheet import printable_name
 from app.models import BatchStatus, ImportBatch
 from config import Settings
 
@@ -55,7 +55,7 @@ def accept(
     Raises DomainError for a file whose name says that it can't be one, UnreadableFile for a small one that
     can't be read.
     """
-    name = shown(Path(file.filename or "").name)
+    name = printable_name(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
         raise not_a_list(name)

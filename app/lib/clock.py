@@ -1,7 +1,7 @@
-"""The one clock: the database's, which all hosts of an installation share.
+"""The clock of the installation: the database's, which all hosts share.
 
-Leases, due moments, dates and the ages on screen go by it. The host's own clock serves what concerns the host
-alone: how long something takes, ages of files, log lines, moments told to other systems.
+Leases, due times, dates and ages on screen use it. The host's own clock is used for what concerns one host:
+durations, ages of files, log lines, and timestamps sent to other systems.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ _NOW = select(func.clock_timestamp())
 
 
 def now(connection: Connection | None = None) -> dt.datetime:
-    """The present moment by the database's clock; a request asks the database once and goes on from there.
+    """Return the current time by the database's clock. A request asks the database once and counts on.
 
-    With a connection it is asked there, for what also runs without the application.
+    With a ``connection`` it is asked over that one, for code that also runs without the application.
     """
     if connection is not None:
         return connection.scalars(_NOW).one()
     if not has_request_context():
-        return _asked()
+        return _ask()
     if "clock" not in g:
-        g.clock = _asked(), time.monotonic()
+        g.clock = _ask(), time.monotonic()
     moment, asked = g.clock
-    passed: dt.datetime = moment + dt.timedelta(seconds=time.monotonic() - asked)
-    return passed
+    current: dt.datetime = moment + dt.timedelta(seconds=time.monotonic() - asked)
+    return current
 
 
 def today(now_: dt.datetime | None = None) -> dt.date:
-    """The local date of a moment with a zone, by default the present one."""
+    """Return the local date of a moment with a time zone, by default the current one."""
     day: dt.date = current_app.config["SETTINGS"].today(now_ or now())
     return day
 
 
-def _asked() -> dt.datetime:
-    """What the database answers. No transaction is left open, and nothing of the session's is written."""
+def _ask() -> dt.datetime:
+    """Ask the database, without leaving a transaction open or flushing the session."""
     session = db.session()
     if session.in_transaction():
         with session.no_autoflush:

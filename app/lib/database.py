@@ -1,4 +1,4 @@
-"""What an error of the database means."""
+"""Classification of database errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import psycopg
 
 
 def connection_lost(error: BaseException) -> bool:
-    """Whether an error means that the database went away, not that it refused something."""
+    """Return whether an error means that the connection was lost, not that a statement was refused."""
     origin = getattr(error, "orig", None) or error
     if not isinstance(origin, psycopg.OperationalError | psycopg.InterfaceError):
         return False

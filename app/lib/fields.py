@@ -1,4 +1,4 @@
-"""Types of fields that definitions share: names, codes, dates, clock times."""
+"""Field types shared by definitions: names, dates, times of day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _clock(text: str) -> str:
 
 
 def distinct(values: list[str]) -> list[str]:
-    """Return the values. Raises PydanticCustomError when one stands twice."""
+    """Return the values. Raises PydanticCustomError for a duplicate."""
     if len(set(values)) != len(values):
         raise PydanticCustomError("twice", "the same value stands twice")
     return values

@@ -1,4 +1,4 @@
-"""Modules that are imported when they are first used, so that a process carries what it needs only."""
+"""Lazy imports: a module is loaded on first use, so that each process loads only what it needs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class _Lazy:
 
 
 def lazy(name: str) -> Any:
-    """Stand for a module that is imported at the first look at one of its attributes.
+    """Return a proxy that imports a module when one of its attributes is first accessed.
 
-    For modules that take tens of megabytes. Import the module under ``TYPE_CHECKING`` beside it, so that
-    types and layers are checked as ever.
+    Use it for modules that take tens of megabytes, and import the module under ``TYPE_CHECKING`` as well, so
+    that types and layers are still checked.
     """
     return _Lazy(name)

@@ -1,4 +1,4 @@
-"""Mail: how a message of the product begins, and how it is handed to the bank's mail server."""
+"""E-mail: headers of the product's mails, and sending through the bank's mail server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 15.0
 
 
 class MailError(DomainError):
-    """A mail did not go out. ``permanent``: trying again is no use. The text has no personal data."""
+    """A mail was not sent; ``permanent`` when a retry is useless. The text holds no personal data."""
 
     def __init__(self, message: str, *, permanent: bool = False, **values: Any) -> None:
         self.permanent = permanent
@@ -30,14 +30,15 @@ class MailError(DomainError):
 
 
 def is_address(text: str) -> bool:
-    """Whether the text is one plain e-mail address."""
+    """Return whether the text is one plain e-mail address."""
     return ADDRESS.fullmatch(text) is not None
 
 
 def draft(key: str, to: Sequence[str], subject: str, config: Settings) -> EmailMessage:
-    """A mail of the product in the present language, still without a body.
+    """Return a mail in the current language, without a body.
 
-    ``key`` names the mail for good: sent again it has the same Message-ID, by which receivers know it.
+    ``key`` identifies the mail: when it is sent again it has the same Message-ID, so that receivers can
+    recognise the duplicate.
     """
     mail = EmailMessage()
     mail["Subject"] = subject
@@ -50,7 +51,7 @@ def draft(key: str, to: Sequence[str], subject: str, config: Settings) -> EmailM
 
 
 def send(mail: EmailMessage, config: Settings, seconds: float = SECONDS) -> int:
-    """Hand a mail to the server of SMTP_URL; how many recipients it took, at least one. Raises MailError."""
+    """Send a mail through SMTP_URL. Return how many recipients were accepted. Raises MailError."""
     if not config.smtp_url:
         raise MailError("SMTP_URL is not set: there is no mail server")
     try:
@@ -69,7 +70,7 @@ def _refusal(code: int) -> MailError:
 
 
 def _hand_over(mail: EmailMessage, config: Settings, seconds: float) -> dict[str, Any]:
-    """Send it; the recipients that were refused while others were taken."""
+    """Send the mail. Return the recipients that were refused while others were accepted."""
     server = urlsplit(config.smtp_url)
     host, port = server.hostname or "", server.port or DEFAULT_PORTS[server.scheme]
     context = ssl.create_default_context()

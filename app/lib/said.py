@@ -1,4 +1,4 @@
-"""The column type of messages that the program stores."""
+"""The column type of stored messages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from app.errors import Said
 
 
 class SaidType(TypeDecorator[Said]):
-    """A message as JSON ``{message, values}``, put into words when it is shown."""
+    """A message stored as JSON ``{message, values}`` and translated when it is shown."""
 
     impl = JSONB(none_as_null=True)
     cache_ok = True
 
     def process_bind_param(self, value: Said | None, dialect: Dialect) -> dict[str, Any] | None:
-        """Return what is stored of a message."""
+        """Return the JSON to store for a message."""
         return None if value is None else value.as_json()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Said | None:
-        """Return the message that is stored."""
+        """Return the stored message."""
         return None if value is None else Said.of_json(value)

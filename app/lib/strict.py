@@ -1,4 +1,4 @@
-"""The base of everything that people write down and the product checks: rules, schedules, segments."""
+"""The base model of definitions: rules, schedules, segments and settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][
 
 
 class Strict(BaseModel):
-    """No unknown keys, no silent conversion of types."""
+    """A frozen model without unknown keys and without silent type conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,1 +1,1 @@
-"""The queue of mails to people: rows that one sender loop works off, whatever they are about."""
+"""The mail queue: one table of outgoing mails of every kind, and the loop that sends them."""

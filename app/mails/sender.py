@@ -1,6 +1,6 @@
-"""Sending mails: claimed one by one, tried again later, given up in the end.
+"""The sender of queued mails: claims one at a time, retries later, and finally gives up.
 
-A worker that dies while it sends leaves a row that is sent again, with the same Message-ID.
+When a worker dies while sending, the mail is sent again with the same Message-ID.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from app.lib.mailer import MailError
 from app.mails.queue import MAILS
 from app.models import Mail, MailStatus
 
-#: pauses after the first, second, … failed attempt; after the last one a mail is given up
+#: pauses after the first, second, … failed attempt; after one more failure a mail is given up
 PAUSES = tuple(dt.timedelta(minutes=n) for n in (1, 5, 30, 120, 360))
 SECONDS = 30.0
 Writer = Callable[[Mail], EmailMessage | None]
-"""The mail in its person's language, None when there is nothing left to say.
+"""Returns the mail in the receiver's language, or None when there is nothing left to send.
 
-Raises MailError, for good when it can never be sent, and NotYet when what it is about is still to be made.
+Raises MailError, permanent when the mail can never be sent, and NotReady when its subject does not exist yet.
 """
 
 log = logging.getLogger(__name__)
 
 
-class NotYet(Exception):
-    """The mail waits without a time until what it is about is made."""
+class NotReady(Exception):
+    """The mail's subject, such as a report, does not exist yet: the mail waits until it does."""
 
 
 def work(writers: Mapping[str, Writer], at: dt.datetime | None = None) -> int:
-    """Send what is due (by default now), for about SECONDS; how many went.
+    """Send the mails due at ``at`` (default: now), for about SECONDS. Return how many were sent.
 
-    Any number of workers may do this at once.
+    Any number of workers may run this at once.
     """
     until, sent = time.monotonic() + SECONDS, 0
     while time.monotonic() < until:
@@ -52,27 +52,27 @@ def work(writers: Mapping[str, Writer], at: dt.datetime | None = None) -> int:
         claimed = MAILS.claim(db.engine, owner, or_(MAILS.due(now), MAILS.expired()))
         if not claimed:
             break
-        sent += _try(claimed[0], owner, writers, now)
+        sent += _attempt(claimed[0], owner, writers, now)
     return sent
 
 
-def _try(mail_id: int, owner: str, writers: Mapping[str, Writer], now: dt.datetime) -> int:
-    """One attempt; 1 when the mail went."""
+def _attempt(mail_id: int, owner: str, writers: Mapping[str, Writer], now: dt.datetime) -> int:
+    """Attempt to send a mail and store the result. Return 1 when it was sent, else 0."""
     mail = db.session.get_one(Mail, mail_id, populate_existing=True)
     attempts = mail.attempts
     try:
         outcome = _send(mail, owner, writers[mail.kind], now)
-    except NotYet:
+    except NotReady:
         db.session.rollback()
         MAILS.put_back(db.engine, [mail_id], owner, next_at=None)
         return 0
     except MailError as error:
-        outcome = _after(error, attempts, now)
+        outcome = _after_failure(error, attempts, now)
     except Exception as error:
         if connection_lost(error):
             raise
-        log.exception("mail %s could not be made", mail_id)
-        outcome = _after(MailError(SEE_LOG, kind=type(error).__name__), attempts, now)
+        log.exception("mail %s could not be written", mail_id)
+        outcome = _after_failure(MailError(SEE_LOG, kind=type(error).__name__), attempts, now)
     db.session.rollback()
     if outcome is None:
         return 0
@@ -82,11 +82,14 @@ def _try(mail_id: int, owner: str, writers: Mapping[str, Writer], now: dt.dateti
 
 
 def _send(mail: Mail, owner: str, writer: Writer, now: dt.datetime) -> dict[str, Any] | None:
-    """What becomes of a mail; None when it is another worker's by now. Raises as its writer does."""
+    """Write and send a mail. Return its new columns, None when another worker has it.
+
+    Raises what its writer raises.
+    """
     if mail.attempts > len(PAUSES) + 1:
         raise MailError("given up: each worker that tried it was interrupted", permanent=True)
     mail_id, message = mail.id, writer(mail)
-    # Nothing is held in the database while somebody else is waited for.
+    # Hold no transaction while waiting for the mail server.
     db.session.rollback()
     if message is None:
         return {"status": MailStatus.DROPPED, "done_at": now}
@@ -96,8 +99,8 @@ def _send(mail: Mail, owner: str, writer: Writer, now: dt.datetime) -> dict[str,
     return {"status": MailStatus.SENT, "answer": None, "next_at": None, "done_at": now}
 
 
-def _after(error: MailError, attempts: int, now: dt.datetime) -> dict[str, Any]:
-    """What becomes of a mail whose attempt failed."""
+def _after_failure(error: MailError, attempts: int, now: dt.datetime) -> dict[str, Any]:
+    """Return the new columns of a mail whose attempt failed."""
     next_at = None if error.permanent else next_attempt_at(attempts, PAUSES, now)
     if next_at is None:
         return {"status": MailStatus.FAILED, "answer": error.said, "next_at": None, "done_at": now}

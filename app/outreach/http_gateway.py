@@ -18,7 +18,7 @@ from app.channels.guard import AllowedHosts, NotAllowed, sender
 from app.channels.vault import vault
 from app.errors import N_, DomainError, FieldError, Said
 from app.lib.row_id import whole_number
-from app.lib.spreadsheet import shortened
+from app.lib.spreadsheet import truncate
 from app.lib.strict import Strict
 from app.models import OutreachGateway
 from app.outreach.gateway import Answer, Contact, Taken
@@ -209,7 +209,7 @@ class HttpGateway:
         except ValueError:
             document = None
         result, settings = pointed(document, self._settings.result), self._settings
-        note = Said.as_is(f"HTTP {status}" + (f", {shortened(result, 60)}" if result else ""))
+        note = Said.as_is(f"HTTP {status}" + (f", {truncate(result, 60)}" if result else ""))
         meanings = (
             (Taken.REJECTED, settings.rejected),
             (Taken.BUSY, settings.busy),

@@ -17,7 +17,7 @@ from app.extensions import db
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
 from app.lib import clock
-from app.lib.spreadsheet import shortened
+from app.lib.spreadsheet import truncate
 from app.models import Lead, Outreach, OutreachEvent, OutreachStatus, Suppression
 from app.outreach import hit_steps, sandbox
 
@@ -100,7 +100,7 @@ def _row(given: str, by: Any) -> Outreach | None:
 
 def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str) -> bool:
     """Take an outcome of a contact and do what follows; False when it was taken before. Does not commit."""
-    said = shortened(mask_numbers(note.replace("\x00", "").strip()), 500)
+    said = truncate(mask_numbers(note.replace("\x00", "").strip()), 500)
     made = db.session.scalar(
         insert(OutreachEvent)
         .values(outreach_id=row.id, outcome=outcome, at=at, note=said, source=source)
@@ -113,7 +113,7 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
         row.status, row.at, row.next_at = OutreachStatus(outcome), at, None
         row.sent_at = row.sent_at or at
         if said:
-            row.note = Said.as_is(shortened(said, 300))
+            row.note = Said.as_is(truncate(said, 300))
     if outcome == "opt_out":
         _opt_out(row, source)
     hit_steps.answered(row.hit_id, outcome, at, said)

@@ -13,7 +13,7 @@ from app.jobs.leases import MAX_ATTEMPTS
 from app.lib import mailer
 from app.lib.mailer import MailError
 from app.lib.pointers import to_row
-from app.mails.sender import NotYet
+from app.mails.sender import NotReady
 from app.models import Mail, Staff, WeeklyReport
 from app.reports import settings
 from app.reports.pdf import pdf
@@ -24,11 +24,11 @@ from config import Settings
 def written(mail: Mail) -> EmailMessage:
     """The mail of a report for its person.
 
-    Raises NotYet while the report is to be made, MailError for good when the person may not get it.
+    Raises NotReady while the report is to be made, MailError for good when the person may not get it.
     """
     person, report = mail.person, mail.report
     if report is None or (report.made_at is None and report.attempts < MAX_ATTEMPTS):
-        raise NotYet
+        raise NotReady
     if report.made_at is None:
         raise MailError("the report could not be made: %(error)s", permanent=True, error=report.error)
     if not person.active or settings.obstacle(person) is not None:

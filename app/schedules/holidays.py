@@ -14,7 +14,7 @@ from app.extensions import db
 from app.leads.columns import match_columns
 from app.leads.reader import open_lead_file
 from app.leads.workbook import AT_ONCE
-from app.lib.spreadsheet import date_in
+from app.lib.spreadsheet import parse_date
 from app.models import Holiday
 from app.schedules.calendar import DayKind
 
@@ -114,7 +114,7 @@ def _entry(values: dict[str, str]) -> Entry:
 
 
 def _date(text: str) -> dt.date:
-    found = date_in(text)
+    found = parse_date(text)
     if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise DomainError("“%(date)s” is not a date such as 2027-01-01", date=text[:20])
     return found

@@ -28,7 +28,7 @@ from app.leads.cube import activity_root, engine_settings
 from app.leads.masking import mask_ids
 from app.lib import clock
 from app.lib.lazy import lazy
-from app.lib.spreadsheet import shown
+from app.lib.spreadsheet import printable_name
 from app.models import IngestFile
 from app.rules.catalogue import date_first_seen, note_unlisted
 from app.t1 import institution_days, runs
@@ -115,7 +115,7 @@ def _short_name(path: Path, settings: Settings) -> str:
     """The file as people know it: below the inbox, else with its folder, without the machine's paths."""
     root = settings.data_dir / "inbox"
     name = path.relative_to(root) if path.is_relative_to(root) else Path(*path.parts[-2:])
-    return mask_ids(shown(name))[-512:]
+    return mask_ids(printable_name(name))[-512:]
 
 
 def inbox(settings: Settings) -> Path:

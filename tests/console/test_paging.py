@@ -111,8 +111,8 @@ def test_a_page_beyond_the_end_is_the_last_one(
 def test_pages_end_at_a_row_and_filters_lead_to_the_rest(
     session: Session, monkeypatch: pytest.MonkeyPatch, login: Callable[..., Person]
 ) -> None:
-    assert LeadView.deepest == 10_000
-    monkeypatch.setattr(LeadView, "deepest", 100)
+    assert LeadView.paging_limit == 10_000
+    monkeypatch.setattr(LeadView, "paging_limit", 100)
     add(session, 0, 130, random.Random(8))
     newest_first = select(Lead).order_by(Lead.created_at.desc(), Lead.id.desc())
     leads = session.scalars(newest_first).all()

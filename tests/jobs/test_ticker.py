@@ -74,7 +74,7 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
             text("SELECT message FROM reminder WHERE source = 'ticker' AND read_at IS NULL")
         ).all()
     assert well["ok"]
-    assert "reports went well again at" in well["detail"]
+    assert "reports recovered at" in well["detail"]
     assert told == []
     assert "Weekly reports: went well again at" in admin.get("/jobrunview/list/").text
 

@@ -14,7 +14,7 @@ import xlwt
 from app.leads.free_text import clean_text, is_no_branch, is_no_name, is_no_value, lost_characters
 from app.leads.importer import ImportResult, Order, run_import
 from app.leads.suppression_file import SuppressionIntake
-from app.lib.spreadsheet import date_in
+from app.lib.spreadsheet import parse_date
 from tests.conftest import Person
 from tests.leads.support import (
     FAULTS,
@@ -272,7 +272,7 @@ def test_what_is_typed_is_kept_and_what_can_not_be_is_said(
     ],
 )
 def test_dates_as_people_write_them(text: str, day: dt.date | None) -> None:
-    assert date_in(text) == day
+    assert parse_date(text) == day
 
 
 def suppressed(importer: Importer, path: Path) -> tuple[ImportResult, list[tuple[str, str | None]]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from app.activity.errors import ActivityError, RefusedFile
-from app.lib.spreadsheet import shown
+from app.lib.spreadsheet import printable_name
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 #: what senders put behind the name of a file that they still write
@@ -54,7 +54,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in paths:
         if not os.path.lexists(path):
-            raise ActivityError("%(path)s: no such file or folder", path=shown(path))
+            raise ActivityError("%(path)s: no such file or folder", path=printable_name(path))
         for file in _logs_in(path) if os.path.isdir(path) else [path]:
             found.setdefault(os.path.realpath(file), file)
     return list(found.values())

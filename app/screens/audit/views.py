@@ -42,7 +42,7 @@ class ChangeLogView(ConsoleView):
 
     model = ChangeLog
     base_permissions = ["can_list", "can_show", "can_export_log"]
-    deepest = 10_000
+    paging_limit = 10_000
     computed = {
         "subject": entries.subject,
         "summary": entries.summary,

@@ -46,7 +46,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
     add_title = lazy_gettext("Add lead")
     edit_title = lazy_gettext("Edit lead")
     base_order = ("created_at", "desc")
-    deepest = 10_000
+    paging_limit = 10_000
     list_columns = ["lead_no", "name", "phone_masked", "source", "status", "tags", "branch", "created_at"]
     order_columns = ["lead_no", "name", "source", "status", "created_at"]
     search_columns = [

@@ -103,7 +103,7 @@ class ReminderMailView(_MailView):
     @staticmethod
     def menu_badge() -> int:
         """How many were given up."""
-        return queue.failed(MailKind.REMINDERS)
+        return queue.count_failed(MailKind.REMINDERS)
 
 
 class ReportMailView(_MailView):

@@ -153,7 +153,7 @@ def failed_mails() -> int:
     """How many mails of the last weeks failed, for who may send them again: the badge in the menu."""
     if not may("retry", "ReportMailView"):
         return 0
-    return queue.failed(MailKind.REPORT, clock.now() - FAILED_SHOWN)
+    return queue.count_failed(MailKind.REPORT, clock.now() - FAILED_SHOWN)
 
 
 def progress_of(report: WeeklyReport) -> dict[str, Any]:

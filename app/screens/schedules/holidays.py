@@ -17,7 +17,7 @@ from app.console.frame import weekday
 from app.extensions import db
 from app.leads.reader import not_a_list
 from app.lib.clock import today
-from app.lib.spreadsheet import shown
+from app.lib.spreadsheet import printable_name
 from app.models import Holiday
 from app.schedules.calendar import Calendar
 from app.schedules.holidays import read_holidays, store
@@ -41,7 +41,7 @@ def import_file(file: FileStorage, user: str) -> tuple[int, int, int]:
 
     Raises DomainError when a row can't be read.
     """
-    name = shown(Path(file.filename or "").name)
+    name = printable_name(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
         raise not_a_list(name)
