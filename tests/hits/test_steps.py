@@ -339,7 +339,7 @@ def test_a_manager_gives_hits_to_who_sees_them(session: Session, world: World, m
 
     assert "1 hits assigned" in give("hit_home_waiting", "worker")
     assert "work on L1001" in give("hit_home_in_progress", "far")
-    assert "Choose somebody who works hits" in give("hit_home_in_progress", "gone")
+    assert "Choose an assignee" in give("hit_home_in_progress", "gone")
     assert "be done now" in give("hit_home_failed", "worker")
     assert [of(session, world, f"hit_home_{s}").owner_id for s in ("waiting", "in_progress")] == [
         world.ids["worker"],

@@ -1,1 +1,1 @@
-"""Screens of hits."""
+"""Screens of hits: the list and page of a hit, my work, the workspace, and the marketing effect."""

@@ -1,4 +1,4 @@
-"""The screen of what came of hits."""
+"""The marketing effect screen: conversion funnel, holdout comparison and costs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.screens.hits import effect_page
 
 
 class EffectView(BaseView):  # type: ignore[misc]
-    """营销效果: the funnel and its parts, the comparison with the holdout groups, costs."""
+    """营销效果: the funnel and its breakdown, the comparison with the holdout groups, and costs."""
 
     list_title = lazy_gettext("Marketing effect")
     default_view = "list"
@@ -25,34 +25,34 @@ class EffectView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """The filters, and where the figures will be."""
-        asked = self._asked()
+        """Show the filters and the frame that the figures are loaded into."""
+        filters = self._filters()
         return self.render_template(
             "hits/effect.html",
             title=str(self.list_title),
-            asked=asked,
-            choices=effect_page.choices(asked),
-            ranges=effect_page.ranges(asked),
-            export=asked.page_url("EffectView.export") if may("can_export", "EffectView") else "",
+            filters=filters,
+            choices=effect_page.choices(filters),
+            ranges=effect_page.ranges(filters),
+            export=filters.page_url("EffectView.export") if may("can_export", "EffectView") else "",
         )
 
     @expose("/figures", methods=["GET"])
     @has_access
     @permission_name("list")
     def figures(self) -> Any:
-        """The figures, line by line while they are counted."""
-        lines = stream_with_context(effect_page.lines(self._asked()))
+        """Stream the figures as lines of JSON while they are counted."""
+        lines = stream_with_context(effect_page.lines(self._filters()))
         return Response(lines, mimetype="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
 
     @expose("/export", methods=["GET"])
     @has_access
     @permission_name("export")
     def export(self) -> Any:
-        """The table as a file."""
-        return downloads.csv_download(effect_page.table(self._asked()), "effect")
+        """Download the table of the breakdown as CSV."""
+        return downloads.csv_download(effect_page.table(self._filters()), "effect")
 
-    def _asked(self) -> effect_page.Asked:
+    def _filters(self) -> effect_page.Filters:
         try:
-            return effect_page.asked(request.args)
+            return effect_page.read_filters(request.args)
         except DomainError as error:
             abort(400, description=error.text())

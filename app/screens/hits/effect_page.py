@@ -1,4 +1,4 @@
-"""The effect page: what is asked for, and its figures as cards, charts and tables that open their hits."""
+"""The effect page: its filters, and its figures as cards, charts and tables that link to their hits."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ from app.models import OutreachTemplateVersion, RuleVersion, VersionStatus
 from app.rules.proportion import Interval, Share, wilson
 from app.screens.hits import workspace
 
-#: the days that the page shows at first
+#: days in the default range
 DAYS = 30
-#: lines of a chart, at most; the table has all
+#: maximum rows of the rate chart; the table has all
 MAX_LINES = 12
-#: filter of the page that the workspace has not → the list's filter for the same
+#: filter that only this page has → filter of the hit list
 MORE = {
     "version": "rule_version",
     "channel": "first_channel",
     "template": "first_template",
     "hour": "first_hour",
 }
-#: filter of the page, or dimension → the list's filter for the same
+#: filter or dimension of the page → filter of the hit list
 FILTERS = workspace.FILTERS | MORE
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the address asks for: ``values`` as they are typed, and the hits that they choose."""
+class Filters:
+    """The filters of the page: ``values`` as typed, and the hits that they select."""
 
     values: dict[str, str]
-    common: workspace.Asked
+    common: workspace.Filters
     figures: funnel.Asked
     by: str
 
     def page_url(self, endpoint: str = "EffectView.list", **changed: str) -> str:
-        """This page (or another address that takes the same) with some filters changed."""
+        """Return the URL of this page, or of another endpoint with the same filters, with some changed."""
         arguments: dict[str, Any] = {**self.values, "by": self.by, **changed}
         return url_for(endpoint, **{name: value for name, value in arguments.items() if value})
 
     def list_url(self, n: int, stage: Stage, **part: str) -> str:
-        """The list of the ``n`` hits that reached a stage, in all or of a part (dimension = key)."""
-        asked_for = {**self.values, **part}
-        own = {FILTERS[name]: value for name, value in asked_for.items() if value}
+        """Return the URL of the list of the ``n`` hits that reached a stage, of all or of one group."""
+        filters = {**self.values, **part}
+        own = {FILTERS[name]: value for name, value in filters.items() if value}
         return self.common.list_url(n, reach=stage.value, **own)
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number that opens ``url``; ``note`` says it in another way."""
+class LinkedNumber:
+    """A number that links to its hits; ``note`` is the same figure as a share."""
 
     n: int
     url: str
@@ -72,12 +72,12 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A line of the table: a part of the hits, its stages, rates and costs. ``url`` looks into the part."""
+class BreakdownRow:
+    """A row of the breakdown: a group of hits with its stages, rate and costs."""
 
     name: str
     url: str
-    numbers: list[Number]
+    numbers: list[LinkedNumber]
     rate: str
     cost: str
     per_contacted: str
@@ -85,8 +85,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """Converted customers among the people of a group, in words too."""
+class RateCell:
+    """The conversion rate of a group of customers with its confidence interval, formatted."""
 
     converted: int
     people: int
@@ -95,55 +95,59 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Group:
-    """A line of the comparison, in words."""
+class ComparisonRow:
+    """A row of the holdout comparison, formatted."""
 
     name: str
-    marketed: Rate
-    held_out: Rate
+    marketed: RateCell
+    held_out: RateCell
     difference: str
     interval: str
 
 
-def asked(arguments: Mapping[str, str]) -> Asked:
-    """What an address asks for; without dates the last thirty days. Raises DomainError."""
-    given = {name: arguments.get(name, "").strip() for name in FILTERS}
+def read_filters(arguments: Mapping[str, str]) -> Filters:
+    """Read the filters from query arguments, by default the last 30 days.
+
+    Raises DomainError for a value that makes no sense.
+    """
+    values = {name: arguments.get(name, "").strip() for name in FILTERS}
     yesterday = clock.today() - dt.timedelta(days=1)
-    if not given["last"]:
-        given["last"] = str(max(yesterday.isoformat(), given["first"]))
-    common = workspace.asked(given)
+    if not values["last"]:
+        values["last"] = str(max(yesterday.isoformat(), values["first"]))
+    common = workspace.read_filters(values)
     last = common.chosen.last or yesterday
-    if not given["first"]:
-        given["first"] = str(last - dt.timedelta(days=DAYS - 1))
-        common = workspace.asked(given)
+    if not values["first"]:
+        values["first"] = str(last - dt.timedelta(days=DAYS - 1))
+        common = workspace.read_filters(values)
     by = arguments.get("by", "") or DIMENSIONS[0]
     if by not in DIMENSIONS:
-        raise DomainError("The figures can't be parted by “%(name)s”.", name=by[:20])
-    return Asked(given, common, _figures_of(common, given), by)
+        raise DomainError("The figures can't be broken down by “%(name)s”.", name=by[:20])
+    return Filters(values, common, _figures_of(common, values), by)
 
 
-def _figures_of(common: workspace.Asked, given: dict[str, str]) -> funnel.Asked:
-    found = funnel.Asked(
+def _figures_of(common: workspace.Filters, values: dict[str, str]) -> funnel.Asked:
+    figures = funnel.Asked(
         common.chosen,
-        version=reach.checked_id(given["version"]) if given["version"] else None,
-        channel=given["channel"],
-        template=given["template"],
-        hour=given["hour"],
+        version=reach.checked_id(values["version"]) if values["version"] else None,
+        channel=values["channel"],
+        template=values["template"],
+        hour=values["hour"],
     )
-    reach.first_contact(found.channel, found.template, found.hour)  # refuses what means nothing
-    return found
+    # Called for its DomainError about invalid filters.
+    reach.first_contact(figures.channel, figures.template, figures.hour)
+    return figures
 
 
-def choices(asked_for: Asked) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """The drop-downs: filter, label, what can be chosen."""
+def choices(filters: Filters) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return the drop-downs: filter, label and options."""
     versions = select(RuleVersion).where(
         RuleVersion.status.not_in((VersionStatus.DRAFT, VersionStatus.SUBMITTED))
     )
-    if asked_for.common.chosen.rule:
-        versions = versions.where(RuleVersion.rule_id == asked_for.common.chosen.rule)
+    if filters.common.chosen.rule:
+        versions = versions.where(RuleVersion.rule_id == filters.common.chosen.rule)
     templates = db.session.scalars(select(OutreachTemplateVersion))
     return [
-        *workspace.choices(asked_for.common),
+        *workspace.choices(filters.common),
         (
             "version",
             _("Rule version"),
@@ -159,43 +163,43 @@ def _named(pairs: Iterator[tuple[int, str]] | Any) -> list[tuple[str, str]]:
     return sorted(((str(key), name) for key, name in pairs), key=lambda pair: pair[1])
 
 
-def ranges(asked_for: Asked) -> list[tuple[str, str, bool]]:
-    """Ranges of hit dates by name: word, address, whether it is the present one."""
+def ranges(filters: Filters) -> list[tuple[str, str, bool]]:
+    """Return the preset ranges of hit dates: name, URL, and whether it is the current one."""
     day = clock.today()
     yesterday = day - dt.timedelta(days=1)
     known = [(_("%(n)s days", n=n), day - dt.timedelta(days=n), yesterday) for n in (7, DAYS, 90)]
     known.append((_("This month"), day.replace(day=1), day))
-    now = (asked_for.values["first"], asked_for.values["last"])
+    now = (filters.values["first"], filters.values["last"])
     return [
-        (word, asked_for.page_url(first=str(first), last=str(last)), now == (str(first), str(last)))
+        (word, filters.page_url(first=str(first), last=str(last)), now == (str(first), str(last)))
         for word, first, last in known
     ]
 
 
-def lines(asked_for: Asked) -> Iterator[bytes]:
-    """Lines of JSON while the figures are counted: ``done`` from 0 to 1, then ``html``, or ``error``."""
-    # The request's session ended with the view; whose row scope holds is read again with this one.
+def lines(filters: Filters) -> Iterator[bytes]:
+    """Yield lines of JSON while the figures are counted: ``done`` from 0 to 1, then ``html`` or ``error``."""
+    # The view's session has ended; attach the user to this one, because row scope reads it again.
     db.session.add(g.user)
     try:
         found = Funnel()
-        for done, part in funnel.counting(asked_for.figures):
+        for done, part in funnel.counting(filters.figures):
             found = part
             yield orjson.dumps({"done": done}) + b"\n"
-        yield orjson.dumps({"html": _drawn(asked_for, found)}) + b"\n"
+        yield orjson.dumps({"html": _render(filters, found)}) + b"\n"
     except DomainError as error:
         db.session.rollback()
         yield orjson.dumps({"error": error.text()}) + b"\n"
 
 
-def _drawn(asked_for: Asked, found: Funnel) -> str:
-    compared = comparison.compare(asked_for.figures)
-    board = Board(asked_for, found)
+def _render(filters: Filters, found: Funnel) -> str:
+    compared = comparison.compare(filters.figures)
+    dashboard = Dashboard(filters, found)
     return render_template(
         "hits/effect_figures.html",
-        asked=asked_for,
-        board=board,
-        groups=[group(each) for each in compared if each.difference is not None],
-        without=sum(each.difference is None for each in compared[1:]),
+        filters=filters,
+        dashboard=dashboard,
+        groups=[comparison_row(each) for each in compared if each.difference is not None],
+        without_holdout=sum(each.difference is None for each in compared[1:]),
         verdict=labels.verdict(compared[0]),
         differences=differences(compared),
         stages=list(labels.STAGE.values()),
@@ -203,24 +207,24 @@ def _drawn(asked_for: Asked, found: Funnel) -> str:
     )
 
 
-class Board:
-    """The funnel and its parts as they are drawn."""
+class Dashboard:
+    """The funnel and its breakdown, formatted for the page and the file."""
 
-    def __init__(self, asked_for: Asked, found: Funnel) -> None:
-        self.asked, self.total = asked_for, found.total
-        self._names = labels.Names(asked_for.figures)
-        self._parts = found.by[asked_for.by]
+    def __init__(self, filters: Filters, found: Funnel) -> None:
+        self.filters, self.total = filters, found.total
+        self._names = labels.Names(filters.figures)
+        self._groups = found.by[filters.by]
         self._keys = self._in_order()
 
     def _in_order(self) -> list[str]:
-        """Versions, sources and templates by their hits, what has an order of its own in that."""
-        named = self._names.in_order(self.asked.by, self._parts)
-        if self.asked.by in ("grade", "channel", "hour"):
+        """Sort the groups by number of hits, or in their own order where they have one."""
+        named = self._names.in_order(self.filters.by, self._groups)
+        if self.filters.by in ("grade", "channel", "hour"):
             return named
-        return sorted(named, key=lambda key: -self._parts[key].hit)
+        return sorted(named, key=lambda key: -self._groups[key].hit)
 
     def cards(self) -> list[tuple[str, str, str, str]]:
-        """The key figures: word, number, note, list."""
+        """Return the key figures: name, number, note and URL of the list."""
         found = self.total
         share = percent(found.contacted / found.hit if found.hit else None)
         contacts = _("%(sms)s SMS, %(calls)s calls", sms=f"{found.sms:,}", calls=f"{found.calls:,}")
@@ -239,18 +243,18 @@ class Board:
             (_("Cost per conversion"), per, "", won if found.converted else ""),
         ]
 
-    def stages(self) -> list[Number]:
-        """The stages; the note is the share of the stage before."""
+    def stages(self) -> list[LinkedNumber]:
+        """Return the funnel's stages; the note is the share of the previous stage."""
         found, before = [], 0
         for stage in Stage:
             n = self.total.reached(stage)
             note = "" if stage is Stage.HIT else percent(n / before if before else None)
-            found.append(Number(n, self._url(self.total, stage), note))
+            found.append(LinkedNumber(n, self._url(self.total, stage), note))
             before = n
         return found
 
     def chart(self) -> Chart:
-        """The funnel."""
+        """Return the funnel chart."""
         numbers = self.stages()
         return Chart(
             _("From hit to conversion"),
@@ -263,39 +267,41 @@ class Board:
         )
 
     def rates(self) -> Intervals:
-        """The conversion rates of the parts with most hits, with their uncertainty."""
-        shown = [key for key in self._keys if self._parts[key].hit][:MAX_LINES]
-        shares = [Share(self._parts[key].converted, self._parts[key].hit) for key in shown]
+        """Return the conversion rates of the groups with the most hits, with confidence intervals."""
+        shown = [key for key in self._keys if self._groups[key].hit][:MAX_LINES]
+        shares = [Share(self._groups[key].converted, self._groups[key].hit) for key in shown]
         return Intervals(
-            _("Conversion rate by %(part)s", part=str(labels.DIMENSION[self.asked.by]).lower()),
-            [self._names.of(self.asked.by, key) for key in shown],
+            _("Conversion rate by %(part)s", part=str(labels.DIMENSION[self.filters.by]).lower()),
+            [self._names.of(self.filters.by, key) for key in shown],
             [(each.value or 0.0, wilson(each)) for each in shares],
-            [self._url(self._parts[key], Stage.CONVERTED, key) for key in shown],
+            [self._url(self._groups[key], Stage.CONVERTED, key) for key in shown],
         )
 
-    def parts(self) -> list[Part]:
-        """The table: each part, then all."""
+    def breakdown(self) -> list[BreakdownRow]:
+        """Return the rows of the breakdown: each group, then the total."""
         rows = [
-            self._part(self._names.of(self.asked.by, key), self._into(key), self._parts[key], key)
+            self._breakdown_row(
+                self._names.of(self.filters.by, key), self._group_url(key), self._groups[key], key
+            )
             for key in self._keys
         ]
-        return [*rows, self._part(_("Total"), "", self.total)]
+        return [*rows, self._breakdown_row(_("Total"), "", self.total)]
 
-    def _part(self, name: str, url: str, figures: Figures, key: str = "") -> Part:
-        numbers = [Number(figures.reached(stage), self._url(figures, stage, key)) for stage in Stage]
+    def _breakdown_row(self, name: str, url: str, figures: Figures, key: str = "") -> BreakdownRow:
+        numbers = [LinkedNumber(figures.reached(stage), self._url(figures, stage, key)) for stage in Stage]
         costs = (figures.cost, figures.cost_per_contacted, figures.cost_per_conversion)
-        return Part(name, url, numbers, percent(figures.rate), *(yuan(each) for each in costs))
+        return BreakdownRow(name, url, numbers, percent(figures.rate), *(yuan(each) for each in costs))
 
-    def _into(self, key: str) -> str:
-        """The page of a part alone, where it can be asked for."""
-        return "" if key.startswith(OWN) else self.asked.page_url(**{self.asked.by: key})
+    def _group_url(self, key: str) -> str:
+        """Return the URL of this page filtered by one group, or nothing where there is no such filter."""
+        return "" if key.startswith(OWN) else self.filters.page_url(**{self.filters.by: key})
 
     def _url(self, figures: Figures, stage: Stage, key: str = "") -> str:
-        part = {self.asked.by: key} if key else {}
-        return self.asked.list_url(figures.reached(stage), stage, **part)
+        part = {self.filters.by: key} if key else {}
+        return self.filters.list_url(figures.reached(stage), stage, **part)
 
     def costs(self) -> list[tuple[str, str, str, str]]:
-        """What each channel cost: name, contacts, cost, cost of one."""
+        """Return the costs by channel: name, contacts, cost and unit cost."""
         found = self.total
         rows = [("sms", found.sms, found.cost_sms), ("call", found.calls, found.cost_call)]
         return [
@@ -304,21 +310,27 @@ class Board:
         ]
 
 
-def group(of: Comparison) -> Group:
-    """A line of the comparison."""
-    name = _("Total, weighted") if of.version is None else labels.version(str(of.version))
-    low, high = of.interval or Interval(-1.0, 1.0)
-    apart = f"{(of.difference or 0.0) * 100:+.1f}"
-    return Group(name, _rate(of.marketed), _rate(of.held_out), apart, f"{low * 100:+.1f} – {high * 100:+.1f}")
+def comparison_row(compared: Comparison) -> ComparisonRow:
+    """Format a row of the holdout compared."""
+    name = _("Total, weighted") if compared.version is None else labels.version(str(compared.version))
+    low, high = compared.interval or Interval(-1.0, 1.0)
+    difference = f"{(compared.difference or 0.0) * 100:+.1f}"
+    return ComparisonRow(
+        name,
+        _rate(compared.marketed),
+        _rate(compared.held_out),
+        difference,
+        f"{low * 100:+.1f} – {high * 100:+.1f}",
+    )
 
 
-def _rate(share: Share) -> Rate:
+def _rate(share: Share) -> RateCell:
     low, high = wilson(share)
-    return Rate(share.part, share.whole, percent(share.value), f"{percent(low)} – {percent(high)}")
+    return RateCell(share.part, share.whole, percent(share.value), f"{percent(low)} – {percent(high)}")
 
 
 def differences(compared: list[Comparison]) -> Intervals:
-    """How many more of a hundred customers convert, by version."""
+    """Return the chart of extra conversions per 100 customers by version."""
     shown = [each for each in compared if each.difference is not None and each.interval is not None]
     return Intervals(
         _("Extra conversions per 100 customers, compared with no marketing"),
@@ -329,13 +341,13 @@ def differences(compared: list[Comparison]) -> Intervals:
     )
 
 
-def table(asked_for: Asked) -> Iterator[list[str]]:
-    """The table of parts as rows of a file."""
-    board = Board(asked_for, funnel.funnel(asked_for.figures))
-    yield [str(labels.DIMENSION[asked_for.by]), *(str(each) for each in labels.STAGE.values()), *_columns()]
-    for part in board.parts():
-        costs = (part.cost, part.per_contacted, part.per_conversion)
-        yield [part.name, *(str(each.n) for each in part.numbers), part.rate, *costs]
+def table(filters: Filters) -> Iterator[list[str]]:
+    """Yield the breakdown as rows of a CSV file."""
+    dashboard = Dashboard(filters, funnel.funnel(filters.figures))
+    yield [str(labels.DIMENSION[filters.by]), *(str(each) for each in labels.STAGE.values()), *_columns()]
+    for row in dashboard.breakdown():
+        costs = (row.cost, row.per_contacted, row.per_conversion)
+        yield [row.name, *(str(each.n) for each in row.numbers), row.rate, *costs]
 
 
 def _columns() -> list[str]:

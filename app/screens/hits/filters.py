@@ -1,4 +1,4 @@
-"""Filters of the list of hits that belong to no column: state of the work, source, branch, push."""
+"""Filters of the hit list that belong to no column, such as work status, lead source, branch and push."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.screens.leads import segments
 
 
 class WorkState(ChoiceFilter):
-    """Hits by who has to do what when."""
+    """Hits by owner and due date."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """Mine, everybody's, nobody's."""
+        """Return the work states."""
         return [
             ("mine", _("My open hits")),
             ("mine_due", _("My hits due today or overdue")),
@@ -30,21 +30,21 @@ class WorkState(ChoiceFilter):
 
 
 class LeadSource(ChoiceFilter):
-    """Hits of leads from a source."""
+    """Hits whose lead comes from a source channel."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The sources that leads have, and none."""
+        """Return the source channels that leads have, and “No source”."""
         known = [*segments.sources(), (NONE, _("No source"))]
         return known if not value or value in dict(known) else [*known, (value, value)]
 
 
 class InBranch(ChoiceFilter):
-    """Hits of the leads of a branch and of those below it."""
+    """Hits of the leads of a branch and its sub-branches."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The branches that the person sees, as a tree, and none."""
+        """Return the branches that the user may see, as a tree, and “No branch”."""
         known = [*filter_row.related_choices(Branch), (NONE, _("No branch"))]
         if value.startswith(OWN):
             name = dict(known).get(value.removeprefix(OWN), "").strip()
@@ -53,55 +53,55 @@ class InBranch(ChoiceFilter):
 
 
 class GivenOn(ChoiceFilter):
-    """Hits that somebody gave to the person on a date."""
+    """Hits that were assigned to the user on a date."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The date itself."""
+        """Return the given date as the only choice."""
         return [(value, value)] if value else []
 
 
 class OfPush(ChoiceFilter):
-    """Hits that went with a push."""
+    """Hits that were sent in a push."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The push by its number."""
+        """Return the given push as the only choice."""
         return [(value, f"#{value}")] if value else []
 
 
 class Reached(ChoiceFilter):
-    """Hits of the funnel that reached a stage or a later one (app/effect/reach.py)."""
+    """Hits that reached a stage of the effect funnel or a later one (app/effect/reach.py)."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The stages."""
+        """Return the stages of the funnel."""
         return [(stage.value, str(labels.STAGE[stage])) for stage in Stage]
 
 
 class OfVersion(ChoiceFilter):
-    """Hits that a rule version made."""
+    """Hits of a rule version."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The version by its number."""
+        """Return the given rule version as the only choice."""
         return [(value, labels.version(value))] if value else []
 
 
 class FirstChannel(ChoiceFilter):
-    """Hits by how their customer was contacted first."""
+    """Hits by the channel of the first contact."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The channels."""
+        """Return the channels."""
         return [(key, str(word)) for key, word in labels.CHANNEL.items()]
 
 
@@ -110,7 +110,7 @@ class FirstTemplate(FirstChannel):
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The version that is chosen."""
+        """Return the given template version as the only choice."""
         return [(value, labels.template(value))] if value else []
 
 
@@ -119,7 +119,7 @@ class FirstHour(FirstChannel):
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The bands of hours."""
+        """Return the bands of hours."""
         return labels.bands()
 
 

@@ -1,4 +1,4 @@
-"""The forms of the work on a hit."""
+"""Forms of the steps in the work on a hit, and of its settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from app.hits import steps
 from app.lib import clock
 from app.models import Hit
 
-#: how many days ahead the form proposes to come back
+#: days until the next contact that the form suggests
 LATER = 3
 NOTE = lazy_gettext("Note")
 
 
 class FollowUpForm(DynamicForm):  # type: ignore[misc]
-    """What was talked about, and when to come back."""
+    """A follow-up: what was discussed, and the date of the next contact."""
 
     note = TextAreaField(
         lazy_gettext("What was discussed"),
@@ -34,7 +34,7 @@ class FollowUpForm(DynamicForm):  # type: ignore[misc]
 
 
 class ConvertForm(DynamicForm):  # type: ignore[misc]
-    """The customer took the offer."""
+    """A conversion: date, amount and note."""
 
     on = DateField(lazy_gettext("Converted on"), validators=[DataRequired()])
     amount = DecimalField(
@@ -48,7 +48,7 @@ class ConvertForm(DynamicForm):  # type: ignore[misc]
 
 
 class CorrectForm(ConvertForm):
-    """Date and amount of a conversion that were wrong."""
+    """A correction of the date and amount of a conversion."""
 
     note = TextAreaField(
         lazy_gettext("Reason for the correction"), validators=[DataRequired(), Length(max=steps.MAX_NOTE)]
@@ -56,7 +56,7 @@ class CorrectForm(ConvertForm):
 
 
 class CloseForm(DynamicForm):  # type: ignore[misc]
-    """Why no more is to be done."""
+    """The reason for closing a hit."""
 
     reason = SelectField(
         lazy_gettext("Reason for closing"),
@@ -78,7 +78,7 @@ class CloseForm(DynamicForm):  # type: ignore[misc]
 
 
 class WorkSettingForm(DynamicForm):  # type: ignore[misc]
-    """How hits are handed out and watched."""
+    """Settings of automatic assignment and deadlines."""
 
     auto_assign = BooleanField(
         lazy_gettext("Assign new hits automatically"),
@@ -109,7 +109,7 @@ class WorkSettingForm(DynamicForm):  # type: ignore[misc]
     )
 
 
-#: step of app.hits.work → its form
+#: step of app.hits.steps → its form
 FORMS: dict[str, type[Any]] = {
     "follow_up": FollowUpForm,
     "convert": ConvertForm,
@@ -119,19 +119,19 @@ FORMS: dict[str, type[Any]] = {
 
 
 def reasons() -> list[tuple[str, str]]:
-    """The reasons to close a hit for, as choices."""
+    """Return the reasons for closing a hit as choices."""
     return [(str(reason.id), reason.name) for reason in steps.close_reasons()]
 
 
-def reasons_for_many() -> list[tuple[str, str]]:
-    """The same for many hits at once, where a refusal always means the do-not-disturb list."""
+def bulk_close_reasons() -> list[tuple[str, str]]:
+    """Return the reasons for closing many hits, where a refusal always means the do-not-disturb list."""
     listed = _("also on the do-not-disturb list")
     found = steps.close_reasons()
     return [(str(each.id), f"{each.name} · {listed}" if each.refusal else each.name) for each in found]
 
 
-def fresh(step: str, hit: Hit) -> Any:
-    """The form of a step as it is offered at first."""
+def new_form(step: str, hit: Hit) -> Any:
+    """Return a new form of a step with its default values."""
     form = FORMS[step](formdata=None, prefix=f"{step}-")
     if step == "follow_up":
         form.next_on.data = max(clock.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
@@ -143,15 +143,15 @@ def fresh(step: str, hit: Hit) -> Any:
     return form
 
 
-def take(step: str, hit: Hit, form: Any, by: Any) -> None:
-    """Take the step as the valid form says. Raises DomainError."""
+def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
+    """Take a step with the values of its valid form. Raises DomainError when the hit does not allow it."""
     if step == "follow_up":
-        steps.follow_up(hit, by, form.note.data, form.next_on.data)
+        steps.follow_up(hit, user, form.note.data, form.next_on.data)
     elif step == "convert":
-        steps.convert(hit, by, form.on.data, form.amount.data, form.note.data or "")
+        steps.convert(hit, user, form.on.data, form.amount.data, form.note.data or "")
     elif step == "correct":
-        steps.correct(hit, by, form.on.data, form.amount.data, form.note.data)
+        steps.correct(hit, user, form.on.data, form.amount.data, form.note.data)
     else:
         listed = bool(form.leave_alone and form.leave_alone.data)
         reason, note = steps.reason_of(form.reason.data), form.note.data or ""
-        steps.close(hit, by, reason, note, leave_alone=listed)
+        steps.close(hit, user, reason, note, leave_alone=listed)

@@ -1,4 +1,4 @@
-"""Hits and the work on them in words, in the language of the person who reads."""
+"""Hits and their history as text and HTML, in the reader's language."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ STEP = {
 
 
 def status(hit: Hit) -> Markup:
-    """The status as a tag and why nobody is contacted; for open hits whose they are and when they are due."""
+    """Return the status as a tag with do-not-contact marks; for an open hit also its owner and due date."""
     tag = formats.tag(labels.HIT_STATUS, "hit")(hit.status)
-    # One element: on a phone the cell is a grid.
-    shown = Markup("<span>{}{}</span>").format(tag, _left_alone(hit))
+    # A single element, because the cell is a grid on narrow screens.
+    shown = Markup("<span>{}{}</span>").format(tag, _do_not_contact(hit))
     if hit.owner is None or hit.status not in work.OPEN:
         return shown
     return Markup('{}<span class="hit-owner">{}{}</span>').format(
@@ -41,16 +41,16 @@ def status(hit: Hit) -> Markup:
     )
 
 
-def _left_alone(hit: Hit) -> Markup:
-    """Grey tags for who is never contacted."""
-    found = [(hit.opted_out or hit.lead.opted_out, _("Do not disturb")), (hit.holdout, _("Holdout group"))]
+def _do_not_contact(hit: Hit) -> Markup:
+    """Return grey tags for the reasons why the customer is never contacted."""
+    marks = [(hit.opted_out or hit.lead.opted_out, _("Do not disturb")), (hit.holdout, _("Holdout group"))]
     return Markup("").join(
-        Markup(' <span class="tag">{}</span>').format(word) for holds, word in found if holds
+        Markup(' <span class="tag">{}</span>').format(word) for applies, word in marks if applies
     )
 
 
 def due(day: dt.date | None, before: str = "") -> Markup:
-    """When a hit is due, late ones in red."""
+    """Return the due date of a hit, in red when it is overdue."""
     if day is None:
         return Markup("")
     late = (clock.today() - day).days
@@ -62,43 +62,43 @@ def due(day: dt.date | None, before: str = "") -> Markup:
 
 
 def owner(hit: Hit) -> str:
-    """Whose the hit is."""
+    """Return the owner's full name."""
     return hit.owner.get_full_name() if hit.owner else _("nobody yet")
 
 
 def source(hit: Hit) -> str:
-    """Where the lead came from."""
+    """Return the lead's source channel."""
     return hit.source
 
 
 def amount(hit: Hit) -> str:
-    """What the customer took, in yuan."""
+    """Return the amount of the conversion in yuan."""
     return "" if hit.amount is None else _("%(n)s yuan", n=f"{hit.amount:,.2f}")
 
 
 def step(event: HitEvent) -> str:
-    """What was done."""
+    """Return the name of the step."""
     return labels.word(STEP, event.kind)
 
 
-def event(kept: HitEvent) -> dict[str, Any]:
-    """A step as the history shows it."""
+def event(row: HitEvent) -> dict[str, Any]:
+    """Return a step as the history shows it."""
     return {
-        "kind": kept.kind,
-        "text": step(kept),
-        "status": formats.tag(labels.HIT_STATUS, "hit")(kept.to_status),
-        # 营销已转化 says the step and the status alike: once is enough.
-        "moved": kept.from_status != kept.to_status and kept.kind != "convert",
-        "person": _("the system") if kept.person == work.SYSTEM else kept.person,
-        "owner": kept.owner if kept.kind == "assign" else "",
-        "note": _note(kept),
-        "next_on": kept.next_on if kept.kind in ("follow_up", "claim", "assign") else None,
-        "at": formats.when(kept.at),
+        "kind": row.kind,
+        "text": step(row),
+        "status": formats.tag(labels.HIT_STATUS, "hit")(row.to_status),
+        # The step and the status of a conversion have the same name; show it once.
+        "moved": row.from_status != row.to_status and row.kind != "convert",
+        "person": _("the system") if row.person == work.SYSTEM else row.person,
+        "owner": row.owner if row.kind == "assign" else "",
+        "note": _note(row),
+        "next_on": row.next_on if row.kind in ("follow_up", "claim", "assign") else None,
+        "at": formats.when(row.at),
     }
 
 
 def contact(row: Outreach) -> dict[str, Any]:
-    """A contact by way of the product, or why there was none, as the history shows it."""
+    """Return an outreach contact, made or held back, as the history shows it."""
     why = labels.word(REASONS, row.reason) if row.reason else ""
     return {
         "kind": "contact",
@@ -112,12 +112,12 @@ def contact(row: Outreach) -> dict[str, Any]:
 
 
 def history(steps: list[HitEvent], contacts: list[Outreach]) -> list[dict[str, Any]]:
-    """Steps and contacts of a hit together, the newest first."""
-    told = [(each.at, each.id, event(each)) for each in steps]
-    told += [(row.sent_at or row.at, 0, contact(row)) for row in contacts]
-    return [said for _at, _id, said in sorted(told, key=lambda each: each[:2], reverse=True)]
+    """Return the steps and contacts of a hit in one list, newest first."""
+    entries = [(each.at, each.id, event(each)) for each in steps]
+    entries += [(row.sent_at or row.at, 0, contact(row)) for row in contacts]
+    return [entry for _at, _id, entry in sorted(entries, key=lambda each: each[:2], reverse=True)]
 
 
-def _note(kept: HitEvent) -> str:
-    """The note; what the product wrote down of a contact is the code of its outcome."""
-    return labels.word(labels.OUTREACH_STATUS, kept.note) if kept.person == work.SYSTEM else kept.note
+def _note(row: HitEvent) -> str:
+    """Return the note; the system's note on a contact is the code of its outcome."""
+    return labels.word(labels.OUTREACH_STATUS, row.note) if row.person == work.SYSTEM else row.note

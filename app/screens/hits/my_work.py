@@ -1,4 +1,4 @@
-"""My work: the numbers of the day and the hits behind each, drawn as a list of hits."""
+"""My work: the user's counts of the day, and the hits behind each as a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.hits.counts import Chosen
 from app.lib import clock
 from app.models import Hit
 
-#: rows that a tab shows; the rest are behind its list
+#: rows that a tab shows; its link opens the full list
 MAX_ROWS = 100
 MAX_NEWEST = 10
 COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
@@ -28,21 +28,21 @@ COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
 
 @dataclass(frozen=True)
 class Tab:
-    """One number of the day; ``url`` opens the whole list behind it, ``name`` its rows on this page."""
+    """A count of hits that need attention; ``url`` opens its full list."""
 
     name: str
     text: str
     count: int
     url: str
-    meant: ColumnElement[bool]
+    criterion: ColumnElement[bool]
     empty: str
     urgent: bool = False
 
 
 def tabs() -> list[Tab]:
-    """The numbers of the day for the person at the screen, in the order of urgency."""
+    """Return the user's tabs, most urgent first."""
     day = clock.today()
-    given: list[tuple[str, str, str, ColumnElement[bool], str, bool]] = [
+    rows: list[tuple[str, str, str, ColumnElement[bool], str, bool]] = [
         (
             "due",
             _("Due today or overdue"),
@@ -70,42 +70,42 @@ def tabs() -> list[Tab]:
     ]
     if supervises(g.user):
         text = _("No hit has been overdue for too long.")
-        given.append(("escalated", _("Escalated"), "escalated", due.escalated(), text, True))
+        rows.append(("escalated", _("Escalated"), "escalated", due.escalated(), text, True))
     return [
-        Tab(name, text, _count(meant), list_url("HitView", work=work), meant, empty, urgent)
-        for name, text, work, meant, empty, urgent in given
+        Tab(name, text, _count_hits(criterion), list_url("HitView", work=work), criterion, empty, urgent)
+        for name, text, work, criterion, empty, urgent in rows
     ]
 
 
-def chosen(found: list[Tab], name: str) -> Tab | None:
-    """The tab that is asked for, None when there is none of the name.
+def select_tab(tabs: list[Tab], name: str) -> Tab | None:
+    """Return the tab with a name, or None when there is none.
 
-    When none is asked for: the first urgent one with anything in it, else the first.
+    Without a name, return the first urgent tab that is not empty, else the first tab.
     """
     if name:
-        return next((tab for tab in found if tab.name == name), None)
-    return next((tab for tab in found if tab.urgent and tab.count), found[0])
+        return next((tab for tab in tabs if tab.name == name), None)
+    return next((tab for tab in tabs if tab.urgent and tab.count), tabs[0])
 
 
 def table(tab: Tab) -> lists.Table:
-    """The rows of a tab: what is due first, the unclaimed by grade."""
+    """Return the hits of a tab as a table: earliest due date first, unclaimed hits by grade."""
     order = [Hit.grade, Hit.hit_date.desc()] if tab.name == "unclaimed" else [Hit.next_on, Hit.grade]
-    query = select(Hit).where(tab.meant, hits_visible_to(g.user)).order_by(*order, Hit.id).limit(MAX_ROWS)
-    return _drawn(list(db.session.scalars(query)), tab.count, tab.url, tab.empty)
+    query = select(Hit).where(tab.criterion, hits_visible_to(g.user)).order_by(*order, Hit.id).limit(MAX_ROWS)
+    return _build_table(list(db.session.scalars(query)), tab.count, tab.url, tab.empty)
 
 
 def newest(chosen: Chosen, count: int, url: str) -> lists.Table:
-    """The first rows of the list of hits that the workspace counts."""
+    """Return the newest hits that the workspace counts as a table."""
     query = (
         select(Hit)
         .where(Hit.live, chosen.criterion(Hit))
         .order_by(Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
         .limit(MAX_NEWEST)
     )
-    return _drawn(list(db.session.scalars(query)), count, url, _("No hit matches these filters."))
+    return _build_table(list(db.session.scalars(query)), count, url, _("No hit matches these filters."))
 
 
-def _drawn(rows: list[Hit], count: int, url: str, empty: str) -> lists.Table:
+def _build_table(rows: list[Hit], count: int, url: str, empty: str) -> lists.Table:
     view: Any = view_of_model(Hit)
     lists.load_related(view, rows)
     return lists.Table(
@@ -128,6 +128,6 @@ def _kind(name: str) -> str:
     return "wide" if name in lists.SENTENCES else ""
 
 
-def _count(meant: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(Hit).where(meant, hits_visible_to(g.user))
+def _count_hits(criterion: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(Hit).where(criterion, hits_visible_to(g.user))
     return db.session.scalar(query) or 0

@@ -1,4 +1,4 @@
-"""What the page of one hit shows beside its row: contact pane, steps to take, history."""
+"""The contact pane of a hit's page: contact data, available steps and history."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from app.models import Hit
 from app.outreach import why
 from app.rules import describe
 from app.screens.hits import forms as hit_forms
-from app.screens.hits import labels as hit_words
+from app.screens.hits import labels as hit_labels
 from app.screens.leads import phone
 
-#: step → the permission that its button or form needs
+#: step → required permission
 PERMISSIONS = {
     "claim": "claim",
     "start": "start",
@@ -26,8 +26,8 @@ PERMISSIONS = {
 }
 
 
-def pane(hit: Hit, tried: tuple[str, Any] | None = None) -> dict[str, Any]:
-    """What the contact pane draws; ``tried`` is a step with its form that was refused."""
+def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the pane's template needs; ``refused`` is a step whose posted form was refused."""
     titles = {
         "follow_up": (_("Follow up"), _("Save the follow-up")),
         "convert": (_("Converted"), _("Mark converted")),
@@ -35,35 +35,35 @@ def pane(hit: Hit, tried: tuple[str, Any] | None = None) -> dict[str, Any]:
         "correct": (_("Correct the conversion"), _("Save the correction")),
     }
     offered = [step for step in hit_forms.FORMS if offers(step, hit)]
-    forms = [(step, *titles[step], _form(step, hit, tried)) for step in offered]
+    forms = [(step, *titles[step], _form(step, hit, refused)) for step in offered]
     return {
         "hit": hit,
         "phone": phone.phone_of_hit(hit),
         "reason": describe.reason(hit),
-        "owner": hit_words.owner(hit),
-        "due": hit_words.due(hit.next_on),
+        "owner": hit_labels.owner(hit),
+        "due": hit_labels.due(hit.next_on),
         "forms": forms,
-        "open": tried[0] if tried else (offered[0] if offered and offered[0] == "follow_up" else ""),
-        "history": hit_words.history(steps.steps_of(hit), why.of_hit(hit)),
-        "amount": hit_words.amount(hit),
+        "open": refused[0] if refused else (offered[0] if offered and offered[0] == "follow_up" else ""),
+        "history": hit_labels.history(steps.steps_of(hit), why.of_hit(hit)),
+        "amount": hit_labels.amount(hit),
         "converted": labels.local(hit.converted_at).date() if hit.converted_at else None,
-        "people": _people(hit),
+        "assignees": _assignees(hit),
         "units": {"convert-amount": _("yuan")},
     }
 
 
 def offers(step: str, hit: Hit) -> bool:
-    """Whether the person at the screen may take the step, and could now."""
+    """Whether the user has the permission for a step and the hit allows it now."""
     return may(PERMISSIONS[step], "HitView") and steps.allows(hit, step, g.user)
 
 
-def _people(hit: Hit) -> list[tuple[str, str]]:
-    """Whom the person at the screen can give the hit to, as far as these see the lead."""
+def _assignees(hit: Hit) -> list[tuple[str, str]]:
+    """Return the users to whom this user may assign the hit, limited to those who may see the lead."""
     if not may("assign", "HitView") or not steps.allows(hit, "assign", g.user):
         return []
-    found = [each for each in assignment.assignees(g.user) if steps.reachable(hit, each)]
-    return [(str(each.id), each.get_full_name()) for each in found]
+    users = [user for user in assignment.assignees(g.user) if steps.reachable(hit, user)]
+    return [(str(user.id), user.get_full_name()) for user in users]
 
 
-def _form(step: str, hit: Hit, tried: tuple[str, Any] | None) -> Any:
-    return tried[1] if tried and tried[0] == step else hit_forms.fresh(step, hit)
+def _form(step: str, hit: Hit, refused: tuple[str, Any] | None) -> Any:
+    return refused[1] if refused and refused[0] == step else hit_forms.new_form(step, hit)

@@ -1,4 +1,4 @@
-"""The screens and the API of hits."""
+"""The screens of hits and their API."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
 from app.screens.hits import forms
-from app.screens.hits import labels as hit_words
+from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane as page
 from app.screens.hits.filters import HIT_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
 
-#: how many refusals a bulk action tells in full
+#: refusals that a bulk action shows in full
 MAX_REASONS = 3
 
 
@@ -66,75 +66,74 @@ _STEP_TAKEN: dict[str, Callable[[], str]] = {
 
 
 class WorksHits:
-    """Part of the hits' screen: the steps in the work on a hit, one by one and for many at once."""
+    """Mixin of the hit view: the steps in the work on hits, one at a time or in bulk."""
 
     def choices_of(self, action: str) -> list[tuple[str, str]] | None:
-        """Whom to give hits, and why to close them."""
+        """Return the assignees and the reasons for closing, for the bulk actions that ask for one."""
         if action == "assign":
             return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
-        return forms.reasons_for_many() if action == "close" else None
+        return forms.bulk_close_reasons() if action == "close" else None
 
     def offers(self, action: str, item: Hit) -> bool:
-        """The steps that a hit's status and its owner allow."""
+        """Whether a hit's status and owner allow a step."""
         if action not in ("claim", "start", "follow_up", "reopen"):
             return True
-        # What is mine already needs no claiming, and who contacts a hit claims it. One that waits is opened
-        # by contacting.
+        # A hit with an owner needs no claiming, and contacting a waiting hit claims it and opens its pane.
         idle = item.owner_id if action == "claim" else item.status == HitStatus.WAITING
         return work.allows(item, action, g.user) and not (action in ("claim", "follow_up") and idle)
 
     @action("claim", lazy_gettext("Claim"))
     def claim(self, items: Any) -> Any:
-        """认领: make them mine."""
-        return self._each_possible(items, lambda hit: work.claim(hit, g.user), _hits_claimed)
+        """认领: assign the hits to the user."""
+        return self._apply_to_each(items, lambda hit: work.claim(hit, g.user), _hits_claimed)
 
     @action("start", lazy_gettext("Contact"), multiple=False)
     def start(self, item: Hit) -> Any:
-        """单独联系: take a hit into work and open its contact pane."""
-        self._each_possible(item, lambda hit: work.start(hit, g.user), _hits_started)
-        return self._to_pane(item)
+        """单独联系: start work on a hit and open its contact pane."""
+        self._apply_to_each(item, lambda hit: work.start(hit, g.user), _hits_started)
+        return self._redirect_to_pane(item)
 
     @action("follow_up", lazy_gettext("Follow up"), multiple=False)
     def follow_up(self, item: Hit) -> Any:
         """跟进进度: open the contact pane."""
-        return self._to_pane(item)
+        return self._redirect_to_pane(item)
 
     @action("reopen", lazy_gettext("Reactivate"))
     def reopen(self, items: Any) -> Any:
-        """再次激活: wait for work again."""
-        return self._each_possible(items, lambda hit: work.reopen(hit, g.user), _hits_reopened)
+        """再次激活: put closed hits back to waiting."""
+        return self._apply_to_each(items, lambda hit: work.reopen(hit, g.user), _hits_reopened)
 
     @action("assign", lazy_gettext("Assign to"), single=False)
     def assign(self, items: list[Hit]) -> Any:
-        """分配: give the ticked hits to somebody."""
-        people = {str(person.id): person for person in assignment.assignees(g.user)}
-        to = people.get(request.form.get("choice_assign", ""))
-        if to is None:
-            raise DomainError("Choose somebody who works hits.")
-        return self._each_possible(items, lambda hit: work.assign(hit, to, g.user), _hits_assigned)
+        """分配: assign the ticked hits to a marketer."""
+        assignees = {str(user.id): user for user in assignment.assignees(g.user)}
+        assignee = assignees.get(request.form.get("choice_assign", ""))
+        if assignee is None:
+            raise DomainError("Choose an assignee.")
+        return self._apply_to_each(items, lambda hit: work.assign(hit, assignee, g.user), _hits_assigned)
 
     @action("close", lazy_gettext("Close"), single=False)
     def close(self, items: list[Hit]) -> Any:
-        """Close the ticked hits for one reason; a refusal goes on the do-not-disturb list as well."""
+        """Close the ticked hits; a refusal also puts the customers on the do-not-disturb list."""
         reason = work.reason_of(request.form.get("choice_close"))
 
         def close(hit: Hit) -> None:
             work.close(hit, g.user, reason, leave_alone=True)
 
-        return self._each_possible(items, close, _hits_closed)
+        return self._apply_to_each(items, close, _hits_closed)
 
     @expose("/work/<row_id:pk>/<any(follow_up, convert, close, correct):step>", methods=["POST"])
     @has_access
     def work(self, pk: int, step: str) -> Any:
-        """Take a step with its form; what is refused comes back with its reasons and what was typed."""
+        """Take a step with its posted form; a refused form is shown again with its errors."""
         view: Any = self
         hit, form = view._row(pk), forms.FORMS[step](prefix=f"{step}-")
         try:
             if form.validate():
-                forms.take(step, hit, form, g.user)
+                forms.apply_step(step, hit, form, g.user)
                 db.session.commit()
                 flash(_STEP_TAKEN[step](), "success")
-                return self._to_pane(hit)
+                return self._redirect_to_pane(hit)
         except DomainError as error:
             db.session.rollback()
             _show_on_form(form, error)
@@ -146,11 +145,11 @@ class WorksHits:
         found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
         return found | {"pane": pane}
 
-    def _to_pane(self, hit: Hit) -> Any:
+    def _redirect_to_pane(self, hit: Hit) -> Any:
         return redirect(url_for("HitView.show", pk=hit.id) + "#contact")
 
-    def _each_possible(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:
-        """Take a step of each hit that allows it, each by itself, and say which did not and why."""
+    def _apply_to_each(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:
+        """Take a step for each hit in a transaction of its own, and report how many were refused and why."""
         hits = sorted(items if isinstance(items, list) else [items], key=lambda hit: hit.id)
         count, refused = 0, []
         for hit in hits:
@@ -170,7 +169,7 @@ class WorksHits:
 
 
 class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
-    """高潜线索: leads that a rule caught."""
+    """高潜线索: leads that met a rule."""
 
     model = Hit
     page_only = frozenset({"recompute"})
@@ -179,8 +178,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     special_filters = HIT_FILTERS
     search_form_extra_fields = {name: StringField() for name in HIT_FILTERS}
     computed = {
-        "status": hit_words.status,
-        "source": hit_words.source,
+        "status": hit_labels.status,
+        "source": hit_labels.source,
         "arithmetic": describe.arithmetic,
         "reason": describe.reason,
         "seen_at": describe.seen_at,
@@ -289,15 +288,15 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     }
 
     def list_links(self) -> list[Link]:
-        """Contact or export the list."""
+        """Return the links to contact or export the list."""
         return self.contact_links() + self.export_links()
 
     def show_links(self, item: Hit) -> list[Link]:
-        """Contact the customer."""
+        """Return the links to contact the customer."""
         return self.contact_one_links(item)
 
     def heading(self, item: Hit) -> str:
-        """The lead and the rule that caught it."""
+        """Return the lead and the name of the rule."""
         return f"{item.lead} · {item.rule.name}"
 
     def _interface(self) -> ConsoleInterface:
@@ -307,7 +306,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
 
     @action("recompute", lazy_gettext("Recompute"), multiple=False)
     def recompute(self, item: Hit) -> Any:
-        """Say whether data and rule version still agree with the hit; nothing is changed."""
+        """Evaluate the rule version again and report whether it still agrees with the hit; change nothing."""
         found = recompute(current_app.config["SETTINGS"], item)
         if found:
             flash(

@@ -1,4 +1,4 @@
-"""Screens around the work on hits: my work, reasons for closing, how hits are handed out."""
+"""Screens of the work on hits: workspace, my work, reasons for closing, and assignment settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.screens.hits import forms, my_work, workspace
 
 
 class WorkspaceView(BaseView):  # type: ignore[misc]
-    """工作台: the numbers of high-potential leads, for the person's row scope, and the newest of them."""
+    """工作台: key figures and charts of the hits in the user's row scope, and the newest of them."""
 
     list_title = lazy_gettext("Workspace")
     default_view = "list"
@@ -32,26 +32,28 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """Figures, charts and list for what the filters ask."""
+        """Show key figures, charts and newest hits for the filters."""
         try:
-            asked = workspace.asked(request.args)
+            filters = workspace.read_filters(request.args)
         except DomainError as error:
             abort(400, description=error.text())
-        board = workspace.Board(asked)
+        dashboard = workspace.Dashboard(filters)
         return self.render_template(
             "hits/workspace.html",
             title=str(self.list_title),
-            asked=asked.values,
-            choices=workspace.choices(asked),
-            ranges=workspace.ranges(asked),
-            cards=board.cards(),
-            charts=board.charts(),
-            widget=ConsoleListWidget(table=my_work.newest(asked.chosen, board.total, asked.list_url())),
+            filters=filters.values,
+            choices=workspace.choices(filters),
+            ranges=workspace.ranges(filters),
+            cards=dashboard.cards(),
+            charts=dashboard.charts(),
+            widget=ConsoleListWidget(
+                table=my_work.newest(filters.chosen, dashboard.total, filters.list_url())
+            ),
         )
 
 
 class MyWorkView(BaseView):  # type: ignore[misc]
-    """我的待办: what is due, what is new, for managers what was escalated."""
+    """我的待办: hits that are due, open or unclaimed, and for managers those that were escalated."""
 
     list_title = lazy_gettext("My work")
     default_view = "list"
@@ -60,22 +62,22 @@ class MyWorkView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """The numbers of the day, and the hits behind the one that is looked at."""
+        """Show the counts of the day and the hits of the selected one."""
         tabs = my_work.tabs()
-        chosen = my_work.chosen(tabs, request.args.get("show", ""))
-        if chosen is None:
+        tab = my_work.select_tab(tabs, request.args.get("show", ""))
+        if tab is None:
             abort(404)
         return self.render_template(
             "hits/my_work.html",
             title=str(self.list_title),
             tabs=tabs,
-            chosen=chosen,
-            widget=ConsoleListWidget(table=my_work.table(chosen)),
+            selected=tab,
+            widget=ConsoleListWidget(table=my_work.table(tab)),
         )
 
 
 class CloseReasonView(ConsoleView):
-    """关闭原因: the managed list of why hits are closed."""
+    """关闭原因: the managed list of reasons for closing hits."""
 
     model = CloseReason
     list_title = lazy_gettext("Reasons for closing")
@@ -104,7 +106,7 @@ class CloseReasonView(ConsoleView):
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
     add_form_extra_fields = edit_form_extra_fields = {
         "active": BooleanField(lazy_gettext("Can be chosen"), default=True),
-        # Unticked is an answer as well.
+        # Declared here so that the box may stay unticked.
         "refusal": BooleanField(
             lazy_gettext("Counts as a refusal"),
             description=lazy_gettext(
@@ -114,11 +116,11 @@ class CloseReasonView(ConsoleView):
     }
 
     def heading(self, item: Any) -> str:
-        """The reason's name."""
+        """Return the name of the reason."""
         return str(item.name)
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the name trimmed."""
+        """Store the reason with its name trimmed."""
         item.name = item.name.strip()
         item.position = item.position or 0
         if created:
@@ -126,7 +128,7 @@ class CloseReasonView(ConsoleView):
 
 
 class WorkSettingView(BaseView):  # type: ignore[misc]
-    """分配与时限: how hits are handed out and watched."""
+    """分配与时限: automatic assignment of hits, and deadlines for working on them."""
 
     list_title = lazy_gettext("Assignment and deadlines")
     default_view = "list"
@@ -140,13 +142,13 @@ class WorkSettingView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """What is set now, as a form for who may change it."""
+        """Show the settings, as a form to those who may change them."""
         return self._page(forms.WorkSettingForm(obj=settings.work_setting()))
 
     @expose("/edit", methods=["POST"])
     @has_access
     def edit(self) -> Any:
-        """Set it."""
+        """Store the posted settings."""
         form = forms.WorkSettingForm()
         if not form.validate():
             return self._page(form)

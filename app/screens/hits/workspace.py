@@ -1,6 +1,6 @@
-"""The workspace of high-potential leads: what is asked for, and the numbers and charts that answer.
+"""The workspace of high-potential leads: its filters, key figures and charts.
 
-Every number is a count of hits (app/hits/counts.py) and opens the list of exactly those hits.
+Every number is a count of hits (app/hits/counts.py) and links to the list of exactly those hits.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from app.lib.row_id import row_id
 from app.models import HitStatus, Rule
 from app.screens.hits.filters import InBranch, LeadSource
 
-#: bars of a chart of parts, at most
+#: maximum bars of a breakdown chart
 MAX_PARTS = 8
 TREND_DAYS = 7
 GRADES = "ABCD"
-#: filter of the workspace → the list's filter for the same
+#: filter of the workspace → filter of the hit list
 FILTERS = {
     "rule": "rule",
     "grade": "grade",
@@ -45,26 +45,26 @@ FILTERS = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The filters of the page as they are typed, and what they choose."""
+class Filters:
+    """The filters of the page: ``values`` as typed, and the hits that they select."""
 
     values: dict[str, str]
     chosen: Chosen
 
     def list_url(self, n: int = 0, **changed: Any) -> str:
-        """The list of the ``n`` hits chosen, counted exactly there too, with more filters (None: less)."""
+        """Return the URL of the list of the ``n`` hits, with some filters changed or, by None, removed."""
         own = {FILTERS[name]: value for name, value in self.values.items() if value}
         return urls.list_url("HitView", exact=n > paging.EXACT_UP_TO, **(own | changed))
 
     def page_url(self, **changed: str) -> str:
-        """This page with some filters changed."""
-        asked: dict[str, Any] = {name: value for name, value in (self.values | changed).items() if value}
-        return url_for("WorkspaceView.list", **asked)
+        """Return the URL of this page with some filters changed."""
+        arguments: dict[str, Any] = {name: value for name, value in (self.values | changed).items() if value}
+        return url_for("WorkspaceView.list", **arguments)
 
 
 @dataclass(frozen=True)
 class Card:
-    """A key figure; ``url`` opens the hits behind ``count``. ``notes`` say more: text, list, its count."""
+    """A key figure; ``url`` lists the ``count`` hits behind it, ``notes`` are texts with URL and count."""
 
     text: str
     shown: str
@@ -73,8 +73,8 @@ class Card:
     notes: list[tuple[str, str, int]]
 
 
-def asked(arguments: Mapping[str, str]) -> Asked:
-    """What the address asks for. Raises DomainError for a value that means nothing."""
+def read_filters(arguments: Mapping[str, str]) -> Filters:
+    """Read the filters from query arguments. Raises DomainError for a value that makes no sense."""
     values = {name: arguments.get(name, "").strip() for name in FILTERS}
     grade, source = values["grade"], values["source"]
     if grade and grade not in GRADES:
@@ -82,7 +82,7 @@ def asked(arguments: Mapping[str, str]) -> Asked:
     first, last = _date(values["first"]), _date(values["last"])
     if first and last and first > last:
         raise DomainError("The first day comes after the last one.")
-    return Asked(
+    return Filters(
         values,
         Chosen(
             person=g.user,
@@ -96,18 +96,18 @@ def asked(arguments: Mapping[str, str]) -> Asked:
     )
 
 
-def choices(asked_for: Asked) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """The drop-downs: filter, label, what can be chosen."""
+def choices(filters: Filters) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return the drop-downs: filter, label and options."""
     return [
         ("rule", _("Rule hit"), filter_row.related_choices(Rule)),
         ("grade", _("Grade"), [(grade, grade) for grade in GRADES]),
-        ("source", _("Source channel"), LeadSource.choices(asked_for.values["source"])),
-        ("branch", _("Branch"), InBranch.choices(asked_for.values["branch"])),
+        ("source", _("Source channel"), LeadSource.choices(filters.values["source"])),
+        ("branch", _("Branch"), InBranch.choices(filters.values["branch"])),
     ]
 
 
-def ranges(asked_for: Asked) -> list[tuple[str, str, bool]]:
-    """Ranges of hit dates by name: word, address, whether it is the present one."""
+def ranges(filters: Filters) -> list[tuple[str, str, bool]]:
+    """Return the preset ranges of hit dates: name, URL, and whether it is the current one."""
     day = clock.today()
     known = [
         (_("All"), "", ""),
@@ -116,10 +116,9 @@ def ranges(asked_for: Asked) -> list[tuple[str, str, bool]]:
         (_("30 days"), str(day - dt.timedelta(days=30)), str(day - dt.timedelta(days=1))),
         (_("This month"), str(day.replace(day=1)), str(day)),
     ]
-    now = (asked_for.values["first"], asked_for.values["last"])
+    now = (filters.values["first"], filters.values["last"])
     return [
-        (word, asked_for.page_url(first=first, last=last), now == (first, last))
-        for word, first, last in known
+        (word, filters.page_url(first=first, last=last), now == (first, last)) for word, first, last in known
     ]
 
 
@@ -145,124 +144,124 @@ def _branch(text: str) -> str | None:
     return counts.NO_BRANCH if text == NONE else branch_of(g.user, text).path
 
 
-class Board:
-    """Everything that the page shows for what is asked."""
+class Dashboard:
+    """The key figures and charts of the workspace for its filters."""
 
-    def __init__(self, asked_for: Asked) -> None:
-        self.asked = asked_for
+    def __init__(self, filters: Filters) -> None:
+        self.filters = filters
         self.today = clock.today()
-        self._cells = counts.count(asked_for.chosen, ("rule_id", "grade", "source", "status"))
+        self._cells = counts.count(filters.chosen, ("rule_id", "grade", "source", "status"))
 
-    def _by(self, place: int) -> dict[Any, int]:
+    def _count_by(self, place: int) -> dict[Any, int]:
         found: dict[Any, int] = {}
         for key, n in self._cells.items():
             found[key[place]] = found.get(key[place], 0) + n
         return found
 
     @cached_property
-    def _made(self) -> dict[tuple[Any, ...], int]:
-        """What appeared today by grade and hit date, whatever hit dates are asked for."""
-        chosen = self.asked.chosen.but(first=None, last=None, made_on=self.today)
+    def _created(self) -> dict[tuple[Any, ...], int]:
+        """Hits created today by grade and hit date, whatever hit dates the filters say."""
+        chosen = self.filters.chosen.but(first=None, last=None, made_on=self.today)
         return counts.count(chosen, ("grade", "hit_date"))
 
     @cached_property
     def _recent(self) -> tuple[dt.date, dict[tuple[Any, ...], int]]:
-        """From which date on this month and the last days are counted, and the hits by date and status."""
+        """The first date of this month and of the trend, and the hits since then by date and status."""
         first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS))
-        return first, counts.count(self.asked.chosen.but(first=first, last=None), ("hit_date", "status"))
+        return first, counts.count(self.filters.chosen.but(first=first, last=None), ("hit_date", "status"))
 
-    def _by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
-        """The hits of some hit dates by date and status; one query serves all that is recent."""
+    def _count_by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
+        """Count the hits of a range of dates by date and status; recent dates share one query."""
         since, found = self._recent
         if first < since:
-            found = counts.count(self.asked.chosen.but(first=first, last=last), ("hit_date", "status"))
+            found = counts.count(self.filters.chosen.but(first=first, last=last), ("hit_date", "status"))
         return {key: n for key, n in found.items() if first <= key[0] <= last}
 
     @property
     def total(self) -> int:
-        """All hits that are asked for."""
+        """The number of hits that the filters select."""
         return sum(self._cells.values())
 
     def cards(self) -> list[Card]:
-        """The four key figures."""
+        """Return the four key figures."""
         return [self._all(), self._new(), self._waiting(), self._converted()]
 
     def _all(self) -> Card:
-        first, last = self.asked.chosen.first or dt.date.min, self.asked.chosen.last or dt.date.max
-        came = sum(n for (_grade, day), n in self._made.items() if first <= day <= last)
-        before = self.total - came
-        share = f" (+{came / before:.1%})" if before > 0 and came else ""
-        note = _("+%(n)s since yesterday%(share)s", n=f"{came:,}", share=share)
+        first, last = self.filters.chosen.first or dt.date.min, self.filters.chosen.last or dt.date.max
+        created = sum(n for (_grade, day), n in self._created.items() if first <= day <= last)
+        before = self.total - created
+        share = f" (+{created / before:.1%})" if before > 0 and created else ""
+        note = _("+%(n)s since yesterday%(share)s", n=f"{created:,}", share=share)
         return Card(
             _("Total hits"),
             f"{self.total:,}",
             self.total,
-            self.asked.list_url(self.total),
-            [(note, self.asked.list_url(came, **self._made_today()), came)],
+            self.filters.list_url(self.total),
+            [(note, self.filters.list_url(created, **self._created_today()), created)],
         )
 
     def _new(self) -> Card:
-        n = sum(self._made.values())
-        best = sum(n for (grade, _day), n in self._made.items() if grade == "A")
+        n = sum(self._created.values())
+        best = sum(n for (grade, _day), n in self._created.items() if grade == "A")
         open_dates = {"hit_date__from": None, "hit_date__to": None}
-        made = open_dates | self._made_today()
-        own = self.asked.values["grade"] in ("", "A")
-        notes = [(_("grade A: %(n)s", n=f"{best:,}"), self.asked.list_url(best, **made, grade="A"), best)]
-        return Card(_("New today"), f"{n:,}", n, self.asked.list_url(n, **made), notes if own else [])
+        made = open_dates | self._created_today()
+        own = self.filters.values["grade"] in ("", "A")
+        notes = [(_("grade A: %(n)s", n=f"{best:,}"), self.filters.list_url(best, **made, grade="A"), best)]
+        return Card(_("New today"), f"{n:,}", n, self.filters.list_url(n, **made), notes if own else [])
 
     def _waiting(self) -> Card:
-        n = self._by(3).get(HitStatus.WAITING, 0)
+        n = self._count_by(3).get(HitStatus.WAITING, 0)
         share = f"{n / self.total:.1%}" if self.total else "—"
-        url = self.asked.list_url(n, status=HitStatus.WAITING)
+        url = self.filters.list_url(n, status=HitStatus.WAITING)
         return Card(_("Waiting"), f"{n:,}", n, url, [(_("%(share)s of all", share=share), "", 0)])
 
     def _converted(self) -> Card:
         first = self.today.replace(day=1)
-        found = self._by_day(first)
+        found = self._count_by_day(first)
         month = sum(found.values())
         won = sum(n for (_day, status), n in found.items() if status == HitStatus.CONVERTED)
         dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
-        url = self.asked.list_url(won, **dates, status=HitStatus.CONVERTED)
+        url = self.filters.list_url(won, **dates, status=HitStatus.CONVERTED)
         rate = f"{won / month:.1%}" if month else "—"
         notes = [
             (_("converted: %(n)s", n=f"{won:,}"), url, won),
-            (_("hits this month: %(n)s", n=f"{month:,}"), self.asked.list_url(month, **dates), month),
+            (_("hits this month: %(n)s", n=f"{month:,}"), self.filters.list_url(month, **dates), month),
         ]
         return Card(_("Conversion rate this month"), rate, won, url, notes)
 
     def charts(self) -> list[Chart]:
-        """Trend, funnel, and what the hits are made up of."""
+        """Return the charts: trend, funnel, and the hits by source, rule, grade and branch."""
         return [
             self._trend(),
             self._funnel(),
-            self._parts(_("By source"), self._by(2), _source_name, "source", lambda key: key or NONE),
+            self._parts(_("By source"), self._count_by(2), _source_name, "source", lambda key: key or NONE),
             self._by_rule(),
-            self._parts(_("By grade"), self._by(1), str, "grade", str, in_order=True),
+            self._parts(_("By grade"), self._count_by(1), str, "grade", str, in_order=True),
             self._by_branch(),
         ]
 
     def _trend(self) -> Chart:
-        last = min(self.asked.chosen.last or self.today, self._newest)
+        last = min(self.filters.chosen.last or self.today, self._newest)
         days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
-        found = self._by_day(days[0], last)
+        found = self._count_by_day(days[0], last)
         numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
         dates = [{"hit_date__from": str(day), "hit_date__to": str(day)} for day in days]
         return self._chart(
             _("Hits by date, seven days"),
             [str(day) for day in days],
             numbers,
-            [self.asked.list_url(n, **own) for n, own in zip(numbers, dates, strict=True)],
+            [self.filters.list_url(n, **own) for n, own in zip(numbers, dates, strict=True)],
             parts=False,
         )
 
     @property
     def _newest(self) -> dt.date:
-        """The newest date that can have hits: yesterday, unless today was evaluated already."""
+        """The newest date that can have hits: yesterday, or today when it has been evaluated."""
         evaluated = any(day >= self.today for day, _status in self._recent[1])
         return self.today if evaluated else self.today - dt.timedelta(days=1)
 
     def _funnel(self) -> Chart:
-        by_status = self._by(3)
+        by_status = self._count_by(3)
         won = by_status.get(HitStatus.CONVERTED, 0)
         steps: list[tuple[str, int, dict[str, Any]]] = [
             (_("Hits"), self.total, {}),
@@ -273,17 +272,17 @@ class Board:
             _("From hit to conversion"),
             [name for name, _n, _more in steps],
             [n for _name, n, _more in steps],
-            [self.asked.list_url(n, **more) for _name, n, more in steps],
+            [self.filters.list_url(n, **more) for _name, n, more in steps],
         )
 
     def _by_rule(self) -> Chart:
         names = {rule.id: rule.name for rule in db.session.scalars(select(Rule))}
-        return self._parts(_("By rule"), self._by(0), lambda key: names.get(key, str(key)), "rule", str)
+        return self._parts(_("By rule"), self._count_by(0), lambda key: names.get(key, str(key)), "rule", str)
 
     def _by_branch(self) -> Chart:
-        """The branches right below the one that is looked at, each with all below it."""
-        found = {key: n for (key,), n in counts.count(self.asked.chosen, ("branch_id",)).items()}
-        branches = BranchParts(g.user, self.asked.chosen.branch)
+        """Return the chart of the direct sub-branches of the selected branch, each with all below it."""
+        found = {key: n for (key,), n in counts.count(self.filters.chosen, ("branch_id",)).items()}
+        branches = BranchParts(g.user, self.filters.chosen.branch)
         parts: dict[str, int] = {}
         for key, n in found.items():
             value = branches.part_of(key)
@@ -309,7 +308,7 @@ class Board:
             [str(name(key)) for key in shown],
             [found[key] for key in shown],
             [
-                self.asked.list_url(found[key], **{argument: value(key)}) if value(key) else ""
+                self.filters.list_url(found[key], **{argument: value(key)}) if value(key) else ""
                 for key in shown
             ],
         )
@@ -318,7 +317,7 @@ class Board:
         empty = _("No hit matches these filters.")
         return Chart(title, _("hits"), x, y if any(y) else [], links, empty, parts=parts)
 
-    def _made_today(self) -> dict[str, str]:
+    def _created_today(self) -> dict[str, str]:
         return {"made_on__from": self.today.isoformat(), "made_on__to": self.today.isoformat()}
 
 

@@ -1,4 +1,4 @@
-"""The effect page over HTTP: its numbers are the counts of the lists they open, in the person's row scope."""
+"""The effect page over HTTP: each number equals the count of the list it opens, within row scope."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bank(app: Flask, session: Session) -> Bank:
 
 
 def figures(person: Person, query: str) -> str:
-    """The figures as they are drawn once they are counted."""
+    """Return the rendered figures, after the lines of progress."""
     answer = person.get(f"/effectview/figures?{query}")
     assert answer.status_code == 200
     *counting, last = [json.loads(line) for line in answer.text.splitlines()]
@@ -103,13 +103,13 @@ def test_the_file_is_the_table(bank: Bank, login: Callable[..., Person], session
         *("first=2026-13-01", "first=2026-10-02&last=2026-10-01"),
     ],
 )
-def test_what_means_nothing_is_refused(app: Flask, login: Callable[..., Person], query: str) -> None:
+def test_invalid_filters_are_refused(app: Flask, login: Callable[..., Person], query: str) -> None:
     person = login("Manager")
     for place in ("list/", "figures", "export"):
         assert person.get(f"/effectview/{place}?{query}").status_code == 400, place
 
 
-def test_an_empty_bank_and_a_stage_that_is_none(app: Flask, login: Callable[..., Person]) -> None:
+def test_an_empty_bank_and_an_unknown_stage(app: Flask, login: Callable[..., Person]) -> None:
     person = login("Manager", language="en")
     page = figures(person, "")
     assert "No hit matches these filters." in page

@@ -1,4 +1,4 @@
-"""The workspace: every number opens the list of exactly the hits that it counts."""
+"""The workspace: every number links to the list of exactly the hits that it counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DELETE_ONE = """
 
 @pytest.fixture
 def bank(app: Flask, session: Session) -> dict[str, Branch]:
-    """A branch with two below it, one beside it; leads of every source and of none, hits of every kind."""
+    """A tree of five branches, leads of every source and of none, and hits of every status and grade."""
     top = branch(session, "TOP")
     home = branch(session, "HOME", top)
     found = {
@@ -57,7 +57,7 @@ def bank(app: Flask, session: Session) -> dict[str, Branch]:
 
 
 def numbers(page: str) -> list[tuple[str, int]]:
-    """Every number of the page with the address that it opens."""
+    """Return every number of the page with the URL of its list."""
     found = [(unescape(url), int(n)) for url, n in re.findall(r'href="([^"]+)" data-hits="(\d+)"', page)]
     for data in re.findall(r'data-chart="([^"]*)"', page):
         chart = json.loads(unescape(data))
@@ -67,7 +67,7 @@ def numbers(page: str) -> list[tuple[str, int]]:
 
 
 def rows(page: str) -> int:
-    """What the list says it has."""
+    """Return the number of rows that the list states."""
     [said] = re.findall(r'<p class="count">\s*([\d,]+) rows?', page)
     return int(said.replace(",", ""))
 
@@ -102,7 +102,7 @@ def test_every_number_is_the_count_of_the_list_it_opens(
     assert sum(checked.values()) > 100
 
 
-def test_what_is_done_shows_at_once(
+def test_a_change_shows_at_once(
     app: Flask, session: Session, bank: dict[str, Branch], login: Callable[..., Person]
 ) -> None:
     person = login("Manager")
@@ -136,7 +136,7 @@ def test_nothing_is_counted_of_another_branch(
     "query",
     ["grade=E", "rule=99", "rule=x", "first=2026-13-01", "first=2026-10-02&last=2026-10-01", "branch=x"],
 )
-def test_a_filter_that_means_nothing_is_refused(app: Flask, login: Callable[..., Person], query: str) -> None:
+def test_invalid_filters_are_refused(app: Flask, login: Callable[..., Person], query: str) -> None:
     assert login("Manager").get(f"/workspaceview/list/?{query}").status_code == 400
 
 
