@@ -1,4 +1,4 @@
-"""Long work on the change log: verification, and exports of entries with their proof."""
+"""Background jobs on the change log: verification, and exports of entries with a proof."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _LINK = text("""
 
 
 def request_job(kind: str, selection: Selection) -> AuditJob:
-    """Ask for a verification, or an export of the entries that a person selected.
+    """Request a verification, or an export of the selected entries, and commit. Return the job.
 
-    Commits and nudges a worker. Raises DomainError when the person has one of the kind under way.
+    Raises DomainError when the user already has a job of this kind under way.
     """
     user = selection.user.username
     same = (AuditJob.requested_by == user, AuditJob.kind == kind, AuditJob.status.in_(OPEN))
     if db.session.scalar(select(AuditJob.id).where(*same).limit(1)):
-        raise DomainError("You have one of these under way. Wait until it is done.")
+        raise DomainError("You already have a job of this kind under way. Wait until it has finished.")
     job = AuditJob(kind=kind, filters=selection.as_json(), requested_by=user)
     db.session.add(job)
     db.session.commit()
@@ -69,39 +69,39 @@ def request_job(kind: str, selection: Selection) -> AuditJob:
 
 
 def file_of(job: AuditJob) -> Path | None:
-    """Where the file of a finished export lies, None when there is none (any more)."""
+    """Return the file of a finished export, None when there is none or it has been deleted."""
     path = folder(_settings()) / job.file if job.file else None
     return path if path is not None and path.is_file() else None
 
 
 def folder(settings: Settings) -> Path:
-    """Where exports of the log are kept."""
+    """Return the folder of exports of the log."""
     return settings.data_dir / "audit" / "exports"
 
 
 def work_on(job_id: int) -> None:
-    """Do a job that waits; nothing when another worker does, or it is done."""
+    """Carry out a waiting job. Do nothing when another worker has it or it has ended."""
     with JOBS.owned(job_id) as owned:
         if owned is None:
             return
         job, held = owned
         with recording_failure(held, owned.fail):
             check_attempts(job.attempts)
-            done = _verified(job, held) if job.kind == "verify" else _exported(job, held)
+            done = _verify(job, held) if job.kind == "verify" else _export(job, held)
             owned.done(**done)
 
 
-def _verified(job: AuditJob, held: Held) -> dict[str, Any]:
-    _person(job)
+def _verify(job: AuditJob, held: Held) -> dict[str, Any]:
+    _requester(job)
     verdict = verify(db.engine, _settings(), _Reporter(held))
     return {"result": verdict.as_json(), "rows_done": verdict.entries}
 
 
-def _exported(job: AuditJob, held: Held) -> dict[str, Any]:
-    query = Selection.of_json(ChangeLog, job.filters, _person(job)).query()
+def _export(job: AuditJob, held: Held) -> dict[str, Any]:
+    query = Selection.of_json(ChangeLog, job.filters, _requester(job)).query()
     settings, reporter = _settings(), _Reporter(held)
     verdict = verify(db.engine, settings)
-    proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _moment(), "filters": job.filters}
+    proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _now(), "filters": job.filters}
     name = f"{uuid.uuid4().hex}.zip"
     folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     part = folder(settings) / f"{name}.part"
@@ -123,9 +123,9 @@ def _exported(job: AuditJob, held: Held) -> dict[str, Any]:
 
 
 def _write_entries(package: zipfile.ZipFile, query: Any, reporter: _Reporter) -> dict[str, Any]:
-    """Write the entries in the order of the chain; what the proof says of them."""
+    """Write the entries in the order of the chain. Return the part of the proof about them."""
     total, digest = query.count(), hashlib.sha256()
-    told: dict[str, Any] = {"entries": 0, "first_id": None, "last_id": None, "not_sealed": 0}
+    summary: dict[str, Any] = {"entries": 0, "first_id": None, "last_id": None, "not_sealed": 0}
     links = _Links()
     with package.open(ENTRIES_FILE, "w") as raw:
 
@@ -136,20 +136,20 @@ def _write_entries(package: zipfile.ZipFile, query: Any, reporter: _Reporter) ->
         put("\ufeff")
         put(*csv_lines([[*COLUMNS, *HASHES]]))
         for entry, own_hash in _entries(query):
-            previous, chained = links.hashes_of(entry)
-            put(*csv_lines([[*_cells(entry), own_hash.hex(), previous, chained]]))
-            told["entries"] += 1
-            told["first_id"] = told["first_id"] or entry.id
-            told["last_id"] = entry.id
-            told["not_sealed"] += not chained
-            reporter(told["entries"], total)
-    return told | {"csv_sha256": digest.hexdigest()}
+            previous, chain_hash = links.hashes_of(entry)
+            put(*csv_lines([[*_cells(entry), own_hash.hex(), previous, chain_hash]]))
+            summary["entries"] += 1
+            summary["first_id"] = summary["first_id"] or entry.id
+            summary["last_id"] = entry.id
+            summary["not_sealed"] += not chain_hash
+            reporter(summary["entries"], total)
+    return summary | {"csv_sha256": digest.hexdigest()}
 
 
 def _entries(query: Any) -> Iterator[tuple[ChangeLog, bytes]]:
     db.session.execute(UTC)
-    found = query.order_by(None).order_by(ChangeLog.xid, ChangeLog.id)
-    rows = found.add_columns(literal_column(ENTRY_HASH).label("own_hash"))
+    ordered = query.order_by(None).order_by(ChangeLog.xid, ChangeLog.id)
+    rows = ordered.add_columns(literal_column(ENTRY_HASH).label("own_hash"))
     for entry, own_hash in rows.yield_per(ROWS_AT_ONCE):
         yield entry, bytes(own_hash)
         db.session.expunge(entry)
@@ -163,13 +163,13 @@ def _cells(entry: ChangeLog) -> list[str]:
 
 
 class _Links:
-    """The links that hold the hashes of entries which come in the order of the chain."""
+    """Looks up the chain's hashes for entries that come in the order of the chain."""
 
     def __init__(self) -> None:
         self._hashes: dict[int, tuple[str, str]] = {}
 
     def hashes_of(self, entry: ChangeLog) -> tuple[str, str]:
-        """The chain's hash before an entry and after it, empty for one that is not sealed."""
+        """Return the chain's hashes before and after an entry, empty for one that is not sealed."""
         if entry.id not in self._hashes:
             self._read(entry)
         return self._hashes.get(entry.id, ("", ""))
@@ -186,20 +186,21 @@ class _Links:
 
 
 def link_of(entry: ChangeLog) -> Any | None:
-    """The link of the chain that an entry is in: seq, entries, hashes; None while it is not sealed."""
+    """Return ``seq``, ``entries`` and ``hashes`` of an entry's link, None while it is not sealed."""
     link = db.session.execute(_LINK, {"id": entry.id, "xid": entry.xid}).first()
     return link if link is not None and entry.id in link.entries else None
 
 
-def _person(job: AuditJob) -> Staff:
-    person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
-    if person is None or not person.active or not holds(person, *PERMISSIONS[job.kind]):
-        raise DomainError("Whoever asked for this may not do it any more.")
-    return person
+def _requester(job: AuditJob) -> Staff:
+    """Return the user who requested a job. Raises DomainError when they no longer have the permission."""
+    user = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+    if user is None or not user.active or not holds(user, *PERMISSIONS[job.kind]):
+        raise DomainError("The person who requested this no longer has the permission it needs.")
+    return user
 
 
 class _Reporter:
-    """Writes progress to the job, at most once a second."""
+    """Stores the progress of a job, at most once a second."""
 
     def __init__(self, held: Held) -> None:
         self.held = held
@@ -212,7 +213,7 @@ class _Reporter:
             self.held.write(progress=percent, rows_done=done, rows_total=total)
 
 
-def _moment() -> str:
+def _now() -> str:
     return clock.now().isoformat(timespec="seconds")
 
 

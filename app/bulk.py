@@ -1,4 +1,4 @@
-"""Bulk changes of leads by filter: asked for on the lead list, done at once or by a worker."""
+"""Bulk changes of leads: requested on the lead list, done at once or by a worker."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 from app.selection import Selection
 
 VIEW = "LeadView"
-#: what can be done, and the permission on the lead list that it needs
+#: kind of change → permission on the lead list
 PERMISSION = {"tag": "tag", "untag": "untag", "delete": "delete_many"}
-#: a change of more leads is a worker's
+#: changes of more leads run in the background
 AT_ONCE = 1_000
 JOBS = JobTable(BulkJob, "app.jobs.bulk.run")
-_CHUNK = 10_000
-_BROKEN = N_("The change was interrupted (%(kind)s). Nothing was changed.")
+_CHUNK_ROWS = 10_000
+_INTERRUPTED = N_("The change was interrupted (%(kind)s). Nothing was changed.")
 _GIVEN_UP = N_("Given up: the worker was interrupted %(n)s times at this. Nothing was changed.")
 _STATEMENTS = {
     "tag": text("""
@@ -35,14 +35,14 @@ _STATEMENTS = {
         ON CONFLICT DO NOTHING
     """),
     "untag": text("""
-        DELETE FROM lead_tag USING bulk_lead AS chosen
-        WHERE chosen.lead_id = lead_tag.lead_id AND tag_id = :tag
-          AND chosen.lead_id > :after AND chosen.lead_id <= :upto
+        DELETE FROM lead_tag USING bulk_lead AS selected
+        WHERE selected.lead_id = lead_tag.lead_id AND tag_id = :tag
+          AND selected.lead_id > :after AND selected.lead_id <= :upto
     """),
     "delete": text("""
-        UPDATE lead SET deleted_at = now(), updated_at = now() FROM bulk_lead AS chosen
-        WHERE chosen.lead_id = lead.id AND deleted_at IS NULL
-          AND chosen.lead_id > :after AND chosen.lead_id <= :upto
+        UPDATE lead SET deleted_at = now(), updated_at = now() FROM bulk_lead AS selected
+        WHERE selected.lead_id = lead.id AND deleted_at IS NULL
+          AND selected.lead_id > :after AND selected.lead_id <= :upto
     """),
 }
 _UPTO = text("""
@@ -54,22 +54,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be done: ``tag`` or ``untag`` with a tag, or ``delete``."""
+    """A change of leads: ``tag`` or ``untag`` with a tag, or ``delete``."""
 
     kind: str
     tag: Tag | None = None
 
 
 def ask(change: Change, leads: Selection, expected: int) -> BulkJob:
-    """Ask for a change of all leads that a person selected, ``expected`` many. Commits.
+    """Request a change of all selected leads and commit. Return the job.
 
-    Up to AT_ONCE leads are changed before this returns. Leads that join the list later are left alone.
-    Raises DomainError for a change that is none, and to delete without any filter.
+    Up to AT_ONCE ``expected`` leads are changed before this returns. Leads created later are not changed.
+    Raises DomainError for an invalid change, and for a deletion without any filter.
     """
     if change.kind not in PERMISSION or (change.tag is None) != (change.kind == "delete"):
         raise DomainError("Choose what to do.")
     if change.kind == "delete" and not leads.filters:
-        raise DomainError("Filter the list first: all leads at once can't be deleted here.")
+        raise DomainError("Filter the list first: deleting all leads at once is not possible here.")
     job = BulkJob(
         kind=change.kind,
         tag_id=change.tag.id if change.tag else None,
@@ -88,7 +88,10 @@ def ask(change: Change, leads: Selection, expected: int) -> BulkJob:
 
 
 def cancel(job: BulkJob) -> None:
-    """Stop a change that is not over; nothing of it stays. Commits. Raises DomainError when it is over."""
+    """Ask a running change to stop, which undoes all of it, and commit.
+
+    Raises DomainError when it has ended.
+    """
     asked = db.session.execute(
         update(BulkJob)
         .where(BulkJob.id == job.id, BulkJob.status.in_(OPEN))
@@ -97,17 +100,17 @@ def cancel(job: BulkJob) -> None:
     )
     db.session.commit()
     if not asked.rowcount:
-        raise DomainError("This change is over and can't be cancelled.")
+        raise DomainError("This change has ended and can't be cancelled.")
 
 
 def work_on(job_id: int) -> None:
-    """Make a change that waits; nothing when another worker does, or it is over."""
+    """Carry out a waiting change. Do nothing when another worker has it or it has ended."""
     with JOBS.owned(job_id) as owned:
         if owned is None:
             return
         job, held = owned
         try:
-            with recording_failure(held, owned.fail, _BROKEN):
+            with recording_failure(held, owned.fail, _INTERRUPTED):
                 check_attempts(job.attempts, _GIVEN_UP)
                 _change(job, held)
         except Exception as error:
@@ -117,25 +120,25 @@ def work_on(job_id: int) -> None:
 
 
 def _change(job: BulkJob, held: Held) -> None:
-    """All of it in one transaction of the session, in the name of who asked."""
-    person = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
-    if person is None or not holds(person, PERMISSION[job.kind], VIEW):
+    """Change the leads in one transaction, with the rights of the user who requested it."""
+    user = db.session.scalar(select(Staff).where(Staff.username == job.requested_by))
+    if user is None or not holds(user, PERMISSION[job.kind], VIEW):
         raise DomainError("Whoever asked for this may not change leads any more.")
     if job.kind != "delete" and job.tag_id is None:
         raise DomainError("The tag was deleted meanwhile.")
     kind, tag = job.kind, job.tag_id
-    leads = Selection.of_json(Lead, job.filters, person).query()
-    total = _choose(leads.filter(Lead.created_at <= job.created_at))
+    leads = Selection.of_json(Lead, job.filters, user).query()
+    total = _select_leads(leads.filter(Lead.created_at <= job.created_at))
     changed = _in_chunks(_STATEMENTS[kind], tag, total, lambda percent: _report(held, percent))
     done = {"status": RunStatus.DONE, "progress": 100, "rows": total, "changed": changed}
-    # The change and its end are one transaction, and nothing once another worker has the job.
+    # One transaction: nothing is changed when another worker has taken over the job.
     held.end(db.session.connection(), **done)
     db.session.commit()
 
 
-def _choose(leads: Query[Any]) -> int:
-    """Put the leads' ids into a temporary table of the transaction; how many."""
-    chosen = Table(
+def _select_leads(leads: Query[Any]) -> int:
+    """Copy the ids of the leads into a temporary table of the transaction. Return their number."""
+    table = Table(
         "bulk_lead",
         MetaData(),
         Column("lead_id", BigInteger, primary_key=True),
@@ -143,26 +146,26 @@ def _choose(leads: Query[Any]) -> int:
         postgresql_on_commit="DROP",
     )
     connection = db.session.connection()
-    chosen.create(connection)
+    table.create(connection)
     keys: Any = leads.with_entities(Lead.id).order_by(None).statement
-    connection.execute(insert(chosen).from_select(["lead_id"], keys))
+    connection.execute(insert(table).from_select(["lead_id"], keys))
     connection.exec_driver_sql("ANALYZE bulk_lead")
-    return connection.scalar(select(func.count()).select_from(chosen)) or 0
+    return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
 def _in_chunks(statement: Any, tag: int | None, total: int, report: Callable[[int], None]) -> int:
     after = done = changed = 0
-    while upto := db.session.scalar(_UPTO, {"after": after, "most": _CHUNK}):
+    while upto := db.session.scalar(_UPTO, {"after": after, "most": _CHUNK_ROWS}):
         values = {"after": after, "upto": upto} | ({"tag": tag} if tag is not None else {})
         changed += db.session.execute(statement, values).rowcount
         after = upto
-        done = min(done + _CHUNK, total)
+        done = min(done + _CHUNK_ROWS, total)
         report(min(99, done * 100 // max(total, 1)))
     return changed
 
 
 def _report(held: Held, percent: int) -> None:
-    """Say how far it is. When somebody wants it to stop, end it and raise LeaseLost."""
+    """Store the progress. When a cancellation was requested, end the job and raise LeaseLost."""
     held.write(progress=percent)
     if db.session.scalar(select(BulkJob.cancel_requested).where(BulkJob.id == held.id)):
         db.session.rollback()

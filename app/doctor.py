@@ -17,8 +17,8 @@ from sqlalchemy import select, text
 from app import installation
 from app.activity import store
 from app.activity.errors import ActivityError
-from app.audit.install import noted_tables, unnoted
-from app.audit.unsealed import holder, unsealed
+from app.audit.install import audited_tables, tables_with_wrong_triggers
+from app.audit.unsealed import oldest_transaction, unsealed
 from app.embedded import services
 from app.extensions import db, migrate
 from app.jobs import health
@@ -104,16 +104,16 @@ def _permissions(settings: Settings) -> str:
 
 def _change_log(settings: Settings) -> str:
     with db.engine.connect() as connection:
-        unlogged = unnoted(connection)
-        tables = len(noted_tables(connection))
-        left, held = unsealed(connection), holder(connection)
+        unlogged = tables_with_wrong_triggers(connection)
+        tables = len(audited_tables(connection))
+        left, held = unsealed(connection), oldest_transaction(connection)
     if unlogged:
         raise CheckFailed(
             f"changes of {', '.join(sorted(set(unlogged)))} are not logged: run flask db upgrade"
         )
     waiting = f", {left.entries} entries not sealed since {left.since}" if left.since else ""
     if left.since and held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
-        raise CheckFailed(f"{waiting[2:]}: a transaction of {held.whose} is open since {held.since}")
+        raise CheckFailed(f"{waiting[2:]}: a transaction of {held.session} is open since {held.since}")
     return f"{tables} tables{waiting}"
 
 

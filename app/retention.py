@@ -1,4 +1,4 @@
-"""Retention: what is older than it may be kept is deleted. Every step is safe to repeat and to interrupt."""
+"""Retention: data past its retention period is deleted. Every step is safe to repeat and to interrupt."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ from app.models import (
 from config import Settings
 
 LEADS_PER_TRANSACTION = 2000
-#: a reminder that nobody opened for so long reminds of nothing
+#: days after which reminders and their mails are deleted
 REMINDER_DAYS = 90
 
 
 def run(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
-    """All of retention; counts of what was deleted, by kind."""
+    """Delete everything past its retention period. Return the numbers of deleted items by kind."""
     return {**personal_data(engine, settings, now), **activity(settings, now)}
 
 
 def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
-    """Purge leads deleted long ago with all that hangs on them; old values, error files and exports go."""
-    kept_from = now - dt.timedelta(days=settings.exports_keep_days)
-    purged_to = now - dt.timedelta(days=settings.leads_purge_days)
+    """Delete old personal data: purged leads, former values, error files, exports, messages and sessions."""
+    files_before = now - dt.timedelta(days=settings.exports_keep_days)
+    purge_before = now - dt.timedelta(days=settings.leads_purge_days)
     return {
-        **purge_leads(engine, purged_to),
-        "old_values": _old_values(engine, purged_to),
-        "error_files": _error_files(engine, settings, kept_from),
-        "exports": _exports(engine, settings, kept_from),
-        **_pushed(engine, settings, now),
-        "sessions": _sessions(engine, settings),
+        **purge_leads(engine, purge_before),
+        "old_values": _purge_old_values(engine, purge_before),
+        "error_files": _purge_error_files(engine, settings, files_before),
+        "exports": _purge_exports(engine, settings, files_before),
+        **_purge_messages(engine, settings, now),
+        "sessions": _purge_sessions(engine, settings),
     }
 
 
-def _sessions(engine: Engine, settings: Settings) -> int:
+def _purge_sessions(engine: Engine, settings: Settings) -> int:
     with engine.begin() as connection:
         return sessions.purge(connection, settings)
 
 
 def purge_leads(engine: Engine, before: dt.datetime) -> dict[str, int]:
-    """Erase the leads deleted before a moment, their hits and the records of looks at their numbers."""
+    """Erase the leads deleted before a moment, with their hits and reveals. Return the numbers of each."""
     counts = {"leads": 0, "hits": 0, "reveals": 0}
     due = (
         select(Lead.id)
@@ -76,47 +76,51 @@ def purge_leads(engine: Engine, before: dt.datetime) -> dict[str, int]:
             counts["leads"] += connection.execute(delete(Lead).where(Lead.id.in_(ids))).rowcount
 
 
-def _old_values(engine: Engine, before: dt.datetime) -> int:
-    """Delete what imports that ended before a moment kept of leads they changed."""
+def _purge_old_values(engine: Engine, before: dt.datetime) -> int:
+    """Delete the former values of leads kept for the undo of imports that ended before a moment."""
     due = select(ImportBatch.id).where(ImportBatch.finished_at < before, ImportBatch.rows_updated > 0)
     with engine.begin() as connection:
         return connection.execute(delete(LeadBefore).where(LeadBefore.batch_id.in_(due))).rowcount
 
 
-def _pushed(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
+def _purge_messages(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
     """Delete old reminders and their mails, and old deliveries with their attempts.
 
-    Which hits were pushed is kept: without it they would be pushed again.
+    The record of which hits were pushed is kept, because they would be pushed again without it.
     """
     old = now - dt.timedelta(days=settings.events_retention_days)
-    over = Delivery.status.in_([DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED])
-    seen = now - dt.timedelta(days=REMINDER_DAYS)
+    ended = Delivery.status.in_([DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED])
+    reminded_before = now - dt.timedelta(days=REMINDER_DAYS)
     with engine.begin() as connection:
         return {
-            "deliveries": connection.execute(delete(Delivery).where(over, Delivery.done_at < old)).rowcount,
-            "reminders": connection.execute(delete(Reminder).where(Reminder.created_at < seen)).rowcount,
+            "deliveries": connection.execute(delete(Delivery).where(ended, Delivery.done_at < old)).rowcount,
+            "reminders": connection.execute(
+                delete(Reminder).where(Reminder.created_at < reminded_before)
+            ).rowcount,
             "reminder_mails": connection.execute(
-                delete(Mail).where(Mail.kind == MailKind.REMINDERS, Mail.created_at < seen)
+                delete(Mail).where(Mail.kind == MailKind.REMINDERS, Mail.created_at < reminded_before)
             ).rowcount,
         }
 
 
 def activity(settings: Settings, now: dt.datetime) -> dict[str, int]:
-    """Forget events, rejected rows, and delivered and refused log files past EVENTS_RETENTION_DAYS."""
+    """Delete events, rejected rows, and delivered and refused log files past EVENTS_RETENTION_DAYS."""
     oldest = settings.today(now) - dt.timedelta(days=settings.events_retention_days)
     root = settings.data_dir / "activity"
     days = store.drop_days_before(root, oldest) if root.is_dir() else 0
     before = now - dt.timedelta(days=settings.events_retention_days)
     files = [
-        path for name in ("quarantine", "delivered") for path in _older(settings.data_dir / name, before)
+        path
+        for name in ("quarantine", "delivered")
+        for path in _files_before(settings.data_dir / name, before)
     ]
     for path in files:
         path.unlink(missing_ok=True)
     return {"event_days": days, "log_files": len(files)}
 
 
-def _error_files(engine: Engine, settings: Settings, before: dt.datetime) -> int:
-    """Delete error files of imports that ended before a moment; the batch no longer offers one."""
+def _purge_error_files(engine: Engine, settings: Settings, before: dt.datetime) -> int:
+    """Delete the error files of imports that ended before a moment, and take them off their batches."""
     due = select(ImportBatch.id).where(
         ImportBatch.error_file.is_not(None),
         func.coalesce(ImportBatch.finished_at, ImportBatch.created_at) < before,
@@ -129,8 +133,8 @@ def _error_files(engine: Engine, settings: Settings, before: dt.datetime) -> int
     return len(ids)
 
 
-def _exports(engine: Engine, settings: Settings, before: dt.datetime) -> int:
-    """Delete the files of exports that ended before a moment, and what killed exports left."""
+def _purge_exports(engine: Engine, settings: Settings, before: dt.datetime) -> int:
+    """Delete the files of exports that ended before a moment, and leftovers of exports that were killed."""
     folder = settings.data_dir / "exports"
     due = select(ExportJob.id, ExportJob.file).where(
         ExportJob.file.is_not(None), ExportJob.finished_at < before
@@ -141,15 +145,15 @@ def _exports(engine: Engine, settings: Settings, before: dt.datetime) -> int:
             (folder / row.file).unlink(missing_ok=True)
         ids = [row.id for row in rows]
         connection.execute(update(ExportJob).where(ExportJob.id.in_(ids)).values(file=None))
-    for path in _older(audit_jobs.folder(settings), before):
+    for path in _files_before(audit_jobs.folder(settings), before):
         path.unlink(missing_ok=True)
-    for path in _older(folder, before):
+    for path in _files_before(folder, before):
         if path.suffix == PART or path.parent.name.startswith(SCRATCH):
             path.unlink(missing_ok=True)
     return len(rows)
 
 
-def _older(folder: Path, before: dt.datetime) -> list[Path]:
-    """The files under a folder that were last written before a moment."""
+def _files_before(folder: Path, before: dt.datetime) -> list[Path]:
+    """Return the files under a folder that were last written before a moment."""
     limit = before.timestamp()
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_mtime < limit]

@@ -15,7 +15,7 @@ from flask_login import current_user
 
 from app import permissions
 from app.access import devices, password_links, taints
-from app.audit.actor import become
+from app.audit.actor import set_request_user
 from app.audit.events import event, pseudonym
 from app.console import sessions
 from app.extensions import db
@@ -78,7 +78,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         user_id = found.id
         db.session.expunge(found)
         g.user = self.get_user_by_id(user_id)
-        become(g.user.username)
+        set_request_user(g.user.username)
         return g.user
 
     def on_user_login(self, user: Any) -> None:
@@ -88,7 +88,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         sessions.renew()
         if devices.typed_username():
             devices.remember_user()
-        become(user.username)
+        set_request_user(user.username)
         event("log_in", Staff.__tablename__, user.id, user.username)
 
     def on_user_logout(self, user: Any) -> None:
@@ -108,7 +108,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         """Return the user of a session, None when the account is disabled."""
         user = super().load_user(pk)
         if user is not None:
-            become(user.username)
+            set_request_user(user.username)
         return user
 
     def reset_password(self, userid: Any, password: str) -> None:
@@ -135,7 +135,7 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
         Raises DomainError when the link is no longer valid.
         """
         user = password_links.use(token)
-        become(user.username)
+        set_request_user(user.username)
         user.password_given = False
         super().reset_password(user.id, password)
         event("password_chosen", Staff.__tablename__, user.id, user.username)

@@ -22,7 +22,7 @@ from sqlalchemy import Engine, event, make_url, select, text
 
 from app.audit import actor
 from app.audit.chain import seal
-from app.audit.install import TRIGGERS, noted_tables
+from app.audit.install import TRIGGERS, audited_tables
 from app.audit.verify import verify
 from app.embedded.postgres import SUPERUSER
 from app.extensions import db
@@ -148,9 +148,9 @@ def logged(*, on: bool) -> Iterator[None]:
 
 def _switch(how: str) -> None:
     with db.engine.begin() as connection:
-        for noted in noted_tables(connection):
+        for audited in audited_tables(connection):
             for name in TRIGGERS:
-                connection.exec_driver_sql(f'ALTER TABLE "{noted.table}" {how} TRIGGER {name}')
+                connection.exec_driver_sql(f'ALTER TABLE "{audited.table}" {how} TRIGGER {name}')
 
 
 def administrator(app: Flask) -> str:

@@ -21,7 +21,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select, text
 
-from app.audit.actor import acting
+from app.audit.actor import acting_as
 from app.audit.events import event
 from app.extensions import db
 from app.leads.lookup import KIND
@@ -107,7 +107,7 @@ def phone_index(number: int) -> str:
 
 def ours(app: Flask) -> dict[str, list[float]]:
     """Milliseconds of each request to our lists."""
-    with acting("bench-manager", "cli"):
+    with acting_as("bench-manager", "cli"):
         event(KIND, "lead", phone_index=phone_index(77))  # who searches by a number has asked for it before
     base = "/leadview/list/"
     pages = {

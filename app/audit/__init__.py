@@ -1,1 +1,1 @@
-"""The change log: database triggers that note every change, events, the sealed chain and its verification."""
+"""The change log: triggers that record changes, events, the sealed chain, verification and archive."""

@@ -1,6 +1,6 @@
-"""Who acts: what the database's triggers are told at the beginning of every transaction.
+"""The acting user: passed to the database's triggers at the beginning of every transaction.
 
-Importing this module listens to every engine of the process.
+Importing this module registers a listener on every engine of the process.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from app.extensions import db
 
 ANONYMOUS = "anonymous"
 SYSTEM = "system"
-#: `python run.py` while it brings the database up to date and fills an empty one
+#: `python run.py` while it upgrades the database and fills an empty one
 SETUP = "setup"
-_TELL = (
+_SET_ACTOR_SQL = (
     "SELECT set_config('audit.actor', %s, true), set_config('audit.source', %s, true),"
     " set_config('audit.address', %s, true), set_config('audit.request', %s, true)"
 )
@@ -31,7 +31,7 @@ _TELL = (
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something, by what way (screen, api, job, cli, setup), from where, as part of what request."""
+    """The user or process acting, its source (screen, api, job, cli, setup), network address and request."""
 
     name: str
     source: str
@@ -44,13 +44,13 @@ _acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 
 @cache
 def operator() -> str:
-    """Who runs a command, as the change log and versions name them."""
+    """Return the name of whoever runs a command, as the change log and versions show it."""
     return f"cli:{getpass.getuser()}"
 
 
 @contextmanager
-def acting(name: str, source: str, request: str = "") -> Iterator[None]:
-    """Transactions begun inside the block are those of this actor, whatever request is being answered."""
+def acting_as(name: str, source: str, request: str = "") -> Iterator[None]:
+    """Attribute the transactions begun inside the block to this actor, whatever request is being served."""
     token = _acting.set(Actor(name, source, "", request))
     try:
         yield
@@ -59,31 +59,33 @@ def acting(name: str, source: str, request: str = "") -> Iterator[None]:
 
 
 def in_background() -> bool:
-    """Whether a job or a command is at work, even where it answers a request of its own making."""
+    """Return whether a job or a command is running, even one that serves a request of its own."""
     return _acting.get() is not None
 
 
-def become(name: str) -> None:
-    """The person that a request turned out to come from; also for the session's transaction under way."""
-    g.actor = Actor(name, _way(), request.remote_addr or "", g.get("request_id", ""))
+def set_request_user(name: str) -> None:
+    """Attribute the rest of the request to a user, including the session's open transaction."""
+    g.actor = Actor(name, _source(), request.remote_addr or "", g.get("request_id", ""))
     if db.session().in_transaction():
-        _tell(db.session.connection().connection.driver_connection, g.actor)
+        _set_actor(db.session.connection().connection.driver_connection, g.actor)
 
 
 def current() -> Actor | None:
-    """Who acts now; None when nobody is known, and the log names the database user."""
-    given = _acting.get()
-    if given is not None:
-        return given
+    """Return the present actor; None when there is none, and the log then names the database user."""
+    actor = _acting.get()
+    if actor is not None:
+        return actor
     if has_request_context():
-        return g.get("actor") or Actor(ANONYMOUS, _way(), request.remote_addr or "", g.get("request_id", ""))
+        return g.get("actor") or Actor(
+            ANONYMOUS, _source(), request.remote_addr or "", g.get("request_id", "")
+        )
     command = click.get_current_context(silent=True)
     if command is not None:
         return Actor(operator(), "cli", "", command.command_path.partition(" ")[2])
     return None
 
 
-def _way() -> str:
+def _source() -> str:
     return "api" if request.path.startswith("/api/") else "screen"
 
 
@@ -91,9 +93,9 @@ def _way() -> str:
 def _begin(connection: Connection) -> None:
     actor = current()
     if actor is not None:
-        # Below SQLAlchemy, which believes that the transaction has yet to begin.
-        _tell(connection.connection.driver_connection, actor)
+        # On the driver's connection, because for SQLAlchemy the transaction has yet to begin.
+        _set_actor(connection.connection.driver_connection, actor)
 
 
-def _tell(raw: Any, actor: Actor) -> None:
-    raw.execute(_TELL, (actor.name, actor.source, actor.address, actor.request))
+def _set_actor(raw: Any, actor: Actor) -> None:
+    raw.execute(_SET_ACTOR_SQL, (actor.name, actor.source, actor.address, actor.request))

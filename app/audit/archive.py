@@ -1,4 +1,4 @@
-"""Taking old months of the change log out of the database, sealed, into files that stay verifiable."""
+"""Archiving: old months of the change log move from the database into files that stay verifiable."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _PARTITIONS = text("""
 
 
 def archive(engine: Engine, settings: Settings, before: dt.date) -> list[dict[str, Any]]:
-    """Archive the months that ended before a date; ``{"month", "entries", "file", "sha256"}`` of each.
+    """Archive the months that ended before a date. Return ``{"month", "entries", "file", "sha256"}`` of each.
 
-    The whole log is verified first. A month's file is on disk before its partition goes. Raises DomainError
-    when the log is not as it was written, when a month has entries that are not sealed yet, and when the
-    log is in use for too long.
+    The whole log is verified first, and a month's file is on disk before its partition is dropped. Raises
+    DomainError when the log has been altered, when a month has entries that are not sealed yet, and when the
+    log stays in use for too long.
     """
     verdict = verify(engine, settings)
     if not verdict.ok:
         raise DomainError(
-            "The change log is not as it was written; the first bad entry is %(entry)s.",
+            "The change log has been altered; the first bad entry is %(entry)s.",
             entry=verdict.first_bad,
         )
     with engine.connect() as connection:
@@ -59,31 +59,35 @@ def _archive(engine: Engine, settings: Settings, partition: str) -> dict[str, An
         with engine.begin() as connection:
             connection.execute(UTC)
             connection.execute(LOCK_TIMEOUT)
-            # Nobody writes into a month that is over; a clock put back would.
+            # A past month gets no new entries, unless a clock is set back.
             connection.exec_driver_sql(f"LOCK TABLE audit.{partition} IN SHARE MODE")
             _check_sealed(connection, partition)
             count = _write(connection, partition, path)
             connection.exec_driver_sql(f"ALTER TABLE public.change_log DETACH PARTITION audit.{partition}")
             connection.exec_driver_sql(f"DROP TABLE audit.{partition}")
     except OperationalError as error:
-        raise DomainError("The change log is in use; try again.") from error
+        raise DomainError("The change log is in use; try again later.") from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    told = {"month": partition[-7:].replace("_", "-"), "entries": count, "file": str(path), "sha256": digest}
     event("archived", "change_log", title=path.name, entries=count, sha256=digest)
-    return told
+    return {"month": partition[-7:].replace("_", "-"), "entries": count, "file": str(path), "sha256": digest}
 
 
 def _check_sealed(connection: Connection, partition: str) -> None:
     last = last_link(connection)
-    place = {"floor": last.floor_id if last else 0, "xid": last.to_xid if last else 0}
-    left = f"SELECT count(*) FROM audit.{partition} WHERE id > :floor AND xid >= :xid"  # noqa: S608
-    if connection.scalar(text(left), place):
-        raise DomainError("%(month)s has entries that are not sealed yet; try again.", month=partition[-7:])
+    position = {"floor": last.floor_id if last else 0, "xid": last.to_xid if last else 0}
+    unsealed = f"SELECT count(*) FROM audit.{partition} WHERE id > :floor AND xid >= :xid"  # noqa: S608
+    if connection.scalar(text(unsealed), position):
+        raise DomainError(
+            "%(month)s has entries that are not sealed yet; try again later.", month=partition[-7:]
+        )
 
 
 def _write(connection: Connection, partition: str, path: Path) -> int:
-    """Write the entries of a partition; the file appears under its name only when it is whole and on disk."""
+    """Write the entries of a partition to a file that gets its name once it is complete and on disk.
+
+    Return their number.
+    """
     part, count = path.with_suffix(".part"), 0
     query = f"SELECT json_build_array({FIELDS})::text FROM audit.{partition} ORDER BY xid, id"  # noqa: S608
     rows = connection.execute(text(query).execution_options(yield_per=ROWS_AT_ONCE)).scalars()

@@ -1,4 +1,4 @@
-"""Files of archived entries: the canonical JSON of an entry a line, in the order of the chain."""
+"""Archive files: one entry per line as canonical JSON, in the order of the chain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from config import Settings
 
 
 class Archived(NamedTuple):
-    """An entry of a file: its place in the chain (floor, transaction, id) and its own hash."""
+    """An archived entry: its position in the chain (floor, transaction, id) and its own hash."""
 
     floor: int
     xid: int
@@ -25,12 +25,15 @@ class Archived(NamedTuple):
 
 
 def folder(settings: Settings) -> Path:
-    """Where the files are kept."""
+    """Return the folder of the archive files."""
     return settings.data_dir / "audit" / "archive"
 
 
 class Archives:
-    """The entries of all files, read once in the order of the chain; ``floors`` are those of its links."""
+    """The entries of all archive files, read once in the order of the chain.
+
+    ``floors`` are those of its links.
+    """
 
     def __init__(self, settings: Settings, floors: list[int]) -> None:
         self._floors = sorted(floors)
@@ -39,7 +42,7 @@ class Archives:
         self._next = next(self._entries, None)
 
     def until(self, floor: int, to_xid: int) -> dict[int, bytes]:
-        """The hashes of the entries, by id, that come before the end of a link."""
+        """Take the entries that come before the end of a link. Return their hashes by id."""
         found = {}
         while self._next is not None and (self._next.floor, self._next.xid) < (floor, to_xid):
             found[self._next.id] = self._next.hash
@@ -56,6 +59,6 @@ class Archives:
 
     def _entry(self, line: bytes) -> Archived:
         id_, _time, xid = json.loads(line)[:3]
-        place = bisect_left(self._floors, id_) - 1
-        floor = self._floors[place] if place >= 0 else 0
+        index = bisect_left(self._floors, id_) - 1
+        floor = self._floors[index] if index >= 0 else 0
         return Archived(floor, xid, id_, hashlib.sha256(line).digest())

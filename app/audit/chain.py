@@ -1,7 +1,8 @@
 """The sealed chain: every committed entry, in the order of transactions, hashed with the one before.
 
-``hash = SHA-256(previous hash + SHA-256(canonical JSON of the entry))``. Writers never wait for it: entries
-are sealed once every transaction that began before theirs has ended, so that none can come in between later.
+``hash = SHA-256(previous hash + SHA-256(canonical JSON of the entry))``. Writers never wait for sealing. An
+entry is sealed once every transaction that began before its own has ended, so that no entry can be inserted
+before it later.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from config import Settings
 LINK_ENTRIES = 10_000
 SEAL_SECONDS = 3.0
 GENESIS = bytes(32)
-#: beyond every transaction: the end of what another server's transactions wrote
+#: greater than every transaction: the end of what another server's transactions wrote
 ALL_XIDS = 2**62
 NO_CEILING = 2**62
 FIELDS = (
     "id, time, xid, kind, object, object_id, title, actor, source, address, request, db_user, rows, digest,"
     " changes"
 )
-#: the hash of an entry by itself; ``time`` is written in the session's zone, which has to be UTC
+#: the hash of a single entry; ``time`` is formatted in the session's time zone, which has to be UTC
 ENTRY_HASH = f"sha256(convert_to(json_build_array({FIELDS})::text, 'UTF8'))"
 UTC = text("SET LOCAL timezone = 'UTC'")
-#: entries of a span in the order of the chain: 8 bytes of id and 32 of hash each, in two strings
+#: entries of a span in the order of the chain, as two byte strings: 8 bytes of id and 32 of hash each
 SPAN = text(f"""
     SELECT coalesce(string_agg(int8send(id), ''), '') AS ids, coalesce(string_agg(hash, ''), '') AS hashes
     FROM (
@@ -44,10 +45,11 @@ SPAN = text(f"""
         ORDER BY xid, id
     ) AS entry
 """)  # noqa: S608 - constants
-#: the first transaction after every one that ended, and the oldest that runs in this database or, when none
-#: does, the same. A transaction of another database can't write here: who holds the lock on its number tells.
+#: the number of the next transaction, and of the oldest that runs in this database (the same when none does).
+#: Transactions of other databases can't write here; they are told apart by who holds the lock on their
+#: number.
 _HORIZON = text("""
-    SELECT pg_snapshot_xmax(snapshot)::text::bigint AS beyond,
+    SELECT pg_snapshot_xmax(snapshot)::text::bigint AS next_xid,
            (SELECT coalesce(min(running), pg_snapshot_xmax(snapshot))::text::bigint
             FROM pg_snapshot_xip(snapshot) AS running
             WHERE running::xid NOT IN (
@@ -74,8 +76,8 @@ _LAST_OF_FORMER = text("""
 log = logging.getLogger(__name__)
 
 
-class Place(NamedTuple):
-    """Where the chain stands."""
+class Position(NamedTuple):
+    """The end of the chain after a link."""
 
     seq: int = 0
     to_xid: int = 0
@@ -84,30 +86,30 @@ class Place(NamedTuple):
     head: bytes = GENESIS
 
 
-def chained(previous: bytes, hashes: Iterable[bytes]) -> Iterator[bytes]:
-    """The chain's hash after each of the entries' own hashes."""
+def chain_hashes(previous: bytes, hashes: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chain's hash after each of the entries' own hashes."""
     for each in hashes:
         previous = hashlib.sha256(previous + each).digest()
         yield previous
 
 
-def pieces(joined: bytes, size: int) -> list[bytes]:
-    """A string of equal pieces, cut."""
+def split_bytes(joined: bytes, size: int) -> list[bytes]:
+    """Split a byte string into parts of equal size."""
     return [joined[start : start + size] for start in range(0, len(joined), size)]
 
 
 def seal(engine: Engine, settings: Settings) -> int:
-    """Seal what can be sealed, and note checkpoints; the number of entries.
+    """Seal the entries that can be sealed and append checkpoints. Return the number of entries.
 
-    None when another process is at it. Raises OSError when a checkpoint can't be written; what is sealed
-    stays so, and the next call writes it.
+    It is 0 while another process is sealing. Raises OSError when a checkpoint can't be written; the entries
+    stay sealed, and the next call writes it.
     """
     sealed = 0
     while True:
         with engine.begin() as connection:
             link = _next_link(connection)
             if link is None:
-                _make_up(connection, settings)
+                _append_missing_checkpoint(connection, settings)
                 return sealed
         if link.entries:
             checkpoints.append(settings, checkpoint_of(link))
@@ -115,7 +117,7 @@ def seal(engine: Engine, settings: Settings) -> int:
 
 
 def seal_forever(engine: Engine, settings: Settings, stop: threading.Event, every: float) -> None:
-    """Seal every few seconds until ``stop`` is set. An error is logged and the next round tries again."""
+    """Seal every few seconds until ``stop`` is set. Errors are logged, and the next round tries again."""
     while not stop.wait(every):
         try:
             seal(engine, settings)
@@ -124,13 +126,13 @@ def seal_forever(engine: Engine, settings: Settings, stop: threading.Event, ever
 
 
 def checkpoint_of(link: ChangeSeal) -> Checkpoint:
-    """What is kept of a link outside the database."""
+    """Return the checkpoint of a link."""
     at = link.sealed_at.astimezone(dt.UTC).isoformat()
     return Checkpoint(link.seq, link.entries[0], link.entries[-1], link.total, link.head.hex(), at)
 
 
 def last_link(connection: Connection) -> Any | None:
-    """The newest link, None before the first."""
+    """Return the newest link, None when there is none."""
     return connection.execute(select(ChangeSeal.__table__).order_by(ChangeSeal.seq.desc()).limit(1)).first()
 
 
@@ -139,44 +141,45 @@ def _next_link(connection: Connection) -> Any | None:
         return None
     connection.execute(UTC)
     last = last_link(connection)
-    place = Place(last.seq, last.to_xid, last.floor_id, last.total, last.head) if last else Place()
-    # Read after the lock; what lies below it has ended, and the next statement sees all of it.
-    beyond, horizon = connection.execute(_HORIZON).one()
-    if place.to_xid == ALL_XIDS:
+    position = Position(last.seq, last.to_xid, last.floor_id, last.total, last.head) if last else Position()
+    # Read after the lock: transactions below the horizon have ended, and the next statement sees all they
+    # wrote.
+    next_xid, horizon = connection.execute(_HORIZON).one()
+    if position.to_xid == ALL_XIDS:
         ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": ALL_XIDS})
-        place = place._replace(to_xid=0, floor_id=int(ceiling or 0))
-    elif beyond < place.to_xid:
-        # The database was restored on another server, whose transactions count anew.
-        ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": place.to_xid})
-        return _link(connection, place, ALL_XIDS, int(ceiling or 0), whole=True)
-    return _link(connection, place, horizon, NO_CEILING)
+        position = position._replace(to_xid=0, floor_id=int(ceiling or 0))
+    elif next_xid < position.to_xid:
+        # The database was restored on another server, whose transaction numbers start again.
+        ceiling = connection.scalar(_LAST_OF_FORMER, {"to_xid": position.to_xid})
+        return _link(connection, position, ALL_XIDS, int(ceiling or 0), whole=True)
+    return _link(connection, position, horizon, NO_CEILING)
 
 
 def _link(
-    connection: Connection, place: Place, horizon: int, ceiling: int, *, whole: bool = False
+    connection: Connection, position: Position, horizon: int, ceiling: int, *, whole: bool = False
 ) -> Any | None:
     span = {
-        "from_xid": place.to_xid,
+        "from_xid": position.to_xid,
         "to_xid": horizon,
-        "floor_id": place.floor_id,
+        "floor_id": position.floor_id,
         "ceiling": ceiling,
     }
     to_xid = horizon if whole else _end(connection, span, horizon)
     found = connection.execute(SPAN, span | {"to_xid": to_xid}).one()
-    ids = [int.from_bytes(each) for each in pieces(bytes(found.ids), 8)]
+    ids = [int.from_bytes(each) for each in split_bytes(bytes(found.ids), 8)]
     if not ids and not whole:
         return None
     connection.execute(_FACETS, span | {"to_xid": to_xid})
-    hashes = list(chained(place.head, pieces(bytes(found.hashes), 32)))
+    hashes = list(chain_hashes(position.head, split_bytes(bytes(found.hashes), 32)))
     values = {
-        "seq": place.seq + 1,
-        "floor_id": place.floor_id,
-        "from_xid": place.to_xid,
+        "seq": position.seq + 1,
+        "floor_id": position.floor_id,
+        "from_xid": position.to_xid,
         "to_xid": to_xid,
-        "total": place.total + len(ids),
+        "total": position.total + len(ids),
         "entries": ids,
         "hashes": b"".join(hashes),
-        "head": hashes[-1] if hashes else place.head,
+        "head": hashes[-1] if hashes else position.head,
     }
     return connection.execute(
         insert(ChangeSeal.__table__).values(values).returning(ChangeSeal.__table__)
@@ -184,19 +187,19 @@ def _link(
 
 
 def _end(connection: Connection, span: dict[str, int], horizon: int) -> int:
-    """Where the link ends: after about LINK_ENTRIES entries, never within a transaction."""
-    beyond = connection.scalar(_NTH, span | {"offset": LINK_ENTRIES})
-    if beyond is None:
+    """Return where the link ends: after about LINK_ENTRIES entries, never within a transaction."""
+    next_xid = connection.scalar(_NTH, span | {"offset": LINK_ENTRIES})
+    if next_xid is None:
         return horizon
     first = connection.scalar(_NTH, span | {"offset": 0})
-    return int(beyond) if beyond != first else int(beyond) + 1
+    return int(next_xid) if next_xid != first else int(next_xid) + 1
 
 
-def _make_up(connection: Connection, settings: Settings) -> None:
-    """Write the checkpoint that a crash or a full disk prevented, and say when the chain is not as it was."""
+def _append_missing_checkpoint(connection: Connection, settings: Settings) -> None:
+    """Write the checkpoint that a crash or a full disk prevented, and log an error for a shortened chain."""
     last = last_link(connection)
-    noted = checkpoints.newest(settings)
-    if noted is not None and (last is None or last.seq < noted.seq):
-        log.error("the change log is shorter than checkpoint %s says: run flask audit verify", noted.seq)
-    elif last is not None and last.entries and (noted is None or noted.seq < last.seq):
+    newest = checkpoints.newest(settings)
+    if newest is not None and (last is None or last.seq < newest.seq):
+        log.error("the change log is shorter than checkpoint %s says: run flask audit verify", newest.seq)
+    elif last is not None and last.entries and (newest is None or newest.seq < last.seq):
         checkpoints.append(settings, checkpoint_of(last))

@@ -1,6 +1,6 @@
-"""Checkpoints of the chain, outside the database: what a cut tail or a rewritten chain is found by.
+"""Checkpoints of the chain, kept outside the database to detect a truncated or rewritten chain.
 
-A line of JSON for each link: ``{"seq", "first", "last", "entries", "head", "time"}``.
+Each link has a line of JSON: ``{"seq", "first", "last", "entries", "head", "time"}``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from config import Settings
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of the chain after link ``seq``: ``entries`` in all; the link's first and last entry."""
+    """The state of the chain after link ``seq``: entries in total, and the link's first and last entry."""
 
     seq: int
     first: int
@@ -28,13 +28,13 @@ class Checkpoint:
 
 
 def paths(settings: Settings) -> list[Path]:
-    """The files that checkpoints go to: under DATA_DIR, and where AUDIT_CHECKPOINT_PATH says."""
+    """Return the files of checkpoints: the one under DATA_DIR, and AUDIT_CHECKPOINT_PATH when it is set."""
     own = settings.data_dir / "audit" / "checkpoints.jsonl"
     return [own, settings.audit_checkpoint_path] if settings.audit_checkpoint_path else [own]
 
 
 def append(settings: Settings, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to each file, on disk when this returns. Raises OSError."""
+    """Append a checkpoint to each file and sync it to disk. Raises OSError."""
     line = json.dumps(asdict(checkpoint)).encode() + b"\n"
     for path in paths(settings):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,10 @@ def append(settings: Settings, checkpoint: Checkpoint) -> None:
 
 
 def read(settings: Settings) -> list[Checkpoint]:
-    """All checkpoints of all files but torn last lines. Raises DomainError for a line that is none."""
+    """Return the checkpoints of all files, without incomplete last lines.
+
+    Raises DomainError for an invalid line.
+    """
     return [found for path in paths(settings) if path.is_file() for found in _of_file(path)]
 
 
@@ -65,7 +68,7 @@ def _of_file(path: Path) -> Iterator[Checkpoint]:
 
 
 def newest(settings: Settings) -> Checkpoint | None:
-    """The last whole line of the file under DATA_DIR."""
+    """Return the newest checkpoint of the file under DATA_DIR, None when there is none."""
     path = paths(settings)[0]
     if not path.is_file():
         return None

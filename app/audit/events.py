@@ -1,4 +1,4 @@
-"""Entries of the change log for what is no change of a table."""
+"""Events: entries of the change log for acts that change no table."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _INSERT = text("""
 
 
 def event(kind: str, object_: str, id_: object = None, title: str = "", **detail: Any) -> None:
-    """Note something in a transaction of its own, which is committed when this returns.
+    """Record an event in a transaction of its own and commit it.
 
-    ``object_`` and ``id_`` say what it is about, as the triggers do; ``detail`` are fields of the entry.
+    ``object_`` and ``id_`` name its object in the way of the triggers. ``detail`` becomes the entry's fields.
     """
     values = {
         "kind": kind,
@@ -34,6 +34,6 @@ def event(kind: str, object_: str, id_: object = None, title: str = "", **detail
 
 
 def pseudonym(text_: str) -> str:
-    """A keyed hash for something typed that may be anything, a password or a phone number too."""
+    """Return a keyed hash of a typed text, which may be anything, even a password or a phone number."""
     key = current_app.config["SETTINGS"].secret_key.encode()
     return "#" + hmac.digest(key, text_.strip().lower().encode(), "sha256").hex()[:16]

@@ -1,4 +1,4 @@
-"""The triggers of the change log, put on every table after each migration."""
+"""Installation of the change log's triggers on every table, after each migration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select, text
 
 from app.audit import partitions
-from app.audit.tables import EXCLUDED, Noted
+from app.audit.tables import EXCLUDED, AuditedTable
 from app.jobs.locks import Lock, wait_for_lock
 
 FUNCTIONS = Path(__file__).parent / "sql" / "functions.sql"
@@ -36,22 +36,23 @@ _PRESENT = text("""
 
 
 def install(connection: Connection) -> list[str]:
-    """Put the log's functions, partitions and triggers in place; the tables whose triggers were made anew.
+    """Install the log's functions, partitions and triggers. Return the tables whose triggers were replaced.
 
-    Runs in the transaction of the connection; safe to repeat. Covers every table there is but EXCLUDED.
+    Runs in the connection's transaction and covers every table except EXCLUDED. Safe to repeat.
     """
     wait_for_lock(connection, Lock.AUDIT_INSTALL)
     connection.exec_driver_sql(FUNCTIONS.read_text("utf-8"))
     _protect_log(connection)
     partitions.ensure(connection, connection.scalars(select(func.clock_timestamp())).one())
-    wrong = [noted for noted in noted_tables(connection) if noted.table in unnoted(connection)]
-    for noted in wrong:
-        _put_triggers(connection, noted)
-    return [noted.table for noted in wrong]
+    wrong = set(tables_with_wrong_triggers(connection))
+    stale = [audited for audited in audited_tables(connection) if audited.table in wrong]
+    for audited in stale:
+        _create_triggers(connection, audited)
+    return [audited.table for audited in stale]
 
 
-def noted_tables(connection: Connection) -> list[Noted]:
-    """Every table that the log is to note, as it stands now."""
+def audited_tables(connection: Connection) -> list[AuditedTable]:
+    """Return the tables that the log covers, as they are at present."""
     columns: dict[str, list[str]] = defaultdict(list)
     keys: dict[str, list[str]] = defaultdict(list)
     binary: dict[str, list[str]] = defaultdict(list)
@@ -62,39 +63,39 @@ def noted_tables(connection: Connection) -> list[Noted]:
         if row.bytes:
             binary[row.table].append(row.column)
     return [
-        Noted(table, tuple(keys[table] or names), tuple(names), tuple(binary[table]))
+        AuditedTable(table, tuple(keys[table] or names), tuple(names), tuple(binary[table]))
         for table, names in columns.items()
         if table not in EXCLUDED
     ]
 
 
-def unnoted(connection: Connection) -> list[str]:
-    """The tables whose triggers are missing, switched off or out of date."""
+def tables_with_wrong_triggers(connection: Connection) -> list[str]:
+    """Return the tables whose triggers are missing, disabled or out of date."""
     present = {
         (row.table, row.name): bytes(row.arguments).split(b"\0")[:-1]
         for row in connection.execute(_PRESENT)
         if row.enabled in ("O", b"O", "A", b"A")
     }
     return [
-        noted.table
-        for noted in noted_tables(connection)
+        audited.table
+        for audited in audited_tables(connection)
         for name in TRIGGERS
-        if present.get((noted.table, name)) != [each.encode() for each in noted.arguments]
+        if present.get((audited.table, name)) != [each.encode() for each in audited.arguments]
     ]
 
 
-def _put_triggers(connection: Connection, noted: Noted) -> None:
-    arguments = ", ".join(f"'{each}'" for each in noted.arguments)
+def _create_triggers(connection: Connection, audited: AuditedTable) -> None:
+    arguments = ", ".join(f"'{each}'" for each in audited.arguments)
     for name, (event, rows, function) in TRIGGERS.items():
         connection.exec_driver_sql(
-            f'CREATE OR REPLACE TRIGGER {name} AFTER {event} ON public."{noted.table}" {rows}'
+            f'CREATE OR REPLACE TRIGGER {name} AFTER {event} ON public."{audited.table}" {rows}'
             f" FOR EACH STATEMENT EXECUTE FUNCTION audit.{function}({arguments})"
         )
-        connection.exec_driver_sql(f'ALTER TABLE public."{noted.table}" ENABLE TRIGGER {name}')
+        connection.exec_driver_sql(f'ALTER TABLE public."{audited.table}" ENABLE TRIGGER {name}')
 
 
 def _protect_log(connection: Connection) -> None:
-    """Entries are stamped as they come in, and nothing of the log is ever changed or taken away."""
+    """Install the triggers that stamp new entries and refuse changes and deletions of the log."""
     for table in ("change_log", "change_seal"):
         connection.exec_driver_sql(
             f"CREATE OR REPLACE TRIGGER audit_kept_rows BEFORE UPDATE OR DELETE ON public.{table}"

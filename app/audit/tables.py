@@ -1,4 +1,4 @@
-"""What the change log notes of which table: everything, but for what is named here with its reason."""
+"""What the change log records of each table: everything, except what is named here with its reason."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 EXCLUDED = {
     "change_log": "the log itself",
     "change_seal": "the chain of the log, checked by `flask audit verify`",
-    "change_facet": "what there is to find in the log, derived from it",
-    "delivery": "messages under way: the push is noted, and what people do with a delivery is an event",
-    "delivery_attempt": "a record of its own of every try, written by workers only",
-    "push_hit": "which hits went with a push: a record of its own, written by the ticker only",
-    "reminder": "copies for the people reminded of what is noted elsewhere",
-    "mail": "mails under way: what people do with one is an event",
-    "inbox_file": "what the ticker saw in the inbox; what becomes of a file is on its run",
+    "change_facet": "the values that occur in the log, derived from it",
+    "delivery": "outgoing messages: the push is recorded, and what people do with a delivery is an event",
+    "delivery_attempt": "itself a record of every attempt, written by workers only",
+    "push_hit": "itself a record of the hits of each push, written by the ticker only",
+    "reminder": "copies for the people reminded of what is recorded elsewhere",
+    "mail": "outgoing mails: what people do with one is an event",
+    "inbox_file": "what the ticker saw in the inbox; the outcome of a file is on its run",
     "institution_day": "counts of the activity store, copied by T+1 runs",
-    "lead_before": "copies of leads that an import changed, for its undo; the change itself is noted",
+    "lead_before": "copies of leads that an import changed, for its undo; the change itself is recorded",
     "sandbox_message": "stands for another system; what it was sent is in `outreach`",
     "hit_count": "counts of hits, derived by triggers",
     "hit_delta": "counts of hits, derived by triggers",
     "hit_total": "counts of hits, derived by triggers",
     "hit_gate": "never has a row",
     "installation": "written once; what `flask store adopt` does is an event",
-    "login_session": "log-ins under way: who logs in and out is an event",
-    "ticker_step": "how the steps of the ticker go, written by it alone",
+    "login_session": "sessions: logging in and out are events",
+    "ticker_step": "the state of the ticker's steps, written by the ticker only",
 }
-#: columns that tell how far work is and who holds it; a change of nothing else leaves no entry
+#: columns of progress and leases; a change of these alone leaves no entry
 QUIET = frozenset(
     {
         "attempted_at",
@@ -62,29 +62,29 @@ QUIET = frozenset(
         "upload",
     }
 )
-#: columns of which the log says only that they changed: personal data, its hashes, passwords and keys
+#: columns whose values are kept out of the log: personal data, its hashes, passwords and keys
 SECRET = re.compile(
     r"password|secret|token|cipher|phone|id_hash|key_hash|lookup_hash|^key$|_key$|evidence|^latest$"
 )
-#: columns of which the log shows the first character
+#: columns of which the log shows the first character only
 MASKED = {"lead": ("name",), "lead_before": ("name",)}
-#: the column that says what a row is called: the first of these that the table has
+#: the column that gives an entry its title: the first of these that the table has
 NAMES = ("lead_no", "code", "username", "title", "name", "file_name", "shown", "number")
 
 
 @dataclass(frozen=True)
-class Noted:
-    """How the triggers of a table read its rows."""
+class AuditedTable:
+    """A table that the log covers, with what its triggers need to read its rows."""
 
     table: str
     keys: tuple[str, ...]
     columns: tuple[str, ...]
-    #: columns of bytes: ciphers and digests, which say nothing to a reader
+    #: columns of bytes: ciphers and digests, which mean nothing to a reader
     binary: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, str, str, str, str]:
-        """What the trigger functions are given: key, name, quiet, secret and masked columns."""
+        """Return the arguments of the trigger functions: key, title, quiet, secret and masked columns."""
         masked = MASKED.get(self.table, ())
         hidden = [name for name in self.columns if SECRET.search(name) or name in self.binary]
         named = [name for name in NAMES if name in self.columns and name not in (*hidden, *masked)]

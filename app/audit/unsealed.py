@@ -1,4 +1,4 @@
-"""Entries that are not sealed yet, and whose open transaction they wait for."""
+"""Entries that are not sealed yet, and the open transaction that delays them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import Connection, text
 
 from app.audit.chain import last_link
 
-#: so many are counted; more are said as this many
-MOST = 10_000
+#: entries that are counted; more are reported as this many
+MAX_COUNTED = 10_000
 _WAITING = text("""
     WITH unsealed AS MATERIALIZED (
         SELECT time FROM change_log WHERE xid >= :to_xid AND id > :floor_id LIMIT :most
@@ -18,7 +18,7 @@ _WAITING = text("""
     SELECT count(*) AS entries, min(time) AS since FROM unsealed
 """)
 _OLDEST = text("""
-    SELECT concat_ws(' ', at.usename, 'pid', at.pid) AS whose, at.xact_start AS since
+    SELECT concat_ws(' ', at.usename, 'pid', at.pid) AS session, at.xact_start AS since
     FROM pg_locks AS held JOIN pg_stat_activity AS at USING (pid)
     WHERE held.locktype = 'transactionid' AND held.mode = 'ExclusiveLock' AND held.granted
       AND at.datname = current_database() AND at.pid <> pg_backend_pid()
@@ -27,28 +27,28 @@ _OLDEST = text("""
 
 
 class Unsealed(NamedTuple):
-    """How many entries wait (at most MOST), and since when the oldest does."""
+    """The number of unsealed entries (at most MAX_COUNTED) and the time of the oldest."""
 
     entries: int
     since: dt.datetime | None
 
 
-class Holder(NamedTuple):
-    """The oldest transaction of the database that writes: database user and process, begun when if known."""
+class OpenTransaction(NamedTuple):
+    """The oldest writing transaction of the database: its user and process, and its start if known."""
 
-    whose: str
+    session: str
     since: dt.datetime | None
 
 
 def unsealed(connection: Connection) -> Unsealed:
-    """What is not sealed at this moment."""
+    """Count the entries that are not sealed at present."""
     last = last_link(connection)
-    place = {"to_xid": last.to_xid if last else 0, "floor_id": last.floor_id if last else 0}
-    found = connection.execute(_WAITING, place | {"most": MOST}).one()
+    position = {"to_xid": last.to_xid if last else 0, "floor_id": last.floor_id if last else 0}
+    found = connection.execute(_WAITING, position | {"most": MAX_COUNTED}).one()
     return Unsealed(found.entries, found.since)
 
 
-def holder(connection: Connection) -> Holder | None:
-    """Whose transaction sealing waits for; None when none is open."""
+def oldest_transaction(connection: Connection) -> OpenTransaction | None:
+    """Return the open transaction that sealing waits for, None when none is open."""
     found = connection.execute(_OLDEST).first()
-    return Holder(found.whose, found.since) if found else None
+    return OpenTransaction(found.session, found.since) if found else None

@@ -1,4 +1,4 @@
-"""Verification: the chain computed anew from the entries, and compared with its links and checkpoints."""
+"""Verification: the chain is recomputed from the entries and compared with its links and checkpoints."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from sqlalchemy import Engine, func, select, text
 
 from app.audit import checkpoints
 from app.audit.archived import Archives
-from app.audit.chain import ALL_XIDS, NO_CEILING, SPAN, UTC, Place, chained, pieces, seal
+from app.audit.chain import ALL_XIDS, NO_CEILING, SPAN, UTC, Position, chain_hashes, seal, split_bytes
 from app.audit.checkpoints import Checkpoint
 from app.models import ChangeSeal
 from config import Settings
 
 Progress = Callable[[int, int], None]
 SEALS = ChangeSeal.__table__
-#: entries and links that are read at once
+#: entries and links of one group
 GROUP_ENTRIES, GROUP_LINKS = 20_000, 2_000
-#: groups whose entries PostgreSQL hashes while we chain, each on a connection of its own
+#: groups read ahead while an earlier one is checked, each on a connection of its own
 AHEAD = 2
 _FIRST_FROM = text("SELECT id FROM change_log WHERE xid >= :xid AND id > :floor ORDER BY xid, id LIMIT 1")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the log is whole; how many entries were found to be; the chain's head; the first bad entry."""
+    """The result of a verification: the number of sound entries, the chain's head and the first bad entry."""
 
     ok: bool
     entries: int
@@ -36,12 +36,12 @@ class Verdict:
     first_bad: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The object ``flask audit verify --json`` prints."""
+        """Return the object that ``flask audit verify --json`` prints."""
         return dict(vars(self))
 
 
-class Bad(Exception):
-    """Something in the log is not as it was sealed; ``entry`` is the first entry that it shows in."""
+class Altered(Exception):
+    """The log differs from what was sealed; ``entry`` is the first entry concerned."""
 
     def __init__(self, entry: int | None) -> None:
         self.entry = entry
@@ -49,7 +49,7 @@ class Bad(Exception):
 
 
 class _Group(NamedTuple):
-    """Links that follow each other, and the entries that lie in their span now."""
+    """Consecutive links, and the entries that are in their span at present."""
 
     links: list[Any]
     ids: list[int]
@@ -57,13 +57,11 @@ class _Group(NamedTuple):
 
 
 def verify(engine: Engine, settings: Settings, progress: Progress = lambda done, total: None) -> Verdict:
-    """Seal what is new, then check every sealed entry, those archived too.
+    """Seal new entries, then check every sealed entry, including archived ones.
 
-    ``progress`` hears of entries done and in all.
-
-    Finds entries that were changed, deleted, put in between or put in another order, links that were, and
-    with the checkpoints a tail that was cut off and a chain that was made anew. Raises DomainError when a
-    file of checkpoints or an archive can't be read.
+    Detects entries and links that were changed, deleted, inserted or reordered and, with the checkpoints, a
+    truncated or rebuilt chain. ``progress`` is called with the entries done and in total. Raises DomainError
+    when a file of checkpoints or an archive can't be read.
     """
     seal(engine, settings)
     known: dict[int, list[Checkpoint]] = defaultdict(list)
@@ -76,15 +74,15 @@ def verify(engine: Engine, settings: Settings, progress: Progress = lambda done,
     try:
         for group in _groups(engine):
             chain.follow(group)
-            progress(chain.place.total, total)
+            progress(chain.position.total, total)
         chain.end()
-    except Bad as bad:
-        return Verdict(False, chain.place.total, chain.place.head.hex(), bad.entry)
-    return Verdict(True, chain.place.total, chain.place.head.hex())
+    except Altered as error:
+        return Verdict(False, chain.position.total, chain.position.head.hex(), error.entry)
+    return Verdict(True, chain.position.total, chain.position.head.hex())
 
 
 def _groups(engine: Engine) -> Iterator[_Group]:
-    """The links in groups, with their entries, read ahead."""
+    """Yield the links with their entries in groups, reading ahead."""
     with engine.connect() as connection:
         sizes = connection.execute(
             select(SEALS.c.seq, func.cardinality(SEALS.c.entries), SEALS.c.floor_id).order_by(SEALS.c.seq)
@@ -102,7 +100,7 @@ def _groups(engine: Engine) -> Iterator[_Group]:
 
 
 def _cut(sizes: Any) -> Iterator[tuple[int, int, int]]:
-    """First link, last link and floor of each group; a group has one floor."""
+    """Yield the first link, the last link and the floor of each group. A group has a single floor."""
     first = last = floor = entries = links = 0
     for seq, size, own_floor in sizes:
         if links and (entries + size > GROUP_ENTRIES or links >= GROUP_LINKS or own_floor != floor):
@@ -127,92 +125,98 @@ def _read(engine: Engine, first: int, last: int, ceiling: int) -> _Group:
             "ceiling": ceiling,
         }
         found = connection.execute(SPAN, span).one()
-    ids = [int.from_bytes(each) for each in pieces(bytes(found.ids), 8)]
-    return _Group(links, ids, pieces(bytes(found.hashes), 32))
+    ids = [int.from_bytes(each) for each in split_bytes(bytes(found.ids), 8)]
+    return _Group(links, ids, split_bytes(bytes(found.hashes), 32))
 
 
 class _Chain:
-    """The chain as far as it was found to be right: ``place``."""
+    """The verified part of the chain, up to ``position``."""
 
     def __init__(self, engine: Engine, known: dict[int, list[Checkpoint]], archives: Archives) -> None:
         self._engine = engine
         self._known = known
         self._archives = archives
-        self.place = Place()
+        self.position = Position()
 
     def follow(self, group: _Group) -> None:
-        """Check links against their entries. Raises Bad."""
+        """Check a group's links against their entries. Raises Altered."""
         last, start = group.links[-1], 0
         group = _with_archived(group, self._archives.until(last.floor_id, last.to_xid))
         for link in group.links:
             end = start + len(link.entries)
-            self._check_joint(link)
+            self._check_continuity(link)
             if group.ids[start:end] != link.entries:
                 sealed = {entry for each in group.links for entry in each.entries}
-                raise Bad(_misplaced(link.entries, group.ids[start:], sealed))
+                raise Altered(_misplaced(link.entries, group.ids[start:], sealed))
             head = self._head(link, group.hashes[start:end])
-            self.place = Place(link.seq, link.to_xid, link.floor_id, link.total, head)
+            self.position = Position(link.seq, link.to_xid, link.floor_id, link.total, head)
             start = end
         if len(group.ids) > start:
-            raise Bad(group.ids[start])
+            raise Altered(group.ids[start])
 
     def end(self) -> None:
-        """Raise Bad when a checkpoint knows more links than there are."""
-        beyond = [seq for seq in self._known if seq > self.place.seq]
-        if beyond:
-            raise Bad(self._known[min(beyond)][0].first)
+        """Check that no checkpoint is beyond the last link. Raises Altered when one is."""
+        missing = [seq for seq in self._known if seq > self.position.seq]
+        if missing:
+            raise Altered(self._known[min(missing)][0].first)
 
     def _head(self, link: Any, own_hashes: list[bytes]) -> bytes:
-        hashes = list(chained(self.place.head, own_hashes))
-        sealed = pieces(bytes(link.hashes), 32)
+        hashes = list(chain_hashes(self.position.head, own_hashes))
+        sealed = split_bytes(bytes(link.hashes), 32)
         if hashes != sealed:
             pairs = zip(link.entries, hashes, [*sealed, *hashes[len(sealed) :]], strict=False)
-            raise Bad(next((entry for entry, here, then in pairs if here != then), None))
-        head = hashes[-1] if hashes else self.place.head
-        noted = [each.head for each in self._known.get(link.seq, [])]
-        if head != bytes(link.head) or any(each != head.hex() for each in noted):
-            raise Bad(link.entries[0] if link.entries else None)
+            raise Altered(next((entry for entry, computed, stored in pairs if computed != stored), None))
+        head = hashes[-1] if hashes else self.position.head
+        checkpointed = [each.head for each in self._known.get(link.seq, [])]
+        if head != bytes(link.head) or any(each != head.hex() for each in checkpointed):
+            raise Altered(link.entries[0] if link.entries else None)
         return head
 
-    def _check_joint(self, link: Any) -> None:
-        """A link begins where the last one ended, or where a restored database began to count anew."""
-        place = self.place
-        anew = place.to_xid == ALL_XIDS and link.from_xid == 0 and link.floor_id > place.floor_id
-        follows = link.from_xid == place.to_xid and link.floor_id == place.floor_id
-        counted = link.seq == place.seq + 1 and link.total == place.total + len(link.entries)
-        if counted and (anew or follows):
+    def _check_continuity(self, link: Any) -> None:
+        """Check that a link begins where the last one ended, or where a restored database started again.
+
+        Raises Altered when it doesn't.
+        """
+        last = self.position
+        restarts = last.to_xid == ALL_XIDS and link.from_xid == 0 and link.floor_id > last.floor_id
+        follows = link.from_xid == last.to_xid and link.floor_id == last.floor_id
+        counted = link.seq == last.seq + 1 and link.total == last.total + len(link.entries)
+        if counted and (restarts or follows):
             return
         with self._engine.connect() as connection:
-            raise Bad(connection.scalar(_FIRST_FROM, {"xid": place.to_xid, "floor": place.floor_id}))
+            raise Altered(connection.scalar(_FIRST_FROM, {"xid": last.to_xid, "floor": last.floor_id}))
 
 
 def _with_archived(group: _Group, archived: dict[int, bytes]) -> _Group:
-    """A group with the entries that lie in files in their places among those of the table. Raises Bad."""
+    """Merge archived entries into a group at their positions. Raises Altered for one that no link has."""
     if not archived:
         return group
     ids: list[int] = []
     hashes: list[bytes] = []
     sealed = [entry for link in group.links for entry in link.entries]
-    beside = set(archived).difference(sealed)
-    if beside:
-        raise Bad(min(beside))
-    here = deque(zip(group.ids, group.hashes, strict=True))
+    unknown = set(archived).difference(sealed)
+    if unknown:
+        raise Altered(min(unknown))
+    present = deque(zip(group.ids, group.hashes, strict=True))
     for entry in sealed:
-        if entry in archived and not (here and here[0][0] == entry):
+        if entry in archived and not (present and present[0][0] == entry):
             ids.append(entry)
             hashes.append(archived[entry])
-        elif here:
-            found, own_hash = here.popleft()
+        elif present:
+            found, own_hash = present.popleft()
             ids.append(found)
             hashes.append(own_hash)
-    ids += [found for found, _hash in here]
-    return _Group(group.links, ids, hashes + [own_hash for _id, own_hash in here])
+    ids += [found for found, _hash in present]
+    return _Group(group.links, ids, hashes + [own_hash for _id, own_hash in present])
 
 
 def _misplaced(link: list[int], found: list[int], sealed: set[int]) -> int:
-    """The first entry that is missing, put in or elsewhere; ``sealed`` has those of the links around too."""
-    for place, entry in enumerate(link):
-        if place >= len(found) or entry != found[place]:
-            put_in = place < len(found) and entry in found and found[place] not in sealed
-            return found[place] if put_in else entry
+    """Return the first entry that is missing, inserted or moved.
+
+    ``sealed`` are the entries of the whole group.
+    """
+    for index, entry in enumerate(link):
+        if index >= len(found) or entry != found[index]:
+            is_inserted = index < len(found) and entry in found and found[index] not in sealed
+            return found[index] if is_inserted else entry
     raise AssertionError("nothing is misplaced")

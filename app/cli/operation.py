@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from app import installation
-from app.audit.actor import SETUP, SYSTEM, acting
+from app.audit.actor import SETUP, SYSTEM, acting_as
 from app.cli.base import as_json, notice, print_result, report_errors, require_installation, settings
 from app.extensions import db
 from app.lib import clock
@@ -78,7 +78,7 @@ def prepare() -> None:
     from app.coldstart import apply_presets
     from app.demo.load import load_demo
 
-    with acting(SETUP, SETUP):
+    with acting_as(SETUP, SETUP):
         installation.check(db.engine, settings())
         click.echo("Bringing the database up to date …")
         upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
@@ -111,7 +111,7 @@ def ticker(every: float) -> None:
     threading.Thread(target=seal_forever, args=sealing, daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with acting(SYSTEM, "job", "ticker"):
+    with acting_as(SYSTEM, "job", "ticker"):
         run_forever(stop, every)
 
 
@@ -124,5 +124,5 @@ def worker(queue_name: str, burst: bool) -> None:
     """Serve one RQ queue."""
     from app.jobs.worker import work
 
-    with acting(SYSTEM, "job", f"worker {queue_name}"):
+    with acting_as(SYSTEM, "job", f"worker {queue_name}"):
         work(queue_name, burst=burst)

@@ -28,8 +28,8 @@ from app.reports import plan
 from app.reports.worker import work as make_reports
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import ConfigFile, read_config_file
-from app.t1.deliveries import inbox
 from app.t1.execute import execute
+from app.t1.inbox import inbox_folder
 from app.t1.runs import request_run, settings
 
 SEED = "lead-monitor-demo"
@@ -134,7 +134,7 @@ def _deliver_logs(customers: list[people.Customer], days: int) -> int:
     known = [hasher.hash(customer.id_number) for customer in customers]
     strangers = [random.randbytes(32).hex() for _ in range(round(len(customers) * STRANGERS))]
     characters = [each for group in (known, strangers) for each in story.cast(group, days, catalogue, random)]
-    provider = Provider(inbox(settings()), settings().zone, random)
+    provider = Provider(inbox_folder(settings()), settings().zone, random)
     first = today() - dt.timedelta(days=days)
     rows = 0
     for day in range(days):

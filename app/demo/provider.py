@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from app.demo.story import Call
-from app.t1.inbox import MARK
+from app.t1.inbox import MARKER
 
 COLUMNS = ("request_id", "event_time", "event_type", "institution_code", "id_hash", "result")
 Row = tuple[str, ...]
@@ -75,7 +75,7 @@ class Provider:
             folder / "part-b.jsonl.gz", orient="records", lines=True, compression=_GZIP
         )
         calls[place == 4].to_parquet(folder / "part-c.parquet", index=False)
-        (folder / MARK).touch()
+        (folder / MARKER).touch()
 
     def _with_offset(self, event_time: str) -> str:
         """Return the time with its offset from UTC; a broken one as it is."""

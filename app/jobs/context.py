@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Select
 
-from app.audit.actor import SYSTEM, acting
+from app.audit.actor import SYSTEM, acting_as
 from app.extensions import db
 
 
@@ -25,5 +25,5 @@ def job_context(job: str = "", requested_by: Select[Any] | None = None) -> Itera
         db.engine.dispose(close=False)
         user = db.session.scalar(requested_by) if requested_by is not None else None
         db.session.rollback()
-        with acting(user or SYSTEM, "job", job):
+        with acting_as(user or SYSTEM, "job", job):
             yield

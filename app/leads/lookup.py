@@ -65,7 +65,7 @@ def check_right(who: str) -> None:
         raise MayNotAsk(N_("Only people who may look at phone numbers may search by one."))
 
 
-def asked(phone_index: str, who: str) -> bool:
+def was_asked(phone_index: str, who: str) -> bool:
     """Whether the person asked for the phone with this blind index lately."""
     query = select(ChangeLog.id).where(
         ChangeLog.actor == who,

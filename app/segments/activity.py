@@ -1,4 +1,4 @@
-"""Activity of leads from the cube, brought into the database as a temporary table to join with."""
+"""Activity of leads from the cube, as temporary tables of the database to join with."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ else:
 
 
 _ROWS_AT_ONCE = 100_000
-_MADE: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] = WeakKeyDictionary()
+_TABLES: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] = WeakKeyDictionary()
 
 
 def as_of(settings: Settings) -> dt.date:
-    """The last complete local day, which all windows end with."""
+    """Return the last complete local day, with which all windows end."""
     return clock.today() - dt.timedelta(days=1)
 
 
 def lead_values(
     settings: Settings, metric: Metric, window_days: int, at_least: int, day: dt.date
 ) -> pa.Table:
-    """The columns ``lead`` and ``value_0`` for the leads that reach ``at_least`` in the window to ``day``.
+    """Return ``lead`` and ``value_0`` of the leads that reach ``at_least`` in the window ending on ``day``.
 
-    Leads are those of the last T+1 run; who joined the list later has no activity until the next one.
+    Leads added since the last T+1 run have no activity until the next one.
     """
     spec = RuleSpec("all", (Condition(metric, ">=", at_least, window_days),))
     engine = engine_settings(settings)
@@ -53,23 +53,23 @@ def lead_values(
         state = store.snapshot(activity_root(settings))
         return query.lead_values(state, spec, day, settings=engine)
     except ActivityError:
-        # Some day of the window has no lead layer yet, or one of another list.
+        # A day of the window has no lead layer yet, or one of another lead list.
         return query.lead_values(prepare(settings, window(day, window_days)), spec, day, settings=engine)
 
 
 def table_of(session: Session, settings: Settings, metric: Metric, window_days: int, at_least: int) -> Table:
-    """What ``lead_values`` gives as of today, as a temporary table; made once a transaction."""
+    """Return the present ``lead_values`` as a temporary table, created once in a transaction."""
     transaction = session.connection().get_transaction()
-    made = _MADE.setdefault(transaction, {}) if transaction is not None else {}
+    tables = _TABLES.setdefault(transaction, {}) if transaction is not None else {}
     key = (metric, window_days, at_least)
-    if key not in made:
-        found = lead_values(settings, metric, window_days, at_least, as_of(settings))
-        made[key] = as_table(session, found)
-    return made[key]
+    if key not in tables:
+        values = lead_values(settings, metric, window_days, at_least, as_of(settings))
+        tables[key] = as_table(session, values)
+    return tables[key]
 
 
 def as_table(session: Session, values: pa.Table) -> Table:
-    """The rows as a temporary table ``lead_id, value`` of the session's transaction."""
+    """Copy the rows into a temporary table ``lead_id, value`` of the session's transaction."""
     name = f"lead_activity_{uuid.uuid4().hex}"
     table = Table(
         name,

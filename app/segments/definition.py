@@ -1,4 +1,4 @@
-"""What a segment may ask of a lead: attributes, hits and activity. Every part that is given must hold."""
+"""Definition of a segment: a filter on attributes, hits and activity, all given parts of which must hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Ids = Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=MAX_CHOICES)
 
 
 class HitFilter(Strict):
-    """At least one hit that matches all that is given; ``days`` counts back from today, today included."""
+    """A filter for leads with a hit that matches all given parts.
+
+    ``days`` counts back from today, inclusive.
+    """
 
     rules: Annotated[list[Code], Field(max_length=MAX_CHOICES)] = []
     grades: list[Grade] = []
@@ -27,7 +30,7 @@ class HitFilter(Strict):
 
 
 class ActivityFilter(Strict):
-    """``metric`` over the last ``window_days`` complete days is ``at_least`` that much."""
+    """Leads whose ``metric`` in the last ``window_days`` complete days is ``at_least`` a value."""
 
     metric: Metric
     at_least: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -35,7 +38,7 @@ class ActivityFilter(Strict):
 
 
 class SegmentDef(Strict):
-    """A filter over leads. Lists mean any of; branches include what lies below them."""
+    """A filter of leads. A list matches any of its values; branches include their sub-branches."""
 
     sources: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=MAX_CHOICES)
@@ -56,12 +59,15 @@ class SegmentDef(Strict):
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored: only what is given."""
+        """Return the definition for storage, without defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def segment_def(stored: Any) -> SegmentDef:
-    """The definition in a stored (or typed) object. Raises DomainError that names place and value."""
+    """Parse a stored or typed definition.
+
+    Raises DomainError that names the path and value of each problem.
+    """
     try:
         return SegmentDef.model_validate_json(json.dumps(stored, default=dt.date.isoformat))
     except ValidationError as error:

@@ -14,19 +14,25 @@ from app.lib.row_id import row_id
 from app.models import Lead, Segment
 from app.segments import matrix
 from app.segments.definition import segment_def
-from app.segments.leads import meant
+from app.segments.leads import segment_criterion
 
 
 def in_segment(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the leads that a segment means now. Raises DomainError unless the person may use it."""
-    own = select(Segment).where(Segment.id == row_id(text), visible_to(user, Segment))
-    segment = db.session.scalar(own)
+    """Return a criterion for the present leads of a segment.
+
+    Raises DomainError unless the user may use it.
+    """
+    query = select(Segment).where(Segment.id == row_id(text), visible_to(user, Segment))
+    segment = db.session.scalar(query)
     if segment is None:
         raise DomainError("There is no such segment, or it is not shared with you.")
-    return meant(db.session, segment_def(segment.definition), current_app.config["SETTINGS"])
+    return segment_criterion(db.session, segment_def(segment.definition), current_app.config["SETTINGS"])
 
 
 def in_quadrant(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the leads that lie in a quadrant now, given in its text form. Raises DomainError."""
+    """Return a criterion for the present leads of a quadrant in text form.
+
+    Raises DomainError when it is none.
+    """
     quadrant = matrix.Quadrant.parse(text)
     return Lead.id.in_(matrix.leads_of(db.session, quadrant, current_app.config["SETTINGS"]))

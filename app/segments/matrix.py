@@ -22,14 +22,14 @@ from config import Settings
 HIT_DAYS = 90
 ACTIVITY_DAYS = 30
 MAX_THRESHOLD = 10**9
-#: what gives a lead's value: a table of ``lead_id, value`` (no row: 0) or an expression on Lead
+#: the source of a measure: a table of ``lead_id, value`` (no row means 0) or an expression on Lead
 Source = FromClause | ColumnElement[Any]
 
 
 def _hits(session: Session, settings: Settings) -> Source:
     first = clock.today() - dt.timedelta(days=HIT_DAYS - 1)
-    counted = select(Hit.lead_id, func.count().label("value")).where(Hit.hit_date >= first)
-    return counted.group_by(Hit.lead_id).subquery()
+    hits = select(Hit.lead_id, func.count().label("value")).where(Hit.hit_date >= first)
+    return hits.group_by(Hit.lead_id).subquery()
 
 
 def _best_score(session: Session, settings: Settings) -> Source:
@@ -48,7 +48,7 @@ def _active(metric: Metric) -> Callable[[Session, Settings], Source]:
     return source
 
 
-#: code → how to get a lead's value; the words are in app/labels.py
+#: measure → its source; the display names are in app/labels.py
 MEASURES: dict[str, Callable[[Session, Settings], Source]] = {
     "hits": _hits,
     "best_score": _best_score,
@@ -68,12 +68,12 @@ class Axis:
         if self.measure not in MEASURES:
             raise DomainError("There is no such measure: %(name)s", name=self.measure[:40])
         if not 0 <= self.threshold <= MAX_THRESHOLD:
-            raise DomainError("A threshold lies between 0 and %(most)s.", most=MAX_THRESHOLD)
+            raise DomainError("A threshold must be between 0 and %(most)s.", most=MAX_THRESHOLD)
 
 
 @dataclass(frozen=True)
 class Quadrant:
-    """One of the four parts, high or low on each axis; its text form is the list filter's value."""
+    """One of the four parts, high or low on each axis. Its text form is the value of the list filter."""
 
     x: Axis
     y: Axis
@@ -88,10 +88,10 @@ class Quadrant:
 
     @classmethod
     def parse(cls, text: str) -> Quadrant:
-        """The quadrant of a text form. Raises DomainError when it is none."""
+        """Parse the text form of a quadrant. Raises DomainError when it is invalid."""
         parts = [_parse(part) for part in text.split("~")]
         if len(parts) != 2:
-            raise DomainError("This is no quadrant of the matrix: %(text)s", text=text[:60])
+            raise DomainError("This is not a quadrant of the matrix: %(text)s", text=text[:60])
         (x, x_high), (y, y_high) = parts
         return cls(x, y, x_high, y_high)
 
@@ -102,11 +102,11 @@ def _parse(part: str) -> tuple[Axis, bool]:
     try:
         return Axis(measure, float(threshold)), sign == ">="
     except ValueError:
-        raise DomainError("This is no quadrant of the matrix: %(text)s", text=part[:60]) from None
+        raise DomainError("This is not a quadrant of the matrix: %(text)s", text=part[:60]) from None
 
 
 def leads_of(session: Session, quadrant: Quadrant, settings: Settings) -> Select[int]:
-    """The ids of the live leads of a quadrant, for use in ``session``'s present transaction."""
+    """Return a query for the ids of a quadrant's live leads, for use in ``session``'s present transaction."""
     values = _values(session, [quadrant.x, quadrant.y], settings, Lead.deleted_at.is_(None))
     sides = (
         (values.c.value_0, quadrant.x, quadrant.x_high),
@@ -120,9 +120,9 @@ def leads_of(session: Session, quadrant: Quadrant, settings: Settings) -> Select
 def median(
     session: Session, measure: str, settings: Settings, scope: ColumnElement[bool], seconds: float | None
 ) -> float:
-    """The median of a measure over the leads of ``scope`` that have any of it; 1 when none has.
+    """Return the median of a measure over the leads of ``scope`` with a positive value, 1 without any.
 
-    That of a sample when the exact one takes longer than ``seconds``.
+    It is estimated from a sample when the exact one takes longer than ``seconds``.
     """
     axes = [Axis(measure, 0)]
 
@@ -146,9 +146,9 @@ def count(
     scope: ColumnElement[bool],
     seconds: float | None,
 ) -> tuple[dict[tuple[bool, bool], int], bool]:
-    """How many leads of ``scope`` lie in each quadrant, by (high on x, high on y), and whether exactly.
+    """Return the number of leads in each quadrant by (high on x, high on y), and whether it is exact.
 
-    They are estimated from a sample when exact numbers take longer than ``seconds``.
+    The numbers are estimated from a sample when exact ones take longer than ``seconds``.
     """
 
     def of(deadline: Deadline, scope: ColumnElement[bool]) -> Any:
@@ -168,14 +168,14 @@ def count(
 
 
 def _values(session: Session, axes: list[Axis], settings: Settings, scope: ColumnElement[bool]) -> Any:
-    """The leads of ``scope`` with columns id, value_0, value_1 … for the axes."""
+    """Return a subquery of the leads of ``scope`` with the columns id and value_0, value_1 … for the axes."""
     joined: Any = Lead.__table__
     columns: list[ColumnElement[Any]] = []
     for number, axis in enumerate(axes):
         source = MEASURES[axis.measure](session, settings)
         if isinstance(source, FromClause):
-            own = source.alias(f"measure_{number}")
-            joined = joined.outerjoin(own, own.c.lead_id == Lead.id)
-            source = func.coalesce(own.c.value, 0)
+            table = source.alias(f"measure_{number}")
+            joined = joined.outerjoin(table, table.c.lead_id == Lead.id)
+            source = func.coalesce(table.c.value, 0)
         columns.append(source.label(f"value_{number}"))
     return select(Lead.id, *columns).select_from(joined).where(scope).subquery()

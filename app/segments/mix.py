@@ -1,4 +1,4 @@
-"""How the leads of a segment are made up: by source, branch and best grade."""
+"""The mix of a segment's leads by source, branch and best grade."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from app.lib.deadline import Deadline, DeadlineExceeded
 from app.models import Branch, Hit, Lead
 from app.segments.sample import sample
 
-#: as many parts as a picture can show
-MOST = 12
+#: parts that a chart can show
+MAX_PARTS = 12
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How many leads, and their parts: sources (empty: none), branches with their names (None: none), and
-    best grades of all hits, A first (None: without a hit). Scaled from a sample unless ``exact``.
+    """The number of leads and its parts, scaled from a sample unless ``exact``.
+
+    The parts are sources (empty for none), branches with their names (None for none) and best grades, A first
+    (None for leads without a hit).
     """
 
     total: int
@@ -31,7 +33,10 @@ class Mix:
 
 
 def count(session: Session, leads: ColumnElement[bool], seconds: float | None) -> tuple[int, bool]:
-    """How many leads meet a criterion, and whether that is exact: it is when it takes no longer."""
+    """Count the leads that meet a criterion; estimate when that takes longer than ``seconds``.
+
+    Return if exact, too.
+    """
     try:
         return _total(Deadline(session, seconds), leads), True
     except DeadlineExceeded:
@@ -40,7 +45,7 @@ def count(session: Session, leads: ColumnElement[bool], seconds: float | None) -
 
 
 def mix(session: Session, leads: ColumnElement[bool], seconds: float | None) -> Mix:
-    """The mix of the leads that meet a criterion, exact when it takes no longer than ``seconds``."""
+    """Return the mix of the leads that meet a criterion, estimated when it takes longer than ``seconds``."""
     try:
         return _mixed(session, Deadline(session, seconds), leads)
     except DeadlineExceeded:
@@ -62,12 +67,12 @@ def _mixed(
 ) -> Mix:
     sources = _parts(deadline, Lead.source, leads)
     total = sum(n for _source, n in sources)
-    branches = _parts(deadline, Lead.branch_id, leads)[:MOST]
+    branches = _parts(deadline, Lead.branch_id, leads)[:MAX_PARTS]
     query = select(Branch.id, Branch.name).where(Branch.id.in_([key for key, _n in branches if key]))
     names = {row.id: row.name for row in session.execute(query)}
     return Mix(
         scaled(total),
-        [(source, scaled(n)) for source, n in sources[:MOST]],
+        [(source, scaled(n)) for source, n in sources[:MAX_PARTS]],
         [(key, names.get(key, ""), scaled(n)) for key, n in branches],
         [(grade, scaled(n)) for grade, n in _grades(deadline, leads, total)],
         exact,
@@ -82,7 +87,7 @@ def _parts(deadline: Deadline, column: Any, leads: ColumnElement[bool]) -> Seque
 
 
 def _grades(deadline: Deadline, leads: ColumnElement[bool], total: int) -> list[tuple[str | None, int]]:
-    """From the hits, which are fewer than the leads; the rest has none."""
+    """Count the leads by best grade, through the hits, which are fewer than the leads."""
     best = select(Hit.lead_id, func.min(Hit.grade).label("grade")).group_by(Hit.lead_id).subquery()
     query = (
         select(best.c.grade, func.count())
@@ -92,6 +97,6 @@ def _grades(deadline: Deadline, leads: ColumnElement[bool], total: int) -> list[
         .group_by(best.c.grade)
         .order_by(best.c.grade)
     )
-    found = [(grade, n) for grade, n in deadline.execute(query)]
-    rest = total - sum(n for _grade, n in found)
-    return [*found, *([(None, rest)] if rest > 0 else [])]
+    graded = [(grade, n) for grade, n in deadline.execute(query)]
+    rest = total - sum(n for _grade, n in graded)
+    return [*graded, *([(None, rest)] if rest > 0 else [])]

@@ -1,4 +1,4 @@
-"""Filters of columns, by the kind of the column."""
+"""Filters of columns, by kind of column."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from app.errors import DomainError
 from app.leads import lookup
 from app.lib.row_id import row_id
 
-#: the kind of filters that belong to no column (app/selection/special.py)
+#: the kind of filters that belong to no single column (app/selection/special.py)
 SPECIAL = "special"
-#: kind of column → operators. Their order is part of the addresses of lists.
+#: kind of column → operators; their order is part of the addresses of lists
 OPERATORS: dict[str, tuple[str, ...]] = {
     "relation": ("is",),
     "relations": ("is",),
@@ -52,7 +52,7 @@ _LARGEST = 2**31
 
 
 def kind_of(model: type[Any], column: str) -> str | None:
-    """Return the kind of a model's column or relation, None when it can't be filtered by."""
+    """Return the kind of a model's column or relation, None when it has no filters."""
     mapper = inspect(model)
     if column in mapper.relationships:
         directions = {MANYTOONE: "relation", MANYTOMANY: "relations"}
@@ -71,8 +71,8 @@ def is_phone_index(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A filter of one column, asked by a person."""
+class ColumnFilter:
+    """A filter of one column, set by a user."""
 
     model: type[Any]
     name: str
@@ -93,81 +93,85 @@ class Asked:
 
     @property
     def key(self) -> int:
-        """The value as the key of a row. Raises DomainError."""
+        """The value as the key of a row. Raises DomainError when it is none."""
         key = row_id(self.value)
         if key is None:
             raise self.refusal()
         return key
 
 
-def _relation(asked: Asked) -> ColumnElement[bool]:
-    [column] = asked.column.property.local_columns
-    found: ColumnElement[bool] = column == asked.key
+def _relation(filter_: ColumnFilter) -> ColumnElement[bool]:
+    [column] = filter_.column.property.local_columns
+    found: ColumnElement[bool] = column == filter_.key
     return found
 
 
-def _relations(asked: Asked) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = asked.column.any(id=asked.key)
+def _relations(filter_: ColumnFilter) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = filter_.column.any(id=filter_.key)
     return found
 
 
-def _phone(asked: Asked) -> ColumnElement[bool]:
-    """By the blind index, so that no address and no log ever holds the number.
+def _phone(filter_: ColumnFilter) -> ColumnElement[bool]:
+    """Match a phone by its blind index, so that no address and no log ever holds the number.
 
-    Only who typed the number lately gets an answer: an address handed on, or an index read in the change log,
-    finds nothing out.
+    Only a user who recently searched for the number gets an answer. An address passed on, or an index read in
+    the change log, reveals nothing.
     """
-    if not is_phone_index(asked.value):
-        raise DomainError("Search for phone numbers in the search form of the list.")
-    lookup.check_right(asked.user.username)
-    if not lookup.asked(asked.value, asked.user.username):
-        raise DomainError("Type the number in the search form of the list again: it was too long ago.")
-    found: ColumnElement[bool] = asked.column == asked.value
+    if not is_phone_index(filter_.value):
+        raise DomainError("Use the list's search form to search for a phone number.")
+    lookup.check_right(filter_.user.username)
+    if not lookup.was_asked(filter_.value, filter_.user.username):
+        raise DomainError(
+            "Enter the number in the list's search form again: your last search for it was too long ago."
+        )
+    found: ColumnElement[bool] = filter_.column == filter_.value
     return found
 
 
-def _flag(asked: Asked) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = asked.column.is_(asked.value in ("1", "y", "true", "True"))
+def _flag(filter_: ColumnFilter) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = filter_.column.is_(filter_.value in ("1", "y", "true", "True"))
     return found
 
 
-def _text(asked: Asked) -> ColumnElement[bool]:
-    if asked.operator == "starts":
-        starts: ColumnElement[bool] = asked.column.startswith(asked.value, autoescape=True)
+def _text(filter_: ColumnFilter) -> ColumnElement[bool]:
+    if filter_.operator == "starts":
+        starts: ColumnElement[bool] = filter_.column.startswith(filter_.value, autoescape=True)
         return starts
-    found: ColumnElement[bool] = asked.column == asked.value
+    found: ColumnElement[bool] = filter_.column == filter_.value
     return found
 
 
-def _number(asked: Asked) -> ColumnElement[bool]:
+def _number(filter_: ColumnFilter) -> ColumnElement[bool]:
     try:
-        number = float(asked.value) if "." in asked.value else int(asked.value)
+        number = float(filter_.value) if "." in filter_.value else int(filter_.value)
     except ValueError:
-        raise asked.refusal() from None
+        raise filter_.refusal() from None
     if not -_LARGEST < number < _LARGEST:
-        raise asked.refusal()
+        raise filter_.refusal()
     compared: dict[str, ColumnElement[bool]] = {
-        "is": asked.column == number,
-        "from": asked.column >= number,
-        "to": asked.column <= number,
+        "is": filter_.column == number,
+        "from": filter_.column >= number,
+        "to": filter_.column <= number,
     }
-    return compared[asked.operator]
+    return compared[filter_.operator]
 
 
-def _day(asked: Asked) -> ColumnElement[bool]:
-    """On or after a local date, or on or before it."""
+def _day(filter_: ColumnFilter) -> ColumnElement[bool]:
+    """Match days, or moments by their local date: from a date, or up to it."""
     try:
-        day = dt.date.fromisoformat(asked.value[:10]) + dt.timedelta(days=asked.operator == "to")
+        day = dt.date.fromisoformat(filter_.value[:10]) + dt.timedelta(days=filter_.operator == "to")
     except (ValueError, OverflowError):
-        raise asked.refusal() from None
+        raise filter_.refusal() from None
     edge: dt.date = day
-    if kind_of(asked.model, asked.name) == "moment":
+    if kind_of(filter_.model, filter_.name) == "moment":
         edge = dt.datetime.combine(day, dt.time(), current_app.config["SETTINGS"].zone)
-    found: ColumnElement[bool] = asked.column >= edge if asked.operator == "from" else asked.column < edge
+    found: ColumnElement[bool] = (
+        filter_.column >= edge if filter_.operator == "from" else filter_.column < edge
+    )
     return found
 
 
-CRITERIA: dict[str, Callable[[Asked], ColumnElement[bool]]] = {
+CRITERIA: dict[str, Callable[[ColumnFilter], ColumnElement[bool]]] = {
     "relation": _relation,
     "relations": _relations,
     "phone": _phone,

@@ -1,4 +1,4 @@
-"""Filters that belong to no column, by table and name."""
+"""Filters that belong to no single column, by table and name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from app.models import ChangeLog, Hit, IngestFile, Lead, Suppression
 from app.segments import filters as segments
 from app.t1 import filters as t1
 
-#: returns the criterion that a value means to a person; raises DomainError when it means nothing
+#: returns the criterion that a value means for a user; raises DomainError for an invalid value
 Criterion = Callable[[Any, str], ColumnElement[bool]]
-#: domains above this one add the filters of their tables
+#: domains above this package add the filters of their tables
 FILTERS: dict[type[Any], dict[str, Criterion]] = {
     Lead: {
         "tag": leads.tagged,
@@ -38,8 +38,8 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "first_hour": effect.first_hour,
     },
     ChangeLog: {
-        "person": audit.by_person,
-        "about": audit.about,
+        "person": audit.by_actor,
+        "about": audit.about_object,
         "row": audit.of_row,
         "transaction": audit.of_transaction,
     },

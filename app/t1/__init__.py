@@ -1,1 +1,1 @@
-"""The T+1 run of a day: ingest, activity, completeness, evaluation; resumable and safe to repeat."""
+"""T+1 runs: ingest, activity, completeness and evaluation of a day, resumable and safe to repeat."""

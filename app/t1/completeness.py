@@ -1,4 +1,4 @@
-"""Is a day's data all there? A day that isn't must not be evaluated in silence."""
+"""Completeness of a day's data: an incomplete day is held instead of being evaluated unnoticed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from statistics import median
 
 from app.activity.store import Snapshot
 
-#: A day with less than this share of a usual day's events is held.
+#: a day with less than this share of a usual day's events is held
 ENOUGH = 0.5
-#: How many earlier days make the usual day, and how few are too few to judge by.
-LOOK_BACK_DAYS, FEWEST_DAYS = 14, 3
+#: days before a day that make the usual one, and the least number of them with data
+LOOK_BACK_DAYS, MIN_DAYS = 14, 3
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """Events of the day, of a usual day (None: too little history to say), and the verdict."""
+    """Events of the day and of a usual day (None when there is too little history), and the verdict."""
 
     arrived: int
     usual: int | None
@@ -24,9 +24,9 @@ class Completeness:
 
 
 def completeness(state: Snapshot, day: dt.date) -> Completeness:
-    """Compare a day's events with the median of the days before it that have any.
+    """Compare a day's events with the median of earlier days that have any.
 
-    A day on which nothing arrived is never complete.
+    A day without events is never complete.
     """
     arrived = state.days[day].rows if day in state.days else 0
     before = [
@@ -34,5 +34,5 @@ def completeness(state: Snapshot, day: dt.date) -> Completeness:
         for n in range(1, LOOK_BACK_DAYS + 1)
         if (earlier := day - dt.timedelta(days=n)) in state.days
     ]
-    usual = int(median(before)) if len(before) >= FEWEST_DAYS else None
+    usual = int(median(before)) if len(before) >= MIN_DAYS else None
     return Completeness(arrived, usual, arrived > 0 and (usual is None or arrived >= usual * ENOUGH))

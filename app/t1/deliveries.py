@@ -1,4 +1,4 @@
-"""Ingest as the rest of the product sees it: the journal's copy in the database, the catalogue, the inbox."""
+"""Ingest of deliveries: copies the journal to the database, extends the catalogue and empties the inbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.lib.spreadsheet import printable_name
 from app.models import IngestFile
 from app.rules.catalogue import date_first_seen, note_unlisted
 from app.t1 import institution_days, runs
-from app.t1.inbox import MARK, Look, folder, marks_of, note_moved, note_taken
+from app.t1.inbox import MARKER, InboxScan, inbox_folder, mark_taken, markers_of, track_moved
 from config import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ else:
 
 
 log = logging.getLogger(__name__)
-#: file names that a run keeps of what it passed over
+#: names of ignored files that a run keeps
 MAX_IGNORED = 50
 
 
@@ -56,11 +56,11 @@ def ingest_logs(
     source: str = "",
     listed: bool = False,
 ) -> IngestResult:
-    """Ingest log files and bring the database's copy of the journal and the catalogue up to date.
+    """Ingest log files, then update the database's copy of the journal and the catalogue. Return the result.
 
-    The journal keeps ``source``, by which what a run read is found again; held days that got data are run
-    again. Paths that are gone are refused with ``listed``, an error without.
-    Safe to repeat after a crash at any point: what a crash left out is made up for by the next call.
+    The journal keeps ``source``, by which a run finds the files it read. Held runs of days that got data are
+    queued again. A missing path is refused when ``listed``, and otherwise an error. Safe to repeat after a
+    crash at any point: the next call completes what the crash left out.
     """
     result = engine.ingest(
         activity_root(settings),
@@ -77,10 +77,7 @@ def ingest_logs(
 
 
 def copy_journal(settings: Settings) -> None:
-    """Copy journal records and counts the database lacks, and put new institutions into the catalogue.
-
-    Commits.
-    """
+    """Copy missing journal records and counts to the database, add new institutions and commit."""
     state = store.snapshot(activity_root(settings))
     known = set(db.session.scalars(select(IngestFile.digest)))
     new = [record for record in store.deliveries(state) if record["digest"] not in known]
@@ -93,7 +90,7 @@ def copy_journal(settings: Settings) -> None:
     institution_days.refresh(settings)
     date_first_seen()
     db.session.commit()
-    runs.try_held_again(days)
+    runs.requeue_held(days)
 
 
 def _row(record: dict[str, object], settings: Settings) -> dict[str, object]:
@@ -112,43 +109,40 @@ def _row(record: dict[str, object], settings: Settings) -> dict[str, object]:
 
 
 def _short_name(path: Path, settings: Settings) -> str:
-    """The file as people know it: below the inbox, else with its folder, without the machine's paths."""
+    """Return a file's display name: its path in the inbox, or elsewhere its folder and name."""
     root = settings.data_dir / "inbox"
     name = path.relative_to(root) if path.is_relative_to(root) else Path(*path.parts[-2:])
     return mask_ids(printable_name(name))[-512:]
 
 
-def inbox(settings: Settings) -> Path:
-    """Where the provider's files are put."""
-    return folder(settings)
-
-
-def read_by(settings: Settings, source: str) -> list[dict[str, Any]]:
-    """The journal's records of the files that a source has read, crashes in between included."""
+def records_of_source(settings: Settings, source: str) -> list[dict[str, Any]]:
+    """Return the journal's records of the files that a source has read, including before a crash."""
     state = store.snapshot(activity_root(settings))
     return [record for record in store.deliveries(state) if record.get("source") == source]
 
 
-def figures(
+def ingest_counts(
     settings: Settings,
     records: Sequence[dict[str, Any]],
     result: IngestResult,
-    look: Look,
+    scan: InboxScan,
     before: dict[str, Any],
 ) -> dict[str, Any]:
-    """What a run tells of its files: ``ingest``, ``refused``, and ``skipped`` until these left the inbox.
+    """Return the counts of a run's files: ``ingest``, ``refused`` and, until they are moved, ``skipped``.
 
-    ``records`` are those its source has read. ``before`` are the counts of a worker whose run this one took
-    over: what that one refused and skipped counts, once.
+    ``records`` are those of the run's source. ``before`` are the counts of an earlier worker whose run this
+    one took over; files that worker refused or skipped count once.
     """
-    refused = {each["name"]: each for each in [*before.get("refused", []), *refusals(settings, result, look)]}
-    own, listed = {record["name"] for record in records}, set(before.get("skipped", []))
-    skipped = listed | {
+    refused = {
+        each["name"]: each for each in [*before.get("refused", []), *refused_files(settings, result, scan)]
+    }
+    own, skipped_before = {record["name"] for record in records}, set(before.get("skipped", []))
+    skipped = skipped_before | {
         record.name
         for record in result.files
-        if record.status == "skipped" and record.name not in own and record.path in look.untaken
+        if record.status == "skipped" and record.name not in own and record.path in scan.untaken
     }
-    gone = before.get("ingest", {}).get("files_skipped", 0) - len(listed)
+    gone = before.get("ingest", {}).get("files_skipped", 0) - len(skipped_before)
     rejected: Counter[str] = Counter()
     for record in records:
         rejected.update(record["rejected"])
@@ -163,7 +157,7 @@ def figures(
 
 
 def other_days(records: Sequence[dict[str, Any]], day: dt.date) -> dict[str, int]:
-    """The dates besides ``day`` that the files changed, with the calls accepted for each."""
+    """Return the dates other than ``day`` that the files changed, with the accepted calls of each."""
     changed: Counter[str] = Counter()
     for record in records:
         changed.update(record["days"])
@@ -171,23 +165,23 @@ def other_days(records: Sequence[dict[str, Any]], day: dt.date) -> dict[str, int
     return {name: changed[name] for name in sorted(changed) if name != day.isoformat()}
 
 
-def names(settings: Settings, paths: Sequence[Path]) -> list[str]:
-    """The files as people know them, as many as a run keeps."""
+def display_names(settings: Settings, paths: Sequence[Path]) -> list[str]:
+    """Return the display names of files, up to MAX_IGNORED."""
     return [_short_name(path, settings) for path in paths][:MAX_IGNORED]
 
 
-def refusals(settings: Settings, result: IngestResult, look: Look) -> list[dict[str, Any]]:
-    """What a run keeps of each refused file of the inbox: ``name``, ``reason``, ``kept``.
+def refused_files(settings: Settings, result: IngestResult, scan: InboxScan) -> list[dict[str, Any]]:
+    """Return ``name``, ``reason`` and ``kept`` of each refused file of the inbox.
 
-    ``kept`` is where ``clear_inbox`` puts it below ``quarantine/``, None while it stays in the inbox because
-    it changed since or can't be read. It follows from the content, so that a crash and a repetition change
-    nothing.
+    ``kept`` is the path under ``quarantine/`` to which ``clear_inbox`` moves it, None for a file that stays
+    in the inbox because it has changed or can't be read. The path follows from the content, so that repeating
+    the work after a crash gives the same one.
     """
     return [
         {
             "name": _short_name(record.path, settings),
             "reason": Said(record.error.message, record.error.values).as_json(),
-            "kept": _place_in_quarantine(record.path, settings) if look.unchanged(record.path) else None,
+            "kept": _place_in_quarantine(record.path, settings) if scan.unchanged(record.path) else None,
         }
         for record in result.files
         if record.error is not None
@@ -203,60 +197,60 @@ def _place_in_quarantine(path: Path, settings: Settings) -> str | None:
     except RefusedFile:
         return None
     known = PurePath(_short_name(path, settings))
-    # A name on disk may have 255 bytes.
+    # A file name may have 255 bytes.
     short = known.name.encode()[-200:].decode(errors="ignore")
     return str(known.with_name(f"{digest.hexdigest()[:16]}-{short}"))
 
 
-def ignored(settings: Settings) -> list[str]:
-    """Files in the inbox that are passed over because their names don't end like a call log's."""
-    others = [path for path in find_others(inbox(settings)) if path.suffix != MARK]
-    return names(settings, others)
+def ignored_files(settings: Settings) -> list[str]:
+    """Return the names of files in the inbox that don't end like a call log."""
+    others = [path for path in find_others(inbox_folder(settings)) if path.suffix != MARKER]
+    return display_names(settings, others)
 
 
 def clear_inbox(
-    settings: Settings, result: IngestResult, refused: Sequence[dict[str, Any]], look: Look
+    settings: Settings, result: IngestResult, refused: Sequence[dict[str, Any]], scan: InboxScan
 ) -> list[str]:
-    """Move what was read to ``delivered/``, keeping sub-folders, and what was refused to its ``kept``.
+    """Move read files to ``delivered/``, keeping sub-folders, and refused files to their ``kept``.
 
-    ``refused`` is what ``figures`` said of the same result, stored by the caller before. What changed since
-    ``look`` stays, and so does what can't be moved: the names of these.
+    ``refused`` is what ``ingest_counts`` returned for the same result and the caller has stored. Files that
+    changed since the scan stay, and so do files that can't be moved. Return the names of the latter.
     """
-    note_taken(settings, [record.path for record in result.files])
+    mark_taken(settings, [record.path for record in result.files])
     kept = {each["name"]: each["kept"] for each in refused}
-    stuck, marks = [], set()
+    stuck, markers = [], set()
     for record in result.files:
         place = kept[_short_name(record.path, settings)] if record.status == "refused" else ""
-        if place is None or not look.unchanged(record.path):
+        if place is None or not scan.unchanged(record.path):
             continue
-        marks |= set(marks_of(record.path))
-        if not _moved(settings, record, place):
+        markers |= set(markers_of(record.path))
+        if not _move(settings, record, place):
             stuck.append(record.path)
-    for mark in marks:
+    for marker in markers:
         with suppress(OSError):
-            mark.unlink()
-    _remove_empty(inbox(settings))
-    return names(settings, stuck)
+            marker.unlink()
+    _remove_empty_folders(inbox_folder(settings))
+    return display_names(settings, stuck)
 
 
-def _remove_empty(root: Path) -> None:
+def _remove_empty_folders(root: Path) -> None:
     for folder_path, _folders, _files in os.walk(root, topdown=False):
         if folder_path != str(root):
-            # Not empty, or something has just been put into it.
+            # It is not empty, or a file has just been put into it.
             with suppress(OSError):
                 os.rmdir(folder_path)
 
 
-def _moved(settings: Settings, record: FileRecord, place: str) -> bool:
-    """Move a file of the inbox; False, with a warning in the log, when that fails."""
-    target = _target(settings, record, record.path.relative_to(inbox(settings)), place)
+def _move(settings: Settings, record: FileRecord, place: str) -> bool:
+    """Move a file out of the inbox. Return False, with a warning in the log, when that fails."""
+    target = _target(settings, record, record.path.relative_to(inbox_folder(settings)), place)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(record.path, target)
     except OSError as error:
         log.warning("%s can't be moved: %s", record.name, error.strerror)
         return False
-    note_moved(settings, record.path, target)
+    track_moved(settings, record.path, target)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Doing a T+1 run: its steps, each safe to repeat, under a lease."""
+"""Execution of a T+1 run under a lease, in steps that are safe to repeat."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ from app.t1 import inbox
 from app.t1.completeness import completeness
 from app.t1.deliveries import (
     clear_inbox,
-    figures,
-    ignored,
+    display_names,
+    ignored_files,
+    ingest_counts,
     ingest_logs,
-    names,
     other_days,
-    read_by,
+    records_of_source,
 )
 from app.t1.runs import RUNS, settings
 
 STEPS = ("ingest", "activity", "completeness", "evaluate", "retention", "push")
-#: Share of the progress bar that is done when the step begins.
+#: percent of the progress bar that is done when a step begins
 BEGINS_AT = {"ingest": 0, "activity": 50, "completeness": 65, "evaluate": 70, "retention": 97, "push": 99}
 
 
 def execute(run_id: int) -> None:
-    """Do the run if it waits or lost its worker; its row tells steps, progress, counts and error.
+    """Execute a run that waits or has lost its worker. Its row records steps, progress, counts and error.
 
-    Raises MismatchError, and leaves the run to another worker, when DATA_DIR isn't the database's: its inbox
-    would be another one.
+    Raises MismatchError, and leaves the run to another worker, when DATA_DIR doesn't belong to the database.
     """
     installation.check(db.engine, settings())
     with RUNS.hold(db.engine, run_id, started_at=func.now()) as held:
@@ -63,7 +62,7 @@ def execute(run_id: int) -> None:
 
 
 class _Run:
-    """A run at work. ``counts`` are those that it has, after a worker that fell silent that worker's too."""
+    """A run in progress. ``counts`` include those of an earlier worker that died."""
 
     def __init__(self, held: Held, day: dt.date, force: bool, counts: dict[str, Any]) -> None:
         self.held = held
@@ -74,10 +73,10 @@ class _Run:
         self.percent = 0
 
     def do(self) -> None:
-        """All steps in order; a day whose data is incomplete is held before it is evaluated."""
+        """Run all steps in order. A day with incomplete data is held before it is evaluated."""
         self.step("ingest", self.ingest)
         self.step("activity", self.activity)
-        if not self.step("completeness", self.complete):
+        if not self.step("completeness", self.check_completeness):
             self.held.end(status=RunStatus.HELD, note="incomplete", progress=self.percent)
             return
         self.step("evaluate", self.evaluate)
@@ -86,7 +85,7 @@ class _Run:
         self.held.end(status=RunStatus.DONE, progress=100, error=None, note=None)
 
     def step(self, name: str, work: Any) -> Any:
-        """Run one step and keep its start, end and counts on the row."""
+        """Run a step, recording its start, end and counts on the row. Return its result."""
         entry: dict[str, Any] = {"name": name, "status": "running", "started_at": _now()}
         self.steps.append(entry)
         self.percent = BEGINS_AT[name]
@@ -97,7 +96,7 @@ class _Run:
         return result
 
     def report(self, done: int, total: int) -> None:
-        """Move the bar within the present step."""
+        """Store the progress within the present step."""
         name = self.steps[-1]["name"]
         later = [BEGINS_AT[step] for step in STEPS if BEGINS_AT[step] > BEGINS_AT[name]] or [100]
         percent = BEGINS_AT[name] + (later[0] - BEGINS_AT[name]) * done // max(total, 1)
@@ -106,58 +105,58 @@ class _Run:
             self.held.write(progress=percent)
 
     def fail(self, error: DomainError) -> None:
-        """End the run with an error that a person can read."""
+        """End the run with an error."""
         if self.steps:
             self.steps[-1] |= {"status": "failed", "finished_at": _now()}
         self.held.end(status=RunStatus.FAILED, error=error.said, steps=self.steps, counts=self.counts)
 
     # -- the steps ---------------------------------------------------------------------------
     def ingest(self) -> None:
-        """Read what lies complete in the inbox."""
+        """Ingest the complete files of the inbox."""
         source = self.counts.setdefault("source", uuid.uuid4().hex)
         self.held.write(counts=self.counts)
-        look = inbox.look(settings())
-        result = ingest_logs(settings(), look.complete, self._read, source=source, listed=True)
-        records = read_by(settings(), source)
-        self.counts |= figures(settings(), records, result, look, self.counts)
+        scan = inbox.scan(settings())
+        result = ingest_logs(settings(), scan.complete, self._report_ingest, source=source, listed=True)
+        records = records_of_source(settings(), source)
+        self.counts |= ingest_counts(settings(), records, result, scan, self.counts)
         self.counts |= {
-            "ignored": ignored(settings()),
-            "waiting": names(settings(), look.waiting),
+            "ignored": ignored_files(settings()),
+            "waiting": display_names(settings(), scan.waiting),
             "other_days": other_days(records, self.day),
         }
-        # Where a refused file went is stored before it goes there.
+        # The new place of a refused file is stored before the file is moved.
         self.held.write(counts=self.counts)
-        self.counts["stuck"] = clear_inbox(settings(), result, self.counts["refused"], look)
+        self.counts["stuck"] = clear_inbox(settings(), result, self.counts["refused"], scan)
         del self.counts["skipped"]
 
-    def _read(self, progress: Progress) -> None:
+    def _report_ingest(self, progress: Progress) -> None:
         share = {"read": 0, "merge": 50}.get(progress.step)
         if share is not None:
             self.report(share + 50 * progress.done // max(progress.total, 1), 100)
 
     def activity(self) -> None:
-        """Bring the lead activity of every window of the day up to date."""
+        """Update the lead activity of the widest window that the active rules have."""
         widths = [c.window_days for v in active_versions() for c in rule_def(v).conditions]
         prepare(settings(), window(self.day, max(widths, default=1)))
 
-    def complete(self) -> bool:
-        """Whether the day may be evaluated."""
+    def check_completeness(self) -> bool:
+        """Return whether the day may be evaluated."""
         found = completeness(store.snapshot(activity_root(settings())), self.day)
         self.counts["day"] = {"arrived": found.arrived, "usual": found.usual, "complete": found.complete}
         return found.complete or self.force
 
     def evaluate(self) -> None:
-        """Evaluate every active rule and make hits."""
+        """Evaluate every active rule, which creates and refreshes hits."""
         found = evaluate_days(settings(), self.day, self.day, progress=self.report)
         self.counts["hits"] = found[self.day.isoformat()]
 
     def retention(self) -> None:
-        """Delete events older than they may be kept."""
+        """Delete events past their retention period."""
         oldest = self.day - dt.timedelta(days=settings().events_retention_days)
         store.drop_days_before(activity_root(settings()), oldest)
 
     def push(self) -> None:
-        """Have schedules looked at: a slot that is due takes the new hits now, any other when it comes."""
+        """Trigger push scheduling, so that a slot that is due takes the new hits."""
         nudge_once("push", "app.jobs.push.make")
 
 

@@ -1,8 +1,8 @@
-"""Which files of the inbox are complete, by observation: no file's time is compared with any clock.
+"""Detection of complete files in the inbox, by observation. No file's time is compared with any clock.
 
-A file counts as complete when its size and time have stayed the same for INBOX_QUIET_SECONDS between two
-looks, when it was seen under a temporary name before, or when a marker says so. Files that a run has moved on
-are looked at for WATCHED: one that still grows comes back.
+A file counts as complete when its size and time have not changed for INBOX_QUIET_SECONDS between two scans,
+when it was seen under a temporary name before, or when it has a marker. Files that a run has moved are
+watched for WATCH_TIME, and one that still grows is returned to the inbox.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from app.jobs.locks import Lock, wait_for_lock
 from app.models import InboxFile
 from config import Settings
 
-#: beside ``x.csv`` a file ``x.csv.done``, or ``.done`` in its folder, says that it is complete
-MARK = ".done"
-#: for so long after it was moved a file is looked at for growth
-WATCHED = dt.timedelta(days=2)
-#: folders below DATA_DIR into which runs move files
-MOVED = ("delivered", "quarantine")
+#: ``x.csv`` is complete when there is a file ``x.csv.done`` beside it, or ``.done`` in its folder
+MARKER = ".done"
+#: time for which a moved file is watched for growth
+WATCH_TIME = dt.timedelta(days=2)
+#: folders under DATA_DIR into which runs move files
+MOVED_TO = ("delivered", "quarantine")
 
 
 class State(NamedTuple):
-    """What tells that a file is unchanged."""
+    """The state by which a change of a file is detected."""
 
     size_bytes: int
     mtime_ns: int
@@ -41,7 +41,7 @@ class State(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> State | None:
-        """The present state, None when there is none to see."""
+        """Return the present state of a file, None when it can't be read."""
         try:
             found = os.stat(path)
         except OSError:
@@ -50,10 +50,10 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class InboxScan:
     """The call logs of the inbox at one moment.
 
-    ``untaken``: those complete that no run has looked at yet; ``states``: as they were seen.
+    ``untaken`` are the complete ones that no run has taken yet, ``states`` the states of all at that moment.
     """
 
     complete: list[Path]
@@ -62,52 +62,52 @@ class Look:
     states: Mapping[Path, State]
 
     def unchanged(self, path: Path) -> bool:
-        """Whether a file is still as it was seen."""
+        """Return whether a file is still in the state of the scan."""
         return State.of(path) == self.states.get(path)
 
 
-def folder(settings: Settings) -> Path:
-    """Where the provider's files are put."""
+def inbox_folder(settings: Settings) -> Path:
+    """Return the folder in which the provider puts files, creating it when necessary."""
     path = settings.data_dir / "inbox"
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def look(settings: Settings) -> Look:
-    """Note what lies in the inbox now and say what of it is complete. Has a transaction of its own."""
-    root = folder(settings)
+def scan(settings: Settings) -> InboxScan:
+    """Store the states of the files in the inbox, in a transaction of its own, and return the scan."""
+    root = inbox_folder(settings)
     with db.engine.begin() as connection:
         wait_for_lock(connection, Lock.INBOX)
         known = {row.path: row for row in connection.execute(select(InboxFile.__table__))}
-        _bring_back(connection, settings, [row for key, row in known.items() if _is_moved(key)])
-        found = _present(root, settings)
-        _note(connection, {key: row for key, row in known.items() if not _is_moved(key)}, found)
+        _return_changed(connection, settings, [row for key, row in known.items() if _is_moved(key)])
+        present = _present_states(root, settings)
+        _store_states(connection, {key: row for key, row in known.items() if not _is_moved(key)}, present)
         quiet = InboxFile.since <= func.clock_timestamp() - dt.timedelta(seconds=settings.inbox_quiet_seconds)
         settled = select(InboxFile.path, InboxFile.taken_at).where(or_(InboxFile.renamed, quiet))
         taken = {row.path: row.taken_at is not None for row in connection.execute(settled)}
-    return _sorted_out(find_files([root]), settings, found, taken)
+    return _classify(find_files([root]), settings, present, taken)
 
 
-def note_taken(settings: Settings, paths: Iterable[Path]) -> None:
-    """Remember that a run has looked at these files."""
+def mark_taken(settings: Settings, paths: Iterable[Path]) -> None:
+    """Record that a run has taken these files."""
     keys = [_key(path, settings) for path in paths]
     with db.engine.begin() as connection:
         connection.execute(update(InboxFile).where(InboxFile.path.in_(keys)).values(taken_at=func.now()))
 
 
-def note_moved(settings: Settings, path: Path, target: Path) -> None:
-    """Go on looking at a file that a run has moved."""
+def track_moved(settings: Settings, path: Path, target: Path) -> None:
+    """Keep watching a file that a run has moved."""
     state = State.of(target)
     if state is None:
         return
     with db.engine.begin() as connection:
         connection.execute(delete(InboxFile).where(InboxFile.path == _key(target, settings)))
-        # A move within one file system keeps the inode: what was seen before the move still counts.
-        kept = {} if _same_inode(connection, _key(path, settings), state) else state._asdict()
+        # A move within one file system keeps the inode, and the state before the move still counts.
+        state_values = {} if _same_inode(connection, _key(path, settings), state) else state._asdict()
         connection.execute(
             update(InboxFile)
             .where(InboxFile.path == _key(path, settings))
-            .values(path=_key(target, settings), taken_at=func.now(), **kept)
+            .values(path=_key(target, settings), taken_at=func.now(), **state_values)
         )
 
 
@@ -115,44 +115,45 @@ def _same_inode(connection: Connection, key: bytes, state: State) -> bool:
     return connection.scalar(select(InboxFile.inode).where(InboxFile.path == key)) == state.inode
 
 
-def _sorted_out(
-    logs: Sequence[Path], settings: Settings, found: Mapping[bytes, State], taken: Mapping[bytes, bool]
-) -> Look:
+def _classify(
+    logs: Sequence[Path], settings: Settings, present: Mapping[bytes, State], taken: Mapping[bytes, bool]
+) -> InboxScan:
     complete, waiting, untaken = [], [], set()
     for path in logs:
         key = _key(path, settings)
-        # What has no state to observe is taken at once, so that it is refused with its reason.
-        if key not in found or key in taken or _is_marked(key, found):
+        # A file without a readable state counts as complete, so that the ingest refuses it with a reason.
+        if key not in present or key in taken or _is_marked(key, present):
             complete.append(path)
-            if key in found and not taken.get(key, False):
+            if key in present and not taken.get(key, False):
                 untaken.add(path)
         else:
             waiting.append(path)
-    states = {path: found[_key(path, settings)] for path in logs if _key(path, settings) in found}
-    return Look(complete, waiting, frozenset(untaken), states)
+    states = {path: present[_key(path, settings)] for path in logs if _key(path, settings) in present}
+    return InboxScan(complete, waiting, frozenset(untaken), states)
 
 
-def _is_marked(key: bytes, found: Mapping[bytes, State]) -> bool:
-    return key + os.fsencode(MARK) in found or os.path.dirname(key) + b"/" + os.fsencode(MARK) in found
+def _is_marked(key: bytes, present: Mapping[bytes, State]) -> bool:
+    marker = os.fsencode(MARKER)
+    return key + marker in present or os.path.dirname(key) + b"/" + marker in present
 
 
-def marks_of(path: Path) -> list[Path]:
-    """The markers that may stand for a file."""
-    return [path.with_name(path.name + MARK), path.with_name(MARK)]
+def markers_of(path: Path) -> list[Path]:
+    """Return the possible markers of a file."""
+    return [path.with_name(path.name + MARKER), path.with_name(MARKER)]
 
 
-def _present(root: Path, settings: Settings) -> dict[bytes, State]:
-    """Everything below the inbox, temporary and hidden files included."""
+def _present_states(root: Path, settings: Settings) -> dict[bytes, State]:
+    """Return the states of all files in the inbox, including temporary and hidden ones."""
     paths = (Path(parent, name) for parent, _folders, names in os.walk(root) for name in names)
     return {_key(path, settings): state for path in paths if (state := State.of(path)) is not None}
 
 
-def _note(connection: Connection, known: Mapping[bytes, Any], found: Mapping[bytes, State]) -> None:
-    """Bring the table up to what was found: unchanged files keep the moment since which they are so."""
-    gone = known.keys() - found.keys()
+def _store_states(connection: Connection, known: Mapping[bytes, Any], present: Mapping[bytes, State]) -> None:
+    """Update the table of files. Unchanged files keep the time since which they have been unchanged."""
+    gone = known.keys() - present.keys()
     temporary = {known[key].inode for key in gone if _is_temporary(key)}
     connection.execute(delete(InboxFile).where(InboxFile.path.in_(gone)))
-    for key, state in found.items():
+    for key, state in present.items():
         row = known.get(key)
         if row is not None and State(row.size_bytes, row.mtime_ns, row.inode) == state:
             continue
@@ -169,9 +170,9 @@ def _note(connection: Connection, known: Mapping[bytes, Any], found: Mapping[byt
         )
 
 
-def _bring_back(connection: Connection, settings: Settings, moved: Sequence[Any]) -> None:
-    """Put files that changed after a run moved them back into the inbox, and forget those of long ago."""
-    old = InboxFile.taken_at < func.now() - WATCHED
+def _return_changed(connection: Connection, settings: Settings, moved: Sequence[Any]) -> None:
+    """Return files that changed after a run moved them to the inbox, and stop watching old ones."""
+    old = InboxFile.taken_at < func.now() - WATCH_TIME
     connection.execute(delete(InboxFile).where(old, InboxFile.path.in_([row.path for row in moved])))
     for row in moved:
         path = settings.data_dir / os.fsdecode(row.path)
@@ -180,7 +181,7 @@ def _bring_back(connection: Connection, settings: Settings, moved: Sequence[Any]
             continue
         connection.execute(delete(InboxFile).where(InboxFile.path == row.path))
         if state is not None:
-            target = folder(settings) / path.relative_to(settings.data_dir / _top(row.path))
+            target = inbox_folder(settings) / path.relative_to(settings.data_dir / _top(row.path))
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 target = target.with_name(f"{time.time_ns()}-{target.name}"[-120:])
@@ -192,11 +193,11 @@ def _top(key: bytes) -> str:
 
 
 def _is_moved(key: bytes) -> bool:
-    return _top(key) in MOVED
+    return _top(key) in MOVED_TO
 
 
 def _is_temporary(key: bytes) -> bool:
-    """Whether senders use the name while they write: hidden, or without a call log's ending."""
+    """Return whether a name is one that senders use while writing: hidden, or without a call log's ending."""
     path = Path(os.fsdecode(key))
     return any(part.startswith(".") for part in path.parts) or not split_ending(path)[0]
 

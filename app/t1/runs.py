@@ -1,4 +1,4 @@
-"""T+1 runs as rows: asked for, due, held, released."""
+"""Rows of T+1 runs: requested, due, held and released."""
 
 from __future__ import annotations
 
@@ -23,54 +23,53 @@ from config import Settings
 KIND = "t1"
 RUNS = LeasedRows(JobRun, waiting=RunStatus.QUEUED, working=RunStatus.RUNNING)
 SYSTEM = "system"
-#: results of earlier runs of a day that are kept
+#: results kept of earlier runs of a day
 MAX_FORMER = 30
 
 
 def settings() -> Settings:
-    """The settings of the app that runs."""
+    """Return the settings of the running app."""
     found: Settings = current_app.config["SETTINGS"]
     return found
 
 
-def request_run(day: dt.date, who: str) -> JobRun:
-    """Ask for the T+1 run of a day, again if it ran before. Commits and nudges a worker.
+def request_run(day: dt.date, user: str) -> JobRun:
+    """Queue the T+1 run of a day, again if it ran before. Commit, nudge a worker and return the run.
 
-    Raises DomainError for a day that is not over, and while the day's run is at work.
+    Raises DomainError for a day that is not over or past retention, and while the day's run is under way.
     """
     if day >= clock.today():
         raise DomainError("%(day)s is not over yet; T+1 runs on complete days.", day=day.isoformat())
     if day < clock.today() - dt.timedelta(days=settings().events_retention_days):
-        raise DomainError("%(day)s is longer ago than events are kept.", day=day.isoformat())
-    run = _row(day, who)
+        raise DomainError("%(day)s is older than the retention period of events.", day=day.isoformat())
+    run = _locked_run(day, user)
     if run.status == RunStatus.RUNNING and not db.session.scalar(
         select(RUNS.expired()).where(JobRun.id == run.id)
     ):
-        raise DomainError("The run of %(day)s is at work already.", day=day.isoformat())
-    _queue(run, who, force=False)
+        raise DomainError("The run of %(day)s is already under way.", day=day.isoformat())
+    _queue(run, user, force=False)
     return run
 
 
-def release(run: JobRun, who: str) -> None:
-    """Let a held run go on although its data looks incomplete. Raises DomainError when it isn't held."""
+def release(run: JobRun, user: str) -> None:
+    """Queue a held run although its data looks incomplete. Raises DomainError when it isn't held."""
     if run.status != RunStatus.HELD:
         raise DomainError("Only a held run can be released.")
-    _queue(run, who, force=True)
+    _queue(run, user, force=True)
 
 
 def tick(_now: dt.datetime | None = None) -> list[int]:
-    """Start yesterday's run when its time has come, and nudge every run that waits or lost its worker.
+    """Queue yesterday's run when its time has come, and nudge every run that waits or has lost its worker.
 
-    What the ticker calls; two tickers may, and the database's clock counts, not theirs. Returns the runs that
-    were nudged.
+    Called by the ticker. Several tickers may call it, as the database's clock counts. Return the nudged runs.
     """
     local = clock.now().astimezone(settings().zone)
     yesterday = local.date() - dt.timedelta(days=1)
     if local.time() >= settings().t1_time:
-        _row(yesterday, SYSTEM)
+        _locked_run(yesterday, SYSTEM)
         db.session.commit()
-    if inbox.look(settings()).untaken:
-        _try_again(yesterday)
+    if inbox.scan(settings()).untaken:
+        _requeue_for_new_files(yesterday)
     waiting = or_(JobRun.status == RunStatus.QUEUED, RUNS.expired())
     due = list(db.session.scalars(select(JobRun.id).where(JobRun.kind == KIND, waiting).order_by(JobRun.day)))
     db.session.commit()
@@ -79,8 +78,8 @@ def tick(_now: dt.datetime | None = None) -> list[int]:
     return due
 
 
-def _try_again(day: dt.date) -> None:
-    """Queue the day's run again when it is held or left files behind, and complete ones lie there now."""
+def _requeue_for_new_files(day: dt.date) -> None:
+    """Queue the day's run again for newly complete files if it is held or left incomplete files behind."""
     run = db.session.scalars(select(JobRun).where(JobRun.kind == KIND, JobRun.day == day)).one_or_none()
     if run is None or run.status not in (RunStatus.HELD, RunStatus.DONE):
         return
@@ -88,36 +87,36 @@ def _try_again(day: dt.date) -> None:
         _queue(run, SYSTEM, force=run.force)
 
 
-def try_held_again(days: Iterable[dt.date]) -> None:
-    """Queue the held runs of days whose data has changed."""
+def requeue_held(days: Iterable[dt.date]) -> None:
+    """Queue the held runs of these days again."""
     held = select(JobRun).where(JobRun.kind == KIND, JobRun.status == RunStatus.HELD, JobRun.day.in_(days))
     for run in db.session.scalars(held.order_by(JobRun.day)).all():
         _queue(run, SYSTEM, force=False)
 
 
-def to_evaluate_again(run: JobRun) -> list[dt.date]:
-    """The other dates that a run's files changed and that were not run since, of those that can be run."""
+def days_to_evaluate_again(run: JobRun) -> list[dt.date]:
+    """Return the other dates that a run's files changed, if they can be run and have not been run since."""
     changed = [dt.date.fromisoformat(day) for day in (run.counts or {}).get("other_days", {})]
     if not changed or run.finished_at is None:
         return []
     last, first = clock.today(), clock.today() - dt.timedelta(days=settings().events_retention_days)
     since = or_(JobRun.status.in_((RunStatus.QUEUED, RunStatus.RUNNING)), JobRun.started_at > run.finished_at)
-    seen = set(
+    done = set(
         db.session.scalars(select(JobRun.day).where(JobRun.kind == KIND, JobRun.day.in_(changed), since))
     )
-    return [day for day in changed if first <= day < last and day not in seen]
+    return [day for day in changed if first <= day < last and day not in done]
 
 
-def evaluate_again(run: JobRun, who: str) -> list[dt.date]:
-    """Ask for runs of the other dates that a run's files changed; the dates. Commits each."""
-    days = to_evaluate_again(run)
+def evaluate_again(run: JobRun, user: str) -> list[dt.date]:
+    """Queue runs of the other dates that a run's files changed, committing each. Return the dates."""
+    days = days_to_evaluate_again(run)
     for day in days:
-        request_run(day, who)
+        request_run(day, user)
     return days
 
 
 def rejects_path(row: IngestFile) -> Path | None:
-    """Where the rejected rows of a delivered file are, None when there are none."""
+    """Return the file of a delivered file's rejected rows, None when there is none."""
     if not row.rejects_file:
         return None
     path = settings().data_dir / "activity" / row.rejects_file
@@ -125,7 +124,7 @@ def rejects_path(row: IngestFile) -> Path | None:
 
 
 def refused_path(run: JobRun, kept: str) -> Path | None:
-    """Where a file that this run or an earlier one of its day refused is, None when it keeps none such."""
+    """Return a file that this run or an earlier one of its day refused and kept, None when there is none."""
     counts = run.counts or {}
     parts = [counts, *(each["counts"] for each in counts.get("former", []))]
     known = {each["kept"] for part in parts for each in part.get("refused", [])}
@@ -133,10 +132,11 @@ def refused_path(run: JobRun, kept: str) -> Path | None:
     return path if kept in known and path.is_file() else None
 
 
-def _row(day: dt.date, who: str) -> JobRun:
+def _locked_run(day: dt.date, user: str) -> JobRun:
+    """Return the day's run, created when it is missing, with its row locked."""
     db.session.execute(
         insert(JobRun)
-        .values(kind=KIND, day=day, requested_by=who)
+        .values(kind=KIND, day=day, requested_by=user)
         .on_conflict_do_nothing(index_elements=["kind", "day"])
     )
     return db.session.scalars(
@@ -144,10 +144,10 @@ def _row(day: dt.date, who: str) -> JobRun:
     ).one()
 
 
-def _queue(run: JobRun, who: str, *, force: bool) -> None:
-    former = _former(run)
+def _queue(run: JobRun, user: str, *, force: bool) -> None:
+    former = _former_results(run)
     run.status = RunStatus.QUEUED
-    run.requested_by = who
+    run.requested_by = user
     run.force = force
     run.steps, run.progress, run.error, run.note, run.attempts = [], 0, None, None, 0
     run.counts, run.started_at, run.finished_at = {"former": former} if former else {}, None, None
@@ -155,8 +155,8 @@ def _queue(run: JobRun, who: str, *, force: bool) -> None:
     nudge("t1", "app.jobs.t1.run", run.id)
 
 
-def _former(run: JobRun) -> list[dict[str, Any]]:
-    """The results of the day's earlier runs, oldest first, with the one that is about to be run again."""
+def _former_results(run: JobRun) -> list[dict[str, Any]]:
+    """Return the results of the day's runs so far, oldest first, including the run that is queued again."""
     counts = dict(run.counts or {})
     former: list[dict[str, Any]] = counts.pop("former", [])
     if run.finished_at is None:

@@ -337,14 +337,14 @@ def test_a_database_restored_on_another_server_goes_on(
 
 def rehash(connection: psycopg.Connection) -> None:
     """Make the chain anew after ``xid`` of every entry was changed."""
-    from app.audit.chain import ENTRY_HASH, GENESIS, chained
+    from app.audit.chain import ENTRY_HASH, GENESIS, chain_hashes
 
     connection.execute("SET session_replication_role = replica")
     connection.execute("SET timezone = 'UTC'")
     head = GENESIS
     for seq, ids in connection.execute("SELECT seq, entries FROM change_seal ORDER BY seq").fetchall():
         query = f"SELECT {ENTRY_HASH} FROM change_log WHERE id = ANY (%s) ORDER BY xid, id"
-        hashes = list(chained(head, [row[0] for row in connection.execute(query, [ids])]))
+        hashes = list(chain_hashes(head, [row[0] for row in connection.execute(query, [ids])]))
         head = hashes[-1]
         values = [b"".join(hashes), head, seq]
         connection.execute("UPDATE change_seal SET hashes = %s, head = %s WHERE seq = %s", values)

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.audit.install import noted_tables, unnoted
-from app.audit.tables import EXCLUDED, Noted
+from app.audit.install import audited_tables, tables_with_wrong_triggers
+from app.audit.tables import EXCLUDED, AuditedTable
 from app.jobs import exports as export_job
 from app.models import ExportJob, ImportBatch, Lead
 from tests.access.world import World
@@ -35,10 +35,10 @@ def libpq(app: Flask, **changed: str) -> psycopg.Connection:
 def test_every_table_is_noted_or_excluded_for_a_reason(engine: Engine) -> None:
     with engine.connect() as connection:
         tables = set(connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")))
-        assert {noted.table for noted in noted_tables(connection)} == tables - set(EXCLUDED)
-        assert unnoted(connection) == []
+        assert {audited.table for audited in audited_tables(connection)} == tables - set(EXCLUDED)
+        assert tables_with_wrong_triggers(connection) == []
     assert all(EXCLUDED.values())
-    bytes_too = Noted("lead", ("id",), ("id", "name", "phone_index", "after"), ("after",))
+    bytes_too = AuditedTable("lead", ("id",), ("id", "name", "phone_index", "after"), ("after",))
     assert bytes_too.arguments == ("{id}", "", "{}", "{phone_index,after}", "{name}")
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from app.audit.history import statements_about
+from app.audit.history import bulk_entries_of
 from app.models import Lead
 from tests.access.world import World
 from tests.audit.conftest import Entries
@@ -108,5 +108,5 @@ def test_a_hit_of_an_evaluation_was_made_by_it_and_one_made_alone_was_not(
         )
     [many] = [entry.id for entry in entries(object="hit") if entry.rows > 1]
     with app.app_context():
-        assert statements_about("hit", str(evaluated)) == [many]
-        assert statements_about("hit", str(alone)) == []
+        assert bulk_entries_of("hit", str(evaluated)) == [many]
+        assert bulk_entries_of("hit", str(alone)) == []

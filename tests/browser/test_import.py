@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from app.jobs import imports
 from app.lib.clock import today
 from app.models import JobRun, Lead
-from app.t1.deliveries import inbox
 from app.t1.execute import STEPS, execute
+from app.t1.inbox import inbox_folder
 from tests.access.world import World
 from tests.browser.conftest import Visit
 from tests.browser.window import WIDTHS, Window
@@ -144,7 +144,7 @@ def test_a_run_is_started_watched_and_ends(
     session.commit()
     with app.app_context():
         day = today() - dt.timedelta(days=1)
-        write_log(inbox(app.config["SETTINGS"]) / "log.jsonl", day)
+        write_log(inbox_folder(app.config["SETTINGS"]) / "log.jsonl", day)
     window = visit("Admin", width=width)
     page = window.page
     window.open("/jobrunview/list/")

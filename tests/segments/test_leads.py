@@ -15,7 +15,7 @@ from app.models import Branch, Lead, Tag
 from app.segments import matrix, mix
 from app.segments import sample as sampling
 from app.segments.definition import segment_def
-from app.segments.leads import leads_in, meant
+from app.segments.leads import leads_in, segment_criterion
 from config import Settings
 from tests import clock
 
@@ -102,7 +102,7 @@ def test_a_definition_is_stored_and_read_back() -> None:
 
 
 def test_the_mix_counts_every_lead_once(bank: Session, settings: Settings) -> None:
-    found = mix.mix(bank, meant(bank, segment_def({}), settings), 60)
+    found = mix.mix(bank, segment_criterion(bank, segment_def({}), settings), 60)
     assert (found.total, found.exact) == (5, True)
     assert found.sources == [("抖音推广", 3), ("官网预约", 2)]
     branches = [(name, n) for _id, name, n in found.branches]
@@ -113,7 +113,7 @@ def test_the_mix_counts_every_lead_once(bank: Session, settings: Settings) -> No
 def test_what_takes_too_long_is_estimated_from_a_sample(
     bank: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everybody = meant(bank, segment_def({}), settings)
+    everybody = segment_criterion(bank, segment_def({}), settings)
     assert mix.count(bank, everybody, 0) == (5, False)
     assert not mix.mix(bank, everybody, 0).exact
     bank.execute(text("ANALYZE lead"))

@@ -61,7 +61,7 @@ def lines(day: dt.date, rows: int, first: int = 0) -> str:
 
 
 def put(settings: Settings, name: str, text: str) -> Path:
-    path = inbox.folder(settings) / name
+    path = inbox.inbox_folder(settings) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
@@ -75,8 +75,8 @@ def pass_time(session: Session, by: dt.timedelta = QUIET) -> None:
 
 def seen(settings: Settings) -> tuple[list[str], list[str]]:
     """The names of the complete files and of those that wait."""
-    look = inbox.look(settings)
-    return [path.name for path in look.complete], [path.name for path in look.waiting]
+    scan = inbox.scan(settings)
+    return [path.name for path in scan.complete], [path.name for path in scan.waiting]
 
 
 def run_day(day: dt.date) -> JobRun:
@@ -122,7 +122,7 @@ def test_the_clock_of_the_sender_does_not_matter(watched: Settings, session: Ses
 def test_a_rename_from_a_temporary_name_completes_a_file(watched: Settings, name: str) -> None:
     written = put(watched, name, "x")
     assert seen(watched) == ([], [])
-    written.rename(inbox.folder(watched) / "a.csv")
+    written.rename(inbox.inbox_folder(watched) / "a.csv")
     assert seen(watched) == (["a.csv"], [])
 
 
@@ -144,7 +144,7 @@ def test_a_marker_completes_a_file_once(
     run = run_day(yesterday)
     assert run.counts["waiting"] == ["other.csv"]
     assert run.counts["ignored"] == []
-    assert not (inbox.folder(watched) / "day").exists(), "a marker does not stay for the next delivery"
+    assert not (inbox.inbox_folder(watched) / "day").exists(), "a marker does not stay for the next delivery"
 
 
 def test_a_file_still_written_waits_and_is_read_whole(
@@ -174,12 +174,12 @@ def test_a_file_that_grows_after_it_was_moved_comes_back(
     """A sender that paused for long goes on writing to the file it has open, wherever it lies by now."""
     text = lines(yesterday, 20)
     half = len(lines(yesterday, 10)) - (5 if cut else 0)
-    path = inbox.folder(watched) / "sub" / "log.jsonl"
+    path = inbox.inbox_folder(watched) / "sub" / "log.jsonl"
     path.parent.mkdir()
     with path.open("w") as stream:
         stream.write(text[:half])
         stream.flush()
-        inbox.look(watched)
+        inbox.scan(watched)
         pass_time(session)
         run = run_day(yesterday)
         assert run.counts["ingest"]["accepted"] == (0 if cut else 10)
@@ -197,7 +197,7 @@ def test_a_file_that_changes_while_it_is_read_stays(
     watched: Settings, session: Session, yesterday: dt.date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(watched, "log.jsonl", lines(yesterday, 3))
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
     real = execution.ingest_logs
 
@@ -212,7 +212,7 @@ def test_a_file_that_changes_while_it_is_read_stays(
     monkeypatch.undo()
     assert path.exists()
     pass_time(session)
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
     assert runs.tick() in ([], [run.id])
     assert run_day(yesterday).counts["ingest"]["accepted"] == 3
@@ -222,14 +222,14 @@ def test_a_file_that_changes_while_it_is_read_stays(
 def test_files_of_any_name_and_kind_stop_no_run(
     watched: Settings, session: Session, yesterday: dt.date, login: Callable[..., Person]
 ) -> None:
-    root = inbox.folder(watched)
+    root = inbox.inbox_folder(watched)
     odd = os.fsencode(root) + b"/\xc8\xd5\xd6\xbe.jsonl"
     Path(os.fsdecode(odd)).write_text(lines(yesterday, 4))
     (root / "bad.csv").write_text("not a log")
     Path(os.fsdecode(os.fsencode(root) + b"/\xff\x1b\xfe" + b"x" * 230 + b".csv")).write_text("not a log")
     (root / "gone.csv").symlink_to(root / "nowhere.csv")
     os.mkfifo(root / "pipe.jsonl")
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
     run = run_day(yesterday)
     assert (run.status, run.counts["ingest"]["accepted"]) == (RunStatus.DONE, 4)
@@ -258,16 +258,16 @@ def test_a_file_that_vanishes_is_refused_and_the_others_are_read(
 ) -> None:
     put(watched, "a.jsonl", lines(yesterday, 2))
     gone = put(watched, "b.jsonl", lines(yesterday, 2, 2))
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
-    real = inbox.look
+    real = inbox.scan
 
-    def look(settings: Settings) -> inbox.Look:
+    def scan(settings: Settings) -> inbox.InboxScan:
         found = real(settings)
         gone.unlink(missing_ok=True)
         return found
 
-    monkeypatch.setattr(inbox, "look", look)
+    monkeypatch.setattr(inbox, "scan", scan)
     run = run_day(yesterday)
     assert (run.status, run.counts["ingest"]["accepted"]) == (RunStatus.DONE, 2)
     assert [each["name"] for each in run.counts["refused"]] == ["b.jsonl"]
@@ -277,7 +277,7 @@ def test_a_file_that_cannot_be_moved_is_named_and_counted_once(
     watched: Settings, session: Session, yesterday: dt.date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(watched, "a.jsonl", lines(yesterday, 2))
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
 
     def refuse(*_: object) -> None:
@@ -310,7 +310,7 @@ def test_a_run_names_the_other_dates_it_changed_and_offers_them(
     late, later = yesterday - dt.timedelta(days=4), yesterday - dt.timedelta(days=2)
     today = yesterday + dt.timedelta(days=1)
     put(watched, "a.jsonl", lines(yesterday, 5) + lines(late, 2) + lines(today, 1) + lines(later, 3))
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
     run = run_day(yesterday)
     assert run.counts["other_days"] == {late.isoformat(): 2, later.isoformat(): 3, today.isoformat(): 1}
@@ -338,7 +338,7 @@ def test_a_date_that_an_earlier_time_took_a_call_from_is_named(
     watched: Settings, session: Session, yesterday: dt.date
 ) -> None:
     put(watched, "a.jsonl", lines(yesterday, 3))
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
     run_day(yesterday)
     earlier = yesterday - dt.timedelta(days=1)
@@ -347,7 +347,7 @@ def test_a_date_that_an_earlier_time_took_a_call_from_is_named(
         "b.jsonl",
         lines(yesterday, 1).replace(f"{yesterday} 10", f"{earlier} 10") + lines(earlier, 1),
     )
-    inbox.look(watched)
+    inbox.scan(watched)
     pass_time(session)
     assert run_day(earlier).counts["other_days"] == {yesterday.isoformat(): 0}
 
@@ -356,12 +356,12 @@ def test_a_run_taken_over_keeps_its_figures(
     watched: Settings, session: Session, yesterday: dt.date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first worker dies after it has read everything, before or after it could say so."""
-    for crash_in in ("read_by", "clear_inbox", "completeness"):
+    for crash_in in ("records_of_source", "clear_inbox", "completeness"):
         day = yesterday - dt.timedelta(days=len(crash_in))
         put(watched, f"{crash_in}/a.jsonl", lines(day, 7) + lines(day, 2) + "{}\n")
         put(watched, f"{crash_in}/same.jsonl", lines(day, 7) + lines(day, 2) + "{}\n")
         put(watched, f"{crash_in}/bad.csv", "nothing")
-        inbox.look(watched)
+        inbox.scan(watched)
         pass_time(session)
 
         def die(*_: object, **__: object) -> None:

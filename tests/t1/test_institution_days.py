@@ -19,7 +19,7 @@ from app.lib.clock import today
 from app.models import Institution, InstitutionDay
 from app.t1 import institution_days
 from app.t1.deliveries import ingest_logs
-from app.t1.institution_days import ALL, LOOK_BACK_DAYS, by_day, judged, together
+from app.t1.institution_days import ALL, LOOK_BACK_DAYS, judge_days, pivot_by_day, sum_institutions
 from tests.conftest import Person
 
 MONDAY = dt.date(2026, 10, 26)
@@ -33,8 +33,8 @@ def days(*calls: int, last: dt.date = MONDAY) -> dict[dt.date, int]:
 
 def states(calls: dict[dt.date, int], first: dt.date = MONDAY, last: dt.date = MONDAY) -> list[str]:
     rows = [("I", day, n) for day, n in calls.items()]
-    table = together(by_day(rows, first - dt.timedelta(days=LOOK_BACK_DAYS), last))
-    return [str(cell.state) for cell in judged(table, first, last)[ALL]]
+    table = sum_institutions(pivot_by_day(rows, first - dt.timedelta(days=LOOK_BACK_DAYS), last))
+    return [str(cell.state) for cell in judge_days(table, first, last)[ALL]]
 
 
 @pytest.mark.parametrize(

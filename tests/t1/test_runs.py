@@ -351,7 +351,7 @@ def test_a_run_at_work_is_not_started_twice(
             assert first is not None
             assert second is None
             db.session.expire_all()
-            with pytest.raises(DomainError, match="at work"):
+            with pytest.raises(DomainError, match="under way"):
                 runs.request_run(yesterday, "other")
 
 

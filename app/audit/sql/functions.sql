@@ -1,12 +1,12 @@
--- What the triggers of the change log run. Schema "audit" holds these functions and the log's partitions.
+-- Functions of the change log's triggers. Schema "audit" holds them and the log's partitions.
 
--- UPDATE, DELETE and TRUNCATE of the log itself, for anybody.
+-- Refuses UPDATE, DELETE and TRUNCATE of the log itself to everybody.
 CREATE OR REPLACE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the change log is append-only' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
--- Every entry's number, transaction, database user and actor are what the server knows, whatever the INSERT says.
+-- Sets an entry's number, transaction, database user and actor from the server, whatever the INSERT says.
 CREATE OR REPLACE FUNCTION audit.stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     actor text := nullif(current_setting('audit.actor', true), '');
@@ -32,21 +32,21 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- A long value is represented by its digest.
+-- Replaces a long value by its digest.
 CREATE OR REPLACE FUNCTION audit.shown(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN length(value::text) > 4000
            THEN jsonb_build_object('sha256', encode(sha256(convert_to(value::text, 'UTF8')), 'hex'))
            ELSE value END
 $$;
 
--- The first character of a name and a star for each of the others.
+-- Keeps the first character of a name and replaces each of the others by an asterisk.
 CREATE OR REPLACE FUNCTION audit.masked(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(value) = 'string'
            THEN to_jsonb(left(value #>> '{}', 1) || repeat('*', greatest(length(value #>> '{}') - 1, 0)))
            ELSE value END
 $$;
 
--- {field: [old, new]} of the fields that differ; of a secret field only that it did.
+-- Returns {field: [old, new]} of the fields that differ, and {field: "changed"} for a secret one.
 CREATE OR REPLACE FUNCTION audit.fields(old jsonb, new jsonb, quiet text[], secret text[], masked text[])
 RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(jsonb_object_agg(key, CASE
@@ -57,15 +57,15 @@ RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     WHERE key <> ALL (quiet) AND coalesce(old -> key, 'null') <> coalesce(new -> key, 'null')
 $$;
 
--- The key of a row as text; the parts of a key of several columns are joined by commas.
+-- Returns the key of a row as text; the parts of a composite key are joined by commas.
 CREATE OR REPLACE FUNCTION audit.key(data jsonb, columns text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT left(CASE WHEN array_length(columns, 1) = 1 THEN data ->> columns[1]
            ELSE (SELECT string_agg(data ->> part, ',') FROM unnest(columns) AS part) END, 128)
 $$;
 
--- Arguments of the three: key columns, the column that names a row, quiet, secret and masked columns.
--- A statement that touches at most 100 rows leaves an entry for each row, a larger one a single entry with
--- the number of rows and the digest of what was written: SHA-256 over the SHA-256 of each row, in order.
+-- Arguments of the next three: key columns, title column, quiet, secret and masked columns.
+-- A statement on at most 100 rows leaves an entry for each row, a larger one a single entry with the number of
+-- rows and a digest of what was written: SHA-256 over the SHA-256 of each row, in order.
 CREATE OR REPLACE FUNCTION audit.note_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     few bigint;
@@ -131,8 +131,8 @@ BEGIN
         WHERE fields <> '{}';
         RETURN NULL;
     END IF;
-    -- Progress alone leaves no entry; the first row that really changed tells which columns a statement is
-    -- about. Both tables are read once, side by side: a join would take every row of one for each of the other.
+    -- Changes of progress columns alone leave no entry. The first row that changed otherwise tells which columns
+    -- the statement is about. Both tables are read once, side by side: a join would compare every pair of rows.
     OPEN olds FOR SELECT to_jsonb(r) FROM old_rows AS r;
     FOR later IN SELECT to_jsonb(r) FROM new_rows AS r LOOP
         FETCH olds INTO earlier;

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from app.audit.unsealed import MOST, unsealed
+from app.audit.unsealed import MAX_COUNTED, unsealed
 from app.console.data import ConsoleInterface
 from app.extensions import db
 from app.lib import clock
@@ -56,6 +56,6 @@ def _period(facets: list[ColumnElement[bool]]) -> ColumnElement[bool]:
 def _unsealed_since() -> dt.datetime:
     """Return the time from which entries may be unsealed and therefore missing from the facets."""
     left = unsealed(db.session.connection())
-    if left.entries >= MOST:
+    if left.entries >= MAX_COUNTED:
         return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return left.since or clock.now()

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
-from app.audit.unsealed import holder, unsealed
+from app.audit.unsealed import oldest_transaction, unsealed
 from app.audit_jobs import file_of
 from app.console import formats
 from app.console.urls import filtered
@@ -71,7 +71,7 @@ def chain_state() -> str:
 def _unsealed_note() -> str:
     """Return how many entries are not sealed yet and which transaction holds them up, empty for none."""
     connection = db.session.connection()
-    left, held = unsealed(connection), holder(connection)
+    left, held = unsealed(connection), oldest_transaction(connection)
     if left.since is None:
         return ""
     note = _(
@@ -79,7 +79,7 @@ def _unsealed_note() -> str:
         n=f"{left.entries:,}",
         time=_exact(left.since),
     )
-    return f"{note} {_('A transaction of %(who)s is still open.', who=held.whose)}" if held else note
+    return f"{note} {_('A transaction of %(who)s is still open.', who=held.session)}" if held else note
 
 
 def progress_of(job: AuditJob) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.console.urls import list_url
 from app.extensions import db
 from app.lib.clock import today
 from app.models import Institution
-from app.t1.institution_days import ALL, Cell, State, counts, judged, together
+from app.t1.institution_days import ALL, Cell, State, judge_days, load_counts, sum_institutions
 
 DAYS = 30
 PER_PAGE = 25
@@ -79,9 +79,9 @@ def calendar(name: str, only_marked: bool, page: int) -> Calendar:
     """
     last = today() - dt.timedelta(days=1)
     first = last - dt.timedelta(days=DAYS - 1)
-    found = counts(first, last)
+    found = load_counts(first, last)
     names = _names()
-    judgements = judged(found, first, last)
+    judgements = judge_days(found, first, last)
     shown = [
         (code, cells)
         for code, cells in judgements.items()
@@ -93,7 +93,7 @@ def calendar(name: str, only_marked: bool, page: int) -> Calendar:
     part = shown[page * PER_PAGE : (page + 1) * PER_PAGE]
     return Calendar(
         heads=[_head(last - dt.timedelta(days=back)) for back in range(DAYS)],
-        whole=_line(_("All institutions"), "", judged(together(found), first, last)[ALL]),
+        whole=_line(_("All institutions"), "", judge_days(sum_institutions(found), first, last)[ALL]),
         lines=[_line(names.get(code, code), code, cells) for code, cells in part],
         found=len(shown),
         marked=sum(1 for cells in judgements.values() if _marked(cells)),

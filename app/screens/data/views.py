@@ -354,7 +354,7 @@ class JobRunView(WithProgress, ConsoleView):
     def offers(self, action: str, item: JobRun) -> bool:
         """Only a held run is released; one at work isn't started again, nor dates that were run since."""
         if action == "evaluate_again":
-            return bool(runs.to_evaluate_again(item))
+            return bool(runs.days_to_evaluate_again(item))
         if action == "release":
             return item.status == RunStatus.HELD
         return item.status not in (RunStatus.QUEUED, RunStatus.RUNNING)

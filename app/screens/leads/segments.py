@@ -22,7 +22,7 @@ from app.models import Branch, Lead, Rule, Segment
 from app.screens.leads.segment_labels import MEASURE, quadrant
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
-from app.segments.leads import meant
+from app.segments.leads import segment_criterion
 from config import Settings
 
 MAX_SOURCES = 100
@@ -106,7 +106,7 @@ def fill_form(form: Any, segment: SegmentDef) -> None:
 
 def count(definition: SegmentDef) -> Count:
     """How many leads that the person sees are in the segment now: about, where exactly takes too long."""
-    leads = and_(leads_visible_to(g.user), meant(db.session, definition, _settings()))
+    leads = and_(leads_visible_to(g.user), segment_criterion(db.session, definition, _settings()))
     number, exact = mix.count(db.session, leads, SECONDS)
     return Count(number) if exact else Count.estimate(number)
 
@@ -116,7 +116,9 @@ def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
 
     Estimates from a sample where exact numbers take longer than a person waits, unless ``exactly``.
     """
-    leads = and_(leads_visible_to(g.user), meant(db.session, segment_def(segment.definition), _settings()))
+    leads = and_(
+        leads_visible_to(g.user), segment_criterion(db.session, segment_def(segment.definition), _settings())
+    )
     found = mix.mix(db.session, leads, None if exactly else SECONDS)
     sources_ = [(key or _("No source"), n, {"source": key}, key) for key, n in found.sources]
     branches_ = [(name or _("No branch"), n, {"branch": key}, key) for key, name, n in found.branches]
