@@ -1,4 +1,4 @@
-"""The security manager: our user model and views, log-in limits, own passwords, and seeding of roles."""
+"""The security manager: our user model and views, log-in limits and own passwords."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from flask_babel import gettext
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from app import permissions
 from app.access import devices, password_links, taints
 from app.audit.actor import set_request_user
 from app.audit.events import event, pseudonym
@@ -173,28 +172,3 @@ def _address_and_name() -> str:
 
 def _log_in_failed(response: Response) -> bool:
     return not current_user.is_authenticated
-
-
-def seed_permissions(appbuilder: Any) -> None:
-    """Set the built-in roles to what app/permissions.py says. Idempotent.
-
-    Roles added by an administrator are left alone. Permissions that a role gained or lost are logged.
-    """
-    manager = appbuilder.sm
-    for name in (*permissions.ROLES.values(), "Public"):
-        if manager.find_role(name) is None:
-            manager.add_role(name)
-    menu = permissions.menu_names(appbuilder)
-    changed = []
-    for role_name in (*permissions.ROLES.values(), "Public"):
-        role = manager.find_role(role_name)
-        before = {(pair.permission.name, pair.view_menu.name) for pair in role.permissions}
-        after = permissions.granted(role_name, menu) if role_name != "Public" else set()
-        role.permissions = [manager.add_permission_view_menu(*pair) for pair in sorted(after)]
-        changed += [(role.id, role_name, before, after)] if before != after else []
-    db.session.commit()
-    for role_id, name, before, after in changed:
-        given, taken = (
-            sorted(" ".join(pair) for pair in pairs) for pairs in (after - before, before - after)
-        )
-        event("permissions_seeded", "ab_role", role_id, name, given=given, taken=taken)

@@ -13,6 +13,7 @@ from flask_migrate.cli import db as db_group
 from app.cli.base import settings
 from app.extensions import db
 from app.lib.file_modes import tighten
+from app.permissions import menu_names
 
 
 def upgrade_database(app: Flask) -> None:
@@ -23,12 +24,12 @@ def upgrade_database(app: Flask) -> None:
 
 
 def _seed() -> None:
+    from app.access.seeding import seed_permissions
     from app.audit.install import install
-    from app.security import seed_permissions
 
     with db.engine.begin() as connection:
         install(connection)
-    seed_permissions(current_app.appbuilder)  # type: ignore[attr-defined]
+    seed_permissions(menu_names(current_app.appbuilder))  # type: ignore[attr-defined]
     tighten(settings().data_dir)
 
 
