@@ -56,7 +56,7 @@ class _KeyKind:
             Change(
                 _("Role"), "", labels.joined(labels.word(labels.ROLE, role.name) for role in system.roles)
             ),
-            Change(_("Works until"), "", ends),
+            Change(_("Valid until"), "", ends),
         ]
 
     def submitted(self, approval: Approval) -> None:

@@ -1,1 +1,1 @@
-"""Screens of staff."""
+"""Users, roles and their permissions, API keys, and the user's own profile and password."""

@@ -1,4 +1,4 @@
-"""Who could act under an account, and what to do about it, in words."""
+"""Texts about accounts: whether one counts as a second person, first passwords, and names of browsers."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from app.access import password_links, taints
 from app.models import Staff
 
 
-def tainted_words(person: Staff) -> str:
-    """Whether the account counts as a second person, and beside whom not."""
-    others = taints.tainters_of(person)
+def second_person_text(account: Staff) -> str:
+    """Return whether the account counts as a person of its own in approvals, and if not, with whom as one."""
+    others = taints.tainters_of(account)
     if not others:
         return _("Counts as a person of its own in approvals.")
-    said = _(
-        "Counts as one person with %(people)s, who set it up, reset its password or changed its address, "
-        "until its owner chooses a password through a mailed link.",
+    text = _(
+        "Counts as one person with %(people)s, who set it up, reset its password or changed its e-mail "
+        "address, until its owner chooses a password through a mailed link.",
         people=labels.joined(each.username for each in others),
     )
-    return f"{said} {way_out()}"
+    return f"{text} {link_advice()}"
 
 
-def browser_words(agent: str) -> str:
-    """A browser and its system, such as “Firefox 140 · Linux”, from what it calls itself.
+def browser_name(agent: str) -> str:
+    """Return the browser and system of a user agent string, such as “Firefox 140 · Linux”.
 
-    No version of Windows: newer ones call themselves 10.
+    The version of the system is left out, because newer versions of Windows call themselves 10.
     """
-    # Its tables take a third of a second to load, which no command is to wait for.
+    # Imported here because its tables take a third of a second to load, which would slow every command.
     from ua_parser import parse
 
-    found = parse(agent)
-    browser, system = found.user_agent, found.os
+    parsed = parse(agent)
+    browser, system = parsed.user_agent, parsed.os
     if browser is None and system is None:
         return _("Unknown")
-    named = f"{browser.family} {browser.major or ''}".strip() if browser else _("Unknown")
-    return f"{named} · {system.family}" if system else named
+    name = f"{browser.family} {browser.major or ''}".strip() if browser else _("Unknown")
+    return f"{name} · {system.family}" if system else name
 
 
-def way_out() -> str:
-    """How accounts become persons of their own in approvals."""
+def link_advice() -> str:
+    """Return how accounts become persons of their own in approvals."""
     if password_links.can_be_sent():
-        return _("Send such links on the users' pages.")
+        return _("Send password links on the users' pages.")
     return _(
         "No link can be sent until SMTP_URL, MAIL_FROM and PUBLIC_URL are set on the server. Until then, "
         "passwords can be reset there with “flask fab reset-password”; no administrator counts as having "
@@ -49,11 +49,11 @@ def way_out() -> str:
     )
 
 
-def first_password_words() -> str:
-    """What to type as the first password of a new log-in."""
+def first_password_help() -> str:
+    """Return the help text for the first password of a new account."""
     if password_links.can_be_sent():
-        return _("Leave it empty: the person gets a link by mail and chooses one.")
+        return _("Leave empty to mail the user a link for choosing a password.")
     return _(
-        "At least 10 characters with 2 capitals, 3 small letters, 2 digits and a special character. The "
-        "person must choose another one at the first log-in."
+        "At least 10 characters with 2 upper-case letters, 3 lower-case letters, 2 digits and a special "
+        "character. The user must choose another one at the first log-in."
     )

@@ -1,4 +1,4 @@
-"""API keys as their screen shows and asks for them."""
+"""Presentation of API keys, and the form for a new one."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from app.models import Branch, Staff
 
 UNITS = {"days": lazy_gettext("days")}
 STATE = {
-    "active": lazy_gettext("Works"),
+    "active": lazy_gettext("Valid"),
     "waiting": lazy_gettext("Waits for approval"),
     "expired": lazy_gettext("Expired"),
     "revoked": lazy_gettext("Has been revoked"),
-    "off": lazy_gettext("Account is off"),
+    "off": lazy_gettext("Account disabled"),
 }
 
 
 def _branches() -> list[tuple[str, str]]:
-    found = db.session.scalars(select(Branch).order_by(Branch.path))
-    return [("", _("Whole bank")), *((each.code, f"{each.code} · {each.name}") for each in found)]
+    branches = db.session.scalars(select(Branch).order_by(Branch.path))
+    return [("", _("Whole bank")), *((each.code, f"{each.code} · {each.name}") for each in branches)]
 
 
 class KeyForm(DynamicForm):  # type: ignore[misc]
-    """Which system gets a key, what it reaches and for how long."""
+    """Name, scope, validity and reason of a new key."""
 
     name = StringField(
         lazy_gettext("Name of the system"),
-        description=lazy_gettext("The key gets a log-in of its own by this name, without a password."),
+        description=lazy_gettext("The key gets its own account with this name and no password."),
         validators=[DataRequired(), Length(max=64), CODE],
         widget=BS3TextFieldWidget(),
     )
     branch = SelectField(
         lazy_gettext("Scope"),
-        description=lazy_gettext("A branch includes what lies below it."),
+        description=lazy_gettext("A branch includes the branches below it."),
         choices=_branches,
         widget=Select2Widget(),
     )
     days = IntegerField(
-        lazy_gettext("Works for"),
-        description=lazy_gettext("Then it is refused, and a new one is needed."),
+        lazy_gettext("Valid for"),
+        description=lazy_gettext("After that the key is refused and a new one is needed."),
         default=365,
         validators=[InputRequired(), NumberRange(1, 3650)],
     )
     reason = StringField(
-        lazy_gettext("Reason"),
+        lazy_gettext("Reason for the scope"),
         description=lazy_gettext(
-            "Needed when the key reaches the whole bank: a second person must agree first."
+            "Required when the key covers the whole bank; a second person must approve it first."
         ),
         validators=[Length(max=500)],
         widget=BS3TextFieldWidget(),
@@ -70,28 +70,28 @@ class KeyForm(DynamicForm):  # type: ignore[misc]
 
 
 def account(key: ApiKey) -> Staff:
-    """The log-in of a key. ``key.user`` would be Flask-AppBuilder's user, which has no branch."""
+    """Return the account of a key. ``key.user`` would be Flask-AppBuilder's user, which has no branch."""
     return db.session.get_one(Staff, key.user_id)
 
 
 def account_of(key: ApiKey) -> Any:
-    """The log-in, as a link to its page."""
+    """Return the account as a link to its page."""
     return table.related(account(key))
 
 
-def reach_of(key: ApiKey) -> Any:
-    """The branch that limits what the key reaches."""
+def scope_of(key: ApiKey) -> Any:
+    """Return the branch to which the key is limited, or that it covers the whole bank."""
     branch = account(key).branch
     return _("Whole bank") if branch is None else table.related(branch)
 
 
 def rights_of(key: ApiKey) -> str:
-    """What the key may do, by its roles."""
+    """Return the roles of the key's account."""
     return ", ".join(labels.word(labels.ROLE, role.name) for role in account(key).roles)
 
 
 def state_of(key: ApiKey) -> Any:
-    """Whether it works, and if not why."""
+    """Return the state of the key as a tag: active, or why it does not work."""
     state = "off" if not (key.active and account(key).active) else "active"
     if state == "off" and open_request(KIND, key.user_id) is not None:
         state = "waiting"
@@ -103,5 +103,5 @@ def state_of(key: ApiKey) -> Any:
 
 
 def last_used(moment: dt.datetime | None) -> Any:
-    """When, or that it never was."""
+    """Return the time of the last use, or that there was none."""
     return formats.when(moment) if moment else _("never")

@@ -1,4 +1,4 @@
-"""The screen of API keys: made, listed and revoked by administrators."""
+"""The screen on which administrators create, list and revoke API keys."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from app.screens.staff import api_key_page
 
 
 class ApiKeyView(ConsoleView):
-    """接口密钥: what the bank's own systems use the API with."""
+    """接口密钥: the keys with which the bank's own systems use the API."""
 
     model = ApiKey
     base_permissions = ["can_list", "can_show", "can_create", "revoke"]
     computed = {
         "account": api_key_page.account_of,
-        "reach": api_key_page.reach_of,
+        "reach": api_key_page.scope_of,
         "rights": api_key_page.rights_of,
         "state": api_key_page.state_of,
     }
     list_title = lazy_gettext("API keys")
     show_title = lazy_gettext("API key")
-    empty_hint = lazy_gettext("No key yet. Make one for each system that uses the API.")
+    empty_hint = lazy_gettext("No key yet. Create one for each system that uses the API.")
     list_columns = ["name", "account", "reach", "state", "created_on", "expires_on", "last_used_on"]
     order_columns = ["name", "created_on", "expires_on", "last_used_on"]
     search_columns = ["name"]
@@ -52,7 +52,7 @@ class ApiKeyView(ConsoleView):
         "rights": lazy_gettext("Role"),
         "state": lazy_gettext("Status"),
         "created_on": lazy_gettext("Created"),
-        "expires_on": lazy_gettext("Works until"),
+        "expires_on": lazy_gettext("Valid until"),
         "revoked_on": lazy_gettext("Revoked"),
         "last_used_on": lazy_gettext("Last used"),
     }
@@ -63,27 +63,27 @@ class ApiKeyView(ConsoleView):
     }
 
     def heading(self, item: ApiKey) -> str:
-        """The system's name."""
+        """Return the name of the system."""
         return str(item.name)
 
     def list_links(self) -> list[Link]:
-        """Make a key."""
+        """Return the link to the form for a new key."""
         if not may("can_create", "ApiKeyView"):
             return []
         return [Link(_("New API key"), url_for(".create"), primary=True)]
 
     def offers(self, action: str, item: ApiKey) -> bool:
-        """Revoking, while there is something to revoke."""
+        """Return whether the key can still be revoked."""
         return bool(item.revoked_on is None)
 
     @expose("/create", methods=["GET", "POST"])
     @has_access
     def create(self) -> Any:
-        """Make a key and show it, this once."""
+        """Create a key and show it once."""
         form = api_key_page.KeyForm()
         if form.validate_on_submit():
             try:
-                made = self._made(form)
+                made = self._create(form)
             except DomainError as error:
                 db.session.rollback()
                 if not isinstance(error, FieldError):
@@ -96,33 +96,36 @@ class ApiKeyView(ConsoleView):
                 )
                 return page, {"Cache-Control": "no-store"}
         widget = ConsoleFormWidget(
-            form=form, units=api_key_page.UNITS, next=self._list_url(), submit=_("Make the key")
+            form=form, units=api_key_page.UNITS, next=self._list_url(), submit=_("Create the key")
         )
         return self.render_template("form.html", widgets={"edit": widget}, title=_("New API key"))
 
-    def _made(self, form: api_key_page.KeyForm) -> dict[str, Any]:
-        """The key; one for the whole bank does not work before a second person agrees, where there is one."""
+    def _create(self, form: api_key_page.KeyForm) -> dict[str, Any]:
+        """Create the key, inactive until it is approved when it covers the whole bank.
+
+        Raises FieldError when the reason for that scope is missing.
+        """
         code = form.branch.data or None
-        wide, reason = reaches_whole_bank(code), form.reason.data or ""
-        if wide and not reason.strip():
-            raise FieldError("reason", "Say why the key must reach the whole bank.")
-        made = create_key(form.name.data, branch_code=code, days=form.days.data, active=not wide)
-        if not wide:
+        bank_wide, reason = reaches_whole_bank(code), form.reason.data or ""
+        if bank_wide and not reason.strip():
+            raise FieldError("reason", "State why the key must cover the whole bank.")
+        made = create_key(form.name.data, branch_code=code, days=form.days.data, active=not bank_wide)
+        if not bank_wide:
             return made
-        asked = ask_for_key(made["name"], g.user, reason)
+        approval = ask_for_key(made["name"], g.user, reason)
         db.session.commit()
-        return made | {"waits": asked is not None, "unchecked": asked is None}
+        return made | {"waits": approval is not None, "unchecked": approval is None}
 
     @action(
         "revoke",
         lazy_gettext("Revoke"),
         lazy_gettext(
-            "Revoke this key? The system that uses it is refused from the next request on, for good."
+            "Revoke this key? From the next request on, the system that uses it is refused permanently."
         ),
         multiple=False,
     )
     def revoke(self, item: ApiKey) -> Any:
-        """End it at once."""
+        """Revoke the key at once."""
         name = api_key_page.account(item).username
         revoke_key(name)
         flash(_("The key of %(name)s is revoked.", name=name), "success")

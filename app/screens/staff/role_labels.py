@@ -1,4 +1,4 @@
-"""What a permission of a role lets people do, in words."""
+"""Display names of permissions, and the permissions of a role as text."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ _METHOD = {
     "can_rejects": lazy_gettext("Download rejected rows"),
     "can_template": lazy_gettext("Download the template"),
     "can_progress": lazy_gettext("Watch the progress"),
-    "can_unread": lazy_gettext("Ask what is unread"),
+    "can_unread": lazy_gettext("Query unread reminders"),
     "can_read_all": lazy_gettext("Mark all as read"),
-    "can_count": lazy_gettext("Count what it means"),
-    "can_preview": lazy_gettext("Preview what it does"),
+    "can_count": lazy_gettext("Count the matches"),
+    "can_preview": lazy_gettext("Preview"),
     "can_test": lazy_gettext("Send a test"),
     "can_compare": lazy_gettext("Compare versions"),
-    "can_export_clear": lazy_gettext("ask for exports with phone numbers in clear"),
-    "can_backtest": lazy_gettext("back-test"),
-    "can_submit": lazy_gettext("submit for approval"),
-    "can_approve": lazy_gettext("approve"),
-    "can_reject": lazy_gettext("reject"),
-    "withdraw": lazy_gettext("withdraw"),
-    "retire": lazy_gettext("retire"),
+    "can_export_clear": lazy_gettext("Request exports with phone numbers in clear"),
+    "can_backtest": lazy_gettext("Back-test"),
+    "can_submit": lazy_gettext("Submit for approval"),
+    "can_approve": lazy_gettext("Approve"),
+    "can_reject": lazy_gettext("Reject"),
+    "withdraw": lazy_gettext("Withdraw"),
+    "retire": lazy_gettext("Retire"),
     "can_verify": lazy_gettext("Verify the chain"),
     "can_export_log": lazy_gettext("Export the change log"),
-    "can_work": lazy_gettext("Keep follow-ups and outcomes"),
+    "can_work": lazy_gettext("Record follow-ups and outcomes"),
     "can_take_off": lazy_gettext("Take off the list"),
-    "can_switch": lazy_gettext("Ask to switch on or off"),
+    "can_switch": lazy_gettext("Request switching on or off"),
     "delete_many": lazy_gettext("Delete several at once"),
-    "remove_entry": lazy_gettext("Get the button that takes off the list"),
-    "can_create": lazy_gettext("Set up a new one"),
+    "remove_entry": lazy_gettext("See the button for taking off the list"),
+    "can_create": lazy_gettext("Set up new ones"),
     "can_contact_many": lazy_gettext("Contact many customers"),
     "can_contact_one": lazy_gettext("Contact one customer"),
     "can_confirm": lazy_gettext("Confirm and send"),
@@ -57,35 +57,35 @@ _METHOD = {
     "can_post": lazy_gettext("Write by API"),
     "can_settings": lazy_gettext("Change the settings"),
     "can_make": lazy_gettext("Make a report"),
-    "can_timing": lazy_gettext("Set when it is sent and to whom"),
+    "can_timing": lazy_gettext("Set the sending time and recipients"),
     "can_secret": lazy_gettext("Make a new secret"),
     "can_start": lazy_gettext("Start"),
     "can_find": lazy_gettext("Find a customer"),
-    "can_held": lazy_gettext("See what is held about a customer"),
-    "can_file": lazy_gettext("Download what is held about a customer"),
-    "can_erase": lazy_gettext("Erase a customer"),
-    "can_bulk": lazy_gettext("change all rows of a list"),
+    "can_held": lazy_gettext("View the data held about a customer"),
+    "can_file": lazy_gettext("Download the data held about a customer"),
+    "can_erase": lazy_gettext("Erase a customer's data"),
+    "can_bulk": lazy_gettext("Change all rows of a list"),
     "can_export": lazy_gettext("Export the table (CSV)"),
     "can_export_all": lazy_gettext("Export the whole list"),
     "can_fetch": lazy_gettext("Download the export"),
-    "can_userinfo": lazy_gettext("See one's own profile"),
+    "can_userinfo": lazy_gettext("View one's own profile"),
     "can_this_form_get": lazy_gettext("Open"),
     "can_this_form_post": lazy_gettext("Save"),
     "can_get": lazy_gettext("Read by API"),
-    "can_info": lazy_gettext("Describe by API"),
+    "can_info": lazy_gettext("Read the structure by API"),
     "menu_access": lazy_gettext("Menu"),
 }
 
 
-def by_view() -> list[Any]:
-    """Every permission that can be given, those of one view together; menu entries follow by themselves."""
+def grantable_permissions() -> list[Any]:
+    """Return every permission that can be granted, sorted by view; with_menu adds the menu entries."""
     pairs = [pair for pair in db.session.query(PermissionView).all() if pair.permission.name != "menu_access"]
-    return sorted(pairs, key=lambda pair: (_view_words(pair.view_menu.name), pair.id))
+    return sorted(pairs, key=lambda pair: (_view_name(pair.view_menu.name), pair.id))
 
 
-def with_menu(chosen: Iterable[Any]) -> list[Any]:
-    """The chosen permissions and the menu entries of every list among them."""
-    pairs = list(chosen)
+def with_menu(selected: Iterable[Any]) -> list[Any]:
+    """Return the selected permissions together with the menu entries of every list among them."""
+    pairs = list(selected)
     lists = {pair.view_menu.name for pair in pairs if pair.permission.name == "can_list"}
     menu = menu_names(current_app.appbuilder)  # type: ignore[attr-defined]
     names = lists | {area for area, views in menu.items() if lists & set(views)}
@@ -98,42 +98,42 @@ def with_menu(chosen: Iterable[Any]) -> list[Any]:
     return [*pairs, *entries]
 
 
-def permission_words(pair: Any) -> str:
-    """A permission on a view as one line."""
-    return _("%(view)s: %(deed)s", view=_view_words(pair.view_menu.name), deed=_deed_words(pair))
+def permission_text(pair: Any) -> str:
+    """Return a permission on a view in one line."""
+    return _("%(view)s: %(action)s", view=_view_name(pair.view_menu.name), action=_action_name(pair))
 
 
 def grouped(pairs: Iterable[Any]) -> Markup:
-    """The permissions of a role, a line for each view; menu entries follow from them and are left out."""
+    """Return the permissions of a role, one line for each view, without menu entries."""
     by_view: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
         if pair.permission.name != "menu_access":
-            by_view[_view_words(pair.view_menu.name)].append(_deed_words(pair))
+            by_view[_view_name(pair.view_menu.name)].append(_action_name(pair))
     lines = [
-        Markup("<div><strong>{}</strong> {}</div>").format(view, labels.joined(deeds))
-        for view, deeds in sorted(by_view.items())
+        Markup("<div><strong>{}</strong> {}</div>").format(view, labels.joined(actions))
+        for view, actions in sorted(by_view.items())
     ]
     return Markup('<div class="plain-list">{}</div>').format(Markup("").join(lines))
 
 
 def differences(before: Iterable[Any], after: Iterable[Any]) -> dict[str, dict[str, list[str]]]:
-    """The permissions that are given and taken, in words by language."""
+    """Return the permissions that are granted and removed, as text in each language."""
     old, new = {pair.id: pair for pair in before}, {pair.id: pair for pair in after}
     words: dict[str, dict[str, list[str]]] = {}
     for language in ("zh", "en"):
         with force_locale(language):
             words[language] = {
-                "given": _in_words(pair for key, pair in new.items() if key not in old),
-                "taken": _in_words(pair for key, pair in old.items() if key not in new),
+                "given": _texts(pair for key, pair in new.items() if key not in old),
+                "taken": _texts(pair for key, pair in old.items() if key not in new),
             }
     return words
 
 
-def _in_words(pairs: Iterable[Any]) -> list[str]:
-    return sorted(permission_words(pair) for pair in pairs if pair.permission.name != "menu_access")
+def _texts(pairs: Iterable[Any]) -> list[str]:
+    return sorted(permission_text(pair) for pair in pairs if pair.permission.name != "menu_access")
 
 
-def _deed_words(pair: Any) -> str:
+def _action_name(pair: Any) -> str:
     name = pair.permission.name
     if name in _METHOD:
         return str(_METHOD[name])
@@ -141,7 +141,7 @@ def _deed_words(pair: Any) -> str:
     return str(action.text) if action else name
 
 
-def _view_words(name: str) -> str:
+def _view_name(name: str) -> str:
     view = view_named(name)
     if hasattr(view, "resource_name"):
         return _("API: %(name)s", name=view.resource_name)  # type: ignore[union-attr]

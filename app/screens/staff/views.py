@@ -1,4 +1,4 @@
-"""The screens of staff: log-ins, roles, one's own profile and passwords."""
+"""The screens of users and roles, and of the user's own profile and password."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from app.screens.staff import accounts, role_labels
 
 
 class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
-    """Users: log-ins of the bank's staff."""
+    """用户管理: the accounts of the bank's staff."""
 
     model = Staff
-    computed = {"full_name": Staff.get_full_name, "tainted": accounts.tainted_words}
+    computed = {"full_name": Staff.get_full_name, "tainted": accounts.second_person_text}
     route_base = "/users"
     base_permissions = [*permissions.TABLE["StaffView"]]
     list_title = lazy_gettext("Users")
@@ -90,8 +90,8 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "tainted": lazy_gettext("Second person"),
     }
     description_columns = {
-        "branch": lazy_gettext("A marketer sees this branch and what lies below it."),
-        "active": lazy_gettext("Switch people off instead of deleting them."),
+        "branch": lazy_gettext("A marketer sees this branch and the branches below it."),
+        "active": lazy_gettext("Disable accounts instead of deleting them."),
     }
     formatters_columns = {
         "active": labels.yes_no,
@@ -118,11 +118,15 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     edit_form_extra_fields = {"language": _language, "roles": _roles, "access_reason": forms.access_reason()}
 
     def heading(self, item: Any) -> str:
-        """The person's name."""
+        """Return the full name."""
         return str(item.get_full_name())
 
     def offers(self, action: str, item: Any) -> bool:
-        """Profile and own password for oneself, a new password and deletion for others; a link for all."""
+        """Return whether an action applies.
+
+        New passwords and deletion are for other accounts, the actions on the profile for one's own, and links
+        for every enabled account of a person.
+        """
         if action == "delete" and not staff.can_be_deleted(item):
             return False
         if action == "sendlink":
@@ -131,27 +135,27 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
 
     @action("resetmypassword", lazy_gettext("Change my password"), multiple=False)
     def resetmypassword(self, item: Any) -> Any:
-        """Open the form for one's own password."""
+        """Open the form for the user's own password."""
         return redirect(url_for("MyPasswordView.this_form_get"))
 
     @action("userinfoedit", lazy_gettext("Change my language"), multiple=False)
     def userinfoedit(self, item: Any) -> Any:
-        """Open the form of one's own profile."""
+        """Open the form of the user's own profile."""
         return redirect(url_for("ProfileView.this_form_get"))
 
     @action("choosereminders", lazy_gettext("Reminders by e-mail"), multiple=False)
     def choosereminders(self, item: Any) -> Any:
-        """Open the form of which reminders also come by e-mail."""
+        """Open the form that chooses which reminders are also sent by e-mail."""
         return redirect(url_for("ReminderChoiceView.this_form_get"))
 
     @action(
         "endsessions",
         lazy_gettext("Log out everywhere"),
-        lazy_gettext("End every log-in of yours, at this browser too?"),
+        lazy_gettext("End all your sessions, including this one?"),
         multiple=False,
     )
     def endsessions(self, item: Any) -> Any:
-        """End one's own log-ins."""
+        """End all sessions of the user."""
         if item.id != g.user.id:
             abort(404)
         with db.engine.begin() as connection:
@@ -160,36 +164,36 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         flash(_("You are logged out everywhere."), "success")
         return redirect(url_for("HomeView.index"))
 
-    @action("resetpasswords", lazy_gettext("Give a new password"), multiple=False)
+    @action("resetpasswords", lazy_gettext("Reset password"), multiple=False)
     def resetpasswords(self, item: Any) -> Any:
-        """Open the form for somebody else's password."""
+        """Open the form for another user's password."""
         return redirect(url_for("PasswordView.this_form_get", pk=item.id))
 
     @action(
         "sendlink",
-        lazy_gettext("Mail a link for a password"),
-        lazy_gettext("Send a link by which this person chooses a password? Links sent before end."),
+        lazy_gettext("Mail a password link"),
+        lazy_gettext("Send this user a link for choosing a password? Earlier links become invalid."),
         multiple=False,
     )
     def sendlink(self, item: Any) -> Any:
-        """Mail a link to choose a password."""
+        """Mail the user a link for choosing a password."""
         password_links.send(item, g.user)
-        flash(_("A link to choose a password went to %(email)s.", email=item.email), "success")
+        flash(_("A password link was sent to %(email)s.", email=item.email), "success")
         return redirect(url_for("StaffView.show", pk=item.id))
 
     def check(self, form: Any, item: Any | None) -> None:
-        """A marketer needs a branch, and somebody must stay who can put things right."""
+        """Raise FieldError for a missing first password or branch, or when no administrator would be left."""
         if item is None and not form.password.data and not password_links.can_be_sent():
-            raise FieldError("password", "No mail can be sent, so choose a first password and hand it over.")
+            raise FieldError("password", "No mail can be sent: enter a first password for the user.")
         names = {role.name for role in form.roles.data}
         if "Marketer" in names and form.branch.data is None:
-            raise FieldError("branch", "A marketer sees one branch; choose it.")
+            raise FieldError("branch", "Choose the branch that the marketer sees.")
         if item is not None:
             staff.check_admin_stays(item, active=form.active.data, roles=names)
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Store the person; what they may do waits for another administrator where there is one."""
-        wanted = access.access_of(item)
+        """Store the account; a change of its access waits for another administrator where there is one."""
+        new_access = access.access_of(item)
         if created:
             item.password = generate_password_hash(form.password.data or secrets.token_urlsafe(48))
             item.password_given = True
@@ -199,108 +203,110 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             taints.add_taint(item, g.user, taints.SET_UP)
         else:
             access.discard_changes(item)
-        if wanted == access.access_of(item):
+        if new_access == access.access_of(item):
             return
         check_reason(form)
-        say_what_became(
-            item.username, access.ask_for_access(item, wanted, g.user, form.access_reason.data or "")
+        flash_outcome(
+            item.username, access.ask_for_access(item, new_access, g.user, form.access_reason.data or "")
         )
 
     def remove(self, item: Any) -> None:
-        """Only a log-in that was never of use is deleted; switching the others off needs a second person."""
+        """Delete an account that was never used. Raises DomainError for the user's own and for a used one."""
         if item.id == g.user.id:
             raise DomainError("You can't delete your own account.")
         if not staff.can_be_deleted(item):
             raise DomainError(
-                "%(name)s has roles or has logged in before; switch the log-in off instead of deleting it.",
+                "%(name)s has roles or has logged in before; disable the account instead of deleting it.",
                 name=item.username,
             )
         db.session.delete(item)
 
     def _store(self, form: Any, item: Any | None) -> bool:
-        """The link goes when the log-in is there; a mail server that refuses leaves it there all the same."""
+        """Store the account and mail its link; the account stays when the mail can't be sent."""
         stored: bool = super()._store(form, item)
         if stored and item is None and not form.password.data:
-            person = db.session.scalars(select(Staff).where(Staff.username == form.username.data)).one()
+            account = db.session.scalars(select(Staff).where(Staff.username == form.username.data)).one()
             try:
-                self.sendlink(person)
+                self.sendlink(account)
             except DomainError as error:
                 flash(error.text(), "danger")
         return stored
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.id != g.user.id:
-            return drawn
-        mine = sessions.live_sessions(db.session.connection(), current_app.config["SETTINGS"], item.id)
-        listed = SessionsWidget(
-            sessions=mine, present=present_id(), when=formats.when, browser=accounts.browser_words
+            return shown
+        own_sessions = sessions.live_sessions(
+            db.session.connection(), current_app.config["SETTINGS"], item.id
         )
-        return drawn | {"more": [listed]}
+        widget = SessionsWidget(
+            sessions=own_sessions, present=present_id(), when=formats.when, browser=accounts.browser_name
+        )
+        return shown | {"more": [widget]}
 
     def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:
         if kind == "add":
-            form.password.description = accounts.first_password_words()
-        return super()._form_widget(kind, with_reason_told(form), *args)
+            form.password.description = accounts.first_password_help()
+        return super()._form_widget(kind, with_reason_help(form), *args)
 
     _add, _edit, _delete = ConsoleView._add, ConsoleView._edit, ConsoleView._delete
     show = ConsoleView.show
 
 
 def check_reason(form: Any) -> None:
-    """Raise FieldError when access is to change and no reason is given."""
+    """Raise FieldError when no reason is given for a change of access."""
     if (form.access_reason.data or "").strip():
         return
     if access.has_second_administrator(g.user):
-        raise FieldError("access_reason", "Another administrator decides about this; say why.")
+        raise FieldError("access_reason", "Another administrator must approve this; state a reason.")
     raise FieldError("access_reason", "State a reason; it is kept with the approval and in the change log.")
 
 
-def with_reason_told(form: Any) -> Any:
-    """The form, saying beside the reason when there is no second person to decide."""
+def with_reason_help(form: Any) -> Any:
+    """Return the form, whose reason field says so when no second person can approve the change."""
     if "access_reason" in form and not access.has_second_administrator(g.user):
         form.access_reason.description = _(
-            "Needed when roles, branch, e-mail, enabling or permissions change. There is only one "
-            "administrator: the change takes effect at once, no second person checks it, and it is recorded "
-            "as such."
+            "Required when roles, branch, e-mail, enabling or permissions change. There is only one "
+            "administrator, so the change takes effect at once without a second check and is recorded as "
+            "unchecked."
         )
     return form
 
 
-def say_what_became(name: str, asked: Approval | None) -> None:
-    """Tell the person that another administrator decides, or that nobody did or can."""
-    if asked is None:
+def flash_outcome(name: str, approval: Approval | None) -> None:
+    """Tell the user whether a change of access waits for another administrator or is already in force."""
+    if approval is None:
         flash(
             _(
-                "What %(name)s may do is in force at once: there is only one administrator, and no second "
-                "person checked it. It is recorded as such.",
+                "The access of %(name)s changed at once: there is only one administrator, so no second "
+                "person checked it. It is recorded as unchecked.",
                 name=name,
             ),
             "warning",
         )
         return
-    flash(_("What %(name)s may do now waits for another administrator.", name=name), "warning")
-    if access.has_no_decider(asked):
+    flash(_("The access change for %(name)s waits for another administrator.", name=name), "warning")
+    if access.has_no_decider(approval):
         flash(
-            _("At present nobody may decide about it: everybody who could counts as one with you.")
+            _("At present nobody can approve it: everybody who could counts as one person with you.")
             + " "
-            + accounts.way_out(),
+            + accounts.link_advice(),
             "warning",
         )
 
 
 def _permissions_field() -> QuerySelectMultipleField:
-    """Permissions to tick, in words."""
+    """Return the field in which permissions are selected."""
     return QuerySelectMultipleField(
         lazy_gettext("Permissions"),
-        query_func=role_labels.by_view,
+        query_func=role_labels.grantable_permissions,
         get_pk_func=lambda pair: pair.id,
-        get_label=role_labels.permission_words,
+        get_label=role_labels.permission_text,
     )
 
 
 class RoleView(ConsoleView):
-    """Roles and what they may do."""
+    """Roles and their permissions."""
 
     model = Role
 
@@ -323,48 +329,48 @@ class RoleView(ConsoleView):
     edit_fieldsets = [(None, {"fields": ["permissions", "access_reason"]})]
 
     def heading(self, item: Any) -> str:
-        """The role's name in words."""
+        """Return the display name of the role."""
         return labels.word(labels.ROLE, item.name)
 
     def lock_reason(self, item: Any) -> str | None:
-        """The built-in roles are what app/permissions.py says."""
+        """Return why a built-in role (see app/permissions.py) can't be changed, None for any other."""
         if item.name in permissions.ROLES.values() or item.name == "Public":
             return _(
-                "“%(role)s” is built in. Make a role of your own to change permissions.",
+                "“%(role)s” is built in. Add a role of your own to change permissions.",
                 role=self.heading(item),
             )
         return None
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Who may open a list gets its menu entry; a change waits for another administrator, if any."""
-        wanted = role_labels.with_menu(form.permissions.data)
+        """Store the role; a change of its permissions waits for another administrator where there is one."""
+        new_permissions = role_labels.with_menu(form.permissions.data)
         if created:
-            item.permissions = wanted
+            item.permissions = new_permissions
             db.session.add(item)
             return
         access.discard_permission_changes(item)
-        if {pair.id for pair in item.permissions} == {pair.id for pair in wanted}:
+        if {pair.id for pair in item.permissions} == {pair.id for pair in new_permissions}:
             return
         check_reason(form)
-        words = role_labels.differences(item.permissions, wanted)
-        ids = sorted(pair.id for pair in wanted)
-        say_what_became(
+        texts = role_labels.differences(item.permissions, new_permissions)
+        ids = sorted(pair.id for pair in new_permissions)
+        flash_outcome(
             self.heading(item),
-            access.ask_for_permissions(item, ids, g.user, form.access_reason.data or "", words),
+            access.ask_for_permissions(item, ids, g.user, form.access_reason.data or "", texts),
         )
 
     def _form_widget(self, kind: str, form: Any, *args: Any) -> dict[str, Any]:
-        return super()._form_widget(kind, with_reason_told(form), *args)
+        return super()._form_widget(kind, with_reason_help(form), *args)
 
     def remove(self, item: Any) -> None:
-        """A role that somebody has stays."""
+        """Delete the role. Raises DomainError when a user has it."""
         if item.user:
-            raise DomainError("%(n)s users have this role; take it from them first.", n=len(item.user))
+            raise DomainError("%(n)s users have this role; remove it from them first.", n=len(item.user))
         db.session.delete(item)
 
 
 class ProfileView(SimpleFormView):  # type: ignore[misc]
-    """My profile: what I may change about myself."""
+    """个人资料: the settings that users change themselves."""
 
     route_base = "/profile"
     form_template = "form.html"
@@ -373,11 +379,11 @@ class ProfileView(SimpleFormView):  # type: ignore[misc]
     form_title = lazy_gettext("My profile")
 
     def form_get(self, form: Any) -> None:
-        """Show what is stored."""
+        """Show the stored language."""
         form.language.data = g.user.language
 
     def form_post(self, form: Any) -> Any:
-        """Store and switch the language at once."""
+        """Store the language and switch to it at once."""
         g.user.language = form.language.data
         db.session.commit()
         session["locale"] = form.language.data
@@ -386,7 +392,7 @@ class ProfileView(SimpleFormView):  # type: ignore[misc]
 
 
 class MyPasswordView(SimpleFormView):  # type: ignore[misc]
-    """Change my own password; the present one is asked for."""
+    """Change of the user's own password, which asks for the present one."""
 
     route_base = "/resetmypassword"
     form_template = "form.html"
@@ -395,7 +401,7 @@ class MyPasswordView(SimpleFormView):  # type: ignore[misc]
     form_title = lazy_gettext("Change my password")
 
     def form_get(self, form: Any) -> None:
-        """Say why nothing else opens, to a person whose password somebody else chose."""
+        """Explain to users with a password chosen by somebody else why they are sent here."""
         if g.user.password_given:
             flash(_("Somebody else chose your password. Choose one of your own first."), "warning")
 
@@ -407,7 +413,7 @@ class MyPasswordView(SimpleFormView):  # type: ignore[misc]
 
 
 class PasswordLinkView(BaseView):  # type: ignore[misc]
-    """Choose a password through a mailed link: open to everybody, and tells nothing before its use."""
+    """Choice of a password through a mailed link, without log-in. Reveals nothing about the account."""
 
     route_base = "/password"
     default_view = "choose"
@@ -415,7 +421,7 @@ class PasswordLinkView(BaseView):  # type: ignore[misc]
 
     @expose("/choose", methods=["GET", "POST"])
     def choose(self) -> Any:
-        """The form; then the log-in page."""
+        """Show the form, or set the password and go to the log-in page."""
         form = forms.ChooseForm()
         if form.validate_on_submit():
             try:
@@ -431,21 +437,21 @@ class PasswordLinkView(BaseView):  # type: ignore[misc]
 
 
 class PasswordView(SimpleFormView):  # type: ignore[misc]
-    """Give somebody else a new password."""
+    """New password for another user."""
 
     route_base = "/resetpassword"
     form_template = "form.html"
     edit_widget = ConsoleFormWidget
     form = forms.PasswordForm
-    form_title = lazy_gettext("Give a new password")
+    form_title = lazy_gettext("Reset password")
 
     def form_post(self, form: Any) -> Any:
         """Store the new password."""
         key = row_id(request.args.get("pk"))
-        person = db.session.get(Staff, key) if key else None
-        if person is None:
+        account = db.session.get(Staff, key) if key else None
+        if account is None:
             abort(404)
-        self.appbuilder.sm.reset_password(person.id, form.password.data)
-        flash(_("%(name)s has a new password.", name=person.username), "success")
-        flash(accounts.tainted_words(person), "warning")
-        return redirect(url_for("StaffView.show", pk=person.id))
+        self.appbuilder.sm.reset_password(account.id, form.password.data)
+        flash(_("%(name)s has a new password.", name=account.username), "success")
+        flash(accounts.second_person_text(account), "warning")
+        return redirect(url_for("StaffView.show", pk=account.id))
