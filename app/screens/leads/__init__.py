@@ -1,1 +1,1 @@
-"""Screens of leads."""
+"""Screens of leads: list, import wizard, bulk changes, tags, segments, do-not-disturb list, branches."""

@@ -1,4 +1,4 @@
-"""Changes of all rows that the lead list's filters leave: asking for one, and watching it."""
+"""Bulk changes of all leads that match the list's filters: the request page and the jobs."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from app.errors import DomainError
 from app.extensions import db
 from app.leads import tags
 from app.models import BulkJob, RunStatus
-from app.screens.leads import bulk_page as pages
+from app.screens.leads import bulk_page
 from app.selection import Selection
 
 
 class ChangesWholeList:
-    """Part of the leads' screen: a change of all rows that the filters leave."""
+    """Mixin of the lead view: bulk changes of all leads that match the filters."""
 
     @expose("/bulk", methods=["GET", "POST"])
     @has_access
     def bulk(self) -> Any:
-        """See how many leads the filters leave, and choose what becomes of them."""
+        """Show how many leads match the filters, and request a change of all of them."""
         view: Any = self
         chosen = selection.checked(view)
         count = paging.count_within(chosen.query())
         error = ""
         if request.method == "POST":
             try:
-                change = pages.change(request.form)
+                change = bulk_page.change(request.form)
                 job = bulk.ask(change, chosen, count)
             except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
             else:
-                return self._asked(job, chosen)
+                return self._redirect_after(job, chosen)
         return view.render_template(
             "leads/bulk.html",
             title=_("Change all leads in the list"),
@@ -56,26 +56,26 @@ class ChangesWholeList:
             error=error,
         )
 
-    def _asked(self, job: BulkJob, chosen: Selection) -> Any:
-        """Back to the list when it is done already, else to its page."""
+    def _redirect_after(self, job: BulkJob, chosen: Selection) -> Any:
+        """Redirect to the list when the change is already done, else to the page of its job."""
         view: Any = self
         if job.status != RunStatus.DONE:
             return redirect(url_for("BulkJobView.show", pk=job.id))
-        flash(pages.summary(job), "success")
+        flash(bulk_page.summary(job), "success")
         return redirect(selection.url(view._list_url(), chosen))
 
     def bulk_links(self) -> list[Link]:
-        """The button above the list, with the list's present filters."""
+        """Return the button above the list, with the current filters."""
         if not may("can_bulk", bulk.VIEW):
             return []
         return [Link(_("Change all"), selection.url(url_for(".bulk"), selection.of_request(self)))]
 
 
 class BulkJobView(WithProgress, ConsoleView):
-    """Bulk changes of leads: one's own, for an administrator everybody's."""
+    """Jobs of bulk changes: the user's own; an administrator sees all."""
 
     model = BulkJob
-    computed = {"conditions": pages.conditions}
+    computed = {"conditions": bulk_page.conditions}
     base_permissions = ["can_list", "can_show", "can_progress", "cancel"]
     list_title = lazy_gettext("Bulk changes")
     show_title = lazy_gettext("Bulk change")
@@ -98,20 +98,20 @@ class BulkJobView(WithProgress, ConsoleView):
     formatters_columns = formats.JOB_FORMATS | {
         "kind": formats.label(labels.BULK_KIND),
         "rows": formats.number,
-        "changed": pages.number_if_known,
+        "changed": bulk_page.number_if_known,
     }
 
     def heading(self, item: BulkJob) -> str:
-        """What is done, and the number of the job."""
+        """Return the kind of change and the number of the job."""
         return f"{labels.word(labels.BULK_KIND, item.kind)} #{item.id}"
 
     def offers(self, action: str, item: BulkJob) -> bool:
-        """Only what is not over can be cancelled."""
+        """Whether the job can still be cancelled."""
         return item.status in (RunStatus.QUEUED, RunStatus.RUNNING) and not item.cancel_requested
 
     def state_of(self, item: BulkJob) -> dict[str, Any]:
-        """How far the change is."""
-        return pages.progress_of(item)
+        """Return the progress of the change."""
+        return bulk_page.progress_of(item)
 
     @action(
         "cancel",
@@ -120,7 +120,7 @@ class BulkJobView(WithProgress, ConsoleView):
         multiple=False,
     )
     def cancel(self, item: BulkJob) -> Any:
-        """Stop a change that is not over."""
+        """Cancel a change that has not finished."""
         bulk.cancel(item)
         flash(_("The change will stop shortly."), "success")
         return redirect(url_for("BulkJobView.show", pk=item.id))

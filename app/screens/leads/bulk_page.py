@@ -1,4 +1,4 @@
-"""Bulk changes of leads as a person sees them."""
+"""Bulk changes of leads as forms and text."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from app.models import BulkJob, Lead, RunStatus
 
 
 def change(form: Mapping[str, str]) -> Change:
-    """What the posted form asks for. Raises DomainError."""
+    """Return the change that the posted form requests. Raises DomainError when the tag does not exist."""
     kind = form.get("kind", "")
     return Change(kind, tag_of(db.session, form.get("tag", "")) if kind in ("tag", "untag") else None)
 
 
 def number_if_known(count: int | None) -> Any:
-    """A number that is known in the end only."""
+    """Format a count that is None until the job has finished."""
     return "" if count is None else formats.number(count)
 
 
 def conditions(job: BulkJob) -> Any:
-    """The list that the change is about, as a link to it."""
+    """Return a link to the list that the change applies to."""
     text = _("The filtered list") if job.filters else _("The whole list")
     url = filtered(url_for("LeadView.list"), Lead, job.filters)
     return Markup('<a href="{}">{}</a>').format(url, text)
 
 
 def summary(job: BulkJob) -> str:
-    """What became of the change, in a line."""
+    """Return the result of a finished change in one sentence."""
     counts = {"n": f"{job.changed or 0:,}", "rows": f"{job.rows:,}"}
     if job.kind == "delete":
         return _("%(n)s leads deleted.", **counts)
@@ -47,17 +47,17 @@ def summary(job: BulkJob) -> str:
 
 
 def progress_of(job: BulkJob) -> dict[str, Any]:
-    """What the change's page shows and polls."""
+    """Return the progress that the job's page shows and polls."""
     return {
         "status": job.status,
         "status_text": labels.word(labels.RUN_STATUS, job.status),
         "progress": job.progress,
-        "summary": _state(job),
+        "summary": _status_text(job),
         "done": job.status not in (RunStatus.QUEUED, RunStatus.RUNNING),
     }
 
 
-def _state(job: BulkJob) -> str:
+def _status_text(job: BulkJob) -> str:
     if job.status == RunStatus.FAILED:
         return str(job.error or "")
     if job.status == RunStatus.CANCELLED:

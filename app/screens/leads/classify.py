@@ -1,4 +1,4 @@
-"""Views beside the lead list: tags, segments, value–potential matrix."""
+"""Screens that classify leads: tags, segments, value–potential matrix."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from app.segments.definition import segment_def
 
 
 class ClassifiesLeads:
-    """Part of the leads' screen: tags in bulk, the do-not-disturb tick, activity on the lead's page."""
+    """Mixin of the lead view: bulk tagging, the do-not-disturb box, and the activity on a lead's page."""
 
     def choices_of(self, action: str) -> list[tuple[str, str]] | None:
-        """Which tag, for the two bulk actions."""
+        """Return the tags to choose from, for the two bulk actions that need one."""
         if action not in ("tag", "untag"):
             return None
         return [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)]
 
     @action("tag", lazy_gettext("Add tag"), single=False)
     def tag(self, items: list[Lead]) -> Any:
-        """Put the chosen tag on the ticked leads."""
+        """Add the chosen tag to the ticked leads."""
         tag = tags.tag_of(db.session, request.form.get("choice_tag", ""))
         count = tags.put_on(db.session, items, tag)
         db.session.commit()
@@ -54,28 +54,28 @@ class ClassifiesLeads:
 
     @action("untag", lazy_gettext("Remove tag"), single=False)
     def untag(self, items: list[Lead]) -> Any:
-        """Take the chosen tag off the ticked leads."""
+        """Remove the chosen tag from the ticked leads."""
         tag = tags.tag_of(db.session, request.form.get("choice_untag", ""))
         count = tags.take_off(db.session, items, tag)
         db.session.commit()
         flash(_("Removed “%(tag)s” from %(n)s leads.", tag=tag.name, n=count), "success")
         return self.back()  # type: ignore[attr-defined]
 
-    def follow_tick(self, lead: Lead, form: Any) -> None:
-        """Bring the list in line with the form's tick when that was changed; off it by a second person.
+    def update_do_not_disturb(self, lead: Lead, form: Any) -> None:
+        """Put the lead on the do-not-disturb list, or request its removal, when the form's box was changed.
 
-        Raises FieldError.
+        Raises FieldError when a removal has no reason.
         """
-        wanted, reason = bool(form.do_not_disturb.data), form.do_not_disturb_reason.data or ""
-        if wanted == lead.opted_out:
+        do_not_disturb, reason = bool(form.do_not_disturb.data), form.do_not_disturb_reason.data or ""
+        if do_not_disturb == lead.opted_out:
             return
-        if wanted:
+        if do_not_disturb:
             suppression.add_lead(db.session, lead, reason=reason, who=me(), today=today())
             return
         if not reason.strip():
             raise FieldError("do_not_disturb_reason", "Give a reason; it is kept with the list entry.")
         for entry in suppression.own_entries(db.session(), lead, today()):
-            suppression_page.say_what_became(entry, removal.ask(entry, g.user, reason))
+            suppression_page.flash_removal(entry, removal.ask(entry, g.user, reason))
 
     def _page(self, *args: Any) -> tuple[int, list[Any], int]:
         count, rows, page = super()._page(*args)  # type: ignore[misc]
@@ -86,15 +86,15 @@ class ClassifiesLeads:
         days = DaysWidget(
             calendar=lead_page.calendar(item), reveals=lead_page.reveals(item), when=formats.when
         )
-        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
+        widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
         more = [days]
         if may("can_list", "OutreachView"):
             more.append(WhyWidget(**outreach_page.of_lead(item)))
-        return found | {"more": more}
+        return widgets | {"more": more}
 
 
 class TagView(ConsoleView):
-    """标签: the managed list of coloured labels."""
+    """标签: the managed list of coloured tags."""
 
     model = Tag
     computed = {"chip": segment_labels.tag_chip, "leads": segment_labels.tag_leads}
@@ -123,11 +123,11 @@ class TagView(ConsoleView):
     validators_columns = {"name": [DataRequired(), Length(max=32)]}
 
     def heading(self, item: Any) -> str:
-        """The tag's name."""
+        """Return the name of the tag."""
         return str(item.name)
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Who made it stays with it."""
+        """Store the tag with its creator. Raises DomainError when the change would break a rule."""
         item.name = item.name.strip()
         lead_filter.check_change(item)
         if created:
@@ -135,18 +135,18 @@ class TagView(ConsoleView):
             db.session.add(item)
 
     def remove(self, item: Any) -> None:
-        """A tag that a rule asks for stays."""
+        """Delete the tag. Raises DomainError when a rule uses it."""
         lead_filter.check_removal(item)
         db.session.delete(item)
 
 
-def _several(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
-    """Boxes to tick; none ticked means no filter."""
+def _multi_select(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
+    """Return a field for several values; no value means no filter."""
     return SelectMultipleField(label, description=description, choices=choices, widget=Select2ManyWidget())
 
 
 class SegmentView(ConsoleView):
-    """分群: saved filters over leads."""
+    """分群: saved filters of leads."""
 
     model = Segment
     computed = {"sentence": segment_labels.segment_sentence, "open": segment_labels.segment_link}
@@ -210,12 +210,12 @@ class SegmentView(ConsoleView):
             lazy_gettext("Shared"),
             description=lazy_gettext("Everybody may use it; only you and administrators can change it."),
         ),
-        "sources": _several(lazy_gettext("Source channel"), segments.sources),
-        "statuses": _several(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
-        "branches": _several(
+        "sources": _multi_select(lazy_gettext("Source channel"), segments.sources),
+        "statuses": _multi_select(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
+        "branches": _multi_select(
             lazy_gettext("Branch"), segments.branches, lazy_gettext("Includes the branches below.")
         ),
-        "tags": _several(
+        "tags": _multi_select(
             lazy_gettext("Tags"),
             lambda: [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)],
             lazy_gettext("Leads with any of these tags."),
@@ -233,9 +233,9 @@ class SegmentView(ConsoleView):
             description=lazy_gettext("Counted back from today. Leave empty for any time."),
             validators=[Optional(), NumberRange(1, 3650)],
         ),
-        "hit_grades": _several(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
-        "hit_statuses": _several(lazy_gettext("Hit status"), lambda: labels.choices(labels.HIT_STATUS)),
-        "hit_rules": _several(lazy_gettext("Rules"), segments.rules),
+        "hit_grades": _multi_select(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
+        "hit_statuses": _multi_select(lazy_gettext("Hit status"), lambda: labels.choices(labels.HIT_STATUS)),
+        "hit_rules": _multi_select(lazy_gettext("Rules"), segments.rules),
         "activity_metric": select(lazy_gettext("Metric"), labels.METRIC),
         "activity_at_least": IntegerField(
             lazy_gettext("Threshold"), validators=[Optional(), NumberRange(1, 1_000_000)]
@@ -250,21 +250,21 @@ class SegmentView(ConsoleView):
     validators_columns = {"name": [DataRequired(), Length(max=64)]}
 
     def lock_reason(self, item: Any) -> str | None:
-        """The owner and administrators change a segment."""
+        """Return why the user may not change the segment: only its owner and administrators may."""
         if item.owner == me() or "Admin" in {role.name for role in g.user.roles}:
             return None
         return _("This segment belongs to %(owner)s. To change it, create your own.", owner=item.owner)
 
     def prefill_form(self, form: Any, pk: Any) -> None:
-        """Show what is stored."""
+        """Fill the form with the stored definition."""
         segments.fill_form(form, segment_def(self._row(pk).definition))
 
     def check(self, form: Any, item: Any | None) -> None:
-        """Refuse what means nothing."""
-        form.definition_ = segments.usable_branches(segments.of_form(form))
+        """Read the definition from the form. Raises DomainError when it is invalid."""
+        form.definition_ = segments.usable_branches(segments.read_form(form))
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the definition; a new segment belongs to who makes it."""
+        """Store the definition; a new segment belongs to the user."""
         item.name = item.name.strip()
         item.definition = form.definition_.as_json()
         lead_filter.check_change(item)
@@ -273,12 +273,12 @@ class SegmentView(ConsoleView):
             db.session.add(item)
 
     def remove(self, item: Any) -> None:
-        """A segment that a rule asks for stays."""
+        """Delete the segment. Raises DomainError when a rule uses it."""
         lead_filter.check_removal(item)
         db.session.delete(item)
 
     def show_links(self, item: Any) -> list[Link]:
-        """The list of its leads."""
+        """Return the link to the leads of the segment."""
         return [Link(_("View the leads"), list_url("LeadView", segment=item.id), primary=True)]
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -290,17 +290,17 @@ class SegmentView(ConsoleView):
         return super()._get_show_widget(pk, item, *args, **kwargs) | {"more": [mix], "charted": True}
 
     def _form_widget(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found = super()._form_widget(kind, *args, **kwargs)
-        found[kind].template_args["count_url"] = url_for("SegmentView.count")
-        return found
+        widgets = super()._form_widget(kind, *args, **kwargs)
+        widgets[kind].template_args["count_url"] = url_for("SegmentView.count")
+        return widgets
 
     @expose("/count", methods=["POST"])
     @has_access
     def count(self) -> Any:
-        """How many leads the form as filled in means; the form asks while it is filled."""
+        """Return the number of leads that the unsaved form selects, shown while it is filled in."""
         form = self.add_form.refresh(request.form)
         try:
-            count = segments.count(segments.of_form(form))
+            count = segments.count(segments.read_form(form))
             number = f"{count:,}"
             if count.exact:
                 return sentence(_("%(n)s leads now", n=number))
@@ -318,13 +318,13 @@ class MatrixView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """Choose two measures and see the quadrants."""
+        """Show the quadrants for two measures."""
         asked = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
         try:
             exactly = request.args.get("exact") == "1"
             x = segments.axis(asked["x"] or "hits", asked["x_at"], exactly)
             y = segments.axis(asked["y"] or "institutions", asked["y_at"], exactly)
-            drawn, exact = segments.corners(x, y, exactly)
+            cells, exact = segments.quadrant_cells(x, y, exactly)
         except DomainError as error:
             abort(400, description=error.text())
         return self.render_template(
@@ -333,7 +333,7 @@ class MatrixView(BaseView):  # type: ignore[misc]
             x=x,
             y=y,
             asked=asked,
-            corners=drawn,
+            cells=cells,
             exact=exact,
             exact_url=urls.here(changed={"exact": "1"}),
             measures=segments.measures(),

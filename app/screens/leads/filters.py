@@ -1,4 +1,4 @@
-"""Filters of the lead list that belong to no column: tag, best grade, segment, quadrant of the matrix."""
+"""Filters of the lead list that belong to no column: tag, best grade, segment, matrix quadrant."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ class HasTag(ChoiceFilter):
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The managed list."""
+        """Return all tags."""
         return [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)]
 
 
 class BestGrade(ChoiceFilter):
-    """Leads whose best hit has a grade."""
+    """Leads by the grade of their best hit."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """Grades, and no hit at all."""
+        """Return the grades and “No hit”."""
         return [*((grade, grade) for grade in GRADES), (NO_HIT, _("No hit"))]
 
 
 class InSegment(ChoiceFilter):
-    """Leads of a segment that the person may use."""
+    """Leads of a segment."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """Own and shared segments."""
+        """Return the user's own segments and the shared ones."""
         query = select(Segment).where(visible_to(g.user, Segment)).order_by(Segment.name).limit(200)
         return [(str(segment.id), segment.name) for segment in db.session.scalars(query)]
 
 
 class InQuadrant(ChoiceFilter):
-    """Leads of a quadrant of the value–potential matrix, as its text form says."""
+    """Leads of a quadrant of the value–potential matrix, given in its text form."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The quadrant in words."""
+        """Return the given quadrant as the only choice."""
         try:
-            return [(value, segment_labels.quadrant(matrix.Quadrant.parse(value)))] if value else []
+            return [(value, segment_labels.quadrant_text(matrix.Quadrant.parse(value)))] if value else []
         except DomainError:
             return []
 

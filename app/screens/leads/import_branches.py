@@ -1,4 +1,4 @@
-"""Branches that a lead file names and nobody knows: what the page asks, and what a person answered."""
+"""Unknown branches in a lead file: the choices that the review page options, and those that were posted."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from app.leads.branch_choices import MAX_NAMES, BranchChoices, Choice
 from app.lib.row_id import row_id, whole_number
 from app.models import Branch, ImportBatch
 
-#: as many branches as a list of suggestions can hold
+#: maximum branches in the list of suggestions
 MAX_BRANCHES = 2000
 
 
 @dataclass(frozen=True)
-class Question:
-    """One name: ``do`` is what was answered, ``typed`` the branch beside it; ``offers`` the answers."""
+class UnknownBranch:
+    """An unknown branch name with its options, and the option and branch that were posted."""
 
     place: int
     name: str
     rows: int
-    offers: list[tuple[str, str]]
+    options: list[tuple[str, str]]
     do: str
     typed: str
     error: str
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the page shows: names to decide about, how many more there are, and what was decided before."""
+class UnknownBranches:
+    """The unknown branches as the page shows them: undecided names, their number, and earlier decisions."""
 
-    questions: list[Question]
+    names: list[UnknownBranch]
     more: int
     rest: list[tuple[str, str]]
     rest_chosen: str
@@ -48,74 +48,76 @@ class Asked:
     error: str
 
 
-def asked(batch: ImportBatch, errors: dict[str, str]) -> Asked | None:
-    """What is to be decided, None when every branch is known and nothing was decided."""
+def unknown_branches(batch: ImportBatch, errors: dict[str, str]) -> UnknownBranches | None:
+    """Return the unknown branches of a batch, None when there are none and nothing was decided."""
     choices = BranchChoices.of_json(batch.options.get("branches"))
     found = (batch.checked or {}).get("branches", {"named": [], "names": 0, "rows": 0})
     if not found["names"] and not choices.names:
         return None
-    names = _names(found, choices)
-    open_ = set(choices.undecided([each["name"] for each in found["named"]]))
-    shown = [each for each in found["named"] if each["name"] in open_]
-    return Asked(
-        questions=[_question(place, each, names, errors) for place, each in enumerate(shown)],
+    known = _known_branches(found, choices)
+    undecided = set(choices.undecided([each["name"] for each in found["named"]]))
+    shown = [each for each in found["named"] if each["name"] in undecided]
+    return UnknownBranches(
+        names=[_unknown_branch(place, each, known, errors) for place, each in enumerate(shown)],
         more=found["names"] - len(found["named"]),
         rest=[("create", _("Create as a top-level branch")), ("reject", _("Reject these rows"))],
         rest_chosen=request.form.get("rest", choices.rest),
-        decided=[(name, choice.rows, _said(choice, names)) for name, choice in choices.names.items()],
-        branches=[_shown(branch) for branch in names.values()] if open_ else [],
+        decided=[(name, choice.rows, _choice_text(choice, known)) for name, choice in choices.names.items()],
+        branches=[_branch_name(branch) for branch in known.values()] if undecided else [],
         undecided=uploads.undecided(batch),
         rows=found["rows"],
         error=errors.get("", ""),
     )
 
 
-def _names(found: dict[str, Any], choices: BranchChoices) -> dict[int, Branch]:
-    """The branches by id: those that suggestions and choices name, and as many more as fit."""
-    wanted = {key for each in found["named"] for key in each["nearest"]}
-    wanted |= {choice.branch for choice in choices.names.values() if choice.branch is not None}
-    query = select(Branch).order_by(Branch.id.in_(wanted).desc(), Branch.path).limit(MAX_BRANCHES)
+def _known_branches(found: dict[str, Any], choices: BranchChoices) -> dict[int, Branch]:
+    """Return branches by id: those in suggestions and choices, and more up to the maximum."""
+    first = {key for each in found["named"] for key in each["nearest"]}
+    first |= {choice.branch for choice in choices.names.values() if choice.branch is not None}
+    query = select(Branch).order_by(Branch.id.in_(first).desc(), Branch.path).limit(MAX_BRANCHES)
     return {branch.id: branch for branch in db.session.scalars(query)}
 
 
-def _question(place: int, each: dict[str, Any], names: dict[int, Branch], errors: dict[str, str]) -> Question:
-    alike = [names[key] for key in each["nearest"] if key in names]
-    offers = [(f"use:{branch.id}", _("It is %(branch)s", branch=_shown(branch))) for branch in alike]
-    offers += [
+def _unknown_branch(
+    place: int, each: dict[str, Any], known: dict[int, Branch], errors: dict[str, str]
+) -> UnknownBranch:
+    nearest = [known[key] for key in each["nearest"] if key in known]
+    options = [(f"use:{branch.id}", _("It is %(branch)s", branch=_branch_name(branch))) for branch in nearest]
+    options += [
         ("use", _("It is the branch entered on the right")),
         ("create", _("Create it (below the branch entered on the right, if any)")),
         ("reject", _("Reject these rows")),
     ]
-    return Question(
+    return UnknownBranch(
         place,
         each["name"],
         each["rows"],
-        offers,
+        options,
         request.form.get(f"do_{place}", ""),
         request.form.get(f"branch_{place}", ""),
         errors.get(f"branch_{place}", ""),
     )
 
 
-def _shown(branch: Branch) -> str:
+def _branch_name(branch: Branch) -> str:
     return branch.name if branch.name == branch.code else f"{branch.name} ({branch.code})"
 
 
-def _said(choice: Choice, names: dict[int, Branch]) -> str:
-    branch = names.get(choice.branch) if choice.branch is not None else None
+def _choice_text(choice: Choice, known: dict[int, Branch]) -> str:
+    branch = known.get(choice.branch) if choice.branch is not None else None
     if choice.do == "reject":
         return _("Reject these rows")
     if choice.do == "create":
         return (
-            _("Create it below %(branch)s", branch=_shown(branch))
+            _("Create it below %(branch)s", branch=_branch_name(branch))
             if branch
             else _("Create as a top-level branch")
         )
-    return _("It is %(branch)s", branch=_shown(branch)) if branch else "—"
+    return _("It is %(branch)s", branch=_branch_name(branch)) if branch else "—"
 
 
-def chosen() -> BranchChoices:
-    """What the posted form says. Raises FieldError for ``branch_<place>`` of an answer that can't be."""
+def read_choices() -> BranchChoices:
+    """Read the posted choices. Raises FieldError for ``branch_<place>`` of an invalid choice."""
     names = {}
     for place in range(MAX_NAMES):
         name = request.form.get(f"name_{place}", "")
@@ -131,18 +133,18 @@ def _choice(place: int) -> Choice:
     if do == "reject":
         return Choice("reject", None, count)
     if do == "use" and key:
-        return Choice("use", _by_key(place, key), count)
+        return Choice("use", _branch_id(place, key), count)
     typed = request.form.get(f"branch_{place}", "").strip()
-    branch = _typed(place, typed) if typed else None
+    branch = _find_branch(place, typed) if typed else None
     if do == "create":
         return Choice("create", branch, count)
     if do == "use" and branch is not None:
         return Choice("use", branch, count)
-    said = _("Enter the branch it stands for.") if do == "use" else _("Choose one of the options.")
-    raise FieldError(f"branch_{place}", said)
+    message = _("Enter the branch it stands for.") if do == "use" else _("Choose one of the options.")
+    raise FieldError(f"branch_{place}", message)
 
 
-def _by_key(place: int, key: str) -> int:
+def _branch_id(place: int, key: str) -> int:
     known = row_id(key)
     found = db.session.get(Branch, known) if known else None
     if found is None:
@@ -150,11 +152,11 @@ def _by_key(place: int, key: str) -> int:
     return found.id
 
 
-def _typed(place: int, typed: str) -> int:
-    """The branch that was typed: its code, its name, or both as suggested."""
+def _find_branch(place: int, typed: str) -> int:
+    """Return the id of the branch with a code or name, or both as suggested. Raises FieldError."""
     code = typed.rsplit("(", 1)[-1].rstrip(")") if typed.endswith(")") else typed
-    wanted = select(Branch.id).where(Branch.code.in_((code, typed)) | (Branch.name == typed))
-    found = db.session.scalars(wanted.order_by((Branch.code == code).desc(), Branch.id).limit(1)).first()
+    query = select(Branch.id).where(Branch.code.in_((code, typed)) | (Branch.name == typed))
+    found = db.session.scalars(query.order_by((Branch.code == code).desc(), Branch.id).limit(1)).first()
     if found is None:
         raise FieldError(f"branch_{place}", "There is no branch “%(name)s”.", name=typed[:64])
     return found

@@ -1,4 +1,4 @@
-"""Lead imports as a person sees them, step by step."""
+"""The pages of the import wizard: steps, fields, dry-run results, progress and summaries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _IDENTITY = {
     "id_number": lazy_gettext("ID number"),
     "id_hash": lazy_gettext("ID hash (agreed with the provider)"),
 }
-#: by kind of file, the fields a column can be
+#: kind of file → fields that a column can be matched to
 FIELDS = {
     "leads": {
         NOT_IMPORTED: lazy_gettext("(not imported)"),
@@ -68,7 +68,7 @@ _LETTERS = 26
 
 
 def title(kind: str) -> str:
-    """What the steps are called."""
+    """Return the title of the wizard."""
     return _("Import leads") if kind == "leads" else _("Import a do-not-disturb file")
 
 
@@ -78,7 +78,7 @@ def _allowed_files() -> str:
 
 
 class ImportForm(DynamicForm):  # type: ignore[misc]
-    """A lead file to upload."""
+    """The form to upload a lead file."""
 
     file = FileField(
         lazy_gettext("Lead file"),
@@ -100,7 +100,7 @@ class FileColumn:
 
 
 def file_columns(batch: ImportBatch, chosen: dict[int, str], errors: dict[str, str]) -> list[FileColumn]:
-    """The columns of the file with what was chosen for them, at first what their headers say."""
+    """Return the columns of the file with their chosen fields, at first those that the headers suggest."""
     preview = batch.preview or {"header": [], "rows": [], "columns": {}}
     known = batch.columns or preview["columns"]
     fields = chosen or {position: field for field, position in known.items()}
@@ -118,18 +118,18 @@ def file_columns(batch: ImportBatch, chosen: dict[int, str], errors: dict[str, s
 
 
 def _letter(position: int) -> str:
-    """The name a spreadsheet gives to a column."""
+    """Return a column's name in a spreadsheet."""
     above, letter = divmod(position, _LETTERS)
     return (_letter(above - 1) if above else "") + chr(ord("A") + letter)
 
 
 def warnings(batch: ImportBatch) -> list[str]:
-    """What may be wrong with the file, in sentences."""
+    """Return the warnings about the file."""
     return [translated(WARNINGS[each]) for each in (batch.preview or {}).get("warnings", [])]
 
 
 def figures(batch: ImportBatch) -> list[tuple[str, int]]:
-    """What the dry run found, as labelled numbers."""
+    """Return the counts of the dry run with their labels."""
     found = batch.checked or {}
     rows = (_("Rows read"), found["read"])
     rest = [(_("Already there"), found["existing"]), (_("Rejected rows"), sum(found["rejected"].values()))]
@@ -139,7 +139,7 @@ def figures(batch: ImportBatch) -> list[tuple[str, int]]:
 
 
 def rejected(batch: ImportBatch) -> list[dict[str, Any]]:
-    """The reasons for refusing rows with their counts and examples, the commonest first."""
+    """Return the reject reasons with counts and examples, most frequent first."""
     found = batch.checked or {}
     return [
         {
@@ -169,20 +169,20 @@ def _why(kept: dict[str, Any]) -> str:
 
 
 def remarks(batch: ImportBatch) -> list[str]:
-    """What was, or after a dry run would be, left out of rows that come in, in sentences."""
+    """Return remarks on cells that were, or after a dry run would be, omitted from imported rows."""
     kept = (batch.checked or {}).get("remarks") or batch.remarks or {"count": 0, "first": []}
-    told = [Said.of_json(each).text() for each in kept["first"]]
-    more = kept["count"] - len(told)
-    return [*told, _("and %(n)s more", n=f"{more:,}")] if more else told
+    first = [Said.of_json(each).text() for each in kept["first"]]
+    more = kept["count"] - len(first)
+    return [*first, _("and %(n)s more", n=f"{more:,}")] if more else first
 
 
 def remarks_on_page(batch: ImportBatch) -> Any:
-    """The remarks, a line each."""
+    """Return the remarks as lines of HTML."""
     return formats.lines(Markup("{}").format(each) for each in remarks(batch))
 
 
 def progress_of(batch: ImportBatch) -> dict[str, Any]:
-    """What the batch's pages show and poll: the pass under way, or the end of the last one."""
+    """Return the progress that the batch's pages show and poll: the current pass, or the last one's end."""
     working = batch.status in _PASSES
     return {
         "status": batch.status,
@@ -195,7 +195,7 @@ def progress_of(batch: ImportBatch) -> dict[str, Any]:
 
 
 def _pace(batch: ImportBatch, now: dt.datetime) -> dict[str, Any]:
-    """Rows done of about how many, rows a second, seconds left; None for what is not known."""
+    """Return rows done, estimated total, rows per second and seconds left; None for what is unknown."""
     rate = left = None
     if batch.status in _PASSES and batch.started_at and batch.rows_done:
         rate = round(batch.rows_done / max((now - batch.started_at).total_seconds(), 0.001))
@@ -220,7 +220,7 @@ def _time_left(seconds: int) -> str:
     return ngettext("about %(num)s minute left", "about %(num)s minutes left", round(seconds / 60))
 
 
-_DOING = {
+_PASS_TEXT = {
     BatchStatus.READING: lazy_gettext("The file is being read; you may close this page."),
     BatchStatus.CHECKING: lazy_gettext("The rows are being checked; nothing is written."),
     BatchStatus.RUNNING: lazy_gettext("The rows are being read; you may close this page."),
@@ -228,23 +228,23 @@ _DOING = {
 
 
 def batch_summary(batch: ImportBatch) -> str:
-    """Where the batch stands, or what became of the file's rows, in a line."""
+    """Return the status of the batch, or the result of a finished import, in one sentence."""
     if batch.cancel_requested and batch.status in _PASSES:
         return _("Cancelling …")
     if batch.status == BatchStatus.UNDOING:
         return _("The import is being undone; you may close this page.")
     if batch.status in _PASSES and batch.started_at is None:
         return _("Waiting for the background worker; you may close this page.")
-    if batch.status in _DOING:
-        return str(_DOING[BatchStatus(batch.status)])
+    if batch.status in _PASS_TEXT:
+        return str(_PASS_TEXT[BatchStatus(batch.status)])
     if batch.status == BatchStatus.CANCELLED:
         return _("Cancelled; nothing in the file was imported.")
     if batch.error:
         return batch.error.text()
-    return _done(batch)
+    return _result(batch)
 
 
-def _done(batch: ImportBatch) -> str:
+def _result(batch: ImportBatch) -> str:
     counts = {
         name: f"{getattr(batch, f'rows_{name}'):,}"
         for name in ("read", "created", "updated", "existing", "rejected")
@@ -263,14 +263,14 @@ def _done(batch: ImportBatch) -> str:
 
 
 def undo_summary(undone: Undone) -> str:
-    """What an undo did, in a line or two."""
-    said = [_("%(deleted)s leads deleted, %(kept)s kept.", deleted=undone.deleted, kept=undone.kept)]
+    """Return the result of an undo in one or two sentences."""
+    sentences = [_("%(deleted)s leads deleted, %(kept)s kept.", deleted=undone.deleted, kept=undone.kept)]
     if undone.restored or undone.left:
-        said.append(
+        sentences.append(
             _(
                 "Old values restored for %(restored)s leads; %(left)s left as they are.",
                 restored=undone.restored,
                 left=undone.left,
             )
         )
-    return " ".join(said)
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Imports on the screen: choose the file, match its columns, check it, start it, and what became of each."""
+"""Import screens: the wizard (file, columns, check, start), and the list of batches with undo."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from app.screens.leads import import_branches, import_page
 JOB = "app.jobs.imports.run"
 
 
-class ImportsInSteps(WithProgress, ConsoleView):
-    """Part of the import batches' screen: everything before an import, and watching it."""
+class ImportWizard(WithProgress, ConsoleView):
+    """The import wizard: the steps before an import, and its progress."""
 
     @expose("/upload", methods=["GET", "POST"])
     @has_access
     def upload(self) -> Any:
-        """Step 1: choose a lead file."""
+        """Step 1: upload a lead file."""
         form = import_page.ImportForm()
         if form.validate_on_submit():
             try:
@@ -46,7 +46,7 @@ class ImportsInSteps(WithProgress, ConsoleView):
             except DomainError as error:
                 form.file.errors = [*form.file.errors, error.text()]
             else:
-                return begun(batch)
+                return redirect_to_columns(batch)
         self.update_redirect()
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
         return self.render_template(
@@ -62,7 +62,7 @@ class ImportsInSteps(WithProgress, ConsoleView):
     @has_access
     @permission_name("upload")
     def columns(self, pk: int) -> Any:
-        """Step 2: say which column is which; the dry run starts in the background.
+        """Step 2: match the columns of the file to fields, and start the dry run in the background.
 
         A large file is first read in the background.
         """
@@ -70,11 +70,11 @@ class ImportsInSteps(WithProgress, ConsoleView):
         if batch.status == BatchStatus.READING and request.method == "GET":
             return self._step(1, "leads/import_reading.html", batch=batch, progress=self.progress_of(batch))
         if batch.status not in uploads.WAITING:
-            return self._onward(batch)
+            return self._redirect_to_step(batch)
         chosen: dict[int, str] = {}
         errors: dict[str, str] = {}
         if request.method == "POST":
-            chosen = _chosen()
+            chosen = _posted_fields()
             try:
                 uploads.match(batch, chosen)
             except FieldError as error:
@@ -99,12 +99,12 @@ class ImportsInSteps(WithProgress, ConsoleView):
     @has_access
     @permission_name("upload")
     def review(self, pk: int) -> Any:
-        """Step 3: what would happen, once the dry run is over."""
+        """Step 3: show what the import would do, once the dry run has finished."""
         return self._review(self._row(pk), {})
 
     def _review(self, batch: ImportBatch, errors: dict[str, str]) -> Any:
         if batch.status not in (BatchStatus.CHECKING, BatchStatus.CHECKED):
-            return self._onward(batch)
+            return self._redirect_to_step(batch)
         checked = batch.status == BatchStatus.CHECKED
         return self._step(
             2,
@@ -115,20 +115,20 @@ class ImportsInSteps(WithProgress, ConsoleView):
             rejected=import_page.rejected(batch) if checked else [],
             warnings=import_page.warnings(batch),
             remarks=import_page.remarks(batch) if checked else [],
-            asked=import_branches.asked(batch, errors) if checked else None,
+            unknown=import_branches.unknown_branches(batch, errors) if checked else None,
         )
 
     @expose("/branches/<row_id:pk>", methods=["POST"])
     @has_access
     @permission_name("upload")
     def branches(self, pk: int) -> Any:
-        """Say what becomes of branches that don't exist, or take that back; the dry run starts again."""
+        """Store or reset the choices for unknown branches, and start the dry run again."""
         batch = self._row(pk)
         try:
             if request.form.get("again"):
                 uploads.forget_branches(batch)
             else:
-                uploads.choose_branches(batch, import_branches.chosen())
+                uploads.choose_branches(batch, import_branches.read_choices())
         except FieldError as error:
             db.session.rollback()
             return self._review(batch, {error.field: error.text()})
@@ -142,7 +142,7 @@ class ImportsInSteps(WithProgress, ConsoleView):
     @has_access
     @permission_name("upload")
     def recheck(self, pk: int) -> Any:
-        """Run the dry run again with the other choice for people already on the list."""
+        """Start the dry run again with the other choice for customers already on the list."""
         batch = self._row(pk)
         try:
             uploads.check(batch, update_existing=request.form.get("update") == "y")
@@ -156,7 +156,7 @@ class ImportsInSteps(WithProgress, ConsoleView):
     @has_access
     @permission_name("upload")
     def start(self, pk: int) -> Any:
-        """Step 4: the import itself, in the background."""
+        """Step 4: start the import in the background."""
         batch = self._row(pk)
         try:
             uploads.start(batch)
@@ -173,28 +173,28 @@ class ImportsInSteps(WithProgress, ConsoleView):
         multiple=False,
     )
     def cancel(self, item: ImportBatch) -> Any:
-        """Cancel an import that is not over."""
-        over = uploads.cancel(item.id)
-        flash(_("The import is cancelled.") if over else _("The import will stop shortly."), "success")
+        """Cancel an import that has not finished."""
+        cancelled = uploads.cancel(item.id)
+        flash(_("The import is cancelled.") if cancelled else _("The import will stop shortly."), "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
     @action("begin_again", lazy_gettext("Restart the import"), multiple=False)
     def begin_again(self, item: ImportBatch) -> Any:
-        """Read the file of an import that was given up again, from the first step on."""
+        """Restart a failed import from the first step."""
         uploads.begin_again(item)
         db.session.refresh(item)
-        return begun(item)
+        return redirect_to_columns(item)
 
     def state_of(self, item: ImportBatch) -> dict[str, Any]:
-        """How far the pass under way is."""
+        """Return the progress of the current pass."""
         return import_page.progress_of(item)
 
     def progress_of(self, item: ImportBatch) -> dict[str, Any] | None:
-        """How far the import is; nothing to watch while it waits for its person."""
+        """Return the progress of the import, None while it waits for the user."""
         return None if item.status in uploads.WAITING else super().progress_of(item)
 
     def show_links(self, item: ImportBatch) -> list[Link]:
-        """The next step, or the rejected rows."""
+        """Return the links to the next step and to the rejected rows."""
         links = []
         if item.status in uploads.WAITING and may("can_upload", "ImportBatchView"):
             links.append(Link(_("Continue the import"), _next_step(item), primary=True))
@@ -205,14 +205,14 @@ class ImportsInSteps(WithProgress, ConsoleView):
         return links
 
     def offers(self, action: str, item: ImportBatch) -> bool:
-        """Only a finished import can be undone, an unfinished upload cancelled, one given up begun again."""
+        """Whether the batch can be restarted (failed), cancelled (unfinished) or undone (finished)."""
         if action == "begin_again":
             return item.upload is not None and item.status == BatchStatus.FAILED
         if action == "cancel":
             return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
         return item.status == BatchStatus.DONE and item.kind == "leads"
 
-    def _onward(self, batch: ImportBatch) -> Any:
+    def _redirect_to_step(self, batch: ImportBatch) -> Any:
         return redirect(_next_step(batch))
 
     def _step(self, number: int, template: str, *, batch: ImportBatch, **values: Any) -> Any:
@@ -226,8 +226,8 @@ class ImportsInSteps(WithProgress, ConsoleView):
         )
 
 
-class ImportBatchView(ImportsInSteps):
-    """Imports of lead files: who, when, which file, what became of the rows."""
+class ImportBatchView(ImportWizard):
+    """The import batches: file, user, time and results."""
 
     model = ImportBatch
     base_permissions = [
@@ -316,7 +316,7 @@ class ImportBatchView(ImportsInSteps):
     }
 
     def list_links(self) -> list[Link]:
-        """Import a file."""
+        """Return the link to import a file."""
         return (
             [Link(_("Import leads"), url_for(".upload"), primary=True)]
             if may("can_upload", "ImportBatchView")
@@ -326,7 +326,7 @@ class ImportBatchView(ImportsInSteps):
     @expose("/errors/<row_id:pk>", methods=["GET"])
     @has_access
     def errors(self, pk: int) -> Any:
-        """Download the rejected rows with their reasons."""
+        """Download the rejected rows with the reasons."""
         batch = self._row(pk)
         suffix = Path(batch.error_file or "").suffix
         path = error_file_path(current_app.config["SETTINGS"], batch.id, suffix)
@@ -337,7 +337,7 @@ class ImportBatchView(ImportsInSteps):
     @expose("/template", methods=["GET"])
     @has_access
     def template(self) -> Any:
-        """Download an empty lead file with the headers the import knows."""
+        """Download an empty lead file with the headers that the import recognises."""
         return downloads.lead_template()
 
     @action(
@@ -350,7 +350,7 @@ class ImportBatchView(ImportsInSteps):
         multiple=False,
     )
     def undo(self, item: ImportBatch) -> Any:
-        """Undo the batch."""
+        """Undo the batch, in the background when it is large."""
         if item.rows_created + item.rows_updated > AT_ONCE:
             ask_undo(db.engine, item.id, me())
             nudge("import", JOB, item.id)
@@ -360,8 +360,8 @@ class ImportBatchView(ImportsInSteps):
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 
 
-def begun(batch: ImportBatch) -> Any:
-    """On to the columns of a file that was uploaded; a large one is read in the background first."""
+def redirect_to_columns(batch: ImportBatch) -> Any:
+    """Redirect to the columns of an uploaded file, and start the background reading of a large one."""
     if batch.status == BatchStatus.READING:
         nudge("import", JOB, batch.id)
     return redirect(url_for("ImportBatchView.columns", pk=batch.id))
@@ -372,7 +372,7 @@ def _first_step(batch: ImportBatch) -> str:
 
 
 def _next_step(batch: ImportBatch) -> str:
-    """The address of the page where the batch stands."""
+    """Return the URL of the batch's current step."""
     if batch.status in (BatchStatus.READING, BatchStatus.PREPARED):
         return url_for("ImportBatchView.columns", pk=batch.id)
     if batch.status in (BatchStatus.CHECKING, BatchStatus.CHECKED):
@@ -380,11 +380,11 @@ def _next_step(batch: ImportBatch) -> str:
     return url_for("ImportBatchView.show", pk=batch.id)
 
 
-def _chosen() -> dict[int, str]:
-    """The fields of the matching page, by position."""
-    found = {}
+def _posted_fields() -> dict[int, str]:
+    """Return the posted fields by column position."""
+    fields = {}
     for name, value in request.form.items():
         position = whole_number(name.removeprefix("column_"), 9999)
         if position is not None and name.startswith("column_"):
-            found[position] = value
-    return found
+            fields[position] = value
+    return fields

@@ -1,4 +1,4 @@
-"""What the page of one lead shows beside its row: activity day by day, and who looked at the phone."""
+"""Extra content of a lead's page: its activity calendar, and who viewed its phone number."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ else:
 
 DAYS = 90
 MAX_REVEALS = 50
-#: from so many calls on a day the calendar shows the next darker shade
+#: calls on a day from which the calendar shows the next darker shade
 SHADES = (1, 3, 6, 10)
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Day:
-    """A day of the calendar; ``shade`` is 0 (nothing) to 4, ``column`` and ``row`` its place from 1."""
+    """A day of the calendar; ``shade`` is 0 (no calls) to 4, ``column`` and ``row`` count from 1."""
 
     date: dt.date
     calls: int
@@ -48,7 +48,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Calendar:
-    """The last days of a lead: ``days`` in order, ``months`` with the column each begins in."""
+    """The recent activity of a lead: ``days`` in order, ``months`` and ``weekdays`` with their positions."""
 
     days: list[Day]
     months: list[tuple[int, str]]
@@ -56,12 +56,12 @@ class Calendar:
 
     @property
     def active(self) -> list[Day]:
-        """Days with calls, newest first."""
+        """The days with calls, newest first."""
         return [day for day in reversed(self.days) if day.calls]
 
     @property
-    def said(self) -> str:
-        """The whole calendar in a sentence."""
+    def summary(self) -> str:
+        """A summary of the calendar in one sentence."""
         return _(
             "Calls: %(calls)s, on %(days)s of the last %(all)s days",
             calls=sum(day.calls for day in self.days),
@@ -71,7 +71,7 @@ class Calendar:
 
 
 def calendar(lead: Lead) -> Calendar | None:
-    """The lead's last 90 complete days, None when the activity store can't be read."""
+    """Return the calendar of the last 90 complete days, None when the activity store can't be read."""
     settings = current_app.config["SETTINGS"]
     last = today() - dt.timedelta(days=1)
     first = last - dt.timedelta(days=DAYS - 1)
@@ -81,28 +81,28 @@ def calendar(lead: Lead) -> Calendar | None:
     except ActivityError:
         log.exception("the activity of lead %s can't be read", lead.id)
         return None
-    return _laid_out(first, {day: (calls, places) for day, calls, places in rows})
+    return _calendar(first, {day: (calls, places) for day, calls, places in rows})
 
 
-def _laid_out(first: dt.date, found: dict[dt.date, tuple[int, int]]) -> Calendar:
+def _calendar(first: dt.date, counts: dict[dt.date, tuple[int, int]]) -> Calendar:
     monday = first - dt.timedelta(days=first.weekday())
     days = []
     for number in range(DAYS):
         day = first + dt.timedelta(days=number)
-        calls, places = found.get(day, (0, 0))
+        calls, places = counts.get(day, (0, 0))
         column = (day - monday).days // 7 + 1
         days.append(Day(day, calls, places, sum(calls >= edge for edge in SHADES), column, day.weekday() + 1))
     months = [(day.column, f"{day.date:%Y-%m}") for day in days if day.date.day == 1 or day.date == first]
     names = [(1, _("Monday")), (3, _("Wednesday")), (5, _("Friday")), (7, _("Sunday"))]
-    # A month that begins right after the first column would run into its name.
+    # The labels of two months that begin fewer than three columns apart would overlap.
     if len(months) > 1 and months[1][0] - months[0][0] < 3:
         months = months[1:]
     return Calendar(days, months, names)
 
 
 def reveals(lead: Lead) -> list[Reveal] | None:
-    """The looks at the lead's phone number, newest first; None when the person may not see them."""
+    """Return the reveals of the phone number, newest first; None without the permission to see them."""
     if not may("can_list", "RevealView"):
         return None
-    found = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MAX_REVEALS)
-    return list(db.session.scalars(found))
+    query = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MAX_REVEALS)
+    return list(db.session.scalars(query))

@@ -1,4 +1,4 @@
-"""The phone number on a lead's and a hit's page: masked, with the button that shows it whole."""
+"""The phone number on the pages of leads and hits: masked, with a button to reveal it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.models import Hit, Lead
 
 
 def phone_of_lead(lead: Lead) -> Markup:
-    """The masked number, and for who may the button beside it."""
+    """Return the masked number of a lead, with the button for users who may reveal it."""
     if not may("can_reveal", "LeadView"):
         return formats.code(lead.phone_masked)
     url = url_for("LeadView.reveal", pk=lead.id)
@@ -19,5 +19,5 @@ def phone_of_lead(lead: Lead) -> Markup:
 
 
 def phone_of_hit(hit: Hit) -> Markup:
-    """The number of the lead that was hit."""
+    """Return the same for the lead of a hit."""
     return phone_of_lead(hit.lead)

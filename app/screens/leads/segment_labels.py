@@ -1,4 +1,4 @@
-"""Segments, tags and the matrix in words, in the language of the person who reads."""
+"""Segments, tags and the matrix as text and HTML, in the reader's language."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ COLOUR = {
 
 
 def tag_chips(tags: Iterable[Tag]) -> Markup:
-    """Tags in their colours."""
+    """Return tags as coloured chips."""
     return Markup(" ").join(tag_chip(each) for each in tags)
 
 
 def tag_chip(tag: Tag) -> Markup:
-    """A tag in its colour."""
+    """Return a tag as a coloured chip."""
     return Markup('<span class="tag tag-colour-{}">{}</span>').format(tag.colour, tag.name)
 
 
 def tag_leads(tag: Tag) -> Markup:
-    """How many leads have the tag, as a link to them."""
+    """Return the number of leads with the tag, as a link to them."""
     own = select(LeadTag.lead_id).where(LeadTag.tag_id == tag.id)
     query = select(func.count()).select_from(Lead).where(leads_visible_to(g.user), Lead.id.in_(own))
     return Markup('<a href="{}">{:,}</a>').format(
@@ -61,14 +61,14 @@ def tag_leads(tag: Tag) -> Markup:
 
 
 def segment_link(segment: Segment) -> Markup:
-    """A link to the leads of a segment."""
+    """Return a link to the leads of a segment."""
     return Markup('<a href="{}">{}</a>').format(list_url("LeadView", segment=segment.id), _("View the leads"))
 
 
-def quadrant(which: Quadrant) -> str:
-    """Both conditions of a quadrant."""
+def quadrant_text(quadrant: Quadrant) -> str:
+    """Return both conditions of a quadrant."""
     return _(" and ").join(
-        _side(axis, high) for axis, high in ((which.x, which.x_high), (which.y, which.y_high))
+        _side(axis, high) for axis, high in ((quadrant.x, quadrant.x_high), (quadrant.y, quadrant.y_high))
     )
 
 
@@ -77,7 +77,7 @@ def _side(axis: Axis, high: bool) -> str:
 
 
 def segment_sentence(segment: Segment) -> str:
-    """What a stored segment asks."""
+    """Return a stored segment as a sentence."""
     try:
         return sentence(segment_def(segment.definition))
     except DomainError as error:
@@ -85,7 +85,7 @@ def segment_sentence(segment: Segment) -> str:
 
 
 def sentence(segment: SegmentDef) -> str:
-    """What a definition asks: its parts, all of which must hold."""
+    """Return a definition as a sentence of its parts, all of which must hold."""
     parts = [*_attributes(segment)]
     if segment.hits:
         parts.append(_hits(segment.hits))
@@ -96,45 +96,45 @@ def sentence(segment: SegmentDef) -> str:
 
 def _attributes(segment: SegmentDef) -> Iterable[str]:
     if segment.sources:
-        yield _said(_("Source channel"), segment.sources)
+        yield _list(_("Source channel"), segment.sources)
     if segment.statuses:
-        yield _said(_("Status"), [labels.word(labels.LEAD_STATUS, each) for each in segment.statuses])
+        yield _list(_("Status"), [labels.word(labels.LEAD_STATUS, each) for each in segment.statuses])
     if segment.branches:
-        yield _said(_("Branch"), _names(Branch, segment.branches))
+        yield _list(_("Branch"), _names(Branch, segment.branches))
     if segment.tags:
-        yield _said(_("Tags"), _names(Tag, segment.tags))
+        yield _list(_("Tags"), _names(Tag, segment.tags))
     if segment.opted_out is not None:
-        yield _said(_("Do not disturb"), [labels.yes_no(segment.opted_out)])
+        yield _list(_("Do not disturb"), [labels.yes_no(segment.opted_out)])
     if segment.created_from:
         yield _("created on or after %(day)s", day=segment.created_from.isoformat())
     if segment.created_to:
         yield _("created on or before %(day)s", day=segment.created_to.isoformat())
 
 
-def _hits(wanted: HitFilter) -> str:
+def _hits(filters: HitFilter) -> str:
     parts = []
-    if wanted.days:
-        parts.append(_("in the last %(n)s days", n=wanted.days))
-    if wanted.rules:
-        parts.append(_said(_("Rule"), wanted.rules))
-    if wanted.grades:
-        parts.append(_said(_("Grade"), wanted.grades))
-    if wanted.statuses:
-        parts.append(_said(_("Status"), [labels.word(labels.HIT_STATUS, each) for each in wanted.statuses]))
+    if filters.days:
+        parts.append(_("in the last %(n)s days", n=filters.days))
+    if filters.rules:
+        parts.append(_list(_("Rule"), filters.rules))
+    if filters.grades:
+        parts.append(_list(_("Grade"), filters.grades))
+    if filters.statuses:
+        parts.append(_list(_("Status"), [labels.word(labels.HIT_STATUS, each) for each in filters.statuses]))
     return _("has a hit (%(which)s)", which=_(", ").join(parts)) if parts else _("has a hit")
 
 
-def _activity(wanted: ActivityFilter) -> str:
+def _activity(condition: ActivityFilter) -> str:
     return _(
         "%(metric)s at least %(n)s in the last %(days)s days",
-        days=wanted.window_days,
-        metric=labels.word(labels.METRIC, wanted.metric),
-        n=wanted.at_least,
+        days=condition.window_days,
+        metric=labels.word(labels.METRIC, condition.metric),
+        n=condition.at_least,
     )
 
 
-def _said(what: str, values: Iterable[str]) -> str:
-    return _("%(column)s: %(value)s", column=what, value=labels.joined(values))
+def _list(column: str, values: Iterable[str]) -> str:
+    return _("%(column)s: %(value)s", column=column, value=labels.joined(values))
 
 
 def _names(model: Any, ids: list[int]) -> list[str]:

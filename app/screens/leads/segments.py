@@ -1,4 +1,4 @@
-"""Segments and the matrix as pages: forms to definitions, and what the pages draw."""
+"""Segments and the matrix on their pages: form values, counts, charts and quadrants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.extensions import db
 from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
 from app.models import Branch, Lead, Rule, Segment
-from app.screens.leads.segment_labels import MEASURE, quadrant
+from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.leads import segment_criterion
@@ -31,8 +31,8 @@ _A_THIRD = SECONDS / 3
 
 
 def sources() -> list[tuple[str, str]]:
-    """The sources that leads have, for a drop-down: a skip scan, because there may be millions of leads."""
-    # Only with this condition does the index of live leads serve; without it every step reads the table.
+    """Return the source channels of leads as choices; a skip scan, as there may be millions of leads."""
+    # Without this condition the index of live leads is not used, and every step scans the table.
     live = Lead.deleted_at.is_(None)
     lowest = select(func.min(Lead.source).label("source")).where(live, Lead.source > "")
     first = lowest.cte("found", recursive=True)
@@ -43,19 +43,19 @@ def sources() -> list[tuple[str, str]]:
 
 
 def branches() -> list[tuple[str, str]]:
-    """The branches that the person sees, as a tree."""
+    """Return the branches that the user may see as choices, in tree order."""
     return filter_row.related_choices(Branch)
 
 
 def rules() -> list[tuple[str, str]]:
-    """The rules by code."""
+    """Return the rules as choices, ordered by code."""
     query = select(Rule.code, Rule.name).order_by(Rule.code).limit(filter_row.MAX_CHOICES)
     return [(row.code, f"{row.code} {row.name}") for row in db.session.execute(query)]
 
 
-def of_form(form: Any) -> SegmentDef:
-    """The definition that a filled form means. Raises DomainError."""
-    asked: dict[str, Any] = {
+def read_form(form: Any) -> SegmentDef:
+    """Return the definition in a submitted form. Raises DomainError when it is invalid."""
+    values: dict[str, Any] = {
         "sources": form.sources.data,
         "statuses": form.statuses.data,
         "branches": [int(key) for key in form.branches.data or []],
@@ -71,24 +71,24 @@ def of_form(form: Any) -> SegmentDef:
         "days": form.hit_days.data,
     }
     if form.has_hit.data or any(hits.values()):
-        asked["hits"] = _given(hits)
+        values["hits"] = _without_empty(hits)
     if form.activity_at_least.data or form.activity_days.data:
         if not (form.activity_at_least.data and form.activity_days.data):
             raise DomainError("Activity needs both a number and the days to look back.")
-        asked["activity"] = {
+        values["activity"] = {
             "metric": form.activity_metric.data,
             "at_least": form.activity_at_least.data,
             "window_days": form.activity_days.data,
         }
-    return segment_def(_given(asked))
+    return segment_def(_without_empty(values))
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
 def fill_form(form: Any, segment: SegmentDef) -> None:
-    """Show a stored definition in the form."""
+    """Fill the form with a stored definition."""
     form.sources.data, form.statuses.data = segment.sources, segment.statuses
     form.branches.data = [str(key) for key in segment.branches]
     form.tags.data = [str(key) for key in segment.tags]
@@ -105,16 +105,16 @@ def fill_form(form: Any, segment: SegmentDef) -> None:
 
 
 def count(definition: SegmentDef) -> Count:
-    """How many leads that the person sees are in the segment now: about, where exactly takes too long."""
+    """Count the segment's leads in the user's row scope; an estimate where exact counting takes too long."""
     leads = and_(leads_visible_to(g.user), segment_criterion(db.session, definition, _settings()))
     number, exact = mix.count(db.session, leads, SECONDS)
     return Count(number) if exact else Count.estimate(number)
 
 
 def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
-    """How many leads the segment has, and pictures of their sources, branches and best grades.
+    """Return the number of leads in the segment, and charts of their sources, branches and best grades.
 
-    Estimates from a sample where exact numbers take longer than a person waits, unless ``exactly``.
+    The numbers are estimated from a sample when exact counting exceeds the deadline, unless ``exactly``.
     """
     leads = and_(
         leads_visible_to(g.user), segment_criterion(db.session, segment_def(segment.definition), _settings())
@@ -132,7 +132,7 @@ def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
 
 
 def _chart(segment: Segment, title: str, parts: list[tuple[str, int, dict[str, Any], Any]]) -> Chart:
-    """A part without a value of its own opens nothing: no filter finds what is empty."""
+    """Return a chart of parts; a part with an empty value has no link, as no filter finds empty values."""
     return Chart(
         title=title,
         unit=_("leads"),
@@ -147,11 +147,11 @@ def _chart(segment: Segment, title: str, parts: list[tuple[str, int, dict[str, A
 
 
 @dataclass(frozen=True)
-class Corner:
-    """A quadrant on the page."""
+class QuadrantCell:
+    """A quadrant as the matrix page shows it."""
 
     name: str
-    said: str
+    text: str
     count: int
     share: float
     url: str
@@ -159,7 +159,7 @@ class Corner:
 
 
 def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
-    """The axis that the page's form asks for: without a threshold it is the median. Raises DomainError."""
+    """Return the axis for a measure and threshold, by default the median. Raises DomainError when invalid."""
     if measure not in matrix.MEASURES:
         raise DomainError("There is no such measure: %(name)s", name=measure[:40])
     if not threshold.strip():
@@ -172,8 +172,8 @@ def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
         raise DomainError("“%(value)s” is not a number.", value=threshold[:20]) from None
 
 
-def corners(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[Corner], bool]:
-    """The four quadrants as the page shows them: top row first, low to high; and whether they are exact."""
+def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[QuadrantCell], bool]:
+    """Return the four quadrants in page order, top left first, and whether their counts are exact."""
     seconds = None if exactly else _A_THIRD
     counts, exact = matrix.count(db.session, x, y, _settings(), leads_visible_to(g.user), seconds)
     total = sum(counts.values())
@@ -183,10 +183,10 @@ def corners(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[Corner]
         (False, False): _("Observe"),
         (True, False): _("Keep"),
     }
-    drawn = [
-        Corner(
+    cells = [
+        QuadrantCell(
             name=name,
-            said=quadrant(matrix.Quadrant(x, y, *sides)),
+            text=quadrant_text(matrix.Quadrant(x, y, *sides)),
             count=counts[sides],
             share=counts[sides] / total if total else 0,
             url=list_url("LeadView", matrix=matrix.Quadrant(x, y, *sides)),
@@ -194,19 +194,19 @@ def corners(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[Corner]
         )
         for sides, name in names.items()
     ]
-    return drawn, exact
+    return cells, exact
 
 
 def measures() -> list[tuple[str, str]]:
-    """What an axis may be, in words."""
+    """Return the measures of an axis as choices."""
     return [(code, str(MEASURE[code])) for code in matrix.MEASURES]
 
 
 def usable_branches(definition: SegmentDef) -> SegmentDef:
-    """The definition, checked to name only branches that the person sees. Raises DomainError."""
+    """Check that the definition names only branches that the user may see. Raises DomainError."""
     visible = select(Branch.id).where(Branch.id.in_(definition.branches), branches_visible_to(g.user))
     if set(definition.branches) - set(db.session.scalars(visible)):
-        raise DomainError("A segment can only name branches that you see.")
+        raise DomainError("A segment can only include branches that you may see.")
     return definition
 
 

@@ -1,4 +1,4 @@
-"""The do-not-disturb list as a person sees it."""
+"""Do-not-disturb entries as text and HTML, and the messages about their removal."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ STATE = {
     "removed": lazy_gettext("Taken off"),
 }
 REASON = labels.SUPPRESSION_REASON
-_MOST_LEADS = 50
+_MAX_LEADS = 50
 
 
 class InState(ChoiceFilter):
-    """Entries on the list, expired or taken off."""
+    """Entries by state: on the list, expired or removed."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The three states."""
+        """Return the states."""
         return [(code, str(word)) for code, word in STATE.items()]
 
 
@@ -45,32 +45,32 @@ def _state(entry: Suppression) -> str:
 
 
 def state(entry: Suppression) -> Any:
-    """Whether the entry holds, as a tag."""
+    """Return the state of the entry as a tag."""
     return formats.tag(STATE, "suppression")(_state(entry))
 
 
 def kind(entry: Suppression) -> str:
-    """Phone or person."""
+    """Return whether the entry names a phone or a person."""
     return _("Phone") if entry.phone_index else _("Individual")
 
 
 def why_removed(entry: Suppression) -> str:
-    """The reason given, in words when the system gave it."""
+    """Return the reason for removal, translated when the system removed the entry."""
     reason = entry.removal_reason or ""
     return str(STATE["expired"]) if reason == suppression.EXPIRED else reason
 
 
 def leads(entry: Suppression) -> Any:
-    """The leads that the entry names, as links, of those the person sees."""
-    named = or_(Lead.phone_index == entry.phone_index, Lead.id_hash == entry.id_hash)
-    query = select(Lead).where(named, leads_visible_to(g.user)).order_by(Lead.id).limit(_MOST_LEADS)
+    """Return links to the leads that match the entry, within the user's row scope."""
+    matches = or_(Lead.phone_index == entry.phone_index, Lead.id_hash == entry.id_hash)
+    query = select(Lead).where(matches, leads_visible_to(g.user)).order_by(Lead.id).limit(_MAX_LEADS)
     return labels.joined(table.related(lead) for lead in db.session.scalars(query))
 
 
 def of_lead(lead: Lead) -> Any:
-    """Why a lead is left alone: the reasons in force, with what each names and until when."""
-    found = suppression.entries_of(db.session, lead, today())
-    return Markup("<br>").join(_line(entry) for entry in found)
+    """Return the entries in force for a lead: reason, kind, last day and creator."""
+    entries = suppression.entries_of(db.session, lead, today())
+    return Markup("<br>").join(_line(entry) for entry in entries)
 
 
 def _line(entry: Suppression) -> str:
@@ -84,9 +84,9 @@ def _line(entry: Suppression) -> str:
     )
 
 
-def say_what_became(entry: Suppression, asked: Approval | None) -> None:
-    """Tell the person whether the entry is off the list or waits for somebody else."""
-    if asked is not None:
+def flash_removal(entry: Suppression, approval: Approval | None) -> None:
+    """Tell the user whether the entry was removed or waits for approval."""
+    if approval is not None:
         flash(_("%(item)s has been submitted; another person must approve it.", item=entry.shown), "success")
         return
     flash(
@@ -99,8 +99,8 @@ def say_what_became(entry: Suppression, asked: Approval | None) -> None:
     )
 
 
-def show_on_form(form: Any, error: DomainError) -> None:
-    """Put a refusal beside its field, or on top of the page."""
+def add_form_error(form: Any, error: DomainError) -> None:
+    """Show an error beside its field, or at the top of the page."""
     if isinstance(error, FieldError) and error.field in form:
         form[error.field].errors = [*form[error.field].errors, error.text()]
     else:

@@ -27,11 +27,11 @@ from app.leads.suppression_file import TEMPLATE
 from app.lib.clock import today
 from app.models import Suppression
 from app.screens.leads import import_page, suppression_page
-from app.screens.leads.imports import begun
+from app.screens.leads.imports import redirect_to_columns
 
 
 class SuppressionView(ConsoleView):
-    """免打扰: phones and people that must not be contacted."""
+    """免打扰: phones and people that must never be contacted."""
 
     model = Suppression
     computed = {
@@ -115,28 +115,28 @@ class SuppressionView(ConsoleView):
     validators_columns = {"reason": [DataRequired(), Length(max=255)]}
 
     def heading(self, item: Any) -> str:
-        """What is shown of phone or person."""
+        """Return the masked phone or person."""
         return str(item.shown)
 
     def list_links(self) -> list[Link]:
-        """Import a file."""
+        """Return the link to import a file."""
         return [Link(_("Import a file"), url_for(".upload"))] if may("can_upload", "SuppressionView") else []
 
     def offers(self, action: str, item: Any) -> bool:
-        """Only what is on the list can be taken off."""
+        """Whether the entry is still on the list."""
         return item.removed_at is None
 
     def _add(self) -> Any:
-        """The domain makes the row: the typed numbers must not reach one."""
+        """Let the domain create the row, because the typed numbers must never be stored."""
         form = self.add_form.refresh()
-        if request.method == "POST" and self._added(form):
+        if request.method == "POST" and self._try_add(form):
             flash(_("Added to the do-not-disturb list."), "success")
             return None
         if request.method != "POST":
             self.update_redirect()
         return self._get_add_widget(form=form)
 
-    def _added(self, form: Any) -> bool:
+    def _try_add(self, form: Any) -> bool:
         if not form.validate():
             return False
         try:
@@ -157,7 +157,7 @@ class SuppressionView(ConsoleView):
             db.session.commit()
         except DomainError as error:
             db.session.rollback()
-            suppression_page.show_on_form(form, error)
+            suppression_page.add_form_error(form, error)
             if isinstance(error, lookup.TooManyNumbers):
                 flash(_("You can still import entries from a file."), "warning")
             return False
@@ -165,23 +165,23 @@ class SuppressionView(ConsoleView):
 
     @action("remove_entry", lazy_gettext("Take off the list"), multiple=False)
     def remove_entry(self, item: Suppression) -> Any:
-        """Ask for the reason first."""
+        """Redirect to the form that asks for the reason."""
         return redirect(url_for("SuppressionView.take_off", pk=item.id))
 
     @expose("/take_off/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def take_off(self, pk: int) -> Any:
-        """Ask for an entry to be taken off the list, with a reason; its row is kept."""
+        """Request the removal of an entry, with a reason; its row is kept."""
         item, form = self._row(pk), forms.TakeOffForm()
         if form.validate_on_submit():
             try:
-                asked = removal.ask(item, g.user, form.reason.data)
+                approval = removal.ask(item, g.user, form.reason.data)
                 db.session.commit()
             except DomainError as error:
                 db.session.rollback()
-                suppression_page.show_on_form(form, error)
+                suppression_page.add_form_error(form, error)
             else:
-                suppression_page.say_what_became(item, asked)
+                suppression_page.flash_removal(item, approval)
                 return redirect(url_for("SuppressionView.show", pk=pk))
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Submit for approval"))
         title = _("Take %(shown)s off the do-not-disturb list", shown=item.shown)
@@ -190,7 +190,7 @@ class SuppressionView(ConsoleView):
     @expose("/upload", methods=["GET", "POST"])
     @has_access
     def upload(self) -> Any:
-        """Choose a file of phones and people; it is matched, checked and imported like a lead list."""
+        """Upload a file of phones and people; it goes through the same wizard as a lead list."""
         form = forms.SuppressionFileForm()
         if form.validate_on_submit():
             try:
@@ -199,7 +199,7 @@ class SuppressionView(ConsoleView):
             except DomainError as error:
                 form.file.errors = [*form.file.errors, error.text()]
             else:
-                return begun(batch)
+                return redirect_to_columns(batch)
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
         return self.render_template(
             "leads/suppression_upload.html",
@@ -213,5 +213,5 @@ class SuppressionView(ConsoleView):
     @expose("/template", methods=["GET"])
     @has_access
     def template(self) -> Any:
-        """Download an empty file with the headers the import knows."""
+        """Download an empty file with the headers that the import recognises."""
         return downloads.csv_download([TEMPLATE], "do-not-disturb-template")

@@ -1,4 +1,4 @@
-"""The screens of customers: list, record, branches, API."""
+"""The screens of leads and branches, and the API of leads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.screens.privacy.views import ExportsList, RevealsPhones
 
 
 class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, ConsoleView):
-    """线索管理: the list of existing customers."""
+    """线索管理: the bank's existing customers."""
 
     model = Lead
     export_kind = "leads"
@@ -154,7 +154,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
     validators_columns = {"name": [DataRequired()]}
 
     def list_links(self) -> list[Link]:
-        """Import a file, export the list."""
+        """Return the links to import, change and export leads."""
         return [
             *(
                 [Link(_("Import leads"), url_for("ImportBatchView.upload"))]
@@ -166,7 +166,10 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         ]
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the identity as a hash, the phone encrypted, and the do-not-disturb list true."""
+        """Store the lead: identity as a hash, phone encrypted, do-not-disturb mark up to date.
+
+        Raises FieldError for values that can't be stored.
+        """
         settings = current_app.config["SETTINGS"]
         suppression.hold(db.session)
         if lost := record.set_texts(item):
@@ -175,7 +178,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
                 "warning",
             )
         if created:
-            # The identity last: a form refused for another reason must not tell whether a person is here.
+            # Identity last: an error in another field must not reveal whether the person is on the list.
             record.set_phone(item, form.phone.data, settings)
             record.set_identity(item, form.id_number.data, settings, me())
             db.session.add(item)
@@ -186,14 +189,14 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
                 raise FieldError("new_phone", error.message, **error.values) from None
         suppression.refresh_lead(db.session, item, today())
         if not created:
-            self.follow_tick(item, form)
+            self.update_do_not_disturb(item, form)
 
     def prefill_form(self, form: Any, pk: Any) -> None:
-        """Show whether the list names the lead."""
+        """Tick the box when the lead is on the do-not-disturb list."""
         form.do_not_disturb.data = self._row(pk).opted_out
 
     def remove(self, item: Any) -> None:
-        """Deletion is soft until retention purges."""
+        """Mark the lead as deleted; retention purges it later."""
         record.soft_delete(item)
 
     @action("delete_many", lazy_gettext("Delete"), lazy_gettext("Delete the selected leads?"), single=False)
@@ -205,7 +208,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
 
 
 class BranchView(ConsoleView):
-    """The branch tree that row scope follows."""
+    """The branch tree that row scope is based on."""
 
     model = Branch
     computed = {"tree_name": branches.tree_name}
@@ -230,7 +233,7 @@ class BranchView(ConsoleView):
     validators_columns = {"code": [DataRequired(), CODE], "name": [DataRequired()]}
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Keep the paths of the whole sub-tree true."""
+        """Store the branch and the paths of its sub-tree. Raises DomainError when a rule forbids it."""
         lead_filter.check_change(item)
         if created:
             db.session.add(item)
@@ -239,7 +242,7 @@ class BranchView(ConsoleView):
         keys.check_limited(limited)
 
     def remove(self, item: Any) -> None:
-        """A branch that a rule asks for stays."""
+        """Delete the branch. Raises DomainError when a rule or an API key uses it."""
         lead_filter.check_removal(item)
         limited = keys.limited_systems()
         db.session.delete(item)
@@ -248,7 +251,7 @@ class BranchView(ConsoleView):
 
 
 class LeadApi(RowsApi):
-    """Leads for the bank's own systems, masked."""
+    """The API of leads for the bank's systems; phones are masked."""
 
     resource_name = "leads"
     datamodel = ConsoleInterface(Lead, db.session)

@@ -1,4 +1,4 @@
-"""The fixtures of tests/segments, for its screens."""
+"""Fixtures of tests/segments, reused for the screens of segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do wrong with Excel, at the wizard's edge: each gets a plain answer."""
+"""Common mistakes in Excel files: the import wizard gives each a plain message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def wizard(app: Flask, session: Session, login: Callable[..., Person]) -> Wizard
     return Wizard(app, session, login("Manager"))
 
 
-def saved(book: Any) -> bytes:
+def save_bytes(book: Any) -> bytes:
     stream = io.BytesIO()
     book.save(stream)
     return stream.getvalue()
@@ -44,7 +44,7 @@ def xlsx(change: Callable[[Any, Any], None]) -> bytes:
     for row in (HEADER, person(1), person(2), person(3)):
         sheet.append(row)
     change(book, sheet)
-    return saved(book)
+    return save_bytes(book)
 
 
 def xls(change: Callable[[Any, Any], None], rows: list[list[Any]] | None = None) -> bytes:
@@ -54,7 +54,7 @@ def xls(change: Callable[[Any, Any], None], rows: list[list[Any]] | None = None)
         for c, value in enumerate(row):
             sheet.write(r, c, value)
     change(book, sheet)
-    return saved(book)
+    return save_bytes(book)
 
 
 def nothing(book: Any, sheet: Any) -> None:
@@ -62,7 +62,7 @@ def nothing(book: Any, sheet: Any) -> None:
 
 
 def encrypted_xls() -> bytes:
-    """A workbook with the record that says that what follows is encrypted."""
+    """Return a workbook with the record that marks the rest as encrypted."""
     book = xlwt.Workbook()
     book.add_sheet("a")
     records = book.get_biff_data()
@@ -113,7 +113,7 @@ WARNED = {
     "plain.xls": (xls(nothing), []),
 }
 REFUSED = {
-    "empty.xlsx": (saved(openpyxl.Workbook()), "is empty"),
+    "empty.xlsx": (save_bytes(openpyxl.Workbook()), "is empty"),
     "empty.xls": (xls(nothing, []), "is empty"),
     "header only.xls": (xls(nothing, [HEADER]), "has a header but no rows"),
     "two.xlsx": (xlsx(two_x), "several sheets with data"),
@@ -130,8 +130,8 @@ REFUSED = {
 }
 
 
-def looked_at(wizard: Wizard, content: bytes, name: str) -> tuple[Any, str]:
-    """What the upload, or the worker after it, says; the batch, if there is one, and the page."""
+def uploaded(wizard: Wizard, content: bytes, name: str) -> tuple[Any, str]:
+    """Upload a file and run the worker; return the batch, if any, and the page."""
     answer = wizard.send(content, name)
     if answer.status_code == 200:
         return None, answer.text
@@ -144,9 +144,9 @@ def looked_at(wizard: Wizard, content: bytes, name: str) -> tuple[Any, str]:
 
 
 @pytest.mark.parametrize("name", WARNED)
-def test_it_is_pointed_out(wizard: Wizard, name: str) -> None:
+def test_warnings(wizard: Wizard, name: str) -> None:
     content, said = WARNED[name]
-    row, page = looked_at(wizard, content, name)
+    row, page = uploaded(wizard, content, name)
     assert row.status == "prepared"
     assert ("Please check the file" in page) == bool(said)
     for each in said:
@@ -155,11 +155,11 @@ def test_it_is_pointed_out(wizard: Wizard, name: str) -> None:
 
 @pytest.mark.parametrize("small", [True, False])
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused(wizard: Wizard, monkeypatch: pytest.MonkeyPatch, name: str, small: bool) -> None:
+def test_refusals(wizard: Wizard, monkeypatch: pytest.MonkeyPatch, name: str, small: bool) -> None:
     if not small:
         monkeypatch.setattr(uploads, "_SMALL_BYTES", 0)
     content, said = REFUSED[name]
-    row, page = looked_at(wizard, content, name)
+    row, page = uploaded(wizard, content, name)
     assert said in page
     assert row is None or row.status == "failed"
     assert wizard.files() == []
@@ -172,7 +172,7 @@ def test_a_worker_that_dies_of_a_file_does_not_try_again(wizard: Wizard, app: Fl
         f"<row><c t='inlineStr'><is><t>{chance.randbytes(100).hex()}</t></is></c></row>"
         for _row in range(300_000)
     )
-    row, page = looked_at(wizard, workbook({SHEET: sheet(many)}), "heavy.xlsx")
+    row, page = uploaded(wizard, workbook({SHEET: sheet(many)}), "heavy.xlsx")
     assert (row.status, row.attempts) == ("failed", 1)
     assert "needs more memory than a workbook may have (128 MB)" in page
     assert "CSV UTF-8" in page
@@ -182,7 +182,7 @@ def test_a_worker_that_dies_of_a_file_does_not_try_again(wizard: Wizard, app: Fl
 
 def test_ids_that_lost_digits_and_dates_that_are_numbers_are_row_errors(wizard: Wizard) -> None:
     rows = [HEADER, [*person(1)[:3], 330106196104293980, "", ""], [*person(2)[:2], 46000, *person(2)[3:]]]
-    row, _page = looked_at(wizard, xls(nothing, rows), "a.xls")
+    row, _page = uploaded(wizard, xls(nothing, rows), "a.xls")
     wizard.post("columns", row.id, **MATCH)
     wizard.work(row.id)
     page = wizard.see("review", row.id)

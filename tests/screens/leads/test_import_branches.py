@@ -1,4 +1,4 @@
-"""Branches that a lead file names and nobody knows: listed first, and decided one by one."""
+"""Unknown branches in a lead file: each is listed and decided before the import."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_each_name_is_decided_before_the_import(wizard: Wizard) -> None:
         (("use:x", ""), "Choose one of the options."),
     ],
 )
-def test_an_answer_that_is_none_is_refused_beside_it(
+def test_an_invalid_choice_is_refused_beside_its_field(
     wizard: Wizard, answer: tuple[str, str], said: str
 ) -> None:
     batch = wizard.checked(ROWS)
@@ -106,7 +106,7 @@ def test_an_answer_that_is_none_is_refused_beside_it(
     assert "乱写" in page.split('class="error"')[1].split("</p>")[0]
 
 
-def test_decisions_can_be_taken_back(wizard: Wizard) -> None:
+def test_choices_can_be_reset(wizard: Wizard) -> None:
     batch = wizard.checked(ROWS)
     decide(wizard, batch, *((name, "create", "") for name in ("西胡支行", "乱写", "滨江支行")))
     assert wizard.row(batch).checked["created"] == 5
@@ -132,7 +132,7 @@ def test_many_names_are_decided_together(wizard: Wizard) -> None:
     assert (row.rows_created, row.rejected) == (MAX_NAMES + 1, {"unknown_branch": 5})
 
 
-def test_a_branch_that_goes_meanwhile_stops_the_import(wizard: Wizard) -> None:
+def test_a_branch_deleted_in_the_meantime_stops_the_import(wizard: Wizard) -> None:
     batch = wizard.checked(ROWS[1:3])
     decide(wizard, batch, ("西胡支行", "create", "HZ-XIHU"))
     wizard.post("start", batch)
@@ -144,7 +144,7 @@ def test_a_branch_that_goes_meanwhile_stops_the_import(wizard: Wizard) -> None:
     assert set(tree(wizard)) == {"HZ"}
 
 
-def test_a_branch_unknown_only_now_is_not_made_in_silence(wizard: Wizard) -> None:
+def test_a_branch_that_became_unknown_is_not_created_silently(wizard: Wizard) -> None:
     batch = wizard.checked(ROWS[:1])
     wizard.post("start", batch)
     wizard.session.execute(delete(Branch).where(Branch.code == "HZ-XIHU"))

@@ -1,4 +1,4 @@
-"""A lead import on the screen, step by step over HTTP, with its background work."""
+"""The import wizard over HTTP, step by step, with its background jobs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ MATCH = {
 
 
 class Wizard:
-    """Somebody importing files, and the worker behind them."""
+    """A user who imports files, and the background worker."""
 
     def __init__(self, app: Flask, session: Session, client: Person) -> None:
         self.app, self.session, self.client = app, session, client
 
     def upload(self, rows: Iterable[Sequence[str]], header: Sequence[str] = HEADER) -> int:
-        """Step 1; the id of the batch."""
+        """Take step 1 and return the id of the batch."""
         path = write_csv(self.app.config["SETTINGS"].data_dir.parent / "list.csv", [header, *rows])
         answer = self.send(path.read_bytes())
         assert answer.status_code == 302, answer.text
@@ -75,7 +75,7 @@ class Wizard:
             upload_worker.work_on(batch)
 
     def checked(self, rows: Iterable[Sequence[str]]) -> int:
-        """Steps 1 to 3; the id of the checked batch."""
+        """Take steps 1 to 3 and return the id of the checked batch."""
         batch = self.upload(rows)
         assert self.post("columns", batch, **MATCH).status_code == 302
         self.work(batch)
@@ -103,8 +103,8 @@ def wizard(app: Flask, session: Session, login: Callable[..., Person]) -> Wizard
     return Wizard(app, session, login("Manager", language="zh"))
 
 
-def test_a_file_name_that_turns_the_text_is_shown_as_it_is(wizard: Wizard) -> None:
-    """As names of log files are: U+202E would let gnp.csv read as an image, and 0x1b move the cursor."""
+def test_control_characters_in_a_file_name_are_shown(wizard: Wizard) -> None:
+    """U+202E would make gnp.csv look like an image, and 0x1b would move a terminal's cursor."""
     content = (",".join(HEADER) + "\n" + ",".join(person(1)) + "\n").encode()
     answer = wizard.send(content, "名单\u202egnp\u2066.csv")
     batch = int(answer.headers["Location"].rsplit("/", 1)[1])
@@ -221,7 +221,9 @@ def test_the_steps_can_not_be_skipped_or_repeated(wizard: Wizard) -> None:
 
 @pytest.mark.parametrize("step", ["columns", "review", "recheck", "start"])
 @pytest.mark.parametrize("role", ["Marketer", "DataOperator", "Auditor"])
-def test_who_may_not_import(wizard: Wizard, login: Callable[..., Person], role: str, step: str) -> None:
+def test_roles_that_may_not_import(
+    wizard: Wizard, login: Callable[..., Person], role: str, step: str
+) -> None:
     batch = wizard.upload([person(1)])
     stranger = login(role)
     assert stranger.get(f"/importbatchview/{step}/{batch}").status_code in (403, 405)
@@ -237,7 +239,7 @@ def test_without_the_token_nothing_happens(wizard: Wizard, step: str) -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_cancelled_in_the_middle_nothing_is_left(
+def test_cancelled_during_the_check_leaves_nothing(
     wizard: Wizard, monkeypatch: pytest.MonkeyPatch, running: bool
 ) -> None:
     rows = [person(serial, phone="1" if serial % 100 == 0 else f"138{serial:08d}") for serial in range(9000)]
@@ -294,7 +296,7 @@ def test_cancelled_while_nobody_works_on_it(wizard: Wizard, steps: int) -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_cancelled_between_the_look_and_the_work(
+def test_cancelled_between_the_status_check_and_the_work(
     wizard: Wizard, monkeypatch: pytest.MonkeyPatch, running: bool
 ) -> None:
     batch = wizard.checked([person(1)])
@@ -385,7 +387,7 @@ def test_a_pass_that_kills_its_worker_every_time_is_given_up(wizard: Wizard, ste
     assert (wizard.leads(), wizard.files()) == (1, [])
 
 
-def test_the_file_of_an_import_given_up_goes_after_a_while(wizard: Wizard) -> None:
+def test_the_file_of_a_failed_import_is_deleted_later(wizard: Wizard) -> None:
     batch = wizard.checked([person(1)])
     given_up = {"status": "running", "attempts": MAX_ATTEMPTS}
     wizard.session.execute(update(ImportBatch).values(given_up))
@@ -401,7 +403,7 @@ def test_the_file_of_an_import_given_up_goes_after_a_while(wizard: Wizard) -> No
 
 
 @pytest.mark.parametrize("step", ["checking", "running"])
-def test_a_lost_database_is_no_failure_of_the_import(
+def test_a_lost_database_does_not_fail_the_import(
     wizard: Wizard, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     people = [person(1), person(2)]
@@ -424,8 +426,8 @@ def test_a_lost_database_is_no_failure_of_the_import(
     assert wizard.row(batch).status == ("done" if step == "running" else "checked")
 
 
-def test_a_restart_of_the_database_is_no_attempt(wizard: Wizard) -> None:
-    """The worker's last attempt began before the database last started."""
+def test_a_database_restart_does_not_count_as_an_attempt(wizard: Wizard) -> None:
+    """The worker's last attempt started before the database last did."""
     batch = wizard.checked([person(1)])
     wizard.post("start", batch)
     before = func.pg_postmaster_start_time() - dt.timedelta(seconds=1)
@@ -439,7 +441,9 @@ def test_a_restart_of_the_database_is_no_attempt(wizard: Wizard) -> None:
         assert wizard.row(batch).status == ("running" if left else "failed")
 
 
-def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
+def test_a_large_undo_runs_in_the_background(
+    wizard: Wizard, monkeypatch: pytest.MonkeyPatch, redis: Redis
+) -> None:
     batch = wizard.checked([person(1)])
     wizard.post("start", batch)
     wizard.work(batch)
@@ -465,7 +469,7 @@ def test_a_large_undo_is_the_worker_s(wizard: Wizard, monkeypatch: pytest.Monkey
     assert wizard.session.scalar(select(Lead.deleted_at)) is not None
 
 
-def test_the_progress_tells_rows_and_time(wizard: Wizard) -> None:
+def test_the_progress_shows_rows_and_time(wizard: Wizard) -> None:
     batch = wizard.checked([person(1)])
     wizard.post("start", batch)
     assert wizard.progress(batch)["rate"] is None
@@ -480,7 +484,7 @@ def test_the_progress_tells_rows_and_time(wizard: Wizard) -> None:
     assert "1,000" in state["details"]
 
 
-def test_uploads_that_nobody_started_go_after_a_day(wizard: Wizard) -> None:
+def test_uploads_never_started_are_deleted_after_a_day(wizard: Wizard) -> None:
     kept, old = wizard.upload([person(1)]), wizard.checked([person(2)])
     queued = func.now() - dt.timedelta(hours=25)
     wizard.session.execute(update(ImportBatch).where(ImportBatch.id == old).values(queued_at=queued))
@@ -510,7 +514,7 @@ def test_work_that_never_ends_is_given_up_after_a_day(wizard: Wizard, running: b
     assert f"action/begin_again/{batch}" in page
 
 
-def test_a_file_that_no_batch_knows_goes_after_a_day(wizard: Wizard) -> None:
+def test_a_file_without_a_batch_is_deleted_after_a_day(wizard: Wizard) -> None:
     wizard.upload([person(1)])
     stray = wizard.app.config["SETTINGS"].data_dir / "uploads" / "stray.csv"
     stray.write_text("x")
@@ -522,7 +526,7 @@ def test_a_file_that_no_batch_knows_goes_after_a_day(wizard: Wizard) -> None:
     assert wizard.files() == []
 
 
-def test_the_pages_show_no_number(wizard: Wizard) -> None:
+def test_the_pages_mask_numbers(wizard: Wizard) -> None:
     secret, phone = id_number(4711), "13700004711"
     rows = [
         person(1, id_number=secret, phone=phone),
@@ -553,7 +557,7 @@ def test_the_pages_show_no_number(wizard: Wizard) -> None:
         (b"PK\x03\x04" + b"x" * 100, "名单.csv"),
     ],
 )
-def test_a_file_that_is_no_list_is_refused_at_once(wizard: Wizard, content: bytes, said: str) -> None:
+def test_an_unreadable_file_is_refused_at_once(wizard: Wizard, content: bytes, said: str) -> None:
     answer = wizard.send(content)
     assert answer.status_code == 200
     assert said in answer.text.split('class="error"')[1].split("</p>")[0]
@@ -561,7 +565,7 @@ def test_a_file_that_is_no_list_is_refused_at_once(wizard: Wizard, content: byte
     assert wizard.files() == []
 
 
-def test_a_file_that_is_another_meanwhile_fails_in_the_language_of_who_looks(
+def test_a_replaced_file_fails_in_the_language_of_the_reader(
     wizard: Wizard, login: Callable[..., Person]
 ) -> None:
     batch = wizard.upload([person(serial) for serial in range(5)])
@@ -574,7 +578,7 @@ def test_a_file_that_is_another_meanwhile_fails_in_the_language_of_who_looks(
     assert "has fewer columns than were matched" in english
 
 
-def test_a_damaged_row_is_told_with_line_and_column_and_the_others_come_in(
+def test_a_damaged_row_is_reported_with_line_and_column_and_the_others_are_imported(
     wizard: Wizard, login: Callable[..., Person]
 ) -> None:
     batch = wizard.upload([person(serial) for serial in range(5)])
@@ -592,7 +596,7 @@ def test_a_damaged_row_is_told_with_line_and_column_and_the_others_come_in(
     assert (wizard.leads(), wizard.row(batch).rejected) == (5, {"malformed_row": 1, "undecodable": 1})
 
 
-def test_the_file_of_refused_rows_goes_through_the_steps_again(wizard: Wizard, tmp_path: Path) -> None:
+def test_the_file_of_rejected_rows_can_be_imported_again(wizard: Wizard, tmp_path: Path) -> None:
     def run(path: Path, **match: str) -> int:
         batch = _uploaded(wizard, path)
         wizard.post("columns", batch, **match)

@@ -1,4 +1,4 @@
-"""Segments and the matrix as people use them: every number is the count of the list it opens."""
+"""Screens of segments and the matrix: every number equals the count of the list it opens."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_the_form_shows_what_was_stored(manager: Person, session: Session) -> No
     assert not re.search(r'name="hit_grades"[^>]*value="C" checked', html)
 
 
-def test_half_an_activity_is_refused(manager: Person, session: Session) -> None:
+def test_an_incomplete_activity_filter_is_refused(manager: Person, session: Session) -> None:
     html = manager.submit("/segmentview/add", {**FORM, "activity_days": ""}).text
     assert "Activity needs both" in html
     assert session.scalars(select(Segment)).all() == []
 
 
-def test_a_private_segment_is_there_for_its_owner_only(
+def test_a_private_segment_is_visible_to_its_owner_only(
     manager: Person, session: Session, login: Callable[..., Person]
 ) -> None:
     manager.submit("/segmentview/add", FORM)
@@ -118,11 +118,11 @@ def test_the_matrix_keeps_row_scope(session: Session, manager: Person, login: Ca
 
 
 @pytest.mark.parametrize("asked", ["x=colour", "x_at=abc", "x_at=-1", "y_at=nan"])
-def test_a_matrix_of_nothing_is_refused(manager: Person, asked: str) -> None:
+def test_invalid_axes_are_refused(manager: Person, asked: str) -> None:
     assert manager.get(f"/matrixview/list/?{asked}").status_code == 400
 
 
-def test_a_stored_definition_that_broke_says_so(manager: Person, session: Session, app: Flask) -> None:
+def test_a_broken_stored_definition_is_reported(manager: Person, session: Session, app: Flask) -> None:
     session.add(Segment(name="坏", definition={"colour": 1}, owner="x", shared=True))
     session.commit()
     assert "colour" in manager.get("/segmentview/list/").text

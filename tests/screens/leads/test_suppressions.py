@@ -1,4 +1,4 @@
-"""The do-not-disturb list, tags and a lead's page as people use them."""
+"""Screens of the do-not-disturb list, tags and a lead's page."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_both_or_neither_is_refused_beside_the_field(manager: Person, engine: En
     assert opted_out(engine) == []
 
 
-def test_a_file_goes_the_steps_of_an_import(manager: Person, engine: Engine, app: Flask) -> None:
+def test_a_file_goes_through_the_import_wizard(manager: Person, engine: Engine, app: Flask) -> None:
     def step(name: str, **data: str) -> str:
         answer = manager.submit(f"/importbatchview/{name}/{batch}", data)
         with app.app_context():
@@ -101,8 +101,8 @@ def test_a_file_goes_the_steps_of_an_import(manager: Person, engine: Engine, app
     assert opted_out(engine) == ["L1001"]
 
 
-def test_dry_runs_count_as_looks(manager: Person, session: Session, app: Flask) -> None:
-    """Figures of a file that is cut in halves often enough would tell the masked digits of anybody."""
+def test_dry_runs_count_as_lookups(manager: Person, session: Session, app: Flask) -> None:
+    """Repeated dry runs of ever smaller files would reveal the masked digits of a number."""
     app.config["SETTINGS"] = replace(app.config["SETTINGS"], reveals_per_hour=2)
     upload = {"file": (io.BytesIO(f"手机号\n{PHONE}\n".encode()), "名单.csv"), "reason": "投诉"}
     location = manager.submit("/suppressionview/upload", upload).headers["Location"]
@@ -126,7 +126,9 @@ def test_dry_runs_count_as_looks(manager: Person, session: Session, app: Flask) 
     assert session.scalars(asked).all() == [str(batch)] * 2
 
 
-def test_the_tick_on_the_lead_needs_a_reason(manager: Person, engine: Engine, world: World) -> None:
+def test_the_do_not_disturb_box_of_a_lead_needs_a_reason(
+    manager: Person, engine: Engine, world: World
+) -> None:
     lead = world.ids["lead_home"]
     form = {"name": "客", "status": "active", "do_not_disturb": "y"}
     html = manager.submit(f"/leadview/edit/{lead}", form).text
@@ -194,7 +196,7 @@ def test_a_lead_keeps_the_tags_of_its_form(manager: Person, session: Session, wo
 @pytest.mark.parametrize(
     "name", ["tag=x", "tag=999", "segment=999", "segment=x", "grade=E", "matrix=hits", "matrix=a>=1~b<2"]
 )
-def test_filters_that_mean_nothing_are_refused(manager: Person, name: str) -> None:
+def test_invalid_filters_are_refused(manager: Person, name: str) -> None:
     assert manager.get(f"/leadview/list/?_flt_0_{name}").status_code == 400
 
 
