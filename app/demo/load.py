@@ -25,7 +25,7 @@ from app.lib import clock
 from app.lib.clock import today
 from app.models import JobRun, Lead, Staff
 from app.reports import plan
-from app.reports.worker import work as make_reports
+from app.reports.worker import make_reports
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import ConfigFile, read_config_file
 from app.t1.execute import execute
@@ -111,8 +111,8 @@ def _work(progress: Say, yesterday: dt.date) -> None:
 
 
 def _report(manager: Staff) -> None:
-    """The report of the last week that is over, made but sent to nobody."""
-    plan.ask(plan.open_weeks()[0], manager)
+    """Create the report of the last complete week without sending it."""
+    plan.request_report(plan.available_weeks()[0], manager)
     make_reports()
 
 

@@ -127,28 +127,28 @@ def yuan(amount: Decimal | None) -> str:
 def verdict(found: Comparison) -> str:
     """What the comparison means, in a sentence."""
     if found.difference is None or found.interval is None:
-        return _("Nobody is held out, so there is nothing to compare with.")
+        return _("There is no holdout group to compare with.")
     if not found.enough:
-        return _("Too few customers yet to see a difference.")
+        return _("Too few customers so far to see a difference.")
     low, high = (f"{abs(end) * 100:.1f}" for end in found.interval)
     if not found.proven:
         return _(
-            "No difference to be seen yet: of every 100 customers between %(low)s fewer and %(high)s more"
-            " convert (95-percent interval).",
+            "No clear difference so far: between %(low)s fewer and %(high)s more conversions per 100"
+            " customers (95-percent interval).",
             low=low,
             high=high,
         )
     n = f"{abs(found.difference) * 100:.1f}"
     if found.difference > 0:
         return _(
-            "Of every 100 customers %(n)s more convert than without marketing (95-percent interval"
+            "Out of every 100 customers, %(n)s more convert than without marketing (95-percent interval"
             " %(low)s to %(high)s).",
             n=n,
             low=low,
             high=high,
         )
     return _(
-        "Of every 100 customers %(n)s fewer convert than without marketing (95-percent interval"
+        "Out of every 100 customers, %(n)s fewer convert than without marketing (95-percent interval"
         " %(low)s to %(high)s).",
         n=n,
         low=high,

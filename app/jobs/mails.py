@@ -11,7 +11,7 @@ from app.reminders import mail as reminders
 from app.reports import mail as reports
 
 #: kind of mail → the function that writes it
-WRITERS: dict[str, sender.Writer] = {MailKind.REMINDERS: reminders.written, MailKind.REPORT: reports.written}
+WRITERS: dict[str, sender.Writer] = {MailKind.REMINDERS: reminders.written, MailKind.REPORT: reports.compose}
 
 
 def run(_row_id: int) -> None:

@@ -1,1 +1,1 @@
-"""The weekly report: made once a week and row scope, read on the screen, sent as mail with a PDF."""
+"""The weekly report: its figures, its wording, the PDF, and when and to whom it is sent."""

@@ -1,6 +1,6 @@
-"""The figures of a weekly report, as they are kept: counts and codes, no words, nothing of any person.
+"""The figures of a weekly report as they are stored: counts and codes, without texts or personal data.
 
-They are those of the effect page (app/effect) for hits of the week's dates, in one person's row scope.
+They are the figures of the effect page (app/effect) for the hits of a week in one user's row scope.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from app.models import Approval, ApprovalStatus, Hit, HitStatus, Staff
 from app.reports.weeks import WEEK, sunday_of
 from app.rules.proportion import Interval, Share
 
-#: what the report is parted by, in its order
+#: dimensions of the report's tables, in order
 DIMENSIONS = ("version", "grade", "source", "branch", "channel", "template")
-#: weeks of the trend, the report's own the last
+#: weeks of the trend; the last one is the week of the report
 TREND_WEEKS = 8
 
 
-class Steps(Strict):
-    """How many hits reached each stage of the funnel, and what their contacts cost (yuan)."""
+class StageCounts(Strict):
+    """Hits that reached each stage of the funnel, and the cost of their contacts in yuan."""
 
     hit: int
     pushed: int
@@ -44,25 +44,25 @@ class Steps(Strict):
 
     @property
     def rate(self) -> float | None:
-        """The share of hits that converted."""
+        """Share of hits that converted."""
         return self.converted / self.hit if self.hit else None
 
     @property
     def cost_per_conversion(self) -> Decimal | None:
-        """What a conversion cost."""
+        """Cost of one conversion."""
         return self.cost / self.converted if self.converted else None
 
 
 class Part(Strict):
-    """One part of a dimension: its key as the effect page has it, and a name where it has one of its own."""
+    """A part of a dimension: its key on the effect page, and its name if the bank gave it one."""
 
     key: str
     name: str = ""
-    steps: Steps
+    steps: StageCounts
 
 
-class Held(Strict):
-    """The comparison with the holdout groups in all (app/effect/comparison.py): converted, of how many."""
+class HoldoutCounts(Strict):
+    """The total comparison with the holdout group (app/effect/comparison.py): conversions and customers."""
 
     marketed: tuple[int, int]
     held_out: tuple[int, int]
@@ -70,21 +70,21 @@ class Held(Strict):
     interval: tuple[float, float] | None
 
     def comparison(self) -> Comparison:
-        """The same as the effect page has it."""
+        """Return the comparison as the effect page uses it."""
         interval = None if self.interval is None else Interval(*self.interval)
         return Comparison(None, Share(*self.marketed), Share(*self.held_out), self.difference, interval)
 
 
-class Trend(Strict):
-    """One week: hits by hit date, and what became of them by now."""
+class WeekCounts(Strict):
+    """The hits dated in one week, and those of them converted so far."""
 
     week: str
     hits: int
     converted: int
 
 
-class Waiting(Strict):
-    """What lay about when the report was made; ``approvals`` only for the whole bank."""
+class Backlog(Strict):
+    """Open work when the report was created; ``approvals`` only for the whole bank."""
 
     unclaimed: int
     overdue: int
@@ -93,94 +93,95 @@ class Waiting(Strict):
 
 
 class Content(Strict):
-    """Everything that a report says."""
+    """All figures of a report."""
 
-    now: Steps
-    before: Steps
+    now: StageCounts
+    before: StageCounts
     parts: dict[str, list[Part]]
-    held: Held
-    trend: list[Trend]
-    waiting: Waiting
+    held: HoldoutCounts
+    trend: list[WeekCounts]
+    waiting: Backlog
 
 
-def content_of(week: dt.date, person: Staff) -> Content:
-    """The figures of a week in a person's row scope, as they are now."""
-    own, before = (funnel(_asked(first, person)) for first in (week, week - WEEK))
-    names = _Names(_asked(week, person))
+def make_content(week: dt.date, user: Staff) -> Content:
+    """Return the current figures of a week in a user's row scope."""
+    current, before = (funnel(_of_week(monday, user)) for monday in (week, week - WEEK))
+    names = _PartNames(_of_week(week, user))
     return Content(
-        now=_steps(own.total),
-        before=_steps(before.total),
-        parts={name: _parts(own.by[name], name, names) for name in DIMENSIONS},
-        held=_held(_asked(week, person)),
-        trend=_trend(week, person),
-        waiting=_waiting(person),
+        now=_stage_counts(current.total),
+        before=_stage_counts(before.total),
+        parts={name: _parts(current.by[name], name, names) for name in DIMENSIONS},
+        held=_holdout_counts(_of_week(week, user)),
+        trend=_trend(week, user),
+        waiting=_backlog(user),
     )
 
 
-def _asked(week: dt.date, person: Staff) -> Asked:
-    return Asked(Chosen(person=person, first=week, last=sunday_of(week)))
+def _of_week(week: dt.date, user: Staff) -> Asked:
+    return Asked(Chosen(person=user, first=week, last=sunday_of(week)))
 
 
-def _steps(figures: Figures) -> Steps:
-    stages = {name: getattr(figures, name) for name in Steps.model_fields if name != "cost"}
-    return Steps(**stages, cost=figures.cost)
+def _stage_counts(figures: Figures) -> StageCounts:
+    stages = {name: getattr(figures, name) for name in StageCounts.model_fields if name != "cost"}
+    return StageCounts(**stages, cost=figures.cost)
 
 
-def _parts(found: dict[str, Figures], dimension: str, names: _Names) -> list[Part]:
-    """The parts, the largest first; grades in their order."""
-    keys = sorted(found) if dimension == "grade" else sorted(found, key=lambda key: (-found[key].hit, key))
-    return [Part(key=key, name=names.of(dimension, key), steps=_steps(found[key])) for key in keys]
+def _parts(figures: dict[str, Figures], dimension: str, names: _PartNames) -> list[Part]:
+    """Return the parts by size, the largest first; grades by name."""
+    by_size = sorted(figures, key=lambda key: (-figures[key].hit, key))
+    keys = sorted(figures) if dimension == "grade" else by_size
+    return [Part(key=key, name=names.name(dimension, key), steps=_stage_counts(figures[key])) for key in keys]
 
 
-class _Names:
-    """What people named: rule versions, templates, branches."""
+class _PartNames:
+    """Names that the bank gave to rule versions, templates, sources and branches."""
 
     def __init__(self, asked: Asked) -> None:
         self._names = Names(asked)
 
-    def of(self, dimension: str, key: str) -> str:
-        """The name of a part, empty for one that only a word of the interface can name."""
+    def name(self, dimension: str, key: str) -> str:
+        """Return the name of a part; empty when its name depends on the reader's language."""
         if key == NONE or dimension == "channel":
             return ""
         return self._names.of(dimension, key.removeprefix(OWN) if dimension == "branch" else key)
 
 
-def _held(asked: Asked) -> Held:
-    found = compare(asked)[0]
-    return Held(
-        marketed=(found.marketed.part, found.marketed.whole),
-        held_out=(found.held_out.part, found.held_out.whole),
-        difference=found.difference,
-        interval=None if found.interval is None else (found.interval.low, found.interval.high),
+def _holdout_counts(asked: Asked) -> HoldoutCounts:
+    total = compare(asked)[0]
+    return HoldoutCounts(
+        marketed=(total.marketed.part, total.marketed.whole),
+        held_out=(total.held_out.part, total.held_out.whole),
+        difference=total.difference,
+        interval=None if total.interval is None else (total.interval.low, total.interval.high),
     )
 
 
-def _trend(week: dt.date, person: Staff) -> list[Trend]:
+def _trend(week: dt.date, user: Staff) -> list[WeekCounts]:
     weeks = pd.period_range(end=week, periods=TREND_WEEKS, freq="W")
-    chosen = Chosen(person=person, first=weeks[0].start_time.date(), last=sunday_of(week))
-    by_status = counts.count(chosen, ("hit_date", "status")).items()
+    hits = Chosen(person=user, first=weeks[0].start_time.date(), last=sunday_of(week))
+    by_status = counts.count(hits, ("hit_date", "status")).items()
     rows = [(day, n, n if status == HitStatus.CONVERTED else 0) for (day, status), n in by_status]
     table = pd.DataFrame(rows, columns=["hit_date", "hits", "converted"])
     by_week = table.groupby(pd.PeriodIndex(table.pop("hit_date"), freq="W")).sum()
     return [
-        Trend(week=f"{each.start_time:%F}", hits=hits, converted=converted)
-        for each, hits, converted in by_week.reindex(weeks, fill_value=0).itertuples()
+        WeekCounts(week=f"{each.start_time:%F}", hits=total, converted=converted)
+        for each, total, converted in by_week.reindex(weeks, fill_value=0).itertuples()
     ]
 
 
-def _waiting(person: Staff) -> Waiting:
-    def many(criterion: Any) -> int:
-        query = select(func.count()).select_from(Hit).where(criterion, hits_visible_to(person))
+def _backlog(user: Staff) -> Backlog:
+    def count(criterion: Any) -> int:
+        query = select(func.count()).select_from(Hit).where(criterion, hits_visible_to(user))
         return db.session.scalar(query) or 0
 
-    return Waiting(
-        unclaimed=many(due.unclaimed()),
-        overdue=many(due.overdue(clock.today())),
-        escalated=many(due.escalated()),
-        approvals=_asked_for() if sees_whole_bank(person) else None,
+    return Backlog(
+        unclaimed=count(due.unclaimed()),
+        overdue=count(due.overdue(clock.today())),
+        escalated=count(due.escalated()),
+        approvals=_open_approvals() if sees_whole_bank(user) else None,
     )
 
 
-def _asked_for() -> int:
+def _open_approvals() -> int:
     query = select(func.count()).select_from(Approval).where(Approval.status == ApprovalStatus.WAITING)
     return db.session.scalar(query) or 0

@@ -1,4 +1,4 @@
-"""A weekly report as an e-mail: text, HTML with charts that need no pictures, the PDF attached."""
+"""The weekly report as an e-mail: plain text, HTML with charts made of tables, and the PDF attached."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from app.reports.wording import Document, document
 from config import Settings
 
 
-def written(mail: Mail) -> EmailMessage:
-    """The mail of a report for its person.
+def compose(mail: Mail) -> EmailMessage:
+    """Return the message of a queued mail.
 
-    Raises NotReady while the report is to be made, MailError for good when the person may not get it.
+    Raises NotReady until the report is created, and a permanent MailError when it can't be created or the
+    receiver may not have it.
     """
     person, report = mail.person, mail.report
     if report is None or (report.made_at is None and report.attempts < MAX_ATTEMPTS):
@@ -32,35 +33,38 @@ def written(mail: Mail) -> EmailMessage:
     if report.made_at is None:
         raise MailError("the report could not be made: %(error)s", permanent=True, error=report.error)
     if not person.active or settings.obstacle(person) is not None:
-        raise MailError("this person can't receive the report any more", permanent=True)
-    if not settings.may_see(person, report):
-        raise MailError("this person sees other branches now", permanent=True)
+        raise MailError("this person can no longer receive the report", permanent=True)
+    if not settings.can_see(person, report):
+        raise MailError("the branches this person can see have changed", permanent=True)
     return message(report, person, mail.key, current_app.config["SETTINGS"], test=mail.is_test)
 
 
 def message(report: WeeklyReport, person: Staff, key: str, config: Settings, *, test: bool) -> EmailMessage:
-    """The mail for a person, in their language; sent again with the same key it is known as the same."""
+    """Return the message in the receiver's language.
+
+    Mail servers recognise a repeated message by ``key``.
+    """
     with force_locale(person.language):
-        said = document(report, person.language)
-        # A branch's name may hold a line break, which no header can.
-        about = " ".join(said.scope.split())
-        subject = _("Weekly marketing report %(period)s (%(scope)s)", period=said.period, scope=about)
+        text = document(report, person.language)
+        # A branch's name may contain a line break, a mail header can't.
+        scope = " ".join(text.scope.split())
+        subject = _("Weekly marketing report %(period)s (%(scope)s)", period=text.period, scope=scope)
         mail = mailer.draft(key, [person.email], f"[{_('Test')}] {subject}" if test else subject, config)
         opens = {"public_url": config.public_url, "opens": to_row("weekly_report", report.id)}
-        mail.set_content(render_template("reports/mail.txt", report=said, test=test, **opens))
-        mail.add_alternative(page(said, test=test, **opens), subtype="html")
+        mail.set_content(render_template("reports/mail.txt", report=text, test=test, **opens))
+        mail.add_alternative(html_page(text, test=test, **opens), subtype="html")
         mail.add_attachment(
-            pdf(said), maintype="application", subtype="pdf", filename=file_name(report, "pdf")
+            pdf(text), maintype="application", subtype="pdf", filename=file_name(report, "pdf")
         )
     return mail
 
 
-def page(report: Document, *, test: bool = False, **opens: Any) -> str:
-    """The report as an HTML page that stands alone; in a mail it opens the report's own page."""
+def html_page(report: Document, *, test: bool = False, **opens: Any) -> str:
+    """Return the report as a self-contained HTML page; ``opens`` are the values of a mail's link to it."""
     return render_template("reports/mail.html", report=report, test=test, **opens)
 
 
 def file_name(report: WeeklyReport, ending: str) -> str:
-    """What the report is called as a file."""
-    about = report.branch.code if report.branch else "bank"
-    return f"weekly-report-{report.week}-{about}.{ending}"
+    """Return the file name of a report."""
+    scope = report.branch.code if report.branch else "bank"
+    return f"weekly-report-{report.week}-{scope}.{ending}"

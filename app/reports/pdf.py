@@ -1,4 +1,4 @@
-"""A weekly report as a PDF: set by Typst from report.typ, with the Chinese font of its package embedded."""
+"""The weekly report as a PDF, typeset by Typst from report.typ with an embedded Chinese font."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TEMPLATE = Path(__file__).parent / "report.typ"
 
 
 def pdf(report: Document) -> bytes:
-    """The report as a PDF in its language. What it says is given as data: no name in it can become markup."""
+    """Return the report as a PDF. Its text is passed as data, so that no name can become markup."""
     words = {
         "product": _("Lead Monitor"),
-        "made": _("made %(time)s", time=report.made),
-        "below": _("Below each figure: the change against the week before."),
-        "effect": _("What contact is worth"),
-        "waits": _("What waits"),
+        "made": _("created %(time)s", time=report.made),
+        "below": _("Below each figure: the change from the previous week."),
+        "effect": _("Marketing uplift"),
+        "waits": _("Open work"),
         "counted": _("How this is counted"),
         "internal": _("%(product)s · for use within the bank only", product=_("Lead Monitor")),
     }

@@ -1,4 +1,4 @@
-"""When the weekly report goes out, and to whom."""
+"""Settings of the weekly report: when it is sent, and who receives it."""
 
 from __future__ import annotations
 
@@ -17,88 +17,88 @@ from app.lib.mailer import is_address
 from app.models import ReportReceiver, ReportSetting, Staff, WeeklyReport
 
 DEFAULTS: dict[str, Any] = {"active": False, "weekday": 1, "at": dt.time(8, 30)}
-#: who may open a report may get it by e-mail
+#: the permission to open a report is also needed to receive it by e-mail
 NEEDED = ("can_show", "WeeklyReportView")
 
 
 def report_setting() -> ReportSetting:
-    """What is set, or the defaults while nobody has set anything; not to be changed."""
+    """Return the stored setting, or the defaults in a row that must not be changed."""
     return db.session.get(ReportSetting, 1) or ReportSetting(id=1, updated_by="", **DEFAULTS)
 
 
-def store(values: dict[str, Any], people: list[int], who: str, now: dt.datetime) -> None:
-    """Set when the report goes out, and the receivers. Does not commit.
+def save(values: dict[str, Any], receiver_ids: list[int], user: str, now: dt.datetime) -> None:
+    """Set when the report is sent, and its receivers. Does not commit.
 
-    What fell due before a change of the times is not sent after it. Raises FieldError for a person who
-    can't receive the report.
+    Reports that were due before a change of the times are not sent after it. Raises FieldError for a person
+    who can't receive the report.
     """
-    kept = db.session.get(ReportSetting, 1, with_for_update=True)
-    if kept is None:
-        kept = ReportSetting(id=1, **DEFAULTS)
-        db.session.add(kept)
-    if any(getattr(kept, name) != value for name, value in values.items()) or kept.since is None:
-        kept.since = now
+    setting = db.session.get(ReportSetting, 1, with_for_update=True)
+    if setting is None:
+        setting = ReportSetting(id=1, **DEFAULTS)
+        db.session.add(setting)
+    if any(getattr(setting, name) != value for name, value in values.items()) or setting.since is None:
+        setting.since = now
     for name, value in values.items():
-        setattr(kept, name, value)
-    kept.updated_by = who
-    _set_receivers(set(people), who)
+        setattr(setting, name, value)
+    setting.updated_by = user
+    _set_receivers(set(receiver_ids), user)
     db.session.flush()
 
 
-def _set_receivers(wanted: set[int], who: str) -> None:
+def _set_receivers(ids: set[int], user: str) -> None:
     before = set(db.session.scalars(select(ReportReceiver.person_id)))
-    offered = {person.id for person in candidates()}
-    if not wanted - before <= offered:
+    allowed = {person.id for person in possible_receivers()}
+    if not ids - before <= allowed:
         raise FieldError("receivers", "This person can't receive the report.")
-    if before - wanted:
-        db.session.execute(delete(ReportReceiver).where(ReportReceiver.person_id.in_(before - wanted)))
-    db.session.add_all(ReportReceiver(person_id=person, added_by=who) for person in sorted(wanted - before))
+    if before - ids:
+        db.session.execute(delete(ReportReceiver).where(ReportReceiver.person_id.in_(before - ids)))
+    db.session.add_all(ReportReceiver(person_id=person, added_by=user) for person in sorted(ids - before))
 
 
-def chosen() -> list[Staff]:
-    """Everybody who was made a receiver, by name, whether or not they can receive it now."""
+def receivers() -> list[Staff]:
+    """Return the receivers by name, including those who can't receive the report now."""
     query = select(Staff).join(ReportReceiver, ReportReceiver.person_id == Staff.id).options(*_loaded())
     return _by_name(db.session.scalars(query))
 
 
-def candidates() -> list[Staff]:
-    """Everybody who can receive the report, by name."""
+def possible_receivers() -> list[Staff]:
+    """Return the staff who can receive the report, by name."""
     query = select(Staff).where(Staff.active.is_(True)).options(*_loaded())
     return _by_name(person for person in db.session.scalars(query) if obstacle(person) is None)
 
 
 def obstacle(person: Staff) -> LazyString | None:
-    """Why somebody can't receive the report, None when they can."""
+    """Return the reason why a person can't receive the report, or None."""
     if not is_address(person.email or ""):
         return lazy_gettext("has no e-mail address")
     return scope_obstacle(person)
 
 
-def scope_obstacle(person: Staff) -> LazyString | None:
-    """Why there is no report for what somebody sees, None when there can be."""
-    if not holds(person, *NEEDED):
+def scope_obstacle(user: Staff) -> LazyString | None:
+    """Return the reason why there is no report in a user's row scope, or None."""
+    if not holds(user, *NEEDED):
         return lazy_gettext("may not see the weekly report")
-    if not sees_whole_bank(person) and person.branch_id is None:
-        return lazy_gettext("has no branch and sees no lead")
+    if not sees_whole_bank(user) and user.branch_id is None:
+        return lazy_gettext("has no branch and so sees no leads")
     return None
 
 
-def branch_seen(person: Staff) -> int | None:
-    """The branch whose figures a person gets, with those below it; None is the whole bank.
+def branch_in_scope(user: Staff) -> int | None:
+    """Return the branch that a user's report covers with those below it; None for the whole bank.
 
-    Only for people without a ``scope_obstacle``.
+    Only for users without a ``scope_obstacle``.
     """
-    return None if sees_whole_bank(person) else person.branch_id
+    return None if sees_whole_bank(user) else user.branch_id
 
 
-def may_see(person: Staff, report: WeeklyReport) -> bool:
-    """Whether a report is about nothing but what the person sees."""
-    query = select(WeeklyReport.id).where(WeeklyReport.id == report.id, visible_to(person, WeeklyReport))
+def can_see(user: Staff, report: WeeklyReport) -> bool:
+    """Return whether a report covers nothing outside the user's row scope."""
+    query = select(WeeklyReport.id).where(WeeklyReport.id == report.id, visible_to(user, WeeklyReport))
     return db.session.scalar(query) is not None
 
 
 def _loaded() -> tuple[Any, ...]:
-    # The roles of a log-in are known once all models are.
+    # A function, because Staff.roles exists only once all models are configured.
     return selectinload(Staff.roles), selectinload(Staff.branch)
 
 

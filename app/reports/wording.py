@@ -1,4 +1,4 @@
-"""A weekly report in words of the language at hand: what screen, mail and PDF all show, each in its way."""
+"""The weekly report as text in the current language: what screen, mail and PDF all show."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app import labels
 from app.effect.labels import CHANNEL, DIMENSION, STAGE, percent, verdict, yuan
 from app.hits.by_branch import NONE, OWN
 from app.models import WeeklyReport
-from app.reports.content import Content, Held, Part, Steps
+from app.reports.content import Backlog, Content, HoldoutCounts, Part, StageCounts, WeekCounts
 from app.reports.weeks import sunday_of
 
-#: rows of a table; what is beyond comes as one row
+#: rows of a table before the rest is summed up in one row
 MAX_ROWS = 10
 TITLES = {
     "version": lazy_gettext("By rule version"),
@@ -35,19 +35,22 @@ NAMELESS = {
 }
 NOTES = (
     lazy_gettext(
-        "Hits are those of the week's dates that may be contacted; one that reached a stage counts for all"
-        " before it. Stages are as they were when the report was made."
+        "Hits: hits of the week whose customers may be contacted. A hit also counts in every stage it has"
+        " passed. Stages are as of the time the report was created."
     ),
     lazy_gettext(
-        "The week before had a week longer to be contacted and to convert: its later stages are ahead."
+        "Hits of the previous week had one more week to be contacted and to convert, so its later stages are"
+        " higher."
     ),
-    lazy_gettext("Costs are those of the contacts of these hits, at the prices of the moment of sending."),
+    lazy_gettext(
+        "Cost: the cost of all contacts with these hits, at the prices in force when they were made."
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Card:
-    """A key figure and its change against the week before, empty where there is none to tell."""
+    """A key figure and its change from the previous week, empty when there is none."""
 
     name: str
     value: str
@@ -56,7 +59,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a chart: ``length`` from 0 to 1, ``shown`` what stands beside it, ``part`` its dark share."""
+    """A bar of a chart: its ``length`` from 0 to 1, the text beside it, and the share that is dark."""
 
     name: str
     shown: str
@@ -66,7 +69,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """Bars lying on their side, or standing when they are ``over_time``."""
+    """A chart of horizontal bars, or of vertical ones when it is ``over_time``."""
 
     title: str
     bars: list[Bar]
@@ -76,7 +79,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """The first column names, the others are numbers; ``rows`` hold words."""
+    """A table of texts: names in the first column, numbers in the others."""
 
     title: str
     heads: list[str]
@@ -85,7 +88,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Document:
-    """A report, ready to be shown."""
+    """A report as text, ready to be shown."""
 
     language: str
     title: str
@@ -101,43 +104,43 @@ class Document:
     notes: list[str]
 
 
-def content_in(report: WeeklyReport) -> Content:
-    """The figures that a report holds; only for one that is made."""
+def stored_content(report: WeeklyReport) -> Content:
+    """Return the figures stored with a report that has been created."""
     return Content.model_validate_json(json.dumps(report.content))
 
 
 def document(report: WeeklyReport, language: str) -> Document:
-    """The report in words. ``language`` is the one at hand."""
-    found = content_in(report)
+    """Return the report as text. ``language`` is the current one."""
+    content = stored_content(report)
     return Document(
         language=language,
         title=_("Weekly marketing report"),
         period=period(report.week),
         scope=scope(report),
         made=f"{labels.local(report.made_at):%Y-%m-%d %H:%M}" if report.made_at else "",
-        summary=_summary(found.now),
-        cards=_cards(found.now, found.before),
-        charts=[_funnel(found.now), _trend(found)],
-        effect=_effect(found.held),
-        tables=[_table(name, found.parts[name]) for name in TITLES if found.parts.get(name)],
-        waiting=_waiting(found),
+        summary=_summary(content.now),
+        cards=_cards(content.now, content.before),
+        charts=[_funnel(content.now), _trend(content.trend)],
+        effect=_effect(content.held),
+        tables=[_table(name, content.parts[name]) for name in TITLES if content.parts.get(name)],
+        waiting=_backlog(content.waiting),
         notes=[str(note) for note in NOTES],
     )
 
 
 def period(week: dt.date) -> str:
-    """The dates of a week."""
+    """Return the first and last date of a week."""
     return _("%(first)s to %(last)s", first=week, last=sunday_of(week))
 
 
 def scope(report: WeeklyReport) -> str:
-    """What a report is about."""
+    """Return what a report covers: a branch with those below it, or the whole bank."""
     return _("%(branch)s and below", branch=report.branch) if report.branch else _("Whole bank")
 
 
-def _summary(now: Steps) -> str:
+def _summary(now: StageCounts) -> str:
     if not now.hit:
-        return _("The week had no hit.")
+        return _("There were no hits this week.")
     return _(
         "%(hits)s new hits, %(contacted)s contacted, %(converted)s converted (%(rate)s).",
         hits=f"{now.hit:,}",
@@ -147,88 +150,94 @@ def _summary(now: Steps) -> str:
     )
 
 
-def _cards(now: Steps, before: Steps) -> list[Card]:
+def _cards(now: StageCounts, before: StageCounts) -> list[Card]:
     counted = [_counted(str(word), getattr(now, name), getattr(before, name)) for name, word in STAGE.items()]
-    apart = None if now.rate is None or before.rate is None else (now.rate - before.rate) * 100
-    points = "" if apart is None else _("%(n)s points", n=f"{apart:+.1f}")
-    each, once = now.cost_per_conversion, before.cost_per_conversion
-    dearer = "" if each is None or once is None else _change(each, once)
+    difference = None if now.rate is None or before.rate is None else (now.rate - before.rate) * 100
+    points = "" if difference is None else _("%(n)s points", n=f"{difference:+.1f}")
+    unit_cost, unit_cost_before = now.cost_per_conversion, before.cost_per_conversion
+    if unit_cost is None or unit_cost_before is None:
+        unit_change = ""
+    else:
+        unit_change = _change(unit_cost, unit_cost_before)
     return [
         *counted,
         Card(_("Conversion rate"), percent(now.rate), points),
-        Card(_("Cost of contacts"), yuan(now.cost), _change(now.cost, before.cost)),
-        Card(_("Cost per conversion"), yuan(each), dearer),
+        Card(_("Contact cost"), yuan(now.cost), _change(now.cost, before.cost)),
+        Card(_("Cost per conversion"), yuan(unit_cost), unit_change),
     ]
 
 
 def _counted(name: str, now: int, before: int) -> Card:
     change = f"{now - before:+,}"
-    more = _change(now, before)
-    return Card(name, f"{now:,}", f"{change} ({more})" if more else change)
+    percentage = _change(now, before)
+    return Card(name, f"{now:,}", f"{change} ({percentage})" if percentage else change)
 
 
 def _change(now: int | Decimal, before: int | Decimal) -> str:
     return f"{(now - before) / before:+.1%}" if before else ""
 
 
-def _funnel(now: Steps) -> Chart:
+def _funnel(now: StageCounts) -> Chart:
     reached = [(str(word), getattr(now, name)) for name, word in STAGE.items()]
-    shares = [_part(n, now.hit) for _name, n in reached]
+    shares = [_share(n, now.hit) for _name, n in reached]
     bars = [
-        Bar(name, f"{n:,} · {percent(of_all)}" if place else f"{n:,}", of_all or 0.0)
-        for place, ((name, n), of_all) in enumerate(zip(reached, shares, strict=True))
+        Bar(name, f"{n:,} · {percent(share)}" if place else f"{n:,}", share or 0.0)
+        for place, ((name, n), share) in enumerate(zip(reached, shares, strict=True))
     ]
-    return Chart(_("From hit to conversion"), bars, note=_("Shares are of all new hits."))
+    return Chart(_("From hit to conversion"), bars, note=_("Percentages are shares of all new hits."))
 
 
-def _part(n: int, whole: int) -> float | None:
+def _share(n: int, whole: int) -> float | None:
     return n / whole if whole else None
 
 
-def _trend(found: Content) -> Chart:
-    largest = max((week.hits for week in found.trend), default=0) or 1
+def _trend(trend: list[WeekCounts]) -> Chart:
+    largest = max((week.hits for week in trend), default=0) or 1
     bars = [
-        Bar(week.week[5:], f"{week.hits:,}", week.hits / largest, _part(week.converted, week.hits) or 0.0)
-        for week in found.trend
+        Bar(week.week[5:], f"{week.hits:,}", week.hits / largest, _share(week.converted, week.hits) or 0.0)
+        for week in trend
     ]
-    note = _("All hits by the Monday of their week, held out ones too; the dark part has converted by now.")
-    return Chart(_("Hits of the last %(n)s weeks", n=len(bars)), bars, over_time=True, note=note)
-
-
-def _effect(held: Held) -> list[str]:
-    """What contact is worth, in one sentence, and the people it rests on."""
-    found = held.comparison()
-    if not found.held_out.whole:
-        return [verdict(found)]
-    based = _(
-        "Left to marketing: %(a)s of %(b)s customers converted (%(c)s). Held out: %(d)s of %(e)s (%(f)s).",
-        a=f"{found.marketed.part:,}",
-        b=f"{found.marketed.whole:,}",
-        c=percent(found.marketed.value),
-        d=f"{found.held_out.part:,}",
-        e=f"{found.held_out.whole:,}",
-        f=percent(found.held_out.value),
+    note = _(
+        "All hits by week, including held-out customers; each bar names the Monday of its week. The dark part"
+        " has converted so far."
     )
-    return [verdict(found), based]
+    return Chart(_("Hits in the last %(n)s weeks", n=len(bars)), bars, over_time=True, note=note)
+
+
+def _effect(held: HoldoutCounts) -> list[str]:
+    """Return the uplift in a sentence, and the numbers of customers behind it."""
+    compared = held.comparison()
+    if not compared.held_out.whole:
+        return [verdict(compared)]
+    numbers = _(
+        "Marketing group: %(a)s of %(b)s customers converted (%(c)s). Holdout group: %(d)s of %(e)s (%(f)s).",
+        a=f"{compared.marketed.part:,}",
+        b=f"{compared.marketed.whole:,}",
+        c=percent(compared.marketed.value),
+        d=f"{compared.held_out.part:,}",
+        e=f"{compared.held_out.whole:,}",
+        f=percent(compared.held_out.value),
+    )
+    return [verdict(compared), numbers]
 
 
 def _table(dimension: str, parts: Sequence[Part]) -> Table:
-    shown = [_row(_name(dimension, part), part.steps) for part in parts[:MAX_ROWS]]
+    rows = [_row(_name(dimension, part), part.steps) for part in parts[:MAX_ROWS]]
     rest = parts[MAX_ROWS:]
     if rest:
-        shown.append(_row(_("%(n)s more", n=len(rest)), _sum([part.steps for part in rest])))
+        rows.append(_row(_("%(n)s more", n=len(rest)), _sum([part.steps for part in rest])))
     heads = [DIMENSION[dimension], *STAGE.values(), lazy_gettext("Conversion rate"), lazy_gettext("Cost")]
-    return Table(str(TITLES[dimension]), [str(head) for head in heads], shown)
+    return Table(str(TITLES[dimension]), [str(head) for head in heads], rows)
 
 
-def _row(name: str, steps: Steps) -> list[str]:
-    reached = [f"{getattr(steps, stage):,}" for stage in STAGE]
-    return [name, *reached, percent(steps.rate), yuan(steps.cost)]
+def _row(name: str, counts: StageCounts) -> list[str]:
+    reached = [f"{getattr(counts, stage):,}" for stage in STAGE]
+    return [name, *reached, percent(counts.rate), yuan(counts.cost)]
 
 
-def _sum(steps: Sequence[Steps]) -> Steps:
-    names = list(Steps.model_fields)
-    return Steps(**{name: sum(getattr(each, name) for each in steps) for name in names})
+def _sum(parts: Sequence[StageCounts]) -> StageCounts:
+    names = list(StageCounts.model_fields)
+    return StageCounts(**{name: sum(getattr(part, name) for part in parts) for name in names})
 
 
 def _name(dimension: str, part: Part) -> str:
@@ -241,13 +250,12 @@ def _name(dimension: str, part: Part) -> str:
     return part.name or part.key
 
 
-def _waiting(found: Content) -> list[tuple[str, str]]:
-    waiting = found.waiting
-    said = [
-        (_("Hits that nobody has claimed"), waiting.unclaimed),
-        (_("Follow-ups overdue"), waiting.overdue),
-        (_("Hits escalated to the managers"), waiting.escalated),
+def _backlog(backlog: Backlog) -> list[tuple[str, str]]:
+    counts = [
+        (_("Unclaimed hits"), backlog.unclaimed),
+        (_("Overdue follow-ups"), backlog.overdue),
+        (_("Hits escalated to managers"), backlog.escalated),
     ]
-    if waiting.approvals is not None:
-        said.append((_("Requests that wait for a second person"), waiting.approvals))
-    return [(word, f"{n:,}") for word, n in said]
+    if backlog.approvals is not None:
+        counts.append((_("Requests waiting for approval"), backlog.approvals))
+    return [(name, f"{n:,}") for name, n in counts]

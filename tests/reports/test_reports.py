@@ -1,4 +1,4 @@
-"""The weekly report: figures of the effect page, once a person and week, in their own scope and language."""
+"""The weekly report: figures of the effect page, once per user and week, in their scope and language."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from app.mails.queue import MAILS
 from app.mails.sender import PAUSES
 from app.models import Branch, ChangeLog, Hit, Lead, Mail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
-from app.reports.content import TREND_WEEKS, content_of
-from app.reports.worker import work
+from app.reports.content import TREND_WEEKS, make_content
+from app.reports.worker import make_reports
 from config import Settings
 from tests import clock
 from tests.conftest import Person
@@ -58,7 +58,7 @@ def now() -> dt.datetime:
 
 
 def due_week() -> dt.date:
-    """The week whose report was due on the last Monday at 08:30."""
+    """Return the week whose report was due on the last Monday at 08:30."""
     moment = weeks.last_due(now().astimezone(ZONE), 1, dt.time(8, 30))
     return weeks.last_complete(moment.date())
 
@@ -68,7 +68,7 @@ def person(session: Session, username: str) -> Staff:
 
 
 def switch_on(session: Session, manager: Person, *names: str) -> None:
-    """Set by the form who gets the report on Mondays, as if that had been done long ago."""
+    """Set the receivers of the report on Mondays through the form, and backdate that."""
     ids = [str(person(session, name).id) for name in names]
     assert manager.submit("/weeklyreportview/timing", {**MONDAYS, "receivers": ids}).status_code == 302
     session.execute(update(ReportSetting).values(since=now() - LONG_AGO))
@@ -81,14 +81,14 @@ def ticked(app: Flask, at: dt.datetime | None = None) -> None:
 
 
 def worked(app: Flask, at: dt.datetime | None = None) -> int:
-    """Make the reports that are asked for and send the mails that are due; how many went."""
+    """Create the requested reports and send the mails that are due. Return how many were sent."""
     with app.app_context():
-        work(at)
+        make_reports(at)
         return sending.send(at)
 
 
 def figures(app: Flask, username: str, week: dt.date) -> Figures:
-    """What the effect page says of a week for somebody."""
+    """Return the figures of the effect page for a week and a user."""
     with app.app_context():
         who = db.session.scalars(select(Staff).where(Staff.username == username)).one()
         return funnel(Asked(Chosen(person=who, first=week, last=weeks.sunday_of(week)))).total
@@ -153,7 +153,7 @@ def test_an_outage_is_caught_up_once_and_a_change_of_times_sends_nothing_late(
     ids = [str(person(session, "boss").id)]
     manager.submit("/weeklyreportview/timing", {**MONDAYS, "receivers": ids})
     ticked(app)
-    assert mails(session) == []  # what was due before it was switched on
+    assert mails(session) == []  # due before sending was switched on
     switch_on(session, manager, "boss")
     session.execute(update(ReportSetting).values(planned_week=due_week() - 5 * weeks.WEEK))
     session.commit()
@@ -190,7 +190,7 @@ def test_failures_are_tried_again_shown_and_a_lost_worker_is_replaced(
     assert '营销周报 <b class="badge">1</b>' in listed
     postbox.refuse = ""
     manager.submit(f"/reportmailview/action/retry/{mail.id}")
-    # A worker took it and vanished: nobody else does until its lease runs out.
+    # A worker claimed it and died: nobody else does until its lease expires.
     held = {"status": "sending", "lease_owner": "lost"}
     lease = dt.timedelta(seconds=MAILS.seconds)
     session.execute(update(Mail).values(held | {"lease_until": now() + lease}))
@@ -240,7 +240,7 @@ def test_who_may_not_see_it_any_more_gets_nothing(
     ticked(app)
     begun = now()
     postbox.refuse = "451 later"
-    for name in ("anna", "berta"):  # one before the report is made, one between two attempts
+    for name in ("anna", "berta"):  # one before the report is created, one between two attempts
         elsewhere = {"branch_id": bank.branches["AWAY"].id}
         session.execute(update(Staff).where(Staff.username == name).values(elsewhere))
         session.commit()
@@ -272,7 +272,7 @@ def test_a_report_is_made_read_and_downloaded_in_row_scope(
     for path in ("show", "pdf", "html", "progress"):
         assert anna.get(f"/weeklyreportview/{path}/{report}").status_code == 404
     with app.app_context():
-        plan.ask(week, db.session.scalars(select(Staff).where(Staff.username == "anna")).one())
+        plan.request_report(week, db.session.scalars(select(Staff).where(Staff.username == "anna")).one())
     worked(app)
     own = session.scalars(select(WeeklyReport.id).where(WeeklyReport.branch_id.is_not(None))).one()
     assert f"<b>{figures(app, 'anna', week).hit:,}</b>" in anna.get(f"/weeklyreportview/show/{own}").get_data(
@@ -291,7 +291,7 @@ def test_a_report_that_fails_says_so_and_is_given_up(
     def broken(*_args: Any) -> None:
         raise OSError("disk")
 
-    monkeypatch.setattr("app.reports.worker.content_of", broken)
+    monkeypatch.setattr("app.reports.worker.make_content", broken)
     worked(app)
     [row] = session.scalars(select(WeeklyReport))
     assert (row.attempts, str(row.error)) == (MAX_ATTEMPTS, "OSError: see the worker's log")
@@ -318,7 +318,7 @@ def test_the_trend_has_every_week_also_those_without_a_hit(
     assert any(hits for _week, hits, _converted in expected) != empty
     with app.app_context():
         boss = db.session.scalars(select(Staff).where(Staff.username == "boss")).one()
-        trend = content_of(week, boss).trend
+        trend = make_content(week, boss).trend
     assert [(each.week, each.hits, each.converted) for each in trend] == expected
 
 

@@ -118,7 +118,7 @@ FIELD = {
     "live": lazy_gettext("Lead is on the list"),
     "lookup_hash": lazy_gettext("Key (search hash)"),
     "low_factor": lazy_gettext("Interval factor in low cells"),
-    "made_at": lazy_gettext("Made at"),
+    "made_at": lazy_gettext("Report created"),
     "makers": lazy_gettext("Made by"),
     "match": lazy_gettext("All or any"),
     "medium_factor": lazy_gettext("Interval factor in medium cells"),

@@ -1,4 +1,4 @@
-"""Screens of the weekly report: the reports, their mails, when they go out and to whom."""
+"""Screens of the weekly report: the reports, and when and to whom they are sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.extensions import db
 from app.lib import clock
 from app.models import WeeklyReport
 from app.reports import plan, settings
-from app.reports.mail import file_name, page
+from app.reports.mail import file_name, html_page
 from app.reports.pdf import pdf
 from app.reports.weeks import sunday_of
 from app.reports.wording import Document, document, period, scope
@@ -30,7 +30,7 @@ from app.screens.reports import page as reports
 
 
 class WeeklyReportView(WithProgress, ConsoleView):
-    """营销周报: what a week of marketing brought, for the branches that a person sees."""
+    """营销周报: the results of a week of marketing in the branches that a user sees."""
 
     model = WeeklyReport
     base_permissions = [
@@ -45,7 +45,7 @@ class WeeklyReportView(WithProgress, ConsoleView):
     }
     list_title = lazy_gettext("Weekly report")
     show_title = lazy_gettext("Weekly report")
-    empty_hint = lazy_gettext("No report yet. Make one, or switch the weekly one on.")
+    empty_hint = lazy_gettext("No reports yet. Create one, or switch on weekly sending.")
     base_order = ("week", "desc")
     list_columns = ["period", "scope", "state", "made_at", "sent", "requested_by"]
     order_columns = ["made_at"]
@@ -57,7 +57,7 @@ class WeeklyReportView(WithProgress, ConsoleView):
         "branch": lazy_gettext("Branch"),
         "scope": lazy_gettext("Covers"),
         "state": lazy_gettext("Status"),
-        "made_at": lazy_gettext("Made at"),
+        "made_at": lazy_gettext("Report created"),
         "sent": lazy_gettext("By e-mail"),
         "requested_by": lazy_gettext("Requested by"),
     }
@@ -66,18 +66,18 @@ class WeeklyReportView(WithProgress, ConsoleView):
     menu_badge = staticmethod(reports.failed_mails)
 
     def heading(self, item: WeeklyReport) -> str:
-        """What it is about."""
+        """Return the week and the scope."""
         return f"{_('Weekly report')} {period(item.week)} · {scope(item)}"
 
     def offers(self, action: str, item: WeeklyReport) -> bool:
-        """One that is made can be sent."""
+        """Return whether the report can be sent, which needs it to be created."""
         return item.made_at is not None
 
     def list_links(self) -> list[Link]:
-        """Make one; when they go out and to whom."""
+        """Return links to create a report, to the sending settings and to the mails."""
         offered = [
-            ("can_make", _("Make a report"), ".make"),
-            ("can_timing", _("When and to whom"), ".timing"),
+            ("can_make", _("Create a report"), ".make"),
+            ("can_timing", _("Sending settings"), ".timing"),
         ]
         links = [
             Link(word, url_for(end), primary=end == ".make")
@@ -89,7 +89,7 @@ class WeeklyReportView(WithProgress, ConsoleView):
         return links
 
     def show_links(self, item: WeeklyReport) -> list[Link]:
-        """The files, and the figures of the same week as they are now."""
+        """Return links to the files, and to the current figures of the same week."""
         links = []
         if item.made_at is not None and may("can_fetch", "WeeklyReportView"):
             links.append(Link(_("Download PDF"), url_for(".pdf", pk=item.id), primary=True))
@@ -97,79 +97,80 @@ class WeeklyReportView(WithProgress, ConsoleView):
         if may("can_list", "EffectView"):
             dates: dict[str, Any] = {"first": item.week, "last": sunday_of(item.week)}
             links.append(
-                Link(_("The week as it is now"), url_for("EffectView.list", branch=item.branch_id, **dates))
+                Link(_("Current figures"), url_for("EffectView.list", branch=item.branch_id, **dates))
             )
         return links
 
     def state_of(self, item: WeeklyReport) -> dict[str, Any]:
-        """How far the report is."""
+        """Return the progress of the report."""
         return reports.progress_of(item)
 
     def progress_of(self, item: WeeklyReport) -> dict[str, Any] | None:
-        """How far the report is, until it is made."""
+        """Return the progress of the report, None once it is created."""
         return super().progress_of(item) if item.made_at is None else None
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.made_at is None:
             return drawn
-        return drawn | {"more": [WeeklyReportWidget(report=_in_words(item))]}
+        return drawn | {"more": [WeeklyReportWidget(report=_document(item))]}
 
     @expose("/pdf/<row_id:pk>", methods=["GET"])
     @has_access
     @permission_name("fetch")
     def pdf(self, pk: int) -> Any:
-        """The report as a PDF, in the language of the screen."""
-        report = self._made(pk)
-        return _file(pdf(_in_words(report)), "application/pdf", file_name(report, "pdf"))
+        """Download the report as a PDF, in the language of the screen."""
+        report = self._created(pk)
+        return _file(pdf(_document(report)), "application/pdf", file_name(report, "pdf"))
 
     @expose("/html/<row_id:pk>", methods=["GET"])
     @has_access
     @permission_name("fetch")
     def html(self, pk: int) -> Any:
-        """The report as an HTML file that stands alone."""
-        report = self._made(pk)
-        return _file(page(_in_words(report)).encode(), "text/html; charset=utf-8", file_name(report, "html"))
+        """Download the report as a self-contained HTML file."""
+        report = self._created(pk)
+        page = html_page(_document(report)).encode()
+        return _file(page, "text/html; charset=utf-8", file_name(report, "html"))
 
-    def _made(self, pk: int) -> WeeklyReport:
+    def _created(self, pk: int) -> WeeklyReport:
         report: WeeklyReport = self._row(pk)
         if report.made_at is None:
-            abort(404, description=_("This report is not made yet."))
+            abort(404, description=_("This report is not ready yet."))
         return report
 
     @expose("/make", methods=["GET", "POST"])
     @has_access
     def make(self) -> Any:
-        """Choose a week; its report is made in the background."""
+        """Choose a week; its report is created in the background."""
         form = reports.MakeForm()
         if form.validate_on_submit():
             try:
-                report_id = plan.ask(form.week.data, g.user)
+                report_id = plan.request_report(form.week.data, g.user)
             except DomainError as error:
                 db.session.rollback()
                 form.week.errors = [*form.week.errors, error.text()]
             else:
                 return redirect(url_for(".show", pk=report_id))
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Make the report"))
-        return self.render_template("form.html", widgets={"edit": widget}, title=_("Make a report"))
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Create the report"))
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Create a report"))
 
     @expose("/timing", methods=["GET", "POST"])
     @has_access
     def timing(self) -> Any:
-        """When the report goes out, and to whom."""
-        form = reports.setting_form(typed=request.method == "POST")
-        if form.validate_on_submit() and self._set(form):
+        """Set when the report is sent, and its receivers."""
+        form = reports.setting_form(posted=request.method == "POST")
+        if form.validate_on_submit() and self._save(form):
             flash(_("Saved."), "success")
             return redirect(url_for(".timing"))
         widget = ConsoleFormWidget(
-            form=form, next=self._list_url(), about=reports.about_sending(settings.report_setting())
+            form=form, next=self._list_url(), about=reports.sending_facts(settings.report_setting())
         )
-        return self.render_template("form.html", widgets={"edit": widget}, title=_("When and to whom"))
+        return self.render_template("form.html", widgets={"edit": widget}, title=_("Sending settings"))
 
-    def _set(self, form: Any) -> bool:
+    def _save(self, form: Any) -> bool:
         values = {name: form[name].data for name in settings.DEFAULTS}
         try:
-            settings.store(values, form.receivers.data, me(), clock.now())
+            settings.save(values, form.receivers.data, me(), clock.now())
         except FieldError as error:
             db.session.rollback()
             form[error.field].errors = [*form[error.field].errors, error.text()]
@@ -179,13 +180,13 @@ class WeeklyReportView(WithProgress, ConsoleView):
 
     @action("send_to_me", lazy_gettext("E-mail it to me"), multiple=False)
     def send_to_me(self, item: WeeklyReport) -> Any:
-        """Send it to who asks, marked as a test."""
-        plan.send_to(item, g.user, clock.now())
+        """Send the report to the current user, marked as a test."""
+        plan.send_test(item, g.user, clock.now())
         flash(_("The report is on its way to %(address)s.", address=g.user.email), "success")
         return self.back()
 
 
-def _in_words(report: WeeklyReport) -> Document:
+def _document(report: WeeklyReport) -> Document:
     return document(report, str(get_locale()))
 
 

@@ -56,7 +56,7 @@ _METHOD = {
     "can_change": lazy_gettext("Propose a change"),
     "can_post": lazy_gettext("Write by API"),
     "can_settings": lazy_gettext("Change the settings"),
-    "can_make": lazy_gettext("Make a report"),
+    "can_make": lazy_gettext("Create a report"),
     "can_timing": lazy_gettext("Set the sending time and recipients"),
     "can_secret": lazy_gettext("Make a new secret"),
     "can_start": lazy_gettext("Start"),

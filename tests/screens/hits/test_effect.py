@@ -113,6 +113,6 @@ def test_an_empty_bank_and_an_unknown_stage(app: Flask, login: Callable[..., Per
     person = login("Manager", language="en")
     page = figures(person, "")
     assert "No hit matches these filters." in page
-    assert "Nobody is held out" in page
+    assert "There is no holdout group" in page
     assert person.get("/hitview/list/?_flt_0_reach=won").status_code == 400
     assert person.get("/hitview/list/?_flt_0_first_hour=3").status_code == 400
