@@ -65,7 +65,7 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
     assert "1 regular tasks of the system fail" in admin.get("/reminderview/list/").text
     broken(False)
     said = admin.get("/jobrunview/list/").text
-    assert "Weekly reports: fails since" in said
+    assert "Weekly reports: failing since" in said
     assert "(3 times)" in said
     with app.app_context():
         ticker.tick(NOW + dt.timedelta(minutes=4))
@@ -76,7 +76,7 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
     assert well["ok"]
     assert "reports recovered at" in well["detail"]
     assert told == []
-    assert "Weekly reports: went well again at" in admin.get("/jobrunview/list/").text
+    assert "Weekly reports: recovered at" in admin.get("/jobrunview/list/").text
 
 
 def asked(redis: Redis) -> dict[str, int]:

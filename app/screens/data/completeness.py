@@ -1,4 +1,4 @@
-"""The completeness calendar: days × institutions, what is missing or low marked."""
+"""The completeness calendar: calls by institution and day, with missing and low days marked."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ STATE = {
     State.FULL: lazy_gettext("as usual"),
     State.LOW: lazy_gettext("low"),
     State.MISSING: lazy_gettext("missing"),
-    State.NONE: lazy_gettext("nothing expected"),
+    State.NONE: lazy_gettext("no data expected"),
 }
 MARK = {State.LOW: "▼", State.MISSING: "✕"}
 
 
 @dataclass(frozen=True)
 class Square:
-    """A cell as it is drawn: a short number, all of it in words, and the address of the deliveries."""
+    """A cell as drawn: the abbreviated number, its full description, and the address of its deliveries."""
 
     short: str
-    said: str
+    description: str
     state: str
     mark: str
     url: str
@@ -41,7 +41,7 @@ class Square:
 
 @dataclass(frozen=True)
 class Line:
-    """An institution (or all of them) with its days; ``marked`` of them are missing or low."""
+    """An institution, or all together, with its days; ``marked`` counts the missing and low ones."""
 
     name: str
     code: str
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Head:
-    """A day above its column."""
+    """The heading of a day's column."""
 
     day: str
     short: str
@@ -61,7 +61,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Calendar:
-    """The page: heads, the line of all institutions, those of this page, and which page it is."""
+    """A page of the calendar: headings, the line of all institutions, and the lines of this page."""
 
     heads: list[Head]
     whole: Line
@@ -73,15 +73,15 @@ class Calendar:
 
 
 def calendar(name: str, only_marked: bool, page: int) -> Calendar:
-    """The last DAYS complete days, newest first, of institutions whose name or code contains a text.
+    """Return a page of the last DAYS complete days, newest first, of the institutions that match a text.
 
-    Those with most days missing or low come first.
+    The institutions with most missing or low days come first.
     """
     last = today() - dt.timedelta(days=1)
     first = last - dt.timedelta(days=DAYS - 1)
-    found = load_counts(first, last)
+    calls = load_counts(first, last)
     names = _names()
-    judgements = judge_days(found, first, last)
+    judgements = judge_days(calls, first, last)
     shown = [
         (code, cells)
         for code, cells in judgements.items()
@@ -93,7 +93,7 @@ def calendar(name: str, only_marked: bool, page: int) -> Calendar:
     part = shown[page * PER_PAGE : (page + 1) * PER_PAGE]
     return Calendar(
         heads=[_head(last - dt.timedelta(days=back)) for back in range(DAYS)],
-        whole=_line(_("All institutions"), "", judge_days(sum_institutions(found), first, last)[ALL]),
+        whole=_line(_("All institutions"), "", judge_days(sum_institutions(calls), first, last)[ALL]),
         lines=[_line(names.get(code, code), code, cells) for code, cells in part],
         found=len(shown),
         marked=sum(1 for cells in judgements.values() if _marked(cells)),
@@ -106,8 +106,8 @@ def _names() -> dict[str, str]:
     return dict(db.session.execute(select(Institution.code, Institution.name)).tuples().all())
 
 
-def _matches(wanted: str, code: str, name: str) -> bool:
-    return wanted.casefold() in f"{name}\n{code}".casefold()
+def _matches(text: str, code: str, name: str) -> bool:
+    return text.casefold() in f"{name}\n{code}".casefold()
 
 
 def _marked(cells: list[Cell]) -> int:
@@ -124,7 +124,7 @@ def _line(name: str, code: str, cells: list[Cell]) -> Line:
 
 def _square(name: str, cell: Cell) -> Square:
     usual = "" if cell.usual is None else _("; usual: %(n)s", n=f"{cell.usual:,}")
-    said = _(
+    description = _(
         "%(institution)s, %(day)s: %(n)s calls, %(state)s",
         institution=name,
         day=cell.day.isoformat(),
@@ -132,11 +132,11 @@ def _square(name: str, cell: Cell) -> Square:
         state=str(STATE[cell.state]),
     )
     short = format_compact_decimal(cell.calls, locale=get_locale(), fraction_digits=1) if cell.calls else ""
-    opens = may("can_list", "IngestFileView") and cell.calls
+    is_link = may("can_list", "IngestFileView") and cell.calls
     return Square(
         short=short or ("0" if cell.state == State.MISSING else "·"),
-        said=said + usual,
+        description=description + usual,
         state=cell.state,
         mark=MARK.get(cell.state, ""),
-        url=list_url("IngestFileView", day=cell.day) if opens else "",
+        url=list_url("IngestFileView", day=cell.day) if is_link else "",
     )

@@ -1,4 +1,4 @@
-"""The filter of delivered log files that belongs to no column."""
+"""The filter of log deliveries by date of their calls, which has no column of its own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from app.console.filters import ChoiceFilter
 
 
 class OnDay(ChoiceFilter):
-    """Files with accepted calls of a local date."""
+    """The files that hold accepted calls of a local date."""
 
     hidden = True
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """The date itself."""
+        """Return the date itself."""
         return [(value, value)] if value else []

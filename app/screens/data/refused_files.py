@@ -1,4 +1,4 @@
-"""Log files that T+1 runs refused whole, as people see them: which, why, where they are now."""
+"""Presentation of log files that T+1 runs refused whole: name, reason and present place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.errors import Said
 from app.extensions import db
 from app.models import JobRun
 
-#: runs that the list of refused files looks through, the newest first, and the files it shows
+#: how many runs (newest first) the list of refused files looks through, and how many files it shows
 MAX_RUNS, MAX_FILES = 400, 500
 _PATHS = ("$.refused[*]", "$.former[*].counts.refused[*]")
 HEADS = (
@@ -34,7 +34,7 @@ HEADS = (
 
 
 class Refused(NamedTuple):
-    """A file that a run refused. ``kept``: its place in the quarantine, None while it is in the inbox."""
+    """A file that a run refused. ``kept`` is its path in the quarantine, None while it is in the inbox."""
 
     run: JobRun
     at: dt.datetime | None
@@ -44,35 +44,35 @@ class Refused(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Where the file went."""
+        """Return the present place of the file in words."""
         if self.kept:
             return _("quarantine")
-        return _("stayed in the inbox: it changed meanwhile or can't be read; the next run tries again")
+        return _("still in the inbox: it changed while it was read, or can't be read; the next run retries")
 
     @property
     def url(self) -> str | None:
-        """Where the file can be had, None when it can't, or not by this person."""
+        """Return the address to download the file from, None when it is not kept or the user may not."""
         if not self.kept or not may("can_rejects", "IngestFileView"):
             return None
         return url_for("IngestFileView.kept", pk=self.run.id, kept=self.kept)
 
 
 def of_run(run: JobRun) -> list[Refused]:
-    """The files that a run refused when it ran last."""
+    """Return the files that the latest execution of a run refused."""
     return list(_of(run, run.counts or {}, run.finished_at))
 
 
 def all_refused() -> list[Refused]:
-    """The files that runs refused, those of the newest days first, earlier runs of a day included."""
-    some = or_(*(func.jsonb_path_exists(JobRun.counts, cast(path, JSONPATH)) for path in _PATHS))
-    query = select(JobRun).where(some).order_by(JobRun.day.desc()).limit(MAX_RUNS)
+    """Return the refused files of all runs, the newest days first, including a day's earlier runs."""
+    has_refused = or_(*(func.jsonb_path_exists(JobRun.counts, cast(path, JSONPATH)) for path in _PATHS))
+    query = select(JobRun).where(has_refused).order_by(JobRun.day.desc()).limit(MAX_RUNS)
     return [each for run in db.session.scalars(query) for each in _newest_first(run)][:MAX_FILES]
 
 
 def _newest_first(run: JobRun) -> Iterator[Refused]:
     yield from of_run(run)
-    for former in reversed((run.counts or {}).get("former", [])):
-        yield from _of(run, former["counts"], dt.datetime.fromisoformat(former["finished_at"]))
+    for record in reversed((run.counts or {}).get("former", [])):
+        yield from _of(run, record["counts"], dt.datetime.fromisoformat(record["finished_at"]))
 
 
 def _of(run: JobRun, counts: dict[str, Any], at: dt.datetime | None) -> Iterator[Refused]:
@@ -80,8 +80,8 @@ def _of(run: JobRun, counts: dict[str, Any], at: dt.datetime | None) -> Iterator
         yield Refused(run, at, each["name"], Said.of_json(each["reason"]), each["kept"])
 
 
-def facts(run: JobRun) -> Markup:
-    """The files a run refused for its page, a line each."""
+def refused(run: JobRun) -> Markup:
+    """Return the files that a run refused, one line each."""
     return formats.lines(_line(each) for each in of_run(run))
 
 
@@ -93,15 +93,15 @@ def _line(each: Refused) -> Markup:
 
 
 def ignored(run: JobRun) -> Markup:
-    """The files of the inbox that a run passed over for their names."""
+    """Return the files of the inbox that a run ignored because of their names."""
     return formats.lines(
-        Markup("<code>{}</code> {}").format(name, _("does not end like a call log"))
+        Markup("<code>{}</code> {}").format(name, _("no call log, judging by its extension"))
         for name in (run.counts or {}).get("ignored", [])
     )
 
 
 def table() -> lists.Table:
-    """All of them as a list."""
+    """Return the table of all refused files."""
     rows = [_row(each) for each in all_refused()]
     return lists.Table(
         view="IngestFileView",

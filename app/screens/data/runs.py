@@ -1,4 +1,4 @@
-"""T+1 runs as a person sees them."""
+"""Presentation of T+1 runs: their steps, their result and the files that they could not take."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ STEP = {
     "activity": lazy_gettext("Derive activity"),
     "completeness": lazy_gettext("Check completeness"),
     "evaluate": lazy_gettext("Evaluate rules"),
-    "retention": lazy_gettext("Delete events kept long enough"),
-    "push": lazy_gettext("Nudge the pushes"),
+    "retention": lazy_gettext("Delete expired events"),
+    "push": lazy_gettext("Trigger push scheduling"),
 }
 
 
 def run_summary(run: JobRun) -> str:
-    """What the run did, in a line."""
+    """Return the result of a run in one line."""
     counts = run.counts or {}
     if run.status == RunStatus.FAILED and run.error:
         return run.error.text()
@@ -56,58 +56,58 @@ def _waiting(counts: dict[str, Any]) -> str:
 
 
 def waiting_files(run: JobRun) -> Markup:
-    """The files that were still arriving when the run read the inbox."""
+    """Return the files that were still arriving when the run read the inbox."""
     return formats.lines(
         Markup("<code>{}</code>").format(name) for name in (run.counts or {}).get("waiting", [])
     )
 
 
 def stuck_files(run: JobRun) -> Markup:
-    """The files that were read but could not be moved out of the inbox."""
+    """Return the files that were read but could not be moved out of the inbox."""
     return formats.lines(
         Markup("<code>{}</code>").format(name) for name in (run.counts or {}).get("stuck", [])
     )
 
 
 def other_days(run: JobRun) -> Markup:
-    """The other dates that the run's files changed."""
+    """Return the other dates whose data the run's files changed."""
     return formats.lines(
         Markup("{} · {}").format(day, _("%(n)s calls accepted", n=f"{calls:,}"))
         for day, calls in (run.counts or {}).get("other_days", {}).items()
     )
 
 
-def former_runs(run: JobRun) -> Markup:
-    """What the day's earlier runs did, the newest first, a line each."""
-    return formats.lines(_former(each) for each in reversed((run.counts or {}).get("former", [])))
+def earlier_runs(run: JobRun) -> Markup:
+    """Return the results of the day's earlier runs, newest first, one line each."""
+    return formats.lines(_earlier(each) for each in reversed((run.counts or {}).get("former", [])))
 
 
-def _former(kept: dict[str, Any]) -> Markup:
-    error = Said.of_json(kept["error"]) if kept["error"] else None
-    run = JobRun(status=kept["status"], error=error, counts=kept["counts"])
+def _earlier(record: dict[str, Any]) -> Markup:
+    error = Said.of_json(record["error"]) if record["error"] else None
+    run = JobRun(status=record["status"], error=error, counts=record["counts"])
     parts = [
-        formats.when(dt.datetime.fromisoformat(kept["finished_at"])),
-        kept["requested_by"],
-        labels.word(labels.RUN_STATUS, kept["status"]),
+        formats.when(dt.datetime.fromisoformat(record["finished_at"])),
+        record["requested_by"],
+        labels.word(labels.RUN_STATUS, record["status"]),
         run_summary(run),
     ]
     return Markup(" · ").join(part for part in parts if part)
 
 
 def held_reason(run: JobRun) -> str:
-    """Why evaluation waits for a person."""
+    """Return why the run is held until somebody releases it."""
     day = (run.counts or {}).get("day", {})
     if not day.get("arrived"):
-        return _("Nothing arrived for this day, so it was not evaluated.")
+        return _("No data arrived for this day, so it was not evaluated.")
     return _(
-        "Only %(arrived)s events arrived; a usual day has %(usual)s. It was not evaluated.",
+        "Only %(arrived)s events arrived; a usual day has %(usual)s. The day was not evaluated.",
         arrived=f"{day['arrived']:,}",
         usual=f"{day.get('usual') or 0:,}",
     )
 
 
 def progress_of(run: JobRun) -> dict[str, Any]:
-    """What the run's page shows and polls; ``steps`` has them all in order, those to come included."""
+    """Return what the page of a run shows and polls; ``steps`` lists every step in order, done or not."""
     done = {step["name"]: step["status"] for step in run.steps or []}
     return {
         "status": run.status,

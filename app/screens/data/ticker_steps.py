@@ -1,4 +1,4 @@
-"""The regular tasks that fail, and those that went well again, as notes above the list of runs."""
+"""Notes above the list of runs about regular tasks that fail, and about those that recovered."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ WORDS = {step.name: step.label for step in STEPS}
 
 
 def notes() -> list[str]:
-    """A sentence for each of these tasks."""
-    return [_said(step) for step in health.failing_or_recovered(clock.now())]
+    """Return a sentence for each failing or recovered task."""
+    return [_note(step) for step in health.failing_or_recovered(clock.now())]
 
 
-def _said(step: TickerStep) -> str:
+def _note(step: TickerStep) -> str:
     name = str(WORDS.get(step.name, step.name))
     if step.failing_since is None:
-        return _("%(task)s: went well again at %(when)s.", task=name, when=_moment(step.last_ok_at))
+        return _("%(task)s: recovered at %(when)s.", task=name, when=_moment(step.last_ok_at))
     return _(
-        "%(task)s: fails since %(when)s (%(n)s times). %(error)s",
+        "%(task)s: failing since %(when)s (%(n)s times). %(error)s",
         task=name,
         when=_moment(step.failing_since),
         n=step.failures,

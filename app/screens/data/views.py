@@ -1,4 +1,4 @@
-"""The screens of data and jobs: institutions, delivered files, T+1 runs."""
+"""The screens of institutions, log deliveries, data completeness and T+1 runs."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from app.t1 import runs
 
 
 class InstitutionView(ConsoleView):
-    """The catalogue of institutions; unlisted ones appear by themselves."""
+    """调用机构: the catalogue of institutions. Unlisted ones are added when logs are read."""
 
     model = Institution
     empty_hint = lazy_gettext(
-        "No institution yet. They appear by themselves when logs are read, or are added by hand."
+        "No institutions yet. They are added automatically when logs are read, or by hand."
     )
     list_title = lazy_gettext("Institutions")
     show_title = lazy_gettext("Institution")
@@ -64,7 +64,7 @@ class InstitutionView(ConsoleView):
         "first_seen": lazy_gettext("First seen"),
     }
     description_columns = {
-        "category": lazy_gettext("Rules can choose institutions by category, such as bank or micro_loan."),
+        "category": lazy_gettext("Rules can select institutions by category, such as bank or micro_loan."),
     }
     formatters_columns = {
         "code": formats.code,
@@ -75,7 +75,7 @@ class InstitutionView(ConsoleView):
     _choices = {
         "category": SelectField(
             lazy_gettext("Category"),
-            description=lazy_gettext("Rules can choose institutions by category."),
+            description=lazy_gettext("Rules can select institutions by category."),
             choices=catalogue.categories_to_choose,
             widget=Select2Widget(),
         ),
@@ -86,39 +86,40 @@ class InstitutionView(ConsoleView):
     add_form_extra_fields = edit_form_extra_fields = _choices | {
         "reason": StringField(
             lazy_gettext("Reason for the change"),
-            description=lazy_gettext("A second person decides and reads it."),
+            description=lazy_gettext("A second person reads it and decides."),
             validators=[Length(max=500)],
         )
     }
 
     def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
-        """The reason is asked for only when rules in force are touched."""
-        asked = form.reason.errors or form.reason.data
-        left_out = [] if asked else ["reason"]
-        return super()._form_widget(kind, form, [*(excluded or []), *left_out], columns, groups)
+        """Show the reason field only when rules in force are affected."""
+        needs_reason = form.reason.errors or form.reason.data
+        hidden = [] if needs_reason else ["reason"]
+        return super()._form_widget(kind, form, [*(excluded or []), *hidden], columns, groups)
 
     def prefill_form(self, form: Any, pk: Any) -> None:
-        """Say which rules in force go by its category or region."""
+        """Show which rules in force use its category or region."""
         rules = catalogue.rules_touched(self._row(pk), "", "")
         if rules:
             form.category.description = _(
-                "Rules in force that count it by category or region: %(rules)s", rules=", ".join(rules)
+                "Rules in force that count this institution by category or region: %(rules)s",
+                rules=", ".join(rules),
             )
 
     def check(self, form: Any, item: Any | None) -> None:
-        """Another category or region that changes what rules in force catch needs a reason."""
+        """Raise FieldError when a change that affects rules in force has no reason."""
         item = item or Institution(code=(form.code.data or "").strip(), category="", region="")
         rules = catalogue.rules_touched(item, form.category.data or "", form.region.data or "")
         if rules and not (form.reason.data or "").strip():
             raise FieldError(
                 "reason",
-                "The new category or region changes from the next evaluation on what the rules in force "
-                "%(rules)s catch, so a second person decides about it. Say why and save again.",
+                "From the next evaluation on, the new category or region changes what the rules in force "
+                "%(rules)s catch. A second person must approve it: state a reason and save again.",
                 rules=", ".join(rules),
             )
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Describing an institution lists it; what changes the catch of rules in force waits."""
+        """Store and list the institution; a change that affects rules in force waits for approval."""
         item.code = item.code.strip()
         item.listed = True
         category, region = item.category, item.region
@@ -140,20 +141,18 @@ class InstitutionView(ConsoleView):
             )
 
     def remove(self, item: Any) -> None:
-        """An institution that a rule names or that has calls stays."""
+        """Delete the institution. Raises DomainError when a rule names it or it has calls."""
         catalogue.delete(item)
 
 
 class IngestFileView(ConsoleView):
-    """Log files that were read."""
+    """日志文件: the log files that were read."""
 
     model = IngestFile
     base_permissions = ["can_list", "can_show", "can_rejects"]
     list_title = lazy_gettext("Log deliveries")
     show_title = lazy_gettext("Log delivery")
-    empty_hint = lazy_gettext(
-        "No log file was read yet. Files put into the inbox are read by the next T+1 run."
-    )
+    empty_hint = lazy_gettext("No log files yet. Files in the inbox are read by the next T+1 run.")
     base_order = ("ingested_at", "desc")
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
@@ -195,7 +194,7 @@ class IngestFileView(ConsoleView):
     }
 
     def heading(self, item: IngestFile) -> str:
-        """The file's name with that of its folder."""
+        """Return the name of the file with that of its folder."""
         return "/".join(item.name.split("/")[-2:])
 
     def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -204,17 +203,17 @@ class IngestFileView(ConsoleView):
         }
 
     def list_links(self) -> list[Link]:
-        """The files that could not be read."""
+        """Return the link to the refused files."""
         return [Link(_("Refused files"), url_for(".refused"))]
 
     @expose("/refused/", methods=["GET"])
     @has_access
     @permission_name("list")
     def refused(self) -> Any:
-        """The files that T+1 runs refused whole, with the reason and where they are."""
-        drawn = ConsoleListWidget(table=refused_files.table())
+        """List the files that T+1 runs refused whole, with reason and present place."""
+        widget = ConsoleListWidget(table=refused_files.table())
         title = _("Refused log files")
-        return self.render_template("list.html", title=title, widgets={"list": drawn, "search": Markup})
+        return self.render_template("list.html", title=title, widgets={"list": widget, "search": Markup})
 
     @expose("/kept/<row_id:pk>/<path:kept>", methods=["GET"])
     @has_access
@@ -228,7 +227,7 @@ class IngestFileView(ConsoleView):
         return send_file(path.resolve(), as_attachment=True, download_name=path.name)
 
     def show_links(self, item: IngestFile) -> list[Link]:
-        """The rejected rows."""
+        """Return the link to the rejected rows."""
         if not item.rejects_file or not may("can_rejects", "IngestFileView"):
             return []
         return [Link(_("Download the rejected rows"), url_for(".rejects", pk=item.id))]
@@ -236,7 +235,7 @@ class IngestFileView(ConsoleView):
     @expose("/rejects/<row_id:pk>", methods=["GET"])
     @has_access
     def rejects(self, pk: int) -> Any:
-        """Download the rejected rows with line and reason."""
+        """Download the rejected rows with their line numbers and reasons."""
         row = self._row(pk)
         path = runs.rejects_path(row)
         if path is None:
@@ -245,7 +244,7 @@ class IngestFileView(ConsoleView):
 
 
 class CompletenessView(BaseView):  # type: ignore[misc]
-    """数据完整性: days × institutions, what is missing or low marked."""
+    """数据完整性: calls by institution and day, with missing and low days marked."""
 
     list_title = lazy_gettext("Data completeness")
     default_view = "list"
@@ -253,24 +252,24 @@ class CompletenessView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """The last 30 days, filtered and paged."""
+        """Show the last 30 days, filtered and paged."""
         name, marked = request.args.get("name", "").strip()[:64], bool(request.args.get("marked"))
-        drawn = completeness.calendar(name, marked, request.args.get("page", 0, type=int))
+        calendar = completeness.calendar(name, marked, request.args.get("page", 0, type=int))
         title = str(self.list_title)
         return self.render_template(
-            "data/completeness.html", title=title, calendar=drawn, name=name, marked=marked
+            "data/completeness.html", title=title, calendar=calendar, name=name, marked=marked
         )
 
 
 class JobRunView(WithProgress, ConsoleView):
-    """Background runs, with their steps and progress."""
+    """后台任务: T+1 runs with their steps and progress."""
 
     model = JobRun
     computed = {
         "summary": run_pages.run_summary,
-        "refused": refused_files.facts,
+        "refused": refused_files.refused,
         "ignored": refused_files.ignored,
-        "former": run_pages.former_runs,
+        "former": run_pages.earlier_runs,
         "waiting": run_pages.waiting_files,
         "stuck": run_pages.stuck_files,
         "other_days": run_pages.other_days,
@@ -287,7 +286,7 @@ class JobRunView(WithProgress, ConsoleView):
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
     empty_hint = lazy_gettext(
-        "No run yet. Yesterday's run starts by itself each morning; a day can be run by hand."
+        "No runs yet. Yesterday's data is processed automatically each morning; any day can be run by hand."
     )
     base_order = ("day", "desc")
     list_columns = ["day", "status", "progress", "summary", "requested_by", "started_at"]
@@ -319,8 +318,8 @@ class JobRunView(WithProgress, ConsoleView):
         "summary": lazy_gettext("Result"),
         "note": lazy_gettext("Note"),
         "refused": lazy_gettext("Refused files"),
-        "ignored": lazy_gettext("Files passed over"),
-        "other_days": lazy_gettext("Other dates that its files changed"),
+        "ignored": lazy_gettext("Ignored files"),
+        "other_days": lazy_gettext("Other dates changed by its files"),
         "waiting": lazy_gettext("Files still arriving"),
         "stuck": lazy_gettext("Files that can't be moved out of the inbox"),
         "former": lazy_gettext("Earlier runs of this day"),
@@ -340,11 +339,11 @@ class JobRunView(WithProgress, ConsoleView):
     }
 
     def _get_list_widget(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
-        return found | {"above": [NoteWidget(text=said) for said in ticker_steps.notes()]}
+        shown: dict[str, Any] = super()._get_list_widget(*args, **kwargs)
+        return shown | {"above": [NoteWidget(text=note) for note in ticker_steps.notes()]}
 
     def list_links(self) -> list[Link]:
-        """Run a day by hand."""
+        """Return the link to the form that starts a run."""
         return (
             [Link(_("Start a T+1 run"), url_for(".start"), primary=True)]
             if may("can_start", "JobRunView")
@@ -352,7 +351,11 @@ class JobRunView(WithProgress, ConsoleView):
         )
 
     def offers(self, action: str, item: JobRun) -> bool:
-        """Only a held run is released; one at work isn't started again, nor dates that were run since."""
+        """Return whether an action applies to the run.
+
+        Only a held run can be released, only a finished one run again, and other dates only as long as they
+        were not run since.
+        """
         if action == "evaluate_again":
             return bool(runs.days_to_evaluate_again(item))
         if action == "release":
@@ -360,17 +363,17 @@ class JobRunView(WithProgress, ConsoleView):
         return item.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
     def heading(self, item: JobRun) -> str:
-        """Kind and day."""
+        """Return the kind and the day."""
         return f"{labels.word(labels.RUN_KIND, item.kind)} {item.day}"
 
     def state_of(self, item: JobRun) -> dict[str, Any]:
-        """How far the run is."""
+        """Return the progress of the run."""
         return run_pages.progress_of(item)
 
     @expose("/start", methods=["GET", "POST"])
     @has_access
     def start(self) -> Any:
-        """Start the T+1 run of a day by hand."""
+        """Start the T+1 run of a day."""
         form = forms.StartRunForm()
         if form.validate_on_submit():
             try:
@@ -392,14 +395,14 @@ class JobRunView(WithProgress, ConsoleView):
     @action(
         "evaluate_again",
         lazy_gettext("Evaluate the other dates again"),
-        lazy_gettext("Run the other dates that this run's files changed again? Nothing is counted twice."),
+        lazy_gettext("Rerun the other dates that this run's files changed? Nothing is counted twice."),
         multiple=False,
     )
     def evaluate_again(self, item: JobRun) -> Any:
-        """Ask for runs of the other dates that this one's files changed."""
+        """Request runs of the other dates that this run's files changed."""
         days = [day.isoformat() for day in runs.evaluate_again(item, me())]
         event("evaluate_again", "job_run", item.id, title=str(item), days=days)
-        flash(_("Asked for runs of: %(days)s", days=labels.enumerated(days) or "–"), "success")
+        flash(_("Runs requested for: %(days)s", days=labels.enumerated(days) or "–"), "success")
         return redirect(url_for("JobRunView.show", pk=item.id))
 
     @action(
@@ -409,6 +412,6 @@ class JobRunView(WithProgress, ConsoleView):
         multiple=False,
     )
     def release(self, item: JobRun) -> Any:
-        """Let a held run go on."""
+        """Release a held run."""
         runs.release(item, me())
         return redirect(url_for("JobRunView.show", pk=item.id))

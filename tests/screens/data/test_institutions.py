@@ -1,4 +1,4 @@
-"""The catalogue's screen: what rules and logs refer to isn't changed or deleted unawares."""
+"""The institutions screen: what rules and logs refer to is neither changed nor deleted by accident."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_only_what_nothing_refers_to_can_be_deleted(
     assert session.scalars(select(Institution.code)).all() == ["NAMED"]
 
 
-def test_what_changes_the_catch_of_rules_in_force_needs_a_second_person(
+def test_a_change_that_affects_rules_in_force_needs_a_second_person(
     ids: dict[str, int], session: Session, login: Callable[..., Person]
 ) -> None:
     operator, manager = login("DataOperator"), login("Manager", language="zh")
@@ -76,18 +76,16 @@ def test_what_changes_the_catch_of_rules_in_force_needs_a_second_person(
     assert stored.category == "bank"
     operator.submit(path, moved | {"reason": "改组"})
     session.expire_all()
-    assert (stored.name, stored.category, stored.region) == ("丁", "bank", "华东"), (
-        "the name is nobody's business"
-    )
-    asked = session.scalars(select(Approval)).one()
-    shown = manager.get(f"/approvalview/show/{asked.id}").text
+    assert (stored.name, stored.category, stored.region) == ("丁", "bank", "华东"), "a name needs no approval"
+    approval = session.scalars(select(Approval)).one()
+    shown = manager.get(f"/approvalview/show/{approval.id}").text
     assert "R-BANK、R-NORTH" in shown
     assert "华北" in shown
-    manager.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    manager.submit(f"/approvalview/approve/{approval.id}", {"note": ""})
     session.expire_all()
     assert (stored.name, stored.category, stored.region) == ("丁", "micro_loan", "华北")
     added = {"code": "NEW", "name": "新", "category": "bank", "region": "", "reason": "新签"}
     operator.submit("/institutionview/add", added)
     session.expire_all()
     new = session.scalars(select(Institution).where(Institution.code == "NEW")).one()
-    assert new.category == "", "a new one counts for rules in force only once somebody agreed"
+    assert new.category == "", "a new one counts for rules in force only once it is approved"
