@@ -1,1 +1,1 @@
-"""The kit on Flask-AppBuilder that every screen is made of."""
+"""The base of every screen on Flask-AppBuilder: views, lists, forms, filters, pages and error pages."""

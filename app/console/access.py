@@ -1,4 +1,4 @@
-"""What the person at the screen may do, read once a request; the views themselves still check every call."""
+"""Permissions of the current user, read once per request; the views still check every call themselves."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from app.extensions import db
 
 
 def may(permission: str, view: str) -> bool:
-    """Whether the person has the permission on the view; decides what a page offers, not what it allows."""
+    """Return whether the user has a permission on a view. Pages offer actions by it; views check again."""
     return (permission, view) in _granted()
 
 
 def me() -> str:
-    """The log-in name of the person at the screen."""
+    """Return the current user's name for log-in."""
     return str(g.user.username)
 
 
 def view_named(name: str) -> Any | None:
-    """The registered view of a class or endpoint name."""
+    """Return the registered view with a class or endpoint name."""
     return _views().get(name)
 
 
 def view_of_model(model: type[Any]) -> Any | None:
-    """The screen that shows rows of a table, None when there is none."""
+    """Return the screen of a model, None when there is none."""
     for view in current_app.appbuilder.baseviews:  # type: ignore[attr-defined]
         if getattr(view, "model", None) is model:
             return view
@@ -35,7 +35,7 @@ def view_of_model(model: type[Any]) -> Any | None:
 
 
 def view_of_table(name: str) -> Any | None:
-    """The screen that shows rows of a table by the table's name, None when there is none."""
+    """Return the screen of a table by name, None when there is none."""
     for view in current_app.appbuilder.baseviews:  # type: ignore[attr-defined]
         table = getattr(getattr(view, "model", None), "__tablename__", None)
         if (getattr(view, "subject", "") or table) == name:
@@ -49,17 +49,17 @@ def _views() -> dict[str, Any]:
 
 def _granted() -> set[tuple[str, str]]:
     if "granted" not in g:
-        g.granted = _read()
+        g.granted = _read_grants()
     granted: set[tuple[str, str]] = g.granted
     return granted
 
 
-def _read() -> set[tuple[str, str]]:
+def _read_grants() -> set[tuple[str, str]]:
     user = g.get("user")
     if user is None or not user.is_authenticated or not user.is_active or not user.roles:
         return set()
     roles = current_app.appbuilder.sm.get_user_roles(user)  # type: ignore[attr-defined]
-    # get_user_roles_permissions of Flask-AppBuilder makes an object of every row, the longest part of a page.
+    # Flask-AppBuilder's get_user_roles_permissions would load every row as an object, which is slow.
     pairs = (
         select(Permission.name, ViewMenu.name)
         .select_from(PermissionView)

@@ -1,4 +1,4 @@
-"""Addresses of what stored rows point to (app/lib/pointers.py), inside a request and outside, as in mails."""
+"""Addresses of pointers (app/lib/pointers.py), within requests and outside, for example in mails."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from flask import current_app
 from app.console import urls
 from app.console.access import view_of_table
 
-#: page of a pointer → endpoint
+#: page name of a pointer → endpoint
 _PAGES = {"my_work": "MyWorkView.list", "reminder_choice": "ReminderChoiceView.this_form_get"}
 
 
 def address_of(pointer: Mapping[str, Any] | None) -> str:
-    """Return the path that a pointer leads to, empty for none and for what this version has no page of."""
+    """Return the path of a pointer, empty for no pointer and for a page that no longer exists."""
     if not pointer:
         return ""
     if "page" in pointer:
@@ -30,5 +30,5 @@ def address_of(pointer: Mapping[str, Any] | None) -> str:
 
 
 def _path(endpoint: str, **values: Any) -> str:
-    # Flask builds addresses within requests only, unless it is told one host's name.
+    # url_for needs a request or a server name.
     return current_app.url_map.bind("").build(endpoint, values)

@@ -1,4 +1,4 @@
-"""Query arguments of lists, checked before Flask-AppBuilder trips over them."""
+"""Validation of the query arguments of lists, before Flask-AppBuilder reads them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from app.console import urls
 from app.console.data import MAX_PAGE_SIZE
 from app.lib.row_id import whole_number
 
-#: pages that are filtered by a view's search columns; a form may be prefilled by any column
+#: pages that accept only filters on search columns; a form may be prefilled with any column
 _FILTERED = ("list", "export_all", "export_clear", "export_log", "bulk")
 
 
 def check_list_arguments() -> None:
-    """Answer 400 to page, size and order arguments that no screen of ours makes.
+    """Answer 400 to invalid page, size, filter and order arguments.
 
-    Flask-AppBuilder turns them into a server error, or into a page as large as the table.
+    Flask-AppBuilder would answer with a server error, or with a page as large as the table.
     """
     for name, value in request.args.items():
         if name.startswith("page_") and whole_number(value) is None:
@@ -27,17 +27,17 @@ def check_list_arguments() -> None:
             abort(400, description=_("A page holds 1 to %(most)s rows.", most=MAX_PAGE_SIZE))
         if urls.is_filter(name) and not _is_filter(name):
             abort(400, description=_("This list has no such filter: %(name)s", name=name[:60]))
-        if name.startswith("_oc_") and not _may_order(name[4:], value):
+        if name.startswith("_oc_") and not _can_sort(name[4:], value):
             abort(400, description=_("This list can't be sorted by “%(column)s”.", column=value[:40]))
 
 
-def _may_order(view_name: str, column: str) -> bool:
+def _can_sort(view_name: str, column: str) -> bool:
     view = next((each for each in _views() if type(each).__name__ == view_name), None)
     return view is not None and column in (getattr(view, "order_columns", None) or [])
 
 
 def _is_filter(name: str) -> bool:
-    """Whether the view that answers this request offers the filter."""
+    """Return whether the view of this request offers the filter."""
     view = next((each for each in _views() if each.endpoint == request.blueprint), None)
     if view is None or not hasattr(view, "datamodel"):
         return True

@@ -1,6 +1,6 @@
-"""How long a statement of a web request may take, wait for a lock, or leave its transaction idle.
+"""Time limits of web requests in the database: for statements, lock waits and idle transactions.
 
-Importing this module listens to every engine of the process. Commands and jobs are bound by nothing.
+Importing this module sets them on every engine of the process. Commands and jobs have no limits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from app.audit import actor
 
-#: busy: cancelled at a bound, lock not to be had, deadlock, transaction left idle, no connection left
+#: SQL states of a busy database: statement or lock timeout, deadlock, idle timeout, too many connections
 _BUSY = {"57014", "55P03", "40P01", "25P03", "53300"}
 _BIND = (
     "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
@@ -31,12 +31,12 @@ def _begin(connection: Connection) -> None:
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Whether the database had too much to do to answer in time."""
+    """Return whether the database was too busy to answer in time."""
     if isinstance(error, NoFreeConnection):
         return True
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _BUSY
 
 
 def is_away(error: BaseException | None) -> bool:
-    """Whether there was no database to answer."""
+    """Return whether the database could not be reached."""
     return isinstance(error, OperationalError | InterfaceError) and not is_busy(error)

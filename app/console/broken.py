@@ -1,4 +1,4 @@
-"""The answer when something is broken or busy. It asks neither session, person, database nor Redis."""
+"""The page for errors of 500 and above. It needs no session, user, database or Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.console import error_pages
 from app.console.bounds import is_away, is_busy
 from app.extensions import db
 
-#: the language of the person's last page, for pages that can't ask who they are
+#: the language of the last page, for error pages that can't read the session
 LANGUAGE_COOKIE = "lead_monitor_language"
 LANGUAGE_SECONDS = 365 * 86400
 RETRY_SECONDS = 10
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 
 def page(error: Exception, code: int) -> Response:
-    """The page or JSON for an error of 500 or above; 503 when the database is busy or something is away."""
+    """Return the page or JSON for an error; the status is 503 when a server is busy or can't be reached."""
     error = getattr(error, "original_exception", None) or error
     with suppress(SQLAlchemyError):
         db.session.rollback()
     busy, request_id = is_busy(error), g.get("request_id")
-    if busy or unavailable(error):
+    if busy or is_unavailable(error):
         code = 503
         log.warning("request %s: %s", request_id, type(getattr(error, "orig", None) or error).__name__)
     else:
@@ -43,13 +43,13 @@ def page(error: Exception, code: int) -> Response:
     return response
 
 
-def unavailable(error: BaseException | None) -> bool:
-    """Whether a server that we need did not answer, or not in time."""
+def is_unavailable(error: BaseException | None) -> bool:
+    """Return whether a server that we need did not answer in time."""
     return is_busy(error) or is_away(error) or isinstance(error, RedisError)
 
 
 def wants_json() -> bool:
-    """Whether a program asks: the API, or a script of a page."""
+    """Return whether the client is a program: of the API, or a script of a page."""
     return (
         request.path.startswith("/api/")
         or request.accept_mimetypes.best == "application/json"
@@ -58,22 +58,22 @@ def wants_json() -> bool:
 
 
 def language() -> str:
-    """The language of the person's last page, else the browser's, else the installation's."""
+    """Return the language of the last page, else the browser's, else the installation's."""
     known = current_app.config["LANGUAGES"]
-    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    if chosen in known:
-        return chosen
+    last = request.cookies.get(LANGUAGE_COOKIE, "")
+    if last in known:
+        return last
     default: str = current_app.config["BABEL_DEFAULT_LOCALE"]
     return request.accept_languages.best_match([default, *known], default) or default
 
 
 def keep_language(response: Response) -> None:
-    """Give the browser the language of this session, unless it has it."""
-    chosen = session.get("locale")
-    if response.status_code < 500 and chosen and request.cookies.get(LANGUAGE_COOKIE) != chosen:
+    """Store the session's language in a cookie, unless the browser has it already."""
+    locale = session.get("locale")
+    if response.status_code < 500 and locale and request.cookies.get(LANGUAGE_COOKIE) != locale:
         response.set_cookie(
             LANGUAGE_COOKIE,
-            chosen,
+            locale,
             max_age=LANGUAGE_SECONDS,
             httponly=True,
             secure=current_app.config["SETTINGS"].https_only,
@@ -87,7 +87,7 @@ def _json(fault: error_pages.Fault) -> Response:
 
 
 def _html(fault: error_pages.Fault, code: int) -> Response:
-    # Without Flask's render_template: what it puts into each page asks the database who the person is.
+    # Not Flask's render_template, whose context processors load the user from the database.
     template = current_app.jinja_env.get_template("broken.html")
     again = request.path if request.method == "GET" else "/"
     return make_response(

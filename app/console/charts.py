@@ -1,4 +1,4 @@
-"""The data of charts; app/static/js/charts.js draws them, all in one theme."""
+"""The data of charts, which app/static/js/charts.js draws."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Chart:
-    """A bar chart: a value for each ``x``, in ``unit``; ``links`` open what is behind the bars, if any.
+    """A bar chart with a value in ``unit`` for each ``x``. ``links`` open the rows behind each bar.
 
-    ``x`` are dates, or the names of ``parts``, whose numbers then also stand below in words.
+    ``x`` are dates or, with ``parts``, names of parts of a whole, which are drawn lying.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Chart:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the script draws."""
+        """Return the data for the script."""
         return {
             name: value
             for name, value in asdict(self).items()
@@ -49,9 +49,9 @@ class Chart:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Shares with their uncertainty, a line for each of ``names``, drawn in percent (or in ``unit``).
+    """Shares with their intervals, one line for each of ``names``, in percent or in ``unit``.
 
-    ``points`` are a value and its interval, from 0 to 1 or −1 to 1; ``links`` open what is behind a line.
+    ``points`` are a value and its interval, from 0 to 1 or −1 to 1. ``links`` open the rows behind each line.
     """
 
     title: str
@@ -64,12 +64,12 @@ class Intervals:
 
     @property
     def y(self) -> list[float]:
-        """The values; without any there is nothing to draw."""
+        """Return the values. Without any nothing is drawn."""
         return [round(value * 100, 2) for value, _interval in self.points]
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the script draws."""
+        """Return the data for the script."""
         ends = [interval for _value, interval in self.points]
         return {
             "kind": "intervals",
@@ -84,18 +84,18 @@ class Intervals:
 
 
 def events_per_day() -> Chart:
-    """Accepted events of each of the last 30 days, as the read log files say; a bar opens the day's run."""
+    """Return the chart of accepted events on each of the last 30 days. A bar opens the day's run."""
     days = [today() - dt.timedelta(days=back) for back in range(DAYS, 0, -1)]
-    found = _accepted(days[0])
-    opens = may("can_list", "JobRunView")
+    counts = _accepted(days[0])
+    linked = may("can_list", "JobRunView")
     return Chart(
         title=_("Events per day, last 30 days"),
         unit=_("events"),
         x=[day.isoformat() for day in days],
-        y=[found.get(day.isoformat(), 0) for day in days] if found else [],
-        links=[_run_url(day) for day in days] if opens else [],
+        y=[counts.get(day.isoformat(), 0) for day in days] if counts else [],
+        links=[_run_url(day) for day in days] if linked else [],
         empty=_("No event in these days."),
-        all=Link(_("See the runs"), url_for("JobRunView.list")) if opens else None,
+        all=Link(_("See the runs"), url_for("JobRunView.list")) if linked else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Form controls: one plain, labelled, accessible control for each kind of field."""
+"""Form controls: one accessible control for each kind of field."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 
 def control(field: Any, units: dict[str, Any] | None = None) -> Markup:
-    """The control of a field with what assistive technology needs: description, error, required."""
+    """Return the control of a field, with its unit and its attributes for assistive technology."""
     unit = (units or {}).get(field.name)
-    shown = _draw(field)
+    drawn = _draw(field)
     if unit:
-        return Markup('<span class="with-unit">{}<span class="unit">{}</span></span>').format(shown, unit)
-    return shown
+        return Markup('<span class="with-unit">{}<span class="unit">{}</span></span>').format(drawn, unit)
+    return drawn
 
 
 def is_group(field: Any) -> bool:
-    """Whether the field is a group of check boxes, labelled by a legend instead of a label."""
+    """Return whether the field is a group of check boxes, which has a legend instead of a label."""
     return isinstance(field.widget, widgets.Select) and _is_multiple(field)
 
 
 def is_check(field: Any) -> bool:
-    """Whether the field is one check box."""
+    """Return whether the field is a single check box."""
     return bool(field.type == "BooleanField")
 
 
 def is_required(field: Any) -> bool:
-    """Whether the field must be filled."""
+    """Return whether the field is required."""
     return any(isinstance(each, DataRequired | InputRequired) for each in field.validators) and not is_check(
         field
     )
 
 
 def error_count(form: Any) -> int:
-    """How many fields have an error."""
+    """Return the number of fields with an error."""
     return sum(bool(field.errors) for field in form)
 
 
@@ -70,27 +70,27 @@ def _widget(field: Any) -> Any:
 
 
 def _attributes(field: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"class": "check" if is_check(field) else "control"}
+    attributes: dict[str, Any] = {"class": "check" if is_check(field) else "control"}
     described = [f"{field.id}-{part}" for part in ("help", "error") if _has(field, part)]
     if described:
-        given["aria-describedby"] = " ".join(described)
+        attributes["aria-describedby"] = " ".join(described)
     if field.errors:
-        given["aria-invalid"] = "true"
-    given["required"] = is_required(field)
+        attributes["aria-invalid"] = "true"
+    attributes["required"] = is_required(field)
     for validator in field.validators:
         if isinstance(validator, Length) and validator.max > 0:
-            given["maxlength"] = validator.max
+            attributes["maxlength"] = validator.max
         if isinstance(validator, NumberRange):
-            given |= {"min": validator.min, "max": validator.max}
+            attributes |= {"min": validator.min, "max": validator.max}
     if field.type == "TextAreaField":
-        given["rows"] = 3
+        attributes["rows"] = 3
     if field.type == "PasswordField":
-        given["autocomplete"] = "new-password" if "present" not in field.name else "current-password"
+        attributes["autocomplete"] = "new-password" if "present" not in field.name else "current-password"
     if field.type == "FileField":
-        given["accept"] = ".xlsx,.xls,.csv"
+        attributes["accept"] = ".xlsx,.xls,.csv"
     if field.type == "DateField" and isinstance(field.data, dt.datetime):
         field.data = field.data.date()
-    return {name: value for name, value in given.items() if value not in (None, False)}
+    return {name: value for name, value in attributes.items() if value not in (None, False)}
 
 
 def _has(field: Any, part: str) -> bool:

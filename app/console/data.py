@@ -1,4 +1,4 @@
-"""Data access of the generated screens: rows by key, a page of rows with its count, list filters."""
+"""Data access of the screens: rows by key, pages of rows with a count, list filters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PAGE_SIZE = 200
 
 
 class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
-    """Data access with our filters, that answers "not there" for a key that can't be one."""
+    """Data access with our filters, computed columns and special filters, in the user's row scope."""
 
     filter_converter_class = ConsoleFilters
 
@@ -30,7 +30,7 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         special: Mapping[str, type[Any]] | None = None,
     ) -> None:
         self.computed = computed or {}
-        #: columns that break ties of a falling order before the key does
+        #: columns that break ties of a descending order before the key does
         self.ties: tuple[str, ...] = ()
         self.special = special or {}
         super().__init__(obj, session or db.session)
@@ -50,46 +50,46 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         select_columns: list[str] | None = None,
         outer_default_load: bool = False,
     ) -> tuple[int, list[Any]]:
-        """Count (see paging.Count) and one page of rows, in an order that has no ties."""
+        """Return the count (see paging.Count) and one page of rows in a total order."""
         if select_columns:
             return super().query(
                 filters, order_column, order_direction, page, page_size, select_columns, outer_default_load
             )
-        found = self.apply_filters(self.session.query(self.obj), filters)
-        count = paging.count_rows(found)
+        rows = self.apply_filters(self.session.query(self.obj), filters)
+        count = paging.count_rows(rows)
         column = getattr(self.obj, order_column or "id")
-        falling = order_direction == "desc"
-        ties = [getattr(self.obj, name) for name in self.ties] if falling else []
-        order = [each.desc() if falling else each.asc() for each in (column, *ties, self.obj.id)]
+        descending = order_direction == "desc"
+        ties = [getattr(self.obj, name) for name in self.ties] if descending else []
+        order = [each.desc() if descending else each.asc() for each in (column, *ties, self.obj.id)]
         offset, size = (page or 0) * (page_size or MAX_PAGE_SIZE), page_size or MAX_PAGE_SIZE
-        return count, list(found.order_by(*order).offset(offset).limit(size))
+        return count, list(rows.order_by(*order).offset(offset).limit(size))
 
     def get_filters(self, search_columns: Any = None, search_filters: Any = None) -> Any:
-        """The filters of the columns, and the special ones that belong to none."""
-        found = super().get_filters(search_columns, search_filters)
-        found._all_filters |= {name: [kind(name, self)] for name, kind in self.special.items()}
-        return found
+        """Return the filters of the columns, and the special ones that belong to no column."""
+        filters = super().get_filters(search_columns, search_filters)
+        filters._all_filters |= {name: [kind(name, self)] for name, kind in self.special.items()}
+        return filters
 
     def is_nullable(self, col_name: str) -> bool:
-        """Whether a form may leave the column empty: also a text that the database fills with its default."""
+        """Return whether a form may leave the column empty. A text with a default in the database may be."""
         column = self.list_columns.get(col_name)
         is_text = self.is_string(col_name) or self.is_text(col_name)
-        filled = is_text and column is not None and column.server_default is not None
-        return filled or bool(super().is_nullable(col_name))
+        has_default = is_text and column is not None and column.server_default is not None
+        return has_default or bool(super().is_nullable(col_name))
 
     def get(self, id: Any, *args: Any, **kwargs: Any) -> Any:
-        """The row with this key, or None; a row beyond the person's scope is noted with the request's end."""
+        """Return the row with a key or None. A row out of scope is logged at the end of the request."""
         key = row_id(id)
         if key is None:
             return None
-        found = super().get(key, *args, **kwargs)
-        if found is None and has_request_context():
+        row = super().get(key, *args, **kwargs)
+        if row is None and has_request_context():
             refusals.remember_missing(self.obj, key)
-        return found
+        return row
 
 
 class PerRequestFilters:
-    """Keeps the list filters of a request in the request.
+    """A mix-in that keeps a request's list filters in the request.
 
     Flask-AppBuilder keeps them on the view, which all threads of a process share.
     """

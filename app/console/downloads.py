@@ -1,4 +1,4 @@
-"""Files that screens hand out."""
+"""CSV downloads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.lib.spreadsheet import csv_lines
 
 
 def csv_download(rows: Iterable[Sequence[str]], name: str) -> Response:
-    """A CSV file that Excel opens as UTF-8 and in which no cell can be a formula."""
+    """Return a CSV download that Excel reads as UTF-8 and in which no cell is a formula."""
     return Response(
         "\ufeff" + "".join(csv_lines(rows)),
         mimetype="text/csv; charset=utf-8",
@@ -20,6 +20,6 @@ def csv_download(rows: Iterable[Sequence[str]], name: str) -> Response:
 
 
 def lead_template() -> Response:
-    """An empty lead file with the headers the import knows best."""
+    """Return the template of the lead import: a file with headers only."""
     fields = ("lead_no", "name", "phone", "id_number", "source", "branch")
     return csv_download([[HEADERS[field][0] for field in fields]], "lead-template")

@@ -1,4 +1,4 @@
-"""What an error page says: what happened, and what to do next."""
+"""Texts of the error pages: what happened, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 
 @dataclass(frozen=True)
 class Fault:
-    """An error in words; ``again`` is the text of a button that tries once more, empty where useless."""
+    """The text of an error page. ``again`` is the label of the retry button, empty if it is useless."""
 
     title: str
     advice: str
@@ -18,7 +18,7 @@ class Fault:
 
 
 def fault(code: int, *, csrf: bool = False) -> Fault:
-    """The words for an HTTP status of 400 and above."""
+    """Return the text for an HTTP status of 400 and above."""
     if csrf:
         return Fault(
             _("This page has expired"),
@@ -30,7 +30,7 @@ def fault(code: int, *, csrf: bool = False) -> Fault:
 
 
 def busy() -> Fault:
-    """The words for a database that has too much to do."""
+    """Return the text for a database that is too busy."""
     return Fault(
         _("The system is busy"),
         _("Another task holds what this page needs. Nothing was saved by this step. Try again in a moment."),

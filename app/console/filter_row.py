@@ -1,4 +1,4 @@
-"""The visible filter row of a list: its fields and the chips of what is active."""
+"""The filter row of a list: its fields, and chips for the active filters."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from app.models import Branch
 from app.selection import kind_of, operators_of
 from app.selection.columns import is_phone_index
 
-#: A drop-down of more entries than this helps nobody, and a relation may have millions.
+#: A longer drop-down is of no use, and a relation may have millions of rows.
 MAX_CHOICES = 500
 
 
 @dataclass(frozen=True)
 class Input:
-    """One control: a query argument, what it holds now, and its own short label inside a range."""
+    """One control: its query argument, current value and, in a range, its own label."""
 
     name: str
     value: str
@@ -37,7 +37,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Field:
-    """What one column can be filtered by. ``kind`` is text, phone, choice, number, date or hidden."""
+    """The filter of one column. ``kind`` is text, phone, choice, number, date or hidden."""
 
     label: str
     kind: str
@@ -47,13 +47,13 @@ class Field:
 
     @property
     def active(self) -> bool:
-        """Whether something is typed or chosen."""
+        """Return whether a value is set."""
         return any(each.value for each in self.inputs)
 
 
 @dataclass(frozen=True)
 class Chip:
-    """An active filter in words, and the address without it."""
+    """An active filter: its text, and the address of the list without it."""
 
     text: str
     url: str
@@ -62,17 +62,17 @@ class Chip:
 def fields(view: Any, given: Mapping[str, str] | None = None) -> list[Field]:
     """Return the filter fields of a view, in the order of its ``search_columns``.
 
-    ``given`` are the query arguments that they hold, by default those of the request. What holds something
-    and has no control comes last, hidden.
+    ``given`` are the query arguments, by default those of the request. Active filters without a control come
+    last, as hidden fields.
     """
     row = _Row(view, request.args if given is None else given)
-    shown = [found for column in view.search_columns if (found := row.field(column))]
-    return [*shown, *row.hidden(shown)]
+    visible = [field for column in view.search_columns if (field := row.field(column))]
+    return [*visible, *row.hidden(visible)]
 
 
-def active(shown: list[Field]) -> Iterator[tuple[Field, Input]]:
-    """Yield every control that holds something, with its field."""
-    return ((field, each) for field in shown for each in field.inputs if each.value)
+def active(fields: list[Field]) -> Iterator[tuple[Field, Input]]:
+    """Yield every control that has a value, with its field."""
+    return ((field, each) for field in fields for each in field.inputs if each.value)
 
 
 def chips(shown: list[Field]) -> list[Chip]:
@@ -84,9 +84,9 @@ def chips(shown: list[Field]) -> list[Chip]:
 
 
 def address(view: Any) -> str:
-    """Return the list's address for the posted filters; a phone number goes in as its blind index.
+    """Return the list's address for the posted filters, with a phone number replaced by its blind index.
 
-    Raises InvalidPhone for a phone that is none, and as ``lookup.ask``.
+    Raises InvalidPhone for an invalid phone number, and what ``lookup.ask`` raises.
     """
     arguments = []
     for name in request.form:
@@ -99,7 +99,7 @@ def address(view: Any) -> str:
 
 
 def _phone_index(text: str, where: str) -> str:
-    """Return the blind index of a phone number typed in full, which is put on record; or the index itself."""
+    """Return the blind index of a full phone number and log the look-up. Return an index as it is."""
     if is_phone_index(text):
         return text
     target = suppression.phone_target(text, current_app.config["SETTINGS"])
@@ -116,13 +116,13 @@ _OPERATOR = {
 
 
 class _Row:
-    """The fields of one view with what they hold."""
+    """The fields of one view with their current values."""
 
     def __init__(self, view: Any, given: Mapping[str, str]) -> None:
         self._view, self._given = view, given
 
     def field(self, column: str) -> Field | None:
-        """Return the field of a column, None when it has none or the person may not use it."""
+        """Return the field of a column, None when it has none or the user may not use it."""
         view, label = self._view, str(self._view.label_columns[column])
         kind = kind_of(view.model, column)
         if column in view.datamodel.special:
@@ -135,7 +135,7 @@ class _Row:
         return getattr(self, f"_{kind}")(column, label) if kind else None
 
     def hidden(self, shown: list[Field]) -> Iterator[Field]:
-        """Yield a hidden field for each filter that is given and has no control among those shown."""
+        """Yield a hidden field for each active filter without a control in ``shown``."""
         controls = {each.name for field in shown for each in field.inputs}
         for column in self._view.search_columns:
             if kind_of(self._view.model, column) == "phone":
@@ -172,7 +172,7 @@ class _Row:
         return Field(label, "text", self._inputs(column, ("starts", "")), hint=_("starts with"))
 
     def _inputs(self, column: str, *operators: tuple[str, str]) -> list[Input]:
-        """Return a control for each operator, with its label."""
+        """Return a control for each operator and label."""
         names = [urls.argument(self._view.model, column, operator) for operator, _label in operators]
         labels = [label for _operator, label in operators]
         return [
@@ -182,7 +182,7 @@ class _Row:
 
 
 def related_choices(model: type[Any]) -> list[tuple[str, str]]:
-    """The rows of a related table that the person may see, as choices."""
+    """Return the rows of a related table that the user may see, as choices."""
     query = select(model).where(visible_to(g.user, model)).limit(MAX_CHOICES)
     if model is Branch:
         rows = db.session.scalars(query.order_by(Branch.path)).all()
@@ -193,12 +193,12 @@ def related_choices(model: type[Any]) -> list[tuple[str, str]]:
 
 
 def name_of(row: Any) -> str:
-    """What a related row is called; built-in roles have their words."""
+    """Return the name of a related row; built-in roles have display names."""
     return labels.word(labels.ROLE, row.name) if isinstance(row, Role) else str(row)
 
 
 def describe(field: Field, each: Input) -> str:
-    """Return what one control asks for, in words."""
+    """Return the filter of one control in words."""
     words = dict(field.choices)
     value = words.get(each.value, each.value).strip()
     if each.label:

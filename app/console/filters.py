@@ -1,4 +1,4 @@
-"""The list filters of generated screens: those of app/selection, as Flask-AppBuilder calls them."""
+"""Flask-AppBuilder's interface to the list filters of app/selection."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from app.selection.columns import OPERATORS, SPECIAL
 
 
 class FilterVisible(BaseFilter):  # type: ignore[misc]
-    """Base filter that limits a list to what the person logged in may reach."""
+    """The base filter that limits a list to the rows in the user's scope."""
 
     name = lazy_gettext("Visible to me")
     arg_name = "visible"
 
     def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; nothing at all is visible outside a request."""
+        """Filter the query. Outside a request no row is visible."""
         user = g.user if has_request_context() else None
         return query.filter(visible_to(user, self.model))
 
@@ -33,7 +33,7 @@ class ListFilter(BaseFilter):  # type: ignore[misc]
     operator: ClassVar[str] = "is"
 
     def apply(self, query: Any, value: Any) -> Any:
-        """Narrow the query; an empty value means no filter, one that means nothing is refused."""
+        """Filter the query. An empty value means no filter; an invalid one is answered 400."""
         text = "" if value is None else str(value).strip()
         if not text:
             return query
@@ -46,20 +46,20 @@ class ListFilter(BaseFilter):  # type: ignore[misc]
 
 
 class ChoiceFilter(ListFilter):
-    """A filter that belongs to no column (app/selection/special.py); a ``hidden`` one has a chip only."""
+    """A filter that belongs to no column (app/selection/special.py). A ``hidden`` one has a chip only."""
 
     name = lazy_gettext("is")
     hidden: ClassVar[bool] = False
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """What can be chosen, with words; of a hidden filter only what is chosen now."""
+        """Return the choices with their labels; for a hidden filter only the current one."""
         raise NotImplementedError
 
 
-def _filter(by: str, api_name: str, words: Any, *bases: type[Any]) -> type[ListFilter]:
-    """Return a filter by an operator, under its name in the API."""
-    return type(api_name, (ListFilter, *bases), {"operator": by, "arg_name": api_name, "name": words})
+def _filter(operator: str, api_name: str, words: Any, *bases: type[Any]) -> type[ListFilter]:
+    """Return the filter class of an operator, under its name in the API."""
+    return type(api_name, (ListFilter, *bases), {"operator": operator, "arg_name": api_name, "name": words})
 
 
 _IS = _filter("is", "eq", lazy_gettext("is"))
@@ -84,10 +84,10 @@ _FILTERS: dict[tuple[str, str], type[ListFilter]] = {
 
 
 class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
-    """Which filters a column offers, by its kind; some kinds offer none."""
+    """The mapping of a column's kind to its filters."""
 
     def convert(self, col_name: str) -> list[BaseFilter] | None:
-        """The filters of a column, None when it can't be filtered by."""
+        """Return the filters of a column, None when it has none."""
         kind = kind_of(self.datamodel.obj, col_name)
         if kind is None:
             return None

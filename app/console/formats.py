@@ -1,4 +1,4 @@
-"""Values of table cells: tags, times, numbers, lists, in the person's language."""
+"""Formatters of table cells: tags, times, numbers and lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.lib import clock
 
 
 def tag(words: dict[str, Any], kind: str) -> Any:
-    """A list formatter that shows a code as a coloured tag of the style sheet's ``kind``."""
+    """Return a formatter that shows a code as a coloured tag of the style sheet's ``kind``."""
 
     def show(code: Any) -> Markup:
         return Markup('<span class="tag tag-{}-{}">{}</span>').format(kind, code, word(words, code))
@@ -24,59 +24,59 @@ def tag(words: dict[str, Any], kind: str) -> Any:
 
 
 def contact_tag(channel: str, status: str) -> Markup:
-    """Where a contact stands, as a coloured tag."""
-    shown: Markup = tag(contact_words(channel), "outreach")(status)
-    return shown
+    """Format a contact's status as a coloured tag."""
+    markup: Markup = tag(contact_words(channel), "outreach")(status)
+    return markup
 
 
 def label(words: dict[str, Any]) -> Any:
-    """A list formatter that shows the word for a code."""
+    """Return a formatter that shows the display name of a code."""
     return lambda code: word(words, code)
 
 
 def when(moment: dt.datetime | None) -> Markup | str:
-    """A moment as relative time, the full local time on hover."""
+    """Format a moment as relative time, with the full local time on hover."""
     if moment is None:
         return ""
-    here = local(moment)
+    local_time = local(moment)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S"), _ago(here)
+        local_time.isoformat(timespec="seconds"), local_time.strftime("%Y-%m-%d %H:%M:%S"), _ago(local_time)
     )
 
 
 def moment(value: dt.datetime | None) -> Markup | str:
-    """A moment to the second, local time: for what is read beside a plan."""
+    """Format a moment as local time to the second."""
     if value is None:
         return ""
-    here = local(value)
+    local_time = local(value)
     return Markup('<time datetime="{}">{}</time>').format(
-        here.isoformat(timespec="seconds"), here.strftime("%Y-%m-%d %H:%M:%S")
+        local_time.isoformat(timespec="seconds"), local_time.strftime("%Y-%m-%d %H:%M:%S")
     )
 
 
-def _ago(here: dt.datetime) -> str:
-    seconds = (clock.now() - here).total_seconds()
+def _ago(moment: dt.datetime) -> str:
+    seconds = (clock.now() - moment).total_seconds()
     if 0 <= seconds < 60:
         return gettext("just now")
     if 0 <= seconds < 3600:
         return gettext("%(n)s min ago", n=int(seconds // 60))
     if 0 <= seconds < 86400:
         return gettext("%(n)s h ago", n=int(seconds // 3600))
-    return here.strftime("%Y-%m-%d %H:%M")
+    return moment.strftime("%Y-%m-%d %H:%M")
 
 
 def number(value: Any) -> Markup:
-    """A right-aligned number with thousands separators."""
+    """Format a right-aligned number with thousands separators."""
     return Markup('<span class="num">{:,}</span>').format(value or 0)
 
 
 def listed(values: Any) -> str:
-    """A list in words; nothing given means no filter."""
+    """Format a list of filter values; an empty one means no filter."""
     return joined(values) if values else gettext("No filter")
 
 
 def reject_counts(values: dict[str, int] | None) -> Markup:
-    """Reject counts by reason as small tags."""
+    """Format counts of rejected rows by reason as tags."""
     if not values:
         return Markup("")
     return Markup(" ").join(
@@ -86,18 +86,18 @@ def reject_counts(values: dict[str, int] | None) -> Markup:
 
 
 def lines(parts: Iterable[Markup]) -> Markup:
-    """One part a line; empty when there is none."""
+    """Format parts as a list with one line each; empty without parts."""
     items = Markup("").join(Markup("<li>{}</li>").format(each) for each in parts)
     return Markup('<ul class="plain-list">{}</ul>').format(items) if items else Markup("")
 
 
 def file_tail(path: str) -> Markup:
-    """A delivered file by its own name and that of its folder; the whole path on hover."""
+    """Format a file's path as folder and name, with the whole path on hover."""
     return Markup('<span title="{}">{}</span>').format(path, "/".join(path.split("/")[-2:]))
 
 
 def progress_bar(value: Any) -> Markup:
-    """A progress bar."""
+    """Format a percentage as a progress bar."""
     return Markup(
         '<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{0}"'
         ' aria-label="{1}"><i style="width:{0}%"></i><b>{0}%</b></div>'
@@ -105,11 +105,11 @@ def progress_bar(value: Any) -> Markup:
 
 
 def code(value: Any) -> Markup:
-    """A code in tabular figures."""
+    """Format a code in tabular figures."""
     return Markup('<code class="plain">{}</code>').format(escape(value or ""))
 
 
-#: what the screens of all background jobs call the columns that they share, and how these are shown
+#: labels and formats of the columns that all background jobs share
 JOB_WORDS: dict[str, Any] = {
     "status": lazy_gettext("Status"),
     "progress": lazy_gettext("Progress"),
@@ -127,7 +127,7 @@ JOB_FORMATS: dict[str, Any] = {
 
 
 def changes_markup(rows: Sequence[Sequence[str]]) -> Markup:
-    """Differences as a table of what, now, then."""
+    """Format differences as a table of what changes, its current and its new value."""
     if not rows:
         return escape(_("Nothing differs from what is in force."))
     head = Markup("<tr><th>{}</th><th>{}</th><th>{}</th></tr>").format(_("What"), _("Now"), _("Then"))

@@ -1,4 +1,4 @@
-"""Forms that are not generated from a table."""
+"""Forms that are not generated from a table, and fields that forms share."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LANGUAGES = [("zh", "中文"), ("en", "English")]
 
 
 def select(label: Any, words: dict[str, Any], **kwargs: Any) -> SelectField:
-    """A drop-down of words for codes."""
+    """Return a drop-down of codes with their display names."""
     return SelectField(label, choices=lambda: labels.choices(words), widget=Select2Widget(), **kwargs)
 
 
 def tags() -> QuerySelectMultipleField:
-    """Tags to tick."""
+    """Return a field to tick tags."""
     return QuerySelectMultipleField(
         lazy_gettext("Tags"),
         query_func=lambda: all_tags(db.session),
@@ -42,7 +42,7 @@ def tags() -> QuerySelectMultipleField:
 
 
 def new_password(first: Any = None) -> PasswordField:
-    """A field for a new password, with the rules beside it; ``first`` is the validator before theirs."""
+    """Return a field for a new password that explains and checks the rules, after the validator ``first``."""
     return PasswordField(
         lazy_gettext("New password"),
         description=lazy_gettext(
@@ -54,7 +54,7 @@ def new_password(first: Any = None) -> PasswordField:
 
 
 def password_again(*, needed: bool = True) -> PasswordField:
-    """A field that must repeat the new password."""
+    """Return a field that must repeat the new password."""
     return PasswordField(
         lazy_gettext("Password again"),
         validators=[
@@ -66,7 +66,7 @@ def password_again(*, needed: bool = True) -> PasswordField:
 
 
 def access_reason() -> StringField:
-    """Why somebody's access is to change."""
+    """Return a field for the reason of a change of access."""
     return StringField(
         lazy_gettext("Reason for the change of access"),
         description=lazy_gettext(
@@ -78,7 +78,7 @@ def access_reason() -> StringField:
 
 
 class ChooseForm(DynamicForm):  # type: ignore[misc]
-    """A password chosen through a mailed link; a script takes the link's secret from the address."""
+    """A new password set through a mailed link, whose secret a script copies from the address."""
 
     token = HiddenField()
     password = new_password()
@@ -86,14 +86,14 @@ class ChooseForm(DynamicForm):  # type: ignore[misc]
 
 
 class PasswordForm(DynamicForm):  # type: ignore[misc]
-    """A new password for somebody."""
+    """A new password for another user."""
 
     password = new_password()
     conf_password = password_again()
 
 
 class MyPasswordForm(DynamicForm):  # type: ignore[misc]
-    """A new password for myself."""
+    """A new password for the current user."""
 
     present = PasswordField(
         lazy_gettext("Present password"), validators=[DataRequired()], widget=BS3PasswordFieldWidget()
@@ -102,18 +102,18 @@ class MyPasswordForm(DynamicForm):  # type: ignore[misc]
     conf_password = password_again()
 
     def validate_present(self, field: Any) -> None:
-        """The present password must be right."""
+        """Check the current password."""
         if not check_password_hash(g.user.password, field.data or ""):
             raise ValidationError(gettext("This is not your present password."))
 
     def validate_password(self, field: Any) -> None:
-        """The new password is not the present one."""
+        """Refuse the current password as the new one."""
         if check_password_hash(g.user.password, field.data or ""):
             raise ValidationError(gettext("This is your present password; choose another one."))
 
 
 class ProfileForm(DynamicForm):  # type: ignore[misc]
-    """What a person may change about themselves."""
+    """The settings that users may change for themselves."""
 
     language = SelectField(lazy_gettext("Language"), choices=LANGUAGES, widget=Select2Widget())
 
@@ -136,7 +136,7 @@ class HolidayFileForm(DynamicForm):  # type: ignore[misc]
 
 
 class TakeOffForm(DynamicForm):  # type: ignore[misc]
-    """Why an entry leaves the do-not-disturb list."""
+    """The reason for removing an entry from the do-not-disturb list."""
 
     reason = StringField(
         REASON,
@@ -146,7 +146,7 @@ class TakeOffForm(DynamicForm):  # type: ignore[misc]
 
 
 class SubmitForm(DynamicForm):  # type: ignore[misc]
-    """Why somebody asks for a second person's approval."""
+    """The reason for requesting approval."""
 
     reason = StringField(
         REASON,
@@ -156,13 +156,13 @@ class SubmitForm(DynamicForm):  # type: ignore[misc]
 
 
 class ApproveForm(DynamicForm):  # type: ignore[misc]
-    """A decision for a request."""
+    """The approval of a request."""
 
     note = StringField(lazy_gettext("Note (optional)"), validators=[Length(max=500)])
 
 
 class RejectForm(DynamicForm):  # type: ignore[misc]
-    """A decision against a request."""
+    """The rejection of a request."""
 
     note = StringField(
         lazy_gettext("Why it is rejected"),

@@ -1,4 +1,4 @@
-"""The frame around every page: work areas, breadcrumb, person, file addresses."""
+"""The frame around every page: menu, breadcrumb, user, languages and asset addresses."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from app.extensions import db
 from app.lib import clock
 from app.models import Reminder
 
-#: more reminders than this are "99+"
+#: a higher number of unread reminders is shown as "99+"
 MAX_UNREAD = 99
 STATIC = Path(__file__).resolve().parents[1] / "static"
 
 
 @dataclass(frozen=True)
 class Item:
-    """A line of the sidebar or a step of the breadcrumb; ``url`` is empty where nothing is to be opened.
+    """An entry of the sidebar or the breadcrumb. ``url`` is empty for one that can't be opened.
 
-    ``badge`` is how many things on its page wait for somebody.
+    ``badge`` is the number of things on its page that wait for the user.
     """
 
     text: str
@@ -43,9 +43,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Area:
-    """A work area of the sidebar; ``name`` picks its icon.
+    """A work area of the sidebar; ``name`` selects its icon.
 
-    The one where the person is stands open, and those that the person left open.
+    The current area is open, and so are those that the user left open.
     """
 
     name: str
@@ -55,43 +55,43 @@ class Area:
 
     @property
     def badge(self) -> int:
-        """What waits for somebody on all its pages."""
+        """Return the sum of its items' badges."""
         return sum(item.badge for item in self.items)
 
 
 def init_app(app: Flask) -> None:
-    """Give every template what the frame needs."""
+    """Register the template globals of the frame."""
     app.context_processor(
         lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
     )
-    shown = (areas, crumbs, today, person, bell, languages, asset, import_map, get_locale, address_of)
-    app.jinja_env.globals.update({each.__name__: each for each in shown})
+    parts = (areas, crumbs, today, user_info, bell, languages, asset, import_map, get_locale, address_of)
+    app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
     )
 
 
 def areas() -> list[Area]:
-    """The work areas with what the person may open; an area without anything is left out."""
-    found: list[Area] = []
+    """Return the work areas with the items that the user may open, leaving out empty ones."""
+    result: list[Area] = []
     left_open = request.cookies.get("areas", "").split(".")
     for category in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
         items = [_item(entry) for entry in category.childs if may("menu_access", entry.name)]
         if items:
             is_open = category.name in left_open or any(item.current for item in items)
-            found.append(Area(category.name, str(category.label), items, is_open))
-    return found
+            result.append(Area(category.name, str(category.label), items, is_open))
+    return result
 
 
 def _item(entry: Any) -> Item:
-    """A line of the sidebar; a view with a ``menu_badge`` says how much there waits for somebody."""
+    """Return an entry of the sidebar, with the view's ``menu_badge`` if it has one."""
     badge = getattr(entry.baseview, "menu_badge", None)
     current = request.blueprint == entry.baseview.endpoint
     return Item(str(entry.label), entry.get_url(), current, badge() if badge else 0)
 
 
 def bell() -> Item | None:
-    """The reminders' address with the number of unread ones as its badge; None for who gets none."""
+    """Return the reminders' address with the number of unread ones, None for a user who gets no reminders."""
     if not may("can_list", "ReminderView"):
         return None
     n = unread()
@@ -99,14 +99,14 @@ def bell() -> Item | None:
 
 
 def unread() -> int:
-    """How many reminders the person has not read; one more than MAX_UNREAD for any number above it."""
-    waiting = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
-    some = waiting.limit(MAX_UNREAD + 1).subquery()
-    return db.session.scalar(select(func.count()).select_from(some)) or 0
+    """Return the number of unread reminders, at most MAX_UNREAD + 1."""
+    query = select(Reminder.id).where(Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
+    first = query.limit(MAX_UNREAD + 1).subquery()
+    return db.session.scalar(select(func.count()).select_from(first)) or 0
 
 
 def crumbs(title: str) -> list[Item]:
-    """The way to this page: its work area, its list, and the page's own title when that is another."""
+    """Return the breadcrumb of this page: its work area and its list, without repeating the title."""
     view = view_named(request.blueprint or "")
     name = type(view).__name__ if view is not None else ""
     menu = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
@@ -116,25 +116,25 @@ def crumbs(title: str) -> list[Item]:
     list_title = str(getattr(view, "list_title", "") or "")
     if list_title and list_title != title:
         steps.append(Item(list_title, url_for(f"{view.endpoint}.list") if may("can_list", name) else ""))  # type: ignore[union-attr]
-    # A work area and its first list may have the same name; once is enough.
+    # A work area and its first list may have the same name.
     texts = [step.text for step in steps[1:]] + [title]
     return [step for place, step in enumerate(steps) if step.text != texts[place]]
 
 
 def today() -> str:
-    """The local date with its weekday."""
+    """Return the local date with its weekday."""
     day = clock.today()
     return f"{day:%Y-%m-%d} {weekday(day)}"
 
 
 def weekday(day: dt.date) -> str:
-    """The name of a date's weekday."""
+    """Return the name of a date's weekday."""
     days = [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
     return days[day.weekday()]
 
 
-def person() -> dict[str, str] | None:
-    """Name, roles and branch of who is logged in, None when nobody is."""
+def user_info() -> dict[str, str] | None:
+    """Return name, roles and branch of the current user, None when nobody is logged in."""
     user = g.get("user")
     if user is None or not user.is_authenticated:
         return None
@@ -144,21 +144,21 @@ def person() -> dict[str, str] | None:
 
 
 def languages() -> list[dict[str, Any]]:
-    """The languages of the interface: code, own name, address that switches to it, whether it is used now."""
-    present = session.get("locale") or current_app.config["BABEL_DEFAULT_LOCALE"]
+    """Return the languages of the interface: code, name, switch address, and whether it is current."""
+    current = session.get("locale") or current_app.config["BABEL_DEFAULT_LOCALE"]
     return [
         {
             "code": code,
             "name": entry["name"],
             "url": url_for("LocaleView.index", locale=code),
-            "current": code == present,
+            "current": code == current,
         }
         for code, entry in current_app.config["LANGUAGES"].items()
     ]
 
 
 def switch_language(locale: str) -> Any:
-    """Show the page that asked for it in another language."""
+    """Switch the session's language and return to the page."""
     if locale not in current_app.config["LANGUAGES"]:
         abort(404)
     session["locale"] = locale
@@ -166,17 +166,17 @@ def switch_language(locale: str) -> Any:
 
 
 def asset(name: str) -> str:
-    """The address of a file in app/static, with a mark of its content so that browsers drop old copies."""
-    return f"/static/{name}?v={_mark(STATIC / name)}"
+    """Return the address of a file in app/static with a digest of its content, which defeats stale caches."""
+    return f"/static/{name}?v={_digest(STATIC / name)}"
 
 
 @cache
 def import_map() -> dict[str, dict[str, str]]:
-    """The marked addresses of the modules that other modules import."""
+    """Return the import map that gives every module its address with a digest."""
     modules = [path.relative_to(STATIC).as_posix() for path in sorted(STATIC.glob("*/*.js"))]
     return {"imports": {f"/static/{name}": asset(name) for name in modules}}
 
 
 @cache
-def _mark(path: Path) -> str:
+def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""What a request may hold at all: how large its body is, and text that can be stored."""
+"""Checks of every request: the size of its body, and text that can't be stored."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from flask_login import current_user
 
 _URLENCODED = "application/x-www-form-urlencoded"
 _REPLACED = "\ufffd"
-"""What the framework makes of bytes that are no UTF-8."""
+"""The replacement character that the framework puts for bytes that are no UTF-8."""
 
 
 def limit_body() -> None:
-    """Allow a large body to a logged-in person's upload only; answers 413 to a larger one."""
+    """Answer 413 to a body that is too large; only uploads of logged-in users may be large."""
     settings = current_app.config["SETTINGS"]
     uploads = str(request.endpoint).endswith(".upload") and current_user.is_authenticated
     limit = settings.max_upload_mb << 20 if uploads else settings.max_body_kb << 10
-    # One more than allowed: read as a whole, a body of unknown length is cut off there in silence.
+    # One byte more than allowed, because a body of unknown length is silently cut off there when it is read.
     request.max_content_length = limit + 1
     if (request.content_length or 0) > limit or (_is_whole() and len(request.get_data()) > limit):
         abort(413)
 
 
 def _is_whole() -> bool:
-    """Whether the body is read in one piece; files are read piece by piece."""
+    """Return whether the body is read at once; files are read in pieces."""
     return request.is_json or request.mimetype == _URLENCODED
 
 
 def refuse_odd_text() -> None:
-    """Answer 400 to NUL and to what is no text in UTF-8, wherever it stands, and to JSON without end."""
+    """Answer 400 to NUL characters, invalid UTF-8 and endlessly nested JSON, anywhere in the request."""
     raw = [request.environ.get("PATH_INFO", "").encode("latin-1"), unquote_to_bytes(request.query_string)]
     if request.mimetype == _URLENCODED:
         raw.append(unquote_to_bytes(request.get_data()))
@@ -57,7 +57,7 @@ def _form_texts() -> Iterator[str]:
 
 
 def _is_storable_json() -> bool:
-    """Whether the body has neither NUL nor half a character in a text, and an end; what is no JSON passes."""
+    """Return whether JSON has no NUL, no lone surrogate and no endless nesting. What is no JSON passes."""
     try:
         text = json.dumps(request.get_json(silent=True), ensure_ascii=False)
         text.encode()

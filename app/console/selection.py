@@ -1,4 +1,4 @@
-"""The rows that a list's filters leave, as data: from the address of a page, and back."""
+"""Selections of rows made from the filters in a list's address, and back."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from app.selection import Selection
 
 
 def of_request(view: Any) -> Selection:
-    """Return what the filters of this page's address leave to the person at the screen."""
+    """Return the selection of the request's filters within the user's scope."""
     return Selection(view.model, filters_of(view, request.args.items(multi=True)), g.user)
 
 
 def checked(view: Any) -> Selection:
-    """Return the same; answer 400 to a filter that means nothing, as the list does."""
-    found = of_request(view)
+    """Return the selection of the request's filters. Answer 400 to an invalid filter, as the list does."""
+    selection = of_request(view)
     try:
-        found.criteria()
+        selection.criteria()
     except DomainError as error:
         abort(400, description=error.text())
-    return found
+    return selection
 
 
 def url(path: str, selection: Selection) -> str:
@@ -34,16 +34,16 @@ def url(path: str, selection: Selection) -> str:
 
 
 def filters_of(view: Any, arguments: Iterable[tuple[str, str]]) -> tuple[Filter, ...]:
-    """Return the filters of a view's list among query arguments. Raises DomainError for one it has not."""
-    found = []
+    """Return the filters among query arguments. Raises DomainError for one that the list doesn't have."""
+    result = []
     for name, value in arguments:
         if not urls.is_filter(name) or not value.strip():
             continue
         known = urls.column_and_operator(view.model, name)
         if known is None or known[0] not in view.search_columns:
             raise DomainError("This list has no such filter: %(name)s", name=name[:60])
-        found.append((*known, value.strip()))
-    return tuple(found)
+        result.append((*known, value.strip()))
+    return tuple(result)
 
 
 def conditions(view: Any, filters: Iterable[Filter]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Sessions: before the log-in a signed cookie that tells of none, from the log-in on a row of the database.
+"""Sessions: a signed cookie before the log-in, a row of the database after it.
 
-The cookie of somebody logged in holds a random token and nothing else, so that ending the row ends the
-session wherever the cookie was copied to. Visitors who are not logged in write no rows.
+After the log-in the cookie holds only a random token, so that deleting the row ends the session wherever the
+cookie was copied to. Visitors who are not logged in write no rows.
 """
 
 from __future__ import annotations
@@ -18,89 +18,90 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.access import sessions
 from app.extensions import db
 
-#: where Flask-Login keeps who is logged in
-PERSON = "_user_id"
-#: what a visitor keeps when the log-in ends
+#: the key under which Flask-Login keeps the user's id
+USER_KEY = "_user_id"
+#: what stays in the session after a log-out
 KEPT = ("locale", "_flashes")
-#: what is answered whatever the database does
+#: endpoints that must not need the database
 PROBES = ("/healthz", "/readyz")
 
 log = logging.getLogger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Keep sessions as this module does. The first of the request's hooks."""
+    """Install the session interface and its hook, which must be the first one of a request."""
     app.session_interface = ConsoleSessions()
-    app.before_request(_look)
+    app.before_request(_check_session)
 
 
 def poll(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a route that pages ask by themselves: it does not count as something that a person did."""
+    """Mark a route that pages poll, so that it doesn't count as the user's activity."""
     view.is_poll = True  # type: ignore[attr-defined]
     return view
 
 
 def renew() -> None:
-    """Give this request's session a new token; the present one ends when the answer is made."""
-    present = _present()
-    present.renewed = present.modified = True
+    """Give this request's session a new token; the old one ends with the response."""
+    current = _current()
+    current.renewed = current.modified = True
 
 
-def present_id() -> int | None:
-    """The row of this request's session, None when nobody is logged in."""
-    return _present().row_id
+def current_id() -> int | None:
+    """Return the id of this request's session row, None when nobody is logged in."""
+    return _current().row_id
 
 
-def _look() -> None:
-    """Note that the person is there; raise what kept the session from being read."""
-    present = _present()
-    if present.trouble is not None:
-        raise present.trouble
+def _check_session() -> None:
+    """Record the user's activity. Raises the error that kept the session from being read."""
+    current = _current()
+    if current.error is not None:
+        raise current.error
     view = current_app.view_functions.get(request.endpoint or "")
-    if present.row_id is not None and present.due and not getattr(view, "is_poll", False):
+    if current.row_id is not None and current.due and not getattr(view, "is_poll", False):
         with db.engine.begin() as connection:
-            sessions.touch(connection, present.row_id)
+            sessions.touch(connection, current.row_id)
 
 
-def _present() -> ConsoleSession:
+def _current() -> ConsoleSession:
     return cast(ConsoleSession, session._get_current_object())  # type: ignore[attr-defined]
 
 
 class ConsoleSession(SecureCookieSession):
-    """A request's session; ``row_id`` is the log-in's row, ``due`` whether this request is to be noted."""
+    """A request's session: ``row_id`` is the log-in's row, ``due`` whether to update its last activity."""
 
     row_id: int | None = None
     due = False
     renewed = False
-    #: why the row could not be read
-    trouble: SQLAlchemyError | None = None
+    #: the error that kept the row from being read
+    error: SQLAlchemyError | None = None
 
     def __setitem__(self, key: str, value: Any) -> None:
-        # Flask-AppBuilder notes each page that is opened, and with it what was searched for.
+        # Flask-AppBuilder stores the address of each page, which would include search terms.
         if key != "page_history":
             super().__setitem__(key, value)
 
 
 class ConsoleSessions(SecureCookieSessionInterface):
-    """Opens and saves the session of a request."""
+    """The session interface, which opens and saves the session of a request."""
 
     session_class = ConsoleSession
 
     def open_session(self, app: Flask, request: Request) -> ConsoleSession:
-        """The session of the request's cookie; a fresh one when that is unknown or over."""
+        """Return the session of the request's cookie, an empty one if it is unknown or over."""
         if request.path in PROBES:
             return ConsoleSession()
         cookie = request.cookies.get(self.get_cookie_name(app), "")
         if "." in cookie or not cookie:
-            found = super().open_session(app, request)
-            # A signed cookie with a person in it was made before log-ins were rows.
-            return found if isinstance(found, ConsoleSession) and PERSON not in found else ConsoleSession()
+            signed = super().open_session(app, request)
+            # A signed cookie with a user in it stems from a version without session rows.
+            valid = isinstance(signed, ConsoleSession) and USER_KEY not in signed
+            return cast(ConsoleSession, signed) if valid else ConsoleSession()
         try:
             row = sessions.find(db.session.connection(), app.config["SETTINGS"], cookie)
         except SQLAlchemyError as error:
             db.session.rollback()
             broken = ConsoleSession()
-            broken.trouble = error
+            broken.error = error
             return broken
         opened = ConsoleSession(self.serializer.loads(row.data) if row else None)
         if row:
@@ -108,10 +109,10 @@ class ConsoleSessions(SecureCookieSessionInterface):
         return opened
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Begin, keep or end the log-in's row; what a visitor has goes into the cookie."""
-        if not isinstance(session, ConsoleSession) or session.trouble is not None:
+        """Create, update or end the log-in's row; without a log-in, write the signed cookie."""
+        if not isinstance(session, ConsoleSession) or session.error is not None:
             return
-        if PERSON in session:
+        if USER_KEY in session:
             response.vary.add("Cookie")
             if session.row_id is None or session.renewed:
                 self._begin(app, session, response)
@@ -134,7 +135,7 @@ class ConsoleSessions(SecureCookieSessionInterface):
             sessions.begin(
                 connection,
                 token,
-                int(session[PERSON]),
+                int(session[USER_KEY]),
                 self.serializer.dumps(dict(session)),
                 address=request.remote_addr or "",
                 browser=request.user_agent.string,
@@ -151,11 +152,11 @@ class ConsoleSessions(SecureCookieSessionInterface):
         )
 
     def _keep(self, session: ConsoleSession, row_id: int) -> bool:
-        """Store what the request changed; False when the log-in has ended meanwhile."""
+        """Store the session's changes. Return False when the log-in has ended in the meantime."""
         try:
             with db.engine.begin() as connection:
                 return sessions.store_data(connection, row_id, self.serializer.dumps(dict(session)))
         except SQLAlchemyError:
-            # The answer is made; a message that is not shown is no reason to withhold it.
+            # The response is ready; it is better to lose a flashed message than the response.
             log.exception("the session could not be stored")
             return True

@@ -1,4 +1,4 @@
-"""What the list widget shows: columns, rows, what can be done with them, pages."""
+"""The data of the list widget: columns, rows, links, actions and pages."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from app.models import ChangeLog
 
 PAGE_SIZES = (25, 50, 100, 200)
 PAGE_SIZE_COOKIE = "page_size"
-#: computed columns that hold sentences and need room
+#: columns that hold sentences and need a wide cell
 SENTENCES = ("sentence", "reason", "summary")
 
 
 @dataclass(frozen=True)
 class Link:
-    """A button that opens an address; ``primary`` marks the one thing people come to do."""
+    """A button that opens an address; ``primary`` marks the main one of a page."""
 
     text: str
     url: str
@@ -41,9 +41,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Action:
-    """A button that changes something: posted to ``url``, asked about first when ``confirm`` says so.
+    """A button that posts to ``url``, after asking the question ``confirm`` if there is one.
 
-    ``back`` is what the button says that answers no, where "Cancel" would be misread.
+    ``back`` is the label of the button for "no", where "Cancel" would be ambiguous.
     """
 
     text: str
@@ -57,7 +57,7 @@ class Action:
 class Column:
     """A column head. ``kind`` is number, wide (sentences) or empty; ``url`` sorts by the column.
 
-    ``sorted`` is how the list is sorted by it now: ascending, descending or empty.
+    ``sorted`` is the current order by this column: ascending, descending or empty.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its key, its cells in the order of the columns, and what may be done with it."""
+    """A row: its key, its cells in the order of the columns, its links and actions."""
 
     key: str
     name: str
@@ -98,35 +98,35 @@ class Table:
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     paged: bool = True
-    #: rows that can be reached by turning pages; 0: all
+    #: the last row that paging reaches; 0 means no limit
     paging_limit: int = 0
 
     @property
     def estimated(self) -> bool:
-        """Whether the count is the planner's guess."""
+        """Return whether the count is the planner's estimate."""
         return not getattr(self.count, "exact", True)
 
     @property
     def count_text(self) -> str:
-        """The count as people write it: an estimate in round numbers."""
+        """Return the formatted count, rounded for an estimate."""
         if self.estimated:
             return str(format_compact_decimal(self.count, locale=get_locale(), fraction_digits=1))
         return f"{self.count:,}"
 
     @property
     def exact_url(self) -> str:
-        """The address that counts exactly."""
+        """Return the address with an exact count."""
         return urls.here(changed={"exact": "1"})
 
     @property
     def pages(self) -> int:
-        """How many pages can be turned to, at least one."""
+        """Return the number of pages that can be opened, at least one."""
         rows = min(self.count, self.paging_limit) if self.paging_limit else self.count
         return max(1, math.ceil(rows / self.page_size))
 
     @property
     def page_links(self) -> list[tuple[str, str]]:
-        """Page numbers with their addresses; an empty address is the page shown, an empty text a gap."""
+        """Return page numbers with addresses; an empty address is the current page, an empty text a gap."""
         near = {0, self.pages - 1, *range(max(0, self.page - 2), min(self.pages, self.page + 3))}
         links: list[tuple[str, str]] = []
         for number in sorted(near):
@@ -136,37 +136,37 @@ class Table:
         return links
 
     def page_url(self, number: int) -> str:
-        """The address of a page, counted from 0."""
+        """Return the address of a page, counted from 0."""
         return urls.here(changed={f"page_{self.view}": str(number)})
 
     @property
     def sizes(self) -> list[tuple[int, str]]:
-        """The page sizes to choose from, each with its address."""
+        """Return the page sizes to choose from, each with its address."""
         sizes = sorted({*PAGE_SIZES, self.page_size})
         return [(size, urls.here(changed={f"psize_{self.view}": str(size)}, page_one=True)) for size in sizes]
 
 
 def remembered_page_size() -> int | None:
-    """The page size the person chose last, None when they never did."""
+    """Return the page size that the user chose last, None if they never did."""
     size = whole_number(request.cookies.get(PAGE_SIZE_COOKIE, ""))
     return size if size in PAGE_SIZES else None
 
 
 def load_related(view: Any, rows: list[Any]) -> None:
-    """Read what the rows' many-to-one columns point to, one query a table instead of one a row."""
+    """Load the rows' many-to-one relations, with one query per relation instead of one per row."""
     for name in view.list_columns:
         if not view.datamodel.is_relation_many_to_one(name):
             continue
         model = view.datamodel.get_related_model(name)
         column = next(iter(getattr(view.model, name).property.local_columns)).key
         keys = {key for item in rows if (key := getattr(item, column)) is not None}
-        found = {each.id: each for each in db.session.scalars(select(model).where(model.id.in_(keys)))}
+        loaded = {each.id: each for each in db.session.scalars(select(model).where(model.id.in_(keys)))}
         for item in rows:
-            set_committed_value(item, name, found.get(getattr(item, column)))
+            set_committed_value(item, name, loaded.get(getattr(item, column)))
 
 
 def columns(view: Any, names: list[str], order: tuple[str, str]) -> list[Column]:
-    """The heads of a view's list, sorted as ``order`` says."""
+    """Return the column heads of a view's list in a given order."""
     return [_column(view, name, order) for name in names]
 
 
@@ -174,9 +174,9 @@ def _column(view: Any, name: str, order: tuple[str, str]) -> Column:
     state = ({"asc": "ascending", "desc": "descending"}[order[1]]) if order[0] == name else ""
     url = ""
     if name in view.order_columns:
-        turned = "desc" if state == "ascending" else "asc"
+        direction = "desc" if state == "ascending" else "asc"
         own = type(view).__name__
-        url = urls.here(changed={f"_oc_{own}": name, f"_od_{own}": turned}, page_one=True)
+        url = urls.here(changed={f"_oc_{own}": name, f"_od_{own}": direction}, page_one=True)
     return Column(name, str(view.label_columns.get(name, name)), _kind(view, name), url, state)
 
 
@@ -191,7 +191,7 @@ def _kind(view: Any, name: str) -> str:
 
 
 def row(view: Any, names: list[str], item: Any) -> Row:
-    """A row of a view's list."""
+    """Return a row of a view's list."""
     cells = [cell(view, name, view.datamodel._get_attr_value(item, name)) for name in names]
     links = show_links(view, item)
     if cells and links and not _is_link(cells[0]):
@@ -199,12 +199,12 @@ def row(view: Any, names: list[str], item: Any) -> Row:
     return Row(str(item.id), view.heading(item), cells, links, row_actions(view, item, in_list=True))
 
 
-def _is_link(shown: Any) -> bool:
-    return isinstance(shown, Markup) and "<a " in shown
+def _is_link(cell: Any) -> bool:
+    return isinstance(cell, Markup) and "<a " in cell
 
 
 def cell(view: Any, name: str, value: Any) -> Any:
-    """A value as the view's formatter shows it; a related row links to its own page."""
+    """Format a value with the view's formatter, else by its type. A related row links to its own page."""
     formatter = view.formatters_columns.get(name)
     if formatter:
         return formatter(value)
@@ -226,7 +226,7 @@ def cell(view: Any, name: str, value: Any) -> Any:
 
 
 def related(item: Any) -> Any:
-    """A row of another table: its name, as a link when the person may open it."""
+    """Return the name of a row of another table, as a link when the user may open it."""
     view = view_of_model(type(item))
     text = filter_row.name_of(item)
     if view is None or not may("can_show", type(view).__name__):
@@ -235,17 +235,17 @@ def related(item: Any) -> Any:
 
 
 def show_links(view: Any, item: Any) -> list[Link]:
-    """Where a row leads: its page, its form."""
-    found = []
+    """Return the links of a row: to its page and its form."""
+    links = []
     if may("can_show", type(view).__name__):
-        found.append(Link(_("View"), url_for(f"{view.endpoint}.show", pk=item.id)))
-    if _changes(view, "can_edit", item):
-        found.append(Link(_("Edit"), url_for(f"{view.endpoint}.edit", pk=item.id)))
-    return found
+        links.append(Link(_("View"), url_for(f"{view.endpoint}.show", pk=item.id)))
+    if _can_change(view, "can_edit", item):
+        links.append(Link(_("Edit"), url_for(f"{view.endpoint}.edit", pk=item.id)))
+    return links
 
 
 def history_link(item: Any) -> list[Link]:
-    """The change log's entries about a row, for who may read the log."""
+    """Return the link to a row's entries in the change log, if the user may read it."""
     if not may("can_list", "ChangeLogView") or isinstance(item, ChangeLog):
         return []
     row = f"{type(item).__tablename__}:{item.id}"
@@ -253,8 +253,8 @@ def history_link(item: Any) -> list[Link]:
 
 
 def row_actions(view: Any, item: Any, *, in_list: bool = False) -> list[Action]:
-    """What can be done with a row at once: the view's actions on one row, and deletion."""
-    found = [
+    """Return the actions on a row: those of the view, and deletion."""
+    actions = [
         Action(
             str(action.text),
             url_for(f"{view.endpoint}.action", name=action.name, pk=item.id),
@@ -267,40 +267,42 @@ def row_actions(view: Any, item: Any, *, in_list: bool = False) -> list[Action]:
         and view.offers(action.name, item)
         and not (in_list and action.name in view.page_only)
     ]
-    if _changes(view, "can_delete", item) and view.offers("delete", item):
-        asked = _("Delete “%(item)s”? This can't be undone.", item=view.heading(item))
-        found.append(Action(_("Delete"), url_for(f"{view.endpoint}.delete", pk=item.id), asked, danger=True))
-    return found
+    if _can_change(view, "can_delete", item) and view.offers("delete", item):
+        question = _("Delete “%(item)s”? This can't be undone.", item=view.heading(item))
+        actions.append(
+            Action(_("Delete"), url_for(f"{view.endpoint}.delete", pk=item.id), question, danger=True)
+        )
+    return actions
 
 
-def _changes(view: Any, permission: str, item: Any) -> bool:
+def _can_change(view: Any, permission: str, item: Any) -> bool:
     name = type(view).__name__
     return permission in view.base_permissions and may(permission, name) and not view.lock_reason(item)
 
 
 def bulk(view: Any) -> list[Any]:
-    """The view's actions on many rows that the person may use."""
+    """Return the view's bulk actions that the user may use."""
     return [each for each in _actions(view) if each.multiple and may(each.name, type(view).__name__)]
 
 
 def choices(view: Any) -> dict[str, list[tuple[str, str]]]:
-    """What bulk actions ask to choose from, by action, for those that do."""
-    asked = ((each.name, view.choices_of(each.name)) for each in bulk(view))
-    return {name: found for name, found in asked if found is not None}
+    """Return the choices of the bulk actions that ask for one, by action name."""
+    offered = ((each.name, view.choices_of(each.name)) for each in bulk(view))
+    return {name: options for name, options in offered if options is not None}
 
 
 def _actions(view: Any) -> list[Any]:
-    """The view's actions as declared; Flask-AppBuilder keeps them by name."""
+    """Return the view's actions in the order of their declaration; Flask-AppBuilder sorts them by name."""
     return sorted(view.actions.values(), key=lambda each: each.func.__code__.co_firstlineno)
 
 
 def add_link(view: Any, given: Any) -> list[Link]:
-    """The button that adds a row, with the relation of a related list already chosen."""
+    """Return the button that adds a row, prefilled with the relation of a related list."""
     if "can_add" not in view.base_permissions or not may("can_add", type(view).__name__):
         return []
-    chosen = {
+    prefilled = {
         urls.argument(view.model, each.column_name): value
         for each, value in given.get_filters_values()
         if each.is_related_view
     }
-    return [Link(str(view.add_title), url_for(f"{view.endpoint}.add", **chosen), primary=True)]
+    return [Link(str(view.add_title), url_for(f"{view.endpoint}.add", **prefilled), primary=True)]

@@ -1,7 +1,7 @@
-"""Addresses: of the page that is shown, changed in one respect, and of lists with filters.
+"""Addresses of the current page with changed arguments, and of lists with filters.
 
-A list's address carries a filter as ``_flt_<number>_<column>=<value>``; the number is the place of its
-operator among those of the column (app/selection/columns.py).
+A list's address holds a filter as ``_flt_<number>_<column>=<value>``. The number is the index of the operator
+among those of the column (app/selection/columns.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FILTER = re.compile(r"_flt_(\d)_(.*)")
 def here(
     drop: Iterable[str] = (), changed: Mapping[str, str] | None = None, *, page_one: bool = False
 ) -> str:
-    """Return this address with some arguments dropped or changed; ``page_one`` forgets the list page."""
+    """Return the current address with dropped and changed arguments; ``page_one`` drops the page number."""
     dropped, changed = set(drop), changed or {}
     kept = [
         (name, value)
@@ -37,17 +37,17 @@ def here(
 
 
 def with_query(path: str, arguments: Iterable[tuple[str, Any]]) -> str:
-    """Return a path with query arguments; the bare path when there are none."""
+    """Return a path with query arguments, the path alone without any."""
     query = urlencode(list(arguments))
     return f"{path}?{query}" if query else path
 
 
 def own_path(url: str | None) -> str | None:
-    """Return the path and query of an address of this site, None for any other."""
+    """Return the path and query of an address on this site, None for any other."""
     if not url:
         return None
     parts = urlsplit(url)
-    # A browser reads a backslash as a slash, so that one could lead to another site.
+    # Browsers read a backslash as a slash, so it could lead to another site.
     ours = parts.netloc in ("", request.host) and parts.path.startswith("/") and "\\" not in url
     if not ours or parts.path.startswith("//"):
         return None
@@ -55,7 +55,7 @@ def own_path(url: str | None) -> str | None:
 
 
 def argument(model: type[Any], column: str, operator: str = "is") -> str:
-    """Return the query argument that filters a list. Raises LookupError for a filter that there is not."""
+    """Return the query argument of a filter. Raises LookupError for a filter that doesn't exist."""
     offered = operators_of(model, column)
     if operator not in offered:
         raise LookupError(f"{model.__name__} has no filter {column} {operator}")
@@ -63,12 +63,12 @@ def argument(model: type[Any], column: str, operator: str = "is") -> str:
 
 
 def is_filter(name: str) -> bool:
-    """Return whether a query argument is meant as a filter."""
+    """Return whether a query argument has the form of a filter."""
     return _FILTER.search(name) is not None
 
 
 def column_and_operator(model: type[Any], name: str) -> tuple[str, str] | None:
-    """Return what a query argument filters by, None when ``model`` has no such filter."""
+    """Return column and operator of a query argument, None when ``model`` has no such filter."""
     match = _FILTER.fullmatch(name)
     offered = operators_of(model, match[2]) if match else ()
     number = int(match[1]) if match else 0
@@ -78,7 +78,7 @@ def column_and_operator(model: type[Any], name: str) -> tuple[str, str] | None:
 def list_url(view: str, /, *, exact: bool = False, **filters: Any) -> str:
     """Return the address of a view's list with filters ``column=value`` or ``column__operator=value``.
 
-    None is left out; ``exact`` asks for an exact count. Raises LookupError for a filter that there is not.
+    None is skipped; ``exact`` asks for an exact count. Raises LookupError for a filter that doesn't exist.
     """
     registered: Any = view_named(view)
     chosen: dict[str, Any] = {"exact": "1"} if exact else {}
@@ -90,12 +90,12 @@ def list_url(view: str, /, *, exact: bool = False, **filters: Any) -> str:
 
 
 def filtered(path: str, model: type[Any], filters: Iterable[Sequence[str]]) -> str:
-    """Return a path with stored filters as query arguments, without those that ``model`` no longer has."""
+    """Return a path with stored filters as query arguments, dropping those that ``model`` no longer has."""
     return with_query(path, arguments(model, filters))
 
 
 def arguments(model: type[Any], filters: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
-    """Return stored filters as query arguments, without those that ``model`` no longer has."""
+    """Return stored filters as query arguments, dropping those that ``model`` no longer has."""
     return [
         (argument(model, column, operator), value)
         for column, operator, value in filters

@@ -1,4 +1,4 @@
-"""What the screens of rules and schedules have in common: submitting versions, pausing, retiring."""
+"""Shared parts of the rule and schedule screens: submitting versions, pausing and retiring."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.models import RuleStatus, VersionStatus
 
-#: what both screens of versions call the columns that they share, and how these are shown
+#: labels and formats of the columns that both version screens share
 WORDS: dict[str, Any] = {
     "number": lazy_gettext("Version"),
     "status": lazy_gettext("Status"),
@@ -43,13 +43,13 @@ NEEDED = {
 
 
 class SubmitsVersions:
-    """Asking a second person to put a version in force, on the version's page."""
+    """A mix-in for the page of a version that can be submitted for approval."""
 
     #: a module with KIND, ``changes`` and ``submit`` of these versions
     approval: Any
 
     def submit_links(self, item: Any) -> list[Link]:
-        """Where a waiting version is decided; submitting a draft, or a former version to go back to."""
+        """Return the link to a pending request, or to submit a draft or a former version."""
         waiting = approvals.open_request(self.approval.KIND, item.id)
         if waiting is not None:
             return [
@@ -64,19 +64,19 @@ class SubmitsVersions:
     @expose("/submit/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def submit(self, pk: int) -> Any:
-        """Ask a second person to put the version in force."""
+        """Submit the version for a second person's approval."""
         view: Any = self
         item, form, address = view._row(pk), forms.SubmitForm(), url_for(".show", pk=pk)
         try:
-            found = self.approval.changes(item)
+            changes = self.approval.changes(item)
             if form.validate_on_submit():
-                asked = self.approval.submit(item, g.user, form.reason.data)
+                request = self.approval.submit(item, g.user, form.reason.data)
                 db.session.commit()
                 flash(
-                    _("%(item)s has been submitted; another person must approve it.", item=asked.title),
+                    _("%(item)s has been submitted; another person must approve it.", item=request.title),
                     "success",
                 )
-                return redirect(url_for("ApprovalView.show", pk=asked.id))
+                return redirect(url_for("ApprovalView.show", pk=request.id))
         except DomainError as error:
             db.session.rollback()
             flash(error.text(), "danger")
@@ -85,20 +85,20 @@ class SubmitsVersions:
             form=form,
             next=address,
             submit=_("Submit for approval"),
-            about=[(_("What would change"), changes_markup(found))],
+            about=[(_("What would change"), changes_markup(changes))],
         )
         title = _("Submit %(version)s for approval", version=str(item))
         return view.render_template("form.html", widgets={"edit": widget}, title=title)
 
 
 class Pausable:
-    """Pausing, resuming and retiring what has versions."""
+    """A mix-in for pausing, resuming and retiring rules and schedules."""
 
     #: a module with ``set_paused`` and ``retire`` of these rows
     life: Any
 
     def offers(self, action: str, item: Any) -> bool:
-        """One in force can be paused, a paused one resumed, both retired."""
+        """Return whether the action makes sense in the row's state."""
         return action not in NEEDED or item.status in NEEDED[action]
 
     @action(
@@ -107,12 +107,12 @@ class Pausable:
         lazy_gettext("Pause what is selected? It evaluates and pushes nothing until it is resumed."),
     )
     def pause(self, items: Any) -> Any:
-        """Stop evaluating or pushing."""
+        """Pause the selected rules or schedules."""
         return self._set_paused(items, True)
 
     @action("resume", lazy_gettext("Resume"), lazy_gettext("Resume what is selected?"))
     def resume(self, items: Any) -> Any:
-        """Evaluate or push again."""
+        """Resume the selected rules or schedules."""
         return self._set_paused(items, False)
 
     def _set_paused(self, items: Any, paused: bool) -> Any:
@@ -127,7 +127,7 @@ class Pausable:
         multiple=False,
     )
     def retire(self, item: Any) -> Any:
-        """Take out of use; only an approved version brings it back."""
+        """Retire a rule or schedule. Only an approved version brings it back."""
         self.life.retire(item)
         db.session.commit()
         flash(_("%(item)s is retired.", item=str(item)), "success")

@@ -1,7 +1,7 @@
-"""What every generated screen has on top of Flask-AppBuilder's ModelView.
+"""The base view of generated screens, on top of Flask-AppBuilder's ModelView.
 
-Row scope in every route and bulk action, checked query arguments, form errors beside the field
-without losing what was typed, and filters that two requests in one process can't mix up.
+It adds row scope in every route and bulk action, checked query arguments, form errors beside the field that
+keep the input, and filters that belong to one request.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from app.leads.errors import InvalidPhone
 
 
 class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
-    """A generated screen: list, show, add, edit, delete and actions of one table, in row scope.
+    """A screen of one table: list, show, add, edit, delete and actions, in row scope.
 
-    Subclasses set ``model`` and columns (``computed`` ones are functions of the row), and override
-    ``save``, ``remove`` or ``check`` where a domain function does the work.
+    Subclasses set ``model`` and columns (``computed`` ones are functions of the row), and override ``save``,
+    ``remove`` or ``check`` to call the domain.
     """
 
     model: ClassVar[type[Any]]
-    #: what pointers and the change log call the rows, when that is not their table's name
+    #: the name of the rows in pointers and the change log, if it is not the table's name
     subject: ClassVar[str] = ""
     computed: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     base_order: ClassVar[Any] = ("id", "desc")
     page_size = 25
-    #: rows that can be reached by turning pages, the rest by filters; 0: all
+    #: the last row that paging reaches, the rest is found by filters; 0 means no limit
     paging_limit: ClassVar[int] = 0
-    #: filters that are always in sight; the rest wait behind "More filters"
+    #: how many filters are always visible; the rest is behind "More filters"
     shown_filters: ClassVar[int] = 4
-    #: what to do when the list is empty
+    #: the text of an empty list, which says what to do
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
-    #: filters of the list that belong to no column, by name; see app/screens/leads/filters.py
+    #: list filters that belong to no column, by name; see app/screens/leads/filters.py
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
     #: computed columns that hold a number
     number_columns: ClassVar[frozenset[str]] = frozenset()
-    #: actions that stand on the row's page only, not in the list
+    #: actions that are offered only on the row's page, not in the list
     page_only: ClassVar[frozenset[str]] = frozenset()
     #: unit shown behind the control of a form field
     units: ClassVar[Mapping[str, Any]] = {}
@@ -74,7 +74,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         super().__init__(**kwargs)
 
     def _init_forms(self) -> None:
-        # Of a form that nobody can open no fields are made: not every type of column has one.
+        # Without the permission there is no form: not every type of column has a form field.
         if "can_add" not in (self.base_permissions or ["can_add"]):
             self.add_columns: list[str] = []
         if "can_edit" not in (self.base_permissions or ["can_edit"]):
@@ -82,18 +82,18 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         super()._init_forms()
 
     def row_filters(self) -> list[list[Any]]:
-        """The base filters of Flask-AppBuilder: what the person may see; a screen of fewer rows adds more."""
+        """Return Flask-AppBuilder's base filters: the user's scope, and more for a screen of fewer rows."""
         return [["id", FilterVisible, ""]]
 
     def _interface(self) -> ConsoleInterface:
         return ConsoleInterface(self.model, db.session, self.computed, self.special_filters)
 
-    # -- what subclasses change ------------------------------------------------------------
+    # -- for subclasses to override ------------------------------------------------------------
     def check(self, form: Any, item: Any | None) -> None:
-        """Raise FieldError for typed values that only the whole form or the database can judge."""
+        """Raise FieldError for values that only the whole form or the database can check."""
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Write the filled item. Raise FieldError or DomainError to refuse it."""
+        """Store the filled item. Raise FieldError or DomainError to refuse it."""
         if created:
             db.session.add(item)
 
@@ -102,39 +102,39 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         db.session.delete(item)
 
     def lock_reason(self, item: Any) -> str | None:
-        """Why this very row can't be edited or deleted, or None when it can."""
+        """Return why this row can't be edited or deleted, None when it can."""
         return None
 
     def offers(self, action: str, item: Any) -> bool:
-        """Whether an action makes sense for this row now; others are not shown beside it."""
+        """Return whether an action makes sense for this row now; others are hidden."""
         return True
 
     def choices_of(self, action: str) -> list[tuple[str, str]] | None:
-        """What a bulk action asks to choose from, in a dialog, before it runs; None when it asks nothing.
+        """Return the choices that a bulk action asks for in a dialog, None when it asks nothing.
 
-        The chosen key comes as ``choice_<action>`` in the form.
+        The chosen key is posted as ``choice_<action>``.
         """
         return None
 
     def heading(self, item: Any) -> str:
-        """What the row is called in titles and questions."""
+        """Return the row's name for titles and questions."""
         named = "__repr__" in vars(type(item))
         return str(item) if named else str(getattr(item, "name", None) or f"#{item.id}")
 
     def list_links(self) -> list[lists.Link]:
-        """Buttons above the list, besides the one that adds a row."""
+        """Return buttons above the list, besides the one that adds a row."""
         return []
 
     def list_actions(self) -> list[lists.Action]:
-        """Buttons above the list that change something at once; not shown while the list is empty."""
+        """Return actions above the list, which are hidden while the list is empty."""
         return []
 
     def show_links(self, item: Any) -> list[lists.Link]:
-        """Buttons on the row's page, besides editing, actions and deletion."""
+        """Return buttons on the row's page, besides Edit, actions and Delete."""
         return []
 
     def progress_of(self, item: Any) -> dict[str, Any] | None:
-        """The state of background work on the row for its page, None when there is none to watch."""
+        """Return the progress of background work on the row, None when there is none."""
         return None
 
     # -- list and show ---------------------------------------------------------------------
@@ -180,7 +180,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
 
     def _page(self, given: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
-        """Count, rows and number of a page; beyond the end, or too deep, the last page."""
+        """Return count, rows and number of a page; beyond the last page, those of the last one."""
         joined = given.get_joined_filters(self._base_filters)
         page = min(page, self.paging_limit // size - 1) if self.paging_limit else page
         count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
@@ -208,7 +208,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             groups=[(title, [self._fact(name, item) for name in group["fields"]]) for title, group in groups],
             links=lists.show_links(self, item)[1:] + self.show_links(item) + lists.history_link(item),
             actions=lists.row_actions(self, item),
-            fixed=self.lock_reason(item),
+            lock_reason=self.lock_reason(item),
             progress=self.progress_of(item),
         )
         return dict(widgets or {}) | {"show": shown}
@@ -224,13 +224,13 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return self._form_widget("edit", form, exclude_cols, self.edit_columns, self.edit_fieldsets)
 
     def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
-        wanted = groups or [(None, {"fields": columns})]
+        shown_groups = groups or [(None, {"fields": columns})]
         drawn = self.edit_widget(
             form=form,
             seen=getattr(form, "_seen", ""),
             groups=[
                 (title, [form[name] for name in group["fields"] if name not in (excluded or [])])
-                for title, group in wanted
+                for title, group in shown_groups
             ],
             units=self.units,
             next=self._came_from(),
@@ -238,7 +238,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return {kind: drawn}
 
     def _came_from(self) -> str:
-        """Where a form returns to: carried through its own posts, at first the page it was opened from."""
+        """Return where a form returns to: the page it was opened from, which its posts carry along."""
         given = request.form.get("next") if request.method == "POST" else request.referrer
         return urls.own_path(given) or self._list_url()
 
@@ -261,13 +261,13 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return self._get_add_widget(form=form, exclude_cols=exclude)
 
     def prefill_add(self, form: Any) -> None:
-        """Fill a fresh add form; by default nothing."""
+        """Fill a new add form. By default it stays empty."""
 
     def _edit(self, pk: Any) -> Any:
         get_filter_args(self._filters, disallow_if_not_in_search=False)
         exclude = self._filters.get_relation_cols()
         item = self._row(pk)
-        self._refuse_if_fixed(item)
+        self._refuse_if_locked(item)
         if request.method == "POST":
             form = self.edit_form.refresh(request.form)
             form._seen = edit_digest(item, form)
@@ -284,7 +284,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         return self._get_edit_widget(form=form, exclude_cols=exclude, widgets={"related_views": []})
 
     def _store(self, form: Any, item: Any | None) -> bool:
-        """Validate and write; on refusal leave the errors on the form and change nothing."""
+        """Validate and store the form. On refusal put the errors on the form and return False."""
         if not form.validate():
             return False
         created = item is None
@@ -309,7 +309,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
     def _delete(self, pk: Any) -> None:
         item = self._row(pk)
-        self._refuse_if_fixed(item)
+        self._refuse_if_locked(item)
         if self._removed(item):
             flash(str(self.delete_row_message), "success")
         self.update_redirect()
@@ -335,7 +335,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             abort(404)
         return item
 
-    def _refuse_if_fixed(self, item: Any) -> None:
+    def _refuse_if_locked(self, item: Any) -> None:
         reason = self.lock_reason(item)
         if reason:
             flash(reason, "warning")
@@ -346,7 +346,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     @has_access
     @permission_name("list")
     def search(self) -> Any:
-        """Turn the posted filters into the list's address; what is typed never gets into a log by itself."""
+        """Redirect to the list with the posted filters; phone numbers typed here stay out of access logs."""
         try:
             return redirect(filters.address(self))
         except InvalidPhone:
@@ -364,7 +364,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
     @expose("/action_post", methods=["POST"])
     def action_post(self) -> Any:
-        """Run an action on the ticked rows; rows outside the person's scope are not there."""
+        """Run an action on the ticked rows within the user's scope."""
         return self._run_action(request.form.get("action", ""), request.form.getlist("rowid"), single=False)
 
     def _run_action(self, name: str, keys: Sequence[object], *, single: bool) -> Any:
@@ -388,25 +388,25 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             return self.back()
 
     def back(self) -> Any:
-        """Redirect to the page the button was pressed on."""
+        """Redirect to the page of the pressed button."""
         return redirect(urls.own_path(request.referrer) or self._list_url())
 
     def post_add_redirect(self) -> Any:
-        """Back to where the form was opened."""
+        """Redirect to where the form was opened."""
         return redirect(self._came_from())
 
     def post_edit_redirect(self) -> Any:
-        """Back to where the form was opened."""
+        """Redirect to where the form was opened."""
         return redirect(self._came_from())
 
     def post_delete_redirect(self) -> Any:
-        """Back to where the button was pressed, or to the list when that was the deleted row's own page."""
+        """Redirect to the page of the pressed button, or to the list if that was the deleted row's page."""
         came_from = urls.own_path(request.referrer)
         gone = came_from is None or f"{self.route_base}/show/" in came_from
         return redirect(self._list_url() if gone else str(came_from))
 
     def each(self, items: Any | Iterable[Any], change: Callable[[Any], None]) -> int:
-        """Apply ``change`` to one or many rows in one transaction; the number changed."""
+        """Apply ``change`` to one or many rows in one transaction. Return their number."""
         rows = list(items) if isinstance(items, list) else [items]
         for row in rows:
             change(row)
@@ -415,7 +415,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
 
 def edit_digest(item: Any, form: Any) -> str:
-    """A digest of the columns a form edits: it differs when somebody saved them in between."""
+    """Return a digest of the columns that a form edits, to notice changes by somebody else in between."""
     edited = {field.name for field in form} | {f"{field.name}_id" for field in form}
     columns = [column.key for column in inspect(item).mapper.column_attrs if column.key in edited]
     values = [getattr(item, name) for name in columns]
@@ -437,13 +437,13 @@ def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:
 
 
 def _taken_field(form: Any, error: IntegrityError) -> str | None:
-    """The form field whose unique constraint was broken (PostgreSQL names it table_column_key)."""
-    broken = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
-    return next((field.name for field in form if broken.endswith(f"_{field.name}_key")), None)
+    """Return the form field whose unique constraint, named table_column_key, was violated."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+    return next((field.name for field in form if constraint.endswith(f"_{field.name}_key")), None)
 
 
 def _fill_texts(form: Any) -> None:
-    """A text field that was not sent at all is an empty text, as from a browser."""
+    """Set text fields that were not sent at all to empty texts, as a browser would send them."""
     for field in form:
         if isinstance(field, StringField) and field.data is None:
             field.data = ""

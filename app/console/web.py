@@ -1,4 +1,4 @@
-"""What every web request gets: security headers, error pages, argument checks, static files, health."""
+"""Request hooks, security headers, static files, error pages and health checks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Bind everything that stands around the views."""
+    """Install the request hooks, headers, error pages and probes."""
     settings = app.config["SETTINGS"]
     app.url_map.converters["row_id"] = RowIdConverter
     talisman = Talisman(
@@ -63,7 +63,7 @@ def init_app(app: Flask) -> None:
     app.wsgi_app = static  # type: ignore[method-assign]
     if settings.production:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
-    app.before_request(_name_request)
+    app.before_request(_set_request_id)
     sessions.init_app(app)
     app.before_request(limit_body)
     app.before_request(refuse_odd_text)
@@ -71,19 +71,19 @@ def init_app(app: Flask) -> None:
     app.before_request(_check_api_query)
     app.after_request(_finish)
     app.register_error_handler(Exception, _error_page)
-    # Probes come by plain HTTP from inside.
-    plainly = talisman(force_https=False)
-    app.add_url_rule("/healthz", "healthz", plainly(_alive))
-    app.add_url_rule("/readyz", "readyz", plainly(_ready))
+    # Probes come from inside, by plain HTTP.
+    allow_http = talisman(force_https=False)
+    app.add_url_rule("/healthz", "healthz", allow_http(_alive))
+    app.add_url_rule("/readyz", "readyz", allow_http(_ready))
     frame.init_app(app)
 
 
-def _name_request() -> None:
+def _set_request_id() -> None:
     g.request_id = uuid.uuid4().hex[:16]
 
 
 def _check_api_query() -> None:
-    """Answer 400 to a query argument of the API that can't be read, instead of an error."""
+    """Answer 400 to an API query argument that can't be parsed, instead of a server error."""
     text = request.args.get("q")
     if text is None or not request.path.startswith("/api/"):
         return
@@ -99,15 +99,15 @@ def _check_api_query() -> None:
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.get("request_id", "")
     if g.get("actor") is not None and response.status_code < 500:
-        _note(response)
+        _log_response(response)
     broken.keep_language(response)
     if request.endpoint != "static" and not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
-def _note(response: Response) -> None:
-    """Note what the person was refused, and every file that goes out; empty forms hold nothing."""
+def _log_response(response: Response) -> None:
+    """Log refusals and downloads, except of templates, which hold no data."""
     page = f"{request.method} {mask_numbers(request.path)}"
     log_denied(page)
     if response.status_code == 403:
@@ -118,12 +118,12 @@ def _note(response: Response) -> None:
 
 
 def _alive() -> Any:
-    """The process answers, whatever the database does."""
+    """Answer that the process runs, whatever the state of the database."""
     return jsonify(status="ok")
 
 
 def _ready() -> Any:
-    """The database answers: pages can be served."""
+    """Answer whether the database can be reached, so that pages can be served."""
     try:
         db.session.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
@@ -141,29 +141,29 @@ def _error_page(error: Exception) -> Any:
         return error
     if code >= 500:
         return broken.page(error, code)
-    said = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
+    description = error.description if isinstance(error, HTTPException) and _is_ours(error) else None
     if broken.wants_json():
-        return jsonify(message=said or _name(error), request_id=g.get("request_id")), code
+        return jsonify(message=description or _name(error), request_id=g.get("request_id")), code
     fault = error_pages.fault(code, csrf=isinstance(error, CSRFError))
     return render_template(
         "error.html",
         layout="frame.html" if g.get("user") else "gate.html",
         code=code,
-        said=said,
+        description=description,
         fault=fault,
         request_id=g.get("request_id"),
     ), code
 
 
 def _unstorable(error: Exception) -> BadRequest:
-    """The answer to what the database or a parser can't hold, such as huge numbers or deep nesting."""
+    """Return the error for values that the database or a parser can't handle, such as huge numbers."""
     db.session.rollback()
     log.warning("request %s was refused: %s", g.get("request_id"), type(error).__name__)
     return BadRequest(gettext("The request holds a value that can't be stored."))
 
 
 def _is_ours(error: HTTPException) -> bool:
-    """Whether the description was written for people, not the library's English standard text."""
+    """Return whether the description is ours, not the library's standard text in English."""
     return isinstance(error, CSRFError) is False and error.description != type(error).description
 
 

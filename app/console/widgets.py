@@ -1,4 +1,4 @@
-"""The widgets of generated screens: Flask-AppBuilder draws these templates in place of its own."""
+"""The widgets of the screens, whose templates replace Flask-AppBuilder's own."""
 
 from __future__ import annotations
 
@@ -6,96 +6,96 @@ from flask_appbuilder.widgets import FormWidget, ListWidget, RenderTemplateWidge
 
 
 class ConsoleListWidget(ListWidget):  # type: ignore[misc]
-    """Draws ``table``: a list with its buttons, bulk bar and pages."""
+    """The list of ``table`` with its buttons, bulk bar and pager."""
 
     template = "widgets/list.html"
 
 
 class ChartWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws ``chart``."""
+    """The card of a ``chart``."""
 
     template = "widgets/chart.html"
 
 
 class NoteWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws ``text`` as a warning above a list."""
+    """A warning ``text`` above a list."""
 
     template = "widgets/note.html"
 
 
 class WeekWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws the week grid of a schedule's version and the preview of what it does."""
+    """The week grid and preview of a schedule version."""
 
     template = "schedules/week.html"
 
 
 class BatchWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws what a batch of contacts does, to whom, and to whom not."""
+    """The summary of an outreach batch: who is contacted, and who is held back for which reason."""
 
     template = "outreach/batch.html"
 
 
 class WhyWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws why a lead was, or was not, contacted, and what would happen now."""
+    """The explanation why a lead was or was not contacted, and whether it could be contacted now."""
 
     template = "outreach/why.html"
 
 
 class MixWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws how the leads of a segment are made up: ``count``, ``charts``, ``url`` of their list."""
+    """The mix of a segment's leads: ``count``, ``charts`` and the ``url`` of their list."""
 
     template = "leads/mix.html"
 
 
 class TurnoverWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a card that fetches from ``url`` what a submitted rule catches against the one in force."""
+    """A card that loads from ``url`` how a submitted rule's leads differ from those of the active one."""
 
     template = "approvals/turnover_widget.html"
 
 
 class DaysWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a lead's ``calendar`` and, where the person may see them, ``reveals``."""
+    """A lead's activity ``calendar`` and, if the user may see them, its ``reveals``."""
 
     template = "schedules/days.html"
 
 
 class HitPaneWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a hit's contact pane: what app.screens.hits.pane.pane gives."""
+    """The contact pane of a hit, with the data of app.screens.hits.pane.pane."""
 
     template = "hits/pane.html"
 
 
 class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws the figures of a finished back-test: ``row``, ``lines``, ``verdicts``, ``curve``, ``charts``."""
+    """The figures of a finished back-test: ``row``, ``lines``, ``verdicts``, ``curve`` and ``charts``."""
 
     template = "rules/backtest.html"
 
 
 class WeeklyReportWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a weekly ``report`` in words."""
+    """A weekly ``report`` in words."""
 
     template = "reports/screen.html"
 
 
 class SessionsWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws a person's own ``sessions``; ``present`` is the id of this one, ``browser`` names a browser."""
+    """The user's own ``sessions``; ``present`` is the id of this one, ``browser`` names a browser."""
 
     template = "staff/sessions.html"
 
 
 class ConsoleFilterWidget(RenderTemplateWidget):  # type: ignore[misc]
-    """Draws the filter row and the chips of ``table``."""
+    """The filter row and chips of ``table``."""
 
     template = "widgets/filters.html"
 
 
 class ConsoleShowWidget(ShowWidget):  # type: ignore[misc]
-    """Draws one row as a definition list with its buttons."""
+    """One row as a definition list, with its buttons."""
 
     template = "widgets/show.html"
 
 
 class ConsoleFormWidget(FormWidget):  # type: ignore[misc]
-    """Draws a form in one column; ``units``, ``cancel`` and facts ``about`` what it decides may be given."""
+    """A form in one column, optionally with ``units`` and a list of facts ``about`` its subject."""
 
     template = "widgets/form.html"

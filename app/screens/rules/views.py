@@ -110,7 +110,7 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
         item = self._row(pk)
         if request.method == "POST":
             return _saved(lambda definition: drafts.save(item.id, definition, me(), revision=_revision()))
-        self._refuse_if_fixed(item)
+        self._refuse_if_locked(item)
         title = _("Edit %(version)s", version=str(item))
         content = editor.page(editor.stored(item), item)
         return self.render_template("rules/editor.html", title=title, **content)

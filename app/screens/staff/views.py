@@ -26,7 +26,7 @@ from app.access import keys, password_links, sessions, staff, taints
 from app.approvals import access
 from app.audit.events import event
 from app.console import formats, forms
-from app.console.sessions import present_id
+from app.console.sessions import current_id
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, SessionsWidget
 from app.errors import DomainError, FieldError
@@ -240,7 +240,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
             db.session.connection(), current_app.config["SETTINGS"], item.id
         )
         widget = SessionsWidget(
-            sessions=own_sessions, present=present_id(), when=formats.when, browser=accounts.browser_name
+            sessions=own_sessions, present=current_id(), when=formats.when, browser=accounts.browser_name
         )
         return shown | {"more": [widget]}
 
