@@ -1,4 +1,4 @@
-"""The home page by role."""
+"""The home page, which depends on the role."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from app import permissions
 
 
 class HomeView(IndexView):  # type: ignore[misc]
-    """The first page: log-in when nobody is, else the first screen the person may open."""
+    """The first page: the log-in, or the first screen that the user may open."""
 
     index_template = "home.html"
-    #: role → name of the view at which its people begin; app/views.py fills it
+    #: role → name of its home view; app/views.py fills it
     homes: dict[str, str] = {}
 
     @expose("/")
     def index(self) -> Any:
-        """Send the person to work."""
+        """Redirect to the log-in or to the user's home view."""
         if not g.user or not g.user.is_authenticated:
             return redirect(self.appbuilder.get_url_for_login)
         roles = {each.name for each in g.user.roles}

@@ -1,1 +1,1 @@
-"""Screens of approvals."""
+"""The screen of approvals: requests, and approving or rejecting them."""

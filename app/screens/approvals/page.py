@@ -1,4 +1,4 @@
-"""Requests for approval as a person sees them."""
+"""Requests for approval as HTML."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.models import Approval
 
 
 def changes_table(approval: Approval) -> Markup:
-    """What approving would change, as it was when it was asked for."""
+    """Return the changes of a request, as they were when it was submitted."""
     return changes_markup(approval.changes.get(str(get_locale()), []) or approval.changes.get("zh", []))
 
 
 def subject_link(approval: Approval) -> Any:
-    """The subject's name, as a link to its own page for who may open it."""
+    """Return the subject's name, as a link for users who may open its page."""
     try:
         opens = kind_named(approval.kind).opens(approval.subject_id)
     except DomainError:

@@ -1,4 +1,4 @@
-"""The screen of requests that wait for a second person, and of those that were decided."""
+"""The screen of requests for approval, waiting and decided."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.screens.approvals.page import changes_table, subject_link
 
 
 class ApprovalView(ConsoleView):
-    """审批: what one person asked for and another one decides."""
+    """审批: requests of one person that another one decides."""
 
     model = Approval
     base_permissions = ["can_list", "can_show", "can_approve", "can_reject", "withdraw"]
@@ -84,7 +84,7 @@ class ApprovalView(ConsoleView):
     @has_access
     @permission_name("show")
     def turnover(self, pk: int) -> Any:
-        """What the submitted rule catches against the one in force, as a table; asked for by the page."""
+        """Return a table of coverage by the submitted rule and the one in force, loaded by the page."""
         item = self._row(pk)
         if item.kind != approval.KIND:
             abort(404)
@@ -95,17 +95,17 @@ class ApprovalView(ConsoleView):
         return render_template("approvals/turnover.html", found=found)
 
     def offers(self, action: str, item: Approval) -> bool:
-        """Only who asked can take a waiting request back."""
+        """Whether the request can be withdrawn: it is waiting, and the user made it."""
         return item.status == ApprovalStatus.WAITING and item.requested_by_id == g.user.id
 
     def lock_reason(self, item: Approval) -> str | None:
-        """Why this person can't decide about a waiting request; None to those who never decide."""
+        """Return why the user can't decide about a waiting request, None for users who never decide."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return None
         return why_cannot_decide(item, g.user)
 
     def show_links(self, item: Approval) -> list[Link]:
-        """Approve and reject, for those who may decide about this very request."""
+        """Return the links to approve and reject, for users who may decide about this request."""
         if item.status != ApprovalStatus.WAITING or not may("can_approve", "ApprovalView"):
             return []
         if self.lock_reason(item) is not None:
@@ -118,7 +118,7 @@ class ApprovalView(ConsoleView):
     @expose("/approve/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def approve(self, pk: int) -> Any:
-        """Decide for a request; what was asked for happens in the same transaction."""
+        """Approve a request; its changes take effect in the same transaction."""
         return self._decision(
             pk, forms.ApproveForm(), approvals.approve, _("Approve"), _("%(item)s was approved.")
         )
@@ -126,7 +126,7 @@ class ApprovalView(ConsoleView):
     @expose("/reject/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def reject(self, pk: int) -> Any:
-        """Decide against a request."""
+        """Reject a request."""
         return self._decision(
             pk, forms.RejectForm(), approvals.reject, _("Reject"), _("%(item)s was rejected.")
         )
@@ -152,7 +152,7 @@ class ApprovalView(ConsoleView):
 
     @action("withdraw", lazy_gettext("Withdraw"), lazy_gettext("Withdraw this request?"), multiple=False)
     def withdraw(self, item: Approval) -> Any:
-        """Take one's own request back."""
+        """Withdraw the user's own request."""
         approvals.withdraw(item, g.user)
         db.session.commit()
         flash(_("%(item)s was withdrawn.", item=item.title), "success")

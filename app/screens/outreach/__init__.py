@@ -1,1 +1,1 @@
-"""Screens of outreach."""
+"""Screens of outreach: sending, batches, contacts, templates, rules, gateways, and the sandbox."""

@@ -1,4 +1,4 @@
-"""Forms around outreach."""
+"""Forms of outreach: start, confirmation, template text and rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GRADES = [(grade, grade) for grade in "ABCD"]
 
 
 class StartForm(DynamicForm):  # type: ignore[misc]
-    """Which template, or which two to compare."""
+    """The template of a batch, or the two to compare."""
 
     template = SelectField(
         lazy_gettext("Template"),
@@ -61,17 +61,17 @@ class StartForm(DynamicForm):  # type: ignore[misc]
         validators=[Optional(), NumberRange(1, 99)],
     )
 
-    def offer(self, channel: str, *, two: bool) -> StartForm:
-        """Offer the templates of a channel; ``two`` when there is anybody to compare."""
-        found = [(str(each.id), each.name) for each in templates.usable(channel)]
-        self.template.choices = found
-        self.template_b.choices = [("", gettext("None: everybody gets the same template")), *found]
-        if not two or len(found) < 2:
+    def with_templates(self, channel: str, *, two: bool) -> StartForm:
+        """Fill in the templates of a channel; without ``two`` drop the comparison. Return the form."""
+        choices = [(str(each.id), each.name) for each in templates.usable(channel)]
+        self.template.choices = choices
+        self.template_b.choices = [("", gettext("None: everybody gets the same template")), *choices]
+        if not two or len(choices) < 2:
             del self.template_b, self.share_b
         return self
 
     def chosen(self, channel: str) -> tuple[OutreachTemplateVersion, Second | None]:
-        """The text, or both. Raises FieldError for what can't be used."""
+        """Return the chosen template version, and the second one if any. Raises FieldError when invalid."""
         first = templates.newest(self.template.data, channel)
         if "template_b" not in self or not self.template_b.data:
             return first, None
@@ -84,7 +84,7 @@ class StartForm(DynamicForm):  # type: ignore[misc]
 
 
 class ConfirmForm(DynamicForm):  # type: ignore[misc]
-    """Why, when a second person is to agree."""
+    """The reason that a second person reads."""
 
     reason = StringField(
         lazy_gettext("Purpose of the batch"),
@@ -94,11 +94,11 @@ class ConfirmForm(DynamicForm):  # type: ignore[misc]
 
 
 class PlainForm(DynamicForm):  # type: ignore[misc]
-    """Nothing but a button."""
+    """A form without fields."""
 
 
 def body_field() -> TextAreaField:
-    """The text of a template."""
+    """Return the field for the text of a template."""
     return TextAreaField(
         lazy_gettext("Text"),
         description=lazy_gettext(
@@ -122,7 +122,7 @@ def _time(name: str) -> StringField:
     )
 
 
-def _several(name: str, choices: Any) -> SelectMultipleField:
+def _multi_select(name: str, choices: Any) -> SelectMultipleField:
     return SelectMultipleField(LABELS[name], choices=choices, widget=Select2ManyWidget())
 
 
@@ -137,7 +137,7 @@ def _cost(name: str) -> FloatField:
 
 
 class SettingForm(DynamicForm):  # type: ignore[misc]
-    """All rules of outreach, and why they should change."""
+    """All outreach rules, and the reason for changing them."""
 
     sms_cap = _number("sms_cap", 1, 100)
     sms_days = _number("sms_days", 1, 366)
@@ -149,12 +149,14 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
     open_to = _time("open_to")
     skip_holidays = BooleanField(LABELS["skip_holidays"])
     wait_days = _number("wait_days", 0, 15)
-    excluded_grades = _several("excluded_grades", GRADES)
-    excluded_hit_statuses = _several(
+    excluded_grades = _multi_select("excluded_grades", GRADES)
+    excluded_hit_statuses = _multi_select(
         "excluded_hit_statuses",
         lambda: [(code, word) for code, word in labels.choices(labels.HIT_STATUS) if code != "converted"],
     )
-    excluded_lead_statuses = _several("excluded_lead_statuses", lambda: labels.choices(labels.LEAD_STATUS))
+    excluded_lead_statuses = _multi_select(
+        "excluded_lead_statuses", lambda: labels.choices(labels.LEAD_STATUS)
+    )
     approval_above = _number("approval_above", 0, 1_000_000)
     opt_out_sentence = StringField(
         LABELS["opt_out_sentence"], validators=[Optional(), Length(max=60)], widget=BS3TextFieldWidget()
@@ -168,20 +170,20 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
     )
 
     def groups(self) -> list[tuple[Any, list[Any]]]:
-        """The fields in groups, as the form widget draws them."""
+        """Return the fields in groups, as the form widget draws them."""
         groups = [*RULE_GROUPS, (lazy_gettext("Approval"), ["reason"])]
         return [(title, [self[name] for name in names]) for title, names in groups]
 
     def values(self) -> dict[str, Any]:
-        """What was typed, for ``settings.checked``."""
-        found = {name: self[name].data for name in LABELS}
-        return found | {
+        """Return the typed values, for ``settings.checked``."""
+        typed = {name: self[name].data for name in LABELS}
+        return typed | {
             "opt_out_sentence": (self.opt_out_sentence.data or "").strip(),
-            **{name: list(found[name] or []) for name in LABELS if name.startswith("excluded_")},
+            **{name: list(typed[name] or []) for name in LABELS if name.startswith("excluded_")},
         }
 
 
-#: the rules in the groups that forms and pages show them in
+#: groups of rules on forms and pages
 RULE_GROUPS = [
     (
         lazy_gettext("Frequency caps"),

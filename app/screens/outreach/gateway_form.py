@@ -1,4 +1,4 @@
-"""The form of a gateway: its settings as fields, lists one value a line."""
+"""The fields of a gateway's form; lists have one value per line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _lines(name: str, *validators: Any) -> TextAreaField:
 
 
 def fields() -> dict[str, Any]:
-    """The fields of the settings and of the secret."""
+    """Return the fields of the settings and the secret."""
     return {
         "url": _line("url", DataRequired(), Length(max=1000)),
         "status_url": _line("status_url", Optional(), Length(max=1000)),
@@ -67,17 +67,17 @@ def fields() -> dict[str, Any]:
 
 
 def fill(form: Any, settings: dict[str, Any]) -> None:
-    """Show settings in the form."""
+    """Fill the form with settings."""
     for name in FIELDS:
         value = settings.get(name)
         form[name].data = "\n".join(value) if isinstance(value, list) else value
 
 
 def values(form: Any) -> dict[str, Any]:
-    """What was typed, for ``http_gateway.checked``."""
-    found = {name: form[name].data if form[name].data is not None else "" for name in FIELDS}
+    """Return the typed values, for ``http_gateway.checked``."""
+    typed = {name: form[name].data if form[name].data is not None else "" for name in FIELDS}
     for name in LISTS:
-        found[name] = [line.strip() for line in found[name].splitlines() if line.strip()]
+        typed[name] = [line.strip() for line in typed[name].splitlines() if line.strip()]
     for name in ("url", "status_url", "result", "ref"):
-        found[name] = found[name].strip()
-    return found
+        typed[name] = typed[name].strip()
+    return typed

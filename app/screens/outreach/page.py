@@ -1,4 +1,4 @@
-"""Outreach as a person sees it: batches, contacts, templates, rules, gateways, and one customer."""
+"""Outreach as text and HTML: batches, contacts, templates, rules, gateways, and one customer's history."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _WAITING = {"queued", "sending"}
 
 
 def sandbox_note(channel: str = "") -> str:
-    """A warning where contacts reach nobody, empty where they reach customers."""
+    """Return a warning when contacts reach nobody because no gateway is set up, else nothing."""
     channels = [channel] if channel else list(templates.CHANNELS)
     if not any(gateways.uses_sandbox(each) for each in channels):
         return ""
@@ -63,7 +63,7 @@ def sandbox_note(channel: str = "") -> str:
 
 
 def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, Any]:
-    """What a customer reads, with the values of a real row, masked; and how long it is."""
+    """Return the text with the masked values of a real customer, and its length."""
     text = templates.example(version, lead, clock.today(), settings.current().opt_out_sentence)
     return {
         "text": text,
@@ -73,17 +73,17 @@ def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, An
 
 
 def template_text(template: OutreachTemplate) -> str:
-    """What the version in use says."""
+    """Return the text of the current version."""
     return template.versions[0].body if template.versions else ""
 
 
 def template_version(template: OutreachTemplate) -> str:
-    """The number of the version in use."""
+    """Return the number of the current version."""
     return f"v{template.versions[0].number}" if template.versions else ""
 
 
 def template_length(template: OutreachTemplate) -> str:
-    """Length and segments of an SMS, with the opt-out sentence and without knowing the names."""
+    """Return length and segments of an SMS with the opt-out sentence, without a customer's values."""
     if template.channel != "sms" or not template.versions:
         return ""
     length = preview(template.versions[0], None)["length"]
@@ -91,7 +91,7 @@ def template_length(template: OutreachTemplate) -> str:
 
 
 def length_text(length: templates.Length) -> str:
-    """A length in words."""
+    """Return a length as text."""
     return _(
         "%(chars)s characters, %(segments)s SMS (%(alphabet)s)",
         chars=length.chars,
@@ -101,7 +101,7 @@ def length_text(length: templates.Length) -> str:
 
 
 def template_history(template: OutreachTemplate) -> Markup:
-    """Every version with who wrote it."""
+    """Return all versions with their authors."""
     line = Markup("<li>v{} · {} · {}<br>{}</li>")
     rows = [
         line.format(each.number, each.created_by, formats.when(each.created_at), each.body)
@@ -111,7 +111,7 @@ def template_history(template: OutreachTemplate) -> Markup:
 
 
 def batch_template(batch: OutreachBatch) -> Any:
-    """The template and its version; both with their letters when there are two."""
+    """Return the template version of a batch; with letters when there are two."""
     line = Markup("<span class='text-line'>{}{}</span>")
     lines = [
         line.format(texts.letter_tag(letter, share), _linked(version))
@@ -129,12 +129,12 @@ def _linked(version: OutreachTemplateVersion) -> Any:
 
 
 def conditions(batch: OutreachBatch) -> list[str]:
-    """The filters that chose the batch's hits, in words; nothing when they were ticked."""
+    """Return the filters that selected the batch's hits as text; nothing when the hits were ticked."""
     return selection.conditions(view_of_model(Hit), batch.selection.get("filters", ()))
 
 
-def conditions_said(batch: OutreachBatch) -> dict[str, list[str]]:
-    """The same in every language, for whoever decides about the batch."""
+def translated_conditions(batch: OutreachBatch) -> dict[str, list[str]]:
+    """Return the same in every language, for the approver."""
     found = {}
     for language in LANGUAGES:
         with force_locale(language):
@@ -143,45 +143,45 @@ def conditions_said(batch: OutreachBatch) -> dict[str, list[str]]:
 
 
 def matching(hits: Selection) -> int | None:
-    """How many hits are selected; None for filters that are none."""
+    """Return the number of selected hits, None for invalid filters."""
     try:
         return candidates.count_of(hits)
     except DomainError:
         return None
 
 
-def chosen(batch: OutreachBatch) -> str:
-    """How the batch's hits were chosen."""
+def selection_text(batch: OutreachBatch) -> str:
+    """Return how the batch's hits were selected."""
     if "filters" not in batch.selection:
         return _("%(n)s ticked hits", n=f"{len(batch.selection.get('ids', ())):,}")
     found = labels.enumerated(conditions(batch))
     return found or _("All hits that %(person)s may see", person=batch.created_by)
 
 
-def alone_words(batch: OutreachBatch) -> str:
-    """How many contacts the batch's maker let go today without a second person; empty for none."""
-    alone = batches.confirmed_alone(batch)
-    if not alone:
+def unapproved_today(batch: OutreachBatch) -> str:
+    """Return how many contacts the creator confirmed today without a second approver, empty for none."""
+    n = batches.confirmed_alone(batch)
+    if not n:
         return ""
     if g.user.id == batch.created_by_id:
-        return _("You have confirmed %(n)s contacts today without a second approver.", n=f"{alone:,}")
+        return _("You have confirmed %(n)s contacts today without a second approver.", n=f"{n:,}")
     return _(
         "%(person)s has confirmed %(n)s contacts today without a second approver.",
         person=batch.created_by,
-        n=f"{alone:,}",
+        n=f"{n:,}",
     )
 
 
 def batch_counts(batch: OutreachBatch) -> str:
-    """How many were to go and how many were held."""
+    """Return how many customers will be contacted and how many are held back."""
     if "go" not in batch.planned:
         return ""
     held = sum(batch.planned["held"].values())
     return _("%(go)s to contact, %(held)s held back", go=f"{batch.planned['go']:,}", held=f"{held:,}")
 
 
-def card(batch: OutreachBatch) -> dict[str, Any]:
-    """What the page of a batch shows below its facts."""
+def batch_context(batch: OutreachBatch) -> dict[str, Any]:
+    """Return what the template of a batch's page needs."""
     found = candidates.by_status(batch)
     reasons = candidates.counts(batch)["held"]
     figures = comparison.by_text(batch)
@@ -198,11 +198,11 @@ def card(batch: OutreachBatch) -> dict[str, Any]:
             for letter, version, share in variants.texts(batch)
         ],
         "measures": texts.measures(batch, figures),
-        "awaited": texts.awaited(figures),
+        "no_receipts": texts.no_receipts(figures),
         "length_text": length_text,
         "statuses": [
             (word, found[code], _rows(batch, "status", code))
-            for code, word in _status_words(batch.channel, found)
+            for code, word in _statuses(batch.channel, found)
         ],
         "reasons": [
             (str(word), reasons[code], _rows(batch, "reason", code))
@@ -212,8 +212,8 @@ def card(batch: OutreachBatch) -> dict[str, Any]:
         "samples": _samples(batch),
         "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
         "approval_above": settings.current().approval_above,
-        "alone": alone_words(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
-        "waits": _waits(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
+        "unapproved": unapproved_today(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
+        "waiting_note": _waiting_note(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
         "letter": lambda row: texts.letter_tag(variants.letter(batch, row.version_id)),
         "outbox": url_for("SandboxMessageView.list") if may("can_list", "SandboxMessageView") else "",
         "when": formats.when,
@@ -222,19 +222,19 @@ def card(batch: OutreachBatch) -> dict[str, Any]:
     }
 
 
-def _status_words(channel: str, found: dict[str, int]) -> list[tuple[str, str]]:
+def _statuses(channel: str, found: dict[str, int]) -> list[tuple[str, str]]:
     return [(code, str(word)) for code, word in labels.contact_words(channel).items() if code in found]
 
 
 def _rows(batch: OutreachBatch, column: str, value: str) -> str:
     if not may("can_list", "OutreachView"):
         return ""
-    chosen: dict[str, Any] = {"batch": batch.id, column: value}
-    return list_url("OutreachView", **chosen)
+    filters: dict[str, Any] = {"batch": batch.id, column: value}
+    return list_url("OutreachView", **filters)
 
 
 def _samples(batch: OutreachBatch) -> list[Outreach]:
-    """Some rows that go and some of every reason."""
+    """Return sample rows: some that will be contacted and some of every reason."""
     rows: list[Outreach] = []
     groups = (
         select(Outreach.reason)
@@ -243,13 +243,13 @@ def _samples(batch: OutreachBatch) -> list[Outreach]:
         .order_by("reason")
     )
     for reason in db.session.scalars(groups).all():
-        some = select(Outreach).where(Outreach.batch_id == batch.id, Outreach.reason == reason)
-        rows += db.session.scalars(some.order_by(Outreach.id).limit(SAMPLES if not reason else 2)).all()
+        query = select(Outreach).where(Outreach.batch_id == batch.id, Outreach.reason == reason)
+        rows += db.session.scalars(query.order_by(Outreach.id).limit(SAMPLES if not reason else 2)).all()
     return rows
 
 
-def _waits(batch: OutreachBatch) -> str:
-    """What a batch waits for, or would wait for, in words."""
+def _waiting_note(batch: OutreachBatch) -> str:
+    """Return what a batch is waiting for, or would wait for once confirmed."""
     if batch.status == OutreachBatchStatus.RUNNING and batch.not_before is not None:
         until = f"{labels.local(batch.not_before):%Y-%m-%d %H:%M}"
         if batch.waits_for == "hours":
@@ -267,7 +267,7 @@ def _waits(batch: OutreachBatch) -> str:
 
 
 def progress(batch: OutreachBatch) -> dict[str, Any] | None:
-    """What the batch's page polls while it is checked or sent; None before it is confirmed."""
+    """Return the progress that the batch's page polls, None between check and confirmation."""
     status = OutreachBatchStatus(batch.status)
     if status in (OutreachBatchStatus.CHECKED, OutreachBatchStatus.WAITING):
         return None
@@ -282,13 +282,13 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
         "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
         "progress": min(done * 100 // total, 99 if checking else 100) if total else 0,
-        "summary": str(batch.error or "") or _progress_words(batch, found, total, left),
-        "details": _waits(batch),
+        "summary": str(batch.error or "") or _progress_text(batch, found, total, left),
+        "details": _waiting_note(batch),
         "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
     }
 
 
-def _progress_words(batch: OutreachBatch, found: dict[str, int], total: int, left: int) -> str:
+def _progress_text(batch: OutreachBatch, found: dict[str, int], total: int, left: int) -> str:
     if batch.status == OutreachBatchStatus.CHECKING:
         return _(
             "%(done)s of %(total)s hits checked; you may close this page.",
@@ -307,24 +307,24 @@ def _progress_words(batch: OutreachBatch, found: dict[str, int], total: int, lef
 
 
 def reason(row: Outreach) -> str:
-    """Why it was held back or failed, in words."""
-    said = labels.word(REASONS, row.reason) if row.reason else ""
-    return " · ".join(map(str, filter(None, (said, row.note))))
+    """Return why the contact was held back or failed."""
+    text = labels.word(REASONS, row.reason) if row.reason else ""
+    return " · ".join(map(str, filter(None, (text, row.note))))
 
 
 def row_status(row: Outreach) -> Markup:
-    """Where a contact stands, in the words of its channel."""
+    """Return the status of a contact as a tag, in the words of its channel."""
     return formats.contact_tag(row.channel, row.status)
 
 
 def row_template(row: Outreach) -> Any:
-    """The template of a contact, with its letter when its batch has two."""
+    """Return the template of a contact, with its letter when the batch has two."""
     letter = texts.letter_tag(variants.letter(row.batch, row.version_id))
     return Markup("<span>{}{}</span>").format(letter, _linked(row.version))
 
 
 def row_hit(row: Outreach) -> Any:
-    """The hit that was contacted, by its rule and date."""
+    """Return the hit of a contact, by rule and date."""
     shown = f"{row.hit.rule.name} {row.hit.hit_date}"
     if not may("can_show", "HitView"):
         return shown
@@ -332,7 +332,7 @@ def row_hit(row: Outreach) -> Any:
 
 
 def of_lead(lead: Lead) -> dict[str, Any]:
-    """Why the customer was (not) contacted, and what would happen now."""
+    """Return the contact history of a customer, and what would happen if they were contacted now."""
     return {
         "history": why.history(lead),
         "verdicts": why.now(lead, g.user),
@@ -347,24 +347,24 @@ def of_lead(lead: Lead) -> dict[str, Any]:
 
 
 def setting_value(name: str) -> Callable[[OutreachSetting], str]:
-    """What a state of the settings says of one rule, as a computed column."""
+    """Return a computed column: the value of one rule in a version of the settings."""
     return lambda row: settings.said(
         name, getattr(settings.OutreachSettings.model_validate(row.values), name)
     )
 
 
 def message_lead(message: SandboxMessage) -> Any:
-    """The lead that would have been contacted."""
+    """Return the lead that would have been contacted."""
     return table.related(message.outreach.lead)
 
 
 def message_state(message: SandboxMessage) -> Any:
-    """What came of it so far."""
+    """Return the status of the contact."""
     return row_status(message.outreach)
 
 
 def gateway_health(row: OutreachGateway) -> Any:
-    """Whether the gateway takes what it is given."""
+    """Return whether the gateway is accepting contacts."""
     if not row.active:
         return _("off")
     error = row.last_error or ""
@@ -376,28 +376,26 @@ def gateway_health(row: OutreachGateway) -> Any:
     return _("working")
 
 
-def switched(row: OutreachGateway, asked: Approval | None) -> tuple[str, str]:
-    """What to tell who asked for a gateway to be switched, and how important that is."""
-    if asked is not None:
+def switch_message(row: OutreachGateway, approval: Approval | None) -> tuple[str, str]:
+    """Return the message for the user who switched a gateway, and its category."""
+    if approval is not None:
         return _("%(item)s has been submitted; another person must approve it.", item=row.name), "success"
-    said = (
+    message = (
         _("%(gateway)s is switched on.", gateway=row.name)
         if row.active
         else _("%(gateway)s is switched off; the sandbox takes its place.", gateway=row.name)
     )
-    return (
-        f"{said} {_('Nobody else can approve this: it took effect at once and was recorded as unchecked.')}",
-        "warning",
-    )
+    unchecked = _("Nobody else can approve this: it took effect at once and was recorded as unchecked.")
+    return f"{message} {unchecked}", "warning"
 
 
 def gateway_settings(row: OutreachGateway) -> Markup:
-    """What is set, one line each; the secret is only there or not."""
+    """Return the settings, one per line; of the secret only whether it is set."""
     line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
-    values = [(http_gateway.LABELS[name], _plain(value)) for name, value in row.settings.items()]
+    values = [(http_gateway.LABELS[name], _text(value)) for name, value in row.settings.items()]
     values.append((_("Secret"), _("stored, never shown") if row.secret_cipher else _("not set")))
     return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(line.format(*each) for each in values))
 
 
-def _plain(value: Any) -> str:
+def _text(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""Screens of what outreach obeys: templates, forbidden words, rules, gateways; and the sandbox's outbox."""
+"""Screens of outreach settings: templates, forbidden words, rules, gateways, and the sandbox outbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.screens.outreach import gateway_form, page
 
 
 class OutreachTemplateView(ConsoleView):
-    """营销模板: texts for SMS and scripts for calls."""
+    """营销模板: texts of SMS and scripts of calls."""
 
     model = OutreachTemplate
     computed = {
@@ -81,18 +81,18 @@ class OutreachTemplateView(ConsoleView):
     edit_form_extra_fields = {"body": outreach_forms.body_field()}
 
     def prefill_form(self, form: Any, pk: Any) -> None:
-        """The text in use."""
+        """Fill the form with the text of the current version."""
         form.body.data = page.template_text(self._row(pk))
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """A changed text is a new version; what was sent keeps its own."""
+        """Store the template; a changed text becomes a new version."""
         item.name = item.name.strip()
         if created:
             item.created_by = me()
         templates.store(item, form.body.data, me())
 
     def remove(self, item: Any) -> None:
-        """One that was used stays: it is switched off instead."""
+        """Delete the template. Raises DomainError when it has been used."""
         versions = [version.id for version in item.versions]
         of_batch = or_(OutreachBatch.version_id.in_(versions), OutreachBatch.version_b_id.in_(versions))
         if db.session.query(OutreachBatch.id).filter(of_batch).first():
@@ -101,7 +101,7 @@ class OutreachTemplateView(ConsoleView):
 
 
 class ForbiddenWordView(ConsoleView):
-    """禁用词: what no template may hold."""
+    """禁用词: words that no template may contain."""
 
     model = ForbiddenWord
     list_title = lazy_gettext("Forbidden words")
@@ -125,7 +125,7 @@ class ForbiddenWordView(ConsoleView):
     validators_columns = {"word": [DataRequired(), Length(max=32)], "note": [Length(max=255)]}
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Who forbade it stays with it."""
+        """Store the word with its creator."""
         item.word = templates.check_word(item.word)
         if created:
             item.created_by = me()
@@ -133,7 +133,7 @@ class ForbiddenWordView(ConsoleView):
 
 
 class OutreachSettingView(ConsoleView):
-    """触达规则: caps, hours, who is left alone; with history, changed by two people."""
+    """触达规则: caps, hours and exclusions, with history; a change needs a second person."""
 
     model = OutreachSetting
     base_permissions = ["can_list", "can_show", "can_change"]
@@ -168,7 +168,7 @@ class OutreachSettingView(ConsoleView):
     }
 
     def list_links(self) -> list[Link]:
-        """Propose a change."""
+        """Return the link to propose a change."""
         if not may("can_change", "OutreachSettingView"):
             return []
         return [Link(_("Propose a change"), url_for(".change"), primary=True)]
@@ -176,16 +176,16 @@ class OutreachSettingView(ConsoleView):
     @expose("/change", methods=["GET", "POST"])
     @has_access
     def change(self) -> Any:
-        """The rules in force as a form; what is changed goes to a second person."""
+        """Show the rules in force as a form, and submit the changed ones for approval."""
         form = outreach_forms.SettingForm()
         if request.method == "GET":
             form.process(data=settings.current().model_dump())
         elif form.validate():
             try:
-                asked = settings.propose(settings.checked(form.values()), g.user, form.reason.data)
+                approval = settings.propose(settings.checked(form.values()), g.user, form.reason.data)
                 db.session.commit()
                 flash(_("Submitted: a second person must approve the change."), "success")
-                return redirect(url_for("ApprovalView.show", pk=asked.id))
+                return redirect(url_for("ApprovalView.show", pk=approval.id))
             except FieldError as error:
                 db.session.rollback()
                 form[error.field].errors = [*form[error.field].errors, error.text()]
@@ -205,7 +205,7 @@ class OutreachSettingView(ConsoleView):
 
 
 class SandboxMessageView(ConsoleView):
-    """沙箱发件箱: what would have reached customers."""
+    """沙箱发件箱: messages that would have reached customers."""
 
     model = SandboxMessage
     base_permissions = ["can_list"]
@@ -238,7 +238,7 @@ class SandboxMessageView(ConsoleView):
 
 
 class OutreachGatewayView(ConsoleView):
-    """触达网关: the systems that SMS and calls are handed to."""
+    """触达网关: the systems that send SMS and make calls."""
 
     model = OutreachGateway
     base_permissions = [
@@ -288,15 +288,15 @@ class OutreachGatewayView(ConsoleView):
     }
 
     def prefill_add(self, form: Any) -> None:
-        """The documented contract's mapping."""
+        """Fill the form with the mapping of the documented contract."""
         gateway_form.fill(form, http_gateway.DEFAULTS)
 
     def prefill_form(self, form: Any, pk: Any) -> None:
-        """What is set; the secret is never shown."""
+        """Fill the form with the stored settings, except the secret."""
         gateway_form.fill(form, self._row(pk).settings)
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Checked settings; an empty secret keeps the present one."""
+        """Store the checked settings; an empty secret keeps the current one."""
         item.name = item.name.strip()
         item.settings = http_gateway.checked(gateway_form.values(form)).model_dump(mode="json")
         item.updated_by = me()
@@ -306,40 +306,40 @@ class OutreachGatewayView(ConsoleView):
             db.session.add(item)
 
     def lock_reason(self, item: Any) -> str | None:
-        """One that is switched on is switched off first."""
+        """Return why the gateway can't be changed: it is switched on."""
         return _("Switch the gateway off before you change it.") if item.active else None
 
     def offers(self, action: str, item: OutreachGateway) -> bool:
-        """On or off."""
+        """Whether the gateway can be switched on, or off."""
         return item.active if action == "switch_off" else not item.active
 
     @action("switch_on", lazy_gettext("Switch on"), multiple=False)
     def switch_on(self, item: OutreachGateway) -> Any:
-        """Ask for the reason first."""
+        """Redirect to the form that asks for the reason."""
         return redirect(url_for(".switch", pk=item.id))
 
     @action("switch_off", lazy_gettext("Switch off"), multiple=False)
     def switch_off(self, item: OutreachGateway) -> Any:
-        """Ask for the reason first."""
+        """Redirect to the form that asks for the reason."""
         return redirect(url_for(".switch", pk=item.id))
 
     @expose("/switch/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def switch(self, pk: int) -> Any:
-        """Ask a second person to switch a gateway on in place of its channel's, or off for the sandbox."""
+        """Request that a gateway replaces the current one of its channel, or is replaced by the sandbox."""
         item, form = self._row(pk), forms.SubmitForm()
         on = not item.active
         if form.validate_on_submit():
             try:
-                asked = gateway_approval.ask(item, on, g.user, form.reason.data)
+                approval = gateway_approval.ask(item, on, g.user, form.reason.data)
                 db.session.commit()
             except DomainError as error:
                 db.session.rollback()
                 flash(error.text(), "danger")
             else:
-                flash(*page.switched(item, asked))
+                flash(*page.switch_message(item, approval))
             return redirect(url_for(".show", pk=pk))
-        said = (
+        effect = (
             _("Send all contacts of this channel through this gateway from now on?")
             if on
             else _("From now on, contacts of this channel go to the sandbox and reach nobody.")
@@ -348,8 +348,8 @@ class OutreachGatewayView(ConsoleView):
             form=form,
             next=url_for(".show", pk=pk),
             submit=_("Submit for approval"),
-            about=[(_("What would change"), said), (_("Settings"), page.gateway_settings(item))],
+            about=[(_("What would change"), effect), (_("Settings"), page.gateway_settings(item))],
         )
-        word = _("Switch on") if on else _("Switch off")
-        title = _("%(decision)s: %(item)s", decision=word, item=item.name)
+        decision = _("Switch on") if on else _("Switch off")
+        title = _("%(decision)s: %(item)s", decision=decision, item=item.name)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)

@@ -1,4 +1,4 @@
-"""The texts of a batch on its pages: letters, plan and cost of each, and which of two did better."""
+"""The one or two texts of a batch on its pages: letters, plan, cost, and their comparison."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _MEASURES: tuple[tuple[Any, Callable[[Figures], Share]], ...] = (
 
 
 class TextOf(ChoiceFilter):
-    """Contacts by the letter of their text, in batches that have two."""
+    """Contacts by the letter of their template, in batches with two."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """A and B."""
+        """Return A and B."""
         return [(letter, _("Template %(letter)s", letter=letter)) for letter in (variants.A, variants.B)]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How often something happened with each of two texts, and what the difference means."""
+    """A result of two texts: the rate of each with its interval, their difference, and a verdict."""
 
     name: str
     of_a: tuple[str, str]
     of_b: tuple[str, str]
-    gap: str
+    difference: str
     verdict: str
 
 
 def letter_tag(letter: str, share: int | None = None) -> Markup:
-    """The letter of a text, with the percentage that gets it if given; nothing for the only one."""
-    said = letter if share is None else f"{letter} {share}%"
-    return Markup('<span class="tag letter">{}</span> ').format(said) if letter else Markup("")
+    """Return the letter of a text as a tag, with its share if given; nothing when there is only one text."""
+    text = letter if share is None else f"{letter} {share}%"
+    return Markup('<span class="tag letter">{}</span> ').format(text) if letter else Markup("")
 
 
-def cost_words(batch: OutreachBatch) -> Markup | str:
-    """What a batch cost when it has ended, else what it is planned to cost."""
+def cost_text(batch: OutreachBatch) -> Markup | str:
+    """Return the cost of a finished batch, else its planned cost."""
     if batch.spent is None and "texts" not in batch.planned:
         return ""
     shown = yuan(batch.spent)
@@ -62,20 +62,20 @@ def cost_words(batch: OutreachBatch) -> Markup | str:
 
 
 def plan(batch: OutreachBatch, version_id: int, figures: Figures | None) -> list[tuple[str, str]]:
-    """What was planned for a text and what it has come to, as facts."""
-    found = []
+    """Return the planned and actual figures of a text."""
+    facts = []
     planned = batch.planned.get("texts", {}).get(str(version_id))
     if planned:
-        found = [
+        facts = [
             (_("To be contacted"), f"{planned['go']:,}"),
             (_("Planned cost"), _amount(batch, planned["segments"], Decimal(planned["cost"]))),
         ]
     if figures is not None:
-        found += [
+        facts += [
             (_("Contacted"), f"{figures.contacted:,}"),
             (_("Actual cost"), _amount(batch, figures.segments, figures.cost)),
         ]
-    return found
+    return facts
 
 
 def _amount(batch: OutreachBatch, segments: int, amount: Decimal) -> str:
@@ -85,15 +85,15 @@ def _amount(batch: OutreachBatch, segments: int, amount: Decimal) -> str:
 
 
 def measures(batch: OutreachBatch, figures: dict[int, Figures]) -> list[Measure]:
-    """The comparison of two texts; nothing until both went to somebody."""
+    """Return the comparison of two texts; empty until both were sent to somebody."""
     one, two = figures.get(batch.version_id), figures.get(batch.version_b_id or 0)
     if one is None or two is None or not (one.contacted and two.contacted):
         return []
     return [_measure(str(name), share(one), share(two)) for name, share in _MEASURES]
 
 
-def awaited(figures: dict[int, Figures]) -> bool:
-    """Whether nothing was heard yet of anybody whom the texts went to."""
+def no_receipts(figures: dict[int, Figures]) -> bool:
+    """Whether no receipt has come back yet."""
     return not any(each.returned for each in figures.values())
 
 
@@ -107,19 +107,19 @@ def _measure(name: str, a: Share, b: Share) -> Measure:
         "high": f"{gap.high * 100:+.1f}",
     }
     if gap.low > 0 or gap.high < 0:
-        said = _(
+        verdict = _(
             "%(measure)s: more frequent with template %(letter)s by %(points)s percentage points, "
             "more than chance explains.",
             letter=variants.B if gap.low > 0 else variants.A,
             **values,
         )
     else:
-        said = _("%(measure)s: no clear difference yet; it may be chance.", **values)
+        verdict = _("%(measure)s: no clear difference yet; it may be chance.", **values)
     shown = _("%(points)s points (%(low)s to %(high)s)", **(values | {"points": f"{points:+.1f}"}))
-    return Measure(name, _shown(a), _shown(b), shown, said)
+    return Measure(name, _rate(a), _rate(b), shown, verdict)
 
 
-def _shown(share: Share) -> tuple[str, str]:
+def _rate(share: Share) -> tuple[str, str]:
     low, high = wilson(share)
     exact = f"{share.part:,} / {share.whole:,} = {(share.value or 0):.1%}"
     return exact, f"{low:.1%} – {high:.1%}"

@@ -1,4 +1,4 @@
-"""Screens of outreach: contacting hits, batches, contacts; and the API that takes what became of them."""
+"""Screens of outreach: starting and confirming batches, contacts, and the API of results."""
 
 from __future__ import annotations
 
@@ -43,32 +43,32 @@ MANY, ONE = "can_contact_many", "can_contact_one"
 
 
 class ContactsCustomers:
-    """Part of the hits' screen: SMS and calls to one customer or to many."""
+    """Mixin of the hit view: SMS and calls to one customer or many."""
 
     @action("sms", lazy_gettext("Send SMS"), single=False)
     def sms(self, items: list[Hit]) -> Any:
-        """批量发送短信 to the ticked hits."""
-        return _to_start("sms", items)
+        """批量发送短信: send SMS for the ticked hits."""
+        return _redirect_to_start("sms", items)
 
     @action("call", lazy_gettext("Outbound call"), single=False)
     def call(self, items: list[Hit]) -> Any:
-        """批量外呼 to the ticked hits."""
-        return _to_start("call", items)
+        """批量外呼: make calls for the ticked hits."""
+        return _redirect_to_start("call", items)
 
     def contact_links(self) -> list[Link]:
-        """Buttons above the list: everybody whom the present filters leave."""
+        """Return the buttons above the list, to contact all hits that match the filters."""
         if not may(MANY, "HitView"):
             return []
-        chosen = selection.of_request(self)
+        hits = selection.of_request(self)
         words = {"sms": _("Send SMS to all"), "call": _("Call all")}
-        found = []
+        links = []
         for channel, word in words.items():
             path = url_for("HitView.contact_many", channel=channel)
-            found.append(Link(word, selection.url(path, chosen)))
-        return found
+            links.append(Link(word, selection.url(path, hits)))
+        return links
 
     def contact_one_links(self, item: Hit) -> list[Link]:
-        """Buttons on a hit's page."""
+        """Return the buttons on a hit's page."""
         if not may(ONE, "HitView"):
             return []
         return [
@@ -79,7 +79,7 @@ class ContactsCustomers:
     @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
     def contact_many(self, channel: str) -> Any:
-        """Choose a template for the ticked hits, or for all that the list's filters leave."""
+        """Choose a template for the ticked hits, or for all that match the filters, and start the check."""
         view: Any = self
         ids = _ids(request.args.get("ids", ""))
         chosen = selection.of_request(view)
@@ -89,7 +89,7 @@ class ContactsCustomers:
                 return batches.of_hits(version, ids, g.user, second)
             return batches.of_filter(version, selection.checked(view), second)
 
-        form = forms.StartForm().offer(channel, two=len(ids) != 1)
+        form = forms.StartForm().with_templates(channel, two=len(ids) != 1)
         if ids:
             title_of = labels.OUTREACH_ACTION if len(ids) == 1 else labels.OUTREACH_BULK_ACTION
             about = _("%(n)s ticked hits", n=len(ids))
@@ -105,7 +105,7 @@ class ContactsCustomers:
     @expose("/contact_one/<row_id:pk>/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
     def contact_one(self, pk: int, channel: str) -> Any:
-        """Choose a template for one hit: a batch of one, the same way."""
+        """Choose a template for one hit, and start the check of a batch of one."""
         view: Any = self
         hit = view._row(pk)
 
@@ -113,7 +113,7 @@ class ContactsCustomers:
             return batches.of_hits(version, [hit.id], g.user)
 
         return _start_page(
-            *(view, channel, forms.StartForm().offer(channel, two=False), make),
+            *(view, channel, forms.StartForm().with_templates(channel, two=False), make),
             title=labels.word(labels.OUTREACH_ACTION, channel),
             about=view.heading(hit),
             back=url_for("HitView.show", pk=hit.id),
@@ -122,13 +122,13 @@ class ContactsCustomers:
 
 def _ids(text: str) -> list[int]:
     parts = [part for part in text.split(",") if part]
-    found = [key for part in parts if (key := row_id(part)) is not None]
-    if len(found) < len(parts):
+    ids = [key for part in parts if (key := row_id(part)) is not None]
+    if len(ids) < len(parts):
         abort(400, description=_("“%(value)s” is not a list of hits.", value=text[:40]))
-    return found
+    return ids
 
 
-def _to_start(channel: str, items: list[Hit]) -> Any:
+def _redirect_to_start(channel: str, items: list[Hit]) -> Any:
     if not may(MANY, "HitView"):
         abort(403)
     chosen = ",".join(str(hit.id) for hit in items)
@@ -176,15 +176,15 @@ def _start_page(
 
 
 class OutreachBatchView(WithProgress, ConsoleView):
-    """营销批次: batches of SMS and calls, checked before they go."""
+    """营销批次: batches of SMS or calls, checked before they are sent."""
 
     model = OutreachBatch
     base_permissions = ["can_list", "can_show", "can_progress", "can_confirm", "pause", "resume", "cancel"]
     computed = {
         "template": page.batch_template,
         "counts": page.batch_counts,
-        "chosen": page.chosen,
-        "cost": variants.cost_words,
+        "chosen": page.selection_text,
+        "cost": variants.cost_text,
     }
     list_title = lazy_gettext("Outreach batches")
     show_title = lazy_gettext("Outreach batch")
@@ -234,11 +234,11 @@ class OutreachBatchView(WithProgress, ConsoleView):
     }
 
     def heading(self, item: OutreachBatch) -> str:
-        """The number and what it does."""
+        """Return the number, channel and template of the batch."""
         return f"#{item.id} {labels.word(labels.OUTREACH_CHANNEL, item.channel)} · {item.version.template}"
 
     def offers(self, action: str, item: OutreachBatch) -> bool:
-        """What its status allows."""
+        """Whether the status of the batch allows the action."""
         allowed = {
             "pause": (OutreachBatchStatus.RUNNING,),
             "resume": (OutreachBatchStatus.PAUSED,),
@@ -247,7 +247,7 @@ class OutreachBatchView(WithProgress, ConsoleView):
         return item.status in allowed.get(action, ())
 
     def show_links(self, item: OutreachBatch) -> list[Link]:
-        """Confirm it, for who made it; its rows."""
+        """Return the links to confirm the batch (for its creator), to its rows, and to its only hit."""
         links = []
         if (
             item.status == OutreachBatchStatus.CHECKED
@@ -264,36 +264,36 @@ class OutreachBatchView(WithProgress, ConsoleView):
         return links
 
     def state_of(self, item: OutreachBatch) -> dict[str, Any]:
-        """How far it is."""
+        """Return the progress of the batch."""
         return page.progress(item) or OVER
 
     def progress_of(self, item: OutreachBatch) -> dict[str, Any] | None:
-        """How far it is; nothing to watch before it is confirmed."""
+        """Return the progress of the batch, None between check and confirmation."""
         return super().progress_of(item) if page.progress(item) else None
 
     def _get_show_widget(self, pk: Any, item: OutreachBatch, *args: Any, **kwargs: Any) -> dict[str, Any]:
         found = super()._get_show_widget(pk, item, *args, **kwargs)
-        return found | {"more": [BatchWidget(**page.card(item))]}
+        return found | {"more": [BatchWidget(**page.batch_context(item))]}
 
     @expose("/confirm/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def confirm(self, pk: int) -> Any:
-        """Let a checked batch go, or ask a second person."""
+        """Confirm a checked batch, or submit a large one for approval."""
         item = self._row(pk)
         large = batches.needs_approval(item)
         form = forms.ConfirmForm() if large else forms.PlainForm()
         if form.validate_on_submit():
-            return self._confirmed(item, form.reason.data if large else "")
-        alone = page.alone_words(item)
+            return self._confirm(item, form.reason.data if large else "")
+        unapproved = page.unapproved_today(item)
         widget = ConsoleFormWidget(
             form=form,
             next=url_for(".show", pk=pk),
             submit=_("Submit for approval") if large else _("Confirm and send"),
             about=[
                 (_("Template"), page.batch_template(item)),
-                (_("Who is contacted"), page.chosen(item)),
+                (_("Who is contacted"), page.selection_text(item)),
                 (_("Check"), page.batch_counts(item)),
-                *([(_("Approval"), alone)] if alone else []),
+                *([(_("Approval"), unapproved)] if unapproved else []),
                 (_("Planned cost"), yuan(cost.planned(item))),
                 (_("Gateway"), labels.word(labels.GATEWAY, item.gateway)),
             ],
@@ -301,15 +301,15 @@ class OutreachBatchView(WithProgress, ConsoleView):
         title = _("Confirm %(batch)s", batch=self.heading(item))
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
-    def _confirmed(self, item: OutreachBatch, reason: str) -> Any:
+    def _confirm(self, item: OutreachBatch, reason: str) -> Any:
         try:
-            asked = batches.confirm(item, g.user, reason, page.conditions_said(item))
+            approval = batches.confirm(item, g.user, reason, page.translated_conditions(item))
             db.session.commit()
         except DomainError as error:
             db.session.rollback()
             flash(error.text(), "danger")
         else:
-            if asked is None:
+            if approval is None:
                 batches.nudge_sender()
                 flash(_("The batch goes out in the background; you may close this page."), "success")
             else:
@@ -318,13 +318,13 @@ class OutreachBatchView(WithProgress, ConsoleView):
 
     @action("pause", lazy_gettext("Pause"), multiple=False)
     def pause(self, item: OutreachBatch) -> Any:
-        """Send nothing more for now."""
-        return self._moved(item, batches.pause)
+        """Pause sending."""
+        return self._change_status(item, batches.pause)
 
     @action("resume", lazy_gettext("Resume"), multiple=False)
     def resume(self, item: OutreachBatch) -> Any:
-        """Go on."""
-        answer = self._moved(item, batches.resume)
+        """Resume sending."""
+        answer = self._change_status(item, batches.resume)
         batches.nudge_sender()
         return answer
 
@@ -337,19 +337,19 @@ class OutreachBatchView(WithProgress, ConsoleView):
         multiple=False,
     )
     def cancel(self, item: OutreachBatch) -> Any:
-        """End it."""
-        return self._moved(item, batches.cancel)
+        """Cancel the contacts that are left."""
+        return self._change_status(item, batches.cancel)
 
-    def _moved(self, item: OutreachBatch, move: Any) -> Any:
+    def _change_status(self, item: OutreachBatch, change: Any) -> Any:
         if item.created_by_id != g.user.id and not may(MANY, "HitView"):
             abort(403)
-        move(item)
+        change(item)
         db.session.commit()
         return redirect(url_for(".show", pk=item.id))
 
 
 class OutreachView(ConsoleView):
-    """触达记录: every contact, and why there was none."""
+    """触达记录: every contact, made or held back, with the reason."""
 
     model = Outreach
     base_permissions = ["can_list", "can_show"]
@@ -408,7 +408,7 @@ class OutreachView(ConsoleView):
 
 
 class OutreachApi(OurApi):  # type: ignore[misc]
-    """What became of contacts, from the bank's own systems."""
+    """The API that takes results of contacts from the bank's systems."""
 
     resource_name = "outreach"
     allow_browser_login = True
@@ -483,7 +483,7 @@ class OutreachApi(OurApi):  # type: ignore[misc]
               $ref: '#/components/responses/403'
         """
         if "Authorization" not in request.headers:
-            # Without a key it is a browser's session, and that needs its token.
+            # A request without a key uses a browser session, which needs a CSRF token.
             csrf.protect()
         body = request.get_json(silent=True)
         items = body.get("results") if isinstance(body, dict) and set(body) == {"results"} else None

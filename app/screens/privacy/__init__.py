@@ -1,1 +1,1 @@
-"""Screens of privacy."""
+"""Screens of personal data: revealed phone numbers, exports, and customer data requests."""

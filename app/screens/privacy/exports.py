@@ -1,4 +1,4 @@
-"""Exports as a person sees them."""
+"""Export jobs as text: progress, rows and result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.models import ExportJob, RunStatus
 
 
 def progress_of(job: ExportJob) -> dict[str, Any]:
-    """What the export's page shows and polls."""
+    """Return the progress that the export's page shows and polls."""
     return {
         "status": job.status,
         "status_text": labels.word(labels.RUN_STATUS, job.status),
@@ -24,7 +24,7 @@ def progress_of(job: ExportJob) -> dict[str, Any]:
 
 
 def rows_made(rows: int | None) -> Any:
-    """How many rows the file has; nothing before it is there."""
+    """Format the number of rows, empty until the file exists."""
     return "" if rows is None else formats.number(rows)
 
 

@@ -1,4 +1,4 @@
-"""Forms around personal data."""
+"""Forms of exports and erasure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ExportForm(DynamicForm):  # type: ignore[misc]
 
 
 class ClearExportForm(ExportForm):
-    """An export with phone numbers in clear, and why."""
+    """An export with phone numbers in clear, and its reason."""
 
     reason = TextAreaField(
         lazy_gettext("Reason given"),
@@ -31,7 +31,7 @@ class ClearExportForm(ExportForm):
 
 
 class EraseForm(DynamicForm):  # type: ignore[misc]
-    """What erasing a customer asks for."""
+    """The confirmation of erasing a customer."""
 
     lead_no = StringField(
         lazy_gettext("Enter the lead no. again"),

@@ -1,4 +1,4 @@
-"""What is held about a customer, as tables of a page."""
+"""The data held about a customer, as tables of a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.screens.leads.suppression_page import REASON
 
 
 def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
-    """What the template shows of ``app.leads.subject.held``: each table as rows of cells."""
+    """Return what the template needs of ``app.leads.subject.held``: each table as rows of cells."""
     return {
         "lead": lead,
         "held": answer,
@@ -34,7 +34,7 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
             )
             for c in answer["contacts"]
         ],
-        "looks": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
+        "reveals": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
         "entries": [
             (
                 _when(s["created_at"]),

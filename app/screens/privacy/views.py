@@ -1,4 +1,4 @@
-"""Screens around personal data: one number in clear, exports of whole lists, customers' requests."""
+"""Screens of personal data: revealed phone numbers, exports, and customer data requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext
 
 from app import labels
 from app.console import downloads, formats, selection
-from app.console.access import may
+from app.console.access import may, me
 from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
@@ -27,24 +27,20 @@ from app.lib import clock
 from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
 from app.screens.privacy import exports, forms, subjects
 
-#: how long a revealed number stays on the screen
+#: seconds for which a revealed number stays on the screen
 SHOWN_SECONDS = 30
 
 
-def _me() -> str:
-    return str(g.user.username)
-
-
 class RevealsPhones:
-    """Part of the leads' screen: the whole phone number of one lead, for a reason, on record."""
+    """Mixin of the lead view: reveal one phone number, with a reason that is recorded."""
 
     @expose("/reveal/<row_id:pk>", methods=["POST"])
     @has_access
     def reveal(self, pk: int) -> Any:
-        """The number as JSON, or why not."""
+        """Return the number as JSON, or why it is refused."""
         lead = self._row(pk)  # type: ignore[attr-defined]
         try:
-            phone = reveal(lead, request.form.get("reason"), _me(), request.remote_addr or "")
+            phone = reveal(lead, request.form.get("reason"), me(), request.remote_addr or "")
         except DomainError as error:
             db.session.rollback()
             return jsonify(message=error.text()), 429 if isinstance(error, TooManyNumbers) else 400
@@ -52,16 +48,16 @@ class RevealsPhones:
 
 
 class ExportsList:
-    """Part of a list's screen: its ticked rows as a file at once, or all of them in the background."""
+    """Mixin of a list view: export ticked rows at once, or all rows in the background."""
 
     export_kind: ClassVar[str]
 
     @action("export", lazy_gettext("Export (masked)"), single=False)
     def export(self, items: list[Any]) -> Any:
-        """Download the ticked rows, with what an export of the whole list shows of each."""
+        """Download the ticked rows, with the same columns as an export of the whole list."""
         chosen, ids = content.CONTENTS[self.export_kind], [item.id for item in items]
         ticked = db.session.query(chosen.model).filter(chosen.model.id.in_(ids))
-        first = content.watermark(_me(), clock.now())
+        first = content.watermark(me(), clock.now())
         return downloads.csv_download(
             [[first], chosen.header(), *content.rows(chosen, ticked)], self.export_kind
         )
@@ -69,7 +65,7 @@ class ExportsList:
     @expose("/export_all", methods=["GET", "POST"])
     @has_access
     def export_all(self) -> Any:
-        """Choose a format; the export starts in the background."""
+        """Choose a format, and start the export in the background."""
         view: Any = self
         form = forms.ExportForm()
         if form.validate_on_submit():
@@ -84,7 +80,7 @@ class ExportsList:
     @expose("/export_clear", methods=["GET", "POST"])
     @has_access
     def export_clear(self) -> Any:
-        """Ask a second person for an export with phones in clear; not there unless a setting allows it."""
+        """Request an export with phones in clear, for a second person to approve; 404 unless allowed."""
         if not jobs.clear_allowed():
             abort(404)
         form = forms.ClearExportForm()
@@ -92,7 +88,7 @@ class ExportsList:
             chosen = selection.checked(self)
             about = ClearExport(selection.conditions(self, chosen.filters), chosen.query().count())
             try:
-                asked = jobs.request_clear_export(
+                approval = jobs.request_clear_export(
                     self.export_kind, form.format.data, chosen, form.reason.data, about
                 )
             except DomainError as error:
@@ -100,10 +96,10 @@ class ExportsList:
                 form.format.errors = [*form.format.errors, error.text()]
             else:
                 flash(
-                    _("%(item)s has been submitted; another person must approve it.", item=asked.title),
+                    _("%(item)s has been submitted; another person must approve it.", item=approval.title),
                     "success",
                 )
-                return redirect(url_for("ExportJobView.show", pk=asked.subject_id))
+                return redirect(url_for("ExportJobView.show", pk=approval.subject_id))
         return self._export_page(form, _("Submit for approval"), clear=True)
 
     def _export_page(self, form: Any, submit: str, *, clear: bool) -> Any:
@@ -121,7 +117,7 @@ class ExportsList:
         )
 
     def export_links(self) -> list[Link]:
-        """The button above the list, with the list's present filters."""
+        """Return the button above the list, with the current filters."""
         view: Any = self
         if not may(jobs.PERMISSION, type(view).__name__):
             return []
@@ -130,7 +126,7 @@ class ExportsList:
 
 
 class RevealView(ConsoleView):
-    """Who looked at whose phone number, when and why."""
+    """The record of revealed phone numbers: who, whose, when and why."""
 
     model = Reveal
     computed = {"lead_no": lambda row: row.lead.lead_no}
@@ -152,7 +148,7 @@ class RevealView(ConsoleView):
 
 
 class ExportJobView(WithProgress, ConsoleView):
-    """Exports of whole lists: one's own, for an administrator everybody's."""
+    """Exports of whole lists: the user's own; an administrator sees all."""
 
     model = ExportJob
     base_permissions = ["can_list", "can_show", "can_progress", "can_fetch"]
@@ -184,23 +180,23 @@ class ExportJobView(WithProgress, ConsoleView):
     }
 
     def heading(self, item: ExportJob) -> str:
-        """Which list, and the number of the export."""
+        """Return the list and the number of the export."""
         return f"{labels.word(labels.EXPORT_KIND, item.kind)} #{item.id}"
 
     def show_links(self, item: ExportJob) -> list[Link]:
-        """The file, once it is there."""
+        """Return the link to the file, once it exists."""
         if not self._may_fetch(item) or jobs.export_file(item) is None:
             return []
         return [Link(_("Download"), url_for(".fetch", pk=item.id), primary=True)]
 
     def state_of(self, item: ExportJob) -> dict[str, Any]:
-        """How far the export is."""
+        """Return the progress of the export."""
         return exports.progress_of(item)
 
     @expose("/fetch/<row_id:pk>", methods=["GET"])
     @has_access
     def fetch(self, pk: int) -> Any:
-        """Download the file: who asked for it, and an administrator."""
+        """Download the file; only its requester and administrators may."""
         job = self._row(pk)
         if not self._may_fetch(job):
             abort(403)
@@ -215,12 +211,12 @@ class ExportJobView(WithProgress, ConsoleView):
         return answer
 
     def _may_fetch(self, job: ExportJob) -> bool:
-        own = job.requested_by == _me() or any(role.name == "Admin" for role in g.user.roles)
+        own = job.requested_by == me() or any(role.name == "Admin" for role in g.user.roles)
         return own and job.status == RunStatus.DONE and may("can_fetch", "ExportJobView")
 
 
 class SubjectRequestView(ConsoleView):
-    """客户信息请求: what customers asked about their data, and the way to answer them."""
+    """客户信息请求: customers' requests about their data, and the tools to answer them."""
 
     model = SubjectRequest
     base_permissions = ["can_list", "can_find", "can_held", "can_file", "can_erase"]
@@ -244,7 +240,7 @@ class SubjectRequestView(ConsoleView):
     }
 
     def list_links(self) -> list[Link]:
-        """Look for a customer."""
+        """Return the link to find a customer."""
         if not may("can_find", "SubjectRequestView"):
             return []
         return [Link(_("Find a customer"), url_for(".find"), primary=True)]
@@ -252,11 +248,11 @@ class SubjectRequestView(ConsoleView):
     @expose("/find", methods=["GET", "POST"])
     @has_access
     def find(self) -> Any:
-        """Type a phone or ID number once; it is posted, never part of an address."""
+        """Find customers by phone or ID number, which is posted and never part of a URL."""
         found, error = None, ""
         if request.method == "POST":
             try:
-                found = subject.find(request.form.get("number", ""), _me())
+                found = subject.find(request.form.get("number", ""), me())
             except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
@@ -266,9 +262,9 @@ class SubjectRequestView(ConsoleView):
     @expose("/held/<row_id:pk>", methods=["GET"])
     @has_access
     def held(self, pk: int) -> Any:
-        """Everything held about one customer."""
+        """Show the data held about a customer."""
         lead = _any_lead(pk)
-        answer = subject.held(lead, _me())
+        answer = subject.held(lead, me())
         title = _("Data held about %(lead)s", lead=lead.lead_no)
         return self.render_template(
             "privacy/subject_held.html", title=title, **subjects.held_page(lead, answer)
@@ -277,9 +273,9 @@ class SubjectRequestView(ConsoleView):
     @expose("/file/<row_id:pk>", methods=["POST"])
     @has_access
     def file(self, pk: int) -> Any:
-        """The same as a JSON file to hand over."""
+        """Download the same as JSON, to hand over to the customer."""
         lead = _any_lead(pk)
-        answer = subject.held(lead, _me(), "export")
+        answer = subject.held(lead, me(), "export")
         return Response(
             json.dumps(answer, ensure_ascii=False, indent=2),
             mimetype="application/json",
@@ -289,12 +285,12 @@ class SubjectRequestView(ConsoleView):
     @expose("/erase/<row_id:pk>", methods=["GET", "POST"])
     @has_access
     def erase(self, pk: int) -> Any:
-        """Erase the customer, with a reason and the lead number typed again."""
+        """Erase a customer, after a reason and the lead number were typed."""
         lead, form = _any_lead(pk), forms.EraseForm()
         lead_no = lead.lead_no
         if form.validate_on_submit():
             try:
-                subject.erase(lead, form.lead_no.data, form.reason.data, _me(), suppress=form.suppress.data)
+                subject.erase(lead, form.lead_no.data, form.reason.data, me(), suppress=form.suppress.data)
             except FieldError as error:
                 db.session.rollback()
                 form[error.field].errors = [*form[error.field].errors, error.text()]
@@ -307,7 +303,7 @@ class SubjectRequestView(ConsoleView):
 
 
 def _any_lead(pk: int) -> Lead:
-    """A lead, deleted or not; 404 when there is none."""
+    """Return a lead, deleted or not, or abort with 404."""
     lead = subject.lead_of(pk)
     if lead is None:
         abort(404)

@@ -1,1 +1,1 @@
-"""Screens of reminders."""
+"""Screens of reminders: the user's reminders, and which of them also come by e-mail."""

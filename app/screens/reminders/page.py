@@ -1,4 +1,4 @@
-"""What the screens of reminders show: texts, filters, the form of what comes by e-mail."""
+"""Parts of the reminder screens: texts, filters, and the form of reminders by e-mail."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from app.reminders.labels import KIND, text_of
 
 
 def shown(reminder: Reminder) -> Any:
-    """What it says, in the reader's language; unread ones stand out."""
+    """Return the text of a reminder in the reader's language; unread ones are bold."""
     text = text_of(reminder)
     return text if reminder.read_at else Markup("<strong>{}</strong>").format(text)
 
 
 class ReadState(ChoiceFilter):
-    """Reminders that were read or not."""
+    """Reminders by read state."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
-        """Unread, read."""
+        """Return “Unread” and “Read”."""
         return [(UNREAD, _("Unread")), (READ, _("Read"))]
 
 
@@ -41,7 +41,7 @@ def _how() -> list[tuple[str, Any]]:
 
 
 class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
-    """For each kind of reminder, whether it comes by e-mail too; fields by the kind's name."""
+    """For each kind of reminder whether it also comes by e-mail; the fields have the kinds' names."""
 
     daily_at = StringField(
         lazy_gettext("Time of the daily mail"),
@@ -51,12 +51,12 @@ class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
     )
 
     def validate_daily_at(self, field: Any) -> None:
-        """A time of day."""
+        """Require a time of day."""
         if time_of(field.data) is None:
             raise ValidationError(_("Enter a time of day such as 08:30."))
 
     def chosen(self) -> dict[str, str]:
-        """The kinds that come by e-mail, with how; of those that the person is offered."""
+        """Return how each kind comes by e-mail, for the kinds that do and that the user is offered."""
         return {kind: self[kind].data for kind in offered(g.user) if self[kind].data}
 
 
@@ -66,7 +66,7 @@ for _kind in KINDS:
 
 
 def time_of(text: str | None) -> dt.time | None:
-    """The time of day that is typed, None for anything else."""
+    """Return the typed time of day, None when it is invalid."""
     try:
         return dt.datetime.strptime((text or "").strip(), "%H:%M").time()
     except ValueError:
@@ -74,9 +74,9 @@ def time_of(text: str | None) -> dt.time | None:
 
 
 def facts() -> list[tuple[str, str]]:
-    """Where mails go, and what keeps them from going."""
-    found = [(_("E-mail"), g.user.email or _("none"))]
+    """Return the user's e-mail address, and whether a mail server is set up."""
+    rows = [(_("E-mail"), g.user.email or _("none"))]
     if not current_app.config["SETTINGS"].smtp_url:
         missing = _("Not set up yet: no mail is sent until an administrator configures a mail server.")
-        found.append((_("Mail server"), missing))
-    return found
+        rows.append((_("Mail server"), missing))
+    return rows

@@ -1,4 +1,4 @@
-"""The screens of reminders: one's own, what of them comes by e-mail, and the mails that went."""
+"""The screens of reminders: the user's own, and which of them also come by e-mail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from app.screens.reminders import page
 
 
 class ReminderView(ConsoleView):
-    """我的提醒: what the person should look at."""
+    """我的提醒: the user's reminders."""
 
     model = Reminder
     base_permissions = ["can_list", "can_unread", "can_read_all", "look", "read"]
@@ -58,19 +58,19 @@ class ReminderView(ConsoleView):
     formatters_columns = {"kind": formats.label(KIND), "created_at": formats.when, "read_at": formats.when}
 
     def offers(self, action: str, item: Reminder) -> bool:
-        """Nothing to open without an address; what is read is read."""
+        """Whether the reminder has a page to open, or is still unread."""
         return item.opens is not None if action == "look" else item.read_at is None
 
     def heading(self, item: Reminder) -> str:
-        """What it says."""
+        """Return the text of the reminder."""
         return text_of(item)
 
     def list_links(self) -> list[Link]:
-        """What comes by e-mail too."""
+        """Return the link to the reminders by e-mail."""
         return [Link(_("Reminders by e-mail"), url_for("ReminderChoiceView.this_form_get"))]
 
     def list_actions(self) -> list[Action]:
-        """Everything read, while anything is not."""
+        """Return the button to mark all as read, while any is unread."""
         if not frame.unread():
             return []
         asked = _("Mark all your reminders as read?")
@@ -80,7 +80,7 @@ class ReminderView(ConsoleView):
     @has_access
     @poll
     def unread(self) -> Any:
-        """What the bell says: it asks once a minute, while somebody looks at the page."""
+        """Return the state of the bell, which polls once a minute while the page is visible."""
         rings = frame.bell()
         if from_page():
             return render_template("widgets/bell.html", rings=rings)
@@ -92,7 +92,7 @@ class ReminderView(ConsoleView):
     @expose("/read_all", methods=["POST"])
     @has_access
     def read_all(self) -> Any:
-        """Mark all of one's own read."""
+        """Mark all of the user's reminders as read."""
         unread = (Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
         db.session.execute(update(Reminder).where(*unread).values(read_at=clock.now()))
         db.session.commit()
@@ -100,13 +100,13 @@ class ReminderView(ConsoleView):
 
     @action("look", lazy_gettext("View"), multiple=False)
     def look(self, item: Reminder) -> Any:
-        """Mark it read and go where it points."""
+        """Mark the reminder as read and redirect to its page."""
         self.each([item], _mark_read)
         return redirect(address_of(item.opens) or self._list_url())
 
     @action("read", lazy_gettext("Mark as read"))
     def read(self, items: Any) -> Any:
-        """Mark them read."""
+        """Mark the reminders as read."""
         self.each(items, _mark_read)
         return self.back()
 
@@ -117,7 +117,7 @@ def _mark_read(reminder: Reminder) -> None:
 
 
 class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
-    """邮件提醒: which of one's reminders also come by e-mail."""
+    """邮件提醒: which of the user's reminders also come by e-mail."""
 
     route_base = "/reminderchoice"
     form_template = "form.html"
@@ -126,14 +126,14 @@ class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
     form_title = lazy_gettext("Reminders by e-mail")
 
     def form_get(self, form: Any) -> None:
-        """Show what is stored."""
+        """Fill the form with the stored choice."""
         choice = choices.choice_of(g.user)
         for kind in choices.offered(g.user):
             form[kind].data = choice.kinds.get(kind, "")
         form.daily_at.data = f"{choice.daily_at:%H:%M}"
 
     def form_post(self, form: Any) -> Any:
-        """Store it."""
+        """Store the choice."""
         at = page.time_of(form.daily_at.data) or choices.DAILY_AT
         try:
             choices.choose(g.user, form.chosen(), at, clock.now())
