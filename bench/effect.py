@@ -21,7 +21,7 @@ from flask import Flask
 from sqlalchemy import func, select, text
 
 from app.effect import comparison, funnel, reach
-from app.effect.funnel import Asked, Figures
+from app.effect.funnel import EffectFilters, Figures
 from app.effect.reach import CHANNELS, Stage
 from app.extensions import db
 from app.hits import counts
@@ -96,10 +96,10 @@ def compare(app: Flask) -> None:
     with app.app_context():
         boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
         today = app.config["SETTINGS"].today()
-        asked = Asked(Chosen(boss, first=today - dt.timedelta(days=30), last=today))
-        found, once = _timed(lambda: funnel.funnel(asked))
-        apart, each = _timed(lambda: naive(asked))
-        _compared, holdout = _timed(lambda: comparison.compare(asked))
+        filters = EffectFilters(Chosen(boss, first=today - dt.timedelta(days=30), last=today))
+        found, once = _timed(lambda: funnel.count_funnel(filters))
+        apart, each = _timed(lambda: naive(filters))
+        _compared, holdout = _timed(lambda: comparison.compare(filters))
         for dimension, parts in apart.items():
             if parts != {key: _stages(figures) for key, figures in found.by[dimension].items()}:
                 raise SystemExit(f"the figures by {dimension} differ")
@@ -107,7 +107,7 @@ def compare(app: Flask) -> None:
         print(f"comparison {holdout * 1000:.0f} ms")
 
 
-def naive(asked: Asked) -> dict[str, dict[str, list[int]]]:
+def naive(filters: EffectFilters) -> dict[str, dict[str, list[int]]]:
     """Counts by grade and channel as the list's filters would count them, one after the other."""
     keys = {
         "grade": [(grade, Hit.grade == grade) for grade in "ABCD"],
@@ -119,7 +119,7 @@ def naive(asked: Asked) -> dict[str, dict[str, list[int]]]:
                 db.session.scalar(
                     select(func.count())
                     .select_from(Hit)
-                    .where(*asked.criterion(), criterion, reach.reached(stage))
+                    .where(*filters.criterion(), criterion, reach.reached(stage))
                 )
                 or 0
                 for stage in Stage

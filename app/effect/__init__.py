@@ -1,1 +1,1 @@
-"""What came of hits: how far they got, what contact is worth against the holdout groups, what it cost."""
+"""What came of hits: the funnel with its costs, and the comparison with the holdout group."""

@@ -1,10 +1,10 @@
-"""What contact is worth: customers a rule caught and left to marketing, against those it held out.
+"""The effect of marketing: conversions of customers left to marketing, compared with the holdout group.
 
-By intention to treat: everybody not held out counts, whether or not somebody got round to contacting them, so
-that the groups differ by the draw alone. A person counts once a rule, in the version and the group of the
-first hit in the dates. Who converted on or after the day of that hit, by any rule's hit
-(app/rules/conversions.py), is a conversion, whoever contacted them. Channel, template and time of day choose
-nothing here: only one group has them.
+The comparison is by intention to treat: everybody who is not held out belongs to the marketing group, whether
+or not somebody contacted them, so that the groups differ only by the random draw. A customer counts once for
+each rule, in the version and group of their first hit on the dates. Customers count as converted when any of
+their hits converted on or after the day of that first hit (app/rules/conversions.py). Filters on channel,
+template and time of day are ignored, because only the marketing group has them.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import func, select
 
-from app.effect.funnel import Asked
+from app.effect.funnel import EffectFilters
 from app.extensions import db
 from app.models import Hit
 from app.rules.conversions import converted
 from app.rules.proportion import Interval, Share, difference, mean_difference
 
-#: with fewer people in a group, or fewer conversions in both, nothing is said about a difference
+#: with fewer people in a group, or fewer conversions in both together, no verdict is given
 MIN_PEOPLE, MIN_CONVERTED = 30, 5
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """People who converted among those a rule version left to marketing, and among those it held out.
+    """The converted customers of the marketing group and of the holdout group of a rule version.
 
-    ``difference`` (a share, −1 to 1) is None while nobody is held out. ``version`` None stands for all.
+    ``difference`` of the rates (−1 to 1) is None while nobody is held out. ``version`` is None for the total.
     """
 
     version: int | None
@@ -40,60 +40,64 @@ class Comparison:
     interval: Interval | None
 
     @property
-    def enough(self) -> bool:
-        """Whether there are people and conversions enough to say anything."""
+    def has_enough_data(self) -> bool:
+        """Whether there are enough people and conversions for a verdict."""
         people = min(self.marketed.whole, self.held_out.whole)
         return people >= MIN_PEOPLE and self.marketed.part + self.held_out.part >= MIN_CONVERTED
 
     @property
-    def proven(self) -> bool:
-        """Whether the difference is more than chance would make, at 95 % confidence."""
-        return self.enough and self.interval is not None and not self.interval.low <= 0 <= self.interval.high
+    def is_significant(self) -> bool:
+        """Whether the difference is significant at 95 % confidence."""
+        interval = self.interval
+        return self.has_enough_data and interval is not None and not interval.low <= 0 <= interval.high
 
 
-def compare(asked: Asked) -> list[Comparison]:
-    """The comparison in all, then of each rule version that caught anybody.
+def compare(filters: EffectFilters) -> list[Comparison]:
+    """Return the total comparison, then one for each rule version that caught anybody.
 
-    The one in all is of the versions that hold somebody out, as the mean of their differences: versions that
-    hold out different shares of different customers must not be thrown together.
+    The total covers the versions that hold somebody out and is the mean of their differences. Adding up their
+    customers would mislead, because versions hold out different shares of different customers.
     """
-    found: dict[int, dict[bool, Share]] = {}
-    for version, held_out, people, won in db.session.execute(_query(asked)):
-        found.setdefault(version, {})[held_out] = Share(won, people)
+    groups: dict[int, dict[bool, Share]] = {}
+    for version, held_out, people, converted_people in db.session.execute(_query(filters)):
+        groups.setdefault(version, {})[held_out] = Share(converted_people, people)
     none = Share(0, 0)
-    versions = [_one(key, of.get(False, none), of.get(True, none)) for key, of in sorted(found.items())]
-    return [_all(versions), *versions]
+    versions = [
+        _of_version(version, shares.get(False, none), shares.get(True, none))
+        for version, shares in sorted(groups.items())
+    ]
+    return [_total(versions), *versions]
 
 
-def _one(version: int, marketed: Share, held_out: Share) -> Comparison:
+def _of_version(version: int, marketed: Share, held_out: Share) -> Comparison:
     p, q = marketed.value, held_out.value
-    apart = None if p is None or q is None else p - q
-    return Comparison(version, marketed, held_out, apart, difference(marketed, held_out))
+    difference_of_rates = None if p is None or q is None else p - q
+    return Comparison(version, marketed, held_out, difference_of_rates, difference(marketed, held_out))
 
 
-def _all(versions: Sequence[Comparison]) -> Comparison:
+def _total(versions: Sequence[Comparison]) -> Comparison:
     both = [each for each in versions if each.difference is not None]
     mean = mean_difference([(each.marketed, each.held_out) for each in both])
-    apart, interval = mean or (None, None)
+    difference_of_rates, interval = mean or (None, None)
     marketed, held_out = ([getattr(each, name) for each in both] for name in ("marketed", "held_out"))
-    return Comparison(None, _sum(marketed), _sum(held_out), apart, interval)
+    return Comparison(None, _sum(marketed), _sum(held_out), difference_of_rates, interval)
 
 
 def _sum(shares: Sequence[Share]) -> Share:
     return Share(sum(each.part for each in shares), sum(each.whole for each in shares))
 
 
-def _query(asked: Asked) -> Any:
-    """Version, whether held out, people, those who converted."""
+def _query(filters: EffectFilters) -> Any:
+    """Return a query of version, whether held out, people, and those of them who converted."""
     people = (
         select(Hit.rule_id, Hit.lead_id, Hit.version_id, Hit.holdout, Hit.hit_date)
         .distinct(Hit.rule_id, Hit.lead_id)
-        .where(Hit.live, *asked.criterion())
+        .where(Hit.live, *filters.criterion())
         .order_by(Hit.rule_id, Hit.lead_id, Hit.hit_date, Hit.id)
         .subquery()
         .c
     )
-    won = converted(current_app.config["SETTINGS"], asked.chosen.first).subquery()
+    won = converted(current_app.config["SETTINGS"], filters.hits.first).subquery()
     last = select(won.c.lead_id, func.max(won.c.on).label("on")).group_by(won.c.lead_id).subquery().c
     return (
         select(

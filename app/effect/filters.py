@@ -21,7 +21,7 @@ def reached(user: Any, text: str) -> ColumnElement[bool]:
 
 def of_version(user: Any, text: str) -> ColumnElement[bool]:
     """Return the hits that a rule version made. Raises DomainError."""
-    return Hit.version_id == reach.checked_id(text)
+    return Hit.version_id == reach.parse_id(text)
 
 
 def first_channel(user: Any, text: str) -> ColumnElement[bool]:

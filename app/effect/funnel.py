@@ -1,13 +1,13 @@
-"""The funnel of hits, whole and in parts, with what the contacts cost (reach.py says what the stages mean).
+"""The funnel of hits, in total and broken down, with the cost of contacts (stages: reach.py).
 
-Hits are counted in slices of hit dates, so that whoever waits sees how far it is; everything adds up.
+Hits are counted in slices of hit dates, so that progress can be shown; the slices add up.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,53 +15,50 @@ from sqlalchemy import ARRAY, DateTime, Integer, String, func, or_, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.effect import reach
-from app.effect.reach import BANDS, Stage
+from app.effect.reach import HOUR_BANDS, Stage
 from app.extensions import db
 from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import Chosen
 from app.models import Hit, HitStatus
 
-#: by what the funnel is parted
+#: the dimensions by which the funnel is broken down
 DIMENSIONS = ("version", "grade", "source", "branch", "channel", "template", "hour")
-#: about as many hits are counted at a time
-SLICE = 250_000
-#: sorting and hashing a slice's contacts in memory
+#: about the number of hits counted at a time
+HITS_PER_SLICE = 250_000
+#: enough to sort and hash the contacts of a slice in memory
 _MEMORY = text("SET LOCAL work_mem = '64MB'")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which hits the figures are of.
+class EffectFilters:
+    """The hits that the figures cover.
 
-    ``chosen`` says person (row scope), hit dates, rule, grade, source and branch; ``version`` is the id of a
-    rule version. ``channel``, ``template`` and ``hour`` are of the first contact, as
-    ``reach.first_contact`` takes them.
+    ``hits`` filters by row scope, hit date, rule, grade, source and branch; ``version`` is the id of a rule
+    version. ``channel``, ``template`` and ``hour`` filter by first contact as ``reach.first_contact`` does.
     """
 
-    chosen: Chosen
+    hits: Chosen
     version: int | None = None
     channel: str = ""
     template: str = ""
     hour: str = ""
 
     def criterion(self) -> Any:
-        """Criterion on Hit, apart from the first contact."""
+        """Return the criteria on Hit, without those on the first contact."""
         version = [Hit.version_id == self.version] if self.version is not None else []
-        return self.chosen.criterion(Hit), *version
+        return self.hits.criterion(Hit), *version
 
-    def between(self, first: dt.date, last: dt.date) -> Asked:
-        """The same of other hit dates."""
-        return Asked(
-            self.chosen.but(first=first, last=last), self.version, self.channel, self.template, self.hour
-        )
+    def between(self, first: dt.date, last: dt.date) -> EffectFilters:
+        """Return a copy for other hit dates."""
+        return replace(self, hits=self.hits.but(first=first, last=last))
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How many hits reached each stage, and what was spent on them (yuan).
+    """The number of hits that reached each stage, and the cost of their contacts in yuan.
 
-    ``sms`` and ``calls`` are the messages and calls that went out, several for a hit perhaps.
+    ``sms`` and ``calls`` count the messages and calls sent; a hit may have several.
     """
 
     hit: int = 0
@@ -78,100 +75,96 @@ class Figures:
         return Figures(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     def reached(self, stage: Stage) -> int:
-        """How many hits reached a stage."""
+        """Return the number of hits that reached a stage."""
         return int(getattr(self, stage))
 
     @property
     def cost(self) -> Decimal:
-        """What all contacts cost."""
+        """Cost of all contacts."""
         return self.cost_sms + self.cost_call
 
     @property
     def rate(self) -> float | None:
-        """The share of hits that converted; None without hits."""
+        """Share of hits that converted; None without hits."""
         return self.converted / self.hit if self.hit else None
 
     @property
     def cost_per_contacted(self) -> Decimal | None:
-        """What a contacted hit cost."""
+        """Cost per contacted hit; None without any."""
         return self.cost / self.contacted if self.contacted else None
 
     @property
     def cost_per_conversion(self) -> Decimal | None:
-        """What a conversion cost; None without any."""
+        """Cost per conversion; None without any."""
         return self.cost / self.converted if self.converted else None
-
-
-Parts = dict[str, Figures]
 
 
 @dataclass
 class Funnel:
-    """The figures in all and, for each of DIMENSIONS, of each part by the list filter's value."""
+    """The total figures and, for each of DIMENSIONS, the figures by filter value of the hit list."""
 
     total: Figures = field(default_factory=Figures)
-    by: dict[str, Parts] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
+    by: dict[str, dict[str, Figures]] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
 
     def add(self, dimension: str, key: str, figures: Figures) -> None:
-        """Count figures for a part, and in all once."""
+        """Add figures to a part. The parts of one dimension, the grades, also add up to the total."""
         parts = self.by[dimension]
         parts[key] = parts.get(key, Figures()) + figures
         if dimension == "grade":
             self.total = self.total + figures
 
 
-def funnel(asked: Asked) -> Funnel:
-    """The whole funnel."""
-    found = Funnel()
-    for _done, part in counting(asked):
-        found = part
-    return found
+def count_funnel(filters: EffectFilters) -> Funnel:
+    """Return the complete funnel."""
+    funnel = Funnel()
+    for _done, so_far in count_in_slices(filters):
+        funnel = so_far
+    return funnel
 
 
-def counting(asked: Asked) -> Iterator[tuple[float, Funnel]]:
-    """The funnel while it is counted: what share of it is done (0 to 1), and the funnel so far.
-
-    The last one is whole; without any hit there is none.
-    """
-    found = Funnel()
-    branches = BranchParts(asked.chosen.person, asked.chosen.branch)
-    for done, first, last in _slices(asked.chosen):
-        _count(asked.between(first, last), branches, found)
-        yield done, found
+def count_in_slices(filters: EffectFilters) -> Iterator[tuple[float, Funnel]]:
+    """Yield the share that is done (0 to 1) and the funnel so far; nothing when there is no hit."""
+    funnel = Funnel()
+    branches = BranchParts(filters.hits.person, filters.hits.branch)
+    for done, first, last in _slices(filters.hits):
+        _add_slice(filters.between(first, last), branches, funnel)
+        yield done, funnel
 
 
-def _slices(chosen: Chosen) -> Iterator[tuple[float, dt.date, dt.date]]:
-    """First and last date of slices of about SLICE hits, with the share of hits up to their end."""
-    found = sorted(counts.count(chosen, ("hit_date",)).items())
-    per_day: Mapping[Any, int] = {day: n for (day,), n in found}
-    total, so_far, first, held = sum(per_day.values()), 0, None, 0
+def _slices(hits: Chosen) -> Iterator[tuple[float, dt.date, dt.date]]:
+    """Yield slices of about HITS_PER_SLICE hits: the share of hits up to their end, first and last date."""
+    by_date = sorted(counts.count(hits, ("hit_date",)).items())
+    per_day: Mapping[Any, int] = {day: n for (day,), n in by_date}
+    total, so_far, first, in_slice = sum(per_day.values()), 0, None, 0
     for day, n in per_day.items():
-        first, held, so_far = first or day, held + n, so_far + n
-        if held >= SLICE or so_far == total:
+        first, in_slice, so_far = first or day, in_slice + n, so_far + n
+        if in_slice >= HITS_PER_SLICE or so_far == total:
             yield so_far / total, first, day
-            first, held = None, 0
+            first, in_slice = None, 0
 
 
-def _count(asked: Asked, branches: BranchParts, into: Funnel) -> None:
+def _add_slice(filters: EffectFilters, branches: BranchParts, funnel: Funnel) -> None:
     db.session.execute(_MEMORY)
-    for row in db.session.execute(_query(asked)):
-        *keys, sets = row[: len(DIMENSIONS) + 1]
-        # A bit for each dimension, the first one highest, that is 0 only in the set of the dimension itself.
-        place = next(n for n in range(len(DIMENSIONS)) if not sets >> (len(DIMENSIONS) - 1 - n) & 1)
-        dimension = DIMENSIONS[place]
-        into.add(dimension, _key(dimension, keys[place], branches), Figures(*row[len(DIMENSIONS) + 1 :]))
+    for row in db.session.execute(_query(filters)):
+        *keys, grouping = row[: len(DIMENSIONS) + 1]
+        # GROUPING has a bit for each dimension, the first one highest, which is 0 in the dimension's own set.
+        index = next(n for n in range(len(DIMENSIONS)) if not grouping >> (len(DIMENSIONS) - 1 - n) & 1)
+        dimension = DIMENSIONS[index]
+        figures = Figures(*row[len(DIMENSIONS) + 1 :])
+        funnel.add(dimension, _key(dimension, keys[index], branches), figures)
 
 
 def _key(dimension: str, value: Any, branches: BranchParts) -> str:
+    """Return the filter value of the hit list for a part."""
     if dimension == "branch":
         return branches.part_of(value)
     if dimension == "hour" and value is not None:
-        return str(next(first for first, last in BANDS if first <= value < last))
+        return str(next(first for first, last in HOUR_BANDS if first <= value < last))
     return NONE if value in (None, "") else str(value)
 
 
-def _query(asked: Asked) -> Any:
-    """A row for each part of each dimension: keys, which dimension it is, figures."""
+def _query(filters: EffectFilters) -> Any:
+    """Return a query with a row for each part of each dimension: keys, grouping bits, figures."""
     hits = (
         select(
             Hit.id,
@@ -182,14 +175,14 @@ def _query(asked: Asked) -> Any:
             (Hit.status == HitStatus.CONVERTED).label("converted"),
             reach.pushed(Hit.id).label("pushed"),
         )
-        .where(reach.countable(), *asked.criterion())
+        .where(reach.countable(), *filters.criterion())
         .cte("hits")
     )
-    met = _contacts(hits)
-    facts = select(hits, *(each for each in met.c if each.key != "hit_id")).select_from(
-        hits.outerjoin(met, met.c.hit_id == hits.c.id)
+    contacts = _contacts(hits)
+    facts = select(hits, *(each for each in contacts.c if each.key != "hit_id")).select_from(
+        hits.outerjoin(contacts, contacts.c.hit_id == hits.c.id)
     )
-    facts = facts.where(*_first_contact(asked, met.c))
+    facts = facts.where(*_first_contact(filters, contacts.c))
     fact = facts.subquery().c
     keys = [fact.version_id, fact.grade, fact.source, fact.branch_id, fact.channel, fact.template, fact.hour]
     return select(*keys, func.grouping(*keys), *_figures(fact)).group_by(
@@ -198,13 +191,13 @@ def _query(asked: Asked) -> Any:
 
 
 def _contacts(hits: Any) -> Any:
-    """What is known of the contacts of each of the hits that had any."""
+    """Return a subquery with a row for each hit that had contacts: the first one, results and costs."""
     touch = reach.touches().subquery()
-    order = reach.in_order(touch.c)
+    order = reach.contact_order(touch.c)
 
     def first(column: Any, kind: Any) -> Any:
-        each = func.array_agg(aggregate_order_by(column, *order), type_=ARRAY(kind))
-        return each.filter(touch.c.reached)[1]
+        values = func.array_agg(aggregate_order_by(column, *order), type_=ARRAY(kind))
+        return values.filter(touch.c.reached)[1]
 
     def spent(channel: str) -> Any:
         return func.sum(touch.c.cost).filter(touch.c.channel == channel)
@@ -229,20 +222,22 @@ def _contacts(hits: Any) -> Any:
     )
 
 
-def _first_contact(asked: Asked, met: Any) -> list[Any]:
-    found: list[Any] = []
-    if asked.channel:
-        found.append(met.channel.is_not_distinct_from(reach.checked_channel(asked.channel)))
-    if asked.template:
-        found.append(met.template.is_not_distinct_from(reach.checked_id(asked.template)))
-    if asked.hour:
-        band = reach.checked_band(asked.hour)
-        found.append(met.hour.is_(None) if band is None else met.hour.between(band[0], band[1] - 1))
-    return found
+def _first_contact(filters: EffectFilters, contact: Any) -> list[Any]:
+    """Return the criteria on the first contact, given the columns of ``_contacts``."""
+    criteria: list[Any] = []
+    if filters.channel:
+        criteria.append(contact.channel.is_not_distinct_from(reach.parse_channel(filters.channel)))
+    if filters.template:
+        criteria.append(contact.template.is_not_distinct_from(reach.parse_id(filters.template)))
+    if filters.hour:
+        band = reach.parse_hour_band(filters.hour)
+        in_band = contact.hour.is_(None) if band is None else contact.hour.between(band[0], band[1] - 1)
+        criteria.append(in_band)
+    return criteria
 
 
 def _figures(fact: Any) -> list[Any]:
-    """The columns of Figures, in their order."""
+    """Return the columns of Figures, in order."""
     answered = or_(fact.converted, fact.answered)
     contacted = or_(answered, fact.contacted)
     return [

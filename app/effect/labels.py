@@ -1,9 +1,8 @@
-"""What people read about figures: names of stages and parts, and the comparison in a sentence."""
+"""Display names of the funnel's stages and parts, and the verdict of the comparison in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any
 
 from flask_babel import gettext as _
@@ -12,8 +11,8 @@ from sqlalchemy import select
 
 from app import labels
 from app.effect.comparison import Comparison
-from app.effect.funnel import Asked
-from app.effect.reach import BANDS, HAND, Stage
+from app.effect.funnel import EffectFilters
+from app.effect.reach import HOUR_BANDS, MANUAL, Stage
 from app.extensions import db
 from app.hits.by_branch import NONE, BranchParts
 from app.lib.row_id import row_id
@@ -37,34 +36,35 @@ DIMENSION: dict[str, Any] = {
 }
 CHANNEL: dict[str, Any] = {
     **labels.OUTREACH_CHANNEL,
-    HAND: lazy_gettext("By a marketer"),
+    MANUAL: lazy_gettext("By a marketer"),
     NONE: lazy_gettext("Not contacted"),
 }
 
 
-class Names:
-    """What the parts of a funnel are called; tables are read once, when first needed."""
+class PartNames:
+    """Display names of a funnel's parts; each table is read once, when it is first needed."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        self._known: dict[str, Callable[[str], str]] = {}
+    def __init__(self, filters: EffectFilters) -> None:
+        self._filters = filters
+        self._by_dimension: dict[str, Callable[[str], str]] = {}
 
-    def of(self, dimension: str, key: str) -> str:
-        """The name of a part."""
-        if dimension not in self._known:
-            self._known[dimension] = getattr(self, f"_{dimension}")()
-        return self._known[dimension](key)
+    def name(self, dimension: str, key: str) -> str:
+        """Return the name of a part."""
+        if dimension not in self._by_dimension:
+            self._by_dimension[dimension] = getattr(self, f"_{dimension}")()
+        return self._by_dimension[dimension](key)
 
     def in_order(self, dimension: str, keys: Iterable[str]) -> list[str]:
-        """Parts as a table lists them: by name, ``none`` last; times and channels in their own order."""
-        own = {"hour": [str(first) for first, _last in BANDS], "channel": list(CHANNEL)}.get(dimension, [])
+        """Return the parts by name, ``none`` last; hours and channels in their own order."""
+        orders = {"hour": [str(first) for first, _last in HOUR_BANDS], "channel": list(CHANNEL)}
+        own = orders.get(dimension, [])
         return sorted(
             keys,
-            key=lambda key: (key == NONE, own.index(key) if key in own else 0, self.of(dimension, key)),
+            key=lambda key: (key == NONE, own.index(key) if key in own else 0, self.name(dimension, key)),
         )
 
     def _version(self) -> Callable[[str], str]:
-        rows = {str(row.id): said(row) for row in db.session.scalars(select(RuleVersion))}
+        rows = {str(row.id): version_title(row) for row in db.session.scalars(select(RuleVersion))}
         return lambda key: rows.get(key, f"#{key}")
 
     def _template(self) -> Callable[[str], str]:
@@ -72,7 +72,7 @@ class Names:
         return lambda key: _("No template") if key == NONE else rows.get(key, f"#{key}")
 
     def _branch(self) -> Callable[[str], str]:
-        return BranchParts(self._asked.chosen.person, self._asked.chosen.branch).name
+        return BranchParts(self._filters.hits.person, self._filters.hits.branch).name
 
     @staticmethod
     def _grade() -> Callable[[str], str]:
@@ -88,58 +88,49 @@ class Names:
 
     @staticmethod
     def _hour() -> Callable[[str], str]:
-        return band
+        return hour_band_name
 
 
-def version(key: str) -> str:
-    """A rule version by its id."""
+def version_name(key: str) -> str:
+    """Return the title of the rule version with an id."""
     row = _row(RuleVersion, key)
-    return said(row) if row else f"#{key}"
+    return version_title(row) if row else f"#{key}"
 
 
-def template(key: str) -> str:
-    """A template version by its id, or none."""
+def template_name(key: str) -> str:
+    """Return the name of the template version with an id, or of hits without a template."""
     row = _row(OutreachTemplateVersion, key)
     return _("No template") if key == NONE else str(row or f"#{key}")
 
 
-def band(key: str) -> str:
-    """A band of hours by its first one."""
-    first, last = next((each for each in BANDS if str(each[0]) == key), (0, 0))
+def hour_band_name(key: str) -> str:
+    """Return the name of a band of hours, given its first hour."""
+    first, last = next((each for each in HOUR_BANDS if str(each[0]) == key), (0, 0))
     return f"{first:02d}:00–{last:02d}:00" if last else _("Not contacted")
 
 
-def bands() -> list[tuple[str, str]]:
-    """The bands of hours as choices."""
-    return [(key, band(key)) for key in (*(str(first) for first, _last in BANDS), NONE)]
+def hour_band_choices() -> list[tuple[str, str]]:
+    """Return the bands of hours as form choices."""
+    keys = (*(str(first) for first, _last in HOUR_BANDS), NONE)
+    return [(key, hour_band_name(key)) for key in keys]
 
 
-def percent(share: float | None) -> str:
-    """A share, with one decimal."""
-    return "—" if share is None else f"{share:.1%}"
-
-
-def yuan(amount: Decimal | None) -> str:
-    """An amount of money."""
-    return "—" if amount is None else f"¥{amount:,.2f}"
-
-
-def verdict(found: Comparison) -> str:
-    """What the comparison means, in a sentence."""
-    if found.difference is None or found.interval is None:
+def verdict(compared: Comparison) -> str:
+    """Return the meaning of a comparison in a sentence."""
+    if compared.difference is None or compared.interval is None:
         return _("There is no holdout group to compare with.")
-    if not found.enough:
+    if not compared.has_enough_data:
         return _("Too few customers so far to see a difference.")
-    low, high = (f"{abs(end) * 100:.1f}" for end in found.interval)
-    if not found.proven:
+    low, high = (f"{abs(end) * 100:.1f}" for end in compared.interval)
+    if not compared.is_significant:
         return _(
             "No clear difference so far: between %(low)s fewer and %(high)s more conversions per 100"
             " customers (95-percent interval).",
             low=low,
             high=high,
         )
-    n = f"{abs(found.difference) * 100:.1f}"
-    if found.difference > 0:
+    n = f"{abs(compared.difference) * 100:.1f}"
+    if compared.difference > 0:
         return _(
             "Out of every 100 customers, %(n)s more convert than without marketing (95-percent interval"
             " %(low)s to %(high)s).",
@@ -156,11 +147,11 @@ def verdict(found: Comparison) -> str:
     )
 
 
-def said(version: RuleVersion) -> str:
-    """A rule version in words."""
+def version_title(version: RuleVersion) -> str:
+    """Return the code, name and number of a rule version."""
     return f"{version.rule.code} {version.name} v{version.number}"
 
 
 def _row(model: Any, key: str) -> Any:
-    known = row_id(key)
-    return db.session.get(model, known) if known else None
+    parsed = row_id(key)
+    return db.session.get(model, parsed) if parsed else None

@@ -1,18 +1,20 @@
-"""How far a hit got: the stages of the funnel, and its first contact. The one place that says what they mean.
+"""The definitions of the funnel: its stages, and the first contact of a hit.
 
-The funnel is of live hits that may be contacted: the holdout group is compared, not counted (comparison.py).
-Each stage holds all of the next one; a hit that reached a later stage counts for every one before it,
-however it got there (a marketer may contact a customer before any push).
+The funnel counts live hits whose customers may be contacted. The holdout group is not counted but compared
+(comparison.py). Each stage includes all later ones: a hit that reached a later stage counts for every earlier
+one, even if it skipped that (a marketer may contact a customer before any push).
 
-* **hit**: caught by a rule, not held out.
-* **pushed**: a schedule sent it out and the receiver accepted the delivery that it was in; tests don't count.
-* **contacted**: an SMS or a call was taken by its gateway and not reported as failed, or a marketer contacted
-  the customer (the steps 单独联系 and 跟进进度, not those that the product takes itself).
-* **answered**: a contact's outcome says that the customer reacted: answered, refused, interested, opted out
-  or converted. What a marketer hears is known to the product only when it ends in a conversion.
-* **converted**: the hit's status, as for back-tests (app/rules/conversions.py).
+* **hit**: made by a rule, not held out.
+* **pushed**: a schedule sent it, and the receiver accepted the delivery that contained it. Test pushes don't
+  count.
+* **contacted**: the gateway accepted an SMS or a call and did not report it as failed, or a marketer
+  contacted the customer (the steps 单独联系 and 跟进进度, unless the system took them).
+* **answered**: the outcome of a contact says that the customer responded: answered, refused, interested,
+  opted out or converted. What a customer tells a marketer is known only when it ends in a conversion.
+* **converted**: the status of the hit, as in back-tests (app/rules/conversions.py).
 
-The **first contact** gives a hit its channel, template version and time of day: each hit is in one part.
+The **first contact** determines a hit's channel, template version and time of day, so that each hit belongs
+to one part.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ from app.models import (
 
 
 class Stage(StrEnum):
-    """The stages in their order."""
+    """The stages of the funnel, in order."""
 
     HIT = "hit"
     PUSHED = "pushed"
@@ -67,12 +69,12 @@ class Stage(StrEnum):
     CONVERTED = "converted"
 
 
-#: the channel of a first contact that a marketer made by hand
-HAND = "hand"
-CHANNELS = ("sms", "call", HAND)
-#: hours of the day as they are told apart: from the first one on, until before the second
-BANDS = ((0, 9), (9, 12), (12, 14), (14, 18), (18, 20), (20, 24))
-#: the customer reacted, whatever was said
+#: the channel of a first contact made by a marketer
+MANUAL = "hand"
+CHANNELS = ("sms", "call", MANUAL)
+#: bands of hours of the day: the first hour included, the second excluded
+HOUR_BANDS = ((0, 9), (9, 12), (12, 14), (14, 18), (18, 20), (20, 24))
+#: outcomes that are a response of the customer, of whatever kind
 ANSWERED = (
     OutreachStatus.ANSWERED,
     OutreachStatus.REFUSED,
@@ -80,34 +82,34 @@ ANSWERED = (
     OutreachStatus.OPT_OUT,
     OutreachStatus.CONVERTED,
 )
-_BY_HAND = ("start", "follow_up")
+_MANUAL_STEPS = ("start", "follow_up")
 
 
 def countable() -> ColumnElement[bool]:
-    """Criterion on Hit: in the funnel at all."""
+    """Return the criterion on Hit for being in the funnel."""
     return and_(Hit.live, Hit.holdout.is_(False))
 
 
 def reached(stage: Stage) -> ColumnElement[bool]:
-    """Criterion on Hit: in the funnel, and reached the stage or a later one."""
-    found: ColumnElement[bool] = Hit.status == HitStatus.CONVERTED
+    """Return the criterion on Hit for having reached the stage or a later one."""
+    criterion: ColumnElement[bool] = Hit.status == HitStatus.CONVERTED
     own = Outreach.hit_id == Hit.id
     earlier: dict[Stage, ColumnElement[bool]] = {
-        Stage.ANSWERED: exists().where(own, _went_out(), _said_something()),
+        Stage.ANSWERED: exists().where(own, _was_sent(), _was_answered()),
         Stage.CONTACTED: or_(
-            exists().where(own, _went_out()), exists().where(HitEvent.hit_id == Hit.id, _by_hand())
+            exists().where(own, _was_sent()), exists().where(HitEvent.hit_id == Hit.id, _is_manual())
         ),
         Stage.PUSHED: pushed(Hit.id),
         Stage.HIT: true(),
     }
-    for name, criterion in earlier.items():
+    for name, of_stage in earlier.items():
         if list(Stage).index(name) >= list(Stage).index(stage):
-            found = or_(found, criterion)
-    return and_(countable(), found)
+            criterion = or_(criterion, of_stage)
+    return and_(countable(), criterion)
 
 
 def pushed(hit_id: Any) -> ColumnElement[bool]:
-    """Whether the receiver of a push accepted a delivery that the hit was in."""
+    """Return the criterion that a receiver accepted a delivery that contained the hit."""
     return exists().where(
         PushHit.hit_id == hit_id,
         Push.id == PushHit.push_id,
@@ -119,7 +121,7 @@ def pushed(hit_id: Any) -> ColumnElement[bool]:
 
 
 def touches() -> CompoundSelect[Any]:
-    """Everything that was handed over or done by hand: a row each, ``reached`` unless it failed.
+    """Return a query of all contacts, sent or manual; ``reached`` is false for those that failed.
 
     Columns: hit_id, at, channel, version_id (of the template), id, reached, answered, cost (yuan).
     """
@@ -129,60 +131,61 @@ def touches() -> CompoundSelect[Any]:
         Outreach.channel,
         Outreach.version_id,
         Outreach.id,
-        _went_out().label("reached"),
-        _said_something().label("answered"),
+        _was_sent().label("reached"),
+        _was_answered().label("answered"),
         func.coalesce(Outreach.cost, 0).label("cost"),
     ).where(or_(Outreach.sent_at.is_not(None), Outreach.cost.is_not(None)))
-    by_hand = select(
+    manual = select(
         HitEvent.hit_id,
         HitEvent.at,
-        literal(HAND),
+        literal(MANUAL),
         null(),
         HitEvent.id,
         true(),
         false(),
         cast(literal(0), Numeric),
-    ).where(_by_hand())
-    return union_all(sent, by_hand)
+    ).where(_is_manual())
+    return union_all(sent, manual)
 
 
-def in_order(of: Any) -> tuple[Any, ...]:
-    """The order of contacts in which the first one is the first; ``of`` holds the columns of touches()."""
-    return of.at, of.channel, of.id
+def contact_order(touch: Any) -> tuple[Any, ...]:
+    """Return the columns that order contacts by time; ``touch`` has the columns of touches()."""
+    return touch.at, touch.channel, touch.id
 
 
 def local_hour(moment: Any) -> ColumnElement[int]:
-    """The hour of the day of a moment, local."""
+    """Return the local hour of the day of a moment."""
     zone = current_app.config["SETTINGS"].timezone
     return cast(extract("hour", func.timezone(zone, moment)), Integer)
 
 
 def first_contact(channel: str = "", template: str = "", hour: str = "") -> ColumnElement[bool]:
-    """Criterion on Hit: what its first contact was; ``none`` for hits without one. Empty: anything.
+    """Return the criterion on Hit for its first contact.
 
     ``channel`` is one of CHANNELS, ``template`` the id of a template version, ``hour`` the first hour of one
-    of BANDS. Raises DomainError for anything else.
+    of HOUR_BANDS. Each may be ``none`` for hits without a contact, and empty for no condition. Raises
+    DomainError for anything else.
     """
-    found: list[ColumnElement[bool]] = []
+    criteria: list[ColumnElement[bool]] = []
     if channel:
-        found.append(_is(_first("channel"), checked_channel(channel)))
+        criteria.append(_is(_first("channel"), parse_channel(channel)))
     if template:
-        found.append(_is(_first("version_id"), checked_id(template)))
+        criteria.append(_is(_first("version_id"), parse_id(template)))
     if hour:
-        band, at = checked_band(hour), local_hour(_first("at"))
-        found.append(_first("at").is_(None) if band is None else at.between(band[0], band[1] - 1))
-    return and_(true(), *found)
+        band, at = parse_hour_band(hour), local_hour(_first("at"))
+        criteria.append(_first("at").is_(None) if band is None else at.between(band[0], band[1] - 1))
+    return and_(true(), *criteria)
 
 
-def checked_channel(text: str) -> str | None:
-    """The channel that a choice means, None for ``none``. Raises DomainError."""
+def parse_channel(text: str) -> str | None:
+    """Return the channel that a filter value means; None for ``none``. Raises DomainError."""
     if text not in (*CHANNELS, NONE):
         raise DomainError("There is no such channel: %(name)s", name=text[:20])
     return None if text == NONE else text
 
 
-def checked_id(text: str) -> int | None:
-    """The id that a choice means, None for ``none``. Raises DomainError."""
+def parse_id(text: str) -> int | None:
+    """Return the id that a filter value means; None for ``none``. Raises DomainError."""
     if text == NONE:
         return None
     key = row_id(text)
@@ -191,21 +194,21 @@ def checked_id(text: str) -> int | None:
     return key
 
 
-def checked_band(text: str) -> tuple[int, int] | None:
-    """The band that begins at an hour, None for ``none``. Raises DomainError."""
-    band = next((each for each in BANDS if str(each[0]) == text), None)
+def parse_hour_band(text: str) -> tuple[int, int] | None:
+    """Return the band that begins at the hour of a filter value; None for ``none``. Raises DomainError."""
+    band = next((each for each in HOUR_BANDS if str(each[0]) == text), None)
     if band is None and text != NONE:
         raise DomainError("There is no such time of day: %(name)s", name=text[:20])
     return band
 
 
 def _first(name: str) -> Any:
-    """A column of a hit's first contact."""
-    found = touches().subquery()
+    """Return a column of a hit's first contact as a scalar subquery."""
+    touch = touches().subquery()
     return (
-        select(found.c[name])
-        .where(found.c.hit_id == Hit.id, found.c.reached)
-        .order_by(*in_order(found.c))
+        select(touch.c[name])
+        .where(touch.c.hit_id == Hit.id, touch.c.reached)
+        .order_by(*contact_order(touch.c))
         .limit(1)
         .correlate(Hit)
         .scalar_subquery()
@@ -213,17 +216,17 @@ def _first(name: str) -> Any:
 
 
 def _is(column: Any, value: Any) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = column.is_(None) if value is None else column == value
-    return found
+    criterion: ColumnElement[bool] = column.is_(None) if value is None else column == value
+    return criterion
 
 
-def _went_out() -> ColumnElement[bool]:
+def _was_sent() -> ColumnElement[bool]:
     return and_(Outreach.sent_at.is_not(None), Outreach.status != OutreachStatus.FAILED)
 
 
-def _said_something() -> ColumnElement[bool]:
+def _was_answered() -> ColumnElement[bool]:
     return Outreach.status.in_(ANSWERED)
 
 
-def _by_hand() -> ColumnElement[bool]:
-    return and_(HitEvent.kind.in_(_BY_HAND), HitEvent.person != SYSTEM)
+def _is_manual() -> ColumnElement[bool]:
+    return and_(HitEvent.kind.in_(_MANUAL_STEPS), HitEvent.person != SYSTEM)

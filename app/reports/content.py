@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from app.access.scope import hits_visible_to, sees_whole_bank
 from app.effect.comparison import Comparison, compare
-from app.effect.funnel import Asked, Figures, funnel
-from app.effect.labels import Names
+from app.effect.funnel import EffectFilters, Figures, count_funnel
+from app.effect.labels import PartNames
 from app.extensions import db
 from app.hits import counts, due
 from app.hits.by_branch import NONE, OWN
@@ -105,8 +105,8 @@ class Content(Strict):
 
 def make_content(week: dt.date, user: Staff) -> Content:
     """Return the current figures of a week in a user's row scope."""
-    current, before = (funnel(_of_week(monday, user)) for monday in (week, week - WEEK))
-    names = _PartNames(_of_week(week, user))
+    current, before = (count_funnel(_of_week(monday, user)) for monday in (week, week - WEEK))
+    names = _OwnNames(_of_week(week, user))
     return Content(
         now=_stage_counts(current.total),
         before=_stage_counts(before.total),
@@ -117,8 +117,8 @@ def make_content(week: dt.date, user: Staff) -> Content:
     )
 
 
-def _of_week(week: dt.date, user: Staff) -> Asked:
-    return Asked(Chosen(person=user, first=week, last=sunday_of(week)))
+def _of_week(week: dt.date, user: Staff) -> EffectFilters:
+    return EffectFilters(Chosen(person=user, first=week, last=sunday_of(week)))
 
 
 def _stage_counts(figures: Figures) -> StageCounts:
@@ -126,28 +126,28 @@ def _stage_counts(figures: Figures) -> StageCounts:
     return StageCounts(**stages, cost=figures.cost)
 
 
-def _parts(figures: dict[str, Figures], dimension: str, names: _PartNames) -> list[Part]:
+def _parts(figures: dict[str, Figures], dimension: str, names: _OwnNames) -> list[Part]:
     """Return the parts by size, the largest first; grades by name."""
     by_size = sorted(figures, key=lambda key: (-figures[key].hit, key))
     keys = sorted(figures) if dimension == "grade" else by_size
     return [Part(key=key, name=names.name(dimension, key), steps=_stage_counts(figures[key])) for key in keys]
 
 
-class _PartNames:
+class _OwnNames:
     """Names that the bank gave to rule versions, templates, sources and branches."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._names = Names(asked)
+    def __init__(self, filters: EffectFilters) -> None:
+        self._names = PartNames(filters)
 
     def name(self, dimension: str, key: str) -> str:
         """Return the name of a part; empty when its name depends on the reader's language."""
         if key == NONE or dimension == "channel":
             return ""
-        return self._names.of(dimension, key.removeprefix(OWN) if dimension == "branch" else key)
+        return self._names.name(dimension, key.removeprefix(OWN) if dimension == "branch" else key)
 
 
-def _holdout_counts(asked: Asked) -> HoldoutCounts:
-    total = compare(asked)[0]
+def _holdout_counts(filters: EffectFilters) -> HoldoutCounts:
+    total = compare(filters)[0]
     return HoldoutCounts(
         marketed=(total.marketed.part, total.marketed.whole),
         held_out=(total.held_out.part, total.held_out.whole),

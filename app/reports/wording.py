@@ -12,8 +12,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.effect.labels import CHANNEL, DIMENSION, STAGE, percent, verdict, yuan
+from app.effect.labels import CHANNEL, DIMENSION, STAGE, verdict
 from app.hits.by_branch import NONE, OWN
+from app.lib.amounts import percent, yuan
 from app.models import WeeklyReport
 from app.reports.content import Backlog, Content, HoldoutCounts, Part, StageCounts, WeekCounts
 from app.reports.weeks import sunday_of

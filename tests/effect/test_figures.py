@@ -11,7 +11,7 @@ from flask_babel import force_locale
 from sqlalchemy.orm import Session
 
 from app.effect import comparison, funnel, labels
-from app.effect.funnel import DIMENSIONS, Asked, Figures
+from app.effect.funnel import DIMENSIONS, EffectFilters, Figures
 from app.extensions import db
 from app.hits.counts import Chosen
 from app.models import Staff
@@ -26,23 +26,23 @@ def plain(figures: Figures) -> list[Any]:
     return [*stages, figures.sms, figures.calls, figures.cost]
 
 
-def holds(asked: Asked, fact: dict[str, Any], within: set[int]) -> bool:
-    """Whether a hit is one that is asked about."""
-    chosen, hit = asked.chosen, fact["hit"]
+def holds(filters: EffectFilters, fact: dict[str, Any], within: set[int]) -> bool:
+    """Whether a hit is one that is filters about."""
+    chosen, hit = filters.hits, fact["hit"]
     if (chosen.first and hit.hit_date < chosen.first) or (chosen.last and hit.hit_date > chosen.last):
         return False
     wanted = {
         "rule": (chosen.rule, hit.rule_id),
         "grade": (chosen.grade, hit.grade),
         "source": (chosen.source, fact["source"] if fact["source"] != "none" else ""),
-        "version": (asked.version, hit.version_id),
+        "version": (filters.version, hit.version_id),
     }
     return hit.branch_id in within and all(value in (None, real) for value, real in wanted.values())
 
 
-def touched_so(asked: Asked, fact: dict[str, Any]) -> bool:
-    """Whether the first contact is one that is asked about."""
-    return all(getattr(asked, name) in ("", fact[name]) for name in ("channel", "template", "hour"))
+def touched_so(filters: EffectFilters, fact: dict[str, Any]) -> bool:
+    """Whether the first contact is one that is filters about."""
+    return all(getattr(filters, name) in ("", fact[name]) for name in ("channel", "template", "hour"))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,7 +50,7 @@ def test_every_part_is_the_slow_count(
     app: Flask, session: Session, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = Bank(session, app.config["SETTINGS"], seed)
-    monkeypatch.setattr(funnel, "SLICE", (5, 1000)[seed % 2])
+    monkeypatch.setattr(funnel, "HITS_PER_SLICE", (5, 1000)[seed % 2])
     chief, anna = (
         make_staff(session, name, role) for name, role in (("chief", "Manager"), ("anna", "Marketer"))
     )
@@ -64,23 +64,25 @@ def test_every_part_is_the_slow_count(
         boss, marketer = (db.session.get_one(Staff, each.id) for each in (chief, anna))
         everything = Chosen(boss)
         checked = 0
-        for asked, within in (
-            (Asked(everything), everywhere),
-            (Asked(Chosen(marketer)), below),
+        for filters, within in (
+            (EffectFilters(everything), everywhere),
+            (EffectFilters(Chosen(marketer)), below),
             (
-                Asked(Chosen(boss, first=TODAY - dt.timedelta(days=6), last=TODAY - dt.timedelta(days=2))),
+                EffectFilters(
+                    Chosen(boss, first=TODAY - dt.timedelta(days=6), last=TODAY - dt.timedelta(days=2))
+                ),
                 everywhere,
             ),
-            (Asked(Chosen(boss, branch=bank.branches["HOME"].path, grade="B")), below),
-            (Asked(Chosen(boss, source="", rule=1), channel="sms"), everywhere),
-            (Asked(everything, version=versions[0], hour="9"), everywhere),
-            (Asked(Chosen(marketer), template=str(bank.templates[1].id)), below),
-            (Asked(everything, channel="none"), everywhere),
-            (Asked(everything, channel="hand", hour="14"), everywhere),
+            (EffectFilters(Chosen(boss, branch=bank.branches["HOME"].path, grade="B")), below),
+            (EffectFilters(Chosen(boss, source="", rule=1), channel="sms"), everywhere),
+            (EffectFilters(everything, version=versions[0], hour="9"), everywhere),
+            (EffectFilters(Chosen(marketer), template=str(bank.templates[1].id)), below),
+            (EffectFilters(everything, channel="none"), everywhere),
+            (EffectFilters(everything, channel="hand", hour="14"), everywhere),
         ):
-            mine = [fact for fact in facts if holds(asked, fact, within)]
-            touched = [fact for fact in mine if touched_so(asked, fact)]
-            found = funnel.funnel(asked)
+            mine = [fact for fact in facts if holds(filters, fact, within)]
+            touched = [fact for fact in mine if touched_so(filters, fact)]
+            found = funnel.count_funnel(filters)
             assert plain(found.total) == brute.funnel(touched)
             for name in DIMENSIONS:
                 if name == "branch":
@@ -92,9 +94,9 @@ def test_every_part_is_the_slow_count(
             assert sum((part for part in found.by["branch"].values()), Figures()) == found.total
             checked += found.total.contacted
             slow = brute.comparison(
-                session, lambda fact, asked=asked, within=within: holds(asked, fact, within)
+                session, lambda fact, filters=filters, within=within: holds(filters, fact, within)
             )
-            for each in comparison.compare(asked)[1:]:
+            for each in comparison.compare(filters)[1:]:
                 key = each.version
                 for held, share in ((False, each.marketed), (True, each.held_out)):
                     assert tuple(share) == slow.pop((key, held), (0, 0))

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.effect import funnel
-from app.effect.funnel import Asked
+from app.effect.funnel import EffectFilters
 from app.extensions import db
 from app.hits.counts import Chosen
 from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Staff, Suppression
@@ -143,7 +143,9 @@ def test_an_outcome_reaches_back_tests_and_the_funnel(
         chief = db.session.scalars(select(Staff).where(Staff.username == "one")).one()
         found = db.session.execute(converted(app.config["SETTINGS"], day, day)).all()
         assert found == [(contact.lead_id, day)]
-        total = funnel.funnel(Asked(Chosen(chief), channel="sms", template=str(contact.version_id))).total
+        total = funnel.count_funnel(
+            EffectFilters(Chosen(chief), channel="sms", template=str(contact.version_id))
+        ).total
     assert (total.hit, total.contacted, total.answered, total.converted, total.sms) == (1, 1, 1, 1, 1)
     assert total.cost == contact.cost
 

@@ -16,12 +16,12 @@ from app.console.charts import Chart, Intervals
 from app.effect import comparison, funnel, labels, reach
 from app.effect.comparison import Comparison
 from app.effect.funnel import DIMENSIONS, Figures, Funnel
-from app.effect.labels import percent, yuan
 from app.effect.reach import Stage
 from app.errors import DomainError
 from app.extensions import db
 from app.hits.by_branch import OWN
 from app.lib import clock
+from app.lib.amounts import percent, yuan
 from app.models import OutreachTemplateVersion, RuleVersion, VersionStatus
 from app.rules.proportion import Interval, Share, wilson
 from app.screens.hits import workspace
@@ -47,7 +47,7 @@ class Filters:
 
     values: dict[str, str]
     common: workspace.Filters
-    figures: funnel.Asked
+    figures: funnel.EffectFilters
     by: str
 
     def page_url(self, endpoint: str = "EffectView.list", **changed: str) -> str:
@@ -125,10 +125,10 @@ def read_filters(arguments: Mapping[str, str]) -> Filters:
     return Filters(values, common, _figures_of(common, values), by)
 
 
-def _figures_of(common: workspace.Filters, values: dict[str, str]) -> funnel.Asked:
-    figures = funnel.Asked(
+def _figures_of(common: workspace.Filters, values: dict[str, str]) -> funnel.EffectFilters:
+    figures = funnel.EffectFilters(
         common.chosen,
-        version=reach.checked_id(values["version"]) if values["version"] else None,
+        version=reach.parse_id(values["version"]) if values["version"] else None,
         channel=values["channel"],
         template=values["template"],
         hour=values["hour"],
@@ -151,11 +151,11 @@ def choices(filters: Filters) -> list[tuple[str, str, list[tuple[str, str]]]]:
         (
             "version",
             _("Rule version"),
-            _named((row.id, labels.said(row)) for row in db.session.scalars(versions)),
+            _named((row.id, labels.version_title(row)) for row in db.session.scalars(versions)),
         ),
         ("channel", _("First contact channel"), [(key, str(word)) for key, word in labels.CHANNEL.items()]),
         ("template", _("First contact template"), _named((row.id, str(row)) for row in templates)),
-        ("hour", _("First contact time"), labels.bands()),
+        ("hour", _("First contact time"), labels.hour_band_choices()),
     ]
 
 
@@ -182,7 +182,7 @@ def lines(filters: Filters) -> Iterator[bytes]:
     db.session.add(g.user)
     try:
         found = Funnel()
-        for done, part in funnel.counting(filters.figures):
+        for done, part in funnel.count_in_slices(filters.figures):
             found = part
             yield orjson.dumps({"done": done}) + b"\n"
         yield orjson.dumps({"html": _render(filters, found)}) + b"\n"
@@ -212,7 +212,7 @@ class Dashboard:
 
     def __init__(self, filters: Filters, found: Funnel) -> None:
         self.filters, self.total = filters, found.total
-        self._names = labels.Names(filters.figures)
+        self._names = labels.PartNames(filters.figures)
         self._groups = found.by[filters.by]
         self._keys = self._in_order()
 
@@ -272,7 +272,7 @@ class Dashboard:
         shares = [Share(self._groups[key].converted, self._groups[key].hit) for key in shown]
         return Intervals(
             _("Conversion rate by %(part)s", part=str(labels.DIMENSION[self.filters.by]).lower()),
-            [self._names.of(self.filters.by, key) for key in shown],
+            [self._names.name(self.filters.by, key) for key in shown],
             [(each.value or 0.0, wilson(each)) for each in shares],
             [self._url(self._groups[key], Stage.CONVERTED, key) for key in shown],
         )
@@ -281,7 +281,7 @@ class Dashboard:
         """Return the rows of the breakdown: each group, then the total."""
         rows = [
             self._breakdown_row(
-                self._names.of(self.filters.by, key), self._group_url(key), self._groups[key], key
+                self._names.name(self.filters.by, key), self._group_url(key), self._groups[key], key
             )
             for key in self._keys
         ]
@@ -312,7 +312,7 @@ class Dashboard:
 
 def comparison_row(compared: Comparison) -> ComparisonRow:
     """Format a row of the holdout compared."""
-    name = _("Total, weighted") if compared.version is None else labels.version(str(compared.version))
+    name = _("Total, weighted") if compared.version is None else labels.version_name(str(compared.version))
     low, high = compared.interval or Interval(-1.0, 1.0)
     difference = f"{(compared.difference or 0.0) * 100:+.1f}"
     return ComparisonRow(
@@ -334,7 +334,7 @@ def differences(compared: list[Comparison]) -> Intervals:
     shown = [each for each in compared if each.difference is not None and each.interval is not None]
     return Intervals(
         _("Extra conversions per 100 customers, compared with no marketing"),
-        [_("Total") if each.version is None else labels.version(str(each.version)) for each in shown],
+        [_("Total") if each.version is None else labels.version_name(str(each.version)) for each in shown],
         [(each.difference or 0.0, each.interval or Interval(0, 0)) for each in shown],
         [],
         unit="",
@@ -343,7 +343,7 @@ def differences(compared: list[Comparison]) -> Intervals:
 
 def table(filters: Filters) -> Iterator[list[str]]:
     """Yield the breakdown as rows of a CSV file."""
-    dashboard = Dashboard(filters, funnel.funnel(filters.figures))
+    dashboard = Dashboard(filters, funnel.count_funnel(filters.figures))
     yield [str(labels.DIMENSION[filters.by]), *(str(each) for each in labels.STAGE.values()), *_columns()]
     for row in dashboard.breakdown():
         costs = (row.cost, row.per_contacted, row.per_conversion)

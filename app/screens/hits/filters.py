@@ -91,7 +91,7 @@ class OfVersion(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return the given rule version as the only choice."""
-        return [(value, labels.version(value))] if value else []
+        return [(value, labels.version_name(value))] if value else []
 
 
 class FirstChannel(ChoiceFilter):
@@ -111,7 +111,7 @@ class FirstTemplate(FirstChannel):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return the given template version as the only choice."""
-        return [(value, labels.template(value))] if value else []
+        return [(value, labels.template_name(value))] if value else []
 
 
 class FirstHour(FirstChannel):
@@ -120,7 +120,7 @@ class FirstHour(FirstChannel):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return the bands of hours."""
-        return labels.bands()
+        return labels.hour_band_choices()
 
 
 HIT_FILTERS: dict[str, type[ChoiceFilter]] = {

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app.console.filters import ChoiceFilter
-from app.effect.labels import yuan
+from app.lib.amounts import yuan
 from app.models import OutreachBatch
 from app.outreach import cost, variants
 from app.outreach.comparison import Figures

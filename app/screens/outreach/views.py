@@ -22,9 +22,9 @@ from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import BatchWidget, ConsoleFormWidget
-from app.effect.labels import yuan
 from app.errors import DomainError, FieldError
 from app.extensions import csrf, db
+from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import (
     Hit,

@@ -12,9 +12,9 @@ from flask_babel import ngettext
 
 from app import labels
 from app.activity import operators
-from app.effect.labels import percent
 from app.jobs.table import OPEN
 from app.lib import clock
+from app.lib.amounts import percent
 from app.models import Backtest, RuleVersion, RunStatus
 from app.rules import backtest
 from app.rules.backtest import share
