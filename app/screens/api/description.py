@@ -1,4 +1,4 @@
-"""The API's description as plain data for its page."""
+"""The OpenAPI description of the API, and its operations as plain data for the documentation page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask_appbuilder.api.manager import OpenApi
 from flask_babel import lazy_gettext
 
 VERSION = "v1"
-#: The description for machines is English; people read these words in their own language.
+#: Summaries for the page, which is translated; the OpenAPI description is English only.
 SUMMARIES = {
     ("GET", "/api/v1/_openapi"): lazy_gettext("This description, for machines"),
     ("GET", "/api/v1/hits/"): lazy_gettext("Hits within the scope of the key, page by page"),
@@ -19,33 +19,33 @@ SUMMARIES = {
     ("GET", "/api/v1/leads/"): lazy_gettext("Leads within the scope of the key, page by page, phones masked"),
     ("GET", "/api/v1/leads/{pk}"): lazy_gettext("One lead, its phone masked"),
     ("POST", "/api/v1/outreach/results"): lazy_gettext(
-        "Take what became of contacts: up to 1000 results, each answered by itself and in order. Sending the "
-        "same again changes nothing. An opt-out puts the person on the do-not-disturb list, a conversion "
-        "moves the hit."
+        "Accepts outreach results: up to 1000 at a time, each answered individually and in order. Repeating "
+        "a request changes nothing. An opt-out puts the customer on the do-not-disturb list; a conversion "
+        "updates the hit."
     ),
 }
 PARAMETERS = {
-    "pk": lazy_gettext("Number of the row"),
-    "q": lazy_gettext("What is wanted, as Rison or JSON; pages count from 0. It may have:"),
+    "pk": lazy_gettext("ID of the row"),
+    "q": lazy_gettext("The query, as Rison or JSON; pages are counted from 0. Keys:"),
 }
-ONE_ROW = lazy_gettext("Which fields are wanted, as Rison or JSON:")
+ONE_ROW = lazy_gettext("The fields to return, as Rison or JSON. Keys:")
 LIST_KEYS = "filters [col, opr, value], order_column, order_direction [asc, desc], page, page_size, columns"
 ROW_KEYS = "columns"
 PLACES = {"path": lazy_gettext("in the path"), "query": lazy_gettext("in the query")}
 ANSWERS = {
-    "200": lazy_gettext("Done: the answer has what was asked for"),
-    "400": lazy_gettext("The request is wrong; the answer says how"),
-    "401": lazy_gettext("No key, or one that doesn't work (any more)"),
+    "200": lazy_gettext("Success; the answer holds what was requested"),
+    "400": lazy_gettext("Invalid request; the answer gives the reason"),
+    "401": lazy_gettext("No key, or one that is invalid or expired"),
     "403": lazy_gettext("The key may not do this"),
-    "404": lazy_gettext("Not there, or outside the scope of the key"),
-    "422": lazy_gettext("Values that can't be worked with"),
-    "500": lazy_gettext("A fault of this system; trying again may help"),
+    "404": lazy_gettext("Not found, or outside the scope of the key"),
+    "422": lazy_gettext("Values that can't be processed"),
+    "500": lazy_gettext("Internal error; a retry may help"),
 }
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter, where it stands, what it means and which keys its value has."""
+    """A parameter with its place, its meaning and the keys of its value."""
 
     name: str
     place: str
@@ -55,7 +55,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one address."""
+    """A method of an address."""
 
     method: str
     path: str
@@ -66,31 +66,31 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """Every operation, in the order of the addresses."""
-    spec = description()
-    found = []
+    """Return every operation, sorted by address."""
+    spec = openapi()
+    listed = []
     for path, methods in sorted(spec["paths"].items()):
         for method, operation in methods.items():
             if method in ("get", "post", "put", "delete"):
-                found.append(_operation(spec, method, path, operation))
-    return found
+                listed.append(_operation(spec, method, path, operation))
+    return listed
 
 
-def description() -> dict[str, Any]:
-    """The OpenAPI description of all of our API."""
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI description of the whole API."""
     spec = OpenApi._create_api_spec(VERSION)
     for view in current_app.appbuilder.baseviews:  # type: ignore[attr-defined]
         if isinstance(view, BaseApi) and view.version == VERSION:
             view.add_api_spec(spec)
-    found: dict[str, Any] = spec.to_dict()
-    for methods in found["paths"].values():
+    document: dict[str, Any] = spec.to_dict()
+    for methods in document["paths"].values():
         for operation in methods.values():
             _correct(operation)
-    return found
+    return document
 
 
 def _correct(operation: Any) -> None:
-    """Say what Flask-AppBuilder's own words about its lists get wrong: keys are numbers, 403 happens."""
+    """Correct what Flask-AppBuilder describes wrongly: ids are integers, and 403 is a possible answer."""
     if not isinstance(operation, dict) or "responses" not in operation:
         return
     operation["responses"].setdefault("403", {"$ref": "#/components/responses/403"})
@@ -108,12 +108,12 @@ def _operation(spec: dict[str, Any], method: str, path: str, operation: dict[str
         for status, answer in sorted(operation.get("responses", {}).items(), key=lambda each: str(each[0]))
     ]
     parameters = [_resolved(spec, one) for one in operation.get("parameters", [])]
-    said = SUMMARIES.get((method.upper(), path)) or operation.get("summary", "")
-    return Operation(method.upper(), path, str(said), _parameters(parameters), body, answers)
+    summary = SUMMARIES.get((method.upper(), path)) or operation.get("summary", "")
+    return Operation(method.upper(), path, str(summary), _parameters(parameters), body, answers)
 
 
-def _parameters(given: list[dict[str, Any]]) -> list[Parameter]:
-    one_row = any(each["name"] == "pk" for each in given)
+def _parameters(specs: list[dict[str, Any]]) -> list[Parameter]:
+    one_row = any(each["name"] == "pk" for each in specs)
     keys = {"q": ROW_KEYS if one_row else LIST_KEYS}
     meanings = PARAMETERS | ({"q": ONE_ROW} if one_row else {})
     return [
@@ -123,15 +123,15 @@ def _parameters(given: list[dict[str, Any]]) -> list[Parameter]:
             str(meanings.get(name, "")),
             keys.get(name, ""),
         )
-        for each in given
+        for each in specs
     ]
 
 
 def _resolved(spec: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    found: Any = part
-    while isinstance(found, dict) and "$ref" in found:
-        place = found["$ref"].removeprefix("#/").split("/")
-        found = spec
-        for name in place:
-            found = found.get(name, {})
-    return dict(found)
+    resolved: Any = part
+    while isinstance(resolved, dict) and "$ref" in resolved:
+        path = resolved["$ref"].removeprefix("#/").split("/")
+        resolved = spec
+        for name in path:
+            resolved = resolved.get(name, {})
+    return dict(resolved)

@@ -1,4 +1,7 @@
-"""What the API is, for machines and for people; nothing on the page comes from another host."""
+"""The base classes of the API, its OpenAPI description, and the documentation page.
+
+The page loads nothing from other hosts.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,22 @@ from app.leads.reasons import mask_numbers
 from app.screens.api import description
 
 
-class OurApi(BaseApi):  # type: ignore[misc]
-    """What the library answers with 500 is for our error pages to judge: a busy database is no fault."""
+class ConsoleApi(BaseApi):  # type: ignore[misc]
+    """An API whose unexpected errors go to the application's error handlers.
 
-    def response_500(self, **_said: Any) -> Any:
-        """Raise what happened again. Called while it is handled."""
+    Those tell a busy database, which is answered with 503, from a fault.
+    """
+
+    def response_500(self, **values: Any) -> Any:
+        """Raise the exception being handled again, instead of answering 500."""
         _kind, error, _trace = sys.exc_info()
         if error is None:
-            return super().response_500(**_said)
+            return super().response_500(**values)
         raise error
 
 
-class RowsApi(OurApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]
-    """Rows of a table for the bank's own systems: read only, in row scope; each list read is on record."""
+class RowsApi(ConsoleApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]
+    """Read-only access to a table's rows for the bank's own systems, in row scope and logged."""
 
     allow_browser_login = True
     include_route_methods = {"get", "get_list"}
@@ -38,7 +44,7 @@ class RowsApi(OurApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]
     base_order = ("id", "desc")
 
     def pre_get_list(self, data: dict[str, Any]) -> None:
-        """Note who takes how many rows by which filter."""
+        """Log how many rows the user reads with which filter."""
         event(
             "download",
             self.datamodel.obj.__tablename__,
@@ -49,7 +55,7 @@ class RowsApi(OurApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]
 
 
 class ApiDescription(BaseApi):  # type: ignore[misc]
-    """``/api/v1/_openapi``: the description that tools read."""
+    """``/api/v1/_openapi``: the OpenAPI description, for tools."""
 
     resource_name = "openapi"
     route_base = "/api/v1/_openapi"
@@ -61,7 +67,7 @@ class ApiDescription(BaseApi):  # type: ignore[misc]
     @protect()
     @safe
     def get(self) -> Any:
-        """The OpenAPI description of the whole API.
+        """Return the OpenAPI description of the whole API.
         ---
         get:
           summary: This description
@@ -77,11 +83,11 @@ class ApiDescription(BaseApi):  # type: ignore[misc]
             403:
               $ref: '#/components/responses/403'
         """
-        return self.response(200, **description.description())
+        return self.response(200, **description.openapi())
 
 
 class ApiDocsView(BaseView):  # type: ignore[misc]
-    """接口文档: the same description as a page."""
+    """接口文档: the description of the API as a page."""
 
     list_title = lazy_gettext("API")
     default_view = "list"
@@ -90,7 +96,7 @@ class ApiDocsView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """Every address with what it takes and answers."""
+        """Show every address with its parameters and answers."""
         return self.render_template(
             "api/docs.html",
             title=str(self.list_title),

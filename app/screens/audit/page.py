@@ -79,7 +79,11 @@ def _unsealed_note() -> str:
         n=f"{left.entries:,}",
         time=_exact(left.since),
     )
-    return f"{note} {_('A transaction of %(who)s is still open.', who=held.session)}" if held else note
+    if held is None:
+        return note
+    # Messages inside f-strings are not extracted for translation.
+    open_transaction = _("A transaction of %(who)s is still open.", who=held.session)
+    return f"{note} {open_transaction}"
 
 
 def progress_of(job: AuditJob) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Screens of mails to people."""
+"""The mails of reminders and of weekly reports, with their state and retries."""

@@ -1,4 +1,4 @@
-"""The mails of reminders and of weekly reports: whether they went, and why not."""
+"""The screens of the mails of reminders and of weekly reports."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from app.reports import plan
 from app.reports.wording import period
 
 
-def _next_try(mail: Mail) -> Any:
-    """When a mail that waits is tried next."""
+def _next_attempt(mail: Mail) -> Any:
+    """Return when a waiting mail is sent next, empty for any other."""
     return formats.moment(mail.next_at) if mail.status == MailStatus.WAITING and mail.next_at else ""
 
 
 class _MailView(ConsoleView):
-    """The mails of one kind."""
+    """The list of the mails of one kind."""
 
     model = Mail
     kind: ClassVar[MailKind]
-    again: ClassVar[Callable[..., bool]] = staticmethod(queue.retry)
+    retry_mail: ClassVar[Callable[..., bool]] = staticmethod(queue.retry)
     base_permissions = ["can_list", "retry"]
     computed = {
-        "next_try": _next_try,
+        "next_try": _next_attempt,
         "receiver": lambda mail: mail.person.get_full_name(),
         "period": lambda mail: period(mail.week),
     }
@@ -45,9 +45,9 @@ class _MailView(ConsoleView):
     add_columns = edit_columns = ["status"]
     order_columns = ["created_at", "status", "done_at"]
     label_columns = {
-        "created_at": lazy_gettext("Made"),
+        "created_at": lazy_gettext("Created"),
         "person": lazy_gettext("Recipient"),
-        "receiver": lazy_gettext("Receiver"),
+        "receiver": lazy_gettext("Recipient"),
         "reminders": lazy_gettext("Reminders"),
         "report": lazy_gettext("Weekly report"),
         "period": lazy_gettext("Week"),
@@ -56,8 +56,8 @@ class _MailView(ConsoleView):
         "status": lazy_gettext("Status"),
         "attempts": lazy_gettext("Attempts"),
         "answer": lazy_gettext("Last answer"),
-        "next_try": lazy_gettext("Next try"),
-        "done_at": lazy_gettext("Over since"),
+        "next_try": lazy_gettext("Next attempt"),
+        "done_at": lazy_gettext("Finished at"),
     }
     formatters_columns = {
         "created_at": formats.when,
@@ -69,23 +69,23 @@ class _MailView(ConsoleView):
     }
 
     def row_filters(self) -> list[list[Any]]:
-        """The mails of the kind alone."""
+        """Return the filters of the list, limited to the kind."""
         return [*super().row_filters(), ["kind", FilterEqual, self.kind]]
 
     def offers(self, action: str, item: Mail) -> bool:
-        """Only what was given up is tried again by hand."""
+        """Return whether the mail can be retried: only one that failed for good."""
         return item.status == MailStatus.FAILED
 
     @action("retry", lazy_gettext("Try again"))
     def retry(self, items: Any) -> Any:
-        """Send failed mails again."""
+        """Retry failed mails."""
         rows = items if isinstance(items, list) else [items]
         now = clock.now()
-        again = [mail for mail in rows if self.again(mail, now)]
+        retried = [mail for mail in rows if self.retry_mail(mail, now)]
         db.session.commit()
-        for mail in again:
+        for mail in retried:
             event("retry", self.subject, mail.id, title=str(mail))
-        flash(_("%(n)s mails are tried again.", n=len(again)), "success")
+        flash(_("%(n)s mails will be sent again.", n=len(retried)), "success")
         return self.back()
 
 
@@ -93,8 +93,8 @@ class ReminderMailView(_MailView):
     """提醒邮件: the mails of reminders."""
 
     kind, subject = MailKind.REMINDERS, "reminder_mail"
-    list_title = lazy_gettext("Mails of reminders")
-    empty_hint = lazy_gettext("No mail yet. Each person chooses which reminders also come by e-mail.")
+    list_title = lazy_gettext("Reminder mails")
+    empty_hint = lazy_gettext("No mails yet. Each user chooses which reminders are also sent by e-mail.")
     list_columns = [
         *("created_at", "person", "reminders", "status", "attempts", "answer", "next_try", "done_at"),
     ]
@@ -102,20 +102,20 @@ class ReminderMailView(_MailView):
 
     @staticmethod
     def menu_badge() -> int:
-        """How many were given up."""
+        """Return the number of failed mails, for the badge in the menu."""
         return queue.count_failed(MailKind.REMINDERS)
 
 
 class ReportMailView(_MailView):
-    """The mails of weekly reports: to whom, and what became of them."""
+    """周报邮件: the mails of weekly reports."""
 
     kind, subject = MailKind.REPORT, "report_mail"
-    again = staticmethod(plan.retry)
-    list_title = lazy_gettext("Mails of the weekly report")
-    empty_hint = lazy_gettext("Sent to nobody.")
+    retry_mail = staticmethod(plan.retry)
+    list_title = lazy_gettext("Weekly report mails")
+    empty_hint = lazy_gettext("Not sent to anybody.")
     list_columns = ["period", "receiver", "is_test", "status", "attempts", "answer", "next_try", "done_at"]
     search_columns = ["report", "status", "week", "is_test"]
 
     def list_links(self) -> list[Link]:
-        """Back to the reports."""
+        """Return the link back to the reports."""
         return [Link(_("Weekly report"), url_for("WeeklyReportView.list"))]

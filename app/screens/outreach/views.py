@@ -36,7 +36,7 @@ from app.models import (
 from app.outreach import batches, cost, preflight, results
 from app.outreach.compliance import REASONS
 from app.outreach.variants import Second
-from app.screens.api.views import OurApi
+from app.screens.api.views import ConsoleApi
 from app.screens.outreach import forms, page, variants
 
 MANY, ONE = "can_contact_many", "can_contact_one"
@@ -407,7 +407,7 @@ class OutreachView(ConsoleView):
     }
 
 
-class OutreachApi(OurApi):  # type: ignore[misc]
+class OutreachApi(ConsoleApi):  # type: ignore[misc]
     """The API that takes results of contacts from the bank's systems."""
 
     resource_name = "outreach"

@@ -1,1 +1,1 @@
-"""Screens of pushes."""
+"""Pushes, their deliveries with each attempt, and push targets."""

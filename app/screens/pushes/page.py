@@ -1,4 +1,4 @@
-"""What the screens of pushes, deliveries, targets and reminders say."""
+"""Presentation of pushes, deliveries and targets, and the number of dead letters in the menu."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ DELIVERY_STATUS = {
     "cancelled": lazy_gettext("Cancelled"),
 }
 ATTEMPT = {
-    "ok": lazy_gettext("Taken by the receiver"),
-    "temporary": lazy_gettext("Failed, tried again later"),
-    "permanent": lazy_gettext("Failed for good"),
+    "ok": lazy_gettext("Accepted by the receiver"),
+    "temporary": lazy_gettext("Failed, will be retried"),
+    "permanent": lazy_gettext("Failed permanently"),
 }
 TARGET_STATUS = {"active": lazy_gettext("Active"), "stopped": lazy_gettext("Stopped")}
 STOP_REASON = {
     "not_set_up": lazy_gettext("not set up yet"),
-    "by_hand": lazy_gettext("by hand"),
+    "by_hand": lazy_gettext("manually"),
     "failing": lazy_gettext("failed for days"),
-    "gone": lazy_gettext("the other side said it is gone"),
+    "gone": lazy_gettext("the receiver reported it gone"),
 }
 
 
 def schedule_of(push: Push) -> Any:
-    """Whose push it is; a test is marked."""
+    """Return the schedule of a push, with a mark for a test."""
     name = str(push.schedule) if push.schedule else ""
     if not push.is_test:
         return name
@@ -54,21 +54,23 @@ def schedule_of(push: Push) -> Any:
 
 
 def why_of(push: Push) -> str:
-    """Sent or delayed, and why."""
+    """Return the outcome of a push (sent, delayed or silenced) and its reason."""
     if push.is_test:
-        return _("Sent by hand")
+        return _("Sent manually")
     why = (
-        _("made up for after an outage")
+        _("sent late after an outage")
         if push.why == "late"
         else labels.word({str(key): word for key, word in WHY.items()}, push.why)
     )
     outcome = labels.word(OUTCOME, push.outcome)
-    said = _("%(outcome)s: %(why)s", outcome=outcome, why=why)
-    return f"{said}{_('; ')}{_('%(n)s earlier slots went with it', n=push.missed)}" if push.missed else said
+    text = _("%(outcome)s: %(why)s", outcome=outcome, why=why)
+    if not push.missed:
+        return text
+    return _("%(text)s; includes %(n)s earlier slots", text=text, n=push.missed)
 
 
 def hits_of(push: Push) -> Any:
-    """The number of hits, as a link to them."""
+    """Return the number of hits, as a link to their list."""
     number = formats.number(push.hits)
     if not push.hits or push.is_test or not may("can_list", "HitView"):
         return number
@@ -76,12 +78,12 @@ def hits_of(push: Push) -> Any:
 
 
 def part_of(delivery: Delivery) -> str:
-    """Which part of how many."""
+    """Return the number of the part and how many there are."""
     return f"{delivery.part}/{delivery.parts}"
 
 
-def next_try(delivery: Delivery) -> Any:
-    """When it goes out, or what it waits for."""
+def next_attempt(delivery: Delivery) -> Any:
+    """Return when a waiting delivery is attempted next, or what it waits for."""
     if delivery.status != DeliveryStatus.WAITING:
         return ""
     if delivery.target.status == "stopped":
@@ -89,19 +91,19 @@ def next_try(delivery: Delivery) -> Any:
     return formats.moment(delivery.next_at)
 
 
-def ends(delivery: Delivery) -> Any:
-    """Since when it is over, or when it goes out."""
-    return formats.when(delivery.done_at) if delivery.done_at else next_try(delivery)
+def finished_or_next(delivery: Delivery) -> Any:
+    """Return when the delivery was finished, or when it is attempted next."""
+    return formats.when(delivery.done_at) if delivery.done_at else next_attempt(delivery)
 
 
 def kind_of(target: Target) -> str:
-    """The channel in words."""
-    found = channels().get(target.kind)
-    return str(found.label) if found else target.kind
+    """Return the display name of the target's channel."""
+    channel = channels().get(target.kind)
+    return str(channel.label) if channel else target.kind
 
 
 def state_of(target: Target) -> Any:
-    """Active, failing or stopped, with the reason."""
+    """Return whether the target is active, failing or stopped, with the reason of a stop, as a tag."""
     if target.status == "stopped":
         reason = labels.word(STOP_REASON, target.stop_reason)
         text = _("%(state)s: %(reason)s", state=labels.word(TARGET_STATUS, target.status), reason=reason)
@@ -111,8 +113,8 @@ def state_of(target: Target) -> Any:
     return formats.tag(TARGET_STATUS, "target")(target.status)
 
 
-def waiting_for(target: Target) -> Any:
-    """How many deliveries wait for it, as a link to them."""
+def waiting_deliveries(target: Target) -> Any:
+    """Return how many deliveries wait for the target, as a link to their list."""
     n = db.session.scalar(
         select(func.count()).where(Delivery.target_id == target.id, Delivery.status == DeliveryStatus.WAITING)
     )
@@ -123,47 +125,47 @@ def waiting_for(target: Target) -> Any:
 
 
 def settings_shown(target: Target) -> Any:
-    """The settings in words."""
-    found = channels().get(target.kind)
-    if found is None or not target.settings:
+    """Return the settings of the target with their display names."""
+    channel = channels().get(target.kind)
+    if channel is None or not target.settings:
         return ""
     rows = []
-    for name, info in found.settings.model_fields.items():
+    for name, info in channel.settings.model_fields.items():
         words: Any = next((each for each in info.metadata if hasattr(each, "label")), None)
         value = target.settings.get(name)
         if value in (None, "", []):
             continue
-        known = dict(words.choices or []) if words else {}
+        choices = dict(words.choices or []) if words else {}
         values = value if isinstance(value, list) else [value]
-        shown = labels.joined(str(known.get(each, each)) for each in values)
+        shown = labels.joined(str(choices.get(each, each)) for each in values)
         rows.append(Markup("{}: {}").format(words.label if words else name, shown))
     return Markup("<br>").join(rows)
 
 
 def secret_state(target: Target) -> str:
-    """Whether it has a secret, never the secret."""
-    found = channels().get(target.kind)
-    if found is None or not found.signs:
+    """Return whether the target has a secret and since when, never the secret itself."""
+    channel = channels().get(target.kind)
+    if channel is None or not channel.signs:
         return _("This channel needs none.")
     if target.secret_made_at is None:
-        return _("None yet: make one, and give it to the receiver.")
-    return _("Made on %(day)s", day=labels.local(target.secret_made_at).strftime("%Y-%m-%d %H:%M"))
+        return _("None yet: create one and give it to the receiver.")
+    return _("Created on %(day)s", day=labels.local(target.secret_made_at).strftime("%Y-%m-%d %H:%M"))
 
 
-def dead_letters() -> int:
-    """How many deliveries were given up, tests left out: the badge in the menu."""
-    of_tests = Delivery.push.has(Push.is_test)
+def count_dead_letters() -> int:
+    """Return the number of dead letters other than tests, for the badge in the menu."""
+    is_test = Delivery.push.has(Push.is_test)
     query = select(func.count()).select_from(Delivery)
-    return db.session.scalar(query.where(Delivery.status == DeliveryStatus.DEAD, ~of_tests)) or 0
+    return db.session.scalar(query.where(Delivery.status == DeliveryStatus.DEAD, ~is_test)) or 0
 
 
 def used_by(target: Target) -> str:
-    """The schedules in force that name it."""
-    named = ScheduleVersion.spec["channels"].contains([{"kind": target.kind, "target": target.code}])
+    """Return the schedules in force that push to the target."""
+    is_named = ScheduleVersion.spec["channels"].contains([{"kind": target.kind, "target": target.code}])
     rows = db.session.scalars(
         select(Schedule)
         .join(ScheduleVersion, ScheduleVersion.id == Schedule.active_version_id)
-        .where(named)
+        .where(is_named)
         .order_by(Schedule.code)
     )
     return labels.joined(str(row) for row in rows)

@@ -1,4 +1,4 @@
-"""The form of a target, made from its channel's settings."""
+"""The form of a target, derived from the settings model of its channel."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from app.channels.base import Words
 from app.console.forms import CODE
 from app.errors import FieldError
 
-#: before the names of the channel's settings, which may be called anything
+#: put before the names of settings, which could otherwise clash with the form's own fields
 PREFIX = "setting_"
 
 
 def target_form(kind: str, *, with_code: bool) -> type[Any]:
-    """The form class of a target of a kind; the code is asked for only once."""
+    """Return the form class of a target of a kind, with a code field for a new one."""
     fields: dict[str, Any] = {}
     if with_code:
         fields["code"] = StringField(
             lazy_gettext("Code"),
-            description=lazy_gettext("Schedules name the target by it; it can't be changed later."),
+            description=lazy_gettext("Schedules refer to the target by it; it can't be changed later."),
             validators=[DataRequired(), Length(max=64), CODE],
             widget=BS3TextFieldWidget(),
         )
@@ -48,20 +48,20 @@ def target_form(kind: str, *, with_code: bool) -> type[Any]:
 def _field(info: FieldInfo) -> Any:
     words = next((each for each in info.metadata if isinstance(each, Words)), Words(""))
     required = [DataRequired()] if info.is_required() else [Optional()]
-    given = {"description": words.help, "validators": required, "default": _default(info, words)}
+    options = {"description": words.help, "validators": required, "default": _default(info, words)}
     is_list = get_origin(info.annotation) is list
     if words.choices and is_list:
-        return SelectMultipleField(words.label, choices=words.choices, widget=Select2Widget(), **given)
+        return SelectMultipleField(words.label, choices=words.choices, widget=Select2Widget(), **options)
     if words.choices or get_args(info.annotation):
         if not is_list:
             choices = words.choices or [(each, each) for each in get_args(info.annotation)]
-            return SelectField(words.label, choices=choices, widget=Select2Widget(), **given)
-        return TextAreaField(words.label, **given)
+            return SelectField(words.label, choices=choices, widget=Select2Widget(), **options)
+        return TextAreaField(words.label, **options)
     if info.annotation is bool:
         return BooleanField(words.label, description=words.help, default=bool(info.default))
     if info.annotation is int:
-        return IntegerField(words.label, **given)
-    return StringField(words.label, widget=BS3TextFieldWidget(), **given)
+        return IntegerField(words.label, **options)
+    return StringField(words.label, widget=BS3TextFieldWidget(), **options)
 
 
 def _default(info: FieldInfo, words: Words) -> Any:
@@ -75,7 +75,7 @@ def _shown(value: Any, words: Words) -> Any:
 
 
 def fill(form: Any, kind: str, settings: dict[str, Any]) -> None:
-    """Show stored settings in the form."""
+    """Fill the form with stored settings."""
     for name, info in channel(kind).settings.model_fields.items():
         words = next((each for each in info.metadata if isinstance(each, Words)), Words(""))
         if name in settings:
@@ -83,19 +83,19 @@ def fill(form: Any, kind: str, settings: dict[str, Any]) -> None:
 
 
 def read(form: Any, kind: str) -> dict[str, Any]:
-    """The typed settings; a list is what stands in the lines of its field."""
-    given = {}
+    """Return the typed settings; a list has one item for each line of its field."""
+    settings = {}
     for name, info in channel(kind).settings.model_fields.items():
         value = form[PREFIX + name].data
         if get_origin(info.annotation) is list and isinstance(value, str):
             value = [line.strip() for line in value.splitlines() if line.strip()]
         if value is not None and value != "":
-            given[name] = value
-    return given
+            settings[name] = value
+    return settings
 
 
 def show_error(form: Any, error: FieldError) -> bool:
-    """Put a refusal beside its field; False when the form has no such field."""
+    """Show an error beside its field. Return False when the form has no such field."""
     name = next((each for each in (error.field, PREFIX + error.field) if each in form), None)
     if name is None:
         return False

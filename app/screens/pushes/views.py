@@ -1,4 +1,4 @@
-"""The screens of pushes: what went out, deliveries and their attempts, targets, reminders."""
+"""The screens of pushes, of deliveries with their attempts, and of push targets."""
 
 from __future__ import annotations
 
@@ -32,24 +32,23 @@ from app.models import (
 )
 from app.push import outbox
 from app.push.test_push import send_sample
-from app.screens.pushes import page as deliveries
-from app.screens.pushes import target_form
+from app.screens.pushes import page, target_form
 
 
 class DeliveryAttemptView(ConsoleView):
-    """Tries of a delivery, on its page."""
+    """The attempts of a delivery, shown on its page."""
 
     model = DeliveryAttempt
     base_permissions = ["can_list"]
-    list_title = lazy_gettext("Attempts")
-    empty_hint = lazy_gettext("Not tried yet.")
+    list_title = lazy_gettext("Delivery attempts")
+    empty_hint = lazy_gettext("No attempts yet.")
     list_columns = ["tried_at", "outcome", "http_status", "answer", "duration_ms"]
     order_columns = ["tried_at"]
     search_columns = ["delivery", "outcome", "tried_at"]
-    filter_choices = {"outcome": deliveries.ATTEMPT}
+    filter_choices = {"outcome": page.ATTEMPT}
     label_columns = {
         "delivery": lazy_gettext("Delivery"),
-        "tried_at": lazy_gettext("Tried at"),
+        "tried_at": lazy_gettext("Attempted at"),
         "outcome": lazy_gettext("Result"),
         "http_status": lazy_gettext("HTTP status"),
         "answer": lazy_gettext("Answer"),
@@ -57,21 +56,21 @@ class DeliveryAttemptView(ConsoleView):
     }
     formatters_columns = {
         "tried_at": formats.moment,
-        "outcome": formats.tag(deliveries.ATTEMPT, "attempt"),
+        "outcome": formats.tag(page.ATTEMPT, "attempt"),
         "duration_ms": formats.number,
     }
 
 
 class DeliveryView(ConsoleView):
-    """投递记录: each message to each target, its state and next try."""
+    """投递记录: each message to each target, with its state and next attempt."""
 
     model = Delivery
     base_permissions = ["can_list", "can_show", "retry_now", "replay", "cancel"]
     related_views = [DeliveryAttemptView]
-    computed = {"part_of": deliveries.part_of, "next_try": deliveries.next_try, "ends": deliveries.ends}
+    computed = {"part_of": page.part_of, "next_try": page.next_attempt, "ends": page.finished_or_next}
     list_title = lazy_gettext("Deliveries")
     show_title = lazy_gettext("Delivery")
-    empty_hint = lazy_gettext("Nothing was sent yet. A push with new hits makes a delivery for each target.")
+    empty_hint = lazy_gettext("No deliveries yet. A push with new hits creates one for each target.")
     list_columns = [
         "id",
         "push",
@@ -85,7 +84,7 @@ class DeliveryView(ConsoleView):
     ]
     order_columns = ["id", "status"]
     search_columns = ["status", "target", "push_id", "created_at"]
-    filter_choices = {"status": deliveries.DELIVERY_STATUS}
+    filter_choices = {"status": page.DELIVERY_STATUS}
     show_columns = [
         *("push", "target", "uid", "part_of", "hits", "status", "attempts", "next_try", "answer"),
         *("created_at", "done_at"),
@@ -93,37 +92,37 @@ class DeliveryView(ConsoleView):
     label_columns = {
         "id": lazy_gettext("Delivery"),
         "push": lazy_gettext("Push"),
-        "push_id": lazy_gettext("Push no."),
+        "push_id": lazy_gettext("Push number"),
         "target": lazy_gettext("Target"),
-        "uid": lazy_gettext("Id for the receiver"),
+        "uid": lazy_gettext("ID for the receiver"),
         "part_of": lazy_gettext("Part"),
         "hits": lazy_gettext("Hits"),
         "status": lazy_gettext("Status"),
         "attempts": lazy_gettext("Attempts"),
-        "next_try": lazy_gettext("Next try"),
-        "ends": lazy_gettext("Over since / next try"),
+        "next_try": lazy_gettext("Next attempt"),
+        "ends": lazy_gettext("Finished / next attempt"),
         "answer": lazy_gettext("Last answer"),
-        "created_at": lazy_gettext("Made"),
-        "done_at": lazy_gettext("Over since"),
+        "created_at": lazy_gettext("Created"),
+        "done_at": lazy_gettext("Finished at"),
     }
     formatters_columns = {
         "id": lambda value: f"#{value}",
         "uid": formats.code,
         "hits": formats.number,
         "attempts": formats.number,
-        "status": formats.tag(deliveries.DELIVERY_STATUS, "delivery"),
+        "status": formats.tag(page.DELIVERY_STATUS, "delivery"),
         "created_at": formats.when,
         "done_at": formats.when,
     }
     add_columns = edit_columns = ["answer"]
-    menu_badge = staticmethod(deliveries.dead_letters)
+    menu_badge = staticmethod(page.count_dead_letters)
 
     def heading(self, item: Delivery) -> str:
-        """Which delivery."""
+        """Return the title with the number of the delivery."""
         return f"{_('Delivery')} {item}"
 
     def offers(self, action: str, item: Delivery) -> bool:
-        """What the state of a delivery allows; tests are over when they are over."""
+        """Return whether an action applies to the state of the delivery; none applies to a test."""
         if item.push.is_test:
             return False
         if action == "replay":
@@ -132,7 +131,7 @@ class DeliveryView(ConsoleView):
             return item.status in (DeliveryStatus.WAITING, DeliveryStatus.DEAD)
         return item.status == DeliveryStatus.WAITING
 
-    def _change(self, items: Any, name: str, change: Callable[..., None], said: str) -> Any:
+    def _change(self, items: Any, name: str, change: Callable[..., None], message: str) -> Any:
         rows = items if isinstance(items, list) else [items]
         now = clock.now()
         for row in rows:
@@ -140,27 +139,31 @@ class DeliveryView(ConsoleView):
         db.session.commit()
         for row in rows:
             event(name, "delivery", row.id, title=str(row))
-        flash(said % {"n": len(rows)}, "success")
+        flash(message % {"n": len(rows)}, "success")
         return self.back()
 
     @action("retry_now", lazy_gettext("Retry now"))
     def retry_now(self, items: Any) -> Any:
-        """Try again next instead of at its time; silence still holds."""
-        return self._change(items, "retry_now", outbox.retry_now, _("%(n)s deliveries are tried next."))
+        """Attempt waiting deliveries next instead of at their time; silent times still apply."""
+        return self._change(items, "retry_now", outbox.retry_now, _("%(n)s deliveries will be retried now."))
 
     @action(
         "replay",
         lazy_gettext("Send again"),
-        lazy_gettext("Send again, with the same id? A receiver that took it already knows the id."),
+        lazy_gettext("Send again with the same ID? A receiver that already accepted it recognises the ID."),
     )
     def replay(self, items: Any) -> Any:
-        """Send an ended delivery again."""
-        return self._change(items, "replay", outbox.replay, _("%(n)s deliveries are sent again."))
+        """Send finished deliveries again."""
+        return self._change(items, "replay", outbox.replay, _("%(n)s deliveries will be sent again."))
 
-    @action("cancel", lazy_gettext("Never send"), lazy_gettext("Never send this? Its hits count as pushed."))
+    @action(
+        "cancel",
+        lazy_gettext("Cancel delivery"),
+        lazy_gettext("Cancel this delivery? Its hits count as pushed."),
+    )
     def cancel(self, items: Any) -> Any:
-        """Give up a delivery that waits, or a dead letter for good."""
-        return self._change(items, "cancel", outbox.cancel, _("%(n)s deliveries are cancelled."))
+        """Cancel waiting deliveries or dead letters for good."""
+        return self._change(items, "cancel", outbox.cancel, _("%(n)s deliveries cancelled."))
 
 
 class PushView(ConsoleView):
@@ -170,19 +173,19 @@ class PushView(ConsoleView):
     base_permissions = ["can_list", "can_show"]
     related_views = [DeliveryView]
     computed = {
-        "of": deliveries.schedule_of,
-        "why_of": deliveries.why_of,
-        "hits_of": deliveries.hits_of,
+        "of": page.schedule_of,
+        "why_of": page.why_of,
+        "hits_of": page.hits_of,
     }
     list_title = lazy_gettext("Push records")
     show_title = lazy_gettext("Push")
     number_columns = frozenset({"hits_of"})
-    empty_hint = lazy_gettext("Nothing was pushed yet. Schedules in force push at their times.")
+    empty_hint = lazy_gettext("No pushes yet. Schedules in force push at their set times.")
     base_order = ("at", "desc")
     list_columns = ["id", "of", "at", "why_of", "hits_of", "status"]
     order_columns = ["id", "at", "status"]
     search_columns = ["schedule", "status", "at", "is_test"]
-    filter_choices = {"status": deliveries.PUSH_STATUS}
+    filter_choices = {"status": page.PUSH_STATUS}
     show_columns = [
         "of",
         "version",
@@ -200,29 +203,29 @@ class PushView(ConsoleView):
         "schedule": lazy_gettext("Schedule"),
         "version": lazy_gettext("Version"),
         "slot": lazy_gettext("Slot"),
-        "at": lazy_gettext("Went out"),
-        "why_of": lazy_gettext("How"),
+        "at": lazy_gettext("Pushed at"),
+        "why_of": lazy_gettext("Outcome and reason"),
         "hits_of": lazy_gettext("Hits"),
         "status": lazy_gettext("Status"),
         "is_test": lazy_gettext("Test"),
         "requested_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Made"),
+        "created_at": lazy_gettext("Created"),
     }
     formatters_columns = {
         "id": lambda value: f"#{value}",
         "slot": formats.moment,
         "at": formats.moment,
-        "status": formats.tag(deliveries.PUSH_STATUS, "push"),
+        "status": formats.tag(page.PUSH_STATUS, "push"),
         "created_at": formats.when,
     }
 
     def heading(self, item: Push) -> str:
-        """Which push, of what schedule."""
+        """Return the title with the number of the push and its schedule."""
         return f"{_('Push')} {item}" + (f" · {item.schedule.name}" if item.schedule else "")
 
 
 class TargetView(ConsoleView):
-    """推送目标: where channels send to, set up, tested, stopped and resumed."""
+    """推送目标: what channels send to. A target can be set up, tested, stopped and resumed."""
 
     model = Target
     base_permissions = [
@@ -230,24 +233,24 @@ class TargetView(ConsoleView):
         *("try_out", "stop", "resume"),
     ]
     computed = {
-        "kind_of": deliveries.kind_of,
-        "state_of": deliveries.state_of,
-        "waiting": deliveries.waiting_for,
-        "settings_shown": deliveries.settings_shown,
-        "secret_state": deliveries.secret_state,
-        "used_by": deliveries.used_by,
+        "kind_of": page.kind_of,
+        "state_of": page.state_of,
+        "waiting": page.waiting_deliveries,
+        "settings_shown": page.settings_shown,
+        "secret_state": page.secret_state,
+        "used_by": page.used_by,
     }
     number_columns = frozenset({"waiting"})
     list_title = lazy_gettext("Push targets")
     show_title = lazy_gettext("Push target")
     empty_hint = lazy_gettext(
-        "No target yet. Add the systems, mailboxes, people and folders that hits are pushed to."
+        "No targets yet. Add the systems, mailboxes, people and folders that hits are pushed to."
     )
     base_order = ("code", "asc")
     list_columns = ["code", "name", "kind_of", "state_of", "waiting", "last_ok_at", "last_error"]
     order_columns = ["code", "name", "last_ok_at"]
     search_columns = ["code", "name", "status"]
-    filter_choices = {"status": deliveries.TARGET_STATUS}
+    filter_choices = {"status": page.TARGET_STATUS}
     add_columns = edit_columns = ["name"]
     show_columns = [
         *("code", "name", "kind_of", "settings_shown", "secret_state", "used_by", "state_of", "stopped_by"),
@@ -264,7 +267,7 @@ class TargetView(ConsoleView):
         "used_by": lazy_gettext("Schedules that use it"),
         "stopped_by": lazy_gettext("Stopped by"),
         "stopped_at": lazy_gettext("Stopped since"),
-        "waiting": lazy_gettext("Deliveries that wait"),
+        "waiting": lazy_gettext("Waiting deliveries"),
         "last_ok_at": lazy_gettext("Last success"),
         "failing_since": lazy_gettext("Failing since"),
         "last_error": lazy_gettext("Last failure"),
@@ -277,7 +280,7 @@ class TargetView(ConsoleView):
     }
 
     def list_links(self) -> list[Link]:
-        """Add a target of each channel."""
+        """Return a link for each channel that adds a target."""
         if not may("can_create", "TargetView"):
             return []
         return [
@@ -286,38 +289,38 @@ class TargetView(ConsoleView):
         ]
 
     def show_links(self, item: Target) -> list[Link]:
-        """Settings."""
+        """Return the link to the settings."""
         if not may("can_settings", "TargetView"):
             return []
         return [Link(_("Change the settings"), url_for(".settings", pk=item.id), primary=not item.settings)]
 
     def offers(self, action: str, item: Target) -> bool:
-        """Stop what runs, resume what is stopped, try out what is set up."""
+        """Return whether an action applies: stop if active, resume if stopped, a test once it is set up."""
         if action == "try_out":
             return bool(item.settings)
         return (item.status == TargetStatus.ACTIVE) == (action == "stop")
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found = super()._get_show_widget(pk, item, *args, **kwargs)
+        shown = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.kind in channels() and channel(item.kind).signs and may("can_secret", "TargetView"):
-            found["show"].template_args["actions"].append(_secret_action(item))
-        return found
+            shown["show"].template_args["actions"].append(_secret_action(item))
+        return shown
 
     @expose("/create", methods=["GET", "POST"])
     @has_access
     def create(self) -> Any:
-        """Set up a new target of the channel that the address names."""
+        """Set up a new target of the channel in the address."""
         kind = request.args.get("kind", "webhook")
         if kind not in channels():
             abort(404)
         form = target_form.target_form(kind, with_code=True)()
         if form.validate_on_submit():
             try:
-                given = _typed(form, kind)
-                target = targets.create(kind, form.code.data, form.name.data, given, me())
+                typed = _typed(form, kind)
+                target = targets.create(kind, form.code.data, form.name.data, typed, me())
                 db.session.commit()
             except FieldError as error:
-                self._refuse(form, error)
+                self._show_error(form, error)
             else:
                 flash(_("Saved."), "success")
                 return redirect(url_for(".show", pk=target.id))
@@ -337,7 +340,7 @@ class TargetView(ConsoleView):
                 targets.save(target, form.name.data, _typed(form, target.kind))
                 db.session.commit()
             except FieldError as error:
-                self._refuse(form, error)
+                self._show_error(form, error)
             else:
                 flash(_("Saved."), "success")
                 return redirect(url_for(".show", pk=target.id))
@@ -348,7 +351,7 @@ class TargetView(ConsoleView):
         widget = ConsoleFormWidget(form=form, next=back)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
-    def _refuse(self, form: Any, error: FieldError) -> None:
+    def _show_error(self, form: Any, error: FieldError) -> None:
         db.session.rollback()
         if not target_form.show_error(form, error):
             flash(error.text(), "danger")
@@ -356,7 +359,7 @@ class TargetView(ConsoleView):
     @expose("/secret/<row_id:pk>", methods=["POST"])
     @has_access
     def secret(self, pk: int) -> Any:
-        """Make a new secret and show it, this once."""
+        """Create a new secret and show it once."""
         target = self._row(pk)
         try:
             secret = targets.new_secret(target, current_app.config["SETTINGS"])
@@ -365,56 +368,65 @@ class TargetView(ConsoleView):
             return redirect(url_for(".show", pk=target.id))
         db.session.commit()
         event("secret", "target", target.id, title=target.code)
-        page = self.render_template(
+        secret_page = self.render_template(
             "pushes/target_secret.html",
             title=_("New secret: %(target)s", target=str(target)),
             secret=secret,
             back=url_for(".show", pk=target.id),
         )
-        return page, {"Cache-Control": "no-store"}
+        return secret_page, {"Cache-Control": "no-store"}
 
     @action(
         "try_out",
         lazy_gettext("Send a test"),
-        lazy_gettext("Send a marked sample now? It goes out in silent times too and touches no lead."),
+        lazy_gettext(
+            "Send a sample marked as a test now? It is sent in silent times too and touches no lead."
+        ),
         multiple=False,
     )
     def try_out(self, item: Target) -> Any:
-        """Send a marked sample and say what was answered."""
-        [tried] = send_sample([item.code], me())
-        answer = " ".join(str(each) for each in (tried.http_status, tried.answer) if each)
-        if tried.ok:
-            flash(
-                _("The test arrived in %(ms)s ms: %(answer)s", ms=tried.duration_ms, answer=answer), "success"
-            )
+        """Send a sample marked as a test and show the answer."""
+        [attempt] = send_sample([item.code], me())
+        answer = " ".join(str(each) for each in (attempt.http_status, attempt.answer) if each)
+        if attempt.ok:
+            message = _("The test arrived in %(ms)s ms: %(answer)s", ms=attempt.duration_ms, answer=answer)
+            flash(message, "success")
         else:
             flash(_("The test did not arrive: %(answer)s", answer=answer), "danger")
         return redirect(url_for("TargetView.show", pk=item.id))
 
     @action(
-        "stop", lazy_gettext("Stop"), lazy_gettext("Send nothing more to it? What is pushed to it waits.")
+        "stop",
+        lazy_gettext("Stop"),
+        lazy_gettext("Stop sending to this target? Further pushes to it will wait."),
     )
     def stop(self, items: Any) -> Any:
-        """Stop sending."""
+        """Stop sending to the targets."""
         self.each(items, lambda target: targets.stop(target, StopReason.BY_HAND, me()))
-        flash(_("Stopped. What is pushed to it waits."), "success")
+        flash(_("Stopped. Further pushes to it will wait."), "success")
         return self.back()
 
-    @action("resume", lazy_gettext("Resume"), lazy_gettext("Send to it again? What waits goes out now."))
+    @action(
+        "resume",
+        lazy_gettext("Resume"),
+        lazy_gettext("Resume sending to this target? Waiting deliveries are sent now."),
+    )
     def resume(self, items: Any) -> Any:
-        """Send again."""
+        """Resume sending to the targets."""
         self.each(items, targets.resume)
-        flash(_("Resumed. What waited goes out now."), "success")
+        flash(_("Resumed. Waiting deliveries are sent now."), "success")
         return self.back()
 
 
 def _typed(form: Any, kind: str) -> dict[str, Any]:
-    """The typed settings. Raises FieldError for a place that nothing could be sent to."""
-    given = target_form.read(form, kind)
-    targets.check_place(kind, given, current_app.config["SETTINGS"])
-    return given
+    """Return the typed settings. Raises FieldError for a place that nothing could be sent to."""
+    typed = target_form.read(form, kind)
+    targets.check_place(kind, typed, current_app.config["SETTINGS"])
+    return typed
 
 
 def _secret_action(target: Target) -> Any:
-    asked = _("Make a new secret? The present one is void at once.") if target.secret_cipher else ""
-    return Action(_("Make a new secret"), url_for("TargetView.secret", pk=target.id), asked)
+    question = (
+        _("Create a new secret? The present one becomes invalid at once.") if target.secret_cipher else ""
+    )
+    return Action(_("Create a new secret"), url_for("TargetView.secret", pk=target.id), question)

@@ -70,7 +70,7 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
     )
     at = TimeField(lazy_gettext("Time"), validators=[InputRequired()])
     receivers = SelectMultipleField(
-        lazy_gettext("Receivers"),
+        lazy_gettext("Recipients"),
         description=lazy_gettext(
             "Staff who may see the weekly report and have an e-mail address. Each receives the figures of"
             " the branches they can see, in their own language."

@@ -58,7 +58,7 @@ _METHOD = {
     "can_settings": lazy_gettext("Change the settings"),
     "can_make": lazy_gettext("Create a report"),
     "can_timing": lazy_gettext("Set the sending time and recipients"),
-    "can_secret": lazy_gettext("Make a new secret"),
+    "can_secret": lazy_gettext("Create a new secret"),
     "can_start": lazy_gettext("Start"),
     "can_find": lazy_gettext("Find a customer"),
     "can_held": lazy_gettext("View the data held about a customer"),

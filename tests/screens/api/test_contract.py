@@ -1,4 +1,4 @@
-"""The whole API against its own description: no server error, no answer that is not described."""
+"""The whole API against its own description: no server errors, and only documented answers."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ CHECKS = [
 
 @pytest.fixture
 def described(app: Flask, session: Session, cli: Callable[..., Any]) -> Any:
-    """The description as a system of the bank gets it, with rows to find."""
+    """Return the schema that a system of the bank gets, with rows in the tables."""
     world.build(session, app.config["SETTINGS"])
     key = json.loads(cli("api-key", "create", "crm", "--json").stdout)["key"]
     headers = {"Authorization": f"Bearer {key}"}
-    found = schemathesis.openapi.from_wsgi("/api/v1/_openapi", app, headers=headers)
-    found.headers = headers  # type: ignore[attr-defined]
-    return found
+    schema = schemathesis.openapi.from_wsgi("/api/v1/_openapi", app, headers=headers)
+    schema.headers = headers  # type: ignore[attr-defined]
+    return schema
 
 
 def test_answers_are_as_described(described: Any) -> None:
-    for found in described.get_all_operations():
-        operation = found.ok()
+    for result in described.get_all_operations():
+        operation = result.ok()
 
         @given(case=operation.as_strategy())
         @settings(
@@ -51,7 +51,7 @@ def test_answers_are_as_described(described: Any) -> None:
             phases=[Phase.explicit, Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        def tried(case: Any) -> None:
+        def check(case: Any) -> None:
             case.call_and_validate(headers=described.headers, checks=CHECKS)
 
-        tried()
+        check()

@@ -1,4 +1,4 @@
-"""Filters of the API mean what those of the lists mean."""
+"""Filters of the API select the same rows as those of the lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.conftest import Person
         ("hits", "rule", "rel_o_m", "2147483647", 0),
     ],
 )
-def test_a_filter_of_the_api_chooses_rows(
+def test_a_filter_selects_rows(
     world: World,
     login: Callable[..., Person],
     path: str,
@@ -39,9 +39,7 @@ def test_a_filter_of_the_api_chooses_rows(
     assert answer.get_json()["count"] == count
 
 
-def test_a_filter_of_the_api_that_means_nothing_is_refused(
-    world: World, login: Callable[..., Person]
-) -> None:
+def test_an_invalid_filter_is_refused(world: World, login: Callable[..., Person]) -> None:
     for column, value in (("rule", "x"), ("hit_date", "soon")):
         operator = "from" if column == "hit_date" else "rel_o_m"
         query = quote(f"(filters:!((col:{column},opr:{operator},value:'{value}')))")

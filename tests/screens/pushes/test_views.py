@@ -1,4 +1,4 @@
-"""Targets, deliveries and reminders as people use them."""
+"""The screens of targets, deliveries and reminders, used over HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import Person
 from tests.push.conftest import Bank
 from tests.push.receiver import Receiver
 
-#: places that the sending would refuse, and what the form says
+#: places to which sending would be refused, and the message of the form
 UNREACHABLE = [
     ("webhook", "url", "http://127.0.0.1:8091/healthz", "https is required"),
     ("webhook", "url", "https://169.254.169.254/latest", "is not on the allow-list WEBHOOK_ALLOW"),
@@ -33,7 +33,7 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
         "/targetview/create?kind=webhook", {"code": "crm", "name": "CRM", "setting_url": "ftp://x"}
     ).text
     assert "This is not an address of a webhook" in refused
-    assert 'value="ftp://x"' in refused, "what was typed is kept"
+    assert 'value="ftp://x"' in refused, "the input is kept"
     for kind, field, place, why in UNREACHABLE:
         typed = {"code": "crm", "name": "CRM", f"setting_{field}": place}
         refused = admin.submit(f"/targetview/create?kind={kind}", typed).text
@@ -44,8 +44,8 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     )
     target = bank.one(Target)
     assert (target.status, target.stop_reason) == ("stopped", "not_set_up")
-    told = admin.submit(f"/targetview/action/resume/{target.id}", follow_redirects=True).text
-    assert "has no secret yet" in told
+    answer = admin.submit(f"/targetview/action/resume/{target.id}", follow_redirects=True).text
+    assert "has no secret yet" in answer
     page = admin.submit(f"/targetview/secret/{target.id}")
     [receiver.secret] = re.findall(r"whsec_[A-Za-z0-9+/=]{44}", page.text)
     assert page.headers["Cache-Control"] == "no-store"
@@ -55,12 +55,12 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     elsewhere = {"name": "CRM", "setting_url": "https://crm.elsewhere.com/"}
     refused = admin.submit(f"/targetview/settings/{target.id}", elsewhere).text
     assert "is not on the allow-list WEBHOOK_ALLOW" in refused
-    told = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
-    assert "The test arrived in" in told
+    answer = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
+    assert "The test arrived in" in answer
     assert len(receiver.accepted) == 1
     admin.submit(f"/targetview/secret/{target.id}")
-    told = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
-    assert "The test did not arrive: 401" in told, "the old secret is void"
+    answer = admin.submit(f"/targetview/action/try_out/{target.id}", follow_redirects=True).text
+    assert "The test did not arrive: 401" in answer, "the old secret is no longer valid"
     again = admin.submit(
         "/targetview/create?kind=webhook", {"code": "crm", "name": "2", "setting_url": receiver.url}
     ).text
@@ -70,10 +70,10 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     assert receiver.secret not in "".join(str(each.changes) for each in bank.all(ChangeLog))
 
 
-def test_an_answer_is_read_in_one_s_language_and_a_foreign_one_as_it_is(
+def test_own_messages_are_translated_and_answers_of_receivers_are_not(
     bank: Bank, crm: Receiver, login: Callable[..., Person]
 ) -> None:
-    """What we say ourselves of a delivery is put into words; what the receiver wrote stays."""
+    """Messages of the product are shown in the user's language; what a receiver answered stays as it is."""
     crm.behave = lambda body: 503
     bank.target("email", "boss", to=["a@b.cn"])
     bank.schedule(("webhook", "crm"), ("email", "boss"))
@@ -87,9 +87,7 @@ def test_an_answer_is_read_in_one_s_language_and_a_foreign_one_as_it_is(
         assert '{"ok": false}' in unescape(person.get(f"/deliveryview/show/{to_crm.id}").text)
 
 
-def test_lists_and_choices_of_settings_come_back_as_they_were(
-    bank: Bank, login: Callable[..., Person]
-) -> None:
+def test_settings_survive_a_round_trip_through_the_form(bank: Bank, login: Callable[..., Person]) -> None:
     admin = login("Admin")
     given = {"code": "boss", "name": "Boss", "setting_to": "a@b.cn\r\nc@d.cn\r\n"}
     admin.submit("/targetview/create?kind=email", given | {"setting_rows": "5", "setting_language": "en"})
@@ -103,7 +101,7 @@ def test_lists_and_choices_of_settings_come_back_as_they_were(
     assert bank.one(Target).settings["rows"] == 5
 
 
-def test_a_dead_letter_has_a_badge_its_attempts_and_is_given_up_or_goes_again(
+def test_a_dead_letter_has_a_badge_and_can_be_cancelled_or_replayed(
     bank: Bank, crm: Receiver, login: Callable[..., Person]
 ) -> None:
     bank.schedule(("webhook", "crm"))
@@ -135,10 +133,10 @@ def test_a_dead_letter_has_a_badge_its_attempts_and_is_given_up_or_goes_again(
     crm.behave = lambda body: 503
     with bank.app.app_context():
         assert not send_sample(["crm"], "boss")[0].ok
-    assert "badge" not in manager.get("/pushview/list/").text, "a test is nobody's dead letter"
+    assert "badge" not in manager.get("/pushview/list/").text, "a failed test is no dead letter"
 
 
-def test_the_hits_of_a_push_are_the_list_behind_its_number(
+def test_the_number_of_hits_links_to_their_list(
     bank: Bank, crm: Receiver, login: Callable[..., Person]
 ) -> None:
     bank.schedule(("webhook", "crm"))
@@ -154,7 +152,7 @@ def test_the_hits_of_a_push_are_the_list_behind_its_number(
     assert manager.get("/hitview/list/?_flt_0_push=x").status_code == 400
 
 
-def test_reminders_ring_open_and_are_one_s_own(bank: Bank, login: Callable[..., Person]) -> None:
+def test_reminders_are_counted_opened_and_private(bank: Bank, login: Callable[..., Person]) -> None:
     home = branch(bank.session, "HOME")
     bank.session.commit()
     at_home, elsewhere = login("Marketer", branch=home, username="at-home"), login("Marketer")

@@ -312,7 +312,7 @@ def test_a_test_push_shows_the_answer_and_touches_no_hit(
     page = client.get(f"/scheduleview/test/{schedule.id}").text
     assert re.search(r'value="crm"\s+checked', page)
     answer = client.submit(f"/scheduleview/test/{schedule.id}", {"target": ["crm"]}).text
-    assert "Taken by the receiver" in answer
+    assert "Accepted by the receiver" in answer
     [body] = [each["body"] for each in crm.requests]
     assert body["test"] is True
     assert [push.is_test for push in bank.all(Push)] == [True]
