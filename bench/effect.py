@@ -1,7 +1,7 @@
-"""What came of a million hits: the page's figures beside one query for each part, in the same run.
+"""Effect figures of a million hits: the page, beside one query for each part in the same run.
 
 ``python bench/effect.py [HITS]`` (default 1,000,000 with as many contacts, twice as many outcomes, 700,000
-pushed and 400,000 steps by hand; 180 days). The data set is made once by COPY and kept in ``bench/.data``.
+pushed and 400,000 manual steps; 180 days). The data set is made once by COPY and kept in ``bench/.data``.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def main() -> None:
         today = settings.today()
         for days in (30, 90, 180):
             query = f"first={today - dt.timedelta(days=days)}&last={today}"
-            asking(app, f"{days} days", query)
+            measure_page(app, f"{days} days", query)
         Context().run(compare, app)
 
 
-def asking(app: Flask, name: str, query: str) -> None:
+def measure_page(app: Flask, name: str, query: str) -> None:
     """Print how long the page's frame, the first line of its figures and the last one take."""
     for who in ("bench-manager", "bench-marketer"):
         client = lists.client(app, who)

@@ -1,4 +1,4 @@
-"""A small random bank: hits of every kind, pushed, contacted and worked on in every way."""
+"""A small random bank whose hits are pushed, contacted and worked on in every way."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Bank:
                 ):
                     self.session.add(each)
                     self.session.flush()
-                    self._fate(each)
+                    self._add_history(each)
 
     def _hits_of(self, lead_id: int) -> list[Hit]:
         return self.session.query(Hit).filter_by(lead_id=lead_id).all()
@@ -136,8 +136,8 @@ class Bank:
         if of.status == "converted":
             of.converted_at = clock.now() - dt.timedelta(days=self.random.randint(0, days_ago))
 
-    def _fate(self, of: Hit) -> None:
-        """Whether a hit is pushed, and what contacts it has."""
+    def _add_history(self, of: Hit) -> None:
+        """Push a hit or not, and add contacts and steps."""
         random, moment = self.random, clock.now().astimezone(ZONE).replace(minute=30)
         if random.random() < 0.5:
             push = random.choice(self.pushes)

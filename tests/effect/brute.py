@@ -1,4 +1,4 @@
-"""The funnel and the comparison once more, slowly: row by row in Python."""
+"""Slow reference counts of the funnel and the comparison, row by row in Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REACTED = ("answered", "refused", "interested", "opt_out", "converted")
 
 
 def facts(session: Session) -> list[dict[str, Any]]:
-    """What there is to know about each live hit."""
+    """Return the facts about each live hit."""
     session.expire_all()
     return [_fact(session, hit) for hit in session.scalars(select(Hit).order_by(Hit.id)) if _live(hit)]
 
@@ -71,7 +71,7 @@ def _pushed(session: Session, hit: Hit) -> bool:
 
 
 def funnel(rows: list[dict[str, Any]]) -> list[Any]:
-    """How many reached each stage, messages, calls, cost."""
+    """Return the numbers that reached each stage, then messages, calls and cost."""
     rows = [row for row in rows if not row["hit"].holdout]
     reached = [sum(row["reach"] >= stage for row in rows) for stage in range(len(STAGES))]
     return [*reached, *(sum((row[name] for row in rows), 0) for name in ("sms", "calls", "cost"))]
@@ -80,7 +80,7 @@ def funnel(rows: list[dict[str, Any]]) -> list[Any]:
 def comparison(
     session: Session, chosen: Callable[[dict[str, Any]], bool]
 ) -> dict[tuple[int, bool], tuple[int, int]]:
-    """Version and whether held out → conversions, people."""
+    """Return conversions and people by version and whether held out."""
     rows = facts(session)
     dates: dict[int, list[dt.date]] = {}
     for row in rows:

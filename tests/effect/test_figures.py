@@ -1,4 +1,4 @@
-"""The figures are those of a slow count over random banks, in every part, row scope and filter."""
+"""The figures equal a slow count over random banks, for every part, row scope and filter."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def plain(figures: Figures) -> list[Any]:
 
 
 def holds(filters: EffectFilters, fact: dict[str, Any], within: set[int]) -> bool:
-    """Whether a hit is one that is filters about."""
+    """Return whether a hit meets the filters, those on the first contact aside."""
     chosen, hit = filters.hits, fact["hit"]
     if (chosen.first and hit.hit_date < chosen.first) or (chosen.last and hit.hit_date > chosen.last):
         return False
-    wanted = {
+    expected = {
         "rule": (chosen.rule, hit.rule_id),
         "grade": (chosen.grade, hit.grade),
         "source": (chosen.source, fact["source"] if fact["source"] != "none" else ""),
         "version": (filters.version, hit.version_id),
     }
-    return hit.branch_id in within and all(value in (None, real) for value, real in wanted.values())
+    return hit.branch_id in within and all(value in (None, real) for value, real in expected.values())
 
 
-def touched_so(filters: EffectFilters, fact: dict[str, Any]) -> bool:
-    """Whether the first contact is one that is filters about."""
+def first_contact_matches(filters: EffectFilters, fact: dict[str, Any]) -> bool:
+    """Return whether the first contact of a hit meets the filters."""
     return all(getattr(filters, name) in ("", fact[name]) for name in ("channel", "template", "hour"))
 
 
@@ -81,16 +81,16 @@ def test_every_part_is_the_slow_count(
             (EffectFilters(everything, channel="hand", hour="14"), everywhere),
         ):
             mine = [fact for fact in facts if holds(filters, fact, within)]
-            touched = [fact for fact in mine if touched_so(filters, fact)]
+            matching = [fact for fact in mine if first_contact_matches(filters, fact)]
             found = funnel.count_funnel(filters)
-            assert plain(found.total) == brute.funnel(touched)
+            assert plain(found.total) == brute.funnel(matching)
             for name in DIMENSIONS:
                 if name == "branch":
                     continue
                 parts = {key: plain(part) for key, part in found.by[name].items()}
-                keys = {fact[name] for fact in touched if not fact["hit"].holdout}
-                wanted = {key: brute.funnel([f for f in touched if f[name] == key]) for key in keys}
-                assert parts == wanted, name
+                keys = {fact[name] for fact in matching if not fact["hit"].holdout}
+                expected = {key: brute.funnel([f for f in matching if f[name] == key]) for key in keys}
+                assert parts == expected, name
             assert sum((part for part in found.by["branch"].values()), Figures()) == found.total
             checked += found.total.contacted
             slow = brute.comparison(

@@ -311,7 +311,7 @@ class Dashboard:
 
 
 def comparison_row(compared: Comparison) -> ComparisonRow:
-    """Format a row of the holdout compared."""
+    """Format a row of the holdout comparison."""
     name = _("Total, weighted") if compared.version is None else labels.version_name(str(compared.version))
     low, high = compared.interval or Interval(-1.0, 1.0)
     difference = f"{(compared.difference or 0.0) * 100:+.1f}"
