@@ -21,7 +21,7 @@ OUTREACH_ACTION = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbou
 OUTREACH_BATCH_STATUS = {
     "checking": lazy_gettext("Being checked"),
     "checked": lazy_gettext("To be confirmed"),
-    "waiting": lazy_gettext("Waits for approval"),
+    "waiting": lazy_gettext("Awaiting approval"),
     "running": lazy_gettext("Being sent"),
     "paused": lazy_gettext("Paused"),
     "done": lazy_gettext("Done"),
@@ -29,9 +29,9 @@ OUTREACH_BATCH_STATUS = {
     "failed": lazy_gettext("Failed"),
 }
 OUTREACH_STATUS = {
-    "queued": lazy_gettext("Waits its turn"),
-    "sending": lazy_gettext("Being handed over"),
-    "unknown": lazy_gettext("Unclear, the gateway is asked"),
+    "queued": lazy_gettext("Waiting to be sent"),
+    "sending": lazy_gettext("Submitting"),
+    "unknown": lazy_gettext("Unknown, asking the gateway"),
     "sent": lazy_gettext("Sent out"),
     "delivered": lazy_gettext("Delivered"),
     "no_answer": lazy_gettext("No answer"),
@@ -46,7 +46,7 @@ OUTREACH_STATUS = {
 }
 #: an SMS is replied to, not answered
 _SMS_STATUS = OUTREACH_STATUS | {"answered": lazy_gettext("Replied")}
-GATEWAY = {"sandbox": lazy_gettext("Sandbox (reaches nobody)")}
+GATEWAY = {"sandbox": lazy_gettext("Sandbox (contacts nobody)")}
 LEAD_STATUS = {
     "active": lazy_gettext("Active"),
     "paused": lazy_gettext("Paused"),
@@ -60,29 +60,29 @@ HIT_STATUS = {
 }
 VERSION_STATUS = {
     "draft": lazy_gettext("Draft"),
-    "submitted": lazy_gettext("Waits for approval"),
+    "submitted": lazy_gettext("Awaiting approval"),
     "active": lazy_gettext("In force"),
     "paused": lazy_gettext("Paused"),
     "retired": lazy_gettext("Retired"),
 }
 APPROVAL_STATUS = {
-    "waiting": lazy_gettext("Waits for approval"),
+    "waiting": lazy_gettext("Awaiting approval"),
     "approved": lazy_gettext("Approved"),
     "rejected": lazy_gettext("Rejected"),
     "withdrawn": lazy_gettext("Withdrawn"),
     "expired": lazy_gettext("Expired"),
-    "unchecked": lazy_gettext("In force without a second person"),
+    "unchecked": lazy_gettext("In force without approval"),
 }
 APPROVAL_KIND = {
     "rule_version": lazy_gettext("Rule"),
     "schedule_version": lazy_gettext("Schedule"),
     "unmasked_export": lazy_gettext("Export with phone numbers in clear"),
     "outreach_batch": lazy_gettext("Bulk outreach"),
-    "role_change": lazy_gettext("Access of a log-in"),
-    "role_permissions": lazy_gettext("Permissions of a role"),
-    "setting": lazy_gettext("Change of settings"),
-    "api_key": lazy_gettext("API key for the whole bank"),
-    "suppression_removal": lazy_gettext("Off the do-not-disturb list"),
+    "role_change": lazy_gettext("User access"),
+    "role_permissions": lazy_gettext("Role permissions"),
+    "setting": lazy_gettext("Settings change"),
+    "api_key": lazy_gettext("Bank-wide API key"),
+    "suppression_removal": lazy_gettext("Removal from the do-not-disturb list"),
     "gateway": lazy_gettext("Outreach gateway"),
     "institution": lazy_gettext("Category or region of an institution"),
 }
@@ -103,7 +103,7 @@ BATCH_STATUS = {
     "undone": lazy_gettext("Undone"),
 }
 RUN_STATUS = {
-    "asked": lazy_gettext("Waits for approval"),
+    "asked": lazy_gettext("Awaiting approval"),
     "queued": lazy_gettext("Queued"),
     "running": lazy_gettext("Running"),
     "held": lazy_gettext("Held: data incomplete"),
@@ -128,9 +128,9 @@ BULK_KIND = {
 EXPORT_KIND = {"leads": lazy_gettext("Lead list"), "hits": lazy_gettext("Hit list")}
 EXPORT_FORMAT = {"xlsx": lazy_gettext("Excel (.xlsx)"), "csv": lazy_gettext("CSV (.csv)")}
 SUBJECT_KIND = {
-    "find": lazy_gettext("Looked for"),
-    "show": lazy_gettext("Looked at"),
-    "export": lazy_gettext("Handed over as a file"),
+    "find": lazy_gettext("Searched"),
+    "show": lazy_gettext("Viewed"),
+    "export": lazy_gettext("Exported as a file"),
     "erase": lazy_gettext("Erased"),
 }
 STEP_STATUS = {
@@ -178,25 +178,25 @@ OF_LIBRARIES = (
     ),
 )
 REJECT_REASON = {
-    "missing_name": lazy_gettext("Name missing"),
-    "invalid_name": lazy_gettext("Not a name"),
-    "missing_id": lazy_gettext("ID number missing"),
-    "invalid_id_number": lazy_gettext("ID number invalid"),
-    "invalid_phone": lazy_gettext("Phone invalid"),
-    "duplicate_in_file": lazy_gettext("Repeated in the file"),
-    "unknown_branch": lazy_gettext("Branch unknown"),
-    "invalid_branch": lazy_gettext("Not a branch"),
-    "undecodable": lazy_gettext("Bytes that are no text"),
-    "malformed_row": lazy_gettext("Quotation marks don't match"),
+    "missing_name": lazy_gettext("Missing name"),
+    "invalid_name": lazy_gettext("Invalid name"),
+    "missing_id": lazy_gettext("Missing ID number"),
+    "invalid_id_number": lazy_gettext("Invalid ID number"),
+    "invalid_phone": lazy_gettext("Invalid phone number"),
+    "duplicate_in_file": lazy_gettext("Duplicate in the file"),
+    "unknown_branch": lazy_gettext("Unknown branch"),
+    "invalid_branch": lazy_gettext("Invalid branch name"),
+    "undecodable": lazy_gettext("Unreadable bytes"),
+    "malformed_row": lazy_gettext("Unbalanced quotation marks"),
     "missing_target": lazy_gettext("Neither phone nor ID number"),
-    "bad_expiry": lazy_gettext("Last day wrong or past"),
+    "bad_expiry": lazy_gettext("Invalid or past expiry date"),
     "unreadable_file": lazy_gettext("File can't be read"),
-    "missing_request_id": lazy_gettext("Request id missing"),
-    "bad_event_time": lazy_gettext("Event time wrong"),
-    "unknown_event_type": lazy_gettext("Event type unknown"),
-    "missing_institution": lazy_gettext("Institution missing"),
-    "bad_id_hash": lazy_gettext("ID hash wrong"),
-    "bad_result": lazy_gettext("Result wrong"),
+    "missing_request_id": lazy_gettext("Missing request id"),
+    "bad_event_time": lazy_gettext("Invalid event time"),
+    "unknown_event_type": lazy_gettext("Unknown event type"),
+    "missing_institution": lazy_gettext("Missing institution"),
+    "bad_id_hash": lazy_gettext("Invalid ID hash"),
+    "bad_result": lazy_gettext("Invalid result"),
     "malformed_line": lazy_gettext("Line can't be parsed"),
 }
 

@@ -94,8 +94,8 @@ def events_per_day() -> Chart:
         x=[day.isoformat() for day in days],
         y=[counts.get(day.isoformat(), 0) for day in days] if counts else [],
         links=[_run_url(day) for day in days] if linked else [],
-        empty=_("No event in these days."),
-        all=Link(_("See the runs"), url_for("JobRunView.list")) if linked else None,
+        empty=_("No events on these days."),
+        all=Link(_("View the runs"), url_for("JobRunView.list")) if linked else None,
     )
 
 

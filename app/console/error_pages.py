@@ -22,8 +22,11 @@ def fault(code: int, *, csrf: bool = False) -> Fault:
     if csrf:
         return Fault(
             _("This page has expired"),
-            _("You were logged out, or it was open too long. Nothing was saved. Load it again and repeat."),
-            _("Load the page again"),
+            _(
+                "You were logged out, or the page was open too long. Nothing was saved. "
+                "Reload the page and try again."
+            ),
+            _("Reload the page"),
         )
     known = _known()
     return known.get(code) or known[500 if code >= 500 else 400]
@@ -33,48 +36,48 @@ def busy() -> Fault:
     """Return the text for a database that is too busy."""
     return Fault(
         _("The system is busy"),
-        _("Another task holds what this page needs. Nothing was saved by this step. Try again in a moment."),
+        _("Another task is using the data of this page. Nothing was saved. Try again in a moment."),
         _("Try again"),
     )
 
 
 def _known() -> dict[int, Fault]:
     return {
-        400: Fault(_("This request can't be answered"), _("Go back and correct what was typed.")),
+        400: Fault(_("The request is invalid"), _("Go back and correct your input.")),
         401: Fault(_("Please log in"), _("Log in, then open the page again.")),
         403: Fault(
-            _("You may not do this"),
-            _("Your role doesn't include it. Ask your administrator when you need it."),
+            _("You don't have permission for this"),
+            _("Your role doesn't include it. Ask your administrator if you need it."),
         ),
         404: Fault(
-            _("This is not here"),
-            _("It was deleted, never existed, or belongs to a branch you don't see."),
+            _("Nothing found here"),
+            _("It was deleted, never existed, or belongs to a branch that you can't see."),
         ),
         405: Fault(
-            _("This can't be opened like that"),
-            _("Use the buttons of the page; an address alone changes nothing."),
+            _("This can't be opened directly"),
+            _("Use the buttons on the page."),
         ),
-        409: Fault(_("This can't be changed now"), _("Go back; the page says what is possible.")),
+        409: Fault(_("This can't be changed now"), _("Go back to see what you can do.")),
         413: Fault(
             _("This is too large"),
             _(
-                "At most %(most)s MB are taken at once. Split it and send the parts one after the other.",
+                "The limit is %(most)s MB at once. Split it and send the parts one by one.",
                 most=f"{(request.max_content_length or 0) / (1 << 20):g}",
             ),
         ),
         429: Fault(
             _("Too many attempts"),
-            _("Wait a minute and try again. Your administrator can give you a new password."),
+            _("Wait a minute and try again. Your administrator can reset your password."),
             _("Try again"),
         ),
         500: Fault(
             _("Something went wrong on our side"),
-            _("Nothing was saved by this step. Try again in a moment."),
+            _("Nothing was saved. Try again in a moment."),
             _("Try again"),
         ),
         503: Fault(
             _("The service is not available"),
-            _("It starts or is being maintained. Try again in a minute."),
+            _("It is starting or under maintenance. Try again in a minute."),
             _("Try again"),
         ),
     }

@@ -129,8 +129,10 @@ JOB_FORMATS: dict[str, Any] = {
 def changes_markup(rows: Sequence[Sequence[str]]) -> Markup:
     """Format differences as a table of what changes, its current and its new value."""
     if not rows:
-        return escape(_("Nothing differs from what is in force."))
-    head = Markup("<tr><th>{}</th><th>{}</th><th>{}</th></tr>").format(_("What"), _("Now"), _("Then"))
+        return escape(_("No differences from the version in force."))
+    head = Markup("<tr><th>{}</th><th>{}</th><th>{}</th></tr>").format(
+        _("Item"), _("Current"), _("After the change")
+    )
     body = Markup("").join(
         Markup("<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>").format(
             what, _side(old, "del"), _side(new, "ins")

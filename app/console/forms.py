@@ -21,7 +21,8 @@ from app.leads.tags import all_tags
 
 REASON = lazy_gettext("Reason given")
 CODE = Regexp(
-    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", message=lazy_gettext("Letters, digits, dots, dashes, underscores.")
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    message=lazy_gettext("Use letters, digits, dots, dashes and underscores."),
 )
 LANGUAGES = [("zh", "中文"), ("en", "English")]
 
@@ -46,7 +47,8 @@ def new_password(first: Any = None) -> PasswordField:
     return PasswordField(
         lazy_gettext("New password"),
         description=lazy_gettext(
-            "At least 10 characters with 2 capitals, 3 small letters, 2 digits and a special character."
+            "At least 10 characters with 2 upper-case letters, 3 lower-case letters, 2 digits and a "
+            "special character."
         ),
         validators=[first or DataRequired(), PasswordComplexityValidator()],
         widget=BS3PasswordFieldWidget(),
@@ -56,10 +58,10 @@ def new_password(first: Any = None) -> PasswordField:
 def password_again(*, needed: bool = True) -> PasswordField:
     """Return a field that must repeat the new password."""
     return PasswordField(
-        lazy_gettext("Password again"),
+        lazy_gettext("Confirm new password"),
         validators=[
             *([DataRequired()] if needed else []),
-            EqualTo("password", message=lazy_gettext("The passwords differ.")),
+            EqualTo("password", message=lazy_gettext("The passwords don't match.")),
         ],
         widget=BS3PasswordFieldWidget(),
     )
@@ -70,8 +72,8 @@ def access_reason() -> StringField:
     return StringField(
         lazy_gettext("Reason for the change of access"),
         description=lazy_gettext(
-            "Needed when roles, branch, e-mail, enabling or permissions change; another administrator "
-            "reads it."
+            "Required when roles, branch, e-mail, status or permissions change. "
+            "Another administrator reviews it."
         ),
         validators=[Length(max=500)],
     )
@@ -96,7 +98,7 @@ class MyPasswordForm(DynamicForm):  # type: ignore[misc]
     """A new password for the current user."""
 
     present = PasswordField(
-        lazy_gettext("Present password"), validators=[DataRequired()], widget=BS3PasswordFieldWidget()
+        lazy_gettext("Current password"), validators=[DataRequired()], widget=BS3PasswordFieldWidget()
     )
     password = new_password()
     conf_password = password_again()
@@ -104,12 +106,12 @@ class MyPasswordForm(DynamicForm):  # type: ignore[misc]
     def validate_present(self, field: Any) -> None:
         """Check the current password."""
         if not check_password_hash(g.user.password, field.data or ""):
-            raise ValidationError(gettext("This is not your present password."))
+            raise ValidationError(gettext("This is not your current password."))
 
     def validate_password(self, field: Any) -> None:
         """Refuse the current password as the new one."""
         if check_password_hash(g.user.password, field.data or ""):
-            raise ValidationError(gettext("This is your present password; choose another one."))
+            raise ValidationError(gettext("This is your current password. Choose a different one."))
 
 
 class ProfileForm(DynamicForm):  # type: ignore[misc]
@@ -124,7 +126,7 @@ class SuppressionFileForm(DynamicForm):  # type: ignore[misc]
     file = FileField(lazy_gettext("File (.xlsx, .xls or .csv)"), validators=[FileRequired()])
     reason = StringField(
         REASON,
-        description=lazy_gettext("For rows that give none."),
+        description=lazy_gettext("For rows without a reason."),
         validators=[DataRequired(), Length(max=255)],
     )
 
@@ -140,7 +142,7 @@ class TakeOffForm(DynamicForm):  # type: ignore[misc]
 
     reason = StringField(
         REASON,
-        description=lazy_gettext("Such as: the customer agreed to be contacted again."),
+        description=lazy_gettext("For example: the customer agreed to be contacted again."),
         validators=[DataRequired(), Length(max=255)],
     )
 
@@ -150,7 +152,7 @@ class SubmitForm(DynamicForm):  # type: ignore[misc]
 
     reason = StringField(
         REASON,
-        description=lazy_gettext("What the person who decides should know."),
+        description=lazy_gettext("What the approver should know."),
         validators=[DataRequired(), Length(max=500)],
     )
 
@@ -165,8 +167,8 @@ class RejectForm(DynamicForm):  # type: ignore[misc]
     """The rejection of a request."""
 
     note = StringField(
-        lazy_gettext("Why it is rejected"),
-        description=lazy_gettext("The person who asked reads this."),
+        lazy_gettext("Reason for the rejection"),
+        description=lazy_gettext("The requester will see this."),
         validators=[DataRequired(), Length(max=500)],
     )
 
@@ -176,6 +178,6 @@ class StartRunForm(DynamicForm):  # type: ignore[misc]
 
     day = DateField(
         lazy_gettext("Day"),
-        description=lazy_gettext("A day that is over; running it again counts nothing twice."),
+        description=lazy_gettext("A day that is over. Running it again counts nothing twice."),
         validators=[DataRequired()],
     )

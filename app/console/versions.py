@@ -55,7 +55,7 @@ class SubmitsVersions:
             return [
                 Link(_("Request for approval"), url_for("ApprovalView.show", pk=waiting.id), primary=True)
             ]
-        words = {"draft": _("Submit for approval"), "retired": _("Go back to this")}
+        words = {"draft": _("Submit for approval"), "retired": _("Roll back to this version")}
         if item.status not in words or not may("can_submit", type(self).__name__):
             return []
         draft = item.status == VersionStatus.DRAFT
@@ -85,7 +85,7 @@ class SubmitsVersions:
             form=form,
             next=address,
             submit=_("Submit for approval"),
-            about=[(_("What would change"), changes_markup(changes))],
+            about=[(_("What will change"), changes_markup(changes))],
         )
         title = _("Submit %(version)s for approval", version=str(item))
         return view.render_template("form.html", widgets={"edit": widget}, title=title)
@@ -104,13 +104,13 @@ class Pausable:
     @action(
         "pause",
         lazy_gettext("Pause"),
-        lazy_gettext("Pause what is selected? It evaluates and pushes nothing until it is resumed."),
+        lazy_gettext("Pause the selected items? They evaluate and push nothing until they are resumed."),
     )
     def pause(self, items: Any) -> Any:
         """Pause the selected rules or schedules."""
         return self._set_paused(items, True)
 
-    @action("resume", lazy_gettext("Resume"), lazy_gettext("Resume what is selected?"))
+    @action("resume", lazy_gettext("Resume"), lazy_gettext("Resume the selected items?"))
     def resume(self, items: Any) -> Any:
         """Resume the selected rules or schedules."""
         return self._set_paused(items, False)
@@ -123,7 +123,7 @@ class Pausable:
     @action(
         "retire",
         lazy_gettext("Retire"),
-        lazy_gettext("Take it out of use for good? Its versions and all that came of it stay."),
+        lazy_gettext("Retire it permanently? Its versions, hits and pushes are kept."),
         multiple=False,
     )
     def retire(self, item: Any) -> Any:

@@ -291,8 +291,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         try:
             if item is not None and request.form.get("seen") not in (None, form._seen):
                 raise DomainError(
-                    "Somebody else has changed this in the meantime. Compare with what is stored now, "
-                    "and save again if yours should stand."
+                    "Somebody else changed this in the meantime. Compare the stored values with yours, "
+                    "and save again to keep yours."
                 )
             self.check(form, item)
             target = self.datamodel.obj() if item is None else item
@@ -350,7 +350,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         try:
             return redirect(filters.address(self))
         except InvalidPhone:
-            flash(_("Type the whole phone number to search for it."), "warning")
+            flash(_("Enter the full phone number to search for it."), "warning")
         except DomainError as error:
             flash(error.text(), "danger")
         db.session.rollback()
@@ -433,7 +433,7 @@ def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:
             _("Another row already has this value; it must be unique."),
         ]
     else:
-        flash(_("The database refused this: the values don't fit what is stored."), "danger")
+        flash(_("Not saved: the values conflict with stored data."), "danger")
 
 
 def _taken_field(form: Any, error: IntegrityError) -> str | None:

@@ -120,7 +120,7 @@ def propose(values: OutreachSettings, by: Staff, reason: str) -> Approval:
             n=MIN_OPT_OUT,
         )
     if values == current():
-        raise DomainError("Nothing differs from what is in force.")
+        raise DomainError("No differences from the version in force.")
     row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason, created_by=by.username)
     db.session.add(row)
     db.session.flush()

@@ -103,7 +103,7 @@ def sample() -> list[HitLine]:
             grade="ABC"[number - 1],
             score=round(9.0 / number, 4),
             status="waiting",
-            reason=_("This is a test. No lead was touched."),
+            reason=_("This is a test. No lead was affected."),
             opted_out=False,
         )
         for number in range(1, TEST_HITS + 1)

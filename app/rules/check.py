@@ -100,7 +100,7 @@ _SAID = {
     "missing": DomainError("This must be filled in."),
     "string_too_short": DomainError("This must be filled in."),
     "string_too_long": DomainError("At most %(max_length)s characters.", max_length=0),
-    "string_pattern_mismatch": DomainError("Letters, digits, dots, dashes, underscores."),
+    "string_pattern_mismatch": DomainError("Use letters, digits, dots, dashes and underscores."),
     "int_type": DomainError("Type a whole number."),
     "int_from_float": DomainError("Type a whole number."),
     "float_type": DomainError("Type a number."),

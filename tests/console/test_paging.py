@@ -120,7 +120,7 @@ def test_pages_end_at_a_row_and_filters_lead_to_the_rest(
     page = manager.get("/leadview/list/?page_LeadView=4000&psize_LeadView=50").text
     shown = list(dict.fromkeys(re.findall(r"客\d+(?=<)", page)))
     assert shown == [lead.name for lead in leads[50:100]]
-    assert "Pages end at row 100; filters, of time for example, lead to the others." in page
+    assert "Paging ends at row 100. Use filters, for example by time, to find the other rows." in page
     assert "page_LeadView=2" not in page
     assert f">{leads[-1].name}<" in manager.get(f"/leadview/list/?_flt_0_lead_no={leads[-1].lead_no}").text
     assert "Pages end at row" not in manager.get("/leadview/list/?_flt_0_lead_no=L1").text

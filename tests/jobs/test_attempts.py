@@ -38,7 +38,7 @@ WORK = {
     "export": Work(ExportJob, "my_export", exports.make_export, "app.exports.jobs.write_table"),
     "bulk change": Work(BulkJob, "bulk", bulk.work_on, "app.bulk._in_chunks"),
     "back-test": Work(Backtest, "running_backtest", backtest_jobs.work_on, "app.rules.backtest.check"),
-    "change log": Work(AuditJob, "my_audit", audit_jobs.work_on, "app.audit_jobs._person"),
+    "change log": Work(AuditJob, "my_audit", audit_jobs.work_on, "app.audit_jobs._requester"),
     "T+1": Work(JobRun, "held", execute, "app.t1.execute.ingest_logs"),
     "outreach": Work(OutreachBatch, "outreach_checked", preflight.run, "app.outreach.preflight._check"),
 }

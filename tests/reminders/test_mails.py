@@ -39,7 +39,7 @@ def choose(person: Person, **kinds: str) -> str:
 def ring(office: Office, source: str, kind: str = "hits", at: dt.datetime = NOW, who: str = "anna") -> None:
     values = {"schedule": "每日推送", "n": 3}
     if kind == "approval":
-        values = {"id": 7, "what": "Access of a log-in", "title": "zhang 张三"}
+        values = {"id": 7, "what": "User access", "title": "zhang 张三"}
     messages = {
         "hits": "%(schedule)s: %(n)s new high-potential leads",
         "approval": "%(what)s “%(title)s” waits for your decision",

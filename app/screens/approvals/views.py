@@ -58,7 +58,7 @@ class ApprovalView(ConsoleView):
         "kind": lazy_gettext("Kind"),
         "status": lazy_gettext("Status"),
         "reason": forms.REASON,
-        "difference": lazy_gettext("What would change"),
+        "difference": lazy_gettext("What will change"),
         "requested_by": lazy_gettext("Requested by"),
         "requested_at": lazy_gettext("Requested at"),
         "expires_at": lazy_gettext("Valid until"),
@@ -145,7 +145,7 @@ class ApprovalView(ConsoleView):
             return redirect(url_for("ApprovalView.show", pk=pk))
         address = url_for("ApprovalView.show", pk=pk)
         widget = ConsoleFormWidget(
-            form=form, next=address, submit=word, about=[(_("What would change"), changes_table(item))]
+            form=form, next=address, submit=word, about=[(_("What will change"), changes_table(item))]
         )
         title = _("%(decision)s: %(item)s", decision=word, item=item.title)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)

@@ -348,7 +348,7 @@ class OutreachGatewayView(ConsoleView):
             form=form,
             next=url_for(".show", pk=pk),
             submit=_("Submit for approval"),
-            about=[(_("What would change"), effect), (_("Settings"), page.gateway_settings(item))],
+            about=[(_("What will change"), effect), (_("Settings"), page.gateway_settings(item))],
         )
         decision = _("Switch on") if on else _("Switch off")
         title = _("%(decision)s: %(item)s", decision=decision, item=item.name)

@@ -26,7 +26,7 @@ from app.models import Branch, Staff
 UNITS = {"days": lazy_gettext("days")}
 STATE = {
     "active": lazy_gettext("Valid"),
-    "waiting": lazy_gettext("Waits for approval"),
+    "waiting": lazy_gettext("Awaiting approval"),
     "expired": lazy_gettext("Expired"),
     "revoked": lazy_gettext("Has been revoked"),
     "off": lazy_gettext("Account disabled"),

@@ -86,7 +86,7 @@ def test_a_file_goes_through_the_import_wizard(manager: Person, engine: Engine, 
     assert "Choose which column has the phone numbers, or" in lacking.text
     step("columns", column_0="phone", column_1="reason", column_2="expires_on")
     html = manager.get(f"/importbatchview/review/{batch}").text
-    assert "Last day wrong or past" in html
+    assert "Invalid or past expiry date" in html
     assert opted_out(engine) == []
     step("start")
     assert opted_out(engine) == ["L1001"]

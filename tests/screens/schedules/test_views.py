@@ -183,7 +183,7 @@ def test_problems_name_their_field(maker: Person, session: Session) -> None:
         "min_gap_seconds": 100_000,
     }
     assert problems(save(maker, wrong)) == {
-        "code": "Letters, digits, dots, dashes, underscores.",
+        "code": "Use letters, digits, dots, dashes and underscores.",
         "name": "This must be filled in.",
         "rules": "Choose at least one.",
         "interval_minutes": "At least 1.",

@@ -77,7 +77,7 @@ def test_an_invalid_key_is_refused_and_leaves_nothing(
     for wrong, message in (
         ({"name": "chief"}, "A log-in called chief already exists."),
         ({"name": ""}, "This field is required"),
-        ({"name": "a b"}, "Letters, digits, dots, dashes, underscores."),
+        ({"name": "a b"}, "Use letters, digits, dots, dashes and underscores."),
         ({"branch": "NOWHERE"}, "Not a valid choice"),
         ({"days": "0"}, "Number must be between 1 and 3650"),
     ):
