@@ -31,7 +31,7 @@ def compose(mail: Mail) -> EmailMessage:
     if report is None or (report.made_at is None and report.attempts < MAX_ATTEMPTS):
         raise NotReady
     if report.made_at is None:
-        raise MailError("the report could not be made: %(error)s", permanent=True, error=report.error)
+        raise MailError("the report could not be created: %(error)s", permanent=True, error=report.error)
     if not person.active or settings.obstacle(person) is not None:
         raise MailError("this person can no longer receive the report", permanent=True)
     if not settings.can_see(person, report):

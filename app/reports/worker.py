@@ -82,7 +82,7 @@ def _make(report_id: int) -> None:
     except Exception as error:
         if connection_lost(error):
             raise
-        log.exception("weekly report %s could not be made", report_id)
+        log.exception("weekly report %s could not be created", report_id)
         db.session.rollback()
         _store_error(report_id, Said(SEE_LOG, {"kind": type(error).__name__}))
     else:

@@ -51,7 +51,7 @@ def messages() -> dict[str, tuple[Table, str]]:
 def told(table: str) -> Said:
     """A message of its own for each table, with another one in it."""
     inner = DomainError("the host %(host)s is not on the allow-list WEBHOOK_ALLOW", host=f"{table}.cn")
-    return Said("the report could not be made: %(error)s", {"error": inner.said})
+    return Said("the report could not be created: %(error)s", {"error": inner.said})
 
 
 def say_everywhere(session: Session) -> None:
