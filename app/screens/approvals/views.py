@@ -75,10 +75,10 @@ class ApprovalView(ConsoleView):
     }
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.kind != approval.KIND or item.status != ApprovalStatus.WAITING:
-            return found
-        return found | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}
+            return widgets
+        return widgets | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}
 
     @expose("/turnover/<row_id:pk>", methods=["GET"])
     @has_access
@@ -89,10 +89,10 @@ class ApprovalView(ConsoleView):
         if item.kind != approval.KIND:
             abort(404)
         try:
-            found = approval.turnover(item.subject_id, today() - dt.timedelta(days=1))
+            turnover = approval.turnover(item.subject_id, today() - dt.timedelta(days=1))
         except DomainError as error:
             return render_template("approvals/turnover.html", problem=error.text())
-        return render_template("approvals/turnover.html", found=found)
+        return render_template("approvals/turnover.html", turnover=turnover)
 
     def offers(self, action: str, item: Approval) -> bool:
         """Whether the request can be withdrawn: it is waiting, and the user made it."""

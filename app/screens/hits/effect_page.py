@@ -181,19 +181,19 @@ def lines(filters: Filters) -> Iterator[bytes]:
     # The view's session has ended; attach the user to this one, because row scope reads it again.
     db.session.add(g.user)
     try:
-        found = Funnel()
+        result = Funnel()
         for done, part in funnel.count_in_slices(filters.figures):
-            found = part
+            result = part
             yield orjson.dumps({"done": done}) + b"\n"
-        yield orjson.dumps({"html": _render(filters, found)}) + b"\n"
+        yield orjson.dumps({"html": _render(filters, result)}) + b"\n"
     except DomainError as error:
         db.session.rollback()
         yield orjson.dumps({"error": error.text()}) + b"\n"
 
 
-def _render(filters: Filters, found: Funnel) -> str:
+def _render(filters: Filters, result: Funnel) -> str:
     compared = comparison.compare(filters.figures)
-    dashboard = Dashboard(filters, found)
+    dashboard = Dashboard(filters, result)
     return render_template(
         "hits/effect_figures.html",
         filters=filters,
@@ -210,10 +210,10 @@ def _render(filters: Filters, found: Funnel) -> str:
 class Dashboard:
     """The funnel and its breakdown, formatted for the page and the file."""
 
-    def __init__(self, filters: Filters, found: Funnel) -> None:
-        self.filters, self.total = filters, found.total
+    def __init__(self, filters: Filters, result: Funnel) -> None:
+        self.filters, self.total = filters, result.total
         self._names = labels.PartNames(filters.figures)
-        self._groups = found.by[filters.by]
+        self._groups = result.by[filters.by]
         self._keys = self._in_order()
 
     def _in_order(self) -> list[str]:
@@ -225,33 +225,33 @@ class Dashboard:
 
     def cards(self) -> list[tuple[str, str, str, str]]:
         """Return the key figures: name, number, note and URL of the list."""
-        found = self.total
-        share = percent(found.contacted / found.hit if found.hit else None)
-        contacts = _("%(sms)s SMS, %(calls)s calls", sms=f"{found.sms:,}", calls=f"{found.calls:,}")
-        won, per = self._url(found, Stage.CONVERTED), yuan(found.cost_per_conversion)
+        total = self.total
+        share = percent(total.contacted / total.hit if total.hit else None)
+        contacts = _("%(sms)s SMS, %(calls)s calls", sms=f"{total.sms:,}", calls=f"{total.calls:,}")
+        won, per = self._url(total, Stage.CONVERTED), yuan(total.cost_per_conversion)
         reached = [
             (Stage.HIT, ""),
             (Stage.CONTACTED, _("%(share)s of all", share=share)),
-            (Stage.CONVERTED, _("%(share)s of all", share=percent(found.rate))),
+            (Stage.CONVERTED, _("%(share)s of all", share=percent(total.rate))),
         ]
         return [
             *(
-                (str(labels.STAGE[stage]), f"{found.reached(stage):,}", note, self._url(found, stage))
+                (str(labels.STAGE[stage]), f"{total.reached(stage):,}", note, self._url(total, stage))
                 for stage, note in reached
             ),
-            (_("Cost"), yuan(found.cost), contacts, ""),
-            (_("Cost per conversion"), per, "", won if found.converted else ""),
+            (_("Cost"), yuan(total.cost), contacts, ""),
+            (_("Cost per conversion"), per, "", won if total.converted else ""),
         ]
 
     def stages(self) -> list[LinkedNumber]:
         """Return the funnel's stages; the note is the share of the previous stage."""
-        found, before = [], 0
+        numbers, before = [], 0
         for stage in Stage:
             n = self.total.reached(stage)
             note = "" if stage is Stage.HIT else percent(n / before if before else None)
-            found.append(LinkedNumber(n, self._url(self.total, stage), note))
+            numbers.append(LinkedNumber(n, self._url(self.total, stage), note))
             before = n
-        return found
+        return numbers
 
     def chart(self) -> Chart:
         """Return the funnel chart."""
@@ -302,8 +302,8 @@ class Dashboard:
 
     def costs(self) -> list[tuple[str, str, str, str]]:
         """Return the costs by channel: name, contacts, cost and unit cost."""
-        found = self.total
-        rows = [("sms", found.sms, found.cost_sms), ("call", found.calls, found.cost_call)]
+        total = self.total
+        rows = [("sms", total.sms, total.cost_sms), ("call", total.calls, total.cost_call)]
         return [
             (str(labels.CHANNEL[name]), f"{n:,}", yuan(cost), yuan(cost / n if n else None))
             for name, n, cost in rows

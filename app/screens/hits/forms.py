@@ -126,8 +126,10 @@ def reasons() -> list[tuple[str, str]]:
 def bulk_close_reasons() -> list[tuple[str, str]]:
     """Return the reasons for closing many hits, where a refusal always means the do-not-disturb list."""
     listed = _("also on the do-not-disturb list")
-    found = steps.close_reasons()
-    return [(str(each.id), f"{each.name} · {listed}" if each.refusal else each.name) for each in found]
+    return [
+        (str(reason.id), f"{reason.name} · {listed}" if reason.refusal else reason.name)
+        for reason in steps.close_reasons()
+    ]
 
 
 def new_form(step: str, hit: Hit) -> Any:

@@ -142,8 +142,8 @@ class WorksHits:
 
     def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
         pane = HitPaneWidget(**page.pane(item, g.get("hit_form")))
-        found: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
-        return found | {"pane": pane}
+        widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
+        return widgets | {"pane": pane}
 
     def _redirect_to_pane(self, hit: Hit) -> Any:
         return redirect(url_for("HitView.show", pk=hit.id) + "#contact")
@@ -307,10 +307,11 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     @action("recompute", lazy_gettext("Recompute"), multiple=False)
     def recompute(self, item: Hit) -> Any:
         """Evaluate the rule version again and report whether it still agrees with the hit; change nothing."""
-        found = recompute(current_app.config["SETTINGS"], item)
-        if found:
+        differences = recompute(current_app.config["SETTINGS"], item)
+        if differences:
             flash(
-                _("Recomputed; the result now differs: %(what)s", what=describe.differences(found)), "warning"
+                _("Recomputed; the result now differs: %(what)s", what=describe.differences(differences)),
+                "warning",
             )
         else:
             flash(_("Recomputed; data and rule version still agree with this hit."), "success")

@@ -153,10 +153,10 @@ class Dashboard:
         self._cells = counts.count(filters.chosen, ("rule_id", "grade", "source", "status"))
 
     def _count_by(self, place: int) -> dict[Any, int]:
-        found: dict[Any, int] = {}
+        counted: dict[Any, int] = {}
         for key, n in self._cells.items():
-            found[key[place]] = found.get(key[place], 0) + n
-        return found
+            counted[key[place]] = counted.get(key[place], 0) + n
+        return counted
 
     @cached_property
     def _created(self) -> dict[tuple[Any, ...], int]:
@@ -172,10 +172,10 @@ class Dashboard:
 
     def _count_by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
         """Count the hits of a range of dates by date and status; recent dates share one query."""
-        since, found = self._recent
+        since, counted = self._recent
         if first < since:
-            found = counts.count(self.filters.chosen.but(first=first, last=last), ("hit_date", "status"))
-        return {key: n for key, n in found.items() if first <= key[0] <= last}
+            counted = counts.count(self.filters.chosen.but(first=first, last=last), ("hit_date", "status"))
+        return {key: n for key, n in counted.items() if first <= key[0] <= last}
 
     @property
     def total(self) -> int:
@@ -217,9 +217,9 @@ class Dashboard:
 
     def _converted(self) -> Card:
         first = self.today.replace(day=1)
-        found = self._count_by_day(first)
-        month = sum(found.values())
-        won = sum(n for (_day, status), n in found.items() if status == HitStatus.CONVERTED)
+        counted = self._count_by_day(first)
+        month = sum(counted.values())
+        won = sum(n for (_day, status), n in counted.items() if status == HitStatus.CONVERTED)
         dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
         url = self.filters.list_url(won, **dates, status=HitStatus.CONVERTED)
         rate = f"{won / month:.1%}" if month else "—"
@@ -243,8 +243,8 @@ class Dashboard:
     def _trend(self) -> Chart:
         last = min(self.filters.chosen.last or self.today, self._newest)
         days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
-        found = self._count_by_day(days[0], last)
-        numbers = [sum(n for (on, _status), n in found.items() if on == day) for day in days]
+        counted = self._count_by_day(days[0], last)
+        numbers = [sum(n for (on, _status), n in counted.items() if on == day) for day in days]
         dates = [{"hit_date__from": str(day), "hit_date__to": str(day)} for day in days]
         return self._chart(
             _("Hits by date, seven days"),
@@ -281,10 +281,10 @@ class Dashboard:
 
     def _by_branch(self) -> Chart:
         """Return the chart of the direct sub-branches of the selected branch, each with all below it."""
-        found = {key: n for (key,), n in counts.count(self.filters.chosen, ("branch_id",)).items()}
+        counted = {key: n for (key,), n in counts.count(self.filters.chosen, ("branch_id",)).items()}
         branches = BranchParts(g.user, self.filters.chosen.branch)
         parts: dict[str, int] = {}
-        for key, n in found.items():
+        for key, n in counted.items():
             value = branches.part_of(key)
             parts[value] = parts.get(value, 0) + n
         return self._parts(_("By branch"), parts, branches.name, "branch", str)
@@ -292,23 +292,23 @@ class Dashboard:
     def _parts(
         self,
         title: str,
-        found: dict[Any, int],
+        counted: dict[Any, int],
         name: Any,
         argument: str,
         value: Any,
         *,
         in_order: bool = False,
     ) -> Chart:
-        keys = sorted(found) if in_order else sorted(found, key=lambda key: (-found[key], str(key)))
+        keys = sorted(counted) if in_order else sorted(counted, key=lambda key: (-counted[key], str(key)))
         shown = keys[:MAX_PARTS]
         if len(keys) > len(shown):
             title = _("%(title)s: the top %(n)s of %(all)s", title=title, n=len(shown), all=len(keys))
         return self._chart(
             title,
             [str(name(key)) for key in shown],
-            [found[key] for key in shown],
+            [counted[key] for key in shown],
             [
-                self.filters.list_url(found[key], **{argument: value(key)}) if value(key) else ""
+                self.filters.list_url(counted[key], **{argument: value(key)}) if value(key) else ""
                 for key in shown
             ],
         )

@@ -32,37 +32,37 @@ class ChangesWholeList:
     def bulk(self) -> Any:
         """Show how many leads match the filters, and request a change of all of them."""
         view: Any = self
-        chosen = selection.checked(view)
-        count = paging.count_within(chosen.query())
+        leads = selection.checked(view)
+        count = paging.count_within(leads.query())
         error = ""
         if request.method == "POST":
             try:
                 change = bulk_page.change(request.form)
-                job = bulk.ask(change, chosen, count)
+                job = bulk.ask(change, leads, count)
             except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
             else:
-                return self._redirect_after(job, chosen)
+                return self._redirect_after(job, leads)
         return view.render_template(
             "leads/bulk.html",
             title=_("Change all leads in the list"),
             count=count,
-            conditions=selection.conditions(view, chosen.filters),
-            deeds={kind: may(permission, bulk.VIEW) for kind, permission in bulk.PERMISSION.items()},
+            conditions=selection.conditions(view, leads.filters),
+            allowed={kind: may(permission, bulk.VIEW) for kind, permission in bulk.PERMISSION.items()},
             tags=tags.all_tags(db.session),
             chosen_tag=request.form.get("tag", ""),
-            back=selection.url(view._list_url(), chosen),
+            back=selection.url(view._list_url(), leads),
             error=error,
         )
 
-    def _redirect_after(self, job: BulkJob, chosen: Selection) -> Any:
+    def _redirect_after(self, job: BulkJob, leads: Selection) -> Any:
         """Redirect to the list when the change is already done, else to the page of its job."""
         view: Any = self
         if job.status != RunStatus.DONE:
             return redirect(url_for("BulkJobView.show", pk=job.id))
         flash(bulk_page.summary(job), "success")
-        return redirect(selection.url(view._list_url(), chosen))
+        return redirect(selection.url(view._list_url(), leads))
 
     def bulk_links(self) -> list[Link]:
         """Return the button above the list, with the current filters."""

@@ -319,11 +319,11 @@ class MatrixView(BaseView):  # type: ignore[misc]
     @has_access
     def list(self) -> Any:
         """Show the quadrants for two measures."""
-        asked = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
+        typed = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
         try:
             exactly = request.args.get("exact") == "1"
-            x = segments.axis(asked["x"] or "hits", asked["x_at"], exactly)
-            y = segments.axis(asked["y"] or "institutions", asked["y_at"], exactly)
+            x = segments.axis(typed["x"] or "hits", typed["x_at"], exactly)
+            y = segments.axis(typed["y"] or "institutions", typed["y_at"], exactly)
             cells, exact = segments.quadrant_cells(x, y, exactly)
         except DomainError as error:
             abort(400, description=error.text())
@@ -332,7 +332,7 @@ class MatrixView(BaseView):  # type: ignore[misc]
             title=str(self.list_title),
             x=x,
             y=y,
-            asked=asked,
+            typed=typed,
             cells=cells,
             exact=exact,
             exact_url=urls.here(changed={"exact": "1"}),

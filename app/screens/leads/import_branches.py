@@ -51,28 +51,28 @@ class UnknownBranches:
 def unknown_branches(batch: ImportBatch, errors: dict[str, str]) -> UnknownBranches | None:
     """Return the unknown branches of a batch, None when there are none and nothing was decided."""
     choices = BranchChoices.of_json(batch.options.get("branches"))
-    found = (batch.checked or {}).get("branches", {"named": [], "names": 0, "rows": 0})
-    if not found["names"] and not choices.names:
+    unknown = (batch.checked or {}).get("branches", {"named": [], "names": 0, "rows": 0})
+    if not unknown["names"] and not choices.names:
         return None
-    known = _known_branches(found, choices)
-    undecided = set(choices.undecided([each["name"] for each in found["named"]]))
-    shown = [each for each in found["named"] if each["name"] in undecided]
+    known = _known_branches(unknown, choices)
+    undecided = set(choices.undecided([each["name"] for each in unknown["named"]]))
+    shown = [each for each in unknown["named"] if each["name"] in undecided]
     return UnknownBranches(
         names=[_unknown_branch(place, each, known, errors) for place, each in enumerate(shown)],
-        more=found["names"] - len(found["named"]),
+        more=unknown["names"] - len(unknown["named"]),
         rest=[("create", _("Create as a top-level branch")), ("reject", _("Reject these rows"))],
         rest_chosen=request.form.get("rest", choices.rest),
         decided=[(name, choice.rows, _choice_text(choice, known)) for name, choice in choices.names.items()],
         branches=[_branch_name(branch) for branch in known.values()] if undecided else [],
         undecided=uploads.undecided(batch),
-        rows=found["rows"],
+        rows=unknown["rows"],
         error=errors.get("", ""),
     )
 
 
-def _known_branches(found: dict[str, Any], choices: BranchChoices) -> dict[int, Branch]:
+def _known_branches(unknown: dict[str, Any], choices: BranchChoices) -> dict[int, Branch]:
     """Return branches by id: those in suggestions and choices, and more up to the maximum."""
-    first = {key for each in found["named"] for key in each["nearest"]}
+    first = {key for each in unknown["named"] for key in each["nearest"]}
     first |= {choice.branch for choice in choices.names.values() if choice.branch is not None}
     query = select(Branch).order_by(Branch.id.in_(first).desc(), Branch.path).limit(MAX_BRANCHES)
     return {branch.id: branch for branch in db.session.scalars(query)}
@@ -146,17 +146,17 @@ def _choice(place: int) -> Choice:
 
 def _branch_id(place: int, key: str) -> int:
     known = row_id(key)
-    found = db.session.get(Branch, known) if known else None
-    if found is None:
+    branch = db.session.get(Branch, known) if known else None
+    if branch is None:
         raise FieldError(f"branch_{place}", "Choose one of the options.")
-    return found.id
+    return branch.id
 
 
 def _find_branch(place: int, typed: str) -> int:
     """Return the id of the branch with a code or name, or both as suggested. Raises FieldError."""
     code = typed.rsplit("(", 1)[-1].rstrip(")") if typed.endswith(")") else typed
     query = select(Branch.id).where(Branch.code.in_((code, typed)) | (Branch.name == typed))
-    found = db.session.scalars(query.order_by((Branch.code == code).desc(), Branch.id).limit(1)).first()
-    if found is None:
+    branch = db.session.scalars(query.order_by((Branch.code == code).desc(), Branch.id).limit(1)).first()
+    if branch is None:
         raise FieldError(f"branch_{place}", "There is no branch “%(name)s”.", name=typed[:64])
-    return found
+    return branch

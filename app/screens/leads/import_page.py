@@ -99,11 +99,11 @@ class FileColumn:
     error: str
 
 
-def file_columns(batch: ImportBatch, chosen: dict[int, str], errors: dict[str, str]) -> list[FileColumn]:
-    """Return the columns of the file with their chosen fields, at first those that the headers suggest."""
+def file_columns(batch: ImportBatch, posted: dict[int, str], errors: dict[str, str]) -> list[FileColumn]:
+    """Return the columns of the file with their posted fields, at first those that the headers suggest."""
     preview = batch.preview or {"header": [], "rows": [], "columns": {}}
     known = batch.columns or preview["columns"]
-    fields = chosen or {position: field for field, position in known.items()}
+    fields = posted or {position: field for field, position in known.items()}
     return [
         FileColumn(
             position,
@@ -130,24 +130,24 @@ def warnings(batch: ImportBatch) -> list[str]:
 
 def figures(batch: ImportBatch) -> list[tuple[str, int]]:
     """Return the counts of the dry run with their labels."""
-    found = batch.checked or {}
-    rows = (_("Rows read"), found["read"])
-    rest = [(_("Already there"), found["existing"]), (_("Rejected rows"), sum(found["rejected"].values()))]
+    counts = batch.checked or {}
+    rows = (_("Rows read"), counts["read"])
+    rest = [(_("Already there"), counts["existing"]), (_("Rejected rows"), sum(counts["rejected"].values()))]
     if batch.kind == "suppressions":
-        return [rows, (_("New entries"), found["created"]), *rest]
-    return [rows, (_("New leads"), found["created"]), (_("Updated"), found["updated"]), *rest]
+        return [rows, (_("New entries"), counts["created"]), *rest]
+    return [rows, (_("New leads"), counts["created"]), (_("Updated"), counts["updated"]), *rest]
 
 
 def rejected(batch: ImportBatch) -> list[dict[str, Any]]:
     """Return the reject reasons with counts and examples, most frequent first."""
-    found = batch.checked or {}
+    checked = batch.checked or {}
     return [
         {
             "reason": labels.word(labels.REJECT_REASON, reason),
             "count": count,
-            "examples": [_example(each) for each in found["examples"].get(reason, [])],
+            "examples": [_example(each) for each in checked["examples"].get(reason, [])],
         }
-        for reason, count in sorted(found["rejected"].items(), key=lambda pair: -pair[1])
+        for reason, count in sorted(checked["rejected"].items(), key=lambda pair: -pair[1])
     ]
 
 
@@ -201,8 +201,8 @@ def _pace(batch: ImportBatch, now: dt.datetime) -> dict[str, Any]:
         rate = round(batch.rows_done / max((now - batch.started_at).total_seconds(), 0.001))
         rest = max((batch.rows_total or 0) - batch.rows_done, 0)
         left = round(rest / rate) if batch.rows_total and rate else None
-    found = {"rows": batch.rows_done, "total": batch.rows_total, "rate": rate, "seconds_left": left}
-    return found | {"details": _details(found) if rate is not None else ""}
+    pace = {"rows": batch.rows_done, "total": batch.rows_total, "rate": rate, "seconds_left": left}
+    return pace | {"details": _details(pace) if rate is not None else ""}
 
 
 def _details(pace: dict[str, Any]) -> str:

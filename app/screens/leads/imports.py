@@ -71,12 +71,12 @@ class ImportWizard(WithProgress, ConsoleView):
             return self._step(1, "leads/import_reading.html", batch=batch, progress=self.progress_of(batch))
         if batch.status not in uploads.WAITING:
             return self._redirect_to_step(batch)
-        chosen: dict[int, str] = {}
+        fields: dict[int, str] = {}
         errors: dict[str, str] = {}
         if request.method == "POST":
-            chosen = _posted_fields()
+            fields = _posted_fields()
             try:
-                uploads.match(batch, chosen)
+                uploads.match(batch, fields)
             except FieldError as error:
                 errors[error.field] = error.text()
             except DomainError as error:
@@ -88,7 +88,7 @@ class ImportWizard(WithProgress, ConsoleView):
             1,
             "leads/import_columns.html",
             batch=batch,
-            columns=import_page.file_columns(batch, chosen, errors),
+            columns=import_page.file_columns(batch, fields, errors),
             fields=import_page.FIELDS[batch.kind],
             needed=import_page.NEEDED[batch.kind],
             warnings=import_page.warnings(batch),
@@ -331,7 +331,7 @@ class ImportBatchView(ImportWizard):
         suffix = Path(batch.error_file or "").suffix
         path = error_file_path(current_app.config["SETTINGS"], batch.id, suffix)
         if not batch.error_file or not path.is_file():
-            abort(404, description=_("This batch has no error file."))
+            abort(404, description=_("This batch has no file of rejected rows."))
         return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}{suffix}")
 
     @expose("/template", methods=["GET"])

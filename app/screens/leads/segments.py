@@ -37,8 +37,8 @@ def sources() -> list[tuple[str, str]]:
     lowest = select(func.min(Lead.source).label("source")).where(live, Lead.source > "")
     first = lowest.cte("found", recursive=True)
     following = select(func.min(Lead.source)).where(live, Lead.source > first.c.source).scalar_subquery()
-    found = first.union_all(select(following).where(first.c.source.is_not(None)))
-    query = select(found.c.source).where(found.c.source.is_not(None)).limit(MAX_SOURCES)
+    chain = first.union_all(select(following).where(first.c.source.is_not(None)))
+    query = select(chain.c.source).where(chain.c.source.is_not(None)).limit(MAX_SOURCES)
     return [(source, source) for source in db.session.scalars(query)]
 
 
@@ -119,16 +119,16 @@ def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
     leads = and_(
         leads_visible_to(g.user), segment_criterion(db.session, segment_def(segment.definition), _settings())
     )
-    found = mix.mix(db.session, leads, None if exactly else SECONDS)
-    sources_ = [(key or _("No source"), n, {"source": key}, key) for key, n in found.sources]
-    branches_ = [(name or _("No branch"), n, {"branch": key}, key) for key, name, n in found.branches]
-    grades_ = [(key or _("No hit"), n, {"grade": key or NO_HIT}, True) for key, n in found.grades]
+    result = mix.mix(db.session, leads, None if exactly else SECONDS)
+    sources_ = [(key or _("No source"), n, {"source": key}, key) for key, n in result.sources]
+    branches_ = [(name or _("No branch"), n, {"branch": key}, key) for key, name, n in result.branches]
+    grades_ = [(key or _("No hit"), n, {"grade": key or NO_HIT}, True) for key, n in result.grades]
     drawn = [
         _chart(segment, _("By source"), sources_),
         _chart(segment, _("By branch"), branches_),
         _chart(segment, _("By best grade"), grades_),
     ]
-    return Count(found.total) if found.exact else Count.estimate(found.total), drawn
+    return Count(result.total) if result.exact else Count.estimate(result.total), drawn
 
 
 def _chart(segment: Segment, title: str, parts: list[tuple[str, int, dict[str, Any], Any]]) -> Chart:
@@ -211,5 +211,5 @@ def usable_branches(definition: SegmentDef) -> SegmentDef:
 
 
 def _settings() -> Settings:
-    found: Settings = current_app.config["SETTINGS"]
-    return found
+    settings: Settings = current_app.config["SETTINGS"]
+    return settings

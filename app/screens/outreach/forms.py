@@ -70,7 +70,7 @@ class StartForm(DynamicForm):  # type: ignore[misc]
             del self.template_b, self.share_b
         return self
 
-    def chosen(self, channel: str) -> tuple[OutreachTemplateVersion, Second | None]:
+    def selected_versions(self, channel: str) -> tuple[OutreachTemplateVersion, Second | None]:
         """Return the chosen template version, and the second one if any. Raises FieldError when invalid."""
         first = templates.newest(self.template.data, channel)
         if "template_b" not in self or not self.template_b.data:

@@ -135,11 +135,11 @@ def conditions(batch: OutreachBatch) -> list[str]:
 
 def translated_conditions(batch: OutreachBatch) -> dict[str, list[str]]:
     """Return the same in every language, for the approver."""
-    found = {}
+    translated = {}
     for language in LANGUAGES:
         with force_locale(language):
-            found[language] = conditions(batch)
-    return found
+            translated[language] = conditions(batch)
+    return translated
 
 
 def matching(hits: Selection) -> int | None:
@@ -154,8 +154,8 @@ def selection_text(batch: OutreachBatch) -> str:
     """Return how the batch's hits were selected."""
     if "filters" not in batch.selection:
         return _("%(n)s ticked hits", n=f"{len(batch.selection.get('ids', ())):,}")
-    found = labels.enumerated(conditions(batch))
-    return found or _("All hits that %(person)s may see", person=batch.created_by)
+    text = labels.enumerated(conditions(batch))
+    return text or _("All hits that %(person)s may see", person=batch.created_by)
 
 
 def unapproved_today(batch: OutreachBatch) -> str:
@@ -182,7 +182,7 @@ def batch_counts(batch: OutreachBatch) -> str:
 
 def batch_context(batch: OutreachBatch) -> dict[str, Any]:
     """Return what the template of a batch's page needs."""
-    found = candidates.by_status(batch)
+    counts = candidates.by_status(batch)
     reasons = candidates.counts(batch)["held"]
     figures = comparison.by_text(batch)
     return {
@@ -201,8 +201,8 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         "no_receipts": texts.no_receipts(figures),
         "length_text": length_text,
         "statuses": [
-            (word, found[code], _rows(batch, "status", code))
-            for code, word in _statuses(batch.channel, found)
+            (word, counts[code], _rows(batch, "status", code))
+            for code, word in _statuses(batch.channel, counts)
         ],
         "reasons": [
             (str(word), reasons[code], _rows(batch, "reason", code))
@@ -222,8 +222,8 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
     }
 
 
-def _statuses(channel: str, found: dict[str, int]) -> list[tuple[str, str]]:
-    return [(code, str(word)) for code, word in labels.contact_words(channel).items() if code in found]
+def _statuses(channel: str, counts: dict[str, int]) -> list[tuple[str, str]]:
+    return [(code, str(word)) for code, word in labels.contact_words(channel).items() if code in counts]
 
 
 def _rows(batch: OutreachBatch, column: str, value: str) -> str:
@@ -271,9 +271,9 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
     status = OutreachBatchStatus(batch.status)
     if status in (OutreachBatchStatus.CHECKED, OutreachBatchStatus.WAITING):
         return None
-    found = candidates.by_status(batch)
-    total = sum(found.values())
-    left = sum(found.get(each, 0) for each in _WAITING)
+    counts = candidates.by_status(batch)
+    total = sum(counts.values())
+    left = sum(counts.get(each, 0) for each in _WAITING)
     done = total - left
     checking = status is OutreachBatchStatus.CHECKING
     if checking:
@@ -282,27 +282,27 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
         "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
         "progress": min(done * 100 // total, 99 if checking else 100) if total else 0,
-        "summary": str(batch.error or "") or _progress_text(batch, found, total, left),
+        "summary": str(batch.error or "") or _progress_text(batch, counts, total, left),
         "details": _waiting_note(batch),
         "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
     }
 
 
-def _progress_text(batch: OutreachBatch, found: dict[str, int], total: int, left: int) -> str:
+def _progress_text(batch: OutreachBatch, counts: dict[str, int], total: int, left: int) -> str:
     if batch.status == OutreachBatchStatus.CHECKING:
         return _(
             "%(done)s of %(total)s hits checked; you may close this page.",
             done=f"{batch.rows_done:,}",
             total=f"{batch.candidates:,}",
         )
-    held = found.get("held", 0) + found.get("dropped", 0)
+    held = counts.get("held", 0) + counts.get("dropped", 0)
     return _(
         "%(done)s of %(total)s done: %(gone)s contacted, %(held)s held back, %(unknown)s unclear",
         done=f"{total - left:,}",
         total=f"{total:,}",
         gone=f"{total - left - held:,}",
         held=f"{held:,}",
-        unknown=f"{found.get(OutreachStatus.UNKNOWN, 0):,}",
+        unknown=f"{counts.get(OutreachStatus.UNKNOWN, 0):,}",
     )
 
 

@@ -82,7 +82,7 @@ class ContactsCustomers:
         """Choose a template for the ticked hits, or for all that match the filters, and start the check."""
         view: Any = self
         ids = _ids(request.args.get("ids", ""))
-        chosen = selection.of_request(view)
+        hits = selection.of_request(view)
 
         def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
             if ids:
@@ -97,9 +97,9 @@ class ContactsCustomers:
         return _start_page(
             *(view, channel, form, make),
             title=labels.word(labels.OUTREACH_BULK_ACTION, channel),
-            conditions=selection.conditions(view, chosen.filters),
-            matching=page.matching(chosen),
-            back=selection.url(view._list_url(), chosen),
+            conditions=selection.conditions(view, hits.filters),
+            matching=page.matching(hits),
+            back=selection.url(view._list_url(), hits),
         )
 
     @expose("/contact_one/<row_id:pk>/<any(sms, call):channel>", methods=["GET", "POST"])
@@ -131,8 +131,8 @@ def _ids(text: str) -> list[int]:
 def _redirect_to_start(channel: str, items: list[Hit]) -> Any:
     if not may(MANY, "HitView"):
         abort(403)
-    chosen = ",".join(str(hit.id) for hit in items)
-    return redirect(url_for("HitView.contact_many", channel=channel, ids=chosen))
+    ids = ",".join(str(hit.id) for hit in items)
+    return redirect(url_for("HitView.contact_many", channel=channel, ids=ids))
 
 
 def _start_page(
@@ -149,7 +149,7 @@ def _start_page(
 ) -> Any:
     if form.validate_on_submit():
         try:
-            batch = make(*form.chosen(channel))
+            batch = make(*form.selected_versions(channel))
         except DomainError as error:
             db.session.rollback()
             field = form[error.field if isinstance(error, FieldError) else "template"]
@@ -207,7 +207,7 @@ class OutreachBatchView(WithProgress, ConsoleView):
         "id": lazy_gettext("Batch"),
         "channel": lazy_gettext("Channel"),
         "template": lazy_gettext("Template"),
-        "candidates": lazy_gettext("Hits chosen"),
+        "candidates": lazy_gettext("Hits selected"),
         "counts": lazy_gettext("Check"),
         "chosen": lazy_gettext("Who is contacted"),
         "status": lazy_gettext("Status"),
@@ -272,8 +272,8 @@ class OutreachBatchView(WithProgress, ConsoleView):
         return super().progress_of(item) if page.progress(item) else None
 
     def _get_show_widget(self, pk: Any, item: OutreachBatch, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        found = super()._get_show_widget(pk, item, *args, **kwargs)
-        return found | {"more": [BatchWidget(**page.batch_context(item))]}
+        widgets = super()._get_show_widget(pk, item, *args, **kwargs)
+        return widgets | {"more": [BatchWidget(**page.batch_context(item))]}
 
     @expose("/confirm/<row_id:pk>", methods=["GET", "POST"])
     @has_access

@@ -55,11 +55,11 @@ class ExportsList:
     @action("export", lazy_gettext("Export (masked)"), single=False)
     def export(self, items: list[Any]) -> Any:
         """Download the ticked rows, with the same columns as an export of the whole list."""
-        chosen, ids = content.CONTENTS[self.export_kind], [item.id for item in items]
-        ticked = db.session.query(chosen.model).filter(chosen.model.id.in_(ids))
+        exported, ids = content.CONTENTS[self.export_kind], [item.id for item in items]
+        ticked = db.session.query(exported.model).filter(exported.model.id.in_(ids))
         first = content.watermark(me(), clock.now())
         return downloads.csv_download(
-            [[first], chosen.header(), *content.rows(chosen, ticked)], self.export_kind
+            [[first], exported.header(), *content.rows(exported, ticked)], self.export_kind
         )
 
     @expose("/export_all", methods=["GET", "POST"])
@@ -85,11 +85,11 @@ class ExportsList:
             abort(404)
         form = forms.ClearExportForm()
         if form.validate_on_submit():
-            chosen = selection.checked(self)
-            about = ClearExport(selection.conditions(self, chosen.filters), chosen.query().count())
+            selected = selection.checked(self)
+            about = ClearExport(selection.conditions(self, selected.filters), selected.query().count())
             try:
                 approval = jobs.request_clear_export(
-                    self.export_kind, form.format.data, chosen, form.reason.data, about
+                    self.export_kind, form.format.data, selected, form.reason.data, about
                 )
             except DomainError as error:
                 db.session.rollback()
@@ -104,14 +104,16 @@ class ExportsList:
 
     def _export_page(self, form: Any, submit: str, *, clear: bool) -> Any:
         view: Any = self
-        chosen = selection.of_request(view)
-        clear_url = selection.url(url_for(".export_clear"), chosen)
+        selected = selection.of_request(view)
+        clear_url = selection.url(url_for(".export_clear"), selected)
         offered = not clear and jobs.clear_allowed() and may(jobs.CLEAR_PERMISSION, type(view).__name__)
         return view.render_template(
             "privacy/export.html",
-            widget=ConsoleFormWidget(form=form, next=selection.url(view._list_url(), chosen), submit=submit),
+            widget=ConsoleFormWidget(
+                form=form, next=selection.url(view._list_url(), selected), submit=submit
+            ),
             title=_("Export: %(list)s", list=labels.word(labels.EXPORT_KIND, self.export_kind)),
-            conditions=selection.conditions(view, chosen.filters),
+            conditions=selection.conditions(view, selected.filters),
             clear=clear,
             clear_url=clear_url if offered else "",
         )
@@ -121,8 +123,8 @@ class ExportsList:
         view: Any = self
         if not may(jobs.PERMISSION, type(view).__name__):
             return []
-        chosen = selection.of_request(view)
-        return [Link(_("Export all"), selection.url(url_for(".export_all"), chosen))]
+        selected = selection.of_request(view)
+        return [Link(_("Export all"), selection.url(url_for(".export_all"), selected))]
 
 
 class RevealView(ConsoleView):
@@ -249,15 +251,15 @@ class SubjectRequestView(ConsoleView):
     @has_access
     def find(self) -> Any:
         """Find customers by phone or ID number, which is posted and never part of a URL."""
-        found, error = None, ""
+        result, error = None, ""
         if request.method == "POST":
             try:
-                found = subject.find(request.form.get("number", ""), me())
+                result = subject.find(request.form.get("number", ""), me())
             except DomainError as refused:
                 db.session.rollback()
                 error = refused.text()
         title = _("Find a customer")
-        return self.render_template("privacy/subject_find.html", title=title, found=found, error=error)
+        return self.render_template("privacy/subject_find.html", title=title, result=result, error=error)
 
     @expose("/held/<row_id:pk>", methods=["GET"])
     @has_access

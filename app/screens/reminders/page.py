@@ -55,7 +55,7 @@ class ReminderChoiceForm(DynamicForm):  # type: ignore[misc]
         if time_of(field.data) is None:
             raise ValidationError(_("Enter a time of day such as 08:30."))
 
-    def chosen(self) -> dict[str, str]:
+    def mail_choices(self) -> dict[str, str]:
         """Return how each kind comes by e-mail, for the kinds that do and that the user is offered."""
         return {kind: self[kind].data for kind in offered(g.user) if self[kind].data}
 

@@ -136,7 +136,7 @@ class ReminderChoiceView(SimpleFormView):  # type: ignore[misc]
         """Store the choice."""
         at = page.time_of(form.daily_at.data) or choices.DAILY_AT
         try:
-            choices.choose(g.user, form.chosen(), at, clock.now())
+            choices.choose(g.user, form.mail_choices(), at, clock.now())
         except DomainError as error:
             db.session.rollback()
             flash(error.text(), "danger")
