@@ -66,7 +66,7 @@ def test_a_few_leads_are_changed_at_once(manager: Person, session: Session, worl
     assert '<dd class="num">1</dd>' in page
     answer = ask(manager, "tag", query, tag=str(tag))
     assert answer.headers["Location"] == f"/leadview/list/?{query}"
-    assert "put on 1 of 1 leads" in manager.get(answer.headers["Location"]).text
+    assert "to 1 of 1 leads" in manager.get(answer.headers["Location"]).text
     assert tagged(session, tag) == {"L1001"}
     ask(manager, "tag", tag=str(tag))
     assert tagged(session, tag) == live(session)
@@ -130,7 +130,7 @@ def test_many_leads_are_the_worker_s(
     job = newest(session)
     assert (job.status, job.rows, job.changed, job.progress) == ("done", 3, 3, 100)
     assert tagged(session, tag) == {"L1001", "L1002", "L1003"}
-    assert "put on 3 of 3 leads" in manager.get(page).text
+    assert "to 3 of 3 leads" in manager.get(page).text
     with app.app_context():
         bulk.work_on(job.id)
     assert newest(session).finished_at == job.finished_at
