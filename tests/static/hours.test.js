@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inside, said } from "../../app/static/js/hours.js";
+import { hoursText, inside } from "../../app/static/js/hours.js";
 
 const words = { day: "（次日）", whole_day: "全天" };
 
@@ -15,8 +15,8 @@ test("a later start than end goes past midnight", () => {
   );
 });
 
-test("hours are said in words", () => {
-  assert.equal(said(0, 24, words), "全天");
-  assert.equal(said(9, 18, words), "09:00 – 18:00");
-  assert.equal(said(22, 6, words), "22:00 – 06:00 （次日）");
+test("hours are shown in words", () => {
+  assert.equal(hoursText(0, 24, words), "全天");
+  assert.equal(hoursText(9, 18, words), "09:00 – 18:00");
+  assert.equal(hoursText(22, 6, words), "22:00 – 06:00 （次日）");
 });

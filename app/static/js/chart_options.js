@@ -1,7 +1,7 @@
 // The options of Apache ECharts for the data of app/console/charts.py: one theme, units and tooltips.
 
 /**
- * @typedef {object} Data what a chart shows, as Chart, Intervals, Curve and Bars of the server say
+ * @typedef {object} Data the data of a chart, from Chart, Intervals, Curve and Bars on the server
  * @property {"bars" | "curve" | "intervals"} [kind]
  * @property {string} title
  * @property {string} unit
@@ -27,20 +27,20 @@
 
 const ROW = 28;
 
-/** Dates of one chart need no year. @param {string} text */
+/** A date without its year; other text as it is. @param {string} text */
 export const short = (text) => (/^\d{4}-\d\d-\d\d$/.test(text) ? text.slice(5) : text);
 
-/** A number of an axis: from ten thousand on 1.2万 or 12K. @param {number} n @param {string} language */
+/** The label of an axis value: 1.2万 or 12K from ten thousand on. @param {number} n @param {string} language */
 export function axisNumber(n, language) {
   const style = Math.abs(n) < 10_000 ? {} : { notation: /** @type {const} */ ("compact"), maximumFractionDigits: 1 };
   return new Intl.NumberFormat(language, style).format(n);
 }
 
-/** How high a chart must be, if its data say so. @param {Data} data */
+/** The height of a chart in pixels, null if it is fixed by the style sheet. @param {Data} data */
 export const height = (data) => (data.kind === "intervals" ? 56 + ROW * Math.max(3, data.x.length) : null);
 
-/** Whether the categories stand in a column. @param {Data} data */
-export const lies = (data) => data.kind === "intervals" || Boolean(data.parts);
+/** Whether the bars are horizontal, with the categories in a column. @param {Data} data */
+export const isHorizontal = (data) => data.kind === "intervals" || Boolean(data.parts);
 
 /** @param {Data} data @param {Look} look @returns {Record<string, any>} */
 export function options(data, look) {
@@ -58,15 +58,15 @@ export function options(data, look) {
       backgroundColor: colours.card,
       borderColor: colours.line2,
       textStyle: { color: colours.ink },
-      formatter: (/** @type {{dataIndex: number}[]} */ [point]) => told(data, look, point.dataIndex),
+      formatter: (/** @type {{dataIndex: number}[]} */ [point]) => tooltip(data, look, point.dataIndex),
     },
-    [lies(data) ? "yAxis" : "xAxis"]: axes[0],
-    [lies(data) ? "xAxis" : "yAxis"]: axes[1],
+    [isHorizontal(data) ? "yAxis" : "xAxis"]: axes[0],
+    [isHorizontal(data) ? "xAxis" : "yAxis"]: axes[1],
     ...drawn(data, look),
   };
 }
 
-/** The number behind the longest bar needs room, too. @param {Data} data @param {Look} look */
+/** The right margin, which holds the number behind the longest bar. @param {Data} data @param {Look} look */
 function room(data, look) {
   if (!data.parts) return 16;
   const longest = Math.max(...data.y.map((n) => Number(n).toLocaleString(look.language).length));
@@ -75,16 +75,16 @@ function room(data, look) {
 
 /** @param {Data} data @param {Look} look */
 function names(data, look) {
-  const lying = lies(data) && { width: Math.floor(look.width * 0.4), overflow: "truncate", interval: 0 };
+  const horizontal = isHorizontal(data) && { width: Math.floor(look.width * 0.4), overflow: "truncate", interval: 0 };
   return {
     type: "category",
     data: data.x,
-    inverse: lies(data),
+    inverse: isHorizontal(data),
     name: data.along,
     nameLocation: "middle",
     axisTick: { show: false },
     axisLine: { lineStyle: { color: look.colours.line2 } },
-    axisLabel: { formatter: short, color: look.colours.ink2, ...lying },
+    axisLabel: { formatter: short, color: look.colours.ink2, ...horizontal },
   };
 }
 
@@ -104,8 +104,8 @@ function values(data, look) {
   };
 }
 
-/** The tooltip of a place: its name, value and what belongs to it. @param {Data} data @param {Look} look @param {number} at */
-function told(data, look, at) {
+/** The tooltip of the value at an index. @param {Data} data @param {Look} look @param {number} at */
+function tooltip(data, look, at) {
   const say = (/** @type {number | null} */ n) => (n === null ? "—" : n.toLocaleString(look.language));
   if (data.series) {
     const lines = data.series.map((each) => `${data.series?.length === 1 ? "" : `${each.name} `}${say(each.y[at])}`);
@@ -115,7 +115,7 @@ function told(data, look, at) {
   return look.tip(data.x[at], say(data.y[at]), data.unit + between);
 }
 
-/** Bars that stand, or lie when they are parts of a whole, so that their names can be read. @param {Data} data @param {Look} look */
+/** Vertical bars, or horizontal ones for parts of a whole, so that their names are readable. @param {Data} data @param {Look} look */
 function bars(data, look) {
   const label = {
     show: true,
@@ -144,7 +144,7 @@ function sideBySide({ series = [] }, look) {
   };
 }
 
-/** Points with their uncertainty, one of which stands out, over the level of the base. @param {Data} data @param {Look} look */
+/** A curve of points with intervals, the chosen one highlighted, over the level of the base. @param {Data} data @param {Look} look */
 function curve(data, look) {
   const grey = look.colours.grey;
   const base = {
@@ -164,23 +164,23 @@ function curve(data, look) {
   return { series: [{ ...line, ...level }, points(data, look)] };
 }
 
-/** Values with their uncertainty, a line each. @param {Data} data @param {Look} look */
+/** Values with their intervals, one line each. @param {Data} data @param {Look} look */
 function intervals(data, look) {
   return { series: [points(data, look)] };
 }
 
-/** A point with its whiskers for each value. @param {Data} data @param {Look} look */
+/** A point with whiskers for each value. @param {Data} data @param {Look} look */
 function points(data, look) {
-  const lying = lies(data);
+  const horizontal = isHorizontal(data);
   const { low = [], high = [] } = data;
   const known = data.y.map((y, at) => [at, y, low[at], high[at]]).filter(([, y]) => y !== null);
   return {
     type: "custom",
     data: known,
-    encode: lying ? { x: [1, 2, 3], y: 0 } : { x: 0, y: [1, 2, 3] },
+    encode: horizontal ? { x: [1, 2, 3], y: 0 } : { x: 0, y: [1, 2, 3] },
     renderItem: (/** @type {unknown} */ _params, /** @type {{value: Function, coord: Function}} */ api) => {
       const [at, y, from, to] = [0, 1, 2, 3].map((part) => api.value(part));
-      const place = (/** @type {number} */ value) => api.coord(lying ? [value, at] : [at, value]);
+      const place = (/** @type {number} */ value) => api.coord(horizontal ? [value, at] : [at, value]);
       const fill = at === data.chosen ? look.colours.ink : look.colours.blue;
       return { type: "group", children: [...whiskers(place(from), place(to), look.colours.grey), dot(place(y), fill)] };
     },
@@ -190,7 +190,7 @@ function points(data, look) {
 /** @param {number[]} end @param {string} fill */
 const dot = ([cx, cy], fill) => ({ type: "circle", shape: { cx, cy, r: 4.5 }, style: { fill } });
 
-/** A line between two places with a stroke across at each end. @param {number[]} from @param {number[]} to @param {string} stroke */
+/** A line between two points with a cap at each end. @param {number[]} from @param {number[]} to @param {string} stroke */
 function whiskers([x1, y1], [x2, y2], stroke) {
   const line = (/** @type {number[]} */ [a, b, c, d]) => ({
     type: "line",

@@ -1,6 +1,6 @@
-// Draws charts; a click on a bar opens the list behind its number.
+// Draws charts. A click on a bar opens the list behind its number.
 import { init } from "../vendor/echarts.js";
-import { height, lies, options } from "./chart_options.js";
+import { height, isHorizontal, options } from "./chart_options.js";
 import { all, make } from "./dom.js";
 
 /** @import { Data, Look } from "./chart_options.js" */
@@ -43,7 +43,7 @@ function fit(element) {
   here.chart.setOption(options(here.data, look(element)), true);
 }
 
-/** Draw data into an element, or others in place of those that it shows. @param {HTMLElement} element @param {Data} data */
+/** Draw data into an element, replacing what it shows. @param {HTMLElement} element @param {Data} data */
 export function draw(element, data) {
   const here = drawn.get(element);
   if (here) here.data = data;
@@ -54,8 +54,8 @@ export function draw(element, data) {
 /** @param {HTMLElement} element @param {Data} data */
 function begin(element, data) {
   element.replaceChildren();
-  const high = height(data);
-  if (high) element.style.height = `${high}px`;
+  const pixels = height(data);
+  if (pixels) element.style.height = `${pixels}px`;
   const chart = init(element, null, { renderer: "svg" });
   drawn.set(element, { chart, data });
   resized.observe(element);
@@ -64,12 +64,12 @@ function begin(element, data) {
   chart.getZr().on("click", ({ offsetX, offsetY }) => {
     const place = [offsetX, offsetY];
     if (!chart.containPixel({ gridIndex: 0 }, place)) return;
-    const link = data.links[chart.convertFromPixel({ gridIndex: 0 }, place)[lies(data) ? 1 : 0]];
+    const link = data.links[chart.convertFromPixel({ gridIndex: 0 }, place)[isHorizontal(data) ? 1 : 0]];
     if (link) window.location.assign(link);
   });
 }
 
-/** Draw all charts of a part of the page. @param {ParentNode} [root] */
+/** Draw all charts in a part of the page. @param {ParentNode} [root] */
 export function drawAll(root) {
   for (const element of all("[data-chart]", root)) draw(element, JSON.parse(element.dataset.chart ?? ""));
 }

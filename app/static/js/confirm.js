@@ -1,4 +1,4 @@
-// A submit button with data-confirm asks first. Until the answer is yes no other listener hears of the submit.
+// A submit button with data-confirm asks first. Other listeners get the submit only after a "yes".
 import { all, filled, one } from "./dom.js";
 
 /** @type {HTMLElement | null} */

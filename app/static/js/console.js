@@ -1,4 +1,4 @@
-// What every page of the console loads. Every page works without it except confirm questions, the bulk bar and live progress.
+// Loaded by every page. Without it only confirmations, the bulk bar and live progress are missing.
 import "./confirm.js";
 import "./forms.js";
 import "./frame.js";

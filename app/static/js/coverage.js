@@ -1,11 +1,11 @@
-// Coverage of the rule that is being typed: started when one pauses, given up when one goes on.
+// Coverage of the rule in the editor: counted when typing pauses, cancelled when it goes on.
 import { draw } from "./charts.js";
 import { all, filled, formatted, make, one } from "./dom.js";
 import { linesOf } from "./stream.js";
 
 /**
  * @typedef {{no: string, name: string, phone: string, grade: string, reason: string, url: string}} Lead
- * @typedef {Record<string, any>} Line what the server says while it counts
+ * @typedef {Record<string, any>} Line a line of the answer, sent while the server counts
  */
 
 const strong = (/** @type {string} */ text) => make("b", { className: "num", textContent: text });
@@ -17,7 +17,7 @@ function linked(text, url) {
 }
 
 /** @param {Lead[]} leads */
-function someOf(leads) {
+function firstLeads(leads) {
   const few = leads.slice(0, 3).flatMap((lead, place) => [place ? " · " : "", linked(lead.no, lead.url)]);
   return make("small", {}, ...few);
 }
@@ -25,13 +25,13 @@ function someOf(leads) {
 export class Coverage {
   /** @type {AbortController | null} */
   counting = null;
-  soon = 0;
+  timer = 0;
   counted = "";
 
   /**
    * @param {HTMLElement} panel
-   * @param {() => Record<string, any>} rule reads what is typed
-   * @param {(values: Record<string, string>, signal: AbortSignal) => Promise<Response>} ask sends it to be counted
+   * @param {() => Record<string, any>} rule returns the rule in the editor
+   * @param {(values: Record<string, string>, signal: AbortSignal) => Promise<Response>} ask requests the counts
    */
   constructor(panel, rule, ask) {
     this.panel = panel;
@@ -39,9 +39,9 @@ export class Coverage {
     this.ask = ask;
     this.words = JSON.parse(panel.dataset.words ?? "");
     this.bar = one(".track", panel);
-    for (const radio of all("[name=days]", panel)) radio.addEventListener("change", () => this.later(0));
+    for (const radio of all("[name=days]", panel)) radio.addEventListener("change", () => this.schedule(0));
     window.addEventListener("pagehide", () => this.counting?.abort());
-    this.later(0);
+    this.schedule(0);
   }
 
   /** @param {string} name */
@@ -49,40 +49,40 @@ export class Coverage {
     return one(`[data-part=${name}]`, this.panel);
   }
 
-  /** What is counted depends neither on the name nor on the purpose; both may still be missing. */
-  asked() {
+  /** The request, without name and purpose: the counts don't depend on them, and they may be missing. */
+  request() {
     const rule = JSON.stringify({ ...this.rule(), name: "-", description: "" });
     /** @type {HTMLInputElement} */
     const days = one("[name=days]:checked", this.panel);
     return { rule, days: days.value };
   }
 
-  /** Going on gives up what is counted for what was typed before. */
+  /** Cancel the counting of an older rule, and count again soon. */
   typed() {
-    if (JSON.stringify(this.asked()) !== this.counted) this.counting?.abort();
-    this.later(600);
+    if (JSON.stringify(this.request()) !== this.counted) this.counting?.abort();
+    this.schedule(600);
   }
 
   /** @param {number} pause */
-  later(pause) {
-    window.clearTimeout(this.soon);
-    this.soon = window.setTimeout(() => this.count(), pause);
+  schedule(pause) {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.count(), pause);
   }
 
   async count() {
-    const asked = this.asked();
-    if (JSON.stringify(asked) === this.counted) return;
+    const request = this.request();
+    if (JSON.stringify(request) === this.counted) return;
     this.counting?.abort();
     const mine = new AbortController();
     this.counting = mine;
-    this.counted = JSON.stringify(asked);
+    this.counted = JSON.stringify(request);
     const slow = window.setTimeout(() => {
       if (mine === this.counting) this.bar.hidden = false;
     }, 2000);
     this.panel.setAttribute("aria-busy", "true");
     this.part("state").textContent = this.words.counting;
     try {
-      await this.read(await this.ask(asked, mine.signal));
+      await this.read(await this.ask(request, mine.signal));
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "AbortError")) {
         this.counted = "";
@@ -175,12 +175,12 @@ export class Coverage {
       line.groups.map((/** @type {{name: string, n: number, leads: Lead[]}} */ group) => [
         make("span", { className: `change-${group.name}`, textContent: this.words[group.name] }),
         strong(formatted(group.n)),
-        ...(group.leads.length ? [someOf(group.leads)] : []),
+        ...(group.leads.length ? [firstLeads(group.leads)] : []),
       ]),
     );
   }
 
-  /** The rules with most leads in common come first. @param {Line} line */
+  /** Insert a rule, those with most leads in common first. @param {Line} line */
   drawOverlap(line) {
     this.part("overlap").hidden = false;
     const words = filled(this.words.overlap, { n: formatted(line.both), share: line.share });

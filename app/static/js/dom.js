@@ -1,20 +1,20 @@
-// What every script needs of the page: finding elements and making them.
+// Finding and making elements, and formatting texts.
 
 /**
- * The first element that a selector finds; there must be one.
+ * Return the first element that matches a selector. Throws when there is none.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} selector
  * @param {ParentNode} [root]
  * @returns {T}
  */
 export function one(selector, root = document) {
-  const found = maybe(selector, root);
-  if (!found) throw new Error(`nothing on this page is ${selector}`);
-  return /** @type {T} */ (found);
+  const element = maybe(selector, root);
+  if (!element) throw new Error(`no element matches ${selector}`);
+  return /** @type {T} */ (element);
 }
 
 /**
- * The first element that a selector finds, or null.
+ * Return the first element that matches a selector, or null.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} selector
  * @param {ParentNode} [root]
@@ -25,7 +25,7 @@ export function maybe(selector, root = document) {
 }
 
 /**
- * All elements that a selector finds.
+ * Return all elements that match a selector.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} selector
  * @param {ParentNode} [root]
@@ -36,7 +36,7 @@ export function all(selector, root = document) {
 }
 
 /**
- * Make an element with properties and children; texts become text nodes.
+ * Make an element with properties and children.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Partial<HTMLElementTagNameMap[K]>} [properties]
@@ -44,22 +44,22 @@ export function all(selector, root = document) {
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function make(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
 }
 
-/** The element that an event is about. @param {Event} event @returns {HTMLElement} */
+/** The target of an event. @param {Event} event @returns {HTMLElement} */
 export function target(event) {
   return /** @type {HTMLElement} */ (event.target);
 }
 
-/** A text with its places {name} filled in. @param {string} text @param {Record<string, string | number>} values */
+/** A text with its placeholders {name} filled in. @param {string} text @param {Record<string, string | number>} values */
 export function filled(text, values) {
   return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
 }
 
-/** A number as the page's language writes it. @param {number} n */
+/** A number formatted in the page's language. @param {number} n */
 export function formatted(n) {
   return n.toLocaleString(document.documentElement.lang);
 }

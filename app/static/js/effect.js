@@ -1,4 +1,4 @@
-// The figures of the effect page: counted after the frame is there, with a bar when it takes a while.
+// The figures of the effect page, loaded after the frame, with a progress bar if that takes long.
 import { drawAll } from "./charts.js";
 import { all, one } from "./dom.js";
 import { linesOf } from "./stream.js";

@@ -1,7 +1,7 @@
-// Forms: typed input is not lost, nothing is sent twice, files are checked before they travel.
+// Forms: warn before input is lost, send once, check files before they are uploaded.
 import { all, make, maybe, one, target } from "./dom.js";
 
-/** Warn before typed input is lost, and send once. @param {HTMLFormElement} form */
+/** Warn before input is lost, and send the form only once. @param {HTMLFormElement} form */
 function guard(form) {
   const summary = maybe(".summary", form);
   let changed = Boolean(summary);
@@ -22,7 +22,7 @@ function guard(form) {
   summary?.focus();
 }
 
-/** A file to upload: its size is checked before it travels, and it may be dropped. @param {HTMLElement} zone */
+/** A file input that checks the size before uploading and accepts dropped files. @param {HTMLElement} zone */
 function dropZone(zone) {
   /** @type {HTMLInputElement} */
   const input = one("input[type=file]", zone);
@@ -65,14 +65,14 @@ function acceptDrops(zone, input) {
 /** @param {HTMLInputElement} input */
 function findInChecklist(input) {
   input.addEventListener("input", () => {
-    const wanted = input.value.trim().toLowerCase();
+    const text = input.value.trim().toLowerCase();
     for (const label of all("label", input.parentElement ?? document)) {
-      label.hidden = !(label.textContent ?? "").toLowerCase().includes(wanted);
+      label.hidden = !(label.textContent ?? "").toLowerCase().includes(text);
     }
   });
 }
 
-/** A mailed link: its secret is in the fragment, which no server and no log ever gets. @param {HTMLFormElement} form */
+/** Copy the secret of a mailed link from the fragment, which is never sent to a server or logged. @param {HTMLFormElement} form */
 function takeSecret(form) {
   const name = form.dataset.secret ?? "";
   /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value = location.hash.slice(1);

@@ -1,4 +1,4 @@
-// The frame: drawer, areas of the sidebar, menus, messages, copied texts.
+// The frame: drawer, sidebar areas, menus, messages and copy buttons.
 import { all, maybe, one, target } from "./dom.js";
 
 function drawer() {
@@ -19,7 +19,7 @@ function drawer() {
   });
 }
 
-/** The server opens the areas that were left open: nothing jumps when the page appears. @param {MouseEvent} event */
+/** Remember open areas in a cookie, so that the server renders them open and nothing jumps. @param {MouseEvent} event */
 function rememberArea(event) {
   const area = /** @type {HTMLDetailsElement | null | undefined} */ (
     target(event).closest(".area > summary")?.parentElement
@@ -28,7 +28,7 @@ function rememberArea(event) {
   const known = document.cookie.match(/(?:^|; )areas=([^;]*)/)?.[1] ?? "";
   const open = new Set(known.split(".").filter(Boolean));
   const name = area.dataset.area ?? "";
-  // The click comes before what it does.
+  // The click is handled before the area opens or closes.
   if (area.open) open.delete(name);
   else open.add(name);
   // biome-ignore lint/suspicious/noDocumentCookie: the server reads it, and cookieStore needs https
@@ -48,13 +48,13 @@ function closeMenus(event) {
   }
 }
 
-/** Copies a text that is shown. Without https a page may not use the clipboard: then the selection is copied. @param {HTMLElement} button */
-function copies(button) {
-  const shown = one(button.dataset.copyText ?? "");
+/** Copy a text to the clipboard. Without https the clipboard API is missing, and the selection is copied. @param {HTMLElement} button */
+function enableCopying(button) {
+  const source = one(button.dataset.copyText ?? "");
   button.addEventListener("click", async () => {
-    window.getSelection()?.selectAllChildren(shown);
+    window.getSelection()?.selectAllChildren(source);
     try {
-      await navigator.clipboard.writeText(shown.textContent ?? "");
+      await navigator.clipboard.writeText(source.textContent ?? "");
     } catch {
       if (!document.execCommand("copy")) return;
     }
@@ -75,5 +75,5 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.reload();
 });
 drawer();
-all("[data-copy-text]").forEach(copies);
+all("[data-copy-text]").forEach(enableCopying);
 all(".toast").forEach(toast);

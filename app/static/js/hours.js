@@ -1,11 +1,11 @@
-// A band of 24 hours, painted by dragging, by arrow keys with Shift, or set by two lists.
+// A band of 24 hours, set by dragging, by Shift and arrow keys, or by two lists.
 import { all, one, target } from "./dom.js";
 
-/** Whether an hour is inside; a later start than end goes past midnight. @param {number} hour @param {number} from @param {number} to */
+/** Whether an hour is in a range; one that starts later than it ends wraps midnight. @param {number} hour @param {number} from @param {number} to */
 export const inside = (hour, from, to) => (from < to ? hour >= from && hour < to : hour >= from || hour < to);
 
-/** The hours in words. @param {number} from @param {number} to @param {{day: string, whole_day: string}} words */
-export function said(from, to, words) {
+/** The range in words. @param {number} from @param {number} to @param {{day: string, whole_day: string}} words */
+export function hoursText(from, to, words) {
   if (from === 0 && to === 24) return words.whole_day;
   const clock = (/** @type {number} */ hour) => `${String(hour).padStart(2, "0")}:00`;
   return `${clock(from)} – ${clock(to)}${from >= to ? ` ${words.day}` : ""}`;
@@ -68,7 +68,7 @@ export class Hours {
       event.preventDefault();
       const next = (hour + step + 24) % 24;
       this.focus(next);
-      // Past the edge of the day one goes on painting: from 22 over midnight to 3.
+      // Painting goes on past midnight, for example from 22 to 3.
       if (event.shiftKey) this.set(this.anchor, (next + 1) % 24 || 24);
       else this.anchor = next;
     } else if (event.key === " " || event.key === "Enter") {
@@ -100,13 +100,13 @@ export class Hours {
   }
 
   set values([from, to]) {
-    // 20 to 0 and 20 to 24 are the same hours; the lists know 24 only.
+    // 20 to 0 and 20 to 24 are the same hours; the lists only have 24.
     [this.from, this.to] = [from, to === 0 ? 24 : to];
     for (const [hour, cell] of this.cells.entries()) {
       cell.setAttribute("aria-pressed", String(inside(hour, this.from, this.to)));
     }
     this.lists[0].value = String(this.from);
     this.lists[1].value = String(this.to);
-    one("[data-said]", this.group).textContent = said(this.from, this.to, this.words);
+    one("[data-said]", this.group).textContent = hoursText(this.from, this.to, this.words);
   }
 }

@@ -1,4 +1,4 @@
-// Lists: rows to tick, filters, page size, and tables that scroll or are walked with the arrow keys.
+// Lists: selected rows, filters, page size, wide tables, and arrow keys in tables of numbers.
 import { all, filled, maybe, one, target } from "./dom.js";
 
 /** @param {HTMLElement} list */
@@ -9,11 +9,11 @@ function watchTicks(list) {
   const boxes = all("input[name=rowid]", list);
   /** @type {HTMLInputElement} */
   const everything = one("[data-tick-all]", list);
-  const said = one("[data-text]", bar);
+  const count = one("[data-text]", bar);
   const show = () => {
     const n = boxes.filter((box) => box.checked).length;
     bar.hidden = n === 0;
-    said.textContent = filled(said.dataset.text ?? "", { n });
+    count.textContent = filled(count.dataset.text ?? "", { n });
     everything.checked = n > 0 && n === boxes.length;
     everything.indeterminate = n > 0 && n < boxes.length;
   };
@@ -37,7 +37,7 @@ function choose(button) {
   one("[data-close]", dialog).addEventListener("click", () => dialog.close());
 }
 
-/** A list too wide for its page scrolls sideways and gives up its sticky head. @param {HTMLElement} list */
+/** Let a list that is too wide scroll sideways, which disables its sticky head. @param {HTMLElement} list */
 function fit(list) {
   list.classList.remove("scrolls");
   const table = maybe("table", list);
@@ -71,7 +71,7 @@ function rememberPageSize(select) {
   });
 }
 
-/** A table of numbers is one stop of the tab key; the arrow keys move inside it. @param {HTMLElement} table */
+/** Make a table of numbers one tab stop, with arrow keys to move inside it. @param {HTMLElement} table */
 function arrows(table) {
   const rows = all("tbody tr", table).map((row) => all("td", row).map((cell) => maybe("a", cell)));
   const links = rows.flat().filter((link) => link !== null);
@@ -91,7 +91,7 @@ function arrows(table) {
   });
 }
 
-/** The next link from one in a direction, over cells without any. @param {(HTMLElement | null)[][]} rows @param {HTMLElement} from @param {number[]} step */
+/** The next link in a direction, skipping cells without one. @param {(HTMLElement | null)[][]} rows @param {HTMLElement} from @param {number[]} step */
 export function neighbour(rows, from, [down, right]) {
   let row = rows.findIndex((each) => each.includes(from));
   let column = rows[row].indexOf(from);

@@ -1,4 +1,4 @@
-// A box to choose several things from the server by typing (Tom Select), with its choices as chips.
+// A picker (Tom Select): type to search on the server, choose several items, shown as chips.
 import TomSelect from "../vendor/tom-select.js";
 import { filled, make, one } from "./dom.js";
 
@@ -6,7 +6,7 @@ import { filled, make, one } from "./dom.js";
  * @typedef {{list: string, value: string, text: string, hint?: string}} Choice
  * @typedef {{label: string, items: Choice[]}} Group
  * @typedef {Record<string, string[]>} Values the chosen values of each list
- * @typedef {Record<string, Record<string, string>>} Names what values are called, by list
+ * @typedef {Record<string, Record<string, string>>} Names the names of values, by list
  */
 
 /** @param {Choice} choice */
@@ -27,7 +27,7 @@ export class Picker {
     this.words = words;
     this.lists = (box.dataset.lists ?? "").split(" ");
     this.asked = 0;
-    /** What the choices on offer were found by. */
+    /** The search text of the current options. */
     this.found = "";
     this.again = false;
     /** @type {HTMLSelectElement} */
@@ -49,7 +49,7 @@ export class Picker {
       loadThrottle: 150,
       maxOptions: null,
       preload: "focus",
-      // The server has searched; what it found fits.
+      // The server has searched; all its results match.
       score: () => () => 1,
       shouldLoad: () => true,
       load: (/** @type {string} */ text, /** @type {Function} */ found) => this.load(text, found),
@@ -71,13 +71,13 @@ export class Picker {
       },
     });
     this.label(one("label", box));
-    // Enter chooses; it sends no form.
+    // Enter chooses an option and must not submit the form.
     this.box.control_input.addEventListener("keydown", (event) => {
       if (event.key === "Enter") event.preventDefault();
     });
   }
 
-  /** A box in a template is not on the page yet, where Tom Select looks for its label. @param {HTMLLabelElement} label */
+  /** Connect the label: Tom Select can't find it while the picker is still in a template. @param {HTMLLabelElement} label */
   label(label) {
     const { control_input: input, dropdown_content: list } = this.box;
     label.htmlFor = input.id;
@@ -96,7 +96,7 @@ export class Picker {
     this.found = text;
     this.box.clearOptions();
     this.box.clearOptionGroups();
-    // Who closed the list while its rest was asked for does not want it open again.
+    // If the list was closed while options were loading, it should stay closed.
     const { isFocused } = this.box;
     this.box.isFocused = isFocused && (this.box.isOpen || !again);
     const heads = groups.map(({ label, items: [first] }) => ({ value: first?.list ?? "", label }));
@@ -104,7 +104,7 @@ export class Picker {
     this.box.isFocused = isFocused;
   }
 
-  /** What the server finds; null when it does not answer. @param {string} q @returns {Promise<Group[] | null>} */
+  /** Search on the server. Returns null when it does not answer. @param {string} q @returns {Promise<Group[] | null>} */
   async search(q) {
     const query = new URLSearchParams({ kind: this.kind, q });
     try {

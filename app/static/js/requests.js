@@ -1,7 +1,7 @@
-// htmx: what pages ask the server by themselves. Progress, the bell, live counts and late parts are attributes of templates.
+// htmx: requests that pages make by themselves, by attributes in templates: progress, bell, live counts, late parts.
 import htmx from "../vendor/htmx.js";
 
-// Under our content policy nothing is evaluated; scripts come in files only, and no copy of a page is kept.
+// Our content security policy forbids eval and inline scripts; pages must not be cached in the browser.
 Object.assign(htmx.config, {
   allowEval: false,
   allowScriptTags: false,
@@ -12,17 +12,17 @@ Object.assign(htmx.config, {
 /** @param {Event} event */
 const detail = (event) => /** @type {CustomEvent} */ (event).detail;
 
-// The bell asks only while somebody looks at the page.
+// The bell polls only while the page is visible.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && detail(event).elt.hasAttribute("data-while-seen")) event.preventDefault();
 });
 
-/** A part that could not be had says so. @param {HTMLElement} part */
+/** Show that a part could not be loaded. @param {HTMLElement} part */
 function fail(part) {
   if (part.dataset.failed) part.textContent = part.dataset.failed;
 }
 
-// An answer from elsewhere is the log-in, which belongs into no part of a page.
+// A response from another path is the log-in page, which must not be put into a part of this page.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, pathInfo, requestConfig } = detail(event);
   const asked = new URL(pathInfo.finalRequestPath, window.location.href);

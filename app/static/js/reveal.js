@@ -1,4 +1,4 @@
-// One phone number in clear: asked for with a reason, shown for a while, then hidden again.
+// One phone number in clear: requested with a reason, shown for some seconds, then hidden again.
 import { filled, one } from "./dom.js";
 
 /** @type {HTMLDialogElement} */
@@ -7,7 +7,7 @@ const dialog = one("#reveal");
 const form = one("form", dialog);
 /** @type {HTMLTextAreaElement} */
 const reason = one("[name=reason]", form);
-const fault = one(".error", form);
+const error = one(".error", form);
 /** @type {HTMLButtonElement} */
 const submit = one("[type=submit]", form);
 const button = one("[data-reveal]");
@@ -16,9 +16,9 @@ const note = one("[data-phone-note]");
 let timer = 0;
 
 /** @param {string} text */
-function refuse(text) {
-  fault.textContent = text;
-  fault.hidden = !text;
+function showError(text) {
+  error.textContent = text;
+  error.hidden = !text;
 }
 
 function hide() {
@@ -31,17 +31,17 @@ function hide() {
 /** @param {string} phone @param {number} seconds */
 function show(phone, seconds) {
   let left = seconds;
-  const tell = () => {
+  const showTime = () => {
     note.textContent = filled(note.dataset.text ?? "", { n: left });
   };
   shown.textContent = phone;
   button.hidden = true;
   note.hidden = false;
-  tell();
+  showTime();
   timer = window.setInterval(() => {
     left -= 1;
     if (left <= 0) hide();
-    else tell();
+    else showTime();
   }, 1000);
 }
 
@@ -50,22 +50,22 @@ async function ask() {
   try {
     const headers = { Accept: "application/json" };
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers, cache: "no-store" });
-    const said = await answer.json();
+    const result = await answer.json();
     if (!answer.ok) {
-      refuse(said.message || form.dataset.failed);
+      showError(result.message || form.dataset.failed);
       return;
     }
     dialog.close();
-    show(said.phone, said.seconds);
+    show(result.phone, result.seconds);
   } catch {
-    refuse(form.dataset.failed ?? "");
+    showError(form.dataset.failed ?? "");
   } finally {
     submit.disabled = false;
   }
 }
 
 button.addEventListener("click", () => {
-  refuse("");
+  showError("");
   reason.value = "";
   dialog.showModal();
 });

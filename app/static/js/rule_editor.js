@@ -1,4 +1,4 @@
-// The rule editor: the form is a rule as JSON, the server says what it means and what is wrong with it.
+// The rule editor: sends the form as JSON, and shows the meaning and the problems that the server returns.
 import { Coverage } from "./coverage.js";
 import { all, filled, make, maybe, one, target } from "./dom.js";
 import { Hours } from "./hours.js";
@@ -63,9 +63,9 @@ const isRadio = (control) => control instanceof HTMLInputElement && control.type
 const nameOf = (control) => (control.dataset.field ?? "").split(".");
 
 /** @returns {Rule} */
-function ruleTyped() {
+function currentRule() {
   /** @type {Rule} */
-  const rule = { weights: {}, grade_bands: { D: 0 }, conditions: all(".condition").map(conditionTyped) };
+  const rule = { weights: {}, grade_bands: { D: 0 }, conditions: all(".condition").map(currentCondition) };
   for (const control of fields()) {
     if (isRadio(control) && !(/** @type {HTMLInputElement} */ (control).checked)) continue;
     const [name, key] = nameOf(control);
@@ -77,7 +77,7 @@ function ruleTyped() {
 }
 
 /** @param {HTMLElement} card @returns {Rule} */
-function conditionTyped(card) {
+function currentCondition(card) {
   const { hours, places } = partsOf(card);
   /** @type {Rule} */
   const condition = { hours: hours.values, event_types: ticked(card, "event_types"), ...places.values };
@@ -139,7 +139,7 @@ function conditionCard(condition) {
   return card;
 }
 
-/** Give the parts of a card their own ids, and labels their controls. @param {HTMLElement} card @param {string} mark */
+/** Give the controls of a card unique ids, and connect their labels. @param {HTMLElement} card @param {string} mark */
 function identify(card, mark) {
   for (const control of all("[data-field]", card)) {
     control.id = `${mark}-${control.dataset.field}`;
@@ -162,7 +162,7 @@ function change(card, button) {
   if (action === "up") other?.before(card);
   if (action === "down") other?.after(card);
   if (action === "copy") {
-    const copy = conditionCard(conditionTyped(card));
+    const copy = conditionCard(currentCondition(card));
     card.after(copy);
     one("[data-field=window_days]", copy).focus();
   }
@@ -189,8 +189,8 @@ function number() {
   }
 }
 
-// -- what it means and what is wrong -------------------------------------------------------
-/** The line for the problem of a field. @param {string} field */
+// -- meaning and problems ------------------------------------------------------------------
+/** The line that shows the problem of a field. @param {string} field */
 function lineOf(field) {
   const [name, place, part] = field.split(".");
   if (name === "conditions" && place !== undefined) {
@@ -218,7 +218,7 @@ function showProblems(problems, { quietly = false } = {}) {
   for (const problem of problems) {
     const line = lineOf(problem.field);
     if (!line) continue;
-    // A field nobody has filled in yet is no mistake until it is saved.
+    // An empty field that was not touched is no problem until the rule is saved.
     if (quietly && !problem.note && untouched(line)) continue;
     line.textContent = line.textContent ? `${line.textContent} ${problem.text}` : problem.text;
     line.hidden = false;
@@ -238,7 +238,7 @@ function untouched(line) {
 }
 
 /** @param {Problem[]} problems */
-function summarise(problems) {
+function showSummary(problems) {
   const box = one("#summary");
   box.hidden = problems.length === 0;
   if (box.hidden) return;
@@ -267,18 +267,18 @@ function summaryOf({ field, text }) {
   return link;
 }
 
-async function sayMeaning() {
+async function describeRule() {
   saying?.abort();
   saying = new AbortController();
   try {
-    const answer = await post(start.urls.wording, { rule: JSON.stringify(ruleTyped()) }, saying.signal);
+    const answer = await post(start.urls.wording, { rule: JSON.stringify(currentRule()) }, saying.signal);
     if (!answer.ok) return;
     const { sentence, problems } = await answer.json();
     one("#meaning").textContent = sentence || say.incomplete;
     one("#meaning").classList.toggle("incomplete", !sentence);
     showProblems(problems, { quietly: true });
   } catch {
-    // Given up for a newer one, or the server restarts.
+    // Cancelled by a newer request, or the server restarts.
   }
 }
 
@@ -293,12 +293,12 @@ function post(url, values, signal) {
 
 function typed() {
   window.clearTimeout(pausing);
-  pausing = window.setTimeout(sayMeaning, 250);
+  pausing = window.setTimeout(describeRule, 250);
   coverage.typed();
 }
 
-// -- saving, and two people at once --------------------------------------------------------
-const changed = () => JSON.stringify(ruleTyped()) !== clean;
+// -- saving, and conflicting edits ---------------------------------------------------------
+const changed = () => JSON.stringify(currentRule()) !== clean;
 
 /** @param {SubmitEvent} event */
 async function save(event) {
@@ -306,7 +306,7 @@ async function save(event) {
   const state = one("#state");
   saveButton.disabled = true;
   state.textContent = say.saving;
-  const values = { rule: JSON.stringify(ruleTyped()), revision: String(revision), base: JSON.stringify(base) };
+  const values = { rule: JSON.stringify(currentRule()), revision: String(revision), base: JSON.stringify(base) };
   try {
     const answer = await post(start.urls.save, values);
     state.textContent = answer.redirected ? say.logged_out : "";
@@ -318,55 +318,55 @@ async function save(event) {
   }
 }
 
-/** @param {boolean} ok @param {any} said */
-function finish(ok, said) {
+/** @param {boolean} ok @param {any} result */
+function finish(ok, result) {
   if (ok) {
-    clean = JSON.stringify(ruleTyped());
-    window.location.assign(said.url);
-  } else if (said.parts) {
-    compare(said);
+    clean = JSON.stringify(currentRule());
+    window.location.assign(result.url);
+  } else if (result.parts) {
+    showConflict(result);
   } else {
-    const problems = said.problems ?? [{ field: "", text: said.message }];
+    const problems = result.problems ?? [{ field: "", text: result.message }];
     showProblems(problems);
-    summarise(problems);
+    showSummary(problems);
   }
 }
 
-/** @param {Conflict} said */
-function compare(said) {
+/** @param {Conflict} conflict */
+function showConflict(conflict) {
   const panel = one("#merge");
-  one("[data-part=text]", panel).textContent = said.text;
+  one("[data-part=text]", panel).textContent = conflict.text;
   const by = { them: say.by_them, you: say.by_you, both: say.by_both };
-  const rows = said.parts.map((part) => {
+  const rows = conflict.parts.map((part) => {
     const head = make("th", { scope: "row" }, part.label, make("small", { textContent: by[part.changed_by] }));
     return make("tr", {}, head, choice(part, "theirs"), choice(part, "yours"));
   });
   one("tbody", panel).replaceChildren(...rows);
-  for (const [list, names] of Object.entries(said.names)) start.names[list] = { ...start.names[list], ...names };
-  one("[data-merge]", panel).onclick = () => merge(said);
+  for (const [list, names] of Object.entries(conflict.names)) start.names[list] = { ...start.names[list], ...names };
+  one("[data-merge]", panel).onclick = () => merge(conflict);
   panel.hidden = false;
   panel.focus();
   panel.scrollIntoView({ block: "start" });
 }
 
-/** @param {Part} part @param {"theirs" | "yours"} whose */
-function choice(part, whose) {
-  const radio = make("input", { type: "radio", name: `merge-${part.key}`, value: whose });
-  radio.checked = whose === (part.changed_by === "them" ? "theirs" : "yours");
-  const words = make("span", { textContent: `${say[whose]}: ${part[whose] || "—"}` });
+/** @param {Part} part @param {"theirs" | "yours"} side */
+function choice(part, side) {
+  const radio = make("input", { type: "radio", name: `merge-${part.key}`, value: side });
+  radio.checked = side === (part.changed_by === "them" ? "theirs" : "yours");
+  const words = make("span", { textContent: `${say[side]}: ${part[side] || "—"}` });
   return make("td", {}, make("label", {}, radio, words));
 }
 
-/** @param {Conflict} said */
-function merge(said) {
-  const rule = ruleTyped();
-  for (const { key } of said.parts) {
+/** @param {Conflict} conflict */
+function merge(conflict) {
+  const rule = currentRule();
+  for (const { key } of conflict.parts) {
     /** @type {HTMLInputElement} */
     const chosen = one(`[name=merge-${key}]:checked`);
-    if (chosen.value === "theirs") rule[key] = said.theirs[key];
+    if (chosen.value === "theirs") rule[key] = conflict.theirs[key];
   }
-  base = said.theirs;
-  revision = said.revision;
+  base = conflict.theirs;
+  revision = conflict.revision;
   fill(rule);
   one("#merge").hidden = true;
   one("#merge tbody").replaceChildren();
@@ -374,11 +374,11 @@ function merge(said) {
   saveButton.focus();
 }
 
-// -- beginning -----------------------------------------------------------------------------
+// -- start ---------------------------------------------------------------------------------
 const filters = all(".picker", filter).map((box) => new Picker(box, start.urls.find, start.names, say, typed));
 fill(start.rule);
-clean = JSON.stringify(ruleTyped());
-const coverage = new Coverage(one("#coverage"), ruleTyped, (values, signal) =>
+clean = JSON.stringify(currentRule());
+const coverage = new Coverage(one("#coverage"), currentRule, (values, signal) =>
   post(start.urls.coverage, values, signal),
 );
 
@@ -392,7 +392,7 @@ one("[data-add]").addEventListener("click", () => {
 for (const kind of ["input", "change"]) {
   editor.addEventListener(kind, (event) => {
     if (kind === "input") target(event).dataset.touched = "yes";
-    // The boxes say themselves what is chosen in them.
+    // Pickers report their changes themselves.
     if (!target(event).closest(".picker")) typed();
   });
 }
@@ -400,4 +400,4 @@ editor.addEventListener("submit", save);
 window.addEventListener("beforeunload", (event) => {
   if (changed()) event.preventDefault();
 });
-sayMeaning();
+describeRule();

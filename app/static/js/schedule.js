@@ -1,4 +1,4 @@
-// The schedule editor: what is typed is one definition, as in a rules file; the server checks and previews it.
+// The schedule editor: the form is one definition, as in a rules file, which the server checks and previews.
 import { all, filled, make, maybe, one, target } from "./dom.js";
 import { PaintedGrid, WEEKDAYS } from "./week_grid.js";
 import { WeekPreview } from "./week_preview.js";
@@ -50,7 +50,7 @@ function edited() {
 }
 
 // -- definition ⇄ controls -----------------------------------------------------------------------------
-/** A control that is a child of the form. @param {string} selector @param {ParentNode} [root] @returns {HTMLInputElement} */
+/** A control of the form. @param {string} selector @param {ParentNode} [root] @returns {HTMLInputElement} */
 const field = (selector, root = form) => one(selector, root);
 
 /** @param {string} text */
@@ -129,7 +129,7 @@ function fill(found) {
   one("[data-channels]", form).replaceChildren(...found.channels.map(channelRow));
   grid.start(found.grid);
   undo.disabled = true;
-  fit();
+  hideUnused();
 }
 
 /** @param {"range" | "channel"} name */
@@ -174,8 +174,8 @@ function channelRow(channel) {
   return row;
 }
 
-/** What makes no difference to the chosen frequency is out of sight. */
-function fit() {
+/** Hide the controls that the chosen preset does not use. */
+function hideUnused() {
   for (const each of all("[data-for]", form)) each.hidden = !each.dataset.for?.split(" ").includes(presetOf());
   const stretched = field("[data-weekend]").value === "stretched";
   for (const each of all("[data-stretch]", form)) each.hidden = !stretched;
@@ -183,7 +183,7 @@ function fit() {
     each.disabled = !field("[data-quiet]").checked;
 }
 
-// -- what is wrong stands beside its field -------------------------------------------------------------
+// -- problems beside their fields ----------------------------------------------------------------------
 const PLACES = "[data-place], [data-range], [data-channel]";
 
 /** @param {string} path */
@@ -199,7 +199,7 @@ function placeOf(path) {
 const controlOf = (place, path) =>
   maybe(`[data-part="${path.split(".")[2]}"]`, place) ?? maybe(".control, input", place);
 
-/** Show what is wrong and return the first of it. */
+/** Show all problems and return the first one. */
 function showFaults() {
   for (const each of all("[data-fault]", form)) each.remove();
   for (const each of all(".field-bad", form)) each.classList.remove("field-bad");
@@ -217,9 +217,9 @@ function showFaults() {
 /** @param {string} path @param {string} text @param {string} id */
 function showFault(path, text, id) {
   const place = placeOf(path);
-  const said = make("p", { className: place === summary ? "" : "error", id, textContent: text });
-  said.dataset.fault = path;
-  place.append(said);
+  const line = make("p", { className: place === summary ? "" : "error", id, textContent: text });
+  line.dataset.fault = path;
+  place.append(line);
   if (place === summary) return;
   place.classList.add("field-bad");
   const control = controlOf(place, path);
@@ -228,7 +228,7 @@ function showFault(path, text, id) {
 }
 
 /** @param {HTMLElement} control */
-function forgetFault(control) {
+function clearFault(control) {
   const place = control.closest(PLACES);
   if (!place) return;
   faults.save = faults.save.filter(({ path }) => path !== "" && placeOf(path) !== place);
@@ -258,7 +258,7 @@ async function post(url, values) {
   }
 }
 
-/** Save what is typed; null when the server refuses it. */
+/** Save the definition. Returns null when the server refuses it. */
 async function save() {
   const sent = typed();
   /** @type {HTMLButtonElement[]} */
@@ -305,14 +305,14 @@ window.addEventListener("beforeunload", (event) => {
   if (typed() !== stored) event.preventDefault();
 });
 
-// -- saved timings -------------------------------------------------------------------------------------
+// -- saved schedules -----------------------------------------------------------------------------------
 /** @param {Timing[]} timings */
-function showKept(timings) {
-  one("[data-kept]", form).replaceChildren(...timings.map(keptLine));
+function showSaved(timings) {
+  one("[data-kept]", form).replaceChildren(...timings.map(savedLine));
 }
 
 /** @param {Timing} timing */
-function keptLine({ id, name, timing, mine }) {
+function savedLine({ id, name, timing, mine }) {
   const use = make("button", { type: "button", className: "chip", textContent: name });
   use.addEventListener("click", () => {
     const { code, name: called, rules, channels, start_date } = definition();
@@ -329,7 +329,7 @@ function keptLine({ id, name, timing, mine }) {
   });
   forget.addEventListener("click", async () => {
     const answer = await post(data.urls.forget.replace(/0$/, id), {});
-    if (answer.ok) showKept(answer.shortcuts);
+    if (answer.ok) showSaved(answer.shortcuts);
     one("[data-keep]", form).focus();
   });
   return make("li", {}, use, forget);
@@ -349,7 +349,7 @@ one("[data-keep-form]", keepDialog).addEventListener("submit", async (event) => 
     error.textContent = found.problems.map((/** @type {Fault} */ { text }) => text).join(" ");
     return;
   }
-  showKept(found.shortcuts);
+  showSaved(found.shortcuts);
   field("#keep-name", document).value = "";
   keepDialog.close();
 });
@@ -369,8 +369,8 @@ const preview = new WeekPreview(one("[data-preview-panel]", form), {
 form.addEventListener("input", (event) => {
   const own = "[data-preview-panel], .brushes, [data-week-shortcut], .copy, .checklist-find";
   if (target(event).closest(own)) return;
-  fit();
-  forgetFault(target(event));
+  hideUnused();
+  clearFault(target(event));
   edited();
 });
 undo.addEventListener("click", () => grid.undo());
@@ -395,6 +395,6 @@ maybe("[data-add-channel]", form)?.addEventListener("click", () => {
   edited();
 });
 fill(data.definition);
-showKept(data.shortcuts);
+showSaved(data.shortcuts);
 stored = typed();
 preview.ask();

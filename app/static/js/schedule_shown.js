@@ -1,4 +1,4 @@
-// A stored schedule, to look at.
+// A stored schedule, read-only.
 import { one } from "./dom.js";
 import { WeekGrid } from "./week_grid.js";
 import { WeekPreview } from "./week_preview.js";

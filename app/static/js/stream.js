@@ -1,7 +1,7 @@
-// Answers that come line by line while the server counts.
+// Responses that arrive line by line.
 
 /**
- * The objects of an answer in lines of JSON, each as soon as its line is there.
+ * Yield the objects of a response in JSON lines, each as soon as its line has arrived.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  */
 export async function* linesOf(body) {

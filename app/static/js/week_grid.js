@@ -18,7 +18,7 @@ const LEVEL_KEYS = { h: "H", m: "M", l: "L", s: "S", 1: "H", 2: "M", 3: "L", 4: 
 /** @type {Record<string, Place>} */
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-/** The cells of the block between two. @param {Place} one @param {Place} other @returns {Place[]} */
+/** The cells of the rectangle between two cells. @param {Place} one @param {Place} other @returns {Place[]} */
 export function block([r1, c1], [r2, c2]) {
   /** @type {Place[]} */
   const found = [];
@@ -31,7 +31,7 @@ export function block([r1, c1], [r2, c2]) {
 /** @param {HTMLElement} element @returns {Place} */
 const placeOf = (element) => [Number(element.dataset.row), Number(element.dataset.column)];
 
-/** A grid that shows a week. */
+/** A read-only week grid. */
 export class WeekGrid {
   /** @param {HTMLElement} grid @param {Words} words */
   constructor(grid, words) {
@@ -67,7 +67,7 @@ export class WeekGrid {
   }
 }
 
-/** A grid that is painted. */
+/** An editable week grid. */
 export class PaintedGrid extends WeekGrid {
   /** @type {Week[]} */
   past = [];
@@ -84,7 +84,7 @@ export class PaintedGrid extends WeekGrid {
    * @param {HTMLElement} grid
    * @param {Words} words
    * @param {{brush: () => string, say: (text: string) => void, changed: (depth: number) => void}} editor
-   *   `changed` is told after every stroke of a person how many can be undone
+   *   `changed` is called after every stroke with the number of strokes that can be undone
    */
   constructor(grid, words, editor) {
     super(grid, words);
@@ -95,9 +95,9 @@ export class PaintedGrid extends WeekGrid {
     for (const name of all("button.week-name", grid)) {
       name.addEventListener("click", () => this.paintHead(...placeOf(name)));
     }
-    grid.addEventListener("pointerdown", (event) => this.dragBegins(event));
+    grid.addEventListener("pointerdown", (event) => this.startDrag(event));
     grid.addEventListener("pointermove", (event) => this.drag(event));
-    grid.addEventListener("pointerup", () => this.dragEnds());
+    grid.addEventListener("pointerup", () => this.endDrag());
     grid.addEventListener("pointercancel", () => {
       this.dragged = null;
       this.pick([]);
@@ -109,7 +109,7 @@ export class PaintedGrid extends WeekGrid {
     return Object.fromEntries(WEEKDAYS.map((day, row) => [day, this.rows[row].join("")]));
   }
 
-  /** Show a week that is not a stroke of a person. @param {Week} week */
+  /** Show a week and forget the strokes that could be undone. @param {Week} week */
   start(week) {
     this.past.length = 0;
     this.show(week);
@@ -201,7 +201,7 @@ export class PaintedGrid extends WeekGrid {
     event.preventDefault();
   }
 
-  /** Whether a key moved the focus or gave up what is picked. @param {KeyboardEvent} event @param {boolean} onCell */
+  /** Handle a key that moves the focus or clears the selection. Returns whether it did. @param {KeyboardEvent} event @param {boolean} onCell */
   moved(event, onCell) {
     const [row, column] = this.here;
     const step = STEPS[event.key];
@@ -213,7 +213,7 @@ export class PaintedGrid extends WeekGrid {
     return true;
   }
 
-  /** Whether a key painted. @param {string} pressed @param {string} key */
+  /** Handle a key that paints. Returns whether it did. @param {string} pressed @param {string} key */
   painted(pressed, key) {
     const level = pressed === " " || pressed === "Enter" ? this.editor.brush() : LEVEL_KEYS[key];
     if (!level) return false;
@@ -222,7 +222,7 @@ export class PaintedGrid extends WeekGrid {
   }
 
   /** @param {PointerEvent} event */
-  dragBegins(event) {
+  startDrag(event) {
     /** @type {HTMLElement | null} */
     const found = target(event).closest(".cell");
     if (!found || event.button !== 0) return;
@@ -241,7 +241,7 @@ export class PaintedGrid extends WeekGrid {
     if (under && this.grid.contains(under)) this.pick(block(this.dragged, placeOf(under)));
   }
 
-  dragEnds() {
+  endDrag() {
     if (!this.dragged) return;
     const cells = this.picked;
     this.dragged = null;

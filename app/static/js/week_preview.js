@@ -1,4 +1,4 @@
-// The preview of a schedule: asks the server what its definition does, as typed.
+// The preview of a schedule, computed by the server from the definition in the editor.
 import { all, make, one } from "./dom.js";
 
 /**
@@ -38,7 +38,7 @@ export class WeekPreview {
    * @param {string} of.token
    * @param {{faulty: string}} of.words
    * @param {() => Definition} of.definition
-   * @param {(faults: Fault[]) => void} [of.problems] is told what is wrong
+   * @param {(faults: Fault[]) => void} [of.problems] is called with the problems
    */
   constructor(panel, { url, token, words, definition, problems = () => {} }) {
     this.panel = panel;
@@ -57,7 +57,7 @@ export class WeekPreview {
     }
   }
 
-  /** Go some days on; none is today. @param {number} days */
+  /** Move the date by some days; 0 returns to today. @param {number} days */
   step(days) {
     const from = new Date(`${days ? this.date.value : this.date.dataset.today}T00:00:00Z`);
     from.setUTCDate(from.getUTCDate() + days);
