@@ -1,4 +1,4 @@
-"""A live server of this worker's application, Debian's Chromium, and windows that may reach nothing else."""
+"""Fixtures: a live server of the application, Chromium, and windows that may reach no other host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.browser.window import DESK, Window, screen
 from tests.conftest import Person
 
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
-#: no other host has an address, and Chromium keeps its own errands to itself
+#: other hosts can't be resolved, and Chromium makes no background requests of its own
 FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--disable-gpu",
@@ -33,7 +33,7 @@ Visit = Callable[..., Window]
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this worker."""
+    """Start one Chromium for all tests of this worker."""
     path = shutil.which("chromium")
     assert path, "chromium is missing: run tests/browser_setup.sh"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -48,15 +48,15 @@ def browser() -> Iterator[Browser]:
 
 
 class _Quiet(WSGIRequestHandler):
-    """Keeps the server's list of requests out of a failed test's report."""
+    """Keeps the server's request log out of the report of a failed test."""
 
     def log_request(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="package")
 def base(worker_app: Flask) -> Iterator[str]:
-    """The address of a server of this worker's application."""
+    """Start a server of this worker's application and return its address."""
     server = make_server("127.0.0.1", 0, worker_app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -68,9 +68,10 @@ def base(worker_app: Flask) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, base: str, world: World, login: Callable[..., Person]) -> Iterator[Visit]:
-    """Open a window as somebody of a role (nobody for an empty one); a fault in it fails the test.
+    """Return a function that opens a window for a user of a role, or without log-in for an empty one.
 
-    The first person is called "me" and owns what the world says is theirs.
+    A fault in a window fails the test. The first user is called "me" and owns the rows that the world gives
+    to that name.
     """
     windows: list[Window] = []
 

@@ -1,4 +1,4 @@
-"""The bell rings while a page is open, and its reminder leads to the thing."""
+"""The bell counts reminders while a page is open, and a reminder opens its object."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from tests.access.world import World
 from tests.browser.conftest import Visit
 
 
-def test_a_reminder_rings_on_an_open_page_and_is_looked_at(
-    visit: Visit, session: Session, world: World
-) -> None:
+def test_a_reminder_appears_on_an_open_page_and_is_read(visit: Visit, session: Session, world: World) -> None:
     window = visit("Manager")
     window.page.clock.install()
     window.open("/hitview/list/")

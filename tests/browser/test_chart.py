@@ -1,4 +1,4 @@
-"""A chart is drawn under the content policy, and each bar opens the list behind its number."""
+"""Charts are drawn under the content security policy, and each bar opens the list behind its number."""
 
 from __future__ import annotations
 

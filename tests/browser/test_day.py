@@ -1,4 +1,4 @@
-"""A whole day at the screens: a manager's and a marketer's, from new hits to a converted one."""
+"""A working day of a manager and of a marketer, from new hits to a conversion."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ ANY_TIME = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
 
 
 class Worker:
-    """What runs behind the screens, by hand and by the moment."""
+    """The background work, run on demand."""
 
     def __init__(self, app: Flask, session: Session) -> None:
         self._app, self._session = app, session
 
     def send(self) -> None:
-        """Send what was confirmed."""
+        """Send confirmed batches."""
         with self._app.app_context():
             sending.work()
 
     def answer(self, outcome: str) -> None:
-        """Let the sandbox's customers answer."""
+        """Play the simulated answers of customers."""
         self._session.execute(update(SandboxMessage).values(answers=[[1, outcome]]))
         self._session.commit()
         with self._app.app_context():
             results.play_sandbox(clock.now() + dt.timedelta(hours=1))
 
     def escalate(self) -> None:
-        """Look for hits that nobody came back to."""
+        """Escalate overdue hits."""
         with self._app.app_context():
             due.escalate(clock.now())
 
 
 @pytest.fixture
 def worker(app: Flask, session: Session, world: World) -> Worker:
-    """The workers of a bank that contacts customers at any hour, two at once only with a second person."""
+    """Return the workers of a bank with contact hours all day and approval for more than one contact."""
     session.execute(update(OutreachSetting).values(values=ANY_TIME | {"approval_above": 1}))
     session.commit()
     return Worker(app, session)
@@ -64,7 +64,7 @@ def figure(window: Window, name: str) -> str:
 
 
 def funnel(window: Window) -> list[int]:
-    """Hits, those contacted, those converted, as the workspace shows them."""
+    """Return the numbers of hits, contacted and converted ones in the workspace."""
     data = window.page.get_by_role("img", name="转化漏斗").get_attribute("data-chart")
     return list(json.loads(data or "")["y"])
 
@@ -73,19 +73,19 @@ def press(window: Window, role: str, name: str) -> None:
     window.page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
 
 
-def said(window: Window, text: str) -> None:
+def expect_toast(window: Window, text: str) -> None:
     expect(window.page.locator(".toast-good")).to_contain_text(text)
 
 
 def approve(window: Window) -> None:
-    """Agree to the request on the page."""
+    """Approve the request on the page."""
     press(window, "link", "批准")
     press(window, "button", "批准")
-    said(window, "已批准")
+    expect_toast(window, "已批准")
 
 
 def start_sms(window: Window) -> None:
-    """From the page that asks for a template to the checked batch."""
+    """Choose a template and go to the checked batch."""
     window.page.locator("[name=template]").select_option(label="短信模板")
     press(window, "button", "发送前检查")
     expect(window.page).to_have_url(re.compile("/outreachbatchview/show/"))
@@ -99,19 +99,19 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     suppression.add(session, target, reason="投诉", who="x", today=clock.today())
     session.commit()
 
-    # The morning: the bell, the figures, and the list behind one.
+    # In the morning: the bell, the figures, and the list behind one of them.
     boss.open("/")
     expect(boss.page.get_by_role("link", name="提醒，1 条未读")).to_be_visible()
     assert (figure(boss, "高潜线索总数"), funnel(boss)) == ("9", [9, 6, 0])
     boss.page.get_by_role("link", name="待营销处理").first.click()
     expect(boss.rows).to_have_count(3)
 
-    # A hit is given to somebody; another that was forgotten has come up.
+    # A hit is assigned; an overdue one is escalated.
     boss.row("SUB").get_by_role("checkbox").check()
     press(boss, "button", "分配给")
     boss.dialog.get_by_role("combobox").select_option(label="人工")
     boss.dialog.get_by_role("button", name="分配给").click()
-    said(boss, "已分配 1 条")
+    expect_toast(boss, "已分配 1 条")
     forgotten = session.get_one(Hit, world.ids["hit_home_in_progress"])
     forgotten.owner_id, forgotten.next_on = world.ids["worker"], clock.today() - dt.timedelta(days=9)
     session.commit()
@@ -121,11 +121,11 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     expect(boss.rows).to_have_count(1)
     expect(boss.rows).to_contain_text("人工")
 
-    # A rule waits for a second person.
+    # A rule waits for approval.
     boss.open(f"/approvalview/show/{world.ids['approval']}")
     approve(boss)
 
-    # An SMS to all who wait: one is held back, and a second person must agree.
+    # An SMS to all waiting hits: one is held back, and a second person must approve.
     boss.open("/hitview/list/?_flt_1_status=waiting")
     press(boss, "link", "全部发短信")
     start_sms(boss)
@@ -136,7 +136,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     press(boss, "link", "提交审批")
     boss.page.get_by_label("用途说明").fill("季度回馈")
     press(boss, "button", "提交审批")
-    said(boss, "须由另一人审批")
+    expect_toast(boss, "须由另一人审批")
     worker.send()
     second.open("/approvalview/list/")
     second.row("短信模板").get_by_role("link").first.click()
@@ -161,22 +161,22 @@ def test_a_marketers_day_and_the_managers_numbers(
     assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "3")
     assert funnel(manager) == [9, 6, 0]
 
-    # New hits: what is nobody's, claimed from the list of the day.
+    # An unowned hit is claimed from the list of the day.
     window.open("/")
     assert (figure(window, "高潜线索总数"), figure(window, "待营销处理")) == ("6", "2")
     window.open("/myworkview/list/?show=unclaimed")
     window.rows.filter(has_not_text="SUB").get_by_role("button", name="认领").click()
-    said(window, "已认领 1 条")
+    expect_toast(window, "已认领 1 条")
     window.open("/myworkview/list/?show=mine")
     window.rows.get_by_role("link").first.click()
 
-    # An SMS to this one customer, who is interested; then a call.
+    # An SMS to this customer, who is interested; then a call.
     window.open(f"/hitview/show/{hit.id}")
     press(window, "link", "发送短信")
     start_sms(window)
     press(window, "link", "确认发送")
     press(window, "button", "确认发送")
-    said(window, "正在后台发送")
+    expect_toast(window, "正在后台发送")
     worker.send()
     worker.answer("interested")
     press(window, "link", "返回线索")
@@ -192,7 +192,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     press(window, "button", "保存跟进")
     expect(window.page.locator(".pane-facts")).to_contain_text(str(tomorrow))
 
-    # The outcome, and what it does to the manager's numbers.
+    # The conversion, and its effect on the manager's figures.
     window.page.get_by_text("营销已转化", exact=True).click()
     window.page.get_by_label("金额").fill("80000")
     press(window, "button", "标记转化")

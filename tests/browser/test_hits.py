@@ -21,7 +21,7 @@ def status(session: Session, world: World, name: str) -> str:
 
 
 @WIDTHS
-def test_a_hit_is_worked_to_its_end(session: Session, world: World, visit: Visit, width: int) -> None:
+def test_a_hit_is_converted(session: Session, world: World, visit: Visit, width: int) -> None:
     window = visit("Marketer", width=width)
     window.open(WAITING)
     window.rows.filter(has_not_text="SUB").get_by_role("button", name="单独联系").click()
@@ -41,7 +41,7 @@ def test_a_hit_is_worked_to_its_end(session: Session, world: World, visit: Visit
     assert status(session, world, "hit_home_waiting") == "converted"
 
 
-def test_a_closed_hit_is_opened_again(session: Session, world: World, visit: Visit) -> None:
+def test_a_closed_hit_is_reactivated(session: Session, world: World, visit: Visit) -> None:
     window = visit("Marketer")
     window.open(f"/hitview/show/{world.ids['hit_home_failed']}")
     window.page.get_by_role("button", name="再次激活").click()
@@ -50,7 +50,7 @@ def test_a_closed_hit_is_opened_again(session: Session, world: World, visit: Vis
 
 
 @WIDTHS
-def test_many_hits_are_taken_at_once(session: Session, world: World, visit: Visit, width: int) -> None:
+def test_several_hits_are_claimed_at_once(session: Session, world: World, visit: Visit, width: int) -> None:
     window = visit("Marketer", width=width)
     window.open(WAITING)
     bar = window.page.get_by_role("region", name="已选记录")
@@ -66,19 +66,19 @@ def test_many_hits_are_taken_at_once(session: Session, world: World, visit: Visi
     assert [hit.owner_id is None for hit in hits] == [False, False, True]
 
 
-def test_ticked_hits_can_be_taken_along_masked(visit: Visit) -> None:
+def test_ticked_hits_are_exported_masked(visit: Visit) -> None:
     window = visit("Marketer")
     window.open(WAITING)
     window.page.get_by_label("选择本页全部").check()
     with window.page.expect_download() as download:
         window.page.get_by_role("region", name="已选记录").get_by_role("button", name="导出").click()
     rows = list(csv.reader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
-    # The first row says who took them along and when, the second names the columns.
+    # The first row states who exported them and when, the second names the columns.
     assert len(rows) == 4
     assert "1380000000" not in str(rows)
 
 
-def test_only_the_own_branch_is_seen(world: World, visit: Visit) -> None:
+def test_only_the_own_branch_is_visible(world: World, visit: Visit) -> None:
     window = visit("Marketer")
     window.open("/hitview/list/")
     expect(window.rows).to_have_count(6)

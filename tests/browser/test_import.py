@@ -1,4 +1,4 @@
-"""Work in the background as its pages show it: the import of a lead file, a T+1 run."""
+"""Background work on its pages: the import of a lead file and a T+1 run."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tests.browser.conftest import Visit
 from tests.browser.window import WIDTHS, Window
 from tests.leads.support import HEADER, person, write_csv
 
-#: the ID hash of somebody who is in the logs
+#: the ID hash of the person in the call log
 ACTIVE = hashlib.sha256(b"somebody active").hexdigest()
 
 
 def opened_row(window: Window) -> int:
-    """The id of the row whose page is shown."""
-    found = re.search(r"/(?:show|columns|review)/(\d+)", window.page.url)
-    assert found
-    return int(found[1])
+    """Return the id of the row whose page is shown."""
+    match = re.search(r"/(?:show|columns|review)/(\d+)", window.page.url)
+    assert match
+    return int(match[1])
 
 
-def checked(app: Flask, window: Window, path: Path) -> None:
-    """From the upload page to what the dry run found."""
+def upload_and_check(app: Flask, window: Window, path: Path) -> None:
+    """Upload a file and go to the result of its dry run."""
     page = window.page
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_role("button", name="上传").click()
@@ -60,7 +60,7 @@ def test_a_lead_file_is_uploaded_imported_and_corrected(
     page = window.page
     window.open("/leadview/list/")
     page.get_by_role("link", name="导入线索").click()
-    checked(app, window, path)
+    upload_and_check(app, window, path)
     expect(page.locator(".figures > div").nth(1)).to_have_text("新增3")
     expect(window.row("不是有效的中国电话号码")).to_have_count(1)
     page.get_by_role("button", name="开始导入").click()
@@ -83,7 +83,7 @@ def test_a_lead_file_is_uploaded_imported_and_corrected(
     expect(window.rows).to_have_count(6)
 
 
-def test_a_file_that_is_no_list_is_refused_beside_the_field(tmp_path: Path, visit: Visit) -> None:
+def test_an_invalid_file_is_refused_beside_the_field(tmp_path: Path, visit: Visit) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(b"\x89PNG")
     window = visit("Manager")
@@ -95,7 +95,7 @@ def test_a_file_that_is_no_list_is_refused_beside_the_field(tmp_path: Path, visi
     expect(window.page.locator(".field-bad .error")).to_contain_text("picture.png")
 
 
-def test_a_file_can_be_dropped_and_is_weighed_first(visit: Visit) -> None:
+def test_a_file_can_be_dropped_and_its_size_is_checked_first(visit: Visit) -> None:
     window = visit("Manager")
     page = window.page
     window.open("/importbatchview/upload")
@@ -113,11 +113,11 @@ def test_a_file_can_be_dropped_and_is_weighed_first(visit: Visit) -> None:
     expect(page.locator("[data-part=too-large]")).to_contain_text("300 MB")
 
 
-def test_another_choice_for_known_people_is_checked_at_once(app: Flask, tmp_path: Path, visit: Visit) -> None:
+def test_another_choice_for_existing_leads_is_checked(app: Flask, tmp_path: Path, visit: Visit) -> None:
     window = visit("Manager")
     page = window.page
     window.open("/importbatchview/upload")
-    checked(app, window, write_csv(tmp_path / "leads.csv", [HEADER, person(1, branch="HOME")]))
+    upload_and_check(app, window, write_csv(tmp_path / "leads.csv", [HEADER, person(1, branch="HOME")]))
     page.get_by_label("按文件更新").click()
     expect(page.locator(".progress")).to_contain_text("等待后台处理")
     expect(page.get_by_role("button", name="开始导入")).to_have_count(0)
@@ -139,7 +139,7 @@ def test_the_template_can_be_downloaded(visit: Visit) -> None:
 def test_a_run_is_started_watched_and_ends(
     app: Flask, session: Session, world: World, visit: Visit, width: int
 ) -> None:
-    # Activity tells people apart by the first half of the hash, which is the same for all in this world.
+    # Activity distinguishes people by the first half of the hash, which is the same for all in this world.
     session.get_one(Lead, world.ids["lead_home"]).id_hash = ACTIVE
     session.commit()
     with app.app_context():
@@ -168,7 +168,7 @@ def test_a_run_is_started_watched_and_ends(
 
 
 def write_log(path: Path, day: dt.date) -> None:
-    """Three calls of the first lead on a day."""
+    """Write three calls of the first lead on a day."""
     calls = [
         {
             "request_id": f"r{hour}",
@@ -183,7 +183,7 @@ def write_log(path: Path, day: dt.date) -> None:
     path.write_text("".join(json.dumps(call) + "\n" for call in calls), encoding="utf-8")
 
 
-def test_the_bar_moves_while_somebody_watches(world: World, session: Session, visit: Visit) -> None:
+def test_the_progress_bar_moves_while_the_page_is_open(world: World, session: Session, visit: Visit) -> None:
     def write(**values: object) -> None:
         session.execute(update(JobRun).where(JobRun.id == world.ids["run"]).values(**values))
         session.commit()
@@ -205,7 +205,7 @@ def test_an_import_is_undone_after_a_question(app: Flask, tmp_path: Path, visit:
     window = visit("Manager")
     page = window.page
     window.open("/importbatchview/upload")
-    checked(app, window, path)
+    upload_and_check(app, window, path)
     page.get_by_role("button", name="开始导入").click()
     page.wait_for_url("**/importbatchview/show/*")
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Everything can be reached and done by keyboard, and one sees where one is."""
+"""Everything can be reached and done by keyboard, with a visible focus."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOCUSED = """() => {
 
 
 def walk(page: Page, steps: int) -> list[dict[str, Any]]:
-    """Press Tab and say where each press led."""
+    """Press Tab several times and return each focused element."""
     stops = []
     for _step in range(steps):
         page.keyboard.press("Tab")
@@ -75,13 +75,13 @@ def test_the_skip_link_leads_past_the_menu(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("key", ["Escape", "Enter"])
-def test_a_question_keeps_the_focus_and_gives_it_back(visit: Visit, key: str) -> None:
+def test_a_dialog_keeps_the_focus_and_returns_it(visit: Visit, key: str) -> None:
     window = visit("Manager")
     window.open("/leadview/list/")
     asking = window.row("客户AWAY").get_by_role("button", name="删除")
     asking.press("Enter")
     expect(window.dialog.get_by_role("button", name="取消")).to_be_focused()
-    # After the last button comes the browser itself, which shows as the body.
+    # After the last button the focus moves to the browser itself, which shows as the body.
     stops = walk(window.page, 8)
     assert {stop["place"] for stop in stops if stop["tag"] != "BODY"} == {"dialog"}
     assert [stop["text"] for stop in stops if not stop["seen"]] == []
@@ -92,7 +92,7 @@ def test_a_question_keeps_the_focus_and_gives_it_back(visit: Visit, key: str) ->
     expect(window.rows).to_have_count(3)
 
 
-def test_the_menu_of_the_person_opens_and_closes(visit: Visit) -> None:
+def test_the_user_menu_opens_and_closes(visit: Visit) -> None:
     window = visit("Marketer")
     window.open("/hitview/list/")
     summary = window.page.locator(".person summary")

@@ -1,4 +1,4 @@
-"""A manager's work on the list of leads, at a desk and on a phone."""
+"""A manager's work on the list of leads, on a desktop screen and on a phone."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tests.leads.support import id_number
 NEW_PHONE = "13911112222"
 
 
-def living(session: Session) -> int:
-    """How many leads are on the list."""
+def count_leads(session: Session) -> int:
+    """Return the number of leads that are not deleted."""
     session.rollback()
     return session.scalar(select(func.count()).where(Lead.deleted_at.is_(None))) or 0
 
 
 def field_of(control: Locator) -> Locator:
-    """The form field with its label, help and error around a control."""
+    """Return the form field around a control, with its label, help and error."""
     return control.locator("xpath=ancestor::div[contains(concat(' ', @class, ' '), ' field ')]")
 
 
 @WIDTHS
-def test_a_lead_is_made_and_changed(session: Session, visit: Visit, width: int) -> None:
+def test_a_lead_is_added_and_changed(session: Session, visit: Visit, width: int) -> None:
     window = visit("Manager", width=width)
     page = window.page
     window.open("/leadview/list/")
@@ -49,7 +49,7 @@ def test_a_lead_is_made_and_changed(session: Session, visit: Visit, width: int) 
     expect(field_of(number).locator(".error")).not_to_be_empty()
     expect(name).to_have_value("赵新客")
     expect(phone).to_have_value(NEW_PHONE)
-    assert living(session) == 3
+    assert count_leads(session) == 3
 
     number.fill(right)
     page.get_by_role("button", name="保存").click()
@@ -63,7 +63,7 @@ def test_a_lead_is_made_and_changed(session: Session, visit: Visit, width: int) 
     page.get_by_role("button", name="保存").click()
     expect(window.row("赵改名")).to_have_count(1)
     expect(window.row("赵新客")).to_have_count(0)
-    assert living(session) == 4
+    assert count_leads(session) == 4
 
 
 @WIDTHS
@@ -130,7 +130,7 @@ def test_ticked_leads_are_deleted_after_a_question(session: Session, visit: Visi
     expect(window.dialog.get_by_role("button", name="取消")).to_be_focused()
     keys.press("Enter")
     expect(window.dialog).not_to_be_visible()
-    assert living(session) == 3
+    assert count_leads(session) == 3
     expect(bar).to_contain_text("已选 2 项")
 
     bar.get_by_role("button", name="删除").press("Enter")
@@ -139,7 +139,7 @@ def test_ticked_leads_are_deleted_after_a_question(session: Session, visit: Visi
     keys.press("Enter")
     expect(page.locator(".toast-good")).to_contain_text("已删除 2 条线索")
     expect(window.rows).to_have_count(1)
-    assert living(session) == 1
+    assert count_leads(session) == 1
 
 
 @WIDTHS
@@ -153,11 +153,11 @@ def test_one_lead_is_deleted_and_an_empty_list_says_what_to_do(
     expect(window.dialog).to_contain_text("客户AWAY")
     page.keyboard.press("Escape")
     expect(window.dialog).not_to_be_visible()
-    assert living(session) == 3
+    assert count_leads(session) == 3
     window.row("客户AWAY").get_by_role("button", name="删除").click()
     window.dialog.get_by_role("button", name="删除").click()
     expect(window.rows).to_have_count(2)
-    assert living(session) == 2
+    assert count_leads(session) == 2
 
     for box in window.rows.get_by_role("checkbox").all():
         box.check()

@@ -1,4 +1,4 @@
-"""Everybody logs in through the form, sees exactly their menu, and is kept out of the rest."""
+"""Users of each role log in through the form, see exactly their menu, and are kept out of the rest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def log_in(window: Window, username: str, password: str = PASSWORD) -> None:
 
 
 def addresses(app: Flask) -> dict[str, str]:
-    """The address of the list of every view of the menu."""
+    """Return the address of the list of every view in the menu."""
     views = app.appbuilder.baseviews  # type: ignore[attr-defined]
     return {type(view).__name__: f"{view.route_base}/list/" for view in views if type(view).__name__ in VIEWS}
 
@@ -78,7 +78,7 @@ def test_an_account_of_a_bank_system_opens_no_screen(
         window.open(address, status=403)
 
 
-def test_a_wrong_password_is_said_and_a_log_out_ends_it(session: Session, world: World, visit: Visit) -> None:
+def test_a_wrong_password_is_refused_and_log_out_works(session: Session, world: World, visit: Visit) -> None:
     make_staff(session, "boss", "Manager", language="zh")
     window = visit("")
     window.open("/leadview/list/")

@@ -16,9 +16,9 @@ from tests.thorough import is_long, thorough
 
 AXE = Axe()
 EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
-#: colours are the same at every width, and reckoning contrasts takes longest
+#: colours are the same at every width, and computing contrasts takes longest
 WITHOUT_CONTRAST = EVERYTHING | {"rules": {"color-contrast": {"enabled": False}}}
-#: what axe looks at; a page of one language on a phone is the same page of the other on a desk
+#: what axe checks at each width
 AT = {DESK: EVERYTHING, PHONE: WITHOUT_CONTRAST}
 #: view → the row of the world that is opened
 ROWS = {
@@ -93,7 +93,7 @@ PLACES = {
     "can_contact_one": "/contact_one/{row}/sms",
     "can_this_form_get": "/form?pk={staff}",
 }
-#: permissions of answers that are no page of their own
+#: permissions whose answers are not pages
 NO_PAGE = {
     "can_export",
     "can_export_clear",  # a page only where a setting allows it
@@ -116,7 +116,7 @@ NO_PAGE = {
     "can_read_all",
     "can_info",
 }
-#: pages in a state that looks different
+#: pages in states that look different
 STATES = (
     "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
     "/leadview/list/?_flt_0_opted_out=0",
@@ -139,19 +139,19 @@ STATES = (
 
 
 def pages(app: Flask, world: World) -> list[str]:
-    """The address of every page that app/permissions.py knows."""
+    """Return the address of every page in app/permissions.py."""
     staff = world.ids["staff"]
     routes = {type(view).__name__: view.route_base for view in app.appbuilder.baseviews}  # type: ignore[attr-defined]
-    pairs = [(view, name) for view, given in permissions.TABLE.items() for name in given]
+    pairs = [(view, name) for view, names in permissions.TABLE.items() for name in names]
     pairs = [(view, name) for view, name in pairs if name.startswith("can_") and name not in NO_PAGE]
     pairs.remove(("WorkSettingView", "can_edit"))  # its form stands on the page that shows what is set
     unknown = {name for _view, name in pairs} - set(PLACES)
     assert not unknown, f"say in PLACES where the pages are, or in NO_PAGE that there are none: {unknown}"
-    found = [
+    addresses = [
         routes[view] + PLACES[name].format(row=world.ids[ROWS[view]] if view in ROWS else "", staff=staff)
         for view, name in pairs
     ]
-    return found + [state.format(**world.ids) for state in STATES]
+    return addresses + [state.format(**world.ids) for state in STATES]
 
 
 @thorough
@@ -171,7 +171,7 @@ def test_every_page_is_sound(app: Flask, world: World, visit: Visit, language: s
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_pages_of_people_who_may_not_are_sound(world: World, visit: Visit, language: str) -> None:
+def test_pages_without_permission_are_sound(world: World, visit: Visit, language: str) -> None:
     outside, marketer = visit("", language=language), visit("Marketer", language=language)
     outside.open(f"/lang/{language}")
     outside.open("/password/choose")
@@ -189,10 +189,10 @@ def test_pages_of_people_who_may_not_are_sound(world: World, visit: Visit, langu
 
 
 def check(window: Window, language: str, axe: Any = EVERYTHING) -> None:
-    """Note as faults what is wrong with the page that is shown."""
-    # What is counted after the page is there belongs to it.
+    """Record what is wrong with the page shown as faults of its window."""
+    # Wait for the parts of the page that are loaded later.
     window.page.locator("[data-figures][aria-busy=true]").wait_for(state="detached")
-    told = window.page.evaluate(
+    facts = window.page.evaluate(
         """() => ({
             language: document.documentElement.lang,
             title: document.title.trim(),
@@ -201,18 +201,18 @@ def check(window: Window, language: str, axe: Any = EVERYTHING) -> None:
             width: window.innerWidth,
         })"""
     )
-    found = [*_wrong(told, language), *_cut_off(window), *(_inaccessible(window, axe) if axe else ())]
-    window.faults += [f"{window.page.url} ({told['width']} px): {fault}" for fault in found]
+    faults = [*_wrong(facts, language), *_cut_off(window), *(_inaccessible(window, axe) if axe else ())]
+    window.faults += [f"{window.page.url} ({facts['width']} px): {fault}" for fault in faults]
 
 
-def _wrong(told: dict[str, Any], language: str) -> list[str]:
-    found = {
-        f"language {told['language']}": told["language"] == {"zh": "zh-CN", "en": "en"}[language],
-        f"title “{told['title']}”": told["title"].split("·")[0].strip() != "",
-        f"{told['headings']} first headings": told["headings"] == 1,
-        "empty heading": told["heading"] != "",
+def _wrong(facts: dict[str, Any], language: str) -> list[str]:
+    checks = {
+        f"language {facts['language']}": facts["language"] == {"zh": "zh-CN", "en": "en"}[language],
+        f"title “{facts['title']}”": facts["title"].split("·")[0].strip() != "",
+        f"{facts['headings']} first headings": facts["headings"] == 1,
+        "empty heading": facts["heading"] != "",
     }
-    return [text for text, right in found.items() if not right]
+    return [text for text, is_right in checks.items() if not is_right]
 
 
 def _cut_off(window: Window) -> list[str]:
@@ -233,9 +233,9 @@ def _cut_off(window: Window) -> list[str]:
 def _inaccessible(window: Window, options: Any) -> list[str]:
     if not window.page.evaluate("'axe' in window"):
         window.page.evaluate(AXE.axe_script)
-    found = window.page.evaluate("(options) => axe.run(document, options)", options)
+    result = window.page.evaluate("(options) => axe.run(document, options)", options)
     return [
         f"axe {each['id']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
-        for each in found["violations"]
+        for each in result["violations"]
         if each["impact"] in ("serious", "critical")
     ]

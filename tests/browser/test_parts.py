@@ -1,4 +1,4 @@
-"""Parts of a page that ask by themselves: counts, late parts, and the bell when the log-in is over."""
+"""Parts of a page that send requests themselves: counts, late parts, and the bell after the session ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_segment_is_counted_while_it_is_typed(visit: Visit, world: World) -> N
     expect(line).to_have_text("当前 0 条线索")
 
 
-def test_what_a_submitted_rule_changes_comes_after_the_page(visit: Visit, world: World) -> None:
+def test_the_effect_of_a_submitted_rule_is_loaded_after_the_page(visit: Visit, world: World) -> None:
     window = visit("Admin")
     window.open(f"/approvalview/show/{world.ids['approval']}")
     part = window.page.locator("[aria-labelledby=turnover-title] .card-text")
@@ -27,7 +27,7 @@ def test_what_a_submitted_rule_changes_comes_after_the_page(visit: Visit, world:
     expect(part).not_to_contain_text("计算中…")
 
 
-def test_progress_is_followed_and_its_end_draws_the_page_anew(
+def test_progress_is_followed_and_its_end_reloads_the_page(
     visit: Visit, world: World, session: Session
 ) -> None:
     window = visit("Manager")
@@ -46,7 +46,7 @@ def test_progress_is_followed_and_its_end_draws_the_page_anew(
     expect(window.page.locator(".progress:not([hx-get])")).to_be_visible()
 
 
-def test_the_log_in_is_shown_in_no_part_of_a_page(visit: Visit) -> None:
+def test_the_log_in_page_is_never_shown_inside_a_part(visit: Visit) -> None:
     window = visit("Manager")
     window.page.clock.install()
     window.open("/hitview/list/")

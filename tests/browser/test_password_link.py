@@ -1,4 +1,4 @@
-"""A link to choose a password, from the administrator's button to the owner's log-in."""
+"""A password link, from the administrator's button to the owner's log-in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.postbox import Postbox
 OWN = "Chosen-By-owner-2027"
 
 
-def test_from_the_button_to_the_log_in(
+def test_a_password_is_chosen_through_a_mailed_link(
     world: World, visit: Visit, session: Session, postbox: Postbox
 ) -> None:
     admin, owner = visit("Admin"), visit("")

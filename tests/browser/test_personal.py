@@ -1,4 +1,4 @@
-"""A phone number in clear: asked for in a dialog, shown for a while, hidden again."""
+"""A revealed phone number: requested in a dialog, shown for a while, hidden again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_number_is_shown_for_half_a_minute(path: str, width: int, visit: Visit
     expect(number).to_have_text("138****0001")
 
 
-def test_without_a_reason_the_dialog_stays_and_says_why(visit: Visit, world: World) -> None:
+def test_without_a_reason_the_dialog_stays_open_with_an_error(visit: Visit, world: World) -> None:
     window = visit("Manager")
     page = window.page
     address = f"/leadview/reveal/{world.ids['lead_home']}"

@@ -1,4 +1,4 @@
-"""The rule editor in the browser: made by keyboard, understood while typed, safe between two people."""
+"""The rule editor in the browser: use by keyboard, feedback while typing, and concurrent edits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.browser.window import WIDTHS
 
 @pytest.fixture
 def activity(app: Flask, world: World, session: Session, tmp_path: Path) -> None:
-    """Every lead of the world called four times, yesterday in the evening."""
+    """Store four calls of every lead of the world, yesterday evening."""
     session.add(Institution(code="EC", name="华东中心机构", category="bank", region="华东"))
     session.commit()
     with app.app_context():
@@ -47,7 +47,7 @@ def activity(app: Flask, world: World, session: Session, tmp_path: Path) -> None
         assert ingest_logs(app.config["SETTINGS"], [log]).as_json()["accepted"] == len(lines)
 
 
-def test_a_rule_is_made_by_keyboard(visit: Visit, activity: None, session: Session) -> None:
+def test_a_rule_is_created_by_keyboard(visit: Visit, activity: None, session: Session) -> None:
     window = visit("Manager")
     window.open("/ruleview/add")
     page, keys = window.page, window.page.keyboard
@@ -56,7 +56,7 @@ def test_a_rule_is_made_by_keyboard(visit: Visit, activity: None, session: Sessi
     keys.type("R-KEYS")
     keys.press("Tab")
     keys.type("晚间活跃")
-    # The first condition: at least 4 calls at an institution found by typing, between 20 and 2 o'clock.
+    # The first condition: at least 4 calls at an institution found by typing, from 20:00 to 2:00.
     page.get_by_label("阈值").focus()
     keys.press("Control+A")
     keys.type("4")
@@ -77,7 +77,7 @@ def test_a_rule_is_made_by_keyboard(visit: Visit, activity: None, session: Sessi
     expect(page.locator("#coverage [data-part=state]")).to_contain_text("3 条线索")
     expect(page.locator(f"#coverage path[fill='{BLUE}']")).to_have_count(1)
     expect(page.locator(".sample-list li")).to_have_count(3)
-    # The second one can't be met, which is said beside it and again on saving.
+    # The second one can't be met, which is shown beside it and again on saving.
     page.get_by_role("button", name="新增条件").press("Enter")
     expect(page.get_by_label("最近").nth(1)).to_be_focused()
     second = page.locator(".condition").nth(1)
@@ -116,7 +116,7 @@ def test_conditions_are_copied_moved_and_removed(visit: Visit, world: World) -> 
     page.get_by_role("button", name="移除").nth(1).click()
     expect(days).to_have_value("30")
     expect(page.get_by_role("button", name="移除")).to_be_disabled()
-    # Leaving asks first, because something is typed.
+    # Leaving the page asks first, because there are unsaved changes.
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.get_by_role("link", name="取消").click()
@@ -125,7 +125,7 @@ def test_conditions_are_copied_moved_and_removed(visit: Visit, world: World) -> 
 
 
 @WIDTHS
-def test_the_second_of_two_compares_and_goes_on(
+def test_a_concurrent_edit_is_compared_and_merged(
     visit: Visit, world: World, session: Session, width: int
 ) -> None:
     path = f"/ruleversionview/edit/{world.ids['draft']}"
@@ -174,7 +174,7 @@ def test_the_editor_is_sound_while_it_is_used(
     check(window, language)
 
 
-def test_a_box_is_worked_by_keys_alone(visit: Visit, activity: None) -> None:
+def test_a_search_box_is_used_by_keyboard_alone(visit: Visit, activity: None) -> None:
     window = visit("Manager")
     window.open("/ruleview/add")
     page, keys = window.page, window.page.keyboard
@@ -185,17 +185,17 @@ def test_a_box_is_worked_by_keys_alone(visit: Visit, activity: None) -> None:
     keys.press("ArrowDown")
     keys.press("Enter")
     expect(box.locator(".chip")).to_have_text(["华东×"])
-    # What is chosen is not offered again.
+    # Selected choices are not offered again.
     expect(offered).to_contain_text(["银行", "华东中心机构", "机构零", "机构一"])
     keys.type("银行")
     expect(offered).to_have_count(1)
-    # Who closes the list does not have it opened by a late answer.
+    # A late answer does not reopen a closed list.
     with page.expect_response("**/find?kind=places&q="):
         keys.press("Enter")
         keys.press("Escape")
     expect(box.locator(".chip")).to_have_text(["华东×", "银行×"])
     expect(offered.first).to_be_hidden()
-    # With the list closed Enter sends no form; Backspace takes the last choice away, the cross any.
+    # With the list closed Enter submits no form; Backspace removes the last choice, the cross any.
     keys.press("Enter")
     keys.press("Backspace")
     expect(box.locator(".chip")).to_have_text(["华东×"])

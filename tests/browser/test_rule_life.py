@@ -1,4 +1,4 @@
-"""The whole life of a rule, by two people: made, refused, approved, changed, rolled back, paused, retired."""
+"""The life cycle of a rule: created, rejected, approved, changed, rolled back, paused, retired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.browser.conftest import Visit
 from tests.browser.window import Window
 
 
-def edited(window: Window, value: str) -> None:
+def edit(window: Window, value: str) -> None:
     """Change the first threshold in the editor and save the draft."""
     expect(window.page.locator("#meaning")).to_contain_text("冷却")
     window.page.get_by_label("阈值").first.fill(value)
@@ -21,8 +21,8 @@ def edited(window: Window, value: str) -> None:
     expect(window.page.locator(".toast-good")).to_contain_text("已保存")
 
 
-def submitted(window: Window, word: str = "提交审批") -> str:
-    """Submit the version on the page; the path of the request."""
+def submit(window: Window, word: str = "提交审批") -> str:
+    """Submit the version on the page. Return the path of the request."""
     window.page.get_by_role("link", name=word, exact=True).click()
     window.page.get_by_label("原因").fill("依据回测结果")
     window.page.get_by_role("button", name="提交审批").click()
@@ -30,7 +30,7 @@ def submitted(window: Window, word: str = "提交审批") -> str:
     return window.page.url.removeprefix(window.base)
 
 
-def decided(window: Window, path: str, word: str, note: str = "") -> None:
+def decide(window: Window, path: str, word: str, note: str = "") -> None:
     """Approve or reject the request."""
     window.open(path)
     window.page.get_by_role("link", name=word, exact=True).click()
@@ -39,35 +39,35 @@ def decided(window: Window, path: str, word: str, note: str = "") -> None:
     expect(window.page.locator(".toast-good")).to_be_visible()
 
 
-def test_a_rule_lives_and_two_people_look_after_it(visit: Visit, session: Session) -> None:
+def test_the_life_cycle_of_a_rule(visit: Visit, session: Session) -> None:
     maker, checker = visit("Manager"), visit("Admin")
     maker.open("/ruleview/add")
     maker.page.get_by_label("编码").fill("R-LIFE")
     maker.page.get_by_label("名称").fill("一生")
-    edited(maker, "3")
-    request = submitted(maker)
+    edit(maker, "3")
+    request = submit(maker)
     expect(maker.page.get_by_role("link", name="批准", exact=True)).to_have_count(0)
-    decided(checker, request, "驳回", "门槛太低")
+    decide(checker, request, "驳回", "门槛太低")
     maker.open(request)
     expect(maker.page.locator("main")).to_contain_text("门槛太低")
     rule = session.scalars(select(Rule).where(Rule.code == "R-LIFE")).one()
     page = f"/ruleview/show/{rule.id}"
     maker.open(page)
     maker.page.get_by_role("button", name="新建草稿").click()
-    edited(maker, "5")
-    decided(checker, submitted(maker), "批准")
+    edit(maker, "5")
+    decide(checker, submit(maker), "批准")
     maker.open(page)
     expect(maker.page.locator(".facts")).to_contain_text("≥ 5")
     maker.page.get_by_role("button", name="新建草稿").click()
-    edited(maker, "6")
-    request = submitted(maker)
+    edit(maker, "6")
+    request = submit(maker)
     checker.open(request)
     expect(checker.page.locator(".changes del")).to_contain_text("≥ 5")
     expect(checker.page.locator(".changes ins")).to_contain_text("≥ 6")
-    decided(checker, request, "批准")
+    decide(checker, request, "批准")
     maker.open(page)
     maker.row("R-LIFE v1").or_(maker.row("≥ 5")).first.get_by_role("link").first.click()
-    decided(checker, submitted(maker, "回退到此版本"), "批准")
+    decide(checker, submit(maker, "回退到此版本"), "批准")
     maker.open(page)
     expect(maker.page.locator(".facts")).to_contain_text("≥ 5")
     for word, status in (("暂停", "paused"), ("恢复", "active"), ("停用", "retired")):

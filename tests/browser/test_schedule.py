@@ -1,4 +1,4 @@
-"""A manager paints a week, sees what it does, saves and submits it; another one puts it in force."""
+"""The schedule editor: a manager paints a week, previews, saves and submits it; another one approves it."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_week_is_painted_by_keyboard(visit: Visit, width: int) -> None:
 
 
 def test_the_week_is_painted_by_finger(visit: Visit) -> None:
-    """A stroke over cells paints them instead of scrolling the page."""
+    """Moving a finger over cells paints them instead of scrolling the page."""
     window = visit("Manager", width=PHONE)
     page = window.page
     window.open(NEW)
@@ -181,7 +181,7 @@ def test_a_timing_is_saved_and_used_again(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")
 
 
-def test_who_only_reads_sees_the_week_and_its_preview(visit: Visit) -> None:
+def test_an_auditor_sees_the_week_and_its_preview(visit: Visit) -> None:
     window = visit("Auditor")
     window.open("/scheduleview/list/")
     window.row("S-1").get_by_role("link", name=re.compile("^S-1")).click()

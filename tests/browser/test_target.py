@@ -1,4 +1,4 @@
-"""An administrator sets up where a webhook goes, is told what is wrong with the address, and tries it out."""
+"""An administrator sets up a webhook target, corrects its address, and sends a test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.push.conftest import Bank
 from tests.push.receiver import Receiver
 
 
-def test_a_webhook_is_set_up_and_answers(visit: Visit, bank: Bank, receiver: Receiver) -> None:
+def test_a_webhook_is_set_up_and_tested(visit: Visit, bank: Bank, receiver: Receiver) -> None:
     window = visit("Admin")
     page = window.page
     window.open("/targetview/list/")

@@ -1,4 +1,4 @@
-"""Two templates in one batch, from ticked hits to which of them did better."""
+"""Two templates in one batch, from ticked hits to the comparison of their results."""
 
 from __future__ import annotations
 

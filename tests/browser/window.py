@@ -1,4 +1,4 @@
-"""A page in the browser that notices everything that goes wrong on it."""
+"""A browser window that records everything that goes wrong in it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response
 
 DESK, PHONE = 1280, 390
-#: what people do is tried on a desk in every run, on a phone in the long one
+#: every run tests on a desktop screen, the long run on a phone as well
 WIDTHS = pytest.mark.parametrize("width", [DESK, pytest.param(PHONE, marks=pytest.mark.long)])
-#: A request that the page itself gave up by moving on, or that became a download.
-GIVEN_UP = "net::ERR_ABORTED"
+#: The failure of a request that the page abandoned by navigating, or that became a download.
+ABORTED = "net::ERR_ABORTED"
 
 
 @dataclass
 class Window:
-    """One person's browser window. ``faults`` is what went wrong and must be empty when the test ends."""
+    """The browser window of a user. ``faults`` collects what went wrong and must be empty in the end."""
 
     context: BrowserContext
     base: str
@@ -34,34 +34,34 @@ class Window:
         self.context.on("response", self._response)
 
     def open(self, path: str, status: int = 200) -> None:
-        """Open a path and check the status; any but 200 is expected to be an error page."""
+        """Open a path and check its status; for any other than 200 an error page is expected."""
         if status != 200:
             self.refusals.add(self.base + path)
         answer = self.page.goto(self.base + path)
-        found = answer.status if answer else None
-        if found != status:
-            self._fault(f"status {found}, not {status}")
+        actual = answer.status if answer else None
+        if actual != status:
+            self._fault(f"status {actual}, not {status}")
 
     def resize(self, width: int) -> None:
-        """Make the window as wide as a desk's or a phone's screen."""
+        """Resize the window to a desktop or phone screen."""
         self.page.set_viewport_size(screen(width))
 
     def row(self, text: str) -> Locator:
-        """The rows of the list that contain a text."""
+        """Return the rows of the list that contain a text."""
         return self.page.locator("tbody tr", has_text=text)
 
     @property
     def rows(self) -> Locator:
-        """The rows of the list."""
+        """Return the rows of the list."""
         return self.page.locator("tbody tr")
 
     @property
     def dialog(self) -> Locator:
-        """The question that is asked before something is changed."""
+        """Return the open dialog."""
         return self.page.get_by_role("dialog")
 
     def search(self, label: str, value: str) -> None:
-        """Type into a filter and search; on a phone the filters are unfolded first."""
+        """Fill in a filter and search; on a phone the filters are unfolded first."""
         filters = self.page.get_by_role("search")
         control = filters.get_by_label(label, exact=True)
         self.unfold(control)
@@ -69,25 +69,25 @@ class Window:
         filters.get_by_role("button", name="查询").click()
 
     def choose(self, label: str, word: str) -> None:
-        """Choose an entry of a filter, which searches at once."""
+        """Select a choice of a filter, which searches at once."""
         control = self.page.get_by_role("search").get_by_label(label, exact=True)
         self.unfold(control)
         with self.page.expect_navigation():
             control.select_option(label=word)
 
     def unfold(self, control: Locator) -> None:
-        """Open 更多筛选 wherever it hides the control."""
+        """Open 更多筛选 where it hides the control."""
         for opener in self.page.locator(".unfold, .more-filters summary").all():
             if opener.is_visible() and not control.is_visible():
                 opener.click()
 
-    # -- what is noticed ---------------------------------------------------------------------
+    # -- recording of faults -----------------------------------------------------------------
     def _fault(self, text: str) -> None:
         self.faults.append(f"{self.page.url.removeprefix(self.base)}: {text}")
 
     def _console(self, message: ConsoleMessage) -> None:
-        announced = message.location.get("url") in self.refusals
-        if message.type in ("error", "warning") and not announced:
+        expected = message.location.get("url") in self.refusals
+        if message.type in ("error", "warning") and not expected:
             self._fault(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:
@@ -95,7 +95,7 @@ class Window:
             self._fault(f"asked another host: {request.url}")
 
     def _failed(self, request: Request) -> None:
-        if request.failure != GIVEN_UP:
+        if request.failure != ABORTED:
             self._fault(f"no answer: {request.url} {request.failure}")
 
     def _response(self, response: Response) -> None:
@@ -104,5 +104,5 @@ class Window:
 
 
 def screen(width: int) -> Any:
-    """The size of the screen that is this wide."""
+    """Return the size of the screen with a width."""
     return {"width": width, "height": 844 if width < 768 else 768}

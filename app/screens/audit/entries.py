@@ -326,8 +326,8 @@ def _name(row: Any) -> str:
 
 
 def _column(table: str, name: str) -> Any:
-    found = Model.metadata.tables.get(table)
-    return found.columns.get(name) if found is not None else None
+    described = Model.metadata.tables.get(table)
+    return described.columns.get(name) if described is not None else None
 
 
 def _models() -> dict[str, Any]:
@@ -344,12 +344,12 @@ def _views() -> dict[str, Any]:
     """Return by table the screen that has a page for each of its rows."""
     if "audit_views" not in g:
         views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
-        found: dict[str, Any] = {}
+        by_table: dict[str, Any] = {}
         for view in views:
             model = getattr(view, "model", None)
             if model is not None and "can_show" in view.base_permissions:
-                found.setdefault(model.__tablename__, view)
-        g.audit_views = found
+                by_table.setdefault(model.__tablename__, view)
+        g.audit_views = by_table
     return dict(g.audit_views)
 
 

@@ -251,7 +251,7 @@ class AuditJobView(WithProgress, ConsoleView):
     @expose("/fetch/<row_id:pk>", methods=["GET"])
     @has_access
     def fetch(self, pk: int) -> Any:
-        """Download an export; only the user who requested it and administrators may."""
+        """Download an export. Only the user who requested it and administrators may do so."""
         job = self._row(pk)
         if not self._may_fetch(job):
             abort(403)

@@ -66,7 +66,7 @@ class Calendar:
     heads: list[Head]
     whole: Line
     lines: list[Line]
-    found: int
+    matching: int
     marked: int
     page: int
     pages: int
@@ -95,7 +95,7 @@ def calendar(name: str, only_marked: bool, page: int) -> Calendar:
         heads=[_head(last - dt.timedelta(days=back)) for back in range(DAYS)],
         whole=_line(_("All institutions"), "", judge_days(sum_institutions(calls), first, last)[ALL]),
         lines=[_line(names.get(code, code), code, cells) for code, cells in part],
-        found=len(shown),
+        matching=len(shown),
         marked=sum(1 for cells in judgements.values() if _marked(cells)),
         page=page,
         pages=pages,

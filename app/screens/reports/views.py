@@ -110,10 +110,10 @@ class WeeklyReportView(WithProgress, ConsoleView):
         return super().progress_of(item) if item.made_at is None else None
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        drawn: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
         if item.made_at is None:
-            return drawn
-        return drawn | {"more": [WeeklyReportWidget(report=_document(item))]}
+            return shown
+        return shown | {"more": [WeeklyReportWidget(report=_document(item))]}
 
     @expose("/pdf/<row_id:pk>", methods=["GET"])
     @has_access

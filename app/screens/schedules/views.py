@@ -174,9 +174,9 @@ class ScheduleView(Pausable, ConsoleView):
     def _editor(self, schedule: Schedule | None) -> Any:
         version = stored.newest(schedule) if schedule else None
         definition = version_def(version) if version else None
-        given = editor.page(schedule, version, definition)
+        data = editor.page(schedule, version, definition)
         title = _("Edit %(schedule)s", schedule=schedule.name) if schedule else str(self.add_title)
-        return self.render_template("schedules/editor.html", title=title, **given)
+        return self.render_template("schedules/editor.html", title=title, **data)
 
     @expose("/save", methods=["POST"])
     @has_access
