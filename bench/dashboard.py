@@ -20,7 +20,7 @@ from sqlalchemy import func, select, text
 
 from app.extensions import db
 from app.hits import counts
-from app.hits.counts import KEYS, Chosen
+from app.hits.counts import KEYS, HitFilter
 from app.models import Hit, Lead, Rule, RuleVersion, Staff
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
 from bench import lists
@@ -64,7 +64,7 @@ def compare(app: Flask) -> None:
             found = {}
             for name, ask in (("kept", counts.count), ("live", counts.live)):
                 started = time.perf_counter()
-                answer = ask(Chosen(boss), KEYS)
+                answer = ask(HitFilter(boss), KEYS)
                 found[name] = (time.perf_counter() - started, answer)
             if found["kept"][1] != found["live"][1]:
                 raise SystemExit("the counts differ")

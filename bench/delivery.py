@@ -54,7 +54,7 @@ def main() -> None:
         speeds = {}
         for name, count, batch, threads in (
             ("one by one", max(wanted // ONE_IN, 50), 1, 1),
-            ("by the hundred", wanted, deliver.BATCH, deliver.THREADS),
+            ("by the hundred", wanted, deliver.CLAIM_SIZE, deliver.THREADS),
         ):
             speeds[name] = measure(name, count, batch, threads)
         print(f"ratio: {speeds['by the hundred'] / speeds['one by one']:.1f}")
@@ -63,7 +63,7 @@ def main() -> None:
 
 def measure(name: str, count: int, batch: int, threads: int) -> float:
     """Deliveries a second when ``count`` of them wait."""
-    deliver.BATCH, deliver.THREADS = batch, threads
+    deliver.CLAIM_SIZE, deliver.THREADS = batch, threads
     guard._senders.clear()
     guard.KEEP_ALIVE_SECONDS = 30.0 if batch > 1 else 0.0
     with db.engine.begin() as connection:

@@ -25,7 +25,7 @@ from app.effect.funnel import EffectFilters, Figures
 from app.effect.reach import CHANNELS, Stage
 from app.extensions import db
 from app.hits import counts
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.models import Hit, OutreachBatch, OutreachTemplate, OutreachTemplateVersion, Staff
 from bench import dashboard, lists
 from bench._common import product
@@ -96,7 +96,7 @@ def compare(app: Flask) -> None:
     with app.app_context():
         boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
         today = app.config["SETTINGS"].today()
-        filters = EffectFilters(Chosen(boss, first=today - dt.timedelta(days=30), last=today))
+        filters = EffectFilters(HitFilter(boss, first=today - dt.timedelta(days=30), last=today))
         found, once = _timed(lambda: funnel.count_funnel(filters))
         apart, each = _timed(lambda: naive(filters))
         _compared, holdout = _timed(lambda: comparison.compare(filters))

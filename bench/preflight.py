@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from app.extensions import db
 from app.models import Hit, Lead, OutreachBatch, OutreachTemplate, OutreachTemplateVersion, Staff
 from app.outreach import batches, candidates, compliance, preflight
-from app.outreach.variants import Second
+from app.outreach.variants import SecondText
 from bench import dashboard, lists
 from bench._common import product
 
@@ -38,7 +38,7 @@ def measure(boss: Staff, count: int) -> None:
     """Check a batch of that many candidates, and some of them alone."""
     first, second = (_version(name, body) for name, body in zip("甲乙", BODIES, strict=True))
     waiting = select(Hit.id).where(Hit.status == "waiting").order_by(Hit.id).limit(count)
-    batch = batches.of_hits(first, list(db.session.scalars(waiting)), boss, Second(second, 30))
+    batch = batches.of_hits(first, list(db.session.scalars(waiting)), boss, SecondText(second, 30))
     reports = [time.perf_counter()]
     report = preflight._report
 
@@ -74,7 +74,7 @@ def one_by_one(batch: OutreachBatch) -> float:
     """Seconds for judging some hits each by itself, writing nothing."""
     terms = preflight.terms_of(batch, dt.datetime.now(dt.UTC))
     started = time.perf_counter()
-    for hit, _person in candidates.chosen(batch)[:ALONE]:
+    for hit, _person in candidates.selected_hits(batch)[:ALONE]:
         query = select(compliance.reasons(terms)).select_from(Hit).join(Lead, Lead.id == Hit.lead_id)
         db.session.execute(query.where(Hit.id == hit)).one()
     return time.perf_counter() - started

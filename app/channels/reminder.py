@@ -24,7 +24,7 @@ from config import Settings
 RECEIVERS = ("Marketer", "Manager", "Admin", "DataOperator", "Auditor")
 LEADS_A_QUERY = 10_000
 NEW_HITS = lazy_gettext("%(schedule)s: %(n)s new high-potential leads")
-TEST = lazy_gettext("Test of %(schedule)s: %(n)s sample leads, none was touched")
+TEST = lazy_gettext("Test of %(schedule)s: %(n)s sample leads, no real lead was touched")
 
 
 class ReminderSettings(ChannelSettings):

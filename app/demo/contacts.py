@@ -44,7 +44,7 @@ from app.models import (
 from app.outreach import batches, cost, preflight, sandbox, settings, templates
 from app.outreach.results import RANK
 from app.outreach.settings import OutreachSettings
-from app.outreach.variants import Second
+from app.outreach.variants import SecondText
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Contacts:
         of_rules = Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(campaign.rules)))
         chosen = select(Hit.id).where(of_rules, Hit.made_on <= at.date(), comparable())
         hits = list(db.session.scalars(chosen))
-        second = Second(newest_version(campaign.other), 50) if campaign.other else None
+        second = SecondText(newest_version(campaign.other), 50) if campaign.other else None
         batch = checked_batch(campaign.template, hits, self._manager, second) if hits else None
         if batch is None or not batch.planned["go"]:
             return 0
@@ -229,7 +229,7 @@ class Contacts:
 
     def _answers(self, row: Outreach) -> list[list[Any]]:
         """What the sandbox plays; the second text of a batch is the better one."""
-        stories = sandbox.STORIES[row.channel]
+        stories = sandbox.OUTCOMES[row.channel]
         shares = [share for share, _answers in stories]
         [(_share, answers)] = self._random.choices(stories, shares)
         if len(answers) == 1 and row.version_id == row.batch.version_b_id:
@@ -312,7 +312,9 @@ def _leave_alone(leads: Sequence[int], day: dt.date) -> None:
     db.session.commit()
 
 
-def checked_batch(template: str, hits: list[int], by: Staff, second: Second | None = None) -> OutreachBatch:
+def checked_batch(
+    template: str, hits: list[int], by: Staff, second: SecondText | None = None
+) -> OutreachBatch:
     """A batch for hits with the template of this name, checked. Commits."""
     batch = batches.of_hits(newest_version(template), hits, by, second)
     preflight.run(batch.id)

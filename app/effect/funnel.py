@@ -19,7 +19,7 @@ from app.effect.reach import HOUR_BANDS, Stage
 from app.extensions import db
 from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.models import Hit, HitStatus
 
 #: the dimensions by which the funnel is broken down
@@ -38,7 +38,7 @@ class EffectFilters:
     version. ``channel``, ``template`` and ``hour`` filter by first contact as ``reach.first_contact`` does.
     """
 
-    hits: Chosen
+    hits: HitFilter
     version: int | None = None
     channel: str = ""
     template: str = ""
@@ -125,13 +125,13 @@ def count_funnel(filters: EffectFilters) -> Funnel:
 def count_in_slices(filters: EffectFilters) -> Iterator[tuple[float, Funnel]]:
     """Yield the share that is done (0 to 1) and the funnel so far; nothing when there is no hit."""
     funnel = Funnel()
-    branches = BranchParts(filters.hits.person, filters.hits.branch)
+    branches = BranchParts(filters.hits.user, filters.hits.branch)
     for done, first, last in _slices(filters.hits):
         _add_slice(filters.between(first, last), branches, funnel)
         yield done, funnel
 
 
-def _slices(hits: Chosen) -> Iterator[tuple[float, dt.date, dt.date]]:
+def _slices(hits: HitFilter) -> Iterator[tuple[float, dt.date, dt.date]]:
     """Yield slices of about HITS_PER_SLICE hits: the share of hits up to their end, first and last date."""
     by_date = sorted(counts.count(hits, ("hit_date",)).items())
     per_day: Mapping[Any, int] = {day: n for (day,), n in by_date}

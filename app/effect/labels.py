@@ -72,7 +72,7 @@ class PartNames:
         return lambda key: _("No template") if key == NONE else rows.get(key, f"#{key}")
 
     def _branch(self) -> Callable[[str], str]:
-        return BranchParts(self._filters.hits.person, self._filters.hits.branch).name
+        return BranchParts(self._filters.hits.user, self._filters.hits.branch).name
 
     @staticmethod
     def _grade() -> Callable[[str], str]:

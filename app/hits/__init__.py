@@ -1,1 +1,1 @@
-"""Working hits: steps, who works what, what is due, and the counts behind the workspace."""
+"""Work on hits: its steps, assignment, due dates, and the counts behind the workspace."""

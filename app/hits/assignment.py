@@ -1,4 +1,4 @@
-"""Who gets which hit: the people to choose from, and handing out by branch and load."""
+"""Assignment of hits: eligible assignees, and automatic assignment by branch and workload."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ from app.jobs.locks import Lock, try_lock
 from app.lib.clock import today
 from app.models import Branch, Hit, Lead, Staff
 
-#: hits that one tick hands out at most
+#: hits assigned in one tick at most
 MAX_AT_ONCE = 2_000
-#: who gets hits without asking
+#: the role whose members are assigned hits automatically
 FRONT_ROLE = "Marketer"
 
 
-def assignees(by: Staff) -> list[Staff]:
-    """Whom a supervisor can give hits, by name: active people who work hits, in the supervisor's scope."""
-    within = true() if sees_whole_bank(by) else Staff.branch.has(_below(by))
+def assignees(user: Staff) -> list[Staff]:
+    """Return the people to whom a supervisor can assign hits, sorted by name.
+
+    They are active, work hits, and belong to the supervisor's scope.
+    """
+    within = true() if sees_whole_bank(user) else Staff.branch.has(_at_or_below_branch_of(user))
     query = select(Staff).where(Staff.active.is_(True), Staff.roles.any(Role.name.in_(WORKING_ROLES)), within)
-    return sorted(db.session.scalars(query), key=lambda person: person.get_full_name())
+    return sorted(db.session.scalars(query), key=lambda assignee: assignee.get_full_name())
 
 
-def _below(by: Staff) -> ColumnElement[bool]:
-    return Branch.path.startswith(by.branch.path if by.branch else "-", autoescape=True)
+def _at_or_below_branch_of(user: Staff) -> ColumnElement[bool]:
+    return Branch.path.startswith(user.branch.path if user.branch else "-", autoescape=True)
 
 
-def load() -> dict[int, int]:
-    """How many open hits each person has."""
+def open_hits_by_owner() -> dict[int, int]:
+    """Return the number of open hits of each owner who has any."""
     query = (
         select(Hit.owner_id, func.count())
         .where(Hit.owner_id.is_not(None), Hit.status.in_(OPEN))
@@ -45,30 +48,32 @@ def load() -> dict[int, int]:
     return {owner: n for owner, n in db.session.execute(query).tuples() if owner is not None}
 
 
-def hand_out(now: dt.datetime) -> int:
-    """Give waiting hits that are nobody's to marketers, when that is switched on; how many. Commits.
+def auto_assign(now: dt.datetime) -> int:
+    """Assign unowned waiting hits to marketers if that is switched on, and commit. Return their number.
 
-    What the ticker calls; a second one at the same time passes. Best grades go first. A hit goes to the
-    nearest branch, from the lead's own upwards, that has a marketer with fewer than ``most_open`` open hits,
-    there to who has fewest. Hits of leads that are not to be disturbed stay.
+    Called by the ticker; a concurrent call does nothing. Best grades go first. A hit goes to the nearest
+    branch, from the lead's own upwards, that has a marketer with fewer than ``most_open`` open hits, and
+    there to the marketer with the fewest. Hits of leads that must not be contacted are left unassigned.
     """
     setting = work_setting()
     if not setting.auto_assign or not try_lock(db.session(), Lock.ASSIGNMENT):
         db.session.rollback()
         return 0
-    desks = _desks()
-    given = []
-    for hit_id, path in _unclaimed([path for path, desk in desks.items() if desk[0][0] < setting.most_open]):
-        person = _lightest(desks, path, setting.most_open)
-        if person is not None:
-            given.append((hit_id, person))
-    count = _give(given, today(now) + dt.timedelta(days=setting.respond_days)) if given else 0
+    workloads = _workloads()
+    with_room = [path for path, workload in workloads.items() if workload[0][0] < setting.most_open]
+    assignments = []
+    for hit_id, path in _unclaimed(with_room):
+        assignee = _next_assignee(workloads, path, setting.most_open)
+        if assignee is not None:
+            assignments.append((hit_id, assignee))
+    next_on = today(now) + dt.timedelta(days=setting.respond_days)
+    count = _store(assignments, next_on) if assignments else 0
     db.session.commit()
     return count
 
 
 def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
-    """Hits to hand out in branches that have room, or lie below one that has, with their branch's path."""
+    """Return the hits to assign at or below the branches with room, each with its branch's path."""
     near = or_(false(), *(Branch.path.startswith(path, autoescape=True) for path in with_room))
     query = (
         select(Hit.id, Branch.path)
@@ -81,37 +86,37 @@ def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
     return [(hit_id, path) for hit_id, path in db.session.execute(query).tuples()]
 
 
-def _desks() -> dict[str, list[tuple[int, int]]]:
-    """Branch path → heap of (open hits, person) of its marketers."""
+def _workloads() -> dict[str, list[tuple[int, int]]]:
+    """Return for each branch path the marketers as a priority queue of (open hits, user id)."""
     query = (
         select(Branch.path, Staff.id)
         .join(Branch, Branch.id == Staff.branch_id)
         .where(Staff.active.is_(True), Staff.roles.any(Role.name == FRONT_ROLE))
     )
-    open_hits, desks = load(), dict[str, list[tuple[int, int]]]()
-    for path, person in db.session.execute(query).tuples():
-        heapq.heappush(desks.setdefault(path, []), (open_hits.get(person, 0), person))
-    return desks
+    open_hits, workloads = open_hits_by_owner(), dict[str, list[tuple[int, int]]]()
+    for path, marketer in db.session.execute(query).tuples():
+        heapq.heappush(workloads.setdefault(path, []), (open_hits.get(marketer, 0), marketer))
+    return workloads
 
 
-def _lightest(desks: dict[str, list[tuple[int, int]]], path: str, most: int) -> int | None:
-    """The person to take one more hit of a branch, counted as having it; None when all are full."""
+def _next_assignee(workloads: dict[str, list[tuple[int, int]]], path: str, most: int) -> int | None:
+    """Return the marketer for one more hit of a branch and count it as theirs; None if all are full."""
     keys = path.strip("/").split("/")
     for depth in range(len(keys), 0, -1):
-        desk = desks.get("/" + "/".join(keys[:depth]) + "/")
-        if desk and desk[0][0] < most:
-            n, person = heapq.heappop(desk)
-            heapq.heappush(desk, (n + 1, person))
-            return person
+        workload = workloads.get("/" + "/".join(keys[:depth]) + "/")
+        if workload and workload[0][0] < most:
+            n, marketer = heapq.heappop(workload)
+            heapq.heappush(workload, (n + 1, marketer))
+            return marketer
     return None
 
 
-def _give(given: list[tuple[int, int]], next_on: dt.date) -> int:
-    """Write what was decided, leaving out hits that somebody claimed meanwhile."""
+def _store(assignments: list[tuple[int, int]], next_on: dt.date) -> int:
+    """Store the assignments, skipping hits that were claimed in the meantime. Return the number stored."""
     values = {
-        "hits": [hit for hit, _person in given],
-        "people": [person for _hit, person in given],
+        "hits": [hit for hit, _assignee in assignments],
+        "people": [assignee for _hit, assignee in assignments],
         "next_on": next_on,
         "system": SYSTEM,
     }
-    return db.session.execute(text(SQL["give"]), values).rowcount  # type: ignore[attr-defined]
+    return db.session.execute(text(SQL["assign"]), values).rowcount  # type: ignore[attr-defined]

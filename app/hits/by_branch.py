@@ -1,7 +1,7 @@
-"""Hits by branch: the branches right below the one that is looked at, each with all below it.
+"""Hits by branch: the direct sub-branches of the selected branch, each including everything below it.
 
-A part is named by a text, the same as the hit list's filter takes: the id of a branch, ``own-`` and the id
-for a branch without those below it, ``none`` for hits whose lead has no branch.
+A part is identified by the text that the hit list's filter takes: the id of a branch; ``own-`` and the id for
+a branch without its sub-branches; ``none`` for hits whose lead has no branch.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from app.models import Branch
 
 #: hits of leads without a source, or without a branch
 NONE = "none"
-#: before a branch's id: without the branches below it
+#: prefix of a branch's id: without its sub-branches
 OWN = "own-"
 
 
 class BranchParts:
-    """The parts of what a person sees, or of the branch at the path ``chosen``."""
+    """The parts of everything a user sees, or of the branch at the path ``selected``."""
 
-    def __init__(self, person: Any, chosen: str | None) -> None:
-        rows = db.session.scalars(select(Branch).where(visible_to(person, Branch)))
+    def __init__(self, user: Any, selected: str | None) -> None:
+        rows = db.session.scalars(select(Branch).where(visible_to(user, Branch)))
         self._branches: Mapping[int, Branch] = {branch.id: branch for branch in rows}
-        self._top = self._path_of(chosen)
+        self._top = self._path_of(selected)
 
-    def _path_of(self, chosen: str | None) -> str:
-        """The branch whose parts are looked at, as a path: the chosen one, else the lowest that holds all."""
-        if chosen not in (None, NO_BRANCH):
-            return str(chosen)
+    def _path_of(self, selected: str | None) -> str:
+        """Return the path of the branch to divide: the selected one, else the lowest that contains all."""
+        if selected not in (None, NO_BRANCH):
+            return str(selected)
         roots = [each for each in self._branches.values() if each.parent_id not in self._branches]
         return roots[0].path if len(roots) == 1 else "/"
 
     def part_of(self, branch_id: int) -> str:
-        """The part that a hit's ``branch_id`` belongs to."""
+        """Return the part to which a hit's ``branch_id`` belongs."""
         branch = self._branches.get(branch_id)
         if branch is None:
             return NONE
@@ -48,7 +48,7 @@ class BranchParts:
         return branch.path.removeprefix(self._top).split("/")[0] or branch.path.strip("/").split("/")[0]
 
     def name(self, part: str) -> str:
-        """What people call a part."""
+        """Return the display name of a part."""
         if part == NONE:
             return _("No branch")
         if part.startswith(OWN):

@@ -1,6 +1,6 @@
-"""Counts of hits without reading the hits: exact at any moment, kept by triggers, folded by the ticker.
+"""Precomputed counts of hits: exact at any moment, maintained by triggers and folded by the ticker.
 
-A count is what HitCount (by date) or HitTotal (all dates) says plus what HitDelta holds since the last fold.
+A count is the sum of HitCount (by date) or HitTotal (all dates) and the HitDelta rows since the last fold.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from app.models import Branch, Hit, HitCount, HitDelta, HitStatus, HitTotal
 
 #: the ``branch`` of hits whose lead has none
 NO_BRANCH = "-"
-#: by what counts can be asked for without a date
+#: columns by which hits can be counted without a date
 KEYS = ("rule_id", "grade", "source", "branch_id", "status")
 DATES = ("hit_date", "made_on")
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Which hits are counted: every filter that is given must hold, for the person's row scope.
+class HitFilter:
+    """The hits to count: those in the user's row scope that meet every filter that is given.
 
-    ``branch`` is the path of a branch and stands for those below it too. Dates are local, both included.
+    ``branch`` is the path of a branch and includes the branches below it. Dates are local, both included.
     """
 
-    person: Any
+    user: Any
     rule: int | None = None
     grade: str | None = None
     source: str | None = None
@@ -44,46 +44,46 @@ class Chosen:
 
     @property
     def dated(self) -> bool:
-        """Whether any date is asked about."""
+        """Whether any filter is on a date."""
         return (self.first, self.last, self.made_on) != (None, None, None)
 
-    def but(self, **changed: Any) -> Chosen:
-        """The same with some filters changed."""
+    def but(self, **changed: Any) -> HitFilter:
+        """Return a copy with some filters changed."""
         return replace(self, **changed)
 
     def criterion(self, table: Any) -> ColumnElement[bool]:
-        """The filters on Hit or on one of the tables of counts."""
-        asked = {"rule_id": self.rule, "grade": self.grade, "source": self.source, "status": self.status}
-        found = [getattr(table, name) == value for name, value in asked.items() if value is not None]
+        """Return the filters as a criterion on Hit or on one of the tables of counts."""
+        equal = {"rule_id": self.rule, "grade": self.grade, "source": self.source, "status": self.status}
+        criteria = [getattr(table, name) == value for name, value in equal.items() if value is not None]
         if self.branch == NO_BRANCH:
-            found.append(table.branch_id == 0)
+            criteria.append(table.branch_id == 0)
         elif self.branch is not None:
             below = select(Branch.id).where(
-                Branch.path.startswith(self.branch, autoescape=True), branches_visible_to(self.person)
+                Branch.path.startswith(self.branch, autoescape=True), branches_visible_to(self.user)
             )
-            found.append(table.branch_id.in_(below))
-        found.append(within_branches(table.branch_id, self.person))
+            criteria.append(table.branch_id.in_(below))
+        criteria.append(within_branches(table.branch_id, self.user))
         if self.first is not None:
-            found.append(table.hit_date >= self.first)
+            criteria.append(table.hit_date >= self.first)
         if self.last is not None:
-            found.append(table.hit_date <= self.last)
+            criteria.append(table.hit_date <= self.last)
         if self.made_on is not None:
-            found.append(table.made_on == self.made_on)
-        return and_(true(), *found)
+            criteria.append(table.made_on == self.made_on)
+        return and_(true(), *criteria)
 
 
-def count(chosen: Chosen, by: Sequence[str] = ()) -> dict[tuple[Any, ...], int]:
-    """How many live hits there are of each combination of the columns ``by``; none are left out.
+def count(hits: HitFilter, by: Sequence[str] = ()) -> dict[tuple[Any, ...], int]:
+    """Return the number of live hits for each combination of the columns ``by`` that has any.
 
     Without ``by`` there is one entry, for the empty combination, when there is any hit.
     """
-    dated = chosen.dated or any(name in DATES for name in by)
-    whole: Any = HitCount if dated else HitTotal
+    dated = hits.dated or any(name in DATES for name in by)
+    folded: Any = HitCount if dated else HitTotal
     parts = [
         select(*(getattr(table, name).label(name) for name in by), table.n.label("n")).where(
-            chosen.criterion(table)
+            hits.criterion(table)
         )
-        for table in (whole, HitDelta)
+        for table in (folded, HitDelta)
     ]
     cells = parts[0].union_all(parts[1]).subquery()
     keys = [cells.c[name] for name in by]
@@ -92,27 +92,27 @@ def count(chosen: Chosen, by: Sequence[str] = ()) -> dict[tuple[Any, ...], int]:
     return {tuple(row[:-1]): int(row[-1]) for row in db.session.execute(query)}
 
 
-def live(chosen: Chosen, by: Sequence[str] = ()) -> dict[tuple[Any, ...], int]:
-    """The same, counted from the hits themselves; slow, for checks."""
+def live(hits: HitFilter, by: Sequence[str] = ()) -> dict[tuple[Any, ...], int]:
+    """Count as ``count`` does, but from the hits themselves. Slow; meant for checks."""
     keys = [getattr(Hit, name) for name in by]
-    query = select(*keys, func.count()).where(Hit.live, chosen.criterion(Hit)).group_by(*keys)
+    query = select(*keys, func.count()).where(Hit.live, hits.criterion(Hit)).group_by(*keys)
     return {tuple(row[:-1]): int(row[-1]) for row in db.session.execute(query) if row[-1]}
 
 
-def total(chosen: Chosen) -> int:
-    """How many live hits there are."""
-    return count(chosen).get((), 0)
+def total(hits: HitFilter) -> int:
+    """Return the number of live hits."""
+    return count(hits).get((), 0)
 
 
 def contacted(by_status: dict[str, int]) -> int:
-    """Of hits by status, how many have been contacted."""
+    """Return how many of the hits counted by status have been contacted."""
     return sum(n for status, n in by_status.items() if status != HitStatus.WAITING)
 
 
 def fold() -> int:
-    """Add what came since the last fold to the counts; how many entries that were. Commits.
+    """Fold the entries recorded since the last call into the counts and commit. Return their number.
 
-    What the ticker calls; a second one at the same time passes.
+    Called by the ticker; a concurrent call does nothing.
     """
     if not try_lock(db.session(), Lock.COUNTS):
         db.session.rollback()

@@ -1,4 +1,4 @@
-"""What a person has to come back to, what is new for them, and what nobody came back to."""
+"""Due hits: follow-ups of a user, hits that are new to them, and escalation of overdue hits."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from app.models import Hit, HitEvent, HitStatus, Staff
 SOON_DAYS = 7
 
 
-def mine(person: Staff) -> ColumnElement[bool]:
-    """Criterion on Hit: the person's open hits."""
-    return and_(Hit.owner_id == person.id, Hit.status.in_(OPEN))
+def mine(user: Staff) -> ColumnElement[bool]:
+    """Return the criterion on Hit for the user's open hits."""
+    return and_(Hit.owner_id == user.id, Hit.status.in_(OPEN))
 
 
 def overdue(day: dt.date) -> ColumnElement[bool]:
-    """Criterion on Hit: open, somebody's, and its next date lies before the day."""
+    """Return the criterion on Hit for open, owned hits whose next date lies before the day."""
     return and_(Hit.owner_id.is_not(None), Hit.status.in_(OPEN), Hit.next_on < day)
 
 
 def unclaimed() -> ColumnElement[bool]:
-    """Criterion on Hit: waiting and nobody's, and its lead may be contacted."""
+    """Return the criterion on Hit for unowned waiting hits whose lead may be contacted."""
     return and_(
         Hit.owner_id.is_(None),
         Hit.status == HitStatus.WAITING,
@@ -41,28 +41,28 @@ def unclaimed() -> ColumnElement[bool]:
 
 
 def escalated() -> ColumnElement[bool]:
-    """Criterion on Hit: shown to the managers because nobody came back to it."""
+    """Return the criterion on Hit for open hits escalated to the managers because they were overdue."""
     return and_(Hit.escalated_at.is_not(None), Hit.status.in_(OPEN))
 
 
-def due(person: Staff, day: dt.date) -> Select[tuple[Hit]]:
-    """The person's open hits whose next date is the day or lies before it, the longest waiting first."""
+def due(user: Staff, day: dt.date) -> Select[tuple[Hit]]:
+    """Select the user's open hits that are due on or before the day, longest overdue first."""
     return (
         select(Hit)
-        .where(mine(person), Hit.next_on <= day, hits_visible_to(person))
+        .where(mine(user), Hit.next_on <= day, hits_visible_to(user))
         .order_by(Hit.next_on, Hit.grade, Hit.id)
     )
 
 
-def given_on(person: Staff, day: dt.date) -> ColumnElement[bool]:
-    """Criterion on Hit: the person's, and given to them by somebody else on the day."""
+def assigned_on(user: Staff, day: dt.date) -> ColumnElement[bool]:
+    """Return the criterion on Hit for the user's hits that somebody else assigned to them on the day."""
     return and_(
-        Hit.owner_id == person.id,
-        exists().where(HitEvent.hit_id == Hit.id, HitEvent.owner == person.username, *_given(day)),
+        Hit.owner_id == user.id,
+        exists().where(HitEvent.hit_id == Hit.id, HitEvent.owner == user.username, *_assigned(day)),
     )
 
 
-def _given(day: dt.date) -> tuple[ColumnElement[bool], ...]:
+def _assigned(day: dt.date) -> tuple[ColumnElement[bool], ...]:
     return (
         HitEvent.kind == "assign",
         HitEvent.person != HitEvent.owner,
@@ -71,17 +71,20 @@ def _given(day: dt.date) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-class Heap(NamedTuple):
-    """Hits of one person: how many, and a number that grows whenever more come."""
+class HitGroup(NamedTuple):
+    """The hits of one person: their number, and a mark that grows whenever hits are added."""
 
     person_id: int
     n: int
     mark: int
 
 
-def given_by_person(day: dt.date) -> list[Heap]:
-    """For everybody whom somebody else gave hits on the day: those within reach that still wait."""
-    some = (
+def newly_assigned_groups(day: dt.date) -> list[HitGroup]:
+    """Group the waiting hits that were assigned by somebody else on the day by their owner.
+
+    Hits outside the owner's row scope are left out.
+    """
+    by_branch = (
         select(
             Staff.id.label("person"),
             Hit.branch_id.label("branch"),
@@ -90,22 +93,23 @@ def given_by_person(day: dt.date) -> list[Heap]:
         )
         .join(Hit, Hit.id == HitEvent.hit_id)
         .join(Staff, and_(Staff.id == Hit.owner_id, Staff.username == HitEvent.owner))
-        .where(*_given(day), Hit.live, Hit.status == HitStatus.WAITING, Staff.active.is_(True))
+        .where(*_assigned(day), Hit.live, Hit.status == HitStatus.WAITING, Staff.active.is_(True))
         .group_by(Staff.id, Hit.branch_id)
         .subquery()
     )
-    return _heaps(some)
+    return _groups(by_branch)
 
 
-def due_by_person(day: dt.date) -> list[Heap]:
-    """For everybody who has hits to come back to by the day: those within reach.
+def due_groups(day: dt.date) -> list[HitGroup]:
+    """Group the open hits that are due on or before the day by their owner.
 
-    The mark is 0 while all of them were worked on that very day: nothing that their person doesn't know.
+    Hits outside the owner's row scope are left out. The mark is 0 while somebody worked on all of them on
+    that very day, so that their owner already knows about them.
     """
     worked = exists().where(
         HitEvent.hit_id == Hit.id, HitEvent.at >= midnight(day), HitEvent.person != SYSTEM
     )
-    some = (
+    by_branch = (
         select(
             Hit.owner_id.label("person"),
             Hit.branch_id.label("branch"),
@@ -117,41 +121,42 @@ def due_by_person(day: dt.date) -> list[Heap]:
         .group_by(Hit.owner_id, Hit.branch_id)
         .subquery()
     )
-    return _heaps(some)
+    return _groups(by_branch)
 
 
-def _heaps(some: Subquery) -> list[Heap]:
-    """One heap a person, of the branches that the person may reach."""
+def _groups(by_branch: Subquery) -> list[HitGroup]:
+    """Sum the counts by person and branch into one group per person, over branches in their scope."""
+    columns = by_branch.c
     query = (
-        select(some.c.person, func.sum(some.c.n), func.max(some.c.mark))
-        .where(reaches(some.c.person, some.c.branch))
-        .group_by(some.c.person)
-        .order_by(some.c.person)
+        select(columns.person, func.sum(columns.n), func.max(columns.mark))
+        .where(reaches(columns.person, columns.branch))
+        .group_by(columns.person)
+        .order_by(columns.person)
     )
-    return [Heap(person, int(n), int(mark)) for person, n, mark in db.session.execute(query).tuples()]
+    return [HitGroup(person, int(n), int(mark)) for person, n, mark in db.session.execute(query).tuples()]
 
 
 def last_escalation() -> tuple[int, dt.datetime] | None:
-    """How many hits are shown to the managers, and when the last of them came; None when there is none."""
+    """Return the number of escalated hits and when the latest was escalated, or None if there is none."""
     query = select(func.count(), func.max(Hit.escalated_at)).where(escalated(), Hit.live)
     count, last = db.session.execute(query).one()
     return (count, last) if count else None
 
 
-def new_since(person: Staff, moment: dt.datetime) -> int:
-    """How many hits that the person sees and could claim, or was given by somebody, came after the moment."""
-    came = or_(
+def new_since(user: Staff, moment: dt.datetime) -> int:
+    """Count the visible hits that the user could claim, or was assigned, since the moment."""
+    is_new = or_(
         and_(Hit.created_at > moment, unclaimed()),
-        and_(mine(person), Hit.claimed_at > moment, Hit.status == HitStatus.WAITING),
+        and_(mine(user), Hit.claimed_at > moment, Hit.status == HitStatus.WAITING),
     )
-    query = select(func.count()).select_from(Hit).where(came, hits_visible_to(person))
+    query = select(func.count()).select_from(Hit).where(is_new, hits_visible_to(user))
     return db.session.scalar(query) or 0
 
 
 def escalate(now: dt.datetime) -> int:
-    """Mark hits that nobody came back to within the days that are set; how many. Commits.
+    """Mark hits that have been overdue for the configured days and commit. Return their number.
 
-    What the ticker calls; a second one at the same time passes.
+    Called by the ticker; a concurrent call does nothing.
     """
     if not try_lock(db.session(), Lock.ESCALATION):
         db.session.rollback()

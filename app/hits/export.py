@@ -1,4 +1,4 @@
-"""Hits as rows for files."""
+"""Hits as rows of export files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("rule_code", "rule_version", "lead_no", "hit_date", "grade", "score",
 
 
 def hits_between(first: dt.date | None, last: dt.date | None) -> Iterator[dict[str, object]]:
-    """The hits of live leads in a range of hit dates, both included, as dicts with COLUMNS as keys."""
+    """Yield the hits of live leads in a range of hit dates, both included, as dicts keyed by COLUMNS."""
     query = (
         select(Hit)
         .join(Lead)
@@ -35,7 +35,7 @@ def hits_between(first: dt.date | None, last: dt.date | None) -> Iterator[dict[s
 
 
 def as_dict(hit: Hit) -> dict[str, object]:
-    """A hit with COLUMNS as keys; ``values`` in the order of its version's conditions."""
+    """Return a hit as a dict keyed by COLUMNS, ``values`` in the order of its version's conditions."""
     return {
         "rule_code": hit.rule.code,
         "rule_version": hit.version.number,
@@ -49,7 +49,7 @@ def as_dict(hit: Hit) -> dict[str, object]:
 
 
 def cells(row: dict[str, object]) -> tuple[str, ...]:
-    """A hit's dict as the cells of a CSV row; the values as a JSON list."""
+    """Return a hit's dict as the cells of a CSV row, with the values as a JSON list."""
     return tuple(
         orjson.dumps(value).decode() if isinstance(value, list) else str(value)
         for value in (row[column] for column in COLUMNS)

@@ -1,4 +1,4 @@
-"""Filters of hits that belong to no column: state of the work, source, branch, push; best grade of leads."""
+"""Special filters of hits (work state, source, branch, assignment, push) and leads (best grade)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_HIT = "none"
 
 
 def state_of_work(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the hits by who has to do what when. Raises DomainError."""
+    """Return the criterion for hits in a state of work. Raises DomainError for an unknown state."""
     day = clock.today()
     states: dict[str, Callable[[], ColumnElement[bool]]] = {
         "mine": lambda: due.mine(user),
@@ -34,17 +34,17 @@ def state_of_work(user: Any, text: str) -> ColumnElement[bool]:
         "contacted": lambda: Hit.status != HitStatus.WAITING,
     }
     if text not in states:
-        raise DomainError("There is no such state of work: %(name)s", name=text[:20])
+        raise DomainError("Unknown work status: %(name)s", name=text[:20])
     return states[text]()
 
 
 def of_source(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the hits whose lead came from a source, or from none."""
+    """Return the criterion for hits whose lead came from a source, or from none."""
     return Hit.source == ("" if text == NONE else text)
 
 
 def in_branch(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the hits of a branch's leads and of those below it, or of none. Raises DomainError."""
+    """Return the criterion for hits of leads at or below a branch, or without one. Raises DomainError."""
     if text == NONE:
         return Hit.branch_id == 0
     if text.startswith(OWN):
@@ -54,24 +54,24 @@ def in_branch(user: Any, text: str) -> ColumnElement[bool]:
 
 
 def branch_of(user: Any, text: str) -> Branch:
-    """Return the branch that a choice means. Raises DomainError when the person sees no such branch."""
+    """Return the branch with the id in ``text``. Raises DomainError when the user sees no such branch."""
     branch = db.session.scalar(select(Branch).where(Branch.id == row_id(text), visible_to(user, Branch)))
     if branch is None:
         raise DomainError("There is no such branch, or you don't see it.")
     return branch
 
 
-def given_on(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the hits that somebody gave to the person on a date. Raises DomainError."""
+def assigned_on(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for hits assigned to the user by others on a date. Raises DomainError."""
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:
-        raise DomainError("“%(text)s” is no date; write it as 2026-11-22.", text=text[:20]) from None
-    return due.given_on(user, day)
+        raise DomainError("“%(text)s” is not a date; write it like 2026-11-22.", text=text[:20]) from None
+    return due.assigned_on(user, day)
 
 
 def of_push(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the hits that went with a push. Raises DomainError for what is no number."""
+    """Return the criterion for hits sent with a push. Raises DomainError unless ``text`` is a number."""
     key = row_id(text)
     if key is None:
         raise DomainError("There is no such push: %(push)s", push=text[:20])
@@ -79,10 +79,10 @@ def of_push(user: Any, text: str) -> ColumnElement[bool]:
 
 
 def best_grade(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the leads with a hit of a grade and none of a better one, or without any. Raises DomainError."""
+    """Return the criterion for leads whose best hit has a grade, or that have none. Raises DomainError."""
     if text != NO_HIT and text not in GRADES:
         raise DomainError("There is no such grade: %(grade)s", grade=text[:20])
-    own = exists().where(Hit.lead_id == Lead.id)
+    has_hit = exists().where(Hit.lead_id == Lead.id)
     if text == NO_HIT:
-        return ~own
-    return and_(own.where(Hit.grade == text), ~own.where(Hit.grade < text))
+        return ~has_hit
+    return and_(has_hit.where(Hit.grade == text), ~has_hit.where(Hit.grade < text))

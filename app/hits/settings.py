@@ -1,4 +1,4 @@
-"""How hits are handed out and watched."""
+"""Settings for the assignment and escalation of hits."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ DEFAULTS = {"auto_assign": False, "most_open": 50, "respond_days": 1, "overdue_d
 
 
 def work_setting() -> WorkSetting:
-    """What is set, or the defaults while nobody has set anything; not to be changed."""
+    """Return the stored settings, or the defaults if there are none. The result must not be changed."""
     return db.session.get(WorkSetting, 1) or WorkSetting(id=1, updated_by="", **DEFAULTS)
 
 
-def store(values: dict[str, object], who: str) -> None:
-    """Set what ``values`` name, on record as the person's. Does not commit."""
-    kept = db.session.get(WorkSetting, 1)
-    if kept is None:
-        kept = WorkSetting(id=1, **DEFAULTS)
-        db.session.add(kept)
+def store(values: dict[str, object], username: str) -> None:
+    """Store the settings named in ``values`` and who changed them. Does not commit."""
+    row = db.session.get(WorkSetting, 1)
+    if row is None:
+        row = WorkSetting(id=1, **DEFAULTS)
+        db.session.add(row)
     for name, value in values.items():
-        setattr(kept, name, value)
-    kept.updated_by = who
+        setattr(row, name, value)
+    row.updated_by = username
     db.session.flush()

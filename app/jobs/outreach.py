@@ -17,4 +17,4 @@ def run(_row_id: int) -> None:
     """Send the contacts that are due, and simulate the replies of the sandbox."""
     with job_context():
         sending.work()
-        results.play_sandbox(clock.now())
+        results.record_sandbox_outcomes(clock.now())

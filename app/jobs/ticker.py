@@ -142,7 +142,7 @@ STEPS = (
         lambda now: suppression.expire(db.engine, clock.today(now)),
     ),
     Step("approvals", lazy_gettext("Expiry of requests"), approvals.expire),
-    Step("assignment", lazy_gettext("Assigning hits"), assignment.hand_out),
+    Step("assignment", lazy_gettext("Assigning hits"), assignment.auto_assign),
     Step("escalation", lazy_gettext("Escalating overdue hits"), due.escalate),
     Step("counts", lazy_gettext("Counting hits"), lambda now: counts.fold()),
     Step("exports", lazy_gettext("Queued exports"), lambda now: exports.JOBS.nudge_all()),

@@ -1,1 +1,1 @@
-"""Contacts with customers: templates, compliance, batches, gateways and what came of it."""
+"""Contacts with customers: templates, compliance rules, batches, gateways and outcomes."""

@@ -1,6 +1,6 @@
-"""Batches: chosen, confirmed or approved, paused, cancelled.
+"""Outreach batches: creating, confirming or approving, pausing and cancelling them.
 
-Their check is ``app.outreach.preflight``, sending ``app.outreach.sending``.
+They are checked in ``app.outreach.preflight`` and sent in ``app.outreach.sending``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from app.models import (
 )
 from app.outreach import candidates, cost, settings, templates, variants
 from app.outreach.compliance import DROPPED, REASONS
-from app.outreach.variants import Second
+from app.outreach.variants import SecondText
 from app.selection import Selection
 
 KIND = "outreach_batch"
@@ -44,20 +44,20 @@ CANCELLABLE = (*OPEN, OutreachBatchStatus.CHECKING, OutreachBatchStatus.CHECKED)
 
 
 def of_hits(
-    version: OutreachTemplateVersion, hit_ids: list[int], by: Staff, second: Second | None = None
+    version: OutreachTemplateVersion, hit_ids: list[int], user: Staff, second: SecondText | None = None
 ) -> OutreachBatch:
-    """A batch for ticked hits, not yet checked. Commits. Raises DomainError for none or too many."""
+    """Create an unchecked batch for ticked hits and commit. Raises DomainError for none or too many."""
     ids = sorted(set(hit_ids))
     candidates.check_size(len(ids))
-    return _create(version, second, {"ids": ids}, len(ids), by)
+    return _create(version, second, {"ids": ids}, len(ids), user)
 
 
 def of_filter(
-    version: OutreachTemplateVersion, hits: Selection, second: Second | None = None
+    version: OutreachTemplateVersion, hits: Selection, second: SecondText | None = None
 ) -> OutreachBatch:
-    """A batch for the hits that a person selected, not yet checked. Commits.
+    """Create an unchecked batch for the selected hits and commit.
 
-    Raises DomainError for none or too many, and for a filter that means nothing.
+    Raises DomainError for none or too many hits, and for an invalid filter.
     """
     count = candidates.count_of(hits)
     candidates.check_size(count)
@@ -66,10 +66,10 @@ def of_filter(
 
 def _create(
     version: OutreachTemplateVersion,
-    second: Second | None,
+    second: SecondText | None,
     selection: dict[str, Any],
     count: int,
-    by: Staff,
+    user: Staff,
 ) -> OutreachBatch:
     batch = OutreachBatch(
         channel=version.template.channel,
@@ -78,8 +78,8 @@ def _create(
         share_b=second.share if second else None,
         selection=selection,
         candidates=count,
-        created_by=by.username,
-        created_by_id=by.id,
+        created_by=user.username,
+        created_by_id=user.id,
     )
     db.session.add(batch)
     db.session.commit()
@@ -87,19 +87,19 @@ def _create(
 
 
 def needs_approval(batch: OutreachBatch) -> bool:
-    """Whether a second person must agree before the batch goes.
+    """Whether a second person must approve the batch before it is sent.
 
-    What its maker let go alone today counts too, so that a list cut in pieces, down to single customers,
-    needs the same.
+    Contacts that its creator confirmed alone today count too, so that splitting a list into small batches
+    does not avoid approval.
     """
     go = int(batch.planned.get("go", 0))
-    return go + confirmed_alone(batch) > settings.current().approval_above
+    return go + confirmed_today(batch) > settings.current().approval_above
 
 
-def confirmed_alone(batch: OutreachBatch) -> int:
-    """How many contacts of the batch's channel its maker let go today without a second person.
+def confirmed_today(batch: OutreachBatch) -> int:
+    """Count the channel's contacts that the batch's creator confirmed today without a second approver.
 
-    Accounts that count as one with the maker's count as the maker.
+    Accounts that count as one with the creator's are included.
     """
     midnight = dt.datetime.combine(today(), dt.time(), current_app.config["SETTINGS"].zone)
     query = (
@@ -123,57 +123,57 @@ def _accounts(batch: OutreachBatch) -> set[int]:
 
 
 def confirm(
-    batch: OutreachBatch, by: Staff, reason: str = "", conditions: dict[str, list[str]] | None = None
+    batch: OutreachBatch, user: Staff, reason: str = "", conditions: dict[str, list[str]] | None = None
 ) -> Approval | None:
-    """Let a checked batch go, or ask a second person when it is large: then the request. Does not commit.
+    """Confirm a checked batch, or submit it for approval when it is large. Does not commit.
 
-    ``conditions`` are the filters that chose the hits, in words, by language. Raises DomainError when it is
-    not checked, nobody is left to contact, or it is another person's.
+    Return the approval request, if any. ``conditions`` are the filters that selected the hits, in words, by
+    language. Raises DomainError when the batch is not checked, has nobody to contact, or is another user's.
     """
-    _lock_hands(by)
+    _lock_hands(user)
     _lock(batch)
     if batch.status != OutreachBatchStatus.CHECKED:
         raise DomainError("This batch can't be confirmed now.")
-    if batch.created_by_id != by.id:
+    if batch.created_by_id != user.id:
         raise DomainError("Only %(person)s can confirm this batch.", person=batch.created_by)
     if not batch.planned.get("go"):
-        raise DomainError("Nobody of this batch may be contacted.")
+        raise DomainError("Nobody in this batch may be contacted.")
     if needs_approval(batch):
-        return approvals.submit(KIND, batch.id, by, reason, {"conditions": conditions or {}})
-    run(batch, by.username)
+        return approvals.submit(KIND, batch.id, user, reason, {"conditions": conditions or {}})
+    run(batch, user.username)
     return None
 
 
-def run(batch: OutreachBatch, who: str) -> None:
-    """Let the batch go from now on. Does not commit; ``nudge_sender`` after the commit."""
-    batch.status, batch.confirmed_by = OutreachBatchStatus.RUNNING, who
+def run(batch: OutreachBatch, username: str) -> None:
+    """Let the batch be sent from now on. Does not commit; call ``nudge_sender`` after the commit."""
+    batch.status, batch.confirmed_by = OutreachBatchStatus.RUNNING, username
     batch.confirmed_at = clock.now()
     batch.not_before, batch.waits_for = None, ""
 
 
 def nudge_sender() -> None:
-    """Ask a worker to send what may go."""
+    """Ask a worker to send the contacts that are due."""
     nudge_once("outreach", "app.jobs.outreach.run")
 
 
 def pause(batch: OutreachBatch) -> None:
-    """Send nothing more until it is resumed; what is being handed over still goes. Does not commit."""
+    """Pause the batch; contacts being handed to the gateway are still sent. Does not commit."""
     _move(batch, (OutreachBatchStatus.RUNNING,), OutreachBatchStatus.PAUSED)
 
 
 def resume(batch: OutreachBatch) -> None:
-    """Go on after a pause. Does not commit."""
+    """Resume a paused batch. Does not commit."""
     _move(batch, (OutreachBatchStatus.PAUSED,), OutreachBatchStatus.RUNNING)
 
 
 def cancel(batch: OutreachBatch) -> None:
-    """End the batch: whoever was not contacted yet is dropped. Does not commit."""
+    """Cancel the batch and drop everybody who was not contacted yet. Does not commit."""
     _move(batch, CANCELLABLE, OutreachBatchStatus.CANCELLED)
     drop_rest(batch, "cancelled")
 
 
 def drop_rest(batch: OutreachBatch, reason: str) -> None:
-    """Give every row that still waits up for a reason. Does not commit."""
+    """Hold or drop every row that is still queued, for the given reason. Does not commit."""
     status = OutreachStatus.DROPPED if reason in DROPPED else OutreachStatus.HELD
     db.session.execute(
         update(Outreach)
@@ -189,21 +189,21 @@ def _move(batch: OutreachBatch, before: tuple[str, ...], after: OutreachBatchSta
     _lock(batch)
     if batch.status not in before:
         status = labels.word(labels.OUTREACH_BATCH_STATUS, batch.status)
-        raise DomainError("The batch is “%(status)s”: this can't be done now.", status=status)
+        raise DomainError("The batch is “%(status)s”, so this is not possible now.", status=status)
     batch.status = after
 
 
-def _lock_hands(by: Staff) -> None:
-    """Wait for whoever confirms under an account that counts as one with this person's.
+def _lock_hands(user: Staff) -> None:
+    """Wait for confirmations under accounts that count as one with the user's.
 
     Two batches confirmed at the same moment would not see each other.
     """
-    for person in sorted(taints.actors_of([by.id])[by.id]):
-        wait_for_lock(db.session(), Lock.OUTREACH_CONFIRM, person)
+    for user_id in sorted(taints.actors_of([user.id])[user.id]):
+        wait_for_lock(db.session(), Lock.OUTREACH_CONFIRM, user_id)
 
 
 def _lock(batch: OutreachBatch) -> None:
-    # Not stronger than that: rows of a batch that is being checked refer to it.
+    # No stronger lock, because rows of a batch that is being checked refer to it.
     db.session.refresh(batch, with_for_update={"key_share": True})
 
 
@@ -235,7 +235,7 @@ class _BatchKind:
         batch = _row(subject_id)
         return [
             Change(_("Channel"), "", labels.word(labels.OUTREACH_CHANNEL, batch.channel)),
-            Change(_("Who is contacted"), "", _chosen(batch, payload)),
+            Change(_("Who is contacted"), "", _selection_in_words(batch, payload)),
             *(_text_change(batch, *text) for text in variants.texts(batch)),
             Change(_("To be contacted"), "", f"{batch.planned.get('go', 0):,}"),
             Change(_("Held back"), "", _held(batch)),
@@ -256,7 +256,7 @@ class _BatchKind:
         return to_row("outreach_batch", subject_id)
 
 
-def _chosen(batch: OutreachBatch, payload: dict[str, Any]) -> str:
+def _selection_in_words(batch: OutreachBatch, payload: dict[str, Any]) -> str:
     if "filters" not in batch.selection:
         return _("%(n)s ticked hits", n=f"{batch.candidates:,}")
     conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
@@ -285,7 +285,7 @@ def _text_change(batch: OutreachBatch, letter: str, version: OutreachTemplateVer
 
 
 def _row(subject_id: int) -> OutreachBatch:
-    return approvals.subject_row(OutreachBatch, subject_id, N_("The batch does not exist any more."))
+    return approvals.subject_row(OutreachBatch, subject_id, N_("The batch no longer exists."))
 
 
 approvals.register(_BatchKind())

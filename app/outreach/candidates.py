@@ -1,4 +1,4 @@
-"""The candidates of a batch: who contacts them, which hits were chosen, where their rows stand."""
+"""Candidates of a batch: the sender, the selected hits, and the numbers of rows by status."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ MOST = 200_000
 
 
 def check_size(count: int) -> None:
-    """Raises DomainError for none and for too many."""
+    """Raise DomainError for no candidate or too many."""
     if not count:
-        raise DomainError("No hit was chosen.")
+        raise DomainError("No hit is selected.")
     if count > MOST:
         raise DomainError(
-            "%(n)s hits were chosen; a batch has at most %(most)s.", n=f"{count:,}", most=f"{MOST:,}"
+            "%(n)s hits are selected; a batch can have at most %(most)s.", n=f"{count:,}", most=f"{MOST:,}"
         )
 
 
 def sender_of(batch: OutreachBatch) -> Staff:
-    """Who sends. Raises DomainError when that person may not contact customers (any more)."""
+    """Return the sender of a batch. Raises DomainError when they may not contact customers (any more)."""
     sender = db.session.get(Staff, batch.created_by_id) if batch.created_by_id else None
     if sender is None or not (holds(sender, *BULK) or (batch.candidates == 1 and holds(sender, *SINGLE))):
-        raise DomainError("Whoever made this batch may not contact customers any more.")
+        raise DomainError("The creator of this batch is no longer allowed to contact customers.")
     return sender
 
 
-def chosen(batch: OutreachBatch) -> list[tuple[int, str]]:
-    """The hits that were chosen, as the sender sees them now, each with the ID hash of its person.
+def selected_hits(batch: OutreachBatch) -> list[tuple[int, str]]:
+    """Return the selected hits that the sender sees now, each with the ID hash of its person.
 
-    Raises DomainError as ``sender_of`` and ``check_size``.
+    Raises DomainError as ``sender_of`` and ``check_size`` do.
     """
     sender = sender_of(batch)
     matching = [Hit.id == func.any(batch.selection.get("ids", []))]
@@ -55,18 +55,18 @@ def chosen(batch: OutreachBatch) -> list[tuple[int, str]]:
         matching = Selection.of_json(Hit, batch.selection["filters"], sender).criteria()
     query = select(Hit.id, Lead.id_hash).join(Lead, Lead.id == Hit.lead_id)
     query = query.where(hits_visible_to(sender), *matching)
-    found = [(hit, person) for hit, person in db.session.execute(query.order_by(Hit.id)).tuples()]
-    check_size(len(found))
-    return found
+    hits = [(hit, id_hash) for hit, id_hash in db.session.execute(query.order_by(Hit.id)).tuples()]
+    check_size(len(hits))
+    return hits
 
 
 def count_of(hits: Selection) -> int:
-    """How many hits were selected. Raises DomainError for a filter that means nothing."""
+    """Return the number of selected hits. Raises DomainError for an invalid filter."""
     return int(hits.query().with_entities(func.count(Hit.id)).scalar() or 0)
 
 
 def counts(batch: OutreachBatch) -> dict[str, Any]:
-    """How many rows of the batch go (or went), and how many are held back for which reason."""
+    """Return how many rows of the batch go (or went), and how many are held back, by reason."""
     query = (
         select(Outreach.status, Outreach.reason, func.count())
         .where(Outreach.batch_id == batch.id)
@@ -83,7 +83,7 @@ def counts(batch: OutreachBatch) -> dict[str, Any]:
 
 
 def sample_lead(batch: OutreachBatch, version: OutreachTemplateVersion) -> Lead | None:
-    """The first customer of the batch who gets the text, None when nobody does."""
+    """Return the first customer of the batch who gets the text, None when nobody does."""
     goes = Outreach.status.not_in((OutreachStatus.HELD, OutreachStatus.DROPPED))
     query = (
         select(Lead)
@@ -96,7 +96,7 @@ def sample_lead(batch: OutreachBatch, version: OutreachTemplateVersion) -> Lead 
 
 
 def by_status(batch: OutreachBatch) -> dict[str, int]:
-    """How many rows of the batch stand where."""
+    """Return the number of the batch's rows by status."""
     query = (
         select(Outreach.status, func.count()).where(Outreach.batch_id == batch.id).group_by(Outreach.status)
     )

@@ -1,4 +1,4 @@
-"""What became of a batch by text: contacted, answered, converted, left alone by wish; and its cost."""
+"""Results of a batch by text: contacted, answered, converted, opted out; and the cost."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from app.extensions import db
 from app.models import Hit, HitStatus, Outreach, OutreachBatch, OutreachStatus
 from app.rules.proportion import Share
 
-#: where a contact stands while nothing was heard of it
+#: statuses of contacts without any feedback yet
 UNHEARD = (OutreachStatus.QUEUED, OutreachStatus.SENDING, OutreachStatus.UNKNOWN, OutreachStatus.SENT)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One text: everybody it went to, also in vain, is the whole of each share.
+    """The results of one text. Each share is of all who were contacted, whether they were reached or not.
 
-    ``returned`` is of how many something was heard since, if only that it was delivered.
+    ``returned`` is the number of contacts with any feedback, if only that it was delivered.
     """
 
     contacted: int
@@ -34,7 +34,7 @@ class Figures:
 
 
 def by_text(batch: OutreachBatch) -> dict[int, Figures]:
-    """The figures of each of the batch's texts, by version; one that went to nobody has none."""
+    """Return the figures of the batch's texts by version id. A text sent to nobody is left out."""
     count = func.count()
     query = (
         select(
@@ -51,15 +51,18 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
         .where(Outreach.batch_id == batch.id, Outreach.reserved_at.is_not(None))
         .group_by(Outreach.version_id)
     )
-    found = {}
+    figures = {}
     for version, contacted, *parts, returned, segments, cost in db.session.execute(query):
         answered, turned, opted_out = (Share(part, contacted) for part in parts)
-        found[version] = Figures(contacted, answered, turned, opted_out, returned, segments, Decimal(cost))
-    return found
+        figures[version] = Figures(contacted, answered, turned, opted_out, returned, segments, Decimal(cost))
+    return figures
 
 
 def converted() -> ColumnElement[bool]:
-    """Whether a contact led to a conversion: its own outcome, or its hit's on the day of contact or later."""
+    """Return the criterion for contacts that led to a conversion.
+
+    Either their own outcome says so, or their hit was converted on the day of contact or later.
+    """
     zone = current_app.config["SETTINGS"].timezone
     contacted, on = (cast(func.timezone(zone, at), Date) for at in (Outreach.sent_at, Hit.converted_at))
     return or_(

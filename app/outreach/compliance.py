@@ -1,6 +1,7 @@
-"""Who may be contacted now, and why not: one function for the check before a batch, sending, and "why".
+"""The compliance rules: who may be contacted now, and which rules hold the others back.
 
-Every rule is a criterion over ``Hit`` joined to ``Lead``, so that any number of candidates is one query.
+The check of a batch, sending and the "why" page all use them. Every rule is a criterion over ``Hit`` joined
+to ``Lead``, so that any number of candidates takes one query.
 """
 
 from __future__ import annotations
@@ -37,53 +38,53 @@ from app.models import Hit, HitStatus, Lead, Outreach, OutreachStatus, Staff, Su
 from app.outreach.settings import OutreachSettings
 from app.schedules.calendar import Calendar, DayKind
 
-#: reason → what people read; in the order in which one is named when several hold
+#: display names of the reasons, in order of precedence when several apply
 REASONS: dict[str, Any] = {
     "deleted": lazy_gettext("Lead deleted"),
     "scope": lazy_gettext("Outside the sender's branches"),
     "opted_out": lazy_gettext("On the do-not-disturb list"),
     "holdout": lazy_gettext("In the rule's holdout group"),
-    "converted": lazy_gettext("Converted already"),
-    "hit_status": lazy_gettext("Hit status not contacted"),
-    "lead_status": lazy_gettext("Lead status not contacted"),
-    "grade": lazy_gettext("Grade not contacted"),
+    "converted": lazy_gettext("Already converted"),
+    "hit_status": lazy_gettext("Hit status excluded"),
+    "lead_status": lazy_gettext("Lead status excluded"),
+    "grade": lazy_gettext("Grade excluded"),
     "owner": lazy_gettext("Somebody else works on it"),
     "phone": lazy_gettext("Phone number invalid for the channel"),
     "cap_channel": lazy_gettext("Frequency cap of the channel reached"),
     "cap_total": lazy_gettext("Frequency cap of all channels reached"),
-    "twice": lazy_gettext("The same person by another hit or batch"),
+    "twice": lazy_gettext("Same person already in another hit or batch"),
     "hours": lazy_gettext("Outside contact hours"),
     "cancelled": lazy_gettext("Batch cancelled"),
-    "sender": lazy_gettext("The sender may not contact customers any more"),
-    "gateway": lazy_gettext("Refused by the gateway"),
+    "sender": lazy_gettext("The sender is no longer allowed to contact customers"),
+    "gateway": lazy_gettext("Rejected by the gateway"),
     "unseen": lazy_gettext("The gateway never received it"),
 }
-#: reason that could hold back and does not → what people read
+#: display names of the rules that are passed, by reason
 PASSED: dict[str, Any] = {
     "deleted": lazy_gettext("Lead still on the list"),
     "scope": lazy_gettext("Inside the sender's branches"),
     "opted_out": lazy_gettext("Not on the do-not-disturb list"),
     "holdout": lazy_gettext("Not in the rule's holdout group"),
     "converted": lazy_gettext("Not converted yet"),
-    "hit_status": lazy_gettext("Hit status is contacted"),
-    "lead_status": lazy_gettext("Lead status is contacted"),
-    "grade": lazy_gettext("Grade is contacted"),
+    "hit_status": lazy_gettext("Hit status not excluded"),
+    "lead_status": lazy_gettext("Lead status not excluded"),
+    "grade": lazy_gettext("Grade not excluded"),
     "owner": lazy_gettext("Nobody else works on it"),
-    "phone": lazy_gettext("Phone number good for the channel"),
+    "phone": lazy_gettext("Phone number valid for the channel"),
     "cap_channel": lazy_gettext("Frequency cap of the channel not reached"),
     "cap_total": lazy_gettext("Frequency cap of all channels not reached"),
     "hours": lazy_gettext("Inside contact hours"),
 }
-#: reasons for which a candidate is no candidate any more; the others hold one back
+#: reasons for which a candidate is dropped; the others hold it back
 DROPPED = frozenset({"deleted", "scope", "cancelled", "sender"})
 _MOBILE = r"^1[3-9][0-9]\*{4}[0-9]{4}$"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which a contact is judged: what is sent by whom, and the moment.
+    """The terms under which contacts are judged: channel, settings, sender and moment.
 
-    ``since``: a person contacted after it counts as contacted by the same effort, whatever the caps say.
+    A person contacted after ``since`` counts as contacted by the same effort, whatever the caps say.
     """
 
     channel: str
@@ -95,7 +96,7 @@ class Terms:
 
     @property
     def local(self) -> dt.datetime:
-        """The moment in the one local time."""
+        """The moment in local time."""
         return self.now.astimezone(current_app.config["SETTINGS"].zone)
 
     def is_open(self) -> bool:
@@ -104,7 +105,7 @@ class Terms:
 
 
 def next_open(settings: OutreachSettings, calendar: Calendar, local: dt.datetime) -> dt.datetime:
-    """The first moment from ``local`` (with its zone) on inside contact hours; itself when it is inside."""
+    """Return the first moment inside contact hours from ``local`` (with its zone) on."""
     begins, ends = settings.hours()
     for days in range(400):
         day = local.date() + dt.timedelta(days=days)
@@ -117,9 +118,9 @@ def next_open(settings: OutreachSettings, calendar: Calendar, local: dt.datetime
 
 
 def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
-    """Every rule that can hold a contact back, by reason, over Hit and Lead."""
+    """Return every rule that can hold a contact back, by reason, as criteria over Hit and Lead."""
     settings = terms.settings
-    mine = or_(Hit.owner_id.is_(None), Hit.owner_id == terms.sender.id)
+    workable = or_(Hit.owner_id.is_(None), Hit.owner_id == terms.sender.id)
     return {
         "deleted": Lead.deleted_at.is_not(None),
         "scope": not_(_in_scope(terms.sender)),
@@ -129,7 +130,7 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
         "hit_status": Hit.status.in_(settings.excluded_hit_statuses),
         "lead_status": Lead.status.in_(settings.excluded_lead_statuses),
         "grade": Hit.grade.in_(settings.excluded_grades),
-        "owner": false() if supervises(terms.sender) else not_(mine),
+        "owner": false() if supervises(terms.sender) else not_(workable),
         "phone": Lead.phone_masked.regexp_match(_MOBILE).is_(False)
         if terms.channel == "sms"
         else Lead.phone_masked == "",
@@ -141,19 +142,22 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
     }
 
 
-def reasons(terms: Terms, *, leave_out: Iterable[str] = ()) -> ColumnElement[list[str]]:
-    """The reasons that hold a contact back, over Hit and Lead, as a text array; empty: it may go."""
-    left = set(leave_out)
+def reasons(terms: Terms, *, ignore: Iterable[str] = ()) -> ColumnElement[list[str]]:
+    """Return the reasons that hold a contact back as an SQL text array over Hit and Lead.
+
+    The array is empty when the contact may be made.
+    """
+    ignored = set(ignore)
     each = [
         case((criterion, reason), else_=None)
         for reason, criterion in criteria(terms).items()
-        if reason not in left
+        if reason not in ignored
     ]
     return func.array_remove(cast(array(each), ARRAY(String)), None, type_=ARRAY(String))
 
 
 def _in_scope(sender: Staff) -> ColumnElement[bool]:
-    # A deleted lead has its own reason; the scope's criterion would count it as out of scope.
+    # A deleted lead has its own reason, but the scope's criterion would report it as out of scope.
     return or_(Lead.deleted_at.is_not(None), leads_visible_to(sender))
 
 
@@ -167,7 +171,7 @@ def _same_person(other: Any) -> ColumnElement[bool]:
 
 
 def _contacts(terms: Terms, days: int, channel: str | None = None) -> ColumnElement[int]:
-    """How often the person was contacted in the last local calendar days, today included."""
+    """Return how often the person was contacted in the last local calendar days, today included."""
     other = aliased(Outreach)
     first = dt.datetime.combine(
         terms.local.date() - dt.timedelta(days=days - 1), dt.time(), terms.local.tzinfo

@@ -1,4 +1,4 @@
-"""What contacts cost: by the segment or the call, at the prices of the moment each is handed over."""
+"""Cost of contacts: per SMS segment or call, at the prices in force when each is handed over."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from app.outreach.settings import OutreachSettings
 
 
 def segments(channel: str, text: str) -> int:
-    """As how many SMS a text is charged; a call is one."""
+    """Return the number of SMS for which a text is charged, 1 for a call."""
     return templates.length(text).segments if channel == "sms" else 1
 
 
 def price(settings: OutreachSettings, channel: str) -> Decimal:
-    """What one segment or one call costs now, in yuan."""
+    """Return the current price of one segment or call in yuan."""
     return Decimal(str(settings.cost_sms if channel == "sms" else settings.cost_call))
 
 
 def planned(batch: OutreachBatch) -> Decimal:
-    """What the batch was to cost when it was checked, in yuan."""
+    """Return the cost of the batch in yuan as estimated by its check."""
     return sum((Decimal(each["cost"]) for each in batch.planned.get("texts", {}).values()), Decimal())
 
 
 def spent(batch_id: int) -> Decimal:
-    """What the batch's contacts have cost so far, in yuan; those without a clear answer count."""
+    """Return the cost of the batch so far in yuan, including contacts without a clear answer."""
     query = select(func.coalesce(func.sum(Outreach.cost), 0)).where(Outreach.batch_id == batch_id)
     return Decimal(db.session.scalar(query) or 0)
 
 
 def settle(batch: OutreachBatch) -> None:
-    """Note on a batch that has ended what it cost. Does not commit."""
+    """Store the cost of a batch that has ended. Does not commit."""
     if batch.finished_at is not None:
         batch.spent = spent(batch.id)

@@ -1,4 +1,4 @@
-"""What a gateway is: it takes a contact once per key, and can be asked what became of it."""
+"""The gateway protocol: a gateway accepts a contact once per key and can be asked for its status."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from app.errors import Said
 from app.models import OutreachGateway
 
 
-class Taken(StrEnum):
-    """What a gateway said about a contact."""
+class Receipt(StrEnum):
+    """The answer of a gateway to a contact."""
 
-    #: it will reach the customer, or has
+    #: accepted: it will reach the customer, or has
     ACCEPTED = "accepted"
-    #: it never will: wrong number, forbidden text
+    #: refused for good: wrong number, forbidden text
     REJECTED = "rejected"
-    #: it was not taken; try again later
+    #: not accepted now; try again later
     BUSY = "busy"
-    #: nobody knows: it may have been taken
+    #: no clear answer: it may have been accepted
     UNKNOWN = "unknown"
-    #: asked for: the gateway has never seen the key
+    #: answer to a status query: the gateway has never seen the key
     ABSENT = "absent"
 
 
 @dataclass(frozen=True)
 class Contact:
-    """One contact as a gateway gets it. The phone is in clear and is kept nowhere."""
+    """One contact as handed to a gateway. The phone number is in clear and stored nowhere."""
 
     outreach_id: int
     key: uuid.UUID
@@ -41,26 +41,26 @@ class Contact:
 
 @dataclass(frozen=True)
 class Answer:
-    """A gateway's answer; ``note`` in a few words, without personal data."""
+    """A gateway's answer, with a short ``note`` free of personal data."""
 
-    taken: Taken
+    receipt: Receipt
     ref: str = ""
     note: Said | None = None
 
 
 class Gateway(Protocol):
-    """A way to customers. Called from several threads at once, in an application context."""
+    """A way to reach customers. Called from several threads at once, in an application context."""
 
     @property
     def row(self) -> OutreachGateway | None:
-        """Its row, None for the sandbox."""
+        """The gateway's row, None for the sandbox."""
 
     @property
     def per_second(self) -> float:
-        """Messages a second, 0 for any number."""
+        """The limit of messages per second, 0 for none."""
 
     def send(self, contact: Contact, now: dt.datetime) -> Answer:
-        """Hand one contact over. Never raises for what the other side does."""
+        """Hand over one contact. Never raises for errors of the other side."""
 
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
-        """What became of a key; UNKNOWN when the gateway can't say."""
+        """Ask for the status of a key; UNKNOWN when the gateway can't say."""

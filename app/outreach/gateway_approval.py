@@ -1,7 +1,7 @@
-"""Switching a gateway on or off as something a second person decides about.
+"""Approval by a second person of switching a gateway on or off.
 
-A gateway that is off sends nothing, and one that is on cannot be changed: what the second person sees when it
-is to be switched on is its address, settings and secret as they will be used.
+A gateway that is off sends nothing, and one that is on can't be changed. So the address, settings and secret
+that the second person sees before it is switched on are the ones that will be used.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from app.outreach.http_gateway import LABELS
 KIND = "gateway"
 
 
-def ask(row: OutreachGateway, on: bool, by: Staff, reason: str) -> Approval | None:
-    """Ask for a gateway to be switched; None when it is at once. Does not commit.
+def ask(row: OutreachGateway, on: bool, user: Staff, reason: str) -> Approval | None:
+    """Request that a gateway be switched on or off. Does not commit.
 
-    Raises DomainError for one that can't be, without a reason, and when it waits already.
+    Return the request, or None when it takes effect at once. Raises DomainError for a gateway that can't be
+    switched on, without a reason, and when a request is already pending.
     """
     if on:
         gateways.check(row)
-    return approvals.ask(KIND, row.id, by, reason, {"on": on})
+    return approvals.ask(KIND, row.id, user, reason, {"on": on})
 
 
 class _GatewayKind:
@@ -67,7 +68,7 @@ class _GatewayKind:
             if before.get(name) != value
         ]
         set_by = _(
-            "set or kept by %(person)s, %(time)s",
+            "set or confirmed by %(person)s, %(time)s",
             person=row.updated_by,
             time=f"{labels.local(row.updated_at):%Y-%m-%d %H:%M}",
         )
@@ -78,14 +79,14 @@ class _GatewayKind:
         ]
 
     def submitted(self, approval: Approval) -> None:
-        """The gateway stays as it is; a change of it in between makes the request void."""
+        """Leave the gateway as it is. A change before the decision voids the request."""
 
     def apply(self, approval: Approval, who: str) -> None:
         row = _row(approval.subject_id)
         (gateways.switch_on if approval.payload["on"] else gateways.switch_off)(row, approval.requested_by)
 
     def returned(self, approval: Approval) -> None:
-        """The gateway stays as it is."""
+        """Leave the gateway as it is."""
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("outreach_gateway", subject_id)
@@ -102,7 +103,7 @@ def _plain(value: Any) -> str:
 
 
 def _row(subject_id: int) -> OutreachGateway:
-    return approvals.subject_row(OutreachGateway, subject_id, N_("The gateway does not exist any more."))
+    return approvals.subject_row(OutreachGateway, subject_id, N_("The gateway no longer exists."))
 
 
 approvals.register(_GatewayKind())

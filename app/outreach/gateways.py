@@ -1,4 +1,4 @@
-"""Which gateway a channel has now, its circuit breaker and its limit per second."""
+"""The gateway in use of each channel, with its circuit breaker and rate limit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.outreach import sandbox
 from app.outreach.gateway import Gateway
 from app.outreach.http_gateway import HttpGateway, checked
 
-#: failures in a row that open the circuit, and how long it stays open
+#: consecutive failures that open the circuit, and the seconds it stays open
 MAX_FAILURES, OPEN_SECONDS = 5, 60
 
 
 class Current:
-    """The gateway of a channel as it is now."""
+    """The gateway in use of a channel."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -29,12 +29,12 @@ class Current:
         self.name = gateway.row.name if gateway.row else sandbox.NAME
 
     def closed_until(self, now: dt.datetime) -> dt.datetime | None:
-        """Until when nothing may be sent because it kept failing, None when it may."""
+        """Return until when the open circuit blocks sending, None when it does not."""
         until = self.row.open_until if self.row else None
         return until if until is not None and until > now else None
 
     def reserve(self, n: int) -> dt.datetime | None:
-        """Take the next ``n`` places of the limit per second; when the first of them is. Commits."""
+        """Reserve ``n`` places under the rate limit and commit. Return the moment of the first place."""
         if self.row is None or not self.gateway.per_second:
             return None
         spread = func.make_interval(0, 0, 0, 0, 0, 0, n / self.gateway.per_second, type_=INTERVAL)
@@ -50,7 +50,7 @@ class Current:
         return after - dt.timedelta(seconds=n / self.gateway.per_second) if after else None
 
     def report(self, ok: bool, note: Said | None, now: dt.datetime) -> None:
-        """Count a failure, or forget them after a success. Does not commit."""
+        """Count a failure, or reset the count after a success. Does not commit."""
         if self.row is None:
             return
         failures = OutreachGateway.failures + 1
@@ -70,7 +70,7 @@ class Current:
 
 
 def current(channel: str) -> Current:
-    """The gateway of the channel; the sandbox while none is switched on."""
+    """Return the gateway in use of the channel, the sandbox if none is switched on."""
     row = db.session.scalar(
         select(OutreachGateway).where(OutreachGateway.channel == channel, OutreachGateway.active)
     )
@@ -80,28 +80,29 @@ def current(channel: str) -> Current:
 
 
 def check(row: OutreachGateway) -> None:
-    """Raise DomainError for settings that can't be used and without a secret."""
+    """Raise DomainError for invalid settings or a missing secret."""
     checked(row.settings)
     if row.secret_cipher is None:
-        raise DomainError("%(gateway)s has no secret to sign with: edit it first.", gateway=row.name)
+        raise DomainError("%(gateway)s has no signing secret; edit it first.", gateway=row.name)
 
 
-def switch_on(row: OutreachGateway, who: str) -> None:
-    """Use a gateway in place of the one of its channel that is on. Does not commit. Raises as ``check``."""
+def switch_on(row: OutreachGateway, username: str) -> None:
+    """Use the gateway instead of its channel's current one. Does not commit. Raises as ``check`` does."""
     check(row)
     db.session.execute(
         update(OutreachGateway)
         .where(OutreachGateway.channel == row.channel, OutreachGateway.active)
-        .values(active=False, updated_by=who)
+        .values(active=False, updated_by=username)
     )
-    row.active, row.failures, row.open_until, row.last_error, row.updated_by = True, 0, None, None, who
+    row.active, row.failures, row.open_until, row.last_error = True, 0, None, None
+    row.updated_by = username
 
 
-def switch_off(row: OutreachGateway, who: str) -> None:
-    """Let the sandbox stand in. Does not commit."""
-    row.active, row.updated_by = False, who
+def switch_off(row: OutreachGateway, username: str) -> None:
+    """Use the sandbox instead of the gateway. Does not commit."""
+    row.active, row.updated_by = False, username
 
 
 def uses_sandbox(channel: str) -> bool:
-    """Whether contacts of the channel reach nobody."""
+    """Whether the channel uses the sandbox, so that its contacts reach nobody."""
     return current(channel).row is None

@@ -1,4 +1,4 @@
-"""What contacts and their outcomes mean for the work on a hit: steps of the product itself."""
+"""Steps on hits that the product takes itself after contacts and their outcomes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def contacted(hit_id: int, channel: str) -> None:
-    """A contact went out: a waiting hit is being worked on from now on. Does not commit."""
+    """Start a waiting hit after a contact was sent. Does not commit."""
     hit = db.session.get(Hit, hit_id, populate_existing=True)
     if hit is not None and hit.status == HitStatus.WAITING:
         _try(hit, lambda: steps.start(hit, None))
 
 
 def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
-    """What an outcome means for its hit; a step it does not allow is left out. Does not commit."""
+    """Take the hit's step that follows from an outcome, if the hit allows it. Does not commit."""
     hit = db.session.get(Hit, hit_id, populate_existing=True)
     if hit is None or outcome in ("delivered", "failed", "no_answer", "answered"):
         return
@@ -40,20 +40,20 @@ def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
 
 
 def _day(hit: Hit, at: dt.datetime) -> dt.date:
-    """The local date of an outcome, inside what the work on a hit takes: from the hit's date to today."""
+    """Return the local date of an outcome, limited to the range from the hit's date to today."""
     day = clock.today(at)
     return max(hit.hit_date, min(day, clock.today()))
 
 
 def _refusal() -> CloseReason | None:
-    """The first reason that is a refusal, while the bank's list has one; else the first of the list."""
+    """Return the first close reason that is a refusal, or the first of all if none is."""
     reasons = db.session.scalars(select(CloseReason).where(CloseReason.active).order_by(CloseReason.position))
-    found = list(reasons)
-    return next((each for each in found if each.refusal), found[0] if found else None)
+    active = list(reasons)
+    return next((each for each in active if each.refusal), active[0] if active else None)
 
 
 def _try(hit: Hit, step: Callable[[], None]) -> None:
-    """Take a step unless the hit does not allow it (any more): somebody else was faster, and that stands."""
+    """Take a step, unless the hit no longer allows it because somebody else changed it first."""
     try:
         with db.session.begin_nested():
             step()

@@ -1,4 +1,4 @@
-"""A gateway behind HTTP: what is posted and how the answer is read are settings (docs/gateway.md)."""
+"""The HTTP gateway, whose requests and answers are described by settings (docs/gateway.md)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from app.lib.row_id import whole_number
 from app.lib.spreadsheet import truncate
 from app.lib.strict import Strict
 from app.models import OutreachGateway
-from app.outreach.gateway import Answer, Contact, Taken
+from app.outreach.gateway import Answer, Contact, Receipt
 from config import Settings
 
 PURPOSE = b"lead-monitor/gateway-secret"
-#: HTTP statuses that say the contact was not taken, and may be tried again
+#: HTTP statuses that mean the contact was not accepted and may be tried again
 NOT_TAKEN = frozenset({401, 403, 404, 408, 425, 429, 503})
 PLACES = ("key", "phone", "text", "channel")
 Url = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -34,22 +34,22 @@ Values = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Fie
 
 LABELS: dict[str, Any] = {
     "url": lazy_gettext("Address to send to"),
-    "status_url": lazy_gettext("Address to ask what became of a key"),
+    "status_url": lazy_gettext("Address for status queries"),
     "request": lazy_gettext("Request body (JSON)"),
-    "status_request": lazy_gettext("Body of the question (JSON)"),
-    "result": lazy_gettext("Where the answer says the result"),
-    "ref": lazy_gettext("Where the answer gives its own number"),
-    "accepted": lazy_gettext("Results that mean taken"),
-    "rejected": lazy_gettext("Results that mean refused for good"),
+    "status_request": lazy_gettext("Body of status queries (JSON)"),
+    "result": lazy_gettext("Position of the result in the answer"),
+    "ref": lazy_gettext("Position of the reference number in the answer"),
+    "accepted": lazy_gettext("Results that mean accepted"),
+    "rejected": lazy_gettext("Results that mean rejected for good"),
     "busy": lazy_gettext("Results that mean try again later"),
-    "absent": lazy_gettext("Results that mean this key was never seen"),
-    "seconds": lazy_gettext("Seconds to wait for an answer"),
-    "per_second": lazy_gettext("Messages a second"),
+    "absent": lazy_gettext("Results that mean the key is unknown"),
+    "seconds": lazy_gettext("Answer timeout"),
+    "per_second": lazy_gettext("Messages per second"),
 }
 
 
 class HttpSettings(Strict):
-    """Where to post, what (JSON with {key}, {phone}, {text}, {channel}), and how to read the answer."""
+    """The addresses, the request bodies with {key}, {phone}, {text}, {channel}, and how to read answers."""
 
     url: Url
     status_url: Annotated[str, Field(max_length=1000)] = ""
@@ -67,7 +67,7 @@ class HttpSettings(Strict):
     @field_validator("url", "status_url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        # Whether the allow-list has the host is judged when it is used: the list may change.
+        # The allow-list may change, so it is checked when the address is used.
         try:
             if url:
                 AllowedHosts([]).check(url)
@@ -88,12 +88,12 @@ class HttpSettings(Strict):
         return pointer
 
 
-#: what a fresh form shows: the documented contract's mapping
+#: initial values of the form: the mapping of the documented contract
 DEFAULTS = HttpSettings(url="https://sms.example.com").model_dump() | {"url": ""}
 
 
 def checked(values: dict[str, Any]) -> HttpSettings:
-    """Settings from what was typed. Raises FieldError for the first value that can't be."""
+    """Return the settings in a form's values. Raises FieldError for the first invalid value."""
     try:
         found = HttpSettings.model_validate(values)
     except ValidationError as error:
@@ -111,18 +111,18 @@ def _check_template(field: str, text: str, needs: tuple[str, ...]) -> None:
     try:
         parsed = json.loads(text)
     except ValueError as error:
-        raise FieldError(field, "This is not JSON: %(why)s", why=str(error)[:80]) from error
+        raise FieldError(field, "This is not valid JSON: %(why)s", why=str(error)[:80]) from error
     missing = [name for name in needs if f"{{{name}}}" not in json.dumps(parsed, ensure_ascii=False)]
     if missing:
         raise FieldError(
-            field, "The body must hold %(names)s.", names=", ".join(f"{{{name}}}" for name in missing)
+            field, "The body must contain %(names)s.", names=", ".join(f"{{{name}}}" for name in missing)
         )
 
 
 def filled(template: Any, values: dict[str, str]) -> Any:
-    """A JSON template with its places filled, inside texts only: a value can't change the structure."""
+    """Fill in the placeholders of a JSON template, in strings only, so that no value changes its form."""
     if isinstance(template, str):
-        # One pass: what a customer's text holds is never a place itself.
+        # In one pass, so that a customer's text is never read as a placeholder.
         parts = [template]
         for name in PLACES:
             parts = [
@@ -144,7 +144,7 @@ def _split(part: str, name: str) -> list[Any]:
 
 
 def pointed(document: Any, pointer: str) -> str:
-    """What a JSON pointer finds, as text; empty when there is nothing, or no plain value."""
+    """Return the plain value at a JSON pointer as text, empty when there is none."""
     found = document
     for part in pointer.split("/")[1:] if pointer else []:
         name = part.replace("~1", "/").replace("~0", "~")
@@ -160,7 +160,7 @@ def pointed(document: Any, pointer: str) -> str:
 
 
 class HttpGateway:
-    """Hands contacts to a system of the bank or its provider."""
+    """Gateway to an HTTP system of the bank or its provider."""
 
     def __init__(self, row: OutreachGateway, config: Settings) -> None:
         self.row: OutreachGateway | None = row
@@ -170,7 +170,7 @@ class HttpGateway:
         self.per_second = self._settings.per_second
 
     def send(self, contact: Contact, now: dt.datetime) -> Answer:
-        """Post the contact; anything but a clear answer is UNKNOWN."""
+        """Post the contact. Anything but a clear answer is UNKNOWN."""
         values = {
             "key": str(contact.key),
             "phone": contact.phone,
@@ -179,17 +179,17 @@ class HttpGateway:
         }
         body = filled(json.loads(self._settings.request), values)
         answer = self._exchange(self._settings.url, body, str(contact.key))
-        # An answer to sending can't be that the key was never seen.
-        return Answer(Taken.UNKNOWN, note=answer.note) if answer.taken is Taken.ABSENT else answer
+        # ABSENT makes no sense as an answer to sending.
+        return Answer(Receipt.UNKNOWN, note=answer.note) if answer.receipt is Receipt.ABSENT else answer
 
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
-        """Ask what became of a key."""
+        """Ask for the status of a key."""
         if not self._settings.status_url:
-            return Answer(Taken.UNKNOWN, note=Said(N_("the gateway has no address to ask")))
+            return Answer(Receipt.UNKNOWN, note=Said(N_("the gateway has no address for status queries")))
         values = {"key": str(key), "phone": "", "text": "", "channel": channel}
         body = filled(json.loads(self._settings.status_request), values)
         answer = self._exchange(self._settings.status_url, body, str(key))
-        return Answer(Taken.UNKNOWN, note=answer.note) if answer.taken is Taken.BUSY else answer
+        return Answer(Receipt.UNKNOWN, note=answer.note) if answer.receipt is Receipt.BUSY else answer
 
     def _exchange(self, url: str, body: Any, key: str) -> Answer:
         data = json.dumps(body, ensure_ascii=False).encode()
@@ -198,9 +198,9 @@ class HttpGateway:
             seconds = float(self._settings.seconds)
             status, answer = sender(self._config).exchange(url, data, headers, seconds)
         except TemporaryError as error:
-            return Answer(Taken.UNKNOWN, note=error.said)
+            return Answer(Receipt.UNKNOWN, note=error.said)
         except DomainError as error:
-            return Answer(Taken.BUSY, note=error.said)
+            return Answer(Receipt.BUSY, note=error.said)
         return self._read(status, answer)
 
     def _read(self, status: int, answer: bytes) -> Answer:
@@ -211,20 +211,20 @@ class HttpGateway:
         result, settings = pointed(document, self._settings.result), self._settings
         note = Said.as_is(f"HTTP {status}" + (f", {truncate(result, 60)}" if result else ""))
         meanings = (
-            (Taken.REJECTED, settings.rejected),
-            (Taken.BUSY, settings.busy),
-            (Taken.ABSENT, settings.absent),
+            (Receipt.REJECTED, settings.rejected),
+            (Receipt.BUSY, settings.busy),
+            (Receipt.ABSENT, settings.absent),
         )
         for taken, values in meanings:
             if result in values:
                 return Answer(taken, note=note)
         if 200 <= status < 300 and result in settings.accepted:
-            return Answer(Taken.ACCEPTED, pointed(document, settings.ref)[:128], note)
-        return Answer(Taken.BUSY if status in NOT_TAKEN else Taken.UNKNOWN, note=note)
+            return Answer(Receipt.ACCEPTED, pointed(document, settings.ref)[:128], note)
+        return Answer(Receipt.BUSY if status in NOT_TAKEN else Receipt.UNKNOWN, note=note)
 
 
 def signed(key: str, body: bytes, secret: str) -> dict[str, str]:
-    """The headers of a request: the key, the time, and the signature over both and the body."""
+    """Return the headers of a request: key, time, and the signature over both and the body."""
     timestamp = str(int(dt.datetime.now(dt.UTC).timestamp()))
     text = f"{key}.{timestamp}.".encode() + body
     signature = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
@@ -238,17 +238,17 @@ def signed(key: str, body: bytes, secret: str) -> dict[str, str]:
 
 
 def keep_secret(row: OutreachGateway, secret: str, config: Settings) -> None:
-    """Keep the secret that requests are signed with, encrypted. Does not commit."""
+    """Store the secret for signing requests, encrypted. Does not commit."""
     row.secret_cipher = vault(config, PURPOSE).encrypt(secret.encode())
 
 
 def opened(sealed: bytes | None, config: Settings) -> str:
-    """A kept secret in clear, empty without one. Raises DomainError when SECRET_KEY was changed since."""
+    """Return a stored secret in clear, empty without one. Raises DomainError if SECRET_KEY was changed."""
     if sealed is None:
         return ""
     try:
         return vault(config, PURPOSE).decrypt(sealed).decode()
     except InvalidToken as error:
         raise DomainError(
-            "The gateway's secret can't be read: SECRET_KEY was changed. Type it again."
+            "The gateway's secret can't be read because SECRET_KEY was changed. Enter the secret again."
         ) from error

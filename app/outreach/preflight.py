@@ -1,4 +1,4 @@
-"""The check of a batch before anything goes: a row for each candidate, who is held back why, the cost."""
+"""The check of a batch before sending: a row per candidate, the reasons for holding back, the cost."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from app.outreach.compliance import DROPPED, Terms
 from app.outreach.variants import Draw
 from app.schedules import calendar
 
-#: candidates up to which the check is made while the person waits, and how many are judged at a time
+#: candidates up to which the check runs within the request, and candidates judged at a time
 AT_ONCE, STEP = 2_000, 5_000
 
 
 class _Stopped(Exception):
-    """Somebody cancelled the batch while it was checked."""
+    """The batch was cancelled while it was being checked."""
 
 
 def start(batch: OutreachBatch) -> None:
-    """Check the batch now when it is small, else in the background."""
+    """Check a small batch now, a large one in the background."""
     if batch.candidates <= AT_ONCE:
         run(batch.id)
     else:
@@ -46,7 +46,10 @@ def start(batch: OutreachBatch) -> None:
 
 
 def run(batch_id: int) -> None:
-    """Write a row for every candidate and judge it; does nothing when that is done or being done. Commits."""
+    """Store a row for every candidate, judge them, and commit.
+
+    Does nothing when the batch is already checked or being checked.
+    """
     if not try_lock(db.session(), Lock.OUTREACH_CHECK, batch_id):
         return
     batch = db.session.get(OutreachBatch, batch_id, populate_existing=True)
@@ -67,36 +70,36 @@ def run(batch_id: int) -> None:
 
 
 def _begin(batch: OutreachBatch) -> None:
-    """Count an attempt. Raises DomainError after MAX_ATTEMPTS that did not end."""
-    begun = update(OutreachBatch).where(OutreachBatch.id == batch.id).values(**begin_attempt(OutreachBatch))
+    """Count an attempt. Raises DomainError after MAX_ATTEMPTS unfinished ones."""
+    count = update(OutreachBatch).where(OutreachBatch.id == batch.id).values(**begin_attempt(OutreachBatch))
     with db.engine.begin() as connection:
-        attempts = connection.execute(begun.returning(OutreachBatch.attempts)).scalar_one()
+        attempts = connection.execute(count.returning(OutreachBatch.attempts)).scalar_one()
     check_attempts(attempts)
 
 
 def terms_of(batch: OutreachBatch, now: dt.datetime) -> Terms:
-    """Under which terms the batch's contacts are judged at a moment. Raises DomainError as ``sender_of``."""
+    """Return the terms for judging the batch's contacts at a moment. Raises DomainError as ``sender_of``."""
     sender = candidates.sender_of(batch)
     return Terms(batch.channel, settings.current(), sender, now, calendar.current(), since=batch.confirmed_at)
 
 
 def _check(batch: OutreachBatch) -> dict[str, Any]:
-    """Fill and judge, a step at a time; the columns of the checked batch.
+    """Store and judge the candidates step by step. Return the new column values of the batch.
 
-    The batch's own row stays as it is until the end: how far this is gets written from outside.
+    The transaction leaves the batch's own row alone until the end; progress is stored in separate ones.
     """
     terms = terms_of(batch, clock.now())
-    chosen = candidates.chosen(batch)
+    hits = candidates.selected_hits(batch)
     draw = Draw(batch)
     db.session.execute(delete(Outreach).where(Outreach.batch_id == batch.id))
-    for first in range(0, len(chosen), STEP):
-        if first or len(chosen) > AT_ONCE:
+    for first in range(0, len(hits), STEP):
+        if first or len(hits) > AT_ONCE:
             _report(batch.id, first)
-        part = chosen[first : first + STEP]
-        _fill(batch, [hit for hit, _ in part], [hit for hit, person in part if draw.gets_b(person)])
+        part = hits[first : first + STEP]
+        _fill(batch, [hit for hit, _ in part], [hit for hit, id_hash in part if draw.gets_b(id_hash)])
         _hold(_judged(batch, terms, part[0][0], part[-1][0]), terms)
-    if len(chosen) > AT_ONCE:
-        _report(batch.id, len(chosen))
+    if len(hits) > AT_ONCE:
+        _report(batch.id, len(hits))
     _hold(_twice(batch), terms)
     counted = candidates.counts(batch)
     opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
@@ -109,7 +112,7 @@ def _check(batch: OutreachBatch) -> dict[str, Any]:
 
 
 def _finish(batch: OutreachBatch, values: dict[str, Any]) -> None:
-    """Write the end of the check, unless the batch was cancelled meanwhile. Commits."""
+    """Store the result of the check, unless the batch was cancelled in the meantime, and commit."""
     db.session.refresh(batch, with_for_update={"key_share": True})
     if batch.status != OutreachBatchStatus.CHECKING:
         db.session.rollback()
@@ -120,7 +123,7 @@ def _finish(batch: OutreachBatch, values: dict[str, Any]) -> None:
 
 
 def _report(batch_id: int, done: int) -> None:
-    """Write how far the check is, for everybody to see at once. Raises _Stopped when it shall end."""
+    """Store the progress at once, so that everybody sees it. Raises _Stopped when the batch was cancelled."""
     values = update(OutreachBatch).where(OutreachBatch.id == batch_id).values(rows_done=done)
     with db.engine.begin() as connection:
         status = connection.scalar(values.returning(OutreachBatch.status))
@@ -151,11 +154,11 @@ def _fill(batch: OutreachBatch, hits: list[int], of_b: list[int]) -> None:
 
 
 def _judged(batch: OutreachBatch, terms: Terms, first: int, last: int) -> CTE:
-    """Id and first reason of each waiting row of some hits.
+    """Select the id and first reason of each queued row in a range of hits.
 
-    Contact hours hold nobody back here: a confirmed batch waits for them.
+    Contact hours are ignored, because a confirmed batch waits for them.
     """
-    held = compliance.reasons(terms, leave_out=["hours"])
+    held = compliance.reasons(terms, ignore=["hours"])
     query = (
         select(Outreach.id, held[1].label("reason"))
         .join(Hit, Hit.id == Outreach.hit_id)
@@ -166,7 +169,7 @@ def _judged(batch: OutreachBatch, terms: Terms, first: int, last: int) -> CTE:
 
 
 def _twice(batch: OutreachBatch) -> CTE:
-    """The waiting rows whose person waits with a better hit in the same batch."""
+    """Select the queued rows whose person is queued with a better hit in the same batch."""
     best = (Hit.grade, Hit.score.desc(), Outreach.id)
     places = [
         func.row_number().over(partition_by=column, order_by=best).label(name)
@@ -184,7 +187,7 @@ def _queued(batch: OutreachBatch) -> Any:
 
 
 def _hold(judged: CTE, terms: Terms) -> None:
-    """Hold back (or drop) the rows that have a reason."""
+    """Hold back or drop the rows that have a reason."""
     dropped = judged.c.reason.in_(DROPPED)
     db.session.execute(
         update(Outreach)
@@ -199,18 +202,18 @@ def _hold(judged: CTE, terms: Terms) -> None:
 
 
 def _plan(batch: OutreachBatch, terms: Terms) -> dict[str, dict[str, Any]]:
-    """By text: how many get it, its segments and their cost in yuan, each row counted as it would read."""
+    """Return by text the number of rows, their segments and the cost in yuan, from the rendered texts."""
     versions = [batch.version, *([batch.version_b] if batch.version_b else [])]
     price = cost.price(terms.settings, batch.channel)
-    found = {}
+    plan = {}
     for version in versions:
         go, segments = _length_of(batch, version, terms)
-        found[str(version.id)] = {"go": go, "segments": segments, "cost": str(Decimal(segments) * price)}
-    return found
+        plan[str(version.id)] = {"go": go, "segments": segments, "cost": str(Decimal(segments) * price)}
+    return plan
 
 
 def _length_of(batch: OutreachBatch, version: OutreachTemplateVersion, terms: Terms) -> tuple[int, int]:
-    """How many rows go with a text, and how many segments (or calls) they are in all."""
+    """Return the number of rows with a text and the total of their segments (or calls)."""
     query = (
         select(Lead.name, Branch.name, func.count())
         .select_from(Outreach)

@@ -1,4 +1,4 @@
-"""What became of contacts: outcomes taken once each, and what follows from them."""
+"""Outcomes of contacts: recording each once, and taking the steps that follow from it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Outcome = Literal[
     "delivered", "failed", "answered", "no_answer", "refused", "interested", "converted", "opt_out"
 ]
 MAX_ITEMS = 1000
-#: how far a clock of another system may run ahead
+#: how far another system's clock may be ahead
 AHEAD = dt.timedelta(minutes=10)
-#: a later outcome replaces an earlier one only when it says more
+#: an outcome replaces the status only when its rank is higher
 RANK = {
     status: place
     for place, status in enumerate(
@@ -47,16 +47,16 @@ class Result(BaseModel):
     note: str = Field(default="", max_length=500)
 
 
-def take(items: list[Any], by: Any) -> list[dict[str, Any]]:
-    """Take results of the bank's system ``by``; an answer for each, in order. Commits each item by itself.
+def take(items: list[Any], user: Any) -> list[dict[str, Any]]:
+    """Record results reported by a system of the bank, committing each. Return an answer for each in order.
 
-    ``status`` is ``accepted``, ``duplicate`` (taken before), ``unknown`` (no such contact in the system's
+    ``status`` is ``accepted``, ``duplicate`` (recorded before), ``unknown`` (no such contact in the system's
     scope) or ``invalid``, the last two with ``error``.
     """
-    return [_take_one(item, by) for item in items]
+    return [_take_one(item, user) for item in items]
 
 
-def _take_one(item: Any, by: Any) -> dict[str, Any]:
+def _take_one(item: Any, user: Any) -> dict[str, Any]:
     given = item.get("outreach_id") if isinstance(item, dict) else None
     shown = {"outreach_id": given if isinstance(given, str) else None}
     try:
@@ -68,11 +68,11 @@ def _take_one(item: Any, by: Any) -> dict[str, Any]:
         return shown | {"status": "invalid", "error": f"{where}: {first['msg']}"}
     except DomainError as error:
         return shown | {"status": "invalid", "error": str(error)}
-    row = _row(result.outreach_id, by)
+    row = _row(result.outreach_id, user)
     if row is None:
         db.session.rollback()
         return shown | {"status": "unknown", "error": "outreach_id: there is no such contact"}
-    fresh = record(row, result.outcome, result.at, result.note, by.username)
+    fresh = record(row, result.outcome, result.at, result.note, user.username)
     db.session.commit()
     return shown | {"status": "accepted" if fresh else "duplicate"}
 
@@ -84,30 +84,33 @@ def _check_moment(at: dt.datetime) -> None:
     except OverflowError:
         early, late = True, False
     if late or early:
-        raise DomainError("at: not a moment of the past")
+        raise DomainError("at: must be a moment in the past")
 
 
-def _row(given: str, by: Any) -> Outreach | None:
-    """The contact by its key, locked, when the system may see its lead."""
+def _row(given: str, user: Any) -> Outreach | None:
+    """Return the contact with the key, locked, if the system may see its lead."""
     try:
         key = uuid.UUID(given)
     except ValueError:
         return None
-    seen = Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(by)))
+    visible = Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
     sent = Outreach.reserved_at.is_not(None)
-    return db.session.scalar(select(Outreach).where(Outreach.key == key, seen, sent).with_for_update())
+    return db.session.scalar(select(Outreach).where(Outreach.key == key, visible, sent).with_for_update())
 
 
 def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str) -> bool:
-    """Take an outcome of a contact and do what follows; False when it was taken before. Does not commit."""
+    """Record an outcome of a contact and take the steps that follow. Does not commit.
+
+    Return False when it was recorded before.
+    """
     said = truncate(mask_numbers(note.replace("\x00", "").strip()), 500)
-    made = db.session.scalar(
+    event_id = db.session.scalar(
         insert(OutreachEvent)
         .values(outreach_id=row.id, outcome=outcome, at=at, note=said, source=source)
         .on_conflict_do_nothing(index_elements=["outreach_id", "outcome", "at"])
         .returning(OutreachEvent.id)
     )
-    if made is None:
+    if event_id is None:
         return False
     if RANK[outcome] > RANK.get(row.status, 0):
         row.status, row.at, row.next_at = OutreachStatus(outcome), at, None
@@ -121,7 +124,7 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
 
 
 def _opt_out(row: Outreach, source: str) -> None:
-    """The person asked to be left alone: by person and by phone, for good."""
+    """Put the customer on the do-not-disturb list, by person and by phone, without an end date."""
     lead = db.session.get_one(Lead, row.lead_id)
     today = clock.today()
     present = suppression.entries_of(db.session, lead, today)
@@ -132,12 +135,12 @@ def _opt_out(row: Outreach, source: str) -> None:
             suppression.add(db.session, target, reason=labels.OPT_OUT_REASON, who=source, today=today)
 
 
-def play_sandbox(now: dt.datetime) -> int:
-    """Play the sandbox's answers that are due; how many. Commits."""
-    played = 0
+def record_sandbox_outcomes(now: dt.datetime) -> int:
+    """Record the sandbox's simulated outcomes that are due and commit. Return their number."""
+    recorded = 0
     for message, answers in sandbox.due(now):
         row = db.session.get(Outreach, message.outreach_id, with_for_update=True)
         for at, outcome in answers if row is not None else ():
-            played += record(row, outcome, at, "", sandbox.NAME)  # type: ignore[arg-type]
+            recorded += record(row, outcome, at, "", sandbox.NAME)  # type: ignore[arg-type]
     db.session.commit()
-    return played
+    return recorded

@@ -1,4 +1,4 @@
-"""The sandbox: takes contacts instead of customers, shows them on a screen and plays plausible answers."""
+"""The sandbox: a gateway that reaches nobody, shows contacts on a screen and simulates outcomes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.models import SandboxMessage
-from app.outreach.gateway import Answer, Contact, Taken
+from app.outreach.gateway import Answer, Contact, Receipt
 
 NAME = "sandbox"
-#: (share in percent, what follows [[seconds, outcome]…]) by channel; the shares make 100
-STORIES: dict[str, list[tuple[int, list[list[Any]]]]] = {
+#: by channel: (share in percent, [[seconds after sending, outcome], …]); the shares add up to 100
+OUTCOMES: dict[str, list[tuple[int, list[list[Any]]]]] = {
     "sms": [
         (4, [[3, "failed"]]),
         (64, [[3, "delivered"]]),
@@ -39,26 +39,26 @@ STORIES: dict[str, list[tuple[int, list[list[Any]]]]] = {
 }
 
 
-def story_of(key: uuid.UUID, channel: str) -> list[list[Any]]:
-    """What will follow on a contact, always the same for a key."""
+def outcomes_of(key: uuid.UUID, channel: str) -> list[list[Any]]:
+    """Return the simulated outcomes of a contact, always the same for a key."""
     secret = current_app.config["SETTINGS"].secret_key.encode()
     drawn = int.from_bytes(hmac.digest(secret, key.bytes, hashlib.sha256)[:8], "big") % 100
-    for share, story in STORIES[channel]:
+    for share, outcomes in OUTCOMES[channel]:
         if drawn < share:
-            return story
+            return outcomes
         drawn -= share
-    raise AssertionError("the shares of a channel make 100")
+    raise AssertionError("the shares of a channel must add up to 100")
 
 
 class Sandbox:
-    """Stands in where no gateway is set up."""
+    """Gateway used while none is switched on."""
 
     row = None
     per_second = 0.0
 
     def send(self, contact: Contact, now: dt.datetime) -> Answer:
-        """Take it; the same key again changes nothing."""
-        story = story_of(contact.key, contact.channel)
+        """Accept the contact. Sending the same key again changes nothing."""
+        outcomes = outcomes_of(contact.key, contact.channel)
         row = {
             "outreach_id": contact.outreach_id,
             "key": contact.key,
@@ -66,37 +66,38 @@ class Sandbox:
             "phone_masked": contact.phone_masked,
             "body": contact.text,
             "accepted_at": now,
-            "answers": story,
-            "next_at": now + dt.timedelta(seconds=story[0][0]),
+            "answers": outcomes,
+            "next_at": now + dt.timedelta(seconds=outcomes[0][0]),
         }
         with Session(db.engine) as session:
             session.execute(insert(SandboxMessage).values(row).on_conflict_do_nothing(index_elements=["key"]))
             session.commit()
-        return Answer(Taken.ACCEPTED, ref=f"SANDBOX-{contact.key.hex[:12]}")
+        return Answer(Receipt.ACCEPTED, ref=f"SANDBOX-{contact.key.hex[:12]}")
 
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
-        """Whether it was taken."""
+        """Return whether the key was accepted."""
         with Session(db.engine) as session:
             found = session.scalar(select(SandboxMessage.id).where(SandboxMessage.key == key))
-        return Answer(Taken.ACCEPTED if found else Taken.ABSENT)
+        return Answer(Receipt.ACCEPTED if found else Receipt.ABSENT)
 
 
 def due(now: dt.datetime, limit: int = 500) -> list[tuple[SandboxMessage, list[tuple[dt.datetime, str]]]]:
-    """Messages with answers to play by ``now`` and those answers; they are taken off the message.
+    """Return the messages with outcomes due by ``now``, each with these outcomes.
 
-    Rows stay locked until the caller commits; two may call.
+    The outcomes are removed from the message. Rows stay locked until the caller commits; several callers may
+    run at once.
     """
     query = select(SandboxMessage).where(SandboxMessage.next_at <= now).order_by(SandboxMessage.next_at)
-    found = []
+    due_messages = []
     for message in db.session.scalars(query.limit(limit).with_for_update(skip_locked=True)):
-        played, left = [], []
+        outcomes, left = [], []
         for seconds, outcome in message.answers:
             at = message.accepted_at + dt.timedelta(seconds=seconds)
             if at <= now:
-                played.append((at, outcome))
+                outcomes.append((at, outcome))
             else:
                 left.append([seconds, outcome])
         message.answers = left
         message.next_at = message.accepted_at + dt.timedelta(seconds=left[0][0]) if left else None
-        found.append((message, played))
-    return found
+        due_messages.append((message, outcomes))
+    return due_messages

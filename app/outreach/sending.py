@@ -1,8 +1,8 @@
-"""Sending: the rows of running batches go to their gateway, each judged again at that moment.
+"""Sending: the rows of running batches are judged again and handed to their gateway.
 
-A row is reserved in one transaction, under a lock of the person, before anything leaves; from then on it
-counts against the person's caps, and only the gateway's own word takes that back. A row whose sender
-vanished, or whose gateway gave no clear answer, goes again only when the gateway says it has not seen it.
+A row is reserved in one transaction, under a lock of the person, before anything is sent. From then on it
+counts against the person's caps, unless the gateway says that it was not accepted. A row whose worker died,
+or whose gateway gave no clear answer, is sent again only when the gateway says it has never seen it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from app.lib import clock
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
 from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates
 from app.outreach.compliance import DROPPED, Terms
-from app.outreach.gateway import Answer, Contact, Taken
+from app.outreach.gateway import Answer, Contact, Receipt
 
 CHUNK, THREADS = 50, 8
 CONTACTS = LeasedRows(
@@ -39,19 +39,19 @@ CONTACTS = LeasedRows(
     abandoned=OutreachStatus.UNKNOWN,
     seconds=300,
 )
-#: how long after an unclear answer the gateway is asked, again and again up to MAX_ASKS times
+#: waits before the gateway is asked about an unclear answer, up to MAX_ASKS times
 ASK_AFTER = tuple(dt.timedelta(seconds=each) for each in (20, 60, 300, 1800, 7200))
 MAX_ASKS = 40
-#: waits before a contact goes again to a gateway that is busy or never saw it
+#: waits before a contact is sent again to a gateway that was busy or never saw it
 RETRY_AFTER = tuple(dt.timedelta(seconds=each) for each in (5, 30, 120, 600, 1800))
-#: what a gateway did not take costs nothing
+#: a contact that the gateway did not accept costs nothing
 FREE: dict[str, Any] = {"segments": None, "cost": None}
 
 log = logging.getLogger(__name__)
 
 
 def work(now: dt.datetime | None = None) -> int:
-    """Send what may go until nothing is left to do just now; how many rows were handled. Commits.
+    """Send all contacts that are due, committing as it goes. Return the number of rows handled.
 
     Batches take turns, so that one contact does not wait behind a hundred thousand.
     """
@@ -64,7 +64,7 @@ def work(now: dt.datetime | None = None) -> int:
 
 
 def due(now: dt.datetime) -> bool:
-    """Whether a worker has something to do."""
+    """Whether there is work for a worker."""
     asks = select(Outreach.id).where(or_(_unclear(now), CONTACTS.expired())).limit(1)
     return bool(_running(now)) or db.session.scalar(asks) is not None
 
@@ -76,7 +76,7 @@ def _running(now: dt.datetime) -> Sequence[int]:
 
 
 def _turn(batch_id: int, now: dt.datetime) -> int:
-    """One chunk of a batch; how many rows it handled. Commits."""
+    """Handle one chunk of a batch and commit. Return the number of rows handled."""
     batch = db.session.get_one(OutreachBatch, batch_id, populate_existing=True)
     try:
         terms = preflight.terms_of(batch, now)
@@ -98,16 +98,16 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
 
 
 def _wait_for_hours(batch: OutreachBatch, terms: Terms) -> int:
-    begun = batch.confirmed_at or terms.now
+    started = batch.confirmed_at or terms.now
     opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
-    waited = opens.date() - begun.astimezone(opens.tzinfo).date()
+    waited = opens.date() - started.astimezone(opens.tzinfo).date()
     if waited > dt.timedelta(days=terms.settings.wait_days):
         return _end(batch, "hours")
     return _wait(batch, opens, "hours")
 
 
-def _wait(batch: OutreachBatch, until: dt.datetime, what: str) -> int:
-    batch.not_before, batch.waits_for = until, what
+def _wait(batch: OutreachBatch, until: dt.datetime, reason: str) -> int:
+    batch.not_before, batch.waits_for = until, reason
     db.session.commit()
     return 0
 
@@ -120,7 +120,7 @@ def _end(batch: OutreachBatch, reason: str) -> int:
 
 
 def _finish(batch_id: int) -> None:
-    """End a batch when none of its rows can still go."""
+    """End a batch when none of its rows can still be sent."""
     until = func.coalesce(Outreach.lease_until, Outreach.next_at)
     going = select(until).where(
         Outreach.batch_id == batch_id, Outreach.status.in_((CONTACTS.waiting, CONTACTS.working))
@@ -138,11 +138,14 @@ def _finish(batch_id: int) -> None:
 
 
 def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
-    """Judge the next rows of a batch and reserve those that may go; them, and how many. Commits."""
+    """Judge the next rows of a batch, reserve those that may be sent, and commit.
+
+    Return the reserved rows and the number of rows judged.
+    """
     running = select(OutreachBatch.id).where(
         OutreachBatch.id == batch_id, OutreachBatch.status == OutreachBatchStatus.RUNNING
     )
-    # Pausing and cancelling wait for this, so that nothing is reserved after them.
+    # Pausing and cancelling wait for this lock, so that nothing is reserved after them.
     if db.session.scalar(running.with_for_update(read=True)) is None:
         db.session.rollback()
         return [], 0
@@ -183,7 +186,7 @@ def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
 
 
 def _lock_people(rows: Sequence[Outreach]) -> None:
-    """One transaction at a time decides about a person; always in one order, so that none wait in a ring."""
+    """Lock the people of the rows, always in the same order, so that transactions can't deadlock."""
     keys = sorted({key for row in rows for key in (row.phone_index, row.id_hash)})
     db.session.execute(
         text(
@@ -205,7 +208,7 @@ def _judge(rows: Sequence[Outreach], terms: Terms) -> dict[int, list[str]]:
 
 
 def _charge(rows: Sequence[Outreach], terms: Terms) -> None:
-    """Write down what each will cost, before it goes: no later price and no lost worker changes it."""
+    """Store the cost of each row before it is sent, so that no later price or lost worker changes it."""
     price = cost.price(terms.settings, terms.channel)
     query = select(Lead).where(Lead.id.in_([row.lead_id for row in rows])).options(joinedload(Lead.branch))
     leads = {lead.id: lead for lead in db.session.scalars(query)}
@@ -213,7 +216,7 @@ def _charge(rows: Sequence[Outreach], terms: Terms) -> None:
         try:
             row.segments = cost.segments(row.channel, _text(row, leads[row.lead_id], terms))
         except DomainError:
-            continue  # There is nothing to say to this customer: handing it over fails.
+            continue  # There is no text for this customer, so handing it over will fail.
         row.cost = price * row.segments
 
 
@@ -227,7 +230,7 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
     owners, claimed = {row.id: str(row.lease_owner) for row in rows}, time.monotonic()
 
     def send(place: int) -> Answer | None:
-        """The gateway's answer, None when the contact is another sender's by now."""
+        """Return the gateway's answer, None when another worker has taken over the contact."""
         contact = sendable[place]
         with app.app_context():
             if first is not None:
@@ -245,21 +248,21 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
         contact = contacts[row.id]
         answer = answers[row.id] if isinstance(contact, Contact) else contact
         if answer is not None:
-            _note(row, answer, gateway)
-    # A batch that was cancelled meanwhile has been settled without the answers.
+            _record(row, answer, gateway)
+    # A batch that was cancelled in the meantime was settled without the answers.
     db.session.refresh(batch)
     cost.settle(batch)
     db.session.commit()
 
 
 def _contact(row: Outreach, terms: Terms) -> Contact | Answer:
-    """The contact to hand over, or why there can be none."""
+    """Return the contact to hand over, or a rejection when there can be none."""
     lead = db.session.get_one(Lead, row.lead_id)
     try:
         phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
         said = _text(row, lead, terms)
     except (LeadsError, DomainError) as error:
-        return Answer(Taken.REJECTED, note=error.said)
+        return Answer(Receipt.REJECTED, note=error.said)
     return Contact(row.id, row.key, row.channel, phone, lead.phone_masked, said)
 
 
@@ -268,44 +271,44 @@ def _text(row: Outreach, lead: Lead, terms: Terms) -> str:
     return templates.render(row.version.body, values, row.channel, terms.settings.opt_out_sentence)
 
 
-def _note(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
-    """Write down what the gateway said, if the row is still this sender's. Does not commit."""
+def _record(row: Outreach, answer: Answer, gateway: gateways.Current) -> None:
+    """Record the gateway's answer, if this worker still holds the row. Does not commit."""
     now = clock.now()
-    bad = answer.taken in (Taken.BUSY, Taken.UNKNOWN)
-    gateway.report(not bad, answer.note, now)
+    failed = answer.receipt in (Receipt.BUSY, Receipt.UNKNOWN)
+    gateway.report(not failed, answer.note, now)
     values = _after(row, answer, now)
-    changed = db.session.execute(
+    updated = db.session.execute(
         update(Outreach)
         .where(CONTACTS.held_by(row.id, str(row.lease_owner)))
         .values(at=now, note=answer.note, **RELEASED, **values),
         execution_options={"synchronize_session": False},
     )
-    if changed.rowcount and answer.taken is Taken.ACCEPTED:  # type: ignore[attr-defined]
+    if updated.rowcount and answer.receipt is Receipt.ACCEPTED:  # type: ignore[attr-defined]
         hit_steps.contacted(row.hit_id, row.channel)
 
 
 def _after(row: Outreach, answer: Answer, now: dt.datetime) -> dict[str, Any]:
-    """The columns of a row after its gateway's answer."""
-    if answer.taken is Taken.ACCEPTED:
+    """Return the new column values of a row after its gateway's answer."""
+    if answer.receipt is Receipt.ACCEPTED:
         return {
             "status": OutreachStatus.SENT,
             "sent_at": now,
             "next_at": None,
             "gateway_ref": answer.ref[:128],
         }
-    if answer.taken is Taken.UNKNOWN:
+    if answer.receipt is Receipt.UNKNOWN:
         return {"status": OutreachStatus.UNKNOWN, "next_at": now + ASK_AFTER[0]}
-    if answer.taken is Taken.REJECTED:
+    if answer.receipt is Receipt.REJECTED:
         return _failed("gateway")
-    return _once_more(row, now, "gateway")
+    return _retry_or_fail(row, now, "gateway")
 
 
 def _failed(reason: str) -> dict[str, Any]:
     return FREE | {"status": OutreachStatus.FAILED, "reason": reason, "next_at": None}
 
 
-def _once_more(row: Outreach, now: dt.datetime, reason: str) -> dict[str, Any]:
-    """The columns of a row that goes again after a wait, or has failed for a reason after GATEWAY_TRIES."""
+def _retry_or_fail(row: Outreach, now: dt.datetime, reason: str) -> dict[str, Any]:
+    """Return the new column values of a row to retry, or to fail after GATEWAY_TRIES attempts."""
     next_at = next_attempt_at(
         row.attempts, RETRY_AFTER, now, most=current_app.config["SETTINGS"].gateway_tries
     )
@@ -319,7 +322,7 @@ def _unclear(now: dt.datetime) -> Any:
 
 
 def resolve(now: dt.datetime | None = None) -> int:
-    """Ask gateways about rows without a clear answer that are due; how many. Commits each."""
+    """Ask gateways about rows without a clear answer that are due, committing each. Return their number."""
     moment, asked = now or clock.now(), 0
     CONTACTS.reclaim(db.engine)
     while True:
@@ -334,10 +337,10 @@ def resolve(now: dt.datetime | None = None) -> int:
 
 
 def _ask(row: Outreach, now: dt.datetime) -> None:
-    # The row stays locked while the gateway is asked: nobody else asks, and nothing else changes it.
+    # The row stays locked until then, so that nobody else asks about it or changes it.
     answer = gateways.current(row.channel).gateway.ask(row.key, row.channel)
     row.at, row.note = now, answer.note
-    if answer.taken is Taken.ACCEPTED:
+    if answer.receipt is Receipt.ACCEPTED:
         row.status, row.sent_at, row.next_at, row.gateway_ref = (
             OutreachStatus.SENT,
             now,
@@ -345,10 +348,10 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
             answer.ref[:128],
         )
         hit_steps.contacted(row.hit_id, row.channel)
-    elif answer.taken is Taken.REJECTED:
+    elif answer.receipt is Receipt.REJECTED:
         _write(row, _failed("gateway"))
-    elif answer.taken is Taken.ABSENT:
-        _back_in_line(row, now)
+    elif answer.receipt is Receipt.ABSENT:
+        _requeue(row, now)
     else:
         row.status = OutreachStatus.UNKNOWN
         row.attempts += 1
@@ -356,17 +359,17 @@ def _ask(row: Outreach, now: dt.datetime) -> None:
 
 
 def _write(row: Outreach, values: dict[str, Any]) -> None:
-    """Write columns of a row whose sending came to nothing, and what its batch has cost without it."""
+    """Store column values of a row that was not sent, and the cost of its batch without it."""
     for name, value in values.items():
         setattr(row, name, value)
     db.session.flush()
     cost.settle(row.batch)
 
 
-def _back_in_line(row: Outreach, now: dt.datetime) -> None:
-    """The gateway never saw it: it goes again with the same key, if its batch and its tries allow."""
+def _requeue(row: Outreach, now: dt.datetime) -> None:
+    """Queue a row that the gateway never saw again with the same key, if its batch and attempts allow."""
     if row.batch.status in batches.OPEN or row.batch.status == OutreachBatchStatus.DONE:
-        _write(row, _once_more(row, now, "unseen"))
+        _write(row, _retry_or_fail(row, now, "unseen"))
         if row.status == OutreachStatus.FAILED:
             return
         if row.batch.status == OutreachBatchStatus.DONE:

@@ -1,4 +1,4 @@
-"""The rules that outreach obeys: kept as a history, changed only with a second person."""
+"""The compliance rules of outreach, kept as a history and changed only with a second person's approval."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.lib.strict import Strict
 from app.models import Approval, OutreachSetting, Staff, VersionStatus
 
 KIND = "setting"
-#: characters that the opt-out sentence needs to say anything
+#: characters that the opt-out sentence needs at least
 MIN_OPT_OUT = 4
 Times = Annotated[int, Field(ge=1, le=100)]
 Days = Annotated[int, Field(ge=1, le=366)]
@@ -29,19 +29,19 @@ Cost = Annotated[float, Field(ge=0, le=1000)]
 
 LABELS: dict[str, Any] = {
     "sms_cap": lazy_gettext("SMS per person"),
-    "sms_days": lazy_gettext("SMS: counted over"),
+    "sms_days": lazy_gettext("SMS counted over"),
     "call_cap": lazy_gettext("Calls per person"),
-    "call_days": lazy_gettext("Calls: counted over"),
-    "total_cap": lazy_gettext("Contacts per person in all"),
-    "total_days": lazy_gettext("In all: counted over"),
+    "call_days": lazy_gettext("Calls counted over"),
+    "total_cap": lazy_gettext("Contacts per person in total"),
+    "total_days": lazy_gettext("Total counted over"),
     "open_from": lazy_gettext("Contact hours from"),
     "open_to": lazy_gettext("Contact hours to"),
     "skip_holidays": lazy_gettext("No contact on public holidays"),
-    "wait_days": lazy_gettext("A batch waits for contact hours at most"),
-    "excluded_grades": lazy_gettext("Grades not contacted"),
-    "excluded_hit_statuses": lazy_gettext("Hit statuses not contacted"),
-    "excluded_lead_statuses": lazy_gettext("Lead statuses not contacted"),
-    "approval_above": lazy_gettext("A second person approves batches above"),
+    "wait_days": lazy_gettext("Longest wait of a batch for contact hours"),
+    "excluded_grades": lazy_gettext("Excluded grades"),
+    "excluded_hit_statuses": lazy_gettext("Excluded hit statuses"),
+    "excluded_lead_statuses": lazy_gettext("Excluded lead statuses"),
+    "approval_above": lazy_gettext("Second-person approval for batches above"),
     "opt_out_sentence": lazy_gettext("Opt-out sentence at the end of every SMS"),
     "cost_sms": lazy_gettext("Cost of one SMS segment"),
     "cost_call": lazy_gettext("Cost of one call"),
@@ -49,7 +49,7 @@ LABELS: dict[str, Any] = {
 
 
 class OutreachSettings(Strict):
-    """What holds for every contact. Caps count local calendar days, today included; costs are in yuan."""
+    """Rules for every contact. Caps count local calendar days, today included. Costs are in yuan."""
 
     sms_cap: Times = 2
     sms_days: Days = 7
@@ -76,7 +76,7 @@ class OutreachSettings(Strict):
         return self
 
     def hours(self) -> tuple[dt.timedelta, dt.timedelta]:
-        """Contact hours of a day, counted from its midnight: from the first on, until before the second."""
+        """Return the beginning and the (excluded) end of contact hours, counted from midnight."""
         return _after_midnight(self.open_from), _after_midnight(self.open_to)
 
 
@@ -86,7 +86,7 @@ def _after_midnight(text: str) -> dt.timedelta:
 
 
 def checked(values: dict[str, Any]) -> OutreachSettings:
-    """Settings from what was typed. Raises FieldError for the first value that can't be."""
+    """Return the settings in a form's values. Raises FieldError for the first invalid value."""
     try:
         return OutreachSettings.model_validate(values)
     except ValidationError as error:
@@ -98,37 +98,37 @@ def checked(values: dict[str, Any]) -> OutreachSettings:
 
 
 def in_force() -> OutreachSetting | None:
-    """The row in force, None while nobody has changed the defaults."""
+    """Return the row in force, None while nobody has changed the defaults."""
     return db.session.scalar(select(OutreachSetting).where(OutreachSetting.status == VersionStatus.ACTIVE))
 
 
 def current() -> OutreachSettings:
-    """What holds now."""
+    """Return the settings in force."""
     row = in_force()
     return OutreachSettings.model_validate(row.values) if row else OutreachSettings()
 
 
-def propose(values: OutreachSettings, by: Staff, reason: str) -> Approval:
-    """Ask for a second person to put new settings in force. Does not commit.
+def propose(values: OutreachSettings, user: Staff, reason: str) -> Approval:
+    """Submit new settings for approval by a second person. Does not commit.
 
-    Raises DomainError when nothing would change, FieldError without a sentence that says how to opt out.
+    Raises DomainError when nothing would change, FieldError without a proper opt-out sentence.
     """
     if len(values.opt_out_sentence.strip()) < MIN_OPT_OUT:
         raise FieldError(
             "opt_out_sentence",
-            "Every SMS must say how to opt out, in at least %(n)s characters.",
+            "Every SMS must say how to opt out, with at least %(n)s characters.",
             n=MIN_OPT_OUT,
         )
     if values == current():
         raise DomainError("No differences from the version in force.")
-    row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason, created_by=by.username)
+    row = OutreachSetting(values=values.model_dump(mode="json"), reason=reason, created_by=user.username)
     db.session.add(row)
     db.session.flush()
-    return approvals.submit(KIND, row.id, by, reason)
+    return approvals.submit(KIND, row.id, user, reason)
 
 
 def differences(old: OutreachSettings, new: OutreachSettings) -> list[Change]:
-    """What differs, in words of the language at hand."""
+    """Return the differences in words of the current language."""
     before, after = old.model_dump(), new.model_dump()
     return [
         Change(str(LABELS[name]), said(name, before[name]), said(name, after[name]))
@@ -138,7 +138,7 @@ def differences(old: OutreachSettings, new: OutreachSettings) -> list[Change]:
 
 
 def said(name: str, value: Any) -> str:
-    """A value in words."""
+    """Return a setting's value in words."""
     if isinstance(value, bool):
         return labels.yes_no(value)
     if name == "excluded_hit_statuses":
@@ -193,7 +193,7 @@ class _SettingKind:
 
 
 def _row(subject_id: int) -> OutreachSetting:
-    return approvals.subject_row(OutreachSetting, subject_id, N_("These settings do not exist any more."))
+    return approvals.subject_row(OutreachSetting, subject_id, N_("These settings no longer exist."))
 
 
 approvals.register(_SettingKind())

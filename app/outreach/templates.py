@@ -1,4 +1,4 @@
-"""Templates: what may stand in one, how long it becomes, and what a customer reads."""
+"""Templates: checking, measuring and rendering their texts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from app.extensions import db
 from app.models import ForbiddenWord, Lead, OutreachTemplate, OutreachTemplateVersion
 
 CHANNELS = ("sms", "call")
-#: what a template may name, and what people read about it
+#: variables that a template may contain, with their descriptions
 VARIABLES: dict[str, Any] = {
-    "surname": lazy_gettext("the customer's family name"),
-    "name": lazy_gettext("the customer's whole name"),
-    "branch": lazy_gettext("the branch the customer belongs to"),
+    "surname": lazy_gettext("the customer's surname"),
+    "name": lazy_gettext("the customer's full name"),
+    "branch": lazy_gettext("the customer's branch"),
     "month": lazy_gettext("the month of sending, as a number"),
     "day": lazy_gettext("the day of sending, as a number"),
 }
@@ -40,7 +40,7 @@ _GSM_TWO = frozenset("^{}\\[~]|€\f")
 
 @dataclass(frozen=True)
 class Length:
-    """How long an SMS is; ``chars`` in the units of its ``alphabet``, ``segments`` as it is charged."""
+    """Length of an SMS: ``chars`` in units of its ``alphabet``, and the ``segments`` it is charged for."""
 
     chars: int
     segments: int
@@ -48,7 +48,7 @@ class Length:
 
 
 def length(text: str) -> Length:
-    """The length of an SMS: GSM-7 (160, or 153 a segment) or else UCS-2 (70, or 67 a segment)."""
+    """Return the length of an SMS in GSM-7 (160, or 153 a segment) or UCS-2 (70, or 67 a segment)."""
     if all(char in _GSM or char in _GSM_TWO for char in text):
         chars = sum(2 if char in _GSM_TWO else 1 for char in text)
         return Length(chars, 1 if chars <= 160 else -(-chars // 153), "GSM-7")
@@ -57,13 +57,16 @@ def length(text: str) -> Length:
 
 
 def check_body(channel: str, body: str) -> str:
-    """A template's text as it is kept. Raises FieldError that names what is wrong and where it stands."""
+    """Return a template's text in its stored form. Raises FieldError that says what is wrong and where."""
     text = "\n".join(line.rstrip() for line in body.strip().splitlines())
     if not text:
-        raise FieldError("body", "Write what the customer reads or hears.")
+        raise FieldError("body", "Enter the text that the customer will read or hear.")
     if len(text) > MAX_CHARS[channel]:
         raise FieldError(
-            "body", "%(n)s characters; there may be %(most)s.", n=len(text), most=MAX_CHARS[channel]
+            "body",
+            "The text has %(n)s characters; the limit is %(most)s.",
+            n=len(text),
+            most=MAX_CHARS[channel],
         )
     _check_places(text)
     found = forbidden_in(text)
@@ -77,16 +80,16 @@ def _check_places(text: str) -> None:
         if name not in VARIABLES:
             raise FieldError(
                 "body",
-                "There is no variable {%(name)s}; there are: %(names)s.",
+                "There is no variable {%(name)s}; the variables are: %(names)s.",
                 name=name[:40],
                 names=", ".join(f"{{{each}}}" for each in VARIABLES),
             )
     if "{" in _PLACE.sub("", text) or "}" in _PLACE.sub("", text):
-        raise FieldError("body", "A curly bracket stands alone; variables look like {surname}.")
+        raise FieldError("body", "There is an unmatched curly bracket; variables look like {surname}.")
 
 
 def forbidden_in(text: str) -> list[str]:
-    """The forbidden words that a text holds, also with spaces or signs between their characters."""
+    """Return the forbidden words in a text, also with spaces or signs between their characters."""
     plain = _folded(text)
     return [word for word in db.session.scalars(select(ForbiddenWord.word)) if _folded(word) in plain]
 
@@ -96,24 +99,24 @@ def _folded(text: str) -> str:
 
 
 def check_word(word: str) -> str:
-    """A forbidden word as it is kept. Raises FieldError."""
-    kept = word.strip()
-    if not _folded(kept):
-        raise FieldError("word", "A forbidden word has at least one letter or digit.")
-    return kept
+    """Return a forbidden word in its stored form. Raises FieldError."""
+    stripped = word.strip()
+    if not _folded(stripped):
+        raise FieldError("word", "A forbidden word needs at least one letter or digit.")
+    return stripped
 
 
-def store(template: OutreachTemplate, body: str, who: str) -> OutreachTemplateVersion:
-    """Give a template a new version when its text differs from the newest. Raises FieldError.
+def store(template: OutreachTemplate, body: str, username: str) -> OutreachTemplateVersion:
+    """Add a new version to a template if its text differs from the newest. Return the newest version.
 
-    Flushes, does not commit.
+    Flushes, does not commit. Raises FieldError.
     """
     text = check_body(template.channel, body)
     newest = template.versions[0] if template.versions else None
     if newest is not None and newest.body == text:
         return newest
     number = newest.number + 1 if newest else 1
-    version = OutreachTemplateVersion(number=number, body=text, created_by=who)
+    version = OutreachTemplateVersion(number=number, body=text, created_by=username)
     template.versions.insert(0, version)
     db.session.add(template)
     db.session.flush()
@@ -121,24 +124,27 @@ def store(template: OutreachTemplate, body: str, who: str) -> OutreachTemplateVe
 
 
 def usable(channel: str) -> list[OutreachTemplate]:
-    """The templates of a channel that may be used, by name."""
+    """Return the active templates of a channel, sorted by name."""
     query = select(OutreachTemplate).where(OutreachTemplate.channel == channel, OutreachTemplate.active)
     return list(db.session.scalars(query.order_by(OutreachTemplate.name)))
 
 
 def newest(template_id: str | None, channel: str, field: str = "template") -> OutreachTemplateVersion:
-    """The version in use of a template chosen in a form's field. Raises FieldError when it can't be used."""
+    """Return the newest version of a template selected in a form's field.
+
+    Raises FieldError when there is none or it contains forbidden words.
+    """
     found = next((each for each in usable(channel) if str(each.id) == template_id), None)
     if found is None or not found.versions:
         raise FieldError(field, "Choose a template.")
     words = forbidden_in(found.versions[0].body)
     if words:
-        raise FieldError(field, "These words are not allowed any more: %(words)s.", words=", ".join(words))
+        raise FieldError(field, "These words are no longer allowed: %(words)s.", words=", ".join(words))
     return found.versions[0]
 
 
 def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> str:
-    """What the customer reads. Raises DomainError for a variable that is not known (any more)."""
+    """Return the text for the customer. Raises DomainError for an unknown variable."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in values:
@@ -152,7 +158,10 @@ def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> 
 
 
 def example(version: OutreachTemplateVersion, lead: Lead | None, day: dt.date, opt_out: str) -> str:
-    """What a customer would read, masked; with the variables' meanings where there is no customer."""
+    """Return the text as a customer would read it, masked.
+
+    Without a customer, the variables are replaced by their descriptions.
+    """
     found = (
         values_of(lead, day, masked=True)
         if lead is not None
@@ -162,7 +171,7 @@ def example(version: OutreachTemplateVersion, lead: Lead | None, day: dt.date, o
 
 
 def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, str]:
-    """What the variables stand for; ``masked`` for people who look at a preview."""
+    """Return the values of the variables for a lead, with the name masked for previews."""
     found = values(lead.name, lead.branch.name if lead.branch else "", day)
     if masked:
         family = found["surname"]
@@ -171,7 +180,7 @@ def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, st
 
 
 def values(name: str, branch: str, day: dt.date) -> dict[str, str]:
-    """What the variables stand for, for a customer of that name and branch."""
+    """Return the values of the variables for a customer with that name and branch."""
     whole = name.strip()
     return {
         "surname": surname(whole),
@@ -183,7 +192,7 @@ def values(name: str, branch: str, day: dt.date) -> dict[str, str]:
 
 
 def surname(name: str) -> str:
-    """The family name of a name written the Chinese way; of others the first word."""
+    """Return the family name of a Chinese name, or the first word of another name."""
     first = name.split()[0] if name.split() else ""
     if first[:1].isascii():
         return first

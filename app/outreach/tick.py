@@ -1,4 +1,4 @@
-"""What the ticker does for outreach."""
+"""The ticker's step for outreach."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from app.outreach import results, sending
 
 
 def tick(now: dt.datetime) -> None:
-    """Nudge a worker for batches that wait for their check or may go, and play the sandbox's answers."""
+    """Nudge a worker for batches to check or to send, and record the sandbox's outcomes that are due."""
     waiting = select(OutreachBatch.id).where(OutreachBatch.status == OutreachBatchStatus.CHECKING)
     for batch_id in db.session.scalars(waiting.order_by(OutreachBatch.id)).all():
         nudge("outreach", "app.jobs.outreach.prepare", batch_id)
     if sending.due(now):
         nudge_once("outreach", "app.jobs.outreach.run")
-    results.play_sandbox(now)
+    results.record_sandbox_outcomes(now)

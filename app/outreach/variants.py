@@ -1,4 +1,4 @@
-"""Two texts in one batch, A and B: who gets which is drawn once, by person, and never both."""
+"""Batches with two texts, A and B, of which each person is assigned one at random."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ A, B = "A", "B"
 
 
 @dataclass(frozen=True)
-class Second:
-    """A second text for a batch, and the percentage of people who get it instead of the first."""
+class SecondText:
+    """The second text of a batch, and the percentage of people who get it instead of the first."""
 
     version: OutreachTemplateVersion
     share: int
 
 
 class Draw:
-    """Which text each person of a batch gets: the same whenever it is asked, unlike in any other batch."""
+    """The random assignment of texts in a batch: stable, and independent of other batches."""
 
     def __init__(self, batch: OutreachBatch) -> None:
-        # No rule's code holds a space: a batch never draws as a rule does.
+        # No rule's code contains a space, so a batch never shares its draw with a rule.
         self._lottery = Lottery(current_app.config["SETTINGS"], f"batch {batch.id}")
         self._share = batch.share_b or 0
 
@@ -38,7 +38,7 @@ class Draw:
 
 
 def texts(batch: OutreachBatch) -> list[tuple[str, OutreachTemplateVersion, int]]:
-    """The texts of a batch: letter, version and percentage; the letter is empty when there is one."""
+    """Return letter, version and percentage of each text; the letter is empty when there is only one."""
     if batch.version_b is None:
         return [("", batch.version, 100)]
     share = batch.share_b or 0
@@ -46,14 +46,14 @@ def texts(batch: OutreachBatch) -> list[tuple[str, OutreachTemplateVersion, int]
 
 
 def letter(batch: OutreachBatch, version_id: int) -> str:
-    """The letter of one of the batch's texts, empty when it has but one."""
+    """Return the letter of one of the batch's texts, empty when there is only one."""
     if batch.version_b_id is None:
         return ""
     return B if version_id == batch.version_b_id else A
 
 
 def with_text(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the contacts with a text, in batches that have two. Raises DomainError for no letter."""
+    """Return the criterion for contacts with text A or B. Raises DomainError for another letter."""
     if text not in (A, B):
         raise DomainError("A batch has templates A and B, not %(letter)s.", letter=text[:20])
     column = OutreachBatch.version_b_id if text == B else OutreachBatch.version_id

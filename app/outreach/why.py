@@ -1,4 +1,4 @@
-"""Why a customer was, or was not, contacted; and what would happen now."""
+"""Explanations of why a customer was or was not contacted, and what would happen now."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 100
 
 @dataclass(frozen=True)
 class Verdict:
-    """What would happen if somebody contacted the lead's newest hit now: every rule, held or not."""
+    """The result of every compliance rule if the user contacted the lead's newest hit now."""
 
     channel: str
     hit: Hit
@@ -28,20 +28,20 @@ class Verdict:
 
     @property
     def held(self) -> list[str]:
-        """The reasons that hold it back."""
+        """The reasons that hold the contact back."""
         return [reason for reason, holds in self.rules if holds]
 
 
 def history(lead: Lead) -> list[Outreach]:
-    """Every contact of the lead that was made or held back, newest first, at most MOST.
+    """Return up to MOST contacts of the lead that were made or held back, newest first.
 
-    What was only checked, and let go by nobody, is none.
+    Rows of batches that were only checked and never confirmed are left out.
     """
     return _contacts(Outreach.lead_id == lead.id)
 
 
 def of_hit(hit: Hit) -> list[Outreach]:
-    """The same of one hit."""
+    """Return up to MOST contacts of the hit that were made or held back, newest first."""
     return _contacts(Outreach.hit_id == hit.id)
 
 
@@ -60,16 +60,16 @@ def _contacts(which: ColumnElement[bool]) -> list[Outreach]:
     return list(db.session.scalars(query))
 
 
-def now(lead: Lead, by: Staff) -> list[Verdict]:
-    """What would happen now, by channel, for the lead's newest hit; nothing without a hit."""
+def now(lead: Lead, user: Staff) -> list[Verdict]:
+    """Return the verdict by channel for the lead's newest hit, nothing without a hit."""
     hit = db.session.scalar(
         select(Hit).where(Hit.lead_id == lead.id).order_by(Hit.hit_date.desc(), Hit.id.desc()).limit(1)
     )
-    return [_verdict(channel, hit, by) for channel in CHANNELS] if hit is not None else []
+    return [_verdict(channel, hit, user) for channel in CHANNELS] if hit is not None else []
 
 
-def _verdict(channel: str, hit: Hit, by: Staff) -> Verdict:
-    terms = Terms(channel, settings.current(), by, clock.now(), calendar.current())
+def _verdict(channel: str, hit: Hit, user: Staff) -> Verdict:
+    terms = Terms(channel, settings.current(), user, clock.now(), calendar.current())
     criteria = {name: rule for name, rule in compliance.criteria(terms).items() if name != "twice"}
     query = select(*criteria.values()).select_from(Hit).join(Lead, Lead.id == Hit.lead_id)
     found = db.session.execute(query.where(Hit.id == hit.id)).one()

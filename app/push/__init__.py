@@ -1,1 +1,1 @@
-"""Pushes: when hits go out. Planning only so far; sending comes with the deliveries."""
+"""Pushes: creating them when a schedule is due, and sending their deliveries with retries."""

@@ -1,4 +1,4 @@
-"""What came of an attempt, written down the moment it is known."""
+"""Results of delivery attempts, each recorded at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.lib.said import SaidType
 from app.models import Delivery, DeliveryAttempt, DeliveryStatus
 from app.push.outbox import DELIVERIES
 
-#: Waits between attempts; after the last of them a delivery is a dead letter.
+#: Waits between attempts. After the last of them a failed delivery becomes a dead letter.
 BACK_OFF = tuple(dt.timedelta(seconds=each) for each in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600))
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """One attempt: ``outcome`` is ok, temporary or permanent; ``gone``: the target wants nothing more."""
+    """The result of one attempt.
+
+    ``outcome`` is ok, temporary or permanent. ``gone`` means that the target accepts nothing any more.
+    """
 
     delivery_id: int
     push_id: int
@@ -38,7 +41,7 @@ class Answer:
 
 
 def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool:
-    """Keep the attempt and what follows from it; False when the lease is another's by now."""
+    """Record the attempt and update the delivery. Return False when another worker holds its lease."""
     mine = (
         update(Delivery)
         .where(DELIVERIES.held_by(answer.delivery_id, owner))
@@ -46,7 +49,7 @@ def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool
         .returning(Delivery.id)
         .cte("mine")
     )
-    tried = {
+    columns = {
         "delivery_id": mine.c.id,
         "tried_at": bindparam("tried_at", answer.tried_at, DateTime(timezone=True)),
         "outcome": literal(answer.outcome),
@@ -54,13 +57,13 @@ def record(engine: Engine, answer: Answer, owner: str, now: dt.datetime) -> bool
         "answer": literal(answer.said, SaidType()),
         "duration_ms": literal(answer.duration_ms),
     }
-    kept = insert(DeliveryAttempt).from_select(list(tried), select(*tried.values()))
-    # One statement, one round trip: what was sent and is not written down yet would be sent again.
+    insertion = insert(DeliveryAttempt).from_select(list(columns), select(*columns.values()))
+    # One statement and one round trip, because a message that was sent but not recorded would be sent again.
     with engine.begin() as connection:
-        done = connection.execute(kept.returning(DeliveryAttempt.id)).first()
-    if done is None:
+        recorded = connection.execute(insertion.returning(DeliveryAttempt.id)).first()
+    if recorded is None:
         log.warning("delivery %s was taken over by another worker", answer.delivery_id)
-    return done is not None
+    return recorded is not None
 
 
 def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def _next_state(answer: Answer, now: dt.datetime) -> dict[str, Any]:
     if answer.outcome == "ok":
         return common | {"status": DeliveryStatus.SENT, "next_at": None, "done_at": now}
     if answer.gone:
-        # The target is stopped; should it come back, this still waits for it.
+        # The target is stopped. If it is resumed, this delivery is still waiting for it.
         return common | {"status": DeliveryStatus.WAITING, "next_at": now}
     next_at = next_attempt_at(answer.attempts, BACK_OFF, now) if answer.outcome == "temporary" else None
     if next_at is None:

@@ -1,4 +1,4 @@
-"""Sending what waits: claimed by the hundred, sent by a few threads, every answer kept at once."""
+"""Send due deliveries: claim 100 at a time, send them from a thread pool, record each result at once."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from app.schedules.versions import version_def
 from app.schedules.windows import Window, window
 from config import Settings
 
-BATCH = 100
+CLAIM_SIZE = 100
 THREADS = 8
-#: Messages of at most so many hits are held in memory at a time, or a single larger one.
+#: Messages of at most this many hits are held in memory at a time, or a single larger one.
 HITS_AT_A_TIME = 2000
-#: A worker that has nothing to do waits this long for a retry before it leaves it to the next tick.
-PATIENCE_SECONDS = 20.0
-#: What could not be tried because its target does not answer is tried again after this.
+#: An idle worker waits at most this long for the next retry before it leaves it to the next tick.
+MAX_PAUSE_SECONDS = 20.0
+#: Deliveries skipped because their target does not answer are tried again after this.
 PUT_BACK = dt.timedelta(seconds=30)
 
 _ACTIVE = Delivery.target.has(Target.status == TargetStatus.ACTIVE)
@@ -47,8 +47,8 @@ _ACTIVE = Delivery.target.has(Target.status == TargetStatus.ACTIVE)
 log = logging.getLogger(__name__)
 
 
-class _Letter(NamedTuple):
-    """A delivery that is ready to go, with what its schedule says by now (None for a test)."""
+class _Outgoing(NamedTuple):
+    """A delivery that is ready to be sent, with its schedule's current definition (None for a test)."""
 
     delivery: Delivery
     target: Target
@@ -57,8 +57,8 @@ class _Letter(NamedTuple):
 
 
 @dataclass
-class _Batch:
-    """The state that the threads of one batch share."""
+class _Claim:
+    """The state shared by the threads that send the deliveries claimed together."""
 
     app: Flask
     engine: Engine
@@ -67,28 +67,29 @@ class _Batch:
     clock: Callable[[], dt.datetime]
     config: Settings
     calendar: Calendar
-    #: by the schedule's code, when it may push
+    #: by the schedule's code, the time during which it may push
     windows: dict[str, Window] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
-    #: targets that did not answer at all: the rest of the batch leaves them alone
+    #: targets that did not answer at all; the other deliveries to them are skipped
     silent: set[int] = field(default_factory=set)
     put_back: list[int] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300.0, wait: bool = True) -> int:
-    """Send all that is due, and with ``wait`` what falls due within moments; the number of attempts.
+    """Send all due deliveries for up to ``seconds``. Return the number of attempts.
 
-    Ends after about ``seconds``. Any number of workers may do this at the same time.
+    With ``wait``, also send deliveries that fall due within MAX_PAUSE_SECONDS. Any number of workers may do
+    this at the same time.
     """
     clock = clock or (lambda: clocks.now())
     until, attempts = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         DELIVERIES.reclaim(db.engine)
         owner, claimed = uuid.uuid4().hex, time.monotonic()
-        ids = DELIVERIES.claim(db.engine, owner, _due(clock()), BATCH)
+        ids = DELIVERIES.claim(db.engine, owner, _due(clock()), CLAIM_SIZE)
         if ids:
-            attempts += _send_batch(ids, owner, claimed, clock)
+            attempts += _send_claimed(ids, owner, claimed, clock)
             continue
         pause = _until_next(clock()) if wait else None
         if pause is None:
@@ -98,28 +99,29 @@ def work(clock: Callable[[], dt.datetime] | None = None, *, seconds: float = 300
 
 
 def _until_next(now: dt.datetime) -> float | None:
-    """Seconds until something falls due, None when that is not soon."""
+    """Return the seconds until the next delivery falls due, None when that is not soon."""
     query = select(func.min(Delivery.next_at)).where(Delivery.status == DeliveryStatus.WAITING, _ACTIVE)
     with db.engine.connect() as connection:
         next_at = connection.scalar(query)
     if next_at is None:
         return None
     left = float((next_at - now).total_seconds())
-    return max(left, 0.05) if left <= PATIENCE_SECONDS else None
+    return max(left, 0.05) if left <= MAX_PAUSE_SECONDS else None
 
 
-def _send_batch(ids: list[int], owner: str, claimed: float, clock: Callable[[], dt.datetime]) -> int:
+def _send_claimed(ids: list[int], owner: str, claimed: float, clock: Callable[[], dt.datetime]) -> int:
+    """Send the claimed deliveries and commit. Return the number of attempts."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    batch = _Batch(app, db.engine, owner, claimed, clock, app.config["SETTINGS"], current())
+    claim = _Claim(app, db.engine, owner, claimed, clock, app.config["SETTINGS"], current())
     with ThreadPoolExecutor(THREADS) as pool:
-        for some in _slices(_load(db.session, ids)):
-            letters = _letters(batch, some)
-            list(pool.map(lambda letter: _in_context(batch, letter), letters))
-    DELIVERIES.put_back(batch.engine, batch.put_back, owner, next_at=clock() + PUT_BACK)
-    health.note(db.session(), batch.answers, clock(), batch.config)
-    outbox.settle(db.session(), sorted({answer.push_id for answer in batch.answers}))
+        for deliveries in _slices(_load(db.session, ids)):
+            prepared = _prepare(claim, deliveries)
+            list(pool.map(lambda outgoing: _send_in_context(claim, outgoing), prepared))
+    DELIVERIES.put_back(claim.engine, claim.put_back, owner, next_at=clock() + PUT_BACK)
+    health.update_targets(db.session(), claim.answers, clock(), claim.config)
+    outbox.settle(db.session(), sorted({answer.push_id for answer in claim.answers}))
     db.session.commit()
-    return len(batch.answers)
+    return len(claim.answers)
 
 
 def _load(session: Any, ids: list[int]) -> Sequence[Delivery]:
@@ -138,78 +140,78 @@ def _load(session: Any, ids: list[int]) -> Sequence[Delivery]:
 
 
 def _slices(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
-    """The deliveries in order, so many at a time that their hits fit into memory."""
-    some: list[Delivery] = []
+    """Yield the deliveries in order, in slices whose hits fit into memory."""
+    part: list[Delivery] = []
     for delivery in deliveries:
-        if some and sum(each.hits for each in some) + delivery.hits > HITS_AT_A_TIME:
-            yield some
-            some = []
-        some.append(delivery)
-    if some:
-        yield some
+        if part and sum(each.hits for each in part) + delivery.hits > HITS_AT_A_TIME:
+            yield part
+            part = []
+        part.append(delivery)
+    if part:
+        yield part
 
 
-def _letters(batch: _Batch, deliveries: list[Delivery]) -> list[_Letter]:
-    """What is to be sent, read in one go; nothing is held in the database while it is sent."""
-    with batch.app.app_context():
+def _prepare(claim: _Claim, deliveries: list[Delivery]) -> list[_Outgoing]:
+    """Read all that is to be sent, so that no transaction is open while it is sent."""
+    with claim.app.app_context():
         messages = messages_of(db.session, deliveries)
-        letters = [_Letter(each, each.target, messages[each.id], _definition(each)) for each in deliveries]
-    let_go(db.session)
-    return letters
+        prepared = [_Outgoing(each, each.target, messages[each.id], _definition(each)) for each in deliveries]
+    close_session(db.session)
+    return prepared
 
 
 def _definition(delivery: Delivery) -> ScheduleDef | None:
-    """What the delivery's schedule says by now; a test has none."""
+    """Return the current definition of the delivery's schedule, None for a test."""
     version = delivery.push.version
     if delivery.push.is_test or version is None:
         return None
     return version_def(version.schedule.active_version or version)
 
 
-def _is_silent(batch: _Batch, letter: _Letter) -> bool:
-    """Whether its schedule is silent by now; then it waits for the first moment that no longer is."""
-    definition = letter.definition
+def _put_back_if_silent(claim: _Claim, outgoing: _Outgoing) -> bool:
+    """Put the delivery back until its schedule may push. Return whether that is later than now."""
+    definition = outgoing.definition
     if definition is None:
         return False
-    now = batch.clock()
-    found = batch.windows.get(definition.code)
-    if found is None or not found.has(now):
-        found = window(definition, now, batch.config.zone, batch.calendar)
-        batch.windows[definition.code] = found
-    if found.has(now):
+    now = claim.clock()
+    allowed = claim.windows.get(definition.code)
+    if allowed is None or not allowed.has(now):
+        allowed = window(definition, now, claim.config.zone, claim.calendar)
+        claim.windows[definition.code] = allowed
+    if allowed.has(now):
         return False
-    DELIVERIES.put_back(batch.engine, [letter.delivery.id], batch.owner, next_at=max(found.begins, now))
+    DELIVERIES.put_back(claim.engine, [outgoing.delivery.id], claim.owner, next_at=max(allowed.begins, now))
     return True
 
 
-def _in_context(batch: _Batch, letter: _Letter) -> None:
-    with batch.app.app_context():
+def _send_in_context(claim: _Claim, outgoing: _Outgoing) -> None:
+    with claim.app.app_context():
         try:
-            _send_one(batch, letter)
+            _send_one(claim, outgoing)
         except Exception:
-            log.exception("delivery %s could not be tried; its lease runs out", letter.delivery.id)
+            log.exception("delivery %s could not be tried; its lease runs out", outgoing.delivery.id)
 
 
-def _send_one(batch: _Batch, letter: _Letter) -> None:
-    delivery, target = letter.delivery, letter.target
-    if target.id in batch.silent:
-        with batch.lock:
-            batch.put_back.append(delivery.id)
+def _send_one(claim: _Claim, outgoing: _Outgoing) -> None:
+    delivery, target = outgoing.delivery, outgoing.target
+    if target.id in claim.silent:
+        with claim.lock:
+            claim.put_back.append(delivery.id)
         return
-    if _is_silent(batch, letter):
+    if _put_back_if_silent(claim, outgoing):
         return
-    if not DELIVERIES.still_held(batch.engine, delivery.id, batch.owner, batch.claimed):
+    if not DELIVERIES.still_held(claim.engine, delivery.id, claim.owner, claim.claimed):
         return
-    answer = attempt(delivery, target, letter.message, batch.clock(), batch.config)
+    answer = attempt(delivery, target, outgoing.message, claim.clock(), claim.config)
     if answer.outcome == "temporary" and answer.http_status is None:
-        batch.silent.add(target.id)
-    if record(batch.engine, answer, batch.owner, batch.clock()):
-        with batch.lock:
-            batch.answers.append(answer)
+        claim.silent.add(target.id)
+    if record(claim.engine, answer, claim.owner, claim.clock()):
+        with claim.lock:
+            claim.answers.append(answer)
 
 
-def let_go(session: Any) -> None:
-    """End the transaction and keep what was read: nothing is held while somebody else is waited for."""
+def close_session(session: Any) -> None:
+    """End the transaction but keep the loaded objects usable, so that no lock is held while sending."""
     session.expunge_all()
     session.rollback()
 
@@ -217,8 +219,8 @@ def let_go(session: Any) -> None:
 def attempt(
     delivery: Delivery, target: Target, message: Message, now: dt.datetime, config: Settings
 ) -> Answer:
-    """Send one message once and say what came of it; never raises."""
-    begun = time.monotonic()
+    """Send one message once and return the result. Never raises."""
+    started = time.monotonic()
     gone = False
     try:
         sent = _send(target, message, config)
@@ -226,7 +228,7 @@ def attempt(
     except SendError as error:
         outcome = "permanent" if isinstance(error, PermanentError) else "temporary"
         gone = isinstance(error, PermanentError) and error.gone
-        # A system may refuse without a word.
+        # A system may refuse with an empty answer.
         status, said = error.status, error.said if str(error) else None
     return Answer(
         delivery_id=delivery.id,
@@ -238,13 +240,13 @@ def attempt(
         gone=gone,
         http_status=status,
         said=said,
-        duration_ms=round((time.monotonic() - begun) * 1000),
+        duration_ms=round((time.monotonic() - started) * 1000),
     )
 
 
 def _send(target: Target, message: Message, config: Settings) -> Sent:
     if not message.hits:
-        raise PermanentError("none of the leads is there any more")
+        raise PermanentError("all of its leads have been deleted")
     try:
         settings, secret = settings_of(target), secret_of(target, config)
         return channel(target.kind).send(message, settings, secret, config)
@@ -256,7 +258,7 @@ def _send(target: Target, message: Message, config: Settings) -> Sent:
 
 
 def due(now: dt.datetime) -> bool:
-    """Whether anything is to be sent, or was left behind by a worker."""
+    """Whether any delivery is due, or was left behind by a worker that died."""
     free = or_(_due(now), and_(DELIVERIES.expired(), _ACTIVE))
     with db.engine.connect() as connection:
         return connection.scalar(select(Delivery.id).where(free).limit(1)) is not None

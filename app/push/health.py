@@ -1,4 +1,4 @@
-"""The health of targets: since when one fails, and when nothing more is sent to it."""
+"""Health of targets: how long one has been failing, and stopping it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.push.attempts import Answer
 from config import Settings
 
 
-def note(session: Session, answers: Sequence[Answer], now: dt.datetime, config: Settings) -> None:
-    """Bring the targets of a batch up to date; stop those that are gone or have failed for too long.
+def update_targets(session: Session, answers: Sequence[Answer], now: dt.datetime, config: Settings) -> None:
+    """Update the targets of the answers, and stop those that are gone or have failed for too long.
 
-    Doesn't commit.
+    Does not commit.
     """
     for target_id in sorted({answer.target_id for answer in answers}):
         target = session.scalar(
@@ -28,10 +28,10 @@ def note(session: Session, answers: Sequence[Answer], now: dt.datetime, config: 
             .execution_options(populate_existing=True)
         )
         if target is not None:
-            _note_one(session, target, [a for a in answers if a.target_id == target_id], now, config)
+            _update(session, target, [each for each in answers if each.target_id == target_id], now, config)
 
 
-def _note_one(
+def _update(
     session: Session, target: Target, answers: list[Answer], now: dt.datetime, config: Settings
 ) -> None:
     failed = [answer for answer in answers if answer.outcome != "ok"]

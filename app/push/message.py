@@ -1,4 +1,4 @@
-"""What a delivery says, made from the hits at the moment of sending."""
+"""Messages of deliveries, built from the hits at the moment of sending."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from app.lib import clock
 from app.models import Delivery, Hit, Lead, PushHit
 from app.rules.describe import reason
 
-#: The language of what systems get; a channel for people may have one of its own.
+#: The language of messages to systems. A channel for people may use another one.
 LANGUAGE = "zh"
 TEST_HITS = 3
 
 
 def messages_of(session: Any, deliveries: Sequence[Delivery]) -> dict[int, Message]:
-    """The messages of deliveries by their id, with the hits whose leads are still there."""
+    """Return the messages of deliveries by delivery id, leaving out hits of deleted leads."""
     hits = _hits(session, [each.id for each in deliveries if not each.push.is_test])
     with force_locale(LANGUAGE):
         return {each.id: _message(each, hits[each.id]) for each in deliveries}
@@ -60,10 +60,10 @@ def _hits(session: Any, ids: list[int]) -> dict[int, list[Hit]]:
         )
         .order_by(Delivery.id, Hit.id)
     )
-    found: dict[int, list[Hit]] = defaultdict(list)
+    hits: dict[int, list[Hit]] = defaultdict(list)
     for delivery_id, hit in session.execute(query) if ids else ():
-        found[delivery_id].append(hit)
-    return found
+        hits[delivery_id].append(hit)
+    return hits
 
 
 def _line(hit: Hit) -> HitLine:
@@ -87,7 +87,7 @@ def _line(hit: Hit) -> HitLine:
 
 
 def sample() -> list[HitLine]:
-    """Made-up hits for a test: no lead of the list looks like them."""
+    """Return made-up hits for a test push, which resemble no real lead."""
     today = clock.today().isoformat()
     return [
         HitLine(

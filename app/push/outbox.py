@@ -1,4 +1,4 @@
-"""Pushes and their deliveries as rows: written in one transaction with what caused them."""
+"""Rows of pushes and deliveries: creating them, and the actions that users can take on a delivery."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Part(NamedTuple):
 
 
 def new_uid() -> str:
-    """The id of a message for its receiver, the same for every attempt."""
+    """Return a new message id for the receiver, which stays the same for every attempt."""
     return f"msg_{uuid.uuid4().hex}"
 
 
@@ -52,10 +52,10 @@ def make_push(
     at: dt.datetime,
     missed: int,
 ) -> int | None:
-    """The push of a slot with the hits that the schedule has not pushed before, and its deliveries.
+    """Create the push of a slot with the hits not yet pushed by the schedule, and its deliveries.
 
-    None when the slot was pushed already. Without a channel the hits stay for a push that has one.
-    Doesn't commit.
+    Return the push's id, or None when the slot was pushed already. Without a channel no hits are taken, so
+    that a later push with one has them. Does not commit.
     """
     values = {
         "schedule_id": version.schedule_id,
@@ -67,27 +67,27 @@ def make_push(
         "missed": missed,
         "requested_by": SYSTEM,
     }
-    made = session.scalar(
+    push_id = session.scalar(
         insert(Push)
         .values(**values)
         .on_conflict_do_nothing(index_elements=["schedule_id", "slot"], index_where=~Push.is_test)
         .returning(Push.id)
     )
-    if made is None:
+    if push_id is None:
         return None
-    hits = _take_hits(session, version.schedule_id, made, definition.rules) if definition.channels else 0
+    hits = _take_hits(session, version.schedule_id, push_id, definition.rules) if definition.channels else 0
     status = PushStatus.OPEN if hits else PushStatus.EMPTY
-    session.execute(update(Push).where(Push.id == made).values(hits=hits, status=status))
+    session.execute(update(Push).where(Push.id == push_id).values(hits=hits, status=status))
     if hits:
-        _make_deliveries(session, made, definition, slot.planned, at)
-    return made
+        _make_deliveries(session, push_id, definition, slot.planned, at)
+    return push_id
 
 
 def _take_hits(session: Session, schedule_id: int, push_id: int, rules: list[str]) -> int:
-    """Note the hits that go with a push: of its rules, of live leads, not held out, not pushed before."""
+    """Add the hits of the rules that are live, not held out and not pushed before. Return their number."""
     pushed = exists().where(PushHit.schedule_id == schedule_id, PushHit.hit_id == Hit.id)
-    # One array, read to its end before the first row is written: while the table grows, a plan that looks
-    # through an empty table for each hit would look through all that was written so far.
+    # The array is complete before the first row is written. Otherwise a plan that was chosen for an empty
+    # table and scans it once per hit would scan all rows written so far.
     due = select(func.array_agg(aggregate_order_by(Hit.id, Hit.id))).where(
         Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(rules))),
         Hit.holdout.is_(False),
@@ -106,9 +106,9 @@ def _take_hits(session: Session, schedule_id: int, push_id: int, rules: list[str
 def _make_deliveries(
     session: Session, push_id: int, definition: ScheduleDef, slot: dt.datetime, at: dt.datetime
 ) -> None:
-    wanted = {each.target: each.kind for each in definition.channels}
-    targets.ensure(session, [(kind, code) for code, kind in wanted.items()], SYSTEM)
-    for target in session.scalars(select(Target).where(Target.code.in_(wanted)).order_by(Target.id)):
+    kinds = {each.target: each.kind for each in definition.channels}
+    targets.ensure(session, [(kind, code) for code, kind in kinds.items()], SYSTEM)
+    for target in session.scalars(select(Target).where(Target.code.in_(kinds)).order_by(Target.id)):
         parts = _parts(session, push_id, _size(target.kind))
         for number, part in enumerate(parts, 1):
             session.add(
@@ -129,7 +129,7 @@ def _make_deliveries(
 
 
 def _size(kind: str) -> int:
-    """How many hits a message of the channel holds; a channel that is gone takes them in one."""
+    """Return the hits per message of a channel, 0 (all in one message) if the channel no longer exists."""
     try:
         return channel(kind).limits.hits
     except DomainError:
@@ -137,64 +137,64 @@ def _size(kind: str) -> int:
 
 
 def _parts(session: Session, push_id: int, size: int) -> list[_Part]:
-    """The hits of a push in messages of at most ``size`` (0: one message)."""
-    place = func.row_number().over(order_by=PushHit.hit_id) - 1
-    part = (place / size) if size else literal(0)
+    """Divide the hits of a push into messages of at most ``size`` (0: one message)."""
+    position = func.row_number().over(order_by=PushHit.hit_id) - 1
+    part = (position / size) if size else literal(0)
     numbered = select(PushHit.hit_id, part.label("part")).where(PushHit.push_id == push_id).subquery()
-    whole = func.floor(numbered.c.part)
+    number = func.floor(numbered.c.part)
     rows = session.execute(
         select(func.min(numbered.c.hit_id), func.max(numbered.c.hit_id), func.count())
-        .group_by(whole)
-        .order_by(whole)
+        .group_by(number)
+        .order_by(number)
     )
     return [_Part(*row) for row in rows]
 
 
 def settle(session: Session, push_ids: list[int] | None = None) -> None:
-    """Close the open pushes (default: all) none of whose deliveries is still to go out. Doesn't commit."""
+    """Close the open pushes (default: all) that have no delivery left to send. Does not commit."""
     live = exists().where(Delivery.push_id == Push.id, Delivery.status.in_(LIVE))
     dead = exists().where(Delivery.push_id == Push.id, Delivery.status == DeliveryStatus.DEAD)
-    which = [Push.id.in_(push_ids)] if push_ids is not None else []
+    among = [Push.id.in_(push_ids)] if push_ids is not None else []
     session.execute(
         update(Push)
-        .where(Push.status == PushStatus.OPEN, ~live, *which)
+        .where(Push.status == PushStatus.OPEN, ~live, *among)
         .values(status=case((dead, PushStatus.FAILED), else_=PushStatus.DONE))
         .execution_options(synchronize_session=False)
     )
 
 
-# -- what people do with a delivery --------------------------------------------------------------
+# -- actions of users on a delivery ---------------------------------------------------------------
 def retry_now(session: Session, delivery: Delivery, now: dt.datetime) -> None:
-    """Try a waiting delivery next instead of at its time. Raises DomainError when it doesn't wait."""
+    """Make a waiting delivery due now. Raises DomainError when it is not waiting."""
     _change(session, delivery, (DeliveryStatus.WAITING,), next_at=now)
 
 
 def replay(session: Session, delivery: Delivery, now: dt.datetime) -> None:
-    """Send an ended delivery again, with the same id, and all its attempts before it.
+    """Send an ended delivery again with the same id and a full set of attempts.
 
-    A receiver that took it already knows the id. Raises DomainError for one that is not over.
+    The id lets a receiver recognise a message it has accepted. Raises DomainError unless the delivery ended.
     """
-    over = (DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
+    ended = (DeliveryStatus.SENT, DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
     changes = {"status": DeliveryStatus.WAITING, "attempts": 0, "next_at": now, "done_at": None}
-    _change(session, delivery, over, **changes)
+    _change(session, delivery, ended, **changes)
     session.execute(update(Push).where(Push.id == delivery.push_id).values(status=PushStatus.OPEN))
 
 
 def cancel(session: Session, delivery: Delivery, now: dt.datetime) -> None:
-    """Never send a delivery that waits or was given up. Raises DomainError for one in another state."""
+    """Cancel a delivery that is waiting or was given up. Raises DomainError for one in another state."""
     changes = {"status": DeliveryStatus.CANCELLED, "next_at": None, "done_at": now}
     _change(session, delivery, (DeliveryStatus.WAITING, DeliveryStatus.DEAD), **changes)
     settle(session, [delivery.push_id])
 
 
 def _change(session: Session, delivery: Delivery, only: tuple[DeliveryStatus, ...], **values: object) -> None:
-    """Change the row if it is still in one of the states, whatever a worker does meanwhile."""
-    done = session.execute(
+    """Change the row if it is still in one of the states. Raises DomainError otherwise."""
+    updated = session.execute(
         update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.status.in_(only), ~Delivery.push.has(Push.is_test))
         .values(**values)
         .execution_options(synchronize_session=False)
     )
     session.expire(delivery)
-    if done.rowcount != 1:  # type: ignore[attr-defined]
-        raise DomainError("%(delivery)s is in another state by now.", delivery=str(delivery))
+    if updated.rowcount != 1:  # type: ignore[attr-defined]
+        raise DomainError("%(delivery)s has changed its state in the meantime.", delivery=str(delivery))

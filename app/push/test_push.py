@@ -1,4 +1,4 @@
-"""Test pushes: a marked sample to chosen targets, at once, that touches no hit."""
+"""Test pushes: a marked sample, sent to selected targets at once, that changes no hit."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from app.lib import clock
 from app.models import Delivery, DeliveryStatus, Push, PushStatus, Schedule, Target
 from app.push import outbox
 from app.push.attempts import Answer, record
-from app.push.deliver import attempt, let_go
+from app.push.deliver import attempt, close_session
 from app.push.message import TEST_HITS, messages_of
 
-#: More targets than this are nobody's test.
+#: targets in one test at most
 MAX_TARGETS = 20
 
 
-class Tried(NamedTuple):
-    """What a target answered to a test."""
+class SampleResult(NamedTuple):
+    """The answer of a target to a test push."""
 
     target: str
     ok: bool
@@ -35,43 +35,46 @@ class Tried(NamedTuple):
     duration_ms: int
 
 
-def send_sample(codes: Sequence[str], by: str, schedule: Schedule | None = None) -> list[Tried]:
-    """Send a marked sample to the targets with these codes and wait for their answers. Commits.
+def send_sample(codes: Sequence[str], username: str, schedule: Schedule | None = None) -> list[SampleResult]:
+    """Send a marked sample to the targets with these codes, commit, and return their answers.
 
-    It goes out at once, in silence too and to stopped targets as well, and is tried once. The push and its
-    answers stand in the list of pushes. Raises DomainError for a target that is unknown or not set up yet.
+    It is sent at once and only once, also during silence and to stopped targets. The push and its answers
+    appear in the list of pushes. Raises DomainError for a target that is unknown or not set up yet.
     """
     with Session(db.engine, expire_on_commit=False) as session:
-        owner, ids = _make(session, _targets(session, codes), by, schedule)
+        owner, ids = _create(session, _targets(session, codes), username, schedule)
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         with ThreadPoolExecutor(len(ids)) as pool:
-            tried = list(pool.map(lambda each: _try(app, each, owner), ids))
+            results = list(pool.map(lambda each: _send(app, each, owner), ids))
         outbox.settle(session)
         session.commit()
-    return tried
+    return results
 
 
 def _targets(session: Session, codes: Sequence[str]) -> list[Target]:
-    wanted = list(dict.fromkeys(codes))
-    if not wanted or len(wanted) > MAX_TARGETS:
+    unique = list(dict.fromkeys(codes))
+    if not unique or len(unique) > MAX_TARGETS:
         raise DomainError("Choose from 1 to %(n)s targets to test.", n=MAX_TARGETS)
-    found = {each.code: each for each in session.scalars(select(Target).where(Target.code.in_(wanted)))}
-    for code in wanted:
-        if code not in found:
+    targets = {each.code: each for each in session.scalars(select(Target).where(Target.code.in_(unique)))}
+    for code in unique:
+        if code not in targets:
             raise DomainError("There is no target with the code %(code)s.", code=code)
         try:
-            settings_of(found[code])
+            settings_of(targets[code])
         except PermanentError as error:
             raise DomainError(
-                "%(target)s is not set up yet: fill in its settings.", target=str(found[code])
+                "%(target)s is not set up yet: fill in its settings.", target=str(targets[code])
             ) from error
-    return [found[code] for code in wanted]
+    return [targets[code] for code in unique]
 
 
-def _make(
-    session: Session, targets: list[Target], by: str, schedule: Schedule | None
+def _create(
+    session: Session, targets: list[Target], username: str, schedule: Schedule | None
 ) -> tuple[str, list[int]]:
-    """A push of its own with a delivery for each target, leased by us so that no worker takes it."""
+    """Create a push with a delivery per target. Return the owner of their leases and their ids.
+
+    The leases keep workers from taking the deliveries.
+    """
     now, uid = clock.now(), outbox.new_uid()
     push = Push(
         schedule_id=schedule.id if schedule else None,
@@ -82,7 +85,7 @@ def _make(
         hits=TEST_HITS,
         status=PushStatus.OPEN,
         is_test=True,
-        requested_by=by,
+        requested_by=username,
     )
     session.add(push)
     session.flush()
@@ -106,18 +109,20 @@ def _make(
     return uid, ids
 
 
-def _try(app: Flask, delivery_id: int, owner: str) -> Tried:
+def _send(app: Flask, delivery_id: int, owner: str) -> SampleResult:
     with app.app_context():
         delivery = db.session.get_one(Delivery, delivery_id)
         target, message = delivery.target, messages_of(db.session, [delivery])[delivery_id]
-        let_go(db.session)
+        close_session(db.session)
         answer = attempt(delivery, target, message, clock.now(), app.config["SETTINGS"])
-        record(db.engine, _once(answer), owner, clock.now())
-        return Tried(str(target), answer.outcome == "ok", answer.http_status, answer.said, answer.duration_ms)
+        record(db.engine, _without_retry(answer), owner, clock.now())
+        return SampleResult(
+            str(target), answer.outcome == "ok", answer.http_status, answer.said, answer.duration_ms
+        )
 
 
-def _once(answer: Answer) -> Answer:
-    """A test is not tried again: what did not work is over."""
+def _without_retry(answer: Answer) -> Answer:
+    """Return the answer with any failure made permanent, because a test is not tried again."""
     return (
         answer
         if answer.outcome == "ok"

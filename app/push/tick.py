@@ -1,4 +1,4 @@
-"""The tick: makes the pushes that are due. Any number of tickers may call it at the same time."""
+"""The tick: creates the pushes that are due. Any number of tickers may call it at the same time."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from app.schedules.plan import Push as Planned
 from app.schedules.versions import version_def
 from app.schedules.windows import allowed_from
 
-#: A push made this long after its moment is still on time: tickers wake every 15 s.
+#: A push created this long after its moment is still on time, as tickers wake every 15 s.
 GRACE = dt.timedelta(seconds=60)
-#: How far ahead the next push is looked for, in days, ever farther.
+#: The next push is looked for this many days ahead, then further if there is none.
 AHEAD_DAYS = (2, 40)
-#: A schedule is looked at this often even when nothing is due: the calendar may have been changed.
+#: A schedule is checked this often even when nothing is due, because the calendar may have changed.
 RECHECK = dt.timedelta(minutes=10)
-#: An outage longer than this loses slots, not hits.
+#: Slots missed in a longer outage are dropped. Their hits go with the next push.
 LONGEST_OUTAGE = dt.timedelta(days=40)
 
 
 log = logging.getLogger(__name__)
 
 
-class Meanwhile(Exception):
-    """Somebody changed the schedule while it was pushed: nothing happened, the next tick looks again."""
+class ConcurrentChange(Exception):
+    """The schedule was changed while it was being pushed. Nothing was stored; the next tick tries again."""
 
 
 def tick(now: dt.datetime) -> list[int]:
-    """Make every push that is due at ``now``; the ids of those that were made. Commits each by itself.
+    """Create every push that is due at ``now``, committing each. Return their ids.
 
     A schedule that fails is logged and does not keep the others from being pushed.
     """
-    made, session = [], db.session()
-    for schedule_id in _to_look_at(session, now):
+    created, session = [], db.session()
+    for schedule_id in _schedules_to_check(session, now):
         try:
-            push_id = _tick_one(session, schedule_id, now)
+            push_id = _push_if_due(session, schedule_id, now)
             session.commit()
-        except Meanwhile:
+        except ConcurrentChange:
             session.rollback()
             continue
         except Exception:
@@ -56,16 +56,16 @@ def tick(now: dt.datetime) -> list[int]:
             log.exception("schedule %s could not be pushed; the next tick tries again", schedule_id)
             continue
         if push_id is not None:
-            made.append(push_id)
-    _forget_the_resting(session)
+            created.append(push_id)
+    _reset_inactive(session)
     outbox.settle(session)
     session.commit()
-    return made
+    return created
 
 
-def _to_look_at(session: Session, now: dt.datetime) -> list[int]:
+def _schedules_to_check(session: Session, now: dt.datetime) -> list[int]:
     changed = Schedule.due_version_id.is_distinct_from(Schedule.active_version_id)
-    found = session.scalars(
+    ids = session.scalars(
         select(Schedule.id)
         .where(
             Schedule.status == RuleStatus.ACTIVE,
@@ -73,24 +73,23 @@ def _to_look_at(session: Session, now: dt.datetime) -> list[int]:
             or_(
                 changed,
                 Schedule.next_due_at <= now,
-                # Never, or the clock went back, or it is long ago.
+                # Never checked, or the clock went back, or the last check is long ago.
                 Schedule.looked_at.is_(None),
                 Schedule.looked_at > now,
                 Schedule.looked_at < now - RECHECK,
             ),
         )
         .order_by(Schedule.next_due_at.nulls_first(), Schedule.id)
-    )
-    ids = list(found)
+    ).all()
     session.commit()
-    return ids
+    return list(ids)
 
 
-def _tick_one(session: Session, schedule_id: int, now: dt.datetime) -> int | None:
-    """Push one schedule if a slot is due and nobody else does it at the moment.
+def _push_if_due(session: Session, schedule_id: int, now: dt.datetime) -> int | None:
+    """Create the push of a schedule if a slot is due. Return its id, or None if there is none.
 
-    The lock of tickers is no lock on the row: whoever pauses or edits a schedule does not wait while a
-    million hits are taken. What was read is compared when the row is written, at the very end.
+    An advisory lock keeps other tickers away without locking the row, so that nobody who pauses or edits the
+    schedule waits while a million hits are taken. Raises ConcurrentChange when the schedule was changed.
     """
     if not try_lock(session, Lock.SCHEDULE, schedule_id):
         return None
@@ -105,29 +104,32 @@ def _tick_one(session: Session, schedule_id: int, now: dt.datetime) -> int | Non
     definition, calendar = version_def(version), current()
     since = _since(schedule.pushed_until, now)
     due = _due(definition, since, now, zone, calendar)
-    wait = _not_before(session, schedule, definition, now, zone, calendar) if due else now
-    if wait > now:
-        # Silent by now, or too close to the push before: the slots stay due.
-        _note(session, version, now, since, wait)
+    earliest = _earliest(session, schedule, definition, now, zone, calendar) if due else now
+    if earliest > now:
+        # Silent now, or too close to the previous push: the slots stay due.
+        _store_progress(session, version, now, since, earliest)
         return None
-    made = None
+    push_id = None
     if due:
         slot = due[-1]
         at = slot.at if slot.at is not None and now - slot.at <= GRACE else now
-        made = outbox.make_push(session, version, definition, slot, at=at, missed=len(due) - 1)
-    _note(session, version, now, now, _next(definition, now, zone, calendar))
-    return made
+        push_id = outbox.make_push(session, version, definition, slot, at=at, missed=len(due) - 1)
+    _store_progress(session, version, now, now, _next(definition, now, zone, calendar))
+    return push_id
 
 
-def _note(
+def _store_progress(
     session: Session,
     version: ScheduleVersion,
     now: dt.datetime,
     pushed_until: dt.datetime,
     next_due_at: dt.datetime | None,
 ) -> None:
-    """Write how far the schedule is. Raises Meanwhile when it was paused or got another version since."""
-    done = session.execute(
+    """Store until when the schedule was pushed and when it is due next.
+
+    Raises ConcurrentChange when it was paused or got another version in the meantime.
+    """
+    updated = session.execute(
         update(Schedule)
         .where(
             Schedule.id == version.schedule_id,
@@ -137,12 +139,12 @@ def _note(
         .values(looked_at=now, due_version_id=version.id, pushed_until=pushed_until, next_due_at=next_due_at)
         .execution_options(synchronize_session=False)
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]
-        raise Meanwhile
+    if updated.rowcount != 1:  # type: ignore[attr-defined]
+        raise ConcurrentChange
 
 
 def _since(pushed_until: dt.datetime | None, now: dt.datetime) -> dt.datetime:
-    """From when on slots are due. After a first start or a clock that went back: those just now."""
+    """Return the moment after which slots are due: just now at the first start or if the clock went back."""
     if pushed_until is None or pushed_until > now:
         return now - GRACE
     return max(pushed_until, now - LONGEST_OUTAGE)
@@ -151,8 +153,8 @@ def _since(pushed_until: dt.datetime | None, now: dt.datetime) -> dt.datetime:
 def _due(
     definition: ScheduleDef, since: dt.datetime, now: dt.datetime, zone: ZoneInfo, calendar: Calendar
 ) -> list[Planned]:
-    """The pushes planned after ``since`` and not after ``now``; several coalesce into one."""
-    # A silent slot may be put off until just before the next one.
+    """Return the pushes planned after ``since`` and not after ``now``, which the caller merges into one."""
+    # A silent slot may be delayed until just before the next one.
     back = dt.timedelta(days=STEPS.get(definition.preset, 1) + 1)
     first = (since.astimezone(zone) - back).date()
     days = (now.astimezone(zone).date() - first).days + 1
@@ -160,7 +162,7 @@ def _due(
     return [each for each in planned if each.at is not None and since < each.at <= now]
 
 
-def _not_before(
+def _earliest(
     session: Session,
     schedule: Schedule,
     definition: ScheduleDef,
@@ -168,21 +170,21 @@ def _not_before(
     zone: ZoneInfo,
     calendar: Calendar,
 ) -> dt.datetime:
-    """``now``, or when the schedule may push again: after silence and the minimum gap."""
+    """Return when the schedule may push at the earliest: ``now``, or after silence and the minimum gap."""
     last = session.scalar(
         select(func.max(Push.at)).where(
             Push.schedule_id == schedule.id, Push.is_test.is_(False), Push.at <= now
         )
     )
     gap = dt.timedelta(seconds=definition.min_gap_seconds)
-    earliest = now if last is None else max(now, last + gap)
-    return allowed_from(definition, earliest, zone, calendar)
+    after_gap = now if last is None else max(now, last + gap)
+    return allowed_from(definition, after_gap, zone, calendar)
 
 
 def _next(
     definition: ScheduleDef, now: dt.datetime, zone: ZoneInfo, calendar: Calendar
 ) -> dt.datetime | None:
-    """When the schedule pushes next, None when that is far away."""
+    """Return when the schedule pushes next, None when that is far away."""
     back = dt.timedelta(days=STEPS.get(definition.preset, 1) + 1)
     first = (now.astimezone(zone) - back).date()
     for days in AHEAD_DAYS:
@@ -192,8 +194,8 @@ def _next(
     return None
 
 
-def _forget_the_resting(session: Session) -> None:
-    """What fell due while a schedule was paused is not made up for when it is resumed."""
+def _reset_inactive(session: Session) -> None:
+    """Reset the progress of inactive schedules, so that slots missed while paused are not made up for."""
     session.execute(
         update(Schedule)
         .where(Schedule.status != RuleStatus.ACTIVE, Schedule.pushed_until.is_not(None))

@@ -35,28 +35,28 @@ def notices(now: dt.datetime) -> Iterator[Notice]:
 
 def _due(day: dt.date) -> Iterator[Notice]:
     """Once a day and person; not for hits that the person has just given a date themselves."""
-    for heap in due.due_by_person(day):
+    for group in due.due_groups(day):
         yield Notice(
-            heap.person_id,
+            group.person_id,
             f"due-{day}",
             "due",
             DUE,
-            {"n": heap.n},
+            {"n": group.n},
             to_page("my_work", show="due"),
-            mark=0 if heap.mark else -1,
+            mark=0 if group.mark else -1,
         )
 
 
 def _given(day: dt.date) -> Iterator[Notice]:
-    for heap in due.given_by_person(day):
+    for group in due.newly_assigned_groups(day):
         yield Notice(
-            heap.person_id,
+            group.person_id,
             f"assigned-{day}",
             "assigned",
             GIVEN,
-            {"n": heap.n, "day": str(day)},
+            {"n": group.n, "day": str(day)},
             to_rows("hit", given=day),
-            mark=heap.mark,
+            mark=group.mark,
         )
 
 

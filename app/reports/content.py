@@ -18,7 +18,7 @@ from app.effect.labels import PartNames
 from app.extensions import db
 from app.hits import counts, due
 from app.hits.by_branch import NONE, OWN
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.lib import clock
 from app.lib.frames import pd
 from app.lib.strict import Strict
@@ -118,7 +118,7 @@ def make_content(week: dt.date, user: Staff) -> Content:
 
 
 def _of_week(week: dt.date, user: Staff) -> EffectFilters:
-    return EffectFilters(Chosen(person=user, first=week, last=sunday_of(week)))
+    return EffectFilters(HitFilter(user=user, first=week, last=sunday_of(week)))
 
 
 def _stage_counts(figures: Figures) -> StageCounts:
@@ -158,7 +158,7 @@ def _holdout_counts(filters: EffectFilters) -> HoldoutCounts:
 
 def _trend(week: dt.date, user: Staff) -> list[WeekCounts]:
     weeks = pd.period_range(end=week, periods=TREND_WEEKS, freq="W")
-    hits = Chosen(person=user, first=weeks[0].start_time.date(), last=sunday_of(week))
+    hits = HitFilter(user=user, first=weeks[0].start_time.date(), last=sunday_of(week))
     by_status = counts.count(hits, ("hit_date", "status")).items()
     rows = [(day, n, n if status == HitStatus.CONVERTED else 0) for (day, status), n in by_status]
     table = pd.DataFrame(rows, columns=["hit_date", "hits", "converted"])

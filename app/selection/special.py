@@ -30,7 +30,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "source": hits.of_source,
         "branch": hits.in_branch,
         "push": hits.of_push,
-        "given": hits.given_on,
+        "given": hits.assigned_on,
         "reach": effect.reached,
         "rule_version": effect.of_version,
         "first_channel": effect.first_channel,

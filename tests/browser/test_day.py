@@ -42,7 +42,7 @@ class Worker:
         self._session.execute(update(SandboxMessage).values(answers=[[1, outcome]]))
         self._session.commit()
         with self._app.app_context():
-            results.play_sandbox(clock.now() + dt.timedelta(hours=1))
+            results.record_sandbox_outcomes(clock.now() + dt.timedelta(hours=1))
 
     def escalate(self) -> None:
         """Escalate overdue hits."""

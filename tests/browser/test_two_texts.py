@@ -49,7 +49,7 @@ def test_two_templates_are_compared(app: Flask, session: Session, world: World, 
     session.execute(update(SandboxMessage).values(answers=[[1, "answered"]]))
     session.commit()
     with app.app_context():
-        results.play_sandbox(clock.now() + dt.timedelta(hours=1))
+        results.record_sandbox_outcomes(clock.now() + dt.timedelta(hours=1))
     page.reload()
     expect(comparison.locator(".verdict").first).to_contain_text("暂时看不出差别")
     of_b = comparison.locator("tbody tr").first.locator("td").nth(1).inner_text()

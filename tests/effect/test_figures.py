@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.effect import comparison, funnel, labels
 from app.effect.funnel import DIMENSIONS, EffectFilters, Figures
 from app.extensions import db
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.models import Staff
 from app.rules.proportion import Share, difference
 from tests.conftest import make_staff
@@ -62,21 +62,21 @@ def test_every_part_is_the_slow_count(
     versions = [each.id for each in bank.versions]
     with app.app_context():
         boss, marketer = (db.session.get_one(Staff, each.id) for each in (chief, anna))
-        everything = Chosen(boss)
+        everything = HitFilter(boss)
         checked = 0
         for filters, within in (
             (EffectFilters(everything), everywhere),
-            (EffectFilters(Chosen(marketer)), below),
+            (EffectFilters(HitFilter(marketer)), below),
             (
                 EffectFilters(
-                    Chosen(boss, first=TODAY - dt.timedelta(days=6), last=TODAY - dt.timedelta(days=2))
+                    HitFilter(boss, first=TODAY - dt.timedelta(days=6), last=TODAY - dt.timedelta(days=2))
                 ),
                 everywhere,
             ),
-            (EffectFilters(Chosen(boss, branch=bank.branches["HOME"].path, grade="B")), below),
-            (EffectFilters(Chosen(boss, source="", rule=1), channel="sms"), everywhere),
+            (EffectFilters(HitFilter(boss, branch=bank.branches["HOME"].path, grade="B")), below),
+            (EffectFilters(HitFilter(boss, source="", rule=1), channel="sms"), everywhere),
             (EffectFilters(everything, version=versions[0], hour="9"), everywhere),
-            (EffectFilters(Chosen(marketer), template=str(bank.templates[1].id)), below),
+            (EffectFilters(HitFilter(marketer), template=str(bank.templates[1].id)), below),
             (EffectFilters(everything, channel="none"), everywhere),
             (EffectFilters(everything, channel="hand", hour="14"), everywhere),
         ):

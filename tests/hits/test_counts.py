@@ -1,4 +1,4 @@
-"""The counts of hits are exact, whatever is done to hits and leads, by whom, and at the same time."""
+"""The counts of hits stay exact under any change to hits and leads, also under concurrent ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.hits import counts
-from app.hits.counts import DATES, KEYS, Chosen
+from app.hits.counts import DATES, KEYS, HitFilter
 from app.models import Staff
 from tests import clock
 from tests.access.world import DAY, active_rule, branch, hit, lead
@@ -34,7 +34,7 @@ TRUTH = text("""
 
 @pytest.fixture
 def bank(app: Flask, session: Session) -> list[int]:
-    """Two branches, two rules, twenty leads with two hits each; the branches' ids."""
+    """Store two branches, two rules and twenty leads with two hits each. Return the branches' ids."""
     homes = [branch(session, "A"), branch(session, "B")]
     rules = [active_rule(session, f"R-{n}")[1] for n in (1, 2)]
     leads = [lead(app.config["SETTINGS"], n, homes[n % 2]) for n in range(20)]
@@ -46,9 +46,9 @@ def bank(app: Flask, session: Session) -> list[int]:
 
 
 def agrees(person: Staff) -> None:
-    """What the counts say is what the leads and hits say."""
+    """Check the counts against the leads and hits."""
     truth = {tuple(row[:-1]): row[-1] for row in db.session.execute(TRUTH)}
-    everything = Chosen(person)
+    everything = HitFilter(person)
     assert counts.count(everything, (*DATES, *KEYS)) == truth
     assert counts.live(everything, (*DATES, *KEYS)) == truth
     without: dict[Any, int] = {}
@@ -59,12 +59,12 @@ def agrees(person: Staff) -> None:
 
 
 def some(random: Random, table: str) -> str:
-    """A condition that a part of the rows meets."""
+    """Return a condition that some of the rows meet."""
     return f"{table}.id % {random.randint(2, 7)} = {random.randint(0, 1)}"
 
 
 def change(random: Random, branches: list[int]) -> tuple[str, dict[str, Any]]:
-    """Something that people, jobs or somebody at the database's console do to hits and leads."""
+    """Do something that people, jobs or a database administrator do to hits and leads."""
     values = {
         "status": random.choice(STATUSES),
         "source": random.choice(SOURCES),
@@ -120,7 +120,7 @@ def test_counts_are_exact_after_any_change(app: Flask, session: Session, bank: l
 
 
 def test_many_leads_move_after_one_did_on_the_same_connection(app: Flask, session: Session) -> None:
-    """The plan for one lead joins row by row: with 12,000 that would be a matter of many minutes."""
+    """The plan for one lead joins row by row, which would take many minutes for 12,000."""
     chief = make_staff(session, "chief", "Manager")
     active_rule(session, "R-1")
     session.execute(
@@ -145,7 +145,7 @@ def test_many_leads_move_after_one_did_on_the_same_connection(app: Flask, sessio
     session.commit()
     with app.app_context():
         person = db.session.get_one(Staff, chief.id)
-        assert counts.count(Chosen(person), ("source",)) == {("new",): 1000}
+        assert counts.count(HitFilter(person), ("source",)) == {("new",): 1000}
         agrees(person)
 
 
@@ -158,23 +158,23 @@ def test_counts_follow_scope_and_every_filter(app: Flask, session: Session, bank
     with app.app_context():
         person = db.session.get_one(Staff, anna.id)
         asked = [
-            Chosen(person),
-            Chosen(person, status="converted"),
-            Chosen(person, rule=1, first=DAY, last=DAY),
-            Chosen(person, last=DAY - dt.timedelta(days=1)),
-            Chosen(person, branch=home, source="官网预约", grade="B"),
-            Chosen(person, made_on=clock.today()),
+            HitFilter(person),
+            HitFilter(person, status="converted"),
+            HitFilter(person, rule=1, first=DAY, last=DAY),
+            HitFilter(person, last=DAY - dt.timedelta(days=1)),
+            HitFilter(person, branch=home, source="官网预约", grade="B"),
+            HitFilter(person, made_on=clock.today()),
         ]
         found = [counts.total(each) for each in asked]
         assert found == [counts.live(each).get((), 0) for each in asked]
         assert found[0] == 20
-        assert counts.total(Chosen(person, branch="/999/")) == 0
+        assert counts.total(HitFilter(person, branch="/999/")) == 0
 
 
 def test_new_hits_and_moves_of_their_leads_never_pass_each_other(
     app: Flask, session: Session, engine: Engine, bank: list[int]
 ) -> None:
-    """Two write hits, two move the leads, one folds: all at the same time, and every count is right."""
+    """Two threads write hits, two move leads and one folds, all at once; every count is right."""
     chief = make_staff(session, "chief", "Manager")
     start, faults = threading.Barrier(5), list[DBAPIError]()
 

@@ -1,4 +1,4 @@
-"""Working hits: the steps, whose a hit is, and that two people can't take the same one."""
+"""Work on hits: its steps, ownership, and that two people can't claim the same hit."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_an_amount_that_cannot_be_says_what_can(
     session: Session, world: World, marketer: Person, amount: str
 ) -> None:
     page = take(marketer, world, "convert", "hit_home_in_progress", on="2026-10-17", amount=amount)
-    assert page.count("An amount is a number of yuan from 0 to 999,999,999,999.99, to the cent.") == 2
+    assert page.count("Enter an amount in yuan from 0 to 999,999,999,999.99, with at most two decimals.") == 2
     assert of(session, world, "hit_home_in_progress").amount is None
 
 
@@ -256,7 +256,7 @@ def test_a_refusal_protects_the_customer(session: Session, world: World, markete
     assert entry.reason == "暂无需求：别再打 139****5678"
     assert customer.opted_out
     page = marketer.submit(f"/hitview/action/reopen/{world.ids[name]}", follow_redirects=True).text
-    assert "the hit stays closed while the customer is on it" in page
+    assert "be reopened until the customer is off the list" in page
     assert of(session, world, name).status == "failed"
 
 
@@ -306,7 +306,7 @@ def test_a_conversion_lies_between_the_hit_and_today(
     session: Session, world: World, marketer: Person, on: str
 ) -> None:
     page = take(marketer, world, "convert", "hit_home_in_progress", on=on)
-    assert "The date lies between the hit (2026-10-16) and today." in page
+    assert "The date must lie between the hit date (2026-10-16) and today." in page
     assert of(session, world, "hit_home_in_progress").status == "in_progress"
 
 
@@ -340,7 +340,7 @@ def test_a_manager_gives_hits_to_who_sees_them(session: Session, world: World, m
     assert "1 hits assigned" in give("hit_home_waiting", "worker")
     assert "work on L1001" in give("hit_home_in_progress", "far")
     assert "Choose an assignee" in give("hit_home_in_progress", "gone")
-    assert "be done now" in give("hit_home_failed", "worker")
+    assert "so this is not possible now" in give("hit_home_failed", "worker")
     assert [of(session, world, f"hit_home_{s}").owner_id for s in ("waiting", "in_progress")] == [
         world.ids["worker"],
         None,
@@ -412,8 +412,8 @@ def test_steps_are_never_changed_and_go_only_with_their_hit(
     assert session.scalar(select(HitEvent.id)) is None
 
 
-def test_hits_are_handed_out_by_branch_and_load(app: Flask, session: Session, world: World) -> None:
-    """Sub-branch first, then the one above; nobody beyond the limit; foreign branches never."""
+def test_hits_are_assigned_by_branch_and_workload(app: Flask, session: Session, world: World) -> None:
+    """The sub-branch comes first, then the one above; nobody exceeds the limit or gets foreign hits."""
     second = make_staff(session, "second", "Marketer", branch=world.home)
     session.execute(
         text("UPDATE hit SET owner_id = :who WHERE id = :hit"),
@@ -421,11 +421,11 @@ def test_hits_are_handed_out_by_branch_and_load(app: Flask, session: Session, wo
     )
     session.commit()
     with app.app_context():
-        assert assignment.hand_out(NOW) == 0
+        assert assignment.auto_assign(NOW) == 0
         settings.store({"auto_assign": True, "respond_days": 2}, "chief")
         db.session.commit()
-        assert assignment.hand_out(NOW) == 2
-        assert assignment.hand_out(NOW) == 0
+        assert assignment.auto_assign(NOW) == 2
+        assert assignment.auto_assign(NOW) == 0
     owners = {name: of(session, world, f"hit_{name}_waiting").owner_id for name in ("home", "sub", "away")}
     # The first went to who had none, the other, of the sub-branch without marketers, to either.
     assert owners["away"] is None
@@ -439,7 +439,7 @@ def test_nobody_is_handed_more_than_the_limit(app: Flask, session: Session, worl
     with app.app_context():
         settings.store({"auto_assign": True, "most_open": 1}, "chief")
         db.session.commit()
-        assert assignment.hand_out(NOW) == 1
+        assert assignment.auto_assign(NOW) == 1
 
 
 def test_what_nobody_came_back_to_reaches_the_managers(
@@ -513,4 +513,4 @@ def test_the_holdout_group_is_left_alone(
     with app.app_context():
         settings.store({"auto_assign": True}, "chief")
         db.session.commit()
-        assert assignment.hand_out(NOW) == 0
+        assert assignment.auto_assign(NOW) == 0

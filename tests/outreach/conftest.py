@@ -1,4 +1,4 @@
-"""A bank whose rules let anybody be contacted at any hour, unless a test says otherwise."""
+"""Fixtures for outreach: by default anybody may be contacted at any hour."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ANY_TIME = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
 
 
 class Bank:
-    """The world with a template for each channel, and shortcuts to act and to look."""
+    """The tests' world with a template for each channel, and shortcuts for actions and queries."""
 
     def __init__(self, app: Flask, session: Session, world: World) -> None:
         self.app, self.session, self.world, self.ids = app, session, world, world.ids
@@ -55,14 +55,14 @@ class Bank:
         return template
 
     def rules(self, **values: Any) -> None:
-        """Put rules in force, open at any hour unless told."""
+        """Put compliance rules in force, by default without contact hours."""
         self.session.execute(update(OutreachSetting).values(status="retired"))
         given = OutreachSettings.model_validate({**ANY_TIME, **values}).model_dump(mode="json")
         self.session.add(OutreachSetting(values=given, status="active", created_by="x"))
         self.session.commit()
 
     def people(self, count: int, **hit: Any) -> list[int]:
-        """More leads, each with a hit waiting; the ids of the hits."""
+        """Add leads, each with a waiting hit. Return the ids of the hits."""
         version = self.session.get_one(rows.RuleVersion, self.ids["version"])
         found = []
         for number in range(count):
@@ -82,7 +82,7 @@ class Bank:
         return [each.id for each in found]
 
     def start(self, person: Person, hits: list[int], channel: str = "sms") -> int:
-        """Tick hits, choose the template; the id of the checked batch."""
+        """Tick hits and select the template. Return the id of the checked batch."""
         chosen = ",".join(map(str, hits))
         return self.posted(person, f"/hitview/contact_many/{channel}?ids={chosen}", channel)
 
@@ -95,7 +95,7 @@ class Bank:
         return person.submit(f"/outreachbatchview/confirm/{batch}", follow_redirects=True)
 
     def send(self, now: dt.datetime | None = None) -> int:
-        """What the worker does."""
+        """Run the sending worker."""
         with self.app.app_context():
             return sending.work(now)
 
@@ -104,20 +104,20 @@ class Bank:
         return self.session.get_one(OutreachBatch, key)
 
     def outcomes(self, batch: int) -> dict[int, tuple[str, str]]:
-        """Status and reason of each hit of a batch."""
+        """Return the status and reason of each hit of a batch."""
         self.session.rollback()
         self.session.expire_all()
         found = self.session.scalars(select(Outreach).where(Outreach.batch_id == batch))
         return {row.hit_id: (row.status, row.reason) for row in found}
 
     def costs(self, batch: int) -> dict[int, tuple[int | None, Decimal | None]]:
-        """Segments and cost of each hit of a batch."""
+        """Return the segments and cost of each hit of a batch."""
         self.session.rollback()
         found = select(Outreach.hit_id, Outreach.segments, Outreach.cost).where(Outreach.batch_id == batch)
         return {hit: (segments, cost) for hit, segments, cost in self.session.execute(found).tuples()}
 
     def make(self, hits: list[int], by: str, channel: str = "sms") -> int:
-        """A confirmed batch, without the screens."""
+        """Create a confirmed batch without the screens."""
         with self.app.app_context():
             person = self.session.scalars(select(Staff).where(Staff.username == by)).one()
             version = batches.db.session.get_one(

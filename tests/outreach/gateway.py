@@ -1,4 +1,4 @@
-"""A reference gateway: keeps the contract of docs/gateway.md, and behaves badly on request.
+"""A reference gateway that keeps the contract of docs/gateway.md and misbehaves on request.
 
 ``python tests/outreach/gateway.py PORT SECRET`` runs it by itself.
 """
@@ -21,7 +21,7 @@ FRESH_SECONDS = 300
 
 
 class Gateway:
-    """Takes each key once; ``taken`` counts how often a customer would have heard of each."""
+    """Accepts each key once. ``taken`` counts how often a customer would have been contacted for each."""
 
     def __init__(self, secret: str, port: int = 0) -> None:
         self.secret = secret
@@ -37,7 +37,7 @@ class Gateway:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def send(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Take a contact, or not."""
+        """Accept or refuse a contact."""
         key, phone = str(body["key"]), str(body["phone"])
         manner = self.manner or MANNERS.get(phone[-4:], "")
         with self.lock:
@@ -58,7 +58,7 @@ class Gateway:
         return 200, {"code": 0, "id": f"G-{key[:8]}"}
 
     def status(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """What became of a key."""
+        """Answer a status query for a key."""
         key = str(body["key"])
         if key in self.rejected:
             return 200, {"code": "rejected"}
@@ -67,7 +67,7 @@ class Gateway:
         return 200, {"code": "absent"}
 
     def genuine(self, headers: Any, body: bytes) -> bool:
-        """Whether the signature is ours and fresh."""
+        """Whether the signature is valid and recent."""
         key, at = headers.get("idempotency-key", ""), headers.get("x-timestamp", "")
         wanted = hmac.new(self.secret.encode(), f"{key}.{at}.".encode() + body, hashlib.sha256).hexdigest()
         fresh = at.isdigit() and abs(clock.now().timestamp() - int(at)) < FRESH_SECONDS
@@ -79,7 +79,7 @@ class Gateway:
         return self
 
     def stop(self) -> None:
-        """Serve no longer."""
+        """Stop serving."""
         self.server.shutdown()
         self.server.server_close()
 
@@ -111,7 +111,7 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing: a request holds a phone number."""
+            """Log nothing, because a request contains a phone number."""
 
     return Handler
 

@@ -1,4 +1,4 @@
-"""Batches at the screens: chosen, checked, confirmed or approved, sent, paused, cancelled."""
+"""Batches on the screens: selected, checked, confirmed or approved, sent, paused, cancelled."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_filter_chooses_what_the_list_shows(bank: Bank, login: Callable[..., P
     nobody = manager.submit(
         "/hitview/contact_many/sms?_flt_1_grade=D", {"template": bank.templates["sms"].id}
     )
-    assert "No hit was chosen" in nobody.text
+    assert "No hit is selected" in nobody.text
 
 
 def test_the_first_hit_of_a_person_goes(bank: Bank, manager: Person) -> None:
@@ -162,7 +162,7 @@ def test_batches_of_one_do_not_pass_the_size_either(
 def test_two_accounts_of_one_hand_at_the_same_moment_have_one_sum(
     bank: Bank, app: Flask, login: Callable[..., Person], session: Session
 ) -> None:
-    """The second waits for the first, and then counts it, though neither account set up the other."""
+    """The second waits for the first and then counts it, although neither account set up the other."""
     bank.rules(approval_above=1)
     people = {name: login("Manager", username=name) for name in ("chief", "chen", "lin")}
     ids = dict(session.execute(select(Staff.username, Staff.id)).tuples().all())
@@ -334,7 +334,7 @@ def test_who_may_not_contact_any_more_sends_nothing(bank: Bank, manager: Person,
 def test_two_batches_at_once_contact_nobody_twice(
     bank: Bank, app: Flask, login: Callable[..., Person], session: Session, round_: int
 ) -> None:
-    """Whatever the caps: two batches for the same people, sent by two workers at the same moment."""
+    """Two workers send two batches for the same people at once, with caps that would allow both."""
     bank.rules(sms_cap=100, call_cap=100, total_cap=100)
     login("Manager", username="one"), login("Manager", username="two")
     hits = bank.people(60)
@@ -382,7 +382,7 @@ def test_the_ticker_starts_what_waits_and_plays_the_sandbox(bank: Bank, manager:
     bank.send()
     with app.app_context():
         ticker.tick(clock.now())
-        results.play_sandbox(clock.now() + dt.timedelta(minutes=5))
+        results.record_sandbox_outcomes(clock.now() + dt.timedelta(minutes=5))
     statuses = Counter(status for status, _ in bank.outcomes(batch).values())
     assert "sent" not in statuses
     assert set(statuses) <= {
@@ -392,7 +392,7 @@ def test_the_ticker_starts_what_waits_and_plays_the_sandbox(bank: Bank, manager:
 
 
 def test_a_large_batch_is_one_query(bank: Bank, app: Flask, manager: Person, session: Session) -> None:
-    """The check of a batch asks the database as often for many candidates as for two."""
+    """The check of a batch takes as many queries for many candidates as for two."""
     from sqlalchemy import event
 
     def statements(hits: list[int]) -> int:

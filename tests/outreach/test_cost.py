@@ -1,4 +1,4 @@
-"""What contacts cost: noted when each is handed over, at the prices of that moment."""
+"""Cost of contacts, stored when each is handed over, at the prices of that moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contacts by an HTTP gateway that behaves badly: nobody is contacted twice, nothing is lost."""
+"""With an HTTP gateway that misbehaves, nobody is contacted twice and no contact is lost."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def sent(bank: Bank, login: Callable[..., Person], hits: list[int]) -> int:
 
 
 def later(bank: Bank, minutes: int = 5) -> None:
-    """The moment has come to ask or try again."""
+    """Make all status queries and retries due."""
     waiting = Outreach.status.in_(("unknown", "queued"))
     bank.session.execute(update(Outreach).where(waiting).values(next_at=func.now()))
     bank.session.commit()
@@ -157,7 +157,7 @@ def test_what_the_gateway_never_sees_has_failed_in_the_end(
 def test_a_sender_that_vanished_leaves_nothing_twice(
     bank: Bank, gateway: Gateway, login: Callable[..., Person], session: Session
 ) -> None:
-    """Killed after the gateway took it, before that was written down."""
+    """The worker is killed after the gateway accepted the contact, before that was stored."""
     (hit,) = bank.people(1)
     batch = sent(bank, login, [hit])
     past = clock.now() - dt.timedelta(minutes=1)
@@ -257,7 +257,7 @@ def test_what_no_gateway_can_be(change: dict[str, Any], field: str) -> None:
 
 
 def test_a_text_can_not_change_the_request() -> None:
-    """Neither quotes nor places inside a customer's text."""
+    """Quotes and placeholders in a customer's text are kept as they are."""
     values = {"key": "K", "phone": "{text}", "text": '"}, {"phone": "{key}', "channel": "sms"}
     template = {"a": "{phone}", "b": ["<{text}>", 1, None], "c{key}": "{key}{channel}"}
     assert http_gateway.filled(template, values) == {

@@ -1,4 +1,4 @@
-"""``POST /api/v1/outreach/results``: taken once, answered item by item, with what follows from it."""
+"""``POST /api/v1/outreach/results`` records each result once, with the steps that follow from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.effect import funnel
 from app.effect.funnel import EffectFilters
 from app.extensions import db
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Staff, Suppression
 from app.rules.conversions import converted
 from tests.conftest import Person
@@ -48,7 +48,7 @@ def post(app: Flask, key: str) -> Callable[..., Any]:
 
 @pytest.fixture
 def contact(bank: Bank, login: Callable[..., Person], session: Session) -> Outreach:
-    """A contact that went out."""
+    """Create a contact that was sent."""
     login("Manager", username="one")
     bank.make([bank.ids["hit_home_waiting"]], "one")
     bank.send()
@@ -144,7 +144,7 @@ def test_an_outcome_reaches_back_tests_and_the_funnel(
         found = db.session.execute(converted(app.config["SETTINGS"], day, day)).all()
         assert found == [(contact.lead_id, day)]
         total = funnel.count_funnel(
-            EffectFilters(Chosen(chief), channel="sms", template=str(contact.version_id))
+            EffectFilters(HitFilter(chief), channel="sms", template=str(contact.version_id))
         ).total
     assert (total.hit, total.contacted, total.answered, total.converted, total.sms) == (1, 1, 1, 1, 1)
     assert total.cost == contact.cost

@@ -1,4 +1,4 @@
-"""Every rule that holds a contact back, one by one; templates; settings with a second person; "why"."""
+"""Every rule that holds a contact back; templates; approval of settings; the "why" page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two templates in one batch: drawn by person, shown, sent, filtered and compared."""
+"""Two templates in one batch: assigned at random by person, shown, sent, filtered and compared."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OTHER = "{name}，新额度已为您准备。" + "好" * 60
 
 @pytest.fixture
 def second(bank: Bank) -> OutreachTemplate:
-    """A second template for SMS, of two segments."""
+    """Create a second SMS template of two segments."""
     version = OutreachTemplateVersion(number=1, body=OTHER, created_by="x")
     template = OutreachTemplate(channel="sms", name="第二个", created_by="x", versions=[version])
     bank.session.add(template)
@@ -51,7 +51,7 @@ def started(bank: Bank, person: Person, hits: list[int], second: OutreachTemplat
 
 
 def letters(bank: Bank, batch: int) -> dict[int, int]:
-    """The version of each hit of a batch."""
+    """Return the version of each hit of a batch."""
     bank.session.rollback()
     found = select(Outreach.hit_id, Outreach.version_id).where(Outreach.batch_id == batch)
     return dict(bank.session.execute(found).tuples().all())
@@ -205,7 +205,7 @@ def test_progress_of_a_large_check_and_its_end(
     report = preflight._report
 
     def elsewhere(request: Callable[[], Any]) -> Any:
-        """What another process does meanwhile."""
+        """Make the request in another thread, with a session of its own."""
         with ThreadPoolExecutor(1) as other:
             return other.submit(request).result()
 

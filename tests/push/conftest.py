@@ -1,4 +1,4 @@
-"""A bank that pushes: leads with hits, targets, a receiver, and a clock that tests set."""
+"""Fixtures for pushes: leads with hits, targets, a receiver, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ RULE = {
 
 
 def local(text: str) -> dt.datetime:
-    """``2026-10-26 09:00`` as a local moment."""
+    """Parse ``2026-10-26 09:00`` as a local moment."""
     return dt.datetime.fromisoformat(text).replace(tzinfo=ZONE)
 
 
 class Bank:
-    """Arranges and turns the clock."""
+    """A bank with schedules, targets and hits, and a clock of its own."""
 
     def __init__(self, app: Flask, session: Session, settings: Settings) -> None:
         self.app, self.session, self.settings = app, session, settings
@@ -47,7 +47,7 @@ class Bank:
         self._leads = 0
 
     def schedule(self, *channels: tuple[str, str], code: str = "S-1", **spec: Any) -> Schedule:
-        """Apply a schedule of the rule R-1 with the channels, every hour if nothing else is said."""
+        """Apply a schedule of the rule R-1 with the channels, hourly by default."""
         content = {
             "rules": [RULE],
             "schedules": [
@@ -66,7 +66,7 @@ class Bank:
         return self.session.scalars(select(Schedule).where(Schedule.code == code)).one()
 
     def target(self, kind: str, code: str, **given: Any) -> str:
-        """A target that works; the secret, if it has one."""
+        """Create a working target. Return its secret, if it has one."""
         with self.app.app_context():
             target = targets.create(kind, code, code.upper(), given, "tester")
             secret = ""
@@ -77,7 +77,7 @@ class Bank:
         return secret
 
     def hits(self, count: int, *, branch: Branch | None = None, **columns: Any) -> list[Hit]:
-        """New leads, each with a hit of R-1."""
+        """Create leads, each with a hit of R-1."""
         version = self.session.scalars(select(RuleVersion).join(Rule, RuleVersion.rule)).first()
         assert version is not None
         made = []
@@ -103,12 +103,12 @@ class Bank:
             return tick(self.now)
 
     def send(self) -> int:
-        """Send what is due by the clock."""
+        """Send what is due now. Return the number of attempts."""
         with self.app.app_context():
             return deliver.work(lambda: self.now, wait=False)
 
     def all(self, model: type[Any]) -> list[Any]:
-        """Every row of a table as it is now, in order."""
+        """Return the current rows of a table in order."""
         self.session.expire_all()
         return list(self.session.scalars(select(model).order_by(model.id)))
 
@@ -123,7 +123,7 @@ def _nowhere() -> Branch:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A receiver that takes everything."""
+    """Return a receiver that accepts everything."""
     made = Receiver()
     server = serve(made)
     yield made
@@ -133,7 +133,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def bank(app: Flask, session: Session, settings: Settings, receiver: Receiver) -> Iterator[Bank]:
-    """The bank; webhooks may go to the receiver."""
+    """Return a bank whose allow-list has the receiver."""
     before = app.config["SETTINGS"]
     place = receiver.url.removesuffix("/hooks")
     app.config["SETTINGS"] = dataclasses.replace(settings, webhook_allow=(place,))
@@ -143,6 +143,6 @@ def bank(app: Flask, session: Session, settings: Settings, receiver: Receiver) -
 
 @pytest.fixture
 def crm(bank: Bank, receiver: Receiver) -> Receiver:
-    """The receiver as the target ``crm``."""
+    """Create the receiver as the target ``crm``."""
     receiver.secret = bank.target("webhook", "crm", url=receiver.url)
     return receiver

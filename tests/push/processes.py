@@ -1,4 +1,4 @@
-"""Tickers and workers to be killed: a parent that has imported the product forks one for each line it reads.
+"""Tickers and workers for tests that kill them: a parent process forks one for each line it reads.
 
 ``python -m tests.push.processes CLOCK_FILE``; a line is ``ticker`` or ``worker``, the answer the child's pid.
 Their time runs as the clock file says (see ``VirtualClock``); leases and limits are shortened to match.
@@ -37,36 +37,36 @@ TICK_SECONDS = 0.3
 
 
 class VirtualClock:
-    """A clock that runs SPEED times as fast as the real one, and can be set."""
+    """A settable clock that runs SPEED times as fast as the real one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def set(self, virtual: dt.datetime) -> None:
-        """It shows this from now on; the file changes in one piece."""
+        """Set the time, replacing the file atomically."""
         part = self.path.with_suffix(".part")
         part.write_text(json.dumps([now().timestamp(), virtual.timestamp()]))
         part.replace(self.path)
 
     def now(self) -> dt.datetime:
-        """What it shows."""
+        """Return the current virtual time."""
         real, virtual = json.loads(self.path.read_text())
         return dt.datetime.fromtimestamp(virtual + (now().timestamp() - real) * SPEED, dt.UTC)
 
 
 def shorten(path: Path) -> None:
-    """Make the product run in virtual time, with leases and time limits that fit a test."""
+    """Make the product run in virtual time, with leases and time limits short enough for a test."""
     clock.now = VirtualClock(path).now
     outbox.DELIVERIES.seconds = LEASE_SECONDS
     Webhook.limits = Limits(hits=3, seconds=SECONDS)
     # A request is under way for as long as in real life, but its clock runs faster.
     windows.UNDER_WAY = dt.timedelta(seconds=SPEED * 2)
     deliver.PUT_BACK = dt.timedelta(seconds=SPEED)
-    deliver.PATIENCE_SECONDS = 3.0
+    deliver.MAX_PAUSE_SECONDS = 3.0
 
 
 def ticker() -> None:
-    """Do what the ticker does for pushes, for ever."""
+    """Run the ticker's step for pushes forever."""
     while True:
         tick(clock.now())
         if deliver.due(clock.now()):
@@ -76,7 +76,7 @@ def ticker() -> None:
 
 
 def worker() -> None:
-    """Serve the queue; without Redis try again as the supervisor would."""
+    """Serve the queue, and start again when Redis is down, as the supervisor would."""
     while True:
         with contextlib.suppress(RedisError, OSError, Exception):
             work("push")
@@ -84,7 +84,7 @@ def worker() -> None:
 
 
 def child(app: Flask, kind: str) -> None:
-    """Be a ticker or a worker until killed."""
+    """Run as a ticker or a worker until killed."""
     os.setsid()
     os.dup2(2, 1)  # the parent's answers are alone on standard output
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -101,7 +101,7 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Fork as told."""
+    """Fork a process for each line read."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     app = create_app()
     shorten(Path(sys.argv[1]))

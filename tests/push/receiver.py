@@ -1,4 +1,4 @@
-"""A system of the bank that takes webhooks: verifies them with the public library and deduplicates by id.
+"""A receiver of webhooks that verifies them with the public library and deduplicates by id.
 
 Also a program of its own: ``python -m tests.push.receiver PORT_FILE LOG_FILE SECRET PLAN``.
 """
@@ -21,7 +21,7 @@ from tests import clock
 
 @dataclass
 class Receiver:
-    """What arrived. ``behave`` says what to answer: a status, or None to hang up without an answer."""
+    """The received webhooks. ``behave`` returns the status to answer, or None to hang up without one."""
 
     secret: str = ""
     behave: Callable[[dict[str, Any]], int | None] = lambda body: 200
@@ -34,7 +34,7 @@ class Receiver:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, headers: Any, raw: bytes) -> int | None:
-        """Verify, answer, and keep the first of each id that was accepted."""
+        """Verify a webhook and return the answer. Keep the first accepted one of each id."""
         given = {key.lower(): value for key, value in headers.items()}
         try:
             body = Webhook(self.secret).verify(raw, given)
@@ -51,7 +51,7 @@ class Receiver:
 
 
 def serve(receiver: Receiver) -> ThreadingHTTPServer:
-    """Start it on a free port of loopback; sets its URL."""
+    """Serve the receiver on a free loopback port and set its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

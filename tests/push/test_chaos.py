@@ -1,4 +1,4 @@
-"""Everything is killed, the receiver misbehaves, the clock jumps: nothing lost, twice or out of time."""
+"""Nothing is lost, sent twice or sent in silence, whatever is killed, fails or jumps in time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ JUMP = dt.timedelta(minutes=37)
 
 
 class Unreliable(Receiver):
-    """Refuses, hangs up after taking it, answers too late, and is down at times."""
+    """A receiver that refuses, hangs up after accepting, answers too late, and is sometimes down."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Unreliable(Receiver):
         self.arrived: list[dt.datetime] = []
 
     def take(self, headers: Any, raw: bytes) -> int | None:
-        """Keep what is taken before the answer goes wrong."""
+        """Accept the webhook before the answer goes wrong."""
         with self.lock:
             self.arrived.append(self.clock.now())
             chance = 1.0 if self.kind else self.random.random()
@@ -70,7 +70,7 @@ class Unreliable(Receiver):
 
 
 class Processes:
-    """Tickers and workers that are killed and started again."""
+    """Tickers and workers that are killed and restarted."""
 
     def __init__(self, environment: dict[str, str], clock_file: Path) -> None:
         command = [sys.executable, "-m", "tests.push.processes", str(clock_file)]
@@ -96,7 +96,7 @@ class Processes:
         self.pids[name] = int(self._answer())
 
     def kill(self, name: str) -> None:
-        """The process and, half of the time, what it forked."""
+        """Kill the process and, half of the time, the processes it forked."""
         pid = self.pids.pop(name)
         with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getpgid(pid) == pid and random.random() < 0.5:
@@ -124,7 +124,7 @@ def clock(tmp_path: Path) -> VirtualClock:
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Valkey of the test's own, to be killed."""
+    """The test's own Valkey server, which is killed and restarted."""
     server = EmbeddedRedis(tmp_path / "redis-home")
     server.join()
     yield server
@@ -182,7 +182,7 @@ def test_chaos(
 
 
 def _trouble(bank: Bank, clock: VirtualClock, redis_server: EmbeddedRedis, processes: Processes) -> int:
-    """New hits all the time, and something breaks every second; the number of hits made."""
+    """Keep adding hits while something breaks every second. Return the number of hits."""
     begun, hits, done = time.monotonic(), 0, set()
     pause = threading.Event()
 
@@ -236,7 +236,7 @@ def _kill_redis(server: EmbeddedRedis) -> None:
 
 
 def _wait_until_quiet(bank: Bank, clock: VirtualClock, processes: Processes) -> None:
-    """Until all hits are pushed and sent; the clock is put forward for retries that are far away."""
+    """Wait until all hits are pushed and sent, moving the clock forward to distant retries."""
     deadline = time.monotonic() + 60
     paused = False
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Deliveries: sent once, tried again by the book, held back in silence, given up in the end."""
+"""Deliveries are sent once, retried as specified, held back in silence, and finally given up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.push.receiver import Receiver
 
 @pytest.fixture
 def pushed(bank: Bank, crm: Receiver) -> Bank:
-    """A push of two hits to the receiver, not sent yet."""
+    """Create a push of two hits to the receiver that is not sent yet."""
     bank.schedule(("webhook", "crm"), quiet_hours=["21:00", "08:00"])
     bank.hits(2)
     bank.tick("2026-10-26 09:00")
@@ -266,13 +266,13 @@ def test_one_target_that_does_not_answer_holds_up_no_other(
 def test_what_people_do_with_a_delivery(pushed: Bank, crm: Receiver) -> None:
     with pushed.app.app_context():
         delivery = db.session.scalars(select(Delivery)).one()
-        with pytest.raises(DomainError, match="another state"):
+        with pytest.raises(DomainError, match="changed its state"):
             outbox.replay(db.session, delivery, pushed.now)
         outbox.cancel(db.session, delivery, pushed.now)
         db.session.commit()
         assert pushed.send() == 0
         assert pushed.one(Push).status == "done"
-        with pytest.raises(DomainError, match="another state"):
+        with pytest.raises(DomainError, match="changed its state"):
             outbox.retry_now(db.session, delivery, pushed.now)
         outbox.replay(db.session, delivery, pushed.now)
         db.session.commit()

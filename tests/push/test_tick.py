@@ -1,4 +1,4 @@
-"""When pushes are made and which hits they take."""
+"""When pushes are created and which hits they take."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_two_tickers_at_the_same_time_push_once(bank: Bank, crm: Receiver) -> No
 def test_nobody_waits_for_a_push_that_takes_long_and_a_pause_undoes_it(
     bank: Bank, crm: Receiver, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
-    """Between taking the hits and the end of its transaction, as with a million of them."""
+    """The schedule is changed after the hits were taken and before the transaction ends."""
     schedule = bank.schedule(("webhook", "crm"))
     [hit] = bank.hits(1)
     bank.tick("2026-10-26 08:30")
@@ -222,7 +222,7 @@ def test_nobody_waits_for_a_push_that_takes_long_and_a_pause_undoes_it(
 def test_what_is_planned_is_what_happens(
     bank: Bank, cli: Callable[..., Any], spec: ScheduleDef, date: dt.date, seed: random.Random
 ) -> None:
-    """A ticker that wakes a few seconds after each moment it waits for, and in between for nothing."""
+    """The ticker wakes a few seconds after each due moment, and sometimes in between."""
     said = spec.model_dump(mode="json", by_alias=True, exclude={"code", "name", "rules", "channels"})
     code = f"S-{len(bank.all(Schedule)) + 1}"
     bank.session.execute(update(Schedule).values(status="paused"))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.effect.funnel import EffectFilters, Figures, count_funnel
 from app.extensions import db
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.jobs import mails as sending
 from app.jobs.leases import MAX_ATTEMPTS
 from app.mails.queue import MAILS
@@ -91,7 +91,7 @@ def figures(app: Flask, username: str, week: dt.date) -> Figures:
     """Return the figures of the effect page for a week and a user."""
     with app.app_context():
         who = db.session.scalars(select(Staff).where(Staff.username == username)).one()
-        return count_funnel(EffectFilters(Chosen(person=who, first=week, last=weeks.sunday_of(week)))).total
+        return count_funnel(EffectFilters(HitFilter(user=who, first=week, last=weeks.sunday_of(week)))).total
 
 
 def text_of(pdf: bytes) -> str:

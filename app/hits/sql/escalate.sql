@@ -1,4 +1,4 @@
--- Marks open hits that nobody came back to, and keeps each step. Hits somebody is just working on are left.
+-- Marks overdue open hits as escalated and records each step. Hits locked by somebody working on them are skipped.
 WITH late AS (
     SELECT h.id
     FROM hit h JOIN lead l ON l.id = h.lead_id AND l.deleted_at IS NULL

@@ -1,4 +1,4 @@
--- Adds what came since the last time to the counts. Readers see all of it before or all of it after.
+-- Folds the entries recorded since the last call into the counts. Readers see either all of them or none.
 WITH gone AS (
     DELETE FROM hit_delta RETURNING hit_date, made_on, rule_id, grade, source, branch_id, status, n
 ), cells AS (
@@ -7,7 +7,7 @@ WITH gone AS (
 ), dated AS (
     INSERT INTO hit_count (hit_date, made_on, rule_id, grade, source, branch_id, status, n)
     SELECT * FROM cells
-    ORDER BY hit_date, made_on -- What is asked for together lies together.
+    ORDER BY hit_date, made_on -- Rows that are read together are stored together.
     ON CONFLICT (hit_date, made_on, rule_id, grade, source, branch_id, status)
     DO UPDATE SET n = hit_count.n + excluded.n
 ), total AS (

@@ -156,4 +156,4 @@ def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
     else:
         listed = bool(form.leave_alone and form.leave_alone.data)
         reason, note = steps.reason_of(form.reason.data), form.note.data or ""
-        steps.close(hit, user, reason, note, leave_alone=listed)
+        steps.close(hit, user, reason, note, suppress=listed)

@@ -16,7 +16,7 @@ from app.console.access import view_of_model
 from app.console.urls import list_url
 from app.extensions import db
 from app.hits import due
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.lib import clock
 from app.models import Hit
 
@@ -94,7 +94,7 @@ def table(tab: Tab) -> lists.Table:
     return _build_table(list(db.session.scalars(query)), tab.count, tab.url, tab.empty)
 
 
-def newest(chosen: Chosen, count: int, url: str) -> lists.Table:
+def newest(chosen: HitFilter, count: int, url: str) -> lists.Table:
     """Return the newest hits that the workspace counts as a table."""
     query = (
         select(Hit)

@@ -54,14 +54,14 @@ def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
 
 def offers(step: str, hit: Hit) -> bool:
     """Whether the user has the permission for a step and the hit allows it now."""
-    return may(PERMISSIONS[step], "HitView") and steps.allows(hit, step, g.user)
+    return may(PERMISSIONS[step], "HitView") and steps.is_allowed(hit, step, g.user)
 
 
 def _assignees(hit: Hit) -> list[tuple[str, str]]:
     """Return the users to whom this user may assign the hit, limited to those who may see the lead."""
-    if not may("assign", "HitView") or not steps.allows(hit, "assign", g.user):
+    if not may("assign", "HitView") or not steps.is_allowed(hit, "assign", g.user):
         return []
-    users = [user for user in assignment.assignees(g.user) if steps.reachable(hit, user)]
+    users = [user for user in assignment.assignees(g.user) if steps.is_assignable(hit, user)]
     return [(str(user.id), user.get_full_name()) for user in users]
 
 

@@ -80,7 +80,7 @@ class WorksHits:
             return True
         # A hit with an owner needs no claiming, and contacting a waiting hit claims it and opens its pane.
         idle = item.owner_id if action == "claim" else item.status == HitStatus.WAITING
-        return work.allows(item, action, g.user) and not (action in ("claim", "follow_up") and idle)
+        return work.is_allowed(item, action, g.user) and not (action in ("claim", "follow_up") and idle)
 
     @action("claim", lazy_gettext("Claim"))
     def claim(self, items: Any) -> Any:
@@ -118,7 +118,7 @@ class WorksHits:
         reason = work.reason_of(request.form.get("choice_close"))
 
         def close(hit: Hit) -> None:
-            work.close(hit, g.user, reason, leave_alone=True)
+            work.close(hit, g.user, reason, suppress=True)
 
         return self._apply_to_each(items, close, _hits_closed)
 

@@ -22,7 +22,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
-from app.hits.counts import Chosen
+from app.hits.counts import HitFilter
 from app.hits.filters import branch_of
 from app.lib import clock
 from app.lib.row_id import row_id
@@ -49,7 +49,7 @@ class Filters:
     """The filters of the page: ``values`` as typed, and the hits that they select."""
 
     values: dict[str, str]
-    chosen: Chosen
+    chosen: HitFilter
 
     def list_url(self, n: int = 0, **changed: Any) -> str:
         """Return the URL of the list of the ``n`` hits, with some filters changed or, by None, removed."""
@@ -84,8 +84,8 @@ def read_filters(arguments: Mapping[str, str]) -> Filters:
         raise DomainError("The first day comes after the last one.")
     return Filters(
         values,
-        Chosen(
-            person=g.user,
+        HitFilter(
+            user=g.user,
             rule=_rule(values["rule"]),
             grade=grade or None,
             source=("" if source == NONE else source) if source else None,

@@ -28,7 +28,7 @@ from app.errors import FieldError
 from app.models import OutreachTemplateVersion
 from app.outreach import templates
 from app.outreach.settings import LABELS
-from app.outreach.variants import Second
+from app.outreach.variants import SecondText
 
 GRADES = [(grade, grade) for grade in "ABCD"]
 
@@ -70,7 +70,7 @@ class StartForm(DynamicForm):  # type: ignore[misc]
             del self.template_b, self.share_b
         return self
 
-    def selected_versions(self, channel: str) -> tuple[OutreachTemplateVersion, Second | None]:
+    def selected_versions(self, channel: str) -> tuple[OutreachTemplateVersion, SecondText | None]:
         """Return the chosen template version, and the second one if any. Raises FieldError when invalid."""
         first = templates.newest(self.template.data, channel)
         if "template_b" not in self or not self.template_b.data:
@@ -80,7 +80,7 @@ class StartForm(DynamicForm):  # type: ignore[misc]
             raise FieldError("template_b", "Choose a different template from the first.")
         if self.share_b.data is None:
             raise FieldError("share_b", "Enter the percentage that gets the second template.")
-        return first, Second(second, self.share_b.data)
+        return first, SecondText(second, self.share_b.data)
 
 
 class ConfirmForm(DynamicForm):  # type: ignore[misc]

@@ -160,7 +160,7 @@ def selection_text(batch: OutreachBatch) -> str:
 
 def unapproved_today(batch: OutreachBatch) -> str:
     """Return how many contacts the creator confirmed today without a second approver, empty for none."""
-    n = batches.confirmed_alone(batch)
+    n = batches.confirmed_today(batch)
     if not n:
         return ""
     if g.user.id == batch.created_by_id:

@@ -35,7 +35,7 @@ from app.models import (
 )
 from app.outreach import batches, cost, preflight, results
 from app.outreach.compliance import REASONS
-from app.outreach.variants import Second
+from app.outreach.variants import SecondText
 from app.screens.api.views import ConsoleApi
 from app.screens.outreach import forms, page, variants
 
@@ -84,7 +84,7 @@ class ContactsCustomers:
         ids = _ids(request.args.get("ids", ""))
         hits = selection.of_request(view)
 
-        def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
+        def make(version: OutreachTemplateVersion, second: SecondText | None) -> OutreachBatch:
             if ids:
                 return batches.of_hits(version, ids, g.user, second)
             return batches.of_filter(version, selection.checked(view), second)
@@ -109,7 +109,7 @@ class ContactsCustomers:
         view: Any = self
         hit = view._row(pk)
 
-        def make(version: OutreachTemplateVersion, second: Second | None) -> OutreachBatch:
+        def make(version: OutreachTemplateVersion, second: SecondText | None) -> OutreachBatch:
             return batches.of_hits(version, [hit.id], g.user)
 
         return _start_page(
@@ -139,7 +139,7 @@ def _start_page(
     view: Any,
     channel: str,
     form: forms.StartForm,
-    make: Callable[[OutreachTemplateVersion, Second | None], OutreachBatch],
+    make: Callable[[OutreachTemplateVersion, SecondText | None], OutreachBatch],
     *,
     title: str,
     about: str = "",

@@ -1,5 +1,5 @@
--- Gives chosen hits to people and keeps each step. Hits that somebody is just taking are left out: this
--- waits for nobody, so that it and a person who takes many at once can't block each other.
+-- Assigns hits to people and records each step. Locked hits are skipped instead of waited for, so that this
+-- statement and a person who claims many hits at once can't block each other.
 WITH free AS (
     SELECT h.id, c.owner_id
     FROM unnest(CAST(:hits AS bigint[]), CAST(:people AS integer[])) AS c (hit_id, owner_id)
