@@ -22,7 +22,7 @@ from app.activity import query, store
 from app.activity.store import Day
 from app.extensions import db
 from app.leads.cube import activity_root, engine_settings, fingerprint
-from app.rules.backtest import Trial, run
+from app.rules.backtest import BacktestPlan, run
 from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule
 from app.rulesfile.apply import apply_config
@@ -51,14 +51,14 @@ def main() -> None:
         convert(leads)
         fill(settings, leads, rows)
         definition = RuleDef.model_validate(RULE)
-        trial = Trial(LAST - dt.timedelta(days=DATES - 1), LAST, 14)
+        plan = BacktestPlan(LAST - dt.timedelta(days=DATES - 1), LAST, 14)
         shown: list[float] = []
         started = time.perf_counter()
-        result = run(settings, definition, None, trial, lambda *_step: shown.append(time.perf_counter()))
+        result = run(settings, definition, None, plan, lambda *_step: shown.append(time.perf_counter()))
         took = time.perf_counter() - started
         gaps = [after - before for before, after in itertools.pairwise(shown)]
         own, curve = result["draft"], result["curve"]
-        plain = each_date(settings, definition, trial)
+        plain = each_date(settings, definition, plan)
         print(f"{DATES} dates, {leads:,} leads, {rows:,} rows a day, {len(curve)} thresholds")
         print(f"back-test             {took:6.1f} s   {own['leads']:,} leads, {own['converted']:,} converted")
         print(f"longest step          {max(gaps):6.1f} s   until progress moves or a cancellation takes hold")
@@ -112,11 +112,11 @@ def fill(settings: Settings, leads: int, rows: int) -> None:
         writer.commit(built)
 
 
-def each_date(settings: Settings, definition: RuleDef, trial: Trial) -> float:
+def each_date(settings: Settings, definition: RuleDef, plan: BacktestPlan) -> float:
     """Seconds to ask for each date anew who meets the rule."""
     spec, state = compile_rule(definition), store.snapshot(activity_root(settings))
     started = time.perf_counter()
-    for day in trial.days:
+    for day in plan.days:
         query.lead_values(state, spec, day, settings=engine_settings(settings))
     return time.perf_counter() - started
 

@@ -1,6 +1,6 @@
-"""Channels: how a push reaches people and systems, one module each.
+"""Channels: the ways in which a push reaches people and systems, one module each.
 
-A module of this package that has a ``CHANNEL`` is a channel; nothing else needs to know of it.
+Every module of this package with a ``CHANNEL`` is a channel and needs no other registration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.errors import DomainError
 
 
 def channels() -> dict[str, Channel]:
-    """Every channel by its kind."""
+    """Return all channels by kind."""
     return _found(tuple(__path__))
 
 
@@ -28,7 +28,7 @@ def _found(folders: tuple[str, ...]) -> dict[str, Channel]:
 
 
 def channel(kind: str) -> Channel:
-    """The channel of that kind. Raises DomainError when there is none."""
+    """Return the channel of a kind. Raises DomainError when there is none."""
     found = channels()
     if kind not in found:
         raise DomainError(

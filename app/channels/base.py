@@ -1,4 +1,4 @@
-"""What a channel is, what it is given to send, and what it answers."""
+"""The channel protocol, the messages that channels send, and their results and errors."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from pydantic import BaseModel, ConfigDict
 from app.errors import DomainError, Said
 from config import Settings
 
-#: How much of an answer is kept for people to read.
+#: characters of an answer that are kept for display
 ANSWER_CHARS = 300
 
 
-# Equal only to itself: pydantic hashes what is in an Annotated, and words not yet translated have no hash.
+# Without eq, because pydantic hashes the contents of an Annotated, and lazy strings have no hash.
 @dataclass(frozen=True, eq=False)
 class Words:
-    """What a settings form says about a field, put into the field's ``Annotated``."""
+    """Label, help and input type of a settings field, given in the field's ``Annotated``."""
 
     label: Any
     help: Any = ""
-    #: a text of several lines, each a value of a list
+    #: whether each line of a text area is a value of a list
     lines: bool = False
-    #: codes to choose from, with words; empty means free text
+    #: choices as (code, label); empty means free text
     choices: Any = ()
 
 
 class ChannelSettings(BaseModel):
-    """The settings of one target of a channel. A validator refuses a value with a FieldError."""
+    """Settings of a channel's target. Validators refuse a value with a FieldError."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     def check_place(self, config: Settings) -> None:
-        """Raise FieldError when sending there would be refused by this installation as it is set up now."""
+        """Raise FieldError when this installation's configuration does not allow sending there."""
 
 
 @dataclass(frozen=True)
 class HitLine:
-    """One hit as it leaves the house: no name, no phone in clear, no ID."""
+    """A hit as it leaves the bank, without name, clear phone number or ID."""
 
     id: int
     lead_id: int
@@ -58,7 +58,7 @@ class HitLine:
     opted_out: bool
 
     def as_json(self) -> dict[str, Any]:
-        """The hit's keys in a webhook's body."""
+        """Return the hit as it appears in a webhook's body."""
         return {
             "id": self.id,
             "lead_no": self.lead_no,
@@ -78,7 +78,7 @@ class HitLine:
 
 @dataclass(frozen=True)
 class Message:
-    """What one delivery says. ``id`` stays the same however often it is tried."""
+    """The message of a delivery. The ``id`` is the same for all attempts."""
 
     id: str
     push_id: int
@@ -95,7 +95,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Sent:
-    """The other side took it: its answer in a few words, and the HTTP status where there is one."""
+    """A successful result, with the receiver's short answer and the HTTP status if there is one."""
 
     answer: Said | None = None
     status: int | None = None
@@ -103,9 +103,9 @@ class Sent:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many hits go into one message (0: any number), and seconds until an attempt is given up.
+    """The limit of hits per message (0: none), and the seconds allowed for an attempt.
 
-    A message is held in memory: some 10 KB a hit.
+    A message is held in memory at some 10 KB per hit.
     """
 
     hits: int = 0
@@ -113,7 +113,7 @@ class Limits:
 
 
 class SendError(DomainError):
-    """A message did not go out. It says why, in a few words without personal data."""
+    """A message was not sent. The error gives a short reason without personal data."""
 
     def __init__(self, message: str, *, status: int | None = None, **values: Any) -> None:
         self.status = status
@@ -121,11 +121,11 @@ class SendError(DomainError):
 
 
 class TemporaryError(SendError):
-    """Trying again later may help. It may also have arrived: only the message's id tells."""
+    """Sending may succeed later. The message may also have arrived, which the receiver sees by its id."""
 
 
 class PermanentError(SendError):
-    """Trying again is no use; ``gone`` means that the target wants nothing any more."""
+    """Sending will never succeed. ``gone`` means that the target accepts nothing any more."""
 
     def __init__(self, message: str, *, status: int | None = None, gone: bool = False, **values: Any) -> None:
         super().__init__(message, status=status, **values)
@@ -133,16 +133,16 @@ class PermanentError(SendError):
 
 
 class Channel(Protocol):
-    """One way to reach people or systems."""
+    """A way to reach people or systems."""
 
-    #: the word that schedules use for it
+    #: its code in schedules
     kind: ClassVar[str]
-    #: what people call it
+    #: its display name
     label: ClassVar[Any]
-    #: what its targets need to be told
+    #: the settings model of its targets
     settings: ClassVar[type[ChannelSettings]]
     limits: ClassVar[Limits]
-    #: whether a target signs with a secret of its own
+    #: whether each target has its own signing secret
     signs: ClassVar[bool]
 
     def send(self, message: Message, settings: Any, secret: str, config: Settings) -> Sent:

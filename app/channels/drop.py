@@ -1,4 +1,4 @@
-"""File drop: a push as a CSV with its checksum, put into a folder in one piece."""
+"""File drop: a push as a CSV file with a checksum, written to a folder atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class DropSettings(ChannelSettings):
-    """Where to put the files."""
+    """The folder for the files."""
 
     folder: Annotated[
         str,
@@ -35,13 +35,14 @@ class DropSettings(ChannelSettings):
         Words(
             lazy_gettext("Folder"),
             lazy_gettext(
-                "Below one of the roots in DROP_ROOTS, or a whole path or URL; empty is the first root."
+                "A folder below one of the roots in DROP_ROOTS, or a full path or URL."
+                " Empty means the first root."
             ),
         ),
     ] = ""
 
     def check_place(self, config: Settings) -> None:
-        """By the allowed roots."""
+        """Raise FieldError when the folder is not below an allowed root."""
         try:
             place(self.folder, config)
         except PermanentError:
@@ -52,7 +53,7 @@ class DropSettings(ChannelSettings):
 
 
 class Drop:
-    """Writes a CSV and its SHA-256 under an allowed root."""
+    """Channel that writes a CSV file and its SHA-256 below an allowed root."""
 
     kind = "file"
     label = lazy_gettext("File drop")
@@ -61,7 +62,10 @@ class Drop:
     signs = False
 
     def send(self, message: Message, settings: DropSettings, secret: str, config: Settings) -> Sent:
-        """Write both files; the checksum comes last, so whoever sees it may read. A retry writes the same."""
+        """Write the CSV, then its checksum, whose presence means that the CSV is complete.
+
+        A retry writes the same files.
+        """
         folder = place(settings.folder, config)
         name, data = file_name(message), table(message)
         checksum = f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode()
@@ -75,13 +79,11 @@ class Drop:
 
 
 def place(folder: str, config: Settings) -> str:
-    """The folder as a path or URL. Raises PermanentError when it is under none of the allowed roots."""
+    """Return the folder as a path or URL. Raises PermanentError unless it is below an allowed root."""
     roots = _roots(config)
-    whole = (
-        folder if folder.startswith("/") or "://" in folder else "/".join(filter(None, (roots[0], folder)))
-    )
-    if any(_is_below(whole, root) for root in roots):
-        return whole
+    full = folder if folder.startswith("/") or "://" in folder else "/".join(filter(None, (roots[0], folder)))
+    if any(_is_below(full, root) for root in roots):
+        return full
     raise PermanentError("the folder is not below any of DROP_ROOTS")
 
 
@@ -98,7 +100,7 @@ def _is_below(folder: str, root: str) -> bool:
 
 
 def file_name(message: Message) -> str:
-    """The same for every attempt at this message."""
+    """Return the file name of a message, the same for every attempt."""
     when = f"{message.slot:%Y%m%dT%H%M%S}"
     part = f"-{message.part}of{message.parts}" if message.parts > 1 else ""
     test = "TEST-" if message.test else ""
@@ -106,7 +108,7 @@ def file_name(message: Message) -> str:
 
 
 def table(message: Message) -> bytes:
-    """The hits as CSV, UTF-8 with a mark that spreadsheets know, formulas made text."""
+    """Return the hits as CSV in UTF-8 with a byte order mark, with formulas neutralised."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -125,7 +127,7 @@ def _put_private(folder: str, name: str, data: bytes) -> None:
 
 
 def _put_shared(folder: str, name: str, data: bytes) -> None:
-    """For the system that fetches it, which has another account."""
+    """Write a file that the fetching system's account can read."""
     _put_local(Path(folder), name, data, 0o750, 0o644)
 
 
@@ -148,7 +150,7 @@ def _put_local(target: Path, name: str, data: bytes, folder_mode: int, file_mode
 
 
 def _put_remote(folder: str, name: str, data: bytes) -> None:
-    """Through fsspec, which knows the servers a bank uses (sftp, smb, s3, webhdfs …) by their URLs."""
+    """Write through fsspec, which supports a bank's file servers (sftp, smb, s3, webhdfs …) by URL."""
     system, path = fsspec.core.url_to_fs(folder)
     system.makedirs(path, exist_ok=True)
     part = f"{path}/.{name}.part"

@@ -1,8 +1,8 @@
-"""HTTP requests that leave the house: only to allowed hosts, and only to the address that was checked.
+"""Outgoing HTTP requests, restricted to allowed hosts and to the very address that was checked.
 
-httpcore and not httpx: its network backend is the public place where a name becomes an address, so that the
-address that was checked is the one that is connected to, whatever the name server says a moment later. It
-follows no redirects and reads no proxy settings, and TLS still verifies the host's name.
+httpcore is used instead of httpx because its network backend is a public hook for resolving names. So the
+address that was checked is the one connected to, whatever the name server says a moment later. It follows no
+redirects and reads no proxy settings, and TLS still verifies the host's name.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ ANSWER_BYTES = 4096
 
 
 class NotAllowed(DomainError):
-    """A host or address that nothing may be sent to; the text says why."""
+    """A host or address to which nothing may be sent, with the reason."""
 
 
 class AllowedHosts:
-    """The allow-list ``WEBHOOK_ALLOW``: host names, ``*.domain`` for everything below one.
+    """The allow-list ``WEBHOOK_ALLOW`` of host names, with ``*.domain`` for all hosts below a domain.
 
-    An entry ``host:port``, ``http://host:port`` or an IP address names that very place; only then may it be
-    a private address, and only with ``http://`` may it be without TLS.
+    An entry ``host:port``, ``http://host:port`` or an IP address names an exact place. Only such a place may
+    have a private address, and only one with ``http://`` may be used without TLS.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._entries = {entry.strip().lower() for entry in entries if entry.strip()}
 
     def check(self, url: str) -> tuple[str, str, int, bool]:
-        """Scheme, host and port of the URL, and whether it may be private. Raises NotAllowed."""
+        """Return scheme, host and port of the URL, and whether it may be private. Raises NotAllowed."""
         scheme, host, port = parts(url)
         places = {f"{host}:{port}", f"{scheme}://{host}:{port}", *([host] if _is_address(host) else [])}
         if scheme == "http" and f"http://{host}:{port}" not in self._entries:
@@ -59,19 +59,19 @@ class AllowedHosts:
 
 
 def parts(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a plain URL. Raises NotAllowed for anything that could be read two ways."""
+    """Return scheme, host and port of a plain URL. Raises NotAllowed for anything ambiguous."""
     if not url.isascii() or any(char.isspace() or char == "\\" or ord(char) < 33 for char in url):
-        raise NotAllowed("the address has characters that don't belong there")
+        raise NotAllowed("the address contains characters that are not allowed")
     try:
         split = urlsplit(url)
         port = split.port
     except ValueError as error:
-        raise NotAllowed("this is not an address") from error
+        raise NotAllowed("this is not a valid address") from error
     host = (split.hostname or "").rstrip(".")
     if split.scheme not in ("http", "https") or not host:
         raise NotAllowed("the address must begin with https://")
     if split.username is not None or split.password is not None:
-        raise NotAllowed("the address must not hold a user name or password")
+        raise NotAllowed("the address must not contain a user name or password")
     if split.fragment:
         raise NotAllowed("the address must not have a fragment")
     _check_host(host)
@@ -80,7 +80,7 @@ def parts(url: str) -> tuple[str, str, int]:
 
 def _check_host(host: str) -> None:
     if not _is_address(host) and (_NUMERIC.fullmatch(host) or not _HOST.fullmatch(host)):
-        raise NotAllowed("the host is neither a name nor a plain address")
+        raise NotAllowed("the host is neither a host name nor a plain IP address")
 
 
 def _is_address(host: str) -> bool:
@@ -92,7 +92,7 @@ def _is_address(host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, also behind IPv6 spellings of IPv4."""
+    """Whether an IP address is public, also when it is an IPv4 address embedded in IPv6."""
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -104,13 +104,13 @@ def is_public(address: str) -> bool:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system resolves it."""
+    """Resolve a host to its addresses with the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _Deadline(threading.local):
-    """When the request of this thread must be over; httpcore's own limits begin anew with every byte."""
+    """Deadline of this thread's request, because httpcore's own timeouts restart with every byte."""
 
     at = float("inf")
 
@@ -146,7 +146,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked, by number."""
+    """Network backend that connects only to addresses it has checked."""
 
     def __init__(self, private: set[tuple[str, int]], deadline: _Deadline) -> None:
         self._private = private
@@ -166,8 +166,8 @@ class _Backend(httpcore.NetworkBackend):
         except OSError as error:
             raise TemporaryError("ConnectError: %(host)s has no address", host=host) from error
         if (host, port) not in self._private:
-            inside = [address for address in addresses if not is_public(address)]
-            if inside or not addresses:
+            private = [address for address in addresses if not is_public(address)]
+            if private or not addresses:
                 raise NotAllowed("%(host)s is a private address", host=host)
         return _Stream(self._connect(addresses, port, timeout), self._deadline)
 
@@ -179,7 +179,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class Sender:
-    """Posts to allowed places, keeping connections alive. For use by many threads."""
+    """HTTP client for allowed places that keeps connections alive. Thread-safe."""
 
     def __init__(self, allowed: Iterable[str], *, connections: int = 32) -> None:
         self._hosts = AllowedHosts(allowed)
@@ -193,14 +193,14 @@ class Sender:
         )
 
     def post(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, str]:
-        """Status and the first words of the answer. Raises what ``exchange`` raises."""
+        """Post the body. Return the status and the first words of the answer. Raises as ``exchange`` does."""
         status, answer = self.exchange(url, body, headers, seconds)
         return status, _first_words(answer)
 
     def exchange(self, url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes]:
-        """Status and the answer, or a little more than its first ANSWER_BYTES.
+        """Post the body. Return the status and the answer, cut soon after ANSWER_BYTES.
 
-        Raises PermanentError for a place that is not allowed and TemporaryError when nobody answers in time.
+        Raises PermanentError for a place that is not allowed, TemporaryError without an answer in time.
         """
         try:
             _scheme, host, port, private = self._hosts.check(url)
@@ -226,7 +226,7 @@ class Sender:
 
 
 def _beginning(response: httpcore.Response) -> bytes:
-    """The beginning of an answer; a small one is read to its end, so that the connection can be kept."""
+    """Return the beginning of an answer. Small ones are read to the end, to keep the connection usable."""
     read = b""
     for part in response.iter_stream():
         read += part
@@ -245,6 +245,6 @@ _lock = threading.Lock()
 
 
 def sender(config: Settings) -> Sender:
-    """This process's sender for the allow-list."""
+    """Return this process's sender for the configured allow-list."""
     with _lock:
         return _senders.setdefault(config.webhook_allow, Sender(config.webhook_allow))

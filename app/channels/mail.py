@@ -1,4 +1,4 @@
-"""E-mail digests: what was pushed, as text and HTML with a picture, phones masked."""
+"""E-mail digests of pushes, as text and HTML with a chart and masked phone numbers."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ LANGUAGES = [("zh", "中文"), ("en", "English")]
 
 
 class MailSettings(ChannelSettings):
-    """Whom to write, in which language, and how long the list in the mail may be."""
+    """Recipients, language, and the number of leads listed in the mail."""
 
     to: Annotated[
         list[str],
         Field(min_length=1, max_length=50),
-        Words(lazy_gettext("Recipients"), lazy_gettext("One e-mail address a line."), lines=True),
+        Words(lazy_gettext("Recipients"), lazy_gettext("One e-mail address per line."), lines=True),
     ]
     rows: Annotated[
         int,
         Field(ge=0, le=200),
         Words(
-            lazy_gettext("Leads in the mail"), lazy_gettext("The best ones by score; the rest is counted.")
+            lazy_gettext("Leads in the mail"),
+            lazy_gettext("Those with the highest scores; the others are only counted."),
         ),
     ] = 20
     language: Annotated[Literal["zh", "en"], Words(lazy_gettext("Language"), choices=LANGUAGES)] = "zh"
@@ -49,7 +50,7 @@ class MailSettings(ChannelSettings):
 
 
 class Mail:
-    """Sends a digest by SMTP."""
+    """Channel that sends a digest by SMTP."""
 
     kind = "email"
     label = lazy_gettext("E-mail digest")
@@ -58,7 +59,7 @@ class Mail:
     signs = False
 
     def send(self, message: Message, settings: MailSettings, secret: str, config: Settings) -> Sent:
-        """Hand the mail to the server of SMTP_URL. A retry carries the same Message-ID."""
+        """Send the mail to the server of SMTP_URL. A retry has the same Message-ID."""
         with force_locale(settings.language):
             mail = digest(message, settings, config)
         try:
@@ -71,9 +72,9 @@ class Mail:
 
 
 def digest(message: Message, settings: MailSettings, config: Settings) -> EmailMessage:
-    """The mail in the present language."""
+    """Return the mail in the current language."""
     grades = Counter(hit.grade for hit in message.hits)
-    given: dict[str, Any] = {
+    context: dict[str, Any] = {
         "message": message,
         "slot": message.slot.astimezone(config.zone),
         "best": sorted(message.hits, key=lambda hit: (-hit.score, hit.id))[: settings.rows],
@@ -86,8 +87,8 @@ def digest(message: Message, settings: MailSettings, config: Settings) -> EmailM
     subject += f" ({message.part}/{message.parts})" if message.parts > 1 else ""
     subject = f"[{_('Test')}] {subject}" if message.test else subject
     mail = mailer.draft(message.id, settings.to, subject, config)
-    mail.set_content(render_template("mail/digest.txt", **given))
-    mail.add_alternative(render_template("mail/digest.html", **given), subtype="html")
+    mail.set_content(render_template("mail/digest.txt", **context))
+    mail.add_alternative(render_template("mail/digest.html", **context), subtype="html")
     picture = bars([(grade, grades.get(grade, 0), colour) for grade, colour in GRADE_COLOURS.items()])
     html: Any = mail.get_payload(1)
     html.add_related(picture, "image", "png", cid="<grades>", filename="grades.png")

@@ -1,8 +1,8 @@
 """A small bar chart as a PNG for mails.
 
-Pillow: one wheel without dependencies. The chart library of the pages draws in a browser, matplotlib brings
-numpy-sized weight for four bars, and mail programs don't show SVG. Letters and figures only, so that
-Pillow's own font is enough and no Chinese font has to be installed on the server.
+Pillow is a single wheel without dependencies. The pages' chart library needs a browser, matplotlib is too
+large for four bars, and mail programs don't show SVG. The chart has only letters and figures, so that
+Pillow's own font is enough and the server needs no Chinese font.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ else:
     Image, ImageDraw, ImageFont = (lazy(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
 
 
-#: drawn at twice the size it is shown in, for sharp screens
+#: drawn at twice the displayed size for high-resolution screens
 SCALE = 2
 WIDTH, ROW, LEFT, RIGHT = 420, 30, 36, 64
 
 
 def bars(values: Sequence[tuple[str, int, str]]) -> bytes:
-    """Horizontal bars of (label, number, colour), labels in ASCII."""
+    """Draw horizontal bars of (label, number, colour) with ASCII labels, and return the PNG."""
     height = ROW * len(values) + 8
     image = Image.new("RGB", (WIDTH * SCALE, height * SCALE), "white")
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""In-app reminders: how many new hits each person may see, behind the bell in the top bar."""
+"""In-app reminders: the number of new hits that each person may see, shown at the bell in the top bar."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ TEST = lazy_gettext("Test of %(schedule)s: %(n)s sample leads, no real lead was 
 
 
 class ReminderSettings(ChannelSettings):
-    """Who is reminded."""
+    """The roles and the branch of the people to remind."""
 
     roles: Annotated[
         list[str],
         Field(min_length=1),
         Words(
             lazy_gettext("Roles"),
-            lazy_gettext("Each person is reminded of the leads they may see, and not at all of none."),
+            lazy_gettext(
+                "Each person is reminded of the leads they may see; those who see none get no reminder."
+            ),
             choices=[(name, ROLE[name]) for name in RECEIVERS],
         ),
     ] = ["Marketer", "Manager"]
@@ -44,7 +46,7 @@ class ReminderSettings(ChannelSettings):
         Field(max_length=64),
         Words(
             lazy_gettext("Branch code"),
-            lazy_gettext("Only staff of this branch and its sub-branches; empty is everybody."),
+            lazy_gettext("Only staff of this branch and its sub-branches; leave empty for everybody."),
         ),
     ] = ""
 
@@ -65,7 +67,7 @@ class ReminderSettings(ChannelSettings):
 
 
 class ReminderChannel:
-    """Reminds people inside the product."""
+    """Channel that creates reminders in the product."""
 
     kind = "reminder"
     label = lazy_gettext("In-app reminder")
@@ -74,7 +76,7 @@ class ReminderChannel:
     signs = False
 
     def send(self, message: Message, settings: ReminderSettings, secret: str, config: Settings) -> Sent:
-        """A reminder for everybody who sees any of the hits; a retry reminds nobody twice."""
+        """Create a reminder for everybody who sees any of the hits. A retry reminds nobody twice."""
         with Session(db.engine) as session:
             leads = [hit.lead_id for hit in message.hits]
             counts = {
@@ -82,12 +84,12 @@ class ReminderChannel:
                 for person, count in _counts(session, _people(session, settings), leads, message.test)
             }
             rows = [_of_push(message, person_id, count) for person_id, count in counts.items() if count]
-            _keep(session, rows)
+            _store(session, rows)
             session.commit()
         return Sent(Said(N_("%(n)s people reminded"), {"n": len(rows)}))
 
 
-def _keep(session: Session, rows: list[dict[str, Any]]) -> None:
+def _store(session: Session, rows: list[dict[str, Any]]) -> None:
     if rows:
         session.execute(insert(Reminder).on_conflict_do_nothing(index_elements=["person_id", "source"]), rows)
 
@@ -119,23 +121,23 @@ def _people(session: Session, settings: ReminderSettings) -> Sequence[Staff]:
 def _counts(
     session: Session, people: Sequence[Staff], leads: list[int], test: bool
 ) -> list[tuple[Staff, int]]:
-    """How many of the hits' leads each person may see; people with the same view are counted once."""
+    """Return how many of the leads each person may see, counting once for people with the same scope."""
     known: dict[str, int] = {}
-    found = []
+    counts = []
     for person in people:
         scope = leads_visible_to(person)
         key = str(scope.compile(compile_kwargs={"literal_binds": True}))
         if key not in known:
             known[key] = len(leads) if test else _visible(session, scope, leads)
-        found.append((person, known[key]))
-    return found
+        counts.append((person, known[key]))
+    return counts
 
 
 def _visible(session: Session, scope: ColumnElement[bool], leads: list[int]) -> int:
     seen: set[int] = set()
     for start in range(0, len(leads), LEADS_A_QUERY):
-        some = Lead.id.in_(leads[start : start + LEADS_A_QUERY])
-        seen.update(session.scalars(select(Lead.id).where(some, scope)))
+        part = Lead.id.in_(leads[start : start + LEADS_A_QUERY])
+        seen.update(session.scalars(select(Lead.id).where(part, scope)))
     return sum(lead in seen for lead in leads)
 
 

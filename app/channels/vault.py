@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted with a key derived from SECRET_KEY, one for each purpose."""
+"""Encryption of stored secrets with keys derived from SECRET_KEY, one for each purpose."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from config import Settings
 
 
 def vault(config: Settings, purpose: bytes) -> Fernet:
-    """Encrypts and decrypts secrets of a purpose. Raises InvalidToken for another SECRET_KEY's."""
+    """Return the cipher for secrets of a purpose.
+
+    Decrypting raises InvalidToken when SECRET_KEY was changed.
+    """
     key = HKDF(hashes.SHA256(), 32, None, purpose).derive(config.secret_key.encode())
     return Fernet(base64.urlsafe_b64encode(key))

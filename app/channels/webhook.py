@@ -1,4 +1,4 @@
-"""Webhooks as https://www.standardwebhooks.com says: signed, with an id that is stable over retries."""
+"""Webhooks as specified at https://www.standardwebhooks.com: signed, with an id stable over retries."""
 
 from __future__ import annotations
 
@@ -19,37 +19,41 @@ GONE = 410
 
 
 class WebhookSettings(ChannelSettings):
-    """Where to post."""
+    """The address to post to."""
 
     url: Annotated[
         str,
         Field(min_length=1, max_length=2000),
         Words(
             lazy_gettext("Address"),
-            lazy_gettext("Such as https://crm.example.com/hooks/leads; its host must be in WEBHOOK_ALLOW."),
+            lazy_gettext(
+                "For example https://crm.example.com/hooks/leads. Its host must be in WEBHOOK_ALLOW."
+            ),
         ),
     ]
 
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        # The allow-list is no matter of this: what is stored stays readable when the list changes.
+        # The allow-list is not checked here, so that stored settings stay readable when the list changes.
         try:
             parts(url)
         except NotAllowed as error:
-            raise FieldError("url", "This is not an address of a webhook: %(why)s", why=error.said) from None
+            raise FieldError("url", "This is not a valid webhook address: %(why)s", why=error.said) from None
         return url
 
     def check_place(self, config: Settings) -> None:
-        """By the allow-list; which address a name has is judged when something is sent."""
+        """Raise FieldError when the host is not on the allow-list. Its address is checked when sending."""
         try:
             AllowedHosts(config.webhook_allow).check(self.url)
         except NotAllowed as error:
-            raise FieldError("url", "Nothing could be sent there: %(why)s", why=error.said) from None
+            raise FieldError(
+                "url", "Sending to this address would be refused: %(why)s", why=error.said
+            ) from None
 
 
 class Webhook:
-    """Posts a push as JSON to a system of the bank."""
+    """Channel that posts a push as JSON to a system of the bank."""
 
     kind = "webhook"
     label = lazy_gettext("Webhook")
@@ -58,19 +62,24 @@ class Webhook:
     signs = True
 
     def send(self, message: Message, settings: WebhookSettings, secret: str, config: Settings) -> Sent:
-        """Post it; any 2xx is success, 410 ends the target."""
+        """Post the message. Any 2xx is success; 410 means that the target is gone."""
         body = orjson.dumps(content(message))
         headers = signed(message.id, body, secret)
         status, answer = sender(config).post(settings.url, body, headers, self.limits.seconds)
         if 200 <= status < 300:
             return Sent(Said.as_is(answer), status)
         if status == GONE:
-            raise PermanentError(AS_IT_IS if answer else N_("gone"), text=answer, status=status, gone=True)
+            raise PermanentError(
+                AS_IT_IS if answer else N_("the target no longer accepts messages"),
+                text=answer,
+                status=status,
+                gone=True,
+            )
         raise TemporaryError(AS_IT_IS, text=answer, status=status)
 
 
 def content(message: Message) -> dict[str, Any]:
-    """The body of a webhook."""
+    """Return the body of a webhook."""
     return {
         "type": "hits.pushed",
         "timestamp": message.slot.isoformat(),
@@ -89,12 +98,12 @@ def content(message: Message) -> dict[str, Any]:
 
 
 def signed(message_id: str, body: bytes, secret: str) -> dict[str, str]:
-    """The headers of a Standard Webhook. Raises PermanentError without a usable secret."""
+    """Return the headers of a Standard Webhook. Raises PermanentError without a usable secret."""
     now = dt.datetime.now(dt.UTC)
     try:
         signature = Signer(secret).sign(message_id, now, body.decode())
     except (RuntimeError, ValueError) as error:
-        raise PermanentError("this target has no secret to sign with") from error
+        raise PermanentError("this target has no signing secret") from error
     return {
         "content-type": "application/json",
         "user-agent": "lead-monitor",

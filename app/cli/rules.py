@@ -36,12 +36,12 @@ hits_group = AppGroup("hits", help="Hits.")
 @require_installation
 def config_apply(file: Path, json_out: bool) -> None:
     """Create or update institutions, rules and schedules by code."""
-    from app.rulesfile.apply import apply_config, doubts
+    from app.rulesfile.apply import apply_config, warnings
     from app.rulesfile.schema import read_config_file
 
     config = read_config_file(file)
     applied = apply_config(config, str(file), operator())
-    for line in doubts(config, str(file)):
+    for line in warnings(config, str(file)):
         click.echo(f"warning: {line}", err=True)
     event("config_applied", "config", title=file.name, **applied)
     print_result(applied, json_out)

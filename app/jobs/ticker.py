@@ -155,7 +155,7 @@ STEPS = (
     ),
     Step("reports", lazy_gettext("Weekly reports"), reports.tick),
     Step("outreach", lazy_gettext("Queued outreach"), outreach.tick),
-    Step("reminders", lazy_gettext("Reminders"), reminders.go_round),
+    Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),
     Step(

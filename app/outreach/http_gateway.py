@@ -74,7 +74,7 @@ class HttpSettings(Strict):
         except NotAllowed as error:
             if "allow-list" not in str(error) and str(error) != "https is required":
                 raise FieldError(
-                    "url", "This is not an address of a gateway: %(why)s", why=error.said
+                    "url", "This is not a valid gateway address: %(why)s", why=error.said
                 ) from None
         return url
 

@@ -1,9 +1,9 @@
-"""Reminders: what a person should look at, found in what is stored, and mailed to whom wants that.
+"""Reminders: what needs a person's attention, derived from the tables, shown in the product and mailed.
 
-Nothing has to tell this package that something happened: each round asks the tables. What is true and new
-rings, what is true no more stops ringing, and nothing is lost when a process dies in between.
+No other package reports events to this one: each run checks the tables. A new fact rings, a fact that no
+longer holds stops ringing, and nothing is lost when a process dies in between.
 """
 
-from app.reminders.round import go_round
+from app.reminders.round import run_checks
 
-__all__ = ["go_round"]
+__all__ = ["run_checks"]

@@ -1,4 +1,4 @@
-"""Which reminders a person also gets by e-mail."""
+"""The reminders that a person has chosen to get by e-mail."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ HOW = {
     AT_ONCE: lazy_gettext("At once"),
     DAILY: lazy_gettext("In the daily mail"),
 }
-#: what can be mailed: tests of a schedule are for the screen
+#: kinds that can be mailed; test pushes appear on the screen only
 KINDS = ("hits", "assigned", "due", "escalated", "approval", "decided", "job", "system")
 DAILY_AT = dt.time(8, 30)
 
 
-def choice_of(person: Staff) -> ReminderChoice:
-    """What the person chose, nothing by e-mail while they have not; not to be changed."""
-    return db.session.get(ReminderChoice, person.id) or ReminderChoice(
-        person_id=person.id, kinds={}, daily_at=DAILY_AT
+def choice_of(user: Staff) -> ReminderChoice:
+    """Return the user's choice, by default no e-mail. The result must not be changed."""
+    return db.session.get(ReminderChoice, user.id) or ReminderChoice(
+        person_id=user.id, kinds={}, daily_at=DAILY_AT
     )
 
 
-def offered(person: Staff) -> list[str]:
-    """The kinds that can ring for the person at all, by what they may do."""
+def offered(user: Staff) -> list[str]:
+    """Return the kinds that can ring for the user, given their permissions."""
     rings = {
-        "assigned": works_hits(person),
-        "due": works_hits(person),
-        "escalated": supervises(person),
-        "approval": holds(person, *DECIDE),
-        "system": any(holds(person, *right) for right in KEEPERS),
+        "assigned": works_hits(user),
+        "due": works_hits(user),
+        "escalated": supervises(user),
+        "approval": holds(user, *DECIDE),
+        "system": any(holds(user, *right) for right in KEEPERS),
     }
     return [kind for kind in KINDS if rings.get(kind, True)]
 
 
-def choose(person: Staff, kinds: dict[str, str], daily_at: dt.time, now: dt.datetime) -> None:
-    """Keep a person's choice: ``{kind: AT_ONCE | DAILY}``; kinds left out don't go. Does not commit.
+def choose(user: Staff, kinds: dict[str, str], daily_at: dt.time, now: dt.datetime) -> None:
+    """Store a user's choice ``{kind: AT_ONCE | DAILY}``; kinds left out are not mailed. Does not commit.
 
-    What rang before is not mailed. A daily mail whose time has passed today begins tomorrow. Raises
-    DomainError for kinds by e-mail while the person's record has no valid address.
+    Earlier reminders are not mailed. A daily mail whose time has passed today starts tomorrow. Raises
+    DomainError for an unknown kind, and for any kind when the user has no valid e-mail address.
     """
     if not set(kinds) <= set(KINDS) or not set(kinds.values()) <= set(HOW):
         raise DomainError("There is no such kind of reminder.")
-    if kinds and not mailer.is_address(person.email or ""):
+    if kinds and not mailer.is_address(user.email or ""):
         raise DomainError(
             "Your record has no valid e-mail address (“%(address)s”). Ask an administrator to correct it.",
-            address=person.email or "",
+            address=user.email or "",
         )
-    choice = db.session.get(ReminderChoice, person.id)
+    choice = db.session.get(ReminderChoice, user.id)
     if choice is None:
-        choice = ReminderChoice(person_id=person.id)
+        choice = ReminderChoice(person_id=user.id)
         db.session.add(choice)
     local = now.astimezone(current_app.config["SETTINGS"].zone)
     choice.kinds, choice.daily_at, choice.since = kinds, daily_at, now

@@ -1,7 +1,7 @@
 """Mails of reminders, collected by person.
 
-A mail is a row before it is a message, and its reminders point to it, so that each goes in one mail,
-whoever collects.
+The row of a mail is created first, and its reminders refer to it, so that each reminder is sent in one mail
+only, whichever process collects it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from app.extensions import db
 from app.models import Mail, MailKind, Reminder, ReminderChoice, Staff
 from app.reminders.choices import AT_ONCE, DAILY
 
-#: a person gets at most one mail in this time, however much rings
+#: minimum time between two mails to a person
 APART = dt.timedelta(minutes=1)
-#: what nobody mailed within this time is old
+#: reminders not mailed within this time are too old to mail
 FRESH = dt.timedelta(days=2)
 
 
 def collect(now: dt.datetime) -> int:
-    """Make the mails that are due; how many. Commits, one person at a time."""
+    """Create the mails that are due, committing person by person. Return their number."""
     if not current_app.config["SETTINGS"].smtp_url:
         return 0
     made = 0
@@ -33,7 +33,7 @@ def collect(now: dt.datetime) -> int:
 
 
 def _people(now: dt.datetime) -> list[int]:
-    """Those who have something that may go, or whose daily mail is due."""
+    """Return the people who have reminders to be mailed at once, or whose daily mail is due."""
     rings = (
         select(Reminder.id)
         .where(
@@ -67,7 +67,7 @@ def _unmailed(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _collect_for(person_id: int, now: dt.datetime) -> int:
-    """A mail of what the person is to get now: 1 when there is one. Who holds the choice's row decides."""
+    """Create the mail that is due for a person, holding their choice's row. Return 1 if there is one."""
     choice = db.session.scalar(
         select(ReminderChoice)
         .where(ReminderChoice.person_id == person_id)

@@ -1,4 +1,4 @@
-"""What people have to come back to: hits that are due, hits they were given, hits nobody came back to."""
+"""Notices about hits: due follow-ups, newly assigned hits, and escalated hits."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from app.lib.clock import today
 from app.lib.pointers import to_page, to_rows
 from app.reminders.notice import Notice
 
-#: from this hour on people are told what the new day brought
+#: hour from which people are notified of the day's due hits
 FIRST_HOUR = 7
 DUE = lazy_gettext("%(n)s follow-ups are due today or overdue")
-GIVEN = lazy_gettext("%(n)s hits were given to you on %(day)s and wait for their first contact")
-ESCALATED = lazy_gettext("%(n)s hits were escalated: nobody came back to them in time")
+GIVEN = lazy_gettext("%(n)s hits were assigned to you on %(day)s and are waiting for first contact")
+ESCALATED = lazy_gettext("%(n)s hits were escalated because nobody followed up in time")
 
 
 def notices(now: dt.datetime) -> Iterator[Notice]:
-    """For the people at the hits and their managers."""
+    """Yield the notices for owners of hits and their managers."""
     day = today(now)
     awake = now >= midnight(day) + dt.timedelta(hours=FIRST_HOUR)
     if awake:
         yield from _due(day)
     for each in (day, day - dt.timedelta(days=1)):
-        yield from _given(each)
+        yield from _assigned(each)
     yield from _escalated(rings=awake)
 
 
 def _due(day: dt.date) -> Iterator[Notice]:
-    """Once a day and person; not for hits that the person has just given a date themselves."""
+    """Yield one notice per person and day, silent when they have worked on all of the hits today."""
     for group in due.due_groups(day):
         yield Notice(
             group.person_id,
@@ -47,7 +47,7 @@ def _due(day: dt.date) -> Iterator[Notice]:
         )
 
 
-def _given(day: dt.date) -> Iterator[Notice]:
+def _assigned(day: dt.date) -> Iterator[Notice]:
     for group in due.newly_assigned_groups(day):
         yield Notice(
             group.person_id,
@@ -61,10 +61,10 @@ def _given(day: dt.date) -> Iterator[Notice]:
 
 
 def _escalated(*, rings: bool) -> Iterator[Notice]:
-    found = due.last_escalation()
-    if found is None:
+    escalation = due.last_escalation()
+    if escalation is None:
         return
-    count, last = found
+    count, last = escalation
     for person in holders(("assign", "HitView")):
         if supervises(person):
             yield Notice(

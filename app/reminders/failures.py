@@ -1,4 +1,4 @@
-"""What went wrong in the background: for who asked for it, and for those who keep things running."""
+"""Notices about background failures, for whoever requested the work and for operators."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from app.models import (
 )
 from app.reminders.notice import Notice
 
-#: what failed longer ago is no news
+#: failures older than this are not reported
 DAYS = 7
 RUN_KEEPERS = ("rerun", "JobRunView")
 DELIVERY_KEEPERS = ("replay", "DeliveryView")
@@ -51,15 +51,15 @@ RUN = {
 }
 REFUSED = lazy_gettext("%(n)s log files were refused in the T+1 run of %(day)s")
 DEAD = lazy_gettext("%(n)s deliveries to %(target)s were given up")
-STOPPED = lazy_gettext("Nothing more is sent to %(target)s: it has failed for days or is gone")
+STOPPED = lazy_gettext("Sending to %(target)s has stopped: it has failed for days or is gone")
 
-STEPS = lazy_gettext("%(n)s regular tasks of the system fail")
-REPORT = lazy_gettext("The weekly report of the week of %(week)s could not be made")
-REPORT_MAILS = lazy_gettext("%(n)s mails of the weekly report of the week of %(week)s failed")
+STEPS = lazy_gettext("%(n)s scheduled system tasks are failing")
+REPORT = lazy_gettext("The weekly report for the week of %(week)s could not be created")
+REPORT_MAILS = lazy_gettext("%(n)s mails of the weekly report for the week of %(week)s failed")
 
 
 class _Job(NamedTuple):
-    """A kind of background work that a person asks for."""
+    """A kind of background job that a user requests."""
 
     model: Any
     asked_by: Any
@@ -82,11 +82,11 @@ JOBS = (
     ),
     _Job(
         *(BulkJob, BulkJob.requested_by, RunStatus.FAILED),
-        lazy_gettext("Your change of many leads #%(id)s failed"),
+        lazy_gettext("Your bulk change #%(id)s failed"),
     ),
     _Job(
         *(AuditJob, AuditJob.requested_by, RunStatus.FAILED),
-        lazy_gettext("Your job on the change log #%(id)s failed"),
+        lazy_gettext("Your change log job #%(id)s failed"),
     ),
     _Job(
         *(OutreachBatch, OutreachBatch.created_by, OutreachBatchStatus.FAILED),
@@ -96,7 +96,7 @@ JOBS = (
 
 
 def notices(now: dt.datetime) -> Iterator[Notice]:
-    """Everything that failed lately and still is to be looked at."""
+    """Yield notices about all recent failures that still need attention."""
     since = now - dt.timedelta(days=DAYS)
     for job in JOBS:
         yield from _jobs(job, since)
@@ -130,7 +130,7 @@ def _jobs(job: _Job, since: dt.datetime) -> Iterator[Notice]:
 
 
 def _runs(since: dt.datetime) -> Iterator[Notice]:
-    """Runs that failed or wait for somebody, and runs whose files were refused."""
+    """Yield notices about runs that failed or were held, and about refused files."""
     query = select(JobRun).where(func.coalesce(JobRun.finished_at, JobRun.created_at) > since)
     keepers = _Lazy(RUN_KEEPERS)
     for run in db.session.scalars(query.order_by(JobRun.day)):
@@ -206,7 +206,7 @@ def _report_mails(since: dt.datetime) -> Iterator[Notice]:
 
 
 def _steps() -> Iterator[Notice]:
-    """Steps of the ticker that fail; told once for as long as any does."""
+    """Yield one notice for as long as any step of the ticker fails."""
     steps = health.failing()
     if steps:
         since = min(step.failing_since for step in steps if step.failing_since)
@@ -217,7 +217,7 @@ def _steps() -> Iterator[Notice]:
 
 
 class _Lazy:
-    """The people who hold a right, asked for when something is to be told them."""
+    """The holders of a right, read only when there is something to notify them of."""
 
     def __init__(self, right: tuple[str, str]) -> None:
         self._right = right
@@ -226,7 +226,7 @@ class _Lazy:
     def each(
         self, source: str, message: LazyString, values: dict[str, Any], opens: dict[str, Any], mark: int
     ) -> Iterator[Notice]:
-        """The notice for each of them."""
+        """Yield the notice for each of them."""
         if self._people is None:
             self._people = holders(self._right)
         for person in self._people:

@@ -1,4 +1,4 @@
-"""The filter of reminders that belongs to no column."""
+"""The special filter of reminders by read state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNREAD, READ = "unread", "read"
 
 
 def in_state(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the reminders that were read, or were not. Raises DomainError."""
+    """Return the criterion for read or unread reminders. Raises DomainError for another state."""
     if text not in (UNREAD, READ):
         raise DomainError("There is no such state: %(name)s", name=text[:20])
     return Reminder.read_at.is_(None) if text == UNREAD else Reminder.read_at.is_not(None)

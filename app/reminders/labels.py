@@ -1,4 +1,4 @@
-"""What a reminder says, in the present language, on a screen and in a mail."""
+"""Texts of reminders in the current language, on screens and in mails."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from app.models import Reminder
 
 KIND = {
     "hits": lazy_gettext("New hits"),
-    "assigned": lazy_gettext("Hits given to me"),
+    "assigned": lazy_gettext("Hits assigned to me"),
     "due": lazy_gettext("Follow-ups due"),
     "escalated": lazy_gettext("Escalated hits"),
-    "approval": lazy_gettext("Requests to decide"),
-    "decided": lazy_gettext("My requests, decided"),
-    "job": lazy_gettext("My jobs that failed"),
-    "system": lazy_gettext("Faults of the installation"),
+    "approval": lazy_gettext("Requests waiting for my decision"),
+    "decided": lazy_gettext("Decisions on my requests"),
+    "job": lazy_gettext("My failed jobs"),
+    "system": lazy_gettext("System faults"),
     "test": lazy_gettext("Test"),
 }
-#: kinds of which mails say less: their titles may name people
+#: shorter texts for mails, because titles may contain names of people
 IN_MAIL = {
-    "approval": lazy_gettext("Request #%(id)s waits for your decision: %(what)s"),
+    "approval": lazy_gettext("Request #%(id)s is waiting for your decision: %(what)s"),
     "decided": lazy_gettext("Your request #%(id)s was decided: %(what)s"),
 }
 
 
 def text_of(reminder: Reminder) -> str:
-    """What it says on a screen."""
-    return _said(reminder, reminder.message)
+    """Return the text of a reminder for screens."""
+    return _text(reminder, reminder.message)
 
 
 def text_for_mail(reminder: Reminder) -> str:
-    """What it says outside the house: counts and numbers, nobody's name."""
-    known = IN_MAIL.get(reminder.kind)
-    return _said(reminder, known._args[0] if known is not None else reminder.message)
+    """Return the text of a reminder for mails, which has counts and numbers but no names."""
+    short = IN_MAIL.get(reminder.kind)
+    return _text(reminder, short._args[0] if short is not None else reminder.message)
 
 
-def _said(reminder: Reminder, message: str) -> str:
+def _text(reminder: Reminder, message: str) -> str:
     values = dict(reminder.values)
     what = values.get("what")
     if what:

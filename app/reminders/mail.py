@@ -1,4 +1,4 @@
-"""A mail of reminders: what a person has not read yet, without anybody's name."""
+"""Mails of unread reminders, without names."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from app.models import Mail, Reminder
 from app.reminders.labels import text_for_mail
 from config import Settings
 
-#: reminders that a mail names; it counts the rest
+#: reminders listed in a mail; the others are counted
 MAX_LINES = 20
 
 
 def written(mail: Mail) -> EmailMessage | None:
-    """The mail in its person's language; None when there is nothing left to say, or nobody to say it to.
+    """Write the mail in the recipient's language. Return None without unread reminders or recipient.
 
-    Raises MailError for good when the person's record has no valid address.
+    Raises a permanent MailError when the recipient has no valid e-mail address.
     """
     person = mail.person
     query = select(Reminder).where(Reminder.mail_id == mail.id, Reminder.read_at.is_(None))

@@ -1,4 +1,4 @@
-"""A notice for one person, and how it is kept: once a source, ringing again when it grows."""
+"""Notices for people, stored once per source and ringing again when they grow."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from sqlalchemy.dialects.postgresql import insert
 from app.extensions import db
 from app.models import Reminder
 
-#: kinds that are about a state: who has not read one needs not, once it is over
+#: kinds about a lasting state, marked as read when it ends
 STANDING = ("assigned", "due", "escalated", "approval", "system")
 ROWS_A_STATEMENT = 500
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What one person should look at. ``message`` names its ``values``; ``opens`` is what it points to
-    (app/lib/pointers.py).
+    """A notice for one person. ``message`` uses ``values``; ``opens`` is its pointer (app/lib/pointers.py).
 
-    One of the same ``source`` with a higher ``mark`` rings again; one with the mark -1 does not ring itself,
-    but lets what rings go on.
+    A notice with the same ``source`` and a higher ``mark`` rings again. One with the mark -1 does not ring,
+    but keeps an earlier one ringing.
     """
 
     person_id: int
@@ -38,37 +37,37 @@ class Notice:
 
 
 def keep(notices: Iterable[Notice], now: dt.datetime) -> int:
-    """Store what is new or has grown; how many. Does not commit."""
-    wanted = {(each.person_id, each.source): each for each in notices}
-    known = _known(list(wanted))
-    news = [each for key, each in wanted.items() if each.mark > known.get(key, -1)]
+    """Store notices that are new or have grown. Return their number. Does not commit."""
+    by_key = {(each.person_id, each.source): each for each in notices}
+    known = _known(list(by_key))
+    news = [each for key, each in by_key.items() if each.mark > known.get(key, -1)]
     for start in range(0, len(news), ROWS_A_STATEMENT):
         db.session.execute(_UPSERT, [_row(each, now) for each in news[start : start + ROWS_A_STATEMENT]])
     return len(news)
 
 
 def close_all_but(notices: Iterable[Notice], now: dt.datetime) -> int:
-    """Mark as read what stands for a state that is over; how many. Does not commit."""
-    true = {(each.person_id, each.source) for each in notices}
+    """Mark unread reminders of ended states as read. Return their number. Does not commit."""
+    current = {(each.person_id, each.source) for each in notices}
     ringing = select(Reminder.id, Reminder.person_id, Reminder.source).where(
         Reminder.read_at.is_(None), Reminder.kind.in_(STANDING)
     )
-    over = [row.id for row in db.session.execute(ringing) if (row.person_id, row.source) not in true]
-    if over:
+    ended = [row.id for row in db.session.execute(ringing) if (row.person_id, row.source) not in current]
+    if ended:
         db.session.execute(
-            update(Reminder).where(Reminder.id == func.any(over)).values(read_at=now),
+            update(Reminder).where(Reminder.id == func.any(ended)).values(read_at=now),
             execution_options={"synchronize_session": False},
         )
-    return len(over)
+    return len(ended)
 
 
 def _known(keys: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    found: dict[tuple[int, str], int] = {}
+    marks: dict[tuple[int, str], int] = {}
     for start in range(0, len(keys), ROWS_A_STATEMENT):
-        some = tuple_(Reminder.person_id, Reminder.source).in_(keys[start : start + ROWS_A_STATEMENT])
-        query = select(Reminder.person_id, Reminder.source, Reminder.mark).where(some)
-        found |= {(person, source): mark for person, source, mark in db.session.execute(query).tuples()}
-    return found
+        part = tuple_(Reminder.person_id, Reminder.source).in_(keys[start : start + ROWS_A_STATEMENT])
+        query = select(Reminder.person_id, Reminder.source, Reminder.mark).where(part)
+        marks |= {(person, source): mark for person, source, mark in db.session.execute(query).tuples()}
+    return marks
 
 
 def _row(notice: Notice, now: dt.datetime) -> dict[str, Any]:

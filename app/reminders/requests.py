@@ -1,4 +1,4 @@
-"""Requests for a second person's decision: for those who may decide, and what became of one for who asked."""
+"""Notices about approval requests, for possible approvers and for requesters."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from app.lib.pointers import to_row
 from app.models import Approval, ApprovalStatus
 from app.reminders.notice import Notice
 
-#: news older than this is none
+#: decisions older than this are not reported
 DAYS = 7
-WAITS = lazy_gettext("%(what)s “%(title)s” waits for your decision")
+WAITS = lazy_gettext("%(what)s “%(title)s” is waiting for your decision")
 DECIDED = {
     ApprovalStatus.APPROVED: lazy_gettext("Your request is approved: %(what)s “%(title)s”"),
     ApprovalStatus.REJECTED: lazy_gettext("Your request is rejected: %(what)s “%(title)s”"),
-    ApprovalStatus.EXPIRED: lazy_gettext("Nobody decided about your request in time: %(what)s “%(title)s”"),
+    ApprovalStatus.EXPIRED: lazy_gettext("Your request expired without a decision: %(what)s “%(title)s”"),
 }
 
 
 def notices(now: dt.datetime) -> Iterator[Notice]:
-    """For deciders and those who asked."""
+    """Yield the notices for possible approvers and for requesters."""
     waiting = select(Approval).where(Approval.status == ApprovalStatus.WAITING, Approval.expires_at > now)
     for approval in db.session.scalars(waiting.order_by(Approval.id)):
         for person_id in _deciders(approval):

@@ -1,4 +1,4 @@
-"""One round: everything that people should look at now is asked for, kept, and closed when it is over."""
+"""The periodic check that creates new reminders and closes those that no longer hold."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from app.reminders import due_hits, failures, requests
 from app.reminders.notice import Notice, close_all_but, keep
 
 
-def go_round(now: dt.datetime) -> int:
-    """Bring the reminders up to what is stored; how many rang. Commits.
+def run_checks(now: dt.datetime) -> int:
+    """Update the reminders from the tables and commit. Return the number that rang.
 
-    What the ticker calls; a second one at the same time passes.
+    Called by the ticker; a concurrent call does nothing.
     """
     if not try_lock(db.session(), Lock.REMINDERS):
         db.session.rollback()
         return 0
-    found: list[Notice] = [*due_hits.notices(now), *requests.notices(now), *failures.notices(now)]
-    count = keep(found, now)
-    close_all_but(found, now)
+    current: list[Notice] = [*due_hits.notices(now), *requests.notices(now), *failures.notices(now)]
+    count = keep(current, now)
+    close_all_but(current, now)
     db.session.commit()
     return count

@@ -1,4 +1,4 @@
-"""A rule version as something a second person decides about."""
+"""Approval of rule versions by a second person."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from app.rules.definition import canonical
 from app.rules.differences import rule_changes
 
 KIND = "rule_version"
-#: days of coverage that the person who decides sees
+#: days of coverage shown to the approver
 SHOWN_DAYS = 7
 
 
-def submit(version: RuleVersion, by: Staff, reason: str) -> Approval:
-    """Ask for a second person to put a draft or a former version in force.
+def submit(version: RuleVersion, user: Staff, reason: str) -> Approval:
+    """Submit a draft or a former version for approval. Does not commit.
 
-    A former version is copied: rolling back is asking for what it said, as a version of its own.
-    Raises DomainError when the version says nothing, is in force, or already waits. Does not commit.
+    A former version is copied, so that a roll-back is a version of its own. Raises DomainError when the
+    version has no conditions, is in force, or is already submitted.
     """
     if version.status == VersionStatus.RETIRED:
-        version = versions.copy_as_draft(version, by.username)
-    return approvals.submit(KIND, version.id, by, reason)
+        version = versions.copy_as_draft(version, user.username)
+    return approvals.submit(KIND, version.id, user, reason)
 
 
 def changes(version: RuleVersion) -> list[Change]:
-    """What putting the version in force would change. Raises DomainError when it says nothing yet."""
+    """Return what activating the version would change. Raises DomainError when it has no conditions yet."""
     versions.check_conditions(version)
     before = version.rule.active_version
     return rule_changes(versions.rule_def(before) if before else None, versions.rule_def(version))
 
 
 def turnover(version_id: int, last: dt.date) -> Turnover | None:
-    """What a version catches against the one in force on the last days with data; None without data.
+    """Compare a version with the one in force on the last days with data; None without data.
 
-    Raises DomainError when the version or what its filter names is gone.
+    Raises DomainError when the version, or something that its filter names, no longer exists.
     """
     version = _KIND.version(version_id)
     settings = current_app.config["SETTINGS"]
@@ -59,7 +59,7 @@ class _RuleVersionKind(VersionKind[RuleVersion]):
     name = KIND
     permission = ("can_submit", "RuleVersionView")
     model = RuleVersion
-    gone = N_("The rule version does not exist any more.")
+    gone = N_("The rule version no longer exists.")
 
     def title(self, subject_id: int) -> str:
         version = self.version(subject_id)

@@ -1,4 +1,4 @@
-"""Would-be hits, counted date by date: cooldown, leads caught, and what became of them."""
+"""Tally of the would-be hits of a back-test, date by date, with cooldown and later conversions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Outcomes:
 
 
 class Tally:
-    """The hits that one rule at one threshold would have made; it is given the dates in order."""
+    """The hits that a rule would have made at one threshold, fed date by date in order."""
 
     def __init__(self, cooldown_days: int, outcomes: Outcomes) -> None:
         self._cooldown = cooldown_days
@@ -53,7 +53,7 @@ class Tally:
         self.by_day: dict[dt.date, int] = {}
 
     def take(self, day: dt.date, met: Leads) -> None:
-        """The leads, ascending, that meet the rule as of the next date."""
+        """Add the next date with the leads, ascending, that meet the rule as of it."""
         self._start = self._start or day
         number = (day - self._start).days
         self._make_room(met)
@@ -64,12 +64,12 @@ class Tally:
 
     @property
     def hits(self) -> int:
-        """The hits made."""
+        """The number of hits."""
         return sum(self.by_day.values())
 
     @property
     def converted(self) -> Share:
-        """The leads that converted in time after a hit, of all that were hit."""
+        """The share of the leads hit that converted in time after a hit."""
         return Share(len(self._converted), int(np.count_nonzero(self._last != _NEVER)))
 
     def _make_room(self, met: Leads) -> None:

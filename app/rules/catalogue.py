@@ -1,4 +1,4 @@
-"""The institution catalogue as rules use it."""
+"""The institution catalogue: resolving filters, first-seen dates, deletion, and choices for forms."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REGIONS = ("华东", "华北", "华南", "华中", "西南", "西北", "东北")
 
 
 def resolve(condition: ConditionDef) -> frozenset[str] | None:
-    """The institution codes a condition counts; None when it names no filter at all.
+    """Return the institution codes that a condition counts, None when it has no institution filter.
 
-    A code that is given is counted even when the catalogue doesn't know it; with a category or a region
-    given too, it must be in the catalogue with that category and region.
+    A code named in the condition counts even if it is not in the catalogue, unless a category or region is
+    given as well: then it must be in the catalogue with that category and region.
     """
     if not (condition.institutions or condition.categories or condition.regions):
         return None
@@ -37,8 +37,8 @@ def resolve(condition: ConditionDef) -> frozenset[str] | None:
     return frozenset(db.session.scalars(query))
 
 
-def note_unlisted(codes: Iterable[str], first_seen: dt.date) -> None:
-    """Put codes the catalogue doesn't know into it as unlisted. Does not commit."""
+def add_unlisted(codes: Iterable[str], first_seen: dt.date) -> None:
+    """Add unknown codes to the catalogue as unlisted. Does not commit."""
     rows = [
         {"code": code, "name": code, "listed": False, "first_seen": first_seen} for code in sorted(set(codes))
     ]
@@ -47,7 +47,7 @@ def note_unlisted(codes: Iterable[str], first_seen: dt.date) -> None:
 
 
 def date_first_seen() -> None:
-    """Set when each institution was first seen from the days its calls are known of. Does not commit."""
+    """Set each institution's first-seen date from the days that have calls of it. Does not commit."""
     seen = (
         select(InstitutionDay.institution, func.min(InstitutionDay.day).label("day"))
         .group_by(InstitutionDay.institution)
@@ -63,7 +63,7 @@ def date_first_seen() -> None:
 
 
 def delete(institution: Institution) -> None:
-    """Delete an institution. Raises DomainError while a rule's version names it or any call of it is kept."""
+    """Delete an institution. Raises DomainError while a rule version names it or a call of it is stored."""
     code = institution.code
     rules = db.session.scalars(
         select(Rule.code)
@@ -75,13 +75,15 @@ def delete(institution: Institution) -> None:
     ).all()
     if rules:
         raise DomainError(
-            "%(code)s can't be deleted: the rules %(rules)s name it.", code=code, rules=", ".join(rules)
+            "%(code)s can't be deleted because the rules %(rules)s refer to it.",
+            code=code,
+            rules=", ".join(rules),
         )
     days = db.session.scalar(select(func.count()).where(InstitutionDay.institution == code))
     if days:
         raise DomainError(
-            "%(code)s can't be deleted: there are calls of it on %(days)s days. "
-            "Only institutions that nothing refers to can go.",
+            "%(code)s can't be deleted because it has calls on %(days)s days. "
+            "Only institutions without calls and references can be deleted.",
             code=code,
             days=days,
         )
@@ -89,14 +91,17 @@ def delete(institution: Institution) -> None:
 
 
 def stored_description(institution: Institution) -> tuple[str, str]:
-    """Category and region as they are stored, whatever a form has set."""
-    found = select(Institution.category, Institution.region).where(Institution.id == institution.id)
-    category, region = db.session.execute(found).tuples().one()
+    """Return category and region as stored in the database, ignoring unsaved changes."""
+    query = select(Institution.category, Institution.region).where(Institution.id == institution.id)
+    category, region = db.session.execute(query).tuples().one()
     return category, region
 
 
-def rules_touched(institution: Institution, category: str, region: str) -> list[str]:
-    """Codes of the rules in force that would begin or cease to count the institution so described."""
+def affected_rules(institution: Institution, category: str, region: str) -> list[str]:
+    """Return the codes of the rules in force that a new category and region would affect.
+
+    They would start or stop counting the institution.
+    """
     conditions = (
         select(Rule.code, RuleCondition)
         .join(RuleCondition, RuleCondition.version_id == Rule.active_version_id)
@@ -104,17 +109,17 @@ def rules_touched(institution: Institution, category: str, region: str) -> list[
         .order_by(Rule.code)
     )
     code = institution.code
-    found = [
+    affected = [
         rule
         for rule, each in db.session.execute(conditions).tuples()
         if _counts(each, code, institution.category, institution.region)
         != _counts(each, code, category, region)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(affected))
 
 
 def _counts(condition: RuleCondition, code: str, category: str, region: str) -> bool:
-    """Whether a condition counts an institution that is described so; what ``resolve`` asks the database."""
+    """Whether a condition counts an institution with this category and region, as in ``resolve``."""
     return (
         (not condition.institutions or code in condition.institutions)
         and (not condition.categories or category in condition.categories)
@@ -123,12 +128,12 @@ def _counts(condition: RuleCondition, code: str, category: str, region: str) -> 
 
 
 def institution_names() -> dict[str, str]:
-    """Name by code of the whole catalogue."""
+    """Return the names of all institutions by code."""
     return dict(db.session.execute(select(Institution.code, Institution.name)).tuples().all())
 
 
 def category_choices() -> list[tuple[str, str]]:
-    """Form choices: the categories in use."""
+    """Return the categories in use as form choices."""
     query = (
         select(Institution.category)
         .where(Institution.category != "")
@@ -139,13 +144,13 @@ def category_choices() -> list[tuple[str, str]]:
 
 
 def categories_to_choose() -> list[tuple[str, str]]:
-    """Form choices for an institution: none, the known categories, and others in use."""
+    """Return the form choices for an institution: none, the known categories, and others in use."""
     known = [(code, str(word)) for code, word in labels.CATEGORY.items()]
     return [("", ""), *known, *(pair for pair in category_choices() if pair[0] not in labels.CATEGORY)]
 
 
 def regions_to_choose() -> list[tuple[str, str]]:
-    """Form choices for an institution: none, the seven regions of China, and others in use."""
+    """Return the form choices for an institution: none, the seven regions of China, and others in use."""
     return [
         ("", ""),
         *((r, r) for r in REGIONS),
@@ -154,6 +159,6 @@ def regions_to_choose() -> list[tuple[str, str]]:
 
 
 def region_choices() -> list[tuple[str, str]]:
-    """Form choices: the regions in use."""
+    """Return the regions in use as form choices."""
     query = select(Institution.region).where(Institution.region != "").distinct().order_by(Institution.region)
     return [(region, region) for region in db.session.scalars(query)]

@@ -1,7 +1,7 @@
-"""What can be wrong with a rule beyond its form: names nobody knows, and demands that no lead can meet.
+"""Checks of a rule beyond its form: unknown names, and conditions that no lead can meet.
 
-Forms, rules files and submissions for approval ask the same questions here, so a rule is refused everywhere
-or nowhere.
+Forms, rules files and submissions for approval use the same checks, so a rule is refused everywhere or
+nowhere.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong at a place of a rule, such as ``("conditions", 0, "value")``.
+    """A problem at a place of a rule, such as ``("conditions", 0, "value")``.
 
-    ``form``: it is no rule; ``unknown``: it names what is not there; ``never``: no lead can meet it;
-    ``note``: worth telling, but no reason to refuse the rule.
+    The kind is ``form`` for malformed input, ``unknown`` for a name that doesn't exist, ``never`` for a
+    condition that no lead can meet, and ``note`` for a hint that is no reason to refuse the rule.
     """
 
     path: Path
@@ -39,16 +39,16 @@ class Problem:
 
     @property
     def note(self) -> bool:
-        """Whether the rule may stand nevertheless."""
+        """Whether the problem is only a hint, so that the rule is accepted."""
         return self.kind == "note"
 
     @property
     def field(self) -> str:
-        """The place as forms name it: ``conditions.0.value``, without the position in a list of codes."""
+        """The form field, such as ``conditions.0.value``, without the position in a list of codes."""
         return ".".join(map(str, self.path[: 3 if self.path[:1] == ("conditions",) else 2]))
 
     def text(self) -> str:
-        """What is wrong, in the language of the person who asks."""
+        """Return the message in the current language."""
         return self.error.text()
 
 
@@ -59,18 +59,18 @@ class Catalogue:
     institutions: Mapping[str, tuple[str, str]]
 
     def with_institutions(self, more: Iterable[InstitutionDef]) -> Catalogue:
-        """The same with institutions added or described anew."""
+        """Return a copy with institutions added or replaced."""
         return Catalogue({**self.institutions, **{each.code: (each.category, each.region) for each in more}})
 
 
 def read_catalogue() -> Catalogue:
-    """The catalogue as the database holds it now."""
+    """Return the catalogue as it is in the database."""
     rows = db.session.execute(select(Institution.code, Institution.category, Institution.region))
     return Catalogue({code: (category, region) for code, category, region in rows})
 
 
 def check(definition: RuleDef, known: Catalogue) -> list[Problem]:
-    """Everything wrong with a well-formed rule, in the order of its form; notes included."""
+    """Return all problems of a well-formed rule in the order of its form, including notes."""
     return [
         *_unknown_names(definition, known),
         *_unreachable(definition),
@@ -80,39 +80,39 @@ def check(definition: RuleDef, known: Catalogue) -> list[Problem]:
 
 
 def refused(problems: Iterable[Problem]) -> list[Problem]:
-    """Those that are reason to refuse the rule."""
+    """Return the problems for which the rule is refused."""
     return [each for each in problems if not each.note]
 
 
 def require_sound(definition: RuleDef) -> None:
-    """Raise DomainError when a rule, such as a stored one about to come into force, is to be refused."""
+    """Raise DomainError for a rule that is to be refused, such as a stored one about to be activated."""
     for each in refused(check(definition, read_catalogue())):
         raise each.error
 
 
 def malformed(error: ValidationError) -> list[Problem]:
-    """What pydantic found wrong with the form of a rule, in words for people."""
+    """Return pydantic's errors about the form of a rule as problems with readable messages."""
     return [Problem(each["loc"], each.get("input"), _said(each), "form") for each in error.errors()]
 
 
-#: pydantic's errors that people can make, and their words; the rest is nothing that a form can send
+#: messages for the pydantic errors that a form can cause
 _SAID = {
-    "missing": DomainError("This must be filled in."),
-    "string_too_short": DomainError("This must be filled in."),
+    "missing": DomainError("This field must not be empty."),
+    "string_too_short": DomainError("This field must not be empty."),
     "string_too_long": DomainError("At most %(max_length)s characters.", max_length=0),
     "string_pattern_mismatch": DomainError("Use letters, digits, dots, dashes and underscores."),
-    "int_type": DomainError("Type a whole number."),
-    "int_from_float": DomainError("Type a whole number."),
-    "float_type": DomainError("Type a number."),
-    "finite_number": DomainError("Type a number."),
+    "int_type": DomainError("Enter a whole number."),
+    "int_from_float": DomainError("Enter a whole number."),
+    "float_type": DomainError("Enter a number."),
+    "finite_number": DomainError("Enter a number."),
     "greater_than_equal": DomainError("At least %(ge)s.", ge=0),
     "greater_than": DomainError("More than %(gt)s.", gt=0),
     "less_than_equal": DomainError("At most %(le)s.", le=0),
     "too_short": DomainError("A rule needs at least one condition."),
     "too_long": DomainError("At most %(max_length)s.", max_length=0),
     "hours": DomainError("From and to must be different hours."),
-    "twice": DomainError("The same value stands twice."),
-    "bands": DomainError("Grades go down: A needs the highest score, then B, then C."),
+    "twice": DomainError("The same value appears twice."),
+    "bands": DomainError("The lower limits of the grades must decrease from A to C."),
 }
 _UNREADABLE = DomainError("This value can't be used here.")
 
@@ -123,11 +123,11 @@ def _said(detail: Any) -> DomainError:
     return DomainError(known.message, **{name: given.get(name, "") for name in known.values})
 
 
-#: why an entry of a lead filter means nothing, in words for people
+#: messages for unknown entries of a lead filter
 _NOT_THERE = {
     "branches": N_("There is no branch with the code %(name)s."),
     "tags": N_("There is no tag “%(name)s”."),
-    "segments": N_("There is not exactly one shared segment “%(name)s”."),
+    "segments": N_("There is no shared segment “%(name)s”, or there are several."),
 }
 
 
@@ -143,7 +143,7 @@ def _unknown_names(definition: RuleDef, known: Catalogue) -> Iterator[Problem]:
 
 
 def _unreachable(definition: RuleDef) -> Iterator[Problem]:
-    """Conditions that no lead can meet by themselves."""
+    """Yield conditions that no lead can meet on their own."""
     widest = max(condition.window_days for condition in definition.conditions)
     for c, condition in enumerate(definition.conditions):
         low, high = bounds(condition)
@@ -151,19 +151,22 @@ def _unreachable(definition: RuleDef) -> Iterator[Problem]:
             yield Problem(("conditions", c, "value"), condition.value, _why_never(condition), "never")
         elif high == 0 and condition.window_days == widest and _unfiltered(condition):
             error = DomainError(
-                "No lead can meet this: a rule looks only at leads with an event in its widest window."
+                "No lead can meet this: a rule only considers leads with an event in its widest window."
             )
             yield Problem(("conditions", c, "value"), condition.value, error, "never")
 
 
 def _why_never(condition: ConditionDef) -> DomainError:
     if bounds(condition)[1] < 0:
-        return DomainError("No lead can meet this: nothing is less than 0.")
+        return DomainError("No lead can meet this: no value is less than 0.")
     return DomainError(metrics.REGISTRY[condition.metric].too_much, most=most(condition))
 
 
 def _contradictions(definition: RuleDef) -> Iterator[Problem]:
-    """Pairs that can't hold together: a part counts more than the whole it is part of may."""
+    """Yield pairs of conditions that contradict each other.
+
+    One counts a part of what the other counts, but demands more than the other allows.
+    """
     if definition.match == "any":
         return
     conditions = definition.conditions
@@ -178,7 +181,7 @@ def _contradictions(definition: RuleDef) -> Iterator[Problem]:
 
 
 def _few_institutions(definition: RuleDef, known: Catalogue) -> Iterator[Problem]:
-    """Notes on filters that the catalogue can't satisfy now; institutions may still join it."""
+    """Yield notes on filters that too few institutions of the catalogue satisfy, which may change."""
     for c, condition in enumerate(definition.conditions):
         if not (condition.categories or condition.regions) or not _possible(condition):
             continue
@@ -186,19 +189,19 @@ def _few_institutions(definition: RuleDef, known: Catalogue) -> Iterator[Problem
         needed = metrics.REGISTRY[condition.metric].places(bounds(condition)[0])
         if count < needed:
             error = DomainError(
-                "Only %(count)s institutions of the catalogue fit now, so nothing can meet this yet.",
+                "Only %(count)s institutions in the catalogue match now, so no lead can meet this yet.",
                 count=count,
             )
             yield Problem(("conditions", c, "institutions"), None, error, "note")
 
 
 def bounds(condition: ConditionDef) -> tuple[int, int]:
-    """The least and the largest value that meet the condition; the least is larger when none can."""
+    """Return the least and the largest value that meet the condition, in reverse order when none can."""
     return operators.REGISTRY[condition.op].bounds(condition.value, most(condition))
 
 
 def most(condition: ConditionDef) -> int:
-    """The largest value the condition's metric can take at all."""
+    """Return the largest possible value of the condition's metric."""
     limit = metrics.REGISTRY[condition.metric].most
     return limit(condition.window_days, len(condition.institutions))
 
@@ -219,7 +222,7 @@ def _unfiltered(condition: ConditionDef) -> bool:
 
 
 def _counts_part_of(part: ConditionDef, whole: ConditionDef) -> bool:
-    """Whether the part's value can never be above the whole's: fewer events, and a metric not above it."""
+    """Whether the part's value can never exceed the whole's, because it counts a subset of its events."""
     return (
         whole.metric in {part.metric, *metrics.REGISTRY[part.metric].at_most}
         and part.window_days <= whole.window_days

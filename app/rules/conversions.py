@@ -1,4 +1,4 @@
-"""Which leads converted when: the one place that says what a later success is."""
+"""Conversions of leads: the single definition of success for back-tests and reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from config import Settings
 
 
 def converted(settings: Settings, first: dt.date | None, last: dt.date | None = None) -> Select[int, dt.date]:
-    """Live leads (``lead_id``) and the local dates (``on``) on which they converted, by any rule's hit."""
+    """Select live leads (``lead_id``) and the local dates (``on``) of their conversions by any rule's hit."""
     day = cast(func.timezone(settings.timezone, Hit.converted_at), Date)
     query = (
         select(Hit.lead_id, day.label("on"))

@@ -1,6 +1,6 @@
-"""What a definition that nobody has stored would catch: counts of the last days, and who that is.
+"""Coverage of an unsaved definition: the leads it would have caught on recent days.
 
-Everything yields or returns quickly enough to be given up between two steps; nothing is written.
+Nothing is written, and every function yields or returns often enough to be abandoned between two steps.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ else:
     query = lazy("app.activity.query")
 
 
-#: Sets of leads of rules in force that a process remembers; a million ids take 125 kB.
+#: Lead sets of rules in force that a process caches. A million ids take 125 kB.
 REMEMBERED = 64
 
 
 @dataclass(frozen=True)
 class LeadSet:
-    """A set of lead ids as bits: of millions, in the time and space of megabytes."""
+    """A set of lead ids as a bit array, fast and small also for millions of ids."""
 
     bits: np.ndarray[Any, np.dtype[np.uint8]]
 
     @classmethod
     def of(cls, ids: Ints) -> LeadSet:
-        """The set of these ids."""
+        """Return the set of the ids."""
         marks = np.zeros(int(ids.max()) + 1 if len(ids) else 0, np.bool_)
         marks[ids] = True
         return cls(np.packbits(marks))
 
     @classmethod
     def empty(cls) -> LeadSet:
-        """The set of nobody."""
+        """Return the empty set."""
         return cls(np.empty(0, np.uint8))
 
     def __len__(self) -> int:
@@ -70,22 +70,23 @@ class LeadSet:
         return LeadSet(kept)
 
     def spread(self, count: int) -> list[int]:
-        """At most ``count`` of the ids, from all over the set; the same ones each time."""
+        """Return at most ``count`` ids, spread evenly over the set and the same ones each time."""
         ids = np.flatnonzero(np.unpackbits(self.bits))
         places = np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(np.int64)
         return [int(each) for each in ids[places]]
 
 
 def days_with_data(settings: Settings, count: int, last: dt.date) -> list[dt.date]:
-    """The newest ``count`` dates up to ``last`` that have events, ascending."""
+    """Return the newest ``count`` dates up to ``last`` that have events, ascending."""
     known = store.snapshot(activity_root(settings)).days
     return [day for day in sorted(known) if day <= last][-count:]
 
 
 def count(settings: Settings, definition: RuleDef, days: Sequence[dt.date]) -> Iterator[Coverage]:
-    """Leads that meet the definition as of each date, slice by slice; the last one yielded is exact.
+    """Yield the coverage of each date, refined slice by slice; the last one yielded is exact.
 
-    A lead filter means the leads as they are today. Raises DomainError for a filter that names what is gone.
+    A lead filter applies to the leads as they are today. Raises DomainError when it names something that no
+    longer exists.
     """
     spec = compile_rule(definition)
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
@@ -98,9 +99,9 @@ _remembering = Lock()
 
 
 def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[LeadSet | None]:
-    """The leads that meet the definition as of a date, yielded last; None while they are being found.
+    """Yield None while searching, and finally the leads that meet the definition as of a date.
 
-    They are remembered per state of the data, without the lead filter, which is asked anew each time.
+    They are cached per state of the data, without the lead filter, which is applied anew each time.
     """
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
@@ -123,7 +124,7 @@ def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[
 
 @dataclass(frozen=True)
 class Turnover:
-    """What a new wording catches against an old one: counts by date; on the last, who comes and goes."""
+    """A new definition compared with an old one: counts by date, and leads gained and lost on the last."""
 
     days: list[tuple[dt.date, int, int]]
     gained: int
@@ -132,7 +133,7 @@ class Turnover:
 
 
 def turnover(settings: Settings, old: RuleDef | None, new: RuleDef, days: Sequence[dt.date]) -> Turnover:
-    """Compare two definitions exactly as of each of ``days``; ``old`` None catches nobody."""
+    """Compare two definitions exactly as of each of ``days``. Without ``old`` nobody was caught before."""
     before, was = _all_of(settings, old, days) if old else ({}, LeadSet.empty())
     after, now = _all_of(settings, new, days)
     rows = [(day, before.get(day, 0), after.get(day, 0)) for day in days]
@@ -148,7 +149,7 @@ def _all_of(
 
 @dataclass(frozen=True)
 class Caught:
-    """A lead as the definition catches it; ``evidence`` is what a hit would keep of it."""
+    """A lead caught by the definition, with the ``evidence`` that a hit would keep."""
 
     lead: int
     score: float
@@ -157,7 +158,7 @@ class Caught:
 
 
 def explain(settings: Settings, definition: RuleDef, day: dt.date, leads: Sequence[int]) -> list[Caught]:
-    """Score, grade and evidence of leads that meet the definition as of a date."""
+    """Return score, grade and evidence of leads that meet the definition as of a date."""
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
     score = Score(definition.half_life_days, {str(kind): each for kind, each in definition.weights.items()})

@@ -1,6 +1,6 @@
-"""What a rules file may say: institutions, rules and schedules, checked field by field.
+"""Definitions of institutions and rules, validated field by field.
 
-The same classes stand between YAML, forms and stored versions, so a rule means one thing everywhere.
+Rules files, forms and stored versions share these classes, so a rule means the same everywhere.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ class ConditionDef(Strict):
 
 
 class LeadFilterDef(Strict):
-    """Which leads a rule looks at, by what they are today. Empty lists mean that the filter is not given.
+    """The leads that a rule considers, as they are today. Empty lists mean that the filter is not given.
 
-    ``branches`` are codes, each with everything below it; ``tags`` and ``segments`` are names, the latter of
-    shared segments. A lead must fit every filter that is given, and one entry of it.
+    ``branches`` are codes and include the branches below; ``tags`` are names, ``segments`` names of shared
+    segments. A lead must match at least one entry of every filter that is given.
     """
 
     sources: Annotated[list[Word], AfterValidator(distinct)] = []
@@ -91,7 +91,7 @@ class LeadFilterDef(Strict):
 
 
 class RuleDef(Strict):
-    """A rule as a person would write it down."""
+    """A rule as stated in a rules file or form."""
 
     code: Code
     name: Name
@@ -114,5 +114,5 @@ class RuleDef(Strict):
 
 
 def canonical(definition: Strict) -> str:
-    """A text that is the same for definitions that say the same, whatever the order of their keys."""
+    """Return a text that is equal for equal definitions, whatever the order of their keys."""
     return json.dumps(definition.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Rules and hits in plain words, in the language of the person who reads."""
+"""Rules and hits in words of the current language."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ from app.rules.versions import rule_def
 
 
 def version_sentence(version: RuleVersion) -> str:
-    """Whom a version catches and how often."""
+    """Describe the conditions and cooldown of a version."""
     return sentence.meaning(rule_def(version)) if version.conditions else _("No condition yet")
 
 
 def version_scoring(version: RuleVersion) -> str:
-    """How a version scores and grades the leads it catches."""
+    """Describe how a version scores and grades leads."""
     return sentence.scoring(rule_def(version)) if version.conditions else ""
 
 
 def rule_sentence(rule: Rule) -> str:
-    """What the version in force says."""
+    """Describe the version in force."""
     return version_sentence(rule.active_version) if rule.active_version else _("Not in force yet")
 
 
 def reason(hit: Hit) -> str:
-    """Why the lead was caught, from the hit's own evidence."""
+    """Return why the lead was caught, from the hit's own evidence."""
     return reason_of(hit.evidence)
 
 
 def reason_of(evidence: dict[str, Any]) -> str:
-    """Why a lead is caught, from evidence as hits keep it."""
+    """Return why a lead is caught, from evidence in the form that hits keep."""
     conditions = evidence.get("conditions", [])
     met = [c for c in conditions if c.get("met")] or conditions
     return _("; ").join(_met_sentence(condition, evidence) for condition in met)
 
 
 def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
-    # The only condition's events are the whole hit's, as are those of hits made before each kept its own.
+    # A single condition's events are those of the whole hit, as are those of hits stored before each
+    # condition kept its own.
     codes = condition.get("seen", evidence).get("institutions", [])
     metric = metrics.REGISTRY[condition["metric"]]
     found = _(
@@ -73,13 +74,13 @@ def _places(codes: list[str]) -> str:
 
 
 def _limit(condition: dict[str, Any]) -> str:
-    """The threshold; "at least" goes without saying."""
+    """Return the threshold, with the operator unless it is "at least"."""
     sign = operators.REGISTRY[condition["op"]].sign
     return str(condition["value"]) if sign == "≥" else f"{sign} {condition['value']}"
 
 
 def arithmetic(hit: Hit) -> Markup:
-    """The score as a sum: each event type and age with its count, weight and decay."""
+    """Return the score as a sum over event types and ages with count, weight and decay."""
     evidence = hit.evidence
     half_life = evidence.get("half_life_days", 1)
     weights = evidence.get("weights", {})
@@ -93,7 +94,7 @@ def arithmetic(hit: Hit) -> Markup:
 
 
 def seen_at(hit: Hit) -> str:
-    """First and last matching event, local time."""
+    """Return the local times of the first and last matching event."""
     first, last = hit.evidence.get("first_at"), hit.evidence.get("last_at")
     if not first or not last:
         return ""
@@ -101,7 +102,7 @@ def seen_at(hit: Hit) -> str:
     return " – ".join(shown)
 
 
-#: Words for the parts of a hit's evidence.
+#: Display names of the parts of a hit's evidence.
 PART = {
     "values": lazy_gettext("Values of the conditions"),
     "calls": lazy_gettext("Calls"),
@@ -116,7 +117,7 @@ PART = {
 
 
 def differences(found: Iterable[Difference]) -> str:
-    """What a recomputation found, in words: part, was, is."""
+    """Describe the differences found by a recomputation: part, old value, new value."""
     return _("; ").join(
         _(
             "%(part)s %(was)s → %(now)s",

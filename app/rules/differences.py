@@ -1,4 +1,4 @@
-"""What differs between two definitions, in words."""
+"""Differences between two rule definitions in words."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.rules.sentence import condition_sentence, lead_filter_sentence
 
 
 def rule_changes(old: RuleDef | None, new: RuleDef) -> list[Change]:
-    """The parts in which ``new`` differs from ``old``; everything that ``new`` says when there is no old."""
+    """Return the parts in which ``new`` differs from ``old``, or all parts when there is no old."""
     before, after = _parts(old) if old else {}, _parts(new)
-    found = [Change(what, before.get(what, ""), text) for what, text in after.items()]
-    return [each for each in found if each.old != each.new] + _conditions(
+    changes = [Change(what, before.get(what, ""), text) for what, text in after.items()]
+    return [each for each in changes if each.old != each.new] + _conditions(
         old.conditions if old else [], new.conditions
     )
 
@@ -29,14 +29,14 @@ def _parts(definition: RuleDef) -> dict[str, str]:
         _("Purpose"): definition.description,
         _("Met when"): labels.word(labels.MATCH, definition.match),
         _("Cooldown"): _("%(n)s days", n=definition.cooldown_days),
-        _("Half life of the score"): _("%(n)s days", n=f"{definition.half_life_days:g}"),
+        _("Half-life of the score"): _("%(n)s days", n=f"{definition.half_life_days:g}"),
         _("Weights"): _joined(
             (labels.word(labels.EVENT_TYPE, kind), f"{weight:g}")
             for kind, weight in definition.weights.items()
         ),
         _("Grades"): _joined((grade, f"≥ {edge:g}") for grade, edge in definition.grade_bands.items()),
         _("Only leads"): lead_filter_sentence(definition.lead_filter) or _("all leads"),
-        _("Share held out"): f"{definition.holdout_percent:g} %",
+        _("Holdout share"): f"{definition.holdout_percent:g} %",
     }
     return parts
 
@@ -47,7 +47,7 @@ def _conditions(old: list[ConditionDef], new: list[ConditionDef]) -> list[Change
     gone = [each for each in old if each not in new]
     added = [each for each in new if each not in old]
     if not gone and not added:
-        return [Change(_("Conditions"), _("another order"), _("another order"))]
+        return [Change(_("Conditions"), _("order changed"), _("order changed"))]
     pairs: Any = zip_longest(gone, added)
     return [
         Change(

@@ -1,4 +1,4 @@
-"""Two people's wordings of one draft beside each other, part by part, and who of them changed what."""
+"""Comparison of two people's edits of the same draft, part by part, with who changed what."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.rules.definition import RuleDef
 
 @dataclass(frozen=True)
 class Part:
-    """A part that the two say differently; ``changed_by`` is who moved away from what both began with."""
+    """A part in which the two edits differ; ``changed_by`` says who changed the common original."""
 
     key: str
     label: str
@@ -26,7 +26,7 @@ class Part:
 
 
 def compare(base: RuleDef, theirs: RuleDef, yours: RuleDef) -> list[Part]:
-    """The parts that differ between the two, in the order of the form."""
+    """Return the parts in which the two edits differ, in the order of the form."""
     return [
         Part(key, str(label), words(theirs), words(yours), _changed(key, base, theirs, yours))
         for key, (label, words) in PARTS.items()
@@ -65,8 +65,8 @@ PARTS: dict[str, tuple[Any, Callable[[RuleDef], str]]] = {
         lambda rule: sentence.lead_filter_sentence(rule.lead_filter) or _("all leads"),
     ),
     "cooldown_days": (lazy_gettext("Cooldown"), lambda rule: _days(rule.cooldown_days)),
-    "holdout_percent": (lazy_gettext("Share held out"), lambda rule: f"{rule.holdout_percent:g} %"),
-    "half_life_days": (lazy_gettext("Half life of the score"), lambda rule: _days(rule.half_life_days)),
+    "holdout_percent": (lazy_gettext("Holdout share"), lambda rule: f"{rule.holdout_percent:g} %"),
+    "half_life_days": (lazy_gettext("Half-life of the score"), lambda rule: _days(rule.half_life_days)),
     "weights": (lazy_gettext("Weights"), _weights),
     "grade_bands": (
         lazy_gettext("Grades"),

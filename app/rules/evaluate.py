@@ -1,4 +1,4 @@
-"""Evaluation: which leads meet a rule as of a date, and the hits that follow from it."""
+"""Evaluation: finding the leads that meet a rule as of a date, and storing the hits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ else:
 
 
 def compile_rule(definition: RuleDef) -> RuleSpec:
-    """The rule as a question to the activity cube, its institution filters resolved by the catalogue."""
+    """Compile a rule to a query specification for the activity cube, resolving its institution filters."""
     return RuleSpec(match=definition.match, conditions=tuple(_compile(c) for c in definition.conditions))
 
 
@@ -60,9 +60,9 @@ def evaluate_days(
     code: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Evaluate every active rule as of each date, in order, and make or refresh hits.
+    """Evaluate every active rule as of each date, in order, and create or refresh hits.
 
-    One transaction per rule and date. Returns ``{date: {"created": {rule: n}, "refreshed": {rule: n}}}``.
+    One transaction per rule and date. Return ``{date: {"created": {rule: n}, "refreshed": {rule: n}}}``.
     """
     versions = active_versions(code)
     specs = [(version, rule_def(version)) for version in versions]
@@ -87,7 +87,7 @@ def evaluate_days(
 def evaluate_version(
     settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
 ) -> tuple[int, int]:
-    """Evaluate one version as of a date and store its hits; (created, refreshed). Commits."""
+    """Evaluate a version as of a date, store its hits and commit. Return (created, refreshed)."""
     rows = candidates(settings, version, definition, day)
     counts = store_hits(db.session.connection(), settings, version, definition, day, rows)
     db.session.commit()
@@ -97,7 +97,7 @@ def evaluate_version(
 def candidates(
     settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
 ) -> Iterator[tuple[Any, ...]]:
-    """A row for the staging table for each lead that meets the version as of a date."""
+    """Yield a row for the staging table for each lead that meets the version as of a date."""
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
     among = lead_filter.leads(definition.lead_filter, settings)
@@ -109,9 +109,9 @@ def candidates(
 
 
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
-    """How many leads meet the definition as of each date, exactly.
+    """Return the exact number of leads that meet the definition as of each date.
 
-    A lead filter means the leads as they are today, whatever the date.
+    A lead filter applies to the leads as they are today, whatever the date.
     """
     spec = compile_rule(definition)
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
@@ -122,7 +122,7 @@ def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.da
 
 
 def grade_of(score: float, bands: Mapping[str, float]) -> str:
-    """The grade of a score: the first band, from A down, whose lower edge the score reaches."""
+    """Return the grade of a score: the first band, from A down, whose lower edge the score reaches."""
     return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
 
 
@@ -159,11 +159,14 @@ def _rows(
 def condition_evidence(
     condition: ConditionDef, actual: int, seen: dict[str, Any], *, alone: bool
 ) -> dict[str, Any]:
-    """What the condition asked and found. The events of the only condition are those of the whole hit."""
-    said = condition.model_dump(exclude_defaults=True)
+    """Return the condition's demand and findings.
+
+    The events of a single condition are left out, as they are those of the whole hit.
+    """
+    demand = condition.model_dump(exclude_defaults=True)
     met = operators.REGISTRY[condition.op].compare(actual, condition.value)
-    found = {"actual": actual, "met": met}
-    return said | found if alone else said | found | {"seen": seen}
+    result = {"actual": actual, "met": met}
+    return demand | result if alone else demand | result | {"seen": seen}
 
 
 def store_hits(
@@ -174,9 +177,9 @@ def store_hits(
     day: dt.date,
     rows: Iterable[tuple[Any, ...]],
 ) -> tuple[int, int]:
-    """Write the hits of staged rows by sets; (created, refreshed).
+    """Store the hits of the rows with set-based statements. Return (created, refreshed).
 
-    Stages the rows by COPY, inserts what is outside the cooldown, refreshes the rest.
+    Stages the rows by COPY, inserts those outside the cooldown and refreshes the rest.
     """
     values = {
         "rule": version.rule_id,
@@ -199,7 +202,7 @@ def store_hits(
 
 
 def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDef) -> None:
-    """Mark the staged leads whose persons the rule holds out."""
+    """Mark the staged leads of people whom the rule holds out."""
     percent = definition.holdout_percent
     if not percent:
         return

@@ -1,4 +1,4 @@
-"""The holdout group: the stable random share of leads that a rule catches but nobody contacts."""
+"""The holdout group: a stable random share of a rule's leads that is never contacted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from config import Settings
 
 
 class Lottery:
-    """Draws the holdout group of one rule: by person, not by lead, and for good.
+    """The permanent random draw of a rule's holdout group, by person and not by lead.
 
-    A person's place between 0 and 1 is a keyed hash of the rule's code and the ID hash. Importing the
-    list again changes nothing, a larger share keeps everybody of a smaller one, and two rules draw
-    independently. The key comes from ID_HASH_KEY, which lives as long as the ID hashes do.
+    A person's place between 0 and 1 is a keyed hash of the rule's code and the ID hash. Importing the list
+    again changes nothing, a larger share contains every smaller one, and the draws of two rules are
+    independent. The key is derived from ID_HASH_KEY, which lasts as long as the ID hashes.
     """
 
     def __init__(self, settings: Settings, rule_code: str) -> None:
@@ -27,19 +27,19 @@ class Lottery:
         self._rule = hmac.new(key, f"{rule_code}\0".encode(), hashlib.sha256)
 
     def place(self, id_hash: str) -> float:
-        """Where a person stands, 0 ≤ place < 1."""
+        """Return the place of a person, 0 ≤ place < 1."""
         drawn = self._rule.copy()
         drawn.update(id_hash.encode())
         return int.from_bytes(drawn.digest()[:6], "big") / 2**48
 
     def holds_out(self, id_hash: str, percent: float) -> bool:
-        """Whether a share of ``percent`` holds this person out."""
+        """Whether a holdout share of ``percent`` includes the person."""
         return self.place(id_hash) < percent / 100
 
 
 def is_held_out(hit: Hit) -> bool:
-    """Whether the customer of this hit must not be contacted, so that the effect of contacting shows.
+    """Whether the customer of the hit must not be contacted, so that the effect of contact can be measured.
 
-    It is the group of the rule version that made the hit: a share that changes later counts for new hits.
+    The hit keeps the group drawn by its rule version. A share that changes later applies to new hits only.
     """
     return hit.holdout

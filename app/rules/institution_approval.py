@@ -1,4 +1,4 @@
-"""Another category or region of an institution that rules in force go by: a second person decides."""
+"""Approval of changes to an institution's category or region that affect rules in force."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from app.rules import catalogue
 KIND = "institution"
 
 
-def ask(institution: Institution, category: str, region: str, by: Staff, reason: str) -> Approval | None:
-    """Ask for another category and region; None when they are changed at once. Does not commit."""
-    return approvals.ask(KIND, institution.id, by, reason, {"category": category, "region": region})
+def ask(institution: Institution, category: str, region: str, user: Staff, reason: str) -> Approval | None:
+    """Request another category and region; None when they change at once. Does not commit."""
+    return approvals.ask(KIND, institution.id, user, reason, {"category": category, "region": region})
 
 
 class _InstitutionKind:
     name = KIND
-    #: who decides about rules decides about what changes their catch
+    #: whoever approves rules approves what changes the leads they catch
     permission = ("can_submit", "RuleVersionView")
 
     def title(self, subject_id: int) -> str:
@@ -44,28 +44,28 @@ class _InstitutionKind:
             labels.word(labels.CATEGORY, payload["category"]),
         )
         found = [Change(_("Category"), old, new), Change(_("Region"), row.region, payload["region"])]
-        rules = catalogue.rules_touched(row, payload["category"], payload["region"])
+        rules = catalogue.affected_rules(row, payload["category"], payload["region"])
         return [
             *(each for each in found if each.old != each.new),
-            Change(_("Rules in force that catch otherwise"), "", labels.joined(rules)),
+            Change(_("Rules in force that would catch different leads"), "", labels.joined(rules)),
         ]
 
     def submitted(self, approval: Approval) -> None:
-        """The institution counts as before while it waits."""
+        """Leave the institution as it is until the decision."""
 
     def apply(self, approval: Approval, who: str) -> None:
         row = _row(approval.subject_id)
         row.category, row.region = approval.payload["category"], approval.payload["region"]
 
     def returned(self, approval: Approval) -> None:
-        """The institution counts as before."""
+        """Leave the institution as it is."""
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("institution", subject_id)
 
 
 def _row(subject_id: int) -> Institution:
-    return approvals.subject_row(Institution, subject_id, N_("The institution does not exist any more."))
+    return approvals.subject_row(Institution, subject_id, N_("The institution no longer exists."))
 
 
 approvals.register(_InstitutionKind())

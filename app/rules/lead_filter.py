@@ -1,4 +1,4 @@
-"""The lead filter of a rule: the leads it means today, and the branches, tags and segments it needs."""
+"""The lead filter of a rule: the leads it matches today, and the branches, tags and segments it names."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ else:
 
 
 Kind = Literal["branches", "tags", "segments"]
-#: versions that are evaluated, or may be as soon as a second person says so
+#: versions that are evaluated, or will be once approved
 _BINDING = (VersionStatus.ACTIVE, VersionStatus.SUBMITTED)
 
 
 class Unknown(NamedTuple):
-    """An entry of a lead filter that means nothing: entry ``position`` of ``field``, from 0, is ``name``."""
+    """An unknown entry of a lead filter: the ``name`` at a ``position`` of ``field``, counted from 0."""
 
     field: Kind
     position: int
@@ -39,59 +39,59 @@ class Unknown(NamedTuple):
     why: str
 
 
-def leads(wanted: LeadFilterDef, settings: Settings) -> pa.Table | None:
-    """The live leads that fit the filter as they are today, as a column ``lead``; None when none is given.
+def leads(lead_filter: LeadFilterDef, settings: Settings) -> pa.Table | None:
+    """Return the live leads that match the filter today as a column ``lead``, None for an empty filter.
 
-    Read in the session's present transaction. Raises DomainError when a name is not there (any more).
+    Reads in the session's current transaction. Raises DomainError when a name doesn't exist (any more).
     """
-    return _ids(matching(wanted, settings)) if wanted else None
+    return _ids(matching(lead_filter, settings)) if lead_filter else None
 
 
-def fits(wanted: LeadFilterDef, lead_id: int, settings: Settings) -> bool:
-    """Whether one lead fits the filter today. Raises as ``leads``."""
-    if not wanted:
+def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings) -> bool:
+    """Whether a lead matches the filter today. Raises as ``leads`` does."""
+    if not lead_filter:
         return True
-    found = matching(wanted, settings).where(Lead.id == lead_id)
-    return db.session.scalar(found) is not None
+    query = matching(lead_filter, settings).where(Lead.id == lead_id)
+    return db.session.scalar(query) is not None
 
 
-def matching(wanted: LeadFilterDef, settings: Settings) -> Select[int]:
-    """The ids of the live leads that fit, as a query for the session's present transaction.
+def matching(lead_filter: LeadFilterDef, settings: Settings) -> Select[int]:
+    """Select the ids of the live leads that match.
 
-    Raises DomainError when a name is not there (any more).
+    Raises DomainError when a name doesn't exist (any more).
     """
-    check(wanted)
+    check(lead_filter)
     attributes = SegmentDef.model_construct(
-        sources=wanted.sources,
-        statuses=wanted.statuses,
-        branches=_values(Branch.id, Branch.code, wanted.branches),
-        tags=_values(Tag.id, Tag.name, wanted.tags),
+        sources=lead_filter.sources,
+        statuses=lead_filter.statuses,
+        branches=_values(Branch.id, Branch.code, lead_filter.branches),
+        tags=_values(Tag.id, Tag.name, lead_filter.tags),
     )
     query = leads_in(db.session(), attributes, settings)
-    if wanted.segments:
-        meant = select(Segment.definition).where(Segment.shared, Segment.name.in_(wanted.segments))
+    if lead_filter.segments:
+        stored = select(Segment.definition).where(Segment.shared, Segment.name.in_(lead_filter.segments))
         parts = [
-            leads_in(db.session(), segment_def(stored), settings)
-            for stored in db.session.scalars(meant).all()
+            leads_in(db.session(), segment_def(definition), settings)
+            for definition in db.session.scalars(stored).all()
         ]
         query = query.where(or_(*(Lead.id.in_(part) for part in parts)))
     return query
 
 
-def check(wanted: LeadFilterDef) -> None:
-    """Raise DomainError when the filter names what is not there (any more)."""
-    for each in unknown(wanted):
+def check(lead_filter: LeadFilterDef) -> None:
+    """Raise DomainError when the filter names something that doesn't exist (any more)."""
+    for each in unknown(lead_filter):
         raise DomainError(_GONE[each.field], name=each.name)
 
 
-def unknown(wanted: LeadFilterDef) -> list[Unknown]:
-    """The entries of a filter that name no branch, tag or shared segment, or more than one segment."""
+def unknown(lead_filter: LeadFilterDef) -> list[Unknown]:
+    """Return the entries of a filter that name no branch, tag or shared segment, or several segments."""
     shared = Counter(
-        db.session.scalars(select(Segment.name).where(Segment.shared, Segment.name.in_(wanted.segments)))
+        db.session.scalars(select(Segment.name).where(Segment.shared, Segment.name.in_(lead_filter.segments)))
     )
     known = {
-        "branches": set(_values(Branch.code, Branch.code, wanted.branches)),
-        "tags": set(_values(Tag.name, Tag.name, wanted.tags)),
+        "branches": set(_values(Branch.code, Branch.code, lead_filter.branches)),
+        "tags": set(_values(Tag.name, Tag.name, lead_filter.tags)),
         "segments": set(shared),
     }
     words: dict[Kind, str] = {
@@ -99,22 +99,22 @@ def unknown(wanted: LeadFilterDef) -> list[Unknown]:
         "tags": "unknown tag",
         "segments": "unknown shared segment",
     }
-    found = [
+    missing = [
         Unknown(field, index, name, words[field])
         for field in words
-        for index, name in enumerate(getattr(wanted, field))
+        for index, name in enumerate(getattr(lead_filter, field))
         if name not in known[field]
     ]
-    twice = [
+    ambiguous = [
         Unknown("segments", index, name, "several shared segments have this name")
-        for index, name in enumerate(wanted.segments)
+        for index, name in enumerate(lead_filter.segments)
         if shared[name] > 1
     ]
-    return found + twice
+    return missing + ambiguous
 
 
 def used_by(kind: Kind, name: str) -> list[str]:
-    """The codes of the rules whose version in force, or waiting for approval, names it in its filter."""
+    """Return the codes of the rules whose active or submitted version names it in its filter."""
     query = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
@@ -126,7 +126,7 @@ def used_by(kind: Kind, name: str) -> list[str]:
 
 
 def check_removal(item: Branch | Tag | Segment) -> None:
-    """Raise DomainError when a rule needs what is about to be deleted."""
+    """Raise DomainError when a rule's filter names the row about to be deleted."""
     kind, column = _NAMED[type(item)]
     rules = used_by(kind, getattr(item, column)) if getattr(item, "shared", True) else []
     if rules:
@@ -134,7 +134,10 @@ def check_removal(item: Branch | Tag | Segment) -> None:
 
 
 def check_change(item: Branch | Tag | Segment) -> None:
-    """Raise FieldError when the pending change renames or hides what a rule needs, or doubles its name."""
+    """Raise FieldError for a pending change that a rule's filter forbids.
+
+    It must not rename or unshare what a filter names, nor give a segment the name of one in a filter.
+    """
     kind, column = _NAMED[type(item)]
     name, old = getattr(item, column), _before(item, column)
     was_shared, is_shared = (_before(item, "shared"), item.shared) if kind == "segments" else (True, True)
@@ -158,14 +161,14 @@ _NAMED: dict[type[Any], tuple[Kind, str]] = {
 }
 _IN_USE = N_("“%(name)s” is part of the lead filter of %(rules)s; change the rule first.")
 _GONE: dict[Kind, str] = {
-    "branches": N_("The lead filter names the branch %(name)s, which is not there."),
-    "tags": N_("The lead filter names the tag “%(name)s”, which is not there."),
-    "segments": N_("The lead filter names “%(name)s”, which is no shared segment or several."),
+    "branches": N_("The lead filter names the branch %(name)s, which does not exist."),
+    "tags": N_("The lead filter names the tag “%(name)s”, which does not exist."),
+    "segments": N_("The lead filter names “%(name)s”, which is not the name of exactly one shared segment."),
 }
 
 
 def _before(item: Any, column: str) -> Any:
-    """The value of a column before the pending change; None for a new row."""
+    """Return the value of a column before the pending change, None for a new row."""
     state = inspect(item)
     if not state.persistent:
         return None
@@ -173,12 +176,12 @@ def _before(item: Any, column: str) -> Any:
     return gone[0] if gone else getattr(item, column)
 
 
-def _values(column: Any, key: Any, wanted: Sequence[str]) -> list[Any]:
-    return list(db.session.scalars(select(column).where(key.in_(wanted)))) if wanted else []
+def _values(column: Any, key: Any, keys: Sequence[str]) -> list[Any]:
+    return list(db.session.scalars(select(column).where(key.in_(keys)))) if keys else []
 
 
 def _ids(query: Select[int]) -> pa.Table:
-    """The ids as Arrow, by COPY: a row at a time in Python would take a minute for a long list."""
+    """Read the ids as Arrow by COPY. Row by row in Python would take a minute for a long list."""
     connection = db.session.connection()
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     raw: Any = connection.connection.driver_connection

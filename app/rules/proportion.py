@@ -1,10 +1,10 @@
-"""Shares of a whole with the uncertainty that their size leaves, at 95 % confidence.
+"""Proportions and their differences with 95 % confidence intervals.
 
 Wilson's score interval (Wilson 1927), its extension to the difference of two shares (Newcombe 1998, "Interval
 estimation for the difference between independent proportions", method 10) and to their ratio (Donner and Zou
 2012, "Closed-form confidence intervals for functions of the normal mean and standard deviation"), and a mean
 of differences (Zou and Donner 2008, "Construction of confidence limits about effect measures"). All but the
-first take the groups as independent; for groups that overlap they err on the wide side.
+first assume independent groups; for overlapping groups the intervals are too wide rather than too narrow.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ Z = 1.959963984540054
 
 
 class Share(NamedTuple):
-    """``part`` of ``whole``; no whole, no share."""
+    """``part`` of ``whole``. Without a whole it has no value."""
 
     part: int
     whole: int
 
     @property
     def value(self) -> float | None:
-        """The share from 0 to 1."""
+        """The share from 0 to 1, None without a whole."""
         return self.part / self.whole if self.whole else None
 
 
 class Interval(NamedTuple):
-    """A lower and an upper end; ``high`` is infinite when nothing bounds it."""
+    """A lower and an upper bound; ``high`` may be infinite."""
 
     low: float
     high: float
 
 
 def wilson(share: Share) -> Interval:
-    """Where the true share lies; anything from 0 to 1 when there is no whole."""
+    """Return the confidence interval of a share, from 0 to 1 when there is no whole."""
     n, p = share.whole, share.value
     if p is None:
         return Interval(0.0, 1.0)
@@ -50,7 +50,7 @@ def wilson(share: Share) -> Interval:
 
 
 def difference(one: Share, other: Share) -> Interval | None:
-    """Where the true difference ``one`` − ``other`` lies; None when either has no whole."""
+    """Return the confidence interval of ``one`` − ``other``, None when either has no whole."""
     p, q = one.value, other.value
     if p is None or q is None:
         return None
@@ -61,11 +61,11 @@ def difference(one: Share, other: Share) -> Interval | None:
 
 
 def mean_difference(pairs: Sequence[tuple[Share, Share]]) -> tuple[float, Interval] | None:
-    """The mean of the differences of several pairs of shares, and where the true mean lies.
+    """Return the weighted mean of the differences of pairs of shares, with its confidence interval.
 
-    Pairs weigh as in Mantel and Haenszel's estimate, so that groups whose sizes stand in different
-    proportions don't feign a difference; limits are put together as in Zou and Donner. One pair gives what
-    ``difference`` does; pairs without a whole are left out, None when all are.
+    Pairs have Mantel–Haenszel weights, so that groups with different proportions of sizes don't fake a
+    difference; limits are combined as by Zou and Donner. A single pair gives the same interval as
+    ``difference``. Pairs without a whole are left out; None when no pair is left.
     """
     whole = [pair for pair in pairs if pair[0].whole and pair[1].whole]
     if not whole:
@@ -85,7 +85,7 @@ def mean_difference(pairs: Sequence[tuple[Share, Share]]) -> tuple[float, Interv
 
 
 def ratio(one: Share, other: Share) -> Interval | None:
-    """Where the true ratio ``one`` / ``other`` lies; None when it has no value."""
+    """Return the confidence interval of ``one`` / ``other``, None when the ratio has no value."""
     p, q = one.value, other.value
     if p is None or not q:
         return None
@@ -96,7 +96,7 @@ def ratio(one: Share, other: Share) -> Interval | None:
 
 
 def _end(product: float, above: float, below: float, side: int) -> float:
-    """A root of below·r² − 2·product·r + above = 0, written so that it doesn't divide by what may vanish."""
+    """Return a root of below·r² − 2·product·r + above = 0, computed without dividing by a vanishing term."""
     root = math.sqrt(max(product * product - above * below, 0.0))
     if side < 0:
         return max(above / (product + root), 0.0) if above > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Does a hit still agree with its data and its rule version?"""
+"""Recomputation of a hit from today's data, to see whether it still agrees."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ class Difference(NamedTuple):
     now: str
 
 
-#: What is compared, by key of the evidence; and, of the lead and not of its data:
+#: The compared keys of the evidence, and the compared properties of the lead.
 PARTS = ("values", "calls", "institutions", "first_at", "last_at", "score", "grade")
 OF_LEAD = ("lead_filter", "holdout")
 
 
 def recompute(settings: Settings, hit: Hit) -> list[Difference]:
-    """What the hit's own version finds in today's data as of the hit date, where it differs from the hit.
+    """Evaluate the hit's version on today's data as of the hit date. Return the differences from the hit.
 
-    Empty when data and rule still agree with it.
+    There are none when data and rule still agree with it.
     """
     definition = rule_def(hit.version)
     spec = compile_rule(definition)
     state = prepare(settings, window(hit.hit_date, spec.window_days))
     score = Score(definition.half_life_days, {str(kind): w for kind, w in definition.weights.items()})
     table = query.explain(state, spec, hit.hit_date, hit.lead_id, score, settings=engine_settings(settings))
-    found = table.to_pylist()[0]
+    recomputed = table.to_pylist()[0]
     bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
-    found["grade"] = grade_of(found["score"], bands)
+    recomputed["grade"] = grade_of(recomputed["score"], bands)
     kept = {**hit.evidence, "values": list(hit.values), "score": hit.score, "grade": hit.grade}
-    pairs = [(part, _text(kept.get(part)), _text(found[part])) for part in PARTS]
+    pairs = [(part, _text(kept.get(part)), _text(recomputed[part])) for part in PARTS]
     changed = [Difference(part, was, now) for part, was, now in pairs if was != now]
     return changed + _of_lead(settings, hit, definition)
 
 
 def _of_lead(settings: Settings, hit: Hit, definition: RuleDef) -> list[Difference]:
-    """Where the lead no longer fits the version's filter, or its person is on the other side of the draw."""
+    """Return whether the lead's match with the filter, or its membership in the holdout group, changed."""
     fits = lead_filter.fits(definition.lead_filter, hit.lead_id, settings)
     held = Lottery(settings, definition.code).holds_out(hit.lead.id_hash, definition.holdout_percent)
     pairs = (("lead_filter", True, fits), ("holdout", hit.holdout, held))

@@ -1,4 +1,4 @@
-"""What a rule means, in a sentence of plain words, in the language of the person who reads."""
+"""Rules as sentences in the current language."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
 
 
 def rule_sentence(definition: RuleDef) -> str:
-    """Everything a definition says: conditions, cooldown, leads, holdout, score and grades."""
+    """Describe a whole definition: conditions, cooldown, leads, holdout, score and grades."""
     parts = [meaning(definition), scoring(definition)]
     return _("; ").join(parts)
 
 
 def scoring(definition: RuleDef) -> str:
-    """How the leads it catches are scored and graded."""
+    """Describe how leads are scored and graded."""
     weights = [
         f"{labels.word(labels.EVENT_TYPE, kind)} × {_number(weight)}"
         for kind, weight in in_order(definition.weights)
@@ -39,12 +39,12 @@ def scoring(definition: RuleDef) -> str:
 
 
 def in_order(weights: Mapping[EventType, float]) -> list[tuple[str, float]]:
-    """Weights in the order in which event types are always named."""
+    """Return the weights in the order of the event types."""
     return sorted(weights.items(), key=lambda pair: EVENT_TYPES.index(pair[0]))
 
 
 def meaning(definition: RuleDef) -> str:
-    """Whom a definition catches and how often, without score and grades: short enough for a list."""
+    """Describe a definition without score and grades, short enough for a list."""
     parts = [
         conditions_sentence(definition.conditions, definition.match),
         _("cooldown %(n)s days", n=definition.cooldown_days),
@@ -57,12 +57,12 @@ def meaning(definition: RuleDef) -> str:
 
 
 def conditions_sentence(conditions: Iterable[ConditionDef], match: str) -> str:
-    """The conditions joined by and/or."""
+    """Describe the conditions, joined by and/or."""
     return (_(", and ") if match == "all" else _(", or ")).join(map(condition_sentence, conditions))
 
 
 def condition_sentence(condition: ConditionDef) -> str:
-    """One condition: its window, hours, filters, and the value it demands."""
+    """Describe a condition: its window, hours, filters, and the value it demands."""
     parts = [_("in %(n)s days", n=condition.window_days), *_hours(condition), *_filters(condition)]
     where = parts[0]
     for part in parts[1:]:
@@ -70,34 +70,34 @@ def condition_sentence(condition: ConditionDef) -> str:
     return _("%(demand)s %(where)s", demand=_demand(condition), where=where)
 
 
-def lead_filter_sentence(wanted: LeadFilterDef) -> str:
-    """Which leads a rule looks at."""
-    branches = _branch_names() if wanted.branches else {}
-    statuses = [labels.word(labels.LEAD_STATUS, code) for code in wanted.statuses]
+def lead_filter_sentence(lead_filter: LeadFilterDef) -> str:
+    """Describe the leads that a rule considers."""
+    branches = _branch_names() if lead_filter.branches else {}
+    statuses = [labels.word(labels.LEAD_STATUS, code) for code in lead_filter.statuses]
     parts = [
-        (wanted.sources, _("source %(names)s", names=labels.joined(wanted.sources))),
+        (lead_filter.sources, _("source %(names)s", names=labels.joined(lead_filter.sources))),
         (
-            wanted.branches,
+            lead_filter.branches,
             _(
                 "branch %(names)s and below",
-                names=labels.joined(branches.get(code, code) for code in wanted.branches),
+                names=labels.joined(branches.get(code, code) for code in lead_filter.branches),
             ),
         ),
-        (wanted.statuses, _("status %(names)s", names=labels.joined(statuses))),
-        (wanted.tags, _("tag %(names)s", names=labels.joined(wanted.tags))),
-        (wanted.segments, _("segment %(names)s", names=labels.joined(wanted.segments))),
+        (lead_filter.statuses, _("status %(names)s", names=labels.joined(statuses))),
+        (lead_filter.tags, _("tag %(names)s", names=labels.joined(lead_filter.tags))),
+        (lead_filter.segments, _("segment %(names)s", names=labels.joined(lead_filter.segments))),
     ]
     return labels.joined(text for given, text in parts if given)
 
 
 def institutions_in_words(codes: Iterable[str]) -> str:
-    """Institutions by name; a code that the catalogue doesn't know as it is."""
+    """Return the names of institutions, or their codes where the catalogue has none."""
     known = _cached("institution_names", institution_names)
     return labels.joined(known.get(code, code) for code in codes)
 
 
 def which_events(condition: ConditionDef) -> str:
-    """The hours, types and result that events need to count, wherever they happened; empty for all."""
+    """Describe the hours, types and result of the events that count, empty for all."""
     return labels.joined([*_hours(condition), *_kinds(condition)])
 
 
@@ -149,10 +149,10 @@ def _branch_names() -> dict[str, str]:
 
 
 def _cached(name: str, read: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Names are read once a request: a list shows many rules. An app context of its own is one, too."""
+    """Return the names, read once per app context, as a list shows many rules."""
     if not has_app_context():
         return read()
     if name not in g:
         setattr(g, name, read())
-    found: dict[str, str] = getattr(g, name)
-    return found
+    names: dict[str, str] = getattr(g, name)
+    return names

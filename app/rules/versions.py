@@ -1,4 +1,4 @@
-"""Stored rule versions and what they say: to and from RuleDef, new versions, activation."""
+"""Stored rule versions: conversion from and to RuleDef, new versions, activation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
 
 
 def condition_def(row: RuleCondition) -> ConditionDef:
-    """What a stored condition row says."""
+    """Return the definition of a stored condition."""
     return ConditionDef(
         metric=row.metric,  # type: ignore[arg-type]
         op=row.op,  # type: ignore[arg-type]
@@ -30,7 +30,7 @@ def condition_def(row: RuleCondition) -> ConditionDef:
 
 
 def rule_def(version: RuleVersion) -> RuleDef:
-    """What a stored version says, as one definition."""
+    """Return the definition of a stored version."""
     return RuleDef(
         code=version.rule.code,
         name=version.name,
@@ -47,7 +47,7 @@ def rule_def(version: RuleVersion) -> RuleDef:
 
 
 def condition_row(position: int, condition: ConditionDef) -> RuleCondition:
-    """The row that stores a condition."""
+    """Return a new row for a condition."""
     return RuleCondition(
         position=position,
         metric=condition.metric,
@@ -64,12 +64,12 @@ def condition_row(position: int, condition: ConditionDef) -> RuleCondition:
     )
 
 
-def add_version(rule: Rule, definition: RuleDef, author: str) -> RuleVersion:
-    """A new draft version of the rule that says ``definition``. Flushes, does not commit."""
+def add_version(rule: Rule, definition: RuleDef, username: str) -> RuleVersion:
+    """Add a draft version with the definition to the rule. Flushes, does not commit."""
     version = RuleVersion(
         rule=rule,
         number=_next_number(rule),
-        created_by=author,
+        created_by=username,
     )
     write(version, definition)
     db.session.add(version)
@@ -78,7 +78,7 @@ def add_version(rule: Rule, definition: RuleDef, author: str) -> RuleVersion:
 
 
 def write(version: RuleVersion, definition: RuleDef) -> None:
-    """Make the version say ``definition``. Whether it may change is up to the caller."""
+    """Store the definition in the version. The caller checks whether it may change."""
     version.name = definition.name
     version.description = definition.description
     version.match = definition.match
@@ -91,15 +91,15 @@ def write(version: RuleVersion, definition: RuleDef) -> None:
     version.conditions = [condition_row(i, each) for i, each in enumerate(definition.conditions, start=1)]
 
 
-def copy_as_draft(version: RuleVersion, author: str) -> RuleVersion:
-    """A new draft that says what ``version`` says."""
-    return add_version(version.rule, rule_def(version), author)
+def copy_as_draft(version: RuleVersion, username: str) -> RuleVersion:
+    """Add a draft that is a copy of ``version``."""
+    return add_version(version.rule, rule_def(version), username)
 
 
-def activate(version: RuleVersion, who: str) -> None:
-    """Make a draft or submitted version the one that is evaluated; the one before retires.
+def activate(version: RuleVersion, username: str) -> None:
+    """Put a draft or submitted version in force and retire the previous one. Does not commit.
 
-    Raises DomainError when the version is neither or has no condition. Does not commit.
+    Raises DomainError when the version is neither or has no condition.
     """
     if version.status not in (VersionStatus.DRAFT, VersionStatus.SUBMITTED):
         raise DomainError("Only a draft can be activated; %(version)s is not one.", version=str(version))
@@ -108,7 +108,7 @@ def activate(version: RuleVersion, who: str) -> None:
     if rule.active_version is not None:
         rule.active_version.status = VersionStatus.RETIRED
     version.status = VersionStatus.ACTIVE
-    version.activated_by = who
+    version.activated_by = username
     version.activated_at = clock.now()
     rule.active_version = version
     rule.name, rule.description = version.name, version.description
@@ -117,16 +117,16 @@ def activate(version: RuleVersion, who: str) -> None:
 
 
 def check_conditions(version: RuleVersion) -> None:
-    """Raise DomainError for a version that says nothing, or asks for leads of what is not there."""
+    """Raise DomainError for a version without conditions or with unknown names in its lead filter."""
     if not version.conditions:
         raise DomainError("%(version)s has no condition yet; add one first.", version=str(version))
     lead_filter.check(rule_def(version).lead_filter)
 
 
 def active_versions(code: str | None = None) -> list[RuleVersion]:
-    """The versions that are evaluated, by rule code; only that of one rule when ``code`` is given.
+    """Return the versions to evaluate, ordered by rule code, or only that of the rule ``code``.
 
-    Raises DomainError when the named rule is unknown or has no active version.
+    Raises DomainError when that rule is unknown or has no active version.
     """
     query = (
         select(RuleVersion)
@@ -136,10 +136,10 @@ def active_versions(code: str | None = None) -> list[RuleVersion]:
     )
     if code is not None:
         query = query.where(Rule.code == code)
-    found = list(db.session.scalars(query))
-    if code is not None and not found:
+    active = list(db.session.scalars(query))
+    if code is not None and not active:
         raise DomainError("There is no active rule with the code %(code)s.", code=code)
-    return found
+    return active
 
 
 def _next_number(rule: Rule) -> int:
@@ -149,8 +149,8 @@ def _next_number(rule: Rule) -> int:
     return (highest or 0) + 1
 
 
-def draft_of(rule: Rule, author: str) -> RuleVersion:
-    """The rule's open draft, or a new one that says what its newest version says. Flushes.
+def draft_of(rule: Rule, username: str) -> RuleVersion:
+    """Return the rule's open draft, or a new copy of its newest version. Flushes.
 
     Raises DomainError while a version waits for approval.
     """
@@ -159,9 +159,9 @@ def draft_of(rule: Rule, author: str) -> RuleVersion:
     newest = rule.versions[-1]
     if newest.status == VersionStatus.SUBMITTED:
         raise DomainError(
-            "%(version)s waits for approval; withdraw that request to change it.", version=str(newest)
+            "%(version)s is waiting for approval; withdraw the request to change it.", version=str(newest)
         )
-    return newest if newest.status == VersionStatus.DRAFT else copy_as_draft(newest, author)
+    return newest if newest.status == VersionStatus.DRAFT else copy_as_draft(newest, username)
 
 
 def set_paused(rule: Rule, paused: bool) -> None:
@@ -172,7 +172,7 @@ def set_paused(rule: Rule, paused: bool) -> None:
 
 
 def retire(rule: Rule) -> None:
-    """Take a rule out of use; its version in force retires. Raises DomainError for a rule never in force."""
+    """Retire a rule and its version in force. Raises DomainError for a rule without one."""
     if rule.active_version is None:
         raise DomainError("%(rule)s has no version in force yet.", rule=str(rule))
     rule.active_version.status = VersionStatus.RETIRED
@@ -189,7 +189,7 @@ def delete_rule(rule: Rule) -> None:
             schedule.active_version and rule.code in schedule.active_version.spec["rules"]
         ):
             raise DomainError(
-                "%(schedule)s pushes the hits of %(rule)s; it can't be deleted.",
+                "%(rule)s can't be deleted because %(schedule)s pushes its hits.",
                 schedule=str(schedule),
                 rule=str(rule),
             )

@@ -1,1 +1,1 @@
-"""The rules file: apply, export, and its schema."""
+"""The rules file: its schema, applying and exporting it."""

@@ -1,4 +1,4 @@
-"""Apply a rules file to the database and write it back out."""
+"""Applying a rules file to the database, and exporting the configuration as one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from app.schedules.definition import ScheduleDef
 
 
 def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: bool = True) -> dict[str, int]:
-    """Create or update everything the file names, in one transaction; rules become active at once.
+    """Create or update everything in the file, in one transaction. Rules become active at once.
 
-    ``overwrite=False`` leaves whatever exists as it is (cold start). Returns how many institutions,
-    rules and schedules the file holds. Raises ConfigFileError, with nothing applied, for a rule that
-    names an unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule
-    or channel.
+    ``overwrite=False`` leaves existing rows as they are (cold start). Return the numbers of institutions,
+    rules and schedules in the file. Raises ConfigFileError, with nothing applied, for a rule that names an
+    unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule or channel.
     """
     _check_codes(config, name)
     for institution in config.institutions:
@@ -72,10 +71,10 @@ def _check_codes(config: ConfigFile, name: str) -> None:
         raise ConfigFileError(problems)
 
 
-def doubts(config: ConfigFile, name: str) -> list[str]:
-    """Rules of the file that no lead can ever meet, as lines that name file, path and value.
+def warnings(config: ConfigFile, name: str) -> list[str]:
+    """Return a line with file, path and value for each condition that no lead can ever meet.
 
-    Forms refuse them; a file that was applied before has to go on being applied.
+    Forms refuse such rules, but a file that could be applied before must remain applicable.
     """
     known = check.read_catalogue().with_institutions(config.institutions)
     return [
@@ -132,7 +131,7 @@ def _apply_schedule(definition: ScheduleDef, operator: str, overwrite: bool) -> 
 
 
 def export_config() -> str:
-    """The whole configuration as a rules file; applying it again changes nothing."""
+    """Return the whole configuration as a rules file. Applying it again changes nothing."""
     institutions = db.session.scalars(select(Institution).where(Institution.listed).order_by(Institution.id))
     rules = db.session.scalars(
         select(Rule)
@@ -148,9 +147,9 @@ def export_config() -> str:
         "institutions": [_institution_dict(row) for row in institutions],
         "rules": [_rule_dict(rule_def(row.active_version)) for row in rules if row.active_version],
     }
-    found = [row.active_version.spec for row in schedules if row.active_version]
-    if found:
-        content["schedules"] = found
+    specs = [row.active_version.spec for row in schedules if row.active_version]
+    if specs:
+        content["schedules"] = specs
     return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120)
 
 

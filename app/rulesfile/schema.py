@@ -1,4 +1,4 @@
-"""The rules file: its shape, reading it, and the place of a fault."""
+"""The schema of the rules file, reading it, and error messages that name the place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.schedules.definition import ScheduleDef
 
 
 class ConfigFileError(DomainError):
-    """The file can't be applied; ``problems`` names file, path and value of each."""
+    """A file that can't be applied; each of the ``problems`` names file, path and value."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -41,7 +41,7 @@ class ConfigFile(Strict):
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a mapping that gives a key twice; plain YAML would silently keep the last one."""
+    """YAML loader that refuses duplicate keys, of which plain YAML silently keeps the last."""
 
 
 def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -60,7 +60,7 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """The checked content of a rules file. Raises ConfigFileError naming file, path and value."""
+    """Read and check a rules file. Raises ConfigFileError that names file, path and value."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
     except OSError as error:
@@ -73,7 +73,7 @@ def read_config_file(path: Path) -> ConfigFile:
 
 
 def parse_config(raw: Any, name: str) -> ConfigFile:
-    """Check parsed YAML. Raises ConfigFileError with a line for each problem."""
+    """Check parsed YAML and return its content. Raises ConfigFileError with a line for each problem."""
     try:
         return ConfigFile.model_validate(raw)
     except ValidationError as error:

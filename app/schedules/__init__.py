@@ -1,1 +1,1 @@
-"""Schedules: when hits are pushed; definition, calendar, plan, preview, versions."""
+"""Schedules: their definition, calendar, plan of pushes, preview and stored versions."""

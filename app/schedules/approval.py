@@ -1,4 +1,4 @@
-"""A schedule version as something a second person decides about."""
+"""Approval of schedule versions by a second person."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ from app.schedules.versions import version_def
 KIND = "schedule_version"
 
 
-def submit(version: ScheduleVersion, by: Staff, reason: str) -> Approval:
-    """Ask for a second person to put a draft or a former version in force.
+def submit(version: ScheduleVersion, user: Staff, reason: str) -> Approval:
+    """Submit a draft or a former version for approval. Does not commit.
 
-    A former version is copied: rolling back is asking for what it said, as a version of its own.
-    Raises DomainError when it says what is in force, names rules that are gone, or already waits. Does not
-    commit.
+    A former version is copied, so that a roll-back is a version of its own. Raises DomainError when the
+    version equals the one in force, names rules that no longer exist, or is already submitted.
     """
     if version.status == VersionStatus.RETIRED:
-        version = versions.add_version(version.schedule, version_def(version), by.username)
-    return approvals.submit(KIND, version.id, by, reason)
+        version = versions.add_version(version.schedule, version_def(version), user.username)
+    return approvals.submit(KIND, version.id, user, reason)
 
 
 def changes(version: ScheduleVersion) -> list[Change]:
-    """What putting the version in force would change, in words."""
+    """Return what activating the version would change, in words."""
     before = version.schedule.active_version
     return compare(version_def(before) if before else None, version_def(version))
 
 
 def compare(old: ScheduleDef | None, new: ScheduleDef) -> list[Change]:
-    """The parts in which two schedules differ, in words; everything the new one says without an old."""
+    """Return the parts in which two schedules differ, in words, or all parts when there is no old one."""
     each = [schedule for schedule in (old, new) if schedule]
     names = describe.Names(
         rules=rule_names({code for schedule in each for code in schedule.rules}),
@@ -51,7 +50,7 @@ class _ScheduleVersionKind(VersionKind[ScheduleVersion]):
     name = KIND
     permission = ("can_submit", "ScheduleVersionView")
     model = ScheduleVersion
-    gone = N_("The schedule version does not exist any more.")
+    gone = N_("The schedule version no longer exists.")
 
     def title(self, subject_id: int) -> str:
         version = self.version(subject_id)

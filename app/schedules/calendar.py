@@ -1,4 +1,4 @@
-"""What kind of day a date is in China: public holidays and make-up working days."""
+"""The calendar: public holidays and make-up working days in China."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sqlalchemy import select
 from app.extensions import db
 from app.models import Holiday
 
-#: So many days a year are public holidays by law; a year with fewer of our own is not fully entered.
+#: public holidays per year by law; a year with fewer entries of the bank's own is incomplete
 STATUTORY_DAYS = 13
 _PUBLISHED = {day.year for day in holidays}
 
 
 class DayKind(StrEnum):
-    """A public holiday, a make-up working day, or a day as the week says."""
+    """Kind of a day: public holiday, make-up working day, or an ordinary day of the week."""
 
     HOLIDAY = "holiday"
     WORKDAY = "workday"
@@ -28,12 +28,12 @@ class DayKind(StrEnum):
 
 @dataclass(frozen=True)
 class Calendar:
-    """Holidays by the State Council's notices as ``chinesecalendar`` knows them, ``own`` entries first."""
+    """The State Council's holidays from ``chinesecalendar``, overridden by the bank's ``own`` entries."""
 
     own: Mapping[dt.date, DayKind] = field(default_factory=dict)
 
     def kind(self, day: dt.date) -> DayKind:
-        """The kind of a date; a year nobody knows has plain days only (see ``knows``)."""
+        """Return the kind of a date. Unknown years have ordinary days only (see ``knows``)."""
         if day in self.own:
             return self.own[day]
         if day in workdays:
@@ -41,14 +41,14 @@ class Calendar:
         return DayKind.HOLIDAY if day in holidays else DayKind.PLAIN
 
     def knows(self, year: int) -> bool:
-        """Whether the year's holidays are known; otherwise a plan should warn."""
+        """Whether the year's holidays are known. If not, a plan should warn."""
         if published(year):
             return True
         entered = sum(day.year == year and kind is DayKind.HOLIDAY for day, kind in self.own.items())
         return entered >= STATUTORY_DAYS
 
     def unknown_years(self, first: dt.date, last: dt.date) -> list[int]:
-        """The years from one date to another whose holidays are not known."""
+        """Return the years in a range of dates whose holidays are not known."""
         return [year for year in range(first.year, last.year + 1) if not self.knows(year)]
 
 
@@ -58,6 +58,6 @@ def published(year: int) -> bool:
 
 
 def current() -> Calendar:
-    """The calendar with the bank's own entries as they are now: what every plan goes by."""
+    """Return the calendar with the bank's current entries, which every plan uses."""
     rows: Iterable[Holiday] = db.session.scalars(select(Holiday))
     return Calendar({row.date: DayKind(row.kind) for row in rows})

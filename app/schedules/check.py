@@ -1,4 +1,4 @@
-"""A typed schedule as a definition, or what is wrong with it, place by place."""
+"""Validation of schedules from forms, with a readable message for each wrong field."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from app.extensions import db
 from app.models import Rule, Target
 from app.schedules.definition import ScheduleDef
 
-#: Stands in for what a preview does not need while it is still missing.
+#: placeholders for required fields that a preview does not need
 _SAMPLE = {"code": "DRAFT", "name": "draft", "rules": ["DRAFT"]}
 
 
 class Problem(NamedTuple):
-    """Something wrong at a place such as ``ranges.0.to``; empty for the schedule as a whole."""
+    """A problem at a path such as ``ranges.0.to``, or at the empty path for the whole schedule."""
 
     path: str
     error: DomainError
 
 
 class ScheduleRefused(DomainError):
-    """What was typed is no schedule; ``problems`` says where and why."""
+    """An invalid schedule; ``problems`` says where and why."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("The schedule can't be saved like this; see what is marked.")
 
     def text(self) -> str:
-        """Every problem, in the language of the person who asks."""
+        """Return all problems in the current language."""
         return " ".join(each.error.text() for each in self.problems)
 
 
 def typed_schedule(raw: Any) -> ScheduleDef:
-    """The definition that was typed, complete and naming only what exists. Raises ScheduleRefused."""
+    """Validate a complete schedule and the names in it. Raises ScheduleRefused."""
     definition = _definition(raw)
     problems = [*_unknown_rules(definition), *_wrong_channels(definition)]
     if problems:
@@ -46,7 +46,7 @@ def typed_schedule(raw: Any) -> ScheduleDef:
 
 
 def typed_timing(raw: Any) -> ScheduleDef:
-    """The definition's timing as typed so far; name, rules and channels may still be missing or wrong.
+    """Validate only the timing; name, rules and channels may still be missing or wrong.
 
     Raises ScheduleRefused.
     """
@@ -56,11 +56,12 @@ def typed_timing(raw: Any) -> ScheduleDef:
 
 def _definition(raw: Any) -> ScheduleDef:
     try:
-        found = ScheduleDef.model_validate(raw)
+        definition = ScheduleDef.model_validate(raw)
     except ValidationError as error:
         raise ScheduleRefused(list(_problems(error))) from None
-    # A row that is all high says nothing: left out, so that equal schedules are stored alike.
-    return found.model_copy(update={"grid": {d: row for d, row in found.grid.items() if row != "H" * 24}})
+    # An all-high row is the default. It is left out so that equal schedules are stored alike.
+    grid = {day: row for day, row in definition.grid.items() if row != "H" * 24}
+    return definition.model_copy(update={"grid": grid})
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
@@ -78,33 +79,33 @@ def _place(detail: Any) -> str:
         return loc[0]
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error" and ": " in message:
-        # A check of the whole names its field first.
+        # A check of the whole schedule begins its message with the field.
         loc.append(message.split(": ")[0])
     return ".".join(loc)
 
 
-#: pydantic's errors that people can make, and their words
+#: messages for the pydantic errors that a form can cause
 _SAID = {
-    "missing": DomainError("This must be filled in."),
-    "string_too_short": DomainError("This must be filled in."),
+    "missing": DomainError("This field must not be empty."),
+    "string_too_short": DomainError("This field must not be empty."),
     "too_short": DomainError("Choose at least one."),
     "string_too_long": DomainError("At most %(max_length)s characters.", max_length=0),
     "string_pattern_mismatch": DomainError("Use letters, digits, dots, dashes and underscores."),
-    "int_type": DomainError("Type a whole number."),
-    "int_from_float": DomainError("Type a whole number."),
-    "float_type": DomainError("Type a number."),
+    "int_type": DomainError("Enter a whole number."),
+    "int_from_float": DomainError("Enter a whole number."),
+    "float_type": DomainError("Enter a number."),
     "greater_than_equal": DomainError("At least %(ge)s.", ge=0),
     "less_than_equal": DomainError("At most %(le)s.", le=0),
 }
 _CHECKS = {
-    "not a time of day": DomainError("Type a time of day such as 09:00."),
-    "stands twice": DomainError("The same value stands twice."),
+    "not a time of day": DomainError("Enter a time of day such as 09:00."),
+    "stands twice": DomainError("The same value appears twice."),
     "needs the date to count from": DomainError("Choose the date to count from."),
     "isoformat": DomainError("Choose a date."),
     "another time than from": DomainError("From and to must differ; 00:00 to 24:00 is the whole day."),
     "two different times": DomainError("From and to must be two different times."),
 }
-_WEEKEND = DomainError("Type by how many percent intervals grow: 0 to %(most)s.", most=99900)
+_WEEKEND = DomainError("Enter by how many percent intervals are stretched: 0 to %(most)s.", most=99900)
 _UNUSABLE = DomainError("This value can't be used here.")
 
 
@@ -119,7 +120,7 @@ def _said(detail: Any) -> DomainError:
 
 
 def rule_names(codes: Iterable[str] | None = None) -> dict[str, str]:
-    """The names of all rules, or of those with these codes, by code."""
+    """Return the names of all rules, or of those with the given codes, by code."""
     query = select(Rule.code, Rule.name).order_by(Rule.code)
     if codes is not None:
         query = query.where(Rule.code.in_(list(codes)))
@@ -134,13 +135,15 @@ def _unknown_rules(definition: ScheduleDef) -> Iterator[Problem]:
 
 
 def _wrong_channels(definition: ScheduleDef) -> Iterator[Problem]:
-    wanted = [(each.kind, each.target) for each in definition.channels]
-    query = select(Target.kind, Target.code).where(Target.code.in_([code for _kind, code in wanted]))
+    given = [(each.kind, each.target) for each in definition.channels]
+    query = select(Target.kind, Target.code).where(Target.code.in_([code for _kind, code in given]))
     known = {(row.kind, row.code) for row in db.session.execute(query)}
-    for place, (kind, code) in enumerate(wanted):
+    for place, (kind, code) in enumerate(given):
         path = f"channels.{place}.target"
         if (kind, code) not in known:
-            error = DomainError("There is no target %(code)s of the kind %(kind)s.", code=code, kind=kind)
+            error = DomainError(
+                "There is no target with the code %(code)s of the kind %(kind)s.", code=code, kind=kind
+            )
             yield Problem(path, error)
-        elif (kind, code) in wanted[:place]:
-            yield Problem(path, DomainError("The same value stands twice."))
+        elif (kind, code) in given[:place]:
+            yield Problem(path, DomainError("The same value appears twice."))

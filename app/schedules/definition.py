@@ -1,4 +1,4 @@
-"""What a schedule is made of."""
+"""Definition of a schedule, shared by rules files, forms and stored versions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class ChannelDef(Strict):
-    """Through which channel a schedule pushes, and to whom."""
+    """A channel and target of a schedule."""
 
     kind: Word
     target: Word
 
 
 class RangeDef(Strict):
-    """A time range of chosen days that beats the week grid."""
+    """A time range on selected days that overrides the week grid."""
 
     from_: Clock = Field(alias="from")
     to: ClockEnd
@@ -38,7 +38,7 @@ class RangeDef(Strict):
 
 
 class ScheduleDef(Strict):
-    """When hits of which rules are pushed."""
+    """A schedule: the rules whose hits it pushes, its timing and its channels."""
 
     code: Code
     name: Name

@@ -1,4 +1,4 @@
-"""Schedules in plain words, in the language of the person who reads."""
+"""Schedules in words of the current language."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Pairs = list[tuple[str, str]]
 
 
 class Names(NamedTuple):
-    """What rules and targets are called, by code; one that is gone goes by its code."""
+    """Names of rules and targets by code. Those that no longer exist are shown by their code."""
 
     rules: Mapping[str, str]
     targets: Mapping[str, str]
 
 
 def sentence(schedule: ScheduleDef) -> str:
-    """When the schedule pushes, in a sentence: what makes no difference is left out."""
+    """Describe when the schedule pushes, leaving out settings without effect."""
     parts = [_rhythm(schedule)]
     grid = grid_words(schedule.grid, silence_only=schedule.preset != "custom")
     if grid:
@@ -36,18 +36,18 @@ def sentence(schedule: ScheduleDef) -> str:
         parts.append(_("public holidays %(how)s", how=labels.word(HOLIDAYS, schedule.holidays)))
     if schedule.min_gap_seconds:
         parts.append(_("at least %(gap)s between two pushes", gap=_span(schedule.min_gap_seconds)))
-    said = _("; ").join(parts)
-    return said[:1].upper() + said[1:]
+    text = _("; ").join(parts)
+    return text[:1].upper() + text[1:]
 
 
 def changes(old: ScheduleDef | None, new: ScheduleDef, names: Names) -> list[tuple[str, str, str]]:
-    """Part, then and now of what differs between two schedules; everything ``new`` says without an old."""
+    """Return (part, old, new) for each difference of two schedules, or for all parts without an old one."""
     before, after = dict(_parts(old, names) if old else ()), dict(_parts(new, names))
-    found = [
+    pairs = [
         (part, before.get(part, ""), after.get(part, ""))
         for part in (*after, *(part for part in before if part not in after))
     ]
-    return [each for each in (*found, *_grid_changes(old, new)) if each[1] != each[2]]
+    return [each for each in (*pairs, *_grid_changes(old, new)) if each[1] != each[2]]
 
 
 def _parts(schedule: ScheduleDef, names: Names) -> Pairs:
@@ -67,7 +67,7 @@ def _parts(schedule: ScheduleDef, names: Names) -> Pairs:
 
 
 def _grid_changes(old: ScheduleDef | None, new: ScheduleDef) -> list[tuple[str, str, str]]:
-    """Days that change alike are one line."""
+    """Return the changes of the week grid, with days that change alike in one line."""
     groups: dict[tuple[str, str], list[int]] = {}
     for place, day in enumerate(DAYS):
         rows = [_row(_cells(each, day)) if each else "" for each in (old, new)]
@@ -78,9 +78,9 @@ def _grid_changes(old: ScheduleDef | None, new: ScheduleDef) -> list[tuple[str, 
 
 
 def grid_words(grid: Mapping[Any, str], *, silence_only: bool = False) -> str:
-    """The week grid as stretches of days that are alike; empty when every cell is high.
+    """Describe the week grid, grouping days that are alike. Empty when every cell is high.
 
-    ``silence_only`` leaves out the other levels, which make no difference to fixed times.
+    ``silence_only`` leaves out the other levels, which have no effect on fixed times.
     """
     groups: dict[str, list[int]] = {}
     for place, day in enumerate(DAYS):
@@ -124,9 +124,7 @@ def _rhythm(schedule: ScheduleDef) -> str:
     if schedule.preset == "daily":
         return _("every day at %(at)s", at=schedule.at)
     days = 7 if schedule.preset == "every_7_days" else 30
-    return _(
-        "every %(n)s days from %(start)s on, at %(at)s", n=days, start=schedule.start_date, at=schedule.at
-    )
+    return _("every %(n)s days from %(start)s, at %(at)s", n=days, start=schedule.start_date, at=schedule.at)
 
 
 def _range(each: RangeDef) -> str:
@@ -143,7 +141,7 @@ def _weekend(schedule: ScheduleDef) -> str:
     if isinstance(schedule.weekend, str):
         return labels.word(WEEKEND, schedule.weekend)
     # +200 % is an interval three times as long.
-    return _("with intervals %(n)s %% longer", n=f"{(schedule.weekend - 1) * 100:g}")
+    return _("with intervals stretched by %(n)s %%", n=f"{(schedule.weekend - 1) * 100:g}")
 
 
 def _ends(hours: Sequence[str]) -> dict[str, str]:
@@ -151,7 +149,7 @@ def _ends(hours: Sequence[str]) -> dict[str, str]:
 
 
 def _days(places: Iterable[int]) -> str:
-    """Weekdays as stretches: Mon–Fri, Sun."""
+    """Return weekdays as ranges, such as Mon–Fri, Sun."""
     names = [labels.word(DAY, day) for day in DAYS]
     if len(set(places := list(places))) == len(DAYS):
         return _("every day")
@@ -171,7 +169,7 @@ def _cells(schedule: ScheduleDef, day: Any) -> str:
 
 
 def _row(row: str) -> str:
-    """A day's cells as stretches of hours: 0–9 silent, 9–24 high."""
+    """Return a day's cells as ranges of hours, such as 0–9 silent, 9–24 high."""
     stretches: list[tuple[int, int, str]] = []
     for hour, level in enumerate(row):
         if stretches and stretches[-1][2] == level:

@@ -1,4 +1,4 @@
-"""The bank's own holiday table: the dates of a year from a file, all of it or nothing."""
+"""Import of the bank's own holidays from a file, all or nothing."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ MAX_PROBLEMS = 10
 
 
 class HolidayFileError(DomainError):
-    """Rows of the file that can't be taken; ``problems`` says which and why. Nothing was stored."""
+    """Invalid rows in a holiday file; ``problems`` says which and why. Nothing was stored."""
 
     def __init__(self, problems: list[DomainError]) -> None:
         self.problems = problems
         super().__init__("%(n)s rows can't be taken; nothing was stored.", n=len(problems))
 
     def text(self) -> str:
-        """The count and the first problems, a line each."""
-        said = [each.text() for each in self.problems[:MAX_PROBLEMS]]
+        """Return the number of problems and the first of them, one per line."""
+        first = [each.text() for each in self.problems[:MAX_PROBLEMS]]
         more = ["…"] if len(self.problems) > MAX_PROBLEMS else []
-        return "\n".join([super().text(), *said, *more])
+        return "\n".join([super().text(), *first, *more])
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Entry:
 
 
 def read_holidays(path: Path, file: str) -> list[Entry]:
-    """The checked rows of an Excel or CSV file. Raises UnreadableFile, or HolidayFileError for its rows."""
+    """Read and check an Excel or CSV file. Raises UnreadableFile, or HolidayFileError for invalid rows."""
     opened = open_lead_file(path, file, _find_columns, limits=AT_ONCE)
     entries: list[Entry] = []
     problems: list[DomainError] = []
@@ -78,7 +78,7 @@ def read_holidays(path: Path, file: str) -> list[Entry]:
             entry = _entry(values)
             if entry.date in seen:
                 raise DomainError(
-                    "%(date)s stands in row %(row)s already", date=entry.date, row=seen[entry.date]
+                    "%(date)s already appears in row %(row)s", date=entry.date, row=seen[entry.date]
                 )
         except DomainError as error:
             problems.append(DomainError("Row %(row)s: %(problem)s", row=number, problem=error.text()))
@@ -109,7 +109,7 @@ def _entry(values: dict[str, str]) -> Entry:
         )
     name, source = values["name"], values.get("source", "")
     if not 0 < len(name) <= 64 or len(source) > 255:
-        raise DomainError("a name of 1 to 64 characters is needed, and a source of at most 255")
+        raise DomainError("the name must have 1 to 64 characters, and the source at most 255")
     return Entry(_date(values["date"]), kind, name, source)
 
 
@@ -120,23 +120,23 @@ def _date(text: str) -> dt.date:
     return found
 
 
-def store(entries: Sequence[Entry], who: str) -> tuple[int, int, int]:
-    """Put entries in, over those of the same dates: how many are new, changed and as before.
+def store(entries: Sequence[Entry], username: str) -> tuple[int, int, int]:
+    """Store entries, replacing those of the same dates. Return how many are new, changed and unchanged.
 
-    Flushes, does not commit. Dates the file does not name stay as they are.
+    Other dates are left as they are. Flushes, does not commit.
     """
-    present = {
+    stored = {
         row.date: row
         for row in db.session.scalars(select(Holiday).where(Holiday.date.in_([e.date for e in entries])))
     }
     new = changed = 0
     for entry in entries:
-        row = present.get(entry.date)
+        row = stored.get(entry.date)
         if row is None:
-            db.session.add(Holiday(**vars(entry), updated_by=who))
+            db.session.add(Holiday(**vars(entry), updated_by=username))
             new += 1
         elif (row.kind, row.name, row.source) != (entry.kind, entry.name, entry.source):
-            row.kind, row.name, row.source, row.updated_by = entry.kind, entry.name, entry.source, who
+            row.kind, row.name, row.source, row.updated_by = entry.kind, entry.name, entry.source, username
             changed += 1
     db.session.flush()
     return new, changed, len(entries) - new - changed

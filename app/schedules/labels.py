@@ -1,4 +1,4 @@
-"""Words for the codes of schedules and plans."""
+"""Display names of the codes of schedules and plans."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WHY: dict[str, Any] = {
     Why.QUIET: lazy_gettext("quiet hours"),
     Why.CELL: lazy_gettext("silent cell of the week grid"),
     Why.RANGE: lazy_gettext("silent time range"),
-    Why.GAP: lazy_gettext("minimum gap to the push before"),
+    Why.GAP: lazy_gettext("minimum gap to the previous push"),
 }
 DAY = {
     "mon": lazy_gettext("Mon"),
@@ -55,6 +55,6 @@ WEEKEND = {
 }
 HOLIDAYS = {
     "normal": lazy_gettext("as on working days"),
-    "weekend": lazy_gettext("like a weekend"),
+    "weekend": lazy_gettext("as at weekends"),
     "silent": lazy_gettext("silent"),
 }

@@ -1,7 +1,7 @@
-"""When a schedule pushes: pure functions of schedule, calendar and time.
+"""The plan of a schedule's pushes, as pure functions of schedule, calendar and time.
 
-Preview, ``flask push plan`` and the ticker call the same ``plan``. Inside, a moment is a number of seconds:
-of its day, or (absolute) since the first midnight of the calendar; local wall-clock time without a zone.
+Preview, ``flask push plan`` and the ticker use the same ``plan``. Internally, a moment is a number of seconds
+in local wall-clock time: since the midnight of its day, or (absolute) since the calendar's first midnight.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from app.schedules.calendar import Calendar, DayKind
 from app.schedules.definition import DAYS, ScheduleDef
 
 DAY = 86_400
-#: However long everything is silent, the search for the first allowed moment ends after this many days.
+#: The search for the first allowed moment ends after this many days.
 FAR_DAYS = 400
 STEPS = {"every_7_days": 7, "every_30_days": 30}
-#: How far back the last push before a period is looked for, ever farther until the answer is certain.
+#: The last push before a period is looked for this many days back, then further until it is certain.
 LOOK_BACK_DAYS = (2, 8, 32)
-#: Where a chain of pushes that depend on each other for ever begins.
+#: Start of a chain of pushes that never stop depending on each other.
 ORIGIN = dt.date(2020, 1, 1)
 
 
 class Why(StrEnum):
-    """Why a slot goes out as it does. The values are the texts of ``flask push plan``; screens translate."""
+    """Reason for a slot's outcome. The values are texts of ``flask push plan``; screens translate them."""
 
     ON_TIME = "on time"
     HOLIDAY = "silent on public holidays"
@@ -41,7 +41,7 @@ class Why(StrEnum):
 
 
 class Push(NamedTuple):
-    """One nominal slot and what becomes of it: send, delayed or silenced (``at`` is None then)."""
+    """A nominal slot and its outcome: send, delayed, or silenced (with ``at`` None)."""
 
     planned: dt.datetime
     at: dt.datetime | None
@@ -50,7 +50,7 @@ class Push(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A part of a day, from second ``begin`` on, with one level; ``why`` it is silent (None: it isn't)."""
+    """A part of a day with one level, from second ``begin`` on. ``why`` is None unless it is silent."""
 
     begin: int
     level: str
@@ -58,7 +58,7 @@ class Stretch(NamedTuple):
 
 
 class _Slot(NamedTuple):
-    """A nominal slot: second of the day, why it is silent, and from when on the day no longer is."""
+    """A nominal slot: its second of the day, why it is silent, and the first second that no longer is."""
 
     second: int
     why: Why | None
@@ -66,13 +66,13 @@ class _Slot(NamedTuple):
     span: dt.timedelta
 
 
-#: When each slot of a day goes out, in seconds of that day (a later day's go on from there); None: silenced.
+#: When each slot of a day is sent, in seconds since its midnight, possibly on a later day; None: silenced.
 _Times = list[int | None]
 
 
 @dataclass(frozen=True, eq=False)
 class _Day:
-    """What holds on one kind of day, and the times already worked out for it by the push before."""
+    """The slots of one kind of day, with a cache of their times by the earliest second allowed."""
 
     stretches: tuple[Stretch, ...]
     begins: tuple[int, ...]
@@ -82,7 +82,7 @@ class _Day:
 
 
 class Plan(Sequence[Push]):
-    """The pushes of a period in order. Each is made when it is looked at: a year may have half a million."""
+    """The pushes of a period in order, created on access because a year may have half a million."""
 
     def __init__(self, days: list[tuple[dt.datetime, tuple[_Slot, ...], _Times]]) -> None:
         self._days = days
@@ -111,18 +111,18 @@ class Plan(Sequence[Push]):
 
 
 def plan(schedule: ScheduleDef, first: dt.date, days: int, zone: ZoneInfo, calendar: Calendar) -> Plan:
-    """The nominal slots of ``days`` local dates from ``first`` on, in order, and when each goes out.
+    """Return the nominal slots of ``days`` local dates from ``first`` on, with their outcomes.
 
-    A silent slot is delayed to the first allowed moment when that comes before the next nominal slot, else
-    silenced. Two pushes are never closer than the minimum gap, across any midnight and however the period
-    is cut.
+    A silent slot is delayed to the first allowed moment if that comes before the next nominal slot, else
+    silenced. Two pushes are never closer than the minimum gap, also across midnight and wherever the period
+    begins.
     """
     planner = _Planner(schedule, calendar)
-    found = planner.days(first, days, planner.earliest(first))
+    times_by_date = planner.days(first, days, planner.earliest(first))
     return Plan(
         [
             (dt.datetime.combine(date, dt.time(), zone), planner.day_of(date).slots, times)
-            for date, times in found
+            for date, times in times_by_date
         ]
     )
 
@@ -137,7 +137,7 @@ def _push(midnight: dt.datetime, slot: _Slot, at: int | None) -> Push:
 
 
 def stretches(schedule: ScheduleDef, day: dt.date, calendar: Calendar) -> tuple[Stretch, ...]:
-    """The levels and silences of a date, in order from midnight; neighbours differ."""
+    """Return the levels and silences of a date in order from midnight. Neighbours differ."""
     return _Planner(schedule, calendar).day_of(day).stretches
 
 
@@ -151,7 +151,7 @@ class _Planner:
 
     # -- the chain of slots ------------------------------------------------------------------
     def days(self, first: dt.date, days: int, earliest: int) -> Iterator[tuple[dt.date, _Times]]:
-        """When each day's slots go out; ``earliest``: the absolute second the push before allows."""
+        """Yield each date and the times of its slots, not before the absolute second ``earliest``."""
         for number in range(days):
             date = first + dt.timedelta(days=number)
             if not self._has_slots(date):
@@ -163,10 +163,10 @@ class _Planner:
             yield date, [*times, last]
 
     def earliest(self, first: dt.date) -> int:
-        """The absolute second before which the push before a date forbids another; 0 when none does.
+        """Return the first absolute second that the push before a date allows, 0 if there is no limit.
 
-        Looks back for a slot that goes out on time whatever had been before, and follows the chain through
-        it. A minimum gap longer than the interval may never forget; then the chain begins at ORIGIN.
+        Looks back for a slot that is sent on time whatever came before, and follows the chain from there.
+        With a minimum gap longer than the interval there may be none; then the chain begins at ORIGIN.
         """
         midnight = first.toordinal() * DAY
         if self._first_allowed(midnight - self.gap, midnight) is None:
@@ -179,7 +179,10 @@ class _Planner:
         return self._follow(start, (first - start).days)
 
     def _is_certain(self, start: dt.date, days: int) -> bool:
-        """Whether a slot of the period is sent on time for every history, by a bound on the push before."""
+        """Whether some slot of the period is sent on time for every history.
+
+        ``bound`` is the latest possible time of the previous push.
+        """
         bound: int | None = None
         for (second, why), (following, _why) in pairwise(self._nominal(start, days)):
             if bound is not None and not why and bound + self.gap <= second and bound < second:
@@ -190,7 +193,7 @@ class _Planner:
         return False
 
     def _follow(self, start: dt.date, days: int) -> int:
-        """``earliest`` after a period whose history makes no difference."""
+        """Return ``earliest`` after a period whose history has no effect."""
         earliest = 0
         for date, times in self.days(start, days, 0):
             sent = next((at for at in reversed(times) if at is not None), None)
@@ -213,18 +216,21 @@ class _Planner:
         return date >= start and (date - start).days % step == 0
 
     def _next_nominal(self, date: dt.date) -> int:
-        """The first nominal slot after a date that has slots."""
+        """Return the first nominal slot after a date that has slots."""
         after = date + dt.timedelta(days=STEPS.get(self.schedule.preset, 1))
         return after.toordinal() * DAY + self.day_of(after).slots[0].second
 
-    # -- when a slot goes out ----------------------------------------------------------------
+    # -- times of slots ----------------------------------------------------------------------
     def _within(self, day: _Day, early: int) -> tuple[_Times, int]:
-        """The times of all slots but the last, which never leave the day, and ``early`` after them."""
+        """Return the times of all slots but the last, and the earliest second for the last.
+
+        These slots are never delayed beyond the day.
+        """
         found = day.times.get(early)
         if found is None:
             times: _Times = [None] * (len(day.slots) - 1)
             after, place = early, 0
-            # Slots that are over before the minimum gap is can't go out: straight to the one it ends in.
+            # Slots before the end of the minimum gap can't be sent, so skip to the one in which it ends.
             while (place := max(place, bisect.bisect_right(day.seconds, after) - 1)) < len(times):
                 free = day.slots[place].free
                 at = free if free >= after else _free(day, after)
@@ -236,13 +242,13 @@ class _Planner:
         return found
 
     def _last_of(self, date: dt.date, early: int) -> int | None:
-        """When the day's last slot goes out, perhaps on a later day."""
+        """Return when the day's last slot is sent, possibly on a later day."""
         midnight, slot = date.toordinal() * DAY, self.day_of(date).slots[-1]
         at = self._first_allowed(midnight + max(slot.second, early), self._next_nominal(date))
         return None if at is None else at - midnight
 
     def _first_allowed(self, moment: int, before: int) -> int | None:
-        """The first absolute second from ``moment`` on that is not silent, if it comes before ``before``."""
+        """Return the first non-silent absolute second from ``moment`` on, None unless before ``before``."""
         while moment < before:
             midnight = moment - moment % DAY
             free = _free(self.day_of(dt.date.fromordinal(midnight // DAY)), moment - midnight)
@@ -253,7 +259,7 @@ class _Planner:
 
     # -- kinds of day ------------------------------------------------------------------------
     def day_of(self, date: dt.date) -> _Day:
-        """What holds on a date."""
+        """Return the kind of day of a date."""
         found = self._days.get(date)
         if found is None:
             key = (date.weekday(), *self._rest(date))
@@ -263,7 +269,7 @@ class _Planner:
         return found
 
     def _rest(self, date: dt.date) -> tuple[Why | None, bool]:
-        """Why the whole day is silent (None: it isn't), and whether the weekend's stretch holds."""
+        """Return why the whole day is silent (None: it isn't), and whether its intervals are stretched."""
         schedule, kind = self.schedule, self.calendar.kind(date)
         weekend = date.weekday() >= 5 and kind is not DayKind.WORKDAY
         if kind is DayKind.HOLIDAY and schedule.holidays == "silent":
@@ -302,7 +308,7 @@ class _Planner:
         ]
 
     def _minutes(self, weekday: int) -> list[tuple[str, Why | None]]:
-        """Level and silence of each minute by the day's grid and the ranges over it."""
+        """Return level and silence of each minute by the week grid, overridden by the ranges."""
         row = self.schedule.grid.get(DAYS[weekday], "H" * 24)  # type: ignore[call-overload]
         minutes = [
             (row[hour], Why.CELL if row[hour] == "S" else None) for hour in range(24) for _ in range(60)
@@ -312,7 +318,7 @@ class _Planner:
             level = (each.level, Why.RANGE if each.level == "S" else None)
             begin = _seconds(each.from_) // 60
             for minute in _span(each.from_, each.to):
-                # What lies before its beginning belongs to the range that began the day before.
+                # Minutes before its start belong to the range that began the day before.
                 if (today if minute >= begin else yesterday) in each.days:
                     minutes[minute] = level
         return minutes
@@ -330,7 +336,7 @@ class _Planner:
                 second += intervals[parts[bisect.bisect_right(begins, second) - 1].level]
 
     def _intervals(self, stretched: bool) -> dict[str, int]:
-        """The seconds from a slot to the next by the level the slot falls in."""
+        """Return the seconds from a slot to the next by the level of the slot."""
         schedule = self.schedule
         stretch = schedule.weekend if stretched and not isinstance(schedule.weekend, str) else 1.0
         factors = {"H": 1.0, "S": 1.0, "M": schedule.medium_factor, "L": schedule.low_factor}
@@ -341,7 +347,7 @@ class _Planner:
 
 
 def _free(day: _Day, second: int) -> int:
-    """The first second of the day from this one on that is not silent; DAY when there is none."""
+    """Return the first non-silent second of the day from this one on, DAY when there is none."""
     place = bisect.bisect_right(day.begins, second) - 1
     if day.stretches[place].why is None:
         return second
@@ -349,7 +355,7 @@ def _free(day: _Day, second: int) -> int:
 
 
 def _span(start: str, end: str) -> Iterator[int]:
-    """The minutes of the day from one time to another, around midnight when the end is not later."""
+    """Yield the minutes of the day from one time to another, across midnight when the end is not later."""
     a, b = _seconds(start) // 60, _seconds(end) // 60
     yield from range(a, b) if a < b else (*range(a, 1440), *range(b))
 

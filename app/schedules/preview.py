@@ -1,4 +1,4 @@
-"""What a schedule does on a date and in the days after it, from the same plan as the ticker's."""
+"""Preview of a schedule's pushes for a week, from the same plan as the ticker's."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from app.schedules.definition import ScheduleDef
 from app.schedules.plan import Push, Stretch, plan, stretches
 
 WEEK = 7
-#: How many days before a date a slot may have been planned that goes out on it.
+#: days by which a slot may be planned before the date on which it is sent
 _BACK = {"every_7_days": 7, "every_30_days": 30}
 
 
 @dataclass
 class Day:
-    """A date: what kind it is, what goes out on it (on time or delayed), what was planned and silenced."""
+    """A date with its kind, and its counts of pushes sent on time, delayed and silenced."""
 
     date: dt.date
     kind: DayKind
     sent: int = 0
     delayed: int = 0
     silenced: int = 0
-    #: planned on the date or going out on it, in the order of the plan
+    #: pushes planned or sent on the date, in the order of the plan
     pushes: list[Push] = field(default_factory=list)
 
     @property
     def expected(self) -> int:
-        """How many pushes go out on the date."""
+        """The number of pushes sent on the date."""
         return self.sent + self.delayed
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The week from a date on, and the first day's levels and silences."""
+    """A week of pushes, and the first day's levels and silences."""
 
     days: list[Day]
     stretches: tuple[Stretch, ...]
@@ -43,7 +43,7 @@ class Preview:
 
 
 def preview(schedule: ScheduleDef, date: dt.date, zone: ZoneInfo, calendar: Calendar) -> Preview:
-    """The plan of a date and the six days after it."""
+    """Return the plan of a date and the six days after it."""
     days = {each: Day(each, calendar.kind(each)) for each in (date + dt.timedelta(n) for n in range(WEEK))}
     back = _BACK.get(schedule.preset, 1)
     for push in plan(schedule, date - dt.timedelta(back), back + WEEK, zone, calendar):
@@ -68,7 +68,7 @@ def preview(schedule: ScheduleDef, date: dt.date, zone: ZoneInfo, calendar: Cale
 def next_push(
     schedule: ScheduleDef, now: dt.datetime, zone: ZoneInfo, calendar: Calendar
 ) -> dt.datetime | None:
-    """When the schedule goes out next after a moment, None when not within 40 days."""
+    """Return when the schedule pushes next, None when not within 40 days."""
     back, now = _BACK.get(schedule.preset, 1), now.astimezone(zone)
     for push in plan(schedule, now.date() - dt.timedelta(back), back + 40, zone, calendar):
         if push.at is not None and push.at > now:

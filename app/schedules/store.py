@@ -1,4 +1,4 @@
-"""Stored schedules: what is in force, drafts, pausing and retiring."""
+"""Stored schedules: drafts, the version in force, pausing, retiring and deleting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.schedules.versions import add_version, schedule_spec, version_def
 
 
 class ScheduleChanged(DomainError):
-    """Somebody else saved the draft in between; ``version`` is what is stored now."""
+    """The draft was saved by somebody else in the meantime; ``version`` is the stored one."""
 
     def __init__(self, version: ScheduleVersion) -> None:
         self.version = version
@@ -27,7 +27,7 @@ class ScheduleChanged(DomainError):
 
 
 def schedule_def(code: str) -> ScheduleDef:
-    """What the version in force of a schedule says. Raises DomainError when there is none."""
+    """Return the definition in force of a schedule. Raises DomainError when there is none."""
     row = db.session.scalar(select(Schedule).where(Schedule.code == code))
     if row is None:
         raise DomainError("There is no schedule with the code %(code)s.", code=code)
@@ -35,66 +35,66 @@ def schedule_def(code: str) -> ScheduleDef:
 
 
 def newest(schedule: Schedule) -> ScheduleVersion:
-    """The newest version, whatever its status."""
+    """Return the newest version, whatever its status."""
     return schedule.versions[-1]
 
 
 def mark(version: ScheduleVersion) -> str:
-    """A digest of a version and what it says: it differs when somebody saved in between."""
-    said = json.dumps(version.spec, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(f"{version.id} {version.status} {said}".encode()).hexdigest()[:16]
+    """Return a digest of a version and its content, by which a change in the meantime is noticed."""
+    spec = json.dumps(version.spec, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(f"{version.id} {version.status} {spec}".encode()).hexdigest()[:16]
 
 
-def create(definition: ScheduleDef, who: str) -> ScheduleVersion:
-    """A new schedule with a first draft. Flushes. Raises FieldError when the code is taken."""
+def create(definition: ScheduleDef, username: str) -> ScheduleVersion:
+    """Create a schedule with a first draft. Flushes. Raises FieldError when the code is taken."""
     if db.session.scalar(select(Schedule.id).where(Schedule.code == definition.code)):
-        raise FieldError("code", "There is a schedule with the code %(code)s already.", code=definition.code)
+        raise FieldError("code", "There is already a schedule with the code %(code)s.", code=definition.code)
     schedule = Schedule(code=definition.code, name=definition.name)
     db.session.add(schedule)
     db.session.flush()
-    return add_version(schedule, definition, who)
+    return add_version(schedule, definition, username)
 
 
-def save_draft(schedule: Schedule, definition: ScheduleDef, seen: str, who: str) -> ScheduleVersion:
-    """Write the schedule's draft, making one when the newest version is none. Flushes.
+def save_draft(schedule: Schedule, definition: ScheduleDef, seen: str, username: str) -> ScheduleVersion:
+    """Save the schedule's draft, creating one if the newest version is not a draft. Flushes.
 
-    ``seen`` is the ``mark`` of the version the person started from. Raises ScheduleChanged when that is not
-    what is stored, DomainError while a version waits for approval.
+    ``seen`` is the ``mark`` of the version that the user edited. Raises ScheduleChanged when another one is
+    stored now, DomainError while a version is waiting for approval.
     """
     db.session.execute(select(Schedule.id).where(Schedule.id == schedule.id).with_for_update(key_share=True))
     db.session.refresh(schedule)
-    present = newest(schedule)
+    stored = newest(schedule)
     check_editable(schedule)
-    if mark(present) != seen:
-        raise ScheduleChanged(present)
+    if mark(stored) != seen:
+        raise ScheduleChanged(stored)
     definition = definition.model_copy(update={"code": schedule.code})
-    if present.status != VersionStatus.DRAFT:
-        return add_version(schedule, definition, who)
-    present.spec = schedule_spec(definition)
-    present.edited_by = [*(name for name in present.edited_by if name != who), who]
+    if stored.status != VersionStatus.DRAFT:
+        return add_version(schedule, definition, username)
+    stored.spec = schedule_spec(definition)
+    stored.edited_by = [*(name for name in stored.edited_by if name != username), username]
     if schedule.active_version is None:
         schedule.name = definition.name
     db.session.flush()
-    return present
+    return stored
 
 
 def check_editable(schedule: Schedule) -> None:
-    """Raise DomainError while the newest version waits for a decision."""
-    present = newest(schedule)
-    if present.status == VersionStatus.SUBMITTED:
+    """Raise DomainError while the newest version is waiting for approval."""
+    version = newest(schedule)
+    if version.status == VersionStatus.SUBMITTED:
         raise DomainError(
-            "%(version)s waits for approval; withdraw that request to change it.", version=str(present)
+            "%(version)s is waiting for approval; withdraw the request to change it.", version=str(version)
         )
 
 
 def set_paused(schedule: Schedule, paused: bool) -> None:
-    """Stop or go on pushing. Raises DomainError for a schedule without a version in force."""
+    """Pause or resume pushing. Raises DomainError for a schedule without a version in force."""
     _in_force(schedule)
     schedule.status = RuleStatus.PAUSED if paused else RuleStatus.ACTIVE
 
 
 def retire(schedule: Schedule) -> None:
-    """Take a schedule out of use; its version in force retires. Raises DomainError when it has none."""
+    """Retire a schedule and its version in force. Raises DomainError when it has none."""
     _in_force(schedule).status = VersionStatus.RETIRED
     schedule.active_version = None
     schedule.status = RuleStatus.RETIRED
@@ -107,15 +107,15 @@ def _in_force(schedule: Schedule) -> ScheduleVersion:
 
 
 def deletable(schedule: Schedule) -> bool:
-    """Whether the schedule never was in force and waits for nobody."""
+    """Whether the schedule was never in force and is not waiting for approval."""
     return all(version.status == VersionStatus.DRAFT for version in schedule.versions)
 
 
 def delete(schedule: Schedule) -> None:
-    """Delete a schedule that never pushed. Raises DomainError when it was in force or waits for approval."""
+    """Delete a schedule. Raises DomainError when it was ever in force or is waiting for approval."""
     check_editable(schedule)
     if not deletable(schedule):
         raise DomainError(
-            "%(schedule)s was in force and stays on record; retire it instead.", schedule=str(schedule)
+            "%(schedule)s was in force and must be kept on record; retire it instead.", schedule=str(schedule)
         )
     db.session.delete(schedule)

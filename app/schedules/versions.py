@@ -1,4 +1,4 @@
-"""Stored schedule versions and what they say: to and from ScheduleDef, new versions, activation."""
+"""Stored schedule versions: conversion from and to ScheduleDef, new versions, activation."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from app.schedules.definition import ScheduleDef
 
 
 def schedule_spec(definition: ScheduleDef) -> dict[str, Any]:
-    """The JSON a version is stored as: what differs from the defaults, keys as in a rules file."""
+    """Return the stored form of a definition: keys as in a rules file, defaults left out."""
     return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def version_def(version: ScheduleVersion) -> ScheduleDef:
-    """What a stored version says."""
+    """Return the definition of a stored version."""
     return ScheduleDef.model_validate(version.spec)
 
 
-def add_version(schedule: Schedule, definition: ScheduleDef, author: str) -> ScheduleVersion:
-    """A new draft version of the schedule that says ``definition``. Flushes, does not commit."""
+def add_version(schedule: Schedule, definition: ScheduleDef, username: str) -> ScheduleVersion:
+    """Add a draft version with the definition to the schedule. Flushes, does not commit."""
     highest = None
     if schedule.id is not None:
         query = select(func.max(ScheduleVersion.number)).where(ScheduleVersion.schedule_id == schedule.id)
         highest = db.session.scalar(query)
     version = ScheduleVersion(
-        schedule=schedule, number=(highest or 0) + 1, spec=schedule_spec(definition), created_by=author
+        schedule=schedule, number=(highest or 0) + 1, spec=schedule_spec(definition), created_by=username
     )
     db.session.add(version)
     db.session.flush()
     return version
 
 
-def activate(version: ScheduleVersion, who: str) -> None:
-    """Make a draft or submitted version the one that pushes; the one before retires. Does not commit.
+def activate(version: ScheduleVersion, username: str) -> None:
+    """Put a draft or submitted version in force and retire the previous one. Does not commit.
 
     Raises DomainError when the version is neither.
     """
@@ -48,7 +48,7 @@ def activate(version: ScheduleVersion, who: str) -> None:
     if schedule.active_version is not None:
         schedule.active_version.status = VersionStatus.RETIRED
     version.status = VersionStatus.ACTIVE
-    version.activated_by = who
+    version.activated_by = username
     version.activated_at = clock.now()
     schedule.active_version = version
     schedule.name = version.spec["name"]

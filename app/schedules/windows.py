@@ -1,4 +1,4 @@
-"""Whether a schedule may push at a moment, judged again when a delivery is about to go out."""
+"""Windows of time in which a schedule may push, checked again just before a delivery is sent."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from app.schedules.calendar import Calendar
 from app.schedules.definition import ScheduleDef
 from app.schedules.plan import Stretch, stretches
 
-#: A request that begins now is still under way a moment later.
+#: time allowed for a request to end before silence begins
 UNDER_WAY = dt.timedelta(seconds=2)
-#: A schedule that is silent for longer than this is looked at again after it.
+#: days to search for the end of silence; a delivery is checked again after them
 FAR_DAYS = 400
 DAY = 86_400
 
@@ -26,17 +26,17 @@ class Window(NamedTuple):
     ends: dt.datetime
 
     def has(self, now: dt.datetime) -> bool:
-        """Whether something that is begun now is over before silence comes."""
+        """Whether a request that begins now ends before silence begins."""
         return self.begins <= now < self.ends - UNDER_WAY
 
 
 def allowed_from(schedule: ScheduleDef, now: dt.datetime, zone: ZoneInfo, calendar: Calendar) -> dt.datetime:
-    """``now`` when the schedule is not silent then, else the first moment at which it no longer is."""
+    """Return ``now`` if the schedule is not silent then, else the first moment after silence."""
     return max(window(schedule, now, zone, calendar).begins, now)
 
 
 def window(schedule: ScheduleDef, now: dt.datetime, zone: ZoneInfo, calendar: Calendar) -> Window:
-    """The window ``now`` lies in, else the next one; it is cut at the end of a day at the latest."""
+    """Return the window that contains ``now``, else the next one. It ends at midnight at the latest."""
     local = now.astimezone(zone).replace(tzinfo=None)
     midnight = dt.datetime.combine(local.date(), dt.time())
     second = (local - midnight + UNDER_WAY).total_seconds()
@@ -49,12 +49,12 @@ def window(schedule: ScheduleDef, now: dt.datetime, zone: ZoneInfo, calendar: Ca
 
 
 def _free(schedule: ScheduleDef, day: dt.date, calendar: Calendar) -> Iterator[tuple[int, int]]:
-    """The stretches of a day that are not silent, in seconds; those that touch are one."""
+    """Yield the non-silent stretches of a day in seconds, merging adjacent ones."""
     parts = stretches(schedule, day, calendar)
     for silent, group in groupby(zip(parts, [*(p.begin for p in parts[1:]), DAY], strict=True), _is_silent):
-        of_day = list(group)
+        adjacent = list(group)
         if not silent:
-            yield of_day[0][0].begin, of_day[-1][1]
+            yield adjacent[0][0].begin, adjacent[-1][1]
 
 
 def _is_silent(part: tuple[Stretch, int]) -> bool:

@@ -30,7 +30,7 @@ from app.lib import clock
 from app.lib.lazy import lazy
 from app.lib.spreadsheet import printable_name
 from app.models import IngestFile
-from app.rules.catalogue import date_first_seen, note_unlisted
+from app.rules.catalogue import add_unlisted, date_first_seen
 from app.t1 import institution_days, runs
 from app.t1.inbox import MARKER, InboxScan, inbox_folder, mark_taken, markers_of, track_moved
 from config import Settings
@@ -86,7 +86,7 @@ def copy_journal(settings: Settings) -> None:
     days = {dt.date.fromisoformat(day) for record in new for day in record["days"]}
     if days:
         codes = query.institutions(state, days, settings=engine_settings(settings))
-        note_unlisted(codes, min(days))
+        add_unlisted(codes, min(days))
     institution_days.refresh(settings)
     date_first_seen()
     db.session.commit()

@@ -161,7 +161,7 @@ def test_a_timing_is_saved_and_used_again(visit: Visit) -> None:
     window = visit("Manager", language="en")
     page = window.page
     window.open(NEW)
-    page.get_by_label("Whole week", exact=True).select_option("Nights silent")
+    page.get_by_label("Whole week", exact=True).select_option("Silent at night")
     page.get_by_role("button", name="Save this timing…").click()
     window.dialog.get_by_label("Name").fill("Calm")
     window.dialog.get_by_role("button", name="Save").click()

@@ -1,4 +1,4 @@
-"""Messages to send."""
+"""Messages for tests of channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.channels.base import HitLine, Message
 
 
 def line(number: int, **given: Any) -> HitLine:
-    """A hit as channels get it."""
+    """Return a hit as channels receive it."""
     values = {
         "id": number,
         "lead_id": number,
@@ -34,7 +34,7 @@ def line(number: int, **given: Any) -> HitLine:
 
 @pytest.fixture
 def message() -> Callable[..., Message]:
-    """Make a message with so many hits."""
+    """Return a message with a number of hits."""
 
     def make(hits: int = 2, lines: list[HitLine] | None = None, **given: Any) -> Message:
         values: dict[str, Any] = {

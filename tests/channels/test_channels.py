@@ -1,4 +1,4 @@
-"""E-mail digests, file drops, reminders, and what makes a module a channel."""
+"""E-mail digests, file drops, reminders, and discovery of channel modules."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ CHANNEL = Fax()
 def test_a_channel_is_a_module_and_nothing_else(
     bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: Callable[..., Person]
 ) -> None:
-    """A file beside the others is a channel: forms, editor and lists know it, pushes go out by it."""
+    """A new module is a channel at once: in forms, editor and lists, and for pushes."""
     (tmp_path / "fax.py").write_text(NEW_CHANNEL)
     monkeypatch.setattr(registry, "__path__", [*registry.__path__, str(tmp_path)])
     assert set(channels()) == {"webhook", "email", "file", "reminder", "fax"}

@@ -1,4 +1,4 @@
-"""What webhooks may be posted to, and the ways around it that must not work."""
+"""The addresses to which webhooks may be posted, and attempts to circumvent the restrictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.push.receiver import Receiver, serve
 
 @pytest.fixture
 def inside() -> Iterator[Receiver]:
-    """A service inside the bank's network that nobody named."""
+    """A service inside the bank's network that is not on the allow-list."""
     made = Receiver(secret="whsec_" + "A" * 32)
     server = serve(made)
     yield made
@@ -127,7 +127,7 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
 def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
     inside: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding: what is connected to is what was checked, not what the name says the second time."""
+    """DNS rebinding: the connection goes to the checked address, not to a later answer of the name server."""
     connected: list[str] = []
     answers = iter([["93.184.216.34"], ["127.0.0.1"], ["127.0.0.1"]])
     monkeypatch.setattr(guard, "resolve", lambda host, port: next(answers))
@@ -196,7 +196,7 @@ def test_below_a_domain() -> None:
 
 
 def test_an_answer_that_drips_is_given_up_in_time() -> None:
-    """Every byte begins httpcore's own limit anew; ours is for the whole request."""
+    """httpcore's own timeout restarts with every byte; ours is for the whole request."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 

@@ -62,7 +62,7 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
     assert failing["detail"].startswith("reports since")
     assert ", 3 times: " in failing["detail"]
     assert ";" not in failing["detail"], "no other step failed"
-    assert "1 regular tasks of the system fail" in admin.get("/reminderview/list/").text
+    assert "1 scheduled system tasks are failing" in admin.get("/reminderview/list/").text
     broken(False)
     said = admin.get("/jobrunview/list/").text
     assert "Weekly reports: failing since" in said

@@ -17,7 +17,7 @@ from app.models import Delivery, DeliveryAttempt, Lead, Push, Reminder, Target
 from app.push import deliver, outbox
 from app.push.attempts import BACK_OFF, Answer, record
 from app.push.test_push import send_sample
-from app.reminders import go_round
+from app.reminders import run_checks
 from tests.conftest import Person
 from tests.push.conftest import Bank, local
 from tests.push.receiver import Receiver
@@ -127,7 +127,7 @@ def test_a_target_that_fails_for_days_is_stopped_and_its_keepers_hear_of_it(
     target = pushed.one(Target)
     assert (target.status, target.stop_reason) == ("stopped", "failing")
     with pushed.app.app_context():
-        go_round(pushed.now)
+        run_checks(pushed.now)
     reminder = pushed.one(Reminder)
     assert (reminder.kind, reminder.values) == ("system", {"target": "crm CRM"})
 

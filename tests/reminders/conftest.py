@@ -1,4 +1,4 @@
-"""A bank whose people are reminded, and a clock that tests set."""
+"""Fixtures for reminders, with a clock that tests set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.console.addresses import address_of
 from app.jobs import mails
 from app.models import Hit, Reminder, Staff
-from app.reminders import digest, go_round
+from app.reminders import digest, run_checks
 from tests.access.world import World, build
 
 #: a morning in the local time
@@ -21,7 +21,7 @@ NOW = dt.datetime(2026, 11, 2, 1, 0, tzinfo=dt.UTC)
 
 
 class Office:
-    """The world of tests, with shortcuts to act and to look."""
+    """The tests' world with shortcuts for actions and queries."""
 
     def __init__(self, app: Flask, session: Session) -> None:
         self.app, self.session = app, session
@@ -29,11 +29,11 @@ class Office:
         self.ids = self.world.ids
 
     def person(self, username: str) -> Staff:
-        """Somebody by log-in name."""
+        """Return a member of staff by log-in name."""
         return self.session.scalars(select(Staff).where(Staff.username == username)).one()
 
     def own(self, username: str, *names: str, **columns: Any) -> None:
-        """Make hits of the world somebody's."""
+        """Make somebody the owner of hits of the world."""
         for name in names:
             hit = self.session.get_one(Hit, self.ids[name])
             hit.owner_id = self.person(username).id
@@ -42,23 +42,23 @@ class Office:
         self.session.commit()
 
     def address(self, reminder: Reminder) -> str:
-        """Where a reminder leads."""
+        """Return the address that a reminder opens."""
         with self.app.app_context():
             return address_of(reminder.opens)
 
     def round(self, now: dt.datetime = NOW) -> int:
-        """One round of the ticker."""
+        """Run the ticker's step for reminders."""
         with self.app.app_context():
-            return go_round(now)
+            return run_checks(now)
 
     def mail(self, now: dt.datetime = NOW) -> int:
-        """Collect and send, once; how many mails went."""
+        """Collect and send mails once. Return their number."""
         with self.app.app_context():
             digest.collect(now)
             return mails.send(now)
 
     def rings(self, username: str, *kinds: str) -> list[Reminder]:
-        """What somebody has not read, oldest first, of the kinds if any are named."""
+        """Return somebody's unread reminders, oldest first, optionally only of some kinds."""
         self.session.rollback()
         self.session.expire_all()
         query = select(Reminder).where(

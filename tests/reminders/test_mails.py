@@ -1,4 +1,4 @@
-"""Reminders by e-mail: by choice, collected, once, tried again, and nobody's data in them."""
+"""Reminders by e-mail: chosen kinds, collected, sent once, retried, and free of personal data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ring(office: Office, source: str, kind: str = "hits", at: dt.datetime = NOW,
         values = {"id": 7, "what": "User access", "title": "zhang 张三"}
     messages = {
         "hits": "%(schedule)s: %(n)s new high-potential leads",
-        "approval": "%(what)s “%(title)s” waits for your decision",
+        "approval": "%(what)s “%(title)s” is waiting for your decision",
     }
     office.session.add(
         Reminder(

@@ -1,4 +1,4 @@
-"""What rings for whom: work to do, requests, failures; once, within reach, and not longer than it is true."""
+"""Reminders of work, requests and failures ring once, in row scope, and only while they hold."""
 
 from __future__ import annotations
 

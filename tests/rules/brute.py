@@ -1,4 +1,4 @@
-"""What rules mean, by brute force over events: random banks, rules, and what each finds."""
+"""Brute-force evaluation of rules over events, with random banks and rules for property tests."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def value(condition: dict[str, Any], seen: list[Event], day: dt.date) -> int:
 
 
 def met(rule: dict[str, Any], seen: list[Event], day: dt.date) -> list[int] | None:
-    """The conditions' values when the rule is met, else None."""
+    """Return the conditions' values when the rule is met, else None."""
     widest = max(c["window_days"] for c in rule["conditions"])
     values = [value(c, seen, day) for c in rule["conditions"]]
     holds = [OPS[c["op"]](v, c["value"]) for c, v in zip(rule["conditions"], values, strict=True)]
@@ -144,7 +144,7 @@ def met(rule: dict[str, Any], seen: list[Event], day: dt.date) -> list[int] | No
 
 
 def brute_force(rule: dict[str, Any], all_events: list[Event], days: list[dt.date]) -> tuple[Any, Any]:
-    """Hits as (lead, date, values), and how many leads meet the rule as of each date."""
+    """Return the hits as (lead, date, values), and the number of leads that meet the rule by date."""
     hits: list[tuple[int, str, list[int]]] = []
     last: dict[int, dt.date] = {}
     coverage = dict.fromkeys((day.isoformat() for day in days), 0)
@@ -163,7 +163,7 @@ def brute_force(rule: dict[str, Any], all_events: list[Event], days: list[dt.dat
 def hits_in_order(
     rule: dict[str, Any], all_events: list[Event], order: list[dt.date]
 ) -> list[tuple[int, str, list[int], str, str | None]]:
-    """Hits after dates were evaluated in this order: lead, date, values, last met on, date of the latest."""
+    """Return the hits after evaluating dates in this order, with last-met and latest dates."""
     hits: dict[int, dict[dt.date, list[Any]]] = {lead: {} for lead in range(1, LEADS + 1)}
     for day in order:
         for lead in (each for each in hits if fits(rule["lead_filter"], each)):
@@ -204,7 +204,7 @@ def deliver(app: Flask, folder: Path, all_events: list[Event]) -> None:
 
 
 def clear(app: Flask, engine: Engine) -> None:
-    """Forget events, rules and hits; the leads stay."""
+    """Delete events, rules and hits, but keep the leads."""
     with engine.begin() as connection:
         connection.execute(
             text("TRUNCATE hit, rule, rule_version, rule_condition, ingest_file, institution CASCADE")
@@ -225,7 +225,7 @@ def put_in_force(rule: dict[str, Any], code: str = "R") -> None:
 
 
 def make_leads(session: Session) -> None:
-    """Leads 1 to LEADS with their branches, tags and a shared segment."""
+    """Store leads 1 to LEADS with their branches, tags and a shared segment."""
     top = branch(session, "TOP")
     places = {"TOP": top, "SUB": branch(session, "SUB", top), "OTHER": branch(session, "OTHER")}
     vip = Tag(name="VIP", colour="red", created_by="x")

@@ -1,4 +1,4 @@
-"""The random banks' leads."""
+"""Fixtures for property tests of rules."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from tests.rules.brute import make_leads
 
 @pytest.fixture
 def leads(session: Session) -> None:
-    """Leads with branches, tags and a shared segment, as tests/rules/brute.py knows them."""
+    """Store the leads, branches, tags and shared segment that tests/rules/brute.py expects."""
     make_leads(session)

@@ -1,4 +1,4 @@
-"""A small bank for tests of rules: leads by number, calls by line, a rule by its parts."""
+"""Helpers for tests of rules: leads by number, calls by line, and rules by their parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Call = tuple[int, str, str]
 
 
 def add_leads(session: Session, *numbers: int, **values: Any) -> None:
-    """Leads with these ids that differ in nothing else."""
+    """Store leads that differ only in their ids."""
     for number in numbers:
         person = {"lead_no": f"L{number}", "name": f"客{number}", "id_hash": id_hash(number)}
         phone = {"phone_cipher": b"x", "phone_index": f"p{number}", "phone_masked": "138****0000"}
@@ -33,7 +33,7 @@ def id_hash(lead: int) -> str:
 
 
 def deliver(app: Flask, folder: Path, calls: Iterable[Call]) -> None:
-    """Read a log file of these calls."""
+    """Ingest a log file of the calls."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{len(list(folder.iterdir()))}.jsonl"
     lines = [
@@ -55,12 +55,12 @@ def deliver(app: Flask, folder: Path, calls: Iterable[Call]) -> None:
 
 
 def calls(condition: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
-    """A condition of a rules file: at least so many calls in a week."""
+    """Return a condition of a rules file, by default a minimum of calls in a week."""
     return {"metric": "calls", "op": ">=", "value": 1, "window_days": 7, **(condition or {}), **values}
 
 
 def apply_rule(app: Flask, *conditions: dict[str, Any], code: str = "R", **values: Any) -> None:
-    """Put a rule in force; institutions A and B are in the catalogue."""
+    """Put a rule in force, with institutions A and B in the catalogue."""
     known = [{"code": code, "name": f"机构{code}", "category": "bank", "region": "华东"} for code in "AB"]
     rule = {"code": code, "name": code, "conditions": list(conditions) or [calls()], **values}
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Back-tests: exact against a brute force, and as people use them."""
+"""Back-tests: exact results against a brute force, and their screens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.jobs import backtests, ticker
 from app.jobs.leases import MAX_ATTEMPTS
 from app.models import Backtest, Hit, Rule, RuleVersion
 from app.rules import backtest
-from app.rules.backtest import DATES_PER_PASS, Trial, run, thresholds
+from app.rules.backtest import DATES_PER_PASS, BacktestPlan, run, thresholds
 from app.rules.definition import RuleDef
 from tests import clock
 from tests.conftest import Person
@@ -52,10 +52,10 @@ converted = st.dictionaries(
 
 
 def figures(rule: dict[str, Any], seen: list[Event], conversions: dict[int, dt.date], after: int) -> Any:
-    """Hits, leads hit and leads converted in time, date by date."""
+    """Return the hits by date, the leads hit, and the leads converted in time, by brute force."""
     hits: list[tuple[int, dt.date]] = []
     last: dict[int, dt.date] = {}
-    for day in Trial(FIRST, LAST, after).days:
+    for day in BacktestPlan(FIRST, LAST, after).days:
         for lead in (each for each in range(1, LEADS + 1) if fits(rule["lead_filter"], each)):
             own = [e for e in seen if e.lead == lead]
             waited = lead not in last or (day - last[lead]).days >= rule["cooldown_days"]
@@ -71,7 +71,7 @@ def counted(hits: list[tuple[int, dt.date]], conversions: dict[int, dt.date], af
 
 
 def convert(session: Session, conversions: dict[int, dt.date]) -> None:
-    """A hit of another rule that converted at noon of the local date, for each lead."""
+    """Store for each lead a hit of another rule that converted at noon of the local date."""
     rule = session.scalars(select(Rule).where(Rule.code == "OTHER")).one()
     for lead, day in conversions.items():
         at = dt.datetime.combine(day, dt.time(12), dt.timezone(dt.timedelta(hours=8)))
@@ -108,7 +108,7 @@ def test_a_backtest_counts_what_would_have_happened(
         put_in_force(rule, "OTHER")
         convert(session, conversions)
         deliver(app, Path(folder), seen)
-        result = run(app.config["SETTINGS"], definition, active, Trial(FIRST, LAST, after, place))
+        result = run(app.config["SETTINGS"], definition, active, BacktestPlan(FIRST, LAST, after, place))
     assert (LAST - FIRST).days + 1 > DATES_PER_PASS
     assert result["draft"] == figures(rule, seen, conversions, after)
     assert result["active"] == figures(in_force, seen, conversions, after)
@@ -145,7 +145,7 @@ def test_the_curve_is_around_the_present_threshold(value: int) -> None:
 
 @pytest.fixture
 def bank(app: Flask, session: Session, tmp_path: Path) -> Flask:
-    """Ten leads, each with as many calls on 10 March as its number; 9 and 10 convert a week later."""
+    """Ten leads with as many calls on 10 March as their number; 9 and 10 convert a week later."""
     add_leads(session, *range(1, 11))
     seen = [(n, f"2026-03-10 {hour:02d}:00", "A") for n in range(1, 11) for hour in range(n)]
     deliver_calls(app, tmp_path / "logs", seen)
@@ -169,7 +169,7 @@ def start(client: Person, session: Session, status: str = "retired", **form: Any
 
 
 def work(app: Flask, row: Backtest) -> None:
-    """What a worker does."""
+    """Run the worker."""
     with app.app_context():
         backtests.run(row.id)
 
@@ -221,9 +221,9 @@ def test_who_may_read_and_who_may_start(bank: Flask, session: Session, login: Ca
     ("form", "said"),
     [
         ({"first": "2026-03-13"}, "after the last one"),
-        ({"first": "2025-03-13"}, "92 days at most"),
+        ({"first": "2025-03-13"}, "at most 92 days"),
         ({"last": "2999-01-01", "first": "2998-12-31"}, "not complete"),
-        ({"first": "2026-01-01", "last": "2026-01-05"}, "no call log of these days"),
+        ({"first": "2026-01-01", "last": "2026-01-05"}, "no call logs for these days"),
         ({"days_after": "0"}, "Number must be between 1 and 90"),
         ({"condition": "7"}, "Not a valid choice"),
         ({"first": "gestern"}, "Not a valid date value"),
@@ -265,7 +265,7 @@ def test_a_cancelled_one_stops_between_two_queries(
     work(bank, row)
     assert len(looked) == 1
     again = manager.submit(f"/backtestview/action/cancel/{row.id}", follow_redirects=True)
-    assert "no longer under way" in again.text
+    assert "no longer in progress" in again.text
 
 
 def test_one_that_lost_its_worker_is_made_after_all(

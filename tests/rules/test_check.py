@@ -1,4 +1,4 @@
-"""A rule that no lead can meet, or that names what is not there, is refused at its field."""
+"""A rule that no lead can meet, or that names something unknown, is refused with an error at its field."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def problems(*conditions: dict[str, Any], match: str = "all") -> list[tuple[str,
     [
         ([condition(metric="active_days", value=8)], "conditions.0.value", "at most 7 active days"),
         ([condition(metric="active_days", op=">", value=7)], "conditions.0.value", NEVER),
-        ([condition(op="<", value=0)], "conditions.0.value", "nothing is less than 0"),
+        ([condition(op="<", value=0)], "conditions.0.value", "no value is less than 0"),
         ([condition(metric="institutions", institutions=["A", "B"])], "conditions.0.value", "only 2"),
         ([condition(op="==", value=0)], "conditions.0.value", "with an event in its widest window"),
         ([condition(op="==", value=3), condition(op="==", value=4)], "conditions.1.value", "condition 1"),
@@ -148,7 +148,7 @@ def test_no_rule_that_somebody_meets_is_refused(wanted: list[ConditionDef], seen
 def test_a_rules_file_says_the_same_and_is_applied(
     app: Flask, cli: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """A file that was applied yesterday is applied today; what can't be met in it is said."""
+    """A file that could be applied before still can, with a warning about conditions that can't be met."""
     file = tmp_path / "rules.yaml"
     file.write_text(
         "rules: [{code: R-1, name: 一, conditions: "

@@ -1,4 +1,4 @@
-"""Coverage of a rule as typed: exact, against the rules in force, and given up with its reader."""
+"""Coverage of an unsaved rule: exact, compared with the rules in force, and stopped with its reader."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def yesterday(app: Flask) -> dt.date:
 
 @pytest.fixture
 def bank(app: Flask, session: Session, tmp_path: Path, yesterday: dt.date) -> None:
-    """Lead n has n calls on each of two days: yesterday and three days before it; R-OLD is in force."""
+    """Lead n has n calls yesterday and n calls three days before; R-OLD is in force."""
     for n in range(1, LEADS + 1):
         session.add(
             Lead(

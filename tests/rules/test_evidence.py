@@ -1,4 +1,4 @@
-"""A hit says why, condition by condition, and whether data and rule still agree with it."""
+"""A hit's reason by condition, and whether data and rule still agree with the hit."""
 
 from __future__ import annotations
 

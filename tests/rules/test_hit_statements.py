@@ -1,4 +1,4 @@
-"""How the statements that store hits are executed, on a filled table."""
+"""Query plans of the statements that store hits, on a filled table."""
 
 from __future__ import annotations
 

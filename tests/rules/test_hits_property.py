@@ -1,4 +1,4 @@
-"""Hits and coverage of random rules over random events, against a brute force of the rules' exact meaning."""
+"""Hits and coverage of random rules over random events, against a brute force of their exact meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lead filter: names that mean nothing are refused, and what a rule needs can't vanish under it."""
+"""The lead filter: unknown names are refused, and what a rule's filter names can't be deleted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILTER = {"branches": ["SH"], "tags": ["VIP"], "segments": ["老客"]}
 
 @pytest.fixture
 def bank(app: Flask, session: Session) -> Session:
-    """Branch SH, tag VIP and the shared segment 老客, all of which the rule R-1 in force needs."""
+    """Store branch SH, tag VIP and the shared segment 老客, which the filter of R-1 in force names."""
     branch(session, "SH")
     session.add_all(
         [
@@ -71,7 +71,7 @@ def test_a_filter_that_means_nothing_is_refused_by_place(
 
 
 def forms(bank: Session) -> dict[str, tuple[str, dict[str, Any]]]:
-    """What a person tries, by name: address and form."""
+    """Return address and form of each attempted change by name."""
     tag = bank.scalars(select(Tag)).one().id
     segment = bank.scalars(select(Segment)).one().id
     place = bank.scalars(select(Branch)).one().id

@@ -1,4 +1,4 @@
-"""The intervals agree with the tables of the papers they come from, and hold what they promise."""
+"""The intervals agree with the tables of their papers and have the promised coverage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures of tests/push, for what pushes are planned by."""
+"""The fixtures of tests/push for tests of schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bank's own holidays: by hand, from a file, and what plans make of them."""
+"""The bank's own holidays: entered by hand, imported from a file, and their effect on plans."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stored(engine: Engine) -> dict[str, str]:
 
 
 def planned(cli: Callable[..., Any], date: str, days: int = 1) -> tuple[list[str | None], str]:
-    """What goes out of the cold start's daily schedule (silent at weekends, on holidays), and warnings."""
+    """Return pushes and warnings of the cold start's daily schedule, silent at weekends and on holidays."""
     answer = cli("push", "plan", "S-DAILY", "--date", date, "--days", days, "--json")
     assert answer.exit_code == 0, answer.stderr
     return [push["at"] for push in json.loads(answer.stdout)["pushes"]], answer.stderr
@@ -82,8 +82,8 @@ def test_wrong_rows_are_named_and_nothing_is_stored(manager: Person, engine: Eng
     for said in (
         "Row 3: “2031-02-30” is not a date",
         "Row 4: “也许” is neither a day off",
-        "Row 5: 2031-01-01 stands in row 2 already",
-        "Row 6: a name of 1 to 64 characters is needed",
+        "Row 5: 2031-01-01 already appears in row 2",
+        "Row 6: the name must have 1 to 64 characters",
     ):
         assert said in page
     assert "no column for 名称" in upload(manager, "日期,类型\n2031-01-01,放假\n".encode()).text

@@ -1,4 +1,4 @@
-"""Plans of random schedules against a brute force, minute by minute, and their promises over years."""
+"""Plans of random schedules against a minute-by-minute brute force, and their invariants over years."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def level(s: ScheduleDef, at: dt.datetime) -> str:
 
 
 def resting(s: ScheduleDef, day: dt.date) -> tuple[bool, bool]:
-    """Whether the day is silent, and whether it is stretched like a weekend."""
+    """Return whether the day is silent, and whether it is stretched like a weekend."""
     kind = CALENDAR.kind(day)
     if kind is DayKind.HOLIDAY and s.holidays == "silent":
         return True, False
@@ -115,7 +115,7 @@ def local(moment: dt.datetime | None) -> dt.datetime | None:
 @given(schedules, dates)
 @settings(max_examples=80, deadline=None)
 def test_every_slot_is_what_the_words_say(s: ScheduleDef, first: dt.date) -> None:
-    """Slots, silence and delay of three days, minute by minute; the minimum gap is checked apart."""
+    """Slots, silence and delay of three days minute by minute; the minimum gap is tested separately."""
     days = [first + dt.timedelta(days=n) for n in range(3)]
     found = planned(s, first, 3)
     slots = [slot for day in days for slot in nominal(s, day)]
@@ -142,7 +142,7 @@ def test_every_slot_is_what_the_words_say(s: ScheduleDef, first: dt.date) -> Non
 def check_no_free_minute(
     s: ScheduleDef, start: dt.datetime, end: dt.datetime, last: dt.datetime | None
 ) -> None:
-    """No moment from start until end would have been allowed."""
+    """Check that no moment from start until end is allowed."""
     earliest = max(start, last + dt.timedelta(seconds=s.min_gap_seconds)) if last else start
     at = start
     while at < end:
@@ -176,7 +176,7 @@ def test_in_one_piece_or_in_two(s: ScheduleDef, first: dt.date, cut: int) -> Non
 @given(schedules, dates)
 @settings(max_examples=40, deadline=None)
 def test_slots_of_a_day_keep_the_interval_of_the_cell(s: ScheduleDef, first: dt.date) -> None:
-    """From slot to slot: as far as the level and the weekend say, and what is sent keeps its order."""
+    """Slots are as far apart as level and weekend demand, and pushes keep their order."""
     found = planned(replaced(s, preset="custom"), first, 10)
     for before, after in pairwise(found):
         if before.planned.date() != after.planned.date():
@@ -194,7 +194,7 @@ def test_slots_of_a_day_keep_the_interval_of_the_cell(s: ScheduleDef, first: dt.
 @given(schedules, st.dates(dt.date(1990, 1, 1), dt.date(2200, 12, 31)))
 @settings(max_examples=25, deadline=None)
 def test_it_always_ends(s: ScheduleDef, first: dt.date) -> None:
-    """In any year, with everything silent at last, and whatever is looked up is what iteration gives."""
+    """In any year, also with everything silent, indexing a plan gives the same pushes as iterating."""
     hushed = replaced(s, grid=dict.fromkeys(DAYS, "S" * 24), ranges=[])
     assert {push.outcome for push in planned(hushed, first, 35)} <= {"silenced"}
     found = plan(s, first, 35, ZONE, CALENDAR)
@@ -215,7 +215,7 @@ def shown(pushes: list[Push]) -> list[tuple[str, str | None, str]]:
 
 
 def test_national_day_and_its_make_up_saturday() -> None:
-    """2026: 1–7 October is off, Saturday 10 October is a working day."""
+    """In 2026, 1–7 October are holidays and Saturday 10 October is a working day."""
     found = shown(planned(daily(weekend="silent"), dt.date(2026, 10, 6), 6))
     assert found == [
         ("10-06", None, "silenced"),

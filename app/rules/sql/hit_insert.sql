@@ -1,4 +1,4 @@
--- A new hit where the last one is at least the cooldown away; a later hit blocks an earlier date too.
+-- Inserts a hit unless another one is closer than the cooldown; a later hit blocks an earlier date too.
 INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, opted_out, holdout, evidence,
                  last_met_on, made_on)
 SELECT :rule, :version, s.lead_id, :day, s.values, s.score, s.grade, l.opted_out, s.holdout, s.evidence, :day, :today

@@ -1,4 +1,4 @@
--- Still met inside the cooldown: keep the newest evidence beside that of the hit date.
+-- Within the cooldown, keeps the newest evidence beside that of the hit date.
 WITH newest AS (
     SELECT DISTINCT ON (h.lead_id) h.id, h.lead_id, h.hit_date
     FROM hit_stage s JOIN hit h ON h.rule_id = :rule AND h.lead_id = s.lead_id AND h.hit_date <= :day

@@ -1,4 +1,4 @@
--- The date was evaluated before by this version: late events may have changed what was true on it.
+-- Refreshes hits when this version evaluates the date again, as late events may have changed the result.
 UPDATE hit h
 SET values = s.values, score = s.score, grade = s.grade, evidence = s.evidence, updated_at = now()
 FROM hit_stage s

@@ -1,4 +1,4 @@
--- What the cube found as of one date for one rule; dropped with the transaction.
+-- Stages the leads found in the cube for one rule as of one date; dropped with the transaction.
 CREATE TEMP TABLE hit_stage (
     lead_id bigint PRIMARY KEY,
     values bigint[] NOT NULL,

@@ -1,2 +1,2 @@
--- Temporary tables are never analysed by themselves, and the plans depend on it.
+-- Temporary tables are not analysed automatically, and the query plans depend on it.
 ANALYZE hit_stage

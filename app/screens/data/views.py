@@ -99,7 +99,7 @@ class InstitutionView(ConsoleView):
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Show which rules in force use its category or region."""
-        rules = catalogue.rules_touched(self._row(pk), "", "")
+        rules = catalogue.affected_rules(self._row(pk), "", "")
         if rules:
             form.category.description = _(
                 "Rules in force that count this institution by category or region: %(rules)s",
@@ -109,7 +109,7 @@ class InstitutionView(ConsoleView):
     def check(self, form: Any, item: Any | None) -> None:
         """Raise FieldError when a change that affects rules in force has no reason."""
         item = item or Institution(code=(form.code.data or "").strip(), category="", region="")
-        rules = catalogue.rules_touched(item, form.category.data or "", form.region.data or "")
+        rules = catalogue.affected_rules(item, form.category.data or "", form.region.data or "")
         if rules and not (form.reason.data or "").strip():
             raise FieldError(
                 "reason",
@@ -127,7 +127,7 @@ class InstitutionView(ConsoleView):
         if created:
             db.session.add(item)
             db.session.flush()
-        if not catalogue.rules_touched(item, category, region):
+        if not catalogue.affected_rules(item, category, region):
             item.category, item.region = category, region
             return
         if institution_approval.ask(item, category, region, g.user, form.reason.data) is not None:

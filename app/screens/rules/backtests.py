@@ -28,7 +28,7 @@ from app.extensions import db
 from app.jobs.table import OPEN
 from app.models import Backtest, RuleVersion, RunStatus
 from app.rules import backtest_jobs, describe
-from app.rules.backtest import MAX_DAYS_AFTER, Trial
+from app.rules.backtest import MAX_DAYS_AFTER, BacktestPlan
 from app.screens.rules import backtest_page
 
 
@@ -70,7 +70,7 @@ class StartsBacktests:
         form = BacktestForm(data=asdict(backtest_jobs.proposed()))
         form.condition.choices = backtest_page.condition_choices(version)
         if form.validate_on_submit():
-            trial = Trial(form.first.data, form.last.data, form.days_after.data, form.condition.data)
+            trial = BacktestPlan(form.first.data, form.last.data, form.days_after.data, form.condition.data)
             try:
                 row = backtest_jobs.request_backtest(version, trial, me())
             except DomainError as error:
@@ -92,7 +92,7 @@ class StartsBacktests:
         links = []
         if version.conditions and may("can_backtest", "RuleVersionView"):
             links.append(Link(_("Back-test"), url_for("RuleVersionView.backtest", pk=version.id)))
-        if may("can_list", "BacktestView") and backtest_jobs.made_of(version):
+        if may("can_list", "BacktestView") and backtest_jobs.has_backtest(version):
             links.append(Link(_("View back-tests"), list_url("BacktestView", version=version.id)))
         return links
 

@@ -41,12 +41,12 @@ def test_only_what_nothing_refers_to_can_be_deleted(
 ) -> None:
     operator = login("DataOperator")
     page = operator.submit(f"/institutionview/delete/{ids['NAMED']}", follow_redirects=True).text
-    assert "the rules R-NAMED name it" in page
+    assert "because the rules R-NAMED refer to it" in page
     day = InstitutionDay(day=dt.date(2026, 10, 1), institution="FREE", calls=5, source="x")
     session.add(day)
     session.commit()
     page = operator.submit(f"/institutionview/delete/{ids['FREE']}", follow_redirects=True).text
-    assert "there are calls of it on 1 days" in page
+    assert "because it has calls on 1 days" in page
     session.delete(day)
     session.commit()
     operator.submit(f"/institutionview/delete/{ids['FREE']}")

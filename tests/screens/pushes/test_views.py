@@ -32,7 +32,7 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     refused = admin.submit(
         "/targetview/create?kind=webhook", {"code": "crm", "name": "CRM", "setting_url": "ftp://x"}
     ).text
-    assert "This is not an address of a webhook" in refused
+    assert "This is not a valid webhook address" in refused
     assert 'value="ftp://x"' in refused, "the input is kept"
     for kind, field, place, why in UNREACHABLE:
         typed = {"code": "crm", "name": "CRM", f"setting_{field}": place}
@@ -64,7 +64,7 @@ def test_a_webhook_target_is_set_up_tested_and_rotated(
     again = admin.submit(
         "/targetview/create?kind=webhook", {"code": "crm", "name": "2", "setting_url": receiver.url}
     ).text
-    assert "There is a target with the code crm already." in again
+    assert "There is already a target with the code crm." in again
     kinds = bank.session.execute(select(ChangeLog.kind).where(ChangeLog.object == "target")).scalars().all()
     assert kinds.count("secret") == 2
     assert receiver.secret not in "".join(str(each.changes) for each in bank.all(ChangeLog))

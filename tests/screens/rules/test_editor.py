@@ -68,8 +68,8 @@ def test_a_taken_code_is_refused_beside_it(manager: Person, draft: RuleVersion, 
 @pytest.mark.parametrize(
     ("given", "field", "message"),
     [
-        ({"name": ""}, "name", "must be filled in"),
-        ({"code": "a b"}, "code", "Letters, digits"),
+        ({"name": ""}, "name", "must not be empty"),
+        ({"code": "a b"}, "code", "Use letters, digits"),
         ({"cooldown_days": 0}, "cooldown_days", "At least 1"),
         ({"conditions": []}, "conditions", "at least one condition"),
         ({"conditions": [{**FIRST, "window_days": 0}]}, "conditions.0.window_days", "At least 1"),
@@ -78,7 +78,7 @@ def test_a_taken_code_is_refused_beside_it(manager: Person, draft: RuleVersion, 
         ({"conditions": [FIRST, {**FIRST, "hours": [8, 8]}]}, "conditions.1.hours", "different hours"),
         ({"conditions": [{**FIRST, "institutions": ["NO"]}]}, "conditions.0.institutions", "code NO"),
         ({"conditions": [{**FIRST, "op": "<", "value": 0}]}, "conditions.0.value", "No lead can meet"),
-        ({"grade_bands": {"A": 1, "B": 3, "C": 1, "D": 0}}, "grade_bands", "Grades go down"),
+        ({"grade_bands": {"A": 1, "B": 3, "C": 1, "D": 0}}, "grade_bands", "grades must decrease"),
         ({"weights": {"face_verify": -1, "id_ocr": 1, "data_call": 1}}, "weights.face_verify", "At least 0"),
         ({"lead_filter": {"branches": ["NO"]}}, "lead_filter.branches", "code NO"),
         ({"lead_filter": {"segments": ["NO"]}}, "lead_filter.segments", "segment “NO”"),
@@ -169,7 +169,7 @@ def test_a_version_that_is_no_draft_any_more_is_not_changed(
     session.commit()
     answer = edit(manager, draft, name="晚了")
     assert answer.status_code == 422
-    assert "no draft any more" in answer.json["problems"][0]["text"]
+    assert "no longer a draft" in answer.json["problems"][0]["text"]
     assert manager.get(f"/ruleversionview/edit/{draft.id}").status_code == 409
 
 

@@ -184,12 +184,12 @@ def test_problems_name_their_field(maker: Person, session: Session) -> None:
     }
     assert problems(save(maker, wrong)) == {
         "code": "Use letters, digits, dots, dashes and underscores.",
-        "name": "This must be filled in.",
+        "name": "This field must not be empty.",
         "rules": "Choose at least one.",
         "interval_minutes": "At least 1.",
-        "medium_factor": "Type a number.",
-        "weekend": "Type by how many percent intervals grow: 0 to 99900.",
-        "quiet_hours": "Type a time of day such as 09:00.",
+        "medium_factor": "Enter a number.",
+        "weekend": "Enter by how many percent intervals are stretched: 0 to 99900.",
+        "quiet_hours": "Enter a time of day such as 09:00.",
         "ranges.0.days": "Choose at least one.",
         "min_gap_seconds": "At most 86400.",
     }
@@ -203,7 +203,7 @@ def test_problems_name_their_field(maker: Person, session: Session) -> None:
     gone = {**TYPED, "rules": ["R-1", "R-GONE"], "channels": [{"kind": "webhook", "target": "nowhere"}]}
     assert problems(save(maker, gone)) == {
         "rules": "There is no rule with the code R-GONE.",
-        "channels.0.target": "There is no target nowhere of the kind webhook.",
+        "channels.0.target": "There is no target with the code nowhere of the kind webhook.",
     }
     assert "already" in problems(save(maker, {**TYPED, "code": "S-1"}))["code"]
     assert maker.submit("/scheduleview/save", {"definition": "{"}).status_code == 400
@@ -228,7 +228,9 @@ def test_a_concurrent_edit_is_reported_and_loses_nothing(
     maker.submit(f"/scheduleversionview/submit/{version.id}", {"reason": "试点"})
     checker.submit(f"/approvalview/approve/{latest_request(session)}", {"note": ""})
     assert versions(session, "S-NEW")[0].status == "submitted", "an editor may not approve it"
-    assert "waits for approval" in problems(save(maker, TYPED, id=first["id"], seen=again.json["seen"]))[""]
+    assert (
+        "is waiting for approval" in problems(save(maker, TYPED, id=first["id"], seen=again.json["seen"]))[""]
+    )
 
 
 def test_a_roll_back_submits_an_earlier_version_again(
@@ -296,9 +298,9 @@ def test_a_timing_is_saved_under_a_name_for_everybody(
     again = checker.submit("/scheduleview/keep", {"name": "夜间", "definition": json.dumps(TYPED)})
     assert problems(again) == {"shortcut": "“夜间” is taken already."}
     nameless = maker.submit("/scheduleview/keep", {"name": " ", "definition": json.dumps(TYPED)})
-    assert problems(nameless) == {"shortcut": "A name of 1 to 32 characters is needed."}
+    assert problems(nameless) == {"shortcut": "The name must have 1 to 32 characters."}
     assert checker.submit(f"/scheduleview/forget/{row.id}", {}).json == {"shortcuts": []}
-    assert "removed already" in problems(maker.submit(f"/scheduleview/forget/{row.id}", {}))["shortcut"]
+    assert "already been deleted" in problems(maker.submit(f"/scheduleview/forget/{row.id}", {}))["shortcut"]
 
 
 # -- test push -------------------------------------------------------------------------------
