@@ -1,1 +1,1 @@
-"""The demo, for development only: an invented bank, its customers, a month of call logs and their hits."""
+"""The demo for development: an invented bank with customers, a month of call logs, hits and work on them."""

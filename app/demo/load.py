@@ -1,4 +1,4 @@
-"""Fill an empty development database with the demo."""
+"""Filling an empty development database with the demo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask_babel import force_locale
 from sqlalchemy import select
 
 from app.coldstart import PRESETS, apply_presets
-from app.demo import asked, people, pushes, staff, story, work
+from app.demo import behaviour, pending, people, pushes, staff, work
 from app.demo.contacts import Contacts
 from app.demo.provider import Provider
 from app.demo.staff import create_logins
@@ -34,13 +34,13 @@ from app.t1.runs import request_run, settings
 
 SEED = "lead-monitor-demo"
 WHO = "demo"
-#: For each customer there are this many people in the logs whom the bank does not know.
+#: people in the logs who are not customers, per customer
 STRANGERS = 2.5
-#: An institution that the presets do not know, with the category it behaves like.
+#: an institution that is not in the presets, with the category whose behaviour it has
 UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
-#: The last days of the story that get a T+1 run: the first catches what had gathered, a usual week follows.
+#: last days that get a T+1 run; the first of them catches all that has accumulated
 RUN_DAYS = 8
-#: Rules that hold some of their people out, and how many percent: what contact is worth shows against them.
+#: rules with a holdout group, and its percentage, so that the effect of contact can be measured
 HELD_OUT = {"R-CREDIT-CALLS-7D": 20, "R-FACE-3D": 20, "R-OTHER-BANK-14D": 15}
 OPTED_OUT = 0.02
 OPT_OUT_REASON = "客户来电要求不再联系"
@@ -50,11 +50,11 @@ Say = Callable[[str], None]
 
 
 def load_demo(progress: Say, *, customers: int = 5000, days: int = 30, runs: int = RUN_DAYS) -> bool:
-    """Fill an empty development database with the demo, inside an app context; False when it does nothing.
+    """Fill an empty development database with the demo. Return False when nothing is done.
 
-    That is in production, and when there is or was a lead; log-ins are made whenever nobody has one.
-    ``days`` of logs end yesterday, the last ``runs`` of them get a T+1 run. Broken off before the end it
-    leaves a list to work with: T+1 runs that did not happen are queued for the worker.
+    Nothing is done in production, and when there is or was a lead. Log-ins are created whenever nobody has
+    one. ``days`` of logs end yesterday; the last ``runs`` of them get a T+1 run. If the loading is
+    interrupted, the database is usable: missing T+1 runs are queued for the worker. Needs an app context.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     if settings().production:
@@ -66,7 +66,7 @@ def load_demo(progress: Say, *, customers: int = 5000, days: int = 30, runs: int
     if empty:
         apply_presets()
         _hold_out()
-        # Whoever has no request at hand has no language either.
+        # Outside a request there is no current language.
         with force_locale("zh"):
             _fill(progress, customers, days, runs)
     return empty
@@ -75,7 +75,7 @@ def load_demo(progress: Say, *, customers: int = 5000, days: int = 30, runs: int
 def _fill(progress: Say, count: int, days: int, runs: int) -> None:
     weights = {branch.code: branch.weight for branch in staff.BRANCHES if branch.weight}
     customers = people.customers(count, weights, _random("people"))
-    # The list comes after the logs: broken off before it, the next start does everything again.
+    # The list is imported after the logs. If interrupted before, the next start does everything again.
     rows = _deliver_logs(customers, days)
     progress(f"Demo: {days} days of logs, {rows:,} rows")
     created = _import(customers)
@@ -90,23 +90,23 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
 
 
 def _hold_out() -> None:
-    """The demo bank's own versions of some presets: they keep a group that nobody contacts."""
+    """Give some preset rules a holdout group."""
     presets = {rule.code: rule for rule in read_config_file(PRESETS).rules}
     held = [presets[code].model_copy(update={"holdout_percent": n}) for code, n in HELD_OUT.items()]
     apply_config(ConfigFile(rules=held), "demo", WHO)
 
 
 def _work(progress: Say, yesterday: dt.date) -> None:
-    """What the bank's people did with the hits, and what waits for them this morning."""
+    """Create the staff's contacts and work on hits, and the requests pending this morning."""
     zone, now = settings().zone, clock.now()
-    manager, admin = (_person(name) for name in ("manager", "admin"))
-    work.mornings()
+    manager, admin = (_user(name) for name in ("manager", "admin"))
+    work.set_hit_mornings()
     if manager is not None and admin is not None:
-        sent = Contacts(manager, admin, now, zone, _random("contacts")).tell()
+        sent = Contacts(manager, admin, now, zone, _random("contacts")).create()
         progress(f"Demo: {sent:,} contacts")
     progress(f"Demo: {work.work_on_hits(yesterday, zone, _random('work')):,} hits worked on")
     if manager is not None and admin is not None:
-        asked.ask(manager, admin)
+        pending.create(manager, admin)
         _report(manager)
 
 
@@ -116,42 +116,44 @@ def _report(manager: Staff) -> None:
     make_reports()
 
 
-def _person(username: str) -> Staff | None:
-    """A log-in of the demo; nobody when the bank had log-ins of its own before."""
+def _user(username: str) -> Staff | None:
+    """Return a demo user, None when the database had log-ins of its own before."""
     return db.session.scalar(select(Staff).where(Staff.username == username))
 
 
 def _random(part: str) -> Random:
-    """The same numbers in every demo; each part has its own so that a change of one leaves the others."""
-    return Random(f"{SEED} {part}")  # noqa: S311 - a story, not a secret
+    """Return a seeded generator, one for each part so that a change of one leaves the others."""
+    return Random(f"{SEED} {part}")  # noqa: S311 - demo data, not a secret
 
 
 def _deliver_logs(customers: list[people.Customer], days: int) -> int:
-    """Put the files of the days up to yesterday into the inbox; the number of rows."""
+    """Write the log files of the days up to yesterday to the inbox. Return the number of rows."""
     random = _random("story")
     hasher = IdHasher(settings().id_hash_algorithm, settings().id_hash_key)
     catalogue = UNLISTED | {each.code: each.category for each in read_config_file(PRESETS).institutions}
     known = [hasher.hash(customer.id_number) for customer in customers]
     strangers = [random.randbytes(32).hex() for _ in range(round(len(customers) * STRANGERS))]
-    characters = [each for group in (known, strangers) for each in story.cast(group, days, catalogue, random)]
+    characters = [
+        each for group in (known, strangers) for each in behaviour.cast(group, days, catalogue, random)
+    ]
     provider = Provider(inbox_folder(settings()), settings().zone, random)
     first = today() - dt.timedelta(days=days)
     rows = 0
     for day in range(days):
         date = first + dt.timedelta(days=day)
-        calls = story.calls_of_day(characters, day, date, catalogue, random)
+        calls = behaviour.calls_of_day(characters, day, date, catalogue, random)
         rows += provider.deliver(date, calls, last=day == days - 1)
     return rows
 
 
 def _import(customers: list[people.Customer]) -> int:
-    """Import the list as a clerk would, then take down who does not want to be contacted."""
+    """Import the list as a clerk would, and add some leads to the do-not-disturb list."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / LEAD_FILE
         people.write_lead_file(path, customers)
         result = import_leads(db.engine, path, file_name=LEAD_FILE, operator=WHO, settings=settings())
-    chosen = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
-    for lead in db.session.scalars(select(Lead).where(Lead.lead_no.in_(chosen)).order_by(Lead.id)):
+    numbers = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
+    for lead in db.session.scalars(select(Lead).where(Lead.lead_no.in_(numbers)).order_by(Lead.id)):
         target = suppression.hash_target(lead.id_hash)
         suppression.add(db.session, target, reason=OPT_OUT_REASON, who=WHO, today=today())
     db.session.commit()

@@ -1,4 +1,4 @@
-"""The log-ins of the demo, for development only."""
+"""The demo's log-ins, for development only."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ LOGINS = (
 
 
 def logins() -> list[tuple[str, str, str]]:
-    """Role in Chinese, user name and password of every demo log-in."""
+    """Return Chinese role name, user name and password of every demo log-in."""
     return [(ROLE_LABELS[login.role], login.username, login.password) for login in LOGINS]

@@ -1,4 +1,4 @@
-"""Invented customers: plausible names, ID numbers of no region that exists, unassigned mobile prefixes."""
+"""Invented customers: plausible names, ID numbers of no existing region, unassigned mobile prefixes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from random import Random
 import pandas as pd
 from stdnum.cn import ric
 
-#: No province of China has the number 99, so nobody bears such an ID number.
+#: No province of China has the code 99, so nobody has such an ID number.
 REGION = "990101"
-#: Mobile prefixes that have not been given to any operator.
+#: mobile prefixes that are not assigned to any operator
 MOBILE_PREFIXES = ("154", "160", "161", "163", "164")
 HEADER = ("线索编号", "客户姓名", "联系电话", "身份证号", "来源渠道", "所属机构")
 FIRST_LEAD_NO = 1024589
@@ -31,7 +31,7 @@ _FIRST_BIRTH, _BIRTH_DAYS = dt.date(1958, 1, 1), 17000
 
 @dataclass(frozen=True)
 class Customer:
-    """A person of the demo as the bank's clerk would list them."""
+    """A customer of the demo as a row of the bank's list."""
 
     lead_no: str
     name: str
@@ -41,12 +41,12 @@ class Customer:
     branch: str
 
     def row(self) -> tuple[str, ...]:
-        """The cells in the order of HEADER."""
+        """Return the cells in the order of HEADER."""
         return (self.lead_no, self.name, self.phone, self.id_number, self.source, self.branch)
 
 
 def customers(count: int, branches: dict[str, int], random: Random) -> list[Customer]:
-    """``count`` different people; ``branches`` says how their numbers relate, branch code → weight."""
+    """Return ``count`` different customers, distributed over the branches by weight."""
     sources = random.choices(list(_SOURCES), list(_SOURCES.values()), k=count)
     homes = random.choices(list(branches), list(branches.values()), k=count)
     phones = random.sample(range(10**8), count)
@@ -64,28 +64,28 @@ def customers(count: int, branches: dict[str, int], random: Random) -> list[Cust
 
 
 def _name(random: Random) -> str:
-    # Frequent surnames stand first; the square keeps them frequent here.
+    # The surnames are sorted by frequency; squaring prefers the frequent ones.
     surname = _SURNAMES[int(random.random() ** 2 * len(_SURNAMES))]
     first = random.choice(_GIVEN_FIRST) if random.random() < 0.75 else ""
     return surname + first + random.choice(_GIVEN_LAST)
 
 
 def _id_number(serial: int) -> str:
-    # Both counts wrap round, at periods without a common divisor: no number comes twice.
+    # Both parts repeat with coprime periods, so that no number occurs twice.
     born = _FIRST_BIRTH + dt.timedelta(days=serial * 7919 % _BIRTH_DAYS)
     body = f"{REGION}{born:%Y%m%d}{serial % 997:03d}"
     return f"{body}{ric.calc_check_digit(body + '0')}"
 
 
 def write_lead_file(path: Path, people: Sequence[Customer]) -> None:
-    """The list as a clerk delivers it: UTF-8 CSV, a few rows with the mistakes that lists have."""
+    """Write the list as a UTF-8 CSV, with a few rows that have typical mistakes."""
     rows = [*(person.row() for person in people), *_mistakes(people)]
     table = pd.DataFrame(rows, columns=HEADER, dtype="str")
     table.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\r\n")
 
 
 def _mistakes(people: Sequence[Customer]) -> Iterator[tuple[str, ...]]:
-    """Rows that the import has to reject: two of each reason."""
+    """Yield rows that the import has to reject, two for each reason."""
     for person in people[:2]:
         lead_no, name, phone, id_number, source, branch = person.row()
         wrong_digit = id_number[:-1] + ("1" if id_number[-1] != "1" else "2")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from app.demo.story import Call
+from app.demo.behaviour import Call
 from app.t1.inbox import MARKER
 
 COLUMNS = ("request_id", "event_time", "event_type", "institution_code", "id_hash", "result")
@@ -31,7 +31,7 @@ _BREAKS = {
 
 
 class Provider:
-    """Turns calls into deliveries below ``folder``, one sub-folder a date."""
+    """Writer of log deliveries below ``folder``, one sub-folder a date."""
 
     def __init__(self, folder: Path, zone: ZoneInfo, random: Random) -> None:
         self._folder = folder
@@ -40,7 +40,10 @@ class Provider:
         self._late: list[Row] = []
 
     def deliver(self, date: dt.date, calls: Sequence[Call], *, last: bool) -> int:
-        """Write the files of a date; unless it is the last, a few rows come a day late. Rows written."""
+        """Write the files of a date and return the number of rows.
+
+        A few rows are delivered a day late, unless it is the last date.
+        """
         delivered = self._late
         self._late = []
         for number, call in enumerate(calls, start=1):

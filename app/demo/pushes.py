@@ -1,4 +1,4 @@
-"""The pushes of a day in the demo: the ticker's and the worker's own functions by the clock of that day."""
+"""The demo's pushes, made by the ticker's and the worker's own functions at past times."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from app.models import Delivery, DeliveryStatus, Push, Reminder
 from app.push import deliver
 from app.push.tick import tick
 
-#: the hours at which schedules of the presets may push
+#: hours in which the preset schedules may push
 HOURS = range(9, 20)
 
 
 def push_day(day: dt.date, zone: ZoneInfo, now: dt.datetime) -> int:
-    """Push what was due on a local date, as far as it is past; how many pushes. Commits."""
+    """Make the pushes that were due on a local date before ``now``, and commit. Return their number."""
     moments = [dt.datetime.combine(day, dt.time(hour), zone).astimezone(dt.UTC) for hour in HOURS]
-    made = [push for moment in moments if moment < now for push in _push(moment)]
-    _tell_when(made)
-    return len(made)
+    pushes = [push for moment in moments if moment < now for push in _push(moment)]
+    _backdate(pushes)
+    return len(pushes)
 
 
 def _push(moment: dt.datetime) -> list[int]:
-    made = tick(moment)
-    if made:
+    pushes = tick(moment)
+    if pushes:
         deliver.work(lambda: moment + dt.timedelta(seconds=2), wait=False)
-    return made
+    return pushes
 
 
-def _tell_when(pushes: list[int]) -> None:
-    """Let rows that took the database's clock say when their push went out, and earlier reminders be read.
+def _backdate(pushes: list[int]) -> None:
+    """Set the times of rows that have the database's time to those of their push, and commit.
 
-    A day whose pushes reminded nobody leaves the reminders of the day before unread.
+    Also mark earlier reminders as read for everybody who got a new one.
     """
     sent = select(Delivery.uid, Push.at).join(Push, Push.id == Delivery.push_id)
-    chosen = sent.where(Delivery.push_id.in_(pushes), Delivery.status == DeliveryStatus.SENT).subquery()
+    delivered = sent.where(Delivery.push_id.in_(pushes), Delivery.status == DeliveryStatus.SENT).subquery()
     new = aliased(Reminder)
     seen = Reminder.created_at + cast(func.make_interval(0, 0, 0, 0, 0, 40), Interval)
-    told = update(Reminder).where(Reminder.source == chosen.c.uid).values(created_at=chosen.c.at)
+    dated = update(Reminder).where(Reminder.source == delivered.c.uid).values(created_at=delivered.c.at)
     pushed = Reminder.source.in_(select(Delivery.uid).where(Delivery.push_id.not_in(pushes)))
-    reminded = select(new.id).where(new.source == chosen.c.uid).exists()
+    reminded = select(new.id).where(new.source == delivered.c.uid).exists()
     earlier = update(Reminder).where(pushed, Reminder.read_at.is_(None), reminded).values(read_at=seen)
-    for change in (told, earlier):
+    for change in (dated, earlier):
         db.session.execute(change, execution_options={"synchronize_session": False})
     for table in (Push, Delivery):
         own = Push.id if table is Push else Delivery.push_id

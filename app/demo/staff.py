@@ -1,4 +1,4 @@
-"""The demo bank: its branches and a log-in for each role, for development only."""
+"""The demo bank's branches and a log-in for each role, for development only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from config import Settings
 
 
 class DemoBranch(NamedTuple):
-    """A branch of the demo; ``weight`` says how many of the customers are its own."""
+    """A branch of the demo; ``weight`` is its share of the customers."""
 
     code: str
     name: str
@@ -39,7 +39,7 @@ BRANCHES = (
 )
 
 
-#: Marketers of the other branches, so that everybody's hits have somebody; nobody can log in as one.
+#: marketers of the other branches, so that every hit can have an owner; nobody can log in as one
 COLLEAGUES = (
     DemoLogin("Marketer", "sun.li", "", "孙", "丽", "HZ"),
     DemoLogin("Marketer", "he.min", "", "何", "敏", "SH"),
@@ -48,21 +48,21 @@ COLLEAGUES = (
 
 
 def create_branches() -> None:
-    """Make the branch tree; branches whose code exists stay as they are. Commits."""
-    found = {branch.code: branch for branch in db.session.scalars(select(Branch))}
+    """Create the branch tree and commit. Branches whose code exists are left as they are."""
+    branches = {branch.code: branch for branch in db.session.scalars(select(Branch))}
     for planned in BRANCHES:
-        if planned.code not in found:
-            branch = Branch(code=planned.code, name=planned.name, parent=found.get(planned.parent or ""))
+        if planned.code not in branches:
+            branch = Branch(code=planned.code, name=planned.name, parent=branches.get(planned.parent or ""))
             db.session.add(branch)
             place(branch)
-            found[planned.code] = branch
+            branches[planned.code] = branch
     db.session.commit()
 
 
 def create_logins(app: Flask) -> bool:
-    """Make the demo log-ins, all or none; False outside development and when anybody has a log-in already.
+    """Create the demo log-ins, all or none. Return False in production, or when anybody has a log-in already.
 
-    A person works at their branch when the database has it.
+    A user belongs to the demo's branch if the database has it.
     """
     settings: Settings = app.config["SETTINGS"]
     if settings.production:

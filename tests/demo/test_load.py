@@ -1,4 +1,4 @@
-"""The demo as a whole: what is there after it, and when it keeps its hands off."""
+"""The demo as a whole: what it creates, and when it does nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def load(app: Flask) -> tuple[bool, list[str]]:
         return load_demo(said.append, customers=PEOPLE, days=DAYS, runs=RUNS), said
 
 
-def test_the_whole_story_is_told_once(
+def test_the_whole_demo_is_loaded_once(
     app: Flask, session: Session, engine: Engine, settings: Settings
 ) -> None:
     call_workdays(session)
@@ -74,7 +74,7 @@ def test_the_whole_story_is_told_once(
 
 
 def call_workdays(session: Session) -> None:
-    """Make the dates of the demo's pushes working days: most of its schedules rest for a whole holiday."""
+    """Make the dates of the demo's pushes working days, because most schedules are silent on holidays."""
     dates = [clock.today() - dt.timedelta(days=n) for n in range(RUNS)]
     session.add_all(Holiday(date=date, kind="workday", name="上班", updated_by="x") for date in dates)
     session.commit()
@@ -109,7 +109,7 @@ def check_logs(session: Session) -> None:
 
 
 def check_contacts(session: Session) -> None:
-    """What went out has its steps and times in the past; others are held back, and something waits."""
+    """Contacts have steps and times in the past, others are held back, and some requests are pending."""
     now = clock.now()
     sent = session.scalars(select(Outreach).where(Outreach.sent_at.is_not(None))).all()
     assert {row.channel for row in sent} == {"sms", "call"}
@@ -130,7 +130,7 @@ def check_contacts(session: Session) -> None:
 
 
 def check_due(session: Session) -> None:
-    """Whoever works a hit has a date to come back to it."""
+    """Every hit in progress has a date for its next follow-up."""
     forgotten = select(func.count()).where(Hit.owner_id.is_not(None), Hit.next_on.is_(None))
     assert session.scalar(forgotten.where(Hit.status.in_((HitStatus.WAITING, HitStatus.IN_PROGRESS)))) == 0
 
@@ -145,12 +145,12 @@ def check_pushes(session: Session) -> None:
 
 
 def fingerprint(engine: Engine) -> dict[str, str]:
-    """A digest of every table's content."""
+    """Return a digest of every table's content."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in tables(engine)}
 
 
 def check_no_id_number(engine: Engine, settings: Settings) -> None:
-    """No ID number of the demo is in the database or in a file; all of them begin with the region."""
+    """No ID number of the demo, all of which begin with the region, is in the database or in a file."""
     weights = {branch.code: branch.weight for branch in staff.BRANCHES if branch.weight}
     known = {person.id_number.encode() for person in people.customers(PEOPLE, weights, _random("people"))}
     for place, content in (*tables(engine), *files(settings.data_dir)):
@@ -159,7 +159,7 @@ def check_no_id_number(engine: Engine, settings: Settings) -> None:
 
 
 def tables(engine: Engine) -> Iterable[tuple[str, bytes]]:
-    """Every table's rows as text."""
+    """Yield every table's rows as text."""
     names = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     with engine.connect() as connection:
         for table in connection.scalars(names).all():
@@ -168,7 +168,7 @@ def tables(engine: Engine) -> Iterable[tuple[str, bytes]]:
 
 
 def files(folder: Path) -> Iterable[tuple[str, bytes]]:
-    """Every file below the folder, what is packed unpacked."""
+    """Yield the content of every file below the folder, decompressed."""
     for path in folder.rglob("*"):
         if path.is_file():
             content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""What waits for somebody in the demo: two rules for a second person, a batch for one, a batch to confirm."""
+"""Pending requests of the demo: two rules and a batch to approve, and a batch to confirm."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from app.models import Hit, HitStatus, Rule, Staff
 from app.outreach import batches
 from app.rules import approval, drafts, versions
 
-#: hits of the batches that wait
+#: hits in the pending batches
 LARGE, SMALL = 400, 40
 
 
-def ask(manager: Staff, admin: Staff) -> None:
-    """Ask for what waits, each through the product's own functions. Commits."""
+def create(manager: Staff, admin: Staff) -> None:
+    """Create the pending requests through the product's own functions and commit."""
     _rule("R-NIGHT-7D", manager, "夜间活跃客户投诉偏多，建议提高门槛")
     _rule("R-CAR-14D", admin, "车贷额度收紧，减少推送量")
     large = checked_batch("老客户利率优惠", _hits(LARGE, (HitStatus.WAITING, HitStatus.IN_PROGRESS)), manager)
@@ -25,17 +25,17 @@ def ask(manager: Staff, admin: Staff) -> None:
     checked_batch("额度激活邀请", _hits(SMALL, (HitStatus.WAITING,)), manager)
 
 
-def _rule(code: str, by: Staff, reason: str) -> None:
-    """A draft that raises the first threshold by one, submitted."""
+def _rule(code: str, user: Staff, reason: str) -> None:
+    """Submit a draft that raises the rule's first threshold by one."""
     rule = db.session.scalars(select(Rule).where(Rule.code == code)).one()
-    draft = versions.draft_of(rule, by.username)
-    said = versions.rule_def(draft)
-    first = said.conditions[0]
-    stricter = said.model_copy(
-        update={"conditions": [first.model_copy(update={"value": first.value + 1}), *said.conditions[1:]]}
+    draft = versions.draft_of(rule, user.username)
+    old = versions.rule_def(draft)
+    first = old.conditions[0]
+    stricter = old.model_copy(
+        update={"conditions": [first.model_copy(update={"value": first.value + 1}), *old.conditions[1:]]}
     )
-    drafts.save(draft.id, stricter, by.username, revision=draft.revision)
-    approval.submit(draft, by, reason)
+    drafts.save(draft.id, stricter, user.username, revision=draft.revision)
+    approval.submit(draft, user, reason)
     db.session.commit()
 
 

@@ -1,4 +1,4 @@
-"""What the people of the demo did: habits, visits to institutions, and the calls a visit makes."""
+"""Simulated behaviour of the demo's people: habits, visits to institutions, and the calls of a visit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LENDERS = ("consumer_finance", "micro_loan")
 DAYTIME = (1, 1, 0, 0, 0, 1, 2, 5, 12, 22, 26, 22, 14, 18, 24, 24, 20, 16, 16, 20, 24, 22, 12, 4)
 WEEKEND = (2, 1, 1, 0, 0, 0, 1, 2, 6, 12, 18, 18, 14, 16, 20, 20, 18, 16, 18, 24, 30, 30, 20, 8)
 AFTER_DARK = (14, 6, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 5, 12, 26, 34, 34, 24)
-#: Share of an ordinary day's visits that institutions of a category see on Saturday and Sunday.
+#: weekend visits to institutions of a category, relative to an ordinary day
 WEEKEND_SHARE = {"bank": 0.45, "securities": 0.3, "insurance": 0.8, "leasing": 1.2, "consumer_finance": 1.1}
 
 
 @dataclass(frozen=True)
 class Habit:
-    """How a kind of person behaves. ``usual`` and ``busy`` are visits a day, outside and inside a burst."""
+    """Behaviour of a kind of person. ``usual`` and ``busy`` are visits per day outside and inside a burst."""
 
     share: float
     usual: float
@@ -42,7 +42,7 @@ HABITS = (
     Habit(0.035, 0.05, ("bank", "bank", "payment"), busy=0.8, burst_days=(4, 8)),
 )
 
-#: What a visit does at an institution of a category, with the probability of each step.
+#: steps of a visit to an institution of a category, with their probabilities
 STEPS: dict[str, tuple[tuple[str, float], ...]] = {
     "consumer_finance": (("id_ocr", 0.8), ("face_verify", 0.75), ("data_call", 0.7)),
     "micro_loan": (("id_ocr", 0.7), ("face_verify", 0.8), ("data_call", 0.9)),
@@ -54,7 +54,7 @@ STEPS: dict[str, tuple[tuple[str, float], ...]] = {
     "telecom": (("id_ocr", 0.3), ("data_call", 0.6)),
 }
 FAILURE = {"id_ocr": 0.12, "face_verify": 0.07, "data_call": 0.02}
-#: Share of visits on which the camera does not get the ID card at all and the person gives up.
+#: share of visits that end because the camera can't read the ID card
 BAD_CAMERA = 0.02
 
 
@@ -70,7 +70,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Character:
-    """A person with a habit, the burst it may have (day numbers) and, for the loyal, the one institution."""
+    """A person with a habit, its burst (day numbers) and a favourite institution."""
 
     id_hash: str
     habit: Habit
@@ -78,7 +78,7 @@ class Character:
     favourite: str
 
     def visits(self, day: int, random: Random) -> int:
-        """How many visits the person makes on a day: none on most, now and then several."""
+        """Draw the number of visits on a day."""
         rate = self.habit.busy if day in self.burst else self.habit.usual
         count = 0
         while random.random() < rate / (1 + rate):
@@ -87,23 +87,23 @@ class Character:
 
 
 def cast(people: Sequence[str], days: int, catalogue: Mapping[str, str], random: Random) -> list[Character]:
-    """Give the people (ID hashes) their habits in the shares of HABITS; ``catalogue`` is code → category."""
+    """Distribute the habits over people (ID hashes) by share; ``catalogue`` maps codes to categories."""
     shuffled = random.sample(list(people), len(people))
-    found: list[Character] = []
+    characters: list[Character] = []
     end = 0.0
     for habit in HABITS:
         begin, end = end, end + habit.share
         for person in shuffled[round(begin * len(people)) : round(end * len(people))]:
             choice = random.choice([c for c, kind in catalogue.items() if kind in habit.categories])
-            found.append(Character(person, habit, _burst(habit, days, random), choice))
-    return found
+            characters.append(Character(person, habit, _burst(habit, days, random), choice))
+    return characters
 
 
 def _burst(habit: Habit, days: int, random: Random) -> range:
     if not habit.busy:
         return range(0)
     start = random.randrange(-habit.burst_days[1], days)
-    # The story is about now: every fourth burst that was long ago happens in the last week instead.
+    # Every fourth early burst is moved to the last week, so that there are enough recent ones.
     if start < days - 7 and random.random() < 0.25:
         start = days - 1 - random.randrange(7)
     return range(start, start + random.randint(*habit.burst_days))
@@ -112,12 +112,12 @@ def _burst(habit: Habit, days: int, random: Random) -> range:
 def calls_of_day(
     characters: Sequence[Character], day: int, date: dt.date, catalogue: Mapping[str, str], random: Random
 ) -> list[Call]:
-    """All calls of a date in order of time; ``day`` is its number in the story."""
+    """Return all calls of a date in order of time; ``day`` is the date's number from 0."""
     by_category: dict[str, list[str]] = {}
     for code, category in catalogue.items():
         by_category.setdefault(category, []).append(code)
     weekend = date.weekday() >= 5
-    found: list[Call] = []
+    calls: list[Call] = []
     for character in characters:
         for _ in range(character.visits(day, random)):
             category = random.choice(character.habit.categories)
@@ -127,15 +127,15 @@ def calls_of_day(
             if character.habit.one_institution:
                 institution = character.favourite
             hours = WEEKEND if weekend and character.habit.hours is DAYTIME else character.habit.hours
-            found += _visit(character.id_hash, institution, catalogue[institution], date, hours, random)
-    return sorted(found)
+            calls += _visit(character.id_hash, institution, catalogue[institution], date, hours, random)
+    return sorted(calls)
 
 
 def _visit(
     id_hash: str, institution: str, category: str, date: dt.date, hours: Sequence[int], random: Random
 ) -> Iterator[Call]:
     hour = random.choices(range(24), hours)[0]
-    # A visit takes five minutes at most and stays within its hour.
+    # A visit takes at most five minutes, so it stays within its hour.
     at = dt.datetime.combine(date, dt.time(hour)) + dt.timedelta(seconds=random.random() * 3300)
     for event_type, result in _attempts(category, random):
         yield Call(at, event_type, institution, id_hash, result)
@@ -143,7 +143,7 @@ def _visit(
 
 
 def _attempts(category: str, random: Random) -> Iterator[tuple[str, str]]:
-    """The calls of a visit: failed ones are tried again, up to three times; then the person gives up."""
+    """Yield the calls of a visit. A failing step is tried three times before the person gives up."""
     steps = STEPS[category]
     if steps[0][0] == "id_ocr" and random.random() < BAD_CAMERA:
         yield from [("id_ocr", "fail")] * random.randint(3, 4)

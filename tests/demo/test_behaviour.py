@@ -1,4 +1,4 @@
-"""The invented people and what they do."""
+"""The invented people and their simulated behaviour."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pytest
 
 from app.activity.ingest import ingest
 from app.activity.store import snapshot
-from app.demo import people, story
+from app.demo import behaviour, people
 from app.demo.provider import Provider
 from app.leads.identity import canonical_id
 from app.leads.phone import normalise_phone
 
-CATALOGUE = {f"{category}-{n}": category for category in story.STEPS for n in range(3)}
+CATALOGUE = {f"{category}-{n}": category for category in behaviour.STEPS for n in range(3)}
 MONDAY = dt.date(2026, 10, 12)
 
 
 @pytest.fixture(scope="module")
-def week() -> list[list[story.Call]]:
-    """The calls of a week of 4,000 people, Monday to Sunday."""
+def week() -> list[list[behaviour.Call]]:
+    """Return the calls of 4,000 people in a week, Monday to Sunday."""
     random = Random(1)
     hashes = [random.randbytes(32).hex() for _ in range(4000)]
-    characters = story.cast(hashes, 7, CATALOGUE, random)
+    characters = behaviour.cast(hashes, 7, CATALOGUE, random)
     days = (MONDAY + dt.timedelta(days=n) for n in range(7))
-    return [story.calls_of_day(characters, n, day, CATALOGUE, random) for n, day in enumerate(days)]
+    return [behaviour.calls_of_day(characters, n, day, CATALOGUE, random) for n, day in enumerate(days)]
 
 
 def test_customers_are_different_valid_and_nobody() -> None:
@@ -45,13 +45,13 @@ def test_customers_are_different_valid_and_nobody() -> None:
 
 
 def test_the_habits_are_shares_of_everybody() -> None:
-    assert sum(habit.share for habit in story.HABITS) == pytest.approx(1)
-    cast = story.cast([f"{n:064x}" for n in range(1000)], 30, CATALOGUE, Random(1))
+    assert sum(habit.share for habit in behaviour.HABITS) == pytest.approx(1)
+    cast = behaviour.cast([f"{n:064x}" for n in range(1000)], 30, CATALOGUE, Random(1))
     assert len({character.id_hash for character in cast}) == 1000
     assert all(bool(character.burst) == bool(character.habit.busy) for character in cast)
 
 
-def test_few_people_are_busy_and_evenings_and_weekends_differ(week: list[list[story.Call]]) -> None:
+def test_few_people_are_busy_and_evenings_and_weekends_differ(week: list[list[behaviour.Call]]) -> None:
     calls = Counter(call.id_hash for day in week for call in day)
     busiest = sum(n for _person, n in calls.most_common(len(calls) // 5))
     assert busiest > 0.45 * calls.total()
@@ -61,7 +61,9 @@ def test_few_people_are_busy_and_evenings_and_weekends_differ(week: list[list[st
     assert max(banks[5:]) < min(banks[:5])
 
 
-def test_calls_lie_on_their_date_in_order_and_failures_are_tried_again(week: list[list[story.Call]]) -> None:
+def test_calls_lie_on_their_date_in_order_and_failures_are_tried_again(
+    week: list[list[behaviour.Call]],
+) -> None:
     for n, day in enumerate(week):
         assert {call.at.date() for call in day} == {MONDAY + dt.timedelta(days=n)}
         assert day == sorted(day)
@@ -76,7 +78,7 @@ def test_calls_lie_on_their_date_in_order_and_failures_are_tried_again(week: lis
 
 
 def test_deliveries_are_read_back_with_late_repeated_and_broken_rows(
-    week: list[list[story.Call]], tmp_path: Path
+    week: list[list[behaviour.Call]], tmp_path: Path
 ) -> None:
     provider = Provider(tmp_path / "inbox", ZoneInfo("Asia/Shanghai"), Random(2))
     rows = 0
@@ -93,7 +95,7 @@ def test_deliveries_are_read_back_with_late_repeated_and_broken_rows(
     assert events == {MONDAY + dt.timedelta(days=n): len(day) for n, day in enumerate(week)}
 
 
-def test_equal_seeds_deliver_equal_files(week: list[list[story.Call]], tmp_path: Path) -> None:
+def test_equal_seeds_deliver_equal_files(week: list[list[behaviour.Call]], tmp_path: Path) -> None:
     for name in ("a", "b"):
         Provider(tmp_path / name, ZoneInfo("Asia/Shanghai"), Random(3)).deliver(MONDAY, week[0], last=True)
     first, second = (
