@@ -1,6 +1,6 @@
-"""Every table of Lead Monitor and its enums. No queries live here.
+"""All tables of Lead Monitor and their enums, without queries.
 
-Times are stored with their zone (UTC); dates are local dates of ``TIMEZONE``.
+Times are stored in UTC with their zone; dates are local dates of ``TIMEZONE``.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def _now() -> Mapped[dt.datetime]:
 
 
 class RunStatus(StrEnum):
-    """The life of a background run.
+    """Status of a background run.
 
-    ``held`` waits for a person to look at incomplete data, ``asked`` for a second person's approval.
+    ``held`` waits for somebody to check incomplete data, ``asked`` for a second person's approval.
     """
 
     ASKED = "asked"
@@ -67,9 +67,9 @@ class RunStatus(StrEnum):
 
 
 class Attempted:
-    """Work for a worker: ``attempts`` counts those that began it, the last one at ``attempted_at``.
+    """Mix-in of work with a limited number of attempts, the last of which began at ``attempted_at``.
 
-    One that a restart of the database ended is not counted (app/jobs/leases.py).
+    An attempt ended by a restart of the database is not counted (app/jobs/leases.py).
     """
 
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
@@ -77,14 +77,14 @@ class Attempted:
 
 
 class Leased:
-    """Work that one worker at a time has: which one, and until when (app/jobs/leases.py)."""
+    """Mix-in of work leased to one worker at a time, until ``lease_until`` (app/jobs/leases.py)."""
 
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class VersionStatus(StrEnum):
-    """The life of a version of a rule or schedule. A submitted one waits for a second person, unchanged."""
+    """Status of a version of a rule or schedule. A submitted one can't change until it is approved."""
 
     DRAFT = "draft"
     SUBMITTED = "submitted"
@@ -93,7 +93,7 @@ class VersionStatus(StrEnum):
 
 
 class RuleStatus(StrEnum):
-    """A rule or schedule without an active version is a draft; a paused or retired one does nothing."""
+    """Status of a rule or schedule: a draft until a version is active; idle while paused or retired."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -105,7 +105,7 @@ class RuleStatus(StrEnum):
 
 
 class Branch(Model):
-    """A branch of the bank. ``path`` is ``/1/4/9/``: the ids from the top down to itself."""
+    """A branch of the bank. ``path`` has the ids from the root down to the branch itself: ``/1/4/9/``."""
 
     __tablename__ = "branch"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -122,7 +122,7 @@ class Branch(Model):
 class Staff(User):
     """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language.
 
-    ``password_given``: somebody else chose the present password; the person has to choose their own first.
+    ``password_given``: somebody else set the current password, so the user must choose their own first.
     """
 
     __tablename__ = "ab_user"
@@ -132,16 +132,16 @@ class Staff(User):
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
     def get_full_name(self) -> str:
-        """The name as Chinese staff write it: family name first, no space."""
+        """Return the full name in the Chinese order: family name first, without a space."""
         return f"{self.last_name}{self.first_name}"
 
 
 class AccountTaint(Model):
-    """Another person who could act under an account: set it up, reset its password or changed its address.
+    """Another person who could act under an account: by setting it up, or changing its password or address.
 
-    Until the owner has chosen a password through a mailed link both count as one for approvals
-    (app/access/taints.py). ``address_chosen``: the account's present e-mail address is this person's choice
-    alone, so that a link sent there proves nothing against them.
+    Until the owner has chosen a password through a mailed link, both count as one for approvals
+    (app/access/taints.py). ``address_chosen``: this person alone set the account's current e-mail address, so
+    that a link sent there does not prove that the owner used it.
     """
 
     __tablename__ = "account_taint"
@@ -155,7 +155,7 @@ class AccountTaint(Model):
 
 
 class PasswordLink(Model):
-    """A mailed link by which a person chooses a password, once; kept as a hash of its secret."""
+    """A single-use mailed link for choosing a password, stored as a hash of its secret."""
 
     __tablename__ = "password_link"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -169,11 +169,11 @@ class PasswordLink(Model):
 
 
 class LoginSession(Model):
-    """A person's log-in at one browser, until it ends.
+    """A user's session in one browser.
 
-    ``token_hash``: SHA-256 of what the browser's cookie holds. ``data``: the session as Flask's serializer
-    writes it. Triggers of the migration delete the rows of a person whose password, roles, branch or enabling
-    change, whoever changes them and by what way.
+    ``token_hash`` is the SHA-256 of the browser's cookie, ``data`` the session in the format of Flask's
+    serializer. Triggers of the migration delete the sessions of a user whose password, roles, branch or
+    activation change, however they are changed.
     """
 
     __tablename__ = "login_session"
@@ -191,10 +191,10 @@ class LoginSession(Model):
 
 
 class BatchStatus(StrEnum):
-    """The life of a lead import.
+    """Status of a lead import.
 
-    Up to ``checked`` an upload waits for its person (``reading``: for a look at the file, ``checking``: for
-    its dry run); nothing is on the list. ``undoing`` waits for the worker that undoes it.
+    Up to ``checked`` nothing has been imported: ``reading`` waits for the file to be read, ``checking`` for
+    its dry run, the others for the user. ``undoing`` waits for the worker that undoes it.
     """
 
     READING = "reading"
@@ -210,18 +210,17 @@ class BatchStatus(StrEnum):
 
 
 class ImportBatch(Attempted, Model):
-    """One import of a lead file or a do-not-disturb file: who, when, which file, what became of its rows.
+    """An import of a lead file or a do-not-disturb file, with the numbers of rows by result.
 
-    Of a do-not-disturb file ``rows_created`` are entries, ``rows_updated`` the leads whose mark changed.
-    ``options`` are answers given on the way: ``reason`` of a do-not-disturb file, ``branches`` that a lead
-    file names and nobody knew (app/leads/branch_choices.py). ``rows_restored`` and ``rows_left`` are the
-    leads the batch had changed, given their old values back by undo or left as they are.
-    ``upload`` is where an uploaded file waits for its background import; it is deleted with its end, and of
-    a batch that was given up some days later.
-    ``preview`` is what the screen shows of the file, masked; ``columns`` the matched fields with their
-    positions; ``checked`` the outcome of the dry run. ``rows_done`` of ``rows_total`` belong to the pass
-    that a worker began at ``started_at``, after a person asked for it at ``queued_at``. ``remarks`` are
-    what was left out of rows that came in (app/leads/remarks.py).
+    For a do-not-disturb file, ``rows_created`` counts entries and ``rows_updated`` leads whose mark changed.
+    ``options`` are the user's answers: the ``reason`` of a do-not-disturb file, and choices for unknown
+    ``branches`` in a lead file (app/leads/branch_choices.py). ``rows_restored`` and ``rows_left`` count the
+    changed leads that undo restored or left as they are.
+    ``upload`` is the path of an uploaded file until its import ends, or for some days if it is abandoned.
+    ``preview`` is the masked extract shown on the screen, ``columns`` the matched fields with their
+    positions, ``checked`` the result of the dry run. ``rows_done`` of ``rows_total`` is the progress of the
+    pass that began at ``started_at`` and was requested at ``queued_at``. ``remarks`` count values that were
+    left out of imported rows (app/leads/remarks.py).
     """
 
     __tablename__ = "import_batch"
@@ -262,7 +261,7 @@ class ImportBatch(Attempted, Model):
 
     @property
     def rows_rejected(self) -> int:
-        """Rows refused for any reason."""
+        """The number of rejected rows."""
         return sum((self.rejected or {}).values())
 
     def __repr__(self) -> str:
@@ -273,7 +272,7 @@ LEAD_NO_SEQUENCE = Sequence("lead_no_seq", start=2000000, metadata=Model.metadat
 
 
 class LeadStatus(StrEnum):
-    """Where a lead stands as a customer, apart from any hit."""
+    """Status of a lead as a customer, independent of its hits."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -284,7 +283,7 @@ class Lead(Model):
     """An existing customer on the imported list.
 
     The ID number is never stored, only ``id_hash`` (keyed hash, 64 hex digits). The phone is encrypted;
-    ``phone_index`` is its blind index for exact search, ``phone_masked`` what screens show.
+    ``phone_index`` is its blind index for exact search, ``phone_masked`` its form on screens.
     """
 
     __tablename__ = "lead"
@@ -337,9 +336,9 @@ class Lead(Model):
 
 
 class LeadBefore(Model):
-    """What an import changed of a lead: the values before it, and a digest of what a person may edit after.
+    """The values of a lead before an import changed it, and a digest of the editable values after it.
 
-    Kept for the undo of the batch until retention deletes it. The phone is encrypted as the lead's own is.
+    Kept for the undo of the batch until retention deletes it. The phone is encrypted like the lead's own.
     """
 
     __tablename__ = "lead_before"
@@ -357,7 +356,7 @@ class LeadBefore(Model):
 
 
 class Tag(Model):
-    """A coloured label of the managed list."""
+    """A coloured label for leads, from a managed list."""
 
     __tablename__ = "tag"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -382,7 +381,8 @@ class LeadTag(Model):
 class Suppression(Model):
     """An entry of the do-not-disturb list 免打扰: a phone (blind index) or a person (ID hash), never both.
 
-    In force while ``removed_at`` is empty and ``expires_on`` is not past. ``Lead.opted_out`` follows it.
+    It is in force while ``removed_at`` is empty and ``expires_on`` has not passed.
+    ``Lead.opted_out`` follows it.
     """
 
     __tablename__ = "suppression"
@@ -406,7 +406,7 @@ class Suppression(Model):
 
 
 class Reveal(Model):
-    """One look at one phone number in clear: who, whose, why, from where."""
+    """A reveal of one phone number in clear: by whom, of which lead, why, from which address."""
 
     __tablename__ = "reveal"
     __table_args__ = (
@@ -424,7 +424,7 @@ class Reveal(Model):
 
 
 class SubjectRequest(Model):
-    """One step in answering a customer who asks about their data: who did what, when and why.
+    """A step in answering a customer's request about their data: who did what, when and why.
 
     ``kind`` is find, show, export or erase. Holds no personal data; ``lead_no`` outlives an erased lead.
     """
@@ -440,10 +440,10 @@ class SubjectRequest(Model):
 
 
 class BulkJob(Attempted, Leased, Model):
-    """A change of all leads that ``filters`` (app/selection) leave.
+    """A bulk change of the leads that match ``filters`` (app/selection).
 
-    ``rows`` are the leads meant: as counted when it was asked for, in the end as found; ``changed`` those
-    that were not so already.
+    ``rows`` counts the matching leads, first at the request and finally as processed; ``changed`` counts
+    those that were different before.
     """
 
     __tablename__ = "bulk_job"
@@ -475,7 +475,7 @@ class BulkJob(Attempted, Leased, Model):
 
 
 class Segment(Model):
-    """A named filter over leads, as ``app.segments.definition`` reads it. A shared one is for everybody."""
+    """A named filter over leads (``app.segments.definition``). A shared one is available to everybody."""
 
     __tablename__ = "segment"
     __table_args__ = (UniqueConstraint("owner", "name", name="segment_owner_name_key"),)
@@ -497,7 +497,7 @@ class Segment(Model):
 
 
 class Institution(Model):
-    """An organisation whose calls appear in the logs. ``listed`` is false until a person describes it."""
+    """An organisation whose calls appear in the logs. ``listed`` is false until somebody describes it."""
 
     __tablename__ = "institution"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -513,7 +513,7 @@ class Institution(Model):
 
 
 class IngestFile(Model):
-    """One delivered log file that was read: a copy of the activity store's journal for the screens."""
+    """A log file that was read: a copy of the activity store's journal for the screens."""
 
     __tablename__ = "ingest_file"
     __table_args__ = (Index("ix_ingest_file_at", "ingested_at"),)
@@ -531,15 +531,15 @@ class IngestFile(Model):
 
     @property
     def rows_rejected(self) -> int:
-        """Rows refused for any reason."""
+        """The number of rejected rows."""
         return sum((self.rejected or {}).values())
 
 
 class InboxFile(Model):
-    """A file of the inbox as it was seen last, and since when it is so (app/t1/inbox.py).
+    """The last observed state of a file in the inbox, and since when it is unchanged (app/t1/inbox.py).
 
-    ``path`` is below DATA_DIR, in the bytes of its name. ``renamed``: it was seen under a temporary name
-    before. ``taken_at``: when a run looked at it as it is. Files that runs moved keep their row for a while.
+    ``path`` is below DATA_DIR, in the bytes of its name. ``renamed``: it had a temporary name before.
+    ``taken_at``: when a run read it in this state. Files moved by runs keep their row for a while.
     """
 
     __tablename__ = "inbox_file"
@@ -553,9 +553,9 @@ class InboxFile(Model):
 
 
 class InstitutionDay(Model):
-    """Events of an institution on a local date, copied from the activity store (app/t1/institution_days.py).
+    """The events of an institution on a local date, copied from the activity store.
 
-    ``source`` names the file of the store that was counted.
+    ``source`` names the counted file of the store (app/t1/institution_days.py).
     """
 
     __tablename__ = "institution_day"
@@ -566,10 +566,10 @@ class InstitutionDay(Model):
 
 
 class JobRun(Attempted, Leased, Model):
-    """One run of background work, such as the T+1 run of a day: unique, leased, resumable.
+    """A run of background work, such as the T+1 run of a day: unique, leased and resumable.
 
-    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has what
-    came of each step and, under ``former``, the results of the day's earlier runs.
+    ``steps`` is a list of ``{name, status, detail, started_at, finished_at}`` in order. ``counts`` has the
+    results of each step and, under ``former``, those of the day's earlier runs.
     """
 
     __tablename__ = "job_run"
@@ -597,7 +597,7 @@ class JobRun(Attempted, Leased, Model):
 
 
 class TickerStep(Model):
-    """A step of the ticker that fails, or once did; one that never failed has no row."""
+    """A step of the ticker that is failing or has failed before. Others have no row."""
 
     __tablename__ = "ticker_step"
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -611,7 +611,7 @@ class TickerStep(Model):
 
 
 class Rule(Model):
-    """A monitoring indicator. What it means is in its versions; ``active_version`` is the one evaluated."""
+    """A rule 监控指标, defined by its versions; ``active_version`` is the one evaluated."""
 
     __tablename__ = "rule"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -639,11 +639,11 @@ class Rule(Model):
 
 
 class RuleVersion(Model):
-    """One wording of a rule. Only a draft may change; hits name the version that made them.
+    """A version of a rule. Only a draft may change; a hit refers to the version that created it.
 
-    ``name`` and ``description`` become the rule's when the version comes into force. ``lead_filter`` is the
-    ``LeadFilterDef`` without its empty lists. ``revision`` counts how often the draft was saved, so that of
-    two people who edit it at once the second is told; ``editors`` are the log-in names of all who did.
+    ``name`` and ``description`` become the rule's when the version is activated. ``lead_filter`` is the
+    ``LeadFilterDef`` without its empty lists. ``revision`` counts the saves of the draft, by which concurrent
+    edits are noticed; ``editors`` are the user names of everybody who saved it.
     """
 
     __tablename__ = "rule_version"
@@ -687,9 +687,9 @@ class RuleVersion(Model):
 
 
 class RuleCondition(Model):
-    """One condition of a rule version. Empty lists mean that the filter is not given.
+    """A condition of a rule version. Empty lists mean that the filter is not given.
 
-    Which metrics, operators and event types there are, ``app.activity`` says.
+    Metrics, operators and event types are defined in ``app.activity``.
     """
 
     __tablename__ = "rule_condition"
@@ -724,10 +724,10 @@ class RuleCondition(Model):
 
 
 class Backtest(Attempted, Leased, Model):
-    """A rule version tried on the days ``first_day`` to ``last_day`` (``app.rules.backtest``).
+    """A back-test of a rule version on the days ``first_day`` to ``last_day`` (``app.rules.backtest``).
 
-    ``digest`` names what the version said then: a draft may have changed since. ``condition`` is the place,
-    from 0, of the condition whose threshold was varied. A lead may take ``days_after`` days to convert.
+    ``digest`` identifies the tested definition, because a draft may have changed since. ``condition`` is the
+    position, from 0, of the condition whose threshold was varied. A conversion may take ``days_after`` days.
     """
 
     __tablename__ = "backtest"
@@ -757,10 +757,10 @@ class Backtest(Attempted, Leased, Model):
 
 
 class Schedule(Model):
-    """When hits of which rules are pushed, to whom. What it says is in its versions, as with rules.
+    """A schedule, defined by its versions: when the hits of which rules are pushed, and to whom.
 
-    The ticker's: slots up to ``pushed_until`` were seen to, ``next_due_at`` is the next one by the version
-    ``due_version_id`` as reckoned at ``looked_at``.
+    Columns of the ticker: slots up to ``pushed_until`` are done; ``next_due_at`` is the next one by the
+    version ``due_version_id``, computed at ``looked_at``.
     """
 
     __tablename__ = "schedule"
@@ -792,7 +792,7 @@ class Schedule(Model):
 
 
 class ScheduleVersion(Model):
-    """One wording of a schedule. ``spec`` is its ``ScheduleDef`` without defaults, keys as in rules files."""
+    """A version of a schedule. ``spec`` is its ``ScheduleDef`` without defaults, keys as in rules files."""
 
     __tablename__ = "schedule_version"
     __table_args__ = (UniqueConstraint("schedule_id", "number"),)
@@ -802,7 +802,7 @@ class ScheduleVersion(Model):
     status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
     spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_by: Mapped[str] = mapped_column(String(128))
-    #: who saved it since, the last one last
+    #: users who saved it since, the latest last
     edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
@@ -817,7 +817,7 @@ class ScheduleVersion(Model):
 
 
 class Holiday(Model):
-    """A date the bank itself calls a public holiday or make-up working day; beats the published calendar."""
+    """The bank's own public holiday or make-up working day, which overrides the published calendar."""
 
     __tablename__ = "holiday"
     __table_args__ = (CheckConstraint("kind IN ('holiday', 'workday')", name="ck_holiday_kind"),)
@@ -836,7 +836,7 @@ class Holiday(Model):
 
 
 class ScheduleShortcut(Model):
-    """A named timing kept for reuse in the schedule editor; ``timing``: the part of a ScheduleDef it sets."""
+    """A saved timing for the schedule editor; ``timing`` is the part of a ScheduleDef that it sets."""
 
     __tablename__ = "schedule_shortcut"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -853,14 +853,14 @@ class ScheduleShortcut(Model):
 
 
 class TargetStatus(StrEnum):
-    """Whether a target is sent to. What is pushed to a stopped one waits."""
+    """Status of a target. Deliveries to a stopped one wait."""
 
     ACTIVE = "active"
     STOPPED = "stopped"
 
 
 class StopReason(StrEnum):
-    """Why a target is stopped: not set up yet, by hand, failing for days, or it said that it is gone."""
+    """Reason why a target is stopped: not set up, stopped by a user, failing for days, or gone."""
 
     NOT_SET_UP = "not_set_up"
     BY_HAND = "by_hand"
@@ -869,11 +869,11 @@ class StopReason(StrEnum):
 
 
 class Target(Model):
-    """A system, group of people or folder that a channel sends to, with its health.
+    """A system, group of people or folder to which a channel sends, with its health.
 
-    ``settings`` are the channel's, checked; empty until somebody sets up a target that a rules file named.
-    ``secret_cipher`` is what it signs with, encrypted. ``failing_since`` is when the first of the present
-    row of failures happened.
+    ``settings`` are validated by the channel, and empty for a target from a rules file that is not set up.
+    ``secret_cipher`` is the encrypted signing secret. ``failing_since`` is the time of the first of the
+    current consecutive failures.
     """
 
     __tablename__ = "target"
@@ -900,7 +900,7 @@ class Target(Model):
 
 
 class PushStatus(StrEnum):
-    """The life of a push: ``open`` while any delivery may still go out; ``failed`` when one is dead."""
+    """Status of a push: ``open`` while any delivery may still be sent, ``failed`` when one is dead."""
 
     EMPTY = "empty"
     OPEN = "open"
@@ -909,10 +909,10 @@ class PushStatus(StrEnum):
 
 
 class Push(Model):
-    """One sending of hits by a schedule: its nominal slot, when it went out, and what became of it.
+    """A sending of hits by a schedule: its nominal slot, when it was sent, and its outcome.
 
-    ``missed`` counts the slots before it that an outage swallowed and that went with it. A test has no hits
-    of its own and a slot only in name.
+    ``missed`` counts the earlier slots lost in an outage, whose hits went with it. A test has no hits, and
+    its slot is only the time of sending.
     """
 
     __tablename__ = "push"
@@ -947,7 +947,7 @@ class Push(Model):
 
 
 class PushHit(Model):
-    """A hit that a schedule has pushed: once and never again."""
+    """A hit that a schedule has pushed, which happens only once."""
 
     __tablename__ = "push_hit"
     __table_args__ = (Index("ix_push_hit_push", "push_id", "hit_id"), Index("ix_push_hit_hit", "hit_id"))
@@ -957,7 +957,7 @@ class PushHit(Model):
 
 
 class DeliveryStatus(StrEnum):
-    """The life of a delivery. ``waiting`` goes out at ``next_at``, ``sending`` is leased to a worker."""
+    """Status of a delivery. ``waiting`` is sent at ``next_at``, ``sending`` is leased to a worker."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -967,10 +967,10 @@ class DeliveryStatus(StrEnum):
 
 
 class Delivery(Leased, Model):
-    """One message of a push to one target: the hits ``first_hit`` to ``last_hit`` of the push.
+    """A message of a push to one target, with the hits ``first_hit`` to ``last_hit`` of the push.
 
-    ``uid`` is the message's id for the receiver, the same for every attempt. What it says is made from the
-    hits when it is sent, so no copy of customers' data lies here.
+    ``uid`` is the message's id for the receiver, the same for every attempt. The message is built from the
+    hits when it is sent, so that no copy of customers' data is stored.
     """
 
     __tablename__ = "delivery"
@@ -995,7 +995,7 @@ class Delivery(Leased, Model):
     first_hit: Mapped[int | None] = mapped_column(BigInteger)
     last_hit: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(String(16), server_default=DeliveryStatus.WAITING)
-    #: attempts of the present round; a replay begins a new one
+    #: attempts since the delivery was created or last replayed
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     answer: Mapped[Said | None] = mapped_column(SaidType)
@@ -1009,7 +1009,7 @@ class Delivery(Leased, Model):
 
 
 class DeliveryAttempt(Model):
-    """One try at a delivery and its answer."""
+    """An attempt at a delivery, with its answer."""
 
     __tablename__ = "delivery_attempt"
     __table_args__ = (
@@ -1038,22 +1038,22 @@ class HitStatus(StrEnum):
     FAILED = "failed"
 
 
-#: hits that somebody has to come back to
+#: statuses of hits that still need work
 OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
 
 
 class Hit(Model):
     """A lead that a rule version caught on a date.
 
-    ``evidence`` is what was true at the hit date (or the newest evaluation of that date); ``latest`` is
-    the evidence of the newest date on which the rule was still met inside the cooldown.
+    ``evidence`` is that of the hit date (by its newest evaluation); ``latest`` is that of the newest date on
+    which the rule was still met within the cooldown.
 
-    Work on it goes through ``app.hits.steps`` alone: ``owner`` works it since ``claimed_at`` and comes back
-    to it on ``next_on``; ``escalated_at`` says since when the managers see that nobody did.
-    ``converted_at`` is the day on which the customer took the offer, ``amount`` is in yuan.
+    Work on it goes through ``app.hits.steps`` only. ``owner`` has had it since ``claimed_at`` and follows up
+    on ``next_on``; since ``escalated_at`` it is shown to the managers as overdue. ``converted_at`` is the day
+    of the conversion, ``amount`` is in yuan.
 
-    ``source``, ``branch_id`` (0: none) and ``live`` repeat what the lead says: triggers keep them true. What
-    lists, row scope and HitCount go by is the same row. ``made_on`` is the local date it appeared.
+    ``source``, ``branch_id`` (0: none) and ``live`` are copies of the lead's values, maintained by triggers,
+    so that lists, row scope and HitCount agree. ``made_on`` is the local date on which it was created.
     """
 
     __tablename__ = "hit"
@@ -1114,14 +1114,14 @@ class Hit(Model):
 
 
 class HitGate(Model):
-    """Never a row: its locks keep new hits and moves of their leads from passing each other unseen."""
+    """A table without rows, whose locks serialise new hits with changes of their leads."""
 
     __tablename__ = "hit_gate"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
 
 
 class _HitKey:
-    """By what hits are counted, apart from dates."""
+    """Mix-in of the columns by which hits are counted, apart from dates."""
 
     rule_id: Mapped[int] = mapped_column(Integer)
     grade: Mapped[str] = mapped_column(String(1))
@@ -1132,7 +1132,7 @@ class _HitKey:
 
 
 class HitCount(_HitKey, Model):
-    """How many live hits there are of each kind and date; what HitDelta holds comes on top."""
+    """The number of live hits by kind and date, to which HitDelta has to be added."""
 
     __tablename__ = "hit_count"
     __table_args__ = (
@@ -1147,7 +1147,7 @@ class HitCount(_HitKey, Model):
 
 
 class HitTotal(_HitKey, Model):
-    """The same of all dates together."""
+    """The number of live hits by kind over all dates, to which HitDelta has to be added."""
 
     __tablename__ = "hit_total"
     __table_args__ = (
@@ -1156,9 +1156,9 @@ class HitTotal(_HitKey, Model):
 
 
 class HitDelta(Model):
-    """What was added and taken away since the counts were last folded (app/hits/counts.py).
+    """Changes of the counts since they were last folded (app/hits/counts.py).
 
-    Written by triggers alone, one row a statement and kind: writers never wait for each other.
+    Written only by triggers, one row per statement and kind, so that writers never wait for each other.
     """
 
     __tablename__ = "hit_delta"
@@ -1174,9 +1174,9 @@ class HitDelta(Model):
 
 
 class HitEvent(Model):
-    """One step in the work on a hit: append-only, gone only together with its hit.
+    """A step in the work on a hit. Append-only, deleted only together with its hit.
 
-    ``person`` is who took the step (a log-in name, or ``system``), ``owner`` whose the hit was after it.
+    ``person`` is the user name of who took the step (or ``system``), ``owner`` that of the owner after it.
     """
 
     __tablename__ = "hit_event"
@@ -1194,14 +1194,14 @@ class HitEvent(Model):
 
 
 class CloseReason(Model):
-    """Why a hit was closed without success: the managed list. One in use is switched off, not deleted."""
+    """A reason for closing a hit without success, from a managed list. One in use can't be deleted."""
 
     __tablename__ = "close_reason"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     active: Mapped[bool] = mapped_column(Boolean, server_default="true")
-    #: the customer refused: closing for it offers the do-not-disturb list as well
+    #: the customer refused, so that closing for it also offers the do-not-disturb list
     refusal: Mapped[bool] = mapped_column(Boolean, server_default="false")
 
     def __repr__(self) -> str:
@@ -1209,7 +1209,7 @@ class CloseReason(Model):
 
 
 class WorkSetting(Model):
-    """How hits are handed out and watched: one row, or none while nobody has changed the defaults."""
+    """Settings for assignment and escalation of hits: one row, or none while the defaults are unchanged."""
 
     __tablename__ = "work_setting"
     __table_args__ = (
@@ -1255,7 +1255,7 @@ class OutreachTemplate(Model):
 
 
 class OutreachTemplateVersion(Model):
-    """What a template said from one change to the next."""
+    """A version of a template's text."""
 
     __tablename__ = "outreach_template_version"
     __table_args__ = (UniqueConstraint("template_id", "number"),)
@@ -1272,7 +1272,7 @@ class OutreachTemplateVersion(Model):
 
 
 class ForbiddenWord(Model):
-    """A word that no template may hold."""
+    """A word that no template may contain."""
 
     __tablename__ = "forbidden_word"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -1286,9 +1286,9 @@ class ForbiddenWord(Model):
 
 
 class OutreachSetting(Model):
-    """One state of the rules that outreach obeys; ``values`` as ``app.outreach.settings`` reads them.
+    """A version of the compliance rules, with ``values`` as in ``app.outreach.settings``.
 
-    At most one row is active; a submitted one waits for a second person; retired ones are the history.
+    At most one row is active; a submitted one waits for approval; retired ones are the history.
     """
 
     __tablename__ = "outreach_setting"
@@ -1311,10 +1311,10 @@ class OutreachSetting(Model):
 
 
 class OutreachGateway(Model):
-    """A way to customers outside the product: where to post, how to read the answer.
+    """An external gateway for contacts: where to post, and how to read the answer.
 
-    While none of a channel is ``active`` the sandbox stands in. ``failures`` in a row open the circuit until
-    ``open_until``; ``next_slot_at`` is when the next message may go by the limit per second.
+    The sandbox is used while no gateway of a channel is ``active``. Consecutive ``failures`` open the circuit
+    until ``open_until``; ``next_slot_at`` is when the rate limit allows the next message.
     """
 
     __tablename__ = "outreach_gateway"
@@ -1342,7 +1342,7 @@ class OutreachGateway(Model):
 
 
 class OutreachBatchStatus(StrEnum):
-    """The life of a batch of contacts: checked before a person confirms it, ``waiting`` for a second one."""
+    """Status of an outreach batch: checked, then confirmed by its creator, or ``waiting`` for approval."""
 
     CHECKING = "checking"
     CHECKED = "checked"
@@ -1355,14 +1355,13 @@ class OutreachBatchStatus(StrEnum):
 
 
 class OutreachBatch(Attempted, Model):
-    """One template, or two to compare, for many hits: checked, confirmed (or approved), then sent.
+    """An outreach batch: one template, or two to compare, for many hits. Checked, confirmed, then sent.
 
-    ``selection`` is what was chosen, ``{"ids": …}`` of hits or ``{"filters": …}`` (app/selection); its rows
-    are the ``Outreach`` of the batch. ``share_b`` percent of the people get ``version_b``, drawn at random.
-    ``planned`` is what the check found: how many go, how many are held for which reason, what it will cost;
-    ``rows_done`` is how many candidates it has judged, ``attempts`` are those at it. ``not_before`` is when a
-    running batch that waits goes on, ``waits_for`` for what. ``spent`` is what its contacts cost in yuan,
-    once it has ended.
+    ``selection`` is ``{"ids": …}`` of hits or ``{"filters": …}`` (app/selection); each selected hit is a row
+    of ``Outreach``. ``share_b`` percent of the people, drawn at random, get ``version_b``. ``planned`` is the
+    result of the check: the numbers to be sent, and held by reason, and the cost; ``rows_done`` is the
+    progress of the check, ``attempts`` counts its attempts. A waiting batch goes on at ``not_before``;
+    ``waits_for`` is the reason. ``spent`` is the cost in yuan once the batch has ended.
     """
 
     __tablename__ = "outreach_batch"
@@ -1413,7 +1412,7 @@ class OutreachBatch(Attempted, Model):
 
 
 class OutreachStatus(StrEnum):
-    """Where one contact stands. ``unknown``: the gateway gave no clear answer and is being asked."""
+    """Status of a contact. ``unknown``: the gateway gave no clear answer and will be asked again."""
 
     QUEUED = "queued"
     HELD = "held"
@@ -1432,14 +1431,13 @@ class OutreachStatus(StrEnum):
 
 
 class Outreach(Leased, Model):
-    """One contact of a customer, or why there was none.
+    """A contact of a customer, or the reason why there was none.
 
-    ``version_id`` is the text it was sent with, or would be. ``segments`` (1 for a call) and ``cost`` in yuan
-    are written when it is handed over, at the prices of that moment, and taken back when the gateway did
-    not take it: nobody pays for what has none.
-    ``key`` identifies it to the gateway, which takes the same key only once. ``reserved_at`` is when the
-    contact was decided; from then on it counts against the caps of ``id_hash`` and ``phone_index``
-    unless it failed. ``lease_until`` is when a sender that vanished is given up and the gateway is asked.
+    ``version_id`` is its text. ``segments`` (1 for a call) and ``cost`` in yuan are stored when it is handed
+    over, at the prices of that moment, and cleared if the gateway did not accept it.
+    ``key`` identifies it to the gateway, which accepts a key only once. From ``reserved_at`` on it counts
+    against the caps of ``id_hash`` and ``phone_index``, unless it failed. After ``lease_until`` its worker is
+    considered dead and the gateway is asked.
     """
 
     __tablename__ = "outreach"
@@ -1491,7 +1489,7 @@ class Outreach(Leased, Model):
 
 
 class OutreachEvent(Model):
-    """One thing that became of a contact, as the gateway or the bank's own system reported it."""
+    """An outcome of a contact, as reported by the gateway or a system of the bank."""
 
     __tablename__ = "outreach_event"
     __table_args__ = (UniqueConstraint("outreach_id", "outcome", "at"),)
@@ -1505,7 +1503,7 @@ class OutreachEvent(Model):
 
 
 class SandboxMessage(Model):
-    """What the sandbox gateway took instead of a customer; ``answers`` [[seconds, outcome]…] are to come."""
+    """A contact accepted by the sandbox; ``answers`` are its future outcomes ``[[seconds, outcome], …]``."""
 
     __tablename__ = "sandbox_message"
     __table_args__ = (
@@ -1527,7 +1525,7 @@ class SandboxMessage(Model):
 
 
 class ApprovalStatus(StrEnum):
-    """The life of a request for a second person's decision; unchecked: nobody else was there to decide."""
+    """Status of an approval request. ``unchecked``: there was nobody else who could decide."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -1538,12 +1536,12 @@ class ApprovalStatus(StrEnum):
 
 
 class Approval(Model):
-    """A request for a second person's decision, and what became of it.
+    """A request for a second person's approval, with its decision.
 
-    ``kind`` names what is asked for (``app.approvals``), ``subject_id`` the row it is about. ``changes`` is
-    the difference in words, ``{language: [[what, old, new], …]}``, as it was when it was asked for; ``state``
-    is a digest of the subject at that moment: a subject that changed since is not what was asked for.
-    ``makers`` are the log-in names of everybody who made the subject; none of them may decide.
+    ``kind`` is the kind of request (``app.approvals``), ``subject_id`` the row it is about. ``changes`` is
+    the difference in words at the time of the request, ``{language: [[what, old, new], …]}``; ``state`` is a
+    digest of the subject at that time, and a later change voids the request. ``makers`` are the user names
+    of everybody who edited the subject; none of them may decide.
     """
 
     __tablename__ = "approval"
@@ -1584,9 +1582,9 @@ class Approval(Model):
 class ChangeLog(Model):
     """An entry of the change log 变更日志: who did what to which row, old → new. Written by triggers.
 
-    ``changes`` is ``{field: [old, new]}``, for a secret field ``"changed"``; for a statement about many rows
-    ``rows`` says how many and ``digest`` what was written. ``xid`` is the transaction. Nobody can change or
-    delete an entry (app/audit); the table is partitioned by month, in the database keyed by id and time.
+    ``changes`` is ``{field: [old, new]}``, or ``"changed"`` for a secret field; for a statement on many rows,
+    ``rows`` is their number and ``digest`` identifies the written values. ``xid`` is the transaction. Nobody
+    can change or delete an entry (app/audit). The table is partitioned by month and keyed by id and time.
     """
 
     __tablename__ = "change_log"
@@ -1597,8 +1595,8 @@ class ChangeLog(Model):
         Index("ix_change_log_object", "object", "object_id", "time", "id"),
         Index("ix_change_log_kind", "kind", "time", "id"),
         Index("ix_change_log_source", "source", "time", "id"),
-        # Each filter and each two of person, object and kind in the order of the list: what is rare, or never
-        # was, is found as fast as what is common.
+        # An index for each filter, and for each pair of person, object and kind, in the order of the list, so
+        # that rare values are found as fast as frequent ones.
         Index("ix_change_log_about", "object", "time", "id"),
         Index("ix_change_log_object_kind", "object", "kind", "time", "id"),
         Index("ix_change_log_actor_object", "actor", "object", "time", "id"),
@@ -1625,10 +1623,10 @@ class ChangeLog(Model):
 
 
 class ChangeSeal(Model):
-    """A link of the sealed chain: the entries of some transactions, in order, each with its hash.
+    """A link of the sealed hash chain: the entries of some transactions in order, each with its hash.
 
-    It covers the entries above ``floor_id`` whose transaction lies from ``from_xid`` to below ``to_xid``.
-    ``hashes`` holds 32 bytes an entry; the last are ``head``. ``total`` counts the entries up to here.
+    It covers the entries above ``floor_id`` with transactions from ``from_xid`` to below ``to_xid``.
+    ``hashes`` has 32 bytes per entry, the last of which are ``head``. ``total`` counts all entries so far.
     """
 
     __tablename__ = "change_seal"
@@ -1645,9 +1643,9 @@ class ChangeSeal(Model):
 
 
 class ChangeFacet(Model):
-    """That somebody did a kind of thing to a kind of object by some way: when first and when last.
+    """A combination of values that occurs in the change log, with its first and last time.
 
-    Noted as entries are sealed, so that the log's filters know where there is nothing to look for.
+    Stored when entries are sealed, so that the log's filters can skip combinations without entries.
     """
 
     __tablename__ = "change_facet"
@@ -1660,9 +1658,9 @@ class ChangeFacet(Model):
 
 
 class AuditJob(Attempted, Leased, Model):
-    """A verification of the change log, or an export of its entries with proof, made in the background.
+    """A background verification of the change log, or an export of its entries with proof.
 
-    ``filters`` (app/selection) leave the entries; ``result`` is the verdict, of an export its proof.
+    ``filters`` (app/selection) select the entries; ``result`` is the verdict, or the proof of an export.
     """
 
     __tablename__ = "audit_job"
@@ -1686,7 +1684,7 @@ class AuditJob(Attempted, Leased, Model):
 
 
 class SavedFilter(Model):
-    """A person's filters of a list (app/selection) under a name of their own."""
+    """A user's saved filters of a list (app/selection)."""
 
     __tablename__ = "saved_filter"
     __table_args__ = (UniqueConstraint("owner", "view", "name", name="saved_filter_owner_name_key"),)
@@ -1705,10 +1703,10 @@ class SavedFilter(Model):
 
 
 class ExportJob(Attempted, Leased, Model):
-    """An export of the rows that ``filters`` (app/selection) leave, made in the background.
+    """A background export of the rows that match ``filters`` (app/selection).
 
     ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
-    masked unless it is ``clear``, which only a second person's approval (``approved_by``) sets in motion.
+    masked unless ``clear``, which requires a second person's approval (``approved_by``).
     """
 
     __tablename__ = "export_job"
@@ -1745,9 +1743,9 @@ class ExportJob(Attempted, Leased, Model):
 
 
 class ReminderChoice(Model):
-    """Which kinds of reminders a person also gets by e-mail: ``{kind: "at_once" | "daily"}``.
+    """The kinds of reminders that a person also gets by e-mail: ``{kind: "at_once" | "daily"}``.
 
-    Reminders from before ``since`` are not mailed. The daily mail goes after ``daily_at``, local time.
+    Reminders from before ``since`` are not mailed. The daily mail is sent after ``daily_at``, local time.
     """
 
     __tablename__ = "reminder_choice"
@@ -1760,11 +1758,10 @@ class ReminderChoice(Model):
 
 
 class Reminder(Model):
-    """Something a person should look at, behind the bell. ``message`` is a msgid with ``values``.
+    """A reminder shown at a person's bell. ``message`` is a msgid with ``values``.
 
-    ``source`` is what it came from: nobody is reminded twice of the same. One that grows rings again when
-    its ``mark`` does. ``opens`` is what it points to (app/lib/pointers.py), ``mail_id`` the mail that it went
-    with.
+    There is one reminder per person and ``source``, which rings again when its ``mark`` grows. ``opens`` is
+    the pointer to what it is about (app/lib/pointers.py), ``mail_id`` the mail in which it was sent.
     """
 
     __tablename__ = "reminder"
@@ -1792,9 +1789,9 @@ class Reminder(Model):
 
 
 class ReportSetting(Model):
-    """When the weekly report goes out: one row, or none while nobody has changed the defaults.
+    """Settings of the weekly report's mails: one row, or none while the defaults are unchanged.
 
-    ``weekday`` is 1 for Monday, ``at`` local time. What fell due before ``since`` is not sent any more;
+    ``weekday`` is 1 for Monday, ``at`` is local time. Reports due before ``since`` are no longer sent;
     ``planned_week`` is the Monday of the newest week whose mails were planned.
     """
 
@@ -1816,7 +1813,7 @@ class ReportSetting(Model):
 
 
 class ReportReceiver(Model):
-    """Somebody who gets the weekly report by e-mail."""
+    """A recipient of the weekly report by e-mail."""
 
     __tablename__ = "report_receiver"
     person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
@@ -1825,10 +1822,10 @@ class ReportReceiver(Model):
 
 
 class WeeklyReport(Attempted, Model):
-    """The report of a week (its Monday) for a branch and those below it, or the whole bank (no branch).
+    """The report of a week (its Monday) for a branch with those below it, or for the whole bank.
 
-    ``content`` holds the figures as they were at ``made_at``, without words and without personal data; empty
-    while a worker is still to make it, in the row scope of ``person_id``.
+    ``content`` has the figures as of ``made_at``, without words or personal data. It is empty until a worker
+    has created the report, in the row scope of ``person_id``.
     """
 
     __tablename__ = "weekly_report"
@@ -1855,14 +1852,14 @@ class WeeklyReport(Attempted, Model):
 
 
 class MailKind(StrEnum):
-    """What a mail is about: some of a person's reminders, or a weekly report."""
+    """Kind of a mail: a person's reminders, or a weekly report."""
 
     REMINDERS = "reminders"
     REPORT = "report"
 
 
 class MailStatus(StrEnum):
-    """The life of a mail. ``dropped``: there was nothing left to say before it went, or nobody is there."""
+    """Status of a mail. ``dropped``: nothing was left to send, or there is no recipient any more."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -1872,11 +1869,11 @@ class MailStatus(StrEnum):
 
 
 class Mail(Attempted, Leased, Model):
-    """A mail to a person: the row is the truth about whether it went out.
+    """A mail to a person; its row is authoritative on whether it was sent.
 
-    ``key`` names it for good, whatever attempt it is. It goes out at ``next_at``; that of a report which is
-    still to be made has none. ``reminders`` is how many it collected. A weekly report is mailed once a week
-    and person, and as often as asked for as a test.
+    ``key`` is its id for all attempts. It is sent at ``next_at``, which is empty until its report exists.
+    ``reminders`` counts the reminders in it. A weekly report is mailed once per week and person, and as a
+    test any number of times.
     """
 
     __tablename__ = "mail"
@@ -1923,7 +1920,7 @@ class Mail(Attempted, Leased, Model):
 
 
 class PresetApplied(Model):
-    """A cold-start preset that was put in once; it never comes back, whatever people did with it."""
+    """A cold-start preset that was applied once and is never applied again."""
 
     __tablename__ = "preset_applied"
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -1932,9 +1929,9 @@ class PresetApplied(Model):
 
 
 class Installation(Model):
-    """Which DATA_DIR this database belongs to: the one row has the id that its file ``installation`` has.
+    """The DATA_DIR to which this database belongs; its file ``installation`` has the id of the only row.
 
-    ``place``: host and folder as they were when the two were put together.
+    ``place`` is the host and folder at the time the two were linked.
     """
 
     __tablename__ = "installation"

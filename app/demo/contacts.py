@@ -128,7 +128,7 @@ class Contacts:
         """Create all contacts and commit. Return the number sent."""
         self._tighten_settings()
         sent = 0
-        for at, campaign in sorted(self._timeline(), key=lambda each: each[0]):
+        for at, campaign in sorted(self._schedule(), key=lambda each: each[0]):
             sent += self._run(campaign, at) if campaign else self._single(at)
         return sent
 
@@ -148,7 +148,7 @@ class Contacts:
         db.session.execute(reminders.values(read), execution_options={"synchronize_session": False})
         db.session.commit()
 
-    def _timeline(self) -> Iterator[tuple[dt.datetime, Campaign | None]]:
+    def _schedule(self) -> Iterator[tuple[dt.datetime, Campaign | None]]:
         midnight = dt.datetime.combine(self._now.astimezone(self._zone).date(), dt.time(), self._zone)
         for campaign in CAMPAIGNS:
             day = midnight.date() - dt.timedelta(days=campaign.days)
