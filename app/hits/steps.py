@@ -23,6 +23,7 @@ from app.hits.settings import work_setting
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
 from app.lib import clock
+from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import CloseReason, Hit, HitEvent, HitStatus, Lead, Staff
 
@@ -142,11 +143,6 @@ def correct(hit: Hit, user: Staff, on: dt.date, amount: Decimal | None, note: st
     facts = f"{was or '—'} → {on} · {yuan(hit.amount)} → {yuan(amount)}"
     values: dict[str, Any] = {"converted_at": moment, "amount": amount, "owner": hit.owner}
     _take(hit, "correct", user, facts=facts, note=note, **values)
-
-
-def yuan(amount: Decimal | None) -> str:
-    """Format an amount as the history keeps it, the same in every language."""
-    return "—" if amount is None else f"¥{amount:,.2f}"
 
 
 def close(
