@@ -347,7 +347,7 @@ def test_a_marketer_needs_a_branch(login: Callable[..., Person], session: Sessio
     }
     answer = login("Admin").submit("/users/add", form)
     assert answer.status_code == 200
-    assert "choose it" in answer.text
+    assert "Choose the branch" in answer.text
 
 
 def test_what_another_person_saved_is_not_overwritten_unseen(
