@@ -419,10 +419,10 @@ class OutreachApi(ConsoleApi):  # type: ignore[misc]
     @safe
     @permission_name("post")
     def results(self) -> Any:
-        """Take what became of contacts.
+        """Store the results of contacts.
         ---
         post:
-          summary: Take what became of contacts
+          summary: Store the results of contacts
           description: >-
             Up to 1000 results, each answered by itself and in order. Sending the same again changes nothing
             (status duplicate). opt_out puts the person on the do-not-disturb list, converted moves the hit.
