@@ -58,7 +58,7 @@ def new_password(first: Any = None) -> PasswordField:
 def password_again(*, needed: bool = True) -> PasswordField:
     """Return a field that must repeat the new password."""
     return PasswordField(
-        lazy_gettext("Confirm new password"),
+        lazy_gettext("Repeat password"),
         validators=[
             *([DataRequired()] if needed else []),
             EqualTo("password", message=lazy_gettext("The passwords don't match.")),

@@ -32,7 +32,7 @@ def test_a_password_is_chosen_through_a_mailed_link(
     page.get_by_role("link", name="English").click()
     expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
     page.get_by_label("New password").fill(OWN)
-    page.get_by_label("Confirm new password").fill(OWN)
+    page.get_by_label("Repeat password").fill(OWN)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Your password is set. Log in with it.")).to_be_visible()
     page.get_by_label("User name").fill("owner")
