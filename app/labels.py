@@ -134,7 +134,7 @@ SUBJECT_KIND = {
     "erase": lazy_gettext("Erased"),
 }
 STEP_STATUS = {
-    "waiting": lazy_gettext("Waits"),
+    "waiting": lazy_gettext("Pending"),
     "running": lazy_gettext("Running"),
     "done": lazy_gettext("Done"),
     "held": lazy_gettext("Held"),

@@ -190,7 +190,7 @@ FIELD = {
     "schedule_id": lazy_gettext("Schedule"),
     "scopes": lazy_gettext("Scope"),
     "secret_cipher": lazy_gettext("Secret"),
-    "secret_made_at": lazy_gettext("Secret made"),
+    "secret_made_at": lazy_gettext("Secret created"),
     "segments": lazy_gettext("Segments"),
     "selection": lazy_gettext("Selected hits"),
     "sent_at": lazy_gettext("Sent at"),

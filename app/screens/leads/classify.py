@@ -146,7 +146,7 @@ def _multi_select(label: Any, choices: Any, description: Any = None) -> SelectMu
 
 
 class SegmentView(ConsoleView):
-    """分群: saved filters of leads."""
+    """客群: saved filters of leads."""
 
     model = Segment
     computed = {"sentence": segment_labels.segment_sentence, "open": segment_labels.segment_link}

@@ -25,7 +25,7 @@ PUSH_STATUS = {
     "failed": lazy_gettext("Not all delivered"),
 }
 DELIVERY_STATUS = {
-    "waiting": lazy_gettext("Waits"),
+    "waiting": lazy_gettext("Pending"),
     "sending": lazy_gettext("Being sent"),
     "sent": lazy_gettext("Delivered"),
     "dead": lazy_gettext("Dead letter"),

@@ -1,4 +1,4 @@
-"""Whatever the log can hold has words: tables, fields, parts of structured fields, kinds of events."""
+"""Everything the log can hold has a display name: tables, fields, parts of structured fields, kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.audit.tables import EXCLUDED, QUIET
 from app.outreach.settings import OutreachSettings
 from app.rules.definition import LeadFilterDef
 from app.schedules.definition import ScheduleDef
-from app.screens.audit import entries as audit_words
+from app.screens.audit import entries as entries_page
 from app.segments.definition import ActivityFilter, HitFilter, SegmentDef
 from tests.audit.conftest import Entries
 from tests.conftest import Person
@@ -34,27 +34,27 @@ def language(request: pytest.FixtureRequest, app: Flask) -> str:
     return str(request.param)
 
 
-def test_every_table_and_every_field_has_a_word(language: str, app: Flask) -> None:
-    noted = {name: table for name, table in Model.metadata.tables.items() if name not in EXCLUDED}
+def test_every_table_and_field_has_a_name(language: str, app: Flask) -> None:
+    logged = {name: table for name, table in Model.metadata.tables.items() if name not in EXCLUDED}
     with app.test_request_context(headers={"Accept-Language": language}):
-        assert [name for name in noted if audit_words.object_name(name) == name] == []
-        fields = [(name, column) for name, table in noted.items() for column in list(table.columns.keys())]
+        assert [name for name in logged if entries_page.object_name(name) == name] == []
+        fields = [(name, column) for name, table in logged.items() for column in list(table.columns.keys())]
         shown = [pair for pair in fields if pair[1] not in QUIET]
-        assert [pair for pair in shown if audit_words.field_label(*pair) == pair[1]] == []
+        assert [pair for pair in shown if entries_page.field_label(*pair) == pair[1]] == []
 
 
-def test_parts_of_structured_fields_and_kinds_of_events_have_words(app: Flask) -> None:
+def test_parts_of_structured_fields_and_kinds_have_names(app: Flask) -> None:
     with app.test_request_context():
         parts = [(table, name) for table, of in STRUCTURED.items() for one in of for name in one.model_fields]
-        assert [pair for pair in parts if audit_words.field_label(*pair) == pair[1]] == []
+        assert [pair for pair in parts if entries_page.field_label(*pair) == pair[1]] == []
         for path in Path("app").rglob("*.py"):
             for kind in re.findall(
                 r"(?<!\w)(?:event|_change)\(\s*(?:items, )?\"(\w+)\"", path.read_text("utf-8")
             ):
-                assert kind in audit_words.KIND, f"{path}: {kind}"
+                assert kind in entries_page.KIND, f"{path}: {kind}"
 
 
-def test_a_changed_definition_is_told_part_by_part(
+def test_a_changed_definition_is_shown_part_by_part(
     app: Flask, engine: Engine, login: Callable[..., Person], world: object, entries: Entries
 ) -> None:
     with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What an auditor sees, saves, verifies and takes away."""
+"""The screens of the change log, used by an auditor over HTTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Login = Callable[..., Person]
 
 @pytest.fixture
 def auditor(login: Login, world: World) -> Person:
-    """An auditor, after a manager changed a lead and a curious person was refused."""
+    """Log in an auditor, after a manager changed a lead and a marketer was refused a page."""
     manager = login("Manager", username="boss")
     edit = {"name": "王小明", "status": "paused", "source": "线下活动", "branch": str(world.home.id)}
     assert manager.submit(f"/leadview/edit/{world.ids['lead_home']}", edit).status_code == 302
@@ -42,9 +42,7 @@ def words(page: str) -> str:
     return " ".join(re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page, flags=re.S).split())
 
 
-def test_an_entry_says_field_by_field_what_became_what(
-    auditor: Person, entries: Entries, world: World
-) -> None:
+def test_an_entry_shows_each_field_from_old_to_new(auditor: Person, entries: Entries, world: World) -> None:
     [entry] = entries(object="lead", kind="update")
     page = words(auditor.get(f"/changelogview/show/{entry.id}").text)
     assert "状态 正常 → 变为 已暂停" in page
@@ -54,7 +52,9 @@ def test_an_entry_says_field_by_field_what_became_what(
     assert "尚未" in page
 
 
-def test_names_stand_for_keys(auditor: Person, entries: Entries, engine: Engine, world: World) -> None:
+def test_foreign_keys_are_shown_as_names(
+    auditor: Person, entries: Entries, engine: Engine, world: World
+) -> None:
     with engine.begin() as connection:
         change = text("UPDATE lead SET branch_id = :branch WHERE id = :lead")
         connection.execute(change, {"branch": world.away.id, "lead": world.ids["lead_home"]})
@@ -73,7 +73,7 @@ def test_names_stand_for_keys(auditor: Person, entries: Entries, engine: Engine,
         ("_flt_0_time=2001-01-01&_flt_1_time=2001-01-02", "没有符合", "L1001"),
     ],
 )
-def test_filters_find_what_is_sealed_and_what_is_not_yet(
+def test_filters_find_sealed_and_unsealed_entries(
     filters: str, seen: str, unseen: str, auditor: Person, engine: Engine, settings: Settings
 ) -> None:
     for sealed in (False, True):
@@ -85,7 +85,7 @@ def test_filters_find_what_is_sealed_and_what_is_not_yet(
         assert unseen not in table
 
 
-def test_pages_end_where_filters_lead_further(auditor: Person, app: Flask, engine: Engine) -> None:
+def test_deep_pages_are_capped(auditor: Person, app: Flask, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -100,7 +100,7 @@ def test_pages_end_where_filters_lead_further(auditor: Person, app: Flask, engin
 
 
 @pytest.mark.parametrize("wrong", ["_flt_0_row=lead", "_flt_0_transaction=x"])
-def test_a_filter_that_means_nothing_is_refused(wrong: str, auditor: Person) -> None:
+def test_an_invalid_filter_is_refused(wrong: str, auditor: Person) -> None:
     assert auditor.get(f"/changelogview/list/?{wrong}").status_code == 400
 
 
@@ -144,7 +144,7 @@ def run(app: Flask, session: Session) -> AuditJob:
     return job
 
 
-def test_the_page_says_what_is_not_sealed_yet(
+def test_the_page_shows_unsealed_entries(
     auditor: Person, engine: Engine, settings: Settings, session: Session
 ) -> None:
     seal(engine, settings)
@@ -159,7 +159,7 @@ def test_the_page_says_what_is_not_sealed_yet(
     assert "lead_monitor pid" in page
 
 
-def test_verifying_from_the_page_tells_the_first_bad_entry(
+def test_a_verification_names_the_first_bad_entry(
     app: Flask, auditor: Person, session: Session, engine: Engine, settings: Settings, entries: Entries
 ) -> None:
     address = auditor.submit("/auditjobview/verify").headers["Location"]
@@ -207,7 +207,7 @@ def test_an_export_carries_its_proof(
     assert [entry.title for entry in entries(kind="download")] == [f"GET {address.replace('show', 'fetch')}"]
 
 
-def test_somebody_who_lost_the_right_gets_no_export(
+def test_an_export_fails_when_the_user_was_disabled(
     app: Flask, auditor: Person, session: Session, engine: Engine
 ) -> None:
     auditor.submit("/changelogview/export_log")
@@ -217,7 +217,7 @@ def test_somebody_who_lost_the_right_gets_no_export(
     assert (job.status, job.file) == ("failed", None)
 
 
-def test_only_who_asked_and_administrators_fetch_an_export(
+def test_only_the_requester_and_administrators_download_an_export(
     app: Flask, auditor: Person, session: Session, login: Login
 ) -> None:
     address = auditor.submit("/changelogview/export_log").headers["Location"].replace("show", "fetch")
