@@ -1,1 +1,1 @@
-"""Call logs in, activity rows out: ingest, the Parquet cube and queries. No Flask, no database."""
+"""The activity cube: ingest of call logs, Parquet storage and queries, without Flask or a database."""

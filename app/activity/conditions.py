@@ -1,4 +1,4 @@
-"""The meaning of a rule, once, as Ibis expressions over the lead activity."""
+"""The meaning of rules, defined once as Ibis expressions over the lead activity."""
 
 import operator
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ from app.activity.spec import Condition, RuleSpec
 
 
 def in_window(activity: ibis.Table, as_of: date, window_days: int) -> ibis.ir.BooleanValue:
-    """Rows of the local dates as_of − window_days + 1 … as_of."""
+    """Return a criterion: rows of the local dates as_of − window_days + 1 … as_of."""
     return activity.day.between(as_of - timedelta(days=window_days - 1), as_of)
 
 
 def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
-    """Rows that pass every filter of the condition but its window."""
+    """Return a criterion: rows that pass every filter of the condition except its window."""
     parts = [_in_hours(activity, *condition.hours)]
     if condition.institutions is not None:
         parts.append(_one_of(activity.institution, sorted(condition.institutions)))
@@ -30,26 +30,27 @@ def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
 
 
 def counts(activity: ibis.Table, condition: Condition, as_of: date) -> ibis.ir.BooleanValue:
-    """Rows that the condition counts as of a date."""
+    """Return a criterion: rows that the condition counts as of a date."""
     return matches(activity, condition) & in_window(activity, as_of, condition.window_days)
 
 
 def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
-    """Per lead and per index d of `dates`: seen_d, and value_d_c for the index c of each condition.
+    """Return `seen_d` for each lead and index d of `dates`, and `value_d_c` for each index c of a condition.
 
-    seen_d says whether the lead has any event in the widest window as of that date; else it meets no rule.
+    `seen_d` tells whether the lead has any event in the widest window as of that date. Without one it meets
+    no rule.
     """
-    asked = [(condition, metrics.REGISTRY[condition.metric]) for condition in spec.conditions]
+    conditions = [(condition, metrics.REGISTRY[condition.metric]) for condition in spec.conditions]
     counted = activity.group_by("lead").agg(
         **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},
         **{
             f"value_{d}_{c}": metric.of(activity).sum(where=counts(activity, condition, day))
-            for c, (condition, metric) in enumerate(asked)
+            for c, (condition, metric) in enumerate(conditions)
             if metric.counted == "sum"
             for d, day in enumerate(dates)
         },
     )
-    for c, (condition, metric) in enumerate(asked):
+    for c, (condition, metric) in enumerate(conditions):
         if metric.counted != "sum":
             distinct = _distinct(activity, condition, c, dates)
             counted = counted.left_join(distinct, "lead").drop("lead_right")
@@ -63,23 +64,23 @@ def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.
 
 
 def met(counted: ibis.Table, spec: RuleSpec, d: int) -> ibis.ir.BooleanValue:
-    """Whether a row of `values` meets the rule as of the date of index `d`."""
+    """Return a criterion: a row of `values` meets the rule as of the date of index `d`."""
     return counted[f"seen_{d}"] & _joined(counted, spec, d, range(len(spec.conditions)))
 
 
-def rest(counted: ibis.Table, spec: RuleSpec, d: int, without: int) -> ibis.ir.BooleanValue:
-    """Whether all or any, as the rule says, of the conditions but the one of index `without` hold."""
-    return _joined(counted, spec, d, [c for c in range(len(spec.conditions)) if c != without])
+def other_conditions_met(counted: ibis.Table, spec: RuleSpec, d: int, excluded: int) -> ibis.ir.BooleanValue:
+    """Return a criterion: the conditions except that of index `excluded` hold, as the rule joins them."""
+    return _joined(counted, spec, d, [c for c in range(len(spec.conditions)) if c != excluded])
 
 
-def _joined(counted: ibis.Table, spec: RuleSpec, d: int, wanted: Iterable[int]) -> ibis.ir.BooleanValue:
-    verdicts = [spec.conditions[c].holds(counted[f"value_{d}_{c}"]) for c in wanted]
+def _joined(counted: ibis.Table, spec: RuleSpec, d: int, indexes: Iterable[int]) -> ibis.ir.BooleanValue:
+    verdicts = [spec.conditions[c].holds(counted[f"value_{d}_{c}"]) for c in indexes]
     join = operator.and_ if spec.match == "all" else operator.or_
     return reduce(join, verdicts) if verdicts else ibis.literal(spec.match == "all")
 
 
 def evidence(activity: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
-    """The matching rows: those that at least one condition counts, window included, each once."""
+    """Return the rows that at least one condition counts as of a date, each once."""
     counted = [counts(activity, condition, as_of) for condition in spec.conditions]
     return activity.filter(reduce(operator.or_, counted))
 
@@ -97,9 +98,9 @@ def _one_of(column: ibis.ir.Value, allowed: Sequence[str] | Sequence[int]) -> ib
 
 
 def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequence[date]) -> ibis.Table:
-    """Per lead, the number of distinct values of the metric's column in each date's window.
+    """Return for each lead the number of distinct values of the metric's column in each date's window.
 
-    Counting groups of groups keeps it exact on every engine and needs one pass for all dates.
+    Counting groups of groups is exact on every engine and needs a single pass for all dates.
     """
     rows = activity.filter(matches(activity, condition))
     windows = {f"in_{d}": in_window(rows, day, condition.window_days).any() for d, day in enumerate(dates)}

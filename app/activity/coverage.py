@@ -1,8 +1,8 @@
-"""How many leads meet a rule as of each of many dates, in slices of leads, and who they are as of the last.
+"""Coverage: the number of leads that meet a rule as of many dates, and these leads as of the last one.
 
-The filters of a rule are the expressions of ``conditions``; what remains is counted here for all dates at
-once. One query per date, or one column per date, takes minutes where this takes seconds: each matching row is
-read once, its place is a cell (lead, date), and a window is the difference of two running sums.
+Rows are filtered by the expressions of ``conditions`` and counted here for all dates at once, in slices of
+leads. One query or one column for each date takes minutes where this takes seconds: each matching row is read
+once and belongs to a cell (lead, date), and a window is the difference of two running sums.
 """
 
 from collections.abc import Collection, Iterator
@@ -24,10 +24,10 @@ from app.activity.settings import EngineSettings
 from app.activity.spec import Condition, RuleSpec
 from app.activity.store import Snapshot
 
-#: A slice of leads holds about as many rows, and at most as many cells (leads × dates).
+#: the approximate number of rows in a slice of leads, and the largest number of cells (leads × dates)
 ROWS_PER_SLICE = 4_000_000
 CELLS_PER_SLICE = 12_000_000
-#: enough for a window of 366 dates and as many dates to look at
+#: enough for a window of 366 dates and as many dates of evaluation
 DAY_BITS = 12
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -36,9 +36,9 @@ Ints = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 @dataclass
 class Coverage:
-    """Leads that meet the rule: how many as of each date, and the ids of those as of the last, ascending.
+    """The number of leads that meet the rule as of each date, and the ascending ids of those as of the last.
 
-    ``done`` of ``total`` slices are counted; before the end the numbers are those of the leads so far.
+    ``done`` of ``total`` slices are counted; until the end the numbers are those of the slices so far.
     """
 
     counts: dict[date, int]
@@ -55,7 +55,10 @@ def counts(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> dict[date, int]:
-    """How many leads meet the rule as of each date, exactly; ascending by date. Arguments as in ``count``."""
+    """Return the exact number of leads that meet the rule as of each date, ascending.
+
+    Arguments as in ``count``.
+    """
     *_parts, found = count(snapshot, spec, dates, among=among, settings=settings)
     return found.counts
 
@@ -68,45 +71,45 @@ def count(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> Iterator[Coverage]:
-    """Count slice by slice, yielding what is counted so far; the last one is exact. At least one is yielded.
+    """Count slice by slice and yield the coverage so far, at least once; the last one is exact.
 
-    ``among`` and what is raised are as in ``query.evaluate``. Stop iterating to cancel.
+    ``among`` and the exceptions are as in ``query.evaluate``. Stop iterating to cancel.
     """
-    wanted = sorted(set(dates))
-    if not wanted:
+    ordered = sorted(set(dates))
+    if not ordered:
         yield Coverage({}, done=1)
         return
     only = None if among is None else np.sort(among["lead"].to_numpy())
-    known = query.lead_activity(snapshot, spec.window_days, wanted[0], wanted[-1], None, settings)
+    known = query.lead_activity(snapshot, spec.window_days, ordered[0], ordered[-1], None, settings)
     with known as (connection, _activity):
-        yield from _count(connection, spec, wanted, only)
+        yield from _count(connection, spec, ordered, only)
 
 
 def _count(
     connection: duckdb.DuckDBPyConnection, spec: RuleSpec, dates: list[date], only: Ints | None
 ) -> Iterator[Coverage]:
-    found = Coverage(dict.fromkeys(dates, 0))
+    coverage = Coverage(dict.fromkeys(dates, 0))
     counter = _Counter(connection, spec, dates)
     slices = _slices(connection, counter.width)
-    found.total = max(len(slices), 1)
+    coverage.total = max(len(slices), 1)
     for first, end in slices:
         met = counter.met(first, end)
         if only is not None:
             met[~_among(only, first, end)] = False
         for day, n in zip(dates, met.sum(axis=0).tolist(), strict=True):
-            found.counts[day] += n
-        found.leads = np.concatenate([found.leads, np.flatnonzero(met[:, -1]) + first])
-        found.done += 1
-        yield found
+            coverage.counts[day] += n
+        coverage.leads = np.concatenate([coverage.leads, np.flatnonzero(met[:, -1]) + first])
+        coverage.done += 1
+        yield coverage
     if not slices:
-        found.done = 1
-        yield found
+        coverage.done = 1
+        yield coverage
 
 
 def _slices(connection: duckdb.DuckDBPyConnection, width: int) -> list[tuple[int, int]]:
-    """Ranges of lead ids, small enough to be counted at once."""
-    asked = "SELECT min(lead), max(lead), count(*) FROM lead_activity"
-    first, last, rows = connection.execute(asked).fetchall()[0]
+    """Return ranges of lead ids that are small enough to be counted at once."""
+    query_text = "SELECT min(lead), max(lead), count(*) FROM lead_activity"
+    first, last, rows = connection.execute(query_text).fetchall()[0]
     if first is None:
         return []
     span = last - first + 1
@@ -116,7 +119,7 @@ def _slices(connection: duckdb.DuckDBPyConnection, width: int) -> list[tuple[int
 
 
 def _among(only: Ints, first: int, end: int) -> Bools:
-    """Which of the leads first … end − 1 are in the ascending ``only``."""
+    """Return which of the leads first … end − 1 are in the ascending ``only``."""
     inside = only[np.searchsorted(only, first) : np.searchsorted(only, end)]
     found = np.zeros(end - first, np.bool_)
     found[inside - first] = True
@@ -124,21 +127,21 @@ def _among(only: Ints, first: int, end: int) -> Bools:
 
 
 class _Counter:
-    """Counts one rule as of many dates; columns are the calendar dates from ``start`` on."""
+    """Counts a rule as of many dates. Its columns are the calendar dates from ``start`` on."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, spec: RuleSpec, dates: list[date]) -> None:
         self.connection, self.spec = connection, spec
         self.start = dates[0] - timedelta(days=spec.window_days - 1)
         self.columns = np.array([(day - self.start).days for day in dates])
         self.width = int(self.columns[-1]) + 1
-        asked = {condition.metric: metrics.REGISTRY[condition.metric] for condition in spec.conditions}
-        self.summed = [name for name, metric in asked.items() if metric.counted == "sum"]
+        entries = {condition.metric: metrics.REGISTRY[condition.metric] for condition in spec.conditions}
+        self.summed = [name for name, metric in entries.items() if metric.counted == "sum"]
         self.numbered = {
-            name: self._number(name) for name, metric in asked.items() if metric.counted == "distinct"
+            name: self._number(name) for name, metric in entries.items() if metric.counted == "distinct"
         }
 
     def met(self, first: int, end: int) -> Bools:
-        """Per lead of first … end − 1 and date, whether the rule is met."""
+        """Return whether the rule is met for each lead of first … end − 1 and each date."""
         rows = self._rows(first, end)
         lead = rows["lead"] - first
         day = rows["place"].astype(np.int64)
@@ -154,7 +157,10 @@ class _Counter:
         return joined
 
     def _number(self, metric: Metric) -> tuple[ibis.Table, int]:
-        """Number what a metric tells apart: a table of its values and their numbers, of so many bits."""
+        """Number the distinct values of a metric.
+
+        Return a table of values and numbers, and the bits of a number.
+        """
         activity = ibis.table(LEAD_ACTIVITY, name="lead_activity")
         found = activity.select(**{metric: metrics.REGISTRY[metric].of(activity)}).distinct()
         values = engine.run(self.connection, found)
@@ -164,7 +170,7 @@ class _Counter:
         return ibis.table(schema, name=f"numbered_{metric}"), values.num_rows.bit_length()
 
     def _rows(self, first: int, end: int) -> dict[str, Any]:
-        """The rows that some condition counts, or all where leads without such rows can meet the rule."""
+        """Return the rows that a condition counts, or all if leads without such rows can meet the rule."""
         activity = ibis.table(LEAD_ACTIVITY, name="lead_activity")
         rows = activity.filter((activity.lead >= first) & (activity.lead < end))
         flags = {f"in_{c}": conditions.matches(rows, each) for c, each in enumerate(self.spec.conditions)}
@@ -183,7 +189,7 @@ class _Counter:
     def _values(
         self, c: int, condition: Condition, rows: dict[str, Any], lead: Ints, day: Ints, leads: int
     ) -> Ints:
-        """Per lead and date the condition's value."""
+        """Return the condition's value for each lead and date."""
         inside = rows[f"in_{c}"]
         lead, day = lead[inside], day[inside]
         if condition.metric in self.numbered:
@@ -194,16 +200,16 @@ class _Counter:
         return self._in_windows(_per_cell(lead, day, weights, leads, self.width), condition.window_days)
 
     def _in_windows(self, cells: Ints, window_days: int) -> Ints:
-        """Sums of cells over the window that ends with each date."""
+        """Return the sums of cells over the window that ends with each date."""
         running = np.zeros((cells.shape[0], self.width + 1), cells.dtype)
         np.cumsum(cells, axis=1, out=running[:, 1:])
         ends = self.columns + 1
         return running[:, ends] - running[:, np.maximum(ends - window_days, 0)]
 
     def _distinct(self, pairs: Ints, bits: int, window_days: int, leads: int) -> Ints:
-        """Distinct values: each is present from a date on until its next one or the window's end.
+        """Return the numbers of distinct values. Each counts until its next date or the window's end.
 
-        ``pairs`` are lead, number (of ``bits``) and date in one, so that sorting puts them in this order.
+        ``pairs`` combine lead, number (of ``bits``) and date, so that they sort in this order.
         """
         pairs.sort()
         owner, day = pairs >> DAY_BITS, pairs & ((1 << DAY_BITS) - 1)
@@ -218,13 +224,13 @@ class _Counter:
         return present[:, self.columns]
 
     def _may_hold_without_events(self) -> bool:
-        """Whether a lead can meet the rule without an event that a condition counts."""
+        """Return whether a lead can meet the rule without an event that a condition counts."""
         free = [condition.holds(0) for condition in self.spec.conditions]
         return bool(all(free) if self.spec.match == "all" else any(free))
 
 
 def _per_cell(lead: Ints, day: Ints, weights: Ints | None, leads: int, width: int) -> Ints:
-    """Per lead and calendar date the sum of weights; without weights 1 where there is a row at all."""
+    """Return the sum of weights for each lead and calendar date; without weights, 1 where a row exists."""
     summed = np.bincount(lead * width + day, weights=weights, minlength=leads * width)
     cells = summed.astype(np.int32) if weights is not None else (summed > 0).astype(np.int32)
     return cells.reshape(leads, width)

@@ -1,4 +1,4 @@
-"""The layers above the events, as Ibis expressions, and their derivation day by day."""
+"""The layers derived from the events, as Ibis expressions, and their daily files."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -45,7 +45,7 @@ LEADS = ibis.schema({"lead": "int64", "person": "uuid"})
 
 
 def activity_of(events: ibis.Table) -> ibis.Table:
-    """Events counted per person, institution, type, date, hour and result, with the first and last second."""
+    """Count events by person, institution, type, date, hour and result, with the first and last second."""
     keys = ["person", "institution", "type", "day", "hour", "ok"]
     counted = events.group_by(keys).agg(
         n=events.count(), first_s=events.second.min(), last_s=events.second.max()
@@ -54,19 +54,19 @@ def activity_of(events: ibis.Table) -> ibis.Table:
 
 
 def lead_activity_of(activity: ibis.Table, leads: ibis.Table) -> ibis.Table:
-    """The activity of people on the lead list, keyed by lead instead of person."""
+    """Return the activity of people on the lead list, keyed by lead instead of person."""
     joined = activity.inner_join(leads, "person")
     return joined.select(*LEAD_ACTIVITY.names).order_by("lead", "institution", "type", "day", "hour", "ok")
 
 
 def write_activity(connection: duckdb.DuckDBPyConnection, events: Path, file: Path) -> None:
-    """Derive one date's activity file from its events file."""
+    """Write the activity file of a date from its events file."""
     engine.view(connection, "events", EVENTS, [events])
     engine.write(connection, activity_of(ibis.table(EVENTS, name="events")), file)
 
 
 def stale_days(state: store.Snapshot, days: Collection[date], fingerprint: str) -> list[date]:
-    """The dates among `days` whose lead layer is missing or not of this lead list and the current events."""
+    """Return the dates of `days` whose lead layer is missing or outdated for this lead list."""
     return [
         day
         for day in sorted(set(days) & state.days.keys())
@@ -84,10 +84,11 @@ def ensure_leads(
     settings: EngineSettings | None = None,
     progress: Callable[[Progress], None] = silent,
 ) -> store.Snapshot:
-    """Bring the lead layer of `days` up to the lead list named by `fingerprint`; return that state.
+    """Update the lead layer of `days` to the lead list named by `fingerprint`. Return the new state.
 
-    `leads` is called only when something is to do; its columns are `lead` (integer) and `person` (the first
-    32 hex digits of the ID hash, or more). Dates without events are passed over. Raises ActivityError.
+    `leads` is called only when a layer is outdated. Its columns are `lead` (integer) and `person` (at least
+    the first 32 hex digits of the ID hash). Dates without events are skipped. Raises ActivityError for an
+    invalid person.
     """
     state = store.snapshot(root)
     if not stale_days(state, days, fingerprint):

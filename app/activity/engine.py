@@ -1,7 +1,7 @@
-"""The analytical engine: Ibis compiles the expressions, DuckDB runs them.
+"""The analytical engine: Ibis compiles expressions, DuckDB runs them.
 
-Expressions are compiled with `ibis.to_sql` and run on our own connection, because the DuckDB backend
-of Ibis 12 calls functions that DuckDB 2 no longer has; compiling is all we need of it.
+Expressions are compiled with `ibis.to_sql` and run on our own connection, because the DuckDB backend of Ibis
+12 calls functions that DuckDB 2 no longer has.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from app.activity.settings import EngineSettings
 def connect(
     settings: EngineSettings, spill: Path, *, database: Path | None = None, timezone: str = "UTC"
 ) -> duckdb.DuckDBPyConnection:
-    """Open an engine that spills to the folder `spill`; without `database` its tables live in memory.
+    """Open a connection that spills to the folder `spill`; without `database` its tables are in memory.
 
     Raises ActivityError for an engine that is not installed and for a bad memory limit.
     """
@@ -48,7 +48,7 @@ def connect(
 def view(
     connection: duckdb.DuckDBPyConnection, name: str, schema: ibis.Schema, files: Sequence[Path]
 ) -> None:
-    """Make `name` a view of the Parquet `files`, or one without rows of that schema when there are none."""
+    """Create the view `name` of the Parquet `files`, or an empty one of the schema when there are none."""
     connection.execute(f"DROP VIEW IF EXISTS {name}")
     if not files:
         columns = (
@@ -61,9 +61,9 @@ def view(
 
 
 def run(connection: duckdb.DuckDBPyConnection, expression: ibis.Table) -> pa.Table:
-    """Run an expression over the connection's views and tables; all its rows, in the types of its schema.
+    """Run an expression over the connection's views and tables. Return its rows in the types of its schema.
 
-    The cast is needed because DuckDB's sums are wider than the 64-bit integers Ibis says they are.
+    The cast is necessary because DuckDB's sums are wider than the 64-bit integers that Ibis declares.
     """
     return _relation(connection, expression).to_arrow_table().cast(expression.schema().to_pyarrow())
 

@@ -1,10 +1,13 @@
-"""The errors of the activity package; their text names what a person has to look at."""
+"""The errors of the activity package."""
 
 from typing import Any
 
 
 class ActivityError(Exception):
-    """Work on the activity store was refused. ``message`` is a msgid with places for ``values``."""
+    """An operation on the activity store was refused.
+
+    ``message`` is a msgid with placeholders for ``values``.
+    """
 
     def __init__(self, message: str, **values: Any) -> None:
         self.message, self.values = message, values
@@ -12,4 +15,4 @@ class ActivityError(Exception):
 
 
 class RefusedFile(ActivityError):
-    """A delivered file is refused whole: cut off, not what its name says, or not readable at all."""
+    """A delivered file is refused as a whole: truncated, of another kind than its name, or unreadable."""

@@ -1,4 +1,4 @@
-"""The event types of call logs: their words, their number in the cube, their weight in a new rule's score.
+"""The event types of call logs: display name, number in the cube, and weight in the score of a new rule.
 
 Everything else derives from these entries, as from those of ``metrics``.
 """
@@ -16,7 +16,7 @@ EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 @dataclass(frozen=True)
 class EventTypeEntry:
-    """An event type. The cube stores ``number``: take the next one up to 255, and never change it."""
+    """An event type. The cube stores ``number``: use the next free one up to 255, and never change it."""
 
     number: int
     label: str

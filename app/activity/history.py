@@ -1,4 +1,4 @@
-"""What a rule would have seen on many dates, at several thresholds of a condition, in one pass."""
+"""Evaluation of a rule as of many dates and for several thresholds of a condition, in one pass."""
 
 import operator
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from app.activity.store import Snapshot
 
 @dataclass(frozen=True)
 class Sweep:
-    """The condition of index `condition`, asked at each of `thresholds` instead of its own value."""
+    """The condition of index `condition`, evaluated for each of `thresholds` instead of its own value."""
 
     condition: int
     thresholds: tuple[int, ...]
@@ -34,25 +34,25 @@ def values_by_date(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
-    """The leads that meet the rule at any of the thresholds as of any of the ascending dates, by lead.
+    """Return the leads that meet the rule for any threshold as of any of the ascending dates, in order.
 
-    Columns: `lead`, and for each index d of `dates` `value_d`, the swept condition's value, null without any
-    event in the rule's widest window, and `rest_d`, whether the other conditions hold as the rule joins
-    them. `among` and what is raised are as in `query.evaluate`; ActivityError also for a condition that
-    is not there.
+    The columns are `lead` and, for each index d of `dates`, `value_d` and `rest_d`. `value_d` is the swept
+    condition's value, null without any event in the rule's widest window. `rest_d` tells whether the other
+    conditions hold, as the rule joins them. `among` and the exceptions are as in `query.evaluate`, with an
+    ActivityError for a condition that doesn't exist.
     """
     if not (0 <= sweep.condition < len(spec.conditions) and sweep.thresholds):
         raise ActivityError("there is nothing to sweep: %(sweep)s", sweep=sweep)
     known = lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings)
     with known as (connection, activity):
         counted = conditions.values(activity, spec, dates)
-        wanted = [_at_any(counted, spec, sweep, d) for d in range(len(dates))]
-        kept = counted.filter(reduce(operator.or_, wanted))
+        is_met = [_met_at_any(counted, spec, sweep, d) for d in range(len(dates))]
+        kept = counted.filter(reduce(operator.or_, is_met))
         columns: dict[str, ibis.Value] = {}
         for d in range(len(dates)):
             value = kept[f"value_{d}_{sweep.condition}"].cast("int32")
             columns[f"value_{d}"] = kept[f"seen_{d}"].ifelse(value, ibis.null("int32"))
-            columns[f"rest_{d}"] = conditions.rest(kept, spec, d, sweep.condition)
+            columns[f"rest_{d}"] = conditions.other_conditions_met(kept, spec, d, sweep.condition)
         return engine.run(connection, kept.select("lead", **columns).order_by("lead"))
 
 
@@ -64,7 +64,10 @@ def active_leads(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> int:
-    """How many leads have any event on the dates first … last. `among` as in `query.evaluate`."""
+    """Return the number of leads with any event on the dates first … last.
+
+    `among` is as in `query.evaluate`.
+    """
     with lead_activity(snapshot, 1, first, last, among, settings) as (connection, activity):
         counted = activity.agg(leads=activity.lead.nunique())
         return int(engine.run(connection, counted)["leads"][0].as_py())
@@ -78,15 +81,16 @@ def active_days(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
-    """The columns `lead` and `day`: each date first … last on which a lead has any event."""
+    """Return `lead` and `day` for each date of first … last on which a lead has any event."""
     with lead_activity(snapshot, 1, first, last, among, settings) as (connection, activity):
         return engine.run(connection, activity.select("lead", "day").distinct().order_by("lead", "day"))
 
 
-def _at_any(counted: ibis.Table, spec: RuleSpec, sweep: Sweep, d: int) -> ibis.ir.BooleanValue:
-    """Whether the rule is met at any of the thresholds as of the date of index `d`."""
+def _met_at_any(counted: ibis.Table, spec: RuleSpec, sweep: Sweep, d: int) -> ibis.ir.BooleanValue:
+    """Return a criterion: the rule is met for any of the thresholds as of the date of index `d`."""
     value = counted[f"value_{d}_{sweep.condition}"]
     compare = operators.REGISTRY[spec.conditions[sweep.condition].op].compare
     own = reduce(operator.or_, (compare(value, threshold) for threshold in sweep.thresholds))
+    others = conditions.other_conditions_met(counted, spec, d, sweep.condition)
     join = operator.and_ if spec.match == "all" else operator.or_
-    return counted[f"seen_{d}"] & join(conditions.rest(counted, spec, d, sweep.condition), own)
+    return counted[f"seen_{d}"] & join(others, own)

@@ -1,4 +1,4 @@
-"""Ingest of delivered call logs: read and check outside the store's lock, merge and commit under it."""
+"""Ingest of call logs: files are checked outside the store's lock, then merged and committed under it."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,8 @@ from app.activity.result import FileRecord, IngestResult
 from app.activity.settings import EngineSettings
 from app.lib.spreadsheet import printable_name
 
-# One commit per chunk: large enough that a date is rarely rewritten, small enough to lose little in a crash.
+# Each chunk is committed separately: large enough to rarely rewrite a date, small enough to lose little in a
+# crash.
 CHUNK_FILES = 1000
 CHUNK_BYTES = 4 << 30
 ALREADY_KNOWN = "the same content was delivered before"
@@ -45,11 +46,11 @@ def ingest(
 ) -> IngestResult:
     """Add the call logs in `paths` (files, or folders at any depth) to the store in `root`.
 
-    Files are all-or-nothing; unreadable ones are refused, and the rest goes on. Safe to repeat after a crash
-    and to run beside another ingest. `timezone` is that of dates, hours and times without an offset; `now`
-    (default: this machine's time) is what no event is more than a day ahead of; the journal keeps `source`.
-    `listed`: the paths are files that `find_files` has found; one gone since is refused.
-    Raises ActivityError when a path does not exist or the store was built with another time zone.
+    Each file is accepted or refused as a whole; the ingest continues after a refused one. Safe to repeat
+    after a crash and to run beside another ingest. `timezone` is that of dates, hours and times without an
+    offset. No event may be more than a day after `now` (by default this machine's time). The journal keeps
+    `source`. With `listed`, the paths are files found by `find_files`, and a missing one is refused. Raises
+    ActivityError when a path does not exist or the store was built with another time zone.
     """
     files = list(paths) if listed else find_files(paths)
     with ExitStack() as stack:
@@ -64,11 +65,11 @@ def ingest(
         numbers = [(name, entry.number) for name, entry in event_types.REGISTRY.items()]
         connection.executemany("INSERT INTO known_types VALUES (?, ?)", numbers)
         connection.execute(_SQL["bounds"], {"now": now or datetime.now(UTC)})
-        return _Ingest(root, connection, timezone, source, progress).take(files)
+        return _Ingest(root, connection, timezone, source, progress).run(files)
 
 
 class _Ingest:
-    """One call: files are checked into the scratch database, and committed chunk by chunk."""
+    """One call of `ingest`: files are checked into the scratch database and committed in chunks."""
 
     def __init__(
         self,
@@ -89,7 +90,8 @@ class _Ingest:
         _require_timezone(state, timezone)
         self.known = {record["digest"] for record in store.deliveries(state)}
 
-    def take(self, files: Sequence[Path]) -> IngestResult:
+    def run(self, files: Sequence[Path]) -> IngestResult:
+        """Check and commit the files. Return their result."""
         sizes = [_size(file) for file in files]
         total = sum(sizes)
         for path, done in zip(files, accumulate(sizes, initial=0), strict=False):
@@ -132,7 +134,7 @@ class _Ingest:
         self.chunk = {}
 
     def _skip_known(self, state: store.Snapshot) -> None:
-        """Another ingest may have committed the same content since we looked."""
+        """Skip files whose content another ingest has committed since they were checked."""
         known = {record["digest"] for record in store.deliveries(state)}
         for file_no, record in list(self.chunk.items()):
             if record.digest in known:
@@ -158,7 +160,7 @@ class _Ingest:
         self.result.moved.update(moved)
 
     def _count(self) -> None:
-        """Fill in the records' figures from the checked rows and the merge."""
+        """Set the counts of the records from the checked rows and the merge."""
         for file_no, reason, count in self._rows(
             "SELECT file_no, reason, count(*) FROM checked GROUP BY ALL ORDER BY ALL"
         ):
@@ -183,7 +185,7 @@ class _Ingest:
                 self.chunk[file_no].also.append(day.isoformat())
 
     def _moved(self) -> dict[str, int]:
-        """How events accepted earlier in this call move between dates; and remember the ones accepted now."""
+        """Return how events accepted earlier in this call move between dates, and store the new ones."""
         moved: dict[str, int] = {}
         for old, new, count in self._rows(
             "SELECT old_day, new_day, count(*) FROM replaced SEMI JOIN accepted USING (rid) GROUP BY ALL"
@@ -194,7 +196,7 @@ class _Ingest:
         return moved
 
     def _rebuild(self, writer: store.Writer) -> dict[date, store.Day]:
-        """Write the files of every date the merge touches; return all dates as they are then."""
+        """Write the files of every date that the merge changes. Return all dates of the new state."""
         days = dict(writer.state.days)
         touched = self._rows("SELECT day FROM incoming UNION SELECT old_day FROM replaced ORDER BY 1")
         for done, (day,) in enumerate(touched):
@@ -225,7 +227,7 @@ class _Ingest:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprint) -> None:
-    """Check a file's rows into the scratch database, all or none. Raises RefusedFile."""
+    """Check all rows of a file into the scratch database, or none. Raises RefusedFile."""
     refused: list[RefusedFile] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -246,7 +248,7 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
     try:
         connection.execute(_SQL["check"], {"file_no": file_no})
         if found.open_end and split_ending(found.path)[0] != "parquet":
-            _require_whole_end(connection, file_no)
+            _require_complete_end(connection, file_no)
         connection.execute("COMMIT")
     except (duckdb.Error, RefusedFile) as error:
         connection.execute("ROLLBACK")
@@ -259,14 +261,14 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
         connection.unregister("delivered")
 
 
-def _require_whole_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> None:
-    """Refuse a file whose last line has no line end and fails a check: it is cut off in the middle."""
+def _require_complete_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> None:
+    """Refuse a file whose last line has no line ending and fails a check, because it is truncated."""
     last = connection.execute(
         "SELECT line_no, reason FROM checked WHERE file_no = ? ORDER BY line_no DESC LIMIT 1", [file_no]
     ).fetchone()
     if last and last[1]:
         raise RefusedFile(
-            "it is cut off: its last line %(line)s has no line end and is not whole", line=last[0]
+            "it is truncated: its last line, %(line)s, is incomplete and has no line ending", line=last[0]
         )
 
 
@@ -274,7 +276,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        # Gone since it was found: it is refused when its turn comes.
+        # A file that has disappeared is refused when its turn comes.
         return 0
 
 

@@ -1,4 +1,4 @@
-"""The operators that compare the value of a condition with its threshold: their words and what they mean.
+"""The operators that compare the value of a condition with its threshold: display name and meaning.
 
 Everything else derives from these entries, as from those of ``metrics``.
 """
@@ -18,13 +18,13 @@ OPERATORS: tuple[Operator, ...] = get_args(Operator)
 
 @dataclass(frozen=True)
 class OperatorEntry:
-    """An operator; ``sign`` and ``words`` are how people write and say it."""
+    """An operator; ``sign`` and ``words`` are its written and spoken forms."""
 
     sign: str
     words: str
-    #: of numbers, Ibis columns and NumPy arrays alike
+    #: compares numbers, Ibis columns and NumPy arrays alike
     compare: Callable[[Any, Any], Any]
-    #: of a threshold and the largest value there can be: the least and the largest value that pass
+    #: returns the least and the largest value that pass, for a threshold and the largest possible value
     bounds: Callable[[int, int], tuple[int, int]]
 
 

@@ -1,4 +1,4 @@
-"""What the cube holds of one person, on the lead list or not."""
+"""The activity of a single person, whether on the lead list or not."""
 
 from datetime import date
 
@@ -13,7 +13,7 @@ from app.activity.store import Snapshot, workspace
 def person_days(
     snapshot: Snapshot, id_hash: str, *, settings: EngineSettings | None = None
 ) -> dict[date, dict[str, int]]:
-    """Per local date with events of the person: ``calls`` and ``institutions``, ascending.
+    """Return ``calls`` and ``institutions`` for each local date with events of the person, ascending.
 
     ``id_hash`` is the keyed hash of the ID number, 64 hex digits.
     """

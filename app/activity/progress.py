@@ -1,11 +1,11 @@
-"""How far a long piece of work has come."""
+"""Progress of long operations on the activity store."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` of a step: "read" counts bytes as delivered, "merge" and "leads" count dates."""
+    """The progress of a step: "read" counts bytes as delivered, "merge" and "leads" count dates."""
 
     step: str
     done: int
@@ -13,4 +13,4 @@ class Progress:
 
 
 def silent(_: Progress) -> None:
-    """Reports to nobody."""
+    """Ignore the progress."""

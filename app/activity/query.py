@@ -1,4 +1,4 @@
-"""Questions to the store: who meets a rule and why, how many would have, and what has arrived."""
+"""Queries of the store: leads that meet a rule and why, values of conditions, and counts of events."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +18,10 @@ from app.activity.spec import RuleSpec, Score
 from app.activity.store import Snapshot
 
 _SEEN = "struct<institutions: array<string>, first_at: timestamp(6), last_at: timestamp(6)>"
-# One row per lead. `values` and `by_condition` have one entry per condition, in order: the count, and the
-# institutions, first and last of the events that it counts. The rest describes the events that at least
-# one condition counts, each once. Times are local; by_type_age is what the score sums up.
+# One row per lead. `values` and `by_condition` have one entry per condition, in order: the value, and the
+# institutions and the first and last time of the events that the condition counts. The other columns describe
+# the events that at least one condition counts, each once. Times are local; the score is the sum over
+# `by_type_age`.
 EVALUATED = ibis.schema(
     {
         "lead": "int64",
@@ -45,10 +46,10 @@ def evaluate(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
-    """The leads that meet the rule as of a date, as rows of EVALUATED ordered by lead.
+    """Return the leads that meet the rule as of a date, as rows of EVALUATED ordered by lead.
 
-    `among`, a table with a column `lead`, limits the question to those leads; None asks about all.
-    Raises ActivityError when the lead layer of a date in the window has yet to be made (`cube.ensure_leads`).
+    `among`, a table with a column `lead`, limits the query to these leads. Raises ActivityError when the lead
+    layer of a date in the window is missing or outdated (see `cube.ensure_leads`).
     """
     with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, activity):
         return engine.run(connection, _evaluated(activity, spec, as_of, score, only_met=True))
@@ -63,7 +64,7 @@ def explain(
     *,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
-    """The row of `evaluate` for one lead, whether it meets the rule or not; without any event all zeros."""
+    """Return the row of `evaluate` for one lead, even if it doesn't meet the rule or has no event."""
     with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as (connection, activity):
         own = activity.filter(activity.lead == lead)
         table = engine.run(connection, _evaluated(own, spec, as_of, score, only_met=False))
@@ -87,7 +88,7 @@ def _nothing(lead: int, conditions: int) -> dict[str, Any]:
 def rows_by_day_and_institution(
     snapshot: Snapshot, first: date, last: date, *, settings: EngineSettings | None = None
 ) -> list[tuple[date, str, int]]:
-    """Events per local date and institution code, of the dates first … last, in that order."""
+    """Return the number of events by local date and institution code for first … last, in this order."""
 
     def count(activity: ibis.Table) -> ibis.Table:
         counted = activity.group_by(["day", "institution"]).agg(n=activity.n.sum())
@@ -100,10 +101,10 @@ def rows_by_day_and_institution(
 def institutions(
     snapshot: Snapshot, days: Collection[date] | None = None, *, settings: EngineSettings | None = None
 ) -> list[str]:
-    """The institution codes seen on `days` (default: ever), sorted."""
-    wanted = sorted(snapshot.days if days is None else snapshot.days.keys() & set(days))
+    """Return the sorted institution codes with events on `days` (by default on any)."""
+    selected = sorted(snapshot.days if days is None else snapshot.days.keys() & set(days))
     table = _run_on_activity(
-        snapshot, wanted, lambda activity: activity.select("institution").distinct(), settings
+        snapshot, selected, lambda activity: activity.select("institution").distinct(), settings
     )
     return sorted(table["institution"].to_pylist())
 
@@ -111,9 +112,9 @@ def institutions(
 def person_days(
     snapshot: Snapshot, person: str, first: date, last: date, *, settings: EngineSettings | None = None
 ) -> list[tuple[date, int, int]]:
-    """Events and distinct institutions of a person on each of the dates first … last that has any, in order.
+    """Return the events and distinct institutions of a person on each date of first … last that has any.
 
-    `person` is the first 32 hex digits of the ID hash, or more. It needs no lead layer.
+    `person` is at least the first 32 hex digits of the ID hash. The lead layer is not used.
     """
     key = ibis.literal(str(UUID(person[:32])), type="uuid")
 
@@ -135,16 +136,16 @@ def lead_values(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> pa.Table:
-    """The columns `lead` and `value_0`, `value_1` … of the conditions as of a date, without any evidence.
+    """Return `lead` and the values `value_0`, `value_1` … of the conditions as of a date, without evidence.
 
-    Leads that meet the rule, or all that have an event at all in its window. `among` and what is raised are
-    as in `evaluate`.
+    The leads are those that meet the rule or, without `only_met`, all with an event in its window. `among`
+    and the exceptions are as in `evaluate`.
     """
     with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, activity):
         counted = conditions.values(activity, spec, [as_of])
-        wanted = conditions.met(counted, spec, 0) if only_met else counted.seen_0
+        is_selected = conditions.met(counted, spec, 0) if only_met else counted.seen_0
         values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
-        return engine.run(connection, counted.filter(wanted).select("lead", **values))
+        return engine.run(connection, counted.filter(is_selected).select("lead", **values))
 
 
 def _evaluated(
@@ -171,7 +172,7 @@ def _evaluated(
 
 
 def _facts(rows: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
-    """Per lead: how many events, at which institutions, the first and last; the latter also by condition."""
+    """Return calls, institutions and first and last time for each lead, the latter two also by condition."""
     hour = rows.day.cast("timestamp") + rows.hour.cast("int64").as_interval("h")
     first_at = hour + rows.first_s.cast("int64").as_interval("s")
     last_at = hour + rows.last_s.cast("int64").as_interval("s")
@@ -191,7 +192,7 @@ def _facts(rows: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
 
 
 def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
-    """The events that the condition of index c counts: where, first and last."""
+    """Return institutions and first and last time of the events that the condition of index c counts."""
     nowhere = ibis.literal([], EVALUATED["institutions"])
     return ibis.struct(
         {
@@ -203,7 +204,7 @@ def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
 
 
 def _scored(rows: ibis.Table, as_of: date, score: Score) -> ibis.Table:
-    """Per lead: the score, and the counts by event type and age that it is made of."""
+    """Return for each lead the score, and the counts by event type and age that it sums up."""
     known = event_types.REGISTRY
     names = ibis.cases(*((rows.type == each.number, name) for name, each in known.items()), else_="")
     age = ibis.literal(as_of).delta(rows.day, unit="day")
@@ -214,7 +215,7 @@ def _scored(rows: ibis.Table, as_of: date, score: Score) -> ibis.Table:
     )
     worth = counted.n * weight * ibis.literal(0.5) ** (counted.age_days / float(score.half_life_days))
     part = ibis.struct({name: counted[name] for name in ("event_type", "age_days", "n")})
-    # Rounded, because the order of a parallel sum changes its last digits and a hit must be reproducible.
+    # Rounded, because the order of a parallel sum changes its last digits, and hits must be reproducible.
     return counted.group_by("lead").agg(score=worth.sum().round(6), by_type_age=part.collect().sort())
 
 
@@ -227,9 +228,9 @@ def lead_activity(
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, ibis.Table]]:
-    """The activity of leads that a window sees as of the dates first … last, and a connection that has it.
+    """Yield the lead activity of the windows as of the dates first … last, with its connection.
 
-    `among` and what is raised are as in `evaluate`.
+    `among` and the exceptions are as in `evaluate`.
     """
     days = _between(snapshot, first - timedelta(days=window_days - 1), last)
     stale = [day for day in days if snapshot.days[day].leads_source != snapshot.days[day].activity]

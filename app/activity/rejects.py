@@ -1,4 +1,4 @@
-"""Rejected rows kept for a person to look at: one CSV file per delivered file."""
+"""Files of rejected rows: one CSV file for each delivered file."""
 
 import csv
 from pathlib import Path
@@ -17,7 +17,7 @@ FROM checked WHERE file_no = $file_no AND reason IS NOT NULL ORDER BY line_no
 
 
 def write_rejects(connection: duckdb.DuckDBPyConnection, root: Path, file_no: int, record: FileRecord) -> str:
-    """Write the rejected rows of one checked file; return the file's name relative to the root."""
+    """Write the rejected rows of a checked file. Return the new file's name relative to the root."""
     name = f"rejected/{record.digest[:16]}.csv"
     (root / name).parent.mkdir(exist_ok=True)
     file = _cell(printable_name(record.path.name))

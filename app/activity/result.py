@@ -1,4 +1,4 @@
-"""What an ingest did, file by file and in all."""
+"""The result of an ingest, by file and in total."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -11,11 +11,11 @@ from app.lib.spreadsheet import printable_name
 
 @dataclass
 class FileRecord:
-    """What became of one delivered file; `reason` says why it was refused, by `error`, or skipped.
+    """The outcome of one delivered file; `reason` says why it was skipped or, with `error`, refused.
 
-    rows = accepted + duplicates + the sum of rejected; all are 0 unless the status is "read".
-    `rejects_file` is relative to the store's root; `days` counts accepted events by local date (ISO), `also`
-    are further dates that changed, because a call known already turned out to have happened earlier.
+    rows = accepted + duplicates + the sum of rejected; all are 0 unless the status is "read". `rejects_file`
+    is relative to the store's root. `days` counts accepted events by local date (ISO). `also` are further
+    dates that changed, because a known call turned out to have happened earlier.
     """
 
     path: Path
@@ -34,16 +34,16 @@ class FileRecord:
 
     @property
     def name(self) -> str:
-        """The file's path as it can be shown and stored."""
+        """The file's path in printable form."""
         return printable_name(self.path)
 
     @classmethod
     def refused(cls, path: Path, error: RefusedFile) -> "FileRecord":
-        """The record of a file that was refused whole."""
+        """Return the record of a refused file."""
         return cls(path, "refused", str(error), error)
 
     def as_journal(self, version: int, time: str, source: str) -> dict[str, Any]:
-        """The journal's entry, committed with `version` at `time` (ISO, UTC) by the call named `source`."""
+        """Return the journal entry, committed with `version` at `time` (ISO, UTC) by the call `source`."""
         entry = {"name": self.name, **asdict(self), "version": version, "time": time, "source": source}
         del entry["path"], entry["error"]
         return entry
@@ -51,13 +51,13 @@ class FileRecord:
 
 @dataclass
 class IngestResult:
-    """All files of one call in order, and how events accepted early in it moved between dates later."""
+    """The records of a call's files in order, and later moves of its events between dates."""
 
     files: list[FileRecord] = field(default_factory=list)
     moved: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        """What `flask logs ingest --json` prints; `files` counts skipped and refused files too."""
+        """Return the object that `flask logs ingest --json` prints; `files` counts all files."""
         return {
             "files": len(self.files),
             "files_skipped": self._with_status("skipped"),

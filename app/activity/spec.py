@@ -1,4 +1,4 @@
-"""What a rule asks of a lead's activity, as plain data."""
+"""Rules over a lead's activity, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +18,8 @@ ResultFilter = Literal["any", "success"]
 class Condition:
     """One condition: `metric` over the matching events of the last `window_days` dates, compared to `value`.
 
-    `hours` (a, b) keeps a <= hour < b and wraps midnight when a > b. `institutions` are codes, already
-    resolved from institutions, categories and regions; there and in `event_types` None means all, an empty
-    set none.
+    `hours` (a, b) keeps a <= hour < b and wraps midnight when a > b. `institutions` are codes, resolved from
+    institutions, categories and regions. There and in `event_types`, None means all and an empty set none.
     """
 
     metric: Metric
@@ -46,13 +45,13 @@ class Condition:
             raise ActivityError("unknown event type: %(types)s", types=", ".join(sorted(unknown)))
 
     def holds(self, value: Any) -> Any:
-        """Whether a value meets the condition; of an Ibis column or a NumPy array, for each of its values."""
+        """Return whether a value meets the condition, for each value of an Ibis column or a NumPy array."""
         return operators.REGISTRY[self.op].compare(value, self.value)
 
 
 @dataclass(frozen=True)
 class RuleSpec:
-    """A rule: all or any of at least one condition; order matters, values are reported in it."""
+    """A rule: all or any of at least one condition. Values are reported in the order of the conditions."""
 
     match: Match
     conditions: tuple[Condition, ...]
@@ -65,13 +64,13 @@ class RuleSpec:
 
     @property
     def window_days(self) -> int:
-        """Length in days of the widest window, in which a lead needs at least one event."""
+        """The length in days of the widest window, in which a lead needs at least one event."""
         return max(condition.window_days for condition in self.conditions)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Weights by event type (a missing one weighs 0) and the half life, in days, of an event's worth."""
+    """Weights by event type (0 for a missing one), and the half-life of an event's weight in days."""
 
     half_life_days: float
     weights: Mapping[str, float]

@@ -1,8 +1,8 @@
-"""The activity store: data files that never change once written, and one manifest that says which count.
+"""The activity store: immutable data files, and a manifest that names the current ones.
 
-A commit writes data files, appends to the journal, then swaps the manifest in one rename: before that rename
-nothing has happened, after it everything has. Writers take turns by a lock on a file. Readers never lock:
-they read the manifest once and use the files it names, which stay on disk for at least KEEP_RETIRED_SECONDS.
+A commit writes data files, appends to the journal, then swaps the manifest in one rename, which makes the
+whole commit visible at once. A file lock lets one writer in at a time. Readers never lock: they read the
+manifest once and use the files it names, which stay on disk for at least KEEP_RETIRED_SECONDS.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from app.activity.errors import ActivityError
 
 KEEP_RETIRED_SECONDS = 3600
 LAYERS = ("events", "activity", "leads")
-# Every point at which a crash must be harmless, in the order of an ingest.
+# The points at which a crash must be harmless, in the order of an ingest.
 STEPS = (
     "workspace made",
     "files checked",
@@ -42,12 +42,12 @@ STEPS = (
 
 
 def _step(name: str) -> None:
-    """Called between any two steps with a name of STEPS; tests replace it to crash there."""
+    """Do nothing. Called at each of STEPS, so that tests can crash there."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """What is committed of one local date; file names are relative to the store's root.
+    """The committed files of one local date; names are relative to the store's root.
 
     The lead layer belongs to one lead list (`leads_fingerprint`) and one activity file (`leads_source`).
     """
@@ -60,13 +60,13 @@ class Day:
     leads_source: str | None = None
 
     def files(self) -> set[str]:
-        """The files this day refers to."""
+        """Return the names of the day's files."""
         return {name for name in (self.events, self.activity, self.leads) if name}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One committed state of the store, immutable; an empty store has version 0."""
+    """A committed state of the store. An empty store has version 0."""
 
     root: Path
     version: int = 0
@@ -76,17 +76,17 @@ class Snapshot:
     retired: Mapping[str, float] = field(default_factory=dict)
 
     def files(self) -> set[str]:
-        """Every data file the state refers to."""
+        """Return the names of all data files of the state."""
         return {name for day in self.days.values() for name in day.files()}
 
     def digest(self, first: date, last: date) -> str:
-        """A short name of the data of the dates first … last: equal digests mean equal events."""
+        """Return a short digest of the data of the dates first … last: equal digests mean equal events."""
         named = [f"{day} {self.days[day].events}" for day in sorted(self.days) if first <= day <= last]
         return hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
 
 
 def snapshot(root: Path) -> Snapshot:
-    """Read the manifest once. Raises ActivityError when it is damaged."""
+    """Read the manifest and return its state. Raises ActivityError when it is damaged."""
     try:
         text = (root / "manifest.json").read_bytes()
     except FileNotFoundError:
@@ -104,12 +104,12 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def days(state: Snapshot) -> list[date]:
-    """The local dates that have events, ascending."""
+    """Return the local dates that have events, ascending."""
     return sorted(state.days)
 
 
 def deliveries(state: Snapshot) -> list[dict[str, Any]]:
-    """The committed journal: one record per delivered file that was read, oldest first."""
+    """Return the committed journal: one record per delivered file that was read, oldest first."""
     journal = state.root / "deliveries.jsonl"
     if not state.journal_bytes:
         return []
@@ -118,18 +118,18 @@ def deliveries(state: Snapshot) -> list[dict[str, Any]]:
 
 
 class Writer:
-    """The one writer of a store while it holds the lock; make it with `writing`."""
+    """The only writer of a store while it holds the lock. Created by `writing`."""
 
     def __init__(self, state: Snapshot) -> None:
         self.state = state
 
     @property
     def version(self) -> int:
-        """The version that the next commit will make."""
+        """The version of the next commit."""
         return self.state.version + 1
 
     def new_file(self, layer: str, day: date) -> str:
-        """The relative name of a data file of the next version; its folder exists."""
+        """Return the relative name of a data file of the next version, creating its folder."""
         name = f"{layer}/day={day.isoformat()}/{self.version}.parquet"
         (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
         return name
@@ -141,7 +141,10 @@ class Writer:
         *,
         timezone: str | None = None,
     ) -> Snapshot:
-        """Make `days` the whole content of the store and `records` part of the journal, all or nothing."""
+        """Commit `days` as the whole content of the store and append `records` to the journal.
+
+        Return the state.
+        """
         root, old = self.state.root, self.state
         new = replace(old, version=self.version, days=dict(days), timezone=timezone or old.timezone)
         for name in sorted(new.files() - old.files()):
@@ -159,7 +162,7 @@ class Writer:
 
 @contextmanager
 def writing(root: Path) -> Iterator[Writer]:
-    """Wait for the store's lock, clear away what a crash left, and yield the writer."""
+    """Wait for the store's lock, delete what a crash has left, and yield the writer."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -171,14 +174,14 @@ def writing(root: Path) -> Iterator[Writer]:
 
 @contextmanager
 def workspace(root: Path) -> Iterator[Path]:
-    """A private scratch folder under root/tmp, removed afterwards, by a later caller if we die."""
+    """Yield a private scratch folder under root/tmp. After a crash a later caller removes it."""
     scratch = root / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(scratch)
     new = Path(tempfile.mkdtemp(prefix="new-", dir=scratch))
     with (new / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Only locked folders are ever called work-: a folder without its lock is then surely abandoned.
+        # Only locked folders are named work-, so that one without a lock is certainly abandoned.
         folder = new.rename(scratch / new.name.replace("new-", "work-", 1))
         try:
             yield folder
@@ -187,9 +190,9 @@ def workspace(root: Path) -> Iterator[Path]:
 
 
 def drop_days_before(root: Path, day: date) -> int:
-    """Forget the dates before `day` and the rejected rows delivered before it; return how many dates.
+    """Drop the dates before `day` and the rejected rows delivered before it. Return the number of dates.
 
-    Their files leave the disk with the first write that comes KEEP_RETIRED_SECONDS later.
+    Their files are deleted by the first write after KEEP_RETIRED_SECONDS.
     """
     with writing(root) as writer:
         kept = {known: entry for known, entry in writer.state.days.items() if known >= day}
@@ -229,7 +232,7 @@ def _swap_manifest(state: Snapshot) -> None:
 
 
 def _collect_garbage(state: Snapshot) -> Snapshot:
-    """Delete files no state ever named (a crash left them) and those retired long enough ago."""
+    """Delete files that a crash left and that no state names, and files retired long enough ago."""
     limit = time.time() - KEEP_RETIRED_SECONDS
     recent = {name: when for name, when in state.retired.items() if when > limit}
     kept = state.files() | recent.keys()
@@ -252,7 +255,7 @@ def _remove_abandoned(scratch: Path) -> None:
         except BlockingIOError:
             continue
         except FileNotFoundError:
-            # Its owner is just removing it, or died while doing so.
+            # Its owner is removing it, or died while doing so.
             shutil.rmtree(folder, ignore_errors=True)
     for folder in scratch.glob("new-*"):
         with suppress(FileNotFoundError):

@@ -156,7 +156,7 @@ def test_parquet_ids_without_an_exact_text_refuse_the_file(
 ) -> None:
     (record,) = take(root, table(tmp_path / "a.parquet", **{field: column})).files
     assert record.status == "refused"
-    assert record.reason.startswith(f"{field} is a column of type ")
+    assert record.reason.startswith(f"column {field} has the type ")
 
 
 @pytest.mark.parametrize("kind", [pa.binary(32), pa.binary(), pa.large_binary()])
@@ -213,7 +213,7 @@ def test_a_file_cut_off_is_refused_whole(root: Path, tmp_path: Path, name: str, 
     cut = write_bytes(tmp_path / f"{name}{ending}", CUT[name].encode())
     result = take(root, cut, write(tmp_path / "sound.csv", [row("z")]))
     assert [file.status for file in result.files] == ["refused", "read"]
-    assert result.files[0].reason.startswith("it is cut off: ")
+    assert result.files[0].reason.startswith("it is truncated: ")
     assert (result.as_json()["rows"], len(events(root))) == (1, 1)
     assert rejected_rows(root) == []
 

@@ -1,1 +1,1 @@
-"""Delivered files in, text rows out: one batch schema for CSV, JSON lines and Parquet."""
+"""Readers of delivered files: CSV, JSON lines and Parquet become rows of text in one schema."""

@@ -1,4 +1,4 @@
-"""Text files as blocks of whole lines, whatever the line ending, in bounded memory."""
+"""Text files as blocks of complete lines with any line ending, in bounded memory."""
 
 import hashlib
 import re
@@ -8,17 +8,17 @@ from app.activity.errors import RefusedFile
 from app.activity.formats.files import Fingerprint, open_content, read_parts
 
 BOM = b"\xef\xbb\xbf"
-# Also the limit of Python's csv module for one field, which is so never met.
+# This is also the field limit of Python's csv module, which is therefore never exceeded.
 MAX_LINE_BYTES = 128 << 10
-#: blocks whose lines are longer than this on average can't hold many blank ones
+#: blocks with longer lines than this on average can't contain many blank ones
 _SHORT_LINE = 16
 _BLANK_LINES = re.compile(rb"^(?:[ \t]*+\n)++", re.MULTILINE)
 
 
 def read_blocks(found: Fingerprint) -> Iterator[bytes]:
-    r"""Blocks of lines that each end in \n, without a byte order mark; joined they are the file.
+    r"""Yield the file's lines in blocks, each line ending in \n, without a byte order mark.
 
-    A longer line than MAX_LINE_BYTES is cut and gets a NUL, which makes it a malformed line.
+    A line longer than MAX_LINE_BYTES is cut and gets a NUL, which makes it malformed.
     Raises RefusedFile when the content is no longer the one that was fingerprinted.
     """
     digest = hashlib.sha256()
@@ -43,11 +43,11 @@ def read_blocks(found: Fingerprint) -> Iterator[bytes]:
         raise RefusedFile("the file changed while it was read")
 
 
-def without_blanks(block: bytes, kept: int) -> Iterator[tuple[bytes, int, bool]]:
-    """The parts of a block between runs of more than ``kept`` blank lines, of which each part keeps so many.
+def skip_blank_runs(block: bytes, kept: int) -> Iterator[tuple[bytes, int, bool]]:
+    """Yield the parts of a block between long runs of blank lines, with ``kept`` lines of each run.
 
-    With each part, how many are left out after it and whether it is the last. A small compressed file can
-    hold hundreds of millions, too many to be looked at one by one.
+    Each part comes with the number of blank lines left out after it, and whether it is the last part. A small
+    compressed file can contain hundreds of millions of them, too many to be parsed one by one.
     """
     start = 0
     if len(block) < _SHORT_LINE * block.count(b"\n"):
@@ -60,7 +60,7 @@ def without_blanks(block: bytes, kept: int) -> Iterator[tuple[bytes, int, bool]]
 
 
 def _whole_lines(data: bytes) -> tuple[bytes, bytes]:
-    r"""Split after the last line end; a final \r waits for a possible \n."""
+    r"""Split after the last line ending. A final \r is kept back for a possible \n."""
     waiting = b"\r" if data.endswith(b"\r") else b""
     if b"\r" in data:
         data = data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")

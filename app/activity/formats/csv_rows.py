@@ -1,4 +1,4 @@
-"""CSV: a row is a line; only a line whose quotes stay open is joined with the lines after it."""
+"""CSV files: a row is a line, and only a line with an open quote is joined with the lines after it."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -8,25 +8,25 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from app.activity.errors import RefusedFile
-from app.activity.formats.blocks import without_blanks
-from app.activity.formats.rows import FIELDS, batch, malformed, readable
+from app.activity.formats.blocks import skip_blank_runs
+from app.activity.formats.rows import FIELDS, malformed_rows, parsed_rows, readable
 
-# A quoted field may hold line breaks; a quote that stays open longer than this is a broken line.
+# A quoted field may contain line breaks. A quote that stays open for longer than this is a malformed line.
 MAX_JOINED_LINES = 100
 MAX_JOINED_CHARACTERS = 64 << 10
 
 
 def csv_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
-    """Rows of a CSV file with a header. Raises RefusedFile when the header lacks a column."""
+    """Yield the rows of a CSV file with a header. Raises RefusedFile when the header lacks a column."""
     header, line_no, rest = _read_header(blocks)
     table = _Table(len(header), [header.index(name) for name in FIELDS], line_no)
     for block in _with_last(rest, blocks):
-        yield from table.take(*block)
+        yield from table.read(*block)
 
 
 @dataclass
 class _Parsed:
-    """Rows of one block: fields as delivered, the lines they began on, and the lines that are no rows."""
+    """Rows of one block: fields as delivered, the numbers of their first lines, and malformed lines."""
 
     rows: list[list[str]] = field(default_factory=list)
     line_numbers: list[int] = field(default_factory=list)
@@ -34,7 +34,7 @@ class _Parsed:
 
 
 class _Table:
-    """Parses blocks of lines one after the other, keeping an open quoted record for the next block."""
+    """Parses successive blocks of lines, keeping an open quoted record for the next block."""
 
     def __init__(self, width: int, positions: list[int], line_no: int) -> None:
         self.width = width
@@ -42,22 +42,22 @@ class _Table:
         self.line_no = line_no
         self.waiting = b""
 
-    def take(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
-        """The rows of the next block of lines; `last` when none follows."""
+    def read(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of the next block of lines; `last` tells that none follows."""
         block, self.waiting = self.waiting + block, b""
-        fast = self._fast(block)
-        if fast is not None:
-            yield from fast
+        parsed = self._parse_fast(block)
+        if parsed is not None:
+            yield from parsed
             return
-        for part, blank, ends in without_blanks(block, MAX_JOINED_LINES):
-            yield from self._careful(part, last and ends)
+        for part, blank, ends in skip_blank_runs(block, MAX_JOINED_LINES):
+            yield from self._parse_carefully(part, last and ends)
             self.line_no += blank
 
-    def _fast(self, block: bytes) -> list[pa.RecordBatch] | None:
-        """Arrow's parser, for a block without quotes whose lines are all sound rows; None for any other."""
+    def _parse_fast(self, block: bytes) -> list[pa.RecordBatch] | None:
+        """Parse a block without quotes by Arrow. Return None unless all its lines are valid rows."""
         if b'"' in block or b"\0" in block:
             return None
-        wanted = [f"f{position}" for position in self.positions]
+        columns_read = [f"f{position}" for position in self.positions]
         try:
             table = pa_csv.read_csv(
                 pa.BufferReader(block),
@@ -68,8 +68,8 @@ class _Table:
                 ),
                 pa_csv.ParseOptions(quote_char=False),
                 pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(wanted, pa.string()),
-                    include_columns=wanted,
+                    column_types=dict.fromkeys(columns_read, pa.string()),
+                    include_columns=columns_read,
                     strings_can_be_null=False,
                 ),
             )
@@ -80,25 +80,25 @@ class _Table:
         columns = [column.combine_chunks() for column in table.columns]
         numbers = pa.array(range(self.line_no, self.line_no + table.num_rows), pa.int64())
         self.line_no += table.num_rows
-        return [batch(numbers, columns)]
+        return [parsed_rows(numbers, columns)]
 
-    def _careful(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
-        """Python's parser, line by line where needed, for a block that may hold anything."""
+    def _parse_carefully(self, block: bytes, last: bool) -> Iterator[pa.RecordBatch]:
+        """Parse any block by Python's csv module, line by line where necessary."""
         raw = block.split(b"\n")[:-1]
         lines = _decode(block, raw)
         parsed = self._parse_whole(lines) or self._parse_lines(lines, raw, last)
         if parsed.rows:
             columns = list(zip(*parsed.rows, strict=True))
-            yield batch(parsed.line_numbers, [columns[position] for position in self.positions])
+            yield parsed_rows(parsed.line_numbers, [columns[position] for position in self.positions])
         if parsed.broken:
-            yield malformed(parsed.broken)
+            yield malformed_rows(parsed.broken)
 
     def _parse_whole(self, lines: Sequence[str | None]) -> _Parsed | None:
-        """All lines at once, when each of them is one row of the right width."""
+        """Parse all lines at once. Return None unless each of them is a row of the right width."""
         if None in lines:
             return None
         try:
-            # The empty line at the end shows whether a quote of the last one stays open.
+            # The additional empty line shows whether a quote of the last line stays open.
             rows = list(csv.reader([*lines, ""]))  # type: ignore[list-item]
         except csv.Error:
             return None
@@ -119,7 +119,7 @@ class _Table:
             row = None if line is None else _parse_line(line)
             if line is not None and row is None:
                 joined = _join(lines, at, self.width)
-                if joined is None and not last and _may_go_on(lines, at):
+                if joined is None and not last and _may_continue(lines, at):
                     self.waiting = b"\n".join(raw[at:]) + b"\n"
                     break
                 row, used = joined or (None, 1)
@@ -137,20 +137,22 @@ class _Table:
 
 
 def _require_closed(parsed: _Parsed, lines: Sequence[str | None], first: int) -> None:
-    """Raise RefusedFile when a quote opened behind the last row is open at the end of the file."""
+    """Raise RefusedFile when a quote opened after the last row is still open at the end of the file."""
     row = max(parsed.line_numbers, default=0)
     for number, _text in parsed.broken:
-        if number > row and _may_go_on(lines, number - first):
-            raise RefusedFile("it is cut off: the quote opened in line %(line)s is never closed", line=number)
+        if number > row and _may_continue(lines, number - first):
+            raise RefusedFile(
+                "it is truncated: the quote opened in line %(line)s is never closed", line=number
+            )
 
 
 def _fitted(row: list[str], width: int) -> list[str]:
-    """The row without empty fields beyond `width`, which commas at the end of a line make."""
+    """Return the row without empty fields beyond `width`, which result from commas at the end of a line."""
     return row[:width] if len(row) > width and not any(row[width:]) else row
 
 
 def _read_header(blocks: Iterator[bytes]) -> tuple[list[str], int, bytes]:
-    """The column names, the number of the line after them, and what follows in the same block."""
+    """Return the column names, the number of the line after them, and the rest of the block."""
     line_no = 1
     for block in blocks:
         while block:
@@ -171,9 +173,9 @@ def _check_header(line: str) -> list[str]:
             "it is not a CSV file with the expected header; columns missing: %(columns)s",
             columns=", ".join(missing),
         )
-    twice = [name for name in FIELDS if header.count(name) > 1]
-    if twice:
-        raise RefusedFile("columns that appear more than once: %(columns)s", columns=", ".join(twice))
+    repeated = [name for name in FIELDS if header.count(name) > 1]
+    if repeated:
+        raise RefusedFile("columns that appear more than once: %(columns)s", columns=", ".join(repeated))
     return header
 
 
@@ -186,7 +188,7 @@ def _with_last(first: bytes, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, b
 
 
 def _decode(block: bytes, raw: Sequence[bytes]) -> list[str | None]:
-    """The lines as text; None for one that is not UTF-8 or holds a NUL."""
+    """Decode the lines. A line that is not UTF-8 or contains a NUL becomes None."""
     try:
         if b"\0" not in block:
             return list(block.decode().split("\n")[:-1])
@@ -203,7 +205,7 @@ def _decode_line(line: bytes) -> str | None:
 
 
 def _parse_line(line: str) -> list[str] | None:
-    """The fields of a line whose quotes close, else None."""
+    """Return the fields of a line, None when a quote stays open."""
     try:
         rows = list(csv.reader([line, ""]))
     except csv.Error:
@@ -212,9 +214,9 @@ def _parse_line(line: str) -> list[str] | None:
 
 
 def _join(lines: Sequence[str | None], at: int, width: int) -> tuple[list[str], int] | None:
-    """The record of `width` fields that starts on line `at` and ends on a later one, and its number of lines.
+    """Return the record of `width` fields from line `at` to a later one, and its number of lines.
 
-    Strict parsing keeps a stray quote from swallowing the sound rows up to the next quote.
+    Strict parsing keeps a stray quote from swallowing valid rows up to the next quote.
     """
     reader = csv.reader((f"{line}\n" for line in _window(lines, at)), strict=True)
     try:
@@ -233,8 +235,8 @@ def _window(lines: Sequence[str | None], at: int) -> Iterator[str]:
         yield line
 
 
-def _may_go_on(lines: Sequence[str | None], at: int) -> bool:
-    """Whether a record open on line `at` may end on a line of the next block."""
+def _may_continue(lines: Sequence[str | None], at: int) -> bool:
+    """Return whether a record that is open on line `at` may end in the next block."""
     window = list(_window(lines, at))
     if at + len(window) < len(lines) or len(window) == MAX_JOINED_LINES:
         return False

@@ -1,4 +1,4 @@
-"""Which files count as call logs, and what identifies their content."""
+"""Call-log files: how they are found, opened and identified by content."""
 
 import gzip
 import hashlib
@@ -15,18 +15,18 @@ from app.activity.errors import ActivityError, RefusedFile
 from app.lib.spreadsheet import printable_name
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-#: what senders put behind the name of a file that they still write
+#: suffixes that senders use while they are writing a file
 HALF_WRITTEN = (".part", ".tmp")
 READ_BYTES = 1 << 20
-#: how much of a file's end is looked at for a line without line end
+#: bytes at the end of a file that are examined for a missing line ending
 _TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A file and its content: the SHA-256 (hex) and number of bytes after decompression.
+    """A file with its SHA-256 (hex) and number of bytes after decompression.
 
-    `open_end` is whether the content ends with something other than white space and without a line end.
+    `open_end` tells that the last line has no line ending and is not blank.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Fingerprint:
 
 
 def split_ending(path: Path) -> tuple[str, bool]:
-    """The kind of file by its name (csv, jsonl, parquet or "" for none), and whether it is compressed."""
+    """Return the kind of a file by name (csv, jsonl, parquet or "" for others), and if it is compressed."""
     name = path.name.lower()
     for ending in ENDINGS:
         if name.endswith(ending):
@@ -45,11 +45,11 @@ def split_ending(path: Path) -> tuple[str, bool]:
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """The files that `paths` stand for, each once: themselves, or a folder's call logs, sorted, at any depth.
+    """Return the files of `paths`, each once: given files, and call logs in folders at any depth, sorted.
 
-    Inside folders hidden and half-written files (.part, .tmp) and other endings are passed over. A folder
-    that cannot be listed is among the files, so that whoever reads it says why.
-    Raises ActivityError for a path that does not exist.
+    Hidden and half-written files (.part, .tmp) in folders are skipped, and so are other extensions. A folder
+    that can't be listed is included, so that reading it reports the reason. Raises ActivityError for a path
+    that does not exist.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -61,7 +61,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def find_others(folder: Path) -> list[Path]:
-    """A folder's files that are not named like call logs, sorted; hidden and half-written ones aside."""
+    """Return a folder's files with other extensions, sorted, without hidden and half-written ones."""
     return sorted(
         Path(parent, name)
         for parent, names in _walk(folder)
@@ -73,7 +73,7 @@ def find_others(folder: Path) -> list[Path]:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Read a file to its end. Raises RefusedFile when that fails or its name has no known ending."""
+    """Fingerprint a file. Raises RefusedFile when it can't be read or its name has no known extension."""
     digest, size, tail = hashlib.sha256(), 0, b""
     with open_content(path) as stream:
         for part in read_parts(stream):
@@ -84,7 +84,7 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def open_content(path: Path) -> BinaryIO:
-    """Open a file's decompressed bytes. Raises RefusedFile."""
+    """Open a file for reading its decompressed bytes. Raises RefusedFile."""
     kind, compressed = split_ending(path)
     plain = open_file(path)
     try:
@@ -99,7 +99,7 @@ def open_content(path: Path) -> BinaryIO:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file; a pipe or device is never waited for. Raises RefusedFile."""
+    """Open a regular file, without waiting for pipes and devices. Raises RefusedFile for anything else."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -111,14 +111,14 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def read_parts(stream: BinaryIO) -> Iterator[bytes]:
-    """The bytes of an opened file, a MiB at a time. Raises RefusedFile when they end too early."""
+    """Yield the bytes of an open file in parts of one MiB. Raises RefusedFile when they are truncated."""
     try:
         while part := stream.read(READ_BYTES):
             yield part
     except EOFError as error:
-        raise RefusedFile("the compressed data is cut off") from error
+        raise RefusedFile("the compressed data is truncated") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise RefusedFile("it is not a sound gzip file: %(why)s", why=str(error)) from error
+        raise RefusedFile("it is not a valid gzip file: %(why)s", why=str(error)) from error
     except OSError as error:
         raise RefusedFile("it cannot be read: %(why)s", why=error.strerror or str(error)) from error
 
@@ -135,15 +135,15 @@ def _logs_in(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path, unlisted: list[Path] | None = None) -> Iterator[tuple[str, list[str]]]:
-    """The folders from `folder` down with their files' names, hidden ones aside.
+    """Yield `folder` and its sub-folders with the names of their files, without hidden ones.
 
-    Those that cannot be listed are put into `unlisted`.
+    Folders that can't be listed are added to `unlisted`.
     """
 
-    def note(error: OSError) -> None:
+    def collect(error: OSError) -> None:
         if unlisted is not None and not isinstance(error, FileNotFoundError):
             unlisted.append(Path(error.filename))
 
-    for parent, folders, names in os.walk(folder, onerror=note):
+    for parent, folders, names in os.walk(folder, onerror=collect):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield parent, [name for name in names if not name.startswith(".")]

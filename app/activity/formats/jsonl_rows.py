@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""JSON lines: one object per line."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,16 @@ import orjson
 import pyarrow as pa
 
 from app.activity.errors import RefusedFile
-from app.activity.formats.blocks import without_blanks
-from app.activity.formats.rows import FIELDS, IDS, batch, malformed, readable
+from app.activity.formats.blocks import skip_blank_runs
+from app.activity.formats.rows import FIELDS, IDS, malformed_rows, parsed_rows, readable
 
 PLAIN = frozenset({str, int, type(None)})
 
 
 def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
-    """Rows of a JSON lines file. Raises RefusedFile at the end when no line was an object."""
+    """Yield the rows of a JSON lines file. Raises RefusedFile at the end when no line was an object."""
     line_no, objects, broken_lines = 1, 0, 0
-    for part, blank, _ends in chain.from_iterable(without_blanks(block, 0) for block in blocks):
+    for part, blank, _ends in chain.from_iterable(skip_blank_runs(block, 0) for block in blocks):
         lines = part.split(b"\n")[:-1]
         numbers, records, broken = _parse(lines, line_no)
         columns = _columns(records)
@@ -30,11 +30,11 @@ def jsonl_batches(blocks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
         objects += len(records)
         broken_lines += len(broken)
         if records:
-            yield batch(numbers, [_texts(column) for column in columns.values()])
+            yield parsed_rows(numbers, [_texts(column) for column in columns.values()])
         if broken:
-            yield malformed(broken)
+            yield malformed_rows(broken)
     if broken_lines and not objects:
-        raise RefusedFile("no line of it is a JSON object")
+        raise RefusedFile("none of its lines is a JSON object")
 
 
 def _parse(lines: list[bytes], line_no: int) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
@@ -59,14 +59,14 @@ def _columns(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _are_plain(ids: list[Any]) -> bool:
-    """Whether parsed ids are what their lines say: -0, 1.50 and numbers beyond 64 bits are not."""
+    """Return whether parsed ids are exactly as written, unlike -0, 1.50 and numbers beyond 64 bits."""
     return set(map(type, ids)) <= PLAIN and 0 not in ids
 
 
 def _with_exact_ids(
     numbers: Sequence[int], records: Sequence[dict[str, Any]], lines: Sequence[bytes]
 ) -> tuple[list[int], list[dict[str, Any]], list[tuple[int, str]]]:
-    """The rows with numbers in ids as the text of their digits, and the lines in which an id is no scalar."""
+    """Return the rows with ids as they are written, and the lines in which an id is not a scalar."""
     kept: list[int] = []
     exact: list[dict[str, Any]] = []
     refused: list[tuple[int, str]] = []
@@ -81,7 +81,7 @@ def _with_exact_ids(
 
 
 def _exact(line: bytes) -> dict[str, Any] | None:
-    """A line's object with numbers as they are written; None when an id is a truth value, object or list."""
+    """Return a line's object with numbers as written, None when an id is a Boolean, object or list."""
     try:
         record: dict[str, Any] = json.loads(line.decode(), parse_int=str, parse_float=str)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Parquet: columns of any type, read as the text a CSV file would have held."""
+"""Parquet files: columns of any type, read as the text that a CSV file would contain."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from app.activity.errors import RefusedFile
 from app.activity.formats.files import open_file
-from app.activity.formats.rows import FIELDS, IDS, batch, malformed
+from app.activity.formats.rows import FIELDS, IDS, malformed_rows, parsed_rows
 
 BATCH_ROWS = 50_000
 RAW_HASH_BYTES = 32
@@ -19,9 +19,9 @@ _HEX = re.compile(rb"[0-9A-Fa-f]*")
 
 
 def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Rows of a Parquet file, numbered from 1.
+    """Yield the rows of a Parquet file, numbered from 1.
 
-    Raises RefusedFile when it is damaged, lacks a column or holds ids in a type that has no exact text.
+    Raises RefusedFile when it is damaged, lacks a column or has ids of a type without an exact text.
     """
     row_no = 1
     try:
@@ -32,7 +32,7 @@ def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
                 yield from _rows(part, row_no, as_utc)
                 row_no += part.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise RefusedFile("it is not a sound Parquet file: %(why)s", why=str(error)) from error
+        raise RefusedFile("it is not a valid Parquet file: %(why)s", why=str(error)) from error
 
 
 def _check_columns(schema: pa.Schema) -> None:
@@ -42,14 +42,14 @@ def _check_columns(schema: pa.Schema) -> None:
     for name in IDS:
         if not _has_exact_text(schema.field(name).type):
             raise RefusedFile(
-                "%(name)s is a column of type %(kind)s, not of text",
+                "column %(name)s has the type %(kind)s instead of text",
                 name=name,
                 kind=str(schema.field(name).type),
             )
 
 
 def _has_exact_text(kind: pa.DataType) -> bool:
-    """Whether values of the type have one text that is surely the one they were delivered as."""
+    """Return whether values of the type have exactly one text, the one that was delivered."""
     if pa.types.is_dictionary(kind):
         return _has_exact_text(kind.value_type)
     if pa.types.is_decimal(kind):
@@ -73,7 +73,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _int96_columns(schema: pq.ParquetSchema) -> frozenset[str]:
-    """The columns of INT96 times, which Spark and Hive write as UTC without saying so."""
+    """Return the columns of INT96 times, which Spark and Hive write as UTC without declaring it."""
     columns = (schema.column(place) for place in range(len(schema)))
     return frozenset(column.path for column in columns if column.physical_type == "INT96")
 
@@ -81,20 +81,21 @@ def _int96_columns(schema: pq.ParquetSchema) -> frozenset[str]:
 def _rows(part: pa.RecordBatch, row_no: int, as_utc: frozenset[str]) -> Iterator[pa.RecordBatch]:
     columns = [_column(part.column(name), name, as_utc) for name in FIELDS]
     numbers = pa.array(range(row_no, row_no + part.num_rows), pa.int64())
-    sound = [_is_utf8(column) for column in columns]
-    if all(sound):
-        yield batch(numbers, columns)
+    if all(_is_utf8(column) for column in columns):
+        yield parsed_rows(numbers, columns)
         return
     texts = [[_decode(value) for value in column.cast(pa.binary()).to_pylist()] for column in columns]
     good = [index for index, row in enumerate(zip(*texts, strict=True)) if "\0" not in row]
     bad = sorted(set(range(part.num_rows)) - set(good))
     kept = pa.array(good, pa.int64())
-    yield batch(numbers.take(kept), [pa.array(column, pa.string()).take(kept) for column in texts])
-    yield malformed([(row_no + index, ",".join(column[index] or "" for column in texts)) for index in bad])
+    yield parsed_rows(numbers.take(kept), [pa.array(column, pa.string()).take(kept) for column in texts])
+    yield malformed_rows(
+        [(row_no + index, ",".join(column[index] or "" for column in texts)) for index in bad]
+    )
 
 
 def _column(column: pa.Array, name: str, as_utc: frozenset[str]) -> pa.Array:
-    """A column as text; one of raw hashes as their hexadecimal digits, one of INT96 times as UTC."""
+    """Convert a column to text, raw hashes to hexadecimal digits, and INT96 times to UTC."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if name in as_utc:
@@ -105,7 +106,10 @@ def _column(column: pa.Array, name: str, as_utc: frozenset[str]) -> pa.Array:
 
 
 def _hex(value: bytes | None) -> bytes | None:
-    """The digits of a raw hash; anything else, 32 digits of some other hash included, as it is."""
+    """Return the hexadecimal digits of a raw hash.
+
+    Anything else, even 32 hexadecimal digits, is unchanged.
+    """
     raw = value is not None and len(value) == RAW_HASH_BYTES and not _HEX.fullmatch(value)
     return value.hex().encode() if raw and value is not None else value
 
@@ -145,7 +149,7 @@ def _is_utf8(column: pa.Array) -> bool:
 
 
 def _decode(value: bytes | None) -> str | None:
-    """The text, None for null, and a lone NUL for bytes that are not UTF-8."""
+    """Decode a value: None for null, and a single NUL for bytes that are not UTF-8."""
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Delivered files in, text rows out: one batch schema for CSV, JSON lines and Parquet."""
+"""Reading of delivered files of any kind."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ from app.activity.formats.parquet_rows import parquet_batches
 
 
 def read_rows(found: Fingerprint) -> Iterator[pa.RecordBatch]:
-    """The rows of a file as batches of `rows.SCHEMA`, in bounded memory.
+    """Yield the rows of a file as record batches of `rows.SCHEMA`, in bounded memory.
 
-    Raises RefusedFile, possibly after some batches, when the file is not what its name says or is not the
-    content that was fingerprinted: the caller drops what it got.
+    Raises RefusedFile, possibly after some batches, when the file is of another kind than its name says or
+    has changed since it was fingerprinted. The caller must then discard the batches.
     """
     kind, _ = split_ending(found.path)
     if kind == "parquet":

@@ -1,4 +1,4 @@
--- Local times of events are from the first of these on and before or at the second.
+-- The earliest and the latest accepted local time of an event.
 CREATE TABLE bounds AS
 SELECT
     TIMESTAMP '2000-01-01' AS earliest,

@@ -1,4 +1,4 @@
--- Rows as delivered (view `delivered`, file number $file_no) into `checked`.
+-- Checks rows as delivered (view `delivered`, file number $file_no) into `checked`.
 INSERT INTO checked
 WITH texts AS (
     SELECT

@@ -1,4 +1,4 @@
--- The events of the date $day after the merge: its current ones (view `current_day`) and the incoming ones.
+-- Selects the events of the date $day after the merge: current ones (view `current_day`) and incoming ones.
 SELECT rid, person, institution, type, happened_at, day, hour, second, ok
 FROM (
     SELECT * FROM current_day ANTI JOIN replaced USING (rid)

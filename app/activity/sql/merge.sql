@@ -1,5 +1,5 @@
--- What `checked` changes in the committed events (view `existing`).
--- One request id, one event: the earliest; among equally early ones the content decides, never the order of files.
+-- Determines what `checked` changes in the committed events (view `existing`).
+-- Each request id has one event, the earliest. Among equally early ones the content decides, never the file order.
 CREATE OR REPLACE TEMP VIEW sound AS SELECT * FROM checked WHERE reason IS NULL;
 
 CREATE OR REPLACE TEMP TABLE old AS
@@ -21,7 +21,7 @@ QUALIFY row_number() OVER (
     PARTITION BY rid ORDER BY happened_at, person, institution, type, ok, file_no NULLS FIRST, line_no
 ) = 1;
 
--- Events to write: new ones, and known ones that turned out to have happened earlier.
+-- The events to write: new ones, and known ones that turned out to have happened earlier.
 CREATE OR REPLACE TEMP VIEW incoming AS
 SELECT rid, person, institution, type, happened_at, day, hour, second, ok, file_no, false AS known
 FROM sound ANTI JOIN contested USING (rid)
