@@ -116,7 +116,7 @@ def imported(settings: Settings, path: Path) -> float:
         connection.execute(text("TRUNCATE lead CASCADE"))
     results: dict[str, float] = {}
     with timed(results, "import"):
-        import_leads(db.engine, path, file_name=path.name, operator="bench", settings=settings)
+        import_leads(db.engine, path, file_name=path.name, user="bench", settings=settings)
     return results["import"]
 
 

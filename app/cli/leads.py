@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from app.audit.actor import operator
 from app.cli.base import as_json, notice, print_result, report_errors, require_installation, settings
 from app.extensions import db
-from app.leads.branch_choices import MAX_NAMES, Unknown
+from app.leads.branch_choices import MAX_NAMES, UnknownBranches
 from app.leads.errors import RowError
 
 leads_group = AppGroup("leads", help="The lead list.")
@@ -40,7 +40,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
             db.engine,
             file,
             file_name=printable_name(file.name),
-            operator=operator(),
+            user=operator(),
             settings=settings(),
             dry_run=dry_run,
             update=update,
@@ -70,7 +70,7 @@ class _Rejections:
     def __call__(self, number: int, cells: Sequence[str], error: RowError) -> None:
         self.rows += 1
         if self.rows <= MAX_REPORTED:
-            notice(f"row {number}: {error.reason}: {error.told()}")
+            notice(f"row {number}: {error.reason}: {error.explain()}")
 
     def show_rest(self) -> None:
         """Report how many more there were."""
@@ -82,7 +82,7 @@ def _note_more(count: int, what: str) -> None:
         notice(f"and {count:,} more {what}")
 
 
-def _list_branches(branches: Unknown, dry_run: bool) -> None:
+def _list_branches(branches: UnknownBranches, dry_run: bool) -> None:
     """List on standard error the branches that an import created, so that misspelt ones are noticed."""
     if branches.names:
         listed = ", ".join(f"{each.name} ({each.rows:,} rows)" for each in branches.named[:MAX_NAMES])
@@ -123,7 +123,7 @@ def pii_rotate(batch: int, json_out: bool) -> None:
     result = rotate(
         db.engine,
         settings(),
-        batch=batch,
+        rows=batch,
         progress=lambda done, total: notice(f"{done:,} of {total:,} phone numbers"),
     )
     print_result(result, json_out)

@@ -86,7 +86,7 @@ def chips(shown: list[Field]) -> list[Chip]:
 def address(view: Any) -> str:
     """Return the list's address for the posted filters, with a phone number replaced by its blind index.
 
-    Raises InvalidPhone for an invalid phone number, and what ``lookup.ask`` raises.
+    Raises InvalidPhone for an invalid phone number, and what ``lookup.record_search`` raises.
     """
     arguments = []
     for name in request.form:
@@ -103,7 +103,7 @@ def _phone_index(text: str, where: str) -> str:
     if is_phone_index(text):
         return text
     target = suppression.phone_target(text, current_app.config["SETTINGS"])
-    lookup.ask(target, where, g.user.username)
+    lookup.record_search(target, where, g.user.username)
     return str(target.phone_index)
 
 

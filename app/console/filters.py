@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext
 
 from app.access.scope import visible_to
 from app.errors import DomainError
-from app.leads.lookup import MayNotAsk
+from app.leads.lookup import SearchNotAllowed
 from app.selection import criterion, kind_of
 from app.selection.columns import OPERATORS, SPECIAL
 
@@ -39,7 +39,7 @@ class ListFilter(BaseFilter):  # type: ignore[misc]
             return query
         try:
             return query.filter(criterion(self.model, (self.column_name, self.operator, text), g.user))
-        except MayNotAsk as error:
+        except SearchNotAllowed as error:
             abort(403, description=error.text())
         except DomainError as error:
             abort(400, description=error.text())

@@ -313,7 +313,7 @@ class Contacts:
 def _opt_out(leads: Sequence[int], day: dt.date) -> None:
     for lead in db.session.scalars(select(Lead).where(Lead.id.in_(leads)).order_by(Lead.id)).all():
         target = suppression.hash_target(lead.id_hash)
-        suppression.add(db.session, target, reason=OPT_OUT_REASON, who=sandbox.NAME, today=day)
+        suppression.add(db.session, target, reason=OPT_OUT_REASON, user=sandbox.NAME, today=day)
     db.session.commit()
 
 

@@ -151,11 +151,11 @@ def _import(customers: list[people.Customer]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / LEAD_FILE
         people.write_lead_file(path, customers)
-        result = import_leads(db.engine, path, file_name=LEAD_FILE, operator=WHO, settings=settings())
+        result = import_leads(db.engine, path, file_name=LEAD_FILE, user=WHO, settings=settings())
     numbers = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
     for lead in db.session.scalars(select(Lead).where(Lead.lead_no.in_(numbers)).order_by(Lead.id)):
         target = suppression.hash_target(lead.id_hash)
-        suppression.add(db.session, target, reason=OPT_OUT_REASON, who=WHO, today=today())
+        suppression.add(db.session, target, reason=OPT_OUT_REASON, user=WHO, today=today())
     db.session.commit()
     return result.created
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app.demo.logins import LOGINS, DemoLogin
 from app.errors import DomainError
 from app.extensions import db
-from app.leads.branches import place
+from app.leads.branches import update_path
 from app.models import Branch, Staff
 from config import Settings
 
@@ -54,7 +54,7 @@ def create_branches() -> None:
         if planned.code not in branches:
             branch = Branch(code=planned.code, name=planned.name, parent=branches.get(planned.parent or ""))
             db.session.add(branch)
-            place(branch)
+            update_path(branch)
             branches[planned.code] = branch
     db.session.commit()
 

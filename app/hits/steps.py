@@ -158,12 +158,12 @@ def close(
     listed = suppress and reason.refusal
     if listed:
         # Before the hit is locked: whoever holds the list lock changes waiting hits.
-        suppression.hold(db.session())
+        suppression.lock_list(db.session())
     _take(hit, "close", user, note=text, close_reason_id=reason.id, next_on=None)
     if listed:
         who = user.username if user else SYSTEM
         why = mask_numbers(text)
-        suppression.add_lead(db.session(), hit.lead, reason=why, who=who, today=clock.today())
+        suppression.add_lead(db.session(), hit.lead, reason=why, user=who, today=clock.today())
 
 
 def reopen(hit: Hit, user: Staff | None, note: str = "") -> None:

@@ -1,1 +1,1 @@
-"""Leads: who is on the imported list. Identity, phone numbers, import and undo."""
+"""Leads: people on the imported list, their identity and phones, import, undo and do-not-disturb list."""

@@ -1,4 +1,4 @@
-"""The rows of ``import_batch``: opened before an import, closed with it, never left running."""
+"""Import batches: rows that are opened before an import, closed with it, and never left running."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from app.models import BatchStatus, ImportBatch
 from config import Settings
 
 _MAX_FILE_NAME = 255
-# A batch made by a screen waits in a queue before its import takes the lock.
+# A batch created by a screen waits in a queue before its import takes the lock.
 _ABANDONED_AFTER = text("interval '1 hour'")
 _UPLOAD_KEPT = text("interval '1 day'")
-#: how long the file of a batch that was given up can be started again
+#: time for which the file of a batch that was given up is kept and can be started again
 GIVEN_UP_KEPT = dt.timedelta(days=7)
 
 
 def open_batch(
-    engine: Engine, path: Path, *, file_name: str, operator: str, update_existing: bool, **columns: Any
+    engine: Engine, path: Path, *, file_name: str, user: str, update_existing: bool, **columns: Any
 ) -> int:
-    """Write the row of a new batch, in a transaction of its own; its id.
+    """Store a new batch in a transaction of its own. Return its id.
 
-    It is running unless ``columns``, more columns of the row, give another status. Raises UnreadableFile
-    when ``path`` can't be read.
+    ``columns`` are further columns of the row; without a status among them the batch is running. Raises
+    UnreadableFile when ``path`` can't be read.
     """
     row = {
         "file_name": mask_ids(file_name)[-_MAX_FILE_NAME:],
         "file_digest": _digest(path, file_name),
         "update_existing": update_existing,
-        "created_by": operator,
+        "created_by": user,
         **columns,
     }
     with engine.begin() as connection:
@@ -55,25 +55,28 @@ def _digest(path: Path, file_name: str) -> str:
 
 
 def hold_batch(connection: Connection, batch_id: int, status: BatchStatus = BatchStatus.RUNNING) -> None:
-    """Own a batch until the transaction ends; LeadsError when its status is another or it has an owner."""
-    # The lock first: who had it may have changed the status.
+    """Lock a batch until the transaction ends. Raises LeadsError when it is locked or has another status."""
+    # The lock comes first, because its previous owner may have changed the status.
     owned = take_lock(connection, batch_id)
     found = connection.scalar(select(ImportBatch.status).where(ImportBatch.id == batch_id))
     if not owned or found != status:
         raise LeadsError(
             "batch_not_open",
-            N_("Import batch %(batch)s is done already or being imported by another process"),
+            N_("Import batch %(batch)s has already finished or is being imported by another process"),
             batch=batch_id,
         )
 
 
 def take_lock(connection: Connection, batch_id: int) -> bool:
-    """Own a batch until the transaction ends, whatever its status; False when another process owns it."""
+    """Lock a batch until the transaction ends, whatever its status.
+
+    Return False when another process has it.
+    """
     return try_lock(connection, Lock.IMPORT, batch_id)
 
 
 def close_batch(connection: Connection, batch_id: int, status: BatchStatus, **columns: Any) -> None:
-    """Give the batch its final status and figures; what the screens kept of its rows goes."""
+    """Set the final status and figures of a batch, and delete what the screens kept of its rows."""
     values: dict[str, Any] = {"status": status, "finished_at": func.now(), "preview": None, "checked": None}
     values |= columns
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
@@ -94,17 +97,18 @@ def _interrupted(row: Any) -> LeadsError:
 
 
 def fail_abandoned(engine: Engine, settings: Settings) -> list[int]:
-    """Mark as failed the batches whose import died (nothing of it is on the list); their ids.
+    """Mark the batches whose import died as failed. Return their ids.
 
-    A batch counts as abandoned when nobody holds it an hour after it was opened. One with an uploaded file
-    is started again by the ticker, so it has a day, and its file stays for a person to start it again.
+    Such an import has changed nothing. A batch counts as abandoned when nobody has it locked an hour after it
+    was opened. One with an uploaded file has a day, because the ticker starts it again; its file is kept so
+    that a user can start it again, too.
     """
     since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
-    patience = case((ImportBatch.upload.is_(None), _ABANDONED_AFTER), else_=_UPLOAD_KEPT)
+    deadline = case((ImportBatch.upload.is_(None), _ABANDONED_AFTER), else_=_UPLOAD_KEPT)
     with engine.begin() as connection:
         running = select(ImportBatch.id, ImportBatch.upload, ImportBatch.file_name).where(
             ImportBatch.status.in_((BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)),
-            since < func.now() - patience,
+            since < func.now() - deadline,
         )
         abandoned = [row for row in connection.execute(running) if take_lock(connection, row.id)]
         for row in abandoned:

@@ -1,4 +1,4 @@
-"""Branches that a lead file names and nobody knows: what a person decides about each."""
+"""Unknown branches in a lead file, and what a user decides to do with each."""
 
 from __future__ import annotations
 
@@ -13,74 +13,74 @@ from app.errors import N_
 from app.leads.errors import LeadsError, UnknownBranch
 from app.models import Branch
 
-Deed = Literal["create", "use", "reject"]
-#: how many unknown names a person is asked about one by one; the others are decided together
+Action = Literal["create", "use", "reject"]
+#: unknown names that are decided one by one; the rest is decided together
 MAX_NAMES = 50
-NEAREST = 3
-_ALIKE = 0.4
+MAX_SUGGESTIONS = 3
+_MIN_SIMILARITY = 0.4
 
 
 class NamedBranch(NamedTuple):
-    """A name that a file gives and no branch has, and how many accepted rows give it."""
+    """A name of no known branch, and the number of accepted rows with it."""
 
     name: str
     rows: int
 
 
-class Unknown(NamedTuple):
-    """The unknown names with most rows, and of how many names with how many rows in all."""
+class UnknownBranches(NamedTuple):
+    """The most frequent unknown names, and the total numbers of unknown names and of their rows."""
 
     named: list[NamedBranch]
     names: int
     rows: int
 
 
-NO_BRANCHES = Unknown([], 0, 0)
+NO_BRANCHES = UnknownBranches([], 0, 0)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """``create`` a branch (below ``branch``, None: at the top), ``use`` that one, or ``reject`` the rows."""
+    """``create`` a branch (below ``branch``, or at the top), ``use`` that branch, or ``reject`` the rows."""
 
-    do: Deed
+    do: Action
     branch: int | None = None
     rows: int = 0
 
 
 @dataclass(frozen=True)
 class BranchChoices:
-    """What a person chose for each name, and for names not listed (``rest``, empty: nothing yet)."""
+    """The choices for each name, and for all other names (``rest``, empty until it is chosen)."""
 
     names: Mapping[str, Choice] = field(default_factory=dict)
     rest: Literal["create", "reject", ""] = ""
 
     def as_json(self) -> dict[str, Any]:
-        """As it is kept with the batch."""
+        """Return the choices for storage with the batch."""
         return {"names": {name: asdict(choice) for name, choice in self.names.items()}, "rest": self.rest}
 
     @classmethod
     def of_json(cls, kept: Mapping[str, Any] | None) -> BranchChoices:
-        """What ``as_json`` gave; nothing chosen when there is none."""
-        found = kept or {"names": {}, "rest": ""}
-        names = {name: Choice(**choice) for name, choice in found["names"].items()}
-        return cls(names, found["rest"])
+        """Return the choices stored by ``as_json``, none when nothing is stored."""
+        stored = kept or {"names": {}, "rest": ""}
+        names = {name: Choice(**choice) for name, choice in stored["names"].items()}
+        return cls(names, stored["rest"])
 
     def undecided(self, names: Iterable[str]) -> list[str]:
-        """Those of the names that nothing was chosen for."""
+        """Return the names without a choice."""
         return [] if self.rest else [name for name in names if name not in self.names]
 
     def parents(self, names: Iterable[str]) -> dict[str, int | None]:
-        """Name to parent of those of the names that are to be created."""
-        chosen = {name: self.names.get(name) for name in names}
+        """Return the parents of the names that are to be created as branches."""
+        choices = {name: self.names.get(name) for name in names}
         return {
             name: choice.branch if choice else None
-            for name, choice in chosen.items()
+            for name, choice in choices.items()
             if (choice.do == "create" if choice else self.rest == "create")
         }
 
 
 class ChosenBranch:
-    """Gives a row the branch that was chosen for the name it has. Made once a pass, from its connection."""
+    """Resolves the branch names of rows by the choices. Created once for a pass over a file."""
 
     def __init__(self, connection: Connection, choices: BranchChoices) -> None:
         rows = connection.execute(select(Branch.id, Branch.code, Branch.name)).all()
@@ -99,7 +99,10 @@ class ChosenBranch:
                 self._targets[name] = codes[choice.branch]
 
     def __call__(self, name: str) -> str:
-        """The branch's code, or the name as it is. Raises UnknownBranch for rows that shall stay out."""
+        """Return the code of the chosen branch, or the name itself.
+
+        Raises UnknownBranch for rejected rows.
+        """
         if not name or name in self._known:
             return name
         target = self._targets.get(name)
@@ -111,14 +114,14 @@ class ChosenBranch:
         return name
 
 
-def nearest(names: Sequence[str], known: Sequence[tuple[int, str, str]]) -> dict[str, list[int]]:
-    """For each name the ids of the branches ``(id, code, name)`` that are written most alike."""
-    spelt: dict[str, int] = {}
+def suggest_branches(names: Sequence[str], known: Sequence[tuple[int, str, str]]) -> dict[str, list[int]]:
+    """Return for each name the ids of the most similarly spelt branches of ``known``: (id, code, name)."""
+    by_text: dict[str, int] = {}
     for key, code, name in known:
-        spelt.setdefault(name, key)
-        spelt.setdefault(code, key)
-    found = {}
+        by_text.setdefault(name, key)
+        by_text.setdefault(code, key)
+    suggestions = {}
     for name in names:
-        alike = difflib.get_close_matches(name, spelt, n=2 * NEAREST, cutoff=_ALIKE)
-        found[name] = list(dict.fromkeys(spelt[text] for text in alike))[:NEAREST]
-    return found
+        alike = difflib.get_close_matches(name, by_text, n=2 * MAX_SUGGESTIONS, cutoff=_MIN_SIMILARITY)
+        suggestions[name] = list(dict.fromkeys(by_text[text] for text in alike))[:MAX_SUGGESTIONS]
+    return suggestions

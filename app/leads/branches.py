@@ -1,4 +1,4 @@
-"""The branch tree: every branch knows the ids from the top down to itself."""
+"""The branch tree: the path of a branch holds the ids from the top down to itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from app.extensions import db
 from app.models import Branch
 
 
-def place(branch: Branch) -> None:
-    """Set the path of a branch whose parent was chosen, and of all branches below it. Flushes.
+def update_path(branch: Branch) -> None:
+    """Set the paths of a branch and of all branches below it from its parent, and flush.
 
-    Raises FieldError when the parent is the branch itself or lies below it.
+    Raises FieldError when the parent is the branch itself or a branch below it.
     """
     db.session.flush()
     old = branch.path
@@ -35,6 +35,6 @@ def _move_below(old: str, new: str) -> None:
 
 
 def tree_name(branch: Branch) -> str:
-    """The name, indented by its depth in the tree."""
+    """Return the name, indented by the branch's depth in the tree."""
     depth = max(branch.path.count("/") - 2, 0)
     return "\u3000" * depth + ("└ " if depth else "") + branch.name

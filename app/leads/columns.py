@@ -1,4 +1,4 @@
-"""Which column of a lead file is which: headers in Chinese or English, however they are decorated."""
+"""Recognition of a lead file's columns by their headers, in Chinese or English and with any decoration."""
 
 from __future__ import annotations
 
@@ -27,47 +27,53 @@ HEADERS: dict[str, tuple[str, ...]] = {
         *("branch", "branch_code", "branch name"),
     ),
 }
-"""Per field the headers it is known by; the first is the one of the template."""
+"""The accepted headers of each field; the template uses the first."""
 
 _DECORATION = re.compile(r"\(.*\)$|[\s_\-*:]")
 
 
-def plain(header: str) -> str:
-    """A header cell without decoration, as names are compared."""
+def normalise_header(header: str) -> str:
+    """Return a header cell without decoration, for comparisons."""
     return _DECORATION.sub("", unicodedata.normalize("NFKC", header).strip().casefold())
 
 
-def by_alias(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The field of each name in ``headers``, names as ``plain`` gives them."""
-    return {plain(alias): name for name, aliases in headers.items() for alias in aliases}
+def fields_by_alias(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the field of each name in ``headers``, by the normalised name."""
+    return {normalise_header(alias): name for name, aliases in headers.items() for alias in aliases}
 
 
-_FIELDS = by_alias(HEADERS)
+_FIELDS = fields_by_alias(HEADERS)
 
 
 def field_of(cell: str) -> str | None:
-    """The field that a header cell names, None for an unknown name."""
-    return _FIELDS.get(plain(cell))
+    """Return the field that a header cell names, None for an unknown name."""
+    return _FIELDS.get(normalise_header(cell))
 
 
-def recognised(header: Sequence[str]) -> int:
-    """How many cells of ``header`` are known column names."""
+def count_recognised(header: Sequence[str]) -> int:
+    """Return the number of cells that are known column names."""
     return sum(field_of(cell) is not None for cell in header)
 
 
 def find_columns(header: Sequence[str], file: str) -> dict[str, int]:
-    """Field name to position. Raises UnreadableFile when a required column is missing or one comes twice."""
+    """Return the position of each field.
+
+    Raises UnreadableFile when a required column is missing or one occurs twice.
+    """
     columns = match_columns(header, file, HEADERS)
     _require(columns, file)
     return columns
 
 
 def match_columns(header: Sequence[str], file: str, headers: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """The position of each field of ``headers`` whose name is found. Raises UnreadableFile for one twice."""
-    fields = by_alias(headers)
+    """Return the position of each field of ``headers`` that is found.
+
+    Raises UnreadableFile for one found twice.
+    """
+    fields = fields_by_alias(headers)
     columns: dict[str, int] = {}
     for position, cell in enumerate(header):
-        field = fields.get(plain(cell))
+        field = fields.get(normalise_header(cell))
         if field in columns:
             raise UnreadableFile(
                 "file_columns_twice",

@@ -1,4 +1,4 @@
-"""The activity cube of the lead list: where it lies, and its lead layer brought up to date."""
+"""The activity cube of the lead list: its location, and updates of its lead layer."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ else:
 
 
 def activity_root(settings: Settings) -> Path:
-    """Where the activity cube lies."""
+    """Return the folder of the activity cube."""
     return settings.data_dir / "activity"
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
-    """How the analytical engine is to run."""
+    """Return the settings of the analytical engine."""
     return EngineSettings(name=settings.activity_engine, memory_limit=settings.activity_memory)
 
 
 def window(as_of: dt.date, width: int) -> list[dt.date]:
-    """The dates a window of ``width`` days sees as of a date."""
+    """Return the dates of a window of ``width`` days as of a date."""
     return [as_of - dt.timedelta(days=n) for n in range(width - 1, -1, -1)]
 
 
 def prepare(settings: Settings, days: Iterable[dt.date]) -> store.Snapshot:
-    """The newest state of the cube, its lead layer of ``days`` rebuilt where the lead list has changed."""
+    """Update the lead layer of ``days`` to the present lead list. Return the cube's newest state."""
     return cube.ensure_leads(
         activity_root(settings),
         sorted(set(days)),
@@ -52,7 +52,7 @@ def prepare(settings: Settings, days: Iterable[dt.date]) -> store.Snapshot:
 
 
 def fingerprint(session: Any) -> str:
-    """A short text that changes when a lead joins, leaves or changes identity."""
+    """Return a short text that changes when a lead is added, is deleted or changes identity."""
     count, mixed = session.execute(
         text(
             "SELECT count(*), coalesce(bit_xor(hashtextextended(id_hash, id)), 0) FROM lead "
@@ -63,7 +63,7 @@ def fingerprint(session: Any) -> str:
 
 
 def read_leads() -> pa.Table:
-    """The live leads as columns ``lead`` (int64) and ``person`` (the first 32 hex digits of the ID hash)."""
+    """Return ``lead`` (int64) and ``person`` (the first 32 hex digits of the ID hash) of the live leads."""
     with adbc.connect(_libpq_uri()) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT id AS lead, left(id_hash, 32) AS person FROM lead WHERE deleted_at IS NULL ORDER BY id"

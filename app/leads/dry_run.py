@@ -1,4 +1,4 @@
-"""What a dry run keeps for its page: the figures, and for each reason a few refused rows, masked."""
+"""The result of a dry run as its page shows it: figures, and a few masked rejected rows for each reason."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from app.leads.errors import RowError
 from app.leads.importer import ImportResult
 from app.leads.samples import masked_cell
 
-EXAMPLES = 3
-#: the fields an example shows
-SHOWN = ("name", "phone", "id_number", "id_hash")
+MAX_EXAMPLES = 3
+#: fields that an example shows
+FIELDS = ("name", "phone", "id_number", "id_hash")
 
 
 class Examples:
-    """The ``rejected`` of an import: collects the first refused rows of each reason."""
+    """Collects the first rejected rows of each reason, as the ``rejected`` callback of an import."""
 
     def __init__(self, columns: Mapping[str, int]) -> None:
         self._columns = columns
         self.by_reason: dict[str, list[dict[str, Any]]] = {}
 
     def __call__(self, number: int, cells: Sequence[str], error: RowError) -> None:
-        """Keep the row unless its reason has enough. Nothing of it is kept in clear but the name."""
-        kept = self.by_reason.setdefault(error.reason, [])
-        if len(kept) < EXAMPLES:
-            kept.append(
+        """Keep the row unless its reason has enough examples. Only the name is kept in clear."""
+        examples = self.by_reason.setdefault(error.reason, [])
+        if len(examples) < MAX_EXAMPLES:
+            examples.append(
                 {
                     "row": number,
                     **error.said.as_json(),
                     "value": error.value,
-                    "cells": {field: self._cell(cells, field) for field in SHOWN if field in self._columns},
+                    "cells": {field: self._cell(cells, field) for field in FIELDS if field in self._columns},
                 }
             )
 
@@ -39,8 +39,8 @@ class Examples:
         return masked_cell(cells[position], field) if position < len(cells) else ""
 
 
-def outcome(result: ImportResult, examples: Examples) -> dict[str, Any]:
-    """The dry run as it is kept with its batch."""
+def summary(result: ImportResult, examples: Examples) -> dict[str, Any]:
+    """Return the result of a dry run for storage with its batch."""
     return {
         "read": result.read,
         "created": result.created,

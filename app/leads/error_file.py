@@ -1,7 +1,7 @@
-"""The rows of an import that were refused, as a file to correct and upload again. Never holds an ID number.
+"""Error files: the rejected rows of an import, to be corrected and uploaded again, without ID numbers.
 
-What was uploaded as a workbook comes back as one. Where the ID number was sound, its keyed hash stands beside
-it, so that only what was wrong needs to be typed.
+A workbook gets a workbook as its error file. A valid ID number is represented by its keyed hash, so that only
+what was wrong has to be typed again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 from babel.support import Translations
 
 from app.errors import N_
-from app.leads.columns import by_alias, plain
+from app.leads.columns import fields_by_alias, normalise_header
 from app.leads.errors import InvalidIdNumber, RowError
 from app.leads.identity import IdHasher, canonical_id
 from app.leads.masking import mask_id, mask_ids
@@ -37,9 +37,9 @@ else:
 
 ADDED_COLUMNS = ("行号 row", "原因代码 reason", "原因 explanation")
 _TYPED_AS_TEXT = ("phone", "id_number", "id_hash")
-#: what stands in the column of ID numbers and is too short for a part of one is shown as it is
+#: a cell of the ID column that may be part of an ID number; shorter ones are not masked
 _LONG = re.compile(r"(?:\d\D*){7}|\*{3}")
-_TYPE_AGAIN = N_("ID numbers are kept nowhere, this one neither: type the whole number again")
+_TYPE_AGAIN = N_("ID numbers are never stored, and neither is this one: type the whole number again")
 _TRANSLATIONS = Path(__file__).parents[1] / "translations"
 
 Headers = Mapping[str, Sequence[str]]
@@ -51,12 +51,12 @@ def _chinese() -> NullTranslations:
 
 
 def error_file_path(settings: Settings, batch_id: int, suffix: str = ".csv") -> Path:
-    """Where the error file of a batch lies, if it has one."""
+    """Return the path of a batch's error file, whether it exists or not."""
     return _folder(settings) / f"{batch_id}{suffix}"
 
 
 def remove_error_file(settings: Settings, batch_id: int) -> None:
-    """Delete the error file of a batch, whether complete or not; nothing if there is none."""
+    """Delete the error file of a batch, complete or not, if there is one."""
     for path in _folder(settings).glob(f"{batch_id}[.-]*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -69,7 +69,7 @@ def _folder(settings: Settings) -> Path:
 
 
 class ErrorFile:
-    """Writes refused rows next to ``path``, a .csv or .xlsx; the file appears there only through ``keep``."""
+    """Writes rejected rows to a .csv or .xlsx that appears at ``path`` only with ``keep``."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class ErrorFile:
         headers: Headers,
         hasher: IdHasher,
     ) -> None:
-        """``columns`` are the positions of fields in ``header``; ``headers`` the names each field goes by."""
+        """``columns`` are the positions of fields in ``header``, ``headers`` their accepted names."""
         self.path = path
         self.rows = 0
         self._part = path.with_suffix(".part")
@@ -87,7 +87,7 @@ class ErrorFile:
         self._positions = [at for at, title in enumerate(header) if title not in ADDED_COLUMNS]
         self._fields = {at: field for field, at in columns.items()}
         self._id_column = columns.get("id_number")
-        titles = _recognised(header, self._fields, headers)
+        titles = _recognisable_titles(header, self._fields, headers)
         self._hash_column = columns.get("id_hash", len(header))
         if self._id_column is not None and self._hash_column == len(header):
             self._positions.append(len(header))
@@ -100,16 +100,21 @@ class ErrorFile:
         self._writer.writerow([*(safe_cell(mask_ids(titles[at])) for at in self._positions), *ADDED_COLUMNS])
 
     def add(self, number: int, cells: Sequence[str], error: RowError) -> None:
-        """One refused row, with every ID number in it masked and every formula made text."""
+        """Add a rejected row, with ID numbers masked and formulas turned into text."""
         given = {at: cells[at] if at < len(cells) else "" for at in self._positions}
         id_number = given.get(self._id_column, "") if self._id_column is not None else ""
         if id_number and not given.get(self._hash_column, "").strip():
             given[self._hash_column] = self._hash_of(id_number)
-        said = [f"{error.told(_chinese().gettext)} / {error.told()}"]
+        explanations = [f"{error.explain(_chinese().gettext)} / {error.explain()}"]
         if _LONG.search(id_number) and not given[self._hash_column]:
-            said.append(f"{_chinese().gettext(_TYPE_AGAIN)} / {_TYPE_AGAIN}")
+            explanations.append(f"{_chinese().gettext(_TYPE_AGAIN)} / {_TYPE_AGAIN}")
         self._writer.writerow(
-            [*(self._safe(at, cell) for at, cell in given.items()), number, error.reason, "; ".join(said)]
+            [
+                *(self._safe(at, cell) for at, cell in given.items()),
+                number,
+                error.reason,
+                "; ".join(explanations),
+            ]
         )
         self.rows += 1
 
@@ -123,16 +128,16 @@ class ErrorFile:
             return ""
 
     def keep(self) -> None:
-        """Make the file appear under its name, complete."""
+        """Complete the file and move it to its path."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
         if self.path.suffix == ".xlsx":
-            self._become_workbook()
+            self._convert_to_workbook()
         self._part.replace(self.path)
 
-    def _become_workbook(self) -> None:
-        # openpyxl keeps the sheet in a temporary file, which must not lie where nobody deletes it.
+    def _convert_to_workbook(self) -> None:
+        # openpyxl keeps the sheet in a temporary file, which must not be left where nobody deletes it.
         with (
             TemporaryDirectory(dir=self.path.parent, prefix=f"{self.path.stem}-") as scratch,
             temporary_files_in(scratch),
@@ -140,14 +145,14 @@ class ErrorFile:
             book = openpyxl.Workbook(write_only=True)
             sheet = book.create_sheet()
             as_text = [self._fields.get(at) in _TYPED_AS_TEXT for at in self._positions]
-            for row in self._written():
+            for row in self._written_rows():
                 cells = [openpyxl.cell.WriteOnlyCell(sheet, safe_workbook_cell(cell) or None) for cell in row]
                 for cell in (cell for cell, text in zip(cells, as_text, strict=False) if text):
                     cell.number_format = "@"
                 sheet.append(cells)
             book.save(self._part)
 
-    def _written(self) -> Iterator[list[str]]:
+    def _written_rows(self) -> Iterator[list[str]]:
         with self._part.open(encoding="utf-8-sig", newline="") as stream:
             yield from csv.reader(stream)
 
@@ -161,10 +166,10 @@ class ErrorFile:
         self._part.unlink(missing_ok=True)
 
 
-def _recognised(header: Sequence[str], fields: Mapping[int, str], headers: Headers) -> list[str]:
-    """The column names, those that a person had to match replaced by ones that are recognised."""
-    known = by_alias(headers)
+def _recognisable_titles(header: Sequence[str], fields: Mapping[int, str], headers: Headers) -> list[str]:
+    """Return the column names, with recognised ones in place of those that were matched by hand."""
+    known = fields_by_alias(headers)
     return [
-        headers[fields[at]][0] if at in fields and known.get(plain(title)) != fields[at] else title
+        headers[fields[at]][0] if at in fields and known.get(normalise_header(title)) != fields[at] else title
         for at, title in enumerate(header)
     ]

@@ -1,4 +1,4 @@
-"""What can go wrong with a lead, a lead file or an import, each with a stable code."""
+"""Errors of leads, lead files and imports, each with a stable code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ WITH_VALUE = N_("%(why)s: “%(value)s”")
 
 
 class LeadsError(DomainError):
-    """A refusal by the leads package: a DomainError with a stable ``code``.
+    """A DomainError of the leads package with a stable ``code``.
 
-    Never holds an ID number or phone in clear, nor a person's name.
+    It never contains an ID number, a phone number in clear or a person's name.
     """
 
     def __init__(self, code: str, message: str, **values: object) -> None:
@@ -21,19 +21,20 @@ class LeadsError(DomainError):
 
 
 class RowError(LeadsError):
-    """One row can't be imported; ``reason`` is the reason it counts under in docs/commands.md.
+    """A row that can't be imported; ``reason`` is one of the reject reasons in docs/commands.md.
 
-    ``fields`` are those it may be about, ``value`` what stands in the first of them that is filled, masked.
+    ``fields`` are the fields it may concern, and ``value`` is the masked value of the first of them that is
+    filled.
     """
 
     reason = "rejected"
     fields: tuple[str, ...] = ()
     value = ""
 
-    def told(self, words: Callable[[str], str] = str) -> str:
-        """The message and the value it is about; ``words`` translates a msgid."""
-        why = words(self.message) % self.values if self.values else words(self.message)
-        return words(WITH_VALUE) % {"why": why, "value": self.value} if self.value else why
+    def explain(self, translate: Callable[[str], str] = str) -> str:
+        """Return the message with the value it concerns; ``translate`` translates a msgid."""
+        why = translate(self.message) % self.values if self.values else translate(self.message)
+        return translate(WITH_VALUE) % {"why": why, "value": self.value} if self.value else why
 
 
 class MissingName(RowError):
@@ -44,7 +45,7 @@ class MissingName(RowError):
 
 
 class InvalidName(RowError):
-    """A text that can't be anybody's name, or that lost a character of it."""
+    """A row with a text that is not a name, or a name that has lost a character."""
 
     reason = "invalid_name"
     fields = ("name",)
@@ -57,42 +58,42 @@ class MissingId(RowError):
 
 
 class InvalidIdNumber(RowError):
-    """A text that is not a Chinese resident ID number (or its hash)."""
+    """A row with a text that is not a Chinese resident ID number or its hash."""
 
     reason = "invalid_id_number"
     fields = ("id_number", "id_hash")
 
 
 class InvalidPhone(RowError):
-    """A text that is not a Chinese telephone number."""
+    """A row with a text that is not a Chinese phone number."""
 
     reason = "invalid_phone"
     fields = ("phone",)
 
 
 class DuplicateInFile(RowError):
-    """The person of an earlier, accepted row of the same file."""
+    """A row about the same person as an earlier accepted row of the file."""
 
     reason = "duplicate_in_file"
     fields = ("id_number", "id_hash")
 
 
 class UnknownBranch(RowError):
-    """A row whose branch nobody knows, of a file whose owner decided to leave such rows out."""
+    """A row with an unknown branch, in a file whose user decided to reject such rows."""
 
     reason = "unknown_branch"
     fields = ("branch",)
 
 
 class InvalidBranch(RowError):
-    """A text that can't be the name or code of a branch."""
+    """A row with a text that is neither the name nor the code of a branch."""
 
     reason = "invalid_branch"
     fields = ("branch",)
 
 
 class Undecodable(RowError):
-    """A row with bytes that are no text."""
+    """A row with bytes that are not text in the file's encoding."""
 
     reason = "undecodable"
 
@@ -104,18 +105,18 @@ class MalformedRow(RowError):
 
 
 class UnreadableFile(LeadsError):
-    """A whole file that can't be read as a lead list; ``code`` says why."""
+    """A file that can't be read as a lead list; ``code`` says why."""
 
 
 class ImportCancelled(LeadsError):
-    """A person cancelled the import; nothing of it is on the list."""
+    """A user cancelled the import, which has changed nothing."""
 
     def __init__(self) -> None:
         super().__init__("import_cancelled", N_("The import was cancelled"))
 
 
 def interrupted(code: str, message: str, error: BaseException, kind: str) -> LeadsError:
-    """What to tell of work that an unforeseen ``error`` ended; ``message`` has a place for its ``kind``."""
+    """Return the error to report for work that an unexpected ``error`` ended; ``message`` has a ``kind``."""
     if isinstance(error, MemoryError):
         return LeadsError("out_of_memory", OUT_OF_MEMORY)
     return LeadsError(code, message, kind=kind)

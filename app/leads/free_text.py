@@ -1,4 +1,4 @@
-"""Texts that people type or programs deliver: what can be kept of them, and what means nothing."""
+"""Free texts from people and programs: cleaning them, and recognising texts without meaning."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-#: what stands for nothing, as ``_plain`` writes it
-_NOTHING = frozenset(
+#: placeholders for a missing value, as normalised by ``_plain``
+_PLACEHOLDERS = frozenset(
     (
         *(
             "null",
@@ -44,7 +44,7 @@ _NOTHING = frozenset(
 _YEAR = r"(?:19|20)[0-9]{2}"
 _CLOCK = r"[0-9]{1,3}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-#: results of a spreadsheet's formulas that failed, cells too narrow, dates and times
+#: errors of spreadsheet formulas, cells that were too narrow, dates and times
 _ERROR = r"#n/?a(?: n/a)?|#[a-z0-9/_]+[!?]|#getting_data|#+|err:[0-9]+"
 _DATE = (
     rf"{_YEAR}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}|[0-9]{{1,2}}[-/.][0-9]{{1,2}}[-/.]{_YEAR}"
@@ -52,7 +52,7 @@ _DATE = (
     rf"|[0-9]{{1,2}}[- ]{_MONTH}(?:[- ][0-9]{{2,4}})?|{_MONTH}[- ][0-9]{{2,4}}"
 )
 _NO_VALUE = re.compile(rf"{_ERROR}|{_CLOCK}|(?:{_DATE})(?:[t ]{_CLOCK})?|0(?:\.0+)?")
-#: decimals, signed numbers, shares, and digits in groups: amounts, no codes
+#: decimals, signed numbers, percentages and grouped digits: amounts instead of codes
 _AMOUNT = re.compile(
     r"[+-]?[0-9,]*\.[0-9]+(?:e[+-]?[0-9]+)?%?|[+-][0-9,]+%?|[0-9,]+%|[0-9]{1,3}(?:,[0-9]{3})+"
 )
@@ -61,24 +61,24 @@ _LETTERS = ("L", "Nl", "Co", "Cn")
 
 
 def clean_text(text: str) -> str:
-    """``text`` without what no text has (see ``lost_characters``) and without outer spaces."""
+    """Return ``text`` without unusable characters (see ``unusable_characters``) and outer spaces."""
     if not text.isprintable():
-        text = "".join(" " if c.isspace() else c for c in text if c.isspace() or not _is_lost(c))
+        text = "".join(" " if c.isspace() else c for c in text if c.isspace() or not _is_unusable(c))
     return text.strip()
 
 
-def lost_characters(text: str) -> list[str]:
-    """What ``clean_text`` leaves out, as ``U+200B``.
+def unusable_characters(text: str) -> list[str]:
+    """Return the characters that ``clean_text`` removes, as ``U+200B``.
 
-    Those are control and format characters, surrogates and noncharacters. Characters for private use, and
-    those that are newer than this Python, stay: people have them in names.
+    They are control and format characters, surrogates and noncharacters. Characters for private use, and
+    those newer than this version of Python, occur in names and are kept.
     """
     if text.isprintable():
         return []
-    return [f"U+{ord(c):04X}" for c in text if not c.isspace() and _is_lost(c)]
+    return [f"U+{ord(c):04X}" for c in text if not c.isspace() and _is_unusable(c)]
 
 
-def _is_lost(character: str) -> bool:
+def _is_unusable(character: str) -> bool:
     category = unicodedata.category(character)
     if category == "Cn":
         return ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef"
@@ -86,27 +86,27 @@ def _is_lost(character: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def is_no_value(text: str) -> bool:
-    """Whether a clean text stands for nothing, or is a date, a time, a truth value or a failed formula."""
-    return _says_nothing(_plain(text))
+def is_not_a_value(text: str) -> bool:
+    """Return whether a clean text is a placeholder, a date, a time, a truth value or a formula error."""
+    return _is_meaningless(_plain(text))
 
 
-def is_no_name(text: str) -> bool:
-    """Whether a clean text can't be anybody's name: it is no value, or has no letter."""
-    # Nearly every name: characters that are written in one way only.
+def is_not_a_name(text: str) -> bool:
+    """Return whether a clean text can't be a name: it is not a value, or has no letter."""
+    # Shortcut for nearly every name: its characters need no normalisation.
     plain = text if "\u3400" <= text[:1] <= "\u9fff" and text.isalpha() else _plain(text)
     if plain.isalpha():
-        return plain in _NOTHING
-    return _says_nothing(plain) or bool(_SCIENTIFIC.fullmatch(plain)) or not any(map(_is_letter, plain))
+        return plain in _PLACEHOLDERS
+    return _is_meaningless(plain) or bool(_SCIENTIFIC.fullmatch(plain)) or not any(map(_is_letter, plain))
 
 
-def is_no_branch(text: str) -> bool:
-    """Whether a clean text can't be a branch's name or code: it is no value, or an amount."""
-    return is_no_value(text) or bool(_AMOUNT.fullmatch(_plain(text)))
+def is_not_a_branch(text: str) -> bool:
+    """Return whether a clean text can't be a branch's name or code: it is not a value, or an amount."""
+    return is_not_a_value(text) or bool(_AMOUNT.fullmatch(_plain(text)))
 
 
-def _says_nothing(plain: str) -> bool:
-    if plain in _NOTHING or _NO_VALUE.fullmatch(plain):
+def _is_meaningless(plain: str) -> bool:
+    if plain in _PLACEHOLDERS or _NO_VALUE.fullmatch(plain):
         return True
     return not any(c.isalnum() or _is_letter(c) for c in plain)
 

@@ -1,4 +1,4 @@
-"""The one identity of a person: the canonical ID number, and the keyed hash that is all we keep of it."""
+"""Identity of a person: the canonical ID number, and its keyed hash, which alone is stored."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from stdnum.cn import ric
 
 from app.errors import N_
 from app.leads.errors import InvalidIdNumber
-from app.leads.free_text import is_no_value
+from app.leads.free_text import is_not_a_value
 
 _ALGORITHMS: dict[str, type[hashes.HashAlgorithm]] = {"sm3": hashes.SM3, "sha256": hashes.SHA256}
 _FULL = re.compile(r"[0-9]{17}[0-9X]")
 _OLD = re.compile(r"[0-9]{15}")
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+")
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
-#: where a day begins first
+#: the zone in which a day begins first
 _FIRST_ZONE = dt.timezone(dt.timedelta(hours=14))
 _APOSTROPHES = "'\u2018\u2019"
 
 
 def canonical_id(text: str) -> str:
-    """The 18-character ID number that ``text`` means: ASCII, upper-case X, check digit verified.
+    """Return the 18-character form of an ID number: ASCII, upper-case X, check digit verified.
 
-    Full-width characters, spaces and a leading apostrophe are forgiven; a 15-digit number gets its
-    century and check digit. Any region code is taken. Raises InvalidIdNumber, whose code says whether
-    the length, a character, the birth date or the check digit is wrong or Excel has lost digits.
+    Full-width characters, spaces and a leading apostrophe are accepted, and a 15-digit number gets its
+    century and check digit. Any region code is accepted. Raises InvalidIdNumber, whose code tells whether the
+    length, a character, the birth date or the check digit is wrong, or whether Excel has lost digits.
     """
     number = text if _FULL.fullmatch(text) else _compact(text)
     if _OLD.fullmatch(number):
@@ -46,17 +46,17 @@ def canonical_id(text: str) -> str:
 
 
 def canonical_hash(text: str) -> str:
-    """A delivered ID hash as 64 lower-case hex digits; raises InvalidIdNumber when it is not one."""
+    """Return a delivered ID hash as 64 lower-case hex digits. Raises InvalidIdNumber when it is not one."""
     cleaned = text.strip()
     if not _HASH.fullmatch(cleaned):
         raise InvalidIdNumber("id_hash_format", N_("The ID hash is not 64 hexadecimal digits"))
     return cleaned.lower()
 
 
-def given_id(id_number: str, id_hash: str) -> str:
-    """The ID number that a row gives; nothing when it is masked, or says nothing, and the hash is given."""
+def usable_id_number(id_number: str, id_hash: str) -> str:
+    """Return the ID number of a row, empty when it is masked or meaningless and the row has a hash."""
     given = id_number.strip()
-    return "" if id_hash.strip() and ("*" in given or is_no_value(given)) else given
+    return "" if id_hash.strip() and ("*" in given or is_not_a_value(given)) else given
 
 
 def _compact(text: str) -> str:
@@ -69,18 +69,18 @@ def _shape_error(number: str) -> InvalidIdNumber:
     if _SCIENTIFIC.fullmatch(number):
         return InvalidIdNumber(
             "id_lost_digits",
-            N_("Excel stored the number as a number and lost digits: format the column as text"),
+            N_("Excel stored this as a number and lost digits: format the column as text"),
         )
     if "*" in number:
         return InvalidIdNumber("id_masked", N_("The ID number is masked: enter the whole number"))
     if not number.isascii() or not number[:-1].isdigit() or number[-1] not in "0123456789X":
-        return InvalidIdNumber("id_characters", N_("The ID number has characters that do not belong in one"))
+        return InvalidIdNumber("id_characters", N_("The ID number contains invalid characters"))
     return InvalidIdNumber(
-        "id_length", N_("An ID number has 18 characters (or 15), this one has %(length)s"), length=len(number)
+        "id_length", N_("An ID number has 18 (or 15) characters, this one has %(length)s"), length=len(number)
     )
 
 
-# People of one list share birth dates; parsing them again is most of the cost of a check.
+# Many people of a list share a birth date, and parsing dates is most of the cost of a check.
 @lru_cache(maxsize=65536)
 def _birth_date(digits: str) -> dt.date | None:
     try:
@@ -90,7 +90,7 @@ def _birth_date(digits: str) -> dt.date | None:
 
 
 class IdHasher:
-    """Keyed hash of ID numbers: HMAC with SM3 or SHA-256, agreed with the log provider."""
+    """Computes keyed hashes of ID numbers: HMAC with SM3 or SHA-256, as agreed with the log provider."""
 
     def __init__(self, algorithm: str, key: str) -> None:
         """``algorithm`` is ``sm3`` or ``sha256``; ``key`` is used as its UTF-8 bytes. Raises ValueError."""
@@ -101,7 +101,7 @@ class IdHasher:
         self._base = hmac.HMAC(key.encode(), _ALGORITHMS[algorithm]())
 
     def hash(self, canonical: str) -> str:
-        """64 lower-case hex digits for an ID number as ``canonical_id`` returns it."""
+        """Return the hash of a canonical ID number as 64 lower-case hex digits."""
         mac = self._base.copy()
         mac.update(canonical.encode())
         return mac.finalize().hex()

@@ -1,4 +1,4 @@
-"""Import of a file: all of it or nothing, in one transaction, streaming."""
+"""Import of a file: all or nothing, in one transaction, streaming the rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch
-from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, Unknown
+from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, UnknownBranches
 from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
 from app.leads.errors import ImportCancelled, LeadsError, RowError, interrupted
@@ -28,8 +28,8 @@ from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
 from app.leads.remarks import Note, Remarks
 from app.leads.row_checker import RowChecker, StagedLead
-from app.leads.samples import offending
-from app.leads.staging import Merged, foresee, merge, stage
+from app.leads.samples import offending_value
+from app.leads.staging import MergeResult, merge, preview, stage
 from app.leads.workbook import Limits
 from app.lib import clock
 from app.lib.database import connection_lost
@@ -37,23 +37,23 @@ from app.models import BatchStatus
 from config import Settings
 
 Progress = Callable[[int, int | None], None]
-"""Called with the rows done and about how many there are (None: unknown). May raise to cancel."""
+"""Called with the rows done and their approximate total (None when unknown). May raise to cancel."""
 
 Rejected = Callable[[int, Sequence[str], RowError], None]
-"""Called with each refused row: its number, its cells and why."""
+"""Called with the number, cells and error of each rejected row."""
 
 _PROGRESS_EVERY = 2000
-#: code of a LeadsError: the work is done again once the database is back
+#: code of the LeadsError for work that is repeated once the database is back
 DATABASE_LOST = "database_lost"
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of the rows of a file. ``batch`` and ``error_file`` are None in a dry run.
+    """The result of an import. ``batch`` and ``error_file`` are None in a dry run.
 
-    ``branches`` are those that were, or in a dry run would be, created; ``remarks`` what was left out of rows
-    that came in; ``oddities`` are the file's.
+    ``branches`` are those that were or would be created, ``remarks`` tell what was left out of accepted rows,
+    and ``oddities`` are those of the file.
     """
 
     batch: int | None
@@ -63,21 +63,21 @@ class ImportResult:
     existing: int
     rejected: dict[str, int] = field(default_factory=dict)
     error_file: str | None = None
-    branches: Unknown = NO_BRANCHES
+    branches: UnknownBranches = NO_BRANCHES
     remarks: Remarks = field(default_factory=Remarks)
     oddities: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """The object ``flask leads import --json`` prints."""
-        told_otherwise = ("branches", "remarks", "oddities")
-        return {name: value for name, value in vars(self).items() if name not in told_otherwise}
+        """Return the object that ``flask leads import --json`` prints."""
+        reported_elsewhere = ("branches", "remarks", "oddities")
+        return {name: value for name, value in vars(self).items() if name not in reported_elsewhere}
 
 
 class Intake(Protocol):
-    """What a kind of file is to an import: how its rows are checked, staged and brought in.
+    """How the rows of a kind of file are checked, staged and merged.
 
-    All methods run in the import's transaction, in this order: ``checker``, ``stage``, and then ``merge``
-    or, in a dry run, ``foresee``.
+    All methods run in the import's transaction, in this order: ``checker``, ``stage``, and then ``merge`` or,
+    in a dry run, ``preview``.
     """
 
     kind: str
@@ -85,23 +85,23 @@ class Intake(Protocol):
     def checker(
         self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[Any]]:
-        """A function that gives what to stage of a row, or raises RowError.
+        """Return a function that returns what to stage of a row, or raises RowError.
 
-        ``note`` hears what it leaves out of a row, as ``Remarks.note``.
+        It reports what it leaves out of a row to ``note``, as to ``Remarks.note``.
         """
 
     def stage(self, connection: Connection, rows: Iterable[Any]) -> None:
-        """Take in what the checker gives, as it comes."""
+        """Stage the checked rows as they come."""
 
-    def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
-        """Bring in what was staged."""
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
+        """Merge the staged rows."""
 
-    def foresee(self, connection: Connection, *, update: bool) -> Merged:
-        """What ``merge`` would do."""
+    def preview(self, connection: Connection, *, update: bool) -> MergeResult:
+        """Return what ``merge`` would do."""
 
 
 class LeadIntake:
-    """A lead list. Without ``choices`` branches nobody knows are created at the top of the tree."""
+    """Intake of a lead list. Without ``choices``, unknown branches are created at the top of the tree."""
 
     kind = "leads"
 
@@ -112,7 +112,7 @@ class LeadIntake:
     def checker(
         self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[StagedLead]]:
-        """Checks name, identity, phone and branch of a row."""
+        """Return a function that checks name, identity, phone and branch of a row."""
         settings = self._settings
         hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
         branch_of = str if self._choices is None else ChosenBranch(connection, self._choices)
@@ -123,36 +123,36 @@ class LeadIntake:
         """Copy the leads into a temporary table."""
         stage(connection, rows)
 
-    def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
-        """Create and update leads, and mark those on the do-not-disturb list."""
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
+        """Create and update leads, and mark those on the do-not-disturb list as opted out."""
         merged = merge(connection, batch, update=update, choices=self._choices)
         suppression.refresh(connection, self._settings.today(clock.now(connection)))
         return merged
 
-    def foresee(self, connection: Connection, *, update: bool) -> Merged:
-        """How many leads would be created and updated."""
-        return foresee(connection, update=update)
+    def preview(self, connection: Connection, *, update: bool) -> MergeResult:
+        """Return how many leads would be created and updated."""
+        return preview(connection, update=update)
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be imported, and how.
+class ImportOrder:
+    """What to import, and how.
 
-    ``file_name`` is the file's name as the user knows it. ``update`` also changes people already on the
-    list. ``batch_id`` continues a batch that ``open_batch`` made. ``looked_over`` is as
-    for ``open_lead_file``. ``find`` gives the columns of the header; ``rejected`` hears of refused rows,
-    ``before_commit`` is called in the last moment and may raise to cancel.
+    ``file_name`` is the file's name as the user knows it. With ``update``, people already on the list are
+    changed, too. ``batch_id`` continues a batch of ``open_batch``. ``inspected`` is as in ``open_lead_file``.
+    ``find`` returns the columns of the header, ``rejected`` is called with rejected rows, and
+    ``before_commit`` is called last and may raise to cancel.
     """
 
     path: Path
     file_name: str
-    operator: str
+    user: str
     settings: Settings
     find: FindColumns = find_columns
     dry_run: bool = False
     update: bool = False
     batch_id: int | None = None
-    looked_over: bool = False
+    inspected: bool = False
     progress: Progress = lambda done, total: None
     rejected: Rejected = lambda number, cells, error: None
     before_commit: Callable[[], None] = lambda: None
@@ -163,22 +163,22 @@ def import_leads(
     path: Path,
     *,
     file_name: str,
-    operator: str,
+    user: str,
     settings: Settings,
     choices: BranchChoices | None = None,
     **options: Any,
 ) -> ImportResult:
-    """Bring the people in a lead file onto the list; ``options`` are further ones of Order. As run_import."""
-    order = Order(path, file_name, operator, settings, **options)
+    """Import a lead file as ``run_import`` does; ``options`` are further fields of ImportOrder."""
+    order = ImportOrder(path, file_name, user, settings, **options)
     return run_import(engine, order, LeadIntake(settings, choices))
 
 
-def run_import(engine: Engine, order: Order, intake: Intake) -> ImportResult:
-    """Bring in the rows of a file, or say what would happen (a dry run).
+def run_import(engine: Engine, order: ImportOrder, intake: Intake) -> ImportResult:
+    """Import the rows of a file, or determine what an import would do (a dry run). Return the result.
 
-    Nothing is written unless everything is: on any error the batch is marked failed (cancelled for
-    ImportCancelled) and all is as before. Raises UnreadableFile when the file isn't of the kind, LeadsError
-    for other refusals, and whatever ``progress`` and ``before_commit`` raise to cancel.
+    All rows are written or none: on any error the batch is marked as failed (as cancelled for
+    ImportCancelled) and nothing else changes. Raises UnreadableFile when the file isn't of the kind,
+    LeadsError for other refusals, and whatever ``progress`` and ``before_commit`` raise to cancel.
     """
     order = replace(order, file_name=mask_ids(order.file_name))
     if order.dry_run:
@@ -192,20 +192,20 @@ def run_import(engine: Engine, order: Order, intake: Intake) -> ImportResult:
             engine,
             order.path,
             file_name=order.file_name,
-            operator=order.operator,
+            user=order.user,
             update_existing=order.update,
             kind=intake.kind,
         )
     try:
         result = _Run(order, intake, batch_id).execute(engine)
     except BaseException as error:
-        # The ticker starts an uploaded file's import again.
+        # The ticker will start the import of an uploaded file again.
         if order.batch_id is None or not database_lost(error):
             _fail(engine, order.settings, batch_id, error)
         if isinstance(error, SQLAlchemyError | psycopg.Error):
             raise _refused_by_database(error) from None
         raise
-    _LOG.info("import batch %s by %s: %s", batch_id, order.operator, result.as_json())
+    _LOG.info("import batch %s by %s: %s", batch_id, order.user, result.as_json())
     return result
 
 
@@ -226,14 +226,14 @@ def _fail(engine: Engine, settings: Settings, batch_id: int, error: BaseExceptio
 
 
 def _refused_by_database(error: BaseException) -> LeadsError:
-    """The refusal without the database's words, which quote the row."""
+    """Return a refusal without the database's message, which quotes the row."""
     if database_lost(error):
         return LeadsError(DATABASE_LOST, N_("The connection to the database was lost"))
     return LeadsError("import_failed", N_("The database refused the import (%(kind)s)"), kind=_kind(error))
 
 
 def database_lost(error: BaseException) -> bool:
-    """Whether an error, or the refusal made of it, means that the database went away."""
+    """Return whether an error, or the refusal made of it, means that the database connection was lost."""
     return error.code == DATABASE_LOST if isinstance(error, LeadsError) else connection_lost(error)
 
 
@@ -243,9 +243,9 @@ def _kind(error: BaseException) -> str:
 
 
 class _Run:
-    """One pass over one file. Without a batch it is dry."""
+    """One pass over one file; a dry run without a batch."""
 
-    def __init__(self, order: Order, intake: Intake, batch: int | None) -> None:
+    def __init__(self, order: ImportOrder, intake: Intake, batch: int | None) -> None:
         self._order = order
         self._intake = intake
         self._batch = batch
@@ -255,7 +255,7 @@ class _Run:
         self._oddities: list[str] = []
 
     def execute(self, engine: Engine) -> ImportResult:
-        """Read, stage and merge; commit unless dry."""
+        """Read, stage and merge the rows, and commit unless this is a dry run."""
         order, intake = self._order, self._intake
         with engine.connect() as connection, connection.begin() as transaction:
             if self._batch is not None:
@@ -265,7 +265,7 @@ class _Run:
                 order.file_name,
                 order.find,
                 limits=Limits.of(order.settings),
-                looked_over=order.looked_over,
+                inspected=order.inspected,
             )
             self._oddities = file.oddities
             with self._error_file(file) as errors:
@@ -273,7 +273,7 @@ class _Run:
                 check = intake.checker(connection, file.columns, self._remarks.note)
                 intake.stage(connection, self._accepted(file, check, errors))
                 if self._batch is None:
-                    merged = intake.foresee(connection, update=order.update)
+                    merged = intake.preview(connection, update=order.update)
                     transaction.rollback()
                     return self._result(merged)
                 result = self._result(intake.merge(connection, self._batch, update=order.update), errors)
@@ -301,7 +301,7 @@ class _Run:
         check: Callable[[int, Sequence[str]], Iterable[Any]],
         errors: ErrorFile | None,
     ) -> Iterator[Any]:
-        report, notice = self._order.progress, self._order.rejected
+        report, on_rejected = self._order.progress, self._order.rejected
         for number, cells, fault in file.rows:
             self._read += 1
             if self._read % _PROGRESS_EVERY == 0:
@@ -312,13 +312,13 @@ class _Run:
                 yield from check(number, cells)
             except RowError as error:
                 self._rejected[error.reason] += 1
-                error.value = offending(error.fields, cells, file.columns)
-                notice(number, cells, error)
+                error.value = offending_value(error.fields, cells, file.columns)
+                on_rejected(number, cells, error)
                 if errors:
                     errors.add(number, cells, error)
         report(self._read, self._read)
 
-    def _result(self, merged: Merged, errors: ErrorFile | None = None) -> ImportResult:
+    def _result(self, merged: MergeResult, errors: ErrorFile | None = None) -> ImportResult:
         path = str(errors.path) if errors and errors.rows else None
         counts = (merged.created, merged.updated, merged.existing)
         return ImportResult(

@@ -1,4 +1,4 @@
-"""The kinds of files that are imported in steps: which columns each has and which it needs."""
+"""Kinds of uploaded files: their columns, and which of them are required."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import N_
-from app.leads.columns import HEADERS, by_alias, plain
+from app.leads.columns import HEADERS, fields_by_alias, normalise_header
 from app.leads.suppression_file import SUPPRESSION_HEADERS
 
 
@@ -14,8 +14,8 @@ from app.leads.suppression_file import SUPPRESSION_HEADERS
 class FileKind:
     """A kind of file.
 
-    ``headers`` are the names each field is known by; ``needs`` groups of fields of which one must have a
-    column, with what to say when none has.
+    ``headers`` are the accepted names of each field. ``needs`` are groups of fields of which at least one
+    must have a column, each with the message for when none has.
     """
 
     name: str
@@ -23,13 +23,13 @@ class FileKind:
     needs: tuple[tuple[tuple[str, ...], str], ...]
 
     def fields(self, header: Sequence[str]) -> list[str | None]:
-        """The field that each cell of a header names, None for an unknown name."""
-        known = by_alias(self.headers)
-        return [known.get(plain(cell)) for cell in header]
+        """Return the field that each cell of a header names, None for an unknown name."""
+        known = fields_by_alias(self.headers)
+        return [known.get(normalise_header(cell)) for cell in header]
 
-    def lacks(self, columns: Mapping[str, int]) -> str | None:
-        """What to say about the first need that the columns don't meet."""
-        return next((said for fields, said in self.needs if not columns.keys() & set(fields)), None)
+    def missing_column(self, columns: Mapping[str, int]) -> str | None:
+        """Return the message of the first need that the columns don't meet, None when they meet all."""
+        return next((message for fields, message in self.needs if not columns.keys() & set(fields)), None)
 
 
 LEADS = FileKind(

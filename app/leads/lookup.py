@@ -1,9 +1,9 @@
-"""Whether somebody is here, asked by a number typed in full: every such question goes through here.
+"""Searches by a complete phone or ID number: permission, limit and record of every one of them.
 
-Who can ask without end whether a number is here can find the masked digits of any customer. So a question
-needs the right to see numbers, counts with the numbers that the person looked at in clear, and is an event of
-the change log before it is answered: with the blind index or ID hash, never the number, and the same whether
-somebody is found, is beyond the person's branch, or is not there at all.
+With unlimited searches anybody could find out the masked digits of any customer. A search therefore needs the
+permission to reveal numbers and counts against the same hourly limit as reveals. It is recorded in the change
+log before it is answered, with the blind index or ID hash and never the number. The record is the same
+whether the customer is found, belongs to a branch outside the user's scope, or doesn't exist.
 """
 
 from __future__ import annotations
@@ -26,49 +26,49 @@ if TYPE_CHECKING:
 
 KIND = "number_search"
 RIGHT = ("can_reveal", "LeadView")
-#: so long a list may be opened again, sorted and exported by a number that the person asked for
+#: time for which a list filtered by a number can be opened again, sorted and exported after the search
 VALID = dt.timedelta(hours=24)
 
 
 class TooManyNumbers(DomainError):
-    """The person has looked at, or asked for, as many numbers as an hour allows."""
+    """The user has used up the hourly limit of reveals and searches."""
 
 
-class MayNotAsk(DomainError):
-    """The person may not see numbers, and so not ask for them."""
+class SearchNotAllowed(DomainError):
+    """The user may not reveal phone numbers, and therefore not search by them."""
 
 
-def ask(target: Target, where: str, who: str) -> None:
-    """Put a question on record; ``where`` is the table it is about, ``who`` the log-in name.
+def record_search(target: Target, table: str, user: str) -> None:
+    """Check the user's permission and limit, and record a search of ``table`` in the change log.
 
-    Raises MayNotAsk, and TooManyNumbers beyond REVEALS_PER_HOUR.
+    Raises SearchNotAllowed, and TooManyNumbers beyond REVEALS_PER_HOUR.
     """
-    check_right(who)
-    take(who)
-    event(KIND, where, title=target.shown if target.id_hash else "", **_key(target))
+    check_right(user)
+    check_limit(user)
+    event(KIND, table, title=target.shown if target.id_hash else "", **_key(target))
 
 
-def ask_by_file(batch: ImportBatch) -> None:
-    """Put the dry run of a file on record: its figures say how many of the file's people are here.
+def record_file_check(batch: ImportBatch) -> None:
+    """Check the limit and record the dry run of a file, which tells how many of its people are on the list.
 
-    Cut in halves often enough, a file would tell who; so each run counts as one number, as ``ask`` does.
-    Raises TooManyNumbers beyond REVEALS_PER_HOUR.
+    By splitting a file again and again one could find out who they are. Each run therefore counts as one
+    search. Raises TooManyNumbers beyond REVEALS_PER_HOUR.
     """
-    take(batch.created_by)
+    check_limit(batch.created_by)
     event(KIND, "import_batch", batch.id, title=batch.file_name)
 
 
-def check_right(who: str) -> None:
-    """Raise MayNotAsk for who may not look at numbers in clear."""
-    person = db.session.scalar(select(Staff).where(Staff.username == who))
+def check_right(user: str) -> None:
+    """Check that the user may reveal phone numbers. Raises SearchNotAllowed when they may not."""
+    person = db.session.scalar(select(Staff).where(Staff.username == user))
     if person is None or not holds(person, *RIGHT):
-        raise MayNotAsk(N_("Only people who may look at phone numbers may search by one."))
+        raise SearchNotAllowed(N_("Only people who may see phone numbers may search by one."))
 
 
-def was_asked(phone_index: str, who: str) -> bool:
-    """Whether the person asked for the phone with this blind index lately."""
+def has_searched(phone_index: str, user: str) -> bool:
+    """Return whether the user recently searched for the phone with this blind index."""
     query = select(ChangeLog.id).where(
-        ChangeLog.actor == who,
+        ChangeLog.actor == user,
         ChangeLog.kind == KIND,
         ChangeLog.time > func.now() - VALID,
         ChangeLog.changes["phone_index"].as_string() == phone_index,
@@ -76,19 +76,19 @@ def was_asked(phone_index: str, who: str) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
-def take(who: str) -> None:
-    """Raise TooManyNumbers when the hour's numbers are used up.
+def check_limit(user: str) -> None:
+    """Check that the user has numbers left in this hour. Raises TooManyNumbers otherwise.
 
-    Counted under a lock of the person's own until the transaction's end: the limit holds over all processes.
+    A lock of the user's own is held until the transaction ends, so that the limit holds across processes.
     """
     limit = current_app.config["SETTINGS"].reveals_per_hour
-    wait_for_lock(db.session(), Lock.LOOKUP, func.hashtext(who))
+    wait_for_lock(db.session(), Lock.LOOKUP, func.hashtext(user))
     since = func.now() - text("interval '1 hour'")
-    seen = select(func.count()).where(Reveal.revealed_by == who, Reveal.revealed_at > since)
-    questions = select(func.count()).where(
-        ChangeLog.actor == who, ChangeLog.kind == KIND, ChangeLog.time > since
+    reveals = select(func.count()).where(Reveal.revealed_by == user, Reveal.revealed_at > since)
+    searches = select(func.count()).where(
+        ChangeLog.actor == user, ChangeLog.kind == KIND, ChangeLog.time > since
     )
-    if (db.session.scalar(seen) or 0) + (db.session.scalar(questions) or 0) >= limit:
+    if (db.session.scalar(reveals) or 0) + (db.session.scalar(searches) or 0) >= limit:
         raise TooManyNumbers(
             N_(
                 "You have looked at or searched for %(n)s numbers within an hour, which is the limit; "

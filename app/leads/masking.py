@@ -1,4 +1,4 @@
-"""Keeps ID numbers out of what is written: finds what looks like one, in any text, and masks it."""
+"""Masking of ID numbers, and of whatever looks like one, in any text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHORTEST_SHOWN = 12
 
 
 def mask_ids(text: str) -> str:
-    """``text`` with every run of 15 or more digits masked; a 64-digit hash and other text as it was."""
+    """Mask every run of 15 or more digits in a text. A 64-digit hash and other text stay as they are."""
     if len(text) < 15 or _HASH.fullmatch(text):
         return text
     folded = unicodedata.normalize("NFKC", text)
@@ -23,7 +23,10 @@ def mask_ids(text: str) -> str:
 
 
 def mask_id(text: str) -> str:
-    """An ID number, well formed or not, as its first three and last two characters; short ones vanish."""
+    """Mask an ID number, valid or not, except its first three and last two characters.
+
+    Mask short texts entirely.
+    """
     shown = "".join(unicodedata.normalize("NFKC", text).split())
     if len(shown) < _SHORTEST_SHOWN:
         return "*" * len(shown)
@@ -31,7 +34,7 @@ def mask_id(text: str) -> str:
 
 
 def holds_id(text: str) -> bool:
-    """True when ``text`` contains a valid ID number, whatever else it contains."""
+    """Return whether a text contains a valid ID number."""
     folded = unicodedata.normalize("NFKC", text)
     return len(text) >= 15 and any(_is_id(found[0]) for found in _ID_LIKE.finditer(folded))
 

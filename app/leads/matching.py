@@ -1,4 +1,4 @@
-"""Which column of an uploaded file is which field: proposed by its header, corrected by a person."""
+"""Matching of an uploaded file's columns to fields: proposed from the header, corrected by a user."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from app.leads.errors import UnreadableFile
 from app.leads.kinds import LEADS, FileKind
 from app.leads.reader import FindColumns
 
-#: the columns of a file that can be matched on the screen
+#: columns of a file that can be matched on the screen
 MAX_COLUMNS = 100
 NOT_IMPORTED = ""
 
 
-def proposed(header: Sequence[str], kind: FileKind = LEADS) -> dict[str, int]:
-    """Field to position as far as the header tells; of two columns of one field the first."""
+def propose_columns(header: Sequence[str], kind: FileKind = LEADS) -> dict[str, int]:
+    """Return the position of each field that the header names, the first one of several."""
     columns: dict[str, int] = {}
     for position, field in enumerate(kind.fields(header[:MAX_COLUMNS])):
         if field:
@@ -23,14 +23,14 @@ def proposed(header: Sequence[str], kind: FileKind = LEADS) -> dict[str, int]:
     return columns
 
 
-def matched(chosen: Mapping[int, str], width: int, kind: FileKind = LEADS) -> dict[str, int]:
-    """Field to position, from the field chosen for each position of a file with ``width`` columns.
+def columns_from_choices(choices: Mapping[int, str], width: int, kind: FileKind = LEADS) -> dict[str, int]:
+    """Return the position of each field, from the fields chosen for the ``width`` columns of a file.
 
-    Raises FieldError for ``column_<position>`` when a choice is no field or made before, DomainError when
-    a field that the kind of file needs has no column.
+    Raises FieldError for ``column_<position>`` when a choice is invalid or made twice, and DomainError when a
+    required field has no column.
     """
     columns: dict[str, int] = {}
-    for position, field in sorted(chosen.items()):
+    for position, field in sorted(choices.items()):
         if field == NOT_IMPORTED:
             continue
         if field not in kind.headers or not 0 <= position < width:
@@ -38,18 +38,18 @@ def matched(chosen: Mapping[int, str], width: int, kind: FileKind = LEADS) -> di
         if field in columns:
             raise FieldError(
                 f"column_{position}",
-                "Column %(first)s is already this field; a field has one column.",
+                "Column %(first)s is already matched to this field; a field can have only one column.",
                 first=columns[field] + 1,
             )
         columns[field] = position
-    lacking = kind.lacks(columns)
-    if lacking:
-        raise DomainError(lacking)
+    missing = kind.missing_column(columns)
+    if missing:
+        raise DomainError(missing)
     return columns
 
 
-def finder(columns: Mapping[str, int]) -> FindColumns:
-    """The reader's way to the columns that a person matched, whatever the header says."""
+def fixed_columns(columns: Mapping[str, int]) -> FindColumns:
+    """Return a FindColumns that gives the matched columns, whatever the header says."""
 
     def find(header: Sequence[str], file: str) -> dict[str, int]:
         if max(columns.values()) >= len(header):

@@ -1,4 +1,4 @@
-"""Telephone numbers: one spelling, a mask for screens, encryption at rest and a blind index for search."""
+"""Phone numbers: normalisation, masking for screens, encryption at rest and a blind index for searches."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _PURPOSE = b"lead-monitor/phone"
 
 
 def normalise_phone(text: str) -> str:
-    """The national digits of a Chinese number: ``13812345678``, ``02087654321`` (trunk zero kept).
+    """Return the national digits of a Chinese number: ``13812345678``, ``02087654321`` (with trunk zero).
 
-    Forgives +86, 0086, spaces, dashes, brackets, full-width digits, a leading apostrophe and the ``.0``
-    of a spreadsheet. Raises InvalidPhone for an empty, foreign or impossible number.
+    Accepts +86, 0086, spaces, dashes, brackets, full-width digits, a leading apostrophe and the ``.0`` of a
+    spreadsheet. Raises InvalidPhone for an empty, foreign or impossible number.
     """
     if _MOBILE.fullmatch(text):
         return text
@@ -45,7 +45,7 @@ def normalise_phone(text: str) -> str:
     if _SCIENTIFIC.fullmatch(folded):
         raise InvalidPhone(
             "phone_lost_digits",
-            N_("Excel stored the number as a number and lost digits: format the column as text"),
+            N_("Excel stored this as a number and lost digits: format the column as text"),
         )
     digits = _DECORATION.sub("", folded.removesuffix(".0"))
     if _MOBILE.fullmatch(digits):
@@ -73,7 +73,7 @@ def _parse(digits: str) -> phonenumbers.PhoneNumber | None:
 
 
 def mask_phone(phone: str) -> str:
-    """What screens show of a normalised number: ``138****8899``, ``0571******2`` (half at most)."""
+    """Mask a normalised number: ``138****8899``, ``0571******2`` (showing half of it at most)."""
     if _MOBILE.fullmatch(phone):
         return f"{phone[:3]}****{phone[7:]}"
     area = 3 if phone[:2] in ("01", "02") or not phone.startswith("0") else 4
@@ -83,11 +83,11 @@ def mask_phone(phone: str) -> str:
 
 
 class PhoneVault:
-    """Encrypts phone numbers and indexes them blindly.
+    """Encrypts phone numbers and computes their blind indexes.
 
-    A payload begins with one byte: the algorithm (high bit: SM4-GCM, else AES-256-GCM) and the version of
-    the key. It is written with the newest key and the chosen algorithm, and read with any key given.
-    The index has a key of its own that stays when the encryption key changes.
+    The first byte of a payload holds the algorithm (high bit set for SM4-GCM, else AES-256-GCM) and the
+    version of the key. Payloads are encrypted with the newest key and the configured algorithm, and decrypted
+    with any given key. The index has its own key, which stays when the encryption key changes.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class PhoneVault:
         cipher: str = "aes-256-gcm",
         index_key: str = "",
     ) -> None:
-        """``index_key`` is 64 hex digits; empty derives it from the key of the lowest version."""
+        """``index_key`` is 64 hex digits, or empty to derive it from the key of the lowest version."""
         if not pii_key:
             raise ValueError("the PII key is empty")
         self._keys = {**dict(old_keys), version: pii_key}
@@ -110,7 +110,7 @@ class PhoneVault:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The vault that the settings describe."""
+        """Return the vault for the settings."""
         return cls(
             settings.pii_key,
             version=settings.pii_key_version,
@@ -121,16 +121,19 @@ class PhoneVault:
 
     @property
     def header(self) -> bytes:
-        """The first byte of what ``encrypt`` makes: a payload that begins otherwise is to be rotated."""
+        """The first byte of new payloads; payloads with another one need rotation."""
         return bytes((self._newest,))
 
     def encrypt(self, phone: str) -> bytes:
-        """Header (1 byte), nonce (12 bytes) and ciphertext; different every time."""
+        """Encrypt a phone into header (1 byte), nonce (12 bytes) and ciphertext, different every time."""
         nonce = os.urandom(_NONCE_BYTES)
         return self.header + nonce + self._cipher(self._newest).encrypt(nonce, phone.encode(), _PURPOSE)
 
     def decrypt(self, payload: bytes) -> str:
-        """The phone that ``encrypt`` was given; raises LeadsError ``phone_undecipherable``."""
+        """Decrypt a payload of ``encrypt``.
+
+        Raises LeadsError ``phone_undecipherable`` when its key is missing.
+        """
         nonce, ciphertext = payload[1 : 1 + _NONCE_BYTES], payload[1 + _NONCE_BYTES :]
         try:
             return self._cipher(payload[0]).decrypt(nonce, ciphertext, _PURPOSE).decode()
@@ -141,13 +144,13 @@ class PhoneVault:
             ) from None
 
     def index(self, phone: str) -> str:
-        """64 hex digits that are equal exactly for equal normalised numbers; reveals nothing else."""
+        """Return the blind index of a normalised number: 64 hex digits, equal exactly for equal numbers."""
         mac = self._index.copy()
         mac.update(phone.encode())
         return mac.finalize().hex()
 
     def _cipher(self, header: int) -> AESGCM | _Sm4Gcm:
-        """The cipher of a header; LookupError when its key is not known."""
+        """Return the cipher of a header. Raises LookupError when its key is not known."""
         if header not in self._ciphers:
             key = self._keys[header & ~_SM4]
             self._ciphers[header] = (
@@ -159,7 +162,7 @@ class PhoneVault:
 
 
 class _Sm4Gcm:
-    """SM4 in GCM with the interface of AESGCM: the tag of 16 bytes follows the ciphertext."""
+    """SM4-GCM with the interface of AESGCM: a tag of 16 bytes follows the ciphertext."""
 
     def __init__(self, key: bytes) -> None:
         self._key = algorithms.SM4(key)
@@ -170,7 +173,7 @@ class _Sm4Gcm:
         return sealing.update(data) + sealing.finalize() + sealing.tag
 
     def decrypt(self, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
-        """Raises InvalidTag or ValueError for what was not sealed with this key."""
+        """Decrypt. Raises InvalidTag or ValueError for data that was not encrypted with this key."""
         opening = Cipher(self._key, modes.GCM(nonce, sealed[-_TAG_BYTES:])).decryptor()
         opening.authenticate_additional_data(associated)
         return opening.update(sealed[:-_TAG_BYTES]) + opening.finalize()

@@ -1,4 +1,4 @@
-"""A first look at an uploaded lead file: its columns, its first rows, and what may be wrong with it."""
+"""Preview of an uploaded file: its columns, first rows and warnings."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.errors import N_
 from app.leads.errors import UnreadableFile
 from app.leads.kinds import LEADS, FileKind
 from app.leads.masking import mask_ids
-from app.leads.matching import MAX_COLUMNS, proposed
+from app.leads.matching import MAX_COLUMNS, propose_columns
 from app.leads.reader import open_lead_file
 from app.leads.samples import masked_cell, masked_cells
-from app.leads.workbook import WITHOUT_HASTE, Limits, Percent
+from app.leads.workbook import DEFAULT_LIMITS, Limits, Percent
 
 SAMPLE_ROWS = 3
-#: percent of the work that counting the cells is; the rest is opening
-_LOOK_SHARE = 60
+#: share of the work, in percent, that the inspection of a workbook takes
+_INSPECTION_SHARE = 60
 _LOST_DIGITS = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
-#: what may be wrong without being a reason to refuse the file, in words
+#: warnings that don't refuse a file
 WARNINGS = {
     "merged_header": N_("The first row has merged cells; only the first of them keeps its title."),
     "merged_rows": N_("Some cells are merged; their value is read into each of their rows."),
@@ -38,7 +38,7 @@ WARNINGS = {
 
 @dataclass(frozen=True)
 class Preview:
-    """What the screen shows of a file, all of it masked. ``warnings`` are keys of WARNINGS."""
+    """The masked preview of a file; ``warnings`` are keys of WARNINGS."""
 
     header: list[str]
     rows: list[list[str]]
@@ -47,26 +47,26 @@ class Preview:
     warnings: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """As it is kept with the batch."""
+        """Return the preview for storage with the batch."""
         return asdict(self)
 
 
-def look_at(
+def preview_file(
     path: Path,
     file_name: str,
     kind: FileKind = LEADS,
     *,
-    limits: Limits = WITHOUT_HASTE,
+    limits: Limits = DEFAULT_LIMITS,
     progress: Percent = lambda done: None,
 ) -> Preview:
-    """Look over an uploaded file and read its head. UnreadableFile when it can't be one."""
+    """Inspect an uploaded file and read its first rows. Raises UnreadableFile when it can't be imported."""
     file = mask_ids(file_name)
     opened = open_lead_file(
         path,
         file,
-        lambda header, _file: proposed(header, kind),
+        lambda header, _file: propose_columns(header, kind),
         limits=limits,
-        progress=lambda done: progress(done * _LOOK_SHARE // 100),
+        progress=lambda done: progress(done * _INSPECTION_SHARE // 100),
     )
     rows = [row.cells for row in islice(opened.rows, SAMPLE_ROWS)]
     _refuse_title(opened.header, rows, file, kind)
@@ -82,7 +82,7 @@ def look_at(
 
 
 def _refuse_title(header: Sequence[str], rows: Sequence[Sequence[str]], file: str, kind: FileKind) -> None:
-    """A title above the header is the commonest reason that no column is recognised."""
+    """Refuse a file with a title above the header, the commonest reason for unrecognised columns."""
 
     def recognised(cells: Sequence[str]) -> int:
         return sum(field is not None for field in kind.fields(cells))

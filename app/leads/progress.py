@@ -1,4 +1,4 @@
-"""How far a pass over a lead file is, written to its batch; and whether somebody wants it to stop."""
+"""Progress of a pass over a file, stored with its batch, and cancellation of the pass."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ EVERY_SECONDS = 1.0
 
 
 class Reporter:
-    """The ``progress`` of an import: writes at most once a second, raises ImportCancelled when asked to stop.
+    """Stores the progress of an import at most once a second, and raises ImportCancelled on cancellation.
 
-    The pass counts as begun when this is made.
+    The pass starts when this is created.
     """
 
     def __init__(self, engine: Engine, batch_id: int) -> None:
@@ -25,7 +25,7 @@ class Reporter:
         self._next = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Report ``done`` of about ``total`` rows; the last row is always reported."""
+        """Store ``done`` of about ``total`` rows. The last row is always stored."""
         if done != total and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY_SECONDS
@@ -34,19 +34,19 @@ class Reporter:
             raise ImportCancelled
 
     def percent(self, done: int) -> None:
-        """Report a share of a part that has no rows; as above."""
+        """Store the progress in percent of a part without rows."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY_SECONDS
             if self._write(progress=min(99, done)):
                 raise ImportCancelled
 
-    def stop_if_asked(self) -> None:
-        """Raise ImportCancelled when somebody wants the pass to stop."""
+    def stop_if_cancelled(self) -> None:
+        """Raise ImportCancelled when the pass has been cancelled."""
         if self._write(progress=99):
             raise ImportCancelled
 
     def _write(self, **values: object) -> bool:
-        """Write, and read whether the batch is to be cancelled."""
+        """Store columns of the batch. Return whether it is to be cancelled."""
         statement = (
             update(ImportBatch)
             .where(ImportBatch.id == self._batch_id)

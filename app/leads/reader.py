@@ -1,6 +1,6 @@
-"""Lead files of any kind as rows of text: Excel, or CSV (app/leads/text_file.py).
+"""Reading of lead files, Excel or CSV (app/leads/text_file.py), as rows of text.
 
-What a file is follows from its content; a name that says otherwise is refused.
+The kind of a file follows from its content. A file whose name claims another kind is refused.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from app.errors import N_, DomainError
 from app.leads.columns import find_columns
 from app.leads.errors import UnreadableFile
-from app.leads.text_file import Row, refuse_header, text_rows
-from app.leads.workbook import WITHOUT_HASTE, Limits, Percent, read_workbook, refusal
+from app.leads.text_file import Row, header_error, text_rows
+from app.leads.workbook import DEFAULT_LIMITS, Limits, Percent, read_workbook, refusal
 from app.lib.spreadsheet import unescape
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -30,9 +30,8 @@ FindColumns = Callable[[Sequence[str], str], dict[str, int]]
 class LeadFile:
     """An opened lead file.
 
-    ``columns`` maps fields to positions in ``header``; ``rows`` yields each non-empty data row once;
-    ``total`` is about how many there are. ``oddities`` are those of a
-    workbook, which ``is_text`` says it is not.
+    ``columns`` maps fields to positions in ``header``. ``rows`` yields each non-empty data row once, and
+    ``total`` is their approximate number. A workbook may have ``oddities``, a text file has none.
     """
 
     header: list[str]
@@ -48,14 +47,14 @@ def open_lead_file(
     file: str,
     find: FindColumns = find_columns,
     *,
-    limits: Limits = WITHOUT_HASTE,
-    looked_over: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    inspected: bool = False,
     progress: Percent = lambda done: None,
 ) -> LeadFile:
-    """Open ``path``; ``file`` is its name as the user knows it. Raises UnreadableFile, also while reading.
+    """Open a file; ``file`` is its name as the user knows it. Raises UnreadableFile, also while reading rows.
 
-    ``find`` gives the columns of the header, as ``find_columns`` does for a lead list. ``limits``,
-    ``looked_over`` and ``progress`` are for a workbook, as ``read_workbook`` takes them.
+    ``find`` returns the columns of the header, as ``find_columns`` does for a lead list. ``limits``,
+    ``inspected`` and ``progress`` are passed to ``read_workbook``.
     """
     try:
         is_text = kind_of(path, file) == "text"
@@ -63,25 +62,25 @@ def open_lead_file(
             rows, total = text_rows(path, file)
             oddities: list[str] = []
         else:
-            sheet = read_workbook(path, file, limits, looked_over=looked_over, progress=progress)
-            rows, total, oddities = _unescaped(sheet.rows), sheet.total, sheet.oddities
+            sheet = read_workbook(path, file, limits, inspected=inspected, progress=progress)
+            rows, total, oddities = _unescaped_rows(sheet.rows), sheet.total, sheet.oddities
     except OSError:
         raise UnreadableFile("file_unreadable", N_("%(file)s can't be opened"), file=file) from None
     header = next(rows, None)
     if header is None:
         raise refusal("file_empty", file)
     if header.fault is not None:
-        raise refuse_header(header.fault, file)
+        raise header_error(header.fault, file)
     columns = find(header.cells, file)
-    rest = next(rows, None)
-    if rest is None:
+    first = next(rows, None)
+    if first is None:
         raise UnreadableFile("file_no_rows", N_("%(file)s has a header but no rows"), file=file)
     total = max(total - header.number, 1)
-    return LeadFile(header.cells, columns, chain([rest], rows), total, oddities, is_text)
+    return LeadFile(header.cells, columns, chain([first], rows), total, oddities, is_text)
 
 
-def not_a_list(name: str) -> DomainError:
-    """The refusal of a file for the end of its name."""
+def wrong_extension(name: str) -> DomainError:
+    """Return the refusal of a file for its extension."""
     return DomainError(
         "“%(name)s” is not an Excel or CSV file (.xlsx, .xls, .csv);"
         " open it in Excel or WPS and save it as one.",
@@ -90,7 +89,10 @@ def not_a_list(name: str) -> DomainError:
 
 
 def kind_of(path: Path, file: str) -> str:
-    """``xlsx``, ``xls`` or ``text``, by content. Raises UnreadableFile when the name says otherwise."""
+    """Return ``xlsx``, ``xls`` or ``text`` by content.
+
+    Raises UnreadableFile when the name claims otherwise.
+    """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
     if not head:
@@ -115,7 +117,7 @@ def kind_of(path: Path, file: str) -> str:
 
 
 def _markup(head: bytes) -> str:
-    """What a text is that spreadsheet programs open and call .xls; empty for anything else."""
+    """Return the markup format of a text that programs save as .xls, empty for any other text."""
     text = head.removeprefix(codecs.BOM_UTF8).strip(b"\xff\xfe").replace(b"\0", b"").lstrip().lower()
     if text.startswith(b"mime-version:"):
         return "MHTML"
@@ -134,6 +136,6 @@ def _contains(path: Path, needle: bytes) -> bool:
     return False
 
 
-def _unescaped(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+def _unescaped_rows(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     for number, cells in rows:
         yield Row(number, [unescape(cell) for cell in cells])

@@ -1,4 +1,4 @@
-"""The reason a person gives for looking at or erasing personal data."""
+"""Reasons that users give for revealing or erasing personal data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOBILE = re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])")
 
 
 def checked_reason(text: str | None) -> str:
-    """The reason as it is kept: trimmed, ID and mobile numbers in it masked.
+    """Return a reason for storage: trimmed, with ID and mobile numbers masked.
 
     Raises FieldError for ``reason`` when it has less than MIN_REASON or more than MAX_REASON characters.
     """
@@ -27,5 +27,5 @@ def checked_reason(text: str | None) -> str:
 
 
 def mask_numbers(text: str) -> str:
-    """The text with every ID number and mobile number in it masked."""
+    """Mask every ID number and mobile number in a text."""
     return _MOBILE.sub(lambda found: mask_phone(found[0]), mask_ids(text))

@@ -1,4 +1,4 @@
-"""One lead typed on a screen: identity, phone, deletion."""
+"""Changes of a single lead on a screen: identity, texts, phone and deletion."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from app.errors import FieldError
 from app.extensions import db
 from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
-from app.leads.free_text import clean_text, lost_characters
+from app.leads.free_text import clean_text, unusable_characters
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
 from app.lib import clock
 from app.models import Lead
 from config import Settings
 
 
-def set_identity(lead: Lead, id_number: str, settings: Settings, who: str) -> None:
-    """Give the lead the keyed hash of the typed ID number; the number itself is kept nowhere.
+def set_identity(lead: Lead, id_number: str, settings: Settings, user: str) -> None:
+    """Set the lead's keyed hash from the typed ID number, which itself is not stored.
 
-    Raises FieldError for a number that is none, or that another lead on the list has: that is an answer by
-    number, which ``who`` gets as from ``lookup.ask``.
+    Raises FieldError for an invalid number, and for one that another lead has. The latter tells that the
+    person is on the list, and therefore counts as a search by number (``lookup.record_search``).
     """
     try:
         target = suppression.person_target(id_number, settings)
@@ -31,25 +31,25 @@ def set_identity(lead: Lead, id_number: str, settings: Settings, who: str) -> No
         )
     )
     if taken:
-        lookup.ask(target, Lead.__tablename__, who)
+        lookup.record_search(target, Lead.__tablename__, user)
         raise FieldError("id_number", "This person is already on the list as %(lead_no)s.", lead_no=taken)
     lead.id_hash = str(target.id_hash)
 
 
 def set_texts(lead: Lead) -> list[str]:
-    """Keep of the typed name and source what a text can have; the characters left out, as ``U+200B``.
+    """Remove unusable characters from the typed name and source. Return them as ``U+200B``.
 
     Raises FieldError when nothing of the name is left.
     """
-    lost = [*lost_characters(lead.name), *lost_characters(lead.source or "")]
+    removed = [*unusable_characters(lead.name), *unusable_characters(lead.source or "")]
     lead.name, lead.source = clean_text(lead.name), clean_text(lead.source or "")
     if not lead.name:
         raise FieldError("name", "There is no customer name")
-    return lost
+    return removed
 
 
 def set_phone(lead: Lead, phone: str, settings: Settings) -> None:
-    """Encrypt and index the typed phone number. Raises FieldError when it is none."""
+    """Encrypt and index the typed phone number. Raises FieldError when it is invalid."""
     try:
         number = normalise_phone(phone)
     except InvalidPhone as error:
@@ -61,5 +61,5 @@ def set_phone(lead: Lead, phone: str, settings: Settings) -> None:
 
 
 def soft_delete(lead: Lead) -> None:
-    """Take the lead off the list; the row is kept until retention purges it."""
+    """Mark the lead as deleted. Its row is kept until retention purges it."""
     lead.deleted_at = clock.now()

@@ -1,4 +1,4 @@
-"""Taking an entry off the do-not-disturb list as something a second person decides about."""
+"""Approval of removals from the do-not-disturb list."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from app.models import Approval, Lead, Staff, Suppression
 KIND = "suppression_removal"
 
 
-def ask(entry: Suppression, by: Staff, reason: str) -> Approval | None:
-    """Ask for an entry to be taken off the list; None when that is done at once. Does not commit.
+def ask(entry: Suppression, user: Staff, reason: str) -> Approval | None:
+    """Request the removal of an entry without committing. Return None when it was removed at once.
 
-    Raises DomainError without a reason, and when it is off or waits already.
+    Raises DomainError without a reason, and when the entry is removed or a request is open.
     """
     if entry.removed_at is not None:
-        raise DomainError("This entry was removed already.")
-    return approvals.ask(KIND, entry.id, by, mask_numbers(reason))
+        raise DomainError("This entry has already been removed.")
+    return approvals.ask(KIND, entry.id, user, mask_numbers(reason))
 
 
 class _RemovalKind:
@@ -57,22 +57,22 @@ class _RemovalKind:
         ]
 
     def submitted(self, approval: Approval) -> None:
-        """The entry holds while its removal waits."""
+        """Do nothing: the entry stays in force while its removal waits."""
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         today = clock.today()
-        entry, asked_by = _entry(approval.subject_id), approval.requested_by
-        suppression.remove(db.session(), entry, reason=approval.reason, who=asked_by, today=today)
+        entry, requester = _entry(approval.subject_id), approval.requested_by
+        suppression.remove(db.session(), entry, reason=approval.reason, user=requester, today=today)
 
     def returned(self, approval: Approval) -> None:
-        """The entry holds as before."""
+        """Do nothing: the entry is in force as before."""
 
     def opens(self, subject_id: int) -> dict[str, Any]:
         return to_row("suppression", subject_id)
 
 
 def _entry(subject_id: int) -> Suppression:
-    return approvals.subject_row(Suppression, subject_id, N_("The entry does not exist any more."))
+    return approvals.subject_row(Suppression, subject_id, N_("The entry no longer exists."))
 
 
 approvals.register(_RemovalKind())

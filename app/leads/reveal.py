@@ -1,4 +1,4 @@
-"""One look at one phone number in clear: with a reason, counted, on record before it is shown."""
+"""Reveal of a phone number: with a reason, limited, and recorded before the number is shown."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.models import Lead, Reveal
 MAX_ADDRESS = 64
 
 
-def reveal(lead: Lead, reason: str | None, who: str, address: str) -> str:
-    """The lead's phone number. Commits the record of the look first: no number without a row.
+def reveal(lead: Lead, reason: str | None, user: str, address: str) -> str:
+    """Record the reveal, commit, and return the lead's phone number.
 
-    ``who`` is the log-in name, ``address`` the network address of the request. Raises FieldError for a
-    missing reason, TooManyNumbers beyond REVEALS_PER_HOUR, LeadsError when the number can't be decrypted.
+    ``user`` is the user name, ``address`` the network address of the request. Raises FieldError for a missing
+    reason, TooManyNumbers beyond REVEALS_PER_HOUR, LeadsError when the number can't be decrypted.
     """
     settings = current_app.config["SETTINGS"]
-    said = checked_reason(reason)
+    checked = checked_reason(reason)
     phone = PhoneVault.of(settings).decrypt(lead.phone_cipher)
-    lookup.take(who)
-    db.session.add(Reveal(lead_id=lead.id, reason=said, revealed_by=who, address=address[:MAX_ADDRESS]))
+    lookup.check_limit(user)
+    db.session.add(Reveal(lead_id=lead.id, reason=checked, revealed_by=user, address=address[:MAX_ADDRESS]))
     db.session.commit()
     return phone

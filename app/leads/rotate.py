@@ -1,4 +1,4 @@
-"""Rotation of the phone encryption: every stored number comes under the newest key and the chosen cipher."""
+"""Key rotation: every stored phone number is encrypted again with the newest key and configured cipher."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from config import Settings
 
-#: the tables that hold phone numbers: the leads, and what imports changed of them
+#: tables with phone numbers: leads, and their former values kept for the undo of imports
 _TABLES = ("lead", "lead_before")
-# Locked, so that a phone somebody changes meanwhile is not put back.
 _COUNT = "SELECT count(*) FROM {table} WHERE substring(phone_cipher FROM 1 FOR 1) <> :header"
-_BATCH = (
+# The rows are locked, so that a phone changed in the meantime is not overwritten.
+_SELECT = (
     "SELECT id, phone_cipher FROM {table}"
     " WHERE id > :after AND substring(phone_cipher FROM 1 FOR 1) <> :header"
     " ORDER BY id LIMIT :most FOR UPDATE"
@@ -34,23 +34,23 @@ def rotate(
     engine: Engine,
     settings: Settings,
     *,
-    batch: int = 5000,
+    rows: int = 5000,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, int]:
-    """Encrypt again whatever is not under the newest key and cipher, ``batch`` numbers a transaction.
+    """Encrypt the numbers again that are not under the newest key and cipher, ``rows`` in each transaction.
 
-    Safe to interrupt and to repeat: what is done stays done, the rest is found by its header. Returns
-    ``{"rotated", "undecipherable", "version"}``; a number whose key is not given stays as it is. Raises
-    LeadsError ``rotation_running`` when another rotation is at work.
+    Safe to interrupt and to repeat, because the remaining numbers are found by their header. Return
+    ``{"rotated", "undecipherable", "version"}``; a number whose key is missing stays unchanged. Raises
+    LeadsError ``rotation_running`` while another rotation runs.
     """
     vault = PhoneVault.of(settings)
     done = {"rotated": 0, "undecipherable": 0, "version": settings.pii_key_version}
-    with _alone(engine), engine.connect() as connection:
+    with _rotation_lock(engine), engine.connect() as connection:
         counts = [text(_COUNT.format(table=table)) for table in _TABLES]
         total = sum(connection.execute(each, {"header": vault.header}).scalar_one() for each in counts)
         connection.rollback()
         for table in _TABLES:
-            for ids, sealed, failed in _batches(connection, table, vault, batch):
+            for ids, sealed, failed in _encrypted_chunks(connection, table, vault, rows):
                 connection.execute(text(_WRITE.format(table=table)), {"ids": ids, "ciphers": sealed})
                 connection.commit()
                 done["rotated"] += len(ids)
@@ -60,30 +60,32 @@ def rotate(
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Hold the rotation's lock on a connection of its own; it goes when the process does."""
+def _rotation_lock(engine: Engine) -> Iterator[None]:
+    """Hold the rotation's lock on a connection of its own, so that it ends with the process."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(select(func.pg_try_advisory_lock(int(Lock.ROTATION)))):
-            raise LeadsError("rotation_running", N_("Another rotation is at work; wait until it ends."))
+            raise LeadsError(
+                "rotation_running", N_("Another key rotation is running; wait until it has finished.")
+            )
         try:
             yield
         finally:
             connection.execute(select(func.pg_advisory_unlock(int(Lock.ROTATION))))
 
 
-def _batches(
+def _encrypted_chunks(
     connection: Connection, table: str, vault: PhoneVault, most: int
 ) -> Iterator[tuple[list[int], list[bytes], int]]:
     after = 0
     while rows := connection.execute(
-        text(_BATCH.format(table=table)), {"after": after, "header": vault.header, "most": most}
+        text(_SELECT.format(table=table)), {"after": after, "header": vault.header, "most": most}
     ).all():
         after = rows[-1].id
-        yield _sealed_again(vault, rows)
+        yield _encrypt_again(vault, rows)
 
 
-def _sealed_again(vault: PhoneVault, rows: Sequence[Any]) -> tuple[list[int], list[bytes], int]:
-    """Ids and new ciphertexts of the rows that can be read, and how many can't."""
+def _encrypt_again(vault: PhoneVault, rows: Sequence[Any]) -> tuple[list[int], list[bytes], int]:
+    """Return the ids and new ciphertexts of the readable rows, and the number of unreadable ones."""
     ids, sealed = [], []
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""One row of a lead file: checked, and turned into what may be stored of it."""
+"""Checks of the rows of a lead file, which become staged leads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from app.leads.errors import (
     MissingId,
     MissingName,
 )
-from app.leads.free_text import clean_text, is_no_branch, is_no_name, is_no_value, lost_characters
-from app.leads.identity import IdHasher, canonical_hash, canonical_id, given_id
+from app.leads.free_text import (
+    clean_text,
+    is_not_a_branch,
+    is_not_a_name,
+    is_not_a_value,
+    unusable_characters,
+)
+from app.leads.identity import IdHasher, canonical_hash, canonical_id, usable_id_number
 from app.leads.masking import holds_id, mask_ids
 from app.leads.phone import PhoneVault, mask_phone, normalise_phone
 from app.leads.reasons import mask_numbers
@@ -27,13 +33,13 @@ MAX_NAME = 128
 MAX_SOURCE = 64
 MAX_BRANCH = 64
 MAX_LEAD_NO = 32
-#: what programs write for a character they could not read
+#: the replacement character, which programs write for a character they could not read
 _LOST = "\ufffd"
 _FIELDS = ("lead_no", "name", "phone", "id_number", "id_hash", "source", "branch")
 
 
 class StagedLead(NamedTuple):
-    """An accepted row as it is stored: no ID number, no phone in clear. Empty texts mean not given."""
+    """An accepted row for storage, without ID number or phone in clear. An empty text means no value."""
 
     row: int
     lead_no: str
@@ -47,10 +53,10 @@ class StagedLead(NamedTuple):
 
 
 class RowChecker:
-    """Checks the rows of one file in order; remembers whom it has accepted.
+    """Checks the rows of one file in order, rejecting repeated people.
 
-    ``note`` hears what is left out of a row that is accepted. ``branch_of`` gives the branch for the name in
-    the row, or raises a RowError.
+    It reports what is left out of an accepted row to ``note``. ``branch_of`` returns the branch for a name,
+    or raises a RowError.
     """
 
     def __init__(
@@ -69,21 +75,26 @@ class RowChecker:
         self._seen: set[bytes] = set()
 
     def check(self, number: int, cells: Sequence[str]) -> StagedLead:
-        """The lead in row ``number``. Raises a RowError, the first that applies in the contract's order."""
+        """Return the lead of row ``number``.
+
+        Raises the first RowError that applies, in the order of the contract.
+        """
         width = len(cells)
         lead_no, name, phone, id_number, id_hash, source, branch = (
             cells[position] if position is not None and position < width else ""
             for position in self._positions
         )
         person_name = _name(name)
-        person = self._person(given_id(id_number, id_hash) if id_hash else id_number.strip(), id_hash.strip())
+        person = self._person(
+            usable_id_number(id_number, id_hash) if id_hash else id_number.strip(), id_hash.strip()
+        )
         phone = normalise_phone(phone)
         branch_name = self._branch_of(_branch(branch)) if branch else ""
-        self._once(person)
+        self._check_unique(person)
         if not (
             name.isprintable() and branch.isprintable() and source.isprintable() and lead_no.isprintable()
         ):
-            self._note_lost(number, name=name, branch=branch, source=source, lead_no=lead_no)
+            self._note_unusable(number, name=name, branch=branch, source=source, lead_no=lead_no)
         return StagedLead(
             number,
             self._lead_no(number, lead_no) if lead_no else "",
@@ -103,31 +114,31 @@ class RowChecker:
             return canonical_hash(id_hash)
         person = self._hasher.hash(canonical_id(id_number))
         if id_hash and canonical_hash(id_hash) != person:
-            raise InvalidIdNumber("id_hash_differs", N_("The ID hash is not that of the ID number"))
+            raise InvalidIdNumber("id_hash_differs", N_("The ID hash does not match the ID number"))
         return person
 
-    def _once(self, person: str) -> None:
+    def _check_unique(self, person: str) -> None:
         key = bytes.fromhex(person)
         if key in self._seen:
             raise DuplicateInFile("duplicate", N_("The same person is in an earlier row of this file"))
         self._seen.add(key)
 
-    def _note_lost(self, number: int, **given: str) -> None:
+    def _note_unusable(self, number: int, **given: str) -> None:
         for field, text in given.items():
-            if lost := lost_characters(text):
+            if lost := unusable_characters(text):
                 self._note(number, field, LOST, lost=", ".join(lost))
 
     def _lead_no(self, number: int, text: str) -> str:
-        """The number the file gives, or nothing when it can't serve as one."""
+        """Return the lead number of the row, empty when it is unusable."""
         lead_no = clean_text(text)
-        if len(lead_no) > MAX_LEAD_NO or holds_id(lead_no) or (lead_no and is_no_value(lead_no)):
+        if len(lead_no) > MAX_LEAD_NO or holds_id(lead_no) or (lead_no and is_not_a_value(lead_no)):
             self._note(number, "lead_no", NO_LEAD_NUMBER, value=masked_cell(lead_no))
             return ""
         return lead_no
 
     def _source(self, number: int, text: str) -> str:
         source = _masked(text)
-        if source and is_no_value(source):
+        if source and is_not_a_value(source):
             self._note(number, "source", NO_VALUE, value=masked_cell(source))
             return ""
         if len(source) > MAX_SOURCE:
@@ -137,7 +148,7 @@ class RowChecker:
 
 @lru_cache(maxsize=4096)
 def _masked(text: str) -> str:
-    """What stands in a column of free text, without ID numbers and mobile numbers in clear."""
+    """Return a cell of free text with ID numbers and mobile numbers masked."""
     return mask_numbers(clean_text(text))
 
 
@@ -148,9 +159,9 @@ def _name(text: str) -> str:
     if len(name) > MAX_NAME:
         raise MissingName("name_too_long", N_("The name is longer than %(most)s characters"), most=MAX_NAME)
     if mask_ids(name) != name:
-        raise MissingName("name_is_id", N_("An ID number stands where the name should be"))
-    if is_no_name(name):
-        raise InvalidName("name_invalid", N_("This is nobody's name"))
+        raise MissingName("name_is_id", N_("The name is an ID number"))
+    if is_not_a_name(name):
+        raise InvalidName("name_invalid", N_("This is not a name"))
     if _LOST in name:
         raise InvalidName("name_damaged", N_("The name lost a character before this file was made"))
     return name
@@ -159,8 +170,8 @@ def _name(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _branch(text: str) -> str:
     branch = _masked(text)
-    if branch and (is_no_branch(branch) or _LOST in branch):
-        raise InvalidBranch("branch_invalid", N_("This is no branch"))
+    if branch and (is_not_a_branch(branch) or _LOST in branch):
+        raise InvalidBranch("branch_invalid", N_("This is not a branch"))
     if len(branch) > MAX_BRANCH:
         raise InvalidBranch(
             "branch_too_long", N_("The branch is longer than %(most)s characters"), most=MAX_BRANCH

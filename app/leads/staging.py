@@ -1,6 +1,6 @@
-"""The SQL of an import: accepted rows are copied into a temporary table, then merged by sets.
+"""The SQL of an import: accepted rows are copied to a temporary table, and merged from there as a set.
 
-Everything runs in the transaction of the connection given; the temporary table goes with it.
+Everything runs in the connection's transaction, and the temporary table is dropped with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from app.errors import N_
-from app.leads.branch_choices import MAX_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, Unknown
+from app.leads.branch_choices import MAX_NAMES, NO_BRANCHES, BranchChoices, NamedBranch, UnknownBranches
 from app.leads.errors import LeadsError
 from app.leads.row_checker import StagedLead
 
@@ -21,8 +21,8 @@ _CREATE = (
     + ", ".join(f'"{name}" {kind} NOT NULL' for name, kind in _COLUMN_TYPES.items())
     + ") ON COMMIT DROP"
 )
-# The table lock, not an advisory one: screens that add a lead must wait too, or a person or a number
-# could be taken between the look-up and the insert. Readers and foreign keys are not held up.
+# A table lock instead of an advisory one, because screens that add a lead must wait, too: otherwise a person
+# or a number could be taken between the look-up and the insert. Readers and foreign keys are not blocked.
 _LOCK = text("LOCK TABLE lead IN SHARE ROW EXCLUSIVE MODE")
 
 _UNKNOWN = text("""
@@ -53,8 +53,8 @@ _BRANCH_OF = """
         FROM (SELECT DISTINCT branch FROM lead_staging WHERE branch <> '') AS named
     )
 """
-# The staged people who are on the list, with their old and their new values. Only constants go into the
-# statements below.
+# The staged people who are on the list already, with old and new values. The statements below are formatted
+# with constants only.
 _CHANGES = f"""
     {_BRANCH_OF},
     given AS (
@@ -74,10 +74,10 @@ _CHANGES = f"""
            OR old_branch IS DISTINCT FROM new_branch OR new_one
     )
 """  # noqa: S608
-#: a digest of what a person may edit of a lead, from the columns or expressions given
+#: a digest of the editable columns of a lead, from the given columns or expressions
 EDITABLE = "sha256(convert_to(concat_ws(chr(31), {}, {}, {}, {}, coalesce({}, 0)::text), 'UTF8'))"
 _COUNT_CHANGES = text(f"WITH {_CHANGES} SELECT count(*) FROM changes")  # noqa: S608
-_KEEP_OLD = text(f"""
+_STORE_OLD_VALUES = text(f"""
     WITH {_CHANGES}
     INSERT INTO lead_before
         (batch_id, lead_id, name, phone_cipher, phone_index, phone_masked, source, branch_id, after)
@@ -105,8 +105,8 @@ _DROP_KNOWN = text("""
     DELETE FROM lead_staging s USING lead
     WHERE lead.id_hash = s.id_hash AND lead.deleted_at IS NULL
 """)
-# Numbers of our own form that the file brings must stay behind the sequence, or it would hand them out
-# again. Longer digit strings are out of its reach and would only spoil it.
+# The sequence must be ahead of the file's numbers of our own form, or it would assign them again. Longer
+# numbers are out of its reach and must not advance it.
 _ADVANCE_NUMBERS = text("""
     SELECT setval('lead_no_seq', brought.highest)
     FROM (SELECT max(substr(lead_no, 2)::bigint) AS highest
@@ -132,20 +132,20 @@ _INSERT = text(f"""
 _COUNT = text("SELECT count(*) FROM lead_staging")
 
 
-class Merged(NamedTuple):
-    """How many staged people were created, changed, or on the list already and left alone.
+class MergeResult(NamedTuple):
+    """Numbers of staged people who were created, changed, or already on the list and left unchanged.
 
-    ``branches`` are those that were (or would be) created.
+    ``branches`` are those that were or would be created.
     """
 
     created: int
     updated: int
     existing: int
-    branches: Unknown = NO_BRANCHES
+    branches: UnknownBranches = NO_BRANCHES
 
 
 def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
-    """Copy ``rows`` into the temporary table ``lead_staging``, as they come."""
+    """Copy rows into the temporary table ``lead_staging`` as they come."""
     connection.exec_driver_sql(_CREATE)
     raw: Any = connection.connection.driver_connection
     columns = ", ".join(f'"{name}"' for name in _COLUMN_TYPES)
@@ -154,35 +154,36 @@ def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:
         copy.set_types(list(_COLUMN_TYPES.values()))
         for row in rows:
             copy.write_row(row)
-    # Temporary tables are never analysed by themselves, and the plans depend on it.
+    # Temporary tables are not analysed automatically, and the query plans depend on statistics.
     connection.exec_driver_sql("ANALYZE lead_staging")
 
 
 def merge(
     connection: Connection, batch_id: int, *, update: bool, choices: BranchChoices | None = None
-) -> Merged:
-    """Bring the staged people onto the list.
+) -> MergeResult:
+    """Merge the staged people into the list.
 
-    Branches nobody knows are created at the top, or as ``choices`` say; then LeadsError when one was not
-    decided about.
+    Unknown branches are created at the top of the tree, or as ``choices`` say. Raises LeadsError when
+    ``choices`` leave one undecided.
     """
     connection.execute(_LOCK)
     updated = 0
-    made: list[NamedBranch] = []
+    new_branches: list[NamedBranch] = []
     if update:
-        made = _ensure_branches(connection, choices)
-        connection.execute(_KEEP_OLD, {"batch": batch_id})
+        new_branches = _create_unknown_branches(connection, choices)
+        connection.execute(_STORE_OLD_VALUES, {"batch": batch_id})
         connection.exec_driver_sql("ANALYZE lead_before")
         updated = connection.execute(_UPDATE, {"batch": batch_id}).rowcount
     known = connection.execute(_DROP_KNOWN).rowcount
-    made += _ensure_branches(connection, choices)
+    new_branches += _create_unknown_branches(connection, choices)
     connection.execute(_ADVANCE_NUMBERS)
     created = connection.execute(_INSERT, {"batch": batch_id}).rowcount
-    return Merged(created, updated, known - updated, Unknown(made, len(made), sum(b.rows for b in made)))
+    branches = UnknownBranches(new_branches, len(new_branches), sum(each.rows for each in new_branches))
+    return MergeResult(created, updated, known - updated, branches)
 
 
-def foresee(connection: Connection, *, update: bool) -> Merged:
-    """What ``merge`` would do, and the branches it would create; the caller rolls the transaction back."""
+def preview(connection: Connection, *, update: bool) -> MergeResult:
+    """Return what ``merge`` would do. The caller rolls the transaction back."""
     updated = 0
     if update:
         unknown = unknown_branches(connection, MAX_NAMES)
@@ -190,18 +191,21 @@ def foresee(connection: Connection, *, update: bool) -> Merged:
     known = connection.execute(_DROP_KNOWN).rowcount
     if not update:
         unknown = unknown_branches(connection, MAX_NAMES)
-    return Merged(connection.scalar(_COUNT) or 0, updated, known - updated, unknown)
+    return MergeResult(connection.scalar(_COUNT) or 0, updated, known - updated, unknown)
 
 
-def unknown_branches(connection: Connection, most: int | None = None) -> Unknown:
-    """The names of branches that staged rows give and no code or name of a branch matches."""
+def unknown_branches(connection: Connection, most: int | None = None) -> UnknownBranches:
+    """Return the branch names of staged rows that match neither the code nor the name of a branch."""
     rows = connection.execute(_UNKNOWN, {"most": most}).all()
     named = [NamedBranch(row.branch, row.rows) for row in rows]
-    return Unknown(named, rows[0].names if rows else 0, rows[0].all_rows if rows else 0)
+    return UnknownBranches(named, rows[0].names if rows else 0, rows[0].all_rows if rows else 0)
 
 
-def _ensure_branches(connection: Connection, choices: BranchChoices | None) -> list[NamedBranch]:
-    """Create the branches that staged rows name and nobody knows; those it created."""
+def _create_unknown_branches(connection: Connection, choices: BranchChoices | None) -> list[NamedBranch]:
+    """Create the unknown branches of the staged rows and return them.
+
+    Raises LeadsError for an undecided one.
+    """
     unknown = unknown_branches(connection).named
     if not unknown:
         return []

@@ -1,6 +1,6 @@
-"""A customer asks about their data: find them, say what is held, hand it over, erase it.
+"""Data-subject requests: finding a customer, showing and exporting the data held about them, erasing it.
 
-Every step leaves a row of ``subject_request`` that names the lead and holds no personal data.
+Every step leaves a row of ``subject_request`` that names the lead and contains no personal data.
 """
 
 from __future__ import annotations
@@ -31,28 +31,29 @@ else:
     person = lazy("app.activity.person")
 
 
-#: a phone number has at most this many digits once decoration is gone, an ID number at least this many
+#: an ID number has at least this many digits, a phone number has fewer
 _ID_LENGTH = 15
 
 
 @dataclass(frozen=True)
-class Found:
-    """Whom a typed number belongs to: leads, deleted ones too, and entries of the do-not-disturb list."""
+class SearchResult:
+    """Leads (including deleted ones), do-not-disturb entries and calls that belong to a typed number."""
 
     leads: list[Lead]
     suppressions: list[Suppression]
     calls: dict[dt.date, dict[str, int]]
 
 
-def find(number: str, who: str) -> Found:
-    """Look for a whole phone or ID number; it becomes an index or a hash at once and is kept nowhere.
+def find(number: str, user: str) -> SearchResult:
+    """Search for a complete phone or ID number, record the search and commit.
 
-    Commits a record of the search. ``calls`` are those of a person found by ID number alone, who is
-    not on the list. Raises FieldError for ``number`` when it is neither, and as ``lookup.ask``.
+    The number is turned into an index or hash at once and stored nowhere. ``calls`` are given only for a
+    person who was searched by ID number and is not on the list. Raises FieldError for ``number`` when it is
+    invalid, and as ``lookup.record_search`` does.
     """
     settings = _settings()
     target = _target(number, settings)
-    lookup.ask(target, SubjectRequest.__tablename__, who)
+    lookup.record_search(target, SubjectRequest.__tablename__, user)
     phone_index, id_hash = target.phone_index, target.id_hash
     leads = list(
         db.session.scalars(
@@ -70,67 +71,70 @@ def find(number: str, who: str) -> Found:
     )
     calls = _calls(id_hash) if id_hash and not leads else {}
     for lead_no in [lead.lead_no for lead in leads] or [None]:
-        _record("find", lead_no, who)
+        _record("find", lead_no, user)
     db.session.commit()
-    return Found(leads, entries, calls)
+    return SearchResult(leads, entries, calls)
 
 
-def lead_of(lead_id: int) -> Lead | None:
-    """Return the lead, deleted or not; None when there is none."""
+def get_lead(lead_id: int) -> Lead | None:
+    """Return the lead, deleted or not, None when there is none."""
     return db.session.get(Lead, lead_id)
 
 
-def held(lead: Lead, who: str, kind: str = "show") -> dict[str, Any]:
-    """Everything held about a lead, phone masked, dates as ISO text. Commits a record of ``kind``."""
+def collect_data(lead: Lead, user: str, kind: str = "show") -> dict[str, Any]:
+    """Return everything held about a lead, with phones masked and dates as ISO text.
+
+    Records a request of this ``kind`` and commits.
+    """
     hits = db.session.scalars(select(Hit).where(Hit.lead_id == lead.id).order_by(Hit.hit_date)).all()
-    looks = db.session.scalars(select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id)).all()
-    answer = {
+    reveals = db.session.scalars(select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id)).all()
+    data = {
         "lead": _lead(lead),
         "before_imports": [_columns(old, "name", "phone_masked", "source") for old in _before(lead)],
         "hits": [_hit(hit) for hit in hits],
-        "reveals": [_columns(look, "revealed_at", "revealed_by", "reason") for look in looks],
+        "reveals": [_columns(reveal, "revealed_at", "revealed_by", "reason") for reveal in reveals],
         "contacts": [_contact(row) for row in _contacts(lead)],
         "suppression": [_suppression(entry) for entry in _entries(lead)],
         "activity": [{"date": str(day), **counts} for day, counts in _calls(lead.id_hash).items()],
     }
-    _record(kind, lead.lead_no, who)
+    _record(kind, lead.lead_no, user)
     db.session.commit()
-    return answer
+    return data
 
 
-def erase(lead: Lead, lead_no: str, reason: str | None, who: str, *, suppress: bool) -> None:
-    """Delete a lead with its hits and the records of looks at its number, at once and for good. Commits.
+def erase(lead: Lead, lead_no: str, reason: str | None, user: str, *, suppress: bool) -> None:
+    """Delete a lead with its hits and reveals immediately and permanently, and commit.
 
-    ``suppress`` keeps the person's ID hash on the do-not-disturb list, so that a later import does not
-    bring them back into contact. The activity cube leaves the lead out from its next use on; the logs'
-    events stay until they are too old, under a keyed hash that no longer leads to anybody.
-    Raises FieldError when the typed number is not the lead's or the reason is missing.
+    ``suppress`` puts the person's ID hash on the do-not-disturb list, so that a later import doesn't make
+    them contactable again. The activity cube leaves the lead out from its next use on. The logs' events stay
+    until the end of their retention period, under a keyed hash that no longer leads to anybody. Raises
+    FieldError when the typed number is not the lead's or the reason is missing.
     """
-    said = checked_reason(reason)
+    checked = checked_reason(reason)
     if lead_no.strip() != lead.lead_no:
         raise FieldError("lead_no", "This is not the number of the lead. Nothing was erased.")
     id_hash, today = lead.id_hash, clock.today()
-    suppression.hold(db.session)
+    suppression.lock_list(db.session)
     db.session.execute(delete(Hit).where(Hit.lead_id == lead.id))
     db.session.execute(delete(Reveal).where(Reveal.lead_id == lead.id))
-    _record("erase", lead.lead_no, who, said)
+    _record("erase", lead.lead_no, user, checked)
     db.session.execute(delete(Lead).where(Lead.id == lead.id))
     if suppress:
-        _suppress(id_hash, said, who, today)
+        _suppress(id_hash, checked, user, today)
     db.session.commit()
 
 
-def _suppress(id_hash: str, reason: str, who: str, today: dt.date) -> None:
-    lasting = select(Suppression.id).where(
+def _suppress(id_hash: str, reason: str, user: str, today: dt.date) -> None:
+    permanent = select(Suppression.id).where(
         Suppression.id_hash == id_hash, suppression.in_force(today), Suppression.expires_on.is_(None)
     )
-    if db.session.scalar(lasting.limit(1)) is None:
+    if db.session.scalar(permanent.limit(1)) is None:
         target = suppression.hash_target(id_hash)
-        suppression.add(db.session, target, reason=reason, who=who, today=today)
+        suppression.add(db.session, target, reason=reason, user=user, today=today)
 
 
 def _target(number: str, settings: Settings) -> suppression.Target:
-    """Whom the typed number names."""
+    """Return the target of a typed number. Raises FieldError for an invalid one."""
     typed = number.strip()
     if not typed:
         raise FieldError("number", "Type a whole phone number or ID number.")
@@ -142,12 +146,12 @@ def _target(number: str, settings: Settings) -> suppression.Target:
         raise FieldError("number", error.message, **error.values) from None
 
 
-def _record(kind: str, lead_no: str | None, who: str, reason: str = "") -> None:
-    db.session.add(SubjectRequest(kind=kind, lead_no=lead_no, reason=reason, created_by=who))
+def _record(kind: str, lead_no: str | None, user: str, reason: str = "") -> None:
+    db.session.add(SubjectRequest(kind=kind, lead_no=lead_no, reason=reason, created_by=user))
 
 
 def _before(lead: Lead) -> list[LeadBefore]:
-    """What imports changed of the lead, as long as it is kept for their undo."""
+    """Return the lead's former values that are kept for the undo of imports."""
     kept = select(LeadBefore).where(LeadBefore.lead_id == lead.id).order_by(LeadBefore.id)
     return list(db.session.scalars(kept))
 
@@ -158,18 +162,18 @@ def _entries(lead: Lead) -> list[Suppression]:
 
 
 def _lead(lead: Lead) -> dict[str, Any]:
-    shown = _columns(
+    values = _columns(
         lead, "lead_no", "name", "phone_masked", "id_hash", "source", "status", "opted_out", "created_at"
     )
-    shown |= _columns(lead, "updated_at", "deleted_at")
-    shown["branch"] = lead.branch.name if lead.branch else None
-    shown["import_file"] = lead.batch.file_name if lead.batch else None
-    return shown | {"tags": [tag.name for tag in lead.tags]}
+    values |= _columns(lead, "updated_at", "deleted_at")
+    values["branch"] = lead.branch.name if lead.branch else None
+    values["import_file"] = lead.batch.file_name if lead.batch else None
+    return values | {"tags": [tag.name for tag in lead.tags]}
 
 
 def _hit(hit: Hit) -> dict[str, Any]:
-    shown = _columns(hit, "hit_date", "grade", "score", "status", "last_met_on", "created_at", "evidence")
-    return {"rule": hit.rule.name, "version": hit.version.number, **shown, "latest": hit.latest}
+    values = _columns(hit, "hit_date", "grade", "score", "status", "last_met_on", "created_at", "evidence")
+    return {"rule": hit.rule.name, "version": hit.version.number, **values, "latest": hit.latest}
 
 
 def _suppression(entry: Suppression) -> dict[str, Any]:
@@ -181,8 +185,8 @@ def _contacts(lead: Lead) -> list[Outreach]:
 
 
 def _contact(row: Outreach) -> dict[str, Any]:
-    shown = _columns(row, "channel", "status", "reason", "at", "sent_at")
-    return shown | {"template": str(row.version), "text": row.version.body}
+    values = _columns(row, "channel", "status", "reason", "at", "sent_at")
+    return values | {"template": str(row.version), "text": row.version.body}
 
 
 def _columns(row: Any, *names: str) -> dict[str, Any]:

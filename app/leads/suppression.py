@@ -1,7 +1,7 @@
-"""The do-not-disturb list 免打扰: who must not be contacted. ``Lead.opted_out`` follows it.
+"""The do-not-disturb list 免打扰: people who must not be contacted. ``Lead.opted_out`` follows it.
 
-An entry is in force while it is not removed and its last day is not past. Entries name a phone or a person;
-neither is kept in clear.
+An entry is in force until it is removed or its last day is over. It names a phone or a person, neither of
+them in clear.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.lib import clock
 from app.models import Lead, Suppression
 from config import Settings
 
-#: who closes an entry whose last day is past, and the reason it gives
+#: the user and the reason recorded when an entry expires
 SYSTEM, EXPIRED = "system", "expired"
 _HASH_SHOWN = 8
 MAX_REASON = 255
@@ -35,7 +35,7 @@ _OF_ALL_LEADS = f"""
         UNION
         SELECT l.id FROM lead l JOIN in_force s USING (id_hash) WHERE l.deleted_at IS NULL
     ),
-    turned AS (
+    toggled AS (
         SELECT l.id FROM listed JOIN lead l USING (id) WHERE NOT l.opted_out AND l.deleted_at IS NULL
         UNION ALL
         SELECT l.id FROM lead l
@@ -43,7 +43,7 @@ _OF_ALL_LEADS = f"""
     )
 """  # noqa: S608
 _OF_ONE_TARGET = f"""
-    turned AS (
+    toggled AS (
         SELECT l.id FROM lead l
         WHERE (l.phone_index = :phone_index OR l.id_hash = :id_hash) AND l.deleted_at IS NULL
           AND l.opted_out <> EXISTS (
@@ -53,13 +53,13 @@ _OF_ONE_TARGET = f"""
 """  # noqa: S608
 
 
-def _turning(leads: str) -> TextClause:
-    """Turns the flag of the leads in ``turned``. Hits keep theirs once somebody works on them."""
+def _toggle_opt_out(leads: str) -> TextClause:
+    """Return a statement that toggles the flag of the leads in ``toggled``, and of their waiting hits."""
     return text(f"""
         WITH {leads},
         changed AS (
             UPDATE lead SET opted_out = NOT lead.opted_out, updated_at = now()
-            FROM turned WHERE lead.id = turned.id
+            FROM toggled WHERE lead.id = toggled.id
             RETURNING lead.id, lead.opted_out
         ),
         hits AS (
@@ -75,12 +75,12 @@ _EXPIRE = text("""
     UPDATE suppression SET removed_at = now(), removed_by = :who, removal_reason = :reason
     WHERE removed_at IS NULL AND expires_on < :today
 """)
-_REFRESH, _REFRESH_ONE = _turning(_OF_ALL_LEADS), _turning(_OF_ONE_TARGET)
+_REFRESH, _REFRESH_ONE = _toggle_opt_out(_OF_ALL_LEADS), _toggle_opt_out(_OF_ONE_TARGET)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom an entry names: a phone by its blind index or a person by the ID hash, and how it is shown."""
+    """The target of an entry: a phone by blind index or a person by ID hash, and its masked form."""
 
     shown: str
     phone_index: str | None = None
@@ -88,25 +88,25 @@ class Target:
 
 
 def phone_target(phone: str, settings: Settings) -> Target:
-    """The owner of a typed phone number. Raises InvalidPhone."""
+    """Return the target of a typed phone number. Raises InvalidPhone."""
     number = normalise_phone(phone)
     return Target(mask_phone(number), phone_index=PhoneVault.of(settings).index(number))
 
 
 def person_target(id_number: str, settings: Settings) -> Target:
-    """The person of a typed ID number, of which only the hash is kept. Raises InvalidIdNumber."""
+    """Return the target of a typed ID number, which holds only its hash. Raises InvalidIdNumber."""
     hasher = IdHasher(settings.id_hash_algorithm, settings.id_hash_key)
     return hash_target(hasher.hash(canonical_id(id_number)))
 
 
 def hash_target(id_hash: str) -> Target:
-    """The person of an ID hash, shown by its first digits. Raises InvalidIdNumber."""
+    """Return the target of an ID hash, shown by its first digits. Raises InvalidIdNumber."""
     person = canonical_hash(id_hash)
     return Target(f"#{person[:_HASH_SHOWN]}", id_hash=person)
 
 
 def typed_target(phone: str, id_number: str, settings: Settings) -> Target:
-    """The target of a form with two fields of which one is filled. Raises FieldError."""
+    """Return the target of a form with two fields, one of which must be filled. Raises FieldError."""
     if bool(phone) == bool(id_number):
         raise FieldError("phone", "Type either a phone number or an ID number.")
     try:
@@ -116,7 +116,7 @@ def typed_target(phone: str, id_number: str, settings: Settings) -> Target:
 
 
 def in_force(today: dt.date) -> ColumnElement[bool]:
-    """Criterion on Suppression: the entries that hold on a local date."""
+    """Return a criterion on Suppression: entries in force on a local date."""
     return and_(
         Suppression.removed_at.is_(None),
         or_(Suppression.expires_on.is_(None), Suppression.expires_on >= today),
@@ -124,7 +124,7 @@ def in_force(today: dt.date) -> ColumnElement[bool]:
 
 
 def entries_of(session: Session, lead: Lead, today: dt.date) -> list[Suppression]:
-    """The entries in force that name a lead, by phone or person, newest first."""
+    """Return the entries in force for a lead's phone or person, newest first."""
     named = or_(Suppression.phone_index == lead.phone_index, Suppression.id_hash == lead.id_hash)
     query = select(Suppression).where(named, in_force(today)).order_by(Suppression.id.desc())
     return list(session.scalars(query))
@@ -135,25 +135,25 @@ def add(
     target: Target,
     *,
     reason: str,
-    who: str,
+    user: str,
     today: dt.date,
     expires_on: dt.date | None = None,
 ) -> Suppression:
-    """Put a target on the list and bring leads up to date; the caller commits.
+    """Add a target to the list and update leads, without committing. Return the entry.
 
-    Raises FieldError for an expiry in the past, and DomainError when an entry that lasts as long is there.
+    Raises FieldError for an expiry in the past, and DomainError when an entry exists that lasts as long.
     """
     if expires_on is not None and expires_on < today:
-        raise FieldError("expires_on", "This day is past.")
-    connection = hold(session)
-    _refuse_if_there(session, target, expires_on, today)
+        raise FieldError("expires_on", "This date is in the past.")
+    connection = lock_list(session)
+    _check_not_listed(session, target, expires_on, today)
     entry = Suppression(
         phone_index=target.phone_index,
         id_hash=target.id_hash,
         shown=target.shown,
         reason=_reason(reason),
         expires_on=expires_on,
-        created_by=who,
+        created_by=user,
     )
     session.add(entry)
     session.flush()
@@ -161,20 +161,20 @@ def add(
     return entry
 
 
-def remove(session: Session, entry: Suppression, *, reason: str, who: str, today: dt.date) -> None:
-    """Take an entry off the list, keeping its row; the caller commits. Raises DomainError when it is off."""
-    connection = hold(session)
+def remove(session: Session, entry: Suppression, *, reason: str, user: str, today: dt.date) -> None:
+    """Mark an entry as removed, without committing. Raises DomainError when it already is."""
+    connection = lock_list(session)
     session.refresh(entry, with_for_update=True)
     if entry.removed_at is not None:
-        raise DomainError("This entry was removed already.")
-    entry.removed_at, entry.removed_by = clock.now(connection), who
+        raise DomainError("This entry has already been removed.")
+    entry.removed_at, entry.removed_by = clock.now(connection), user
     entry.removal_reason = _reason(reason)
     session.flush()
     _refresh_one(connection, today, entry)
 
 
 def expire(engine: Engine, today: dt.date) -> int:
-    """Close the entries whose last day is past, as the system, and let their leads go; how many entries."""
+    """Remove the expired entries as the system and update their leads. Return the number of entries."""
     with engine.begin() as connection:
         closed = connection.execute(_EXPIRE, {"today": today, "who": SYSTEM, "reason": EXPIRED}).rowcount
         if closed:
@@ -182,61 +182,63 @@ def expire(engine: Engine, today: dt.date) -> int:
     return closed
 
 
-def add_lead(session: Session, lead: Lead, *, reason: str, who: str, today: dt.date) -> None:
-    """Put the person of a lead on the list unless they are; the caller commits. Raises FieldError."""
+def add_lead(session: Session, lead: Lead, *, reason: str, user: str, today: dt.date) -> None:
+    """Add the person of a lead to the list unless they are on it, without committing. Raises FieldError."""
     if not reason.strip():
         raise FieldError("do_not_disturb_reason", "Give a reason; it is kept with the list entry.")
     if not any(entry.id_hash for entry in entries_of(session, lead, today)):
-        add(session, hash_target(lead.id_hash), reason=reason, who=who, today=today)
+        add(session, hash_target(lead.id_hash), reason=reason, user=user, today=today)
 
 
-def own_entries(session: Session, lead: Lead, today: dt.date) -> list[Suppression]:
-    """The entries in force of a lead's person, all of which must go for the person to be contacted.
+def person_entries(session: Session, lead: Lead, today: dt.date) -> list[Suppression]:
+    """Return a lead's entries in force, all of which must be removed before the person can be contacted.
 
-    Raises FieldError when the lead's phone is on the list, which only its entry undoes.
+    Raises FieldError when one of them names the lead's phone, because that has to be removed from the list
+    itself.
     """
-    present = entries_of(session, lead, today)
-    if any(entry.phone_index for entry in present):
+    entries = entries_of(session, lead, today)
+    if any(entry.phone_index for entry in entries):
         raise FieldError(
             "do_not_disturb", "The phone number is on the do-not-disturb list; remove that entry there."
         )
-    return present
+    return entries
 
 
-def hold(session: Session) -> Connection:
-    """Make other changes of the list wait until the transaction ends; call it before changing a lead."""
+def lock_list(session: Session) -> Connection:
+    """Make other changes of the list wait until the transaction ends. Call it before changing a lead."""
     connection = session.connection()
-    _hold(connection)
+    _lock(connection)
     return connection
 
 
 def refresh(connection: Connection, today: dt.date) -> int:
-    """Make ``Lead.opted_out`` and the flag of waiting hits say what the list says; how many leads changed.
+    """Update ``Lead.opted_out`` and the flag of waiting hits from the list. Return the number of leads.
 
-    Belongs into the transaction that changed the list or the phones of many leads.
+    Call it in the transaction that changed the list or the phones of many leads.
     """
-    _hold(connection)
+    _lock(connection)
     return int(connection.execute(_REFRESH, {"today": today}).scalar_one())
 
 
 def refresh_lead(session: Session, lead: Lead, today: dt.date) -> None:
-    """The same for a lead whose phone or identity changed, after ``hold``."""
+    """Do the same as ``refresh`` for a lead whose phone or identity changed, after ``lock_list``."""
     session.flush()
     _refresh_one(session.connection(), today, lead)
 
 
-def _refresh_one(connection: Connection, today: dt.date, whom: Target | Lead | Suppression) -> None:
-    values = {"today": today, "phone_index": whom.phone_index, "id_hash": whom.id_hash}
+def _refresh_one(connection: Connection, today: dt.date, target: Target | Lead | Suppression) -> None:
+    values = {"today": today, "phone_index": target.phone_index, "id_hash": target.id_hash}
     connection.execute(_REFRESH_ONE, values)
 
 
-def _hold(connection: Connection) -> None:
-    # The table first: an import locks it and then refreshes, the other order would be a deadlock.
+def _lock(connection: Connection) -> None:
+    # The table comes first, as in an import, which locks it before it refreshes; another order would
+    # deadlock.
     connection.execute(text("LOCK TABLE lead IN ROW EXCLUSIVE MODE"))
     wait_for_lock(connection, Lock.SUPPRESSIONS)
 
 
-def _refuse_if_there(session: Session, target: Target, expires_on: dt.date | None, today: dt.date) -> None:
+def _check_not_listed(session: Session, target: Target, expires_on: dt.date | None, today: dt.date) -> None:
     same = (
         Suppression.phone_index == target.phone_index
         if target.phone_index
@@ -246,7 +248,7 @@ def _refuse_if_there(session: Session, target: Target, expires_on: dt.date | Non
     if expires_on is not None:
         lasts = or_(lasts, Suppression.expires_on >= expires_on)
     if session.scalar(select(Suppression.id).where(same, in_force(today), lasts).limit(1)):
-        raise DomainError("%(shown)s is on the do-not-disturb list already.", shown=target.shown)
+        raise DomainError("%(shown)s is already on the do-not-disturb list.", shown=target.shown)
 
 
 def _reason(text_: str) -> str:

@@ -1,4 +1,4 @@
-"""Do-not-disturb files: a phone or an ID number a row, with reason and last day; all of it or nothing."""
+"""Import of do-not-disturb files: each row has a phone or ID number, a reason and a last day."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy import Connection, text
 from app.errors import N_
 from app.leads.columns import HEADERS
 from app.leads.errors import RowError
-from app.leads.free_text import clean_text, is_no_value, lost_characters
-from app.leads.identity import given_id
+from app.leads.free_text import clean_text, is_not_a_value, unusable_characters
+from app.leads.identity import usable_id_number
 from app.leads.reasons import mask_numbers
 from app.leads.remarks import CUT, LOST, Note
 from app.leads.samples import masked_cell
-from app.leads.staging import Merged
+from app.leads.staging import MergeResult
 from app.leads.suppression import Target, hash_target, person_target, phone_target, refresh
 from app.lib.spreadsheet import parse_date
 from config import Settings
@@ -31,7 +31,7 @@ SUPPRESSION_HEADERS: dict[str, tuple[str, ...]] = {
 TEMPLATE = tuple(SUPPRESSION_HEADERS[name][0] for name in ("phone", "id_number", "reason", "expires_on"))
 
 _MAX_REASON = 255
-#: what people write for a last day when there is none
+#: cells that mean that an entry has no last day
 _NO_END = frozenset(
     (
         *(
@@ -71,7 +71,7 @@ _STAGE = text("""
     ON COMMIT DROP
 """)
 _COPY = "COPY suppression_staging (phone_index, id_hash, shown, reason, expires_on) FROM STDIN"
-# One statement for each way to be named: joined by OR they would compare every row with every entry.
+# One statement for each kind of target: joined by OR, it would compare every row with every entry.
 _DROP_KNOWN = [
     text(f"""
         DELETE FROM suppression_staging s USING suppression e
@@ -83,47 +83,48 @@ _DROP_KNOWN = [
 _COUNT = text("SELECT count(*) FROM suppression_staging")
 _INSERT = text("""
     INSERT INTO suppression (phone_index, id_hash, shown, reason, expires_on, created_by)
-    SELECT phone_index, id_hash, shown, reason, expires_on, :who FROM suppression_staging
+    SELECT phone_index, id_hash, shown, reason, expires_on, :user FROM suppression_staging
 """)
 
 
 class MissingTarget(RowError):
-    """A row with neither phone nor ID number."""
+    """A row with neither a phone nor an ID number."""
 
     reason = "missing_target"
     fields = ("phone", "id_number")
 
 
 class BadExpiry(RowError):
-    """A last day that is no date, or past."""
+    """A row whose last day is not a date or is in the past."""
 
     reason = "bad_expiry"
     fields = ("expires_on",)
 
 
 class RepeatedTarget(RowError):
-    """A phone or person of an earlier row."""
+    """A row that repeats the phone or person of an earlier one."""
 
     reason = "duplicate_in_file"
     fields = ("phone", "id_number", "id_hash")
 
 
 class SuppressionIntake:
-    """A do-not-disturb file; ``reason`` is for rows that give none, ``who`` made the entries.
+    """Intake of a do-not-disturb file.
 
-    An entry that lasts at least as long is left alone and counts as existing; ``updated`` are the leads
-    whose mark changed.
+    ``reason`` is for rows without one, and ``user`` is recorded as the creator of the entries. A row with an
+    entry that lasts at least as long counts as existing. ``updated`` is the number of leads whose mark
+    changed.
     """
 
     kind = "suppressions"
 
-    def __init__(self, settings: Settings, *, reason: str, who: str, today: dt.date) -> None:
-        self._settings, self._reason, self._who, self._today = settings, reason, who, today
+    def __init__(self, settings: Settings, *, reason: str, user: str, today: dt.date) -> None:
+        self._settings, self._reason, self._user, self._today = settings, reason, user, today
 
     def checker(
         self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[tuple[Any, ...]]]:
-        """Checks phone, identity and last day of a row."""
+        """Return a function that checks phone, identity and last day of a row."""
         return _RowChecker(columns, self._reason, self._today, self._settings, note)
 
     def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -135,25 +136,25 @@ class SuppressionIntake:
                 copy.write_row(row)
         connection.exec_driver_sql("ANALYZE suppression_staging")
 
-    def merge(self, connection: Connection, batch: int, *, update: bool) -> Merged:
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
         """Add the entries that are new and mark the leads they name."""
         self._drop_known(connection)
-        left = int(connection.scalar(_COUNT) or 0)
-        connection.execute(_INSERT, {"who": self._who})
-        return Merged(left, refresh(connection, self._today), self._known)
+        added = int(connection.scalar(_COUNT) or 0)
+        connection.execute(_INSERT, {"user": self._user})
+        return MergeResult(added, refresh(connection, self._today), self._known)
 
-    def foresee(self, connection: Connection, *, update: bool) -> Merged:
-        """How many entries would be added."""
+    def preview(self, connection: Connection, *, update: bool) -> MergeResult:
+        """Return the number of entries that would be added."""
         self._drop_known(connection)
-        return Merged(int(connection.scalar(_COUNT) or 0), 0, self._known)
+        return MergeResult(int(connection.scalar(_COUNT) or 0), 0, self._known)
 
     def _drop_known(self, connection: Connection) -> None:
-        gone = [connection.execute(each, {"today": self._today}).rowcount for each in _DROP_KNOWN]
-        self._known = sum(gone)
+        dropped = [connection.execute(each, {"today": self._today}).rowcount for each in _DROP_KNOWN]
+        self._known = sum(dropped)
 
 
 class _RowChecker:
-    """Turns rows into entries, one for the phone and one for the person; remembers whom it has seen."""
+    """Turns a row into entries for its phone and its person, rejecting repeated ones."""
 
     def __init__(
         self, columns: dict[str, int], reason: str, today: dt.date, settings: Settings, note: Note
@@ -163,21 +164,21 @@ class _RowChecker:
         self._seen: set[str] = set()
 
     def __call__(self, number: int, cells: Sequence[str]) -> list[tuple[Any, ...]]:
-        """The entries of a row. Raises RowError."""
+        """Return the entries of a row. Raises RowError."""
         given = {name: clean_text(cells[at]) if at < len(cells) else "" for name, at in self._columns.items()}
         targets = self._targets(given)
         expires_on = self._expiry(given.get("expires_on", ""))
-        fresh = [each for each in targets if (each.phone_index or each.id_hash) not in self._seen]
-        if not fresh:
+        new = [each for each in targets if (each.phone_index or each.id_hash) not in self._seen]
+        if not new:
             raise RepeatedTarget("duplicate", N_("The same person is in an earlier row of this file"))
-        self._seen.update(str(each.phone_index or each.id_hash) for each in fresh)
+        self._seen.update(str(each.phone_index or each.id_hash) for each in new)
         reason = self._reason_in(number, given.get("reason", ""), cells)
-        return [(each.phone_index, each.id_hash, each.shown, reason, expires_on) for each in fresh]
+        return [(each.phone_index, each.id_hash, each.shown, reason, expires_on) for each in new]
 
     def _reason_in(self, number: int, given: str, cells: Sequence[str]) -> str:
         if not given:
             return self._reason
-        if lost := lost_characters(cells[self._columns["reason"]]):
+        if lost := unusable_characters(cells[self._columns["reason"]]):
             self._note(number, "reason", LOST, lost=", ".join(lost))
         reason = mask_numbers(given)
         if len(reason) > _MAX_REASON:
@@ -185,25 +186,27 @@ class _RowChecker:
         return reason[:_MAX_REASON]
 
     def _targets(self, given: dict[str, str]) -> list[Target]:
-        found = []
+        targets = []
         phone, id_hash = given.get("phone", ""), given.get("id_hash", "")
-        id_number = given_id(given.get("id_number", ""), id_hash)
-        if phone and not is_no_value(phone):
-            found.append(phone_target(phone, self._settings))
-        if id_number and not is_no_value(id_number):
-            found.append(person_target(id_number, self._settings))
+        id_number = usable_id_number(given.get("id_number", ""), id_hash)
+        if phone and not is_not_a_value(phone):
+            targets.append(phone_target(phone, self._settings))
+        if id_number and not is_not_a_value(id_number):
+            targets.append(person_target(id_number, self._settings))
         elif id_hash:
-            found.append(hash_target(id_hash))
-        if not found:
+            targets.append(hash_target(id_hash))
+        if not targets:
             raise MissingTarget("target_missing", N_("There is neither a phone nor an ID number"))
-        return found
+        return targets
 
     def _expiry(self, given: str) -> dt.date | None:
         if given.casefold() in _NO_END:
             return None
         day = parse_date(given)
         if day is None:
-            raise BadExpiry("expiry_format", N_("The last day is no date like 2027-01-31 or 2027年1月31日"))
+            raise BadExpiry(
+                "expiry_format", N_("The last day is not a date such as 2027-01-31 or 2027年1月31日")
+            )
         if day < self._today:
-            raise BadExpiry("expiry_past", N_("The last day is past"))
+            raise BadExpiry("expiry_past", N_("The last day is in the past"))
         return day

@@ -1,4 +1,4 @@
-"""CSV files as rows: UTF-8, UTF-16 or GB18030, any of three separators. A damaged row says so itself."""
+"""Reading of CSV files in UTF-8, UTF-16 or GB18030, with any of three separators and with damaged rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from app.errors import N_
-from app.leads.columns import recognised
+from app.leads.columns import count_recognised
 from app.leads.errors import MalformedRow, RowError, Undecodable, UnreadableFile
 from app.leads.samples import masked_cell
 from app.lib.spreadsheet import unescape
@@ -26,16 +26,17 @@ _ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "gb18030": "GB18030"}
 #: Ctrl-Z, with which DOS programs end a text
 _DOS_END = "\x1a"
 _MARK = "lead-monitor-mark"
-#: what no sound text holds: NUL, and the marks that bytes which are no text become
+#: NUL and the marks of undecodable bytes, which no valid text contains
 _DAMAGE = re.compile("[\x00\udc00-\udcff]")
-#: two bytes of one character in GB18030 and Big5 alike
+#: a two-byte character of both GB18030 and Big5
 _PAIR = re.compile(rb"[\x81-\xfe][\x40-\xfe]", re.DOTALL)
-#: the least share of a Chinese text in GB18030 that was in GB 2312 already
+#: the least share of GB 2312 characters in a Chinese text in GB18030
 _COMMON = 0.65
-#: fewer characters tell nothing
-_ENOUGH = 4
+#: the least number of characters to decide by
+_MIN_PAIRS = 4
 _PRIVATE = re.compile("[\ue78d-\ue7c7\ue816-\ue864]")
-# Python's codec is GB18030-2000; these bytes have meant proper characters since, in the edition of 2022 all.
+# Python's codec implements GB18030-2000. Later editions, up to that of 2022, gave these codes real
+# characters.
 _SINCE_2000 = str.maketrans(
     "\ue78d\ue78e\ue78f\ue790\ue791\ue792\ue793\ue794\ue795\ue796\ue7c7"
     "\ue816\ue817\ue818\ue81e\ue826\ue82b\ue82c\ue831\ue832\ue83b\ue843\ue854\ue855\ue864",
@@ -45,28 +46,29 @@ _SINCE_2000 = str.maketrans(
 
 
 class Row(NamedTuple):
-    """A data row: its number as a spreadsheet shows it, its cells, and why it can't be used if so."""
+    """A data row: its number as in a spreadsheet, its cells, and a fault that makes it unusable."""
 
     number: int
     cells: list[str]
     fault: RowError | None = None
 
 
-def _marked(error: UnicodeError) -> tuple[str, int]:
-    """Decode each byte that is no text as a mark of its own, so that the rest of the line is read."""
+def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:
+    """Replace each undecodable byte by a mark, so that the rest of the line can be read."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error(_MARK, _marked)
+codecs.register_error(_MARK, _mark_undecodable)
 
 
 @dataclass(frozen=True)
 class _Text:
-    """How a text file is to be read.
+    """How to read a text file.
 
-    ``lines`` is how many it has, ``sound`` says that every byte is text, ``dos_end`` that its end is marked.
+    ``lines`` is the number of its lines, ``sound`` tells that all of it can be decoded, and ``dos_end`` that
+    it ends with a DOS end-of-file mark.
     """
 
     encoding: str
@@ -76,10 +78,10 @@ class _Text:
 
 
 def text_rows(path: Path, file: str) -> tuple[Iterator[Row], int]:
-    """The rows of a text file, empty ones left out, and how many lines it has.
+    """Return the non-empty rows of a text file, and its number of lines.
 
-    A row with bytes that are no text, or with a stray quotation mark, has a fault and swallows no other.
-    Raises UnreadableFile for Big5.
+    A row with undecodable bytes or a stray quotation mark has a fault and doesn't affect other rows. Raises
+    UnreadableFile for Big5.
     """
     text = _examine(path)
     if text.encoding == "gb18030" and _is_big5(path):
@@ -98,8 +100,8 @@ def text_rows(path: Path, file: str) -> tuple[Iterator[Row], int]:
     return rows, text.lines
 
 
-def refuse_header(fault: RowError, file: str) -> UnreadableFile:
-    """The refusal of a file whose row with the column names is damaged."""
+def header_error(fault: RowError, file: str) -> UnreadableFile:
+    """Return the refusal of a file whose header row is damaged."""
     if isinstance(fault, MalformedRow):
         return UnreadableFile(
             "file_quotes",
@@ -116,27 +118,26 @@ def refuse_header(fault: RowError, file: str) -> UnreadableFile:
 
 
 def _examine(path: Path) -> _Text:
-    """The encoding a file is in.
+    """Determine the encoding of a file.
 
-    UTF-8 with a few bytes that are none may be valid GB18030 by chance, and its names would be others; in
-    text that really is GB18030 hardly a character is valid UTF-8.
+    UTF-8 with a few invalid bytes may happen to be valid GB18030, with other names in it. In real GB18030
+    text hardly any character is valid UTF-8.
     """
     with path.open("rb") as stream:
         head = stream.read(4)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _scanned(path, "utf-16").text
-    utf8 = _scanned(path, "utf-8-sig")
+        return _scan(path, "utf-16").text
+    utf8 = _scan(path, "utf-8-sig")
     if 2 * utf8.wrong <= utf8.beyond_ascii:
         return utf8.text
-    gb18030 = _scanned(path, "gb18030")
+    gb18030 = _scan(path, "gb18030")
     return gb18030.text if gb18030.wrong < utf8.wrong else utf8.text
 
 
 def _is_big5(path: Path) -> bool:
-    """Whether a text that could be GB18030 is Big5: all of it is, and hardly half is common in GB18030.
+    """Return whether a text that could be GB18030 is Big5: it is valid Big5, and little of it is GB 2312.
 
-    Text in GB18030 has most of its characters in the part that GB 2312 had, traditional names too, and those
-    are no Big5.
+    Most characters of GB18030 text, including traditional names, belong to GB 2312.
     """
     with path.open("rb") as stream:
         lines = stream.read(_CHUNK).rpartition(b"\n")[0]
@@ -145,7 +146,7 @@ def _is_big5(path: Path) -> bool:
     except UnicodeDecodeError:
         return False
     pairs = _PAIR.findall(lines)
-    return len(pairs) >= _ENOUGH and sum(map(_in_gb2312, pairs)) < _COMMON * len(pairs)
+    return len(pairs) >= _MIN_PAIRS and sum(map(_in_gb2312, pairs)) < _COMMON * len(pairs)
 
 
 def _in_gb2312(pair: bytes) -> bool:
@@ -153,14 +154,14 @@ def _in_gb2312(pair: bytes) -> bool:
 
 
 class _Scan(NamedTuple):
-    """What decoding a whole file found: characters that are no text, and those beyond ASCII that are."""
+    """The result of decoding a whole file: the numbers of undecodable and of valid non-ASCII characters."""
 
     text: _Text
     wrong: int
     beyond_ascii: int
 
 
-def _scanned(path: Path, encoding: str) -> _Scan:
+def _scan(path: Path, encoding: str) -> _Scan:
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     lines = wrong = nul = beyond = 0
     last = end = "\n"
@@ -178,29 +179,29 @@ def _scanned(path: Path, encoding: str) -> _Scan:
 
 
 def _separator(path: Path, encoding: str) -> tuple[str, bool]:
-    """What stands between cells, and whether the first line is there only to say so, like ``sep=;``.
+    """Return the separator, and whether the first line only declares it, as in ``sep=;``.
 
-    If it isn't, the separator is the one with which that line has the most known column names, or else the
-    most cells.
+    An undeclared separator is the one that gives the first line the most known column names, or else the most
+    cells.
     """
-    with _opened(path, encoding) as stream:
+    with _open_text(path, encoding) as stream:
         line = next((line for line in stream if line.strip()), "")
     if named := _NAMED_SEPARATOR.fullmatch(line):
         return named[1], True
 
     def fit(separator: str) -> tuple[int, int]:
         cells = next(csv.reader([line.strip()[:_LONGEST_LINE]], delimiter=separator), [])
-        return recognised(cells), len(cells)
+        return count_recognised(cells), len(cells)
 
     return max(_SEPARATORS, key=fit), False
 
 
-def _opened(path: Path, encoding: str) -> TextIO:
+def _open_text(path: Path, encoding: str) -> TextIO:
     return path.open(encoding=encoding, errors=_MARK, newline="")
 
 
 class _Lines:
-    """The lines of a text, with those taken for the record under way, which can be given back."""
+    """The lines of a text, with the lines taken for the current record, which can be returned."""
 
     def __init__(self, stream: Iterator[str]) -> None:
         self._stream = stream
@@ -216,13 +217,16 @@ class _Lines:
         return line
 
     def keep_first(self) -> None:
-        """Give back all lines taken but the first."""
+        """Return all lines taken except the first."""
         self._returned.extend(reversed(self.taken[1:]))
         del self.taken[1:]
 
 
 class _Records:
-    """Reads one file; each line that is no row by itself, nor with those after it, is a row with a fault."""
+    """Reads one file.
+
+    A line that isn't a row, alone or with the lines after it, becomes a row with a fault.
+    """
 
     def __init__(self, path: Path, text: _Text, separator: str) -> None:
         self._path, self._text, self._separator = path, text, separator
@@ -230,8 +234,8 @@ class _Records:
         self._line = 1
 
     def rows(self) -> Iterator[Row]:
-        """Each row that is not empty, the first of them the header."""
-        with _opened(self._path, self._text.encoding) as stream:
+        """Yield the non-empty rows, the header first."""
+        with _open_text(self._path, self._text.encoding) as stream:
             lines = _Lines(self._lines(stream))
             reader = csv.reader(lines, delimiter=self._separator, strict=True)
             number = 0
@@ -245,8 +249,8 @@ class _Records:
 
     def _lines(self, stream: Iterator[str]) -> Iterator[str]:
         if self._text.encoding == "gb18030":
-            stream = map(_renewed, stream)
-        # Only the last line has no line break after the mark.
+            stream = map(_update_private_use, stream)
+        # Only in the last line the mark has no line break after it.
         return (line.rstrip(_DOS_END) for line in stream) if self._text.dos_end else iter(stream)
 
     def _next(self, reader: Iterator[list[str]], lines: _Lines, number: int) -> Row | None:
@@ -256,7 +260,7 @@ class _Records:
             return None
         except csv.Error:
             return self._malformed(lines, number)
-        if len(lines.taken) > 1 and self._swallowed(lines.taken, cells):
+        if len(lines.taken) > 1 and self._has_stray_quote(lines.taken, cells):
             return self._malformed(lines, number)
         if not self._text.sound:
             damaged = next((at for at, cell in enumerate(cells) if _DAMAGE.search(cell)), None)
@@ -266,10 +270,11 @@ class _Records:
             cells = [unescape(cell) for cell in cells]
         return Row(number, cells)
 
-    def _swallowed(self, taken: Sequence[str], cells: Sequence[str]) -> bool:
-        """Whether a cell of several lines comes from a quotation mark that nobody closed.
+    def _has_stray_quote(self, taken: Sequence[str], cells: Sequence[str]) -> bool:
+        """Return whether a cell of several lines comes from a quotation mark that is never closed.
 
-        It does when the record has not the width of the header, or when several of its lines would be rows.
+        That is so when the record's width differs from the header's, or when several of its lines would be
+        rows.
         """
         width = len(self._header)
         if not width:
@@ -292,7 +297,7 @@ class _Records:
     def _undecodable(self, cells: Sequence[str], at: int, number: int) -> Row:
         fault = Undecodable(
             "undecodable",
-            N_("Line %(line)s, column %(column)s %(title)s: “%(value)s” is no text in %(encoding)s"),
+            N_("Line %(line)s, column %(column)s %(title)s: “%(value)s” is not valid %(encoding)s text"),
             **self._place(at, cells[at]),
             encoding=_ENCODINGS[self._text.encoding],
         )
@@ -305,7 +310,7 @@ class _Records:
 
 
 def _broken_field(line: str, separator: str) -> tuple[int, str]:
-    """Position and text of the first cell of a line that is neither plain nor well quoted."""
+    """Return the position and text of the first cell of a line with faulty quotation marks."""
     sep = re.escape(separator)
     field = re.compile(rf'(?:"(?:[^"]|"")*+"|(?!")[^{sep}]*+)(?:{sep}|$)')
     line, start, at = line.rstrip("\r\n"), 0, 0
@@ -318,6 +323,6 @@ def _as_hex(found: re.Match[str]) -> str:
     return f"\\x{ord(found[0]) & 0xFF:02x}"
 
 
-def _renewed(line: str) -> str:
-    """A line of GB18030 with the characters that its later editions gave to bytes once for private use."""
+def _update_private_use(line: str) -> str:
+    """Replace private-use characters of GB18030-2000 by those that later editions assigned to their codes."""
     return line.translate(_SINCE_2000) if _PRIVATE.search(line) else line

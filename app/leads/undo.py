@@ -1,4 +1,4 @@
-"""Undo of a whole import batch."""
+"""Undo of an import batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.lib import clock
 from app.models import BatchStatus, Hit, HitEvent, HitStatus, ImportBatch, Lead, LeadBefore
 from config import Settings
 
-#: an undo of more leads than this is a worker's
+#: undo runs in the background above this number of leads
 AT_ONCE = 20_000
 _LOG = logging.getLogger(__name__)
 _EDITABLE = EDITABLE.format(
@@ -38,10 +38,8 @@ _RESTORE = text(f"""
 """)  # noqa: S608
 
 
-class Undone(NamedTuple):
-    """What became of the leads of a batch: of those it created ``deleted`` and ``kept``, of those it changed
-    ``restored`` and ``left``.
-    """
+class UndoResult(NamedTuple):
+    """Numbers of leads: created ones ``deleted`` or ``kept``, changed ones ``restored`` or ``left``."""
 
     deleted: int
     kept: int
@@ -49,51 +47,51 @@ class Undone(NamedTuple):
     left: int
 
 
-def ask_undo(engine: Engine, batch_id: int, operator: str) -> None:
-    """Leave the undo of a large batch to a worker. Raises LeadsError as ``undo_import`` does."""
+def request_undo(engine: Engine, batch_id: int, user: str) -> None:
+    """Request the undo of a large batch from a worker. Raises LeadsError as ``undo_import`` does."""
     with engine.begin() as connection:
         _require(connection, batch_id, BatchStatus.DONE)
-        asked = {"status": BatchStatus.UNDOING, "undone_by": operator, "queued_at": func.now(), "attempts": 0}
+        asked = {"status": BatchStatus.UNDOING, "undone_by": user, "queued_at": func.now(), "attempts": 0}
         connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(asked))
 
 
-def undo_import(engine: Engine, batch_id: int, operator: str, settings: Settings) -> Undone:
-    """Take back what a batch of leads did, in one transaction.
+def undo_import(engine: Engine, batch_id: int, user: str, settings: Settings) -> UndoResult:
+    """Undo a batch of leads in one transaction. Return what became of its leads.
 
-    Leads it created are deleted, but for those with a hit somebody has acted on. Leads it changed get their
-    old values back, but for those that somebody edited since and those whose old values retention deleted.
-    Raises LeadsError when there is no such batch or it isn't done (running, failed, undone already).
+    Created leads are deleted, except those with a hit that somebody has worked on. Changed leads get their
+    old values back, except those edited since and those whose old values retention has deleted. Raises
+    LeadsError when there is no such batch or its status is not done.
     """
     with engine.begin() as connection:
         changed = _require(connection, batch_id, BatchStatus.DONE, BatchStatus.UNDOING)
         deleted, kept = _delete(connection, batch_id)
         restored = _restore(connection, batch_id, settings) if changed else 0
-        found = Undone(deleted, kept, restored, changed - restored)
+        result = UndoResult(deleted, kept, restored, changed - restored)
         connection.execute(
             update(ImportBatch)
             .where(ImportBatch.id == batch_id)
             .values(
                 status=BatchStatus.UNDONE,
-                rows_deleted=found.deleted,
-                rows_kept=found.kept,
-                rows_restored=found.restored,
-                rows_left=found.left,
-                undone_by=operator,
+                rows_deleted=result.deleted,
+                rows_kept=result.kept,
+                rows_restored=result.restored,
+                rows_left=result.left,
+                undone_by=user,
                 error=None,
             )
         )
-    _LOG.info("import batch %s undone by %s: %s", batch_id, operator, found)
-    return found
+    _LOG.info("import batch %s undone by %s: %s", batch_id, user, result)
+    return result
 
 
 def give_up_undo(connection: Connection, batch_id: int, error: LeadsError) -> None:
-    """The batch is as it was, with the reason that it could not be undone."""
+    """Set a batch back to done, with the error that prevented its undo."""
     values = {"status": BatchStatus.DONE, "undone_by": None, "error": error.said}
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
 
 
 def _require(connection: Connection, batch_id: int, *allowed: BatchStatus) -> int:
-    """Own the batch until the transaction ends; how many leads it changed."""
+    """Lock the batch until the transaction ends. Return the number of leads it changed."""
     batch = ImportBatch
     query = select(batch.kind, batch.status, batch.rows_updated).where(batch.id == batch_id).with_for_update()
     row = connection.execute(query).one_or_none()
@@ -101,10 +99,10 @@ def _require(connection: Connection, batch_id: int, *allowed: BatchStatus) -> in
         raise LeadsError("batch_unknown", N_("There is no import batch %(batch)s"), batch=batch_id)
     if row.kind != "leads":
         raise LeadsError(
-            "batch_of_another_kind", N_("Import batch %(batch)s brought no leads"), batch=batch_id
+            "batch_of_another_kind", N_("Import batch %(batch)s did not import leads"), batch=batch_id
         )
     if row.status == BatchStatus.UNDONE:
-        raise LeadsError("batch_undone", N_("Import batch %(batch)s is undone already"), batch=batch_id)
+        raise LeadsError("batch_undone", N_("Import batch %(batch)s has already been undone"), batch=batch_id)
     if row.status not in allowed:
         raise LeadsError(
             "batch_not_done",
@@ -117,8 +115,8 @@ def _require(connection: Connection, batch_id: int, *allowed: BatchStatus) -> in
 
 def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:
     live = (Lead.batch_id == batch_id) & Lead.deleted_at.is_(None)
-    worked = or_(Hit.status != HitStatus.WAITING, exists().where(HitEvent.hit_id == Hit.id))
-    acted_on = exists().where(Hit.lead_id == Lead.id, worked)
+    has_work = or_(Hit.status != HitStatus.WAITING, exists().where(HitEvent.hit_id == Hit.id))
+    acted_on = exists().where(Hit.lead_id == Lead.id, has_work)
     deleted = connection.execute(
         update(Lead).where(live, ~acted_on).values(deleted_at=func.now(), updated_at=func.now())
     ).rowcount

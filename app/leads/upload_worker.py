@@ -1,4 +1,4 @@
-"""What a worker does with an uploaded file: look at it, check it, import it; and undo large batches."""
+"""Background work on uploaded files: preview, check and import, and the undo of large batches."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from app.errors import N_
 from app.extensions import db
 from app.jobs.leases import GIVEN_UP, MAX_ATTEMPTS, begin_attempt
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, hold_batch, take_lock
-from app.leads.branch_choices import BranchChoices, nearest
-from app.leads.dry_run import Examples, outcome
+from app.leads.branch_choices import BranchChoices, suggest_branches
+from app.leads.dry_run import Examples, summary
 from app.leads.errors import ImportCancelled, LeadsError, interrupted
 from app.leads.importer import (
+    ImportOrder,
     ImportResult,
     Intake,
     LeadIntake,
-    Order,
     Rejected,
     database_lost,
     run_import,
 )
 from app.leads.kinds import KINDS, LEADS
-from app.leads.matching import finder
-from app.leads.preview import look_at
+from app.leads.matching import fixed_columns
+from app.leads.preview import preview_file
 from app.leads.progress import Reporter
 from app.leads.suppression_file import SuppressionIntake
 from app.leads.undo import give_up_undo, undo_import
@@ -47,17 +47,18 @@ _FILE_KEPT = N_(
 
 
 def waiting() -> list[int]:
-    """Batches that wait for a worker, or whose worker was killed."""
+    """Return the ids of batches that wait for a worker or have lost theirs."""
     uploaded = ImportBatch.upload.is_not(None) & ImportBatch.status.in_(WORKING)
     query = select(ImportBatch.id).where(or_(uploaded, ImportBatch.status == BatchStatus.UNDOING))
     return list(db.session.scalars(query.order_by(ImportBatch.id)))
 
 
 def work_on(batch_id: int) -> None:
-    """Do what a batch waits for; nothing when another process does.
+    """Do the next work on a batch, unless another process has it locked.
 
-    The uploaded file is deleted when the batch ends; only a killed process and a lost database leave it, and
-    then the ticker starts the work again, up to MAX_ATTEMPTS times. That of a batch given up is kept.
+    The uploaded file is deleted when the batch ends. After a killed process or a lost database connection it
+    stays, and the ticker starts the work again, up to MAX_ATTEMPTS times. The file of a batch that is given
+    up is kept.
     """
     row = _begin(batch_id)
     if row is None:
@@ -69,11 +70,11 @@ def work_on(batch_id: int) -> None:
             log.info("import batch %s: %s", batch_id, error.code)
     finally:
         if row.upload:
-            _delete_when_over(row)
+            _delete_file_when_ended(row)
 
 
 def _begin(batch_id: int) -> Any:
-    """The batch with the present attempt counted; None when there is nothing to do, or not any more."""
+    """Count an attempt and return the batch, None when there is nothing to do or it is given up."""
     with db.engine.begin() as connection:
         owned = take_lock(connection, batch_id)
         row = _read(connection, batch_id)
@@ -107,11 +108,11 @@ def _read(connection: Connection, batch_id: int) -> Any:
     return connection.execute(query.where(batch.id == batch_id)).one_or_none()
 
 
-def _look(row: Any) -> None:
-    """The first look. A file that can't be read ends the batch."""
+def _preview(row: Any) -> None:
+    """Preview the file. An unreadable file ends the batch."""
 
-    def look(row: Any) -> dict[str, Any]:
-        preview = look_at(
+    def preview(row: Any) -> dict[str, Any]:
+        found = preview_file(
             Path(row.upload),
             row.file_name,
             KINDS[row.kind],
@@ -120,26 +121,26 @@ def _look(row: Any) -> None:
         )
         return {
             "status": BatchStatus.PREPARED,
-            "preview": preview.as_json(),
-            "rows_total": preview.total,
+            "preview": found.as_json(),
+            "rows_total": found.total,
         }
 
-    _owned(row, look)
+    _with_lock(row, preview)
 
 
 def _check(row: Any) -> None:
-    """The dry run. Its outcome is kept; a file that can't be read ends the batch."""
+    """Run the dry run and store its result. An unreadable file ends the batch."""
 
     def check(row: Any) -> dict[str, Any]:
         examples = Examples(row.columns)
         result = _pass(row, dry_run=True, rejected=examples)
-        return {"status": BatchStatus.CHECKED, "checked": _outcome(row, result, examples), "progress": 100}
+        return {"status": BatchStatus.CHECKED, "checked": _summary(row, result, examples), "progress": 100}
 
-    _owned(row, check)
+    _with_lock(row, check)
 
 
-def _owned(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
-    """Do a part that changes no list, owning the batch: keep what it gives, or end the batch."""
+def _with_lock(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
+    """Do work that changes no list with the batch locked, and store its result, or end the batch."""
     with db.engine.begin() as owner:
         hold_batch(owner, seen.id, seen.status)
         row = _read(owner, seen.id)
@@ -158,7 +159,7 @@ def _owned(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
 
 
 def _interrupted(seen: Any, error: Exception) -> LeadsError:
-    """The refusal that ends a part, since the ticker would try again for nothing."""
+    """Return the error that ends the batch, because repeating the work would fail again."""
     if isinstance(error, LeadsError):
         return error
     kind = type(error).__name__
@@ -166,14 +167,14 @@ def _interrupted(seen: Any, error: Exception) -> LeadsError:
     return interrupted("check_failed", N_("The check was interrupted (%(kind)s)"), error, kind)
 
 
-def _outcome(row: Any, result: ImportResult, examples: Examples) -> dict[str, Any]:
-    found = outcome(result, examples)
+def _summary(row: Any, result: ImportResult, examples: Examples) -> dict[str, Any]:
+    found = summary(result, examples)
     if row.kind != LEADS.name:
         return found
     known = db.session.execute(select(Branch.id, Branch.code, Branch.name).order_by(Branch.id)).tuples().all()
     db.session.rollback()
-    alike = nearest([each.name for each in result.branches.named], known)
-    named = [{**each._asdict(), "nearest": alike[each.name]} for each in result.branches.named]
+    suggestions = suggest_branches([each.name for each in result.branches.named], known)
+    named = [{**each._asdict(), "nearest": suggestions[each.name]} for each in result.branches.named]
     return {**found, "branches": {**result.branches._asdict(), "named": named}}
 
 
@@ -185,18 +186,18 @@ def _pass(
     row: Any, *, dry_run: bool = False, batch_id: int | None = None, rejected: Rejected | None = None
 ) -> ImportResult:
     reporter = Reporter(db.engine, row.id)
-    order = Order(
+    order = ImportOrder(
         path=Path(row.upload),
         file_name=row.file_name,
-        operator=row.created_by,
+        user=row.created_by,
         settings=_settings(),
-        find=finder(row.columns),
-        looked_over=True,
+        find=fixed_columns(row.columns),
+        inspected=True,
         dry_run=dry_run,
         update=row.update_existing,
         batch_id=batch_id,
         progress=reporter,
-        before_commit=reporter.stop_if_asked,
+        before_commit=reporter.stop_if_cancelled,
         **({"rejected": rejected} if rejected else {}),
     )
     return run_import(db.engine, order, _intake(row))
@@ -207,7 +208,7 @@ def _intake(row: Any) -> Intake:
     if row.kind == LEADS.name:
         return LeadIntake(settings, BranchChoices.of_json(row.options.get("branches")))
     today = clock.today()
-    return SuppressionIntake(settings, reason=row.options["reason"], who=row.created_by, today=today)
+    return SuppressionIntake(settings, reason=row.options["reason"], user=row.created_by, today=today)
 
 
 def _undo(row: Any) -> None:
@@ -216,7 +217,7 @@ def _undo(row: Any) -> None:
     except Exception as error:
         if database_lost(error):
             raise
-        # The ticker would try again for nothing.
+        # The ticker must not repeat it, because it would fail again.
         kind = type(error).__name__
         log.error("undo of import batch %s failed: %s", row.id, kind)
         with db.engine.begin() as connection:
@@ -225,22 +226,22 @@ def _undo(row: Any) -> None:
 
 
 _WORK: dict[str, Callable[[Any], None]] = {
-    BatchStatus.READING: _look,
+    BatchStatus.READING: _preview,
     BatchStatus.CHECKING: _check,
     BatchStatus.RUNNING: _import,
     BatchStatus.UNDOING: _undo,
 }
 
 
-def _delete_when_over(row: Any) -> None:
-    over = (
+def _delete_file_when_ended(row: Any) -> None:
+    ended = (
         update(ImportBatch)
         .where(ImportBatch.id == row.id, ImportBatch.status.not_in((*WAITING, *WORKING)))
         .values(upload=None)
     )
     with db.engine.begin() as connection:
-        ended = connection.execute(over).rowcount
-    if ended:
+        has_ended = connection.execute(ended).rowcount
+    if has_ended:
         Path(row.upload).unlink(missing_ok=True)
 
 

@@ -1,8 +1,8 @@
-"""Files uploaded on the screen: kept aside, matched and checked, imported in the background, deleted.
+"""Uploaded files: stored, matched, checked, imported in the background and deleted.
 
-A batch goes reading → prepared → checking → checked → running; a person moves it on, the worker
-(app/leads/upload_worker.py) and the ticker finish what was asked for. Nothing is on a list before it is
-running, and the file is gone when it ends; that of a batch given up stays for GIVEN_UP_KEPT.
+A batch goes from reading to prepared, checking, checked and running. A user requests each step; the worker
+(app/leads/upload_worker.py) and the ticker carry it out. No list is changed before the batch is running. The
+file is deleted when the batch ends, or after GIVEN_UP_KEPT when it was given up.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from app.leads.batches import GIVEN_UP_KEPT, close_batch, open_batch, take_lock
 from app.leads.branch_choices import BranchChoices
 from app.leads.errors import LeadsError, UnreadableFile
 from app.leads.kinds import KINDS, LEADS, FileKind
-from app.leads.matching import matched
-from app.leads.preview import Preview, look_at
-from app.leads.reader import not_a_list
-from app.leads.workbook import AT_ONCE, BEYOND_LIMITS
+from app.leads.matching import columns_from_choices
+from app.leads.preview import Preview, preview_file
+from app.leads.reader import wrong_extension
+from app.leads.workbook import INTERACTIVE_LIMITS, LIMIT_CODES
 from app.lib.spreadsheet import printable_name
 from app.models import BatchStatus, ImportBatch
 from config import Settings
 
 EXTENSIONS = (".xlsx", ".xls", ".csv")
 KEPT = dt.timedelta(days=1)
-#: an upload that waits for its person
+#: statuses of uploads that wait for their user
 WAITING = (BatchStatus.PREPARED, BatchStatus.CHECKED)
-#: an upload that waits for a worker, or has one
+#: statuses of uploads that wait for a worker or have one
 WORKING = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING)
 _FRESH: dict[str, Any] = {"progress": 0, "rows_done": 0, "rows_total": None, "started_at": None}
 _FRESH["attempts"] = 0
-#: a file of at most this size is looked at while its person waits, if that is done at once
+#: files up to this size are previewed while the user waits, if that is fast enough
 _SMALL_BYTES = 4 << 20
 
 
 def accept(
-    file: FileStorage, *, operator: str, kind: FileKind = LEADS, options: Mapping[str, Any] | None = None
+    file: FileStorage, *, user: str, kind: FileKind = LEADS, options: Mapping[str, Any] | None = None
 ) -> ImportBatch:
-    """Keep the uploaded file and open a batch for it. Commits.
+    """Store the uploaded file, open a batch for it, commit and return the batch.
 
-    A small file is looked at at once and the batch is prepared; a large one is a worker's (``reading``).
-    Raises DomainError for a file whose name says that it can't be one, UnreadableFile for a small one that
-    can't be read.
+    A small file is previewed at once and its batch is prepared; a large one is left to a worker
+    (``reading``). Raises DomainError for a file with another extension, and UnreadableFile for a small file
+    that can't be read.
     """
     name = printable_name(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
-        raise not_a_list(name)
+        raise wrong_extension(name)
     path = _folder() / f"{uuid.uuid4().hex}{suffix}"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -69,7 +69,7 @@ def accept(
             db.engine,
             path,
             file_name=name,
-            operator=operator,
+            user=user,
             update_existing=False,
             kind=kind.name,
             options=dict(options or {}),
@@ -86,99 +86,101 @@ def accept(
 
 
 def _preview_at_once(path: Path, name: str, kind: FileKind) -> Preview | None:
-    """The first look, or None for a file that takes long. UnreadableFile for one that no worker can read."""
+    """Return the preview, None when it would take long.
+
+    Raises UnreadableFile for a file no worker could read.
+    """
     if path.stat().st_size > _SMALL_BYTES:
         return None
     try:
-        return look_at(path, name, kind, limits=AT_ONCE)
+        return preview_file(path, name, kind, limits=INTERACTIVE_LIMITS)
     except UnreadableFile as error:
-        if error.code in BEYOND_LIMITS:
+        if error.code in LIMIT_CODES:
             return None
         raise
 
 
-def match(batch: ImportBatch, chosen: Mapping[int, str]) -> None:
-    """Keep the columns a person matched and ask for the dry run. Commits.
+def match(batch: ImportBatch, choices: Mapping[int, str]) -> None:
+    """Store the matched columns, request the dry run and commit.
 
-    Raises FieldError or DomainError for a match that can't be imported, LeadsError when the batch waits for
-    no match.
+    Raises FieldError or DomainError for an invalid match, and LeadsError when the batch can't be matched now.
     """
-    columns = matched(chosen, len((batch.preview or {}).get("header", [])), KINDS[batch.kind])
+    columns = columns_from_choices(choices, len((batch.preview or {}).get("header", [])), KINDS[batch.kind])
     _check(batch, WAITING, columns=columns)
 
 
 def check(batch: ImportBatch, *, update_existing: bool) -> None:
-    """Ask for the dry run again, with the other choice for people already there. Commits."""
+    """Request the dry run again, with a new choice for people already on the list, and commit."""
     _check(batch, WAITING, update_existing=update_existing)
 
 
 def choose_branches(batch: ImportBatch, choices: BranchChoices) -> None:
-    """Keep what a person decides about branches nobody knows, and ask for the dry run again. Commits.
+    """Store choices about unknown branches, request the dry run again and commit.
 
-    What was decided before stays. Raises FieldError for ``branch_<place>`` of a name that nothing was chosen
-    for, LeadsError when the batch isn't checked.
+    Earlier choices are kept. Raises FieldError for ``branch_<place>`` of an undecided name, and LeadsError
+    when the batch isn't checked.
     """
     before = BranchChoices.of_json(batch.options.get("branches"))
-    kept = BranchChoices({**before.names, **choices.names}, choices.rest or before.rest)
-    for place, name in enumerate(before.undecided(_unknown(batch))):
-        if kept.undecided([name]):
-            raise FieldError(f"branch_{place}", "Choose what becomes of “%(name)s”.", name=name)
-    options = {**batch.options, "branches": kept.as_json()}
+    merged = BranchChoices({**before.names, **choices.names}, choices.rest or before.rest)
+    for place, name in enumerate(before.undecided(_unknown_names(batch))):
+        if merged.undecided([name]):
+            raise FieldError(f"branch_{place}", "Choose what to do with “%(name)s”.", name=name)
+    options = {**batch.options, "branches": merged.as_json()}
     _check(batch, (BatchStatus.CHECKED,), options=options)
 
 
-def forget_branches(batch: ImportBatch) -> None:
-    """Take back every decision about branches, and ask for the dry run again. Commits."""
+def reset_branches(batch: ImportBatch) -> None:
+    """Discard all choices about branches, request the dry run again and commit."""
     options = {name: value for name, value in batch.options.items() if name != "branches"}
     _check(batch, (BatchStatus.CHECKED,), options=options)
 
 
-def undecided(batch: ImportBatch) -> int:
-    """How many branch names of a checked file a person has yet to decide about."""
+def count_undecided(batch: ImportBatch) -> int:
+    """Return the number of undecided branch names of a checked file."""
     if batch.kind != LEADS.name or not batch.checked:
         return 0
     choices = BranchChoices.of_json(batch.options.get("branches"))
-    names = _unknown(batch)
+    names = _unknown_names(batch)
     more = int(batch.checked.get("branches", {}).get("names", 0)) - len(names)
     return len(choices.undecided(names)) + (0 if choices.rest else more)
 
 
-def _unknown(batch: ImportBatch) -> list[str]:
+def _unknown_names(batch: ImportBatch) -> list[str]:
     return [each["name"] for each in (batch.checked or {}).get("branches", {}).get("named", [])]
 
 
 def start(batch: ImportBatch) -> None:
-    """Ask for the import that was checked. Commits.
+    """Request the import of a checked batch and commit.
 
-    Raises LeadsError when it wasn't or began already, and while branches are undecided.
+    Raises LeadsError when the batch isn't checked or has begun, and while branches are undecided.
     """
-    waiting = undecided(batch)
-    if waiting:
+    undecided = count_undecided(batch)
+    if undecided:
         raise LeadsError(
             "branches_undecided",
-            "The file names %(n)s branches that don't exist. Decide about them first.",
-            n=waiting,
+            "The file contains %(n)s branches that don't exist. Decide what to do with them first.",
+            n=undecided,
         )
     _move(batch, (BatchStatus.CHECKED,), BatchStatus.RUNNING)
 
 
-def begin_again(batch: ImportBatch) -> None:
-    """Ask for the first look again at the file of a batch that was given up. Commits.
+def restart(batch: ImportBatch) -> None:
+    """Request the preview again for a batch that was given up, and commit.
 
-    Raises LeadsError when the file is not kept (any more).
+    Raises LeadsError when its file is not kept, or no longer.
     """
     cleared = {"error": None, "finished_at": None, "attempted_at": None}
     _move(batch, (BatchStatus.FAILED,), BatchStatus.READING, **cleared)
 
 
 def _check(batch: ImportBatch, start_from: tuple[BatchStatus, ...], **values: object) -> None:
-    """Ask for the dry run, which counts as a question by number."""
-    lookup.ask_by_file(batch)
+    """Request the dry run, which counts as a search by number."""
+    lookup.record_file_check(batch)
     _move(batch, start_from, BatchStatus.CHECKING, checked=None, **values)
 
 
 def _move(batch: ImportBatch, start_from: tuple[BatchStatus, ...], to: BatchStatus, **values: object) -> None:
-    """Change the status if it still is what the person saw."""
+    """Change the status if it is still what the user saw. Raises LeadsError otherwise."""
     moved = db.session.execute(
         update(ImportBatch)
         .where(ImportBatch.id == batch.id, ImportBatch.status.in_(start_from))
@@ -190,15 +192,15 @@ def _move(batch: ImportBatch, start_from: tuple[BatchStatus, ...], to: BatchStat
     if not moved.rowcount:
         raise LeadsError(
             "batch_moved_on",
-            "Import batch %(batch)s has moved on meanwhile; its page shows where it is.",
+            "The status of import batch %(batch)s has changed in the meantime; see its page.",
             batch=batch.id,
         )
 
 
 def cancel(batch_id: int) -> bool:
-    """Cancel an import: at once (True) while nobody works on it, else as soon as its worker notices.
+    """Cancel an import. Return True when that is done, False when its worker has to notice it first.
 
-    Raises LeadsError when it is over already.
+    Raises LeadsError when the import has ended.
     """
     with db.engine.begin() as connection:
         owned = take_lock(connection, batch_id)
@@ -207,7 +209,7 @@ def cancel(batch_id: int) -> bool:
         ).one_or_none()
         if row is None or row.upload is None or row.status not in (*WAITING, *WORKING):
             raise LeadsError(
-                "batch_over", "Import batch %(batch)s is over and can't be cancelled.", batch=batch_id
+                "batch_over", "Import batch %(batch)s has ended and can't be cancelled.", batch=batch_id
             )
         if not owned:
             asked = update(ImportBatch).where(ImportBatch.id == batch_id)
@@ -219,9 +221,9 @@ def cancel(batch_id: int) -> bool:
 
 
 def discard_forgotten(now: dt.datetime) -> list[int]:
-    """Cancel uploads that waited for their person for a day; their ids.
+    """Cancel uploads that have waited for their user for a day. Return their ids.
 
-    Files of batches given up GIVEN_UP_KEPT ago are deleted, and files that no batch knows.
+    Also delete the files of batches that were given up GIVEN_UP_KEPT ago, and files that belong to no batch.
     """
     since = func.coalesce(ImportBatch.queued_at, ImportBatch.created_at)
     forgotten = select(ImportBatch.id).where(ImportBatch.status.in_(WAITING), since < now - KEPT)
@@ -234,11 +236,11 @@ def discard_forgotten(now: dt.datetime) -> list[int]:
     with db.engine.begin() as connection:
         forgotten_file = update(ImportBatch).where(given_up, ImportBatch.upload.is_not(None))
         connection.execute(forgotten_file.values(upload=None))
-    _delete_unknown(now)
+    _delete_orphaned_files(now)
     return ids
 
 
-def _delete_unknown(now: dt.datetime) -> None:
+def _delete_orphaned_files(now: dt.datetime) -> None:
     old = [path for path in _folder().iterdir() if path.stat().st_mtime < (now - KEPT).timestamp()]
     if not old:
         return

@@ -1,4 +1,4 @@
-"""Reads workbooks by way of a process of their own, with limits: what a hostile one can kill is only that."""
+"""Reading of workbooks in a separate process with limits, so that a hostile file can kill only that."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from app.leads.errors import UnreadableFile
 from config import Settings
 
 Percent = Callable[[int], None]
-"""Called with how much of a look is done, 0 to 100. May raise to cancel."""
+"""Called with the progress of the inspection in percent. May raise to cancel."""
 
 _CHILD = Path(__file__).with_name("workbook-child")
-#: no message of the child is longer
-_MOST_LINE = 16 << 20
+#: the length of the child's longest message
+_MAX_LINE = 16 << 20
 _PIPE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What reading a workbook may take: memory, seconds (of work, and of silence), cells of one sheet."""
+    """Limits of reading a workbook: memory, seconds (of work, and without a message), cells of one sheet."""
 
     memory_mb: int = 2048
     seconds: int = 300
@@ -37,15 +37,15 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """The limits for a worker or a command."""
+        """Return the limits for a worker or a command."""
         return cls(settings.workbook_memory_mb, settings.workbook_seconds)
 
 
-WITHOUT_HASTE = Limits()
-#: while a person waits for an answer
-AT_ONCE = Limits(memory_mb=384, seconds=15, cells=500_000)
-#: codes of refusals that larger limits may make good
-BEYOND_LIMITS = ("file_far_cell", "file_memory", "file_time")
+DEFAULT_LIMITS = Limits()
+#: limits while a user waits for an answer
+INTERACTIVE_LIMITS = Limits(memory_mb=384, seconds=15, cells=500_000)
+#: codes of refusals that larger limits may avoid
+LIMIT_CODES = ("file_far_cell", "file_memory", "file_time")
 
 _REFUSALS = {
     "file_corrupt": N_("%(file)s is damaged or not an Excel file"),
@@ -74,13 +74,13 @@ _REFUSALS = {
 
 
 def refusal(code: str, file: str, **values: Any) -> UnreadableFile:
-    """The refusal of a workbook for a reason of its own or of its limits."""
+    """Return the refusal of a workbook."""
     return UnreadableFile(code, _REFUSALS[code], file=file, **values)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The one sheet with data: about how many rows it has, what a person may not expect, and the rows.
+    """The only sheet with data: the approximate number of its rows, its oddities and its rows.
 
     ``oddities`` are some of ``merged_header``, ``merged_rows``, ``formulas`` (without a stored result),
     ``hidden_columns``, ``hidden_rows`` and ``hidden_sheets``.
@@ -96,14 +96,14 @@ def read_workbook(
     file: str,
     limits: Limits,
     *,
-    looked_over: bool = False,
+    inspected: bool = False,
     progress: Percent = lambda done: None,
 ) -> Sheet:
-    """Open a workbook; ``looked_over`` says that its cells were counted before.
+    """Open a workbook; ``inspected`` says that it was inspected before.
 
-    Raises UnreadableFile, also while its rows are read.
+    Raises UnreadableFile, also while rows are read.
     """
-    messages = _messages(path, file, limits, looked_over)
+    messages = _messages(path, file, limits, inspected)
     for kind, *rest in messages:
         if kind == "progress":
             progress(rest[0])
@@ -117,27 +117,27 @@ def _rows(messages: Iterator[list[Any]]) -> Iterator[tuple[int, list[str]]]:
         yield from batch
 
 
-def _messages(path: Path, file: str, limits: Limits, looked_over: bool) -> Iterator[list[Any]]:
-    """What the child says before its end. Raises UnreadableFile for a refusal, and for its death."""
-    with path.open("rb") as stream, _child(stream, limits, looked_over) as child:
+def _messages(path: Path, file: str, limits: Limits, inspected: bool) -> Iterator[list[Any]]:
+    """Yield the child's messages before its last one. Raises UnreadableFile when it refuses or dies."""
+    with path.open("rb") as stream, _child(stream, limits, inspected) as child:
         try:
             for line in _lines(child, file, limits):
                 message = orjson.loads(line)
                 if message[0] == "end":
                     return
                 if message[0] == "refused":
-                    raise _said(message[1], file, limits, message[2])
+                    raise _refusal_with_limits(message[1], file, limits, message[2])
                 yield message
-            raise _said(_cause_of_death(child.wait()), file, limits, {})
+            raise _refusal_with_limits(_cause_of_death(child.wait()), file, limits, {})
         finally:
             child.kill()
 
 
-def _child(stream: BinaryIO, limits: Limits, looked_over: bool) -> subprocess.Popen[bytes]:
-    """The process, without this one's environment: it has no use for secrets."""
-    words = (limits.memory_mb, limits.seconds, limits.cells, int(looked_over))
+def _child(stream: BinaryIO, limits: Limits, inspected: bool) -> subprocess.Popen[bytes]:
+    """Start the child process without our environment, because it needs no secrets."""
+    arguments = (limits.memory_mb, limits.seconds, limits.cells, int(inspected))
     return subprocess.Popen(  # noqa: S603 - our own script, numbers only
-        [sys.executable, "-I", str(_CHILD), *map(str, words)],
+        [sys.executable, "-I", str(_CHILD), *map(str, arguments)],
         stdin=stream,
         stdout=subprocess.PIPE,
         pipesize=_PIPE,
@@ -147,29 +147,32 @@ def _child(stream: BinaryIO, limits: Limits, looked_over: bool) -> subprocess.Po
 
 
 def _lines(child: subprocess.Popen[bytes], file: str, limits: Limits) -> Iterator[bytes]:
-    """Whole lines as they come. Raises UnreadableFile when none comes in time."""
+    """Yield complete lines as they come. Raises UnreadableFile when none comes in time."""
     assert child.stdout is not None  # noqa: S101 - a pipe was asked for
     descriptor, rest = child.stdout.fileno(), b""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     while True:
         if not waiting.poll(limits.seconds * 1000):
-            raise _said("file_time", file, limits, {})
+            raise _refusal_with_limits("file_time", file, limits, {})
         piece = os.read(descriptor, _PIPE)
         if not piece:
             return
-        if len(rest) > _MOST_LINE:
+        if len(rest) > _MAX_LINE:
             raise refusal("file_too_big", file)
         *lines, rest = (rest + piece).split(b"\n")
         yield from lines
 
 
-def _said(code: str, file: str, limits: Limits, values: dict[str, Any]) -> UnreadableFile:
+def _refusal_with_limits(code: str, file: str, limits: Limits, values: dict[str, Any]) -> UnreadableFile:
     return refusal(code, file, memory=limits.memory_mb, seconds=limits.seconds, **values)
 
 
 def _cause_of_death(status: int) -> str:
-    """A child that is short of memory is aborted or killed; one of its own errors is damage in the file."""
+    """Return the code for a dead child.
+
+    It is killed when short of memory; its own errors mean a damaged file.
+    """
     if status == -signal.SIGXCPU:
         return "file_time"
     return "file_memory" if status < 0 else "file_corrupt"

@@ -132,7 +132,7 @@ def _opt_out(row: Outreach, source: str) -> None:
     phone = suppression.Target(lead.phone_masked, phone_index=lead.phone_index)
     for target, named in ((person, Suppression.id_hash), (phone, Suppression.phone_index)):
         if not any(getattr(entry, named.key) and entry.expires_on is None for entry in present):
-            suppression.add(db.session, target, reason=labels.OPT_OUT_REASON, who=source, today=today)
+            suppression.add(db.session, target, reason=labels.OPT_OUT_REASON, user=source, today=today)
 
 
 def record_sandbox_outcomes(now: dt.datetime) -> int:

@@ -13,7 +13,7 @@ from app.errors import N_, DomainError
 from app.extensions import db
 from app.leads.columns import match_columns
 from app.leads.reader import open_lead_file
-from app.leads.workbook import AT_ONCE
+from app.leads.workbook import INTERACTIVE_LIMITS
 from app.lib.spreadsheet import parse_date
 from app.models import Holiday
 from app.schedules.calendar import DayKind
@@ -64,7 +64,7 @@ class Entry:
 
 def read_holidays(path: Path, file: str) -> list[Entry]:
     """Read and check an Excel or CSV file. Raises UnreadableFile, or HolidayFileError for invalid rows."""
-    opened = open_lead_file(path, file, _find_columns, limits=AT_ONCE)
+    opened = open_lead_file(path, file, _find_columns, limits=INTERACTIVE_LIMITS)
     entries: list[Entry] = []
     problems: list[DomainError] = []
     seen: dict[dt.date, int] = {}

@@ -120,7 +120,7 @@ def _phone(filter_: ColumnFilter) -> ColumnElement[bool]:
     if not is_phone_index(filter_.value):
         raise DomainError("Use the list's search form to search for a phone number.")
     lookup.check_right(filter_.user.username)
-    if not lookup.was_asked(filter_.value, filter_.user.username):
+    if not lookup.has_searched(filter_.value, filter_.user.username):
         raise DomainError(
             "Enter the number in the list's search form again: your last search for it was too long ago."
         )

@@ -20,7 +20,7 @@ Criterion = Callable[[Any, str], ColumnElement[bool]]
 #: domains above this package add the filters of their tables
 FILTERS: dict[type[Any], dict[str, Criterion]] = {
     Lead: {
-        "tag": leads.tagged,
+        "tag": leads.with_tag,
         "grade": hits.best_grade,
         "segment": segments.in_segment,
         "matrix": segments.in_quadrant,

@@ -96,7 +96,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     reminder_for(session, session.scalars(select(Staff.id).where(Staff.username == "me")).one())
     lead = session.get_one(Lead, world.ids["lead_away"])
     target = suppression.hash_target(lead.id_hash)
-    suppression.add(session, target, reason="投诉", who="x", today=clock.today())
+    suppression.add(session, target, reason="投诉", user="x", today=clock.today())
     session.commit()
 
     # In the morning: the bell, the figures, and the list behind one of them.

@@ -70,7 +70,7 @@ def error_table(result: ImportResult) -> list[list[str]]:
 
 
 class Importer:
-    """Imports into one database as one operator."""
+    """Imports into one database as one user."""
 
     def __init__(self, engine: Engine, settings: Settings, folder: Path) -> None:
         self.engine = engine
@@ -81,7 +81,7 @@ class Importer:
         return import_leads(
             self.engine,
             path,
-            **{"file_name": path.name, "operator": "clerk", "settings": self.settings, **options},
+            **{"file_name": path.name, "user": "clerk", "settings": self.settings, **options},
         )
 
     def rows(self, *rows: Sequence[str], **options: Any) -> ImportResult:

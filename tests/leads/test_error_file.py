@@ -13,8 +13,8 @@ import openpyxl
 import pytest
 
 from app.leads.identity import IdHasher
-from app.leads.importer import ImportResult, Order, run_import
-from app.leads.matching import finder
+from app.leads.importer import ImportOrder, ImportResult, run_import
+from app.leads.matching import fixed_columns
 from app.leads.suppression_file import SuppressionIntake
 from tests.leads.support import HEADER, Importer, error_table, id_number, person, write_csv, write_xlsx
 
@@ -103,7 +103,7 @@ def test_a_column_of_hashes_that_is_there_is_filled(importer: Importer) -> None:
 
 def test_columns_that_a_person_matched_are_recognised_next_time(importer: Importer) -> None:
     path = write_csv(importer.folder / "a.csv", [["甲", "乙", "丙"], ["王", "12", id_number(1)]])
-    result = importer.file(path, find=finder({"name": 0, "phone": 1, "id_number": 2}))
+    result = importer.file(path, find=fixed_columns({"name": 0, "phone": 1, "id_number": 2}))
     assert error_table(result)[0] == ["客户姓名", "联系电话", "身份证号", "身份证哈希", *ADDED]
     assert importer.file(Path(str(result.error_file))).rejected == {"invalid_phone": 1}
 
@@ -125,10 +125,10 @@ def test_a_damaged_row_comes_back_with_what_could_be_read(importer: Importer) ->
 
 def test_a_do_not_disturb_file_too(importer: Importer) -> None:
     def suppress(path: Path) -> ImportResult:
-        intake = SuppressionIntake(importer.settings, reason="x", who="clerk", today=dt.date(2026, 11, 29))
-        find = finder({"id_number": 0, "expires_on": 1} | ({"id_hash": 2} if path.stem == "b" else {}))
+        intake = SuppressionIntake(importer.settings, reason="x", user="clerk", today=dt.date(2026, 11, 29))
+        find = fixed_columns({"id_number": 0, "expires_on": 1} | ({"id_hash": 2} if path.stem == "b" else {}))
         return run_import(
-            importer.engine, Order(path, path.name, "clerk", importer.settings, find=find), intake
+            importer.engine, ImportOrder(path, path.name, "clerk", importer.settings, find=find), intake
         )
 
     path = write_xlsx(importer.folder / "a.xlsx", {"s": [["证件", "到期"], [id_number(1), "12/31/2027"]]})

@@ -34,7 +34,7 @@ elif point == "error_file":
     importer.ErrorFile.keep = crash_after(importer.ErrorFile.keep)
 settings = Settings(Path(data_dir), url, "", "development", "Asia/Shanghai", "sm3", "s", "p", "k")
 importer.import_leads(
-    create_engine(url), Path(path), file_name="a.csv", operator="x", settings=settings, batch_id=int(batch),
+    create_engine(url), Path(path), file_name="a.csv", user="x", settings=settings, batch_id=int(batch),
     progress=crash if point == "read" else print,
 )
 """
@@ -42,7 +42,7 @@ importer.import_leads(
 
 def killed_at(importer: Importer, point: str) -> tuple[int, Path]:
     path = write_csv(importer.folder / "a.csv", [HEADER, person(1), person(2), person(3, phone="")])
-    batch = open_batch(importer.engine, path, file_name="a.csv", operator="x", update_existing=False)
+    batch = open_batch(importer.engine, path, file_name="a.csv", user="x", update_existing=False)
     url = importer.engine.url.render_as_string(hide_password=False)
     data_dir = importer.settings.data_dir
     process = subprocess.run(

@@ -117,7 +117,7 @@ def test_a_refusal_by_the_database_tells_no_row(importer: Importer, caplog: pyte
 
 def test_a_batch_opened_by_a_screen_masks_the_file_name(importer: Importer) -> None:
     path = write_csv(importer.folder / "a.csv", [HEADER])
-    open_batch(importer.engine, path, file_name=f"{SECRET}.csv", operator="x", update_existing=False)
+    open_batch(importer.engine, path, file_name=f"{SECRET}.csv", user="x", update_existing=False)
     assert traces(everything_stored(importer), SECRET) == []
 
 

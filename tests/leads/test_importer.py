@@ -339,9 +339,7 @@ def test_a_cancelled_import_leaves_nothing(importer: Importer) -> None:
 
 def open_one(importer: Importer) -> tuple[int, Path]:
     path = write_csv(importer.folder / "queued.csv", [HEADER, person(1)])
-    batch = open_batch(
-        importer.engine, path, file_name="queued.csv", operator="screen", update_existing=False
-    )
+    batch = open_batch(importer.engine, path, file_name="queued.csv", user="screen", update_existing=False)
     return batch, path
 
 

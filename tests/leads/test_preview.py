@@ -10,8 +10,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.errors import DomainError, FieldError
 from app.leads.errors import UnreadableFile
-from app.leads.matching import finder, matched, proposed
-from app.leads.preview import look_at
+from app.leads.matching import columns_from_choices, fixed_columns, propose_columns
+from app.leads.preview import preview_file
 from app.leads.reader import open_lead_file
 from app.leads.samples import masked_cell
 from tests.leads.support import HEADER, id_number, person, write_csv, write_xlsx
@@ -25,7 +25,7 @@ def workbook(path: Path) -> tuple[openpyxl.Workbook, Worksheet]:
 def test_a_plain_file_is_shown_masked_and_without_warning(tmp_path: Path) -> None:
     rows = [HEADER, *(person(serial) for serial in range(1, 6))]
     for path in (write_csv(tmp_path / "a.csv", rows), write_xlsx(tmp_path / "a.xlsx", {"s": rows})):
-        found = look_at(path, path.name)
+        found = preview_file(path, path.name)
         assert (found.header, found.warnings, found.total) == (HEADER, [], 5)
         assert found.columns == {
             "lead_no": 0,
@@ -59,7 +59,7 @@ def test_merged_cells(tmp_path: Path, cells: str, found: list[str]) -> None:
     book, sheet = workbook(tmp_path / "a.xlsx")
     sheet.merge_cells(cells)
     book.save(tmp_path / "a.xlsx")
-    assert look_at(tmp_path / "a.xlsx", "a.xlsx").warnings == found
+    assert preview_file(tmp_path / "a.xlsx", "a.xlsx").warnings == found
 
 
 def test_what_is_hidden(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_what_is_hidden(tmp_path: Path) -> None:
     sheet.row_dimensions[3].hidden = True
     book.create_sheet("old").sheet_state = "hidden"
     book.save(tmp_path / "a.xlsx")
-    assert look_at(tmp_path / "a.xlsx", "a.xlsx").warnings == [
+    assert preview_file(tmp_path / "a.xlsx", "a.xlsx").warnings == [
         "hidden_columns",
         "hidden_rows",
         "hidden_sheets",
@@ -79,39 +79,39 @@ def test_formulas_without_a_result(tmp_path: Path) -> None:
     book, sheet = workbook(tmp_path / "a.xlsx")
     sheet["B2"] = "=B3"
     book.save(tmp_path / "a.xlsx")
-    assert look_at(tmp_path / "a.xlsx", "a.xlsx").warnings == ["formulas"]
+    assert preview_file(tmp_path / "a.xlsx", "a.xlsx").warnings == ["formulas"]
 
 
 def test_numbers_that_lost_digits(tmp_path: Path) -> None:
     rows = [HEADER, ["", "王", 13812345678, 510104199508024620, "", ""]]
-    found = look_at(write_xlsx(tmp_path / "a.xlsx", {"s": rows}), "a.xlsx")
+    found = preview_file(write_xlsx(tmp_path / "a.xlsx", {"s": rows}), "a.xlsx")
     assert found.warnings == ["lost_digits"]
 
 
 def test_a_title_above_the_header_is_told(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [["客户名单"], HEADER, person(1)])
     with pytest.raises(UnreadableFile) as caught:
-        look_at(path, "a.csv")
+        preview_file(path, "a.csv")
     assert caught.value.code == "file_title_rows"
 
 
 def test_a_file_of_unknown_names_is_split_at_its_separator(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [["x1", "x2", "x3"], ["王", "1", "2"]], separator=";")
-    found = look_at(path, "a.csv")
+    found = preview_file(path, "a.csv")
     assert (found.header, found.columns) == (["x1", "x2", "x3"], {})
 
 
 def test_of_two_columns_of_one_field_the_first_is_proposed() -> None:
-    assert proposed(["手机号", "姓名", "电话"]) == {"phone": 0, "name": 1}
+    assert propose_columns(["手机号", "姓名", "电话"]) == {"phone": 0, "name": 1}
 
 
 def test_the_match_is_what_the_reader_uses(tmp_path: Path) -> None:
-    columns = matched({0: "phone", 1: "", 2: "name", 3: "id_hash"}, 4)
+    columns = columns_from_choices({0: "phone", 1: "", 2: "name", 3: "id_hash"}, 4)
     assert columns == {"phone": 0, "name": 2, "id_hash": 3}
     path = write_csv(tmp_path / "a.csv", [["a", "b", "c", "d"], ["1", "2", "3", "4"]])
-    assert open_lead_file(path, "a.csv", finder(columns)).columns == columns
+    assert open_lead_file(path, "a.csv", fixed_columns(columns)).columns == columns
     with pytest.raises(UnreadableFile) as caught:
-        open_lead_file(path, "a.csv", finder({"name": 4}))
+        open_lead_file(path, "a.csv", fixed_columns({"name": 4}))
     assert caught.value.code == "file_changed"
 
 
@@ -128,7 +128,7 @@ def test_the_match_is_what_the_reader_uses(tmp_path: Path) -> None:
 )
 def test_a_match_that_can_not_be_imported(chosen: dict[int, str]) -> None:
     with pytest.raises(DomainError) as caught:
-        matched(chosen, 4)
+        columns_from_choices(chosen, 4)
     assert isinstance(caught.value, FieldError) == (len(chosen) > 2)
 
 

@@ -36,7 +36,7 @@ def crash(done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 settings = load_settings()
-rotate(create_engine(settings.database_url), settings, batch=2, progress=crash)
+rotate(create_engine(settings.database_url), settings, rows=2, progress=crash)
 """
 
 
@@ -87,11 +87,11 @@ def headers(engine: Engine) -> list[int]:
         return list(connection.scalars(text("SELECT get_byte(phone_cipher, 0) FROM lead ORDER BY id")))
 
 
-@pytest.mark.parametrize("batch", [1, 3, 10, 11])
+@pytest.mark.parametrize("rows", [1, 3, 10, 11])
 def test_every_number_comes_under_the_new_key(
-    batch: int, leads: list[int], engine: Engine, newer: Settings
+    rows: int, leads: list[int], engine: Engine, newer: Settings
 ) -> None:
-    assert rotate(engine, newer, batch=batch) == {"rotated": 10, "undecipherable": 0, "version": 2}
+    assert rotate(engine, newer, rows=rows) == {"rotated": 10, "undecipherable": 0, "version": 2}
     assert headers(engine) == [0x82] * 10
     alone = dataclasses.replace(newer, pii_keys_old=())
     assert phones(engine, alone) == [phone(n) for n in range(10)]
@@ -111,7 +111,7 @@ def test_a_lead_is_found_by_phone_before_between_and_after(
 
     assert found() == [True, True]
     with pytest.raises(InterruptedError):
-        rotate(engine, newer, batch=2, progress=interrupt)
+        rotate(engine, newer, rows=2, progress=interrupt)
     assert headers(engine) == [0x82] * 2 + [1] * 8
     assert found() == [True, True]
     rotate(engine, newer)
@@ -133,7 +133,7 @@ def test_killed_between_batches_and_run_again(
         connection.execute(text("SELECT pg_advisory_lock(:k)"), {"k": int(Lock.ROTATION)})
         connection.execute(text("SELECT pg_advisory_unlock(:k)"), {"k": int(Lock.ROTATION)})
     assert headers(engine) == [0x82] * 4 + [1] * 6
-    assert rotate(engine, newer, batch=4)["rotated"] == 6
+    assert rotate(engine, newer, rows=4)["rotated"] == 6
     assert phones(engine, newer) == [phone(n) for n in range(10)]
 
 
@@ -153,7 +153,7 @@ def test_two_at_once(leads: list[int], engine: Engine, newer: Settings) -> None:
             rotate(engine, newer)
         refused.append(caught.value.code)
 
-    assert rotate(engine, newer, batch=5, progress=second)["rotated"] == 10
+    assert rotate(engine, newer, rows=5, progress=second)["rotated"] == 10
     assert refused == ["rotation_running"] * 2
     assert rotate(engine, newer)["rotated"] == 0
 
@@ -166,7 +166,7 @@ def test_a_phone_changed_meanwhile_is_kept(leads: list[int], engine: Engine, new
             values = {"c": vault.encrypt("13911112222"), "id": leads[-1]}
             connection.execute(text("UPDATE lead SET phone_cipher = :c WHERE id = :id"), values)
 
-    rotate(engine, newer, batch=5, progress=change)
+    rotate(engine, newer, rows=5, progress=change)
     assert phones(engine, newer)[-1] == "13911112222"
 
 

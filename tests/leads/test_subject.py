@@ -84,9 +84,9 @@ def test_what_is_no_number_is_refused(typed: str, world: World, session: Session
 
 @pytest.mark.usefixtures("context", "calls")
 def test_everything_held_is_handed_over(world: World) -> None:
-    lead = subject.lead_of(str(world.ids["lead_home"]))
+    lead = subject.get_lead(str(world.ids["lead_home"]))
     assert lead is not None
-    answer = subject.held(lead, "admin", "export")
+    answer = subject.collect_data(lead, "admin", "export")
     assert answer["lead"]["lead_no"] == "L1001"
     assert answer["lead"]["phone_masked"] == "138****0001"
     assert len(answer["hits"]) == 3
@@ -104,7 +104,7 @@ def test_a_stranger_is_told_of_the_calls_alone(world: World, session: Session) -
 
 
 def erase(world: World, lead_no: str = "L1001", reason: str = "客户书面申请", suppress: bool = True) -> None:
-    lead = subject.lead_of(str(world.ids["lead_home"]))
+    lead = subject.get_lead(str(world.ids["lead_home"]))
     assert lead is not None
     subject.erase(lead, lead_no, reason, "admin", suppress=suppress)
 

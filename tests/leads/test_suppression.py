@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.errors import DomainError, FieldError
 from app.leads import suppression
-from app.leads.importer import ImportResult, Order, run_import
+from app.leads.importer import ImportOrder, ImportResult, run_import
 from app.leads.kinds import SUPPRESSIONS
-from app.leads.matching import proposed
+from app.leads.matching import propose_columns
 from app.leads.suppression_file import SuppressionIntake
 from app.models import Lead, Suppression
 from tests.leads.support import Importer, id_number, person, write_csv, write_xlsx
@@ -35,7 +35,7 @@ def db(importer: Importer):
 
 def add(db: Session, importer: Importer, **typed: str) -> Suppression:
     target = suppression.typed_target(typed.get("phone", ""), typed.get("id_number", ""), importer.settings)
-    entry = suppression.add(db, target, reason="投诉", who="mary", today=TODAY)
+    entry = suppression.add(db, target, reason="投诉", user="mary", today=TODAY)
     db.commit()
     return entry
 
@@ -77,20 +77,20 @@ def test_what_is_no_target_is_refused(db: Session, importer: Importer, typed: di
 def test_removal_needs_a_reason_and_keeps_the_row(db: Session, importer: Importer) -> None:
     entry = add(db, importer, phone="13800000001")
     with pytest.raises(FieldError):
-        suppression.remove(db, entry, reason=" ", who="bob", today=TODAY)
+        suppression.remove(db, entry, reason=" ", user="bob", today=TODAY)
     db.rollback()
-    suppression.remove(db, entry, reason="客户同意", who="bob", today=TODAY)
+    suppression.remove(db, entry, reason="客户同意", user="bob", today=TODAY)
     db.commit()
     assert importer.query(OPTED_OUT) == []
     assert importer.query("SELECT removed_by, removal_reason FROM suppression") == [("bob", "客户同意")]
     with pytest.raises(DomainError):
-        suppression.remove(db, entry, reason="又", who="bob", today=TODAY)
+        suppression.remove(db, entry, reason="又", user="bob", today=TODAY)
 
 
 def test_another_entry_still_holds(db: Session, importer: Importer) -> None:
     by_phone = add(db, importer, phone="13800000001")
     add(db, importer, id_number=id_number(1))
-    suppression.remove(db, by_phone, reason="x", who="bob", today=TODAY)
+    suppression.remove(db, by_phone, reason="x", user="bob", today=TODAY)
     db.commit()
     assert importer.query(OPTED_OUT) == ["王1"]
 
@@ -98,17 +98,19 @@ def test_another_entry_still_holds(db: Session, importer: Importer) -> None:
 def test_the_same_target_twice_is_refused_unless_it_lasts_longer(db: Session, importer: Importer) -> None:
     target = suppression.phone_target("13800000002", importer.settings)
     month = TODAY + dt.timedelta(days=30)
-    suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=month)
+    suppression.add(db, target, reason="a", user="x", today=TODAY, expires_on=month)
     with pytest.raises(DomainError):
-        suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=TODAY)
-    suppression.add(db, target, reason="a", who="x", today=TODAY)
+        suppression.add(db, target, reason="a", user="x", today=TODAY, expires_on=TODAY)
+    suppression.add(db, target, reason="a", user="x", today=TODAY)
     with pytest.raises(FieldError):
-        suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=TODAY - dt.timedelta(days=1))
+        suppression.add(
+            db, target, reason="a", user="x", today=TODAY, expires_on=TODAY - dt.timedelta(days=1)
+        )
 
 
 def test_an_entry_holds_through_its_last_day(db: Session, importer: Importer) -> None:
     target = suppression.phone_target("13800000002", importer.settings)
-    suppression.add(db, target, reason="a", who="x", today=TODAY, expires_on=TODAY)
+    suppression.add(db, target, reason="a", user="x", today=TODAY, expires_on=TODAY)
     db.commit()
     assert suppression.expire(importer.engine, TODAY) == 0
     assert importer.query(OPTED_OUT) == ["王2"]
@@ -136,12 +138,12 @@ def test_an_import_brings_people_who_are_on_the_list(db: Session, importer: Impo
 
 def test_the_tick_on_a_lead_is_an_entry_of_the_person(db: Session, importer: Importer) -> None:
     with pytest.raises(FieldError):
-        suppression.add_lead(db, lead(db, "王1"), reason="", who="mary", today=TODAY)
-    suppression.add_lead(db, lead(db, "王1"), reason="来电", who="mary", today=TODAY)
+        suppression.add_lead(db, lead(db, "王1"), reason="", user="mary", today=TODAY)
+    suppression.add_lead(db, lead(db, "王1"), reason="来电", user="mary", today=TODAY)
     db.commit()
     assert importer.query(OPTED_OUT) == ["王1"]
-    [entry] = suppression.own_entries(db, lead(db, "王1"), TODAY)
-    suppression.remove(db, entry, reason="同意", who="mary", today=TODAY)
+    [entry] = suppression.person_entries(db, lead(db, "王1"), TODAY)
+    suppression.remove(db, entry, reason="同意", user="mary", today=TODAY)
     db.commit()
     assert importer.query(OPTED_OUT) == []
 
@@ -149,15 +151,15 @@ def test_the_tick_on_a_lead_is_an_entry_of_the_person(db: Session, importer: Imp
 def test_the_tick_can_not_undo_an_entry_of_the_phone(db: Session, importer: Importer) -> None:
     add(db, importer, phone="13800000001")
     with pytest.raises(FieldError, match="phone number is on"):
-        suppression.own_entries(db, lead(db, "王1"), TODAY)
+        suppression.person_entries(db, lead(db, "王1"), TODAY)
 
 
 def take(importer: Importer, path: Path) -> ImportResult:
     def find(header: Sequence[str], file: str) -> dict[str, int]:
-        return proposed(header, SUPPRESSIONS)
+        return propose_columns(header, SUPPRESSIONS)
 
-    order = Order(path, path.name, "mary", importer.settings, find=find)
-    intake = SuppressionIntake(importer.settings, reason="批量", who="mary", today=TODAY)
+    order = ImportOrder(path, path.name, "mary", importer.settings, find=find)
+    intake = SuppressionIntake(importer.settings, reason="批量", user="mary", today=TODAY)
     return run_import(importer.engine, order, intake)
 
 

@@ -65,7 +65,7 @@ def test_one_bad_byte_costs_its_row() -> None:
     assert [row.cells[0] for row in good] == ["测试甲乙", "测试丙丁", "测试戊己"]
     assert bad.fault is not None
     assert bad.fault.reason == "undecodable"
-    assert str(bad.fault) == (r"Line 5, column 1 (客户姓名): “测试庚\xe8\xbe” is no text in UTF-8")
+    assert str(bad.fault) == (r"Line 5, column 1 (客户姓名): “测试庚\xe8\xbe” is not valid UTF-8 text")
 
 
 def test_a_stray_quote_costs_its_row() -> None:

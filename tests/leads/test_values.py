@@ -11,8 +11,14 @@ import openpyxl
 import pytest
 import xlwt
 
-from app.leads.free_text import clean_text, is_no_branch, is_no_name, is_no_value, lost_characters
-from app.leads.importer import ImportResult, Order, run_import
+from app.leads.free_text import (
+    clean_text,
+    is_not_a_branch,
+    is_not_a_name,
+    is_not_a_value,
+    unusable_characters,
+)
+from app.leads.importer import ImportOrder, ImportResult, run_import
 from app.leads.suppression_file import SuppressionIntake
 from app.lib.spreadsheet import parse_date
 from tests.conftest import Person
@@ -59,10 +65,10 @@ def test_rare_names_are_stored_as_given(importer: Importer, file: str, names: li
 def test_only_what_no_text_has_is_left_out() -> None:
     kept = "王\U0010fffd\ue000葛\U000e0100\U0003ffff"[:-1] + "\u0378Ö·'"
     assert clean_text(kept) == kept
-    assert lost_characters(kept) == []
+    assert unusable_characters(kept) == []
     gone = "\x07\u200b\u200d\ufeff\ufdd0\ufdef\uffff\U0003fffe\ud800"
     assert clean_text(f"王{gone}五") == "王五"
-    assert lost_characters(f"王\t{gone}五") == [f"U+{ord(c):04X}" for c in gone]
+    assert unusable_characters(f"王\t{gone}五") == [f"U+{ord(c):04X}" for c in gone]
 
 
 def test_a_row_that_loses_a_character_is_pointed_out(importer: Importer) -> None:
@@ -99,14 +105,14 @@ def test_a_row_that_loses_a_character_is_pointed_out(importer: Importer) -> None
     ],
 )
 def test_what_is_no_name_and_no_branch(text: str) -> None:
-    assert is_no_value(text.strip())
-    assert is_no_name(text.strip())
+    assert is_not_a_value(text.strip())
+    assert is_not_a_name(text.strip())
 
 
 @pytest.mark.parametrize("text", ["12345", "13812345678", "1·2", "0571", "12E5", "1.2.3"])
 def test_numbers_are_codes_of_branches_but_no_names(text: str) -> None:
-    assert is_no_name(text)
-    assert not is_no_branch(text)
+    assert is_not_a_name(text)
+    assert not is_not_a_branch(text)
 
 
 def test_an_amount_is_no_branch(importer: Importer) -> None:
@@ -136,7 +142,7 @@ def test_an_amount_is_no_branch(importer: Importer) -> None:
     ],
 )
 def test_names_are_names(text: str) -> None:
-    assert not is_no_name(text)
+    assert not is_not_a_name(text)
 
 
 def test_error_words_are_no_names_and_no_branches(importer: Importer) -> None:
@@ -233,7 +239,7 @@ def test_the_command_tells_rejections_and_remarks_on_standard_error(
     ]
     path = write_csv(tmp_path / "a.csv", [HEADER, *rows])
     said = cli("leads", "import", path, "--dry-run", "--json").stderr
-    assert "row 2: invalid_branch: This is no branch: “#REF!”" in said
+    assert "row 2: invalid_branch: This is not a branch: “#REF!”" in said
     assert "Row 3, column 2 (客户姓名): U+200B can't be part of a text and was left out" in said
     assert "and 6 more rejected rows" in said
 
@@ -246,7 +252,7 @@ def test_what_is_typed_is_kept_and_what_can_not_be_is_said(
     manager = login("Manager")
     form = {"name": "王\U000323b0\ue863\u200b", "status": "active", "source": "官网"}
     said = manager.submit(f"/leadview/edit/{key}", form, follow_redirects=True).text
-    assert "U+200B can&#39;t be part of a text and was left out." in said
+    assert "These characters can&#39;t be stored and were left out: U+200B" in said
     assert importer.query(NAMES) == ["王\U000323b0\ue863"]
     refused = manager.submit(f"/leadview/edit/{key}", {**form, "name": "\u200b"}).text
     assert "There is no customer name" in refused
@@ -276,8 +282,8 @@ def test_dates_as_people_write_them(text: str, day: dt.date | None) -> None:
 
 
 def suppressed(importer: Importer, path: Path) -> tuple[ImportResult, list[tuple[str, str | None]]]:
-    intake = SuppressionIntake(importer.settings, reason="x", who="clerk", today=TODAY)
-    order = Order(path, path.name, "clerk", importer.settings, find=dnd_columns)
+    intake = SuppressionIntake(importer.settings, reason="x", user="clerk", today=TODAY)
+    order = ImportOrder(path, path.name, "clerk", importer.settings, find=dnd_columns)
     result = run_import(importer.engine, order, intake)
     return result, importer.query("SELECT shown, expires_on::text FROM suppression ORDER BY id")
 
@@ -307,8 +313,8 @@ def test_do_not_disturb_dates_in_excel(importer: Importer) -> None:
 
 def test_a_person_without_a_phone_goes_on_the_list(importer: Importer) -> None:
     path = write_csv(importer.folder / "a.csv", [["手机", "身份证号"], ["无", id_number(1)], ["#N/A", "-"]])
-    intake = SuppressionIntake(importer.settings, reason="x", who="clerk", today=TODAY)
-    order = Order(
+    intake = SuppressionIntake(importer.settings, reason="x", user="clerk", today=TODAY)
+    order = ImportOrder(
         path, path.name, "clerk", importer.settings, find=lambda header, file: {"phone": 0, "id_number": 1}
     )
     result = run_import(importer.engine, order, intake)

@@ -9,7 +9,7 @@ import pytest
 
 from app.leads.errors import UnreadableFile
 from app.leads.reader import open_lead_file
-from app.leads.workbook import WITHOUT_HASTE, Limits
+from app.leads.workbook import DEFAULT_LIMITS, Limits
 from tests.leads.support import HEADER, person
 from tests.leads.workbooks import (
     RELATIONS,
@@ -84,12 +84,12 @@ UNUSUAL = {
 }
 
 
-@pytest.mark.parametrize("looked_over", [False, True])
+@pytest.mark.parametrize("inspected", [False, True])
 @pytest.mark.parametrize("which", UNUSUAL)
 def test_an_unusual_workbook_is_read_as_a_spreadsheet_program_does(
-    tmp_path: Path, which: str, looked_over: bool
+    tmp_path: Path, which: str, inspected: bool
 ) -> None:
-    found = rows(tmp_path, UNUSUAL[which], looked_over=looked_over)
+    found = rows(tmp_path, UNUSUAL[which], inspected=inspected)
     assert [(number, cells[: len(HEADER)]) for number, cells in found] == READ
 
 
@@ -127,13 +127,13 @@ def test_a_hostile_workbook_is_refused(tmp_path: Path, which: str) -> None:
 
 @pytest.mark.parametrize("make", [far_cell, lambda: one_text_many_times(60 << 20, 798)])
 def test_what_slips_through_dies_of_its_limit_alone(tmp_path: Path, make: Callable[[], bytes]) -> None:
-    error = refused(tmp_path, make(), looked_over=True)
-    assert (error.code, error.values["memory"]) == ("file_memory", WITHOUT_HASTE.memory_mb)
+    error = refused(tmp_path, make(), inspected=True)
+    assert (error.code, error.values["memory"]) == ("file_memory", DEFAULT_LIMITS.memory_mb)
 
 
 def test_work_without_end_is_ended(tmp_path: Path) -> None:
     many = workbook({SHEET: sheet("<row/>" * 10_000_000)})
-    error = refused(tmp_path, many, limits=Limits(seconds=1), looked_over=True)
+    error = refused(tmp_path, many, limits=Limits(seconds=1), inspected=True)
     assert (error.code, error.values["seconds"]) == ("file_time", 1)
 
 

@@ -288,7 +288,7 @@ def test_judged_again_at_the_moment_of_sending(
     bank.confirm(manager, batch)
     today = clock.today()
     target = suppression.hash_target(bank.lead_of(opted).id_hash)
-    suppression.add(session, target, reason="客户来电", who="x", today=today)
+    suppression.add(session, target, reason="客户来电", user="x", today=today)
     session.commit()
     bank.set(Lead, bank.lead_of(deleted).id, deleted_at=func.now())
     bank.set(Hit, converted, status="converted")

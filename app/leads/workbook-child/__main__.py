@@ -1,10 +1,10 @@
-"""Read a workbook in a process of its own: the only code that parses .xlsx and .xls files.
+"""Reads a workbook in a separate process, the only code that parses .xlsx and .xls files.
 
-Run by ``app.leads.workbook`` as ``python -I`` of this directory, which is no package of the product and
-imports nothing of it, so that it starts at once.
-The file is standard input; standard output gets one JSON array a line: ``["progress", percent]``,
-``["sheet", rows, [oddity, …]]``, ``["rows", [[number, [cell, …]], …]]``, and at the end ``["end"]`` or
-``["refused", code, {values}]``. It may die at any moment of its limits; its parent says so.
+``app.leads.workbook`` runs this directory with ``python -I``. It is not a package of the product and imports
+nothing of it, so that it starts fast. The file is its standard input. It writes one JSON array per line to
+standard output: ``["progress", percent]``, ``["sheet", rows, [oddity, …]]``, ``["rows", [[number, [cell, …]],
+…]]``, and finally ``["end"]`` or ``["refused", code, {values}]``. Its limits may kill it at any moment, which
+its parent reports.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from xml.parsers import expat
 
 import orjson
 import python_calamine as calamine
-from contents import contents, mended, rewound
-from look_over import look_over
+from contents import contents, repaired, rewind
+from inspection import inspect_archive
 from old_format import errors, hidden, shown_sheets
 from refusal import Refused
 
@@ -32,15 +32,15 @@ _DAMAGE = (
 )
 
 
-def main(memory_mb: int, seconds: int, cells: int, looked_over: bool) -> None:
-    """Read standard input within the limits and write what it holds."""
+def main(memory_mb: int, seconds: int, cells: int, inspected: bool) -> None:
+    """Read the workbook on standard input within the limits and write its messages."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20,) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     for each in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(each, (0, 0))
     with open(0, "rb", closefd=False) as file:
         try:
-            for message in _messages(file, cells, looked_over):
+            for message in _messages(file, cells, inspected):
                 _send(message)
             _send(["end"])
         except Refused as error:
@@ -54,15 +54,15 @@ def _send(message: list[Any]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _messages(file: BinaryIO, cells: int, looked_over: bool) -> Iterator[list[Any]]:
+def _messages(file: BinaryIO, cells: int, inspected: bool) -> Iterator[list[Any]]:
     try:
         found: set[str] = set()
         zipped = file.read(4) == _ZIP
-        if zipped and not looked_over:
-            yield from look_over(file, cells, found)
+        if zipped and not inspected:
+            yield from inspect_archive(file, cells, found)
         shown = [] if zipped else shown_sheets(file)
         found |= hidden(shown)
-        yield from contents(mended(file) if zipped else rewound(file), found, errors(shown))
+        yield from contents(repaired(file) if zipped else rewind(file), found, errors(shown))
     except calamine.PasswordError:
         raise Refused("file_password") from None
     except _DAMAGE:
@@ -70,5 +70,5 @@ def _messages(file: BinaryIO, cells: int, looked_over: bool) -> Iterator[list[An
 
 
 if __name__ == "__main__":
-    _memory, _seconds, _cells, _looked_over = map(int, sys.argv[1:])
-    main(_memory, _seconds, _cells, bool(_looked_over))
+    _memory, _seconds, _cells, _inspected = map(int, sys.argv[1:])
+    main(_memory, _seconds, _cells, bool(_inspected))

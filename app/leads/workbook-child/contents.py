@@ -1,4 +1,4 @@
-"""What a workbook says: its one sheet with data, row by row."""
+"""The contents of a workbook: its only sheet with data, row by row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 import python_calamine as calamine
-from look_over import root_of
+from inspection import root_of
 from old_format import Errors
 from refusal import Refused
 
-_MOST_ROW_TEXT = 1 << 20
+_MAX_ROW_TEXT = 1 << 20
 _CHUNK = 1 << 20
 _EXACT_DIGITS = 10**15
 _BATCH_ROWS, _BATCH_TEXT = 500, 256 << 10
@@ -27,40 +27,42 @@ _VISIBLE = calamine.SheetVisibleEnum.Visible
 _ERROR_CELL = re.compile(rb"""(<(?:\w+:)?c\s[^<>]*?\bt=)(?:"e"|'e')""")
 
 
-def rewound(file: BinaryIO) -> BinaryIO:
-    """The file at its start."""
+def rewind(file: BinaryIO) -> BinaryIO:
+    """Seek to the start of a file and return it."""
     file.seek(0)
     return file
 
 
-def mended(file: BinaryIO) -> BinaryIO:
-    """The workbook as calamine reads it right.
+def repaired(file: BinaryIO) -> BinaryIO:
+    """Return the workbook in a form that calamine reads correctly.
 
-    It takes paths to sheets literally that programs resolve, and gives nothing for a failed formula: its
-    ``#N/A`` becomes a text.
+    Calamine doesn't resolve relative paths to sheets, and gives no value for a failed formula. Paths become
+    absolute, and ``#N/A`` becomes a text.
     """
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if name.lower().endswith(_RELATIONS)]
-        parts = {name: ElementTree.fromstring(archive.read(name)) for name in names}  # noqa: S314 - looked over
-        changed = {name: root for name, root in parts.items() if sum(_plain(each, name) for each in root)}
+        parts = {name: ElementTree.fromstring(archive.read(name)) for name in names}  # noqa: S314 - inspected
+        changed = {
+            name: root for name, root in parts.items() if sum(_make_absolute(each, name) for each in root)
+        }
         failed = [entry for entry in archive.infolist() if _has_errors(archive, entry)]
         if not changed and not failed:
-            return rewound(file)
-        copy = io.BytesIO(rewound(file).read())
-        mended = zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED, compresslevel=1)
-        with mended, warnings.catch_warnings(action="ignore"):
+            return rewind(file)
+        copy = io.BytesIO(rewind(file).read())
+        target_archive = zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED, compresslevel=1)
+        with target_archive, warnings.catch_warnings(action="ignore"):
             for name, root in changed.items():
-                mended.writestr(name, ElementTree.tostring(root))
+                target_archive.writestr(name, ElementTree.tostring(root))
             for entry in failed:
-                with mended.open(entry.filename, "w", force_zip64=True) as target:
+                with target_archive.open(entry.filename, "w", force_zip64=True) as target:
                     target.writelines(
                         _ERROR_CELL.sub(rb'\1"str"', each) for each in _whole_elements(archive, entry)
                     )
-    return rewound(copy)
+    return rewind(copy)
 
 
 def _has_errors(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
-    """Whether a part is a sheet with the result of a failed formula."""
+    """Return whether a part is a sheet with the result of a failed formula."""
     is_sheet = entry.filename.endswith(".xml") and root_of(archive, entry) == "worksheet"
     return is_sheet and any(
         mark in piece for piece in _whole_elements(archive, entry) for mark in (b't="e"', b"t='e'")
@@ -68,7 +70,7 @@ def _has_errors(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
 
 
 def _whole_elements(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
-    """A part in pieces that end before an element."""
+    """Yield a part in chunks that end before an element."""
     rest = b""
     with archive.open(entry) as stream:
         while piece := stream.read(_CHUNK):
@@ -78,8 +80,8 @@ def _whole_elements(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterato
     yield rest
 
 
-def _plain(relation: ElementTree.Element, part: str) -> bool:
-    """Make the target of a relation an absolute path; whether it had to be."""
+def _make_absolute(relation: ElementTree.Element, part: str) -> bool:
+    """Make the target of a relation an absolute path. Return whether it was changed."""
     target = relation.get("Target", "")
     if relation.get("TargetMode") == "External" or not ("\\" in target or "./" in target):
         return False
@@ -90,7 +92,7 @@ def _plain(relation: ElementTree.Element, part: str) -> bool:
 
 
 def contents(stream: BinaryIO, found: set[str], errors: Errors) -> Iterator[list[Any]]:
-    """The messages that tell the sheet with its oddities, also those ``found`` before, and its rows.
+    """Yield the messages about the sheet and its rows; its oddities include those ``found`` before.
 
     Raises Refused.
     """
@@ -123,7 +125,7 @@ def _only_sheet(book: calamine.CalamineWorkbook) -> calamine.CalamineSheet:
 
 
 def _texts(sheet: calamine.CalamineSheet, errors: Errors) -> Iterator[tuple[int, list[str]]]:
-    """The rows that hold something, each with its number."""
+    """Yield the non-empty rows with their numbers."""
     for number, cells in enumerate(sheet.iter_rows(), 1):
         texts = [cell if isinstance(cell, str) else _cell_text(cell) for cell in cells]
         if errors:
@@ -133,7 +135,7 @@ def _texts(sheet: calamine.CalamineSheet, errors: Errors) -> Iterator[tuple[int,
 
 
 def _cell_text(cell: object) -> str:
-    """A typed cell as its user sees it; a number too long for Excel as 5.10104199508024E+17."""
+    """Return the text of a typed cell as Excel shows it; a number too long for it as 5.10104199508024E+17."""
     if isinstance(cell, bool):
         return str(cell).upper()
     if isinstance(cell, dt.timedelta):
@@ -150,7 +152,7 @@ _Range = tuple[tuple[int, int], tuple[int, int]]
 
 
 def _filled(rows: Iterator[tuple[int, list[str]]], merged: list[_Range]) -> Iterator[tuple[int, list[str]]]:
-    """Give every row of a merged cell its value; the first row, which names the columns, stays as it is."""
+    """Give every row of a merged cell its value, except the header row."""
     waiting = sorted((each for each in merged if each[1][0] > each[0][0]), reverse=True)
     if not waiting:
         yield from rows
@@ -178,7 +180,7 @@ def _batches(rows: Iterator[tuple[int, list[str]]]) -> Iterator[list[Any]]:
     size = 0
     for number, cells in rows:
         length = sum(map(len, cells)) + len(cells)
-        if length > _MOST_ROW_TEXT:
+        if length > _MAX_ROW_TEXT:
             raise Refused("file_long_row", row=number)
         batch.append((number, cells))
         size += length

@@ -1,4 +1,4 @@
-"""What xlrd sees in an .xls file and calamine does not: what is hidden, and failed formulas."""
+"""Parts of .xls files that xlrd reads and calamine doesn't: hidden rows and columns, failed formulas."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, BinaryIO
 
 from refusal import Refused
 
-_MOST_LOOKED_AT = 64 << 20
+_MAX_BYTES = 64 << 20
 
 #: texts by row number and position
 Errors = dict[tuple[int, int], str]
 
 
 def shown_sheets(file: BinaryIO) -> list[Any]:
-    """The visible sheets of an .xls file as xlrd sees them; none of one too large or odd to be looked at."""
+    """Return the visible sheets of an .xls file, none for one that is too large or that xlrd can't read."""
     import xlrd
 
-    if file.seek(0, io.SEEK_END) > _MOST_LOOKED_AT:
+    if file.seek(0, io.SEEK_END) > _MAX_BYTES:
         return []
     file.seek(0)
     content = file.read()
@@ -31,14 +31,14 @@ def shown_sheets(file: BinaryIO) -> list[Any]:
 
 
 def hidden(shown: list[Any]) -> set[str]:
-    """The oddities ``hidden_columns`` and ``hidden_rows`` that some sheets have."""
+    """Return the oddities of the sheets: ``hidden_columns`` and ``hidden_rows``."""
     columns = any(info.hidden for sheet in shown for info in sheet.colinfo_map.values())
     rows = any(info.hidden for sheet in shown for info in sheet.rowinfo_map.values())
     return ({"hidden_columns"} if columns else set()) | ({"hidden_rows"} if rows else set())
 
 
 def errors(shown: list[Any]) -> Errors:
-    """What failed formulas show; calamine gives nothing for them."""
+    """Return the texts of failed formulas, for which calamine gives no value."""
     from xlrd import XL_CELL_ERROR, error_text_from_code
 
     return {

@@ -1,4 +1,4 @@
-"""The refusal of a workbook, for every part of the process that reads one."""
+"""The exception by which the process refuses a workbook."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Refused(Exception):
-    """The file is none that can be read; ``code`` and ``values`` say why."""
+    """The file can't be read; ``code`` and ``values`` say why."""
 
     def __init__(self, code: str, **values: Any) -> None:
         self.code, self.values = code, values

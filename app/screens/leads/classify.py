@@ -47,7 +47,7 @@ class ClassifiesLeads:
     def tag(self, items: list[Lead]) -> Any:
         """Add the chosen tag to the ticked leads."""
         tag = tags.tag_of(db.session, request.form.get("choice_tag", ""))
-        count = tags.put_on(db.session, items, tag)
+        count = tags.add_tag(db.session, items, tag)
         db.session.commit()
         flash(_("Added “%(tag)s” to %(n)s leads.", tag=tag.name, n=count), "success")
         return self.back()  # type: ignore[attr-defined]
@@ -56,7 +56,7 @@ class ClassifiesLeads:
     def untag(self, items: list[Lead]) -> Any:
         """Remove the chosen tag from the ticked leads."""
         tag = tags.tag_of(db.session, request.form.get("choice_untag", ""))
-        count = tags.take_off(db.session, items, tag)
+        count = tags.remove_tag(db.session, items, tag)
         db.session.commit()
         flash(_("Removed “%(tag)s” from %(n)s leads.", tag=tag.name, n=count), "success")
         return self.back()  # type: ignore[attr-defined]
@@ -70,16 +70,16 @@ class ClassifiesLeads:
         if do_not_disturb == lead.opted_out:
             return
         if do_not_disturb:
-            suppression.add_lead(db.session, lead, reason=reason, who=me(), today=today())
+            suppression.add_lead(db.session, lead, reason=reason, user=me(), today=today())
             return
         if not reason.strip():
             raise FieldError("do_not_disturb_reason", "Give a reason; it is kept with the list entry.")
-        for entry in suppression.own_entries(db.session(), lead, today()):
+        for entry in suppression.person_entries(db.session(), lead, today()):
             suppression_page.flash_removal(entry, removal.ask(entry, g.user, reason))
 
     def _page(self, *args: Any) -> tuple[int, list[Any], int]:
         count, rows, page = super()._page(*args)  # type: ignore[misc]
-        tags.load(db.session, rows)
+        tags.preload_tags(db.session, rows)
         return count, rows, page
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def unknown_branches(batch: ImportBatch, errors: dict[str, str]) -> UnknownBranc
         rest_chosen=request.form.get("rest", choices.rest),
         decided=[(name, choice.rows, _choice_text(choice, known)) for name, choice in choices.names.items()],
         branches=[_branch_name(branch) for branch in known.values()] if undecided else [],
-        undecided=uploads.undecided(batch),
+        undecided=uploads.count_undecided(batch),
         rows=unknown["rows"],
         error=errors.get("", ""),
     )

@@ -21,7 +21,7 @@ from app.errors import Said
 from app.leads.errors import WITH_VALUE
 from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
-from app.leads.undo import Undone
+from app.leads.undo import UndoResult
 from app.lib import clock
 from app.models import BatchStatus, ImportBatch
 
@@ -262,7 +262,7 @@ def _result(batch: ImportBatch) -> str:
     )
 
 
-def undo_summary(undone: Undone) -> str:
+def undo_summary(undone: UndoResult) -> str:
     """Return the result of an undo in one or two sentences."""
     sentences = [_("%(deleted)s leads deleted, %(kept)s kept.", deleted=undone.deleted, kept=undone.kept)]
     if undone.restored or undone.left:

@@ -24,7 +24,7 @@ from app.extensions import db
 from app.jobs.nudges import nudge
 from app.leads import uploads
 from app.leads.error_file import error_file_path
-from app.leads.undo import AT_ONCE, ask_undo, undo_import
+from app.leads.undo import AT_ONCE, request_undo, undo_import
 from app.lib.row_id import whole_number
 from app.models import BatchStatus, ImportBatch
 from app.screens.leads import import_branches, import_page
@@ -42,7 +42,7 @@ class ImportWizard(WithProgress, ConsoleView):
         form = import_page.ImportForm()
         if form.validate_on_submit():
             try:
-                batch = uploads.accept(form.file.data, operator=me())
+                batch = uploads.accept(form.file.data, user=me())
             except DomainError as error:
                 form.file.errors = [*form.file.errors, error.text()]
             else:
@@ -126,7 +126,7 @@ class ImportWizard(WithProgress, ConsoleView):
         batch = self._row(pk)
         try:
             if request.form.get("again"):
-                uploads.forget_branches(batch)
+                uploads.reset_branches(batch)
             else:
                 uploads.choose_branches(batch, import_branches.read_choices())
         except FieldError as error:
@@ -181,7 +181,7 @@ class ImportWizard(WithProgress, ConsoleView):
     @action("begin_again", lazy_gettext("Restart the import"), multiple=False)
     def begin_again(self, item: ImportBatch) -> Any:
         """Restart a failed import from the first step."""
-        uploads.begin_again(item)
+        uploads.restart(item)
         db.session.refresh(item)
         return redirect_to_columns(item)
 
@@ -352,7 +352,7 @@ class ImportBatchView(ImportWizard):
     def undo(self, item: ImportBatch) -> Any:
         """Undo the batch, in the background when it is large."""
         if item.rows_created + item.rows_updated > AT_ONCE:
-            ask_undo(db.engine, item.id, me())
+            request_undo(db.engine, item.id, me())
             nudge("import", JOB, item.id)
         else:
             undone = undo_import(db.engine, item.id, me(), current_app.config["SETTINGS"])

@@ -145,13 +145,13 @@ class SuppressionView(ConsoleView):
                 (form.id_number.data or "").strip(),
                 current_app.config["SETTINGS"],
             )
-            lookup.ask(target, Suppression.__tablename__, me())
+            lookup.record_search(target, Suppression.__tablename__, me())
             suppression.add(
                 db.session,
                 target,
                 reason=form.reason.data,
                 expires_on=form.expires_on.data,
-                who=me(),
+                user=me(),
                 today=today(),
             )
             db.session.commit()
@@ -195,7 +195,7 @@ class SuppressionView(ConsoleView):
         if form.validate_on_submit():
             try:
                 options = {"reason": mask_numbers(form.reason.data.strip())}
-                batch = uploads.accept(form.file.data, operator=me(), kind=SUPPRESSIONS, options=options)
+                batch = uploads.accept(form.file.data, user=me(), kind=SUPPRESSIONS, options=options)
             except DomainError as error:
                 form.file.errors = [*form.file.errors, error.text()]
             else:

@@ -171,7 +171,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
         Raises FieldError for values that can't be stored.
         """
         settings = current_app.config["SETTINGS"]
-        suppression.hold(db.session)
+        suppression.lock_list(db.session)
         if lost := record.set_texts(item):
             flash(
                 _("These characters can't be stored and were left out: %(lost)s", lost=", ".join(lost)),
@@ -238,7 +238,7 @@ class BranchView(ConsoleView):
         if created:
             db.session.add(item)
         limited = keys.limited_systems()
-        branches.place(item)
+        branches.update_path(item)
         keys.check_limited(limited)
 
     def remove(self, item: Any) -> None:

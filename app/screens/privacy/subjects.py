@@ -12,7 +12,7 @@ from app.screens.leads.suppression_page import REASON
 
 
 def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return what the template needs of ``app.leads.subject.held``: each table as rows of cells."""
+    """Return what the template needs of ``app.leads.subject.collect_data``: each table as rows of cells."""
     return {
         "lead": lead,
         "held": answer,

@@ -266,7 +266,7 @@ class SubjectRequestView(ConsoleView):
     def held(self, pk: int) -> Any:
         """Show the data held about a customer."""
         lead = _any_lead(pk)
-        answer = subject.held(lead, me())
+        answer = subject.collect_data(lead, me())
         title = _("Data held about %(lead)s", lead=lead.lead_no)
         return self.render_template(
             "privacy/subject_held.html", title=title, **subjects.held_page(lead, answer)
@@ -277,7 +277,7 @@ class SubjectRequestView(ConsoleView):
     def file(self, pk: int) -> Any:
         """Download the same as JSON, to hand over to the customer."""
         lead = _any_lead(pk)
-        answer = subject.held(lead, me(), "export")
+        answer = subject.collect_data(lead, me(), "export")
         return Response(
             json.dumps(answer, ensure_ascii=False, indent=2),
             mimetype="application/json",
@@ -306,7 +306,7 @@ class SubjectRequestView(ConsoleView):
 
 def _any_lead(pk: int) -> Lead:
     """Return a lead, deleted or not, or abort with 404."""
-    lead = subject.lead_of(pk)
+    lead = subject.get_lead(pk)
     if lead is None:
         abort(404)
     return lead

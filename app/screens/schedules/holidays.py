@@ -15,7 +15,7 @@ from app import labels
 from app.console import formats
 from app.console.frame import weekday
 from app.extensions import db
-from app.leads.reader import not_a_list
+from app.leads.reader import wrong_extension
 from app.lib.clock import today
 from app.lib.spreadsheet import printable_name
 from app.models import Holiday
@@ -44,7 +44,7 @@ def import_file(file: FileStorage, user: str) -> tuple[int, int, int]:
     name = printable_name(Path(file.filename or "").name)
     suffix = Path(name).suffix.lower()
     if suffix not in EXTENSIONS:
-        raise not_a_list(name)
+        raise wrong_extension(name)
     folder = current_app.config["SETTINGS"].data_dir / "uploads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, path = tempfile.mkstemp(suffix=suffix, dir=folder)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.leads.branch_choices import MAX_NAMES
-from app.leads.branches import place
+from app.leads.branches import update_path
 from app.models import Branch, Lead
 from tests.conftest import Person
 from tests.leads.support import person
@@ -28,10 +28,10 @@ def wizard(app: Flask, session: Session, login: Callable[..., Person]) -> Wizard
     with app.app_context():
         head = Branch(code="HZ", name="杭州分行")
         db.session.add(head)
-        place(head)
+        update_path(head)
         below = Branch(code="HZ-XIHU", name="西湖支行", parent=head)
         db.session.add(below)
-        place(below)
+        update_path(below)
         db.session.commit()
     return Wizard(app, session, login("Manager"))
 
