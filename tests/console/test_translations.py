@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -43,6 +45,21 @@ def chinese() -> Catalog:
 def test_every_message_is_translated(sources: Catalog, chinese: Catalog) -> None:
     assert len(sources) > 300
     assert translations.missing(sources, chinese) == []
+
+
+def test_messages_inside_f_strings_are_known(chinese: Catalog) -> None:
+    """Messages are not extracted from f-strings, so these have to occur elsewhere as well."""
+    calls = [
+        call
+        for path in Path("app").rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "_"
+    ]
+    messages = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    assert messages
+    assert [message for message in messages if chinese.get(str(message)) is None] == []
 
 
 def test_no_translation_is_fuzzy_or_left_over(sources: Catalog, chinese: Catalog) -> None:
