@@ -1,4 +1,4 @@
-"""What the benchmarks share: a database of their own, made-up customers, a clock and a table."""
+"""Shared parts of the benchmarks: a database of their own, made-up customers, and timing."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ CUBE_OF_A_DAY = """
 
 @contextlib.contextmanager
 def product(data_dir: Path | None = None) -> Iterator[tuple[Flask, Settings]]:
-    """The application on an embedded PostgreSQL of its own; kept when ``data_dir`` is given."""
+    """Run the application on its own embedded PostgreSQL, which is kept if ``data_dir`` is given."""
     with contextlib.ExitStack() as stack:
         folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = load_settings({"DATA_DIR": str(folder)})
-        found = stack.enter_context(services(settings, redis=False))
-        settings = dataclasses.replace(settings, database_url=found.database_url)
+        running = stack.enter_context(services(settings, redis=False))
+        settings = dataclasses.replace(settings, database_url=running.database_url)
         app = create_app(settings)
         upgrade_database(app)
         with app.app_context():
@@ -48,7 +48,7 @@ def product(data_dir: Path | None = None) -> Iterator[tuple[Flask, Settings]]:
 
 
 def id_number(number: int) -> str:
-    """A different ID number for each number, of a region that does not exist, with its check digit."""
+    """Return a distinct ID number with a valid check digit, of a region that does not exist."""
     born = f"{1950 + number % 50}{1 + number // 50 % 12:02d}{1 + number // 600 % 28:02d}"
     front = f"99{number // 16_800_000 % 100:02d}{number // 16_800 % 1000 // 10:02d}{born}"
     body = f"{front}{number // 16_800 % 1000:03d}"[:17]
@@ -56,7 +56,7 @@ def id_number(number: int) -> str:
 
 
 def customers(rows: int, seed: int = 1) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """Rows of a lead list: number, name, phone, ID number, source, branch."""
+    """Yield rows of a lead list: number, name, phone, ID number, source, branch."""
     chance = random.Random(seed)
     for number in range(rows):
         name = chance.choice(SURNAMES) + chance.choice(GIVEN) + chance.choice(GIVEN)
@@ -66,12 +66,12 @@ def customers(rows: int, seed: int = 1) -> Iterator[tuple[str, str, str, str, st
 
 @contextlib.contextmanager
 def timed(results: dict[str, float], name: str) -> Iterator[None]:
-    """Seconds of wall time under ``name``."""
+    """Store the wall time in seconds under ``name``."""
     started = time.perf_counter()
     yield
     results[name] = time.perf_counter() - started
 
 
 def peak_mb() -> float:
-    """The most memory this process has held, in MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,4 +1,4 @@
-"""What the change log costs and how fast it answers, as ratios and times of one run.
+"""Cost and speed of the change log, as ratios and times of one run.
 
 ``python bench/audit.py cost [ROWS]``: a write on a screen, and an import of ROWS (default 100,000) leads,
 with the triggers and without them. ``python bench/audit.py read [ENTRIES]`` (default 1,000,000): lists,
@@ -34,11 +34,11 @@ from bench.lists import client
 from bench.pages import asked
 from config import Settings
 
-#: many short turns, so that what else the machine does falls on both alike
+#: many short rounds, so that other load on the machine affects both alike
 ROUNDS = 41
 REQUESTS = 8
 IMPORTS = 5
-#: ten years, a partition each
+#: ten years, with a partition per month
 MONTHS = 120
 PAGES = {
     "list": "",
@@ -71,7 +71,7 @@ PAGES = {
 
 
 def main() -> None:
-    """Run the part that is asked for."""
+    """Run the requested part."""
     logging.getLogger().setLevel(logging.ERROR)
     part = sys.argv[1] if len(sys.argv) > 1 else "cost"
     size = int(sys.argv[2]) if len(sys.argv) > 2 else {"cost": 100_000, "read": 1_000_000}[part]
@@ -80,21 +80,21 @@ def main() -> None:
 
 
 def cost(app: Flask, settings: Settings, rows: int) -> None:
-    """How much longer writes take with the log than without it, measured in turns that follow each other."""
+    """Measure in alternating rounds how much longer writes take with the log than without it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "leads.csv"
         write_list(path, rows)
         imported(settings, path)
         compare(f"import of {rows:,} leads", IMPORTS, lambda: imported(settings, path))
-    who = db.session.scalar(text("SELECT username FROM ab_user LIMIT 1")) or administrator(app)
+    user = db.session.scalar(text("SELECT username FROM ab_user LIMIT 1")) or administrator(app)
     lead = db.session.scalars(select(Lead.id).limit(1)).one()
     db.session.commit()
-    # The first request after a switch finds no plan.
-    compare("a lead saved on its form", ROUNDS, lambda: middle(screen(app, who, lead, REQUESTS)[1:]))
+    # The first request after switching has no cached plan.
+    compare("a lead saved on its form", ROUNDS, lambda: middle(screen(app, user, lead, REQUESTS)[1:]))
 
 
 def compare(what: str, rounds: int, seconds: Callable[[], float]) -> None:
-    """Print the median of the rounds' ratios; every other round it is the other of the two turns first."""
+    """Print the median of the rounds' ratios, alternating which of the two is measured first."""
     times: dict[bool, list[float]] = {True: [], False: []}
     for number in range(rounds):
         for on in (True, False) if number % 2 else (False, True):
@@ -111,7 +111,7 @@ def compare(what: str, rounds: int, seconds: Callable[[], float]) -> None:
 
 
 def imported(settings: Settings, path: Path) -> float:
-    """Seconds of an import into an empty list."""
+    """Return the seconds of an import into an empty list."""
     with db.engine.begin() as connection:
         connection.execute(text("TRUNCATE lead CASCADE"))
     results: dict[str, float] = {}
@@ -120,10 +120,10 @@ def imported(settings: Settings, path: Path) -> float:
     return results["import"]
 
 
-def screen(app: Flask, who: str, lead: int, times: int) -> list[float]:
-    """Seconds of each save of a lead's form with another status."""
+def screen(app: Flask, user: str, lead: int, times: int) -> list[float]:
+    """Return the seconds of each save of a lead's form with another status."""
     app.config["WTF_CSRF_ENABLED"] = False
-    browser, taken = client(app, who), []
+    browser, taken = client(app, user), []
     for number in range(times):
         form = {"name": f"王{number}", "status": ("active", "paused")[number % 2]}
         started = time.perf_counter()
@@ -135,7 +135,7 @@ def screen(app: Flask, who: str, lead: int, times: int) -> list[float]:
 
 @contextmanager
 def logged(*, on: bool) -> Iterator[None]:
-    """The log as it is; or for a while no triggers, and transactions that do not say who acts."""
+    """Run with the log, or without its triggers and without the actor in transactions."""
     if on:
         yield
         return
@@ -154,14 +154,14 @@ def _switch(how: str) -> None:
 
 
 def administrator(app: Flask) -> str:
-    """A log-in of an administrator, made for the run."""
+    """Create an administrator for the run. Return the user name."""
     manager = app.appbuilder.sm  # type: ignore[attr-defined]
     manager.add_user("admin", "A", "B", "a@example.com", manager.find_role("Admin"), "Bench-Pass-word-12")
     return "admin"
 
 
 def read(app: Flask, settings: Settings, entries: int) -> None:
-    """Times of the screen's pages and of verification over many entries."""
+    """Measure the screen's pages and the verification of many entries."""
     results: dict[str, float] = {}
     with timed(results, "fill"):
         fill(settings, entries)
@@ -173,16 +173,16 @@ def read(app: Flask, settings: Settings, entries: int) -> None:
     print(
         f"{'verify':16} {verdict.entries / results['verify']:10,.0f} entries/s  ok={verdict.ok}", flush=True
     )
-    who = administrator(app)
+    user = administrator(app)
     day = db.session.scalar(text("SELECT (min(time) + interval '40 days')::date FROM change_log"))
     db.session.commit()
     for name, query in PAGES.items():
-        times = asked(app, who, f"/changelogview/list/?{query.format(day=day)}")
+        times = asked(app, user, f"/changelogview/list/?{query.format(day=day)}")
         print(f"{name:16} {middle(times):6.0f} ms (most {max(times):.0f})", flush=True)
 
 
 def fill(settings: Settings, entries: int) -> None:
-    """A busy bank's entries of many months, written below the triggers, which would refuse their times.
+    """Write a busy bank's entries of many months, bypassing the triggers, which would refuse their times.
 
     Each month is filled before it joins the log, so that its indexes are built at once.
     """
@@ -212,7 +212,7 @@ BOUNDS = """
            date_trunc('month', now()) - (%(month)s - 1) * interval '1 month'
 """
 COLUMNS = "(id, time, xid, kind, object, object_id, title, actor, source, address, request, db_user, changes)"
-#: log-ins are of people; a few entries are of a kind, an object or a person that hardly ever comes
+#: log-ins belong to people; a few entries have a rare kind, object or person
 ENTRIES = """
     SELECT 1000 + n, %(first)s + (%(after)s - %(first)s) * (place / %(each)s::float),
            3 + (n * (pg_current_xact_id()::text::bigint - 10) / %(all)s),

@@ -1,9 +1,9 @@
-"""A back-test at size: 30 dates of 5 million leads, with the curve over thresholds.
+"""A back-test at full size: 30 dates of 5 million leads, with the curve over thresholds.
 
 ``python bench/backtest.py [LEADS] [ROWS_A_DAY]`` (default 5,000,000 and 1,500,000). The lead layer of the
 cube is made up directly (37 days; kept in ``bench/.data``): a few people are active often, most rarely. The
-lead table holds only the leads that convert, so that making it takes no hour; the lead filter is left out.
-Beside it stands the plain way, an evaluation of each date, measured for one threshold.
+lead table holds only the leads that convert, to save time; the lead filter is left out.
+For comparison each date is also evaluated separately, for one threshold.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RULE = {
 
 
 def main() -> None:
-    """Make the cube, then print seconds and memory."""
+    """Create the cube, then print seconds and memory."""
     leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else 1_500_000
     with product(DATA) as (_app, settings):
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def convert(leads: int) -> None:
-    """A rule, and leads of its hits that converted in October, unless they are there."""
+    """Create a rule, and leads with hits that converted in October, if missing."""
     if db.session.scalar(text("SELECT count(*) FROM lead")):
         return
     apply_config(parse_config({"rules": [RULE]}, "bench"), "bench", "bench")
@@ -94,7 +94,7 @@ def convert(leads: int) -> None:
 
 
 def fill(settings: Settings, leads: int, rows: int) -> None:
-    """The lead layer of every date, unless it is there."""
+    """Create the lead layer of every date, if missing."""
     root, mark = activity_root(settings), fingerprint(db.session)
     days = [LAST - dt.timedelta(days=n) for n in range(DATES + WIDTH)]
     if set(days) <= set(store.snapshot(root).days):
@@ -113,7 +113,7 @@ def fill(settings: Settings, leads: int, rows: int) -> None:
 
 
 def each_date(settings: Settings, definition: RuleDef, plan: BacktestPlan) -> float:
-    """Seconds to ask for each date anew who meets the rule."""
+    """Return the seconds to evaluate each date separately."""
     spec, state = compile_rule(definition), store.snapshot(activity_root(settings))
     started = time.perf_counter()
     for day in plan.days:

@@ -1,4 +1,4 @@
-"""Coverage of the last days while a rule is edited, beside one query per date, on a made-up lead layer.
+"""Coverage in the rule editor, compared with one query per date, on a made-up lead layer.
 
 ``python bench/coverage.py [LEADS] [ROWS_A_DAY] [DAYS]`` (default 500,000 leads, 250,000 rows a day, 14 days;
 the size of a large bank is 5,000,000 and 2,500,000). Both read the same Parquet files on the same engine; the
@@ -47,7 +47,7 @@ ROWS = """
 
 
 def make(root: Path, leads: int, rows: int, days: int) -> store.Snapshot:
-    """A lead layer of many dates, busy leads first."""
+    """Create a lead layer of many dates, busy leads first."""
     built: dict[dt.date, store.Day] = {}
     with store.writing(root) as writer, duckdb.connect() as connection:
         for back in range(days + WINDOW - 1):
@@ -60,7 +60,7 @@ def make(root: Path, leads: int, rows: int, days: int) -> store.Snapshot:
 
 
 def naive(state: store.Snapshot, value: str, dates: list[dt.date]) -> dict[dt.date, int]:
-    """One query per date."""
+    """Count with one query per date."""
     files = [str(state.root / day.leads) for day in state.days.values() if day.leads]
     with duckdb.connect(config={"memory_limit": "2GB"}) as connection:
         connection.read_parquet(files).create_view("activity")

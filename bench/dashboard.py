@@ -1,4 +1,4 @@
-"""The workspace over a million hits: the page beside the same numbers counted live, in the same run.
+"""The workspace with a million hits, compared with counting the same numbers live.
 
 ``python bench/dashboard.py [HITS]`` (default 1,000,000; 12 rules, 200 branches, 5 sources, 180 days). The
 data set is made once by COPY and kept in ``bench/.data``. Times are of whole requests in the server.
@@ -36,7 +36,7 @@ EVIDENCE = '{"conditions": [], "institutions": ["I-1", "I-2"], "calls": 5, "term
 
 
 def main() -> None:
-    """Build what is missing, then print medians, maxima and the ratio to live counts."""
+    """Create missing data, then print medians, maxima and the ratio to live counts."""
     hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with product(DATA) as (app, settings):
         lists.fill(LEADS)
@@ -44,19 +44,19 @@ def main() -> None:
         today = settings.today()
         rule = db.session.scalar(select(func.min(Rule.id)))
         month = f"?first={today - dt.timedelta(days=30)}&last={today}"
-        for name, who, path in (
+        for name, user, path in (
             ("manager", "bench-manager", ""),
             ("manager, 30 days", "bench-manager", month),
             ("manager, one rule and source", "bench-manager", f"?rule={rule}&source=官网预约"),
             ("marketer", "bench-marketer", ""),
         ):
-            times = lists.alone(lists.client(app, who), f"/workspaceview/list/{path}")
+            times = lists.alone(lists.client(app, user), f"/workspaceview/list/{path}")
             print(f"{name:32} {statistics.median(times):6.0f} ms  max {max(times):6.0f} ms", flush=True)
         compare(app)
 
 
 def compare(app: Flask) -> None:
-    """The numbers of the page's main query: kept and live, equal and how much faster."""
+    """Compare the stored counts of the page's main query with live counts."""
 
     def measure() -> None:
         with app.app_context():
@@ -77,7 +77,7 @@ def compare(app: Flask) -> None:
 
 
 def fill(hits: int) -> None:
-    """Rules and hits, unless they are there."""
+    """Create rules and hits, if missing."""
     if db.session.scalar(select(func.count()).select_from(Rule)) == 0:
         for n in range(1, RULES + 1):
             rule = Rule(code=f"R-{n}", name=f"指标{n}", status="active")
@@ -113,7 +113,7 @@ def fill(hits: int) -> None:
 
 
 def rows(first: int, last: int) -> Iterator[tuple[object, ...]]:
-    """Hits as COPY takes them: every rule, date and lead different."""
+    """Yield hits for COPY, each with another rule, date and lead."""
     chance = random.Random(first + 1)
     lowest = db.session.scalar(select(func.min(Lead.id))) or 1
     versions = [tuple(row) for row in db.session.execute(select(RuleVersion.rule_id, RuleVersion.id))]

@@ -1,8 +1,8 @@
-"""Sending deliveries: by the hundred with leases, threads and keep-alive, beside one by one, in the same run.
+"""Sending deliveries in hundreds with leases, threads and keep-alive, compared with one by one.
 
 ``python bench/delivery.py [DELIVERIES]`` (default 100,000), each a signed webhook with one hit, to a receiver
-on loopback that verifies nothing and answers at once. One by one is the same work a delivery at a time, on a
-connection of its own: what a loop over the rows would do. It is measured on a fiftieth of them.
+on loopback that verifies nothing and answers at once. One by one is the same work in a loop over the rows,
+with a connection per delivery. It is measured on a fiftieth of them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ONE_IN = 50
 
 
 def main() -> None:
-    """Print deliveries/s of both and their ratio."""
+    """Print the deliveries per second of both ways and their ratio."""
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     ours, theirs = multiprocessing.Pipe()
     receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(theirs,), daemon=True)
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def measure(name: str, count: int, batch: int, threads: int) -> float:
-    """Deliveries a second when ``count`` of them wait."""
+    """Return the deliveries per second when ``count`` of them are due."""
     deliver.CLAIM_SIZE, deliver.THREADS = batch, threads
     guard._senders.clear()
     guard.KEEP_ALIVE_SECONDS = 30.0 if batch > 1 else 0.0
@@ -89,7 +89,7 @@ def measure(name: str, count: int, batch: int, threads: int) -> float:
 
 
 def arrange(place: str, wanted: int, settings: Settings) -> None:
-    """A lead, a hit and a delivery for each."""
+    """Create leads, each with a hit and a delivery."""
     set_up(place, settings)
     for statement in (*HITS, *DELIVERIES):
         db.session.execute(text(statement), {"n": wanted} if ":n" in statement else {})
@@ -97,7 +97,7 @@ def arrange(place: str, wanted: int, settings: Settings) -> None:
 
 
 def set_up(place: str, settings: Settings) -> None:
-    """A rule, a schedule of it, and the receiver at that place as its target."""
+    """Create a rule, its schedule, and the receiver at ``place`` as its target."""
     apply_config(parse_config({"rules": [RULE], "schedules": [SCHEDULE]}, "bench"), "bench", "bench")
     target = db.session.query(Target).one()
     targets.save(target, "CRM", {"url": f"{place}/hooks"})
@@ -119,7 +119,7 @@ SELECT r.id, r.active_version_id, l.id, DATE '2026-10-25', '{5}', 5, 'B',
                           "met"\: true}], "institutions"\: ["I-1"]}', DATE '2026-10-25', DATE '2026-10-26'
 FROM lead l, rule r""",
 )
-#: a push of them all, and a delivery for each
+#: a push of all hits, and a delivery for each
 DELIVERIES = (
     """
 INSERT INTO push (schedule_id, version_id, slot, at, outcome, hits)
@@ -133,7 +133,7 @@ SELECT 'msg_' || h.id, 'k' || h.id, p.id, t.id, 1, h.id, h.id, 'cancelled' FROM 
 
 
 def receive(connection: Any) -> None:
-    """A receiver that answers every post with 200, in a process of its own."""
+    """Run a receiver that answers every post with 200, in a process of its own."""
     asyncio.run(_receive(connection))
 
 

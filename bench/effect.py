@@ -54,7 +54,7 @@ PUSHES = """
 
 
 def main() -> None:
-    """Build what is missing, then print medians, and the ratio to a query for each part."""
+    """Create missing data, then print medians, and the ratio to a query for each part."""
     hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with product(DATA) as (app, settings):
         lists.fill(LEADS)
@@ -68,9 +68,9 @@ def main() -> None:
 
 
 def measure_page(app: Flask, name: str, query: str) -> None:
-    """Print how long the page's frame, the first line of its figures and the last one take."""
-    for who in ("bench-manager", "bench-marketer"):
-        client = lists.client(app, who)
+    """Print the times of the page's frame and of the first and last line of its figures."""
+    for user in ("bench-manager", "bench-marketer"):
+        client = lists.client(app, user)
         frames = lists.alone(client, f"/effectview/list/?{query}")
         whole = []
         for _ in range(REQUESTS):
@@ -79,7 +79,7 @@ def measure_page(app: Flask, name: str, query: str) -> None:
             whole.append((time.perf_counter() - started) * 1000)
             assert "html" in json.loads(lines[-1])
         print(
-            f"{name:10} {who:16} frame {statistics.median(frames):5.0f} ms"
+            f"{name:10} {user:16} frame {statistics.median(frames):5.0f} ms"
             f"   figures {statistics.median(whole):6.0f} ms   max {max(whole):6.0f} ms"
             f"   {len(lines) - 1} steps",
             flush=True,
@@ -87,12 +87,12 @@ def measure_page(app: Flask, name: str, query: str) -> None:
 
 
 def figures(client: Any, query: str) -> list[str]:
-    """The lines that the page is sent."""
+    """Return the lines sent to the page."""
     return list(client.get(f"/effectview/figures?{query}").text.splitlines())
 
 
 def compare(app: Flask) -> None:
-    """The figures of thirty days in one statement, and with a query for each stage of each part."""
+    """Compare one statement for the figures of thirty days with a query for each stage of each part."""
     with app.app_context():
         boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
         today = app.config["SETTINGS"].today()
@@ -141,7 +141,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def fill() -> None:
-    """Pushes, contacts, outcomes and steps, unless they are there."""
+    """Create pushes, contacts, outcomes and steps, if missing."""
     if db.session.scalar(text("SELECT 1 FROM outreach LIMIT 1")):
         return
     started = time.perf_counter()
@@ -175,7 +175,7 @@ CONTACT = (
 
 
 def templates() -> list[int]:
-    """Two texts and two scripts."""
+    """Create two SMS templates and two call scripts. Return their version ids."""
     found = []
     for channel in ("sms", "call"):
         made = [OutreachTemplateVersion(number=n, body="您好", created_by="x") for n in (1, 2)]
@@ -196,7 +196,7 @@ def copy(table: str, columns: str, rows: Iterator[tuple[object, ...]]) -> None:
 
 
 def contacts(hits: list[Any], versions: list[int], batch: int) -> Iterator[tuple[object, ...]]:
-    """A contact of every hit."""
+    """Yield a contact for every hit."""
     chance = random.Random(1)
     for hit, lead, day, _status in hits:
         place = chance.randrange(4)
@@ -211,14 +211,14 @@ def contacts(hits: list[Any], versions: list[int], batch: int) -> Iterator[tuple
 
 
 def outcomes() -> Iterator[tuple[object, ...]]:
-    """Two outcomes of each contact."""
+    """Yield two outcomes for each contact."""
     for key, at in db.session.execute(text("SELECT id, at FROM outreach")):
         yield key, "delivered", at, "bench"
         yield key, "answered", at + dt.timedelta(hours=1), "bench"
 
 
 def steps(hits: list[Any]) -> Iterator[tuple[object, ...]]:
-    """Steps of marketers on two hits of five."""
+    """Yield marketers' steps on two hits of five."""
     for hit, _lead, day, _status in hits:
         if hit % 5 < 2:
             at = dt.datetime.combine(day, dt.time(3), dt.UTC) + dt.timedelta(days=1)

@@ -1,10 +1,10 @@
-"""Evaluating dates for the first time, again, and late, at a million leads, beside the statements of before.
+"""Evaluation of dates for the first time, again and late, compared with former statements.
 
 ``python bench/evaluate.py [LEADS] [--explain]`` (default 1,000,000; 20 rules, 7 dates). The lead layer of the
 cube is made up directly. Measured are whole evaluations of seven dates: for the first time, once more, and
-of the seven dates before these, after them. In each of these states one rule and date is stored with the
-statements of today and, bounded by STOP_AFTER, with those of before, in transactions that are rolled back;
-``--explain`` prints how their statements are executed.
+of the seven earlier dates after these. In each of these states one rule and date is stored with the current
+statements and, limited by STOP_AFTER, with the former ones, in transactions that are rolled back;
+``--explain`` prints the query plans.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from config import Settings
 LAST = dt.date(2026, 9, 30)
 DATES, WIDTH, RULES = 7, 7, 20
 STOP_AFTER = 120
-#: what was there before: no statistics of the staged rows, a question for each of them, and a trigger of the
-#: change log that compared each row with each other one when nothing had changed
+#: the former statements: no statistics of staged rows, a query for each of them, and a trigger of the change
+#: log that compared every row with every other one even if nothing had changed
 BEFORE = {
     "hit_stage_analyze": "SELECT 1",
     "hit_refresh_later": """
@@ -71,7 +71,7 @@ LEADS = """
 
 
 def main() -> None:
-    """Print seconds of each state and the ratios."""
+    """Print the seconds of each state and the ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("leads", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--explain", action="store_true")
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def fill(settings: Settings, leads: int) -> None:
-    """The leads, the rules, and the lead layer of every date that they see."""
+    """Create the leads, the rules, and the lead layer of all dates in their windows."""
     rules = [
         {
             "code": f"BENCH{n}",
@@ -129,7 +129,7 @@ def whole(state: str, settings: Settings, first: dt.date, last: dt.date) -> None
 
 
 def one(state: str, settings: Settings, day: dt.date, explain: bool) -> None:
-    """Store one rule and date with both kinds of statements."""
+    """Store one rule and date with current and former statements."""
     today = stored(settings, day, explain)
     with statements(BEFORE):
         before = stored(settings, day, explain, TRIGGER_BEFORE)
@@ -142,7 +142,7 @@ def one(state: str, settings: Settings, day: dt.date, explain: bool) -> None:
 
 
 def stored(settings: Settings, day: dt.date, explain: bool, trigger: str = "SELECT 1") -> float:
-    """Seconds of storing the first rule's hits of a date; nothing stays."""
+    """Return the seconds to store the first rule's hits of a date, then roll back."""
     version = active_versions("BENCH0")[0]
     definition = rule_def(version)
     rows = list(evaluate.candidates(settings, version, definition, day))
@@ -160,7 +160,7 @@ def stored(settings: Settings, day: dt.date, explain: bool, trigger: str = "SELE
 
 
 def print_plan(_connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-    """Print how a statement that writes hits is going to be executed."""
+    """Print the query plan of a statement that writes hits."""
     if not ("UPDATE hit h" in statement or "INSERT INTO hit " in statement):
         return
     with cursor.connection.cursor() as asking:
@@ -170,7 +170,7 @@ def print_plan(_connection: Any, cursor: Any, statement: str, parameters: Any, *
 
 @contextmanager
 def statements(instead: Mapping[str, str]) -> Iterator[None]:
-    """Other statements for a while."""
+    """Replace some statements temporarily."""
     kept: dict[str, Any] = dict(evaluate.SQL)
     evaluate.SQL.update(instead)
     try:

@@ -1,4 +1,4 @@
-"""The first push of a schedule when its rules have a million hits, beside a loop over the hits, in one run.
+"""The first push of a schedule with a million hits, compared with a loop over the hits.
 
 ``python bench/first_push.py [HITS]`` (default 1,000,000). Measures making the push (which hits go, the
 rows of the outbox), how long people who work at the same moment wait for it, and sending its parts to a
@@ -25,7 +25,7 @@ from bench._common import peak_mb, product, timed
 from bench.delivery import HITS, NOW, receive, set_up
 
 ONE_IN = 100
-#: What people do in the meantime; each is undone at once.
+#: what users do in the meantime; each statement is rolled back
 MEANWHILE = {
     "pause the schedule": "UPDATE schedule SET status = 'paused'",
     "a test push": "INSERT INTO push (schedule_id, slot, at, outcome, is_test) "
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def loop(count: int) -> float:
-    """Seconds of taking hits one by one; rolled back."""
+    """Return the seconds to add hits one by one, then roll back."""
     results: dict[str, float] = {}
     with timed(results, "loop"), Session(db.engine) as session:
         push = Push(schedule_id=1, version_id=1, slot=NOW, at=NOW, outcome="send")
@@ -77,7 +77,7 @@ def loop(count: int) -> float:
 
 
 def first_push(count: int) -> float:
-    """Seconds until the push and its deliveries are there, while people work."""
+    """Return the seconds to create the push and its deliveries while users work."""
     waits = dict.fromkeys(MEANWHILE, 0.0)
     done = threading.Event()
     people = [threading.Thread(target=work, args=(db.engine, name, waits, done)) for name in MEANWHILE]
@@ -100,7 +100,7 @@ def first_push(count: int) -> float:
 
 
 def work(engine: Engine, name: str, waits: dict[str, float], done: threading.Event) -> None:
-    """Do it over and over; keep the longest time it took."""
+    """Repeat a statement and store its longest time."""
     while not done.wait(0.05):
         begun = time.perf_counter()
         with engine.connect() as connection:
@@ -110,7 +110,7 @@ def work(engine: Engine, name: str, waits: dict[str, float], done: threading.Eve
 
 
 def parts(count: int) -> None:
-    """Send them all."""
+    """Send all parts."""
     results: dict[str, float] = {}
     number = int(db.session.scalar(select(func.count()).select_from(Delivery)) or 0)
     db.session.rollback()
@@ -121,7 +121,7 @@ def parts(count: int) -> None:
 
 
 def say(name: str, count: int, seconds: float) -> None:
-    """One line of the table."""
+    """Print a row of the table."""
     print(
         f"{name:15} {count:>10,} hits {seconds:8.1f} s {count / seconds:9,.0f}/s {peak_mb():6.0f} MB",
         flush=True,

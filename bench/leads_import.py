@@ -1,4 +1,4 @@
-"""Import of a lead list: our importer beside pandas + to_sql, in the same run on the same PostgreSQL.
+"""Import of a lead list, compared with pandas and to_sql on the same PostgreSQL.
 
 ``python bench/leads_import.py [ROWS]`` (default 200,000). pandas does less: it reads the file, hashes and
 encrypts nothing, checks nothing, and appends text to a table without indexes.
@@ -23,7 +23,7 @@ HEADER = ("线索编号", "客户姓名", "联系电话", "身份证号", "来�
 
 
 def ours(path: Path) -> tuple[float, float, int]:
-    """Seconds, peak MB and rows created by the product's importer, in a process of its own."""
+    """Return seconds, peak MB and created rows of the product's importer, in a process of its own."""
     with product() as (_app, settings):
         results: dict[str, float] = {}
         with timed(results, "ours"):
@@ -32,7 +32,7 @@ def ours(path: Path) -> tuple[float, float, int]:
 
 
 def theirs(path: Path) -> tuple[float, float, int]:
-    """The same for pandas.read_* and DataFrame.to_sql."""
+    """Return the same of pandas.read_* and DataFrame.to_sql."""
     with product():
         results: dict[str, float] = {}
         with timed(results, "pandas"):
@@ -43,7 +43,7 @@ def theirs(path: Path) -> tuple[float, float, int]:
 
 
 def main() -> None:
-    """Print rows/s, peak memory and the ratio for CSV and xlsx."""
+    """Print rows per second, peak memory and the ratio for CSV and xlsx."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     with tempfile.TemporaryDirectory() as folder:
         for path, size in ((Path(folder) / "leads.csv", rows), (Path(folder) / "leads.xlsx", rows // 4)):
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def write(path: Path, rows: int) -> None:
-    """A made-up lead list."""
+    """Write a made-up lead list."""
     if path.suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([HEADER, *customers(rows)])

@@ -1,4 +1,4 @@
-"""Lists at 5 million leads: ours beside the stock Flask-AppBuilder list of the same table, in the same run.
+"""Lists of 5 million leads, compared with the stock Flask-AppBuilder list of the same table.
 
 ``python bench/lists.py [LEADS]`` (default 5,000,000). The data set is made once by COPY and kept in
 ``bench/.data``. Times are those of whole requests inside the server (test client, no network).
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def main() -> None:
-    """Build what is missing, then print medians, maxima and ratios."""
+    """Create missing data, then print medians, maxima and ratios."""
     leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
     with product(DATA) as (app, _settings):
         fill(leads)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def fill(leads: int) -> None:
-    """Branches, people and leads, unless they are there."""
+    """Create branches, users and leads, if missing."""
     if db.session.scalar(select(func.count()).select_from(Branch)) == 0:
         db.session.add_all(Branch(code=f"B{n}", name=f"支行{n}") for n in range(BRANCHES))
         db.session.flush()
@@ -85,7 +85,7 @@ def fill(leads: int) -> None:
 
 
 def rows(first: int, last: int) -> Iterator[tuple[Any, ...]]:
-    """Leads as COPY takes them, spread over two years."""
+    """Yield leads for COPY, spread over two years."""
     chance = random.Random(first + 1)
     cipher = b"\x01" + bytes(40)
     for number in range(first, last):
@@ -101,14 +101,14 @@ def rows(first: int, last: int) -> Iterator[tuple[Any, ...]]:
 
 
 def phone_index(number: int) -> str:
-    """A made-up blind index."""
+    """Return a made-up blind index."""
     return f"{number * 40503 % 2**61:064x}"
 
 
 def ours(app: Flask) -> dict[str, list[float]]:
-    """Milliseconds of each request to our lists."""
+    """Return the milliseconds of each request to our lists."""
     with acting_as("bench-manager", "cli"):
-        event(KIND, "lead", phone_index=phone_index(77))  # who searches by a number has asked for it before
+        event(KIND, "lead", phone_index=phone_index(77))  # a look-up must precede a search by number
     base = "/leadview/list/"
     pages = {
         "first page": base,
@@ -125,7 +125,7 @@ def ours(app: Flask) -> dict[str, list[float]]:
 
 
 def theirs(app: Flask) -> dict[str, list[float]]:
-    """The same for the stock list: its own application on the same database."""
+    """Return the same of the stock list, in its own application on the same database."""
     plain = Flask("stock")
     plain.config.from_mapping(
         SECRET_KEY="bench",
@@ -163,7 +163,7 @@ def theirs(app: Flask) -> dict[str, list[float]]:
 
 
 def client(app: Flask, username: str) -> Any:
-    """A test client logged in as this person."""
+    """Return a test client that is logged in as a user."""
     made = app.test_client()
     user = db.session.scalars(select(Staff).where(Staff.username == username)).one()
     with made.session_transaction() as stored:
@@ -171,14 +171,14 @@ def client(app: Flask, username: str) -> Any:
     return made
 
 
-def alone(who: Any, path: str, requests: int = REQUESTS) -> list[float]:
-    """measured(), outside the app context of this script: each request gets its own, as in a server."""
-    return Context().run(measured, who, path, requests)
+def alone(browser: Any, path: str, requests: int = REQUESTS) -> list[float]:
+    """Return measured() outside this script's app context: each request gets its own, as in a server."""
+    return Context().run(measured, browser, path, requests)
 
 
-def measured(who: Any, path: str, requests: int = REQUESTS) -> list[float]:
-    """Milliseconds of each of several requests, after one that warms up."""
-    get: Callable[[], Any] = lambda: who.get(path)  # noqa: E731
+def measured(browser: Any, path: str, requests: int = REQUESTS) -> list[float]:
+    """Return the milliseconds of several requests, after one to warm up."""
+    get: Callable[[], Any] = lambda: browser.get(path)  # noqa: E731
     first = get()
     if first.status_code != 200:
         raise SystemExit(f"{path}: {first.status_code}")

@@ -1,4 +1,4 @@
-"""Time in the server of every list, show and add page on the demo data, beside the stock list of the table.
+"""Server time of every list, show and add page on the demo data, compared with the stock list of the table.
 
 ``python bench/pages.py [DATA_DIR]``. Without a DATA_DIR the demo is made for this run only. Times are those
 of whole requests (test client, no network) of an administrator; each stock list is Flask-AppBuilder's plain
@@ -36,25 +36,25 @@ PLACES = {"can_list": "list/", "can_show": "show/{row}", "can_add": "add"}
 
 
 def main() -> None:
-    """Print a table and say which pages are over the line."""
-    # A stock view complains at every request of columns it can't filter by.
+    """Print a table and list the pages over the limit."""
+    # A stock view warns at every request about columns that it can't filter by.
     logging.getLogger("flask_appbuilder").setLevel(logging.ERROR)
     with product(Path(sys.argv[1]) if len(sys.argv) > 1 else None) as (app, _settings):
         load_demo(lambda text: print(text, flush=True))
-        # What making the demo left behind is no part of a server's work.
+        # Objects left over from creating the demo are not part of a server's work.
         gc.collect()
         gc.freeze()
-        who = administrator()
+        user = administrator()
         views = [view for view in app.appbuilder.baseviews if hasattr(view, "model")]  # type: ignore[attr-defined]
         plain = stock(app, views)
         print(f"{'page':34} {'rows':>9} {'median':>9} {'max':>9} {'stock median':>13} {'ratio':>7}")
-        over = [page for view in views for page in measure(app, plain, view, who)]
+        over = [page for view in views for page in measure(app, plain, view, user)]
         print(f"over {LIMIT_MS} ms: {', '.join(over) or 'no page'}")
         gc.unfreeze()
 
 
 def administrator() -> str:
-    """The log-in name of an administrator of the demo."""
+    """Return the user name of an administrator of the demo."""
     query = select(Staff.username).where(Staff.roles.any(Role.name == "Admin")).order_by(Staff.id)
     found = db.session.scalar(query.limit(1))
     if found is None:
@@ -62,43 +62,43 @@ def administrator() -> str:
     return found
 
 
-def measure(app: Flask, plain: Flask, view: Any, who: str) -> Iterator[str]:
-    """Print a line for each page of the view; the paths whose median is over the line."""
+def measure(app: Flask, plain: Flask, view: Any, user: str) -> Iterator[str]:
+    """Print a line for each page of a view. Yield the paths whose median is over the limit."""
     count = db.session.scalar(select(func.count()).select_from(view.model)) or 0
     for permission, place in PLACES.items():
         if permission not in TABLE[type(view).__name__] or ("{row}" in place and not count):
             continue
         path = f"{view.route_base}/{place.format(row=newest(view))}"
-        times = asked(app, who, path)
+        times = asked(app, user, path)
         middle = statistics.median(times)
-        beside = against(plain, view, who, middle) if permission == "can_list" else ""
+        beside = against(plain, view, user, middle) if permission == "can_list" else ""
         mark = "  over the line" if middle > LIMIT_MS else ""
         print(f"{path:34} {count:9,} {middle:6.0f} ms {max(times):6.0f} ms {beside}{mark}", flush=True)
         if mark:
             yield path
 
 
-def asked(app: Flask, who: str, path: str) -> list[float]:
+def asked(app: Flask, user: str, path: str) -> list[float]:
     """Milliseconds of each request, each in an app context of its own as on a server.
 
     Inside the benchmark's context a request would find the person, the rights and the rows of the last one.
     """
-    return Context().run(measured, client(app, who), path, REQUESTS)
+    return Context().run(measured, client(app, user), path, REQUESTS)
 
 
 def newest(view: Any) -> int | None:
-    """The id of the newest row that the list shows."""
+    """Return the id of the newest row in the list."""
     return db.session.scalar(select(func.max(view.model.id)))
 
 
-def against(plain: Flask, view: Any, who: str, ours: float) -> str:
-    """Median of the stock list, and how many times ours fits into it."""
-    other = statistics.median(asked(plain, who, f"/stock{type(view).__name__}/list/"))
+def against(plain: Flask, view: Any, user: str, ours: float) -> str:
+    """Return the median of the stock list and its ratio to ours."""
+    other = statistics.median(asked(plain, user, f"/stock{type(view).__name__}/list/"))
     return f"{other:10.0f} ms {other / ours:6.1f}×"
 
 
 def stock(app: Flask, views: list[Any]) -> Flask:
-    """An application of its own on the same database with a plain ModelView for each of the views."""
+    """Return another application on the same database, with a plain ModelView for each view."""
     plain = Flask("stock")
     plain.config.from_mapping(
         SECRET_KEY="bench",
@@ -117,7 +117,7 @@ def stock(app: Flask, views: list[Any]) -> Flask:
 
 
 def stock_view(view: Any, session: Any) -> type[ModelView]:
-    """Flask-AppBuilder's own view of the table: columns, order and page size as ours has, nothing else."""
+    """Return a plain view of the table with our columns, order and page size."""
     name = type(view).__name__
     known = set(view.datamodel.get_columns_list())
     return type(

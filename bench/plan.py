@@ -1,4 +1,4 @@
-"""How long a year of a schedule takes to plan: PYTHONPATH=. python bench/plan.py [rounds]"""
+"""The time to plan a year of a schedule: PYTHONPATH=. python bench/plan.py [rounds]"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def milliseconds(schedule: ScheduleDef, first: dt.date, *, walk: bool = False) -> float:
-    """Milliseconds to plan 365 days; ``walk`` looks at every push of them as well."""
+    """Return the milliseconds to plan 365 days; with ``walk`` every push is visited, too."""
     started = time.perf_counter()
     found = plan(schedule, first, 365, ZONE, Calendar())
     if walk:
@@ -41,7 +41,7 @@ def milliseconds(schedule: ScheduleDef, first: dt.date, *, walk: bool = False) -
 
 
 def some_schedule(chance: random.Random) -> ScheduleDef:
-    """A schedule with everything in it."""
+    """Return a random schedule that uses every feature."""
     rows = {day: "".join(chance.choices("HMLS", k=24)) for day in DAYS}
     return ScheduleDef(
         code="S",
@@ -59,7 +59,7 @@ def some_schedule(chance: random.Random) -> ScheduleDef:
 
 
 def main() -> None:
-    """Print a table of fixed shapes, and the slowest of many random schedules."""
+    """Print the times of fixed schedules, and the slowest of many random ones."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     first = dt.date(2026, 1, 1)
     print(f"{'':<42}{'slots':>9}{'plan':>9}{'and look':>10}")

@@ -1,4 +1,4 @@
-"""The check of a large batch with two templates, beside judging its hits one by one in the same run.
+"""The check of a large batch with two templates, compared with checking its hits one by one.
 
 ``python bench/preflight.py [CANDIDATES]`` (default 100,000) on the data set of ``bench/dashboard.py``.
 """
@@ -19,13 +19,13 @@ from app.outreach.variants import SecondText
 from bench import dashboard, lists
 from bench._common import product
 
-#: hits judged one by one, from whose time that of all is scaled
+#: hits that are checked one by one; the time of all is scaled from them
 ALONE = 500
 BODIES = ("尊敬的{surname}先生/女士，{branch}邀您了解新额度。", "{name}，新额度已为您准备。" + "好" * 60)
 
 
 def main() -> None:
-    """Build what is missing, then print seconds, rows a second, the longest silence and the ratio."""
+    """Create missing data, then print seconds, rows per second, the longest pause and the ratio."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with product(dashboard.DATA):
         lists.fill(dashboard.LEADS)
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def measure(boss: Staff, count: int) -> None:
-    """Check a batch of that many candidates, and some of them alone."""
+    """Check a batch of ``count`` candidates, and some of them one by one."""
     first, second = (_version(name, body) for name, body in zip("甲乙", BODIES, strict=True))
     waiting = select(Hit.id).where(Hit.status == "waiting").order_by(Hit.id).limit(count)
     batch = batches.of_hits(first, list(db.session.scalars(waiting)), boss, SecondText(second, 30))
@@ -71,7 +71,7 @@ def _version(name: str, body: str) -> OutreachTemplateVersion:
 
 
 def one_by_one(batch: OutreachBatch) -> float:
-    """Seconds for judging some hits each by itself, writing nothing."""
+    """Return the seconds to check some hits one by one, without writing."""
     terms = preflight.terms_of(batch, dt.datetime.now(dt.UTC))
     started = time.perf_counter()
     for hit, _person in candidates.selected_hits(batch)[:ALONE]:

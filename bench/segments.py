@@ -1,4 +1,4 @@
-"""Segments and the matrix at 5 million leads: live count, picture of the mix, quadrants, as whole requests.
+"""Segments and the matrix with 5 million leads: requests for live count, mix and quadrants.
 
 ``python bench/segments.py [LEADS]`` (default 5,000,000), on the data set of ``bench/lists.py``, to which it
 adds once: tags on a tenth of the leads, half a million hits, and a month of calls of a fifth of the leads.
@@ -29,7 +29,7 @@ from config import Settings
 
 DAYS = 30
 REQUESTS = 3
-#: definition of a segment and what it is called
+#: definition of a segment and its name
 SEGMENTS: dict[str, dict[str, Any]] = {
     "all leads": {},
     "two sources, active": {"sources": ["官网预约", "抖音推广"], "statuses": ["active"]},
@@ -76,11 +76,11 @@ _CALLS = """
 
 
 def main() -> None:
-    """Build what is missing, then print times."""
+    """Create missing data, then print times."""
     leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
     with product(Path(os.environ.get("BENCH_DATA", DATA))) as (app, settings):
         fill(leads)
-        furnish(settings, leads)
+        add_data(settings, leads)
         print(f"{'request':52} {'median':>9} {'max':>9}")
         for name, definition in SEGMENTS.items():
             segment = stored(name, definition)
@@ -90,8 +90,8 @@ def main() -> None:
             show(app, f"matrix {name}", f"/matrixview/list/{query}")
 
 
-def furnish(settings: Settings, leads: int) -> None:
-    """Tags, hits and calls, unless they are there."""
+def add_data(settings: Settings, leads: int) -> None:
+    """Create tags, hits and calls, if missing."""
     for model, statements in ((LeadTag, _TAGS), (Hit, _HITS)):
         if not db.session.scalar(select(func.count()).select_from(select(model.lead_id).limit(1).subquery())):
             db.session.execute(text(statements.replace("::", "\\:\\:")))
@@ -113,7 +113,7 @@ def furnish(settings: Settings, leads: int) -> None:
 
 
 def stored(name: str, definition: dict[str, Any]) -> int:
-    """The id of the segment with this name, made when there is none."""
+    """Return the id of a segment by name, creating it if missing."""
     segment = db.session.scalar(select(Segment).where(Segment.name == name))
     if segment is None:
         segment = Segment(name=name, definition=definition, shared=True, owner="bench-manager")
@@ -123,7 +123,7 @@ def stored(name: str, definition: dict[str, Any]) -> int:
 
 
 def show(app: Flask, name: str, path: str) -> None:
-    """Print median and maximum of a request."""
+    """Print the median and maximum of a request."""
     times = alone(client(app, "bench-manager"), path, REQUESTS)
     print(f"{name:52} {statistics.median(times):6.0f} ms {max(times):6.0f} ms", flush=True)
 

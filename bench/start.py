@@ -1,9 +1,9 @@
-"""Memory of every process after `make run` and its way there, beside processes that load everything at once.
+"""Start time and memory of all processes of `make run`, compared with processes that load everything at once.
 
 ``python bench/start.py``: the product starts on an empty folder, with the demo, as by ``make run``. Printed
-are seconds and CPU-seconds until it is ready, and the proportional memory (PSS: a page shared by n processes
-counts a n-th of it) of all its processes a minute later. Beside it one process with the application, and one
-with the application and every heavy library, as all processes were before.
+are seconds and CPU-seconds until it is ready, and the proportional memory (PSS: of a page shared by n
+processes each one counts an n-th) of all its processes a minute later. For comparison one process loads the
+application, and one the application with every heavy library.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def whole(environment: dict[str, str]) -> None:
-    """The product from nothing to ready, and what it takes then."""
+    """Measure the product from an empty folder to ready, and its memory then."""
     started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "run.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
@@ -71,7 +71,7 @@ def whole(environment: dict[str, str]) -> None:
 
 
 def of_each(pid: int, ask: Callable[[psutil.Process], Any]) -> list[Any]:
-    """What is asked of the process and all below it; one that ends meanwhile is left out."""
+    """Return ``ask`` of a process and all its descendants, skipping those that have ended."""
     found = []
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
@@ -80,17 +80,17 @@ def of_each(pid: int, ask: Callable[[psutil.Process], Any]) -> list[Any]:
 
 
 def pss(process: psutil.Process) -> float:
-    """The process's share of memory in MB."""
+    """Return the proportional memory of a process in MB."""
     return float(process.memory_full_info().pss) / (1 << 20)
 
 
 def name(process: psutil.Process) -> str:
-    """The end of its command line."""
+    """Return the end of a process's command line."""
     return " ".join(process.cmdline()[-3:])[:60]
 
 
 def one(environment: dict[str, str]) -> None:
-    """One process with the application, then one with all that is heavy."""
+    """Measure one process with the application, then one with every heavy library."""
     found = []
     for more in ("", HEAVY):
         shown = subprocess.run(

@@ -2,7 +2,7 @@
 
     python scripts/screenshots.py [BASE_URL]
 
-Writes docs/screenshots/<page>-<language>.png; starts nothing itself.
+Writes docs/screenshots/<page>-<language>.png. The server must already be running.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(base: str) -> None:
             browser = playwright.chromium.launch(
                 executable_path="/usr/bin/chromium",
                 args=["--no-sandbox", f"--lang={locale}"],
-                # Date fields speak the language of the browser, not of the page.
+                # Date fields use the language of the browser, not of the page.
                 env={"LANGUAGE": locale.replace("-", "_")},
             )
             page = browser.new_context(viewport=SIZE, locale=locale).new_page()

@@ -25,32 +25,32 @@ KEYWORDS = ("lazy_gettext", "_", "N_", "FieldError:2", "LeadsError:2", *(f"{name
 
 
 def extract() -> Catalog:
-    """The messages that the sources hold now."""
+    """Return the messages in the sources."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
         methods, options = parse_mapping_cfg(file)
     words = DEFAULT_KEYWORDS | parse_keywords(KEYWORDS)
-    found = Catalog()
+    catalog = Catalog()
     for _file, line, message, _comments, context in extract_from_dir(
         str(ROOT / "app"), methods, options, words
     ):
-        found.add(message, lineno=line, context=context)
-    return found
+        catalog.add(message, lineno=line, context=context)
+    return catalog
 
 
 def chinese() -> Catalog:
-    """The Chinese catalogue as it is stored."""
+    """Return the stored Chinese catalogue."""
     with CATALOGUE.open("rb") as file:
         return read_po(file, locale="zh")
 
 
 def missing(sources: Catalog, translated: Catalog) -> list[str]:
-    """The messages without a translation."""
-    found = ((message, translated.get(message.id, message.context)) for message in sources if message.id)
-    return [str(message.id) for message, known in found if not known or not any(known.string)]
+    """Return the messages without a translation."""
+    pairs = ((message, translated.get(message.id, message.context)) for message in sources if message.id)
+    return [str(message.id) for message, known in pairs if not known or not any(known.string)]
 
 
 def update() -> list[str]:
-    """Rewrite the catalogue; the messages that still need a translation."""
+    """Rewrite the catalogue. Return the messages that still need a translation."""
     sources, old = extract(), chinese()
     new = Catalog(locale="zh", fuzzy=False, charset="utf-8")
     new.header_comment = "# Chinese words of Lead Monitor."
@@ -65,7 +65,7 @@ def update() -> list[str]:
 
 
 def _without_dates(text: str) -> str:
-    """The catalogue without header lines that change each time or that nobody fills in."""
+    """Return the catalogue without header lines that change each time or stay empty."""
     noise = ("Project-Id", "Report-Msgid", "POT-Creation", "PO-Revision", "Last-Translator", "Language-Team")
     lines = text.splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith(tuple(f'"{name}' for name in noise)))

@@ -1,7 +1,7 @@
-"""Bundle the scripts of others into app/static/vendor, with the manifest of what is in them.
+"""Bundle third-party scripts into app/static/vendor and write their manifest.
 
-The packages come from package-lock.json by `npm ci`. Each module of scripts/bundles becomes one ES module,
-beside it the same compressed, which is what browsers get.
+The packages come from package-lock.json by `npm ci`. Each module of scripts/bundles becomes one ES module
+with a compressed copy, which browsers get.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LICENCES = ("LICENSE", "LICENCE", "NOTICE")
 
 
 def bundle(source: Path) -> dict[str, Any]:
-    """Write the bundle of a module and return its line of the manifest."""
+    """Write the bundle of a module. Return its entry in the manifest."""
     target = VENDOR / source.name
     with tempfile.NamedTemporaryFile(suffix=".json") as meta:
         files = (str(source), f"--outfile={target}", f"--metafile={meta.name}")
@@ -42,7 +42,7 @@ def bundle(source: Path) -> dict[str, Any]:
 
 
 def _package(path: str) -> str:
-    """The package that a file of node_modules belongs to; empty for a file of ours."""
+    """Return the package of a file in node_modules, empty for one of our files."""
     parts = Path(path).parts
     if parts[0] != PACKAGES.name:
         return ""
@@ -50,7 +50,7 @@ def _package(path: str) -> str:
 
 
 def package(name: str) -> dict[str, str]:
-    """Copy a package's licence, where it brings one, and return its name, version and licence."""
+    """Copy a package's licence file, if it has one. Return its name, version and licence."""
     folder = PACKAGES / name
     texts = [path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()) if path.stem in LICENCES]
     if texts:

@@ -1,4 +1,4 @@
-"""Write into docs/rules.md which metrics, operators and event types there are."""
+"""Write the tables of metrics, operators and event types into docs/rules.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- written by `make vocabulary` -->\n", "<!-- end -->\n"
 
 
 def tables() -> str:
-    """The registries as Markdown."""
+    """Return the registries as Markdown."""
     counts = [f"| `{code}` | {entry.meaning} |" for code, entry in metrics.REGISTRY.items()]
     compares = [f"| `{code}` | {entry.words} |" for code, entry in operators.REGISTRY.items()]
     kinds = [
@@ -26,7 +26,7 @@ def tables() -> str:
 
 
 def updated(text: str) -> str:
-    """The document with the tables of today."""
+    """Return the document with the current tables."""
     before, rest = text.split(BEGIN)
     return before + BEGIN + tables() + END + rest.split(END)[1]
 
