@@ -424,8 +424,9 @@ class OutreachApi(ConsoleApi):  # type: ignore[misc]
         post:
           summary: Store the results of contacts
           description: >-
-            Up to 1000 results, each answered by itself and in order. Sending the same again changes nothing
-            (status duplicate). opt_out puts the person on the do-not-disturb list, converted moves the hit.
+            Up to 1000 results, each answered individually and in order. Repeating a result changes
+            nothing (status duplicate). opt_out puts the customer on the do-not-disturb list, converted
+            updates the hit.
           requestBody:
             required: true
             content:

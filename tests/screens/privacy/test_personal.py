@@ -1,4 +1,4 @@
-"""The screens around personal data, as people meet them."""
+"""Screens of personal data: revealing a number, and customer data requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import Person
 PHONE = "13800000001"
 
 
-def test_a_number_is_shown_once_it_is_on_record(
+def test_a_number_is_shown_once_the_reveal_is_recorded(
     world: World, session: Session, login: Callable[..., Person], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -40,7 +40,7 @@ def test_a_number_is_shown_once_it_is_on_record(
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_refusal_is_in_the_person_s_language(
+def test_a_refusal_is_in_the_users_language(
     language: str, world: World, login: Callable[..., Person], engine: Engine
 ) -> None:
     manager = login("Manager", language=language)
@@ -52,7 +52,7 @@ def test_a_refusal_is_in_the_person_s_language(
     assert fingerprint(engine) == before
 
 
-def test_no_number_by_address_without_token_or_beyond_the_branch(
+def test_no_number_by_get_without_token_or_outside_the_branch(
     world: World, login: Callable[..., Person], engine: Engine
 ) -> None:
     marketer = login("Marketer", branch=world.home)
@@ -64,7 +64,7 @@ def test_no_number_by_address_without_token_or_beyond_the_branch(
     assert fingerprint(engine) == before
 
 
-def test_who_may_not_reveal_sees_no_button(world: World, login: Callable[..., Person]) -> None:
+def test_roles_that_may_not_reveal_see_no_button(world: World, login: Callable[..., Person]) -> None:
     page = login("Auditor").get(f"/leadview/show/{world.ids['lead_home']}").text
     assert "138****0001" in page
     assert "/reveal/" not in page
@@ -105,7 +105,7 @@ def entries_for(session: Session, id_hash: str) -> list[Suppression]:
     return list(session.scalars(select(Suppression).where(Suppression.id_hash == id_hash)))
 
 
-def test_a_typed_number_is_not_repeated_by_the_page(world: World, login: Callable[..., Person]) -> None:
+def test_the_page_does_not_repeat_a_typed_number(world: World, login: Callable[..., Person]) -> None:
     page = login("Admin").submit("/subjectrequestview/find", {"number": "310101199709060960"}).text
     assert "check digit" in page
     assert "310101199709060960" not in page

@@ -1,4 +1,4 @@
-"""The fixtures of tests/reminders, for its screens."""
+"""Fixtures of tests/reminders, reused for the screens of reminders."""
 
 from __future__ import annotations
 

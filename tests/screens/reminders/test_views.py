@@ -1,4 +1,4 @@
-"""The list of reminders and the bell."""
+"""Screens of reminders: the list and the bell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fill(office: Office, username: str, count: int, kind: str = "hits") -> None:
     office.session.commit()
 
 
-def test_the_bell_says_what_is_unread_without_a_new_page(
+def test_the_bell_shows_unread_reminders_without_a_reload(
     office: Office, login: Callable[..., Person]
 ) -> None:
     anna = login("Marketer", branch=office.world.home, username="anna")
