@@ -1,19 +1,19 @@
-"""The one clock of the tests: the present moment, and the product's local date."""
+"""The clock of the tests: the current time, and the product's local date."""
 
 from __future__ import annotations
 
 import datetime as dt
 from zoneinfo import ZoneInfo
 
-#: TIMEZONE of every test's product
+#: the TIMEZONE setting of all tests
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def now() -> dt.datetime:
-    """The present moment in UTC."""
+    """Return the current time in UTC."""
     return dt.datetime.now(dt.UTC)
 
 
 def today() -> dt.date:
-    """The present date in the product's zone, whatever the machine's zone is."""
+    """Return the current date in the product's time zone, whatever the machine's is."""
     return now().astimezone(ZONE).date()

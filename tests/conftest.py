@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis for every test, the migrated schema, a database of its own for each worker."""
+"""Fixtures: real PostgreSQL and Redis, the migrated schema, and a separate database for each test worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.thorough import PROFILE
 
 SAMPLE = Path(__file__).parent / "data" / "sample"
 PASSWORD = "Test-Pass-word-2026"
-#: longest first; `make test` and `make test-long` hand files out in this order
+#: the longest files first; `make test` and `make test-long` distribute files in this order
 LONG_FILES = (
     "embedded/test_first_start.py",
     "browser/test_pages.py",
@@ -50,7 +50,7 @@ hypothesis_settings.register_profile(PROFILE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, so that no worker is left alone with one at the end."""
+    """Start with the longest files, so that no worker is left alone with one at the end."""
     here = Path(__file__).parent
     rank = {here / name: number for number, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
@@ -58,14 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all workers of the run share."""
+    """Return a folder that all workers of the run share."""
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(scope="session")
 def servers(shared_dir: Path) -> Iterator[Services]:
-    """One PostgreSQL and one Redis for all workers; the last one stops them."""
+    """Start one PostgreSQL and one Redis for all workers. The last worker stops them."""
     with services(_settings(shared_dir / "servers")) as found:
         yield found
 
@@ -77,7 +77,7 @@ def _settings(data_dir: Path, **environment: str) -> Settings:
 
 @pytest.fixture(scope="session")
 def base_settings(servers: Services, shared_dir: Path, worker_id: str) -> Settings:
-    """Settings of this worker: its own database made from the migrated template, its own Redis database."""
+    """Return this worker's settings, with its own database (from a template) and Redis database."""
     url = make_url(servers.database_url)
     with FileLock(shared_dir / "template.lock"):
         if not _exists(url, TEMPLATE):
@@ -94,8 +94,8 @@ def base_settings(servers: Services, shared_dir: Path, worker_id: str) -> Settin
 
 
 def _make_template(url: Any, shared_dir: Path) -> None:
-    """Migrate under another name first, so that a template is either whole or not there."""
-    # Nothing here has to outlive a loss of power, and tests commit many thousand times.
+    """Create the template under another name and rename it, so that it is never half migrated."""
+    # Test data need not survive a power failure, and tests commit many thousand times.
     with superuser(url) as connection:
         connection.execute("ALTER ROLE ALL SET synchronous_commit = off")
     _admin(url, f"CREATE DATABASE {TEMPLATE}_raw")
@@ -126,25 +126,25 @@ def _exists(url: Any, name: str) -> bool:
 
 @pytest.fixture(scope="session")
 def worker_app(base_settings: Settings) -> Flask:
-    """The application of this worker, made once."""
+    """Create this worker's application once."""
     return create_app(base_settings)
 
 
 @pytest.fixture
 def settings(base_settings: Settings, tmp_path: Path) -> Settings:
-    """This worker's settings with a DATA_DIR of the test's own."""
+    """Return this worker's settings with the test's own DATA_DIR."""
     return dataclasses.replace(base_settings, data_dir=tmp_path / "var")
 
 
 @pytest.fixture
 def database_url(base_settings: Settings) -> str:
-    """The URL of this worker's database, emptied."""
+    """Empty this worker's database. Return its URL."""
     return base_settings.database_url
 
 
 @pytest.fixture(scope="session")
 def worker_engine(base_settings: Settings) -> Iterator[Engine]:
-    """Connections to this worker's database that have its catalogue at hand already."""
+    """Return an engine on this worker's database whose connections have a warm catalogue cache."""
     made = create_engine(base_settings.database_url, connect_args={"options": "-c timezone=UTC"})
     yield made
     made.dispose()
@@ -152,7 +152,7 @@ def worker_engine(base_settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture
 def engine(worker_engine: Engine) -> Iterator[Engine]:
-    """An engine on this worker's database, emptied but for what migration and seeding put in."""
+    """Empty this worker's database, except for what migrations and seeding create. Return an engine."""
     empty(worker_engine)
     yield worker_engine
     if worker_engine.pool.checkedout():  # type: ignore[attr-defined]
@@ -161,7 +161,7 @@ def engine(worker_engine: Engine) -> Iterator[Engine]:
 
 @pytest.fixture
 def redis(base_settings: Settings) -> Redis:
-    """This worker's Redis database, emptied."""
+    """Empty this worker's Redis database. Return a client."""
     connection: Redis = Redis.from_url(base_settings.redis_url)
     connection.flushdb()
     return connection
@@ -169,7 +169,7 @@ def redis(base_settings: Settings) -> Redis:
 
 @pytest.fixture
 def app(worker_app: Flask, settings: Settings, engine: Engine, redis: Redis) -> Iterator[Flask]:
-    """The application on an empty database, Redis and DATA_DIR."""
+    """Return the application on an empty database, Redis and DATA_DIR."""
     before = worker_app.config["SETTINGS"]
     worker_app.config["SETTINGS"] = settings
     yield worker_app
@@ -178,20 +178,20 @@ def app(worker_app: Flask, settings: Settings, engine: Engine, redis: Redis) -> 
 
 @pytest.fixture
 def session(app: Flask, engine: Engine) -> Iterator[Session]:
-    """A database session for arranging and checking, apart from the application's."""
+    """Return a database session, separate from the application's, to arrange and check data."""
     with Session(engine, expire_on_commit=False) as made:
         yield made
 
 
 @pytest.fixture
 def world(session: Session, settings: Settings) -> World:
-    """A row of everything, in two branches."""
+    """Create a row of everything, in two branches."""
     return build(session, settings)
 
 
 @pytest.fixture
 def postbox(app: Flask) -> Iterator[Postbox]:
-    """A real mail server that keeps what it gets, named by SMTP_URL."""
+    """Start a real mail server under SMTP_URL that keeps what it receives."""
     with serving(app) as made:
         yield made
 
@@ -203,14 +203,14 @@ def cli(app: Flask) -> Callable[..., Any]:
 
 
 class Person(FlaskClient):
-    """A test client of somebody who is logged in; its posts carry the CSRF token."""
+    """The test client of a logged-in user; its posts carry the CSRF token."""
 
     def submit(self, path: str, data: dict[str, Any] | None = None, **kwargs: Any) -> Any:
-        """POST a form as the browser would, with the token of this session."""
+        """POST a form as a browser would, with the session's token."""
         return self.post(path, data={**(data or {}), "csrf_token": self.token()}, **kwargs)
 
     def token(self) -> str:
-        """The CSRF token of this session."""
+        """Return the session's CSRF token."""
         with self.session_transaction() as stored:
             stored.setdefault("csrf_token", uuid.uuid4().hex)
             signer = URLSafeTimedSerializer(self.application.secret_key, salt="wtf-csrf-token")
@@ -219,7 +219,7 @@ class Person(FlaskClient):
 
 @pytest.fixture
 def login(app: Flask, session: Session) -> Callable[..., Person]:
-    """Make a person with a role (and branch), log them in, and give their client."""
+    """Return a function that creates a user with a role and branch, and returns their logged-in client."""
 
     def make(role: str, *, branch: Branch | None = None, language: str = "en", username: str = "") -> Person:
         name = username or f"{role.lower()}-{uuid.uuid4().hex[:6]}"
@@ -235,7 +235,7 @@ def login(app: Flask, session: Session) -> Callable[..., Person]:
 def make_staff(
     session: Session, username: str, role: str, *, branch: Branch | None = None, language: str = "en"
 ) -> Staff:
-    """A log-in of the given role with the well-known test password."""
+    """Create a user of the given role with the tests' password."""
     user = Staff(
         username=username,
         first_name="试",
@@ -254,7 +254,7 @@ def make_staff(
 
 @pytest.fixture
 def sample_env(settings: Settings) -> dict[str, str]:
-    """The environment of a command of its own on this worker's database, with the sample's key."""
+    """Return the environment of a separate command on this worker's database, with the sample's key."""
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("FLASK_", "PYTEST_"))},
         "DATA_DIR": str(settings.data_dir),

@@ -1,4 +1,4 @@
-"""The tests' database: emptied, kept, put back."""
+"""The tests' database: emptying, snapshots and restoring them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import URL, Engine
 from app.embedded.postgres import SUPERUSER
 from app.permissions import ROLES
 
-#: Filled by migration and seeding; everything else is emptied before each test.
+#: filled by migrations and seeding; everything else is emptied before each test
 SEEDED = (
     "alembic_version",
     "ab_permission",
@@ -19,10 +19,10 @@ SEEDED = (
     "ab_permission_view_role",
     "ab_role",
 )
-#: the change log, whose numbers go on for ever
+#: the change log, whose numbering is never reset
 LOG = ("change_log", "change_seal")
 BUILTIN = (*ROLES.values(), "Public")
-#: each table, and the sequence that numbers its rows if it has one
+#: each table, with its sequence if it has one
 _TABLES = """
 SELECT one.relname, sequence.oid::regclass::text
 FROM pg_class AS one
@@ -30,7 +30,7 @@ LEFT JOIN (pg_depend JOIN pg_class AS sequence ON sequence.oid = objid AND seque
     ON refobjid = one.oid AND refobjsubid > 0 AND classid = 'pg_class'::regclass
 WHERE one.relnamespace = 'public'::regnamespace AND one.relkind IN ('r', 'p')
 """
-#: Small tables are emptied faster row by row; what they number begins at 1 again.
+#: Small tables are emptied faster row by row. Their sequences start at 1 again.
 _EMPTY = f"""
 DO $$
 DECLARE
@@ -57,7 +57,7 @@ END $$
 
 
 def empty(engine: Engine) -> None:
-    """Empty every table but for what migration and seeding put in.
+    """Empty every table, except for what migrations and seeding create.
 
     Only the superuser can switch off the triggers that note every change and keep the log as it is.
     """
@@ -66,22 +66,22 @@ def empty(engine: Engine) -> None:
 
 @functools.cache
 def superuser_of(engine: Engine) -> psycopg.Connection:
-    """A connection of the server's superuser to the engine's database, open until the end."""
+    """Return a superuser's connection to the engine's database, open until the end."""
     return psycopg.connect(libpq(engine.url.set(username=SUPERUSER)), autocommit=True)
 
 
 def superuser(url: URL) -> psycopg.Connection:
-    """A connection to a database as the server's superuser."""
+    """Return a superuser's connection to a database."""
     return psycopg.connect(libpq(url.set(username=SUPERUSER)))
 
 
 def libpq(url: URL) -> str:
-    """The address as libpq reads it."""
+    """Return the address in libpq's form."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def is_empty(engine: Engine) -> bool:
-    """Whether nothing is in the database but for what migration and seeding put in."""
+    """Return whether the database holds only what migrations and seeding create."""
     known = (*SEEDED, "installation")
     names = [name for name, _numbers in superuser_of(engine).execute(_TABLES) if name not in known]
     found = " OR ".join(f'EXISTS (SELECT FROM public."{name}")' for name in names)
@@ -89,7 +89,7 @@ def is_empty(engine: Engine) -> bool:
 
 
 class Snapshot:
-    """The rows that are in the engine's database now, but for what migration and seeding put in."""
+    """A copy of the rows in the engine's database, except for what migrations and seeding create."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -98,12 +98,12 @@ class Snapshot:
         with superuser_of(engine).transaction():
             self._run(f"CREATE SCHEMA {self.schema}")
             for name, numbers in self._run(_TABLES).fetchall():
-                # The DATA_DIR of the next test is another one.
+                # The next test has another DATA_DIR.
                 if name not in (*SEEDED, "installation") or name == "ab_role":
                     self._keep(name, numbers)
 
     def put_back(self) -> bool:
-        """Put the rows into the emptied database; whether there was room for all of them."""
+        """Restore the rows into the emptied database. Return whether all of them fit."""
         try:
             with superuser_of(self.engine).transaction():
                 self._run(";\n".join(self._statements))

@@ -1,4 +1,4 @@
-"""A real mail server for tests, named by SMTP_URL."""
+"""A real mail server for tests, under SMTP_URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask import Flask
 
 
 class Postbox:
-    """Keeps what it gets, or refuses."""
+    """A mail server that keeps what it receives, or refuses it."""
 
     def __init__(self) -> None:
         self.mails: list[Any] = []
@@ -30,7 +30,7 @@ class Postbox:
 
 @contextmanager
 def serving(app: Flask) -> Iterator[Postbox]:
-    """The mail server of a test, named by SMTP_URL of the application while it lasts."""
+    """Run a mail server, with SMTP_URL of the application pointing to it."""
     made, before = Postbox(), app.config["SETTINGS"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Settings: defaults, refusals, secrets made once, what production demands."""
+"""Settings: defaults, refusals, generated secrets, and the demands of production."""
 
 from __future__ import annotations
 

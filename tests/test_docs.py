@@ -1,4 +1,4 @@
-"""The handbook is whole: every setting and every command is in docs/commands.md."""
+"""The handbook is complete: every setting and every command is in docs/commands.md."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from flask import Flask
 from config import load_settings
 
 HANDBOOK = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
-#: what Flask and its extensions bring along
+#: commands of Flask and its extensions
 THEIRS = {"fab", "routes", "run", "shell", "translate", "db"}
 
 
 class Asked(dict[str, str]):
-    """An environment that notes what it is asked for."""
+    """An environment that records the names it is asked for."""
 
     def __init__(self, values: dict[str, str]) -> None:
         super().__init__(values)

@@ -1,4 +1,4 @@
-"""What the import contract can't see: a domain that reaches a screen by name, addresses written by hand."""
+"""Layering rules that the import contract can't check: views looked up by name, hand-written addresses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 APP = Path(__file__).parent.parent / "app"
-#: what stands above the domains, and may know screens
+#: packages above the domains, which may know screens
 ABOVE = ("console", "screens", "views.py", "security.py")
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    """Every file that people write, by its path below app/, with its text."""
+    """Yield every source file with its path below app/ and its text."""
     for path in sorted(APP.rglob("*")):
         name = path.relative_to(APP).as_posix()
         if path.suffix in (".py", ".html", ".txt", ".js", ".sql") and "vendor/" not in name:

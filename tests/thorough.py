@@ -1,4 +1,4 @@
-"""How much is tried of what has no end: a share by `make test`, everything or much by `make test-long`."""
+"""The amount of exhaustive testing: a share in `make test`, everything or much in `make test-long`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 T = TypeVar("T")
-#: Makefile chooses the profile of this name, tests/conftest.py makes it known
+#: the Hypothesis profile that the Makefile selects; tests/conftest.py registers it
 PROFILE = "long"
-#: the mark of a test that asks for its share
+#: the marker of a test that uses a share
 thorough = pytest.mark.thorough
 
 
 def is_long() -> bool:
-    """Whether this run is the one that may take long."""
+    """Return whether this is the long run."""
     return settings.get_current_profile_name() == PROFILE
 
 
 def examples(few: int, many: int) -> Callable[[Any], Any]:
-    """Try `few` examples of a property in every run, `many` in the long one."""
+    """Try `few` examples of a property, or `many` in the long run."""
     bounds = settings(
         max_examples=many if is_long() else few, deadline=None, suppress_health_check=list(HealthCheck)
     )
@@ -30,7 +30,7 @@ def examples(few: int, many: int) -> Callable[[Any], Any]:
 
 
 def share(everything: Iterable[T], few: int) -> list[T]:
-    """The first, the last and some between, always the same, up to `few`; all of them in the long run."""
+    """Return up to `few` items, always the same ones with the first and the last, or all in the long run."""
     found = list(everything)
     if is_long() or len(found) <= few:
         return found

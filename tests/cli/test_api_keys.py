@@ -1,4 +1,4 @@
-"""API keys: made and ended by command, used over HTTP."""
+"""API keys: created and revoked by commands, used over HTTP."""
 
 from __future__ import annotations
 

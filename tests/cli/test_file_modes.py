@@ -1,4 +1,4 @@
-"""Nobody else reads what the product keeps, whatever the umask it is started with."""
+"""File modes: no other account can read what the product writes, whatever the umask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import SAMPLE
 from tests.embedded.support import ROOT, open_to_others
 from tests.leads.support import HEADER, person, write_csv
 
-#: commands one after the other, in a process that begins like `flask`
+#: several commands in a process that starts like `flask`
 RUN = """
 import json, sys
 from app import create_app

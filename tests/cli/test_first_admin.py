@@ -1,4 +1,4 @@
-"""The way in: the first administrator of an empty installation, and a lost password."""
+"""The first administrator of an empty installation, and a lost password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A DATA_DIR beside a database that belongs to another one: nothing starts, nothing is written."""
+"""A DATA_DIR with another installation's database: nothing starts and nothing is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = "2026-10-01"
 
 @pytest.fixture
 def foreign(settings: Settings, engine: Engine, tmp_path: Path) -> Settings:
-    """A second host's settings: the same database, a DATA_DIR of its own."""
+    """Return a second host's settings: the same database with another DATA_DIR."""
     installation.check(engine, settings)
     return dataclasses.replace(settings, data_dir=tmp_path / "second")
 
@@ -51,7 +51,7 @@ def test_a_database_without_an_id_takes_that_of_its_data_dir(
 
 
 def test_an_id_half_written_is_taken_up(settings: Settings, engine: Engine, session: Session) -> None:
-    """A process that ended between the file and the row."""
+    """The process ended after writing the file and before writing the row."""
     settings.data_dir.mkdir()
     mine = "11111111-2222-3333-4444-555555555555"
     (settings.data_dir / "installation").write_text(mine)
@@ -130,7 +130,7 @@ def test_adopting_fits_the_new_data_dir_and_no_longer_the_former(
 
 
 def test_processes_that_start_at_once_agree(settings: Settings, engine: Engine, tmp_path: Path) -> None:
-    """On one DATA_DIR all of them; of several DATA_DIRs the processes of one."""
+    """On one DATA_DIR all processes agree; of several DATA_DIRs only the processes of one succeed."""
     homes = [settings, settings, settings, dataclasses.replace(settings, data_dir=tmp_path / "other")]
     barrier = threading.Barrier(len(homes))
     found: list[tuple[Path, str | None]] = []

@@ -1,4 +1,4 @@
-"""What the commands refuse: exit status, the reason on standard error, nothing done."""
+"""Refusals of the commands: exit status, the reason on standard error, no effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands over the sample case against every figure of expected.json; some in a process of their own."""
+"""The commands on the sample data, checked against every figure of expected.json."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.conftest import SAMPLE
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text("utf-8"))
 ROOT = Path(__file__).parents[2]
 
-#: runs a command that must succeed; what it writes on standard output
+#: runs a command that must succeed, and returns its standard output
 Run = Callable[..., str]
 
 
 @pytest.fixture
 def flask(app: Flask, cli: Callable[..., Any]) -> Iterator[Run]:
-    """Commands in this process, with the sample's key."""
+    """Run commands in this process, with the sample's key."""
     before = app.config["SETTINGS"]
     key, algorithm = EXPECTED["id_hash_key"], EXPECTED["id_hash_algorithm"]
     app.config["SETTINGS"] = dataclasses.replace(before, id_hash_key=key, id_hash_algorithm=algorithm)
@@ -39,8 +39,8 @@ def flask(app: Flask, cli: Callable[..., Any]) -> Iterator[Run]:
     app.config["SETTINGS"] = before
 
 
-def apart(env: dict[str, str]) -> Run:
-    """Commands of which each is a process of its own."""
+def separately(env: dict[str, str]) -> Run:
+    """Run each command in a process of its own."""
 
     def run(*words: object) -> str:
         command = [sys.executable, "-m", "flask", *map(str, words)]
@@ -51,21 +51,21 @@ def apart(env: dict[str, str]) -> Run:
     return run
 
 
-def told(flask: Run, *words: object) -> dict[str, Any]:
-    """Exactly one JSON object and nothing else on standard output."""
+def json_output(flask: Run, *words: object) -> dict[str, Any]:
+    """Run a command that must print exactly one JSON object. Return it."""
     parsed = json.loads(flask(*words, "--json"))
     assert isinstance(parsed, dict)
     return parsed
 
 
 def test_every_figure(flask: Run) -> None:
-    assert told(flask, "config", "apply", SAMPLE / "config.yaml") == {
+    assert json_output(flask, "config", "apply", SAMPLE / "config.yaml") == {
         "institutions": 8,
         "rules": 5,
         "schedules": 0,
     }
-    check_leads(told(flask, "leads", "import", SAMPLE / "leads.xlsx"))
-    check_log(told(flask, "logs", "ingest", SAMPLE / "logs"))
+    check_leads(json_output(flask, "leads", "import", SAMPLE / "leads.xlsx"))
+    check_log(json_output(flask, "logs", "ingest", SAMPLE / "logs"))
     check_hits(flask)
     check_coverage(flask)
 
@@ -91,7 +91,7 @@ def check_log(result: dict[str, Any]) -> None:
 
 def check_hits(flask: Run) -> None:
     first, last = EXPECTED["evaluate"]
-    days = told(flask, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
+    days = json_output(flask, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
     created = {(rule, day): n for day, counts in days.items() for rule, n in counts["created"].items() if n}
     wanted: dict[tuple[str, str], int] = {}
     for rule, _lead, day, _values in EXPECTED["hits"]:
@@ -103,7 +103,7 @@ def check_hits(flask: Run) -> None:
     rows = json.loads(flask("hits", "export", "--format", "json"))
     found = sorted([row["rule_code"], row["lead_no"], row["hit_date"], row["values"]] for row in rows)
     assert found == sorted(EXPECTED["hits"])
-    again = told(flask, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
+    again = json_output(flask, "rules", "evaluate", "--as-of", first, "--through", last)["days"]
     assert not any(n for counts in again.values() for n in counts["created"].values())
 
 
@@ -111,13 +111,13 @@ def check_coverage(flask: Run) -> None:
     first, last = EXPECTED["evaluate"]
     found = {}
     for rule in sorted({key.split()[0] for key in EXPECTED["coverage"]}):
-        counts = told(flask, "rules", "preview", rule, "--from", first, "--to", last)["coverage"]
+        counts = json_output(flask, "rules", "preview", rule, "--from", first, "--to", last)["coverage"]
         found |= {f"{rule} {day}": n for day, n in counts.items()}
     assert found == EXPECTED["coverage"]
 
 
 def test_the_gb18030_list_gives_the_same(sample_env: dict[str, str], engine: Engine) -> None:
-    check_leads(told(apart(sample_env), "leads", "import", SAMPLE / "leads_gb18030.csv"))
+    check_leads(json_output(separately(sample_env), "leads", "import", SAMPLE / "leads_gb18030.csv"))
 
 
 def test_an_export_of_the_rules_changes_nothing(flask: Run, tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_an_export_of_the_rules_changes_nothing(flask: Run, tmp_path: Path) -> N
 
 
 def test_with_embedded_servers(sample_env: dict[str, str], tmp_path: Path) -> None:
-    """No database and no Redis configured: the commands start the embedded ones and leave none behind."""
+    """Without a configured database and Redis, the commands start the embedded ones and stop them again."""
     own = sample_env | {"DATABASE_URL": "", "REDIS_URL": "", "DATA_DIR": str(tmp_path / "own")}
-    flask = apart(own)
+    flask = separately(own)
     flask("db", "upgrade")
-    assert told(flask, "config", "apply", SAMPLE / "config.yaml")["rules"] == 5
-    assert told(flask, "doctor")["ok"] is True
+    assert json_output(flask, "config", "apply", SAMPLE / "config.yaml")["rules"] == 5
+    assert json_output(flask, "doctor")["ok"] is True
     leftovers = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(p)]
     assert leftovers == []
 

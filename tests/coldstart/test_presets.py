@@ -1,4 +1,4 @@
-"""The presets: complete enough for a bank, and shy of everything people changed."""
+"""The presets: enough for a bank to start with, and without effect on people's changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def apply(app: Flask) -> dict[str, int]:
 
 
 def content(engine: Engine) -> dict[str, list[str]]:
-    """Everything the cold start may touch, row by row."""
+    """Return every row that the cold start may change."""
     tables = ("institution", "rule", "rule_version", "rule_condition", "schedule", "schedule_version")
     with engine.connect() as connection:
         return {t: sorted(connection.scalars(text(f"SELECT t::text FROM {t} t"))) for t in tables}

@@ -1,4 +1,4 @@
-"""A way to PostgreSQL that can be closed and opened: what a program sees when the server stops and starts."""
+"""A proxy to PostgreSQL that can be stopped and started, to simulate restarts of the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Proxy:
-    """Hands on what comes to a socket of a folder of its own."""
+    """Forwards connections from a socket in its own folder."""
 
     def __init__(self, folder: Path, server: Path) -> None:
         self._path, self._server = folder / ".s.PGSQL.5432", server / ".s.PGSQL.5432"
@@ -18,14 +18,14 @@ class Proxy:
         self.start()
 
     def start(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._path))
         self._listener.listen(50)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:
-        """Cut every connection, refuse new ones."""
+        """Close all connections and refuse new ones."""
         assert self._listener is not None
         for each in (self._listener, *self._open):
             with contextlib.suppress(OSError):
@@ -42,10 +42,10 @@ class Proxy:
                 server.connect(str(self._server))
                 self._open += [client, server]
                 for pair in ((client, server), (server, client)):
-                    threading.Thread(target=_hand_on, args=pair, daemon=True).start()
+                    threading.Thread(target=_forward, args=pair, daemon=True).start()
 
 
-def _hand_on(source: socket.socket, target: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

@@ -1,4 +1,4 @@
-"""The pages of the product and a bank to see on them."""
+"""The pages of the product, and a bank with data for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.access.push_world import reminder_for
 from tests.access.world import World, build
 from tests.conftest import Person
 
-#: Every kind of page; ``{name}`` is the id of that row of the world.
+#: every kind of page; ``{name}`` is the id of that row of the world
 PAGES = (
     "/leadview/list/",
     "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
@@ -179,7 +179,7 @@ PAGES = (
 def furnished(
     app: Flask, session: Session, login: Callable[..., Person], language: str
 ) -> tuple[World, Person]:
-    """A bank with a row of everything, and an administrator who speaks the language."""
+    """Create a bank with a row of everything. Return an administrator who uses the language."""
     world = build(session, app.config["SETTINGS"])
     admin = login("Admin", language=language, username="admin")
     reminder_for(session, session.scalars(select(Staff.id).where(Staff.username == "admin")).one())

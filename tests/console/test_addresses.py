@@ -1,4 +1,4 @@
-"""Addresses of lists with filters, and of what stored rows point to."""
+"""Addresses of lists with filters, and of pointers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_what_a_row_points_to_has_an_address_outside_requests_too(app: Flask) ->
 
 
 def test_a_selection_is_what_the_list_shows(app: Flask, world: World, login: Callable[..., Person]) -> None:
-    """Stored and read again, for everybody in their own scope."""
+    """A stored selection finds the same rows as the list, in each user's scope."""
     filters = [["status", "is", "waiting"], ["hit_date", "from", "2026-01-01"], ["source", "is", "官网预约"]]
     people = {
         "anna": login("Marketer", username="anna", branch=world.home),

@@ -1,4 +1,4 @@
-"""A database that is busy or away: the page says so in the person's language, and nothing is half done."""
+"""A busy or unreachable database: the page says so in the user's language, and nothing is half done."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PAGES = ("/", "/leadview/list/", "/hitview/list/", "/effectview/", "/login/", "/
 
 
 @pytest.fixture
-def impatient(app: Flask) -> None:
-    """Web requests wait a second for a lock."""
+def short_lock_wait(app: Flask) -> None:
+    """Limit lock waits of web requests to one second."""
     app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], web_lock_seconds=1)
 
 
 @contextmanager
 def locked(engine: Engine, table: str = "lead") -> Iterator[None]:
-    """Somebody else holds the table."""
+    """Lock the table in another transaction."""
     with engine.connect() as other:
         other.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
         yield
@@ -39,7 +39,7 @@ def locked(engine: Engine, table: str = "lead") -> Iterator[None]:
 
 
 def test_a_locked_table_is_a_busy_page(
-    impatient: None, world: World, login: Callable[..., Person], engine: Engine, session: Session
+    short_lock_wait: None, world: World, login: Callable[..., Person], engine: Engine, session: Session
 ) -> None:
     chinese, english = login("Manager", language="zh"), login("Manager")
     for client in (chinese, english):
@@ -91,7 +91,7 @@ def test_no_connection_left_is_a_busy_page(
 
 
 class TestAway:
-    """The way to the database is cut."""
+    """The connection to the database is cut."""
 
     @pytest.fixture
     def proxy(self, settings: Settings) -> Iterator[Proxy]:

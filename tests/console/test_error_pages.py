@@ -1,4 +1,4 @@
-"""Error pages: what happened, what to do, the request's number; never a trace."""
+"""Error pages: what happened, what to do, the request's number, and never a traceback."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ TITLES = {
 }
 
 
-def assert_fault(answer, code: int, title: str) -> None:
+def assert_error_page(answer, code: int, title: str) -> None:
     assert answer.status_code == code
-    # From 500 on a page stands without the frame, whose own heading comes first elsewhere.
+    # From 500 on the page has no frame, whose heading comes first elsewhere.
     heading = "h1" if code >= 500 else "h2"
     assert f"<{heading}>{title}</{heading}>" in answer.text
     assert f"错误 {code}" in answer.text
@@ -49,12 +49,12 @@ def test_a_refused_page_says_why(
     login: Callable[..., Person], world: World, role: str, path: str, code: int
 ) -> None:
     client = login(role, branch=world.home, language="zh")
-    assert_fault(client.get(path.format(**world.ids)), code, TITLES[code])
+    assert_error_page(client.get(path.format(**world.ids)), code, TITLES[code])
 
 
 def test_a_form_without_its_token_has_expired(login: Callable[..., Person], world: World) -> None:
     answer = login("Admin", language="zh").post("/leadview/add", data={"name": "x"})
-    assert_fault(answer, 400, "页面已过期")
+    assert_error_page(answer, 400, "页面已过期")
     assert "CSRF" not in answer.text
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_is_too_large(
     monkeypatch.setitem(app.config, "SETTINGS", dataclasses.replace(app.config["SETTINGS"], max_upload_mb=1))
     client = login("Manager", language="zh")
     answer = client.submit("/importbatchview/upload", {"file": (io.BytesIO(b"x" * (2 << 20)), "a.csv")})
-    assert_fault(answer, 413, TITLES[413])
+    assert_error_page(answer, 413, TITLES[413])
 
 
 def test_a_broken_server_says_so_without_its_secrets(
@@ -75,7 +75,7 @@ def test_a_broken_server_says_so_without_its_secrets(
 
     monkeypatch.setitem(app.view_functions, "LeadView.list", fail)
     answer = login("Admin", language="zh").get("/leadview/list/")
-    assert_fault(answer, 500, TITLES[500])
+    assert_error_page(answer, 500, TITLES[500])
     assert "secret reason" not in answer.text
 
 
@@ -86,7 +86,7 @@ def test_too_many_log_ins_are_told_to_wait(login: Callable[..., Person]) -> None
         stored["locale"] = "zh"
     answers = [stranger.submit("/login/", {"username": "x", "password": "y"}) for _ in range(12)]
     assert [answer.status_code for answer in answers[:3]] == [302, 302, 302]
-    assert_fault(answers[-1], 429, "尝试次数过多")
+    assert_error_page(answers[-1], 429, "尝试次数过多")
 
 
 def test_programs_get_errors_as_json(login: Callable[..., Person]) -> None:

@@ -1,4 +1,4 @@
-"""Every field of every generated form is stored: filled as a person would, read back from the database."""
+"""Every field of every generated form: filled in like a user, then read back from the database."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.access.world import World
 from tests.conftest import PASSWORD, Person
 from tests.leads.support import id_number
 
-#: what every form has, and a person does not fill in
+#: fields that every form has and users don't fill in
 FRAME = {"csrf_token", "next", "seen"}
-#: screens whose forms are editors of their own, with tests of their own
+#: screens with their own editors, which have their own tests
 EDITORS = {"RuleView", "RuleVersionView", "ScheduleView"}
 
 
 class Form(NamedTuple):
-    """What is typed into an empty form, then into that of ``row``; ``reads`` are values in no own column."""
+    """The input of an empty form and of the form of ``row``; ``reads`` are values without a column."""
 
     add: dict[str, Any]
     edit: dict[str, Any] | None = None
@@ -40,7 +40,7 @@ class Form(NamedTuple):
 
 
 class Bank(NamedTuple):
-    """What readers need."""
+    """The data that readers need."""
 
     app: Flask
     session: Session
@@ -50,7 +50,7 @@ class Bank(NamedTuple):
         return self.app.config["SETTINGS"]
 
     def reason(self) -> str:
-        """Of the newest request."""
+        """Return the reason of the newest request."""
         return self.session.scalars(select(Approval.reason).order_by(Approval.id.desc()).limit(1)).one()
 
 
@@ -219,7 +219,7 @@ FORMS = {
 
 
 def generated(app: Flask) -> set[tuple[str, str]]:
-    """The generated forms: names of views, each with add or edit."""
+    """Return the generated forms as pairs of view name and add or edit."""
     return {
         (type(view).__name__, what)
         for view in app.appbuilder.baseviews  # type: ignore[attr-defined]
@@ -270,7 +270,7 @@ def _put_in(value: Any, ids: dict[str, Any]) -> Any:
 
 
 def stored(row: Any) -> dict[str, Any]:
-    """Columns, and the keys of related rows."""
+    """Return a row's columns and the keys of related rows."""
     mapped = inspect(row).mapper
     found = {column.key: getattr(row, column.key) for column in mapped.column_attrs}
     for relation in mapped.relationships:

@@ -1,4 +1,4 @@
-"""Odd input at every address, as an administrator: refused with a message, never an error of ours."""
+"""Odd input at every address, by an administrator: refused with a message, never a server error."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ TEXTS = (
 )
 DEEP = "[" * 100_000
 STORED = "be stored"
-#: addresses that get every key; the others one each
+#: addresses that are tried with every key; the others with one each
 SEVERAL = ("LeadView.show", "StaffView.show", "RoleView.show", "ImportBatchView.columns", "LeadView.edit")
-#: addresses that end the session which the other requests need
+#: addresses that would end the session
 ENDS = ("logout", "delete", "resetmypassword", "session", "action/")
 APP = Path(__file__).parents[2] / "app"
 _READ = re.compile(r'request\.(?:form|values|args)(?:\.get|\.getlist)?[\[(]"(\w+)"')
@@ -67,7 +67,7 @@ def _view(app: Flask, rule: Rule) -> Any:
 
 
 def _with_keys(app: Flask) -> Iterator[tuple[str, str]]:
-    """Method and address of everything that takes a key, with an odd one."""
+    """Yield method and address of every route with a key, with odd keys."""
     others = itertools.cycle(KEYS)
     for method in ("GET", "POST"):
         for rule in _rules(app, method):
@@ -77,7 +77,7 @@ def _with_keys(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def _filters(app: Flask) -> Iterator[str]:
-    """For every filter of every list an address, with one odd value after the other."""
+    """Yield an address for every filter of every list, with odd values."""
     values = itertools.cycle(TEXTS)
     for view in app.appbuilder.baseviews:  # type: ignore[attr-defined]
         if not hasattr(view, "search_columns") or not hasattr(view, "list_template"):
@@ -89,7 +89,7 @@ def _filters(app: Flask) -> Iterator[str]:
 
 
 def _fields(app: Flask, rule: Rule) -> set[str]:
-    """The fields that the view of an address reads from a form."""
+    """Return the fields that a route reads from a form."""
     view = _view(app, rule)
     names = {name for path in APP.glob("*.py") for name in _READ.findall(path.read_text(encoding="utf-8"))}
     for kind in ("add_form", "edit_form", "form"):

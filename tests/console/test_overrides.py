@@ -1,4 +1,4 @@
-"""Overridden templates are few, listed with a reason, and none of Flask-AppBuilder's other ones is drawn."""
+"""Overridden templates are listed with a reason, and none of Flask-AppBuilder's other ones is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THEIRS = Path(flask_appbuilder.__file__).parent / "templates"
 
 
 def listed() -> dict[str, str]:
-    """Template → reason, as docs/frontend.md says."""
+    """Return the reasons of overrides by template, from docs/frontend.md."""
     text = (ROOT / "docs" / "frontend.md").read_text(encoding="utf-8")
     table = text.split("## Overridden templates")[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, re.MULTILINE))

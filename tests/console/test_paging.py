@@ -1,4 +1,4 @@
-"""Long lists: counts that stop being exact, pages that show every row once, and where they end."""
+"""Long lists: estimated counts, pages that show every row once, and the end of paging."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ BASE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same mechanism with small numbers."""
+    """Lower the limits to small numbers."""
     monkeypatch.setattr(paging, "EXACT_UP_TO", 50)
 
 
 def add(session: Session, first: int, last: int, chance: random.Random) -> None:
-    """Leads at random moments, many of them at the same one."""
+    """Add leads at random moments, many of them at the same one."""
     session.add_all(
         Lead(
             lead_no=f"L{n}",
@@ -48,7 +48,7 @@ def add(session: Session, first: int, last: int, chance: random.Random) -> None:
 def test_pages_of_the_screen_go_through_the_list_once(
     app: Flask, session: Session, small: None, login: Callable[..., Person], filters: str
 ) -> None:
-    """The pages together show every row exactly once, filtered or sorted otherwise too."""
+    """Together the pages show every row exactly once, also when filtered or sorted."""
     add(session, 0, 260, random.Random(7))
     manager = login("Manager")
     wanted = {n for n in range(260) if "name" not in filters or str(n).startswith("1")}

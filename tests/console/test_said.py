@@ -1,4 +1,4 @@
-"""Messages that the program stores are read in the language of the person who reads them."""
+"""Stored messages are shown in the reader's language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.access.world import World
 from tests.conftest import Person
 from tests.console.site import furnished
 
-#: table → a page that shows its message, and what else is so then
+#: table → a page that shows its message, and the other columns it needs
 SHOWN: dict[str, tuple[str, dict[str, object]]] = {
     "audit_job": ("/auditjobview/show/{my_audit}", {}),
     "backtest": ("/backtestview/show/{backtest}", {"status": "failed"}),
@@ -39,7 +39,7 @@ SHOWN: dict[str, tuple[str, dict[str, object]]] = {
 
 
 def messages() -> dict[str, tuple[Table, str]]:
-    """The tables with a message, and the column."""
+    """Return the tables with a message column, and the column."""
     found = {}
     for table in Model.metadata.tables.values():
         [*columns] = [each.name for each in table.columns if isinstance(each.type, SaidType)]
@@ -48,21 +48,21 @@ def messages() -> dict[str, tuple[Table, str]]:
     return found
 
 
-def told(table: str) -> Said:
-    """A message of its own for each table, with another one in it."""
+def message_of(table: str) -> Said:
+    """Return a distinct message for each table, with another one nested in it."""
     inner = DomainError("the host %(host)s is not on the allow-list WEBHOOK_ALLOW", host=f"{table}.cn")
     return Said("the report could not be created: %(error)s", {"error": inner.said})
 
 
-def say_everywhere(session: Session) -> None:
-    """Store a message in every row of every table that has one."""
+def store_everywhere(session: Session) -> None:
+    """Store a message in every row of every table with a message column."""
     session.execute(
         insert(TickerStep).values(
-            name="t1", failing_since="2026-10-26 01:00Z", failures=1, last_error=told("x")
+            name="t1", failing_since="2026-10-26 01:00Z", failures=1, last_error=message_of("x")
         )
     )
     for name, (table, column) in messages().items():
-        session.execute(update(table).values({column: told(name), **SHOWN[name][1]}))
+        session.execute(update(table).values({column: message_of(name), **SHOWN[name][1]}))
     session.commit()
 
 
@@ -71,18 +71,18 @@ def test_every_stored_message_is_read_in_both_languages(
 ) -> None:
     world, chinese = furnished(app, session, login, "zh")
     english = login("Admin", language="en", username="english")
-    say_everywhere(session)
+    store_everywhere(session)
     assert set(messages()) == set(SHOWN)
     for language, person in (("zh", chinese), ("en", english)):
         unread = {}
         for name, (page, _values) in SHOWN.items():
             with app.test_request_context(), force_locale(language):
-                words = told(name).text()
+                words = message_of(name).text()
             if words not in unescape(person.get(page.format(**world.ids)).text):
                 unread[name] = words
         assert unread == {}
     with app.test_request_context(), force_locale("zh"):
-        assert told("x").text() == "报告未能生成：主机 x.cn 不在允许名单 WEBHOOK_ALLOW 中"
+        assert message_of("x").text() == "报告未能生成：主机 x.cn 不在允许名单 WEBHOOK_ALLOW 中"
 
 
 def test_the_change_log_tells_a_message_in_words(
@@ -91,7 +91,7 @@ def test_the_change_log_tells_a_message_in_words(
     world, person = furnished(app, session, login, "zh")
     row = session.get_one(Backtest, world.ids["backtest"])
     for name in ("a", "b"):
-        row.status, row.error = "failed", told(name)
+        row.status, row.error = "failed", message_of(name)
         session.commit()
     newest = select(ChangeLog.id).where(ChangeLog.object == "backtest").order_by(ChangeLog.id.desc()).limit(1)
     page = unescape(person.get(f"/changelogview/show/{session.scalar(newest)}").text)

@@ -1,4 +1,4 @@
-"""CSRF, log-in rules and rate limit, cookies, headers, uploads, odd arguments."""
+"""CSRF, log-in rules and rate limits, cookies, headers, uploads, odd arguments."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _try(app: Flask, name: str, password: str, address: str, client: Person | No
 
 
 def test_failed_log_ins_are_limited_by_redis(app: Flask, session: Session, redis: Redis) -> None:
-    """Per address and account; others at the same address are not shut out."""
+    """The limit is per address and account; others at the same address are not locked out."""
     for name in ("boss", "colleague"):
         make_staff(session, name, "Manager")
     answers = [_try(app, "boss", "wrong", "10.0.0.1").status_code for _ in range(12)]
@@ -121,7 +121,7 @@ def test_an_outsider_shuts_nobody_out(app: Flask, session: Session, redis: Redis
     known = Person(app, app.response_class, use_cookies=True)
     assert _try(app, "boss", PASSWORD, "10.0.0.1", known).headers["Location"] == "/"
     known.get("/logout/")
-    # From other addresses, and from the person's own.
+    # From other addresses, and from the user's own.
     for n in range(20):
         _try(app, "boss", "wrong", f"10.0.1.{n}")
     for _ in range(12):

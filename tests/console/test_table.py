@@ -1,4 +1,4 @@
-"""What lists, forms and pages of rows offer."""
+"""What lists, forms and row pages offer to each role."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def manager(login: Callable[..., Person], world: World) -> Person:
 
 
 def links(html: str, text: str) -> list[str]:
-    """Addresses of the links whose words start with the text."""
+    """Return the addresses of the links whose text starts with ``text``."""
     return [unescape(url) for url, words in re.findall(r'<a\b[^>]*href="([^"]*)"[^>]*>(.*?)</a>', html, re.S)
             if re.sub(r"<[^>]+>", "", words).strip().startswith(text)]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Every word of the interface is in both languages."""
+"""Every text of the interface exists in both languages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scripts import translations
 from tests.conftest import Person
 from tests.console.site import PAGES, furnished
 
-#: Words that are the same in every language: codes, names of things, what the world of the tests is called.
+#: words that are the same in every language: codes, proper names, and names in the tests' world
 SAME = """
     e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
     body file template_id word sql lead_monitor openapi create rison
@@ -100,7 +100,7 @@ def test_english_pages_have_no_chinese(app: Flask, session: Session, login: Call
 
 
 def names_in_world(session: Session) -> list[str]:
-    """Every Chinese text that people or logs brought into the database."""
+    """Return every Chinese text in the database that came from people or logs."""
     columns = (
         "lead.name",
         "lead.source",
@@ -128,7 +128,7 @@ def names_in_world(session: Session) -> list[str]:
 
 
 def words_of(html: str) -> str:
-    """What a person reads on the page: text, and the attributes that are read out or shown."""
+    """Return the visible text of a page and its spoken or shown attributes."""
     html = re.sub(
         r"<(script|style)\b.*?</\1>|<option [^>]*value=\"[^\"]*__[^\"]*\".*?</option>", " ", html, flags=re.S
     )

@@ -1,4 +1,4 @@
-"""The scripts of others are those that the manifest and package-lock.json name, and travel compressed."""
+"""Third-party scripts match the manifest and package-lock.json, and are served compressed."""
 
 from __future__ import annotations
 

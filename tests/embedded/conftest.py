@@ -1,4 +1,4 @@
-"""A DATA_DIR of its own for each test of the embedded servers."""
+"""A separate DATA_DIR for each test of the embedded servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A DATA_DIR with a short path; whatever still runs on it at the end of the test is ended."""
+    """Create a DATA_DIR with a short path. Processes that still use it at the end are killed."""
     folder = Path(tempfile.mkdtemp(prefix="lmt-", dir="/tmp"))
     yield folder / "var"
     for process in psutil.process_iter(["cmdline", "cwd"]):

@@ -1,4 +1,4 @@
-"""The whole product as `python run.py` runs it, in a folder and on a port of its own."""
+"""The whole product as run by `python run.py`, in its own folder and on its own port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROGRAMS = 4 + len(QUEUES)
 
 
 class Installation:
-    """A DATA_DIR and a port on which the product is started, stopped and looked at."""
+    """A DATA_DIR and a port on which tests start, stop and inspect the product."""
 
     def __init__(self, data_dir: Path, port: int) -> None:
         self.env = {"DATA_DIR": str(data_dir), "PORT": str(port), "DATABASE_URL": "", "REDIS_URL": ""}
@@ -66,19 +66,19 @@ class Installation:
         )
 
     def ways(self) -> dict[str, int]:
-        """How many entries of the change log there are by each way."""
+        """Return the number of change log entries by source."""
         url = make_url(EmbeddedPostgres(Path(self.env["DATA_DIR"])).url)
         with psycopg.connect(libpq(url)) as connection:
             return dict(connection.execute("SELECT source, count(*) FROM change_log GROUP BY source"))
 
     def is_whole(self, run: Running, without: int) -> bool:
-        """Whether a killed process is gone for good, another runs in its place and the product answers."""
+        """Return whether a killed process is gone, another one replaces it and the product answers."""
         running = {child.pid for child in psutil.Process(run.process.pid).children()}
         return without not in running and len(running) == PROGRAMS and self.answers()
 
 
 def installed() -> Iterator[Installation]:
-    """A folder and a free port for the product; whatever runs there at the end is ended."""
+    """Create a folder and a free port for the product. Processes that remain at the end are killed."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="lmt-", dir="/tmp"))

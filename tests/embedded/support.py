@@ -41,7 +41,7 @@ def _as_from_a_careless_shell() -> None:
 
 
 class Running:
-    """A script of this folder, or a file of the project, running; its output is collected in `lines`."""
+    """A running script of this folder or file of the project; its output is collected in `lines`."""
 
     def __init__(self, script: Path, *arguments: str, **env: str) -> None:
         self.lines: list[str] = []
@@ -52,7 +52,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # A shell that runs the tests in the background hands down ignored signals, and any umask.
+            # A shell that runs the tests in the background passes on ignored signals and its umask.
             preexec_fn=_as_from_a_careless_shell,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -70,12 +70,12 @@ class Running:
         return [line for line in list(self.lines) if word in line]
 
     def after_the_log_ins(self) -> list[str]:
-        """What the screen says after the address and the log-ins of the demo."""
+        """Return the output after the address and the log-ins of the demo."""
         ready = next(place for place, line in enumerate(self.lines) if "Lead Monitor is ready" in line)
         return [line for line in self.lines[ready + 1 :] if " / " not in line]
 
     def end(self, number: signal.Signals | None = None, seconds: float = 120) -> int:
-        """Send a signal, if any, and return the exit status; all output is in `lines` then."""
+        """Send a signal, if any, and wait for the end. Return the exit status."""
         if number is not None:
             self.process.send_signal(number)
         status = self.process.wait(seconds)
@@ -90,7 +90,7 @@ class Running:
 
 
 def open_to_others(data_dir: Path) -> list[str]:
-    """What others may read, write or list below DATA_DIR; where PostgreSQL's account does, they may pass."""
+    """Return what others can read, write or list below DATA_DIR, except folders that they only search."""
     paths = [data_dir, *(path for path in data_dir.rglob("*") if not path.is_symlink())]
     passed = (data_dir, data_dir / "postgres")
     modes = {path: path.lstat().st_mode & (0o066 if path in passed else 0o077) for path in paths}

@@ -1,4 +1,4 @@
-"""The first start with the whole demo, and a kill of every process of the product."""
+"""The first start with the whole demo, and recovery from a kill of each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `python run.py` refuses, and what it runs."""
+"""`python run.py`: refusals, and the processes that it runs."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_bank_s_own_list_is_opened_kept_running_and_closed(installation: Insta
 def test_production_is_announced_and_probes_come_by_plain_http(
     servers: Services, data_dir: Path, tmp_path: Path
 ) -> None:
-    """PostgreSQL and Redis of one's own, and a proxy in front that speaks TLS."""
+    """With a separate PostgreSQL and Redis, behind a TLS proxy."""
     url, name = make_url(servers.database_url), f"production_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(libpq(url), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

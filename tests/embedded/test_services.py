@@ -224,7 +224,7 @@ def test_a_stale_pid_file_that_names_a_living_process_does_not_matter(data_dir: 
     pid_file = data_dir / "postgres" / "postmaster.pid"
     with services(settings(data_dir), redis=False):
         content = pid_file.read_text().splitlines()
-    # Another process of the same account got the pid, as happens after a restart of a container.
+    # Another process of the same account has the pid, as after a restart of a container.
     owner = pid_file.parent.stat().st_uid if os.geteuid() == 0 else None
     with subprocess.Popen(["sleep", "600"], user=owner) as other:
         pid_file.write_text("\n".join([str(other.pid), *content[1:]]))

@@ -17,7 +17,7 @@ PRODUCT = SCRIPTS / "supervised.py"
 
 
 class Product(Running):
-    """The small product of supervised.py, with what its programs said about themselves."""
+    """The small product of supervised.py, with the output of its programs."""
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(PRODUCT, str(data_dir))

@@ -1,4 +1,4 @@
-"""What a process carries: the heavy libraries come with their first use."""
+"""Memory of processes: heavy libraries are loaded on first use."""
 
 from __future__ import annotations
 

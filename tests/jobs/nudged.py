@@ -1,4 +1,4 @@
-"""Jobs for workers of tests."""
+"""Jobs for the tests' workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def fail(row_id: int) -> None:
 
 
 def hang(_row_id: int) -> None:
-    """Say that it began, then wait to be told to stop."""
+    """Report the start, then wait for the signal to stop."""
     job = get_current_job()
     assert job is not None
     job.connection.publish("begun", os.getpid())

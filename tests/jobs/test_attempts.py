@@ -1,4 +1,4 @@
-"""Background work is given up after some workers died at it; the database's restart is nobody's death."""
+"""Attempts of background work: given up after several dead workers; a database restart doesn't count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.conftest import make_staff
 
 
 class Work(NamedTuple):
-    """Background work: its row in the world, who does it, and what is in the middle of it."""
+    """A kind of background work: its row in the world, its function, and a function in the middle of it."""
 
     model: Any
     name: str
@@ -51,7 +51,7 @@ def work(request: pytest.FixtureRequest) -> Work:
 
 @pytest.fixture
 def under_way(world: World, session: Session, work: Work) -> Callable[..., Any]:
-    """Give the row to a worker that is gone; the row."""
+    """Assign the row to a dead worker. Return the row."""
     asker = make_staff(session, "asker", "Admin").username
 
     def put(**values: Any) -> Any:

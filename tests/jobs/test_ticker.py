@@ -1,4 +1,4 @@
-"""The ticker goes on when one of its steps fails, says so, and asks for each row's work once."""
+"""The ticker: goes on when a step fails, reports it, and nudges once for each row."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOW = clock.now()
 
 @pytest.fixture
 def broken(engine: Engine) -> Iterator[Callable[[bool], None]]:
-    """Take a table that a middle step reads away and bring it back; it is back at the end."""
+    """Rename a table that a middle step reads, and restore it at the end."""
 
     def rename(old: str, new: str) -> None:
         with engine.begin() as connection:
@@ -79,8 +79,8 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
     assert "Weekly reports: recovered at" in admin.get("/jobrunview/list/").text
 
 
-def asked(redis: Redis) -> dict[str, int]:
-    """What waits in each queue: a row's job → how often."""
+def queued_jobs(redis: Redis) -> dict[str, int]:
+    """Return how often each row's job is queued."""
     found: dict[str, int] = {}
     for name in QUEUES:
         for each in redis.lrange(f"rq:queue:{name}", 0, -1):  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def asked(redis: Redis) -> dict[str, int]:
 
 @pytest.fixture
 def waiting(session: Session, world: World) -> None:
-    """Everything that is a row waits for a worker."""
+    """Set every row with background work to waiting."""
     for model in (ExportJob, Backtest, BulkJob, AuditJob, JobRun):
         for row in session.scalars(select(model)):
             row.status = "queued"
@@ -104,18 +104,18 @@ def waiting(session: Session, world: World) -> None:
 def test_rows_that_wait_are_asked_for_once_in_many_rounds(app: Flask, redis: Redis, waiting: None) -> None:
     with app.app_context():
         ticker.tick(NOW)
-        first = asked(redis)
+        first = queued_jobs(redis)
         for round_ in range(20):
             ticker.tick(NOW + dt.timedelta(seconds=15 * round_))
     kinds = {name.rsplit("-", 2)[0] for name in first}
     assert {f"app-jobs-{kind}" for kind in ("exports-run", "backtests-run", "bulk-run", "audit-run")} <= kinds
     assert {"app-jobs-t1-run", "app-jobs-imports-run", "app-jobs-outreach-prepare"} <= kinds
-    assert set(asked(redis).values()) == {1}
-    assert len(redis.keys("rq:job:*")) == len(asked(redis))  # type: ignore[arg-type]
+    assert set(queued_jobs(redis).values()) == {1}
+    assert len(redis.keys("rq:job:*")) == len(queued_jobs(redis))  # type: ignore[arg-type]
 
 
 def work(settings: Any, name: str, *, burst: bool = True) -> subprocess.Popen[bytes]:
-    """A worker process of a queue whose jobs are those of tests/jobs/nudged.py."""
+    """Start a worker of a queue for the jobs of tests/jobs/nudged.py."""
     code = (
         "import sys; from redis import Redis; from rq import Queue, Worker\n"
         "from rq.serializers import JSONSerializer\n"
@@ -137,10 +137,10 @@ def test_a_failed_job_is_asked_for_again(app: Flask, redis: Redis) -> None:
     with app.app_context():
         for _round in range(2):
             assert nudge("default", "tests.jobs.nudged.fail", 7)
-            assert asked(redis) == {"tests-jobs-nudged-fail-7-0": 1}
+            assert queued_jobs(redis) == {"tests-jobs-nudged-fail-7-0": 1}
             assert work(app.config["SETTINGS"], "default").wait(60) == 0
             assert job_of(redis, "tests.jobs.nudged.fail", 7).is_failed
-            assert asked(redis) == {}
+            assert queued_jobs(redis) == {}
         assert 0 < redis.ttl("rq:job:tests-jobs-nudged-fail-7-0") <= 3600  # type: ignore[operator]
         assert Queue("default", connection=redis).failed_job_registry.count == 1
 
@@ -155,19 +155,19 @@ def test_a_job_at_work_is_not_asked_for_again_until_its_worker_is_dead(app: Flas
         horse = begun.get_message(timeout=60)
         assert horse is not None
         nudge("default", "tests.jobs.nudged.hang", 7)
-        assert asked(redis) == {}
+        assert queued_jobs(redis) == {}
         for pid in (worker.pid, int(horse["data"])):
             os.kill(pid, signal.SIGKILL)
         worker.wait()
         nudge("default", "tests.jobs.nudged.hang", 7)
-        assert asked(redis) == {}, "its last sign of life is young"
+        assert queued_jobs(redis) == {}, "its last sign of life is young"
         long_ago = (
             (clock.now() - dt.timedelta(minutes=1)).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         )
         redis.hset("rq:job:tests-jobs-nudged-hang-7-0", "last_heartbeat", long_ago)
         nudge("default", "tests.jobs.nudged.hang", 7)
         nudge("default", "tests.jobs.nudged.hang", 7)
-        assert asked(redis) == {"tests-jobs-nudged-hang-7-0": 1}
+        assert queued_jobs(redis) == {"tests-jobs-nudged-hang-7-0": 1}
         redis.rpush("stop", "x")
         assert work(app.config["SETTINGS"], "default").wait(60) == 0
     assert redis.keys("rq:job:*") == []

@@ -1,4 +1,4 @@
-"""A host whose clock is wrong: what day it is, and how long ago something was, is the database's to say."""
+"""A host with a wrong clock: dates and ages come from the database's clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOURS = dt.timedelta(hours=1)
 
 
 def moment(session: Session) -> dt.datetime:
-    """What the database's clock says."""
+    """Return the time by the database's clock."""
     return session.scalars(select(func.clock_timestamp())).one()
 
 

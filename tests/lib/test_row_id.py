@@ -1,4 +1,4 @@
-"""Keys of rows as they come in addresses, forms and stored texts."""
+"""Parsing of row keys from addresses, forms and stored texts."""
 
 from __future__ import annotations
 

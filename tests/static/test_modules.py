@@ -1,4 +1,4 @@
-"""The modules of app/static/js that need no browser, run by Node."""
+"""The modules of app/static/js that need no browser, tested in Node."""
 
 from __future__ import annotations
 
