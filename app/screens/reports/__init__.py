@@ -1,1 +1,1 @@
-"""Screens of reports."""
+"""The weekly reports: the list and page of reports, their files, and the settings of sending them."""
