@@ -71,7 +71,7 @@ def test_a_digest_in_english_and_a_test_say_so(
     mail(app, message(1, schedule_name="Daily", test=True), language="en")
     [got] = postbox.mails
     assert got["subject"] == "[Test] 1 high-potential leads: Daily"
-    assert "No lead was touched" in got.get_body(("plain",)).get_content()
+    assert "No lead was affected" in got.get_body(("plain",)).get_content()
 
 
 @pytest.mark.parametrize(("answer", "kind"), [("451 later", TemporaryError), ("554 never", PermanentError)])

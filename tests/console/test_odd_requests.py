@@ -246,7 +246,7 @@ CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize(("language", "said"), [("en", "At most 2 MB"), ("zh", "一次最多上传 2 MB")])
+@pytest.mark.parametrize(("language", "said"), [("en", "The limit is 2 MB"), ("zh", "一次最多上传 2 MB")])
 def test_a_body_beyond_its_address_is_refused_in_words(
     login: Callable[..., Person], chunked: bool, language: str, said: str
 ) -> None:

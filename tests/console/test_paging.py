@@ -123,7 +123,7 @@ def test_pages_end_at_a_row_and_filters_lead_to_the_rest(
     assert "Paging ends at row 100. Use filters, for example by time, to find the other rows." in page
     assert "page_LeadView=2" not in page
     assert f">{leads[-1].name}<" in manager.get(f"/leadview/list/?_flt_0_lead_no={leads[-1].lead_no}").text
-    assert "Pages end at row" not in manager.get("/leadview/list/?_flt_0_lead_no=L1").text
+    assert "Paging ends at row" not in manager.get("/leadview/list/?_flt_0_lead_no=L1").text
 
 
 def test_a_list_without_any_criterion_is_counted_whole(

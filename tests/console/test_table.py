@@ -168,4 +168,4 @@ def test_form_errors_stand_beside_their_field(manager: Person) -> None:
     assert re.search(r'id="name"[^>]*aria-invalid="true"|aria-invalid="true"[^>]*id="name"', html)
     assert 'id="name-error"' in html
     assert 'value="310101199709060963"' in html
-    assert "Nothing was saved yet" in html
+    assert "Not saved yet" in html
