@@ -10,10 +10,16 @@ import ibis
 from app.activity import event_types, metrics
 from app.activity.spec import Condition, RuleSpec
 
+#: a date, or a parameter of the engine that stands for one
+Day = date | ibis.ir.DateValue
 
-def in_window(activity: ibis.Table, as_of: date, window_days: int) -> ibis.ir.BooleanValue:
+
+def in_window(activity: ibis.Table, as_of: Day, window_days: int) -> ibis.ir.BooleanValue:
     """Return a criterion: rows of the local dates as_of − window_days + 1 … as_of."""
-    return activity.day.between(as_of - timedelta(days=window_days - 1), as_of)
+    before = window_days - 1
+    # Ibis can't tell the unit of an empty timedelta.
+    span = timedelta(days=before) if isinstance(as_of, date) else ibis.interval(days=before)
+    return activity.day.between(as_of - span, as_of)
 
 
 def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
@@ -29,12 +35,12 @@ def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
     return reduce(operator.and_, parts)
 
 
-def counts(activity: ibis.Table, condition: Condition, as_of: date) -> ibis.ir.BooleanValue:
+def counts(activity: ibis.Table, condition: Condition, as_of: Day) -> ibis.ir.BooleanValue:
     """Return a criterion: rows that the condition counts as of a date."""
     return matches(activity, condition) & in_window(activity, as_of, condition.window_days)
 
 
-def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[date]) -> ibis.Table:
+def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[Day]) -> ibis.Table:
     """Return `seen_d` for each lead and index d of `dates`, and `value_d_c` for each index c of a condition.
 
     `seen_d` tells whether the lead has any event in the widest window as of that date. Without one it meets
@@ -79,7 +85,7 @@ def _joined(counted: ibis.Table, spec: RuleSpec, d: int, indexes: Iterable[int])
     return reduce(join, verdicts) if verdicts else ibis.literal(spec.match == "all")
 
 
-def evidence(activity: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
+def evidence(activity: ibis.Table, spec: RuleSpec, as_of: Day) -> ibis.Table:
     """Return the rows that at least one condition counts as of a date, each once."""
     counted = [counts(activity, condition, as_of) for condition in spec.conditions]
     return activity.filter(reduce(operator.or_, counted))
@@ -97,7 +103,7 @@ def _one_of(column: ibis.ir.Value, allowed: Sequence[str] | Sequence[int]) -> ib
     return column.isin(allowed) if allowed else ibis.literal(False)
 
 
-def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequence[date]) -> ibis.Table:
+def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequence[Day]) -> ibis.Table:
     """Return for each lead the number of distinct values of the metric's column in each date's window.
 
     Counting groups of groups is exact on every engine and needs a single pass for all dates.

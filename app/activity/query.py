@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,12 @@ from app.activity.settings import EngineSettings
 from app.activity.spec import RuleSpec, Score
 from app.activity.store import Snapshot
 
+#: more than the rules that a bank has in force
+STATEMENTS_KEPT = 256
 _SEEN = "struct<institutions: array<string>, first_at: timestamp(6), last_at: timestamp(6)>"
+#: the date and the lead that a statement asks about
+AS_OF = engine.parameter("as_of", date)
+LEAD = engine.parameter("queried_lead", int)
 # One row per lead. `values` and `by_condition` have one entry per condition, in order: the value, and the
 # institutions and the first and last time of the events that the condition counts. The other columns describe
 # the events that at least one condition counts, each once. Times are local; the score is the sum over
@@ -51,8 +57,9 @@ def evaluate(
     `among`, a table with a column `lead`, limits the query to these leads. Raises ActivityError when the lead
     layer of a date in the window is missing or outdated (see `cube.ensure_leads`).
     """
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, activity):
-        return engine.run(connection, _evaluated(activity, spec, as_of, score, only_met=True))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, _activity):
+        engine.tell(connection, as_of=as_of)
+        return engine.run(connection, _evaluation(spec, score, only_among=among is not None))
 
 
 def explain(
@@ -65,9 +72,9 @@ def explain(
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """Return the row of `evaluate` for one lead, even if it doesn't meet the rule or has no event."""
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as (connection, activity):
-        own = activity.filter(activity.lead == lead)
-        table = engine.run(connection, _evaluated(own, spec, as_of, score, only_met=False))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as (connection, _activity):
+        engine.tell(connection, as_of=as_of, queried_lead=lead)
+        table = engine.run(connection, _explanation(spec, score))
     if table.num_rows:
         return table
     return pa.Table.from_pylist([_nothing(lead, len(spec.conditions))], schema=table.schema)
@@ -141,24 +148,40 @@ def lead_values(
     The leads are those that meet the rule or, without `only_met`, all with an event in its window. `among`
     and the exceptions are as in `evaluate`.
     """
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, activity):
-        counted = conditions.values(activity, spec, [as_of])
-        is_selected = conditions.met(counted, spec, 0) if only_met else counted.seen_0
-        values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
-        return engine.run(connection, counted.filter(is_selected).select("lead", **values))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, _activity):
+        engine.tell(connection, as_of=as_of)
+        return engine.run(connection, _values(spec, only_met=only_met, only_among=among is not None))
 
 
-def _evaluated(
-    activity: ibis.Table, spec: RuleSpec, as_of: date, score: Score, *, only_met: bool
-) -> ibis.Table:
-    counted = conditions.values(activity, spec, [as_of])
+# Compiling a rule takes longer than its answer on a small day, and it is asked about many dates and leads.
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _evaluation(spec: RuleSpec, score: Score, *, only_among: bool) -> engine.Statement:
+    return engine.compiled(_evaluated(_lead_activity(only_among), spec, score, only_met=True))
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _explanation(spec: RuleSpec, score: Score) -> engine.Statement:
+    activity = _lead_activity(only_among=False)
+    return engine.compiled(_evaluated(activity.filter(activity.lead == LEAD), spec, score, only_met=False))
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _values(spec: RuleSpec, *, only_met: bool, only_among: bool) -> engine.Statement:
+    counted = conditions.values(_lead_activity(only_among), spec, [AS_OF])
+    is_selected = conditions.met(counted, spec, 0) if only_met else counted.seen_0
+    values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
+    return engine.compiled(counted.filter(is_selected).select("lead", **values))
+
+
+def _evaluated(activity: ibis.Table, spec: RuleSpec, score: Score, *, only_met: bool) -> ibis.Table:
+    counted = conditions.values(activity, spec, [AS_OF])
     if only_met:
         counted = counted.filter(conditions.met(counted, spec, 0))
-    rows = conditions.evidence(activity, spec, as_of)
+    rows = conditions.evidence(activity, spec, AS_OF)
     if only_met:
         rows = rows.semi_join(counted, "lead")
     joined = counted
-    for part in (_facts(rows, spec, as_of), _scored(rows, as_of, score)):
+    for part in (_facts(rows, spec), _scored(rows, score)):
         joined = joined.left_join(part, "lead").drop("lead_right")
     computed = joined.mutate(
         values=ibis.array([joined[f"value_0_{c}"] for c in range(len(spec.conditions))]),
@@ -171,14 +194,14 @@ def _evaluated(
     return computed.select(*EVALUATED.names).order_by("lead")
 
 
-def _facts(rows: ibis.Table, spec: RuleSpec, as_of: date) -> ibis.Table:
+def _facts(rows: ibis.Table, spec: RuleSpec) -> ibis.Table:
     """Return calls, institutions and first and last time for each lead, the latter two also by condition."""
     hour = rows.day.cast("timestamp") + rows.hour.cast("int64").as_interval("h")
     first_at = hour + rows.first_s.cast("int64").as_interval("s")
     last_at = hour + rows.last_s.cast("int64").as_interval("s")
     own: dict[str, ibis.Value] = {}
     for c, condition in enumerate(spec.conditions):
-        counts = conditions.counts(rows, condition, as_of)
+        counts = conditions.counts(rows, condition, AS_OF)
         own[f"institutions_{c}"] = rows.institution.collect(where=counts, distinct=True).sort()
         own[f"first_at_{c}"] = first_at.min(where=counts)
         own[f"last_at_{c}"] = last_at.max(where=counts)
@@ -203,11 +226,11 @@ def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
     )
 
 
-def _scored(rows: ibis.Table, as_of: date, score: Score) -> ibis.Table:
+def _scored(rows: ibis.Table, score: Score) -> ibis.Table:
     """Return for each lead the score, and the counts by event type and age that it sums up."""
     known = event_types.REGISTRY
     names = ibis.cases(*((rows.type == each.number, name) for name, each in known.items()), else_="")
-    age = ibis.literal(as_of).delta(rows.day, unit="day")
+    age = AS_OF.delta(rows.day, unit="day")
     counted = rows.group_by(lead=rows.lead, event_type=names, age_days=age).agg(n=rows.n.sum())
     weight = ibis.cases(
         *((counted.event_type == name, float(score.weights.get(name, 0.0))) for name in known),
@@ -240,11 +263,15 @@ def lead_activity(
             "the lead activity of %(days)s is not up to date", days=", ".join(map(str, stale or days))
         )
     files = [str(snapshot.days[day].leads) for day in days]
-    with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as (connection, activity):
+    with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as (connection, _activity):
         if among is not None:
             connection.register("among", among)
-            activity = activity.semi_join(ibis.table({"lead": "int64"}, name="among"), "lead")
-        yield connection, activity
+        yield connection, _lead_activity(only_among=among is not None)
+
+
+def _lead_activity(only_among: bool) -> ibis.Table:
+    activity = ibis.table(LEAD_ACTIVITY, name="lead_activity")
+    return activity.semi_join(ibis.table({"lead": "int64"}, name="among"), "lead") if only_among else activity
 
 
 def _run_on_activity(

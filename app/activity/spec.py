@@ -78,3 +78,6 @@ class Score:
     def __post_init__(self) -> None:
         if not self.half_life_days > 0:
             raise ActivityError("half_life_days must be positive, not %(days)s", days=self.half_life_days)
+
+    def __hash__(self) -> int:
+        return hash((self.half_life_days, frozenset(self.weights.items())))
