@@ -23,7 +23,7 @@ from app.audit.verify import verify
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
-from app.jobs.table import OPEN, JobTable, recording_failure
+from app.jobs.requested import OPEN, JobTable, recording_failure
 from app.lib import clock
 from app.lib.spreadsheet import csv_lines
 from app.models import AuditJob, ChangeLog, ChangeSeal, Staff

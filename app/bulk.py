@@ -14,7 +14,7 @@ from app.access.rights import holds
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs.leases import Held, LeaseLost, check_attempts
-from app.jobs.table import OPEN, JobTable, recording_failure
+from app.jobs.requested import OPEN, JobTable, recording_failure
 from app.lib.database import connection_lost
 from app.models import BulkJob, Lead, RunStatus, Staff, Tag
 from app.selection import Selection

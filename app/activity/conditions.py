@@ -4,6 +4,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import reduce
+from typing import TypeAlias
 
 import ibis
 
@@ -11,7 +12,7 @@ from app.activity import event_types, metrics
 from app.activity.spec import Condition, RuleSpec
 
 #: a date, or a parameter of the engine that stands for one
-Day = date | ibis.ir.DateValue
+Day: TypeAlias = date | ibis.ir.DateValue
 
 
 def in_window(activity: ibis.Table, as_of: Day, window_days: int) -> ibis.ir.BooleanValue:

@@ -11,11 +11,12 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from app.activity import conditions, engine, event_types, store
+from app.activity import conditions, engine, store
 from app.activity.cube import ACTIVITY, LEAD_ACTIVITY
 from app.activity.errors import ActivityError
+from app.activity.score import Score, scored
 from app.activity.settings import EngineSettings
-from app.activity.spec import RuleSpec, Score
+from app.activity.spec import RuleSpec
 from app.activity.store import Snapshot
 
 #: more than the rules that a bank has in force
@@ -181,7 +182,7 @@ def _evaluated(activity: ibis.Table, spec: RuleSpec, score: Score, *, only_met: 
     if only_met:
         rows = rows.semi_join(counted, "lead")
     joined = counted
-    for part in (_facts(rows, spec), _scored(rows, score)):
+    for part in (_facts(rows, spec), scored(rows, score, AS_OF)):
         joined = joined.left_join(part, "lead").drop("lead_right")
     computed = joined.mutate(
         values=ibis.array([joined[f"value_0_{c}"] for c in range(len(spec.conditions))]),
@@ -224,22 +225,6 @@ def _seen_by(facts: ibis.Table, c: int) -> ibis.Value:
             "last_at": facts[f"last_at_{c}"],
         }
     )
-
-
-def _scored(rows: ibis.Table, score: Score) -> ibis.Table:
-    """Return for each lead the score, and the counts by event type and age that it sums up."""
-    known = event_types.REGISTRY
-    names = ibis.cases(*((rows.type == each.number, name) for name, each in known.items()), else_="")
-    age = AS_OF.delta(rows.day, unit="day")
-    counted = rows.group_by(lead=rows.lead, event_type=names, age_days=age).agg(n=rows.n.sum())
-    weight = ibis.cases(
-        *((counted.event_type == name, float(score.weights.get(name, 0.0))) for name in known),
-        else_=0.0,
-    )
-    worth = counted.n * weight * ibis.literal(0.5) ** (counted.age_days / float(score.half_life_days))
-    part = ibis.struct({name: counted[name] for name in ("event_type", "age_days", "n")})
-    # Rounded, because the order of a parallel sum changes its last digits, and hits must be reproducible.
-    return counted.group_by("lead").agg(score=worth.sum().round(6), by_type_age=part.collect().sort())
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Rules over a lead's activity, as plain data."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,18 +65,3 @@ class RuleSpec:
     def window_days(self) -> int:
         """The length in days of the widest window, in which a lead needs at least one event."""
         return max(condition.window_days for condition in self.conditions)
-
-
-@dataclass(frozen=True)
-class Score:
-    """Weights by event type (0 for a missing one), and the half-life of an event's weight in days."""
-
-    half_life_days: float
-    weights: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        if not self.half_life_days > 0:
-            raise ActivityError("half_life_days must be positive, not %(days)s", days=self.half_life_days)
-
-    def __hash__(self) -> int:
-        return hash((self.half_life_days, frozenset(self.weights.items())))

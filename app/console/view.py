@@ -49,7 +49,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     shown_filters: ClassVar[int] = 4
     #: the text of an empty list, which says what to do
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
-    #: list filters that belong to no column, by name; see app/screens/leads/filters.py
+    #: list filters that belong to no column, by name; see app/screens/leads/special_filters.py
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
     #: computed columns that hold a number
     number_columns: ClassVar[frozenset[str]] = frozenset()

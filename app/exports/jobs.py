@@ -19,7 +19,7 @@ from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
-from app.jobs.table import JobTable, recording_failure
+from app.jobs.requested import JobTable, recording_failure
 from app.leads.phone import PhoneVault
 from app.models import Approval, ExportJob, RunStatus, Staff
 from app.selection import Selection

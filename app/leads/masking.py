@@ -1,4 +1,4 @@
-"""Masking of ID numbers, and of whatever looks like one, in any text."""
+"""Masking of phone numbers and ID numbers, and of whatever looks like an ID number in any text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ _SEPARATORS = r"[\s\-'.\u00b7\u2010-\u2015\u200b-\u200d\ufeff]*"
 _ID_LIKE = re.compile(rf"[1-9](?:{_SEPARATORS}[0-9]){{13,}}{_SEPARATORS}[0-9Xx]")
 _HASH = re.compile(r"\s*[0-9a-fA-F]{64}\s*")
 _SHORTEST_SHOWN = 12
+_MOBILE = re.compile(r"1[3-9][0-9]{9}")
+
+
+def mask_phone(phone: str) -> str:
+    """Mask a normalised number: ``138****8899``, ``0571******2`` (showing half of it at most)."""
+    if _MOBILE.fullmatch(phone):
+        return f"{phone[:3]}****{phone[7:]}"
+    area = 3 if phone[:2] in ("01", "02") or not phone.startswith("0") else 4
+    area = min(area, len(phone) // 2)
+    tail = max(len(phone) // 2 - area, 0)
+    return phone[:area] + "*" * (len(phone) - area - tail) + phone[len(phone) - tail :]
 
 
 def mask_ids(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Phone numbers: normalisation, masking for screens, encryption at rest and a blind index for searches."""
+"""Phone numbers: normalisation, encryption at rest and a blind index for searches."""
 
 from __future__ import annotations
 
@@ -70,16 +70,6 @@ def _parse(digits: str) -> phonenumbers.PhoneNumber | None:
         return phonenumbers.parse(digits, "CN")
     except phonenumbers.NumberParseException:
         return None
-
-
-def mask_phone(phone: str) -> str:
-    """Mask a normalised number: ``138****8899``, ``0571******2`` (showing half of it at most)."""
-    if _MOBILE.fullmatch(phone):
-        return f"{phone[:3]}****{phone[7:]}"
-    area = 3 if phone[:2] in ("01", "02") or not phone.startswith("0") else 4
-    area = min(area, len(phone) // 2)
-    tail = max(len(phone) // 2 - area, 0)
-    return phone[:area] + "*" * (len(phone) - area - tail) + phone[len(phone) - tail :]
 
 
 class PhoneVault:

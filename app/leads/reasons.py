@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from app.errors import FieldError
-from app.leads.masking import mask_ids
-from app.leads.phone import mask_phone
+from app.leads.masking import mask_ids, mask_phone
 
 MIN_REASON = 4
 MAX_REASON = 255

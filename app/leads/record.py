@@ -9,7 +9,8 @@ from app.extensions import db
 from app.leads import lookup, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.free_text import clean_text, unusable_characters
-from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.leads.masking import mask_phone
+from app.leads.phone import PhoneVault, normalise_phone
 from app.lib import clock
 from app.models import Lead
 from config import Settings

@@ -23,8 +23,8 @@ from app.leads.free_text import (
     unusable_characters,
 )
 from app.leads.identity import IdHasher, canonical_hash, canonical_id, usable_id_number
-from app.leads.masking import holds_id, mask_ids
-from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.leads.masking import holds_id, mask_ids, mask_phone
+from app.leads.phone import PhoneVault, normalise_phone
 from app.leads.reasons import mask_numbers
 from app.leads.remarks import CUT, LOST, NO_LEAD_NUMBER, NO_VALUE, Note
 from app.leads.samples import masked_cell

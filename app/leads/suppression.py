@@ -16,8 +16,8 @@ from app.errors import DomainError, FieldError
 from app.jobs.locks import Lock, wait_for_lock
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.identity import IdHasher, canonical_hash, canonical_id
-from app.leads.masking import mask_ids
-from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.leads.masking import mask_ids, mask_phone
+from app.leads.phone import PhoneVault, normalise_phone
 from app.lib import clock
 from app.models import Lead, Suppression
 from config import Settings

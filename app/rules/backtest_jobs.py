@@ -13,7 +13,7 @@ from app.activity import store
 from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
-from app.jobs.table import OPEN, JobTable, recording_failure
+from app.jobs.requested import OPEN, JobTable, recording_failure
 from app.leads.cube import activity_root
 from app.lib import clock
 from app.models import Backtest, RuleVersion, RunStatus, Staff

@@ -13,12 +13,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from app.activity import store
-from app.activity.spec import RuleSpec, Score
+from app.activity.spec import RuleSpec
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.rules import lead_filter
 from app.rules.definition import RuleDef
-from app.rules.evaluate import compile_rule, condition_evidence, grade_of
+from app.rules.evaluate import compile_rule, condition_evidence, grade_of, score_of
 from config import Settings
 
 if TYPE_CHECKING:
@@ -161,12 +161,11 @@ def explain(settings: Settings, definition: RuleDef, day: dt.date, leads: Sequen
     """Return score, grade and evidence of leads that meet the definition as of a date."""
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
-    score = Score(definition.half_life_days, {str(kind): each for kind, each in definition.weights.items()})
+    score = score_of(definition)
     among = pa.table({"lead": pa.array(leads, pa.int64())})
     table = query.evaluate(state, spec, day, score, among=among, settings=engine_settings(settings))
-    bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
     return [
-        Caught(row["lead"], row["score"], grade_of(row["score"], bands), _evidence(definition, row))
+        Caught(row["lead"], row["score"], grade_of(row["score"], definition), _evidence(definition, row))
         for row in table.to_pylist()
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,7 +11,8 @@ import psycopg
 from sqlalchemy import Connection, text
 
 from app.activity import operators, store
-from app.activity.spec import Condition, RuleSpec, Score
+from app.activity.score import Score
+from app.activity.spec import Condition, RuleSpec
 from app.extensions import db
 from app.jobs.locks import Lock, wait_for_lock
 from app.leads.cube import engine_settings, prepare, window
@@ -101,9 +102,7 @@ def candidates(
     spec = compile_rule(definition)
     state = prepare(settings, window(day, spec.window_days))
     among = lead_filter.leads(definition.lead_filter, settings)
-    score = Score(
-        definition.half_life_days, {str(kind): weight for kind, weight in definition.weights.items()}
-    )
+    score = score_of(definition)
     table = query.evaluate(state, spec, day, score, among=among, settings=engine_settings(settings))
     return _rows(table, version, definition, day, state)
 
@@ -121,8 +120,16 @@ def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.da
     return {day.isoformat(): found.get(day, 0) for day in days}
 
 
-def grade_of(score: float, bands: Mapping[str, float]) -> str:
+def score_of(definition: RuleDef) -> Score:
+    """Return how a rule scores its hits."""
+    return Score(
+        definition.half_life_days, {str(kind): weight for kind, weight in definition.weights.items()}
+    )
+
+
+def grade_of(score: float, definition: RuleDef) -> str:
     """Return the grade of a score: the first band, from A down, whose lower edge the score reaches."""
+    bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
     return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
 
 
@@ -138,7 +145,6 @@ def _rows(
         "weights": dict(definition.weights),
         "data_batch": state.version,
     }
-    bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
     for batch in table.to_batches():
         for row in batch.to_pylist():
             evidence = fixed | {
@@ -152,7 +158,7 @@ def _rows(
                 "last_at": row["last_at"],
                 "terms": row["by_type_age"],
             }
-            grade = grade_of(row["score"], bands)
+            grade = grade_of(row["score"], definition)
             yield row["lead"], row["values"], row["score"], grade, orjson.dumps(evidence).decode()
 
 

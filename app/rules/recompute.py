@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.activity.spec import Score
 from app.leads.cube import engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.models import Hit
 from app.rules import lead_filter
 from app.rules.definition import RuleDef
-from app.rules.evaluate import compile_rule, grade_of
+from app.rules.evaluate import compile_rule, grade_of, score_of
 from app.rules.holdout import Lottery
 from app.rules.versions import rule_def
 from config import Settings
@@ -43,11 +42,10 @@ def recompute(settings: Settings, hit: Hit) -> list[Difference]:
     definition = rule_def(hit.version)
     spec = compile_rule(definition)
     state = prepare(settings, window(hit.hit_date, spec.window_days))
-    score = Score(definition.half_life_days, {str(kind): w for kind, w in definition.weights.items()})
+    score = score_of(definition)
     table = query.explain(state, spec, hit.hit_date, hit.lead_id, score, settings=engine_settings(settings))
     recomputed = table.to_pylist()[0]
-    bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
-    recomputed["grade"] = grade_of(recomputed["score"], bands)
+    recomputed["grade"] = grade_of(recomputed["score"], definition)
     kept = {**hit.evidence, "values": list(hit.values), "score": hit.score, "grade": hit.grade}
     pairs = [(part, _text(kept.get(part)), _text(recomputed[part])) for part in PARTS]
     changed = [Difference(part, was, now) for part, was, now in pairs if was != now]

@@ -16,7 +16,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.jobs.leases import Held, check_attempts
 from app.jobs.nudges import nudge_once
-from app.jobs.table import recording_failure
+from app.jobs.requested import recording_failure
 from app.leads.cube import activity_root, prepare, window
 from app.lib import clock
 from app.models import JobRun, RunStatus

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from app.activity import coverage, cube, history, query, store
 from app.activity.errors import ActivityError
+from app.activity.score import Score
 from app.activity.settings import EngineSettings
-from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec, Score
+from app.activity.spec import EVENT_TYPES, METRICS, OPERATORS, Condition, RuleSpec
 from tests.activity.oracle import OPS, VALUE
 from tests.activity.support import person, row, take, write
 from tests.thorough import examples

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.leads.errors import InvalidPhone, LeadsError
-from app.leads.phone import PhoneVault, mask_phone, normalise_phone
+from app.leads.masking import mask_phone
+from app.leads.phone import PhoneVault, normalise_phone
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from app.jobs.locks import Lock
 from app.leads.errors import LeadsError
-from app.leads.phone import PhoneVault, mask_phone
+from app.leads.masking import mask_phone
+from app.leads.phone import PhoneVault
 from app.leads.rotate import rotate
 from app.models import Lead
 from config import Settings

@@ -28,7 +28,7 @@ from app.extensions import db
 from app.models import AuditJob, ChangeLog, RunStatus, SavedFilter
 from app.screens.audit import entries, page
 from app.screens.audit.data import LogInterface
-from app.screens.audit.filters import AUDIT_FILTERS
+from app.screens.audit.special_filters import AUDIT_FILTERS
 from app.selection import Selection
 
 #: how many saved filters are shown above the list

@@ -31,8 +31,9 @@ from app.models import (
     RunStatus,
 )
 from app.rules import catalogue, institution_approval
-from app.screens.data import completeness, filters, refused_files, ticker_steps
+from app.screens.data import completeness, refused_files, ticker_steps
 from app.screens.data import runs as run_pages
+from app.screens.data.special_filters import OnDay
 from app.t1 import runs
 
 
@@ -157,7 +158,7 @@ class IngestFileView(ConsoleView):
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
     search_columns = ["name", "ingested_at", "rows_read", "day"]
-    special_filters = {"day": filters.OnDay}
+    special_filters = {"day": OnDay}
     search_form_extra_fields = {"day": StringField()}
     show_columns = [
         "name",

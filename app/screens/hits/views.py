@@ -29,7 +29,7 @@ from app.screens.api.views import RowsApi
 from app.screens.hits import forms
 from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane as page
-from app.screens.hits.filters import HIT_FILTERS
+from app.screens.hits.special_filters import HIT_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
 

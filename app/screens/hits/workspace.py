@@ -27,7 +27,7 @@ from app.hits.filters import branch_of
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import HitStatus, Rule
-from app.screens.hits.filters import InBranch, LeadSource
+from app.screens.hits.special_filters import InBranch, LeadSource
 
 #: maximum bars of a breakdown chart
 MAX_PARTS = 8

@@ -30,7 +30,7 @@ from app.screens.api.views import RowsApi
 from app.screens.leads import phone, segment_labels, suppression_page
 from app.screens.leads.bulk import ChangesWholeList
 from app.screens.leads.classify import ClassifiesLeads
-from app.screens.leads.filters import LEAD_FILTERS
+from app.screens.leads.special_filters import LEAD_FILTERS
 from app.screens.privacy.views import ExportsList, RevealsPhones
 
 

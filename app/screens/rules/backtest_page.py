@@ -12,7 +12,7 @@ from flask_babel import ngettext
 
 from app import labels
 from app.activity import operators
-from app.jobs.table import OPEN
+from app.jobs.requested import OPEN
 from app.lib import clock
 from app.lib.amounts import percent
 from app.models import Backtest, RuleVersion, RunStatus

@@ -25,7 +25,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import BacktestWidget, ConsoleFormWidget
 from app.errors import DomainError
 from app.extensions import db
-from app.jobs.table import OPEN
+from app.jobs.requested import OPEN
 from app.models import Backtest, RuleVersion, RunStatus
 from app.rules import backtest_jobs, describe
 from app.rules.backtest import MAX_DAYS_AFTER, BacktestPlan
