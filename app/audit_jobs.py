@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import literal_column, select, text
 
 from app.access.rights import holds
@@ -25,6 +24,7 @@ from app.extensions import db
 from app.jobs.leases import Held, check_attempts
 from app.jobs.requested import OPEN, JobTable, recording_failure
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.lib.spreadsheet import csv_lines
 from app.models import AuditJob, ChangeLog, ChangeSeal, Staff
 from app.selection import Selection
@@ -70,7 +70,7 @@ def request_job(kind: str, selection: Selection) -> AuditJob:
 
 def file_of(job: AuditJob) -> Path | None:
     """Return the file of a finished export, None when there is none or it has been deleted."""
-    path = folder(_settings()) / job.file if job.file else None
+    path = folder(current_settings()) / job.file if job.file else None
     return path if path is not None and path.is_file() else None
 
 
@@ -93,13 +93,13 @@ def work_on(job_id: int) -> None:
 
 def _verify(job: AuditJob, held: Held) -> dict[str, Any]:
     _requester(job)
-    verdict = verify(db.engine, _settings(), _Reporter(held))
+    verdict = verify(db.engine, current_settings(), _Reporter(held))
     return {"result": verdict.as_json(), "rows_done": verdict.entries}
 
 
 def _export(job: AuditJob, held: Held) -> dict[str, Any]:
     query = Selection.of_json(ChangeLog, job.filters, _requester(job)).query()
-    settings, reporter = _settings(), _Reporter(held)
+    settings, reporter = current_settings(), _Reporter(held)
     verdict = verify(db.engine, settings)
     proof: dict[str, Any] = {"made_by": job.requested_by, "made_at": _now(), "filters": job.filters}
     name = f"{uuid.uuid4().hex}.zip"
@@ -215,8 +215,3 @@ class _Reporter:
 
 def _now() -> str:
     return clock.now().isoformat(timespec="seconds")
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings

@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from email.message import EmailMessage
 
-from flask import current_app, render_template, url_for
+from flask import render_template, url_for
 from flask_babel import force_locale
 from flask_babel import gettext as _
 from sqlalchemy import func, update
@@ -20,15 +20,15 @@ from app.access import taints
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock, mailer
+from app.lib.settings import current_settings
 from app.models import PasswordLink, Staff
-from config import Settings
 
 HOURS = 24
 
 
 def can_be_sent() -> bool:
     """Return whether a mail server and the public URL are configured."""
-    settings = _settings()
+    settings = current_settings()
     return bool(settings.smtp_url and settings.public_url)
 
 
@@ -53,7 +53,7 @@ def send(person: Staff, user: Staff) -> None:
         mail = _compose(person, link, token)
     db.session.commit()
     try:
-        mailer.send(mail, _settings())
+        mailer.send(mail, current_settings())
     except mailer.MailError as error:
         db.session.delete(link)
         db.session.commit()
@@ -112,7 +112,7 @@ def _expire_open(person: Staff, except_id: int = 0) -> None:
 
 
 def _compose(person: Staff, link: PasswordLink, token: str) -> EmailMessage:
-    settings = _settings()
+    settings = current_settings()
     until = link.expires_at.astimezone(settings.zone)
     given = {
         "username": person.username,
@@ -128,8 +128,3 @@ def _compose(person: Staff, link: PasswordLink, token: str) -> EmailMessage:
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import current_app
 
 from app import installation
 from app.activity.errors import ActivityError
 from app.embedded import EmbeddedError
 from app.errors import DomainError
 from app.extensions import db
-from config import Settings
+from app.lib.settings import current_settings
 
 DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -42,18 +41,12 @@ MOMENT = _Moment()
 as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object.")
 
 
-def settings() -> Settings:
-    """Return the settings of the current app."""
-    current: Settings = current_app.config["SETTINGS"]
-    return current
-
-
 def require_installation(command: Callable[..., None]) -> Callable[..., None]:
     """Refuse a DATA_DIR that doesn't belong to the database, and report errors as ``report_errors``."""
 
     @functools.wraps(command)
     def checked(*args: Any, **kwargs: Any) -> None:
-        installation.check(db.engine, settings())
+        installation.check(db.engine, current_settings())
         command(*args, **kwargs)
 
     return report_errors(checked)

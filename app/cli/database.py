@@ -10,9 +10,9 @@ from flask.cli import with_appcontext
 from flask_migrate import upgrade as migrate_upgrade
 from flask_migrate.cli import db as db_group
 
-from app.cli.base import settings
 from app.extensions import db
 from app.lib.file_modes import tighten
+from app.lib.settings import current_settings
 from app.permissions import menu_names
 
 
@@ -30,7 +30,7 @@ def _seed() -> None:
     with db.engine.begin() as connection:
         install(connection)
     seed_permissions(menu_names(current_app.appbuilder))  # type: ignore[attr-defined]
-    tighten(settings().data_dir)
+    tighten(current_settings().data_dir)
 
 
 def seed_after_upgrade() -> None:

@@ -10,10 +10,11 @@ import click
 from flask.cli import AppGroup
 
 from app.audit.actor import operator
-from app.cli.base import as_json, notice, print_result, report_errors, require_installation, settings
+from app.cli.base import as_json, notice, print_result, report_errors, require_installation
 from app.extensions import db
 from app.leads.branch_choices import MAX_NAMES, UnknownBranches
 from app.leads.errors import RowError
+from app.lib.settings import current_settings
 
 leads_group = AppGroup("leads", help="The lead list.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
@@ -41,7 +42,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
             file,
             file_name=printable_name(file.name),
             user=operator(),
-            settings=settings(),
+            settings=current_settings(),
             dry_run=dry_run,
             update=update,
             progress=_RowProgress(),
@@ -106,7 +107,7 @@ def leads_undo(batch: int, json_out: bool) -> None:
     """Delete the leads that an import created."""
     from app.leads.undo import undo_import
 
-    undone = undo_import(db.engine, batch, operator(), settings())
+    undone = undo_import(db.engine, batch, operator(), current_settings())
     if undone.restored or undone.left:
         notice(f"of the leads it had changed {undone.restored:,} are as before, {undone.left:,} were left")
     print_result({"deleted": undone.deleted, "kept": undone.kept}, json_out)
@@ -122,7 +123,7 @@ def pii_rotate(batch: int, json_out: bool) -> None:
 
     result = rotate(
         db.engine,
-        settings(),
+        current_settings(),
         rows=batch,
         progress=lambda done, total: notice(f"{done:,} of {total:,} phone numbers"),
     )
@@ -141,4 +142,4 @@ def pii_index_key() -> None:
     """Print the key of the phone index; set it as PII_INDEX_KEY before you drop the oldest key."""
     from app.leads.phone import PhoneVault
 
-    click.echo(PhoneVault.of(settings()).index_key)
+    click.echo(PhoneVault.of(current_settings()).index_key)

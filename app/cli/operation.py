@@ -12,9 +12,10 @@ from flask.cli import AppGroup, with_appcontext
 
 from app import installation
 from app.audit.actor import SETUP, SYSTEM, acting_as
-from app.cli.base import as_json, notice, print_result, report_errors, require_installation, settings
+from app.cli.base import as_json, notice, print_result, report_errors, require_installation
 from app.extensions import db
 from app.lib import clock
+from app.lib.settings import current_settings
 
 store_group = AppGroup("store", help="DATA_DIR.")
 retention_group = AppGroup("retention", help="Retention.")
@@ -27,7 +28,7 @@ def retention_run(json_out: bool) -> None:
     """Delete data whose retention period is over."""
     from app.retention import run
 
-    print_result(run(db.engine, settings(), clock.now()), json_out)
+    print_result(run(db.engine, current_settings(), clock.now()), json_out)
 
 
 @store_group.command("adopt")
@@ -35,7 +36,7 @@ def retention_run(json_out: bool) -> None:
 @report_errors
 def store_adopt(json_out: bool) -> None:
     """Assign this DATA_DIR to the database, when the former one is lost or replaced for good."""
-    print_result(installation.adopt(db.engine, settings()), json_out)
+    print_result(installation.adopt(db.engine, current_settings()), json_out)
     notice(
         "This DATA_DIR now belongs to the database, and the former one no longer does. Activity has to be "
         "rebuilt: ingest the call logs that are kept (flask logs ingest PATH…), then evaluate "
@@ -50,7 +51,7 @@ def doctor(json_out: bool) -> None:
     """Check the installation. Exit status 1 when anything is wrong."""
     from app.doctor import run_checks
 
-    result = run_checks(settings())
+    result = run_checks(current_settings())
     print_result(result, json_out)
     if not result["ok"]:
         wrong = [name for name, check in result["checks"].items() if not check["ok"]]
@@ -79,10 +80,10 @@ def prepare() -> None:
     from app.demo.load import load_demo
 
     with acting_as(SETUP, SETUP):
-        installation.check(db.engine, settings())
+        installation.check(db.engine, current_settings())
         click.echo("Bringing the database up to date …")
         upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
-        installation.check(db.engine, settings())
+        installation.check(db.engine, current_settings())
         apply_presets()
         load_demo(click.echo)
 
@@ -107,7 +108,7 @@ def ticker(every: float) -> None:
     from app.jobs.ticker import run_forever
 
     stop = threading.Event()
-    sealing = (db.engine, settings(), stop, SEAL_SECONDS)
+    sealing = (db.engine, current_settings(), stop, SEAL_SECONDS)
     threading.Thread(target=seal_forever, args=sealing, daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -7,8 +7,9 @@ import datetime as dt
 import click
 from flask.cli import AppGroup
 
-from app.cli.base import DATE, MOMENT, as_json, notice, print_result, require_installation, settings
+from app.cli.base import DATE, MOMENT, as_json, notice, print_result, require_installation
 from app.lib import clock
+from app.lib.settings import current_settings
 
 push_group = AppGroup("push", help="Pushes.")
 
@@ -28,7 +29,7 @@ def push_plan(schedule: str, first: dt.datetime, days: int, json_out: bool) -> N
     definition, calendar = schedule_def(schedule), current()
     for year in calendar.unknown_years(first.date(), first.date() + dt.timedelta(days=days - 1)):
         notice(f"the public holidays of {year} are not known: only weekends are treated as such")
-    pushes = plan(definition, first.date(), days, settings().zone, calendar)
+    pushes = plan(definition, first.date(), days, current_settings().zone, calendar)
     print_result(
         {
             "pushes": [
@@ -57,7 +58,7 @@ def push_tick(moment: dt.datetime | None, json_out: bool) -> None:
     from app.push.tick import tick
 
     if moment is not None and moment.tzinfo is None:
-        moment = moment.replace(tzinfo=settings().zone)
+        moment = moment.replace(tzinfo=current_settings().zone)
 
     def now() -> dt.datetime:
         return moment or clock.now()

@@ -20,9 +20,9 @@ from app.cli.base import (
     notice,
     print_result,
     require_installation,
-    settings,
     write,
 )
+from app.lib.settings import current_settings
 
 config_group = AppGroup("config", help="Rules files.")
 logs_group = AppGroup("logs", help="Call logs.")
@@ -65,7 +65,7 @@ def logs_ingest(paths: tuple[Path, ...], json_out: bool) -> None:
     """Ingest call-log files or folders of them."""
     from app.t1.deliveries import ingest_logs
 
-    result = ingest_logs(settings(), paths)
+    result = ingest_logs(current_settings(), paths)
     for record in result.files:
         if record.status != "read":
             notice(f"{record.name}: {record.status}: {record.reason}")
@@ -82,7 +82,7 @@ def rules_evaluate(first: dt.datetime, last: dt.datetime | None, json_out: bool)
     from app.rules.evaluate import evaluate_days
 
     start, end = date_range(first, last or first)
-    print_result({"days": evaluate_days(settings(), start, end)}, json_out)
+    print_result({"days": evaluate_days(current_settings(), start, end)}, json_out)
 
 
 @rules_group.command("preview")
@@ -98,7 +98,7 @@ def rules_preview(code: str, first: dt.datetime, last: dt.datetime, json_out: bo
 
     start, end = date_range(first, last)
     definition = rule_def(active_versions(code)[0])
-    print_result({"coverage": preview(settings(), definition, start, end)}, json_out)
+    print_result({"coverage": preview(current_settings(), definition, start, end)}, json_out)
 
 
 @hits_group.command("export")

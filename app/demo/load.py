@@ -23,6 +23,7 @@ from app.leads.identity import IdHasher
 from app.leads.importer import import_leads
 from app.lib import clock
 from app.lib.clock import today
+from app.lib.settings import current_settings
 from app.models import JobRun, Lead, Staff
 from app.reports import plan
 from app.reports.worker import make_reports
@@ -30,7 +31,7 @@ from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import ConfigFile, read_config_file
 from app.t1.execute import execute
 from app.t1.inbox import inbox_folder
-from app.t1.runs import request_run, settings
+from app.t1.runs import request_run
 
 SEED = "lead-monitor-demo"
 WHO = "demo"
@@ -57,7 +58,7 @@ def load_demo(progress: Say, *, customers: int = 5000, days: int = 30, runs: int
     interrupted, the database is usable: missing T+1 runs are queued for the worker. Needs an app context.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    if settings().production:
+    if current_settings().production:
         return False
     empty = db.session.scalar(select(Lead.id).limit(1)) is None
     if empty:
@@ -84,7 +85,7 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
     last_days = [yesterday - dt.timedelta(days=n) for n in reversed(range(runs))]
     for run_id, day in [(request_run(day, WHO).id, day) for day in last_days]:
         execute(run_id)
-        sent = pushes.push_day(day + dt.timedelta(days=1), settings().zone, clock.now())
+        sent = pushes.push_day(day + dt.timedelta(days=1), current_settings().zone, clock.now())
         progress(f"Demo: {_outcome(run_id)}, {sent} pushes")
     _work(progress, yesterday)
 
@@ -98,7 +99,7 @@ def _hold_out() -> None:
 
 def _work(progress: Say, yesterday: dt.date) -> None:
     """Create the staff's contacts and work on hits, and the requests pending this morning."""
-    zone, now = settings().zone, clock.now()
+    zone, now = current_settings().zone, clock.now()
     manager, admin = (_user(name) for name in ("manager", "admin"))
     work.set_hit_mornings()
     if manager is not None and admin is not None:
@@ -129,14 +130,14 @@ def _random(part: str) -> Random:
 def _deliver_logs(customers: list[people.Customer], days: int) -> int:
     """Write the log files of the days up to yesterday to the inbox. Return the number of rows."""
     random = _random("story")
-    hasher = IdHasher(settings().id_hash_algorithm, settings().id_hash_key)
+    hasher = IdHasher(current_settings().id_hash_algorithm, current_settings().id_hash_key)
     catalogue = UNLISTED | {each.code: each.category for each in read_config_file(PRESETS).institutions}
     known = [hasher.hash(customer.id_number) for customer in customers]
     strangers = [random.randbytes(32).hex() for _ in range(round(len(customers) * STRANGERS))]
     characters = [
         each for group in (known, strangers) for each in behaviour.cast(group, days, catalogue, random)
     ]
-    provider = Provider(inbox_folder(settings()), settings().zone, random)
+    provider = Provider(inbox_folder(current_settings()), current_settings().zone, random)
     first = today() - dt.timedelta(days=days)
     rows = 0
     for day in range(days):
@@ -151,7 +152,7 @@ def _import(customers: list[people.Customer]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / LEAD_FILE
         people.write_lead_file(path, customers)
-        result = import_leads(db.engine, path, file_name=LEAD_FILE, user=WHO, settings=settings())
+        result = import_leads(db.engine, path, file_name=LEAD_FILE, user=WHO, settings=current_settings())
     numbers = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
     for lead in db.session.scalars(select(Lead).where(Lead.lead_no.in_(numbers)).order_by(Lead.id)):
         target = suppression.hash_target(lead.id_hash)

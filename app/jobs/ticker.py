@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from flask import current_app
 from flask_babel import LazyString, lazy_gettext
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +24,7 @@ from app.leads.batches import fail_abandoned
 from app.leads.upload_worker import waiting
 from app.leads.uploads import discard_forgotten
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.mails import queue as mails
 from app.outreach import tick as outreach
 from app.push import deliver
@@ -33,7 +33,6 @@ from app.reminders import digest
 from app.reports import plan as reports
 from app.rules import backtest_jobs
 from app.t1 import runs
-from config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +99,6 @@ def _store(write: Callable[[], None]) -> None:
         log.warning("the result of a step could not be stored: %s", type(error).__name__)
 
 
-def _settings() -> Settings:
-    found: Settings = current_app.config["SETTINGS"]
-    return found
-
-
 def _deliveries(now: dt.datetime) -> None:
     if deliver.due(now):
         nudge_once("push", "app.jobs.push.run")
@@ -133,7 +127,7 @@ STEPS = (
     Step(
         "abandoned_imports",
         lazy_gettext("Interrupted imports"),
-        lambda now: fail_abandoned(db.engine, _settings()),
+        lambda now: fail_abandoned(db.engine, current_settings()),
     ),
     Step("forgotten_uploads", lazy_gettext("Abandoned uploads"), discard_forgotten),
     Step(
@@ -167,7 +161,7 @@ STEPS = (
     Step(
         "retention",
         lazy_gettext("Deleting expired data"),
-        lambda now: retention.personal_data(db.engine, _settings(), now),
+        lambda now: retention.personal_data(db.engine, current_settings(), now),
         daily=True,
     ),
 )

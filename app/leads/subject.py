@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
 from sqlalchemy import delete, or_, select
 
 from app.activity import store
@@ -22,6 +21,7 @@ from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.reasons import checked_reason
 from app.lib import clock
 from app.lib.lazy import lazy
+from app.lib.settings import current_settings
 from app.models import Hit, Lead, LeadBefore, Outreach, Reveal, SubjectRequest, Suppression
 from config import Settings
 
@@ -51,7 +51,7 @@ def find(number: str, user: str) -> SearchResult:
     person who was searched by ID number and is not on the list. Raises FieldError for ``number`` when it is
     invalid, and as ``lookup.record_search`` does.
     """
-    settings = _settings()
+    settings = current_settings()
     target = _target(number, settings)
     lookup.record_search(target, SubjectRequest.__tablename__, user)
     phone_index, id_hash = target.phone_index, target.id_hash
@@ -198,11 +198,6 @@ def _columns(row: Any, *names: str) -> dict[str, Any]:
 
 
 def _calls(id_hash: str) -> dict[dt.date, dict[str, int]]:
-    settings = _settings()
+    settings = current_settings()
     state = store.snapshot(activity_root(settings))
     return person.person_days(state, id_hash, settings=engine_settings(settings))
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import Connection, or_, select, update
 
 from app.errors import N_
@@ -35,8 +34,8 @@ from app.leads.undo import give_up_undo, undo_import
 from app.leads.uploads import WAITING, WORKING
 from app.leads.workbook import Limits
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.models import BatchStatus, Branch, ImportBatch
-from config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ def _preview(row: Any) -> None:
             Path(row.upload),
             row.file_name,
             KINDS[row.kind],
-            limits=Limits.of(_settings()),
+            limits=Limits.of(current_settings()),
             progress=Reporter(db.engine, row.id).percent,
         )
         return {
@@ -190,7 +189,7 @@ def _pass(
         path=Path(row.upload),
         file_name=row.file_name,
         user=row.created_by,
-        settings=_settings(),
+        settings=current_settings(),
         find=fixed_columns(row.columns),
         inspected=True,
         dry_run=dry_run,
@@ -204,7 +203,7 @@ def _pass(
 
 
 def _intake(row: Any) -> Intake:
-    settings = _settings()
+    settings = current_settings()
     if row.kind == LEADS.name:
         return LeadIntake(settings, BranchChoices.of_json(row.options.get("branches")))
     today = clock.today()
@@ -213,7 +212,7 @@ def _intake(row: Any) -> Intake:
 
 def _undo(row: Any) -> None:
     try:
-        undo_import(db.engine, row.id, row.undone_by, _settings())
+        undo_import(db.engine, row.id, row.undone_by, current_settings())
     except Exception as error:
         if database_lost(error):
             raise
@@ -243,8 +242,3 @@ def _delete_file_when_ended(row: Any) -> None:
         has_ended = connection.execute(ended).rowcount
     if has_ended:
         Path(row.upload).unlink(missing_ok=True)
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings

@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
 
@@ -30,9 +29,9 @@ from app.leads.matching import columns_from_choices
 from app.leads.preview import Preview, preview_file
 from app.leads.reader import wrong_extension
 from app.leads.workbook import INTERACTIVE_LIMITS, LIMIT_CODES
+from app.lib.settings import current_settings
 from app.lib.spreadsheet import printable_name
 from app.models import BatchStatus, ImportBatch
-from config import Settings
 
 EXTENSIONS = (".xlsx", ".xls", ".csv")
 KEPT = dt.timedelta(days=1)
@@ -252,11 +251,6 @@ def _delete_orphaned_files(now: dt.datetime) -> None:
 
 
 def _folder() -> Path:
-    folder = _settings().data_dir / "uploads"
+    folder = current_settings().data_dir / "uploads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings

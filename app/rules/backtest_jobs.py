@@ -16,11 +16,11 @@ from app.jobs.leases import Held, check_attempts
 from app.jobs.requested import OPEN, JobTable, recording_failure
 from app.leads.cube import activity_root
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.models import Backtest, RuleVersion, RunStatus, Staff
 from app.rules import backtest
 from app.rules.backtest import BacktestPlan
 from app.rules.versions import check_conditions, rule_def
-from config import Settings
 
 JOBS = JobTable(Backtest, "app.jobs.backtests.run")
 #: back-tests in progress per user at most
@@ -103,7 +103,7 @@ def _run(row: Backtest, held: Held) -> dict[str, Any]:
     in_force = rule_def(active) if active is not None and active.id != row.version_id else None
     digest = backtest.digest(definition)
     backtest.check(definition, plan_of(row), yesterday(), days_with_events())
-    result = backtest.run(_settings(), definition, in_force, plan_of(row), _reporter(held))
+    result = backtest.run(current_settings(), definition, in_force, plan_of(row), _reporter(held))
     if active is not None and in_force is not None:
         result["active"]["number"] = active.number
     return {"result": result, "digest": digest}
@@ -123,9 +123,4 @@ def yesterday() -> dt.date:
 
 def days_with_events() -> list[dt.date]:
     """Return the local dates that have events, ascending."""
-    return store.days(store.snapshot(activity_root(_settings())))
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings
+    return store.days(store.snapshot(activity_root(current_settings())))

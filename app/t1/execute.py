@@ -19,6 +19,7 @@ from app.jobs.nudges import nudge_once
 from app.jobs.requested import recording_failure
 from app.leads.cube import activity_root, prepare, window
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.models import JobRun, RunStatus
 from app.rules.evaluate import evaluate_days
 from app.rules.versions import active_versions, rule_def
@@ -33,7 +34,7 @@ from app.t1.deliveries import (
     other_days,
     records_of_source,
 )
-from app.t1.runs import RUNS, settings
+from app.t1.runs import RUNS
 
 STEPS = ("ingest", "activity", "completeness", "evaluate", "retention", "push")
 #: percent of the progress bar that is done when a step begins
@@ -45,7 +46,7 @@ def execute(run_id: int) -> None:
 
     Raises MismatchError, and leaves the run to another worker, when DATA_DIR doesn't belong to the database.
     """
-    installation.check(db.engine, settings())
+    installation.check(db.engine, current_settings())
     with RUNS.hold(db.engine, run_id, started_at=func.now()) as held:
         if held is None:
             return
@@ -115,18 +116,20 @@ class _Run:
         """Ingest the complete files of the inbox."""
         source = self.counts.setdefault("source", uuid.uuid4().hex)
         self.held.write(counts=self.counts)
-        scan = inbox.scan(settings())
-        result = ingest_logs(settings(), scan.complete, self._report_ingest, source=source, listed=True)
-        records = records_of_source(settings(), source)
-        self.counts |= ingest_counts(settings(), records, result, scan, self.counts)
+        scan = inbox.scan(current_settings())
+        result = ingest_logs(
+            current_settings(), scan.complete, self._report_ingest, source=source, listed=True
+        )
+        records = records_of_source(current_settings(), source)
+        self.counts |= ingest_counts(current_settings(), records, result, scan, self.counts)
         self.counts |= {
-            "ignored": ignored_files(settings()),
-            "waiting": display_names(settings(), scan.waiting),
+            "ignored": ignored_files(current_settings()),
+            "waiting": display_names(current_settings(), scan.waiting),
             "other_days": other_days(records, self.day),
         }
         # The new place of a refused file is stored before the file is moved.
         self.held.write(counts=self.counts)
-        self.counts["stuck"] = clear_inbox(settings(), result, self.counts["refused"], scan)
+        self.counts["stuck"] = clear_inbox(current_settings(), result, self.counts["refused"], scan)
         del self.counts["skipped"]
 
     def _report_ingest(self, progress: Progress) -> None:
@@ -137,23 +140,23 @@ class _Run:
     def activity(self) -> None:
         """Update the lead activity of the widest window that the active rules have."""
         widths = [c.window_days for v in active_versions() for c in rule_def(v).conditions]
-        prepare(settings(), window(self.day, max(widths, default=1)))
+        prepare(current_settings(), window(self.day, max(widths, default=1)))
 
     def check_completeness(self) -> bool:
         """Return whether the day may be evaluated."""
-        found = completeness(store.snapshot(activity_root(settings())), self.day)
+        found = completeness(store.snapshot(activity_root(current_settings())), self.day)
         self.counts["day"] = {"arrived": found.arrived, "usual": found.usual, "complete": found.complete}
         return found.complete or self.force
 
     def evaluate(self) -> None:
         """Evaluate every active rule, which creates and refreshes hits."""
-        found = evaluate_days(settings(), self.day, self.day, progress=self.report)
+        found = evaluate_days(current_settings(), self.day, self.day, progress=self.report)
         self.counts["hits"] = found[self.day.isoformat()]
 
     def retention(self) -> None:
         """Delete events past their retention period."""
-        oldest = self.day - dt.timedelta(days=settings().events_retention_days)
-        store.drop_days_before(activity_root(settings()), oldest)
+        oldest = self.day - dt.timedelta(days=current_settings().events_retention_days)
+        store.drop_days_before(activity_root(current_settings()), oldest)
 
     def push(self) -> None:
         """Trigger push scheduling, so that a slot that is due takes the new hits."""

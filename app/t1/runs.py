@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -16,21 +15,15 @@ from app.extensions import db
 from app.jobs.leases import LeasedRows
 from app.jobs.nudges import nudge
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.models import IngestFile, JobRun, RunStatus
 from app.t1 import inbox
-from config import Settings
 
 KIND = "t1"
 RUNS = LeasedRows(JobRun, waiting=RunStatus.QUEUED, working=RunStatus.RUNNING)
 SYSTEM = "system"
 #: results kept of earlier runs of a day
 MAX_FORMER = 30
-
-
-def settings() -> Settings:
-    """Return the settings of the running app."""
-    found: Settings = current_app.config["SETTINGS"]
-    return found
 
 
 def request_run(day: dt.date, user: str) -> JobRun:
@@ -40,7 +33,7 @@ def request_run(day: dt.date, user: str) -> JobRun:
     """
     if day >= clock.today():
         raise DomainError("%(day)s is not over yet; T+1 runs on complete days.", day=day.isoformat())
-    if day < clock.today() - dt.timedelta(days=settings().events_retention_days):
+    if day < clock.today() - dt.timedelta(days=current_settings().events_retention_days):
         raise DomainError("%(day)s is older than the retention period of events.", day=day.isoformat())
     run = _locked_run(day, user)
     if run.status == RunStatus.RUNNING and not db.session.scalar(
@@ -63,12 +56,12 @@ def tick(_now: dt.datetime | None = None) -> list[int]:
 
     Called by the ticker. Several tickers may call it, as the database's clock counts. Return the nudged runs.
     """
-    local = clock.now().astimezone(settings().zone)
+    local = clock.now().astimezone(current_settings().zone)
     yesterday = local.date() - dt.timedelta(days=1)
-    if local.time() >= settings().t1_time:
+    if local.time() >= current_settings().t1_time:
         _locked_run(yesterday, SYSTEM)
         db.session.commit()
-    if inbox.scan(settings()).untaken:
+    if inbox.scan(current_settings()).untaken:
         _requeue_for_new_files(yesterday)
     waiting = or_(JobRun.status == RunStatus.QUEUED, RUNS.expired())
     due = list(db.session.scalars(select(JobRun.id).where(JobRun.kind == KIND, waiting).order_by(JobRun.day)))
@@ -99,7 +92,7 @@ def days_to_evaluate_again(run: JobRun) -> list[dt.date]:
     changed = [dt.date.fromisoformat(day) for day in (run.counts or {}).get("other_days", {})]
     if not changed or run.finished_at is None:
         return []
-    last, first = clock.today(), clock.today() - dt.timedelta(days=settings().events_retention_days)
+    last, first = clock.today(), clock.today() - dt.timedelta(days=current_settings().events_retention_days)
     since = or_(JobRun.status.in_((RunStatus.QUEUED, RunStatus.RUNNING)), JobRun.started_at > run.finished_at)
     done = set(
         db.session.scalars(select(JobRun.day).where(JobRun.kind == KIND, JobRun.day.in_(changed), since))
@@ -119,7 +112,7 @@ def rejects_path(row: IngestFile) -> Path | None:
     """Return the file of a delivered file's rejected rows, None when there is none."""
     if not row.rejects_file:
         return None
-    path = settings().data_dir / "activity" / row.rejects_file
+    path = current_settings().data_dir / "activity" / row.rejects_file
     return path if path.is_file() else None
 
 
@@ -128,7 +121,7 @@ def refused_path(run: JobRun, kept: str) -> Path | None:
     counts = run.counts or {}
     parts = [counts, *(each["counts"] for each in counts.get("former", []))]
     known = {each["kept"] for part in parts for each in part.get("refused", [])}
-    path = settings().data_dir / "quarantine" / kept
+    path = current_settings().data_dir / "quarantine" / kept
     return path if kept in known and path.is_file() else None
 
 

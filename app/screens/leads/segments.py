@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, g
+from flask import g
 from flask_babel import gettext as _
 from sqlalchemy import and_, func, select
 
@@ -18,12 +18,12 @@ from app.errors import DomainError
 from app.extensions import db
 from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
+from app.lib.settings import current_settings
 from app.models import Branch, Lead, Rule, Segment
 from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.leads import segment_criterion
-from config import Settings
 
 MAX_SOURCES = 100
 #: two medians and the quadrants share the deadline
@@ -106,7 +106,7 @@ def fill_form(form: Any, segment: SegmentDef) -> None:
 
 def count(definition: SegmentDef) -> Count:
     """Count the segment's leads in the user's row scope; an estimate where exact counting takes too long."""
-    leads = and_(leads_visible_to(g.user), segment_criterion(db.session, definition, _settings()))
+    leads = and_(leads_visible_to(g.user), segment_criterion(db.session, definition, current_settings()))
     number, exact = mix.count(db.session, leads, SECONDS)
     return Count(number) if exact else Count.estimate(number)
 
@@ -117,7 +117,8 @@ def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:
     The numbers are estimated from a sample when exact counting exceeds the deadline, unless ``exactly``.
     """
     leads = and_(
-        leads_visible_to(g.user), segment_criterion(db.session, segment_def(segment.definition), _settings())
+        leads_visible_to(g.user),
+        segment_criterion(db.session, segment_def(segment.definition), current_settings()),
     )
     result = mix.mix(db.session, leads, None if exactly else SECONDS)
     sources_ = [(key or _("No source"), n, {"source": key}, key) for key, n in result.sources]
@@ -164,7 +165,7 @@ def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
         raise DomainError("There is no such measure: %(name)s", name=measure[:40])
     if not threshold.strip():
         scope = leads_visible_to(g.user)
-        middle = matrix.median(db.session, measure, _settings(), scope, None if exactly else _A_THIRD)
+        middle = matrix.median(db.session, measure, current_settings(), scope, None if exactly else _A_THIRD)
         return matrix.Axis(measure, middle)
     try:
         return matrix.Axis(measure, float(threshold))
@@ -175,7 +176,7 @@ def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
 def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[QuadrantCell], bool]:
     """Return the four quadrants in page order, top left first, and whether their counts are exact."""
     seconds = None if exactly else _A_THIRD
-    counts, exact = matrix.count(db.session, x, y, _settings(), leads_visible_to(g.user), seconds)
+    counts, exact = matrix.count(db.session, x, y, current_settings(), leads_visible_to(g.user), seconds)
     total = sum(counts.values())
     names = {
         (False, True): _("Nurture"),
@@ -208,8 +209,3 @@ def usable_branches(definition: SegmentDef) -> SegmentDef:
     if set(definition.branches) - set(db.session.scalars(visible)):
         raise DomainError("A segment can only include branches that you may see.")
     return definition
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings
