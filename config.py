@@ -118,11 +118,11 @@ class Settings:
         agree = f"agree with the log provider on one made by `{MAKE_SECRET}`"
         make = f"make one by `{MAKE_SECRET}`"
         rotate = "encrypt with a better one: `APP_ENV=development flask pii rotate`, then drop it"
-        given = [("SECRET_KEY", self.secret_key, make), ("PII_KEY", self.pii_key, make)]
-        given += [("ID_HASH_KEY", self.id_hash_key, agree)]
-        given += [(f"PII_KEYS_OLD version {version}", key, rotate) for version, key in self.pii_keys_old]
+        entries = [("SECRET_KEY", self.secret_key, make), ("PII_KEY", self.pii_key, make)]
+        entries += [("ID_HASH_KEY", self.id_hash_key, agree)]
+        entries += [(f"PII_KEYS_OLD version {version}", key, rotate) for version, key in self.pii_keys_old]
         problems = [
-            f"{name} {why} ({remedy})" for name, key, remedy in given if (why := weakness(key)) is not None
+            f"{name} {why} ({remedy})" for name, key, remedy in entries if (why := weakness(key)) is not None
         ]
         if len({self.secret_key, self.pii_key, self.id_hash_key}) < len(SECRET_NAMES):
             problems.append(f"two of {', '.join(SECRET_NAMES)} are the same")
@@ -150,7 +150,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if env is None else env
     data_dir = Path(env.get("DATA_DIR") or "./var").expanduser().resolve()
     app_env = _choice(env, "APP_ENV", "development", ("development", "production"))
-    given, generated = _secrets(env, data_dir, app_env)
+    keys, generated = _secrets(env, data_dir, app_env)
     old_keys = _old_keys(env)
     settings = Settings(
         data_dir=data_dir,
@@ -159,9 +159,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         app_env=app_env,
         timezone=_timezone(env),
         id_hash_algorithm=_choice(env, "ID_HASH_ALGORITHM", "sm3", ("sm3", "sha256")),
-        secret_key=given["SECRET_KEY"],
-        pii_key=given["PII_KEY"],
-        id_hash_key=given["ID_HASH_KEY"],
+        secret_key=keys["SECRET_KEY"],
+        pii_key=keys["PII_KEY"],
+        id_hash_key=keys["ID_HASH_KEY"],
         host=env.get("HOST") or "127.0.0.1",
         port=_integer(env, "PORT", 8080, 1, 65535),
         t1_time=_time(env, "T1_TIME", "06:00"),
@@ -382,13 +382,13 @@ def _index_key(env: Mapping[str, str]) -> str:
 
 
 def _secrets(env: Mapping[str, str], data_dir: Path, app_env: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    given = {name: env[name] for name in SECRET_NAMES if env.get(name)}
-    missing = tuple(name for name in SECRET_NAMES if name not in given)
+    keys = {name: env[name] for name in SECRET_NAMES if env.get(name)}
+    missing = tuple(name for name in SECRET_NAMES if name not in keys)
     if not missing:
-        return given, ()
+        return keys, ()
     if app_env == "production":
         raise ConfigError("APP_ENV=production refuses to start without: " + ", ".join(missing))
-    return given | _kept_secrets(data_dir, missing), missing
+    return keys | _kept_secrets(data_dir, missing), missing
 
 
 def _kept_secrets(data_dir: Path, names: tuple[str, ...]) -> dict[str, str]:

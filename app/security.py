@@ -71,11 +71,11 @@ class StaffSecurityManager(SecurityManager):  # type: ignore[misc]
 
     def validate_api_key(self, api_key_string: str) -> Any | None:
         """Return the user of a key as our model: the library's lacks the branch that scopes rows."""
-        found = super().validate_api_key(api_key_string)
-        if found is None:
+        user = super().validate_api_key(api_key_string)
+        if user is None:
             return None
-        user_id = found.id
-        db.session.expunge(found)
+        user_id = user.id
+        db.session.expunge(user)
         g.user = self.get_user_by_id(user_id)
         set_request_user(g.user.username)
         return g.user

@@ -31,7 +31,7 @@ from app.models import Lead
 from bench._common import product, timed
 from bench.leads_import import write as write_list
 from bench.lists import client
-from bench.pages import asked
+from bench.pages import request_times
 from config import Settings
 
 #: many short rounds, so that other load on the machine affects both alike
@@ -177,7 +177,7 @@ def read(app: Flask, settings: Settings, entries: int) -> None:
     day = db.session.scalar(text("SELECT (min(time) + interval '40 days')::date FROM change_log"))
     db.session.commit()
     for name, query in PAGES.items():
-        times = asked(app, user, f"/changelogview/list/?{query.format(day=day)}")
+        times = request_times(app, user, f"/changelogview/list/?{query.format(day=day)}")
         print(f"{name:16} {middle(times):6.0f} ms (most {max(times):.0f})", flush=True)
 
 

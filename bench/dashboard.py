@@ -61,14 +61,14 @@ def compare(app: Flask) -> None:
     def measure() -> None:
         with app.app_context():
             boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
-            found = {}
+            results = {}
             for name, ask in (("kept", counts.count), ("live", counts.live)):
                 started = time.perf_counter()
                 answer = ask(HitFilter(boss), KEYS)
-                found[name] = (time.perf_counter() - started, answer)
-            if found["kept"][1] != found["live"][1]:
+                results[name] = (time.perf_counter() - started, answer)
+            if results["kept"][1] != results["live"][1]:
                 raise SystemExit("the counts differ")
-            kept, live = found["kept"][0] * 1000, found["live"][0] * 1000
+            kept, live = results["kept"][0] * 1000, results["live"][0] * 1000
             print(
                 f"kept {kept:.0f} ms, live GROUP BY {live:.0f} ms: {live / kept:.1f}× ({len(answer):,} kinds)"
             )

@@ -43,18 +43,18 @@ ONE_IN = 50
 
 def main() -> None:
     """Print the deliveries per second of both ways and their ratio."""
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    total = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     ours, theirs = multiprocessing.Pipe()
     receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(theirs,), daemon=True)
     receiver.start()
     place = f"http://127.0.0.1:{ours.recv()}"
     with product() as (app, settings):
         app.config["SETTINGS"] = dataclasses.replace(settings, webhook_allow=(place,))
-        arrange(place, wanted, app.config["SETTINGS"])
+        arrange(place, total, app.config["SETTINGS"])
         speeds = {}
         for name, count, batch, threads in (
-            ("one by one", max(wanted // ONE_IN, 50), 1, 1),
-            ("by the hundred", wanted, deliver.CLAIM_SIZE, deliver.THREADS),
+            ("one by one", max(total // ONE_IN, 50), 1, 1),
+            ("by the hundred", total, deliver.CLAIM_SIZE, deliver.THREADS),
         ):
             speeds[name] = measure(name, count, batch, threads)
         print(f"ratio: {speeds['by the hundred'] / speeds['one by one']:.1f}")
@@ -88,11 +88,11 @@ def measure(name: str, count: int, batch: int, threads: int) -> float:
     return speed
 
 
-def arrange(place: str, wanted: int, settings: Settings) -> None:
+def arrange(place: str, count: int, settings: Settings) -> None:
     """Create leads, each with a hit and a delivery."""
     set_up(place, settings)
     for statement in (*HITS, *DELIVERIES):
-        db.session.execute(text(statement), {"n": wanted} if ":n" in statement else {})
+        db.session.execute(text(statement), {"n": count} if ":n" in statement else {})
     db.session.commit()
 
 

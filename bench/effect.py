@@ -136,8 +136,8 @@ def _stages(figures: Figures) -> list[int]:
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     started = time.perf_counter()
-    found = work()
-    return found, time.perf_counter() - started
+    result = work()
+    return result, time.perf_counter() - started
 
 
 def fill() -> None:
@@ -176,13 +176,13 @@ CONTACT = (
 
 def templates() -> list[int]:
     """Create two SMS templates and two call scripts. Return their version ids."""
-    found = []
+    versions = []
     for channel in ("sms", "call"):
         made = [OutreachTemplateVersion(number=n, body="您好", created_by="x") for n in (1, 2)]
         db.session.add(OutreachTemplate(channel=channel, name=channel, created_by="x", versions=made))
-        found += made
+        versions += made
     db.session.flush()
-    return [each.id for each in found]
+    return [each.id for each in versions]
 
 
 def copy(table: str, columns: str, rows: Iterator[tuple[object, ...]]) -> None:

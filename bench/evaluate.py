@@ -75,16 +75,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("leads", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--explain", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with product() as (_app, settings):
-        fill(settings, asked.leads)
+        fill(settings, options.leads)
         first, early = LAST - dt.timedelta(DATES - 1), LAST - dt.timedelta(2 * DATES - 1)
         whole("first", settings, first, LAST)
-        one("again", settings, LAST, asked.explain)
+        one("again", settings, LAST, options.explain)
         whole("again", settings, first, LAST)
-        one("late", settings, first - dt.timedelta(1), asked.explain)
+        one("late", settings, first - dt.timedelta(1), options.explain)
         whole("late", settings, early, first - dt.timedelta(1))
-        one("after late", settings, first, asked.explain)
+        one("after late", settings, first, options.explain)
         print(f"peak memory {peak_mb():.0f} MB, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
@@ -117,9 +117,9 @@ def fill(settings: Settings, leads: int) -> None:
 def whole(state: str, settings: Settings, first: dt.date, last: dt.date) -> None:
     """Evaluate every rule as of each date."""
     started = time.perf_counter()
-    found = evaluate_days(settings, first, last)
+    results = evaluate_days(settings, first, last)
     took = time.perf_counter() - started
-    made, kept = (sum(sum(day[key].values()) for day in found.values()) for key in ("created", "refreshed"))
+    made, kept = (sum(sum(day[key].values()) for day in results.values()) for key in ("created", "refreshed"))
     each = took / RULES / DATES
     print(
         f"{state:11} {RULES} rules, {DATES} dates {took:7.1f} s ({each:.2f} s a rule and date), "

@@ -37,7 +37,7 @@ MEANWHILE = {
 
 def main() -> None:
     """Print seconds, memory and waits of each step, and the ratios."""
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     ours, theirs = multiprocessing.Pipe()
     receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(theirs,), daemon=True)
     receiver.start()
@@ -46,14 +46,14 @@ def main() -> None:
         app.config["SETTINGS"] = dataclasses.replace(settings, webhook_allow=(place,))
         set_up(place, app.config["SETTINGS"])
         for statement in HITS:
-            db.session.execute(text(statement), {"n": wanted} if ":n" in statement else {})
+            db.session.execute(text(statement), {"n": count} if ":n" in statement else {})
         db.session.commit()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
-        slow = loop(wanted // ONE_IN) * ONE_IN
-        fast = first_push(wanted)
+        slow = loop(count // ONE_IN) * ONE_IN
+        fast = first_push(count)
         print(f"ratio, making the push: {slow / fast:.1f}")
-        parts(wanted)
+        parts(count)
     receiver.terminate()
 
 
@@ -82,13 +82,13 @@ def first_push(count: int) -> float:
     done = threading.Event()
     people = [threading.Thread(target=work, args=(db.engine, name, waits, done)) for name in MEANWHILE]
     results: dict[str, float] = {}
-    for person in people:
-        person.start()
+    for thread in people:
+        thread.start()
     with timed(results, "tick"):
         [made] = tick(NOW)
     done.set()
-    for person in people:
-        person.join()
+    for thread in people:
+        thread.join()
     push = db.session.get_one(Push, made)
     deliveries = db.session.scalar(select(func.count()).select_from(Delivery))
     assert push.hits == count, push.hits

@@ -27,8 +27,8 @@ def ours(path: Path) -> tuple[float, float, int]:
     with product() as (_app, settings):
         results: dict[str, float] = {}
         with timed(results, "ours"):
-            found = import_leads(db.engine, path, file_name=path.name, user="bench", settings=settings)
-        return results["ours"], peak_mb(), found.created
+            result = import_leads(db.engine, path, file_name=path.name, user="bench", settings=settings)
+        return results["ours"], peak_mb(), result.created
 
 
 def theirs(path: Path) -> tuple[float, float, int]:

@@ -43,10 +43,10 @@ def main() -> None:
     leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
     with product(DATA) as (app, _settings):
         fill(leads)
-        found = ours(app)
+        results = ours(app)
         stock = theirs(app)
         print(f"{'list':36} {'median':>9} {'max':>9}   {'stock median':>12} {'ratio':>7}")
-        for name, times in found.items():
+        for name, times in results.items():
             other = stock.get(name, [])
             middle = statistics.median(times)
             beside = (
@@ -77,10 +77,10 @@ def fill(leads: int) -> None:
             plain.execute(text("VACUUM ANALYZE lead"))
     for name, role, branch in (("bench-manager", "Manager", None), ("bench-marketer", "Marketer", 7)):
         if db.session.scalar(select(Staff.id).where(Staff.username == name)) is None:
-            person = Staff(username=name, first_name="", last_name=name, email=f"{name}@x.cn", active=True)
-            person.roles = [db.session.scalars(select(Role).where(Role.name == role)).one()]
-            person.branch_id = branch
-            db.session.add(person)
+            user = Staff(username=name, first_name="", last_name=name, email=f"{name}@x.cn", active=True)
+            user.roles = [db.session.scalars(select(Role).where(Role.name == role)).one()]
+            user.branch_id = branch
+            db.session.add(user)
     db.session.commit()
 
 
@@ -119,9 +119,9 @@ def ours(app: Flask) -> dict[str, list[float]]:
         "source and status, by time": f"{base}?_flt_1_source=官网预约&_flt_1_status=active"
         "&_oc_LeadView=created_at&_od_LeadView=desc",
     }
-    found = {name: alone(client(app, "bench-manager"), path) for name, path in pages.items()}
-    found["marketer: own branch"] = alone(client(app, "bench-marketer"), base)
-    return found
+    results = {name: alone(client(app, "bench-manager"), path) for name, path in pages.items()}
+    results["marketer: own branch"] = alone(client(app, "bench-marketer"), base)
+    return results
 
 
 def theirs(app: Flask) -> dict[str, list[float]]:

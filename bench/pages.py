@@ -56,10 +56,10 @@ def main() -> None:
 def administrator() -> str:
     """Return the user name of an administrator of the demo."""
     query = select(Staff.username).where(Staff.roles.any(Role.name == "Admin")).order_by(Staff.id)
-    found = db.session.scalar(query.limit(1))
-    if found is None:
+    name = db.session.scalar(query.limit(1))
+    if name is None:
         raise SystemExit("nobody is an administrator here")
-    return found
+    return name
 
 
 def measure(app: Flask, plain: Flask, view: Any, user: str) -> Iterator[str]:
@@ -69,7 +69,7 @@ def measure(app: Flask, plain: Flask, view: Any, user: str) -> Iterator[str]:
         if permission not in TABLE[type(view).__name__] or ("{row}" in place and not count):
             continue
         path = f"{view.route_base}/{place.format(row=newest(view))}"
-        times = asked(app, user, path)
+        times = request_times(app, user, path)
         middle = statistics.median(times)
         beside = against(plain, view, user, middle) if permission == "can_list" else ""
         mark = "  over the line" if middle > LIMIT_MS else ""
@@ -78,7 +78,7 @@ def measure(app: Flask, plain: Flask, view: Any, user: str) -> Iterator[str]:
             yield path
 
 
-def asked(app: Flask, user: str, path: str) -> list[float]:
+def request_times(app: Flask, user: str, path: str) -> list[float]:
     """Milliseconds of each request, each in an app context of its own as on a server.
 
     Inside the benchmark's context a request would find the person, the rights and the rows of the last one.
@@ -93,7 +93,7 @@ def newest(view: Any) -> int | None:
 
 def against(plain: Flask, view: Any, user: str, ours: float) -> str:
     """Return the median of the stock list and its ratio to ours."""
-    other = statistics.median(asked(plain, user, f"/stock{type(view).__name__}/list/"))
+    other = statistics.median(request_times(plain, user, f"/stock{type(view).__name__}/list/"))
     return f"{other:10.0f} ms {other / ours:6.1f}×"
 
 

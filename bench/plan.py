@@ -33,9 +33,9 @@ SHAPES: dict[str, dict[str, Any]] = {
 def milliseconds(schedule: ScheduleDef, first: dt.date, *, walk: bool = False) -> float:
     """Return the milliseconds to plan 365 days; with ``walk`` every push is visited, too."""
     started = time.perf_counter()
-    found = plan(schedule, first, 365, ZONE, Calendar())
+    pushes = plan(schedule, first, 365, ZONE, Calendar())
     if walk:
-        for _push in found:
+        for _push in pushes:
             pass
     return (time.perf_counter() - started) * 1000
 
@@ -63,8 +63,8 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     first = dt.date(2026, 1, 1)
     print(f"{'':<42}{'slots':>9}{'plan':>9}{'and look':>10}")
-    for name, given in SHAPES.items():
-        schedule = ScheduleDef(code="S", name="s", rules=["R"], **given)
+    for name, fields in SHAPES.items():
+        schedule = ScheduleDef(code="S", name="s", rules=["R"], **fields)
         slots = len(plan(schedule, first, 365, ZONE, Calendar()))
         best = min(milliseconds(schedule, first) for _ in range(3))
         walked = min(milliseconds(schedule, first, walk=True) for _ in range(3))

@@ -61,13 +61,13 @@ def measure(boss: Staff, count: int) -> None:
 
 
 def _version(name: str, body: str) -> OutreachTemplateVersion:
-    found = db.session.scalar(select(OutreachTemplate).where(OutreachTemplate.name == name))
-    if found is None:
+    template = db.session.scalar(select(OutreachTemplate).where(OutreachTemplate.name == name))
+    if template is None:
         version = OutreachTemplateVersion(number=1, body=body, created_by="bench")
-        found = OutreachTemplate(channel="sms", name=name, created_by="bench", versions=[version])
-        db.session.add(found)
+        template = OutreachTemplate(channel="sms", name=name, created_by="bench", versions=[version])
+        db.session.add(template)
         db.session.commit()
-    return found.versions[0]
+    return template.versions[0]
 
 
 def one_by_one(batch: OutreachBatch) -> float:

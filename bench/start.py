@@ -72,11 +72,11 @@ def whole(environment: dict[str, str]) -> None:
 
 def of_each(pid: int, ask: Callable[[psutil.Process], Any]) -> list[Any]:
     """Return ``ask`` of a process and all its descendants, skipping those that have ended."""
-    found = []
+    results = []
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
-            found.append(ask(process))
-    return found
+            results.append(ask(process))
+    return results
 
 
 def pss(process: psutil.Process) -> float:
@@ -91,9 +91,9 @@ def name(process: psutil.Process) -> str:
 
 def one(environment: dict[str, str]) -> None:
     """Measure one process with the application, then one with every heavy library."""
-    found = []
+    results = []
     for more in ("", HEAVY):
-        shown = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-c", ONE.format(more=more)],
             cwd=ROOT,
             env={**environment, "DATABASE_URL": "postgresql+psycopg://nobody@/nothing"},
@@ -101,8 +101,8 @@ def one(environment: dict[str, str]) -> None:
             capture_output=True,
             text=True,
         ).stdout.split()
-        found.append((int(shown[0]) / (1 << 20), float(shown[1])))
-    (light, light_cpu), (heavy, heavy_cpu) = found
+        results.append((int(output[0]) / (1 << 20), float(output[1])))
+    (light, light_cpu), (heavy, heavy_cpu) = results
     print(f"an application: {light:.0f} MB, {light_cpu:.1f} CPU-seconds")
     print(f"with everything: {heavy:.0f} MB, {heavy_cpu:.1f} CPU-seconds")
     print(f"ratio {heavy / light:.1f} of memory, {heavy_cpu / light_cpu:.1f} of CPU")

@@ -57,12 +57,12 @@ def package(name: str) -> dict[str, str]:
         own = VENDOR / "licences" / f"{name.replace('/', '-')}.txt"
         own.parent.mkdir(exist_ok=True)
         own.write_text("\n".join(texts), encoding="utf-8")
-    told = json.loads((folder / "package.json").read_text(encoding="utf-8"))
-    return {"name": name, "version": told["version"], "licence": told["license"]}
+    metadata = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    return {"name": name, "version": metadata["version"], "licence": metadata["license"]}
 
 
 if __name__ == "__main__":
-    found = {source.name: bundle(source) for source in sorted((ROOT / "scripts" / "bundles").glob("*.js"))}
-    (VENDOR / "manifest.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    manifest = {source.name: bundle(source) for source in sorted((ROOT / "scripts" / "bundles").glob("*.js"))}
+    (VENDOR / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     for path in sorted(VENDOR.glob("*.gz")):
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")

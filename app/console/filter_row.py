@@ -59,13 +59,13 @@ class Chip:
     url: str
 
 
-def fields(view: Any, given: Mapping[str, str] | None = None) -> list[Field]:
+def fields(view: Any, arguments: Mapping[str, str] | None = None) -> list[Field]:
     """Return the filter fields of a view, in the order of its ``search_columns``.
 
-    ``given`` are the query arguments, by default those of the request. Active filters without a control come
-    last, as hidden fields.
+    ``arguments`` are the query arguments, by default those of the request. Active filters without a control
+    come last, as hidden fields.
     """
-    row = _Row(view, request.args if given is None else given)
+    row = _Row(view, request.args if arguments is None else arguments)
     visible = [field for column in view.search_columns if (field := row.field(column))]
     return [*visible, *row.hidden(visible)]
 
@@ -75,11 +75,11 @@ def active(fields: list[Field]) -> Iterator[tuple[Field, Input]]:
     return ((field, each) for field in fields for each in field.inputs if each.value)
 
 
-def chips(shown: list[Field]) -> list[Chip]:
+def chips(fields: list[Field]) -> list[Chip]:
     """Return the active filters as removable chips."""
     return [
         Chip(describe(field, each), urls.here(drop=(each.name,), page_one=True))
-        for field, each in active(shown)
+        for field, each in active(fields)
     ]
 
 
@@ -118,8 +118,8 @@ _OPERATOR = {
 class _Row:
     """The fields of one view with their current values."""
 
-    def __init__(self, view: Any, given: Mapping[str, str]) -> None:
-        self._view, self._given = view, given
+    def __init__(self, view: Any, arguments: Mapping[str, str]) -> None:
+        self._view, self._arguments = view, arguments
 
     def field(self, column: str) -> Field | None:
         """Return the field of a column, None when it has none or the user may not use it."""
@@ -134,9 +134,9 @@ class _Row:
             return Field(label, "choice", self._inputs(column, ("is", "")), words)
         return getattr(self, f"_{kind}")(column, label) if kind else None
 
-    def hidden(self, shown: list[Field]) -> Iterator[Field]:
-        """Yield a hidden field for each active filter without a control in ``shown``."""
-        controls = {each.name for field in shown for each in field.inputs}
+    def hidden(self, visible: list[Field]) -> Iterator[Field]:
+        """Yield a hidden field for each active filter without a control in ``visible``."""
+        controls = {each.name for field in visible for each in field.inputs}
         for column in self._view.search_columns:
             if kind_of(self._view.model, column) == "phone":
                 continue
@@ -176,7 +176,7 @@ class _Row:
         names = [urls.argument(self._view.model, column, operator) for operator, _label in operators]
         labels = [label for _operator, label in operators]
         return [
-            Input(name, self._given.get(name, "").strip(), label)
+            Input(name, self._arguments.get(name, "").strip(), label)
             for name, label in zip(names, labels, strict=True)
         ]
 

@@ -64,7 +64,7 @@ def init_app(app: Flask) -> None:
     app.context_processor(
         lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
     )
-    parts = (areas, crumbs, today, user_info, bell, languages, asset, import_map, get_locale, address_of)
+    parts = (areas, crumbs, today_text, user_info, bell, languages, asset, import_map, get_locale, address_of)
     app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
@@ -121,7 +121,7 @@ def crumbs(title: str) -> list[Item]:
     return [step for place, step in enumerate(steps) if step.text != texts[place]]
 
 
-def today() -> str:
+def today_text() -> str:
     """Return the local date with its weekday."""
     day = clock.today()
     return f"{day:%Y-%m-%d} {weekday(day)}"

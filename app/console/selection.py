@@ -48,7 +48,8 @@ def filters_of(view: Any, arguments: Iterable[tuple[str, str]]) -> tuple[Filter,
 
 def conditions(view: Any, filters: Iterable[Filter]) -> list[str]:
     """Return the filters of a view's list in words."""
-    given = dict(urls.arguments(view.model, filters))
+    arguments = dict(urls.arguments(view.model, filters))
     return [
-        filter_row.describe(field, each) for field, each in filter_row.active(filter_row.fields(view, given))
+        filter_row.describe(field, each)
+        for field, each in filter_row.active(filter_row.fields(view, arguments))
     ]

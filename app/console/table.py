@@ -296,13 +296,13 @@ def _actions(view: Any) -> list[Any]:
     return sorted(view.actions.values(), key=lambda each: each.func.__code__.co_firstlineno)
 
 
-def add_link(view: Any, given: Any) -> list[Link]:
+def add_link(view: Any, filters: Any) -> list[Link]:
     """Return the button that adds a row, prefilled with the relation of a related list."""
     if "can_add" not in view.base_permissions or not may("can_add", type(view).__name__):
         return []
     prefilled = {
         urls.argument(view.model, each.column_name): value
-        for each, value in given.get_filters_values()
+        for each, value in filters.get_filters_values()
         if each.is_related_view
     }
     return [Link(str(view.add_title), url_for(f"{view.endpoint}.add", **prefilled), primary=True)]

@@ -81,12 +81,12 @@ def list_url(view: str, /, *, exact: bool = False, **filters: Any) -> str:
     None is skipped; ``exact`` asks for an exact count. Raises LookupError for a filter that doesn't exist.
     """
     registered: Any = view_named(view)
-    chosen: dict[str, Any] = {"exact": "1"} if exact else {}
+    query: dict[str, Any] = {"exact": "1"} if exact else {}
     for column, operator, value in pointers.filters(**filters):
         if column not in registered.search_columns:
             raise LookupError(f"{view} is not searched by {column}")
-        chosen[argument(registered.model, column, operator)] = value
-    return url_for(f"{view}.list", **chosen)
+        query[argument(registered.model, column, operator)] = value
+    return url_for(f"{view}.list", **query)
 
 
 def filtered(path: str, model: type[Any], filters: Iterable[Sequence[str]]) -> str:

@@ -152,9 +152,9 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         order = (order_column, order_direction) if order_column else self.base_order
         size = page_size or lists.remembered_page_size() or self.page_size
         count, rows, page = self._page(filters, order, page or 0, size)
-        given = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
-        names = [name for name in self.list_columns if name not in given]
-        related = bool(given)
+        fixed = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
+        names = [name for name in self.list_columns if name not in fixed]
+        related = bool(fixed)
         table = lists.Table(
             view=type(self).__name__,
             columns=lists.columns(self, names, order),
@@ -179,9 +179,9 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         fields = filters.fields(self)
         return {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
 
-    def _page(self, given: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
+    def _page(self, list_filters: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
         """Return count, rows and number of a page; beyond the last page, those of the last one."""
-        joined = given.get_joined_filters(self._base_filters)
+        joined = list_filters.get_joined_filters(self._base_filters)
         page = min(page, self.paging_limit // size - 1) if self.paging_limit else page
         count, rows = self.datamodel.query(joined, *order, page=page, page_size=size)
         if count and not rows:
@@ -201,7 +201,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         self, pk: Any, item: Any, widgets: Any = None, actions: Any = None, show_fieldsets: Any = None
     ) -> dict[str, Any]:
         groups = show_fieldsets or self.show_fieldsets or [(None, {"fields": self.show_columns})]
-        shown = self.show_widget(
+        widget = self.show_widget(
             view=type(self).__name__,
             heading=self.heading(item),
             show_title=str(self.show_title),
@@ -211,7 +211,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             lock_reason=self.lock_reason(item),
             progress=self.progress_of(item),
         )
-        return dict(widgets or {}) | {"show": shown}
+        return dict(widgets or {}) | {"show": widget}
 
     def _fact(self, name: str, item: Any) -> tuple[str, Any]:
         value = self.datamodel._get_attr_value(item, name)
@@ -239,8 +239,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
 
     def _came_from(self) -> str:
         """Return where a form returns to: the page it was opened from, which its posts carry along."""
-        given = request.form.get("next") if request.method == "POST" else request.referrer
-        return urls.own_path(given) or self._list_url()
+        address = request.form.get("next") if request.method == "POST" else request.referrer
+        return urls.own_path(address) or self._list_url()
 
     def _list_url(self) -> str:
         return url_for(f"{self.endpoint}.list")

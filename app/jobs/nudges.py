@@ -76,9 +76,9 @@ def _ask(queue_name: str, function: str, row_id: int, places: int) -> bool:
 def _state(served: Queue, name: str) -> JobStatus | None:
     """Return QUEUED, STARTED, or None for a job that is missing, over, or lost with its worker."""
     fields = ("status", "last_heartbeat", "enqueued_at")
-    found = served.connection.hmget(Job.key_for(name), fields)
-    status, seen, asked = (each.decode() if each else "" for each in found)
-    if status == JobStatus.QUEUED and (_is_recent(asked) or served.get_job_position(name) is not None):
+    values = served.connection.hmget(Job.key_for(name), fields)
+    status, seen, enqueued = (each.decode() if each else "" for each in values)
+    if status == JobStatus.QUEUED and (_is_recent(enqueued) or served.get_job_position(name) is not None):
         return JobStatus.QUEUED
     return JobStatus.STARTED if status == JobStatus.STARTED and _is_recent(seen) else None
 

@@ -11,10 +11,10 @@ from typing import Any
 Filter = tuple[str, str, str]
 
 
-def filters(**given: Any) -> list[Filter]:
+def filters(**criteria: Any) -> list[Filter]:
     """Return filters from ``column=value`` (equal) and ``column__operator=value``, skipping None."""
     result = []
-    for name, value in given.items():
+    for name, value in criteria.items():
         column, _separator, operator = name.partition("__")
         if value is not None:
             result.append((column, operator or "is", str(value)))
@@ -26,9 +26,9 @@ def to_row(table: str, key: int) -> dict[str, Any]:
     return {"table": table, "id": key}
 
 
-def to_rows(table: str, **given: Any) -> dict[str, Any]:
-    """Return a pointer to the rows of a table that match ``filters(**given)``."""
-    return {"table": table, "filters": [list(each) for each in filters(**given)]}
+def to_rows(table: str, **criteria: Any) -> dict[str, Any]:
+    """Return a pointer to the rows of a table that match ``filters(**criteria)``."""
+    return {"table": table, "filters": [list(each) for each in filters(**criteria)]}
 
 
 def to_page(name: str, **arguments: str) -> dict[str, Any]:
