@@ -1,4 +1,4 @@
-"""Bulk changes by filter: counted first, all or nothing, in the asker's scope and with their rights."""
+"""Bulk changes by filter: counted first, all or nothing, with the scope and rights of the requester."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def manager(world: World, login: Callable[..., Person]) -> Person:
 
 @pytest.fixture
 def in_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every change is a worker's."""
+    """Let a worker carry out every change."""
     monkeypatch.setattr(bulk, "AT_ONCE", 0)
 
 

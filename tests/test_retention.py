@@ -1,4 +1,4 @@
-"""Retention deletes what is too old, nothing younger, and can be repeated."""
+"""Retention deletes data past its period and nothing else, and can be repeated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OLD, YOUNG = NOW - dt.timedelta(days=31), NOW - dt.timedelta(days=29)
 
 @pytest.fixture
 def world(app: Flask, session: Session) -> World:
-    """Leads deleted long ago and lately, each with hits, a reveal and a tag."""
+    """Leads deleted long ago and recently, each with hits, a reveal and a tag."""
     world = build(session, app.config["SETTINGS"])
     for name, when in (("home", OLD), ("away", YOUNG)):
         lead = session.get_one(Lead, world.ids[f"lead_{name}"])

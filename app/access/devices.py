@@ -53,10 +53,10 @@ def remember_user() -> None:
 
 def _users() -> list[str]:
     try:
-        found: list[str] = _signer().loads(request.cookies.get(COOKIE, ""), max_age=DAYS * 86400)
+        users: list[str] = _signer().loads(request.cookies.get(COOKIE, ""), max_age=DAYS * 86400)
     except BadSignature:
         return []
-    return found
+    return users
 
 
 def _signer() -> URLSafeTimedSerializer:

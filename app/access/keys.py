@@ -151,7 +151,7 @@ def _local(moment: dt.datetime) -> dt.datetime:
 def _branch_id(code: str | None) -> int | None:
     if code is None:
         return None
-    found = db.session.scalar(select(Branch.id).where(Branch.code == code))
-    if found is None:
+    branch_id = db.session.scalar(select(Branch.id).where(Branch.code == code))
+    if branch_id is None:
         raise DomainError("There is no branch with the code %(code)s.", code=code)
-    return found
+    return branch_id

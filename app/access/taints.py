@@ -65,11 +65,11 @@ def clear(person: Staff) -> None:
 
 def actors_of(ids: Iterable[int]) -> dict[int, set[int]]:
     """Return for each account the ids of everybody who could act under it, its owner included."""
-    found = {each: {each} for each in ids}
-    query = select(AccountTaint.person_id, AccountTaint.by_id).where(AccountTaint.person_id.in_(found))
+    actors = {each: {each} for each in ids}
+    query = select(AccountTaint.person_id, AccountTaint.by_id).where(AccountTaint.person_id.in_(actors))
     for person_id, by_id in db.session.execute(query).tuples():
-        found[person_id].add(by_id)
-    return found
+        actors[person_id].add(by_id)
+    return actors
 
 
 def common_actors(one: int, other: int) -> set[int]:

@@ -51,7 +51,7 @@ def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[Day]) -> ibis.T
     counted = activity.group_by("lead").agg(
         **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},
         **{
-            f"value_{d}_{c}": metric.of(activity).sum(where=counts(activity, condition, day))
+            f"value_{d}_{c}": metric.column(activity).sum(where=counts(activity, condition, day))
             for c, (condition, metric) in enumerate(conditions)
             if metric.counted == "sum"
             for d, day in enumerate(dates)
@@ -111,7 +111,7 @@ def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequenc
     """
     rows = activity.filter(matches(activity, condition))
     windows = {f"in_{d}": in_window(rows, day, condition.window_days).any() for d, day in enumerate(dates)}
-    groups = rows.group_by(lead=rows.lead, key=metrics.REGISTRY[condition.metric].of(rows)).agg(**windows)
+    groups = rows.group_by(lead=rows.lead, key=metrics.REGISTRY[condition.metric].column(rows)).agg(**windows)
     return groups.group_by("lead").agg(
         **{f"value_{d}_{c}": groups[f"in_{d}"].cast("int64").sum() for d in range(len(dates))}
     )

@@ -59,8 +59,8 @@ def counts(
 
     Arguments as in ``count``.
     """
-    *_parts, found = count(snapshot, spec, dates, among=among, settings=settings)
-    return found.counts
+    *_parts, newest = count(snapshot, spec, dates, among=among, settings=settings)
+    return newest.counts
 
 
 def count(
@@ -121,9 +121,9 @@ def _slices(connection: duckdb.DuckDBPyConnection, width: int) -> list[tuple[int
 def _among(only: Ints, first: int, end: int) -> Bools:
     """Return which of the leads first … end − 1 are in the ascending ``only``."""
     inside = only[np.searchsorted(only, first) : np.searchsorted(only, end)]
-    found = np.zeros(end - first, np.bool_)
-    found[inside - first] = True
-    return found
+    is_included = np.zeros(end - first, np.bool_)
+    is_included[inside - first] = True
+    return is_included
 
 
 class _Counter:
@@ -162,11 +162,11 @@ class _Counter:
         Return a table of values and numbers, and the bits of a number.
         """
         activity = ibis.table(LEAD_ACTIVITY, name="lead_activity")
-        found = activity.select(**{metric: metrics.REGISTRY[metric].of(activity)}).distinct()
-        values = engine.run(self.connection, found)
+        distinct = activity.select(**{metric: metrics.REGISTRY[metric].column(activity)}).distinct()
+        values = engine.run(self.connection, distinct)
         numbers = pa.array(np.arange(values.num_rows, dtype=np.int32))
         self.connection.register(f"numbered_{metric}", values.append_column("number", numbers))
-        schema = ibis.schema({metric: found.schema()[metric], "number": "int32"})
+        schema = ibis.schema({metric: distinct.schema()[metric], "number": "int32"})
         return ibis.table(schema, name=f"numbered_{metric}"), values.num_rows.bit_length()
 
     def _rows(self, first: int, end: int) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class _Counter:
         columns = {"lead": rows.lead, "place": rows.day.delta(ibis.literal(self.start), unit="day"), **flags}
         columns["place"] = columns["place"].cast("int32")
         for metric in (*self.summed, *self.numbered):
-            columns[metric] = metrics.REGISTRY[metric].of(rows)
+            columns[metric] = metrics.REGISTRY[metric].column(rows)
         selected = rows.select(**columns)
         for metric, (numbers, _bits) in self.numbered.items():
             selected = selected.inner_join(numbers, metric).drop(metric).rename({metric: "number"})

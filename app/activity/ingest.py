@@ -109,13 +109,13 @@ class _Ingest:
     def _check(self, path: Path) -> None:
         file_no = len(self.result.files)
         try:
-            found = fingerprint(path)
-            if found.digest in self.known:
-                record = FileRecord(path, "skipped", ALREADY_KNOWN, digest=found.digest, size=found.size)
+            file = fingerprint(path)
+            if file.digest in self.known:
+                record = FileRecord(path, "skipped", ALREADY_KNOWN, digest=file.digest, size=file.size)
             else:
-                _load(self.connection, file_no, found)
-                self.known.add(found.digest)
-                record = FileRecord(path, "read", digest=found.digest, size=found.size)
+                _load(self.connection, file_no, file)
+                self.known.add(file.digest)
+                record = FileRecord(path, "read", digest=file.digest, size=file.size)
                 self.chunk[file_no] = record
         except RefusedFile as error:
             record = FileRecord.refused(path, error)
@@ -226,20 +226,20 @@ class _Ingest:
         return self.connection.execute(query).fetchall()
 
 
-def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprint) -> None:
+def _load(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
     """Check all rows of a file into the scratch database, or none. Raises RefusedFile."""
     refused: list[RefusedFile] = []
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            yield from read_rows(found)
+            yield from read_rows(file)
         except RefusedFile as error:
             refused.append(error)
             raise
         except MemoryError:
             raise
         except Exception as error:
-            log.exception("unexpected while reading %s", printable_name(found.path))
+            log.exception("unexpected while reading %s", printable_name(file.path))
             refused.append(RefusedFile("it cannot be read: %(why)s", why=type(error).__name__))
             raise
 
@@ -247,7 +247,7 @@ def _load(connection: duckdb.DuckDBPyConnection, file_no: int, found: Fingerprin
     connection.execute("BEGIN")
     try:
         connection.execute(_SQL["check"], {"file_no": file_no})
-        if found.open_end and split_ending(found.path)[0] != "parquet":
+        if file.open_end and split_ending(file.path)[0] != "parquet":
             _require_complete_end(connection, file_no)
         connection.execute("COMMIT")
     except (duckdb.Error, RefusedFile) as error:

@@ -73,10 +73,12 @@ class _KeyKind:
 
 
 def _keys(subject_id: int) -> list[ApiKey]:
-    found = list(db.session.scalars(select(ApiKey).where(ApiKey.user_id == subject_id).order_by(ApiKey.id)))
-    if not found:
+    api_keys = list(
+        db.session.scalars(select(ApiKey).where(ApiKey.user_id == subject_id).order_by(ApiKey.id))
+    )
+    if not api_keys:
         raise DomainError("The key no longer exists.")
-    return found
+    return api_keys
 
 
 def _system(subject_id: int) -> Staff:

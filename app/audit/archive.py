@@ -48,8 +48,8 @@ def archive(engine: Engine, settings: Settings, before: dt.date) -> list[dict[st
 
 
 def _ended(partition: str, before: dt.date) -> bool:
-    found = _PARTITION.fullmatch(partition)
-    return found is not None and dt.date(int(found[1]), int(found[2]), 1) < before.replace(day=1)
+    month = _PARTITION.fullmatch(partition)
+    return month is not None and dt.date(int(month[1]), int(month[2]), 1) < before.replace(day=1)
 
 
 def _archive(engine: Engine, settings: Settings, partition: str) -> dict[str, Any]:

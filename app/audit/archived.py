@@ -43,11 +43,11 @@ class Archives:
 
     def until(self, floor: int, to_xid: int) -> dict[int, bytes]:
         """Take the entries that come before the end of a link. Return their hashes by id."""
-        found = {}
+        hashes = {}
         while self._next is not None and (self._next.floor, self._next.xid) < (floor, to_xid):
-            found[self._next.id] = self._next.hash
+            hashes[self._next.id] = self._next.hash
             self._next = next(self._entries, None)
-        return found
+        return hashes
 
     def _of_file(self, path: Path) -> Iterator[Archived]:
         try:

@@ -165,12 +165,12 @@ def _link(
         "ceiling": ceiling,
     }
     to_xid = horizon if whole else _end(connection, span, horizon)
-    found = connection.execute(SPAN, span | {"to_xid": to_xid}).one()
-    ids = [int.from_bytes(each) for each in split_bytes(bytes(found.ids), 8)]
+    entries = connection.execute(SPAN, span | {"to_xid": to_xid}).one()
+    ids = [int.from_bytes(each) for each in split_bytes(bytes(entries.ids), 8)]
     if not ids and not whole:
         return None
     connection.execute(_FACETS, span | {"to_xid": to_xid})
-    hashes = list(chain_hashes(position.head, split_bytes(bytes(found.hashes), 32)))
+    hashes = list(chain_hashes(position.head, split_bytes(bytes(entries.hashes), 32)))
     values = {
         "seq": position.seq + 1,
         "floor_id": position.floor_id,

@@ -51,7 +51,7 @@ def read(settings: Settings) -> list[Checkpoint]:
 
     Raises DomainError for an invalid line.
     """
-    return [found for path in paths(settings) if path.is_file() for found in _of_file(path)]
+    return [checkpoint for path in paths(settings) if path.is_file() for checkpoint in _of_file(path)]
 
 
 def _of_file(path: Path) -> Iterator[Checkpoint]:

@@ -44,11 +44,11 @@ def unsealed(connection: Connection) -> Unsealed:
     """Count the entries that are not sealed at present."""
     last = last_link(connection)
     position = {"to_xid": last.to_xid if last else 0, "floor_id": last.floor_id if last else 0}
-    found = connection.execute(_WAITING, position | {"most": MAX_COUNTED}).one()
-    return Unsealed(found.entries, found.since)
+    row = connection.execute(_WAITING, position | {"most": MAX_COUNTED}).one()
+    return Unsealed(row.entries, row.since)
 
 
 def oldest_transaction(connection: Connection) -> OpenTransaction | None:
     """Return the open transaction that sealing waits for, None when none is open."""
-    found = connection.execute(_OLDEST).first()
-    return OpenTransaction(found.session, found.since) if found else None
+    row = connection.execute(_OLDEST).first()
+    return OpenTransaction(row.session, row.since) if row else None

@@ -124,9 +124,9 @@ def _read(engine: Engine, first: int, last: int, ceiling: int) -> _Group:
             "floor_id": links[0].floor_id,
             "ceiling": ceiling,
         }
-        found = connection.execute(SPAN, span).one()
-    ids = [int.from_bytes(each) for each in split_bytes(bytes(found.ids), 8)]
-    return _Group(links, ids, split_bytes(bytes(found.hashes), 32))
+        entries = connection.execute(SPAN, span).one()
+    ids = [int.from_bytes(each) for each in split_bytes(bytes(entries.ids), 8)]
+    return _Group(links, ids, split_bytes(bytes(entries.hashes), 32))
 
 
 class _Chain:
@@ -203,20 +203,20 @@ def _with_archived(group: _Group, archived: dict[int, bytes]) -> _Group:
             ids.append(entry)
             hashes.append(archived[entry])
         elif present:
-            found, own_hash = present.popleft()
-            ids.append(found)
+            entry_id, own_hash = present.popleft()
+            ids.append(entry_id)
             hashes.append(own_hash)
-    ids += [found for found, _hash in present]
+    ids += [entry_id for entry_id, _hash in present]
     return _Group(group.links, ids, hashes + [own_hash for _id, own_hash in present])
 
 
-def _misplaced(link: list[int], found: list[int], sealed: set[int]) -> int:
+def _misplaced(link: list[int], present: list[int], sealed: set[int]) -> int:
     """Return the first entry that is missing, inserted or moved.
 
     ``sealed`` are the entries of the whole group.
     """
     for index, entry in enumerate(link):
-        if index >= len(found) or entry != found[index]:
-            is_inserted = index < len(found) and entry in found and found[index] not in sealed
-            return found[index] if is_inserted else entry
+        if index >= len(present) or entry != present[index]:
+            is_inserted = index < len(present) and entry in present and present[index] not in sealed
+            return present[index] if is_inserted else entry
     raise AssertionError("nothing is misplaced")

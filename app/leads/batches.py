@@ -58,8 +58,8 @@ def hold_batch(connection: Connection, batch_id: int, status: BatchStatus = Batc
     """Lock a batch until the transaction ends. Raises LeadsError when it is locked or has another status."""
     # The lock comes first, because its previous owner may have changed the status.
     owned = take_lock(connection, batch_id)
-    found = connection.scalar(select(ImportBatch.status).where(ImportBatch.id == batch_id))
-    if not owned or found != status:
+    stored = connection.scalar(select(ImportBatch.status).where(ImportBatch.id == batch_id))
+    if not owned or stored != status:
         raise LeadsError(
             "batch_not_open",
             N_("Import batch %(batch)s has already finished or is being imported by another process"),

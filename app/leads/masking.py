@@ -30,7 +30,7 @@ def mask_ids(text: str) -> str:
     if len(text) < 15 or _HASH.fullmatch(text):
         return text
     folded = unicodedata.normalize("NFKC", text)
-    return _ID_LIKE.sub(lambda found: mask_id(found[0]), folded) if _ID_LIKE.search(folded) else text
+    return _ID_LIKE.sub(lambda match: mask_id(match[0]), folded) if _ID_LIKE.search(folded) else text
 
 
 def mask_id(text: str) -> str:
@@ -47,7 +47,7 @@ def mask_id(text: str) -> str:
 def holds_id(text: str) -> bool:
     """Return whether a text contains a valid ID number."""
     folded = unicodedata.normalize("NFKC", text)
-    return len(text) >= 15 and any(_is_id(found[0]) for found in _ID_LIKE.finditer(folded))
+    return len(text) >= 15 and any(_is_id(match[0]) for match in _ID_LIKE.finditer(folded))
 
 
 def _is_id(run: str) -> bool:

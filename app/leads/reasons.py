@@ -27,4 +27,4 @@ def checked_reason(text: str | None) -> str:
 
 def mask_numbers(text: str) -> str:
     """Mask every ID number and mobile number in a text."""
-    return _MOBILE.sub(lambda found: mask_phone(found[0]), mask_ids(text))
+    return _MOBILE.sub(lambda match: mask_phone(match[0]), mask_ids(text))

@@ -33,8 +33,8 @@ def masked_cell(cell: str, field: str = "") -> str:
         return _hide_middle(text[:_LONGEST])
     if field == "expires_on" or parse_date(text) is not None:
         return mask_numbers(text)[:_LONGEST]
-    text = _HASH.sub(lambda found: found[0][:3] + "…", mask_ids(text))
-    return _NUMBER.sub(lambda found: _hide_middle(found[0]), text)[:_LONGEST]
+    text = _HASH.sub(lambda match: match[0][:3] + "…", mask_ids(text))
+    return _NUMBER.sub(lambda match: _hide_middle(match[0]), text)[:_LONGEST]
 
 
 def offending_value(fields: Sequence[str], cells: Sequence[str], columns: Mapping[str, int]) -> str:
@@ -42,7 +42,7 @@ def offending_value(fields: Sequence[str], cells: Sequence[str], columns: Mappin
     for field in fields:
         at = columns.get(field, len(cells))
         if at < len(cells) and (text := masked_cell(cells[at])):
-            return _LONG_NUMBER.sub(lambda found: _hide_middle(found[0]), text) if field in _MASKED else text
+            return _LONG_NUMBER.sub(lambda match: _hide_middle(match[0]), text) if field in _MASKED else text
     return ""
 
 

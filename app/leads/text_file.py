@@ -314,13 +314,13 @@ def _broken_field(line: str, separator: str) -> tuple[int, str]:
     sep = re.escape(separator)
     field = re.compile(rf'(?:"(?:[^"]|"")*+"|(?!")[^{sep}]*+)(?:{sep}|$)')
     line, start, at = line.rstrip("\r\n"), 0, 0
-    while start < len(line) and (found := field.match(line, start)):
-        start, at = found.end(), at + 1
+    while start < len(line) and (match := field.match(line, start)):
+        start, at = match.end(), at + 1
     return at, line[start:].partition(separator)[0]
 
 
-def _as_hex(found: re.Match[str]) -> str:
-    return f"\\x{ord(found[0]) & 0xFF:02x}"
+def _as_hex(match: re.Match[str]) -> str:
+    return f"\\x{ord(match[0]) & 0xFF:02x}"
 
 
 def _update_private_use(line: str) -> str:

@@ -111,7 +111,7 @@ def _preview(row: Any) -> None:
     """Preview the file. An unreadable file ends the batch."""
 
     def preview(row: Any) -> dict[str, Any]:
-        found = preview_file(
+        result = preview_file(
             Path(row.upload),
             row.file_name,
             KINDS[row.kind],
@@ -120,8 +120,8 @@ def _preview(row: Any) -> None:
         )
         return {
             "status": BatchStatus.PREPARED,
-            "preview": found.as_json(),
-            "rows_total": found.total,
+            "preview": result.as_json(),
+            "rows_total": result.total,
         }
 
     _with_lock(row, preview)
@@ -144,7 +144,7 @@ def _with_lock(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
         hold_batch(owner, seen.id, seen.status)
         row = _read(owner, seen.id)
         try:
-            found = work(row)
+            values = work(row)
             if _read(owner, row.id).cancel_requested:
                 raise ImportCancelled
         except ImportCancelled as error:
@@ -154,7 +154,7 @@ def _with_lock(seen: Any, work: Callable[[Any], dict[str, Any]]) -> None:
                 raise
             close_batch(owner, row.id, BatchStatus.FAILED, error=_interrupted(seen, error).said)
         else:
-            owner.execute(update(ImportBatch).where(ImportBatch.id == row.id).values(**found))
+            owner.execute(update(ImportBatch).where(ImportBatch.id == row.id).values(**values))
 
 
 def _interrupted(seen: Any, error: Exception) -> LeadsError:
@@ -167,14 +167,14 @@ def _interrupted(seen: Any, error: Exception) -> LeadsError:
 
 
 def _summary(row: Any, result: ImportResult, examples: Examples) -> dict[str, Any]:
-    found = summary(result, examples)
+    stored = summary(result, examples)
     if row.kind != LEADS.name:
-        return found
+        return stored
     known = db.session.execute(select(Branch.id, Branch.code, Branch.name).order_by(Branch.id)).tuples().all()
     db.session.rollback()
     suggestions = suggest_branches([each.name for each in result.branches.named], known)
     named = [{**each._asdict(), "nearest": suggestions[each.name]} for each in result.branches.named]
-    return {**found, "branches": {**result.branches._asdict(), "named": named}}
+    return {**stored, "branches": {**result.branches._asdict(), "named": named}}
 
 
 def _import(row: Any) -> None:

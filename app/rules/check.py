@@ -159,7 +159,7 @@ def _unreachable(definition: RuleDef) -> Iterator[Problem]:
 def _why_never(condition: ConditionDef) -> DomainError:
     if bounds(condition)[1] < 0:
         return DomainError("No lead can meet this: no value is less than 0.")
-    return DomainError(metrics.REGISTRY[condition.metric].too_much, most=most(condition))
+    return DomainError(metrics.REGISTRY[condition.metric].above_maximum, most=most(condition))
 
 
 def _contradictions(definition: RuleDef) -> Iterator[Problem]:
@@ -186,7 +186,7 @@ def _few_institutions(definition: RuleDef, known: Catalogue) -> Iterator[Problem
         if not (condition.categories or condition.regions) or not _possible(condition):
             continue
         count = sum(_fits(condition, code, *kind) for code, kind in known.institutions.items())
-        needed = metrics.REGISTRY[condition.metric].places(bounds(condition)[0])
+        needed = metrics.REGISTRY[condition.metric].min_institutions(bounds(condition)[0])
         if count < needed:
             error = DomainError(
                 "Only %(count)s institutions in the catalogue match now, so no lead can meet this yet.",
@@ -202,7 +202,7 @@ def bounds(condition: ConditionDef) -> tuple[int, int]:
 
 def most(condition: ConditionDef) -> int:
     """Return the largest possible value of the condition's metric."""
-    limit = metrics.REGISTRY[condition.metric].most
+    limit = metrics.REGISTRY[condition.metric].maximum
     return limit(condition.window_days, len(condition.institutions))
 
 
@@ -224,7 +224,7 @@ def _unfiltered(condition: ConditionDef) -> bool:
 def _counts_part_of(part: ConditionDef, whole: ConditionDef) -> bool:
     """Whether the part's value can never exceed the whole's, because it counts a subset of its events."""
     return (
-        whole.metric in {part.metric, *metrics.REGISTRY[part.metric].at_most}
+        whole.metric in {part.metric, *metrics.REGISTRY[part.metric].upper_bounds}
         and part.window_days <= whole.window_days
         and _hours(part) <= _hours(whole)
         and _types(part) <= _types(whole)

@@ -52,7 +52,7 @@ def _met_sentence(condition: dict[str, Any], evidence: dict[str, Any]) -> str:
     codes = condition.get("seen", evidence).get("institutions", [])
     metric = metrics.REGISTRY[condition["metric"]]
     found = _(
-        metric.reason if codes else metric.reason_without_places,
+        metric.reason if codes else metric.reason_without_institutions,
         days=condition["window_days"],
         n=condition["actual"],
         limit=_limit(condition),

@@ -103,8 +103,8 @@ def which_events(condition: ConditionDef) -> str:
 
 def _demand(condition: ConditionDef) -> str:
     sign = operators.REGISTRY[condition.op].sign
-    demand = metrics.REGISTRY[condition.metric].demand
-    return _(demand, op=sign, value=f"{condition.value:,}")
+    phrase = metrics.REGISTRY[condition.metric].phrase
+    return _(phrase, op=sign, value=f"{condition.value:,}")
 
 
 def _hours(condition: ConditionDef) -> list[str]:

@@ -72,13 +72,13 @@ def _midnight(day: dt.date, zone: dt.tzinfo) -> dt.datetime:
 
 
 def _has_hit(hits: HitFilter, today: dt.date) -> ColumnElement[bool]:
-    found = exists().where(Hit.lead_id == Lead.id)
+    criterion = exists().where(Hit.lead_id == Lead.id)
     if hits.rules:
-        found = found.where(Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(hits.rules))))
+        criterion = criterion.where(Hit.rule_id.in_(select(Rule.id).where(Rule.code.in_(hits.rules))))
     if hits.grades:
-        found = found.where(Hit.grade.in_(hits.grades))
+        criterion = criterion.where(Hit.grade.in_(hits.grades))
     if hits.statuses:
-        found = found.where(Hit.status.in_(hits.statuses))
+        criterion = criterion.where(Hit.status.in_(hits.statuses))
     if hits.days:
-        found = found.where(Hit.hit_date > today - dt.timedelta(days=hits.days))
-    return found
+        criterion = criterion.where(Hit.hit_date > today - dt.timedelta(days=hits.days))
+    return criterion

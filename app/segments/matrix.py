@@ -132,10 +132,10 @@ def median(
         return deadline.execute(select(cast(middle, Float)).where(values.c.value_0 > 0))[0][0]
 
     try:
-        found = of(Deadline(session, seconds), scope)
+        value = of(Deadline(session, seconds), scope)
     except DeadlineExceeded:
-        found = of(Deadline(session, None), and_(sample(session).of, scope))
-    return round(float(found), 2) if found else 1.0
+        value = of(Deadline(session, None), and_(sample(session).of, scope))
+    return round(float(value), 2) if value else 1.0
 
 
 def count(
@@ -158,11 +158,11 @@ def count(
 
     part = None
     try:
-        found = of(Deadline(session, seconds), scope)
+        rows = of(Deadline(session, seconds), scope)
     except DeadlineExceeded:
         part = sample(session)
-        found = of(Deadline(session, None), and_(part.of, scope))
-    counts = {(x_high, y_high): part.scaled(n) if part else n for x_high, y_high, n in found}
+        rows = of(Deadline(session, None), and_(part.of, scope))
+    counts = {(x_high, y_high): part.scaled(n) if part else n for x_high, y_high, n in rows}
     corners = [(right, top) for right in (False, True) for top in (False, True)]
     return {corner: counts.get(corner, 0) for corner in corners}, part is None
 

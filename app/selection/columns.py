@@ -61,8 +61,8 @@ def kind_of(model: type[Any], column: str) -> str | None:
         return None
     if column == "phone_index":
         return "phone"
-    found = mapper.columns[column].type
-    return next((kind for sort, kind in _TYPES if isinstance(found, sort)), None)
+    column_type = mapper.columns[column].type
+    return next((kind for sort, kind in _TYPES if isinstance(column_type, sort)), None)
 
 
 def is_phone_index(text: str) -> bool:
@@ -102,13 +102,13 @@ class ColumnFilter:
 
 def _relation(filter_: ColumnFilter) -> ColumnElement[bool]:
     [column] = filter_.column.property.local_columns
-    found: ColumnElement[bool] = column == filter_.key
-    return found
+    criterion: ColumnElement[bool] = column == filter_.key
+    return criterion
 
 
 def _relations(filter_: ColumnFilter) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = filter_.column.any(id=filter_.key)
-    return found
+    criterion: ColumnElement[bool] = filter_.column.any(id=filter_.key)
+    return criterion
 
 
 def _phone(filter_: ColumnFilter) -> ColumnElement[bool]:
@@ -124,21 +124,21 @@ def _phone(filter_: ColumnFilter) -> ColumnElement[bool]:
         raise DomainError(
             "Enter the number in the list's search form again: your last search for it was too long ago."
         )
-    found: ColumnElement[bool] = filter_.column == filter_.value
-    return found
+    criterion: ColumnElement[bool] = filter_.column == filter_.value
+    return criterion
 
 
 def _flag(filter_: ColumnFilter) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = filter_.column.is_(filter_.value in ("1", "y", "true", "True"))
-    return found
+    criterion: ColumnElement[bool] = filter_.column.is_(filter_.value in ("1", "y", "true", "True"))
+    return criterion
 
 
 def _text(filter_: ColumnFilter) -> ColumnElement[bool]:
     if filter_.operator == "starts":
         starts: ColumnElement[bool] = filter_.column.startswith(filter_.value, autoescape=True)
         return starts
-    found: ColumnElement[bool] = filter_.column == filter_.value
-    return found
+    criterion: ColumnElement[bool] = filter_.column == filter_.value
+    return criterion
 
 
 def _number(filter_: ColumnFilter) -> ColumnElement[bool]:
@@ -165,10 +165,10 @@ def _day(filter_: ColumnFilter) -> ColumnElement[bool]:
     edge: dt.date = day
     if kind_of(filter_.model, filter_.name) == "moment":
         edge = dt.datetime.combine(day, dt.time(), current_app.config["SETTINGS"].zone)
-    found: ColumnElement[bool] = (
+    criterion: ColumnElement[bool] = (
         filter_.column >= edge if filter_.operator == "from" else filter_.column < edge
     )
-    return found
+    return criterion
 
 
 CRITERIA: dict[str, Callable[[ColumnFilter], ColumnElement[bool]]] = {

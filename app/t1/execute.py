@@ -144,14 +144,14 @@ class _Run:
 
     def check_completeness(self) -> bool:
         """Return whether the day may be evaluated."""
-        found = completeness(store.snapshot(activity_root(current_settings())), self.day)
-        self.counts["day"] = {"arrived": found.arrived, "usual": found.usual, "complete": found.complete}
-        return found.complete or self.force
+        result = completeness(store.snapshot(activity_root(current_settings())), self.day)
+        self.counts["day"] = {"arrived": result.arrived, "usual": result.usual, "complete": result.complete}
+        return result.complete or self.force
 
     def evaluate(self) -> None:
         """Evaluate every active rule, which creates and refreshes hits."""
-        found = evaluate_days(current_settings(), self.day, self.day, progress=self.report)
-        self.counts["hits"] = found[self.day.isoformat()]
+        days = evaluate_days(current_settings(), self.day, self.day, progress=self.report)
+        self.counts["hits"] = days[self.day.isoformat()]
 
     def retention(self) -> None:
         """Delete events past their retention period."""

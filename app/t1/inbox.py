@@ -43,10 +43,10 @@ class State(NamedTuple):
     def of(cls, path: Path) -> State | None:
         """Return the present state of a file, None when it can't be read."""
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError:
             return None
-        return cls(found.st_size, found.st_mtime_ns, f"{found.st_dev}:{found.st_ino}")
+        return cls(status.st_size, status.st_mtime_ns, f"{status.st_dev}:{status.st_ino}")
 
 
 @dataclass(frozen=True)

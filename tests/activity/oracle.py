@@ -1,4 +1,4 @@
-"""What metrics and operators mean, said without the product: the brute forces of several tests."""
+"""Independent definitions of metrics and operators, for the brute-force checks of several tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builders of call logs, and what a store holds after reading them."""
+"""Builders of call logs, and readers of a store's contents."""
 
 import csv
 import gzip
@@ -28,7 +28,7 @@ Row = Mapping[str, Any]
 
 
 def person(number: int) -> str:
-    """A 64-digit hash whose first half tells people apart."""
+    """Return a 64-digit hash whose first half identifies a person."""
     return f"{number:032x}" + "ab" * 16
 
 
@@ -51,7 +51,7 @@ def csv_text(rows: Iterable[Row]) -> str:
 
 
 def write(path: Path, rows: Sequence[Row]) -> Path:
-    """Write rows in the format that the name says."""
+    """Write rows in the format of the file's name. Return the path."""
     name = path.name.removesuffix(".gz")
     if name.endswith(".parquet"):
         pq.write_table(pa.Table.from_pylist([dict(one) for one in rows]), path)
@@ -61,7 +61,7 @@ def write(path: Path, rows: Sequence[Row]) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file's content, compressed when its name says so."""
+    """Write a file's content, compressed if its name ends in .gz. Return the path."""
     path.write_bytes(gzip.compress(data) if path.name.endswith(".gz") else data)
     return path
 
@@ -71,7 +71,7 @@ def take(root: Path, *paths: Path, now: datetime = NOW) -> IngestResult:
 
 
 def events(root: Path) -> list[dict[str, Any]]:
-    """All committed events in a fixed order."""
+    """Return all committed events in a fixed order."""
     state = store.snapshot(root)
     tables = [pq.read_table(root / day.events, partitioning=None) for day in state.days.values()]
     return sorted((one for table in tables for one in table.to_pylist()), key=lambda one: str(one["rid"]))
@@ -82,7 +82,7 @@ def by_day(root: Path) -> dict[str, int]:
 
 
 def counts(root: Path) -> dict[str, Any]:
-    """The totals a crash or a race must not change: what the store holds and what the journal says."""
+    """Return the totals of store and journal, which no crash or race may change."""
     records = store.deliveries(store.snapshot(root))
     rejected: Counter[str] = Counter()
     for record in records:
@@ -100,6 +100,6 @@ def counts(root: Path) -> dict[str, Any]:
 
 
 def activity_rows(root: Path, day: date) -> int:
-    """Events that the activity layer counts on a date."""
+    """Return the number of events that the activity layer counts on a date."""
     table = pq.read_table(root / store.snapshot(root).days[day].activity, partitioning=None)
     return sum(table["n"].to_pylist())

@@ -1,4 +1,4 @@
-"""Other people's files: ids as they are written, files cut off, names and files of every kind."""
+"""Files from other systems: ids as written, truncated files, and names and files of every kind."""
 
 import csv
 import gzip

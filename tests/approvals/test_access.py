@@ -1,4 +1,4 @@
-"""Access of log-ins and permissions of roles: a second administrator decides, wherever there is one."""
+"""Changes of access and permissions are approved by a second administrator, where there is one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def person(login: Callable[..., Person]) -> Logins:
 
 
 def again(app: Flask, name: str) -> Person:
-    """Somebody who has a log-in already, by the log-in page."""
+    """Log in somebody who has a log-in already, through the log-in page."""
     found = Person(app, app.response_class, use_cookies=True)
     assert found.submit("/login/", {"username": name, "password": PASSWORD}).status_code == 302
     return found
 
 
 def own_password(person: Person) -> None:
-    """Choose a password of one's own, as everybody has to who was given one."""
+    """Choose a new password, as everybody must who was given one."""
     new = {"present": PASSWORD, "password": OWN, "conf_password": OWN}
     assert person.submit("/resetmypassword/form", new).status_code == 302
 
@@ -53,8 +53,8 @@ def roles_of(session: Session, name: str) -> set[str]:
     return {role.name for role in found(session, name).roles}
 
 
-def change(session: Session, world: World, by: Person, roles: list[str], **more: str) -> str:
-    """Set the roles of ``somebody`` on the form; what the person is told."""
+def change(session: Session, world: World, user: Person, roles: list[str], **more: str) -> str:
+    """Set the roles of ``somebody`` on the form. Return the page that follows."""
     data = {
         "first_name": "某",
         "last_name": "某",
@@ -65,7 +65,7 @@ def change(session: Session, world: World, by: Person, roles: list[str], **more:
         "roles": [str(role_id(session, name)) for name in roles],
     }
     path = f"/users/edit/{world.ids['staff']}"
-    return by.submit(path, data | more, follow_redirects=True).text
+    return user.submit(path, data | more, follow_redirects=True).text
 
 
 def waiting(session: Session) -> Approval | None:

@@ -1,4 +1,4 @@
-"""What else a second person decides about: keys for the whole bank, the do-not-disturb list, gateways."""
+"""Approvals of keys for the whole bank, of removals from the do-not-disturb list and of gateways."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = {"name": "crm", "branch": "", "days": "30", "reason": "数据仓库取数"
 
 
 def request_of(session: Session) -> Approval:
-    """The newest request."""
+    """Return the newest request."""
     session.rollback()
     session.expire_all()
     return session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()

@@ -1,4 +1,4 @@
-"""Maker and checker, at the screens: who may decide what, once, and what follows from it."""
+"""The life cycle of approvals on the screens: who may decide, exactly once, and what follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts that one person could act under count as one, until their owners chose passwords by mail."""
+"""Accounts under which one person could act count as one, until their owners choose passwords by mail."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def person(login: Callable[..., Person]) -> Logins:
     return find
 
 
-def set_up(session: Session, world: World, by: Person, name: str, role: str, password: str = PASSWORD) -> int:
-    """Make a log-in on the form; its id."""
+def set_up(
+    session: Session, world: World, user: Person, name: str, role: str, password: str = PASSWORD
+) -> int:
+    """Create a log-in on the form. Return its id."""
     data = {
         "username": name,
         "first_name": "新",
@@ -46,19 +48,19 @@ def set_up(session: Session, world: World, by: Person, name: str, role: str, pas
         "password": password,
         "conf_password": password,
     }
-    by.submit("/users/add", data)
+    user.submit("/users/add", data)
     return found(session, name).id
 
 
 def token_of(postbox: Postbox, to: str) -> str:
-    """The secret in the newest mail to an address."""
+    """Return the secret in the newest mail to an address."""
     mail = [each for each in postbox.mails if each["To"] == to][-1]
     body = mail.get_body(("plain",)).get_content()
     return re.findall(r"https://lm\.bank\.example/password/choose#(\S+)", body)[0]
 
 
 def choose(app: Flask, token: str, password: str = OWN) -> str:
-    """Choose a password through a link, as somebody who is not logged in; what the page says."""
+    """Choose a password through a link without being logged in. Return the page that follows."""
     browser = Person(app, app.response_class, use_cookies=True)
     new = {"token": token, "password": password, "conf_password": password}
     return browser.submit("/password/choose", new, follow_redirects=True).text
@@ -70,8 +72,8 @@ def enter(app: Flask, name: str, password: str) -> Person:
     return browser
 
 
-def ask(world: World, by: Person) -> int:
-    answer = by.submit(f"/ruleversionview/submit/{world.ids['draft']}", {"reason": "更合适"})
+def ask(world: World, user: Person) -> int:
+    answer = user.submit(f"/ruleversionview/submit/{world.ids['draft']}", {"reason": "更合适"})
     return int(answer.headers["Location"].rsplit("/", 1)[1])
 
 
@@ -152,7 +154,7 @@ def test_a_link_works_once_and_in_time(
 
 
 def to_readdress(session: Session, person: Logins, email: str) -> tuple[Staff, dict[str, str]]:
-    """A Manager who has logged in before, and the form that changes the address alone."""
+    """Return a Manager who has logged in before, and a form that changes only their address."""
     person("other", "Manager")
     session.execute(text("UPDATE ab_user SET login_count = 3 WHERE username = 'other'"))
     session.commit()

@@ -1,4 +1,4 @@
-"""Reading the change log as a test wants it."""
+"""Fixtures for reading the change log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Entries = Callable[..., list[Any]]
 
 @pytest.fixture
 def entries(engine: Engine) -> Entries:
-    """The entries with the given columns, oldest first: ``entries(object="lead", kind="update")``."""
+    """Return the entries with the given columns, oldest first: ``entries(object="lead", kind="update")``."""
 
     def find(**columns: Any) -> list[Any]:
         given = " AND ".join(["true", *(f"{name} = :{name}" for name in columns)])

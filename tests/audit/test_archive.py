@@ -1,4 +1,4 @@
-"""Old months leave the database sealed and stay verifiable."""
+"""Archived months are removed from the database and stay verifiable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARTITION = "change_log_2020_01"
 
 @pytest.fixture
 def archive(app: Flask, engine: Engine, settings: Settings, cli: Callable[..., Any]) -> Path:
-    """Six entries of January among later ones of the same transactions, archived."""
+    """Archive six entries of January, which share transactions with later ones."""
     with superuser(engine.url) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute(f"DROP TABLE IF EXISTS audit.{PARTITION}")

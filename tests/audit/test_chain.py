@@ -1,4 +1,4 @@
-"""What a superuser does to the log with its triggers switched off is found, and the first bad entry named."""
+"""Tampering by a superuser with disabled triggers is detected, with the first bad entry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Tamper = Callable[..., None]
 
 @pytest.fixture
 def written(app: Flask, engine: Engine, settings: Settings) -> list[int]:
-    """Three links of ten entries each; the ids in the order of the chain."""
+    """Write three links of ten entries each. Return the ids in the order of the chain."""
     for link in range(3):
         for number in range(10):
             write(engine, f"I-{link}{number}")
@@ -130,7 +130,7 @@ def test_an_emptied_log_is_found(
 def test_a_month_taken_away_whole_is_found(
     how: str, written: list[int], engine: Engine, settings: Settings, tamper: Tamper
 ) -> None:
-    """A month of the past is made of the first half of the entries, then it goes."""
+    """The first half of the entries is turned into a past month, which is then dropped."""
     tamper(
         "CREATE TABLE audit.old PARTITION OF change_log"
         " FOR VALUES FROM ('2019-01-01 00:00+00') TO ('2019-02-01 00:00+00')"
@@ -318,7 +318,7 @@ def test_the_checkpoint_a_full_disk_prevented_is_made_up_for(
 def test_a_database_restored_on_another_server_goes_on(
     written: list[int], engine: Engine, settings: Settings, tamper: Tamper
 ) -> None:
-    """There transactions count anew: as though all that is written so far were of a later one."""
+    """On another server transaction numbers start again, as if all entries so far were of later ones."""
     tamper("UPDATE change_log SET xid = xid + 1000000")
     tamper("UPDATE change_seal SET from_xid = from_xid + 1000000 WHERE seq > 1")
     tamper("UPDATE change_seal SET to_xid = to_xid + 1000000")
@@ -336,7 +336,7 @@ def test_a_database_restored_on_another_server_goes_on(
 
 
 def rehash(connection: psycopg.Connection) -> None:
-    """Make the chain anew after ``xid`` of every entry was changed."""
+    """Rebuild the chain after ``xid`` of every entry was changed."""
     from app.audit.chain import ENTRY_HASH, GENESIS, chain_hashes
 
     connection.execute("SET session_replication_role = replica")

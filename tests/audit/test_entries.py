@@ -1,4 +1,4 @@
-"""Every way of writing leaves its entry, with who, what, old and new."""
+"""Every kind of write leaves an entry with the user, the object, the old and the new values."""
 
 from __future__ import annotations
 

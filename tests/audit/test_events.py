@@ -1,4 +1,4 @@
-"""Each kind of thing that somebody does is in the log under their name, whichever way they did it."""
+"""Every kind of act is logged under the user's name, whichever way it was done."""
 
 from __future__ import annotations
 

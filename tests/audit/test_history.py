@@ -1,4 +1,4 @@
-"""A row's history also has the statements about many rows that it was one of."""
+"""A row's history includes the bulk statements that wrote it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY = 120
 
 @pytest.fixture
 def lead(cli: Callable[..., Any], session: Session, tmp_path: Path) -> Lead:
-    """One of many imported, then changed by another import together with the others."""
+    """A lead that was imported and then changed by another import, together with many others."""
     for source in ("官网预约", "线下活动"):
         file = write_csv(
             tmp_path / f"{source}.csv", [HEADER, *(person(5000 + n, source=source) for n in range(MANY))]

@@ -1,4 +1,4 @@
-"""The importer that tests of the leads package work with."""
+"""Fixtures of the leads tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.leads.support import Importer
 
 @pytest.fixture
 def importer(engine: Engine, settings: Settings, tmp_path: Path) -> Importer:
-    """Imports into this worker's database; lead files lie in ``folder``, away from DATA_DIR."""
+    """An importer for this worker's database, with lead files in ``folder``, outside DATA_DIR."""
     folder = tmp_path / "delivered"
     folder.mkdir()
     return Importer(engine, settings, folder)

@@ -1,4 +1,4 @@
-"""Lead files and people for the tests of the leads package."""
+"""Builders of lead files for the tests of the leads package."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HEADER = ["线索编号", "客户姓名", "联系电话", "身份证号", "来�
 
 
 def id_number(serial: int) -> str:
-    """A different valid ID number for every serial below 1,000,000."""
+    """Return a valid ID number, a different one for every serial below 1,000,000."""
     month, day, order = 1 + serial // 50 % 12, 1 + serial // 600 % 28, serial // 16800
     body = f"330106{1950 + serial % 50}{month:02d}{day:02d}{order:03d}"
     return f"{body}{ric.calc_check_digit(body + '0')}"
 
 
 def person(serial: int, **changes: str) -> list[str]:
-    """A good row, in the order of HEADER."""
+    """Return a valid row, in the order of HEADER."""
     row = {
         "lead_no": f"L{1000 + serial}",
         "name": f"王{serial}",
@@ -61,7 +61,7 @@ def write_xlsx(path: Path, sheets: dict[str, Sequence[Sequence[Any]]]) -> Path:
 
 
 def error_table(result: ImportResult) -> list[list[str]]:
-    """The error file of an import as a spreadsheet program shows it."""
+    """Return the cells of an import's error file as a spreadsheet program shows them."""
     path = Path(str(result.error_file))
     if path.suffix == ".csv":
         return list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
@@ -88,7 +88,7 @@ class Importer:
         return self.file(write_csv(self.folder / "leads.csv", [HEADER, *rows]), **options)
 
     def query(self, statement: str, **values: Any) -> list[Any]:
-        """The rows of a query; a row of one column as its value."""
+        """Return the rows of a query; a row of one column becomes its value."""
         with self.engine.connect() as connection:
             found = connection.execute(text(statement), values).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in found]
@@ -98,6 +98,6 @@ class Importer:
             connection.execute(text(statement), values)
 
     def kept_files(self) -> list[str]:
-        """Names of the files that imports left under DATA_DIR."""
+        """Return the names of the files that imports have left under DATA_DIR."""
         folder = self.settings.data_dir / "exports"
         return sorted(path.name for path in folder.rglob("*") if path.is_file())

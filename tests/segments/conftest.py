@@ -44,14 +44,14 @@ def make_lead(number: int, where: Branch | None, source: str = "抖音推广", *
 
 @pytest.fixture
 def bank(furnished: Flask) -> Iterator[Session]:
-    """The database session of an application context on that bank."""
+    """A database session in an application context of that bank."""
     with furnished.app_context():
         yield db.session
 
 
 @pytest.fixture
 def furnished(app: Flask, session: Session, settings: Settings, tmp_path: Path) -> Flask:
-    """The application on that bank, outside any context."""
+    """The application with that bank, outside any context."""
     today = clock.today()
     home, away = branch(session, "HOME"), branch(session, "AWAY")
     sub = branch(session, "SUB", home)

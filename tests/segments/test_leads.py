@@ -1,4 +1,4 @@
-"""What a segment means, part by part and together."""
+"""The leads of a segment, by each part of its definition and by all together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The matrix: every lead in exactly one quadrant, and the quadrant's list is its count."""
+"""Every lead is in exactly one quadrant of the matrix, and its list has as many leads as it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inbox: what counts as complete, what waits, what comes back, and what a run tells of it."""
+"""The inbox: complete, waiting and returned files, and what a run reports about them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUIET = dt.timedelta(seconds=120)
 
 @pytest.fixture
 def watched(app: Flask, session: Session) -> Iterator[Settings]:
-    """Settings under which a file counts as complete when it was quiet for two minutes."""
+    """Settings with which a file counts as complete after two minutes without a change."""
     settings = dataclasses.replace(app.config["SETTINGS"], inbox_quiet_seconds=120)
     app.config["SETTINGS"] = settings
     with app.app_context():
@@ -68,13 +68,13 @@ def put(settings: Settings, name: str, text: str) -> Path:
 
 
 def pass_time(session: Session, by: dt.timedelta = QUIET) -> None:
-    """Let the database's clock run on for what was seen."""
+    """Advance the database's clock for the files scanned so far."""
     session.execute(update(InboxFile).values(since=InboxFile.since - by, taken_at=InboxFile.taken_at - by))
     session.commit()
 
 
 def seen(settings: Settings) -> tuple[list[str], list[str]]:
-    """The names of the complete files and of those that wait."""
+    """Return the names of the complete and of the waiting files."""
     scan = inbox.scan(settings)
     return [path.name for path in scan.complete], [path.name for path in scan.waiting]
 
@@ -91,7 +91,7 @@ def fresh(run_id: int) -> JobRun:
 
 
 def page(app: Flask, client: Person, path: str) -> Any:
-    """What a person gets, in an application context of its own."""
+    """Return the response to a user, in an application context of its own."""
     with app.app_context():
         return client.get(path)
 
@@ -150,7 +150,7 @@ def test_a_marker_completes_a_file_once(
 def test_a_file_still_written_waits_and_is_read_whole(
     watched: Settings, session: Session, yesterday: dt.date
 ) -> None:
-    """1,000 of 2,000 rows are there when the run comes: in the end it is 2,000, without anybody's doing."""
+    """1,000 of 2,000 rows are there when the run starts. In the end all 2,000 are read automatically."""
     path = put(watched, "log.jsonl", lines(yesterday, 1000))
     run = run_day(yesterday)
     assert (run.status, run.counts["waiting"]) == (RunStatus.HELD, ["log.jsonl"])
@@ -171,7 +171,7 @@ def test_a_file_still_written_waits_and_is_read_whole(
 def test_a_file_that_grows_after_it_was_moved_comes_back(
     watched: Settings, session: Session, yesterday: dt.date, cut: bool
 ) -> None:
-    """A sender that paused for long goes on writing to the file it has open, wherever it lies by now."""
+    """After a long pause a sender continues to write to its open file, wherever that has been moved."""
     text = lines(yesterday, 20)
     half = len(lines(yesterday, 10)) - (5 if cut else 0)
     path = inbox.inbox_folder(watched) / "sub" / "log.jsonl"
@@ -355,7 +355,7 @@ def test_a_date_that_an_earlier_time_took_a_call_from_is_named(
 def test_a_run_taken_over_keeps_its_figures(
     watched: Settings, session: Session, yesterday: dt.date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first worker dies after it has read everything, before or after it could say so."""
+    """The first worker dies after it has read all files, before or after it has recorded that."""
     for crash_in in ("records_of_source", "clear_inbox", "completeness"):
         day = yesterday - dt.timedelta(days=len(crash_in))
         put(watched, f"{crash_in}/a.jsonl", lines(day, 7) + lines(day, 2) + "{}\n")
@@ -395,7 +395,7 @@ def test_a_run_taken_over_keeps_its_figures(
 def test_the_database_says_what_day_it_is(
     watched: Settings, session: Session, monkeypatch: pytest.MonkeyPatch, ahead: dt.timedelta
 ) -> None:
-    """A host whose clock is wrong makes no run of another day and refuses one that is not over."""
+    """A host with a wrong clock runs no other day, and refuses a day that is not over."""
 
     real = dt.datetime
 

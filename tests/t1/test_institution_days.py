@@ -1,4 +1,4 @@
-"""The completeness calendar: counts of the activity store, judged against the usual, on a page."""
+"""The completeness calendar: counts of the activity store compared with usual days, and its page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MONDAY = dt.date(2026, 10, 26)
 
 
 def days(*calls: int, last: dt.date = MONDAY) -> dict[dt.date, int]:
-    """Calls of the days up to ``last``; a 0 is a day without any."""
+    """Return the calls of the days up to ``last``, without days of 0 calls."""
     first = last - dt.timedelta(days=len(calls) - 1)
     return {first + dt.timedelta(days=n): each for n, each in enumerate(calls) if each}
 

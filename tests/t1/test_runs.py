@@ -1,4 +1,4 @@
-"""T+1 runs: asked for, done, held, released, resumed; one worker at a time."""
+"""T+1 runs: requested, executed, held, released and resumed, by one worker at a time."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_a_refused_file_is_kept_in_quarantine_with_its_reason(
     yesterday: dt.date,
     login: Callable[..., Person],
 ) -> None:
-    """It moves out of the inbox, is shown and handed out, and a good one is read."""
+    """It is moved out of the inbox, shown and offered for download, while a valid file is read."""
     deliver(yesterday, 5)
     bad = deliver(yesterday, 5, name="cut.jsonl.gz")
     content = bad.read_bytes()
@@ -257,7 +257,7 @@ def test_a_crash_between_record_and_move_loses_no_refused_file(
     yesterday: dt.date,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The record says where the file goes; the next worker says the same and moves it there."""
+    """The record names the file's new place, and the next worker moves it to the same place."""
     deliver(yesterday, 5)
     bad = deliver(yesterday, 5, name="cut.jsonl.gz")
     bad.write_bytes(bad.read_bytes()[:-9])
@@ -300,7 +300,7 @@ def test_a_crash_before_the_journal_is_copied_is_made_up_for(
     yesterday: dt.date,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The store has the file, the database not yet: the next ingest copies the record."""
+    """The file is in the store but not in the database: the next ingest copies the record."""
     path = deliver(yesterday, 4, institution="NEW-2")
 
     def crash(*_: object) -> None:
@@ -365,7 +365,7 @@ def test_a_worker_that_dies_is_replaced(
     step: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first worker vanishes in the middle of a step; when its lease runs out the next one finishes."""
+    """The first worker disappears within a step. When its lease has expired the next one finishes."""
     deliver(yesterday, 5)
 
     class Vanished(BaseException):
@@ -464,7 +464,7 @@ def test_the_ticker_nudges_a_run_whose_worker_fell_silent(
 
 
 def test_without_redis_the_request_is_kept(app: Flask, session: Session, yesterday: dt.date) -> None:
-    """A nudge that can't be sent loses nothing: the row waits for the ticker."""
+    """A nudge that can't be sent does no harm, because the row waits for the ticker."""
     import dataclasses
 
     app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], redis_url="redis://127.0.0.1:1/0")

@@ -15,7 +15,7 @@ _SHORT_LINE = 16
 _BLANK_LINES = re.compile(rb"^(?:[ \t]*+\n)++", re.MULTILINE)
 
 
-def read_blocks(found: Fingerprint) -> Iterator[bytes]:
+def read_blocks(file: Fingerprint) -> Iterator[bytes]:
     r"""Yield the file's lines in blocks, each line ending in \n, without a byte order mark.
 
     A line longer than MAX_LINE_BYTES is cut and gets a NUL, which makes it malformed.
@@ -23,7 +23,7 @@ def read_blocks(found: Fingerprint) -> Iterator[bytes]:
     """
     digest = hashlib.sha256()
     rest, at_start, skipping = b"", True, False
-    with open_content(found.path) as stream:
+    with open_content(file.path) as stream:
         for part in read_parts(stream):
             digest.update(part)
             data = rest + part
@@ -39,7 +39,7 @@ def read_blocks(found: Fingerprint) -> Iterator[bytes]:
                 yield _limited(lines)
     if rest and not skipping:
         yield _limited(rest.rstrip(b"\r") + b"\n")
-    if digest.hexdigest() != found.digest:
+    if digest.hexdigest() != file.digest:
         raise RefusedFile("the file changed while it was read")
 
 

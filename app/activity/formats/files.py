@@ -51,13 +51,13 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     that can't be listed is included, so that reading it reports the reason. Raises ActivityError for a path
     that does not exist.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in paths:
         if not os.path.lexists(path):
             raise ActivityError("%(path)s: no such file or folder", path=printable_name(path))
         for file in _logs_in(path) if os.path.isdir(path) else [path]:
-            found.setdefault(os.path.realpath(file), file)
-    return list(found.values())
+            files.setdefault(os.path.realpath(file), file)
+    return list(files.values())
 
 
 def find_others(folder: Path) -> list[Path]:
@@ -125,13 +125,13 @@ def read_parts(stream: BinaryIO) -> Iterator[bytes]:
 
 def _logs_in(folder: Path) -> list[Path]:
     unlisted: list[Path] = []
-    found = [
+    logs = [
         Path(parent, name)
         for parent, names in _walk(folder, unlisted)
         for name in names
         if split_ending(Path(name))[0]
     ]
-    return sorted(found + unlisted)
+    return sorted(logs + unlisted)
 
 
 def _walk(folder: Path, unlisted: list[Path] | None = None) -> Iterator[tuple[str, list[str]]]:

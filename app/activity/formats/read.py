@@ -12,17 +12,17 @@ from app.activity.formats.jsonl_rows import jsonl_batches
 from app.activity.formats.parquet_rows import parquet_batches
 
 
-def read_rows(found: Fingerprint) -> Iterator[pa.RecordBatch]:
+def read_rows(file: Fingerprint) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file as record batches of `rows.SCHEMA`, in bounded memory.
 
     Raises RefusedFile, possibly after some batches, when the file is of another kind than its name says or
     has changed since it was fingerprinted. The caller must then discard the batches.
     """
-    kind, _ = split_ending(found.path)
+    kind, _ = split_ending(file.path)
     if kind == "parquet":
-        yield from parquet_batches(found.path)
-        if fingerprint(found.path) != found:
+        yield from parquet_batches(file.path)
+        if fingerprint(file.path) != file:
             raise RefusedFile("the file changed while it was read")
         return
     batches = csv_batches if kind == "csv" else jsonl_batches
-    yield from batches(read_blocks(found))
+    yield from batches(read_blocks(file))

@@ -56,13 +56,13 @@ def _send(message: list[Any]) -> None:
 
 def _messages(file: BinaryIO, cells: int, inspected: bool) -> Iterator[list[Any]]:
     try:
-        found: set[str] = set()
+        oddities: set[str] = set()
         zipped = file.read(4) == _ZIP
         if zipped and not inspected:
-            yield from inspect_archive(file, cells, found)
+            yield from inspect_archive(file, cells, oddities)
         shown = [] if zipped else shown_sheets(file)
-        found |= hidden(shown)
-        yield from contents(repaired(file) if zipped else rewind(file), found, errors(shown))
+        oddities |= hidden(shown)
+        yield from contents(repaired(file) if zipped else rewind(file), oddities, errors(shown))
     except calamine.PasswordError:
         raise Refused("file_password") from None
     except _DAMAGE:

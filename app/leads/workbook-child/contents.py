@@ -91,19 +91,16 @@ def _make_absolute(relation: ElementTree.Element, part: str) -> bool:
     return True
 
 
-def contents(stream: BinaryIO, found: set[str], errors: Errors) -> Iterator[list[Any]]:
-    """Yield the messages about the sheet and its rows; its oddities include those ``found`` before.
-
-    Raises Refused.
-    """
+def contents(stream: BinaryIO, oddities: set[str], errors: Errors) -> Iterator[list[Any]]:
+    """Yield the messages about the sheet and its rows; ``oddities`` has earlier ones. Raises Refused."""
     book = calamine.load_workbook(stream)
     if any(sheet.visible != _VISIBLE for sheet in book.sheets_metadata):
-        found.add("hidden_sheets")
+        oddities.add("hidden_sheets")
     sheet = _only_sheet(book)
     merged = sheet.merged_cell_ranges or []
-    found |= {"merged_header" for (top, _left), _end in merged if top == 0}
-    found |= {"merged_rows" for _start, (bottom, _right) in merged if bottom > 0}
-    yield ["sheet", sheet.end[0] + 1 if sheet.end else 1, [name for name in _ODDITIES if name in found]]
+    oddities |= {"merged_header" for (top, _left), _end in merged if top == 0}
+    oddities |= {"merged_rows" for _start, (bottom, _right) in merged if bottom > 0}
+    yield ["sheet", sheet.end[0] + 1 if sheet.end else 1, [name for name in _ODDITIES if name in oddities]]
     yield from _batches(_filled(_texts(sheet, errors), merged))
 
 

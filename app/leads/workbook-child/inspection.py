@@ -37,10 +37,10 @@ class _Findings:
     odd: set[str] = field(default_factory=set)
 
 
-def inspect_archive(file: BinaryIO, cells: int, found: set[str]) -> Iterator[list[Any]]:
+def inspect_archive(file: BinaryIO, cells: int, oddities: set[str]) -> Iterator[list[Any]]:
     """Count cells and text of all sheets and yield messages about the progress.
 
-    Adds ``formulas`` (without a stored result), ``hidden_columns`` and ``hidden_rows`` to ``found``.
+    Adds ``formulas`` (without a stored result), ``hidden_columns`` and ``hidden_rows`` to ``oddities``.
     """
     with zipfile.ZipFile(file) as archive:
         _check_size(archive, file.seek(0, io.SEEK_END))
@@ -56,7 +56,7 @@ def inspect_archive(file: BinaryIO, cells: int, found: set[str]) -> Iterator[lis
             for size in _pieces(archive, entry, _Sheet(findings)):
                 done += size
                 yield ["progress", done * 100 // whole]
-        found |= findings.odd
+        oddities |= findings.odd
 
 
 def _not_a_workbook(archive: zipfile.ZipFile) -> Refused:
@@ -73,13 +73,13 @@ def _check_size(archive: zipfile.ZipFile, packed: int) -> None:
 
 def root_of(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
     """Return the name of a part's root element, empty for a part that is not XML."""
-    found: list[str] = []
+    roots: list[str] = []
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _no_doctype
-    parser.StartElementHandler = lambda tag, _attributes: found.append(_local(tag))
+    parser.StartElementHandler = lambda tag, _attributes: roots.append(_local(tag))
     with archive.open(entry) as stream, suppress(expat.ExpatError):
         parser.Parse(stream.read(_HEAD))
-    return found[0] if found else ""
+    return roots[0] if roots else ""
 
 
 def _local(tag: str) -> str:
