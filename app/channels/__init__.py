@@ -15,25 +15,25 @@ from app.errors import DomainError
 
 def channels() -> dict[str, Channel]:
     """Return all channels by kind."""
-    return _found(tuple(__path__))
+    return _load(tuple(__path__))
 
 
 @cache
-def _found(folders: tuple[str, ...]) -> dict[str, Channel]:
-    found = (
+def _load(folders: tuple[str, ...]) -> dict[str, Channel]:
+    modules = (
         getattr(import_module(f"{__name__}.{module.name}"), "CHANNEL", None)
         for module in pkgutil.iter_modules(folders)
     )
-    return {channel.kind: channel for channel in found if channel is not None}
+    return {channel.kind: channel for channel in modules if channel is not None}
 
 
 def channel(kind: str) -> Channel:
     """Return the channel of a kind. Raises DomainError when there is none."""
-    found = channels()
-    if kind not in found:
+    known = channels()
+    if kind not in known:
         raise DomainError(
             "There is no channel of the kind %(kind)s; there are: %(kinds)s.",
             kind=kind,
-            kinds=", ".join(sorted(found)),
+            kinds=", ".join(sorted(known)),
         )
-    return found[kind]
+    return known[kind]

@@ -141,8 +141,8 @@ def _visible(session: Session, scope: ColumnElement[bool], leads: list[int]) -> 
     return sum(lead in seen for lead in leads)
 
 
-def _row(person_id: int, source: str, *, message: LazyString, **given: Any) -> dict[str, Any]:
-    return {"person_id": person_id, "source": source, "message": message._args[0], **given}
+def _row(person_id: int, source: str, *, message: LazyString, **columns: Any) -> dict[str, Any]:
+    return {"person_id": person_id, "source": source, "message": message._args[0], **columns}
 
 
 CHANNEL = ReminderChannel()

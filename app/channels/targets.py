@@ -28,10 +28,10 @@ SECRET_PREFIX = "whsec_"  # noqa: S105
 _MISSING = {"missing", "string_too_short", "too_short"}
 
 
-def checked(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+def checked(kind: str, values: dict[str, Any]) -> dict[str, Any]:
     """Validate settings for a target of a kind and return their stored form. Raises FieldError."""
     try:
-        return channel(kind).settings.model_validate(given).model_dump(mode="json")
+        return channel(kind).settings.model_validate(values).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
@@ -40,9 +40,9 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         raise FieldError(name, "“%(value)s” can't be used here.", value=str(first["input"])[:80]) from error
 
 
-def check_place(kind: str, given: dict[str, Any], config: Settings) -> None:
+def check_place(kind: str, values: dict[str, Any], config: Settings) -> None:
     """Raise FieldError for invalid settings, or for settings with which sending would be refused."""
-    channel(kind).settings.model_validate(checked(kind, given)).check_place(config)
+    channel(kind).settings.model_validate(checked(kind, values)).check_place(config)
 
 
 def names(codes: Iterable[str]) -> dict[str, str]:
@@ -59,19 +59,19 @@ def settings_of(target: Target) -> ChannelSettings:
         raise PermanentError("the settings of this target are not complete") from error
 
 
-def save(target: Target, name: str, given: dict[str, Any]) -> None:
+def save(target: Target, name: str, values: dict[str, Any]) -> None:
     """Store a target's name and settings. Raises FieldError for settings that its channel refuses."""
-    target.settings = checked(target.kind, given)
+    target.settings = checked(target.kind, values)
     target.name = name.strip() or target.code
     db.session.add(target)
 
 
-def create(kind: str, code: str, name: str, given: dict[str, Any], username: str) -> Target:
+def create(kind: str, code: str, name: str, values: dict[str, Any], username: str) -> Target:
     """Create a target, active at once if its channel needs no secret. Raises FieldError. Does not commit."""
     if db.session.scalar(select(Target.id).where(Target.code == code)):
         raise FieldError("code", "There is already a target with the code %(code)s.", code=code)
     target = Target(kind=kind, code=code, created_by=username)
-    save(target, name, given)
+    save(target, name, values)
     if channel(kind).signs:
         target.status, target.stop_reason = TargetStatus.STOPPED, StopReason.NOT_SET_UP
     return target

@@ -276,12 +276,12 @@ def _held(batch: OutreachBatch) -> str:
 
 def _text_change(batch: OutreachBatch, letter: str, version: OutreachTemplateVersion, share: int) -> Change:
     lead = candidates.sample_lead(batch, version)
-    said = templates.example(version, lead, today(), settings.current().opt_out_sentence)
+    text = templates.example(version, lead, today(), settings.current().opt_out_sentence)
     if not letter:
-        return Change(_("Template"), "", f"{version}: {said}")
+        return Change(_("Template"), "", f"{version}: {text}")
     go = batch.planned["texts"][str(version.id)]["go"]
     label = _("Template %(letter)s (%(share)s%%, %(go)s contacts)", letter=letter, share=share, go=f"{go:,}")
-    return Change(label, "", f"{version}: {said}")
+    return Change(label, "", f"{version}: {text}")
 
 
 def _row(subject_id: int) -> OutreachBatch:

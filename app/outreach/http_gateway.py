@@ -95,16 +95,16 @@ DEFAULTS = HttpSettings(url="https://sms.example.com").model_dump() | {"url": ""
 def checked(values: dict[str, Any]) -> HttpSettings:
     """Return the settings in a form's values. Raises FieldError for the first invalid value."""
     try:
-        found = HttpSettings.model_validate(values)
+        settings = HttpSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "url"
         raise FieldError(
             name, "“%(value)s” can't be used here.", value=str(first.get("input"))[:60]
         ) from error
-    _check_template("request", found.request, needs=("key", "phone", "text"))
-    _check_template("status_request", found.status_request, needs=("key",))
-    return found
+    _check_template("request", settings.request, needs=("key", "phone", "text"))
+    _check_template("status_request", settings.status_request, needs=("key",))
+    return settings
 
 
 def _check_template(field: str, text: str, needs: tuple[str, ...]) -> None:
@@ -145,18 +145,18 @@ def _split(part: str, name: str) -> list[Any]:
 
 def pointed(document: Any, pointer: str) -> str:
     """Return the plain value at a JSON pointer as text, empty when there is none."""
-    found = document
+    value = document
     for part in pointer.split("/")[1:] if pointer else []:
         name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, dict):
-            found = found.get(name)
-        elif isinstance(found, list) and (place := whole_number(name, len(found) - 1)) is not None:
-            found = found[place]
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and (place := whole_number(name, len(value) - 1)) is not None:
+            value = value[place]
         else:
             return ""
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    return str(found) if isinstance(found, str | int | float) else ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 class HttpGateway:

@@ -231,5 +231,5 @@ def _length_of(batch: OutreachBatch, version: OutreachTemplateVersion, terms: Te
 
 def _segments(name: str, branch: str, version: OutreachTemplateVersion, terms: Terms) -> int:
     values = templates.values(name, branch, terms.local.date())
-    said = templates.render(version.body, values, terms.channel, terms.settings.opt_out_sentence)
-    return cost.segments(terms.channel, said)
+    text = templates.render(version.body, values, terms.channel, terms.settings.opt_out_sentence)
+    return cost.segments(terms.channel, text)

@@ -57,24 +57,24 @@ def take(items: list[Any], user: Any) -> list[dict[str, Any]]:
 
 
 def _take_one(item: Any, user: Any) -> dict[str, Any]:
-    given = item.get("outreach_id") if isinstance(item, dict) else None
-    shown = {"outreach_id": given if isinstance(given, str) else None}
+    outreach_id = item.get("outreach_id") if isinstance(item, dict) else None
+    answer = {"outreach_id": outreach_id if isinstance(outreach_id, str) else None}
     try:
         result = Result.model_validate(item)
         _check_moment(result.at)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return shown | {"status": "invalid", "error": f"{where}: {first['msg']}"}
+        return answer | {"status": "invalid", "error": f"{where}: {first['msg']}"}
     except DomainError as error:
-        return shown | {"status": "invalid", "error": str(error)}
+        return answer | {"status": "invalid", "error": str(error)}
     row = _row(result.outreach_id, user)
     if row is None:
         db.session.rollback()
-        return shown | {"status": "unknown", "error": "outreach_id: there is no such contact"}
+        return answer | {"status": "unknown", "error": "outreach_id: there is no such contact"}
     fresh = record(row, result.outcome, result.at, result.note, user.username)
     db.session.commit()
-    return shown | {"status": "accepted" if fresh else "duplicate"}
+    return answer | {"status": "accepted" if fresh else "duplicate"}
 
 
 def _check_moment(at: dt.datetime) -> None:
@@ -87,10 +87,10 @@ def _check_moment(at: dt.datetime) -> None:
         raise DomainError("at: must be a moment in the past")
 
 
-def _row(given: str, user: Any) -> Outreach | None:
+def _row(outreach_id: str, user: Any) -> Outreach | None:
     """Return the contact with the key, locked, if the system may see its lead."""
     try:
-        key = uuid.UUID(given)
+        key = uuid.UUID(outreach_id)
     except ValueError:
         return None
     visible = Outreach.lead_id.in_(select(Lead.id).where(leads_visible_to(user)))
@@ -103,10 +103,10 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
 
     Return False when it was recorded before.
     """
-    said = truncate(mask_numbers(note.replace("\x00", "").strip()), 500)
+    text = truncate(mask_numbers(note.replace("\x00", "").strip()), 500)
     event_id = db.session.scalar(
         insert(OutreachEvent)
-        .values(outreach_id=row.id, outcome=outcome, at=at, note=said, source=source)
+        .values(outreach_id=row.id, outcome=outcome, at=at, note=text, source=source)
         .on_conflict_do_nothing(index_elements=["outreach_id", "outcome", "at"])
         .returning(OutreachEvent.id)
     )
@@ -115,11 +115,11 @@ def record(row: Outreach, outcome: str, at: dt.datetime, note: str, source: str)
     if RANK[outcome] > RANK.get(row.status, 0):
         row.status, row.at, row.next_at = OutreachStatus(outcome), at, None
         row.sent_at = row.sent_at or at
-        if said:
-            row.note = Said.as_is(truncate(said, 300))
+        if text:
+            row.note = Said.as_is(truncate(text, 300))
     if outcome == "opt_out":
         _opt_out(row, source)
-    hit_steps.answered(row.hit_id, outcome, at, said)
+    hit_steps.answered(row.hit_id, outcome, at, text)
     return True
 
 

@@ -77,8 +77,8 @@ class Sandbox:
     def ask(self, key: uuid.UUID, channel: str) -> Answer:
         """Return whether the key was accepted."""
         with Session(db.engine) as session:
-            found = session.scalar(select(SandboxMessage.id).where(SandboxMessage.key == key))
-        return Answer(Receipt.ACCEPTED if found else Receipt.ABSENT)
+            message_id = session.scalar(select(SandboxMessage.id).where(SandboxMessage.key == key))
+        return Answer(Receipt.ACCEPTED if message_id else Receipt.ABSENT)
 
 
 def due(now: dt.datetime, limit: int = 500) -> list[tuple[SandboxMessage, list[tuple[dt.datetime, str]]]]:

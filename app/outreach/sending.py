@@ -260,10 +260,10 @@ def _contact(row: Outreach, terms: Terms) -> Contact | Answer:
     lead = db.session.get_one(Lead, row.lead_id)
     try:
         phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
-        said = _text(row, lead, terms)
+        text = _text(row, lead, terms)
     except (LeadsError, DomainError) as error:
         return Answer(Receipt.REJECTED, note=error.said)
-    return Contact(row.id, row.key, row.channel, phone, lead.phone_masked, said)
+    return Contact(row.id, row.key, row.channel, phone, lead.phone_masked, text)
 
 
 def _text(row: Outreach, lead: Lead, terms: Terms) -> str:

@@ -69,9 +69,9 @@ def check_body(channel: str, body: str) -> str:
             most=MAX_CHARS[channel],
         )
     _check_places(text)
-    found = forbidden_in(text)
-    if found:
-        raise FieldError("body", "These words are not allowed: %(words)s.", words=", ".join(found))
+    words = forbidden_in(text)
+    if words:
+        raise FieldError("body", "These words are not allowed: %(words)s.", words=", ".join(words))
     return text
 
 
@@ -134,13 +134,13 @@ def newest(template_id: str | None, channel: str, field: str = "template") -> Ou
 
     Raises FieldError when there is none or it contains forbidden words.
     """
-    found = next((each for each in usable(channel) if str(each.id) == template_id), None)
-    if found is None or not found.versions:
+    template = next((each for each in usable(channel) if str(each.id) == template_id), None)
+    if template is None or not template.versions:
         raise FieldError(field, "Choose a template.")
-    words = forbidden_in(found.versions[0].body)
+    words = forbidden_in(template.versions[0].body)
     if words:
         raise FieldError(field, "These words are no longer allowed: %(words)s.", words=", ".join(words))
-    return found.versions[0]
+    return template.versions[0]
 
 
 def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> str:
@@ -162,21 +162,21 @@ def example(version: OutreachTemplateVersion, lead: Lead | None, day: dt.date, o
 
     Without a customer, the variables are replaced by their descriptions.
     """
-    found = (
+    variables = (
         values_of(lead, day, masked=True)
         if lead is not None
         else {name: f"〔{word}〕" for name, word in VARIABLES.items()}
     )
-    return render(version.body, found, version.template.channel, opt_out)
+    return render(version.body, variables, version.template.channel, opt_out)
 
 
 def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, str]:
     """Return the values of the variables for a lead, with the name masked for previews."""
-    found = values(lead.name, lead.branch.name if lead.branch else "", day)
+    variables = values(lead.name, lead.branch.name if lead.branch else "", day)
     if masked:
-        family = found["surname"]
-        found["name"] = family + "*" * max(1, len(found["name"]) - len(family))
-    return found
+        family = variables["surname"]
+        variables["name"] = family + "*" * max(1, len(variables["name"]) - len(family))
+    return variables
 
 
 def values(name: str, branch: str, day: dt.date) -> dict[str, str]:

@@ -72,5 +72,5 @@ def _verdict(channel: str, hit: Hit, user: Staff) -> Verdict:
     terms = Terms(channel, settings.current(), user, clock.now(), calendar.current())
     criteria = {name: rule for name, rule in compliance.criteria(terms).items() if name != "twice"}
     query = select(*criteria.values()).select_from(Hit).join(Lead, Lead.id == Hit.lead_id)
-    found = db.session.execute(query.where(Hit.id == hit.id)).one()
-    return Verdict(channel, hit, [(name, bool(holds)) for name, holds in zip(criteria, found, strict=True)])
+    results = db.session.execute(query.where(Hit.id == hit.id)).one()
+    return Verdict(channel, hit, [(name, bool(holds)) for name, holds in zip(criteria, results, strict=True)])

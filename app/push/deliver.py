@@ -224,12 +224,12 @@ def attempt(
     gone = False
     try:
         sent = _send(target, message, config)
-        outcome, status, said = "ok", sent.status, sent.answer
+        outcome, status, reply = "ok", sent.status, sent.answer
     except SendError as error:
         outcome = "permanent" if isinstance(error, PermanentError) else "temporary"
         gone = isinstance(error, PermanentError) and error.gone
         # A system may refuse with an empty answer.
-        status, said = error.status, error.said if str(error) else None
+        status, reply = error.status, error.said if str(error) else None
     return Answer(
         delivery_id=delivery.id,
         push_id=delivery.push_id,
@@ -239,7 +239,7 @@ def attempt(
         outcome=outcome,
         gone=gone,
         http_status=status,
-        said=said,
+        said=reply,
         duration_ms=round((time.monotonic() - started) * 1000),
     )
 

@@ -91,8 +91,8 @@ def check(definition: RuleDef, plan: BacktestPlan, yesterday: dt.date, days: Seq
 
 def digest(definition: RuleDef) -> str:
     """Return a digest that is equal for equal definitions."""
-    said = orjson.dumps(definition.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(said).hexdigest()
+    content = orjson.dumps(definition.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(content).hexdigest()
 
 
 def thresholds(value: int, most: int = NO_LIMIT) -> tuple[int, ...]:

@@ -119,8 +119,8 @@ _UNREADABLE = DomainError("This value can't be used here.")
 
 def _said(detail: Any) -> DomainError:
     known = _SAID.get(detail["type"], _UNREADABLE)
-    given = detail.get("ctx") or {}
-    return DomainError(known.message, **{name: given.get(name, "") for name in known.values})
+    context = detail.get("ctx") or {}
+    return DomainError(known.message, **{name: context.get(name, "") for name in known.values})
 
 
 #: messages for unknown entries of a lead filter
@@ -212,9 +212,9 @@ def _possible(condition: ConditionDef) -> bool:
 
 
 def _unfiltered(condition: ConditionDef) -> bool:
-    given = (condition.institutions, condition.categories, condition.regions)
+    filters = (condition.institutions, condition.categories, condition.regions)
     return (
-        not any(given)
+        not any(filters)
         and _types(condition) == set(EVENT_TYPES)
         and _hours(condition) == set(range(24))
         and condition.result == "any"

@@ -107,19 +107,19 @@ def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[
     state = prepare(settings, window(day, spec.window_days))
     key = (str(state.root), state.version, spec, day)
     with _remembering:
-        found = _remembered.get(key)
-    if found is None:
+        leads = _remembered.get(key)
+    if leads is None:
         newest = coverage.Coverage({})
         for part in coverage.count(state, spec, [day], settings=engine_settings(settings)):
             newest = part
             yield None
-        found = LeadSet.of(newest.leads)
+        leads = LeadSet.of(newest.leads)
         with _remembering:
-            _remembered[key] = found
+            _remembered[key] = leads
             while len(_remembered) > REMEMBERED:
                 _remembered.popitem(last=False)
     among = lead_filter.leads(definition.lead_filter, settings)
-    yield found if among is None else found & LeadSet.of(among["lead"].to_numpy())
+    yield leads if among is None else leads & LeadSet.of(among["lead"].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,9 @@ def explain(settings: Settings, definition: RuleDef, day: dt.date, leads: Sequen
 
 
 def _evidence(definition: RuleDef, row: dict[str, Any]) -> dict[str, Any]:
-    found = zip(definition.conditions, row["values"], row["by_condition"], strict=True)
+    conditions = zip(definition.conditions, row["values"], row["by_condition"], strict=True)
     alone = len(definition.conditions) == 1
     return {
-        "conditions": [condition_evidence(*each, alone=alone) for each in found],
+        "conditions": [condition_evidence(*each, alone=alone) for each in conditions],
         "institutions": row["institutions"],
     }

@@ -116,7 +116,7 @@ PART = {
 }
 
 
-def differences(found: Iterable[Difference]) -> str:
+def differences(changes: Iterable[Difference]) -> str:
     """Describe the differences found by a recomputation: part, old value, new value."""
     return _("; ").join(
         _(
@@ -125,7 +125,7 @@ def differences(found: Iterable[Difference]) -> str:
             was=_said(each.was),
             now=_said(each.now),
         )
-        for each in found
+        for each in changes
     )
 
 

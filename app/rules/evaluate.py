@@ -116,8 +116,8 @@ def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.da
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
     among = lead_filter.leads(definition.lead_filter, settings)
-    found = coverage.counts(state, spec, days, among=among, settings=engine_settings(settings))
-    return {day.isoformat(): found.get(day, 0) for day in days}
+    counts = coverage.counts(state, spec, days, among=among, settings=engine_settings(settings))
+    return {day.isoformat(): counts.get(day, 0) for day in days}
 
 
 def score_of(definition: RuleDef) -> Score:

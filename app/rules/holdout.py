@@ -28,9 +28,9 @@ class Lottery:
 
     def place(self, id_hash: str) -> float:
         """Return the place of a person, 0 ≤ place < 1."""
-        drawn = self._rule.copy()
-        drawn.update(id_hash.encode())
-        return int.from_bytes(drawn.digest()[:6], "big") / 2**48
+        digest = self._rule.copy()
+        digest.update(id_hash.encode())
+        return int.from_bytes(digest.digest()[:6], "big") / 2**48
 
     def holds_out(self, id_hash: str, percent: float) -> bool:
         """Whether a holdout share of ``percent`` includes the person."""

@@ -43,10 +43,10 @@ class _InstitutionKind:
             labels.word(labels.CATEGORY, row.category),
             labels.word(labels.CATEGORY, payload["category"]),
         )
-        found = [Change(_("Category"), old, new), Change(_("Region"), row.region, payload["region"])]
+        fields = [Change(_("Category"), old, new), Change(_("Region"), row.region, payload["region"])]
         rules = catalogue.affected_rules(row, payload["category"], payload["region"])
         return [
-            *(each for each in found if each.old != each.new),
+            *(each for each in fields if each.old != each.new),
             Change(_("Rules in force that would catch different leads"), "", labels.joined(rules)),
         ]
 

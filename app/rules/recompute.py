@@ -46,8 +46,8 @@ def recompute(settings: Settings, hit: Hit) -> list[Difference]:
     table = query.explain(state, spec, hit.hit_date, hit.lead_id, score, settings=engine_settings(settings))
     recomputed = table.to_pylist()[0]
     recomputed["grade"] = grade_of(recomputed["score"], definition)
-    kept = {**hit.evidence, "values": list(hit.values), "score": hit.score, "grade": hit.grade}
-    pairs = [(part, _text(kept.get(part)), _text(recomputed[part])) for part in PARTS]
+    stored = {**hit.evidence, "values": list(hit.values), "score": hit.score, "grade": hit.grade}
+    pairs = [(part, _text(stored.get(part)), _text(recomputed[part])) for part in PARTS]
     changed = [Difference(part, was, now) for part, was, now in pairs if was != now]
     return changed + _of_lead(settings, hit, definition)
 

@@ -87,7 +87,7 @@ def lead_filter_sentence(lead_filter: LeadFilterDef) -> str:
         (lead_filter.tags, _("tag %(names)s", names=labels.joined(lead_filter.tags))),
         (lead_filter.segments, _("segment %(names)s", names=labels.joined(lead_filter.segments))),
     ]
-    return labels.joined(text for given, text in parts if given)
+    return labels.joined(text for values, text in parts if values)
 
 
 def institutions_in_words(codes: Iterable[str]) -> str:

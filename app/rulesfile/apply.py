@@ -154,8 +154,8 @@ def export_config() -> str:
 
 
 def _institution_dict(row: Institution) -> dict[str, str]:
-    given = {"code": row.code, "name": row.name, "category": row.category, "region": row.region}
-    return {key: value for key, value in given.items() if value}
+    values = {"code": row.code, "name": row.name, "category": row.category, "region": row.region}
+    return {key: value for key, value in values.items() if value}
 
 
 def _rule_dict(definition: RuleDef) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def typed_timing(raw: Any) -> ScheduleDef:
 
     Raises ScheduleRefused.
     """
-    given = raw if isinstance(raw, dict) else {}
-    return _definition({**given, **_SAMPLE, "channels": []})
+    values = raw if isinstance(raw, dict) else {}
+    return _definition({**values, **_SAMPLE, "channels": []})
 
 
 def _definition(raw: Any) -> ScheduleDef:
@@ -67,10 +67,10 @@ def _definition(raw: Any) -> ScheduleDef:
 def _problems(error: ValidationError) -> Iterator[Problem]:
     seen: set[str] = set()
     for detail in error.errors():
-        path, said = _place(detail), _said(detail)
+        path, message = _place(detail), _said(detail)
         if path not in seen:
             seen.add(path)
-            yield Problem(path, said)
+            yield Problem(path, message)
 
 
 def _place(detail: Any) -> str:
@@ -115,8 +115,8 @@ def _said(detail: Any) -> DomainError:
     for part, error in _CHECKS.items():
         if part in detail["msg"]:
             return error
-    known, given = _SAID.get(detail["type"], _UNUSABLE), detail.get("ctx") or {}
-    return DomainError(known.message, **{name: given.get(name, "") for name in known.values})
+    known, context = _SAID.get(detail["type"], _UNUSABLE), detail.get("ctx") or {}
+    return DomainError(known.message, **{name: context.get(name, "") for name in known.values})
 
 
 def rule_names(codes: Iterable[str] | None = None) -> dict[str, str]:
@@ -135,15 +135,15 @@ def _unknown_rules(definition: ScheduleDef) -> Iterator[Problem]:
 
 
 def _wrong_channels(definition: ScheduleDef) -> Iterator[Problem]:
-    given = [(each.kind, each.target) for each in definition.channels]
-    query = select(Target.kind, Target.code).where(Target.code.in_([code for _kind, code in given]))
+    pairs = [(each.kind, each.target) for each in definition.channels]
+    query = select(Target.kind, Target.code).where(Target.code.in_([code for _kind, code in pairs]))
     known = {(row.kind, row.code) for row in db.session.execute(query)}
-    for place, (kind, code) in enumerate(given):
+    for place, (kind, code) in enumerate(pairs):
         path = f"channels.{place}.target"
         if (kind, code) not in known:
             error = DomainError(
                 "There is no target with the code %(code)s of the kind %(kind)s.", code=code, kind=kind
             )
             yield Problem(path, error)
-        elif (kind, code) in given[:place]:
+        elif (kind, code) in pairs[:place]:
             yield Problem(path, DomainError("The same value appears twice."))

@@ -87,12 +87,12 @@ def grid_words(grid: Mapping[Any, str], *, silence_only: bool = False) -> str:
         row = grid.get(day, "H" * 24)
         row = "".join("S" if cell == "S" else "H" for cell in row) if silence_only else row
         groups.setdefault(row, []).append(place)
-    said = [
+    parts = [
         _("%(days)s: %(levels)s", days=_days(places), levels=_row(row))
         for row, places in groups.items()
         if row != "H" * 24
     ]
-    return _("; ").join(said)
+    return _("; ").join(parts)
 
 
 def _timing(schedule: ScheduleDef) -> Pairs:
@@ -111,14 +111,14 @@ def _timing(schedule: ScheduleDef) -> Pairs:
 def _rhythm(schedule: ScheduleDef) -> str:
     if schedule.preset == "custom":
         minutes = schedule.interval_minutes
-        said = _("every %(n)s minutes", n=minutes)
+        text = _("every %(n)s minutes", n=minutes)
         levels = set("".join(schedule.grid.values())) | {each.level for each in schedule.ranges}
         slower = [
             _("%(level)s every %(n)s", level=labels.word(LEVEL, level), n=f"{minutes * factor:g}")
             for level, factor in (("M", schedule.medium_factor), ("L", schedule.low_factor))
             if level in levels
         ]
-        return f"{said} ({labels.joined(slower)})" if slower else said
+        return f"{text} ({labels.joined(slower)})" if slower else text
     if schedule.preset == "hourly":
         return _("every hour on the hour")
     if schedule.preset == "daily":

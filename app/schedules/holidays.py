@@ -91,13 +91,13 @@ def read_holidays(path: Path, file: str) -> list[Entry]:
 
 
 def _find_columns(header: Sequence[str], file: str) -> dict[str, int]:
-    found = match_columns(header, file, HEADERS)
-    missing = [HEADERS[name][0] for name in ("date", "kind", "name") if name not in found]
+    columns = match_columns(header, file, HEADERS)
+    missing = [HEADERS[name][0] for name in ("date", "kind", "name") if name not in columns]
     if missing:
         raise DomainError(
             N_("%(file)s: the first row has no column for %(fields)s"), file=file, fields=", ".join(missing)
         )
-    return found
+    return columns
 
 
 def _entry(values: dict[str, str]) -> Entry:
@@ -114,10 +114,10 @@ def _entry(values: dict[str, str]) -> Entry:
 
 
 def _date(text: str) -> dt.date:
-    found = parse_date(text)
-    if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
+    date = parse_date(text)
+    if date is None or not FIRST_YEAR <= date.year <= LAST_YEAR:
         raise DomainError("“%(date)s” is not a date such as 2027-01-01", date=text[:20])
-    return found
+    return date
 
 
 def store(entries: Sequence[Entry], username: str) -> tuple[int, int, int]:

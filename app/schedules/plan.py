@@ -226,8 +226,8 @@ class _Planner:
 
         These slots are never delayed beyond the day.
         """
-        found = day.times.get(early)
-        if found is None:
+        cached = day.times.get(early)
+        if cached is None:
             times: _Times = [None] * (len(day.slots) - 1)
             after, place = early, 0
             # Slots before the end of the minimum gap can't be sent, so skip to the one in which it ends.
@@ -238,8 +238,8 @@ class _Planner:
                     times[place] = at
                     after = at + self.gap
                 place += 1
-            found = day.times[early] = times, after
-        return found
+            cached = day.times[early] = times, after
+        return cached
 
     def _last_of(self, date: dt.date, early: int) -> int | None:
         """Return when the day's last slot is sent, possibly on a later day."""
@@ -260,13 +260,13 @@ class _Planner:
     # -- kinds of day ------------------------------------------------------------------------
     def day_of(self, date: dt.date) -> _Day:
         """Return the kind of day of a date."""
-        found = self._days.get(date)
-        if found is None:
+        day = self._days.get(date)
+        if day is None:
             key = (date.weekday(), *self._rest(date))
             if key not in self._made:
                 self._made[key] = self._make(*key)
-            found = self._days[date] = self._made[key]
-        return found
+            day = self._days[date] = self._made[key]
+        return day
 
     def _rest(self, date: dt.date) -> tuple[Why | None, bool]:
         """Return why the whole day is silent (None: it isn't), and whether its intervals are stretched."""

@@ -26,7 +26,7 @@ def test_a_webhook_is_set_up_and_tested(visit: Visit, bank: Bank, receiver: Rece
     page.get_by_label("地址").fill("https://crm.example.com/hooks")
     page.get_by_role("button", name="保存").click()
     expect(page.locator(".error")).to_have_text(
-        "这里发不出去：主机 crm.example.com 不在允许名单 WEBHOOK_ALLOW 中"
+        "无法向该地址发送：主机 crm.example.com 不在允许名单 WEBHOOK_ALLOW 中"
     )
     page.get_by_label("地址").fill(receiver.url)
     page.get_by_role("button", name="保存").click()
