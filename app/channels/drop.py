@@ -44,7 +44,7 @@ class DropSettings(ChannelSettings):
     def check_place(self, config: Settings) -> None:
         """Raise FieldError when the folder is not below an allowed root."""
         try:
-            place(self.folder, config)
+            allowed_folder(self.folder, config)
         except PermanentError:
             roots = ", ".join(_roots(config))
             raise FieldError(
@@ -66,7 +66,7 @@ class Drop:
 
         A retry writes the same files.
         """
-        folder = place(settings.folder, config)
+        folder = allowed_folder(settings.folder, config)
         name, data = file_name(message), table(message)
         checksum = f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode()
         put = _put_remote if "://" in folder else _put_private if _is_ours(folder, config) else _put_shared
@@ -78,7 +78,7 @@ class Drop:
         return Sent(Said.as_is(name))
 
 
-def place(folder: str, config: Settings) -> str:
+def allowed_folder(folder: str, config: Settings) -> str:
     """Return the folder as a path or URL. Raises PermanentError unless it is below an allowed root."""
     roots = _roots(config)
     full = folder if folder.startswith("/") or "://" in folder else "/".join(filter(None, (roots[0], folder)))

@@ -131,13 +131,13 @@ def differences(old: OutreachSettings, new: OutreachSettings) -> list[Change]:
     """Return the differences in words of the current language."""
     before, after = old.model_dump(), new.model_dump()
     return [
-        Change(str(LABELS[name]), said(name, before[name]), said(name, after[name]))
+        Change(str(LABELS[name]), in_words(name, before[name]), in_words(name, after[name]))
         for name in LABELS
         if before[name] != after[name]
     ]
 
 
-def said(name: str, value: Any) -> str:
+def in_words(name: str, value: Any) -> str:
     """Return a setting's value in words."""
     if isinstance(value, bool):
         return labels.yes_no(value)

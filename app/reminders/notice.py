@@ -36,7 +36,7 @@ class Notice:
     mark: int = 0
 
 
-def keep(notices: Iterable[Notice], now: dt.datetime) -> int:
+def store(notices: Iterable[Notice], now: dt.datetime) -> int:
     """Store notices that are new or have grown. Return their number. Does not commit."""
     by_key = {(each.person_id, each.source): each for each in notices}
     known = _known(list(by_key))
@@ -46,7 +46,7 @@ def keep(notices: Iterable[Notice], now: dt.datetime) -> int:
     return len(news)
 
 
-def close_all_but(notices: Iterable[Notice], now: dt.datetime) -> int:
+def close_ended(notices: Iterable[Notice], now: dt.datetime) -> int:
     """Mark unread reminders of ended states as read. Return their number. Does not commit."""
     current = {(each.person_id, each.source) for each in notices}
     ringing = select(Reminder.id, Reminder.person_id, Reminder.source).where(

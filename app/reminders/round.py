@@ -7,7 +7,7 @@ import datetime as dt
 from app.extensions import db
 from app.jobs.locks import Lock, try_lock
 from app.reminders import due_hits, failures, requests
-from app.reminders.notice import Notice, close_all_but, keep
+from app.reminders.notice import Notice, close_ended, store
 
 
 def run_checks(now: dt.datetime) -> int:
@@ -19,7 +19,7 @@ def run_checks(now: dt.datetime) -> int:
         db.session.rollback()
         return 0
     current: list[Notice] = [*due_hits.notices(now), *requests.notices(now), *failures.notices(now)]
-    count = keep(current, now)
-    close_all_but(current, now)
+    count = store(current, now)
+    close_ended(current, now)
     db.session.commit()
     return count

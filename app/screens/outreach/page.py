@@ -348,7 +348,7 @@ def of_lead(lead: Lead) -> dict[str, Any]:
 
 def setting_value(name: str) -> Callable[[OutreachSetting], str]:
     """Return a computed column: the value of one rule in a version of the settings."""
-    return lambda row: settings.said(
+    return lambda row: settings.in_words(
         name, getattr(settings.OutreachSettings.model_validate(row.values), name)
     )
 
