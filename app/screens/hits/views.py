@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import current_app, flash, g, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
@@ -22,6 +22,7 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import assignment
 from app.hits import steps as work
+from app.lib.settings import current_settings
 from app.models import Hit, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
@@ -307,7 +308,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     @action("recompute", lazy_gettext("Recompute"), multiple=False)
     def recompute(self, item: Hit) -> Any:
         """Evaluate the rule version again and report whether it still agrees with the hit; change nothing."""
-        differences = recompute(current_app.config["SETTINGS"], item)
+        differences = recompute(current_settings(), item)
         if differences:
             flash(
                 _("Recomputed; the result now differs: %(what)s", what=describe.differences(differences)),

@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import gettext as translated
@@ -23,6 +22,7 @@ from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
 from app.leads.undo import UndoResult
 from app.lib import clock
+from app.lib.settings import current_settings
 from app.models import BatchStatus, ImportBatch
 
 STEPS = (
@@ -73,7 +73,7 @@ def title(kind: str) -> str:
 
 
 def _allowed_files() -> str:
-    most = current_app.config["SETTINGS"].max_upload_mb
+    most = current_settings().max_upload_mb
     return _("Excel (.xlsx, .xls) or CSV, at most %(most)s MB.", most=most)
 
 

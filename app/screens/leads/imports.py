@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flask import abort, current_app, flash, redirect, request, send_file, url_for
+from flask import abort, flash, redirect, request, send_file, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.security.decorators import permission_name
@@ -26,6 +26,7 @@ from app.leads import uploads
 from app.leads.error_file import error_file_path
 from app.leads.undo import AT_ONCE, request_undo, undo_import
 from app.lib.row_id import whole_number
+from app.lib.settings import current_settings
 from app.models import BatchStatus, ImportBatch
 from app.screens.leads import import_branches, import_page
 
@@ -55,7 +56,7 @@ class ImportWizard(WithProgress, ConsoleView):
             steps=import_page.STEPS,
             step=0,
             widget=widget,
-            most=current_app.config["SETTINGS"].max_upload_mb,
+            most=current_settings().max_upload_mb,
         )
 
     @expose("/columns/<row_id:pk>", methods=["GET", "POST"])
@@ -329,7 +330,7 @@ class ImportBatchView(ImportWizard):
         """Download the rejected rows with the reasons."""
         batch = self._row(pk)
         suffix = Path(batch.error_file or "").suffix
-        path = error_file_path(current_app.config["SETTINGS"], batch.id, suffix)
+        path = error_file_path(current_settings(), batch.id, suffix)
         if not batch.error_file or not path.is_file():
             abort(404, description=_("This batch has no file of rejected rows."))
         return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}{suffix}")
@@ -355,7 +356,7 @@ class ImportBatchView(ImportWizard):
             request_undo(db.engine, item.id, me())
             nudge("import", JOB, item.id)
         else:
-            undone = undo_import(db.engine, item.id, me(), current_app.config["SETTINGS"])
+            undone = undo_import(db.engine, item.id, me(), current_settings())
             flash(import_page.undo_summary(undone), "warning" if undone.left else "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
 

@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask import current_app
 from flask_babel import gettext as _
 from sqlalchemy import select
 
@@ -18,6 +17,7 @@ from app.extensions import db
 from app.leads.cube import activity_root, engine_settings
 from app.lib.clock import today
 from app.lib.lazy import lazy
+from app.lib.settings import current_settings
 from app.models import Lead, Reveal
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Calendar:
 
 def calendar(lead: Lead) -> Calendar | None:
     """Return the calendar of the last 90 complete days, None when the activity store can't be read."""
-    settings = current_app.config["SETTINGS"]
+    settings = current_settings()
     last = today() - dt.timedelta(days=1)
     first = last - dt.timedelta(days=DAYS - 1)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, flash, g, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
@@ -25,6 +25,7 @@ from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
 from app.lib.clock import today
+from app.lib.settings import current_settings
 from app.models import Suppression
 from app.screens.leads import import_page, suppression_page
 from app.screens.leads.imports import redirect_to_columns
@@ -143,7 +144,7 @@ class SuppressionView(ConsoleView):
             target = suppression.typed_target(
                 (form.phone.data or "").strip(),
                 (form.id_number.data or "").strip(),
-                current_app.config["SETTINGS"],
+                current_settings(),
             )
             lookup.record_search(target, Suppression.__tablename__, me())
             suppression.add(
@@ -207,7 +208,7 @@ class SuppressionView(ConsoleView):
             title=import_page.title("suppressions"),
             steps=import_page.STEPS,
             step=0,
-            most=current_app.config["SETTINGS"].max_upload_mb,
+            most=current_settings().max_upload_mb,
         )
 
     @expose("/template", methods=["GET"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, flash, url_for
+from flask import flash, url_for
 from flask_appbuilder.actions import action
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
 from flask_babel import gettext as _
@@ -24,6 +24,7 @@ from app.errors import FieldError
 from app.extensions import db
 from app.leads import branches, record, suppression
 from app.lib.clock import today
+from app.lib.settings import current_settings
 from app.models import Branch, Lead
 from app.rules import lead_filter
 from app.screens.api.views import RowsApi
@@ -170,7 +171,7 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
 
         Raises FieldError for values that can't be stored.
         """
-        settings = current_app.config["SETTINGS"]
+        settings = current_settings()
         suppression.lock_list(db.session)
         if lost := record.set_texts(item):
             flash(

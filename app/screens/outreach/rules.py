@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, flash, g, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
@@ -21,6 +21,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, NoteWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.lib.settings import current_settings
 from app.models import (
     ForbiddenWord,
     OutreachBatch,
@@ -301,7 +302,7 @@ class OutreachGatewayView(ConsoleView):
         item.settings = http_gateway.checked(gateway_form.values(form)).model_dump(mode="json")
         item.updated_by = me()
         if form.secret.data:
-            http_gateway.keep_secret(item, form.secret.data, current_app.config["SETTINGS"])
+            http_gateway.keep_secret(item, form.secret.data, current_settings())
         if created:
             db.session.add(item)
 

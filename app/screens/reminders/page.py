@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from flask import current_app, g
+from flask import g
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
@@ -15,6 +15,7 @@ from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, ValidationError
 
 from app.console.filters import ChoiceFilter
+from app.lib.settings import current_settings
 from app.models import Reminder
 from app.reminders.choices import HOW, KINDS, offered
 from app.reminders.filters import READ, UNREAD
@@ -76,7 +77,7 @@ def time_of(text: str | None) -> dt.time | None:
 def facts() -> list[tuple[str, str]]:
     """Return the user's e-mail address, and whether a mail server is set up."""
     rows = [(_("E-mail"), g.user.email or _("none"))]
-    if not current_app.config["SETTINGS"].smtp_url:
+    if not current_settings().smtp_url:
         missing = _("Not set up yet: no mail is sent until an administrator configures a mail server.")
         rows.append((_("Mail server"), missing))
     return rows
