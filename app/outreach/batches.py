@@ -245,9 +245,9 @@ class _BatchKind:
     def submitted(self, approval: Approval) -> None:
         _row(approval.subject_id).status = OutreachBatchStatus.WAITING
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         # The ticker starts the sender; a nudge before the commit could come too early.
-        run(_row(approval.subject_id), who)
+        run(_row(approval.subject_id), user)
 
     def returned(self, approval: Approval) -> None:
         _row(approval.subject_id).status = OutreachBatchStatus.CHECKED

@@ -81,7 +81,7 @@ class _GatewayKind:
     def submitted(self, approval: Approval) -> None:
         """Leave the gateway as it is. A change before the decision voids the request."""
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         row = _row(approval.subject_id)
         (gateways.switch_on if approval.payload["on"] else gateways.switch_off)(row, approval.requested_by)
 

@@ -178,12 +178,12 @@ class _SettingKind:
     def submitted(self, approval: Approval) -> None:
         _row(approval.subject_id).status = VersionStatus.SUBMITTED
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         row, active = _row(approval.subject_id), in_force()
         if active is not None:
             active.status = VersionStatus.RETIRED
             db.session.flush()
-        row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, who, clock.now()
+        row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, user, clock.now()
 
     def returned(self, approval: Approval) -> None:
         _row(approval.subject_id).status = VersionStatus.DRAFT

@@ -81,8 +81,8 @@ class _RuleVersionKind(VersionKind[RuleVersion]):
         super().check(version)
         check.require_sound(versions.rule_def(version))
 
-    def apply(self, approval: Approval, who: str) -> None:
-        versions.activate(self.version(approval.subject_id), who)
+    def apply(self, approval: Approval, user: str) -> None:
+        versions.activate(self.version(approval.subject_id), user)
 
 
 _KIND = _RuleVersionKind()

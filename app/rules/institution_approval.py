@@ -53,7 +53,7 @@ class _InstitutionKind:
     def submitted(self, approval: Approval) -> None:
         """Leave the institution as it is until the decision."""
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         row = _row(approval.subject_id)
         row.category, row.region = approval.payload["category"], approval.payload["region"]
 

@@ -71,10 +71,10 @@ class _ScheduleVersionKind(VersionKind[ScheduleVersion]):
         super().check(version)
         typed_schedule(version.spec)
 
-    def apply(self, approval: Approval, who: str) -> None:
+    def apply(self, approval: Approval, user: str) -> None:
         version = self.version(approval.subject_id)
         typed_schedule(version.spec)
-        versions.activate(version, who)
+        versions.activate(version, user)
 
 
 approvals.register(_ScheduleVersionKind())

@@ -1,4 +1,4 @@
-"""Counting many dates in slices says exactly what one query per date says."""
+"""Counting many dates in slices gives exactly the results of one query per date."""
 
 from __future__ import annotations
 

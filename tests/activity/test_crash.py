@@ -1,4 +1,4 @@
-"""kill -9 between any two steps, then the same command again: the same totals."""
+"""After kill -9 between any two steps, repeating the command gives the same totals."""
 
 import multiprocessing
 import os
@@ -22,7 +22,7 @@ FORKS.set_forkserver_preload([__name__])
 
 
 def work(root: Path, logs: Path) -> None:
-    """An ingest in two chunks, so that most steps come twice, and a lead layer."""
+    """Ingest in two chunks, so that most steps occur twice, and build a lead layer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "CHUNK_FILES", 2)
         ingest.ingest(root, [logs], timezone=ZONE)
@@ -31,7 +31,7 @@ def work(root: Path, logs: Path) -> None:
 
 
 def work_until(root: Path, logs: Path, name: str, times: int) -> None:
-    """The same as `work`, but this process kills itself when the named step is reached once too often."""
+    """Do the same as `work`, but kill this process when it reaches the named step once too often."""
     left = times
 
     def step(at: str) -> None:

@@ -25,7 +25,7 @@ FAULTS = SAMPLE.parent / "faults"
 
 
 def table(path: Path, **columns: pa.Array) -> Path:
-    """A Parquet file of two rows, with the given columns instead of the usual ones."""
+    """Write a Parquet file of two rows, with the given columns replaced. Return the path."""
     usual = {name: pa.array([value] * 2) for name, value in row().items()} | {"request_id": pa.array("ab")}
     pq.write_table(pa.table(usual | columns), path)
     return path
@@ -298,7 +298,7 @@ def test_whatever_lies_in_a_folder_stops_no_other_file(
 def test_a_file_or_folder_that_may_not_be_read_is_refused(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read everything: the system's refusal is made up."""
+    """The system's refusal is simulated, because root may read everything."""
     for name in ("closed/a.csv", "shut.csv", "sound.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write(tmp_path / name, [row(name)])
@@ -370,7 +370,7 @@ def test_any_split_order_and_format_gives_the_same_events(
 
 
 def _write_as(path: Path, calls: list[dict[str, Any]], chance: random.Random) -> Path:
-    """The calls in a file; in JSON ids that are whole numbers are now and then written as such."""
+    """Return the calls as a file's text; in JSON some ids that are whole numbers are written as numbers."""
     if ".jsonl" not in path.name:
         return write(path, calls)
     lines = [json.dumps(one) for one in calls]

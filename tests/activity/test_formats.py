@@ -1,4 +1,4 @@
-"""What counts as a row, a broken line and an unreadable file, in each format."""
+"""Rows, malformed lines and unreadable files in each format."""
 
 import gzip
 from collections.abc import Callable
@@ -151,7 +151,7 @@ def test_line_numbers_count_blank_lines(root: Path, tmp_path: Path) -> None:
 def test_millions_of_blank_lines_are_left_out_at_once(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, blank: str
 ) -> None:
-    """None is looked at by itself but those beside rows; the lines after them keep their numbers."""
+    """Only blank lines next to rows are parsed one by one; the lines after them keep their numbers."""
     looked_at: list[int] = []
     parser, name = (csv_rows, "_decode") if ending == ".csv.gz" else (jsonl_rows, "_parse")
     parse: Callable[..., Any] = getattr(parser, name)

@@ -1,4 +1,4 @@
-"""Rules against a brute force over random events, and what a query refuses."""
+"""Rules compared with brute force over random events, and refused queries."""
 
 import random
 from dataclasses import dataclass, replace

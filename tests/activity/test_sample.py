@@ -1,4 +1,4 @@
-"""The sample case's log figures."""
+"""The figures of the sample case's logs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The file of refused rows: corrected where it says so and uploaded again, everybody in it comes in."""
+"""Error files: once the reported errors are corrected, every row of the file is imported."""
 
 from __future__ import annotations
 

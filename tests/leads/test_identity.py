@@ -16,7 +16,7 @@ from tests.leads.support import SAMPLE, id_number
 
 
 def check_digit(body: str) -> str:
-    """By the table of GB 11643, to check the product against another way of counting."""
+    """Compute the check digit by the table of GB 11643, independently of the product."""
     weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
     return "10X98765432"[sum(w * int(d) for w, d in zip(weights, body, strict=True)) % 11]
 

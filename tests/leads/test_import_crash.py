@@ -1,4 +1,4 @@
-"""The process is killed in the middle of an import: nothing of it is on the list."""
+"""An import whose process is killed changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ID number is nowhere: not in the database, DATA_DIR, temporary files, messages or logs."""
+"""ID numbers are nowhere: not in the database, DATA_DIR, temporary files, messages or logs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _content(path: Path) -> bytes:
 
 
 def traces(text: str, secret: str) -> list[str]:
-    """Which spellings of a secret ``text`` holds, hexadecimal ones of binary columns included."""
+    """Return the spellings of a secret in ``text``, including hexadecimal ones of binary columns."""
     spellings = [secret, secret[:17], secret[:15], secret.encode().hex(), " ".join(secret)]
     return [spelling for spelling in spellings if spelling in text]
 

@@ -1,4 +1,4 @@
-"""What becomes of the rows of a lead file."""
+"""Import of the rows of a lead file."""
 
 from __future__ import annotations
 
@@ -356,14 +356,14 @@ def test_a_batch_in_work_is_left_alone(importer: Importer) -> None:
     batch, path = open_one(importer)
     refused: list[Any] = []
 
-    def meanwhile(done: int, total: int | None) -> None:
+    def during_import(done: int, total: int | None) -> None:
         importer.execute("UPDATE import_batch SET created_at = now() - interval '1 day'")
         refused.append(fail_abandoned(importer.engine, importer.settings))
         with pytest.raises(LeadsError) as caught:
             importer.file(path, batch_id=batch)
         refused.append(caught.value.code)
 
-    importer.file(path, batch_id=batch, progress=meanwhile)
+    importer.file(path, batch_id=batch, progress=during_import)
     assert refused == [[], "batch_not_open"]
     assert importer.query("SELECT status FROM import_batch") == ["done"]
 

@@ -1,4 +1,4 @@
-"""Asking by a number typed in full: for few, counted, on record, and blind to what is beyond the branch."""
+"""Searches by a complete number: permitted to few, limited, recorded, and blind to other branches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT = "已达上限"
 
 @pytest.fixture
 def limited(app: Flask) -> None:
-    """Two numbers an hour."""
+    """Limit searches to two numbers an hour."""
     app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], reveals_per_hour=2)
 
 
@@ -32,8 +32,8 @@ def search(person: Person, phone: str, view: str = "leadview") -> str:
     return person.get(found.headers["Location"]).text
 
 
-def questions(session: Session) -> list[tuple[str, str, str]]:
-    """Who asked about which table, by what."""
+def searches(session: Session) -> list[tuple[str, str, str]]:
+    """Return the actor, table and key of each recorded search."""
     session.rollback()
     rows = session.scalars(select(ChangeLog).where(ChangeLog.kind == "number_search").order_by(ChangeLog.id))
     return [(row.actor, row.object, next(iter(row.changes))) for row in rows]
@@ -50,13 +50,13 @@ def test_a_search_is_on_record_by_index_and_counts_as_a_look(
     assert marketer.submit(look, {"reason": "客户要求回电"}).status_code == 200
     assert LIMIT in search(marketer, NOBODY)
     assert marketer.submit(look, {"reason": "客户要求回电"}).status_code == 429
-    assert len(questions(session)) == 1, "what was refused was not answered"
+    assert len(searches(session)) == 1, "what was refused was not answered"
 
 
 def test_what_is_beyond_the_branch_is_as_what_is_not_there(
     limited: None, world: World, session: Session, login: Callable[..., Person]
 ) -> None:
-    def told(phone: str) -> str:
+    def answer_to(phone: str) -> str:
         marketer = login("Marketer", branch=world.home, username=f"k{phone}", language="zh")
         pages = [search(marketer, phone), search(marketer, phone), search(marketer, phone)]
         index = session.scalars(
@@ -64,13 +64,13 @@ def test_what_is_beyond_the_branch_is_as_what_is_not_there(
         )
         return "|".join(pages).replace(index.first() or "?", "INDEX").replace(f"k{phone}", "ME")
 
-    away, nobody = (_plain(told(phone)) for phone in (AWAY, NOBODY))
+    away, nobody = (_plain(answer_to(phone)) for phone in (AWAY, NOBODY))
     assert away == nobody
     assert away.count("客户AWAY") == 0
 
 
 def _plain(page: str) -> str:
-    """The page without what differs from request to request."""
+    """Return the page without the parts that differ between requests."""
     return re.sub(r'(nonce|value|name="csrf_token")="[^"]*"|users/show/\d+', "", page)
 
 
@@ -85,7 +85,7 @@ def test_who_may_not_see_numbers_may_not_ask_for_them(
     refused = auditor.get(f"/{view}/list/?_flt_0_phone_index={world.ids['phone_home']}")
     assert refused.status_code == 403
     assert said in refused.text
-    assert questions(session) == []
+    assert searches(session) == []
 
 
 def test_an_address_answers_only_who_typed_the_number(
@@ -103,7 +103,7 @@ def test_an_address_answers_only_who_typed_the_number(
     assert exported.status_code == 400
     session.execute(text("SELECT 1"))
     assert one.get(address).status_code == 200, "paging and sorting ask nothing new"
-    assert questions(session) == [("one", "lead", "phone_index")]
+    assert searches(session) == [("one", "lead", "phone_index")]
 
 
 def test_every_other_question_by_number_counts(
@@ -134,7 +134,7 @@ def test_every_other_question_by_number_counts(
         for _time in range(2):
             assert LIMIT not in ask(admin), table
         assert LIMIT in ask(admin), table
-        assert [each[1] for each in questions(session) if each[0] == name] == [table] * 2
+        assert [each[1] for each in searches(session) if each[0] == name] == [table] * 2
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_form_that_is_refused_for_its_phone_tells_nothing_of_the_person(
         for each in (id_number(5), id_number(6))
     )
     assert here == nobody
-    assert questions(session) == []
+    assert searches(session) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Spelling, mask, encryption and index of phone numbers."""
+"""Normalisation, masking, encryption and index of phone numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first look at an uploaded file: what is shown of it and what people are told about it."""
+"""The preview of an uploaded file: its masked contents and its warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lead files in every form, and those that are refused."""
+"""Lead files of every kind, and files that are refused."""
 
 from __future__ import annotations
 

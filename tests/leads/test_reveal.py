@@ -1,4 +1,4 @@
-"""A phone number in clear: with permission, a reason and a record, and not too often."""
+"""Reveals of phone numbers: with permission, a reason, a record and a limit."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.access.world import World
 
 @pytest.fixture
 def look(app: Flask, world: World) -> Callable[..., str]:
-    def at(name: str = "lead_home", reason: str | None = "客户要求回电", who: str = "k1") -> str:
+    def at(name: str = "lead_home", reason: str | None = "客户要求回电", user: str = "k1") -> str:
         with app.app_context():
-            return reveal(db.session.get_one(Lead, world.ids[name]), reason, who, "10.0.0.7")
+            return reveal(db.session.get_one(Lead, world.ids[name]), reason, user, "10.0.0.7")
 
     return at
 
@@ -59,7 +59,7 @@ def test_the_limit_is_a_persons_own_and_of_an_hour(
     look("lead_away")
     with pytest.raises(TooManyNumbers):
         look()
-    assert look(who="k2") == "13800000001"
+    assert look(user="k2") == "13800000001"
     for row in session.scalars(select(Reveal).where(Reveal.revealed_by == "k1")):
         row.revealed_at = row.revealed_at.replace(year=2020)
     session.commit()

@@ -1,4 +1,4 @@
-"""Rotation of the phone keys: whole, interrupted, repeated, twice at once."""
+"""Rotation of the phone keys: complete, interrupted, repeated and concurrent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A customer's request: found by a number typed once, everything handed over, everything erased."""
+"""Data-subject requests: finding a customer by number, exporting and erasing all their data."""
 
 from __future__ import annotations
 

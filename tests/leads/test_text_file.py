@@ -1,4 +1,4 @@
-"""Damaged and unusual text files: a fault costs its own row, and names line and column."""
+"""Damaged and unusual text files: a fault rejects its own row only, and names line and column."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ TRADITIONAL = [
 
 
 def test_big5_is_refused_by_name_and_traditional_names_in_gb18030_are_read(tmp_path: Path) -> None:
-    """With English headers nothing but the names tells the two apart; as GB18030 they would be others."""
+    """With English headers only the names tell the two apart; in GB18030 they would be different ones."""
     lines = [
         "name,phone,id_number,source,branch",
         *(f"{name},13800000001,330106,x,y" for name in TRADITIONAL),

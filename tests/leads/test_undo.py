@@ -1,4 +1,4 @@
-"""Undo of a batch."""
+"""Undo of an import batch."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_undone(importer: Importer) -> None:
 
 
 def changed(importer: Importer) -> list[str]:
-    """A list that a second batch has changed; its people."""
+    """Change a list by a second batch. Return its people."""
     importer.rows(*map(person, range(1, 6)))
     files = [
         person(n, name=f"新{n}", phone=f"139{n:08d}", source="官网预约", branch="HZ-NEW") for n in range(1, 5)

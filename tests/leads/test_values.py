@@ -1,4 +1,4 @@
-"""What lead and do-not-disturb files hold beside values: rare characters, error words, dates, nothing."""
+"""Unusual cells of lead and do-not-disturb files: rare characters, error values, dates and placeholders."""
 
 from __future__ import annotations
 

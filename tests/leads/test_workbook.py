@@ -1,4 +1,4 @@
-"""Unusual workbooks are read as a spreadsheet program does, hostile ones kill nothing."""
+"""Unusual workbooks are read as spreadsheet programs read them, and hostile ones do no harm."""
 
 from __future__ import annotations
 
