@@ -88,7 +88,7 @@ class DomainError(Exception):
 
     @property
     def said(self) -> Said:
-        """The error as a message to store."""
+        """Return the error as a message to store."""
         return Said(self.message, self.values)
 
     def text(self) -> str:
