@@ -258,7 +258,7 @@ class _BatchKind:
 
 def _selection_in_words(batch: OutreachBatch, payload: dict[str, Any]) -> str:
     if "filters" not in batch.selection:
-        return _("%(n)s ticked hits", n=f"{batch.candidates:,}")
+        return _("%(n)s selected hits", n=f"{batch.candidates:,}")
     conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
     if not conditions:
         return _("All hits that %(person)s may see", person=batch.created_by)

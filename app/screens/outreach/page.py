@@ -153,7 +153,7 @@ def matching(hits: Selection) -> int | None:
 def selection_text(batch: OutreachBatch) -> str:
     """Return how the batch's hits were selected."""
     if "filters" not in batch.selection:
-        return _("%(n)s ticked hits", n=f"{len(batch.selection.get('ids', ())):,}")
+        return _("%(n)s selected hits", n=f"{len(batch.selection.get('ids', ())):,}")
     text = labels.enumerated(conditions(batch))
     return text or _("All hits that %(person)s may see", person=batch.created_by)
 

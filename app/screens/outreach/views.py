@@ -92,7 +92,7 @@ class ContactsCustomers:
         form = forms.StartForm().with_templates(channel, two=len(ids) != 1)
         if ids:
             title_of = labels.OUTREACH_ACTION if len(ids) == 1 else labels.OUTREACH_BULK_ACTION
-            about = _("%(n)s ticked hits", n=len(ids))
+            about = _("%(n)s selected hits", n=len(ids))
             return _start_page(view, channel, form, make, title=labels.word(title_of, channel), about=about)
         return _start_page(
             *(view, channel, form, make),
@@ -189,7 +189,7 @@ class OutreachBatchView(WithProgress, ConsoleView):
     list_title = lazy_gettext("Outreach batches")
     show_title = lazy_gettext("Outreach batch")
     empty_hint = lazy_gettext(
-        "No batch yet. Tick hits in the list of high-potential leads, then send an SMS."
+        "No batches yet. Select hits in the list of high-potential leads, then send an SMS."
     )
     list_columns = [
         *("id", "channel", "template", "candidates", "counts", "cost", "status"),
