@@ -8,6 +8,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.po))
 # Node and npm come from a wheel, for checks only.
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+# One more than two cores: a test often waits, for a server, a browser or a process.
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
 
 # Without bytecode each of the product's processes, and there are many, would compile it anew.
@@ -23,11 +25,11 @@ run: $(VENV)/.runtime $(CATALOGUES)
 
 test: setup
 	@tests/browser_setup.sh
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest $(WORKERS)
 
 test-long: setup
 	@tests/browser_setup.sh
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or thorough" --hypothesis-profile long
+	$(BIN)/pytest $(WORKERS) -m "long or thorough" --hypothesis-profile long
 
 # The tests at another date, and in another zone of the machine: make test-clocks CLOCK="2028-02-29 10:00" ZONE=America/New_York
 # The pages in the browser are told the date, too; Chromium itself and its driver keep the machine's.
@@ -36,7 +38,7 @@ ZONE ?= UTC
 CLOCK_TESTS ?=
 test-clocks: setup
 	@tests/browser_setup.sh
-	TZ=$(ZONE) tests/at_clock.sh "$(CLOCK)" $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --basetemp=$$(mktemp -d) $(CLOCK_TESTS)
+	TZ=$(ZONE) tests/at_clock.sh "$(CLOCK)" $(BIN)/pytest $(WORKERS) --basetemp=$$(mktemp -d) $(CLOCK_TESTS)
 
 lint: setup lint-scripts
 	$(BIN)/ruff check .

@@ -1,12 +1,19 @@
 """The score of a hit: events weighted by type, each worth half as much after every half-life."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import ibis
+from typing import TYPE_CHECKING
 
 from app.activity import event_types
 from app.activity.errors import ActivityError
+from app.lib.lazy import lazy
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = lazy("ibis")
 
 
 @dataclass(frozen=True)

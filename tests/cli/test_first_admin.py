@@ -6,7 +6,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.models import Staff
-from tests.cli.test_sample import apart
+from tests.cli.test_sample import separately
 from tests.conftest import Person
 
 FIRST, SECOND = "Boss-Pass-word#2026", "Boss-Pass-word#2027"
@@ -16,7 +16,7 @@ def test_the_first_administrator_and_a_lost_password(
     app: Flask, sample_env: dict[str, str], session: Session
 ) -> None:
     names = ("--username", "boss", "--firstname", "三", "--lastname", "张", "--email", "boss@example.com")
-    flask = apart(sample_env)
+    flask = separately(sample_env)
     flask("fab", "create-admin", *names, "--password", FIRST)
     assert [[role.name for role in user.roles] for user in session.query(Staff)] == [["Admin"]]
     old = logged_in(app, FIRST)
