@@ -20,7 +20,7 @@ from whitenoise import WhiteNoise
 
 from app.access.refusals import log_denied
 from app.audit.events import event
-from app.console import broken, error_pages, frame, sessions
+from app.console import bounds, broken, error_pages, frame, sessions
 from app.console.arguments import check_list_arguments
 from app.console.request_checks import limit_body, refuse_odd_text
 from app.extensions import db
@@ -40,6 +40,8 @@ CONTENT_SECURITY_POLICY = {
 }
 
 MAX_QUERY = 4000
+#: how long /readyz waits for a connection that is open, and again for a new one
+PROBE_SECONDS = 2
 
 log = logging.getLogger(__name__)
 
@@ -123,9 +125,10 @@ def _alive() -> Any:
 
 
 def _ready() -> Any:
-    """Answer whether the database can be reached, so that pages can be served."""
+    """Answer within seconds whether the database can be reached, so that pages can be served."""
     try:
-        db.session.execute(text("SELECT 1"))
+        with bounds.answer_within(PROBE_SECONDS):
+            db.session.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("not ready: %s", type(error).__name__)

@@ -15,6 +15,8 @@ class Proxy:
         self._path, self._server = folder / ".s.PGSQL.5432", server / ".s.PGSQL.5432"
         self._open: list[socket.socket] = []
         self._listener: socket.socket | None = None
+        self._flows = threading.Event()
+        self._flows.set()
         self.start()
 
     def start(self) -> None:
@@ -26,6 +28,7 @@ class Proxy:
 
     def stop(self) -> None:
         """Close all connections and refuse new ones."""
+        self.thaw()
         assert self._listener is not None
         for each in (self._listener, *self._open):
             with contextlib.suppress(OSError):
@@ -33,6 +36,14 @@ class Proxy:
             each.close()
         self._open.clear()
         self._path.unlink(missing_ok=True)
+
+    def freeze(self) -> None:
+        """Hold back everything, like a server that is stopped: connections stay open and none is refused."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Let through what was held back."""
+        self._flows.set()
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -42,12 +53,12 @@ class Proxy:
                 server.connect(str(self._server))
                 self._open += [client, server]
                 for pair in ((client, server), (server, client)):
-                    threading.Thread(target=_forward, args=pair, daemon=True).start()
+                    threading.Thread(target=self._forward, args=pair, daemon=True).start()
 
-
-def _forward(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._flows.wait()
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)

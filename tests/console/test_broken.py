@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.orm import Session
 
 from app import create_app
@@ -134,3 +135,41 @@ class TestAway:
         for client in (chinese, english):
             assert client.get("/leadview/list/").status_code == 200
         assert english.get("/readyz").json == {"status": "ok"}
+
+    @pytest.mark.parametrize("within", [False, True], ids=["idle", "in a statement"])
+    def test_a_server_that_is_silent_counts_as_away(
+        self,
+        app: Flask,
+        proxy: Proxy,
+        login: Callable[..., Person],
+        monkeypatch: pytest.MonkeyPatch,
+        within: bool,
+    ) -> None:
+        manager = login("Manager")
+        assert manager.get("/leadview/list/").status_code == 200
+        assert manager.get("/readyz").status_code == 200
+        if within:
+            app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], web_statement_seconds=1)
+            freeze = proxy.freeze
+
+            def frozen_below(*_anything: object) -> None:
+                freeze()
+
+            with app.app_context():
+                event.listen(db.engine, "before_cursor_execute", frozen_below)
+        else:
+            proxy.freeze()
+        began = time.monotonic()
+        page = manager.get("/leadview/list/")
+        assert (page.status_code, "The service is not available" in page.text) == (503, True)
+        assert time.monotonic() - began < 14
+        assert manager.get("/healthz").status_code == 200
+        began = time.monotonic()
+        assert manager.get("/readyz").status_code == 503
+        assert time.monotonic() - began < 6
+        if within:
+            with app.app_context():
+                event.remove(db.engine, "before_cursor_execute", frozen_below)
+        proxy.thaw()
+        assert manager.get("/readyz").json == {"status": "ok"}
+        assert manager.get("/leadview/list/").status_code == 200
