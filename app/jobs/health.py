@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.errors import N_, DomainError, Said
 from app.extensions import db
+from app.lib.database import connection_lost
 from app.models import TickerStep
 
 #: how long a recovery is shown
@@ -33,7 +34,7 @@ def failing_or_recovered(now: dt.datetime) -> list[TickerStep]:
 
 def record_failure(name: str, error: Exception, now: dt.datetime) -> None:
     """Store the failure of a step and commit."""
-    message = error.said if isinstance(error, DomainError) else _first_line(error)
+    message = _said(error)
     row = {"name": name, "failing_since": now, "failures": 1, "last_error": message}
     updates = {
         "failing_since": func.coalesce(TickerStep.failing_since, now),
@@ -46,9 +47,14 @@ def record_failure(name: str, error: Exception, now: dt.datetime) -> None:
     db.session.commit()
 
 
-def _first_line(error: Exception) -> Said:
-    line = str(error).splitlines()[0] if str(error) else ""
-    return Said(N_("%(kind)s: %(why)s"), {"kind": type(error).__name__, "why": line})
+def _said(error: Exception) -> Said:
+    """Return what people read about a failure; what a library or server said stays in the log."""
+    if isinstance(error, DomainError):
+        return error.said
+    if connection_lost(error):
+        return Said(N_("The database did not answer."))
+    kind = type(getattr(error, "orig", None) or error).__name__
+    return Said(N_("An unexpected error (%(kind)s): see the ticker's log."), {"kind": kind})
 
 
 def record_recovery(name: str, now: dt.datetime) -> None:
