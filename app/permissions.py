@@ -26,7 +26,9 @@ ROLE_LABELS = {
     "Auditor": "审计员",
     "Integration": "系统接口",
 }
-EVERYONE = "AMKDU"
+#: letters and names of the roles of people; Integration is for systems
+EVERYONE = "".join(letter for letter, role in ROLES.items() if role != "Integration")
+STAFF_ROLES = tuple(ROLES[letter] for letter in EVERYONE)
 
 #: view → {permission: role letters}
 TABLE: dict[str, dict[str, str]] = {

@@ -19,9 +19,9 @@ from app.extensions import db
 from app.labels import ROLE
 from app.lib.pointers import to_rows
 from app.models import Branch, Lead, Reminder, Staff
+from app.permissions import STAFF_ROLES
 from config import Settings
 
-RECEIVERS = ("Marketer", "Manager", "Admin", "DataOperator", "Auditor")
 LEADS_A_QUERY = 10_000
 NEW_HITS = lazy_gettext("%(schedule)s: %(n)s new high-potential leads")
 TEST = lazy_gettext("Test of %(schedule)s: %(n)s sample leads, no real lead was touched")
@@ -38,7 +38,7 @@ class ReminderSettings(ChannelSettings):
             lazy_gettext(
                 "Each person is reminded of the leads they may see; those who see none get no reminder."
             ),
-            choices=[(name, ROLE[name]) for name in RECEIVERS],
+            choices=[(name, ROLE[name]) for name in STAFF_ROLES],
         ),
     ] = ["Marketer", "Manager"]
     branch: Annotated[
@@ -54,7 +54,7 @@ class ReminderSettings(ChannelSettings):
     @classmethod
     def _are_roles(cls, names: list[str]) -> list[str]:
         for name in names:
-            if name not in RECEIVERS:
+            if name not in STAFF_ROLES:
                 raise FieldError("roles", "There is no such role: %(name)s", name=name[:40])
         return names
 
