@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.channels import channels
 from app.models import Staff
 from tests.access.push_world import reminder_for
 from tests.access.world import World, build
@@ -76,10 +77,7 @@ PAGES = (
     "/targetview/list/",
     "/targetview/show/{target}",
     "/targetview/show/{stopped_target}",
-    "/targetview/create?kind=webhook",
-    "/targetview/create?kind=email",
-    "/targetview/create?kind=reminder",
-    "/targetview/create?kind=file",
+    *(f"/targetview/create?kind={kind}" for kind in sorted(channels())),
     "/targetview/settings/{target}",
     "/reminderview/list/",
     "/reminderview/list/?_flt_1_kind=hits&_flt_0_state=unread",
@@ -138,6 +136,7 @@ PAGES = (
     "/ingestfileview/list/",
     "/ingestfileview/show/{ingest}",
     "/completenessview/list/?name=I&marked=1",
+    "/completenessview/list/",
     "/jobrunview/list/",
     "/jobrunview/show/{held}",
     "/jobrunview/start",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Callable
 from html import unescape
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo, write_mo
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.outreach.settings import OutreachSettings
 from app.rules.catalogue import REGIONS
+from app.views import MENU
 from scripts import translations
 from tests.conftest import Person
 from tests.console.site import PAGES, furnished
@@ -73,6 +76,22 @@ def test_translations_keep_the_places_for_values(chinese: Catalog) -> None:
 
     wrong = [m.id for m in chinese if m.id and places(m.id) != places(m.string)]
     assert wrong == []
+
+
+def test_the_catalogue_is_compiled(chinese: Catalog) -> None:
+    file = io.BytesIO()
+    write_mo(file, chinese)
+    file.seek(0)
+    with translations.CATALOGUE.with_suffix(".mo").open("rb") as stored:
+        fresh, compiled = ({str(m.id): m.string for m in read_mo(each) if m.id} for each in (file, stored))
+    stale = [said for said in fresh if compiled.get(said) != fresh[said]]
+    assert stale == [], "`make setup` compiles the catalogue"
+
+
+def test_every_list_of_the_menu_is_read_in_both_languages(app: Flask) -> None:
+    routes = {type(view): view.route_base for view in app.appbuilder.baseviews}  # type: ignore[attr-defined]
+    lists = [f"{routes[screen]}/list/" for area in MENU for screen in area.screens]
+    assert [path for path in lists if path not in PAGES] == [], "tests/console/site.py lists the pages"
 
 
 def test_chinese_pages_have_no_english(app: Flask, session: Session, login: Callable[..., Person]) -> None:
