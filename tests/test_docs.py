@@ -1,4 +1,4 @@
-"""The handbook is complete: every setting and every command is in docs/commands.md."""
+"""The handbook is complete: every setting, command and channel is in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import click
 from flask import Flask
 
+from app.channels import channels
 from config import load_settings
 
-HANDBOOK = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+HANDBOOK = (DOCS / "commands.md").read_text(encoding="utf-8")
 #: commands of Flask and its extensions
 THEIRS = {"fab", "routes", "run", "shell", "translate", "db"}
 
@@ -53,3 +55,8 @@ def test_every_command_is_in_the_handbook(worker_app: Flask) -> None:
             names.append(f"flask {name}")
     assert len(names) > 15
     assert [name for name in names if name not in HANDBOOK] == []
+
+
+def test_every_channel_is_in_its_table() -> None:
+    table = (DOCS / "pushes.md").read_text(encoding="utf-8")
+    assert sorted(kind for kind in channels() if f"| `{kind}` |" not in table) == []
