@@ -9,9 +9,12 @@ from flask import Flask
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
+from app.access.scope import visible_to
+from app.console.view import ConsoleView
 from app.models import Lead, Staff
+from app.permissions import may
 from tests.access.world import World, fingerprint
-from tests.conftest import Person
+from tests.conftest import Person, make_staff
 
 
 @pytest.fixture
@@ -33,6 +36,19 @@ LISTS = [
     "/api/v1/leads/?q=(filters:!((col:lead_no,opr:sw,value:L1002)))",
     "/api/v1/hits/?q=(page_size:200)",
 ]
+
+
+def test_every_table_with_a_branch_is_limited(app: Flask, world: World, session: Session) -> None:
+    """A table of the branches that marketers may list has a row scope."""
+    me = make_staff(session, "me", "Marketer", branch=world.home)
+    models = {
+        view.model
+        for view in app.appbuilder.baseviews  # type: ignore[attr-defined]
+        if isinstance(view, ConsoleView) and may("Marketer", "can_list", type(view).__name__)
+    }
+    with_branch = [model for model in models if hasattr(model, "branch_id")]
+    assert with_branch
+    assert [model.__name__ for model in with_branch if str(visible_to(me, model)) == "true"] == []
 
 
 @pytest.mark.parametrize("path", LISTS)
