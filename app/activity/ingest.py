@@ -49,7 +49,8 @@ def ingest(
     Each file is accepted or refused as a whole; the ingest continues after a refused one. Safe to repeat
     after a crash and to run beside another ingest. `timezone` is that of dates, hours and times without an
     offset. No event may be more than a day after `now` (by default this machine's time). The journal keeps
-    `source`. With `listed`, the paths are files found by `find_files`, and a missing one is refused. Raises
+    `source`. With `listed`, the paths are files found by `find_files` in a folder that others write to: a
+    missing one is refused, and so is a link, which could point to any file that we can read. Raises
     ActivityError when a path does not exist or the store was built with another time zone.
     """
     files = list(paths) if listed else find_files(paths)
@@ -65,7 +66,7 @@ def ingest(
         numbers = [(name, entry.number) for name, entry in event_types.REGISTRY.items()]
         connection.executemany("INSERT INTO known_types VALUES (?, ?)", numbers)
         connection.execute(_SQL["bounds"], {"now": now or datetime.now(UTC)})
-        return _Ingest(root, connection, timezone, source, progress).run(files)
+        return _Ingest(root, connection, timezone, source, progress, listed).run(files)
 
 
 class _Ingest:
@@ -78,8 +79,10 @@ class _Ingest:
         timezone: str,
         source: str,
         progress: Callable[[Progress], None],
+        listed: bool,
     ) -> None:
         self.root = root
+        self.listed = listed
         self.source = source
         self.connection = connection
         self.timezone = timezone
@@ -109,6 +112,8 @@ class _Ingest:
     def _check(self, path: Path) -> None:
         file_no = len(self.result.files)
         try:
+            if self.listed and path.is_symlink():
+                raise RefusedFile("it is a link, and links in the inbox are not followed")
             file = fingerprint(path)
             if file.digest in self.known:
                 record = FileRecord(path, "skipped", ALREADY_KNOWN, digest=file.digest, size=file.size)

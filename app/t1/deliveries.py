@@ -174,8 +174,8 @@ def refused_files(settings: Settings, result: IngestResult, scan: InboxScan) -> 
     """Return ``name``, ``reason`` and ``kept`` of each refused file of the inbox.
 
     ``kept`` is the path under ``quarantine/`` to which ``clear_inbox`` moves it, None for a file that stays
-    in the inbox because it has changed or can't be read. The path follows from the content, so that repeating
-    the work after a crash gives the same one.
+    in the inbox because it has changed, is a link or can't be read. The path follows from the content, so
+    that repeating the work after a crash gives the same one.
     """
     return [
         {
@@ -189,6 +189,8 @@ def refused_files(settings: Settings, result: IngestResult, scan: InboxScan) -> 
 
 
 def _place_in_quarantine(path: Path, settings: Settings) -> str | None:
+    if path.is_symlink():
+        return None
     try:
         with open_file(path) as stream:
             digest = hashlib.sha256()

@@ -122,7 +122,7 @@ def refused_path(run: JobRun, kept: str) -> Path | None:
     parts = [counts, *(each["counts"] for each in counts.get("former", []))]
     known = {each["kept"] for part in parts for each in part.get("refused", [])}
     path = current_settings().data_dir / "quarantine" / kept
-    return path if kept in known and path.is_file() else None
+    return path if kept in known and path.is_file() and not path.is_symlink() else None
 
 
 def _locked_run(day: dt.date, user: str) -> JobRun:

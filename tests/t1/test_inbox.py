@@ -253,6 +253,34 @@ def test_files_of_any_name_and_kind_stop_no_run(
             assert kept.data == b"not a log"
 
 
+def test_links_are_not_followed(
+    watched: Settings, session: Session, yesterday: dt.date, login: Callable[..., Person]
+) -> None:
+    root = inbox.inbox_folder(watched)
+    secret = watched.data_dir / "secrets.env"
+    secret.write_text("PII_KEY=hidden")
+    (watched.data_dir / "notes.txt").write_text("hidden\n")
+    put(watched, "real.jsonl", lines(yesterday, 4))
+    targets = {"a.jsonl": root / "real.jsonl", "b.csv": secret, "c.jsonl": watched.data_dir / "notes.txt"}
+    for name, target in targets.items():
+        (root / name).symlink_to(target)
+    inbox.scan(watched)
+    pass_time(session)
+    run = run_day(yesterday)
+    assert (run.status, run.counts["ingest"]["accepted"]) == (RunStatus.DONE, 4)
+    assert {each["name"]: each["kept"] for each in run.counts["refused"]} == {"b.csv": None, "c.jsonl": None}
+    assert secret.read_text() == "PII_KEY=hidden"
+    assert (root / "b.csv").is_symlink()
+    # One that an earlier version moved.
+    (watched.data_dir / "quarantine").mkdir(exist_ok=True)
+    (watched.data_dir / "quarantine" / "1-b.csv").symlink_to(secret)
+    run.counts = run.counts | {"refused": [run.counts["refused"][0] | {"kept": "1-b.csv"}]}
+    session.merge(run)
+    session.commit()
+    kept = login("DataOperator").get(f"/ingestfileview/kept/{run.id}/1-b.csv")
+    assert (kept.status_code, "PII_KEY" in kept.text) == (404, False)
+
+
 def test_a_file_that_vanishes_is_refused_and_the_others_are_read(
     watched: Settings, session: Session, yesterday: dt.date, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,7 +118,7 @@ def read_parts(stream: BinaryIO) -> Iterator[bytes]:
     except EOFError as error:
         raise RefusedFile("the compressed data is truncated") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise RefusedFile("it is not a valid gzip file: %(why)s", why=str(error)) from error
+        raise RefusedFile("it is not a valid gzip file") from error
     except OSError as error:
         raise RefusedFile("it cannot be read: %(why)s", why=error.strerror or str(error)) from error
 
@@ -131,7 +131,8 @@ def _logs_in(folder: Path) -> list[Path]:
         for name in names
         if split_ending(Path(name))[0]
     ]
-    return sorted(logs + unlisted)
+    # A file comes before the links to it.
+    return sorted(logs + unlisted, key=lambda path: (path.is_symlink(), path))
 
 
 def _walk(folder: Path, unlisted: list[Path] | None = None) -> Iterator[tuple[str, list[str]]]:

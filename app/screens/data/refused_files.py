@@ -47,7 +47,10 @@ class Refused(NamedTuple):
         """Return the present place of the file in words."""
         if self.kept:
             return _("quarantine")
-        return _("still in the inbox: it changed while it was read, or can't be read; the next run retries")
+        return _(
+            "still in the inbox: it changed while it was read, is a link or can't be read; "
+            "the next run retries"
+        )
 
     @property
     def url(self) -> str | None:
