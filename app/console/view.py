@@ -286,6 +286,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     def _store(self, form: Any, item: Any | None) -> bool:
         """Validate and store the form. On refusal put the errors on the form and return False."""
         if not form.validate():
+            _translate_errors(form)
             return False
         created = item is None
         try:
@@ -434,6 +435,13 @@ def _show_on_form(form: Any, error: DomainError | IntegrityError) -> None:
         ]
     else:
         flash(_("Not saved: the values conflict with stored data."), "danger")
+
+
+def _translate_errors(form: Any) -> None:
+    """Translate what Flask-AppBuilder leaves in English, and drop what two of its forms made it say twice."""
+    for field in form:
+        if field.errors and not isinstance(field.errors, dict):
+            field.errors = list(dict.fromkeys(_(str(error)) for error in field.errors))
 
 
 def _taken_field(form: Any, error: IntegrityError) -> str | None:

@@ -63,9 +63,9 @@ class _GatewayKind:
             return [Change(channel, row.name, sandbox)]
         before = now.settings if now else {}
         settings = [
-            Change(str(LABELS[name]), _plain(before.get(name, "")), _plain(value))
-            for name, value in row.settings.items()
-            if before.get(name) != value
+            Change(str(label), _plain(before.get(name, "")), _plain(row.settings[name]))
+            for name, label in LABELS.items()
+            if name in row.settings and before.get(name) != row.settings[name]
         ]
         set_by = _(
             "set or confirmed by %(person)s, %(time)s",

@@ -138,6 +138,9 @@ def test_a_gateway_is_switched_by_two(
     url = session.get_one(OutreachGateway, key).settings["url"]
     assert ("沙箱" if was else url) in shown
     assert "&lt;" not in shown
+    if not was:
+        what = [name for name, _old, _new in asked.changes["en"]]
+        assert what[1] == "Address to send to", "in the form's order"
     maker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
     assert active() == was
     checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})

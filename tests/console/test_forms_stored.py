@@ -263,6 +263,17 @@ def test_what_is_typed_is_stored(
     assert {key: _as_typed(found[key]) for key in typed} == typed
 
 
+def test_a_value_that_is_taken_is_told_once_in_the_users_language(
+    world: World, login: Callable[..., Person]
+) -> None:
+    for language, told in (("zh", "该值已存在。"), ("en", "Already exists.")):
+        admin = login("Admin", language=language)
+        admin.submit("/outreachgatewayview/add", GATEWAY | {"channel": "sms"})
+        page = admin.submit("/outreachgatewayview/add", GATEWAY | {"channel": "sms"}).text
+        assert page.count(told) == 2, "in the summary and beside the field"
+        assert language == "en" or "Already exists." not in page
+
+
 def _put_in(value: Any, ids: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return sorted(_put_in(each, ids) for each in value)
