@@ -89,7 +89,8 @@ def _json(fault: error_pages.Fault) -> Response:
 def _html(fault: error_pages.Fault, code: int) -> Response:
     # Not Flask's render_template, whose context processors load the user from the database.
     template = current_app.jinja_env.get_template("broken.html")
-    again = request.path if request.method == "GET" else "/"
+    # One slash only: a browser takes what follows two for the name of another host.
+    again = f"/{request.full_path.lstrip('/')}".removesuffix("?") if request.method == "GET" else "/"
     return make_response(
         template.render(
             fault=fault,

@@ -47,7 +47,7 @@ def test_a_locked_table_is_a_busy_page(
         assert client.get("/leadview/list/").status_code == 200
     lead = world.ids["lead_home"]
     with locked(engine):
-        busy, said = chinese.get("/leadview/list/"), english.get("/leadview/list/")
+        busy, said = chinese.get("/leadview/list/?_flt_0_source=a&b=%22"), english.get("/leadview/list/")
         saved = english.submit(f"/leadview/edit/{lead}", {"name": "王小明", "status": "paused"})
         api = english.get("/api/v1/leads/")
         script = english.get("/leadview/list/", headers={"Sec-Fetch-Dest": "empty"})
@@ -55,6 +55,7 @@ def test_a_locked_table_is_a_busy_page(
     assert [each.status_code for each in answers] == [503] * 5
     assert [each.headers["Retry-After"] for each in answers] == ["10"] * 5
     assert "系统繁忙" in busy.text
+    assert 'class="again" href="/leadview/list/?_flt_0_source=a&amp;b=%22"' in busy.text, "filters are kept"
     assert "The system is busy" in said.text
     assert "The system is busy" in saved.text
     assert api.json["message"].startswith("The system is busy.")
@@ -131,6 +132,8 @@ class TestAway:
         assert tried.status_code in (400, 503)
         assert english.get("/api/v1/leads/").json["message"].startswith("The service is not available.")
         assert english.get("/readyz").status_code == 503
+        outside = english.get("//evil.example/x", base_url="http://localhost")
+        assert (outside.status_code, 'href="//' in outside.text) == (503, False)
         proxy.start()
         for client in (chinese, english):
             assert client.get("/leadview/list/").status_code == 200
