@@ -80,8 +80,9 @@ def purge(connection: Connection, settings: Settings) -> int:
 
 def _expired(settings: Settings) -> ColumnElement[bool]:
     """Return a criterion: the session has been idle for too long, or is too old."""
+    # A request within SEEN_SECONDS of the recorded one left no trace.
     return or_(
-        LoginSession.last_seen_at < _ago(mins=settings.idle_minutes),
+        LoginSession.last_seen_at < _ago(mins=settings.idle_minutes, secs=SEEN_SECONDS),
         LoginSession.created_at < _ago(hours=settings.session_hours),
     )
 

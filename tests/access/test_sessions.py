@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 
@@ -157,6 +158,14 @@ def test_visitors_write_no_rows_and_pages_opened_are_not_kept(
 def test_an_idle_log_in_ends(boss: Person, engine: Engine) -> None:
     for minutes, is_in in ((119, True), (119, True), (121, False)):
         _run(engine, f"UPDATE login_session SET last_seen_at = now() - interval '{minutes} minutes'")
+        assert _is_in(boss) is is_in
+
+
+def test_the_shortest_idle_time_logs_nobody_out_at_work(app: Flask, boss: Person, engine: Engine) -> None:
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], idle_minutes=1)
+    # A request just before the minute was over is not recorded; the next one comes half a minute later.
+    for seconds, is_in in ((59, True), (89, True), (59, True), (121, False)):
+        _run(engine, f"UPDATE login_session SET last_seen_at = now() - interval '{seconds} seconds'")
         assert _is_in(boss) is is_in
 
 
