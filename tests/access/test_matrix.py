@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.permissions import ROLES, TABLE, may
+from tests import clock
 from tests.access.push_world import reminder_for
 from tests.access.world import World, build, fingerprint
 from tests.conftest import PASSWORD, Person
@@ -351,7 +353,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_list": get("/jobrunview/list/"),
         "can_show": get("/jobrunview/show/{run}"),
         "can_progress": get("/jobrunview/progress/{run}"),
-        "can_start": post("/jobrunview/start", day="2026-10-01"),
+        "can_start": post("/jobrunview/start", day=str(clock.today() - dt.timedelta(days=2))),
         "rerun": act("jobrunview", "rerun", "run"),
         "evaluate_again": act("jobrunview", "evaluate_again", "run"),
         "release": act("jobrunview", "release", "held"),

@@ -182,18 +182,20 @@ def _files() -> dict[str, Any]:
 
 def _jobs() -> dict[str, Any]:
     """Background jobs, and what their person keeps beside them."""
+    # Within the days for which events are kept, whatever the date.
+    run_on = clock.today() - dt.timedelta(days=40)
     return {
         "run": JobRun(
             kind="t1",
-            day=DAY,
+            day=run_on,
             status="done",
             requested_by="system",
             progress=100,
-            finished_at=dt.datetime.combine(DAY, dt.time(22), dt.UTC),
-            counts={"other_days": {(DAY - dt.timedelta(2)).isoformat(): 1}},
+            finished_at=dt.datetime.combine(run_on, dt.time(22), dt.UTC),
+            counts={"other_days": {(run_on - dt.timedelta(2)).isoformat(): 1}},
         ),
         "held": JobRun(
-            kind="t1", day=DAY - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
+            kind="t1", day=run_on - dt.timedelta(1), status="held", note="incomplete", requested_by="x"
         ),
         "my_export": ExportJob(kind="leads", format="csv", status="done", requested_by="me"),
         "bulk": BulkJob(kind="delete", filters=[["status", "is", "lost"]], requested_by="me", rows=5000),

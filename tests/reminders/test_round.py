@@ -166,7 +166,7 @@ def test_failures_ring_for_who_asked_and_faults_for_who_keeps_things_running(
     told = {(each.kind, each.source.split("-")[0]) for each in office.rings("operator")}
     assert told == {("system", "run"), ("system", "refused")}
     page = texts(operator)
-    assert "2026-10-26 的 T+1 任务失败" in page
+    assert f"{run.day} 的 T+1 任务失败" in page
     assert "拒收了 2 个日志文件" in page
     for reminder in office.rings("me", "job", "system"):
         assert me.get(office.address(reminder)).status_code == 200, office.address(reminder)
