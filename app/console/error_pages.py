@@ -34,11 +34,16 @@ def fault(code: int, *, csrf: bool = False) -> Fault:
 
 def busy() -> Fault:
     """Return the text for a database that is too busy."""
-    return Fault(
-        _("The system is busy"),
-        _("Another task is using the data of this page. Nothing was saved. Try again in a moment."),
-        _("Try again"),
+    advice = (
+        _("Another task is using the data of this page. Nothing was saved. Try again in a moment.")
+        if _may_change()
+        else _("Another task is using the data of this page. Try again in a moment.")
     )
+    return Fault(_("The system is busy"), advice, _("Try again"))
+
+
+def _may_change() -> bool:
+    return request.method not in ("GET", "HEAD")
 
 
 def _known() -> dict[int, Fault]:
@@ -72,12 +77,12 @@ def _known() -> dict[int, Fault]:
         ),
         500: Fault(
             _("Something went wrong on our side"),
-            _("Nothing was saved. Try again in a moment."),
+            _("Nothing was saved. Try again in a moment.") if _may_change() else _("Try again in a moment."),
             _("Try again"),
         ),
         503: Fault(
             _("The service is not available"),
-            _("It is starting or under maintenance. Try again in a minute."),
+            _("It is starting, or its database does not answer. Try again in a minute."),
             _("Try again"),
         ),
     }

@@ -57,7 +57,9 @@ def test_a_locked_table_is_a_busy_page(
     assert "系统繁忙" in busy.text
     assert 'class="again" href="/leadview/list/?_flt_0_source=a&amp;b=%22"' in busy.text, "filters are kept"
     assert "The system is busy" in said.text
+    assert "Nothing was saved" not in said.text, "a page that was only opened"
     assert "The system is busy" in saved.text
+    assert "Nothing was saved" in saved.text
     assert api.json["message"].startswith("The system is busy.")
     assert script.json["message"].startswith("The system is busy.")
     assert session.scalar(text("SELECT status FROM lead WHERE id = :id"), {"id": lead}) == "active"

@@ -64,6 +64,8 @@ NEEDED = {
     ),
 }
 _PASSES = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING, BatchStatus.UNDOING)
+#: statuses of a batch whose last pass went through
+_ENDED = (BatchStatus.PREPARED, BatchStatus.CHECKED, BatchStatus.DONE, BatchStatus.UNDONE)
 _LETTERS = 26
 
 
@@ -187,7 +189,7 @@ def progress_of(batch: ImportBatch) -> dict[str, Any]:
     return {
         "status": batch.status,
         "status_text": labels.word(labels.BATCH_STATUS, batch.status),
-        "progress": batch.progress if working else 100,
+        "progress": 100 if batch.status in _ENDED else batch.progress,
         "summary": batch_summary(batch),
         "done": not working,
         **_pace(batch, clock.now()),

@@ -482,6 +482,9 @@ def test_the_progress_shows_rows_and_time(wizard: Wizard) -> None:
     assert 90 <= state["rate"] <= 100
     assert 30 <= state["seconds_left"] <= 33
     assert "1,000" in state["details"]
+    wizard.session.execute(update(ImportBatch).values(status="failed"))
+    wizard.session.commit()
+    assert wizard.progress(batch)["progress"] == 25, "where it stopped"
 
 
 def test_uploads_never_started_are_deleted_after_a_day(wizard: Wizard) -> None:
