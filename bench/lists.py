@@ -24,7 +24,7 @@ from sqlalchemy import func, select, text
 from app.audit.actor import acting_as
 from app.audit.events import event
 from app.extensions import db
-from app.leads.lookup import KIND
+from app.leads.number_limit import KIND
 from app.models import Branch, Lead, Staff
 from app.screens.leads.views import LeadView
 from bench._common import GIVEN, SURNAMES, product

@@ -17,7 +17,7 @@ from app.access.scope import visible_to
 from app.console import urls
 from app.console.access import may
 from app.extensions import db
-from app.leads import lookup, suppression
+from app.leads import number_limit, suppression
 from app.models import Branch
 from app.selection import kind_of, operators_of
 from app.selection.columns import is_phone_index
@@ -86,7 +86,7 @@ def chips(fields: list[Field]) -> list[Chip]:
 def address(view: Any) -> str:
     """Return the list's address for the posted filters, with a phone number replaced by its blind index.
 
-    Raises InvalidPhone for an invalid phone number, and what ``lookup.record_search`` raises.
+    Raises InvalidPhone for an invalid phone number, and what ``number_limit.record_search`` raises.
     """
     arguments = []
     for name in request.form:
@@ -103,7 +103,7 @@ def _phone_index(text: str, where: str) -> str:
     if is_phone_index(text):
         return text
     target = suppression.phone_target(text, current_app.config["SETTINGS"])
-    lookup.record_search(target, where, g.user.username)
+    number_limit.record_search(target, where, g.user.username)
     return str(target.phone_index)
 
 
@@ -163,7 +163,7 @@ class _Row:
         return Field(label, "number", self._inputs(column, ("from", _("at least")), ("to", _("at most"))))
 
     def _phone(self, column: str, label: str) -> Field | None:
-        if not may(*lookup.RIGHT):
+        if not may(*number_limit.RIGHT):
             return None
         [own] = self._inputs(column, ("is", ""))
         return Field(label, "phone", [own], [(own.value, _("the number you typed"))] if own.value else [])

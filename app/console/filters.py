@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext
 
 from app.access.scope import visible_to
 from app.errors import DomainError
-from app.leads.lookup import SearchNotAllowed
+from app.leads.number_limit import SearchNotAllowed
 from app.selection import criterion, kind_of
 from app.selection.columns import OPERATORS, SPECIAL
 

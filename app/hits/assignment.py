@@ -119,4 +119,4 @@ def _store(assignments: list[tuple[int, int]], next_on: dt.date) -> int:
         "next_on": next_on,
         "system": SYSTEM,
     }
-    return db.session.execute(text(SQL["assign"]), values).rowcount  # type: ignore[attr-defined]
+    return db.session.execute(text(SQL["store_assignments"]), values).rowcount  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from app.errors import FieldError
 from app.extensions import db
-from app.leads import lookup, suppression
+from app.leads import number_limit, suppression
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.free_text import clean_text, unusable_characters
 from app.leads.masking import mask_phone
@@ -20,7 +20,7 @@ def set_identity(lead: Lead, id_number: str, settings: Settings, user: str) -> N
     """Set the lead's keyed hash from the typed ID number, which itself is not stored.
 
     Raises FieldError for an invalid number, and for one that another lead has. The latter tells that the
-    person is on the list, and therefore counts as a search by number (``lookup.record_search``).
+    person is on the list, and therefore counts as a search by number (``number_limit.record_search``).
     """
     try:
         target = suppression.person_target(id_number, settings)
@@ -32,7 +32,7 @@ def set_identity(lead: Lead, id_number: str, settings: Settings, user: str) -> N
         )
     )
     if taken:
-        lookup.record_search(target, Lead.__tablename__, user)
+        number_limit.record_search(target, Lead.__tablename__, user)
         raise FieldError("id_number", "This person is already on the list as %(lead_no)s.", lead_no=taken)
     lead.id_hash = str(target.id_hash)
 

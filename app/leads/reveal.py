@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import current_app
 
 from app.extensions import db
-from app.leads import lookup
+from app.leads import number_limit
 from app.leads.phone import PhoneVault
 from app.leads.reasons import checked_reason
 from app.models import Lead, Reveal
@@ -22,7 +22,7 @@ def reveal(lead: Lead, reason: str | None, user: str, address: str) -> str:
     settings = current_app.config["SETTINGS"]
     checked = checked_reason(reason)
     phone = PhoneVault.of(settings).decrypt(lead.phone_cipher)
-    lookup.check_limit(user)
+    number_limit.check_limit(user)
     db.session.add(Reveal(lead_id=lead.id, reason=checked, revealed_by=user, address=address[:MAX_ADDRESS]))
     db.session.commit()
     return phone

@@ -15,7 +15,7 @@ from sqlalchemy import delete, or_, select
 from app.activity import store
 from app.errors import FieldError
 from app.extensions import db
-from app.leads import lookup, suppression
+from app.leads import number_limit, suppression
 from app.leads.cube import activity_root, engine_settings
 from app.leads.errors import InvalidIdNumber, InvalidPhone
 from app.leads.reasons import checked_reason
@@ -49,11 +49,11 @@ def find(number: str, user: str) -> SearchResult:
 
     The number is turned into an index or hash at once and stored nowhere. ``calls`` are given only for a
     person who was searched by ID number and is not on the list. Raises FieldError for ``number`` when it is
-    invalid, and as ``lookup.record_search`` does.
+    invalid, and as ``number_limit.record_search`` does.
     """
     settings = current_settings()
     target = _target(number, settings)
-    lookup.record_search(target, SubjectRequest.__tablename__, user)
+    number_limit.record_search(target, SubjectRequest.__tablename__, user)
     phone_index, id_hash = target.phone_index, target.id_hash
     leads = list(
         db.session.scalars(

@@ -20,7 +20,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.errors import FieldError
 from app.extensions import db
-from app.leads import lookup
+from app.leads import number_limit
 from app.leads.batches import GIVEN_UP_KEPT, close_batch, open_batch, take_lock
 from app.leads.branch_choices import BranchChoices
 from app.leads.errors import LeadsError, UnreadableFile
@@ -174,7 +174,7 @@ def restart(batch: ImportBatch) -> None:
 
 def _check(batch: ImportBatch, start_from: tuple[BatchStatus, ...], **values: object) -> None:
     """Request the dry run, which counts as a search by number."""
-    lookup.record_file_check(batch)
+    number_limit.record_file_check(batch)
     _move(batch, start_from, BatchStatus.CHECKING, checked=None, **values)
 
 

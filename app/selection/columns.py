@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import MANYTOMANY, MANYTOONE
 
 from app.errors import DomainError
-from app.leads import lookup
+from app.leads import number_limit
 from app.lib.row_id import row_id
 
 #: the kind of filters that belong to no single column (app/selection/special.py)
@@ -119,8 +119,8 @@ def _phone(filter_: ColumnFilter) -> ColumnElement[bool]:
     """
     if not is_phone_index(filter_.value):
         raise DomainError("Use the list's search form to search for a phone number.")
-    lookup.check_right(filter_.user.username)
-    if not lookup.has_searched(filter_.value, filter_.user.username):
+    number_limit.check_right(filter_.user.username)
+    if not number_limit.has_searched(filter_.value, filter_.user.username):
         raise DomainError(
             "Enter the number in the list's search form again: your last search for it was too long ago."
         )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import FieldError
 from app.extensions import db
-from app.leads.lookup import TooManyNumbers
+from app.leads.number_limit import TooManyNumbers
 from app.leads.reveal import reveal
 from app.models import Lead, Reveal
 from tests.access.world import World

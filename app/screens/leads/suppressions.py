@@ -20,7 +20,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError
 from app.extensions import db
-from app.leads import lookup, removal, suppression, uploads
+from app.leads import number_limit, removal, suppression, uploads
 from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
@@ -146,7 +146,7 @@ class SuppressionView(ConsoleView):
                 (form.id_number.data or "").strip(),
                 current_settings(),
             )
-            lookup.record_search(target, Suppression.__tablename__, me())
+            number_limit.record_search(target, Suppression.__tablename__, me())
             suppression.add(
                 db.session,
                 target,
@@ -159,7 +159,7 @@ class SuppressionView(ConsoleView):
         except DomainError as error:
             db.session.rollback()
             suppression_page.add_form_error(form, error)
-            if isinstance(error, lookup.TooManyNumbers):
+            if isinstance(error, number_limit.TooManyNumbers):
                 flash(_("You can still import entries from a file."), "warning")
             return False
         return True

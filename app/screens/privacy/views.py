@@ -21,7 +21,7 @@ from app.exports import content, jobs
 from app.exports.approval import ClearExport
 from app.extensions import db
 from app.leads import subject
-from app.leads.lookup import TooManyNumbers
+from app.leads.number_limit import TooManyNumbers
 from app.leads.reveal import reveal
 from app.lib import clock
 from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
