@@ -1,4 +1,4 @@
-"""The rows of the mail queue: due mails, failed mails and retries."""
+"""The rows of the mail queue: due mails, failed mails, and when a failed one is tried again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from app.jobs.leases import LeasedRows
 from app.jobs.nudges import nudge_once
 from app.models import Mail, MailKind, MailStatus
 
+#: pauses after the first, second, … failed attempt; after one more failure a mail is given up
+PAUSES = tuple(dt.timedelta(minutes=n) for n in (1, 5, 30, 120, 360))
 MAILS = LeasedRows(Mail, waiting=MailStatus.WAITING, working=MailStatus.SENDING, seconds=300)
 
 

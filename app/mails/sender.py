@@ -22,11 +22,9 @@ from app.jobs.leases import RELEASED, next_attempt_at
 from app.lib import clock, mailer
 from app.lib.database import connection_lost
 from app.lib.mailer import MailError
-from app.mails.queue import MAILS
+from app.mails.queue import MAILS, PAUSES
 from app.models import Mail, MailStatus
 
-#: pauses after the first, second, … failed attempt; after one more failure a mail is given up
-PAUSES = tuple(dt.timedelta(minutes=n) for n in (1, 5, 30, 120, 360))
 SECONDS = 30.0
 Writer = Callable[[Mail], EmailMessage | None]
 """Returns the mail in the receiver's language, or None when there is nothing left to send.

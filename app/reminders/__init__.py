@@ -4,6 +4,6 @@ No other package reports events to this one: each run checks the tables. A new f
 longer holds stops ringing, and nothing is lost when a process dies in between.
 """
 
-from app.reminders.round import run_checks
+from app.reminders.checks import run_checks
 
 __all__ = ["run_checks"]

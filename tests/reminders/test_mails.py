@@ -13,8 +13,7 @@ from sqlalchemy import func, select, update
 from app.extensions import db
 from app.jobs import mails as sending
 from app.lib.pointers import to_rows
-from app.mails.queue import MAILS
-from app.mails.sender import PAUSES
+from app.mails.queue import MAILS, PAUSES
 from app.models import ChangeLog, Mail, Reminder, ReminderChoice, Staff
 from app.reminders.digest import collect
 from tests import clock

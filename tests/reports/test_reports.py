@@ -20,8 +20,7 @@ from app.extensions import db
 from app.hits.counts import HitFilter
 from app.jobs import mails as sending
 from app.jobs.leases import MAX_ATTEMPTS
-from app.mails.queue import MAILS
-from app.mails.sender import PAUSES
+from app.mails.queue import MAILS, PAUSES
 from app.models import Branch, ChangeLog, Hit, Lead, Mail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
 from app.reports.content import TREND_WEEKS, make_content
