@@ -124,11 +124,13 @@ class LeasedRows:
         """Lease up to ``limit`` of the ``free`` rows, those due longest first. Return their ids."""
         order = [getattr(self.model, name) for name in ("next_at", "id") if hasattr(self.model, name)]
         query = select(self.model.id).where(free).order_by(*order).limit(limit)
-        query = query.with_for_update(skip_locked=True, of=self.model)
+        # A plan may read a sub-query anew for each row, and each time it would skip what it has just locked;
+        # a common table expression is read once.
+        free_rows = query.with_for_update(skip_locked=True, of=self.model).cte("free_rows")
         lease = {"status": self.working, "lease_owner": owner, "lease_until": self.lease_end(), **values}
         if self._counts:
             lease |= begin_attempt(self.model, self.model.status == self.working)
-        claimed = update(self.model).where(self.model.id.in_(query.scalar_subquery())).values(**lease)
+        claimed = update(self.model).where(self.model.id.in_(select(free_rows.c.id))).values(**lease)
         with engine.begin() as connection:
             return sorted(connection.scalars(claimed.returning(self.model.id)))
 
