@@ -8,7 +8,6 @@ import hmac
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from app.models import Hit
 from config import Settings
 
 
@@ -35,11 +34,3 @@ class Lottery:
     def holds_out(self, id_hash: str, percent: float) -> bool:
         """Whether a holdout share of ``percent`` includes the person."""
         return self.place(id_hash) < percent / 100
-
-
-def is_held_out(hit: Hit) -> bool:
-    """Whether the customer of the hit must not be contacted, so that the effect of contact can be measured.
-
-    The hit keeps the group drawn by its rule version. A share that changes later applies to new hits only.
-    """
-    return hit.holdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from flask import Flask
 from flask_appbuilder.security.sqla.models import PermissionView, Role
 from sqlalchemy import select
@@ -16,14 +15,6 @@ from tests.conftest import PASSWORD, Person
 
 Logins = Callable[..., Person]
 OWN = "My-Own-password-2027"
-
-
-@pytest.fixture
-def person(login: Callable[..., Person]) -> Logins:
-    def find(name: str, role: str = "Admin") -> Person:
-        return login(role, username=name, language="zh")
-
-    return find
 
 
 def again(app: Flask, name: str) -> Person:

@@ -23,14 +23,6 @@ from tests.postbox import Postbox
 OWN = "Chosen-By-owner-2027"
 
 
-@pytest.fixture
-def person(login: Callable[..., Person]) -> Logins:
-    def find(name: str, role: str = "Admin") -> Person:
-        return login(role, username=name, language="zh")
-
-    return find
-
-
 def set_up(
     session: Session, world: World, user: Person, name: str, role: str, password: str = PASSWORD
 ) -> int:
