@@ -89,7 +89,24 @@ APPROVAL_KIND = {
 #: the reasons that the system itself gives for an entry of the do-not-disturb list
 OPT_OUT_REASON = "outreach opt-out"
 SUPPRESSION_REASON = {OPT_OUT_REASON: lazy_gettext("Opted out when contacted")}
-BATCH_KIND = {"leads": lazy_gettext("Lead list"), "suppressions": lazy_gettext("Do-not-disturb list")}
+FACT_KIND = {
+    "number": lazy_gettext("Number"),
+    "money": lazy_gettext("Amount of money"),
+    "date": lazy_gettext("Date"),
+    "choice": lazy_gettext("Choice"),
+    "flag": lazy_gettext("Yes or no"),
+    "text": lazy_gettext("Text"),
+}
+PURPOSE = {
+    "marketing": lazy_gettext("Marketing"),
+    "service": lazy_gettext("Service"),
+    "risk": lazy_gettext("Risk control"),
+}
+BATCH_KIND = {
+    "leads": lazy_gettext("Lead list"),
+    "suppressions": lazy_gettext("Do-not-disturb list"),
+    "facts": lazy_gettext("Facts"),
+}
 BATCH_STATUS = {
     "reading": lazy_gettext("Being read"),
     "prepared": lazy_gettext("To be matched"),

@@ -210,12 +210,13 @@ class BatchStatus(StrEnum):
 
 
 class ImportBatch(Attempted, Model):
-    """An import of a lead file or a do-not-disturb file, with the numbers of rows by result.
+    """An import of a lead file, a do-not-disturb file or a file of facts, with the numbers of rows by result.
 
-    For a do-not-disturb file, ``rows_created`` counts entries and ``rows_updated`` leads whose mark changed.
-    ``options`` are the user's answers: the ``reason`` of a do-not-disturb file, and choices for unknown
-    ``branches`` in a lead file (app/leads/branch_choices.py). ``rows_restored`` and ``rows_left`` count the
-    changed leads that undo restored or left as they are.
+    For a do-not-disturb file, ``rows_created`` counts entries and ``rows_updated`` leads whose mark changed;
+    for a file of facts, ``rows_created`` and ``rows_existing`` count values that were stored and unchanged.
+    ``options`` are the user's answers: the ``reason`` of a do-not-disturb file, choices for unknown
+    ``branches`` in a lead file (app/leads/branch_choices.py), ``as_of`` and ``backfill`` of facts.
+    ``rows_restored`` and ``rows_left`` count the changed leads that undo restored or left as they are.
     ``upload`` is the path of an uploaded file until its import ends, or for some days if it is abandoned.
     ``preview`` is the masked extract shown on the screen, ``columns`` the matched fields with their
     positions, ``checked`` the result of the dry run. ``rows_done`` of ``rows_total`` is the progress of the
@@ -224,7 +225,9 @@ class ImportBatch(Attempted, Model):
     """
 
     __tablename__ = "import_batch"
-    __table_args__ = (CheckConstraint("kind IN ('leads', 'suppressions')", name="ck_import_batch_kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('leads', 'suppressions', 'facts')", name="ck_import_batch_kind"),
+    )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16), server_default="leads")
     file_name: Mapped[str] = mapped_column(String(255))
@@ -469,6 +472,39 @@ class BulkJob(Attempted, Leased, Model):
 
     def __repr__(self) -> str:
         return f"#{self.id}"
+
+
+# --- Facts ---
+
+
+class FactDefinition(Model):
+    """What a fact about leads is (``app.facts.definition``). Its values are stored under ``id``."""
+
+    __tablename__ = "fact_definition"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('number', 'money', 'date', 'choice', 'flag', 'text')", name="ck_fact_definition_kind"
+        ),
+        CheckConstraint("purpose IN ('marketing', 'service', 'risk')", name="ck_fact_definition_purpose"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128), unique=True)
+    name_en: Mapped[str] = mapped_column(String(128), server_default="")
+    kind: Mapped[str] = mapped_column(String(16))
+    unit: Mapped[str] = mapped_column(String(16), server_default="")
+    purpose: Mapped[str] = mapped_column(String(16), server_default="marketing")
+    sensitive: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    keep_days: Mapped[int] = mapped_column(Integer, server_default="1100")
+    choices: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    updated_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 # --- Segments ---

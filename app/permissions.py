@@ -66,6 +66,13 @@ TABLE: dict[str, dict[str, str]] = {
         "can_edit": "AM",
         "can_delete": "AM",
     },
+    "FactView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
     "SuppressionView": {
         "can_list": "AMU",
         "can_show": "AMU",

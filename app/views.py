@@ -13,6 +13,7 @@ from app.screens.api.views import ApiDescription, ApiDocsView
 from app.screens.approvals.views import ApprovalView
 from app.screens.audit.views import AuditJobView, ChangeLogView, SavedFilterView
 from app.screens.data.views import CompletenessView, IngestFileView, InstitutionView, JobRunView
+from app.screens.facts.views import FactView
 from app.screens.hits.effect import EffectView
 from app.screens.hits.views import HitApi, HitView
 from app.screens.hits.work import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
@@ -63,7 +64,7 @@ MENU = (
         "Leads",
         lazy_gettext("Leads"),
         "fa-users",
-        (LeadView, SegmentView, MatrixView, TagView, SuppressionView, ImportBatchView, BranchView),
+        (LeadView, SegmentView, MatrixView, TagView, FactView, SuppressionView, ImportBatchView, BranchView),
     ),
     Area(
         "Rules",

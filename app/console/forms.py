@@ -12,7 +12,7 @@ from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
-from wtforms import DateField, HiddenField, PasswordField, SelectField, StringField
+from wtforms import DateField, HiddenField, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, EqualTo, Length, Regexp, ValidationError
 
 from app import labels
@@ -77,6 +77,18 @@ def access_reason() -> StringField:
         ),
         validators=[Length(max=500)],
     )
+
+
+class LinesField(TextAreaField):
+    """A list of texts, typed one a line."""
+
+    def _value(self) -> str:
+        return "\n".join(self.data or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Split the typed text into lines, without empty ones."""
+        lines = valuelist[0].splitlines() if valuelist else []
+        self.data: list[str] = [line.strip() for line in lines if line.strip()]
 
 
 class ChooseForm(DynamicForm):  # type: ignore[misc]

@@ -8,7 +8,10 @@ import yaml
 from sqlalchemy import select
 
 from app.channels import targets
+from app.errors import FieldError
 from app.extensions import db
+from app.facts import catalogue as fact_catalogue
+from app.facts.definition import check_names
 from app.models import Institution, Rule, RuleStatus, Schedule
 from app.rules import check, lead_filter
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS, RuleDef
@@ -22,23 +25,23 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
     """Create or update everything in the file, in one transaction. Rules become active at once.
 
     ``overwrite=False`` leaves existing rows as they are (cold start). Return the numbers of institutions,
-    rules and schedules in the file. Raises ConfigFileError, with nothing applied, for a rule that names an
-    unknown institution, branch, tag or shared segment, or a schedule that names an unknown rule or channel.
+    rules and schedules in the file, and of facts if it has any. Raises ConfigFileError, with nothing applied,
+    for a rule that names an unknown institution, branch, tag or shared segment, a schedule that names an
+    unknown rule or channel, or a fact that has the name of another or changes its kind.
     """
     _check_codes(config, name)
     for institution in config.institutions:
         _apply_institution(institution.model_dump(), overwrite)
+    for fact in config.facts:
+        fact_catalogue.apply(fact, operator, overwrite=overwrite)
     for rule in config.rules:
         _apply_rule(rule, operator, overwrite)
     for schedule in config.schedules:
         _apply_schedule(schedule, operator, overwrite)
         targets.ensure(db.session, [(each.kind, each.target) for each in schedule.channels], operator)
     db.session.commit()
-    return {
-        "institutions": len(config.institutions),
-        "rules": len(config.rules),
-        "schedules": len(config.schedules),
-    }
+    counts = {kind: len(getattr(config, kind)) for kind in ("institutions", "rules", "schedules")}
+    return counts | ({"facts": len(config.facts)} if config.facts else {})
 
 
 def _check_codes(config: ConfigFile, name: str) -> None:
@@ -67,8 +70,23 @@ def _check_codes(config: ConfigFile, name: str) -> None:
         for i, each in enumerate(schedule.channels)
         if (problem := targets.problem_with(each.kind, each.target))
     ]
+    problems += _fact_problems(config, name)
     if problems:
         raise ConfigFileError(problems)
+
+
+def _fact_problems(config: ConfigFile, name: str) -> list[str]:
+    known = {fact.code: fact for fact in fact_catalogue.definitions().values()}
+    problems = [
+        f"{name}: facts[{f}].kind: {fact.kind!r}: the fact is of the kind {known[fact.code].kind}"
+        for f, fact in enumerate(config.facts)
+        if fact.code in known and known[fact.code].kind != fact.kind
+    ]
+    try:
+        check_names((known | {fact.code: fact for fact in config.facts}).values())
+    except FieldError as error:
+        problems.append(f"{name}: facts: {error}")
+    return problems
 
 
 def warnings(config: ConfigFile, name: str) -> list[str]:
@@ -143,10 +161,10 @@ def export_config() -> str:
         .where(Schedule.active_version_id.is_not(None), Schedule.status == RuleStatus.ACTIVE)
         .order_by(Schedule.id)
     )
-    content: dict[str, Any] = {
-        "institutions": [_institution_dict(row) for row in institutions],
-        "rules": [_rule_dict(rule_def(row.active_version)) for row in rules if row.active_version],
-    }
+    content: dict[str, Any] = {"institutions": [_institution_dict(row) for row in institutions]}
+    if facts := fact_catalogue.definitions():
+        content["facts"] = [fact.as_yaml() for fact in facts.values()]
+    content["rules"] = [_rule_dict(rule_def(row.active_version)) for row in rules if row.active_version]
     specs = [row.active_version.spec for row in schedules if row.active_version]
     if specs:
         content["schedules"] = specs

@@ -8,7 +8,8 @@ from typing import Any, Self
 import yaml
 from pydantic import ValidationError, model_validator
 
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
+from app.facts.definition import FactDef, check_names
 from app.lib.strict import Strict
 from app.rules.definition import InstitutionDef, RuleDef
 from app.schedules.definition import ScheduleDef
@@ -26,17 +27,26 @@ class ConfigFile(Strict):
     """A whole rules file."""
 
     institutions: list[InstitutionDef] = []
+    facts: list[FactDef] = []
     rules: list[RuleDef] = []
     schedules: list[ScheduleDef] = []
 
     @model_validator(mode="after")
     def _codes_are_unique(self) -> Self:
-        for kind in ("institutions", "rules", "schedules"):
+        for kind in ("institutions", "facts", "rules", "schedules"):
             seen: set[str] = set()
             for index, item in enumerate(getattr(self, kind)):
                 if item.code in seen:
                     raise ValueError(f"{kind}[{index}].code: {item.code!r} stands twice in the file")
                 seen.add(item.code)
+        return self
+
+    @model_validator(mode="after")
+    def _facts_have_names_of_their_own(self) -> Self:
+        try:
+            check_names(self.facts)
+        except FieldError as error:
+            raise ValueError(f"facts: {error}") from None
         return self
 
 

@@ -24,6 +24,7 @@ from app.models import (
     ChangeLog,
     CloseReason,
     ExportJob,
+    FactDefinition,
     ForbiddenWord,
     Hit,
     Holiday,
@@ -231,6 +232,9 @@ def _lists() -> dict[str, Any]:
         "unused_institution": Institution(code="I-0", name="机构零"),
         "tag": Tag(name="VIP", colour="blue", created_by="x"),
         "free_tag": Tag(name="新客", colour="red", created_by="x"),
+        "fact": FactDefinition(
+            code="aum", name="金融资产", name_en="assets", kind="money", unit="元", updated_by="x"
+        ),
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
         "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
         "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),

@@ -25,6 +25,7 @@ ROWS = {
     "LeadView": "lead_home",
     "SegmentView": "segment",
     "TagView": "tag",
+    "FactView": "fact",
     "SuppressionView": "suppression",
     "ExportJobView": "my_export",
     "BulkJobView": "bulk",

@@ -86,6 +86,10 @@ def entry(row: Suppression, bank: Bank) -> dict[str, Any]:
     return {"phone": "13911110000" if row.shown == "139****0000" else row.shown, "id_number": ""}
 
 
+def fact(row: Any, bank: Bank) -> dict[str, Any]:
+    return {"choices": "\n".join(row.choices)}
+
+
 def template(row: Any, bank: Bank) -> dict[str, Any]:
     return {"body": max(row.versions, key=lambda each: each.number).body}
 
@@ -105,6 +109,26 @@ def role(row: Role, bank: Bank) -> dict[str, Any]:
     return {"permissions": sorted(chosen), "access_reason": bank.reason() if row.name == "Helper" else ""}
 
 
+FACT = {
+    "code": "tier",
+    "name": "等级",
+    "name_en": "tier",
+    "kind": "choice",
+    "unit": "级",
+    "choices": "普通\n金卡",
+    "purpose": "service",
+    "sensitive": "y",
+    "keep_days": "90",
+}
+FACT_CHANGED = {
+    "name": "资产",
+    "name_en": "aum",
+    "unit": "万元",
+    "choices": "",
+    "purpose": "risk",
+    "sensitive": "y",
+    "keep_days": "9",
+}
 SEGMENT = {
     "shared": "y",
     "sources": ["官网预约"],
@@ -168,6 +192,7 @@ FORMS = {
         SEGMENT | {"name": "新群"}, SEGMENT | {"name": "改群", "hit_grades": ["C"]}, "segment", segment
     ),
     "TagView": Form({"name": "新签", "colour": "red"}, {"name": "改签", "colour": "grey"}, "free_tag"),
+    "FactView": Form(FACT, FACT_CHANGED, "fact", fact),
     "SuppressionView": Form(
         {"phone": "13911110000", "id_number": "", "reason": "投诉", "expires_on": "2099-12-31"}, reads=entry
     ),

@@ -1,0 +1,1 @@
+"""Facts: typed, dated statements about leads, with their definitions, values and imports."""
