@@ -65,6 +65,15 @@ class Day:
 
 
 @dataclass(frozen=True)
+class FactFile:
+    """A committed file of facts (app/facts/store.py): its import batches and its columns of values."""
+
+    name: str
+    batches: tuple[int, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A committed state of the store. An empty store has version 0."""
 
@@ -74,10 +83,12 @@ class Snapshot:
     days: Mapping[date, Day] = field(default_factory=dict)
     journal_bytes: int = 0
     retired: Mapping[str, float] = field(default_factory=dict)
+    facts: tuple[FactFile, ...] = ()
 
     def files(self) -> set[str]:
         """Return the names of all data files of the state."""
-        return {name for day in self.days.values() for name in day.files()}
+        of_days = {name for day in self.days.values() for name in day.files()}
+        return of_days | {file.name for file in self.facts}
 
     def digest(self, first: date, last: date) -> str:
         """Return a short digest of the data of the dates first … last: equal digests mean equal events."""
@@ -94,7 +105,11 @@ def snapshot(root: Path) -> Snapshot:
     try:
         data = orjson.loads(text)
         days = {date.fromisoformat(name): Day(**entry) for name, entry in data.pop("days").items()}
-        return Snapshot(root=root, days=days, **data)
+        facts = tuple(
+            FactFile(each["name"], tuple(each["batches"]), tuple(each["columns"]))
+            for each in data.pop("facts", ())
+        )
+        return Snapshot(root=root, days=days, facts=facts, **data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ActivityError(
             "the activity manifest %(path)s is damaged: %(why)s",
@@ -134,19 +149,32 @@ class Writer:
         (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
         return name
 
+    def new_fact_file(self, number: int = 0) -> str:
+        """Return the relative name of a file of facts of the next version, creating its folder."""
+        name = f"facts/{self.version}-{number}.parquet"
+        (self.state.root / name).parent.mkdir(parents=True, exist_ok=True)
+        return name
+
     def commit(
         self,
-        days: Mapping[date, Day],
+        days: Mapping[date, Day] | None = None,
         records: Sequence[Mapping[str, Any]] = (),
         *,
         timezone: str | None = None,
+        facts: Sequence[FactFile] | None = None,
     ) -> Snapshot:
-        """Commit `days` as the whole content of the store and append `records` to the journal.
+        """Commit `days` and `facts` as all there is of each, and append `records` to the journal.
 
-        Return the state.
+        What is not given stays as it is. Return the state.
         """
         root, old = self.state.root, self.state
-        new = replace(old, version=self.version, days=dict(days), timezone=timezone or old.timezone)
+        new = replace(
+            old,
+            version=self.version,
+            days=old.days if days is None else dict(days),
+            facts=old.facts if facts is None else tuple(facts),
+            timezone=timezone or old.timezone,
+        )
         for name in sorted(new.files() - old.files()):
             for path in (root / name, (root / name).parent, (root / name).parent.parent):
                 _sync(path)
@@ -222,6 +250,7 @@ def _swap_manifest(state: Snapshot) -> None:
         "days": {day.isoformat(): vars(state.days[day]) for day in sorted(state.days)},
         "journal_bytes": state.journal_bytes,
         "retired": dict(state.retired),
+        "facts": [vars(file) for file in state.facts],
     }
     new = state.root / "manifest.json.tmp"
     new.write_text(json.dumps(data, indent=1))
@@ -236,14 +265,20 @@ def _collect_garbage(state: Snapshot) -> Snapshot:
     limit = time.time() - KEEP_RETIRED_SECONDS
     recent = {name: when for name, when in state.retired.items() if when > limit}
     kept = state.files() | recent.keys()
+    for file in _data_files(state.root):
+        if file.relative_to(state.root).as_posix() not in kept:
+            file.unlink()
     for layer in LAYERS:
-        for file in (state.root / layer).glob("day=*/*"):
-            if file.relative_to(state.root).as_posix() not in kept:
-                file.unlink()
         for folder in (state.root / layer).glob("day=*"):
             if not any(folder.iterdir()):
                 folder.rmdir()
     return replace(state, retired=recent)
+
+
+def _data_files(root: Path) -> Iterator[Path]:
+    for layer in LAYERS:
+        yield from (root / layer).glob("day=*/*")
+    yield from (root / "facts").glob("*.parquet")
 
 
 def _remove_abandoned(scratch: Path) -> None:
