@@ -11,6 +11,7 @@ from flask_migrate.cli import db as db_group
 from app.cli.api_keys import key_group
 from app.cli.audit import audit_group
 from app.cli.database import seed_after_upgrade
+from app.cli.facts import facts_group
 from app.cli.leads import leads_group, pii_group
 from app.cli.operation import coldstart, demo, doctor, prepare, retention_group, store_group, ticker, worker
 from app.cli.push import push_group
@@ -22,6 +23,7 @@ def init_app(app: Flask) -> None:
     for group in (
         config_group,
         leads_group,
+        facts_group,
         logs_group,
         rules_group,
         hits_group,

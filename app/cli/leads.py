@@ -35,7 +35,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
     from app.leads.preview import WARNINGS
     from app.lib.spreadsheet import printable_name
 
-    rejections = _Rejections()
+    rejections = Rejections()
     try:
         result = import_leads(
             db.engine,
@@ -45,7 +45,7 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
             settings=current_settings(),
             dry_run=dry_run,
             update=update,
-            progress=_RowProgress(),
+            progress=RowProgress(),
             rejected=rejections,
         )
     except UnreadableFile as error:
@@ -62,13 +62,14 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
     print_result(result.as_json(), json_out)
 
 
-class _Rejections:
+class Rejections:
     """Reports the first rejected rows on standard error; the error file has all of them."""
 
     def __init__(self) -> None:
         self.rows = 0
 
     def __call__(self, number: int, cells: Sequence[str], error: RowError) -> None:
+        """Count a rejected row, and report it if it is among the first."""
         self.rows += 1
         if self.rows <= MAX_REPORTED:
             notice(f"row {number}: {error.reason}: {error.explain()}")
@@ -91,10 +92,11 @@ def _list_branches(branches: UnknownBranches, dry_run: bool) -> None:
         notice(f"{'would create' if dry_run else 'created'} {branches.names:,} branches: {listed}{more}")
 
 
-class _RowProgress:
+class RowProgress:
     """Reports progress on standard error every 100,000 rows."""
 
     def __call__(self, done: int, total: int | None) -> None:
+        """Report the number of rows done."""
         if done and done % 100_000 == 0:
             notice(f"{done:,} rows" + (f" of about {total:,}" if total else ""))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
 from app.leads.errors import ImportCancelled, LeadsError, RowError, interrupted
 from app.leads.identity import IdHasher
-from app.leads.kinds import KINDS
+from app.leads.kinds import LEADS
 from app.leads.masking import mask_ids
 from app.leads.phone import PhoneVault
 from app.leads.reader import FindColumns, LeadFile, open_lead_file
@@ -82,6 +82,10 @@ class Intake(Protocol):
 
     kind: str
 
+    @property
+    def headers(self) -> Mapping[str, Sequence[str]]:
+        """The accepted names of each field."""
+
     def checker(
         self, connection: Connection, columns: dict[str, int], note: Note
     ) -> Callable[[int, Sequence[str]], Iterable[Any]]:
@@ -104,6 +108,7 @@ class LeadIntake:
     """Intake of a lead list. Without ``choices``, unknown branches are created at the top of the tree."""
 
     kind = "leads"
+    headers = LEADS.headers
 
     def __init__(self, settings: Settings, choices: BranchChoices | None = None) -> None:
         self._settings = settings
@@ -141,7 +146,7 @@ class ImportOrder:
     ``file_name`` is the file's name as the user knows it. With ``update``, people already on the list are
     changed, too. ``batch_id`` continues a batch of ``open_batch``. ``inspected`` is as in ``open_lead_file``.
     ``find`` returns the columns of the header, ``rejected`` is called with rejected rows, and
-    ``before_commit`` is called last and may raise to cancel.
+    ``before_commit`` is called last and may raise to cancel. A new batch is given ``options``.
     """
 
     path: Path
@@ -156,6 +161,7 @@ class ImportOrder:
     progress: Progress = lambda done, total: None
     rejected: Rejected = lambda number, cells, error: None
     before_commit: Callable[[], None] = lambda: None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def import_leads(
@@ -195,6 +201,7 @@ def run_import(engine: Engine, order: ImportOrder, intake: Intake) -> ImportResu
             user=order.user,
             update_existing=order.update,
             kind=intake.kind,
+            options=dict(order.options),
         )
     try:
         result = _Run(order, intake, batch_id).execute(engine)
@@ -291,7 +298,7 @@ class _Run:
             error_file_path(settings, self._batch, ".csv" if file.is_text else ".xlsx"),
             file.header,
             file.columns,
-            KINDS[self._intake.kind].headers,
+            self._intake.headers,
             IdHasher(settings.id_hash_algorithm, settings.id_hash_key),
         )
 

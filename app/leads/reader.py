@@ -1,4 +1,4 @@
-"""Reading of lead files, Excel or CSV (app/leads/text_file.py), as rows of text.
+"""Reading of lead files, Excel, CSV (app/leads/text_file.py) or Parquet, as rows of text.
 
 The kind of a file follows from its content. A file whose name claims another kind is refused.
 """
@@ -14,12 +14,21 @@ from pathlib import Path
 from app.errors import N_, DomainError
 from app.leads.columns import find_columns
 from app.leads.errors import UnreadableFile
+from app.leads.parquet_file import MAGIC, parquet_rows
 from app.leads.text_file import Row, header_error, text_rows
 from app.leads.workbook import DEFAULT_LIMITS, Limits, Percent, read_workbook, refusal
 from app.lib.spreadsheet import unescape
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_KINDS = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".csv": "text", ".txt": "text", ".tsv": "text"}
+_KINDS = {
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".xls": "xls",
+    ".parquet": "parquet",
+    ".csv": "text",
+    ".txt": "text",
+    ".tsv": "text",
+}
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _CHUNK, _HEAD = 1 << 20, 1 << 10
 
@@ -31,7 +40,7 @@ class LeadFile:
     """An opened lead file.
 
     ``columns`` maps fields to positions in ``header``. ``rows`` yields each non-empty data row once, and
-    ``total`` is their approximate number. A workbook may have ``oddities``, a text file has none.
+    ``total`` is their approximate number. Only a workbook may have ``oddities``, and only it is no text.
     """
 
     header: list[str]
@@ -57,10 +66,10 @@ def open_lead_file(
     ``inspected`` and ``progress`` are passed to ``read_workbook``.
     """
     try:
-        is_text = kind_of(path, file) == "text"
-        if is_text:
-            rows, total = text_rows(path, file)
-            oddities: list[str] = []
+        kind = kind_of(path, file)
+        oddities: list[str] = []
+        if kind in ("text", "parquet"):
+            rows, total = (text_rows if kind == "text" else parquet_rows)(path, file)
         else:
             sheet = read_workbook(path, file, limits, inspected=inspected, progress=progress)
             rows, total, oddities = _unescaped_rows(sheet.rows), sheet.total, sheet.oddities
@@ -76,7 +85,7 @@ def open_lead_file(
     if first is None:
         raise UnreadableFile("file_no_rows", N_("%(file)s has a header but no rows"), file=file)
     total = max(total - header.number, 1)
-    return LeadFile(header.cells, columns, chain([first], rows), total, oddities, is_text)
+    return LeadFile(header.cells, columns, chain([first], rows), total, oddities, kind in ("text", "parquet"))
 
 
 def wrong_extension(name: str) -> DomainError:
@@ -89,7 +98,7 @@ def wrong_extension(name: str) -> DomainError:
 
 
 def kind_of(path: Path, file: str) -> str:
-    """Return ``xlsx``, ``xls`` or ``text`` by content.
+    """Return ``xlsx``, ``xls``, ``parquet`` or ``text`` by content.
 
     Raises UnreadableFile when the name claims otherwise.
     """
@@ -97,7 +106,8 @@ def kind_of(path: Path, file: str) -> str:
         head = stream.read(_HEAD)
     if not head:
         raise refusal("file_empty", file)
-    kind = "xlsx" if head.startswith(_ZIP) else "xls" if head.startswith(_OLE) else "text"
+    kinds = {_ZIP: "xlsx", _OLE: "xls", MAGIC: "parquet"}
+    kind = next((kind for magic, kind in kinds.items() if head.startswith(magic)), "text")
     if kind == "text" and (markup := _markup(head)):
         raise refusal("file_save_as", file, kind=markup)
     if kind == "xls" and _contains(path, _ENCRYPTED):

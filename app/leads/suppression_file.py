@@ -117,6 +117,7 @@ class SuppressionIntake:
     """
 
     kind = "suppressions"
+    headers = SUPPRESSION_HEADERS
 
     def __init__(self, settings: Settings, *, reason: str, user: str, today: dt.date) -> None:
         self._settings, self._reason, self._user, self._today = settings, reason, user, today

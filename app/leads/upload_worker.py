@@ -197,7 +197,7 @@ def _pass(
         batch_id=batch_id,
         progress=reporter,
         before_commit=reporter.stop_if_cancelled,
-        **({"rejected": rejected} if rejected else {}),
+        rejected=rejected or ImportOrder.rejected,
     )
     return run_import(db.engine, order, _intake(row))
 

@@ -257,11 +257,26 @@ def _result(batch: ImportBatch) -> str:
             "%(rejected)s rejected; %(updated)s leads changed.",
             **counts,
         )
+    if batch.kind == "facts":
+        return _facts_result(batch, counts)
     return _(
         "%(read)s rows read: %(created)s leads created, %(updated)s updated,"
         " %(existing)s already there, %(rejected)s rejected",
         **counts,
     )
+
+
+def _facts_result(batch: ImportBatch, counts: dict[str, str]) -> str:
+    sentences = [
+        _(
+            "%(read)s rows read: %(created)s values stored, %(existing)s unchanged, "
+            "%(rejected)s rows rejected.",
+            **counts,
+        )
+    ]
+    if batch.options.get("backfill"):
+        sentences.append(_("A backfill: the values count as known on their dates."))
+    return " ".join(sentences)
 
 
 def undo_summary(undone: UndoResult) -> str:

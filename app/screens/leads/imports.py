@@ -21,6 +21,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.facts import batches as fact_batches
 from app.jobs.nudges import nudge
 from app.leads import uploads
 from app.leads.error_file import error_file_path
@@ -201,7 +202,7 @@ class ImportWizard(WithProgress, ConsoleView):
             links.append(Link(_("Continue the import"), _next_step(item), primary=True))
         if item.error_file and may("can_errors", "ImportBatchView"):
             links.append(Link(_("Download the rejected rows"), url_for("ImportBatchView.errors", pk=item.id)))
-            if may("can_upload", "ImportBatchView"):
+            if may("can_upload", "ImportBatchView") and item.kind != "facts":
                 links.append(Link(_("Upload the corrected file"), _first_step(item)))
         return links
 
@@ -211,7 +212,7 @@ class ImportWizard(WithProgress, ConsoleView):
             return item.upload is not None and item.status == BatchStatus.FAILED
         if action == "cancel":
             return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
-        return item.status == BatchStatus.DONE and item.kind == "leads"
+        return item.status == BatchStatus.DONE and item.kind in ("leads", "facts")
 
     def _redirect_to_step(self, batch: ImportBatch) -> Any:
         return redirect(_next_step(batch))
@@ -345,14 +346,17 @@ class ImportBatchView(ImportWizard):
         "undo",
         lazy_gettext("Undo batch"),
         lazy_gettext(
-            "Delete all leads that this batch created, and restore the old values of those that "
-            "it updated? Leads whose hits have been worked on are kept, and so are later edits."
+            "Undo this batch? Leads that it created are deleted and old values of leads and facts are "
+            "restored. Leads whose hits have been worked on are kept, and so are later edits."
         ),
         multiple=False,
     )
     def undo(self, item: ImportBatch) -> Any:
         """Undo the batch, in the background when it is large."""
-        if item.rows_created + item.rows_updated > AT_ONCE:
+        if item.kind == "facts":
+            removed = fact_batches.undo_import(db.engine, item.id, me(), current_settings())
+            flash(_("%(n)s values removed; the former ones count again.", n=f"{removed:,}"), "success")
+        elif item.rows_created + item.rows_updated > AT_ONCE:
             request_undo(db.engine, item.id, me())
             nudge("import", JOB, item.id)
         else:

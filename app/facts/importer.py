@@ -1,0 +1,188 @@
+"""Import of a file of facts: all or nothing, into the analytical store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine
+
+from app.activity import store as activity
+from app.errors import N_, DomainError
+from app.facts import batches
+from app.facts.definition import PERSON_HEADERS, FactDef
+from app.facts.rows import FactRows, Staged
+from app.leads.columns import match_columns
+from app.leads.cube import activity_root, engine_settings
+from app.leads.errors import UnreadableFile
+from app.leads.identity import IdHasher
+from app.leads.importer import ImportOrder, ImportResult, run_import
+from app.leads.remarks import Note
+from app.leads.staging import MergeResult
+from app.lib.lazy import lazy
+from config import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from app.facts import store
+else:
+    pa = lazy("pyarrow")
+    pq = lazy("pyarrow.parquet")
+    store = lazy("app.facts.store")
+
+_ROWS = 50_000
+
+
+def import_facts(
+    engine: Engine,
+    order: ImportOrder,
+    facts: Mapping[int, FactDef],
+    today: dt.date,
+    *,
+    as_of: dt.date | None = None,
+    backfill: bool = False,
+) -> ImportResult:
+    """Import a file of facts, delivered ``today``. Return the result, whose counts are of values.
+
+    ``facts`` are the definitions by id. Rows without a date are about ``as_of``, by default the day before
+    today. Raises as ``run_import`` does, and DomainError for an ``as_of`` in the future.
+    """
+    if as_of is not None and as_of > today:
+        raise DomainError("The date %(day)s is in the future.", day=as_of.isoformat())
+    intake = FactIntake(
+        order.settings, facts, today, as_of=as_of or today - dt.timedelta(days=1), backfill=backfill
+    )
+    if not order.dry_run:
+        batches.remove_unfinished(engine, order.settings)
+    with intake:
+        try:
+            return run_import(engine, intake.order(order), intake)
+        except BaseException:
+            intake.take_back()
+            raise
+
+
+class FactIntake:
+    """Intake of a file of facts. It is a context, which deletes the staged rows."""
+
+    kind = "facts"
+
+    def __init__(
+        self,
+        settings: Settings,
+        facts: Mapping[int, FactDef],
+        today: dt.date,
+        *,
+        as_of: dt.date,
+        backfill: bool,
+    ) -> None:
+        self._settings, self._known, self._today = settings, facts, today
+        self._as_of, self._backfill = as_of, backfill
+        self._root = activity_root(settings)
+        self._facts: dict[int, FactDef] = {}
+        self._stored: int | None = None
+        self._exit = ExitStack()
+
+    @property
+    def headers(self) -> dict[str, tuple[str, ...]]:
+        """The accepted names of each field; that of a fact is ``f<id>``."""
+        return PERSON_HEADERS | {f"f{fact}": each.names() for fact, each in self._known.items()}
+
+    def order(self, order: ImportOrder) -> ImportOrder:
+        """Return the order with the columns of facts, and what its batch says of them for ever."""
+        options = {"as_of": self._as_of.isoformat(), "backfill": self._backfill}
+        return replace(order, find=self.find, options=options)
+
+    def find(self, header: Sequence[str], file: str) -> dict[str, int]:
+        """Return the position of each field. Raises UnreadableFile without a person or without a fact."""
+        columns = match_columns(header, file, self.headers)
+        if not columns.keys() & {"lead_no", "id_number", "id_hash"}:
+            message = N_("%(file)s: no column has lead numbers, ID numbers or their hashes")
+            raise UnreadableFile("file_no_person", message, file=file)
+        self._facts = {fact: each for fact, each in self._known.items() if f"f{fact}" in columns}
+        if not self._facts:
+            message = N_("%(file)s: no column is headed by the code or name of a fact")
+            raise UnreadableFile("file_no_facts", message, file=file)
+        return columns
+
+    def checker(
+        self, connection: Connection, columns: dict[str, int], note: Note
+    ) -> Callable[[int, Sequence[str]], Iterable[Staged]]:
+        """Return a function that checks person, values and date of a row."""
+        hasher = IdHasher(self._settings.id_hash_algorithm, self._settings.id_hash_key)
+        rows = FactRows(connection, columns, self._facts, hasher, as_of=self._as_of, latest=self._today)
+        return lambda number, cells: (rows.check(number, cells),)
+
+    def stage(self, connection: Connection, rows: Iterable[Staged]) -> None:
+        """Write the rows to a file in the store's scratch folder."""
+        self._path = self._exit.enter_context(activity.workspace(self._root)) / "rows.parquet"
+        types = {"number": pa.float64(), "money": pa.float64(), "date": pa.date32(), "flag": pa.bool_()}
+        values = [(f"f{fact}", types.get(each.kind, pa.string())) for fact, each in self._facts.items()]
+        schema = pa.schema([("lead", pa.int64()), ("as_of", pa.date32()), *values])
+        with pq.ParquetWriter(self._path, schema) as writer:
+            for part in _parts(rows):
+                arrays = [
+                    pa.array(column, field.type)
+                    for column, field in zip(zip(*part, strict=True), schema, strict=True)
+                ]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+    def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
+        """Add the staged values to the store."""
+        self._stored = batch
+        return self._append(batch, commit=True)
+
+    def preview(self, connection: Connection, *, update: bool) -> MergeResult:
+        """Return how many values would be stored."""
+        return self._append(0, commit=False)
+
+    def take_back(self) -> None:
+        """Remove the values of a batch whose import failed after they were stored."""
+        if self._stored is not None:
+            store.undo(self._root, self._stored, settings=engine_settings(self._settings))
+
+    def _append(self, batch: int, *, commit: bool) -> MergeResult:
+        counts = store.append(
+            self._root,
+            self._path,
+            columns_of(self._facts),
+            store.Delivery(batch, self._today, self._backfill),
+            commit=commit,
+            settings=engine_settings(self._settings),
+        )
+        return MergeResult(counts.stored, 0, counts.unchanged)
+
+    def __enter__(self) -> FactIntake:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._exit.close()
+
+
+def columns_of(facts: Mapping[int, FactDef]) -> list[store.Column]:
+    """Return the columns of the store that hold some facts."""
+    return [store.Column(fact, each.kind, each.keep_days) for fact, each in facts.items()]
+
+
+def result_json(result: ImportResult) -> dict[str, Any]:
+    """Return the object that ``flask facts import --json`` prints."""
+    return {
+        "batch": result.batch,
+        "read": result.read,
+        "stored": result.created,
+        "unchanged": result.existing,
+        "rejected": result.rejected,
+        "error_file": result.error_file,
+    }
+
+
+def _parts(rows: Iterable[Staged]) -> Iterator[list[Staged]]:
+    iterator = iter(rows)
+    while part := list(islice(iterator, _ROWS)):
+        yield part

@@ -1,0 +1,70 @@
+"""Finding the leads that the rows of a file are about."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from app.lib.lazy import lazy
+from app.models import Lead
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
+
+_ROWS = 50_000
+
+
+class LeadIndex:
+    """The live leads by a key, in 24 bytes each: the whole list is looked up row by row."""
+
+    def __init__(self, keyed: Iterable[tuple[bytes, int]]) -> None:
+        """``keyed`` are keys of 16 bytes, as evenly spread as digests, and the ids of leads."""
+        keys, ids = bytearray(), list[int]()
+        for key, lead in keyed:
+            keys += key
+            ids.append(lead)
+        halves = np.frombuffer(bytes(keys), dtype=">u8").reshape(-1, 2).astype("u8")
+        order = np.argsort(halves[:, 0], kind="stable")
+        self._high, self._low = halves[order, 0], halves[order, 1]
+        self._leads = np.array(ids, dtype="i8")[order]
+
+    def find(self, key: bytes) -> int | None:
+        """Return the lead with this key, None when there is none."""
+        high, low = int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")
+        at = int(np.searchsorted(self._high, np.uint64(high)))
+        while at < len(self._high) and int(self._high[at]) == high:
+            if int(self._low[at]) == low:
+                return int(self._leads[at])
+            at += 1
+        return None
+
+
+def by_id_hash(connection: Connection) -> LeadIndex:
+    """Return the leads by the keyed hash of their ID number."""
+    return LeadIndex((id_key(row[0]), row[1]) for row in _read(connection, Lead.id_hash))
+
+
+def by_number(connection: Connection) -> LeadIndex:
+    """Return the leads by their lead number."""
+    return LeadIndex((number_key(row[0]), row[1]) for row in _read(connection, Lead.lead_no))
+
+
+def id_key(id_hash: str) -> bytes:
+    """Return the key of an ID hash."""
+    return bytes.fromhex(id_hash[:32])
+
+
+def number_key(lead_no: str) -> bytes:
+    """Return the key of a lead number."""
+    return hashlib.blake2b(lead_no.encode(), digest_size=16).digest()
+
+
+def _read(connection: Connection, column: object) -> Iterable[tuple[str, int]]:
+    query = select(column, Lead.id).where(Lead.deleted_at.is_(None))  # type: ignore[call-overload]
+    found: Iterable[tuple[str, int]] = connection.execute(query, execution_options={"yield_per": _ROWS})
+    return found

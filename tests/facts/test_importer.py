@@ -1,0 +1,236 @@
+"""Import of files of facts by the command, their reject reasons, undo, and what a crash leaves."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.activity import store as activity
+from app.leads.identity import IdHasher
+from app.models import ImportBatch
+from tests import clock
+from tests.leads.support import HEADER, id_number, person, write_csv, write_xlsx
+
+FACTS = """\
+facts:
+- {code: aum, name: 金融资产, name_en: assets, kind: money, unit: 元}
+- {code: tier, name: 客户等级, kind: choice, choices: [普通, 金卡]}
+- {code: due, name: 到期日, kind: date}
+- {code: payroll, name: 代发客户, kind: flag}
+- {code: age, name: 年龄, kind: number}
+- {code: note, name: 备注信息, kind: text}
+"""
+TODAY = clock.today()
+
+
+def ago(days: int) -> str:
+    return (TODAY - dt.timedelta(days=days)).isoformat()
+
+
+class Bank:
+    """The commands on a bank with five leads and six facts."""
+
+    def __init__(self, cli: Callable[..., Any], folder: Path) -> None:
+        self.cli, self.folder = cli, folder
+        facts, leads = folder / "facts.yaml", folder / "leads.csv"
+        facts.write_text(FACTS, "utf-8")
+        write_csv(leads, [HEADER, *(person(serial) for serial in range(5))])
+        assert cli("config", "apply", facts).exit_code == 0
+        assert cli("leads", "import", leads).exit_code == 0
+
+    def file(self, path: Path, *options: Any) -> dict[str, Any]:
+        done = self.cli("facts", "import", path, *options, "--json")
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
+
+    def rows(
+        self, header: Sequence[str], *rows: Sequence[str], options: Sequence[Any] = ()
+    ) -> dict[str, Any]:
+        return self.file(write_csv(self.folder / "facts.csv", [header, *rows]), *options)
+
+    def show(self, lead_no: str, *options: Any) -> dict[str, Any]:
+        shown = self.cli("facts", "show", lead_no, *options, "--json")
+        assert shown.exit_code == 0, shown.output
+        return dict(json.loads(shown.stdout)["facts"])
+
+
+@pytest.fixture
+def bank(cli: Callable[..., Any], tmp_path: Path) -> Bank:
+    return Bank(cli, tmp_path)
+
+
+def test_each_kind_comes_back_as_json(bank: Bank) -> None:
+    header = ["线索编号", "金融资产", "客户等级", "due", "代发客户", "年龄", "备注信息", "别的"]
+    row = ["L1001", "￥1,234.50", "金卡", "2027年1月31日", "是", "41", "大额存单 100000", "x"]
+    done = bank.rows(header, row, options=["--as-of", ago(3)])
+    assert done["batch"] > 0
+    assert (done["read"], done["stored"], done["unchanged"], done["rejected"]) == (1, 6, 0, {})
+    assert done["error_file"] is None
+    shown = bank.show("L1001")
+    assert {code: each["value"] for code, each in shown.items()} == {
+        "aum": 1234.5,
+        "tier": "金卡",
+        "due": "2027-01-31",
+        "payroll": True,
+        "age": 41,
+        "note": "大额存单 100000",
+    }
+    assert (shown["aum"]["as_of"], shown["aum"]["known_on"]) == (ago(3), ago(1))
+    assert bank.show("L1001", "--as-of", ago(2)) == {}
+    assert bank.show("L1002") == {}
+
+
+def test_a_person_by_any_of_three_columns_and_a_date_of_its_own(bank: Bank, settings: Any) -> None:
+    hashed = IdHasher(settings.id_hash_algorithm, settings.id_hash_key).hash(id_number(3))
+    done = bank.rows(
+        ["lead_no", "id_number", "id_hash", "as_of", "aum"],
+        ["L1001", "", "", "", "1"],
+        ["", id_number(2), "", ago(9), "2"],
+        ["", "", hashed, ago(5), "3"],
+        ["", "", hashed, ago(6), "4"],
+        ["L1004", "", "", ago(2), ""],
+    )
+    assert (done["stored"], done["rejected"]) == (4, {})
+    dated = {number: bank.show(f"L{number}").get("aum", {}).get("as_of") for number in range(1001, 1005)}
+    assert dated == {1001: ago(1), 1002: ago(9), 1003: ago(5), 1004: None}
+
+
+def test_every_reject_reason(bank: Bank) -> None:
+    done = bank.rows(
+        ["lead_no", "id_number", "as_of", "aum", "tier", "note"],
+        ["", "", "", "1", "", ""],
+        ["", "330106195001010000", "", "1", "", ""],
+        ["L9999", "", "", "much", "", ""],
+        ["L1001", id_number(2), "", "1", "", ""],
+        ["L1001", "", "", "much", "", ""],
+        ["L1001", "", "", "1", "白金", ""],
+        ["L1001", "", "", "1", "", id_number(4)],
+        ["L1001", "", "", "1", "", "6222021234567894"],
+        ["L1001", "", "soon", "1", "", ""],
+        ["L1001", "", (TODAY + dt.timedelta(days=1)).isoformat(), "1", "", ""],
+        ["L1001", "", "", "1", "", ""],
+        ["", id_number(1), "", "2", "", ""],
+    )
+    assert done["rejected"] == {
+        "missing_id": 1,
+        "invalid_id_number": 1,
+        "unknown_lead": 2,
+        "bad_value": 4,
+        "bad_as_of": 2,
+        "duplicate_in_file": 1,
+    }
+    assert (done["read"], done["stored"]) == (12, 1)
+    written = Path(done["error_file"]).read_text("utf-8-sig")
+    assert len(list(csv.reader(written.splitlines()))) == 12
+    assert "原因代码 reason" in written
+    assert id_number(4) not in written
+    assert "6222021234567894" not in written
+
+
+def test_a_dry_run_writes_nothing(bank: Bank, settings: Any, session: Session) -> None:
+    done = bank.rows(["lead_no", "aum"], ["L1001", "5"], ["L9", "5"], options=["--dry-run"])
+    assert (done["batch"], done["stored"], done["error_file"]) == (None, 1, None)
+    assert done["rejected"] == {"unknown_lead": 1}
+    assert bank.show("L1001") == {}
+    assert session.scalars(select(ImportBatch).where(ImportBatch.kind == "facts")).all() == []
+    assert activity.snapshot(settings.data_dir / "activity").facts == ()
+
+
+def test_the_same_file_again_changes_nothing_and_a_backfill_says_so(bank: Bank, session: Session) -> None:
+    rows = [["lead_no", "aum", "tier"], ["L1001", "5", "金卡"], ["L1002", "6", ""]]
+    assert bank.rows(*rows, options=["--as-of", ago(30)])["stored"] == 3
+    again = bank.rows(*rows, options=["--as-of", ago(30)])
+    assert (again["stored"], again["unchanged"]) == (0, 3)
+    assert bank.show("L1001", "--as-of", ago(20)) == {}
+    back = bank.rows(*rows, options=["--as-of", ago(30), "--backfill"])
+    assert back["stored"] == 3
+    assert bank.show("L1001", "--as-of", ago(20))["aum"]["known_on"] == ago(30)
+    batch = session.get_one(ImportBatch, back["batch"])
+    assert batch.options == {"as_of": ago(30), "backfill": True}
+    assert (batch.kind, batch.status, batch.rows_created, batch.created_by != "") == (
+        "facts",
+        "done",
+        3,
+        True,
+    )
+
+
+def test_workbooks_and_parquet(bank: Bank, tmp_path: Path) -> None:
+    book = write_xlsx(tmp_path / "f.xlsx", {"一": [["线索编号", "金融资产"], ["L1001", 7.5], ["L9999", 1]]})
+    done = bank.file(book)
+    assert (done["stored"], done["error_file"][-5:]) == (1, ".xlsx")
+    table = pa.table(
+        {
+            "lead_no": ["L1002", "L1003"],
+            "aum": pa.array([8.25, None]),
+            "due": pa.array([dt.date(2027, 1, 31), None]),
+            "payroll": [False, True],
+        }
+    )
+    pq.write_table(table, tmp_path / "f.parquet")
+    done = bank.file(tmp_path / "f.parquet")
+    assert (done["read"], done["stored"], done["rejected"]) == (2, 4, {})
+    values = {code: each["value"] for code, each in bank.show("L1002").items()}
+    assert values == {"aum": 8.25, "due": "2027-01-31", "payroll": False}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "lead_no,other\nL1001,1\n", "aum\n1\n", "lead_no,aum,金融资产\nL1001,1,1\n"]
+)
+def test_a_file_without_what_it_needs_is_refused_whole(bank: Bank, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(content, "utf-8")
+    refused = bank.cli("facts", "import", path, "--json")
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["rejected"] == {"unreadable_file": 1}
+
+
+def test_refused_arguments(bank: Bank) -> None:
+    path = write_csv(bank.folder / "f.csv", [["lead_no", "aum"], ["L1001", "1"]])
+    ahead = (TODAY + dt.timedelta(days=1)).isoformat()
+    assert bank.cli("facts", "import", path, "--as-of", ahead).exit_code == 1
+    assert bank.cli("facts", "show", "L9999").exit_code == 1
+    assert bank.cli("facts", "undo", "99").exit_code == 1
+
+
+def test_undo_by_command(bank: Bank, session: Session) -> None:
+    bank.rows(["lead_no", "aum"], ["L1001", "5"])
+    second = bank.rows(["lead_no", "aum"], ["L1001", "6"])
+    assert bank.show("L1001")["aum"]["value"] == 6
+    undone = bank.cli("facts", "undo", second["batch"], "--json")
+    assert json.loads(undone.stdout) == {"removed": 1}
+    assert bank.show("L1001")["aum"]["value"] == 5
+    batch = session.get_one(ImportBatch, second["batch"])
+    assert (batch.status, batch.rows_deleted) == ("undone", 1)
+    assert bank.cli("facts", "undo", second["batch"]).exit_code == 1
+
+
+def test_an_import_that_fails_after_storing_takes_its_values_back(
+    bank: Bank, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    path = write_csv(bank.folder / "f.csv", [["lead_no", "aum"], ["L1001", "1"]])
+    with monkeypatch.context() as patched:
+        patched.setattr("app.leads.importer._Run._close", fail)
+        bank.cli("facts", "import", path)
+    assert bank.show("L1001") == {}
+    assert session.scalars(select(ImportBatch.status).order_by(ImportBatch.id.desc())).first() == "failed"
+    with monkeypatch.context() as patched:
+        patched.setattr("app.leads.importer._Run._close", fail)
+        patched.setattr("app.facts.importer.FactIntake.take_back", lambda self: None)
+        bank.cli("facts", "import", path)
+    assert bank.show("L1001") != {}, "as after a kill"
+    assert bank.rows(["lead_no", "aum"], ["L1002", "1"])["stored"] == 1
+    assert bank.show("L1001") == {}
