@@ -11,6 +11,7 @@ from app import audit_jobs
 from app.access import sessions
 from app.activity import store
 from app.exports.files import PART, SCRATCH
+from app.facts import subject as fact_subject
 from app.leads.error_file import remove_error_file
 from app.models import (
     Delivery,
@@ -48,6 +49,7 @@ def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[
         "exports": _purge_exports(engine, settings, files_before),
         **_purge_messages(engine, settings, now),
         "sessions": _purge_sessions(engine, settings),
+        "facts": fact_subject.purge(engine, settings),
     }
 
 

@@ -15,7 +15,6 @@ from app.leads.columns import HEADERS, fields_by_alias, normalise_header
 from app.leads.masking import holds_id
 from app.lib.fields import Name, Word
 from app.lib.strict import Code, Strict
-from app.models import FactDefinition
 
 MAX_CHOICES = 200
 DEFAULT_KEEP_DAYS = 1100
@@ -62,8 +61,8 @@ class FactDef(Strict):
         return self.model_dump(exclude_defaults=True)
 
 
-def fact_def(row: FactDefinition) -> FactDef:
-    """Return the definition of a stored row."""
+def fact_def(row: Any) -> FactDef:
+    """Return the definition of a stored row of FactDefinition."""
     return FactDef(**{name: getattr(row, name) for name in FactDef.model_fields})
 
 

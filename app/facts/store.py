@@ -125,6 +125,16 @@ def values(
         return engine.run(connection, _valued(tuple(columns), lead is not None))
 
 
+def history(
+    snapshot: Snapshot, columns: Sequence[Column], lead: int, *, settings: EngineSettings | None = None
+) -> pa.Table:
+    """Return all stored rows of a lead, oldest first, in the order of their delivery."""
+    with _engine(snapshot.root, settings) as (connection, _scratch):
+        _stated(connection, snapshot, columns)
+        facts = ibis.table(_schema(columns), name="facts")
+        return engine.run(connection, facts.filter(facts.lead == lead).order_by("as_of", "delivery"))
+
+
 def batches(snapshot: Snapshot) -> set[int]:
     """Return the ids of the batches that have values in the store."""
     return {batch for file in snapshot.facts for batch in file.batches}
@@ -157,15 +167,17 @@ def compact(
     *,
     leads: Callable[[], pa.Table] | None = None,
     settings: EngineSettings | None = None,
-) -> None:
+) -> int:
     """Merge all files into one, without what is older than its days kept or belongs to no column.
 
-    `leads` returns the leads whose values are kept (a column `lead`), by default all.
+    `leads` returns the leads whose values are kept (a column `lead`), by default all. Return the number of
+    values of `columns` that were left out.
     """
     if not store.snapshot(root).facts:
-        return
+        return 0
     with _engine(root, settings) as (connection, _scratch), store.writing(root) as writer:
         _stated(connection, writer.state, columns)
+        before = _count(connection, "facts", columns)
         facts = _kept(ibis.table(_schema(columns), name="facts"), columns, today)
         if leads is not None:
             connection.register("leads", leads())
@@ -175,6 +187,8 @@ def compact(
         found = _batches(connection, root / name)
         merged = [FactFile(name, found, tuple(column.name for column in columns))]
         writer.commit(facts=merged if found else [])
+        _read(connection, "merged", [root / name])
+        return before - _count(connection, "merged", columns)
 
 
 @contextmanager
@@ -346,6 +360,8 @@ def _count(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[C
 
 
 def _values_in(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[str]) -> int:
+    if not columns:
+        return 0
     counted = " + ".join(f"count({name})" for name in columns)
     [(number,)] = connection.view(view).aggregate(counted).fetchall()
     return int(number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import delete, or_, select
 
@@ -33,6 +33,26 @@ else:
 
 #: an ID number has at least this many digits, a phone number has fewer
 _ID_LENGTH = 15
+
+
+class Holder(Protocol):
+    """A domain above this one that holds data about leads, under ``name`` in the collected data."""
+
+    name: str
+
+    def collect(self, lead: Lead) -> list[dict[str, Any]]:
+        """Return what is held about a lead, for JSON."""
+
+    def erase(self, lead_id: int) -> None:
+        """Delete what is held about a lead. Repeated it does nothing."""
+
+
+_HOLDERS: list[Holder] = []
+
+
+def register(holder: Holder) -> None:
+    """Add a holder of data. Domains do so when they are imported."""
+    _HOLDERS.append(holder)
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,7 @@ def collect_data(lead: Lead, user: str, kind: str = "show") -> dict[str, Any]:
         "contacts": [_contact(row) for row in _contacts(lead)],
         "suppression": [_suppression(entry) for entry in _entries(lead)],
         "activity": [{"date": str(day), **counts} for day, counts in _calls(lead.id_hash).items()],
+        **{holder.name: holder.collect(lead) for holder in _HOLDERS},
     }
     _record(kind, lead.lead_no, user)
     db.session.commit()
@@ -113,7 +134,7 @@ def erase(lead: Lead, lead_no: str, reason: str | None, user: str, *, suppress: 
     checked = checked_reason(reason)
     if lead_no.strip() != lead.lead_no:
         raise FieldError("lead_no", "This is not the number of the lead. Nothing was erased.")
-    id_hash, today = lead.id_hash, clock.today()
+    id_hash, lead_id, today = lead.id_hash, lead.id, clock.today()
     suppression.lock_list(db.session)
     db.session.execute(delete(Hit).where(Hit.lead_id == lead.id))
     db.session.execute(delete(Reveal).where(Reveal.lead_id == lead.id))
@@ -122,6 +143,8 @@ def erase(lead: Lead, lead_no: str, reason: str | None, user: str, *, suppress: 
     if suppress:
         _suppress(id_hash, checked, user, today)
     db.session.commit()
+    for holder in _HOLDERS:
+        holder.erase(lead_id)
 
 
 def _suppress(id_hash: str, reason: str, user: str, today: dt.date) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from app import retention
 from app.activity import store as activity
+from app.leads import subject
 from app.leads.identity import IdHasher
-from app.models import ImportBatch
+from app.models import ImportBatch, Lead
 from tests import clock
 from tests.leads.support import HEADER, id_number, person, write_csv, write_xlsx
 
@@ -234,3 +236,37 @@ def test_an_import_that_fails_after_storing_takes_its_values_back(
     assert bank.show("L1001") != {}, "as after a kill"
     assert bank.rows(["lead_no", "aum"], ["L1002", "1"])["stored"] == 1
     assert bank.show("L1001") == {}
+
+
+def test_a_data_subject_gets_all_values_and_erasure_and_retention_end_them(
+    bank: Bank, app: Any, session: Session, settings: Any
+) -> None:
+    bank.rows(["lead_no", "aum"], ["L1001", "5"], ["L1002", "6"], options=["--as-of", ago(9)])
+    bank.rows(["lead_no", "aum"], ["L1001", "7"], ["L1003", "8"], options=["--as-of", ago(8)])
+    with app.app_context():
+        lead = subject.get_lead(lead_id(session, "L1001"))
+        assert lead is not None
+        held = subject.collect_data(lead, "admin", "export")["facts"]
+        assert [(each["as_of"], each["value"], each["purpose"]) for each in held] == [
+            (ago(9), 5, "marketing"),
+            (ago(8), 7, "marketing"),
+        ]
+        subject.erase(lead, "L1001", "客户书面申请", "admin", suppress=False)
+    assert stored(settings) == {lead_id(session, "L1002"), lead_id(session, "L1003")}
+    session.execute(delete(Lead).where(Lead.lead_no == "L1003"))
+    session.commit()
+    with app.app_context():
+        assert retention.personal_data(session.get_bind(), settings, clock.now())["facts"] == 1
+    assert stored(settings) == {lead_id(session, "L1002")}
+
+
+def lead_id(session: Session, lead_no: str) -> int:
+    return session.scalars(select(Lead.id).where(Lead.lead_no == lead_no)).one()
+
+
+def stored(settings: Any) -> set[int]:
+    """Return the leads with a value in a current file."""
+    state = activity.snapshot(settings.data_dir / "activity")
+    return {
+        lead for file in state.facts for lead in pq.read_table(state.root / file.name)["lead"].to_pylist()
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 from app import labels
 from app.console import formats
+from app.facts import subject as fact_subject
 from app.models import Lead
 from app.screens.leads.suppression_page import REASON
 
@@ -25,6 +26,10 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
             for h in answer["hits"]
         ],
         "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
+        fact_subject.NAME: [
+            (f["as_of"], f["name"], str(f["value"]), labels.word(labels.PURPOSE, f["purpose"]))
+            for f in answer[fact_subject.NAME]
+        ],
         "contacts": [
             (
                 _when(c["at"]),
