@@ -30,7 +30,7 @@ SAME = """
     http https webhook hooks url drop_roots webhook_allow push crm drop busy
     shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
     gsm ucs sms send call key phone text channel code data result surname name branch month day
-    rejected absent sandbox outreach pdf smtp_url
+    rejected absent sandbox outreach pdf smtp_url aum assets
 """
 CODES = set(SAME.split())
 
@@ -129,6 +129,8 @@ def names_in_world(session: Session) -> list[str]:
         "institution.region",
         "branch.name",
         "tag.name",
+        "fact_definition.name",
+        "fact_definition.unit",
         "segment.name",
         "suppression.reason",
         "close_reason.name",
