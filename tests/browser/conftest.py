@@ -34,8 +34,8 @@ Visit = Callable[..., Window]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Start one Chromium for all tests of this worker."""
-    path = shutil.which("chromium")
-    assert path, "chromium is missing: run tests/browser_setup.sh"
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    assert path, "Chromium is missing: run tests/browser_setup.sh"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with pytest.MonkeyPatch.context() as patch:
         # Chromium refuses a library that shifts the clock, and its driver must agree with it about the time.
