@@ -7,7 +7,7 @@ keep the input, and filters that belong to one request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from flask import abort, flash, redirect, request, url_for
@@ -137,6 +137,10 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         """Return the progress of background work on the row, None when there is none."""
         return None
 
+    def hidden_columns(self, item: Any) -> Collection[str]:
+        """Return the columns that say nothing about this row and are left out of its page."""
+        return ()
+
     # -- list and show ---------------------------------------------------------------------
     def _get_list_widget(
         self,
@@ -201,11 +205,15 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         self, pk: Any, item: Any, widgets: Any = None, actions: Any = None, show_fieldsets: Any = None
     ) -> dict[str, Any]:
         groups = show_fieldsets or self.show_fieldsets or [(None, {"fields": self.show_columns})]
+        hidden = self.hidden_columns(item)
         widget = self.show_widget(
             view=type(self).__name__,
             heading=self.heading(item),
             show_title=str(self.show_title),
-            groups=[(title, [self._fact(name, item) for name in group["fields"]]) for title, group in groups],
+            groups=[
+                (title, [self._fact(name, item) for name in group["fields"] if name not in hidden])
+                for title, group in groups
+            ],
             links=lists.show_links(self, item)[1:] + self.show_links(item) + lists.history_link(item),
             actions=lists.row_actions(self, item),
             lock_reason=self.lock_reason(item),

@@ -355,6 +355,22 @@ def test_a_run_at_work_is_not_started_twice(
                 runs.request_run(yesterday, "other")
 
 
+def test_a_queued_run_says_what_it_waits_for(
+    app: Flask, ready: None, yesterday: dt.date, login: Callable[..., Person]
+) -> None:
+    operator = login("DataOperator")
+    with app.app_context():
+        run, earlier = (
+            runs.request_run(yesterday, "tester"),
+            runs.request_run(yesterday - dt.timedelta(days=1), "tester"),
+        )
+        run_id, earlier_id = run.id, earlier.id
+        page = f"/jobrunview/show/{earlier_id}"
+        assert "Waiting for the background worker" in operator.get(page).text
+        with runs.RUNS.hold(db.engine, run_id):
+            assert f"Waits until the run of {yesterday}, which is in progress" in operator.get(page).text
+
+
 @pytest.mark.parametrize("step", execution.STEPS)
 def test_a_worker_that_dies_is_replaced(
     app: Flask,

@@ -8,10 +8,12 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
+from sqlalchemy import select
 
 from app import labels
 from app.console import formats
 from app.errors import Said
+from app.extensions import db
 from app.models import JobRun, RunStatus
 
 STEP = {
@@ -27,6 +29,8 @@ STEP = {
 def run_summary(run: JobRun) -> str:
     """Return the result of a run in one line."""
     counts = run.counts or {}
+    if run.status == RunStatus.QUEUED:
+        return _reason_to_wait()
     if run.status == RunStatus.FAILED and run.error:
         return run.error.text()
     if run.status == RunStatus.HELD:
@@ -48,6 +52,14 @@ def run_summary(run: JobRun) -> str:
             ],
         )
     )
+
+
+def _reason_to_wait() -> str:
+    """Return what a queued run waits for; days are run one after another."""
+    day = db.session.scalar(select(JobRun.day).where(JobRun.status == RunStatus.RUNNING).limit(1))
+    if day:
+        return _("Waits until the run of %(day)s, which is in progress, has ended.", day=day)
+    return _("Waiting for the background worker; you may close this page.")
 
 
 def _waiting(counts: dict[str, Any]) -> str:

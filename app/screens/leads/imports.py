@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,9 @@ class ImportWizard(WithProgress, ConsoleView):
         )
 
 
+UNDO_FIGURES = ("rows_deleted", "rows_kept", "rows_restored", "rows_left", "undone_by")
+
+
 class ImportBatchView(ImportWizard):
     """The import batches: file, user, time and results."""
 
@@ -274,12 +278,7 @@ class ImportBatchView(ImportWizard):
         "rows_existing",
         "rejected",
         "remarks",
-        "rows_deleted",
-        "rows_kept",
-        "rows_restored",
-        "rows_left",
-        "undone_by",
-        "error",
+        *UNDO_FIGURES,
         "created_by",
         "created_at",
         "finished_at",
@@ -302,7 +301,6 @@ class ImportBatchView(ImportWizard):
         "rows_restored": lazy_gettext("Old values restored by undo"),
         "rows_left": lazy_gettext("Later changes kept by undo"),
         "undone_by": lazy_gettext("Undone by"),
-        "error": lazy_gettext("Error"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Started"),
         "finished_at": lazy_gettext("Finished"),
@@ -316,6 +314,10 @@ class ImportBatchView(ImportWizard):
         "file_digest": formats.code,
         **dict.fromkeys([name for name in label_columns if name.startswith("rows_")], formats.number),
     }
+
+    def hidden_columns(self, item: ImportBatch) -> Collection[str]:
+        """Return the figures of an undo, unless the batch was undone."""
+        return () if item.status == BatchStatus.UNDONE else UNDO_FIGURES
 
     def list_links(self) -> list[Link]:
         """Return the link to import a file."""

@@ -466,6 +466,7 @@ def test_a_large_undo_runs_in_the_background(
     wizard.work(batch)
     row = wizard.row(batch)
     assert (row.status, row.rows_deleted, row.error) == ("undone", 1, None)
+    assert "撤销时删除" in wizard.see("show", batch)
     assert wizard.session.scalar(select(Lead.deleted_at)) is not None
 
 
@@ -576,7 +577,8 @@ def test_a_replaced_file_fails_in_the_language_of_the_reader(
     wizard.post("columns", batch, **MATCH)
     wizard.work(batch)
     assert (wizard.row(batch).status, wizard.files()) == ("failed", [])
-    assert "列数少于" in wizard.see("show", batch)
+    shown = wizard.see("show", batch)
+    assert (shown.count("列数少于"), "撤销" in shown.split("<main", 1)[1]) == (1, False)
     english = login("Manager").get(f"/importbatchview/show/{batch}").text
     assert "has fewer columns than were matched" in english
 
