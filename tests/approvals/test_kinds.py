@@ -124,6 +124,10 @@ def test_a_gateway_is_switched_by_two(
 ) -> None:
     maker, checker = (login("Admin", username=name, language="zh") for name in ("maker", "checker"))
     key, was = world.ids[row], session.get_one(OutreachGateway, world.ids[row]).active
+    # The database returns the second before the first.
+    settings = {"url": f"https://{row}.example.com/send", "ref": "/id"}
+    session.execute(update(OutreachGateway).where(OutreachGateway.id == key).values(settings=settings))
+    session.commit()
 
     def active() -> bool:
         session.rollback()
@@ -135,12 +139,13 @@ def test_a_gateway_is_switched_by_two(
     assert active() == was
     asked = request_of(session)
     shown = checker.get(f"/approvalview/show/{asked.id}").text
-    url = session.get_one(OutreachGateway, key).settings["url"]
-    assert ("沙箱" if was else url) in shown
+    assert ("沙箱" if was else settings["url"]) in shown
     assert "&lt;" not in shown
     if not was:
         what = [name for name, _old, _new in asked.changes["en"]]
-        assert what[1] == "Address to send to", "in the form's order"
+        assert what[1:3] == ["Address to send to", "Position of the reference number in the answer"]
+        page = checker.get(f"/outreachgatewayview/show/{key}").text
+        assert page.index(settings["url"]) < page.index("应答中流水号的位置"), "in the form's order"
     maker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
     assert active() == was
     checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})

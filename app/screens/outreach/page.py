@@ -392,7 +392,8 @@ def switch_message(row: OutreachGateway, approval: Approval | None) -> tuple[str
 def gateway_settings(row: OutreachGateway) -> Markup:
     """Return the settings, one per line; of the secret only whether it is set."""
     line = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
-    values = [(http_gateway.LABELS[name], _text(value)) for name, value in row.settings.items()]
+    set_here = {name: label for name, label in http_gateway.LABELS.items() if name in row.settings}
+    values = [(label, _text(row.settings[name])) for name, label in set_here.items()]
     values.append((_("Secret"), _("stored, never shown") if row.secret_cipher else _("not set")))
     return Markup("<dl class='facts'>{}</dl>").format(Markup("").join(line.format(*each) for each in values))
 
