@@ -507,6 +507,35 @@ class FactDefinition(Model):
         return self.name
 
 
+# --- Products and outcomes ---
+
+
+class Product(Model):
+    """A product that the bank sells (``app.products.definition``)."""
+
+    __tablename__ = "product"
+    __table_args__ = (
+        CheckConstraint("margin_rate BETWEEN 0 AND 1", name="ck_product_margin_rate"),
+        CheckConstraint("valid_until >= valid_from", name="ck_product_valid"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(128), unique=True)
+    line: Mapped[str] = mapped_column(String(64))
+    margin_rate: Mapped[Decimal] = mapped_column(Numeric(7, 6), server_default="0.03")
+    valid_from: Mapped[dt.date | None] = mapped_column(Date)
+    valid_until: Mapped[dt.date | None] = mapped_column(Date)
+    eligible: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    updated_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[dt.datetime] = _now()
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
+    )
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 # --- Segments ---
 
 
@@ -678,7 +707,8 @@ class RuleVersion(Model):
     """A version of a rule. Only a draft may change; a hit refers to the version that created it.
 
     ``name`` and ``description`` become the rule's when the version is activated. ``lead_filter`` is the
-    ``LeadFilterDef`` without its empty lists. ``revision`` counts the saves of the draft, by which concurrent
+    ``LeadFilterDef`` without its empty lists, ``products`` are the codes of those whose outcomes count (none:
+    all). ``revision`` counts the saves of the draft, by which concurrent
     edits are noticed; ``editors`` are the user names of everybody who saved it.
     """
 
@@ -702,6 +732,7 @@ class RuleVersion(Model):
     grade_bands: Mapped[dict[str, float]] = mapped_column(JSONB)
     lead_filter: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     holdout_percent: Mapped[float] = mapped_column(Float, server_default="0")
+    products: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     revision: Mapped[int] = mapped_column(Integer, server_default="1")

@@ -73,6 +73,13 @@ TABLE: dict[str, dict[str, str]] = {
         "can_edit": "AM",
         "can_delete": "AM",
     },
+    "ProductView": {
+        "can_list": "AMKU",
+        "can_show": "AMKU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
     "SuppressionView": {
         "can_list": "AMU",
         "can_show": "AMU",

@@ -36,6 +36,7 @@ from app.screens.privacy.views import (
     RevealView,
     SubjectRequestView,
 )
+from app.screens.products.views import ProductView
 from app.screens.pushes.views import DeliveryAttemptView, DeliveryView, PushView, TargetView
 from app.screens.reminders.views import ReminderChoiceView, ReminderView
 from app.screens.reports.views import WeeklyReportView
@@ -88,6 +89,7 @@ MENU = (
             MyWorkView,
             EffectView,
             WeeklyReportView,
+            ProductView,
             OutreachBatchView,
             OutreachView,
             OutreachTemplateView,

@@ -6,13 +6,21 @@ from typing import Any
 
 from flask import g
 from flask_appbuilder.fields import QuerySelectMultipleField
-from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, Select2Widget
+from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, Select2ManyWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
 from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
-from wtforms import DateField, HiddenField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import (
+    DateField,
+    HiddenField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import DataRequired, EqualTo, Length, Regexp, ValidationError
 
 from app import labels
@@ -30,6 +38,11 @@ LANGUAGES = [("zh", "中文"), ("en", "English")]
 def select(label: Any, words: dict[str, Any], **kwargs: Any) -> SelectField:
     """Return a drop-down of codes with their display names."""
     return SelectField(label, choices=lambda: labels.choices(words), widget=Select2Widget(), **kwargs)
+
+
+def multi_select(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
+    """Return a field for several values."""
+    return SelectMultipleField(label, description=description, choices=choices, widget=Select2ManyWidget())
 
 
 def tags() -> QuerySelectMultipleField:

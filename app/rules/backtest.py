@@ -28,7 +28,7 @@ from app.rules import lead_filter
 from app.rules.backtest_tally import Outcomes, Tally
 from app.rules.check import most
 from app.rules.conversions import converted
-from app.rules.definition import RuleDef
+from app.rules.definition import RuleDef, content
 from app.rules.evaluate import compile_rule
 from app.rules.proportion import Share
 from config import Settings
@@ -91,8 +91,8 @@ def check(definition: RuleDef, plan: BacktestPlan, yesterday: dt.date, days: Seq
 
 def digest(definition: RuleDef) -> str:
     """Return a digest that is equal for equal definitions."""
-    content = orjson.dumps(definition.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(content).hexdigest()
+    stated = orjson.dumps(content(definition), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(stated).hexdigest()
 
 
 def thresholds(value: int, most: int = NO_LIMIT) -> tuple[int, ...]:

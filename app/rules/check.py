@@ -17,7 +17,7 @@ from app.activity import metrics, operators
 from app.activity.event_types import EVENT_TYPES
 from app.errors import N_, DomainError
 from app.extensions import db
-from app.models import Institution
+from app.models import Institution, Product
 from app.rules import lead_filter
 from app.rules.definition import ConditionDef, InstitutionDef, RuleDef
 
@@ -54,19 +54,22 @@ class Problem:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The institutions that rules may name: category and region by code."""
+    """What rules may name: institutions (category and region by code), and codes of products."""
 
     institutions: Mapping[str, tuple[str, str]]
+    products: frozenset[str] = frozenset()
 
-    def with_institutions(self, more: Iterable[InstitutionDef]) -> Catalogue:
-        """Return a copy with institutions added or replaced."""
-        return Catalogue({**self.institutions, **{each.code: (each.category, each.region) for each in more}})
+    def extended(self, institutions: Iterable[InstitutionDef], products: Iterable[str]) -> Catalogue:
+        """Return a copy with institutions added or replaced, and products added."""
+        more = {each.code: (each.category, each.region) for each in institutions}
+        return Catalogue({**self.institutions, **more}, self.products | set(products))
 
 
 def read_catalogue() -> Catalogue:
     """Return the catalogue as it is in the database."""
     rows = db.session.execute(select(Institution.code, Institution.category, Institution.region))
-    return Catalogue({code: (category, region) for code, category, region in rows})
+    institutions = {code: (category, region) for code, category, region in rows}
+    return Catalogue(institutions, frozenset(db.session.scalars(select(Product.code))))
 
 
 def check(definition: RuleDef, known: Catalogue) -> list[Problem]:
@@ -140,6 +143,10 @@ def _unknown_names(definition: RuleDef, known: Catalogue) -> Iterator[Problem]:
     for each in lead_filter.unknown(definition.lead_filter) if definition.lead_filter else ():
         error = DomainError(_NOT_THERE[each.field], name=each.name)
         yield Problem(("lead_filter", each.field, each.position), each.name, error, "unknown")
+    for place, code in enumerate(definition.products):
+        if code not in known.products:
+            error = DomainError("There is no product with the code %(code)s.", code=code)
+            yield Problem(("products", place), code, error, "unknown")
 
 
 def _unreachable(definition: RuleDef) -> Iterator[Problem]:

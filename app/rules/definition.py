@@ -91,7 +91,10 @@ class LeadFilterDef(Strict):
 
 
 class RuleDef(Strict):
-    """A rule as stated in a rules file or form."""
+    """A rule as stated in a rules file or form.
+
+    ``products`` are the codes of the products whose outcomes count as conversions; none means any product.
+    """
 
     code: Code
     name: Name
@@ -111,8 +114,15 @@ class RuleDef(Strict):
     )
     lead_filter: LeadFilterDef = LeadFilterDef()
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
+    products: Annotated[list[Code], Field(max_length=200), AfterValidator(distinct)] = []
+
+
+def content(definition: Strict) -> dict[str, Any]:
+    """Return what a definition states, for comparisons with digests from before rules named products."""
+    stated = definition.model_dump(mode="json")
+    return stated if stated.get("products") else {k: v for k, v in stated.items() if k != "products"}
 
 
 def canonical(definition: Strict) -> str:
     """Return a text that is equal for equal definitions, whatever the order of their keys."""
-    return json.dumps(definition.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    return json.dumps(content(definition), sort_keys=True, ensure_ascii=False)

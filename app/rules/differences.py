@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from app import labels
 from app.approvals import Change
 from app.rules.definition import ConditionDef, RuleDef
-from app.rules.sentence import condition_sentence, lead_filter_sentence
+from app.rules.sentence import condition_sentence, lead_filter_sentence, products_sentence
 
 
 def rule_changes(old: RuleDef | None, new: RuleDef) -> list[Change]:
@@ -37,6 +37,7 @@ def _parts(definition: RuleDef) -> dict[str, str]:
         _("Grades"): _joined((grade, f"≥ {edge:g}") for grade, edge in definition.grade_bands.items()),
         _("Only leads"): lead_filter_sentence(definition.lead_filter) or _("all leads"),
         _("Holdout share"): f"{definition.holdout_percent:g} %",
+        _("Conversions count for"): products_sentence(definition.products),
     }
     return parts
 

@@ -66,6 +66,10 @@ PARTS: dict[str, tuple[Any, Callable[[RuleDef], str]]] = {
     ),
     "cooldown_days": (lazy_gettext("Cooldown"), lambda rule: _days(rule.cooldown_days)),
     "holdout_percent": (lazy_gettext("Holdout share"), lambda rule: f"{rule.holdout_percent:g} %"),
+    "products": (
+        lazy_gettext("Conversions count for"),
+        lambda rule: sentence.products_sentence(rule.products),
+    ),
     "half_life_days": (lazy_gettext("Half-life of the score"), lambda rule: _days(rule.half_life_days)),
     "weights": (lazy_gettext("Weights"), _weights),
     "grade_bands": (

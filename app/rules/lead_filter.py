@@ -11,7 +11,7 @@ from sqlalchemy import Select, inspect, or_, select
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
 from app.lib.lazy import lazy
-from app.models import Branch, Lead, Rule, RuleVersion, Segment, Tag, VersionStatus
+from app.models import Branch, Lead, Product, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.leads import leads_in
@@ -114,15 +114,16 @@ def unknown(lead_filter: LeadFilterDef) -> list[Unknown]:
 
 
 def used_by(kind: Kind, name: str) -> list[str]:
-    """Return the codes of the rules whose active or submitted version names it in its filter."""
-    query = (
+    """Return the codes of rules whose active or submitted version names it in its filter, and of products."""
+    rules = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
         .where(RuleVersion.status.in_(_BINDING), RuleVersion.lead_filter.contains({kind: [name]}))
         .distinct()
         .order_by(Rule.code)
     )
-    return list(db.session.scalars(query))
+    products = select(Product.code).where(Product.eligible.contains({kind: [name]})).order_by(Product.code)
+    return [*db.session.scalars(rules), *db.session.scalars(products)]
 
 
 def check_removal(item: Branch | Tag | Segment) -> None:
@@ -159,7 +160,7 @@ _NAMED: dict[type[Any], tuple[Kind, str]] = {
     Tag: ("tags", "name"),
     Segment: ("segments", "name"),
 }
-_IN_USE = N_("“%(name)s” is part of the lead filter of %(rules)s; change the rule first.")
+_IN_USE = N_("“%(name)s” is part of the lead filter of %(rules)s; change that first.")
 _GONE: dict[Kind, str] = {
     "branches": N_("The lead filter names the branch %(name)s, which does not exist."),
     "tags": N_("The lead filter names the tag “%(name)s”, which does not exist."),

@@ -12,7 +12,7 @@ from app import labels
 from app.activity import metrics, operators
 from app.activity.event_types import EVENT_TYPES, EventType
 from app.extensions import db
-from app.models import Branch
+from app.models import Branch, Product
 from app.rules.catalogue import institution_names
 from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
 
@@ -53,6 +53,8 @@ def meaning(definition: RuleDef) -> str:
         parts.append(_("only leads of %(what)s", what=lead_filter_sentence(definition.lead_filter)))
     if definition.holdout_percent:
         parts.append(_("%(n)s %% held out for comparison", n=_number(definition.holdout_percent)))
+    if definition.products:
+        parts.append(_("conversions: %(names)s", names=products_sentence(definition.products)))
     return _("; ").join(parts)
 
 
@@ -88,6 +90,13 @@ def lead_filter_sentence(lead_filter: LeadFilterDef) -> str:
         (lead_filter.segments, _("segment %(names)s", names=labels.joined(lead_filter.segments))),
     ]
     return labels.joined(text for values, text in parts if values)
+
+
+def products_sentence(codes: Iterable[str]) -> str:
+    """Return the names of the products whose outcomes count as conversions."""
+    query = select(Product.code, Product.name)
+    known = _cached("product_names", lambda: dict(db.session.execute(query).tuples().all()))
+    return labels.joined(known.get(code, code) for code in codes) or _("any product")
 
 
 def institutions_in_words(codes: Iterable[str]) -> str:

@@ -43,6 +43,7 @@ def rule_def(version: RuleVersion) -> RuleDef:
         grade_bands=version.grade_bands,  # type: ignore[arg-type]
         lead_filter=LeadFilterDef(**version.lead_filter),  # type: ignore[arg-type]
         holdout_percent=version.holdout_percent,
+        products=list(version.products or []),
     )
 
 
@@ -88,6 +89,7 @@ def write(version: RuleVersion, definition: RuleDef) -> None:
     version.grade_bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
     version.lead_filter = definition.lead_filter.model_dump(exclude_defaults=True)
     version.holdout_percent = definition.holdout_percent
+    version.products = list(definition.products)
     version.conditions = [condition_row(i, each) for i, each in enumerate(definition.conditions, start=1)]
 
 

@@ -13,6 +13,8 @@ from app.extensions import db
 from app.facts import catalogue as fact_catalogue
 from app.facts.definition import check_names
 from app.models import Institution, Rule, RuleStatus, Schedule
+from app.products import catalogue as product_catalogue
+from app.products import definition as product_definition
 from app.rules import check, lead_filter
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DEFAULT_WEIGHTS, RuleDef
 from app.rules.versions import activate, add_version, rule_def
@@ -25,15 +27,18 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
     """Create or update everything in the file, in one transaction. Rules become active at once.
 
     ``overwrite=False`` leaves existing rows as they are (cold start). Return the numbers of institutions,
-    rules and schedules in the file, and of facts if it has any. Raises ConfigFileError, with nothing applied,
-    for a rule that names an unknown institution, branch, tag or shared segment, a schedule that names an
-    unknown rule or channel, or a fact that has the name of another or changes its kind.
+    rules and schedules in the file, and of facts and products if it has any. Raises ConfigFileError, with
+    nothing applied, for a rule that names an unknown institution, product, branch, tag or shared segment, a
+    schedule that names an unknown rule or channel, a fact or product that has the name of another, or a fact
+    that changes its kind.
     """
     _check_codes(config, name)
     for institution in config.institutions:
         _apply_institution(institution.model_dump(), overwrite)
     for fact in config.facts:
         fact_catalogue.apply(fact, operator, overwrite=overwrite)
+    for product in config.products:
+        product_catalogue.apply(product, operator, overwrite=overwrite)
     for rule in config.rules:
         _apply_rule(rule, operator, overwrite)
     for schedule in config.schedules:
@@ -41,22 +46,27 @@ def apply_config(config: ConfigFile, name: str, operator: str, *, overwrite: boo
         targets.ensure(db.session, [(each.kind, each.target) for each in schedule.channels], operator)
     db.session.commit()
     counts = {kind: len(getattr(config, kind)) for kind in ("institutions", "rules", "schedules")}
-    return counts | ({"facts": len(config.facts)} if config.facts else {})
+    return counts | {kind: n for kind in ("facts", "products") if (n := len(getattr(config, kind)))}
 
 
 def _check_codes(config: ConfigFile, name: str) -> None:
     rules = set(db.session.scalars(select(Rule.code))) | {r.code for r in config.rules}
-    known = check.read_catalogue().with_institutions(config.institutions)
+    known = check.read_catalogue().extended(config.institutions, [each.code for each in config.products])
     problems = [
         _line(name, r, each)
         for r, rule in enumerate(config.rules)
         for each in check.check(rule, known)
-        if each.kind == "unknown" and each.path[0] == "conditions"
+        if each.kind == "unknown" and each.path[0] in ("conditions", "products")
     ]
     problems += [
         f"{name}: rules[{r}].lead_filter.{each.field}[{each.position}]: {each.name!r}: {each.why}"
         for r, rule in enumerate(config.rules)
         for each in lead_filter.unknown(rule.lead_filter)
+    ]
+    problems += [
+        f"{name}: products[{p}].eligible.{each.field}[{each.position}]: {each.name!r}: {each.why}"
+        for p, product in enumerate(config.products)
+        for each in lead_filter.unknown(product.eligible)
     ]
     problems += [
         f"{name}: schedules[{s}].rules[{i}]: {code!r}: unknown rule code"
@@ -71,6 +81,7 @@ def _check_codes(config: ConfigFile, name: str) -> None:
         if (problem := targets.problem_with(each.kind, each.target))
     ]
     problems += _fact_problems(config, name)
+    problems += _product_problems(config, name)
     if problems:
         raise ConfigFileError(problems)
 
@@ -89,12 +100,21 @@ def _fact_problems(config: ConfigFile, name: str) -> list[str]:
     return problems
 
 
+def _product_problems(config: ConfigFile, name: str) -> list[str]:
+    known = {product.code: product for product in product_catalogue.definitions()}
+    try:
+        product_definition.check_names((known | {each.code: each for each in config.products}).values())
+    except FieldError as error:
+        return [f"{name}: products: {error}"]
+    return []
+
+
 def warnings(config: ConfigFile, name: str) -> list[str]:
     """Return a line with file, path and value for each condition that no lead can ever meet.
 
     Forms refuse such rules, but a file that could be applied before must remain applicable.
     """
-    known = check.read_catalogue().with_institutions(config.institutions)
+    known = check.read_catalogue().extended(config.institutions, [each.code for each in config.products])
     return [
         _line(name, r, each)
         for r, rule in enumerate(config.rules)
@@ -164,6 +184,8 @@ def export_config() -> str:
     content: dict[str, Any] = {"institutions": [_institution_dict(row) for row in institutions]}
     if facts := fact_catalogue.definitions():
         content["facts"] = [fact.as_yaml() for fact in facts.values()]
+    if products := product_catalogue.definitions():
+        content["products"] = [product.as_yaml() for product in products]
     content["rules"] = [_rule_dict(rule_def(row.active_version)) for row in rules if row.active_version]
     specs = [row.active_version.spec for row in schedules if row.active_version]
     if specs:

@@ -11,6 +11,7 @@ from pydantic import ValidationError, model_validator
 from app.errors import DomainError, FieldError
 from app.facts.definition import FactDef, check_names
 from app.lib.strict import Strict
+from app.products.definition import ProductDef
 from app.rules.definition import InstitutionDef, RuleDef
 from app.schedules.definition import ScheduleDef
 
@@ -28,12 +29,13 @@ class ConfigFile(Strict):
 
     institutions: list[InstitutionDef] = []
     facts: list[FactDef] = []
+    products: list[ProductDef] = []
     rules: list[RuleDef] = []
     schedules: list[ScheduleDef] = []
 
     @model_validator(mode="after")
     def _codes_are_unique(self) -> Self:
-        for kind in ("institutions", "facts", "rules", "schedules"):
+        for kind in ("institutions", "facts", "products", "rules", "schedules"):
             seen: set[str] = set()
             for index, item in enumerate(getattr(self, kind)):
                 if item.code in seen:

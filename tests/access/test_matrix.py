@@ -129,6 +129,12 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         {"code": "age", "name": "年龄", "kind": "number", "purpose": "service", "keep_days": 100},
         {"name": "资产", "purpose": "risk", "keep_days": 100},
     ),
+    "ProductView": crud(
+        "productview",
+        "product",
+        {"code": "CARD", "name": "信用卡", "line": "card", "margin_rate": "0.1"},
+        {"name": "贷", "line": "loan", "margin_rate": "0.02"},
+    ),
     "SuppressionView": {
         "can_list": get("/suppressionview/list/"),
         "can_show": get("/suppressionview/show/{suppression}"),

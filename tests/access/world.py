@@ -40,6 +40,7 @@ from app.models import (
     OutreachSetting,
     OutreachTemplate,
     OutreachTemplateVersion,
+    Product,
     Rule,
     RuleCondition,
     RuleVersion,
@@ -235,8 +236,10 @@ def _lists() -> dict[str, Any]:
         "fact": FactDefinition(
             code="aum", name="金融资产", name_en="assets", kind="money", unit="元", updated_by="x"
         ),
+        "product": Product(code="LOAN-C", name="消费贷", line="loan", updated_by="x"),
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
         "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
+        "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True),
         "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),
         "close_reason": CloseReason(name="暂无需求", position=10),
     }

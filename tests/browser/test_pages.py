@@ -26,6 +26,7 @@ ROWS = {
     "SegmentView": "segment",
     "TagView": "tag",
     "FactView": "fact",
+    "ProductView": "product",
     "SuppressionView": "suppression",
     "ExportJobView": "my_export",
     "BulkJobView": "bulk",

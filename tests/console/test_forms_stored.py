@@ -90,6 +90,11 @@ def fact(row: Any, bank: Bank) -> dict[str, Any]:
     return {"choices": "\n".join(row.choices)}
 
 
+def product(row: Any, bank: Bank) -> dict[str, Any]:
+    rate = f"{row.margin_rate:f}".rstrip("0").rstrip(".")
+    return {"margin_rate": rate, "segments": row.eligible.get("segments", [])}
+
+
 def template(row: Any, bank: Bank) -> dict[str, Any]:
     return {"body": max(row.versions, key=lambda each: each.number).body}
 
@@ -128,6 +133,23 @@ FACT_CHANGED = {
     "purpose": "risk",
     "sensitive": "y",
     "keep_days": "9",
+}
+PRODUCT = {
+    "code": "CARD",
+    "name": "信用卡",
+    "line": "card",
+    "margin_rate": "0.125",
+    "valid_from": "2026-01-01",
+    "valid_until": "2027-12-31",
+    "segments": ["共享客群"],
+}
+PRODUCT_CHANGED = {
+    "name": "消费贷款",
+    "line": "贷款",
+    "margin_rate": "0",
+    "valid_from": "2026-02-01",
+    "valid_until": "",
+    "segments": [],
 }
 SEGMENT = {
     "shared": "y",
@@ -192,6 +214,7 @@ FORMS = {
         SEGMENT | {"name": "新群"}, SEGMENT | {"name": "改群", "hit_grades": ["C"]}, "segment", segment
     ),
     "TagView": Form({"name": "新签", "colour": "red"}, {"name": "改签", "colour": "grey"}, "free_tag"),
+    "ProductView": Form(PRODUCT, PRODUCT_CHANGED, "product", product),
     "FactView": Form(FACT, FACT_CHANGED, "fact", fact),
     "SuppressionView": Form(
         {"phone": "13911110000", "id_number": "", "reason": "投诉", "expires_on": "2099-12-31"}, reads=entry

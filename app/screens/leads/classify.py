@@ -7,16 +7,16 @@ from typing import Any
 from flask import abort, flash, g, request, url_for
 from flask_appbuilder import BaseView, expose, has_access
 from flask_appbuilder.actions import action
-from flask_appbuilder.fieldwidgets import Select2ManyWidget, Select2Widget
+from flask_appbuilder.fieldwidgets import Select2Widget
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import BooleanField, DateField, IntegerField, SelectField, SelectMultipleField
+from wtforms import BooleanField, DateField, IntegerField, SelectField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
 from app.console import formats, urls
 from app.console.access import may, me
-from app.console.forms import select
+from app.console.forms import multi_select, select
 from app.console.parts import sentence
 from app.console.table import Link
 from app.console.urls import list_url
@@ -140,11 +140,6 @@ class TagView(ConsoleView):
         db.session.delete(item)
 
 
-def _multi_select(label: Any, choices: Any, description: Any = None) -> SelectMultipleField:
-    """Return a field for several values; no value means no filter."""
-    return SelectMultipleField(label, description=description, choices=choices, widget=Select2ManyWidget())
-
-
 class SegmentView(ConsoleView):
     """客群: saved filters of leads."""
 
@@ -210,12 +205,12 @@ class SegmentView(ConsoleView):
             lazy_gettext("Shared"),
             description=lazy_gettext("Everybody may use it; only you and administrators can change it."),
         ),
-        "sources": _multi_select(lazy_gettext("Source channel"), segments.sources),
-        "statuses": _multi_select(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
-        "branches": _multi_select(
+        "sources": multi_select(lazy_gettext("Source channel"), segments.sources),
+        "statuses": multi_select(lazy_gettext("Status"), lambda: labels.choices(labels.LEAD_STATUS)),
+        "branches": multi_select(
             lazy_gettext("Branch"), segments.branches, lazy_gettext("Includes the branches below.")
         ),
-        "tags": _multi_select(
+        "tags": multi_select(
             lazy_gettext("Tags"),
             lambda: [(str(tag.id), tag.name) for tag in tags.all_tags(db.session)],
             lazy_gettext("Leads with any of these tags."),
@@ -233,9 +228,9 @@ class SegmentView(ConsoleView):
             description=lazy_gettext("Counted back from today. Leave empty for any time."),
             validators=[Optional(), NumberRange(1, 3650)],
         ),
-        "hit_grades": _multi_select(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
-        "hit_statuses": _multi_select(lazy_gettext("Hit status"), lambda: labels.choices(labels.HIT_STATUS)),
-        "hit_rules": _multi_select(lazy_gettext("Rules"), segments.rules),
+        "hit_grades": multi_select(lazy_gettext("Grade"), [(grade, grade) for grade in "ABCD"]),
+        "hit_statuses": multi_select(lazy_gettext("Hit status"), lambda: labels.choices(labels.HIT_STATUS)),
+        "hit_rules": multi_select(lazy_gettext("Rules"), segments.rules),
         "activity_metric": select(lazy_gettext("Metric"), labels.METRIC),
         "activity_at_least": IntegerField(
             lazy_gettext("Threshold"), validators=[Optional(), NumberRange(1, 1_000_000)]

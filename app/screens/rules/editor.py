@@ -14,7 +14,7 @@ from app import labels
 from app.access.scope import branches_visible_to
 from app.activity import metrics, operators
 from app.extensions import db
-from app.models import Branch, Institution, Rule, RuleVersion, Segment, Tag
+from app.models import Branch, Institution, Product, Rule, RuleVersion, Segment, Tag
 from app.rules import check, draft_conflict, sentence
 from app.rules.check import Problem
 from app.rules.definition import (
@@ -32,7 +32,7 @@ MAX_MATCHES = 30
 #: How many characters of a posted rule are read: enough for 20 conditions with thousands of institutions.
 MAX_LENGTH = 2_000_000
 #: The kinds of choices that the search boxes of the editor ask for.
-KINDS = ("places", "branches", "sources", "tags", "segments")
+KINDS = ("places", "branches", "sources", "tags", "segments", "products")
 
 
 class MalformedError(Exception):
@@ -76,6 +76,7 @@ def blank() -> dict[str, Any]:
         "grade_bands": DEFAULT_GRADE_BANDS,
         "lead_filter": {"sources": [], "branches": [], "statuses": [], "tags": [], "segments": []},
         "holdout_percent": 0,
+        "products": [],
     }
 
 
@@ -129,10 +130,12 @@ def names(rule: dict[str, Any]) -> dict[str, dict[str, str]]:
     used = {code for each in conditions for code in each["institutions"]}
     institutions = select(Institution.code, Institution.name).where(Institution.code.in_(used))
     branches = select(Branch.code, Branch.name).where(Branch.code.in_(rule["lead_filter"]["branches"]))
+    products = select(Product.code, Product.name).where(Product.code.in_(rule["products"]))
     categories = {code for each in conditions for code in each["categories"]}
     return {
         "institutions": dict(db.session.execute(institutions).tuples().all()),
         "branches": dict(db.session.execute(branches).tuples().all()),
+        "products": dict(db.session.execute(products).tuples().all()),
         "categories": {code: labels.word(labels.CATEGORY, code) for code in categories},
     }
 
@@ -185,6 +188,8 @@ def find(kind: str, text: str) -> list[dict[str, Any]]:
         return [each for each in groups if each["items"]]
     if kind == "branches":
         return [_group("branches", _("Branch"), _branches(query_text))]
+    if kind == "products":
+        return [_group("products", _("Products"), _coded(Product, query_text))]
     if kind == "sources":
         matches = [value for value, _word in sources() if query_text.lower() in value.lower()]
         return [_group("sources", _("Source channel"), [(value, value, "") for value in matches])]
@@ -231,14 +236,19 @@ def _matching(choices: list[tuple[str, str, int]], text: str) -> list[tuple[str,
 
 
 def _institutions(text: str) -> dict[str, Any]:
+    rows = _coded(Institution, text, Institution.listed.desc())
+    return _group("institutions", _("Institutions"), rows)
+
+
+def _coded(model: Any, text: str, *order: Any) -> list[tuple[str, str, str]]:
+    """Return the rows of a table with code and name that match a text."""
     query = (
-        select(Institution.code, Institution.name)
-        .where(or_(_like(Institution.code, text), _like(Institution.name, text)))
-        .order_by(Institution.listed.desc(), Institution.code)
+        select(model.code, model.name)
+        .where(or_(_like(model.code, text), _like(model.name, text)))
+        .order_by(*order, model.code)
         .limit(MAX_MATCHES)
     )
-    rows = [(code, name, code if code != name else "") for code, name in db.session.execute(query)]
-    return _group("institutions", _("Institutions"), rows)
+    return [(code, name, code if code != name else "") for code, name in db.session.execute(query)]
 
 
 def _branches(text: str) -> list[tuple[str, str, str]]:

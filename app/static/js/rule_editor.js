@@ -72,6 +72,7 @@ function currentRule() {
     if (key) rule[name][key] = read(control);
     else rule[name] = read(control);
   }
+  Object.assign(rule, goal.values);
   rule.lead_filter = Object.assign({ statuses: ticked(filter, "statuses") }, ...filters.map((picker) => picker.values));
   return rule;
 }
@@ -104,6 +105,7 @@ function fill(rule) {
   }
   tick(filter, "statuses", rule.lead_filter.statuses);
   for (const picker of filters) picker.values = rule.lead_filter;
+  goal.values = rule;
   one("#conditions").replaceChildren(...rule.conditions.map(conditionCard));
   number();
 }
@@ -376,6 +378,7 @@ function merge(conflict) {
 
 // -- start ---------------------------------------------------------------------------------
 const filters = all(".picker", filter).map((box) => new Picker(box, start.urls.find, start.names, say, typed));
+const goal = new Picker(one("#success .picker"), start.urls.find, start.names, say, typed);
 fill(start.rule);
 clean = JSON.stringify(currentRule());
 const coverage = new Coverage(one("#coverage"), currentRule, (values, signal) =>

@@ -1,0 +1,1 @@
+"""Products: what the bank sells, to whom, and what it earns by it."""

@@ -1,0 +1,54 @@
+"""The products: reading, storing and deleting them."""
+
+from __future__ import annotations
+
+from sqlalchemy import any_, literal, select
+
+from app.errors import DomainError
+from app.extensions import db
+from app.models import Product, Rule, RuleVersion
+from app.products.definition import ProductDef, check_names, product_def
+
+
+def definitions() -> list[ProductDef]:
+    """Return all products in the order in which they were made."""
+    return [product_def(row) for row in db.session.scalars(select(Product).order_by(Product.id))]
+
+
+def check_new(product: ProductDef) -> None:
+    """Raise FieldError when another product has its code or name."""
+    check_names([*(each for each in definitions() if each.code != product.code), product])
+
+
+def apply(product: ProductDef, user: str, *, overwrite: bool = True) -> None:
+    """Create the product or change the stored one of its code, without committing."""
+    row = db.session.scalar(select(Product).where(Product.code == product.code))
+    if row is None:
+        db.session.add(Product(**product.as_row(), updated_by=user))
+    elif overwrite and product_def(row) != product:
+        for name, value in product.as_row().items():
+            setattr(row, name, value)
+        row.updated_by = user
+    # Ids give the order of an export, so they follow the order of the file.
+    db.session.flush()
+
+
+def delete(row: Product) -> None:
+    """Delete a product without committing. Raises DomainError while a rule names it."""
+    if rules := used_by(row.code):
+        raise DomainError(
+            "“%(name)s” is used by %(users)s; change them first.", name=row.name, users=", ".join(rules)
+        )
+    db.session.delete(row)
+
+
+def used_by(code: str) -> list[str]:
+    """Return the codes of the rules that name a product in any version: former ones made hits."""
+    query = (
+        select(Rule.code)
+        .join(RuleVersion, RuleVersion.rule_id == Rule.id)
+        .where(literal(code) == any_(RuleVersion.products))
+        .distinct()
+        .order_by(Rule.code)
+    )
+    return list(db.session.scalars(query))
