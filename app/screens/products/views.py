@@ -84,9 +84,7 @@ class ProductView(ConsoleView):
             lazy_gettext("Margin rate"),
             places=None,
             default=DEFAULT_MARGIN_RATE,
-            description=lazy_gettext(
-                "The bank's share of an amount, such as 0.03 for 3 percent."
-            ),
+            description=lazy_gettext("The bank's share of an amount, such as 0.03 for 3 percent."),
             validators=[InputRequired(), NumberRange(0, 1)],
         ),
         "valid_from": DateField(lazy_gettext("Sold from"), validators=[Optional()]),
