@@ -16,7 +16,7 @@ from app.leads.errors import RowError
 from app.leads.free_text import clean_text
 from app.lib.spreadsheet import parse_date
 
-_NUMBER = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 #: a number as most files have it, which needs no more checks
 _PLAIN = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _FLAGS = {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
@@ -14,14 +13,15 @@ from sqlalchemy import Connection, Engine
 from app.activity import store as activity
 from app.errors import N_, DomainError
 from app.facts import batches
+from app.facts.columns import value_type
 from app.facts.definition import PERSON_HEADERS, FactDef
-from app.facts.rows import FactRows, Staged
+from app.facts.rows import FactBlocks
+from app.leads.blocks import Block
 from app.leads.columns import match_columns
 from app.leads.cube import activity_root, engine_settings
-from app.leads.errors import UnreadableFile
+from app.leads.errors import RowError, UnreadableFile
 from app.leads.identity import IdHasher
 from app.leads.importer import ImportOrder, ImportResult, run_import
-from app.leads.remarks import Note
 from app.leads.staging import MergeResult
 from app.lib.lazy import lazy
 from config import Settings
@@ -35,8 +35,6 @@ else:
     pa = lazy("pyarrow")
     pq = lazy("pyarrow.parquet")
     store = lazy("app.facts.store")
-
-_ROWS = 50_000
 
 
 def import_facts(
@@ -111,27 +109,23 @@ class FactIntake:
             raise UnreadableFile("file_no_facts", message, file=file)
         return columns
 
-    def checker(
-        self, connection: Connection, columns: dict[str, int], note: Note
-    ) -> Callable[[int, Sequence[str]], Iterable[Staged]]:
-        """Return a function that checks person, values and date of a row."""
+    def block_checker(
+        self, connection: Connection, columns: dict[str, int]
+    ) -> Callable[[Block], tuple[pa.Table, dict[int, RowError]]]:
+        """Return a function that checks persons, values and dates of a block."""
         hasher = IdHasher(self._settings.id_hash_algorithm, self._settings.id_hash_key)
-        rows = FactRows(connection, columns, self._facts, hasher, as_of=self._as_of, latest=self._today)
-        return lambda number, cells: (rows.check(number, cells),)
+        return FactBlocks(
+            connection, columns, self._facts, hasher, as_of=self._as_of, latest=self._today
+        ).check
 
-    def stage(self, connection: Connection, rows: Iterable[Staged]) -> None:
+    def stage(self, connection: Connection, rows: Iterable[pa.Table]) -> None:
         """Write the rows to a file in the store's scratch folder."""
         self._path = self._exit.enter_context(activity.workspace(self._root)) / "rows.parquet"
-        types = {"number": pa.float64(), "money": pa.float64(), "date": pa.date32(), "flag": pa.bool_()}
-        values = [(f"f{fact}", types.get(each.kind, pa.string())) for fact, each in self._facts.items()]
+        values = [(f"f{fact}", value_type(each)) for fact, each in self._facts.items()]
         schema = pa.schema([("lead", pa.int64()), ("as_of", pa.date32()), *values])
-        with pq.ParquetWriter(self._path, schema) as writer:
-            for part in _parts(rows):
-                arrays = [
-                    pa.array(column, field.type)
-                    for column, field in zip(zip(*part, strict=True), schema, strict=True)
-                ]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        with pq.ParquetWriter(self._path, schema, compression="lz4", use_dictionary=False) as writer:
+            for part in rows:
+                writer.write_table(part)
 
     def merge(self, connection: Connection, batch: int, *, update: bool) -> MergeResult:
         """Add the staged values to the store."""
@@ -180,9 +174,3 @@ def result_json(result: ImportResult) -> dict[str, Any]:
         "rejected": result.rejected,
         "error_file": result.error_file,
     }
-
-
-def _parts(rows: Iterable[Staged]) -> Iterator[list[Staged]]:
-    iterator = iter(rows)
-    while part := list(islice(iterator, _ROWS)):
-        yield part

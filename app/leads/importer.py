@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import psycopg
 from sqlalchemy import Connection, Engine
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.errors import N_
 from app.leads import suppression
 from app.leads.batches import close_batch, hold_batch, open_batch
+from app.leads.blocks import Block, blocks
 from app.leads.branch_choices import NO_BRANCHES, BranchChoices, ChosenBranch, UnknownBranches
 from app.leads.columns import find_columns
 from app.leads.error_file import ErrorFile, error_file_path, remove_error_file
@@ -73,26 +74,14 @@ class ImportResult:
         return {name: value for name, value in vars(self).items() if name not in reported_elsewhere}
 
 
-class Intake(Protocol):
-    """How the rows of a kind of file are checked, staged and merged.
-
-    All methods run in the import's transaction, in this order: ``checker``, ``stage``, and then ``merge`` or,
-    in a dry run, ``preview``.
-    """
+class _Staging(Protocol):
+    """How the checked rows of a kind of file are staged and merged."""
 
     kind: str
 
     @property
     def headers(self) -> Mapping[str, Sequence[str]]:
         """The accepted names of each field."""
-
-    def checker(
-        self, connection: Connection, columns: dict[str, int], note: Note
-    ) -> Callable[[int, Sequence[str]], Iterable[Any]]:
-        """Return a function that returns what to stage of a row, or raises RowError.
-
-        It reports what it leaves out of a row to ``note``, as to ``Remarks.note``.
-        """
 
     def stage(self, connection: Connection, rows: Iterable[Any]) -> None:
         """Stage the checked rows as they come."""
@@ -102,6 +91,32 @@ class Intake(Protocol):
 
     def preview(self, connection: Connection, *, update: bool) -> MergeResult:
         """Return what ``merge`` would do."""
+
+
+class Intake(_Staging, Protocol):
+    """How the rows of a kind of file are checked, staged and merged.
+
+    All methods run in the import's transaction, in this order: ``checker``, ``stage``, and then ``merge`` or,
+    in a dry run, ``preview``.
+    """
+
+    def checker(
+        self, connection: Connection, columns: dict[str, int], note: Note
+    ) -> Callable[[int, Sequence[str]], Iterable[Any]]:
+        """Return a function that returns what to stage of a row, or raises RowError.
+
+        It reports what it leaves out of a row to ``note``, as to ``Remarks.note``.
+        """
+
+
+@runtime_checkable
+class BlockIntake(_Staging, Protocol):
+    """An intake that checks blocks of rows by their columns instead of row by row."""
+
+    def block_checker(
+        self, connection: Connection, columns: dict[str, int]
+    ) -> Callable[[Block], tuple[Any, dict[int, RowError]]]:
+        """Return a function that returns what to stage of a block, and the errors by position."""
 
 
 class LeadIntake:
@@ -179,7 +194,7 @@ def import_leads(
     return run_import(engine, order, LeadIntake(settings, choices))
 
 
-def run_import(engine: Engine, order: ImportOrder, intake: Intake) -> ImportResult:
+def run_import(engine: Engine, order: ImportOrder, intake: Intake | BlockIntake) -> ImportResult:
     """Import the rows of a file, or determine what an import would do (a dry run). Return the result.
 
     All rows are written or none: on any error the batch is marked as failed (as cancelled for
@@ -252,7 +267,7 @@ def _kind(error: BaseException) -> str:
 class _Run:
     """One pass over one file; a dry run without a batch."""
 
-    def __init__(self, order: ImportOrder, intake: Intake, batch: int | None) -> None:
+    def __init__(self, order: ImportOrder, intake: Intake | BlockIntake, batch: int | None) -> None:
         self._order = order
         self._intake = intake
         self._batch = batch
@@ -277,8 +292,7 @@ class _Run:
             self._oddities = file.oddities
             with self._error_file(file) as errors:
                 self._remarks = Remarks(file.header, file.columns)
-                check = intake.checker(connection, file.columns, self._remarks.note)
-                intake.stage(connection, self._accepted(file, check, errors))
+                intake.stage(connection, self._accepted(connection, file, errors))
                 if self._batch is None:
                     merged = intake.preview(connection, update=order.update)
                     transaction.rollback()
@@ -302,28 +316,54 @@ class _Run:
             IdHasher(settings.id_hash_algorithm, settings.id_hash_key),
         )
 
-    def _accepted(
+    def _accepted(self, connection: Connection, file: LeadFile, errors: ErrorFile | None) -> Iterator[Any]:
+        intake = self._intake
+        if isinstance(intake, BlockIntake):
+            yield from self._blocks(file, intake.block_checker(connection, file.columns), errors)
+        else:
+            check = intake.checker(connection, file.columns, self._remarks.note)
+            yield from self._rows(file, check, errors)
+        self._order.progress(self._read, self._read)
+
+    def _rows(
         self,
         file: LeadFile,
         check: Callable[[int, Sequence[str]], Iterable[Any]],
         errors: ErrorFile | None,
     ) -> Iterator[Any]:
-        report, on_rejected = self._order.progress, self._order.rejected
         for number, cells, fault in file.rows:
             self._read += 1
             if self._read % _PROGRESS_EVERY == 0:
-                report(self._read, max(file.total, self._read))
+                self._order.progress(self._read, max(file.total, self._read))
             try:
                 if fault is not None:
                     raise fault
                 yield from check(number, cells)
             except RowError as error:
-                self._rejected[error.reason] += 1
-                error.value = offending_value(error.fields, cells, file.columns)
-                on_rejected(number, cells, error)
-                if errors:
-                    errors.add(number, cells, error)
-        report(self._read, self._read)
+                self._refuse(file, number, cells, error, errors)
+
+    def _blocks(
+        self,
+        file: LeadFile,
+        check: Callable[[Block], tuple[Any, dict[int, RowError]]],
+        errors: ErrorFile | None,
+    ) -> Iterator[Any]:
+        for block in blocks(self._order.path, self._order.file_name, file):
+            accepted, refused = check(block)
+            for at, error in sorted(refused.items()):
+                self._refuse(file, int(block.numbers[at]), block.cells(at), error, errors)
+            self._read += len(block)
+            self._order.progress(self._read, max(file.total, self._read))
+            yield accepted
+
+    def _refuse(
+        self, file: LeadFile, number: int, cells: Sequence[str], error: RowError, errors: ErrorFile | None
+    ) -> None:
+        self._rejected[error.reason] += 1
+        error.value = offending_value(error.fields, cells, file.columns)
+        self._order.rejected(number, cells, error)
+        if errors:
+            errors.add(number, cells, error)
 
     def _result(self, merged: MergeResult, errors: ErrorFile | None = None) -> ImportResult:
         path = str(errors.path) if errors and errors.rows else None

@@ -14,9 +14,11 @@ from app.lib.lazy import lazy
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 else:
     pa = lazy("pyarrow")
+    pc = lazy("pyarrow.compute")
     pq = lazy("pyarrow.parquet")
 
 MAGIC = b"PAR1"
@@ -29,6 +31,25 @@ def parquet_rows(path: Path, file: str) -> tuple[Iterator[Row], int]:
         return _rows(pq.ParquetFile(path), file), pq.read_metadata(path).num_rows + 1
     except (pa.ArrowException, ValueError):
         raise _damaged(file) from None
+
+
+def text_tables(path: Path, file: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file as columns of text. Raises UnreadableFile when it is damaged."""
+    try:
+        for part in pq.ParquetFile(path).iter_batches(_ROWS):
+            columns = [_text_column(column) for column in part.columns]
+            yield pa.RecordBatch.from_arrays(columns, [str(at) for at in range(len(columns))])
+    except (pa.ArrowException, ValueError):
+        raise _damaged(file) from None
+
+
+def _text_column(column: pa.Array) -> pa.Array:
+    try:
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        return pc.cast(column, pa.string()).fill_null("")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.array([_text(value) for value in column.to_pylist()], pa.string())
 
 
 def _rows(opened: Any, file: str) -> Iterator[Row]:

@@ -10,13 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from app.errors import N_
 from app.leads.columns import count_recognised
 from app.leads.errors import MalformedRow, RowError, Undecodable, UnreadableFile
 from app.leads.samples import masked_cell
+from app.lib.lazy import lazy
 from app.lib.spreadsheet import unescape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import csv as csv_reader
+else:
+    pa = lazy("pyarrow")
+    csv_reader = lazy("pyarrow.csv")
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 100_000
@@ -25,6 +33,9 @@ _NAMED_SEPARATOR = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
 _ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "gb18030": "GB18030"}
 #: Ctrl-Z, with which DOS programs end a text
 _DOS_END = "\x1a"
+#: what makes a cell differ from the text between two separators
+_NOT_PLAIN = (b'"', b"'", b"=")
+_BLOCK = 8 << 20
 _MARK = "lead-monitor-mark"
 #: NUL and the marks of undecodable bytes, which no valid text contains
 _DAMAGE = re.compile("[\x00\udc00-\udcff]")
@@ -98,6 +109,37 @@ def text_rows(path: Path, file: str) -> tuple[Iterator[Row], int]:
     if named:
         next(rows)
     return rows, text.lines
+
+
+def plain_separator(path: Path) -> str | None:
+    """Return the separator of a file in UTF-8 whose lines are its rows and hold their cells as they are.
+
+    None for a file with a quotation mark, or with anything else that reading row by row takes care of.
+    """
+    text = _examine(path)
+    if text.encoding != "utf-8-sig" or not text.sound or text.dos_end:
+        return None
+    with path.open("rb") as stream:
+        for chunk in iter(partial(stream.read, _CHUNK), b""):
+            if any(mark in chunk for mark in _NOT_PLAIN) or chunk.count(b"\r") != chunk.count(b"\r\n"):
+                return None
+    separator, named = _separator(path, text.encoding)
+    return None if named else separator
+
+
+def plain_tables(path: Path, separator: str, width: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows below the header of a file with a ``plain_separator``, as columns of text.
+
+    Raises pyarrow.ArrowInvalid at the block with a row that hasn't ``width`` cells.
+    """
+    names = [str(at) for at in range(width)]
+    with csv_reader.open_csv(
+        path,
+        csv_reader.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=1),
+        csv_reader.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False),
+        csv_reader.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+    ) as reader:
+        yield from reader
 
 
 def header_error(fault: RowError, file: str) -> UnreadableFile:
