@@ -21,7 +21,7 @@ import duckdb
 
 from app.activity import store as activity
 from app.activity.settings import EngineSettings
-from app.facts import store
+from app.facts import compaction, store
 from app.facts.store import Column, Delivery
 
 FIRST = dt.date(2025, 12, 31)
@@ -41,7 +41,7 @@ def main(leads: int = 200_000, facts: int = 10, deliveries: int = 12) -> None:
             spent = timed("append", work)
             print(f"  {leads / spent:,.0f} rows a second")
         _ask("separate files", root, columns, last, leads)
-        timed("compact", lambda: store.compact(root, columns, last, settings=SETTINGS))
+        timed("compact", lambda: compaction.compact(root, columns, last, settings=SETTINGS))
         _ask("one file", root, columns, last, leads)
         _compare(root, columns, last)
         timed("undo of the last batch", lambda: store.undo(root, deliveries, settings=SETTINGS))

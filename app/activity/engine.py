@@ -101,12 +101,20 @@ def run(connection: duckdb.DuckDBPyConnection, query: ibis.Table | Statement) ->
     return connection.sql(statement.sql).to_arrow_table().cast(statement.schema)
 
 
-def write(connection: duckdb.DuckDBPyConnection, expression: ibis.Table, file: Path) -> None:
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    expression: ibis.Table,
+    file: Path,
+    *,
+    rows_per_group: int | None = None,
+) -> None:
     """Run an expression and write its rows, in its order, to a Parquet file."""
-    write_relation(connection.sql(compiled(expression).sql), file)
+    write_relation(connection.sql(compiled(expression).sql), file, rows_per_group=rows_per_group)
 
 
-def write_relation(relation: duckdb.DuckDBPyRelation, file: Path) -> None:
+def write_relation(
+    relation: duckdb.DuckDBPyRelation, file: Path, *, rows_per_group: int | None = None
+) -> None:
     """Write a relation's rows, in its order, to a Parquet file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    relation.write_parquet(str(file), compression="zstd")
+    relation.write_parquet(str(file), compression="zstd", row_group_size=rows_per_group)

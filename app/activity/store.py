@@ -66,11 +66,26 @@ class Day:
 
 @dataclass(frozen=True)
 class FactFile:
-    """A committed file of facts (app/facts/store.py): its import batches and its columns of values."""
+    """A committed file of facts (app/facts/store.py) about the leads ``first`` … ``last``.
+
+    ``batches`` are the import batches whose rows it has, ``columns`` those of values. What a ``covered`` file
+    states is in the files of the latest values.
+    """
 
     name: str
     batches: tuple[int, ...]
     columns: tuple[str, ...]
+    first: int
+    last: int
+    covered: bool = False
+
+
+@dataclass(frozen=True)
+class LatestFacts:
+    """The latest values of each lead, as of the date ``through`` or a later one."""
+
+    through: date
+    files: tuple[FactFile, ...]
 
 
 @dataclass(frozen=True)
@@ -84,11 +99,13 @@ class Snapshot:
     journal_bytes: int = 0
     retired: Mapping[str, float] = field(default_factory=dict)
     facts: tuple[FactFile, ...] = ()
+    latest_facts: LatestFacts | None = None
 
     def files(self) -> set[str]:
         """Return the names of all data files of the state."""
         of_days = {name for day in self.days.values() for name in day.files()}
-        return of_days | {file.name for file in self.facts}
+        latest = self.latest_facts.files if self.latest_facts else ()
+        return of_days | {file.name for file in (*self.facts, *latest)}
 
     def digest(self, first: date, last: date) -> str:
         """Return a short digest of the data of the dates first … last: equal digests mean equal events."""
@@ -105,17 +122,23 @@ def snapshot(root: Path) -> Snapshot:
     try:
         data = orjson.loads(text)
         days = {date.fromisoformat(name): Day(**entry) for name, entry in data.pop("days").items()}
-        facts = tuple(
-            FactFile(each["name"], tuple(each["batches"]), tuple(each["columns"]))
-            for each in data.pop("facts", ())
-        )
-        return Snapshot(root=root, days=days, facts=facts, **data)
+        facts, latest = _fact_files(data.pop("facts", ())), data.pop("latest_facts", None)
+        if latest is not None:
+            latest = LatestFacts(date.fromisoformat(latest["through"]), _fact_files(latest["files"]))
+        return Snapshot(root=root, days=days, facts=facts, latest_facts=latest, **data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ActivityError(
             "the activity manifest %(path)s is damaged: %(why)s",
             path=str(root / "manifest.json"),
             why=str(error),
         ) from error
+
+
+def _fact_files(entries: Sequence[Mapping[str, Any]]) -> tuple[FactFile, ...]:
+    return tuple(
+        FactFile(**{**each, "batches": tuple(each["batches"]), "columns": tuple(each["columns"])})
+        for each in entries
+    )
 
 
 def days(state: Snapshot) -> list[date]:
@@ -162,8 +185,9 @@ class Writer:
         *,
         timezone: str | None = None,
         facts: Sequence[FactFile] | None = None,
+        latest_facts: LatestFacts | None = None,
     ) -> Snapshot:
-        """Commit `days` and `facts` as all there is of each, and append `records` to the journal.
+        """Commit `days`, or `facts` and `latest_facts`, as all there is; append `records` to the journal.
 
         What is not given stays as it is. Return the state.
         """
@@ -173,6 +197,7 @@ class Writer:
             version=self.version,
             days=old.days if days is None else dict(days),
             facts=old.facts if facts is None else tuple(facts),
+            latest_facts=old.latest_facts if facts is None else latest_facts,
             timezone=timezone or old.timezone,
         )
         for name in sorted(new.files() - old.files()):
@@ -251,6 +276,11 @@ def _swap_manifest(state: Snapshot) -> None:
         "journal_bytes": state.journal_bytes,
         "retired": dict(state.retired),
         "facts": [vars(file) for file in state.facts],
+        "latest_facts": state.latest_facts
+        and {
+            "through": state.latest_facts.through.isoformat(),
+            "files": [vars(file) for file in state.latest_facts.files],
+        },
     }
     new = state.root / "manifest.json.tmp"
     new.write_text(json.dumps(data, indent=1))

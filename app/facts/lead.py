@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.activity import store as activity
 from app.facts import catalogue
 from app.facts.cells import as_json
+from app.facts.definition import FactDef
 from app.facts.importer import columns_of
-from app.leads.cube import activity_root, engine_settings
+from app.leads.cube import activity_root
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
 
@@ -19,20 +21,50 @@ else:
     store = lazy("app.facts.store")
 
 
-def facts_of(lead: int, as_of: dt.date) -> dict[str, dict[str, Any]]:
-    """Return the facts known of a lead as of a date: code → value, as_of and known_on, for JSON."""
+@dataclass(frozen=True)
+class KnownFact:
+    """A value of a lead: when it was true, since when it is known, and the import batch that stated it."""
+
+    fact: FactDef
+    value: Any
+    as_of: dt.date
+    known_on: dt.date
+    batch: int
+
+
+def known_facts(lead: int, as_of: dt.date) -> list[KnownFact]:
+    """Return what is known of a lead as of a date, in the order of the definitions.
+
+    The few rows of one lead are compared here: to compile a query for every fact takes most of a second.
+    """
     settings, facts = current_settings(), catalogue.definitions()
     state = activity.snapshot(activity_root(settings))
     if not state.facts or not facts:
-        return {}
+        return []
     columns = columns_of(facts)
-    found = store.values(state, columns, as_of, lead=lead, settings=engine_settings(settings)).to_pylist()
+    rows = store.history(state, columns, lead)
+    found = []
+    for column in columns:
+        oldest = as_of - dt.timedelta(days=column.keep_days)
+        # Later rows are of later dates, or were delivered later.
+        known = [
+            row
+            for row in rows
+            if row[column.name] is not None and row["known_on"] <= as_of and oldest <= row["as_of"] <= as_of
+        ]
+        if known:
+            dates = (known[-1]["as_of"], known[-1]["known_on"])
+            found.append(KnownFact(facts[column.fact], known[-1][column.name], *dates, known[-1]["batch"]))
+    return found
+
+
+def facts_of(lead: int, as_of: dt.date) -> dict[str, dict[str, Any]]:
+    """Return the facts known of a lead as of a date: code → value, as_of and known_on, for JSON."""
     return {
-        facts[column.fact].code: {
-            "value": as_json(found[0][column.name]),
-            "as_of": found[0][f"{column.name}_as_of"].isoformat(),
-            "known_on": found[0][f"{column.name}_known_on"].isoformat(),
+        each.fact.code: {
+            "value": as_json(each.value),
+            "as_of": each.as_of.isoformat(),
+            "known_on": each.known_on.isoformat(),
         }
-        for column in columns
-        if found and found[0][column.name] is not None
+        for each in known_facts(lead, as_of)
     }

@@ -1,13 +1,14 @@
 """The values of facts, in the analytical store beside the activity: dated, in columns, sorted by lead.
 
 A file has a row per lead and date, and a column `f<id>` per fact, null where nothing was stated. A batch adds
-one file; undo and compaction rewrite files. All files are named by the store's one manifest, so that readers
-see a batch entirely or not at all (docs/decisions/0011-facts-in-columns.md).
+one file; undo and compaction rewrite files. Compaction (compaction.py) also writes the latest values of each
+lead, from which states as of later dates are read. All files are named by the store's one manifest, so that
+readers see a batch entirely or not at all (docs/decisions/0011-facts-in-columns.md).
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 import duckdb
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from app.activity import engine, store
 from app.activity.settings import EngineSettings
-from app.activity.store import FactFile, Snapshot
+from app.activity.store import FactFile, LatestFacts, Snapshot
 
 TYPES = {
     "number": "float64",
@@ -31,10 +33,11 @@ TYPES = {
 }
 #: the columns of every file: `delivery` orders the batches as they were committed
 _KEYS = {"lead": "int64", "as_of": "date", "known_on": "date", "batch": "int64", "delivery": "int64"}
+#: the facts of one lead are read by decoding the rows of its group
+ROWS_PER_GROUP = 32_768
 _STATEMENTS_KEPT = 256
 #: deliveries of one date are ordered by the version of their commit, which stays below this
 _DELIVERIES = 1 << 32
-_AS_OF = engine.parameter("as_of", date)
 _LEAD = engine.parameter("queried_lead", int)
 
 
@@ -88,18 +91,19 @@ def append(
     No lead may have two rows of a date. A value that was last stated the same for its date, and was known by
     then, is not stored again. Without `commit` nothing is written.
     """
-    with _engine(root, settings) as (connection, scratch), store.writing(root) as writer:
-        _stated(connection, writer.state, columns)
-        _read(connection, "given", [rows])
-        given = _count(connection, "given", columns)
+    with opened(root, settings) as (connection, scratch), store.writing(root) as writer:
+        read(connection, "given", [rows])
+        given = count(connection, "given", columns)
         name = writer.new_fact_file()
         path = root / name if commit else scratch / "new.parquet"
-        engine.write(connection, _news(columns, delivery, writer.version), path)
-        _read(connection, "written", [path])
-        stored = _count(connection, "written", columns)
+        stated(connection, writer.state.facts, root, columns)
+        news = _news(columns, delivery, writer.version, compare=_is_stated(connection))
+        engine.write(connection, news, path, rows_per_group=ROWS_PER_GROUP)
+        read(connection, "written", [path])
+        stored = count(connection, "written", columns)
         if commit and stored:
-            file = FactFile(name, (delivery.batch,), tuple(column.name for column in columns))
-            writer.commit(facts=[*writer.state.facts, file])
+            file = described(connection, writer, name, [column.name for column in columns])
+            writer.commit(facts=[*writer.state.facts, file], latest_facts=writer.state.latest_facts)
         elif commit:
             path.unlink()
         return Counts(stored, given - stored)
@@ -119,20 +123,61 @@ def values(
     the latest date counts, of several the latest delivered. With `lead` only this one is read. Leads without
     any value have no row.
     """
-    with _engine(snapshot.root, settings) as (connection, _scratch):
-        _stated(connection, snapshot, columns)
-        engine.tell(connection, as_of=as_of, queried_lead=lead or 0)
-        return engine.run(connection, _valued(tuple(columns), lead is not None))
+    with opened(snapshot.root, settings) as (connection, _scratch):
+        found = tell_values(connection, snapshot, columns, as_of, lead=lead)
+        return engine.run(connection, _ordered(found))
 
 
-def history(
-    snapshot: Snapshot, columns: Sequence[Column], lead: int, *, settings: EngineSettings | None = None
-) -> pa.Table:
-    """Return all stored rows of a lead, oldest first, in the order of their delivery."""
-    with _engine(snapshot.root, settings) as (connection, _scratch):
-        _stated(connection, snapshot, columns)
-        facts = ibis.table(_schema(columns), name="facts")
-        return engine.run(connection, facts.filter(facts.lead == lead).order_by("as_of", "delivery"))
+@dataclass(frozen=True)
+class Valued:
+    """The values as of a date as an expression: of which columns, from which views, of one lead or all."""
+
+    columns: tuple[Column, ...]
+    date: str
+    from_latest: bool
+    from_rows: bool
+    of_one_lead: bool
+
+    @property
+    def table(self) -> ibis.Table:
+        """The rows of `values`, some of them without any value."""
+        return _valued(self)
+
+
+def tell_values(
+    connection: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    columns: Sequence[Column],
+    as_of: date,
+    *,
+    lead: int | None = None,
+    date: str = "now",
+) -> Valued:
+    """Make the connection ready to select the values as of a date, and call the date so.
+
+    When the latest values are those of an earlier date, only they and what was delivered since are read.
+    """
+    latest = snapshot.latest_facts
+    if latest is not None and latest.through > as_of:
+        latest = None
+    rows = _about([file for file in snapshot.facts if not (latest and file.covered)], lead)
+    stated(connection, rows, snapshot.root, columns, f"facts_{date}")
+    if latest is not None:
+        files = _about(latest.files, lead)
+        _view(connection, f"latest_{date}", files, snapshot.root, columns, _latest_schema)
+    engine.tell(connection, **{f"as_of_{date}": as_of}, queried_lead=lead or 0)
+    return Valued(tuple(columns), date, latest is not None, bool(rows) or latest is None, lead is not None)
+
+
+def history(snapshot: Snapshot, columns: Sequence[Column], lead: int) -> list[dict[str, Any]]:
+    """Return all stored rows of a lead, with a value or None for each column, by date and delivery."""
+    found: list[dict[str, Any]] = []
+    for file in _about(snapshot.facts, lead):
+        names = [*_KEYS, *(column.name for column in columns if column.name in file.columns)]
+        rows = pq.read_table(snapshot.root / file.name, columns=names, filters=[("lead", "==", lead)])
+        found += rows.to_pylist()
+    nothing = {column.name: None for column in columns}
+    return sorted((nothing | row for row in found), key=lambda row: (row["as_of"], row["delivery"]))
 
 
 def batches(snapshot: Snapshot) -> set[int]:
@@ -142,57 +187,43 @@ def batches(snapshot: Snapshot) -> set[int]:
 
 def undo(root: Path, batch: int, *, settings: EngineSettings | None = None) -> int:
     """Remove what a batch stated, so that the former values count again. Return the number of values."""
-    with _engine(root, settings) as (connection, _scratch), store.writing(root) as writer:
-        return _rewrite(
-            connection,
-            writer,
-            [file for file in writer.state.facts if batch in file.batches],
-            lambda facts: facts.batch != batch,
-        )
+    with opened(root, settings) as (connection, _scratch), store.writing(root) as writer:
+        state = writer.state
+        concerned = [file for file in state.facts if batch in file.batches]
+        kept, removed = _rewritten(connection, writer, concerned, lambda facts: facts.batch != batch)
+        files = [each for file in state.facts for each in kept.get(file.name, [file])]
+        latest = state.latest_facts
+        if any(file.covered for file in concerned):
+            files, latest = [replace(file, covered=False) for file in files], None
+        if concerned:
+            writer.commit(facts=files, latest_facts=latest)
+        return removed
 
 
 def erase(root: Path, leads: Collection[int], *, settings: EngineSettings | None = None) -> int:
     """Remove all values of some leads. Return their number."""
     if not store.snapshot(root).facts:
         return 0
-    with _engine(root, settings) as (connection, _scratch), store.writing(root) as writer:
-        named = [file for file in writer.state.facts if _has(connection, root / file.name, leads)]
-        return _rewrite(connection, writer, named, lambda facts: facts.lead.notin(list(leads)))
-
-
-def compact(
-    root: Path,
-    columns: Sequence[Column],
-    today: date,
-    *,
-    leads: Callable[[], pa.Table] | None = None,
-    settings: EngineSettings | None = None,
-) -> int:
-    """Merge all files into one, without what is older than its days kept or belongs to no column.
-
-    `leads` returns the leads whose values are kept (a column `lead`), by default all. Return the number of
-    values of `columns` that were left out.
-    """
-    if not store.snapshot(root).facts:
-        return 0
-    with _engine(root, settings) as (connection, _scratch), store.writing(root) as writer:
-        _stated(connection, writer.state, columns)
-        before = _count(connection, "facts", columns)
-        facts = _kept(ibis.table(_schema(columns), name="facts"), columns, today)
-        if leads is not None:
-            connection.register("leads", leads())
-            facts = facts.semi_join(ibis.table({"lead": "int64"}, name="leads"), "lead")
-        name = writer.new_fact_file()
-        engine.write(connection, facts.order_by("lead", "as_of", "delivery"), root / name)
-        found = _batches(connection, root / name)
-        merged = [FactFile(name, found, tuple(column.name for column in columns))]
-        writer.commit(facts=merged if found else [])
-        _read(connection, "merged", [root / name])
-        return before - _count(connection, "merged", columns)
+    with opened(root, settings) as (connection, _scratch), store.writing(root) as writer:
+        latest = writer.state.latest_facts
+        files = [file for file in writer.state.facts if _has(connection, root / file.name, leads)]
+        kept, removed = _rewritten(connection, writer, files, lambda facts: facts.lead.notin(list(leads)))
+        if latest:
+            files = [file for file in latest.files if _has(connection, root / file.name, leads)]
+            rest, _removed = _rewritten(
+                connection, writer, files, lambda facts: facts.lead.notin(list(leads)), len(kept)
+            )
+            named = tuple(each for file in latest.files for each in rest.get(file.name, [file]))
+            latest = LatestFacts(latest.through, named)
+        if kept:
+            facts = [each for file in writer.state.facts for each in kept.get(file.name, [file])]
+            writer.commit(facts=facts, latest_facts=latest)
+        return removed
 
 
 @contextmanager
-def _engine(root: Path, settings: EngineSettings | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+def opened(root: Path, settings: EngineSettings | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """Yield a connection of the engine and a scratch folder."""
     with (
         store.workspace(root) as scratch,
         engine.connect(settings or EngineSettings(), scratch / "spill") as connection,
@@ -200,54 +231,91 @@ def _engine(root: Path, settings: EngineSettings | None) -> Iterator[tuple[duckd
         yield connection, scratch
 
 
-def _schema(columns: Sequence[Column]) -> ibis.Schema:
+def schema(columns: Sequence[Column]) -> ibis.Schema:
+    """Return the columns of a file."""
     return ibis.schema(_KEYS | {column.name: column.type for column in columns})
 
 
-def _stated(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, columns: Sequence[Column]) -> None:
-    """Create the view `facts` of all stored rows, with null in columns that no file has."""
+def _latest_schema(columns: Sequence[Column]) -> ibis.Schema:
+    dates = {f"{column.name}_{what}": "date" for column in columns for what in ("as_of", "known_on")}
+    return ibis.schema({"lead": "int64"} | {column.name: column.type for column in columns} | dates)
+
+
+def stated(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[FactFile],
+    root: Path,
+    columns: Sequence[Column],
+    name: str = "facts",
+) -> None:
+    """Create the view `name` of all rows of some files, with null in columns that a file has not."""
+    _view(connection, name, files, root, columns, schema)
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[FactFile],
+    root: Path,
+    columns: Sequence[Column],
+    schema_of: Callable[[Sequence[Column]], ibis.Schema],
+) -> None:
     wanted = {column.name for column in columns}
-    files = [file for file in snapshot.facts if wanted & set(file.columns)]
+    files = [file for file in files if wanted & set(file.columns)]
     if not files:
-        engine.view(connection, "facts", _schema(columns), [])
+        engine.view(connection, name, schema_of(columns), [])
         return
-    _read(connection, "fact_files", [snapshot.root / file.name for file in files])
-    present = {name for file in files for name in file.columns}
-    schema = _schema([column for column in columns if column.name in present])
-    table = ibis.table(schema, name="fact_files")
-    missing = {each.name: ibis.null(each.type) for each in columns if each.name not in present}
-    whole = table.mutate(**missing).select(*_schema(columns).names)
-    connection.sql(engine.compiled(whole).sql).create_view("facts")
+    read(connection, f"{name}_files", [root / file.name for file in files])
+    stored = {each for file in files for each in file.columns}
+    present = schema_of([column for column in columns if column.name in stored])
+    table = ibis.table(present, name=f"{name}_files")
+    whole = schema_of(columns)
+    missing = {each: ibis.null(kind) for each, kind in whole.items() if each not in present}
+    connection.sql(engine.compiled(table.mutate(**missing).select(*whole.names)).sql).create_view(name)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[Path]) -> None:
+def read(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[Path]) -> None:
+    """Create a view of Parquet files."""
     names = [str(file) for file in files]
     connection.read_parquet(names, hive_partitioning=False, union_by_name=True).create_view(view)
 
 
-def _news(columns: Sequence[Column], delivery: Delivery, version: int) -> ibis.Table:
-    """Return the rows to store of `given`: with null for values that say nothing new."""
+def _about(files: Iterable[FactFile], lead: int | None) -> list[FactFile]:
+    """Return the files that may have rows of a lead."""
+    return [file for file in files if lead is None or file.first <= lead <= file.last]
+
+
+def _is_stated(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether `facts` has a row of a lead and date in `given`."""
+    found = connection.execute("SELECT 1 FROM facts SEMI JOIN given USING (lead, as_of) LIMIT 1")
+    return bool(found.fetchall())
+
+
+def _news(columns: Sequence[Column], delivery: Delivery, version: int, *, compare: bool) -> ibis.Table:
+    """Return the rows of `given` to store; with `compare`, with null for values that say nothing new."""
     given = ibis.table(
         {"lead": "int64", "as_of": "date"} | {each.name: each.type for each in columns}, name="given"
     )
     known = ibis.literal(delivery.delivered - timedelta(days=1))
     given = given.mutate(known_on=given.as_of if delivery.backfill else ibis.greatest(given.as_of, known))
-    told = _told(columns, given)
-    joined = given.left_join(told, ["lead", "as_of"])
-    news = joined.mutate(
-        **{
-            column.name: ibis.ifelse(_is_known(joined, column), ibis.null(column.type), joined[column.name])
-            for column in columns
-        },
-        batch=ibis.literal(delivery.batch, "int64"),
-        delivery=ibis.literal(version, "int64"),
-    ).select(*_schema(columns).names)
-    return news.filter(_states_something(news, columns)).order_by("lead", "as_of")
+    news = given.mutate(batch=ibis.literal(delivery.batch, "int64"), delivery=ibis.literal(version, "int64"))
+    if compare:
+        joined = news.left_join(_told(columns, given), ["lead", "as_of"])
+        news = joined.mutate(
+            **{
+                column.name: ibis.ifelse(
+                    _is_known(joined, column), ibis.null(column.type), joined[column.name]
+                )
+                for column in columns
+            }
+        )
+    news = news.select(*schema(columns).names)
+    return news.filter(states_something(news, columns)).order_by("lead", "as_of")
 
 
 def _told(columns: Sequence[Column], given: ibis.Table) -> ibis.Table:
     """Return what was last delivered of each lead and date in `given`, and when it was known."""
-    facts = ibis.table(_schema(columns), name="facts").semi_join(given, ["lead", "as_of"])
+    facts = ibis.table(schema(columns), name="facts").semi_join(given, ["lead", "as_of"])
     last: dict[str, ibis.Value] = {}
     for column in columns:
         value = facts[column.name]
@@ -261,26 +329,62 @@ def _is_known(joined: ibis.Table, column: Column) -> ibis.Value:
     return (same & (joined[f"{column.name}_known"] <= joined.known_on)).fill_null(False)
 
 
-def _states_something(facts: ibis.Table, columns: Sequence[Column]) -> ibis.Value:
+def states_something(facts: ibis.Table, columns: Sequence[Column]) -> ibis.Value:
+    """Return whether a row has a value."""
     return ibis.or_(*(facts[column.name].notnull() for column in columns))
 
 
 @lru_cache(maxsize=_STATEMENTS_KEPT)
-def _valued(columns: tuple[Column, ...], of_one_lead: bool) -> engine.Statement:
-    facts = ibis.table(_schema(columns), name="facts")
-    facts = facts.filter(facts.as_of <= _AS_OF, facts.known_on <= _AS_OF)
-    if of_one_lead:
-        facts = facts.filter(facts.lead == _LEAD)
-    order = facts.as_of.epoch_days().cast("int64") * _DELIVERIES + facts.delivery
+def _ordered(found: Valued) -> engine.Statement:
+    rows = found.table
+    return engine.compiled(rows.filter(states_something(rows, found.columns)).order_by("lead"))
+
+
+def _valued(found: Valued) -> ibis.Table:
+    as_of, columns = engine.parameter(f"as_of_{found.date}", date), found.columns
+    rows = ibis.table(schema(columns), name=f"facts_{found.date}")
+    latest = ibis.table(_latest_schema(columns), name=f"latest_{found.date}")
+    if found.of_one_lead:
+        rows, latest = rows.filter(rows.lead == _LEAD), latest.filter(latest.lead == _LEAD)
+    told = _latest_values(rows.filter(rows.as_of <= as_of, rows.known_on <= as_of), columns)
+    if found.from_latest:
+        told = _newest(latest, told, columns) if found.from_rows else latest
+    return _unexpired(told, columns, as_of)
+
+
+def _latest_values(rows: ibis.Table, columns: Sequence[Column]) -> ibis.Table:
+    """Return each lead's value of each column with the latest date, of several the latest delivered."""
+    order = rows.as_of.epoch_days().cast("int64") * _DELIVERIES + rows.delivery
     found: dict[str, ibis.Value] = {}
     for column in columns:
-        value = facts[column.name]
-        counts = value.notnull() & (facts.as_of >= _AS_OF - ibis.interval(days=column.keep_days))
+        value = rows[column.name]
+        counts = value.notnull()
         found[column.name] = _latest(value, order, counts)
-        found[f"{column.name}_as_of"] = _latest(facts.as_of, order, counts)
-        found[f"{column.name}_known_on"] = _latest(facts.known_on, order, counts)
-    latest = facts.group_by("lead").agg(**found)
-    return engine.compiled(latest.filter(_states_something(latest, columns)).order_by("lead"))
+        found[f"{column.name}_as_of"] = _latest(rows.as_of, order, counts)
+        found[f"{column.name}_known_on"] = _latest(rows.known_on, order, counts)
+    return rows.group_by("lead").agg(**found).select(*_latest_schema(columns).names)
+
+
+def _newest(old: ibis.Table, new: ibis.Table, columns: Sequence[Column]) -> ibis.Table:
+    """Return the newer values of two tables of latest values; `new` was delivered later."""
+    joined = old.outer_join(new, "lead", rname="new_{name}")
+    found = {"lead": ibis.coalesce(joined.lead, joined.new_lead)}
+    for column in columns:
+        before, after = joined[f"{column.name}_as_of"], joined[f"new_{column.name}_as_of"]
+        is_newer = after.notnull() & (before.isnull() | (after >= before))
+        for name in (column.name, f"{column.name}_as_of", f"{column.name}_known_on"):
+            found[name] = ibis.ifelse(is_newer, joined[f"new_{name}"], joined[name])
+    return joined.select(**found)
+
+
+def _unexpired(found: ibis.Table, columns: Sequence[Column], as_of: ibis.Value) -> ibis.Table:
+    """Return the values with null for those past their days kept."""
+    kept: dict[str, ibis.Value] = {}
+    for column in columns:
+        is_kept = found[f"{column.name}_as_of"] >= as_of - ibis.interval(days=column.keep_days)
+        for name in (column.name, f"{column.name}_as_of", f"{column.name}_known_on"):
+            kept[name] = ibis.ifelse(is_kept, found[name], ibis.null(found[name].type()))
+    return found.mutate(**kept)
 
 
 def _latest(value: ibis.Value, order: ibis.Value, where: ibis.Value) -> ibis.Value:
@@ -294,39 +398,43 @@ def _latest(value: ibis.Value, order: ibis.Value, where: ibis.Value) -> ibis.Val
     return ibis.udf.agg.builtin(arg_max)(value, order, where=where)
 
 
-def _kept(facts: ibis.Table, columns: Sequence[Column], today: date) -> ibis.Table:
-    """Return the rows with null for values older than their days kept, without rows of null alone."""
-    limited = facts.mutate(
-        **{
-            column.name: ibis.ifelse(
-                facts.as_of >= today - timedelta(days=column.keep_days),
-                facts[column.name],
-                ibis.null(column.type),
-            )
-            for column in columns
-        }
-    )
-    return limited.filter(_states_something(limited, columns))
+def described(
+    connection: duckdb.DuckDBPyConnection,
+    writer: store.Writer,
+    name: str,
+    columns: Sequence[str],
+    *,
+    covered: bool = False,
+) -> FactFile:
+    """Return the entry of a new file, of rows or of latest values."""
+    rows = connection.read_parquet(str(writer.state.root / name))
+    of_batches = "list_sort(list(DISTINCT batch))" if "batch" in rows.columns else "NULL"
+    found = rows.aggregate(f"{of_batches}, min(lead), max(lead)").fetchall()
+    batches, first, last = found[0]
+    return FactFile(name, tuple(batches or ()), tuple(columns), first or 0, last or 0, covered)
 
 
-def _rewrite(
+def _rewritten(
     connection: duckdb.DuckDBPyConnection,
     writer: store.Writer,
     files: Sequence[FactFile],
     keeps: Callable[[ibis.Table], ibis.Value],
-) -> int:
-    """Replace `files` by files of the rows that `keeps` selects. Return the number of values left out."""
-    root, removed, replaced = writer.state.root, 0, dict[str, FactFile]()
-    for number, file in enumerate(files):
+    first_number: int = 0,
+) -> tuple[dict[str, list[FactFile]], int]:
+    """Write files of the rows of `files` that `keeps` selects.
+
+    Return by its name what each is to be replaced by, and the number of values left out.
+    """
+    root, removed, replaced = writer.state.root, 0, dict[str, list[FactFile]]()
+    for number, file in enumerate(files, first_number):
         name, old, new = writer.new_fact_file(number), f"old_{number}", f"new_{number}"
-        _read(connection, old, [root / file.name])
-        _read(connection, new, [_filtered(connection, old, keeps, root / name)])
-        removed += _values_in(connection, old, file.columns) - _values_in(connection, new, file.columns)
-        replaced[file.name] = FactFile(name, _batches(connection, root / name), file.columns)
-    if files:
-        kept = (replaced.get(file.name, file) for file in writer.state.facts)
-        writer.commit(facts=[file for file in kept if file.batches])
-    return removed
+        read(connection, old, [root / file.name])
+        read(connection, new, [_filtered(connection, old, keeps, root / name)])
+        left, before = (_values_in(connection, view, file.columns) for view in (new, old))
+        removed += before - left
+        entry = replace(file, name=name, batches=_batches(connection, root / name) if file.batches else ())
+        replaced[file.name] = [entry] if left else []
+    return replaced, removed
 
 
 def _filtered(
@@ -336,9 +444,11 @@ def _filtered(
     path: Path,
 ) -> Path:
     """Write the rows of a view that `keeps` selects to `path`, sorted, and return it."""
-    schema = ibis.Schema.from_pyarrow(connection.view(view).limit(0).to_arrow_table().schema)
-    table = ibis.table(schema, name=view)
-    engine.write(connection, table.filter(keeps(table)).order_by("lead", "as_of", "delivery"), path)
+    stored = ibis.Schema.from_pyarrow(connection.view(view).limit(0).to_arrow_table().schema)
+    table = ibis.table(stored, name=view)
+    order = [name for name in ("lead", "as_of", "delivery") if name in stored]
+    rows = table.filter(keeps(table)).order_by(order)
+    engine.write(connection, rows, path, rows_per_group=ROWS_PER_GROUP)
     return path
 
 
@@ -355,7 +465,8 @@ def _has(connection: duckdb.DuckDBPyConnection, path: Path, leads: Collection[in
     return bool(found.fetchall())
 
 
-def _count(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column]) -> int:
+def count(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[Column]) -> int:
+    """Return the number of values in a view."""
     return _values_in(connection, view, [column.name for column in columns])
 
 

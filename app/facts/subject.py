@@ -22,9 +22,10 @@ from config import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from app.facts import store
+    from app.facts import compaction, store
 else:
     pa = lazy("pyarrow")
+    compaction = lazy("app.facts.compaction")
     store = lazy("app.facts.store")
 
 _ROWS = 50_000
@@ -42,7 +43,7 @@ class _Facts:
         if not state.facts or not facts:
             return []
         columns = columns_of(facts)
-        rows = store.history(state, columns, lead.id, settings=engine_settings(settings)).to_pylist()
+        rows = store.history(state, columns, lead.id)
         return [
             {
                 "code": facts[column.fact].code,
@@ -79,6 +80,6 @@ def purge(engine: Engine, settings: Settings) -> int:
         query = select(Lead.id).execution_options(yield_per=_ROWS)
         leads = pa.table({"lead": pa.array(connection.scalars(query), pa.int64())})
         today = settings.today(clock.now(connection))
-    return store.compact(
+    return compaction.compact(
         root, columns_of(facts), today, leads=lambda: leads, settings=engine_settings(settings)
     )

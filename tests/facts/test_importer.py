@@ -186,6 +186,33 @@ def test_workbooks_and_parquet(bank: Bank, tmp_path: Path) -> None:
     assert values == {"aum": 8.25, "due": "2027-01-31", "payroll": False}
 
 
+def test_errors_name_the_row_whether_it_is_read_alone_or_with_its_column(bank: Bank) -> None:
+    """The same rows, plain, with a short row (read row by row from there on), and all in quotation marks."""
+    rows = [
+        "lead_no,aum,tier",
+        "L1001,5,金卡",
+        ",,",
+        "L1002,much,",
+        "L1003,7,白金",
+        "L1003,.5,普通",
+        "L9999,1,",
+    ]
+    quoted = [",".join(f'"{cell}"' for cell in row.split(",")) for row in rows]
+    short = [*rows[:5], "L1004", *rows[5:]]
+    for lines, read, numbers in ((rows, 5, [4, 5, 7]), (quoted, 5, [4, 5, 7]), (short, 6, [4, 5, 8])):
+        path = bank.folder / "numbered.csv"
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        done = bank.file(path)
+        assert (done["read"], done["rejected"]) == (read, {"bad_value": 2, "unknown_lead": 1})
+        with Path(done["error_file"]).open(encoding="utf-8-sig") as written:
+            refused = list(csv.DictReader(written))
+        assert [int(row["行号 row"]) for row in refused] == numbers
+        assert [row["lead_no"] for row in refused] == ["L1002", "L1003", "L9999"]
+        assert "much" in refused[0]["原因 explanation"]
+        assert bank.show("L1003")["aum"]["value"] == 0.5
+        bank.cli("facts", "undo", done["batch"])
+
+
 @pytest.mark.parametrize(
     "content", ["", "lead_no,other\nL1001,1\n", "aum\n1\n", "lead_no,aum,金融资产\nL1001,1,1\n"]
 )

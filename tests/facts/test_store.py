@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.activity import store as activity
-from app.facts import store
+from app.facts import compaction, store
 from app.facts.store import Column, Counts, Delivery
 from tests.thorough import examples
 
@@ -98,7 +98,7 @@ def test_undo_brings_the_former_values_back(root: Path) -> None:
     deliver(root, 2, [(7, day(0), 2.0, "金卡")], day(1))
     after = seen(root, day(2))
     deliver(root, 3, [(7, day(1), 3.0, None)], day(1))
-    store.compact(root, COLUMNS, day(2))
+    compaction.compact(root, COLUMNS, day(2))
     assert store.undo(root, 3) == 1
     assert seen(root, day(2)) == after
     assert store.undo(root, 2) == 2
@@ -119,17 +119,17 @@ def test_an_erased_lead_has_no_values_anywhere(root: Path) -> None:
     assert activity.snapshot(root).version == state.version
 
 
-def test_compaction_keeps_what_counts_in_one_file_sorted_by_lead(root: Path) -> None:
+def test_compaction_keeps_what_counts_sorted_by_lead(root: Path) -> None:
     deliver(root, 1, [(8, day(0), 8.0, "普通"), (7, day(0), 1.0, "金卡")], day(1))
     deliver(root, 2, [(7, day(8), 2.0, None), (9, day(8), 9.0, None)], day(9))
     before = seen(root, day(9))
-    store.compact(root, COLUMNS, day(9), leads=lambda: pa.table({"lead": [7, 8]}))
+    compaction.compact(root, COLUMNS, day(9), leads=lambda: pa.table({"lead": [7, 8]}))
     assert seen(root, day(9)) == {key: value for key, value in before.items() if key[0] != 9}
     [file] = activity.snapshot(root).facts
     table = pq.read_table(root / file.name)
     assert table["lead"].to_pylist() == [7, 7, 8]
     assert table["f1"].to_pylist() == [None, 2.0, None], "assets of day 0 are past their days kept"
-    store.compact(root, [], day(9))
+    compaction.compact(root, [], day(9))
     assert activity.snapshot(root).facts == ()
 
 
@@ -269,6 +269,21 @@ def _apply(root: Path, brute: Brute, batch: int, step: Any) -> None:
         case "erase", lead:
             assert store.erase(root, [lead]) == brute.keep(lambda each: each.lead != lead)
         case "compact", today:
-            store.compact(root, COLUMNS, day(today))
+            compaction.compact(root, COLUMNS, day(today))
             kept = {"f1": AUM.keep_days, "f2": TIER.keep_days}
             brute.keep(lambda each: (day(today) - each.as_of).days <= kept[each.name])
+
+
+def test_after_compaction_today_is_read_from_the_latest_values_alone(root: Path) -> None:
+    deliver(root, 1, [(8, day(0), 8.0, "普通"), (7, day(0), 1.0, "金卡")], day(1))
+    deliver(root, 2, [(7, day(1), 2.0, None), (9, day(2), 9.0, None)], day(2))
+    before = {number: seen(root, day(number)) for number in range(1, 9)}
+    compaction.compact(root, COLUMNS, day(3))
+    for file in activity.snapshot(root).facts:
+        (root / file.name).rename(root / f"{file.name}.away")
+    assert {number: seen(root, day(number)) for number in range(2, 9)} == {
+        number: before[number] for number in range(2, 9)
+    }
+    for file in activity.snapshot(root).facts:
+        (root / f"{file.name}.away").rename(root / file.name)
+    assert seen(root, day(1)) == before[1]

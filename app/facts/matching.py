@@ -1,0 +1,95 @@
+"""The leads that pass tests of facts."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+import numpy as np
+
+from app.activity import engine
+from app.activity.settings import EngineSettings
+from app.activity.store import Snapshot
+from app.facts import store
+from app.facts.conditions import FactTest
+from app.facts.store import Column
+
+_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def passing(
+    snapshot: Snapshot,
+    tests: Sequence[FactTest],
+    columns: Mapping[str, Column],
+    as_of: date,
+    *,
+    settings: EngineSettings | None = None,
+) -> list[Bools]:
+    """Return for each test, by the id of the lead, who passes it as of a date. Higher ids pass none.
+
+    ``columns`` are those of the facts by code.
+    """
+    with store.opened(snapshot.root, settings) as (connection, _scratch):
+        used = list(dict.fromkeys(columns[test.fact] for test in tests))
+        table = store.tell_values(connection, snapshot, used, as_of).table
+        for days in dict.fromkeys(test.against_days for test in tests if test.against_days):
+            table = _with_values_before(connection, snapshot, tests, columns, table, as_of, days)
+        results = {f"t{n}": _holds(table, test, columns[test.fact], as_of) for n, test in enumerate(tests)}
+        found = table.select("lead", **results)
+        rows = engine.run(connection, found.filter(ibis.or_(*(found[name] for name in results))))
+    leads = rows["lead"].to_numpy()
+    marks = [np.zeros(int(leads.max(initial=0)) + 1, np.bool_) for _test in tests]
+    for name, mark in zip(results, marks, strict=True):
+        mark[leads[rows[name].to_numpy(zero_copy_only=False)]] = True
+    return marks
+
+
+def _with_values_before(
+    connection: Any,
+    snapshot: Snapshot,
+    tests: Sequence[FactTest],
+    columns: Mapping[str, Column],
+    table: ibis.Table,
+    as_of: date,
+    days: int,
+) -> ibis.Table:
+    """Return the table with the values of so many days before, as columns ``f<id>_<days>``."""
+    used = list(dict.fromkeys(columns[test.fact] for test in tests if test.against_days == days))
+    before = store.tell_values(
+        connection, snapshot, used, as_of - timedelta(days=days), date=f"before_{days}"
+    ).table
+    wanted = {f"{column.name}_{days}": before[column.name] for column in used}
+    return table.left_join(before.select("lead", **wanted), "lead").drop("lead_right")
+
+
+def _holds(table: ibis.Table, test: FactTest, column: Column, as_of: date) -> ibis.Value:
+    value = table[column.name]
+    if test.fell_by is not None:
+        before = table[f"{column.name}_{test.against_days}"]
+        holds = (before > 0) & (before - value >= before * test.fell_by)
+    elif test.op == "in":
+        holds = value.isin([_literal(column, each) for each in test.value])  # type: ignore[union-attr]
+    elif test.op == "within_days":
+        until = as_of + timedelta(days=int(test.value))  # type: ignore[arg-type]
+        holds = value.between(min(as_of, until), max(as_of, until))
+    else:
+        holds = _COMPARE[str(test.op)](value, _literal(column, test.value))
+    return holds.fill_null(False)
+
+
+def _literal(column: Column, value: Any) -> ibis.Value:
+    if column.kind == "date":
+        return ibis.literal(date.fromisoformat(value))
+    return ibis.literal(value, column.type)
