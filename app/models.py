@@ -9,6 +9,7 @@ import datetime as dt
 import uuid
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from flask_appbuilder import Model
@@ -41,6 +42,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.errors import Said
+from app.lib.codes import new_code
 from app.lib.said import SaidType
 
 
@@ -363,6 +365,7 @@ class Tag(Model):
 
     __tablename__ = "tag"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True, default=partial(new_code, "TAG"))
     name: Mapped[str] = mapped_column(String(32), unique=True)
     colour: Mapped[str] = mapped_column(String(16), server_default="blue")
     created_by: Mapped[str] = mapped_column(String(128))
@@ -859,7 +862,7 @@ class Schedule(Model):
 
 
 class ScheduleVersion(Model):
-    """A version of a schedule. ``spec`` is its ``ScheduleDef`` without defaults, keys as in rules files."""
+    """A version of a schedule. ``spec`` is its ``ScheduleDef`` as in a file, without defaults."""
 
     __tablename__ = "schedule_version"
     __table_args__ = (UniqueConstraint("schedule_id", "number"),)
@@ -938,7 +941,7 @@ class StopReason(StrEnum):
 class Target(Model):
     """A system, group of people or folder to which a channel sends, with its health.
 
-    ``settings`` are validated by the channel, and empty for a target from a rules file that is not set up.
+    ``settings`` are validated by the channel, and empty for a target that a configuration file made.
     ``secret_cipher`` is the encrypted signing secret. ``failing_since`` is the time of the first of the
     current consecutive failures.
     """
@@ -1305,8 +1308,10 @@ class OutreachTemplate(Model):
     __tablename__ = "outreach_template"
     __table_args__ = (CheckConstraint("channel IN ('sms', 'call')", name="ck_outreach_template_channel"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True, default=partial(new_code, "TPL"))
     channel: Mapped[str] = mapped_column(String(8))
     name: Mapped[str] = mapped_column(String(64), unique=True)
+    products: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
     active: Mapped[bool] = mapped_column(Boolean, server_default="true")
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()

@@ -71,7 +71,7 @@ def convert(leads: int) -> None:
     """Create a rule, and leads with hits that converted in October, if missing."""
     if db.session.scalar(text("SELECT count(*) FROM lead")):
         return
-    apply_config(parse_config({"rules": [RULE]}, "bench"), "bench", "bench")
+    apply_config(parse_config({"rules": [RULE]}, "bench"), "bench")
     chance = random.Random(1)
     ids = sorted(chance.sample(range(1, leads + 1), CONVERTED))
     made = text(

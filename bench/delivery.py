@@ -98,7 +98,7 @@ def arrange(place: str, count: int, settings: Settings) -> None:
 
 def set_up(place: str, settings: Settings) -> None:
     """Create a rule, its schedule, and the receiver at ``place`` as its target."""
-    apply_config(parse_config({"rules": [RULE], "schedules": [SCHEDULE]}, "bench"), "bench", "bench")
+    apply_config(parse_config({"rules": [RULE], "schedules": [SCHEDULE]}, "bench"), "bench")
     target = db.session.query(Target).one()
     targets.save(target, "CRM", {"url": f"{place}/hooks"})
     targets.new_secret(target, settings)

@@ -99,7 +99,7 @@ def fill(settings: Settings, leads: int) -> None:
         }
         for n in range(RULES)
     ]
-    apply_config(parse_config({"rules": rules}, "bench"), "bench", "bench")
+    apply_config(parse_config({"rules": rules}, "bench"), "bench")
     db.session.execute(text(LEADS), {"leads": leads})
     db.session.commit()
     root, mark = activity_root(settings), fingerprint(db.session)

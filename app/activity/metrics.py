@@ -1,7 +1,7 @@
 """The metrics of conditions: their words, how they are counted, and their limits.
 
 Everything else derives from these entries: conditions, coverage, refusals, sentences, reasons, the rule
-editor, segments, rules files and stored rules. Words are message ids, translated where they are shown.
+editor, segments, configuration files, stored rules. Words are message ids, translated where shown.
 """
 
 from __future__ import annotations

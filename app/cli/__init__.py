@@ -10,12 +10,13 @@ from flask_migrate.cli import db as db_group
 
 from app.cli.api_keys import key_group
 from app.cli.audit import audit_group
+from app.cli.config import config_group
 from app.cli.database import seed_after_upgrade
 from app.cli.facts import facts_group
 from app.cli.leads import leads_group, pii_group
 from app.cli.operation import coldstart, demo, doctor, prepare, retention_group, store_group, ticker, worker
 from app.cli.push import push_group
-from app.cli.rules import config_group, hits_group, logs_group, rules_group
+from app.cli.rules import hits_group, logs_group, rules_group
 
 
 def init_app(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""The commands ``flask config``, ``flask logs``, ``flask rules`` and ``flask hits``."""
+"""The commands ``flask logs``, ``flask rules`` and ``flask hits``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from app.audit.actor import operator
-from app.audit.events import event
 from app.cli.base import (
     DATE,
     as_json,
@@ -24,37 +22,9 @@ from app.cli.base import (
 )
 from app.lib.settings import current_settings
 
-config_group = AppGroup("config", help="Rules files.")
 logs_group = AppGroup("logs", help="Call logs.")
 rules_group = AppGroup("rules", help="Rules.")
 hits_group = AppGroup("hits", help="Hits.")
-
-
-@config_group.command("apply")
-@click.argument("file", type=click.Path(path_type=Path))
-@as_json
-@require_installation
-def config_apply(file: Path, json_out: bool) -> None:
-    """Create or update institutions, rules and schedules by code."""
-    from app.rulesfile.apply import apply_config, warnings
-    from app.rulesfile.schema import read_config_file
-
-    config = read_config_file(file)
-    applied = apply_config(config, str(file), operator())
-    for line in warnings(config, str(file)):
-        click.echo(f"warning: {line}", err=True)
-    event("config_applied", "config", title=file.name, **applied)
-    print_result(applied, json_out)
-
-
-@config_group.command("export")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
-@require_installation
-def config_export(output: Path | None) -> None:
-    """Write the configuration as a rules file."""
-    from app.rulesfile.apply import export_config
-
-    write(export_config(), output)
 
 
 @logs_group.command("ingest")

@@ -11,7 +11,7 @@ from app.coldstart import outreach
 from app.extensions import db
 from app.models import CloseReason, PresetApplied, Rule
 from app.rulesfile.apply import apply_config
-from app.rulesfile.schema import ConfigFile, read_config_file
+from app.rulesfile.schema import ConfigFile, read_config
 
 PRESETS = Path(__file__).parent / "presets.yaml"
 KINDS = ("institutions", "rules", "schedules")
@@ -25,13 +25,13 @@ def apply_presets() -> dict[str, int]:
 
     Idempotent. Existing objects are not changed, and deleted presets don't come back.
     """
-    fresh = _never_applied(read_config_file(PRESETS))
+    fresh = _never_applied(read_config(PRESETS))
     db.session.add_all(
         PresetApplied(kind=kind, code=preset.code) for kind in KINDS for preset in getattr(fresh, kind)
     )
     _add_close_reasons()
     outreach.add_presets()
-    return apply_config(fresh, PRESETS.name, "coldstart", overwrite=False)
+    return apply_config(fresh, "coldstart", overwrite=False)
 
 
 def _add_close_reasons() -> None:

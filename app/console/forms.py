@@ -32,6 +32,7 @@ CODE = Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
     message=lazy_gettext("Use letters, digits, dots, dashes and underscores."),
 )
+CODE_HINT = lazy_gettext("The name in configuration files.")
 LANGUAGES = [("zh", "中文"), ("en", "English")]
 
 

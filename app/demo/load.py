@@ -28,7 +28,7 @@ from app.models import JobRun, Lead, Staff
 from app.reports import plan
 from app.reports.worker import make_reports
 from app.rulesfile.apply import apply_config
-from app.rulesfile.schema import ConfigFile, read_config_file
+from app.rulesfile.schema import ConfigFile, read_config
 from app.t1.execute import execute
 from app.t1.inbox import inbox_folder
 from app.t1.runs import request_run
@@ -92,9 +92,9 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
 
 def _hold_out() -> None:
     """Give some preset rules a holdout group."""
-    presets = {rule.code: rule for rule in read_config_file(PRESETS).rules}
+    presets = {rule.code: rule for rule in read_config(PRESETS).rules}
     held = [presets[code].model_copy(update={"holdout_percent": n}) for code, n in HELD_OUT.items()]
-    apply_config(ConfigFile(rules=held), "demo", WHO)
+    apply_config(ConfigFile(rules=held), WHO)
 
 
 def _work(progress: Say, yesterday: dt.date) -> None:
@@ -131,7 +131,7 @@ def _deliver_logs(customers: list[people.Customer], days: int) -> int:
     """Write the log files of the days up to yesterday to the inbox. Return the number of rows."""
     random = _random("story")
     hasher = IdHasher(current_settings().id_hash_algorithm, current_settings().id_hash_key)
-    catalogue = UNLISTED | {each.code: each.category for each in read_config_file(PRESETS).institutions}
+    catalogue = UNLISTED | {each.code: each.category for each in read_config(PRESETS).institutions}
     known = [hasher.hash(customer.id_number) for customer in customers]
     strangers = [random.randbytes(32).hex() for _ in range(round(len(customers) * STRANGERS))]
     characters = [

@@ -57,7 +57,7 @@ class FactDef(Strict):
         return self.model_dump()
 
     def as_yaml(self) -> dict[str, Any]:
-        """Return the definition as the rules file states it, without defaults."""
+        """Return the definition as the configuration file states it, without defaults."""
         return self.model_dump(exclude_defaults=True)
 
 

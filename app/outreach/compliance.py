@@ -125,7 +125,7 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
         "deleted": Lead.deleted_at.is_not(None),
         "scope": not_(_in_scope(terms.sender)),
         "opted_out": or_(Lead.opted_out, _suppressed(terms.local.date())),
-        "holdout": Hit.holdout,
+        "holdout": and_(Hit.holdout),
         "converted": Hit.status == HitStatus.CONVERTED,
         "hit_status": Hit.status.in_(settings.excluded_hit_statuses),
         "lead_status": Lead.status.in_(settings.excluded_lead_statuses),
@@ -134,12 +134,19 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
         "phone": Lead.phone_masked.regexp_match(_MOBILE).is_(False)
         if terms.channel == "sms"
         else Lead.phone_masked == "",
-        "cap_channel": _contacts(terms, getattr(settings, f"{terms.channel}_days"), terms.channel)
-        >= getattr(settings, f"{terms.channel}_cap"),
-        "cap_total": _contacts(terms, settings.total_days) >= settings.total_cap,
+        "cap_channel": _capped(terms, terms.channel),
+        "cap_total": _capped(terms),
         "twice": _contacted_since(terms.since) if terms.since is not None else false(),
         "hours": literal(not terms.is_open()),
     }
+
+
+def _capped(terms: Terms, channel: str | None = None) -> ColumnElement[bool]:
+    name = channel or "total"
+    most, days = (getattr(terms.settings, f"{name}_{part}") for part in ("cap", "days"))
+    if most is None:
+        return false()
+    return _contacts(terms, days, channel) >= most
 
 
 def reasons(terms: Terms, *, ignore: Iterable[str] = ()) -> ColumnElement[list[str]]:

@@ -49,13 +49,16 @@ LABELS: dict[str, Any] = {
 
 
 class OutreachSettings(Strict):
-    """Rules for every contact. Caps count local calendar days, today included. Costs are in yuan."""
+    """Rules for every contact. Caps count local calendar days, today included; None is no cap.
 
-    sms_cap: Times = 2
+    Costs are in yuan.
+    """
+
+    sms_cap: Times | None = 2
     sms_days: Days = 7
-    call_cap: Times = 2
+    call_cap: Times | None = 2
     call_days: Days = 7
-    total_cap: Times = 3
+    total_cap: Times | None = 3
     total_days: Days = 7
     open_from: Hour = "09:00"
     open_to: Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")] = "20:00"
@@ -127,6 +130,24 @@ def propose(values: OutreachSettings, user: Staff, reason: str) -> Approval:
     return approvals.submit(KIND, row.id, user, reason)
 
 
+def put_in_force(values: OutreachSettings, user: str) -> None:
+    """Put settings in force without a second person, unless they are. Does not commit."""
+    if in_force() is not None and values == current():
+        return
+    row = OutreachSetting(values=values.model_dump(mode="json"), created_by=user)
+    db.session.add(row)
+    _activate(row, user)
+    db.session.flush()
+
+
+def _activate(row: OutreachSetting, user: str) -> None:
+    active = in_force()
+    if active is not None and active is not row:
+        active.status = VersionStatus.RETIRED
+        db.session.flush()
+    row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, user, clock.now()
+
+
 def differences(old: OutreachSettings, new: OutreachSettings) -> list[Change]:
     """Return the differences in words of the current language."""
     before, after = old.model_dump(), new.model_dump()
@@ -147,6 +168,8 @@ def in_words(name: str, value: Any) -> str:
         return ", ".join(labels.word(labels.LEAD_STATUS, each) for each in value)
     if isinstance(value, list):
         return ", ".join(value)
+    if value is None:
+        return _("not limited")
     if name.endswith("_cap"):
         return _("%(n)s times", n=value)
     if name.endswith("_days"):
@@ -179,11 +202,7 @@ class _SettingKind:
         _row(approval.subject_id).status = VersionStatus.SUBMITTED
 
     def apply(self, approval: Approval, user: str) -> None:
-        row, active = _row(approval.subject_id), in_force()
-        if active is not None:
-            active.status = VersionStatus.RETIRED
-            db.session.flush()
-        row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, user, clock.now()
+        _activate(_row(approval.subject_id), user)
 
     def returned(self, approval: Approval) -> None:
         _row(approval.subject_id).status = VersionStatus.DRAFT

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import any_, literal, select
+from sqlalchemy import any_, literal, select, union
 
 from app.errors import DomainError
 from app.extensions import db
-from app.models import Product, Rule, RuleVersion
+from app.models import OutreachTemplate, Product, Rule, RuleVersion
 from app.products.definition import ProductDef, check_names, product_def
 
 
 def definitions() -> list[ProductDef]:
     """Return all products in the order in which they were made."""
     return [product_def(row) for row in db.session.scalars(select(Product).order_by(Product.id))]
+
+
+def names() -> dict[str, str]:
+    """Return the names of all products by code, in the order in which they were made."""
+    query = select(Product.code, Product.name).order_by(Product.id)
+    return dict(db.session.execute(query).tuples().all())
 
 
 def check_new(product: ProductDef) -> None:
@@ -34,21 +40,20 @@ def apply(product: ProductDef, user: str, *, overwrite: bool = True) -> None:
 
 
 def delete(row: Product) -> None:
-    """Delete a product without committing. Raises DomainError while a rule names it."""
-    if rules := used_by(row.code):
+    """Delete a product without committing. Raises DomainError while a rule or template names it."""
+    if users := used_by(row.code):
         raise DomainError(
-            "“%(name)s” is used by %(users)s; change them first.", name=row.name, users=", ".join(rules)
+            "“%(name)s” is used by %(users)s; change them first.", name=row.name, users=", ".join(users)
         )
     db.session.delete(row)
 
 
 def used_by(code: str) -> list[str]:
-    """Return the codes of the rules that name a product in any version: former ones made hits."""
-    query = (
+    """Return the codes of templates, and of rules in any version (it made hits), that name a product."""
+    rules = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
         .where(literal(code) == any_(RuleVersion.products))
-        .distinct()
-        .order_by(Rule.code)
     )
-    return list(db.session.scalars(query))
+    templates = select(OutreachTemplate.code).where(literal(code) == any_(OutreachTemplate.products))
+    return sorted(db.session.scalars(union(rules, templates)))

@@ -22,7 +22,7 @@ class ProductDef(Strict):
 
     ``margin_rate`` is the share of an amount that the bank earns where an outcome states no margin.
     ``valid_from`` and ``valid_until`` (both included; None: no limit) are ``from`` and ``until`` in the
-    rules file.
+    configuration file.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
@@ -46,7 +46,7 @@ class ProductDef(Strict):
         return self.model_dump() | {"eligible": self.eligible.model_dump(exclude_defaults=True)}
 
     def as_yaml(self) -> dict[str, Any]:
-        """Return the definition as the rules file states it, without defaults."""
+        """Return the definition as the configuration file states it, without defaults."""
         return self.model_dump(by_alias=True, exclude_defaults=True)
 
 

@@ -1,7 +1,7 @@
 """Checks of a rule beyond its form: unknown names, and conditions that no lead can meet.
 
-Forms, rules files and submissions for approval use the same checks, so a rule is refused everywhere or
-nowhere.
+Forms, configuration files and submissions for approval use the same checks, so a rule is refused
+everywhere or nowhere.
 """
 
 from __future__ import annotations

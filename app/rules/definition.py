@@ -1,6 +1,6 @@
 """Definitions of institutions and rules, validated field by field.
 
-Rules files, forms and stored versions share these classes, so a rule means the same everywhere.
+Configuration files, forms and stored versions share these classes, so a rule means the same everywhere.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class LeadFilterDef(Strict):
 
 
 class RuleDef(Strict):
-    """A rule as stated in a rules file or form.
+    """A rule as stated in a configuration file or form.
 
     ``products`` are the codes of the products whose outcomes count as conversions; none means any product.
     """

@@ -1,1 +1,1 @@
-"""The rules file: its schema, applying and exporting it."""
+"""The configuration file: its kinds, its schema, applying, comparing and exporting it."""

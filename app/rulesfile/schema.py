@@ -1,18 +1,24 @@
-"""The schema of the rules file, reading it, and error messages that name the place."""
+"""The schema of the configuration file, reading it, and error messages that name the place."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError
 
-from app.errors import DomainError, FieldError
-from app.facts.definition import FactDef, check_names
+from app.errors import DomainError
+from app.facts.definition import FactDef
 from app.lib.strict import Strict
 from app.products.definition import ProductDef
 from app.rules.definition import InstitutionDef, RuleDef
+from app.rulesfile.branches import BranchDef
+from app.rulesfile.holidays import HolidayDef
+from app.rulesfile.kinds import KINDS
+from app.rulesfile.outreach import OutreachDef
+from app.rulesfile.tags import TagDef
+from app.rulesfile.templates import TemplateDef
 from app.schedules.definition import ScheduleDef
 
 
@@ -25,31 +31,58 @@ class ConfigFileError(DomainError):
 
 
 class ConfigFile(Strict):
-    """A whole rules file."""
+    """The items of a configuration file, or of several. ``places`` has the place of each, by kind."""
 
+    branches: list[BranchDef] = []
+    holidays: list[HolidayDef] = []
+    tags: list[TagDef] = []
     institutions: list[InstitutionDef] = []
     facts: list[FactDef] = []
     products: list[ProductDef] = []
+    outreach: OutreachDef | None = None
+    templates: list[TemplateDef] = []
     rules: list[RuleDef] = []
     schedules: list[ScheduleDef] = []
+    _places: dict[str, list[str]] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _codes_are_unique(self) -> Self:
-        for kind in ("institutions", "facts", "products", "rules", "schedules"):
-            seen: set[str] = set()
-            for index, item in enumerate(getattr(self, kind)):
-                if item.code in seen:
-                    raise ValueError(f"{kind}[{index}].code: {item.code!r} stands twice in the file")
-                seen.add(item.code)
-        return self
+    def place(self, kind: str, number: int) -> str:
+        """Return file and path of an item."""
+        places = self._places.get(kind, [])
+        return places[number] if number < len(places) else f"{kind}[{number}]"
 
-    @model_validator(mode="after")
-    def _facts_have_names_of_their_own(self) -> Self:
-        try:
-            check_names(self.facts)
-        except FieldError as error:
-            raise ValueError(f"facts: {error}") from None
-        return self
+
+def _located(content: dict[str, Any], places: dict[str, list[str]]) -> ConfigFile:
+    """Return the items with their places. Raises ConfigFileError for a code that stands twice."""
+    config = ConfigFile(**content)
+    config._places.update(places)
+    problems = []
+    for kind in KINDS:
+        seen: set[str] = set()
+        for number, item in enumerate(kind.items(config)):
+            key = kind.key(item)
+            field = ".code" if hasattr(item, "code") else ""
+            if key in seen:
+                problems.append(f"{config.place(kind.name, number)}{field}: {key!r} stands twice")
+            seen.add(key)
+    if problems:
+        raise ConfigFileError(problems)
+    return config
+
+
+def _merged(parts: list[ConfigFile]) -> ConfigFile:
+    """Return the items of several files as those of one. Raises ConfigFileError."""
+    places = {
+        kind.name: [each.place(kind.name, n) for each in parts for n in range(len(kind.items(each)))]
+        for kind in KINDS
+    }
+    content: dict[str, Any] = {}
+    for kind in KINDS:
+        items = [item for each in parts for item in kind.items(each)]
+        if kind.single and len(items) > 1:
+            raise ConfigFileError([f"{places[kind.name][1]}: stands in {places[kind.name][0]} as well"])
+        if items:
+            content[kind.name] = items[0] if kind.single else items
+    return _located(content, places)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -71,8 +104,19 @@ def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[An
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
-def read_config_file(path: Path) -> ConfigFile:
-    """Read and check a rules file. Raises ConfigFileError that names file, path and value."""
+def read_config(path: Path) -> ConfigFile:
+    """Read and check a file, or all files of a folder as one. Raises ConfigFileError."""
+    if not path.is_dir():
+        return _read_file(path)
+    files = sorted(each for each in path.rglob("*") if each.suffix in (".yaml", ".yml") and each.is_file())
+    hidden = [each for each in files if any(part.startswith(".") for part in each.relative_to(path).parts)]
+    files = [each for each in files if each not in hidden]
+    if not files:
+        raise ConfigFileError([f"{path}: has no .yaml file"])
+    return _merged([_read_file(each) for each in files])
+
+
+def _read_file(path: Path) -> ConfigFile:
     try:
         raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
     except OSError as error:
@@ -87,9 +131,17 @@ def read_config_file(path: Path) -> ConfigFile:
 def parse_config(raw: Any, name: str) -> ConfigFile:
     """Check parsed YAML and return its content. Raises ConfigFileError with a line for each problem."""
     try:
-        return ConfigFile.model_validate(raw)
+        config = ConfigFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigFileError([_problem(name, detail) for detail in error.errors()]) from error
+    places = {
+        kind.name: [
+            f"{name}: {kind.name}" + ("" if kind.single else f"[{number}]")
+            for number in range(len(kind.items(config)))
+        ]
+        for kind in KINDS
+    }
+    return _located({kind.name: getattr(config, kind.name) for kind in KINDS}, places)
 
 
 def _problem(name: str, detail: Any) -> str:

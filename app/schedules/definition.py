@@ -1,4 +1,4 @@
-"""Definition of a schedule, shared by rules files, forms and stored versions."""
+"""Definition of a schedule, shared by configuration files, forms and stored versions."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from app.schedules.definition import ScheduleDef
 
 
 def schedule_spec(definition: ScheduleDef) -> dict[str, Any]:
-    """Return the stored form of a definition: keys as in a rules file, defaults left out."""
+    """Return the stored form of a definition: keys as in a configuration file, defaults left out."""
     return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 

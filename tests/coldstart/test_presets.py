@@ -15,12 +15,12 @@ from app.coldstart import PRESETS, apply_presets
 from app.models import Institution, OutreachSetting, Rule, RuleStatus, RuleVersion, Schedule
 from app.rules.check import check, read_catalogue
 from app.rules.versions import activate, copy_as_draft, set_paused
-from app.rulesfile.schema import ConfigFile, read_config_file
+from app.rulesfile.schema import ConfigFile, read_config
 
 
 @pytest.fixture(scope="module")
 def presets() -> ConfigFile:
-    return read_config_file(PRESETS)
+    return read_config(PRESETS)
 
 
 def apply(app: Flask) -> dict[str, int]:

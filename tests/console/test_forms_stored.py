@@ -213,7 +213,11 @@ FORMS = {
     "SegmentView": Form(
         SEGMENT | {"name": "新群"}, SEGMENT | {"name": "改群", "hit_grades": ["C"]}, "segment", segment
     ),
-    "TagView": Form({"name": "新签", "colour": "red"}, {"name": "改签", "colour": "grey"}, "free_tag"),
+    "TagView": Form(
+        {"name": "新签", "code": "new", "colour": "red"},
+        {"name": "改签", "code": "changed", "colour": "grey"},
+        "free_tag",
+    ),
     "ProductView": Form(PRODUCT, PRODUCT_CHANGED, "product", product),
     "FactView": Form(FACT, FACT_CHANGED, "fact", fact),
     "SuppressionView": Form(
@@ -230,8 +234,20 @@ FORMS = {
         "holiday",
     ),
     "OutreachTemplateView": Form(
-        {"name": "新模板", "channel": "call", "body": "您好{surname}"},
-        {"name": "改模板", "body": "您好{surname}，有新产品", "active": "y"},
+        {
+            "name": "新模板",
+            "code": "T-1",
+            "channel": "call",
+            "body": "您好{surname}",
+            "products": ["LOAN-C"],
+        },
+        {
+            "name": "改模板",
+            "code": "T-2",
+            "body": "您好{surname}，有新产品",
+            "active": "y",
+            "products": ["LOAN-C"],
+        },
         "unused_template",
         template,
     ),

@@ -25,8 +25,8 @@ from tests.console.site import PAGES, furnished
 
 #: words that are the same in every language: codes, proper names, and names in the tests' world
 SAME = """
-    e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan leads hits
-    body file template_id word sql lead_monitor openapi create rison
+    tag tpl e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan
+    leads hits body file template_id word sql lead_monitor openapi create rison
     http https webhook hooks url drop_roots webhook_allow push crm drop busy
     shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
     gsm ucs sms send call key phone text channel code data result surname name branch month day

@@ -1,4 +1,4 @@
-"""Definitions of facts: what is refused, the rules file, and what deletion minds."""
+"""Definitions of facts: what is refused, the configuration file, and what deletion minds."""
 
 from __future__ import annotations
 

@@ -90,3 +90,19 @@ def test_conditions_stay_when_the_program_says_alone_what_they_may_be(empty_app:
         upgrade()
         with db.engine.begin() as connection:
             connection.execute(change)
+
+
+def test_tags_and_templates_that_were_there_get_codes(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        upgrade(revision="0048")
+        with db.engine.begin() as connection:
+            connection.execute(text("INSERT INTO tag (id, name, created_by) VALUES (7, '贵宾', 'x')"))
+            template = (
+                "INSERT INTO outreach_template (id, channel, name, created_by) VALUES (9, 'sms', '贷', 'x')"
+            )
+            connection.execute(text(template))
+        upgrade()
+        with db.engine.connect() as connection:
+            codes = text("SELECT code FROM tag UNION ALL SELECT code FROM outreach_template ORDER BY code")
+            assert connection.scalars(codes).all() == ["TAG-7", "TPL-9"]
+        downgrade(revision="0048")

@@ -1,4 +1,4 @@
-"""Products: the rules file, rules that name them, and what deletion minds."""
+"""Products: the configuration file, rules that name them, and what deletion minds."""
 
 from __future__ import annotations
 

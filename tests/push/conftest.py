@@ -62,7 +62,7 @@ class Bank:
             ],
         }
         with self.app.app_context():
-            apply_config(parse_config(content, "test"), "test", "tester")
+            apply_config(parse_config(content, "test"), "tester")
         return self.session.scalars(select(Schedule).where(Schedule.code == code)).one()
 
     def target(self, kind: str, code: str, **given: Any) -> str:

@@ -221,7 +221,7 @@ def put_in_force(rule: dict[str, Any], code: str = "R") -> None:
         ],
         "rules": [{"code": code, "name": code, **rule}],
     }
-    apply_config(parse_config(config, "test"), "test", "tester")
+    apply_config(parse_config(config, "test"), "tester")
 
 
 def make_leads(session: Session) -> None:

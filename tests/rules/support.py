@@ -55,7 +55,7 @@ def deliver(app: Flask, folder: Path, calls: Iterable[Call]) -> None:
 
 
 def calls(condition: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
-    """Return a condition of a rules file, by default a minimum of calls in a week."""
+    """Return a condition of a configuration file, by default a minimum of calls in a week."""
     return {"metric": "calls", "op": ">=", "value": 1, "window_days": 7, **(condition or {}), **values}
 
 
@@ -64,4 +64,4 @@ def apply_rule(app: Flask, *conditions: dict[str, Any], code: str = "R", **value
     known = [{"code": code, "name": f"机构{code}", "category": "bank", "region": "华东"} for code in "AB"]
     rule = {"code": code, "name": code, "conditions": list(conditions) or [calls()], **values}
     with app.app_context():
-        apply_config(parse_config({"institutions": known, "rules": [rule]}, "test"), "test", "tester")
+        apply_config(parse_config({"institutions": known, "rules": [rule]}, "test"), "tester")

@@ -87,7 +87,7 @@ def bank(app: Flask, session: Session, tmp_path: Path, yesterday: dt.date) -> No
     }
     with app.app_context():
         assert ingest_logs(app.config["SETTINGS"], [log]).as_json()["accepted"] == len(lines)
-        apply_config(parse_config({"rules": [old, other]}, "test"), "test", "x")
+        apply_config(parse_config({"rules": [old, other]}, "test"), "x")
 
 
 def lines(person: Person, rule: dict[str, Any], days: int = 14) -> list[dict[str, Any]]:

@@ -123,5 +123,5 @@ def test_a_rule_older_than_an_event_type_gives_it_no_weight(bank: Flask, session
     with bank.app_context():
         config = yaml.safe_load(export_config())
         assert config["rules"][0]["weights"] == {"face_verify": 1.0, "id_ocr": 0.8, "data_call": 0.0}
-        apply_config(parse_config(config, "test"), "test", "tester")
+        apply_config(parse_config(config, "test"), "tester")
     assert session.scalar(select(func.count()).select_from(RuleVersion)) == 1

@@ -67,7 +67,7 @@ def ready(app: Flask, session: Session) -> None:
     )
     session.commit()
     with app.app_context():
-        apply_config(parse_config(RULES, "test"), "test", "tester")
+        apply_config(parse_config(RULES, "test"), "tester")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from app import labels
 from app.console import formats, urls
 from app.console.access import may, me
-from app.console.forms import multi_select, select
+from app.console.forms import CODE, CODE_HINT, multi_select, select
 from app.console.parts import sentence
 from app.console.table import Link
 from app.console.urls import list_url
@@ -104,23 +104,25 @@ class TagView(ConsoleView):
     edit_title = lazy_gettext("Edit tag")
     empty_hint = lazy_gettext("No tags yet. Add one, then select leads in the list and tag them.")
     base_order = ("name", "asc")
-    list_columns = ["chip", "leads", "created_by", "created_at"]
-    order_columns = ["created_at"]
-    search_columns = ["name", "created_by"]
-    show_columns = ["name", "chip", "leads", "created_by", "created_at"]
-    add_columns = edit_columns = ["name", "colour"]
+    list_columns = ["chip", "code", "leads", "created_by", "created_at"]
+    order_columns = ["code", "created_at"]
+    search_columns = ["name", "code", "created_by"]
+    show_columns = ["name", "code", "chip", "leads", "created_by", "created_at"]
+    add_columns = edit_columns = ["name", "code", "colour"]
     label_columns = {
         "name": lazy_gettext("Name"),
+        "code": lazy_gettext("Code"),
         "chip": lazy_gettext("Tag"),
         "colour": lazy_gettext("Colour"),
         "leads": lazy_gettext("Number of leads"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
     }
-    formatters_columns = {"created_at": formats.when}
+    formatters_columns = {"created_at": formats.when, "code": formats.code}
+    description_columns = {"code": CODE_HINT}
     add_form_extra_fields = {"colour": select(lazy_gettext("Colour"), segment_labels.COLOUR)}
     edit_form_extra_fields = add_form_extra_fields
-    validators_columns = {"name": [DataRequired(), Length(max=32)]}
+    validators_columns = {"name": [DataRequired(), Length(max=32)], "code": [CODE]}
 
     def heading(self, item: Any) -> str:
         """Return the name of the tag."""

@@ -113,6 +113,14 @@ def _number(name: str, low: int, high: int) -> IntegerField:
     return IntegerField(LABELS[name], validators=[InputRequired(), NumberRange(low, high)])
 
 
+def _cap(name: str) -> IntegerField:
+    return IntegerField(
+        LABELS[name],
+        description=lazy_gettext("Leave empty for no limit."),
+        validators=[Optional(), NumberRange(1, 100)],
+    )
+
+
 def _time(name: str) -> StringField:
     return StringField(
         LABELS[name],
@@ -139,11 +147,11 @@ def _cost(name: str) -> FloatField:
 class SettingForm(DynamicForm):  # type: ignore[misc]
     """All outreach rules, and the reason for changing them."""
 
-    sms_cap = _number("sms_cap", 1, 100)
+    sms_cap = _cap("sms_cap")
     sms_days = _number("sms_days", 1, 366)
-    call_cap = _number("call_cap", 1, 100)
+    call_cap = _cap("call_cap")
     call_days = _number("call_days", 1, 366)
-    total_cap = _number("total_cap", 1, 100)
+    total_cap = _cap("total_cap")
     total_days = _number("total_days", 1, 366)
     open_from = _time("open_from")
     open_to = _time("open_to")

@@ -47,6 +47,7 @@ from app.outreach import (
     why,
 )
 from app.outreach.compliance import PASSED, REASONS
+from app.products import catalogue as products
 from app.screens.outreach import variants as texts
 from app.selection import Selection
 
@@ -344,6 +345,12 @@ def of_lead(lead: Lead) -> dict[str, Any]:
         "when": formats.when,
         "may_open": may("can_show", "OutreachBatchView"),
     }
+
+
+def product_names(codes: list[str]) -> str:
+    """Return the names of a template's products."""
+    known = products.names() if codes else {}
+    return labels.joined(known.get(code, code) for code in codes)
 
 
 def setting_value(name: str) -> Callable[[OutreachSetting], str]:

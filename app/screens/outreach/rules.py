@@ -15,7 +15,7 @@ from wtforms.validators import DataRequired, Length
 from app import labels
 from app.console import formats, forms
 from app.console.access import may, me
-from app.console.forms import select
+from app.console.forms import CODE, CODE_HINT, multi_select, select
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, NoteWidget
@@ -31,6 +31,7 @@ from app.models import (
     SandboxMessage,
 )
 from app.outreach import gateway_approval, http_gateway, settings, templates
+from app.products import catalogue as products
 from app.screens.outreach import forms as outreach_forms
 from app.screens.outreach import gateway_form, page
 
@@ -51,15 +52,20 @@ class OutreachTemplateView(ConsoleView):
     edit_title = lazy_gettext("Edit template")
     empty_hint = lazy_gettext("There are no templates yet, so nobody can be contacted.")
     base_order = ("name", "asc")
-    list_columns = ["name", "channel", "text", "length", "version", "active"]
-    order_columns = ["name", "channel", "active"]
-    search_columns = ["channel", "active", "name"]
+    list_columns = ["name", "code", "channel", "text", "length", "version", "active"]
+    order_columns = ["name", "code", "channel", "active"]
+    search_columns = ["channel", "active", "name", "code"]
     filter_choices = {"channel": labels.OUTREACH_CHANNEL}
-    show_columns = ["name", "channel", "text", "length", "active", "history", "created_by", "created_at"]
-    add_columns = ["name", "channel", "body"]
-    edit_columns = ["name", "body", "active"]
+    show_columns = [
+        *("name", "code", "channel", "text", "length", "products", "active", "history"),
+        *("created_by", "created_at"),
+    ]
+    add_columns = ["name", "code", "channel", "body", "products"]
+    edit_columns = ["name", "code", "body", "products", "active"]
     label_columns = {
         "name": lazy_gettext("Name"),
+        "code": lazy_gettext("Code"),
+        "products": lazy_gettext("Products"),
         "channel": lazy_gettext("Channel"),
         "text": lazy_gettext("Text"),
         "length": lazy_gettext("Length"),
@@ -72,22 +78,28 @@ class OutreachTemplateView(ConsoleView):
     formatters_columns = {
         "channel": formats.label(labels.OUTREACH_CHANNEL),
         "active": labels.yes_no,
+        "code": formats.code,
+        "products": page.product_names,
         "created_at": formats.when,
     }
-    validators_columns = {"name": [DataRequired(), Length(max=64)]}
-    add_form_extra_fields = {
-        "channel": select(lazy_gettext("Channel"), labels.OUTREACH_CHANNEL),
+    validators_columns = {"name": [DataRequired(), Length(max=64)], "code": [CODE]}
+    description_columns = {"code": CODE_HINT}
+    edit_form_extra_fields = {
         "body": outreach_forms.body_field(),
+        "products": multi_select(lazy_gettext("Products"), lambda: list(products.names().items())),
     }
-    edit_form_extra_fields = {"body": outreach_forms.body_field()}
+    add_form_extra_fields = edit_form_extra_fields | {
+        "channel": select(lazy_gettext("Channel"), labels.OUTREACH_CHANNEL),
+    }
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Fill the form with the text of the current version."""
-        form.body.data = page.template_text(self._row(pk))
+        form.body.data, form.products.data = page.template_text(self._row(pk)), self._row(pk).products
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the template; a changed text becomes a new version."""
         item.name = item.name.strip()
+        item.products = form.products.data or []
         if created:
             item.created_by = me()
         templates.store(item, form.body.data, me())

@@ -1,4 +1,4 @@
-// The schedule editor: the form is one definition, as in a rules file, which the server checks and previews.
+// The schedule editor: the form is one definition, as in a configuration file, which the server checks and previews.
 import { all, filled, make, maybe, one, target } from "./dom.js";
 import { PaintedGrid, WEEKDAYS } from "./week_grid.js";
 import { WeekPreview } from "./week_preview.js";

@@ -32,7 +32,7 @@ CONFIG = {
 @pytest.fixture
 def ids(app: Flask, session: Session) -> dict[str, int]:
     with app.app_context():
-        apply_config(parse_config(CONFIG, "test"), "test", "tester")
+        apply_config(parse_config(CONFIG, "test"), "tester")
     return dict(session.execute(select(Institution.code, Institution.id)).tuples().all())
 
 

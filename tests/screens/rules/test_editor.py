@@ -276,7 +276,7 @@ def test_editor_yaml_and_stored_version_agree(
         sent = definition.model_dump_json()
         drafts.save(version.id, RuleDef.model_validate_json(sent), "y", revision=1)
         assert version.revision == 1
-        apply_config(parse_config({"rules": [json.loads(sent)]}, "test"), "test", "x")
+        apply_config(parse_config({"rules": [json.loads(sent)]}, "test"), "x")
         db.session.expire_all()
         assert rule_def(made.active_version) == definition
         [exported] = parse_config(yaml.safe_load(export_config()), "test").rules
