@@ -420,6 +420,9 @@ TABLE: dict[str, dict[str, str]] = {
     "OutreachApi": {
         "can_post": "AI",
     },
+    "FactApi": {
+        "can_post": "AI",
+    },
     "ApiDescription": {
         "can_get": "AMUI",
     },

@@ -13,6 +13,7 @@ from app.screens.api.views import ApiDescription, ApiDocsView
 from app.screens.approvals.views import ApprovalView
 from app.screens.audit.views import AuditJobView, ChangeLogView, SavedFilterView
 from app.screens.data.views import CompletenessView, IngestFileView, InstitutionView, JobRunView
+from app.screens.facts.api import FactApi
 from app.screens.facts.views import FactView
 from app.screens.hits.effect import EffectView
 from app.screens.hits.views import HitApi, HitView
@@ -129,7 +130,7 @@ MENU = (
     ),
 )
 WITHOUT_MENU = (DeliveryAttemptView, ReminderView, ReportMailView, ReminderChoiceView, SavedFilterView)
-APIS = (LeadApi, HitApi, OutreachApi, ApiDescription)
+APIS = (LeadApi, HitApi, OutreachApi, FactApi, ApiDescription)
 
 #: a lead's page lists its hits
 LeadView.related_views = [HitView]

@@ -59,6 +59,12 @@ class DaysWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "schedules/days.html"
 
 
+class FactsWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The ``lines`` of what is known of a lead, and the ``batch_url`` of imports if the user may see them."""
+
+    template = "leads/facts.html"
+
+
 class HitPaneWidget(RenderTemplateWidget):  # type: ignore[misc]
     """The contact pane of a hit, with the data of app.screens.hits.pane.pane."""
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import ColumnElement, Connection, Engine
 
 from app.activity import store as activity
 from app.errors import N_, DomainError
@@ -45,17 +45,18 @@ def import_facts(
     *,
     as_of: dt.date | None = None,
     backfill: bool = False,
+    among: ColumnElement[bool] | None = None,
 ) -> ImportResult:
     """Import a file of facts, delivered ``today``. Return the result, whose counts are of values.
 
     ``facts`` are the definitions by id. Rows without a date are about ``as_of``, by default the day before
-    today. Raises as ``run_import`` does, and DomainError for an ``as_of`` in the future.
+    today. With the criterion ``among``, other leads are unknown. Raises as ``run_import`` does, and
+    DomainError for an ``as_of`` in the future.
     """
     if as_of is not None and as_of > today:
         raise DomainError("The date %(day)s is in the future.", day=as_of.isoformat())
-    intake = FactIntake(
-        order.settings, facts, today, as_of=as_of or today - dt.timedelta(days=1), backfill=backfill
-    )
+    as_of = as_of or today - dt.timedelta(days=1)
+    intake = FactIntake(order.settings, facts, today, as_of=as_of, backfill=backfill, among=among)
     if not order.dry_run:
         batches.remove_unfinished(engine, order.settings)
     with intake:
@@ -79,9 +80,10 @@ class FactIntake:
         *,
         as_of: dt.date,
         backfill: bool,
+        among: ColumnElement[bool] | None = None,
     ) -> None:
         self._settings, self._known, self._today = settings, facts, today
-        self._as_of, self._backfill = as_of, backfill
+        self._as_of, self._backfill, self._among = as_of, backfill, among
         self._root = activity_root(settings)
         self._facts: dict[int, FactDef] = {}
         self._stored: int | None = None
@@ -114,9 +116,9 @@ class FactIntake:
     ) -> Callable[[Block], tuple[pa.Table, dict[int, RowError]]]:
         """Return a function that checks persons, values and dates of a block."""
         hasher = IdHasher(self._settings.id_hash_algorithm, self._settings.id_hash_key)
-        return FactBlocks(
-            connection, columns, self._facts, hasher, as_of=self._as_of, latest=self._today
-        ).check
+        rows = FactBlocks(columns, self._facts, hasher, as_of=self._as_of, latest=self._today)
+        rows.look_up(connection, self._among)
+        return rows.check
 
     def stage(self, connection: Connection, rows: Iterable[pa.Table]) -> None:
         """Write the rows to a file in the store's scratch folder."""

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from app.lib.lazy import lazy
 from app.models import Lead
@@ -48,14 +48,14 @@ class LeadIndex:
         return None
 
 
-def by_id_hash(connection: Connection) -> LeadIndex:
-    """Return the leads by the keyed hash of their ID number."""
-    return LeadIndex((id_key(row[0]), row[1]) for row in _read(connection, Lead.id_hash))
+def by_id_hash(connection: Connection, among: ColumnElement[bool] | None = None) -> LeadIndex:
+    """Return the leads, or those that meet a criterion, by the keyed hash of their ID number."""
+    return LeadIndex((id_key(row[0]), row[1]) for row in _read(connection, Lead.id_hash, among))
 
 
-def by_number(connection: Connection) -> LeadIndex:
-    """Return the leads by their lead number."""
-    return LeadIndex((number_key(row[0]), row[1]) for row in _read(connection, Lead.lead_no))
+def by_number(connection: Connection, among: ColumnElement[bool] | None = None) -> LeadIndex:
+    """Return the leads, or those that meet a criterion, by their lead number."""
+    return LeadIndex((number_key(row[0]), row[1]) for row in _read(connection, Lead.lead_no, among))
 
 
 def id_key(id_hash: str) -> bytes:
@@ -68,7 +68,11 @@ def number_key(lead_no: str) -> bytes:
     return hashlib.blake2b(lead_no.encode(), digest_size=16).digest()
 
 
-def _read(connection: Connection, column: object) -> Iterable[tuple[str, int]]:
+def _read(
+    connection: Connection, column: object, among: ColumnElement[bool] | None
+) -> Iterable[tuple[str, int]]:
     query = select(column, Lead.id).where(Lead.deleted_at.is_(None))  # type: ignore[call-overload]
+    if among is not None:
+        query = query.where(among)
     found: Iterable[tuple[str, int]] = connection.execute(query, execution_options={"yield_per": _ROWS})
     return found

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from app.errors import N_
 from app.facts import people
@@ -52,7 +52,6 @@ class FactBlocks:
 
     def __init__(
         self,
-        connection: Connection,
         columns: Mapping[str, int],
         facts: Mapping[int, FactDef],
         hasher: IdHasher,
@@ -63,10 +62,16 @@ class FactBlocks:
         self._columns, self._hasher = columns, hasher
         self._as_of, self._latest = as_of, latest
         self._facts = [(f"f{fact}", ColumnReader(each)) for fact, each in facts.items()]
-        has_id = columns.keys() & {"id_number", "id_hash"}
-        self._by_id_hash = people.by_id_hash(connection) if has_id else None
-        self._by_number = people.by_number(connection) if "lead_no" in columns else None
+        self._by_id_hash: people.LeadIndex | None = None
+        self._by_number: people.LeadIndex | None = None
         self._seen: dict[dt.date, Any] = {}
+
+    def look_up(self, connection: Connection, among: ColumnElement[bool] | None = None) -> None:
+        """Read the leads that the rows may be about: all, or those that meet a criterion."""
+        if self._columns.keys() & {"id_number", "id_hash"}:
+            self._by_id_hash = people.by_id_hash(connection, among)
+        if "lead_no" in self._columns:
+            self._by_number = people.by_number(connection, among)
 
     def check(self, block: Block) -> tuple[pa.Table, dict[int, RowError]]:
         """Return the rows to stage, and by position the others' first error (docs/facts.md)."""

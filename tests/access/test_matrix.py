@@ -467,6 +467,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "HitApi": {"can_get": get("/api/v1/hits/")},
     "ApiDescription": {"can_get": get("/api/v1/_openapi")},
     "ApiDocsView": {"can_list": get("/apidocsview/list/")},
+    "FactApi": {"can_post": post("/api/v1/facts", False, json={"facts": []})},
     "OutreachApi": {"can_post": post("/api/v1/outreach/results", False, json={"results": []})},
 }
 CASES = [(view, permission) for view, attempts in ATTEMPTS.items() for permission in attempts]

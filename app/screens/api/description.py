@@ -14,6 +14,11 @@ VERSION = "v1"
 #: Summaries for the page, which is translated; the OpenAPI description is English only.
 SUMMARIES = {
     ("GET", "/api/v1/_openapi"): lazy_gettext("This description, for machines"),
+    ("POST", "/api/v1/facts"): lazy_gettext(
+        "Stores values of facts: up to 1000 rows at a time, each answered individually and in order. A row "
+        "names the person, perhaps the date as_of, and has a value for each fact by its code. Repeating a "
+        "row changes nothing."
+    ),
     ("GET", "/api/v1/hits/"): lazy_gettext("Hits within the scope of the key, page by page"),
     ("GET", "/api/v1/hits/{pk}"): lazy_gettext("One hit"),
     ("GET", "/api/v1/leads/"): lazy_gettext("Leads within the scope of the key, page by page, phones masked"),

@@ -21,7 +21,7 @@ from app.console.parts import sentence
 from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
-from app.console.widgets import DaysWidget, MixWidget, WhyWidget
+from app.console.widgets import DaysWidget, FactsWidget, MixWidget, WhyWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads import removal, suppression, tags
@@ -87,7 +87,7 @@ class ClassifiesLeads:
             calendar=lead_page.calendar(item), reveals=lead_page.reveals(item), when=formats.when
         )
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
-        more = [days]
+        more = [FactsWidget(**lead_page.facts(item)), days]
         if may("can_list", "OutreachView"):
             more.append(WhyWidget(**outreach_page.of_lead(item)))
         return widgets | {"more": more}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flask import url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
 
@@ -14,11 +15,13 @@ from app.activity import store
 from app.activity.errors import ActivityError
 from app.console.access import may
 from app.extensions import db
+from app.facts.lead import known_facts
 from app.leads.cube import activity_root, engine_settings
 from app.lib.clock import today
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
 from app.models import Lead, Reveal
+from app.screens.facts import words
 
 if TYPE_CHECKING:
     from app.activity import query
@@ -98,6 +101,21 @@ def _calendar(first: dt.date, counts: dict[dt.date, tuple[int, int]]) -> Calenda
     if len(months) > 1 and months[1][0] - months[0][0] < 3:
         months = months[1:]
     return Calendar(days, months, names)
+
+
+def facts(lead: Lead) -> dict[str, Any]:
+    """Return what is known of the lead today for the page; no lines when the store can't be read."""
+    try:
+        lines = words.lines(known_facts(lead.id, today()))
+    except ActivityError:
+        log.exception("the facts of lead %s can't be read", lead.id)
+        lines = None
+    opens = may("can_show", "ImportBatchView")
+    return {"lines": lines, "batch_url": _batch_url if opens else None}
+
+
+def _batch_url(batch: int) -> str:
+    return url_for("ImportBatchView.show", pk=batch)
 
 
 def reveals(lead: Lead) -> list[Reveal] | None:
