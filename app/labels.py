@@ -85,6 +85,8 @@ APPROVAL_KIND = {
     "suppression_removal": lazy_gettext("Removal from the do-not-disturb list"),
     "gateway": lazy_gettext("Outreach gateway"),
     "institution": lazy_gettext("Category or region of an institution"),
+    "fact": lazy_gettext("Definition of a fact"),
+    "product": lazy_gettext("Terms of a product"),
 }
 #: the reasons that the system itself gives for an entry of the do-not-disturb list
 OPT_OUT_REASON = "outreach opt-out"

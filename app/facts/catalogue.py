@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from app.errors import DomainError
 from app.extensions import db
 from app.facts.definition import FactDef, check_names, fact_def
-from app.models import FactDefinition, Rule, RuleVersion, Segment, VersionStatus
+from app.models import FactDefinition, Rule, RuleStatus, RuleVersion, Segment, VersionStatus
 
 _BINDING = (VersionStatus.SUBMITTED, VersionStatus.ACTIVE)
 
@@ -60,6 +60,16 @@ def used_by(code: str) -> list[str]:
     )
     segments = select(Segment.name).where(_tests(Segment.definition, code)).order_by(Segment.name)
     return [*db.session.scalars(rules), *db.session.scalars(segments)]
+
+
+def rules_in_force(code: str) -> list[str]:
+    """Return the codes of the rules in force whose lead filter tests a fact."""
+    rules = (
+        select(Rule.code)
+        .join(RuleVersion, RuleVersion.id == Rule.active_version_id)
+        .where(Rule.status == RuleStatus.ACTIVE, _tests(RuleVersion.lead_filter, code))
+    )
+    return list(db.session.scalars(rules.order_by(Rule.code)))
 
 
 def _tests(definition: Any, code: str) -> Any:

@@ -14,7 +14,7 @@ from app.errors import FieldError
 from app.leads.columns import HEADERS, fields_by_alias, normalise_header
 from app.leads.masking import holds_id
 from app.lib.fields import Name, Word
-from app.lib.strict import Code, Strict
+from app.lib.strict import Code, Stored
 
 MAX_CHOICES = 200
 DEFAULT_KEEP_DAYS = 1100
@@ -29,7 +29,7 @@ Kind = Literal["number", "money", "date", "choice", "flag", "text"]
 Purpose = Literal["marketing", "service", "risk"]
 
 
-class FactDef(Strict):
+class FactDef(Stored):
     """A fact: what it is called, which values it takes, what it may be used for, and how long it is kept."""
 
     code: Code
@@ -51,10 +51,6 @@ class FactDef(Strict):
     def names(self) -> tuple[str, ...]:
         """Return the names by which a column of a file can be headed."""
         return tuple(name for name in (self.code, self.name, self.name_en) if name)
-
-    def as_row(self) -> dict[str, Any]:
-        """Return the values of the columns of its row."""
-        return self.model_dump()
 
     def as_yaml(self) -> dict[str, Any]:
         """Return the definition as the configuration file states it, without defaults."""

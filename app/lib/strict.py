@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,3 +13,11 @@ class Strict(BaseModel):
     """A frozen model without unknown keys and without silent type conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Stored(Strict):
+    """A definition that is a row of a table."""
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the values of the columns of its row."""
+        return self.model_dump()

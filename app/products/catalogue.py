@@ -6,7 +6,7 @@ from sqlalchemy import any_, literal, select, union
 
 from app.errors import DomainError
 from app.extensions import db
-from app.models import OutreachTemplate, Product, Rule, RuleVersion
+from app.models import OutreachTemplate, Product, Rule, RuleStatus, RuleVersion
 from app.products.definition import ProductDef, check_names, product_def
 
 
@@ -57,3 +57,13 @@ def used_by(code: str) -> list[str]:
     )
     templates = select(OutreachTemplate.code).where(literal(code) == any_(OutreachTemplate.products))
     return sorted(db.session.scalars(union(rules, templates)))
+
+
+def rules_in_force(code: str) -> list[str]:
+    """Return the codes of the rules in force whose conversions are outcomes of a product."""
+    rules = (
+        select(Rule.code)
+        .join(RuleVersion, RuleVersion.id == Rule.active_version_id)
+        .where(Rule.status == RuleStatus.ACTIVE, literal(code) == any_(RuleVersion.products))
+    )
+    return list(db.session.scalars(rules.order_by(Rule.code)))

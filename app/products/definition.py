@@ -10,14 +10,14 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from app.errors import FieldError
 from app.lib.fields import Name, Word, iso_date
-from app.lib.strict import Code, Strict
+from app.lib.strict import Code, Stored
 from app.rules.definition import LeadFilterDef
 
 DEFAULT_MARGIN_RATE = 0.03
 Day = Annotated[dt.date | None, BeforeValidator(iso_date)]
 
 
-class ProductDef(Strict):
+class ProductDef(Stored):
     """A product: what it is called, its line, its margin, when it is sold and to whom.
 
     ``margin_rate`` is the share of an amount that the bank earns where an outcome states no margin.

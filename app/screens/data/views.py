@@ -19,6 +19,7 @@ from app.audit.events import event
 from app.console import charts, formats, forms
 from app.console.access import may, me
 from app.console.parts import WithProgress
+from app.console.second_person import REASON, AsksForReason
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ChartWidget, ConsoleFormWidget, ConsoleListWidget, NoteWidget
@@ -37,7 +38,7 @@ from app.screens.data.special_filters import OnDay
 from app.t1 import runs
 
 
-class InstitutionView(ConsoleView):
+class InstitutionView(AsksForReason, ConsoleView):
     """调用机构: the catalogue of institutions. Unlisted ones are added when logs are read."""
 
     model = Institution
@@ -84,19 +85,7 @@ class InstitutionView(ConsoleView):
             lazy_gettext("Region"), choices=catalogue.regions_to_choose, widget=Select2Widget()
         ),
     }
-    add_form_extra_fields = edit_form_extra_fields = _choices | {
-        "reason": StringField(
-            lazy_gettext("Reason for the change"),
-            description=lazy_gettext("A second person reads it and decides."),
-            validators=[Length(max=500)],
-        )
-    }
-
-    def _form_widget(self, kind: str, form: Any, excluded: Any, columns: Any, groups: Any) -> dict[str, Any]:
-        """Show the reason field only when rules in force are affected."""
-        needs_reason = form.reason.errors or form.reason.data
-        hidden = [] if needs_reason else ["reason"]
-        return super()._form_widget(kind, form, [*(excluded or []), *hidden], columns, groups)
+    add_form_extra_fields = edit_form_extra_fields = _choices | {"reason": REASON}
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Show which rules in force use its category or region."""
@@ -131,15 +120,8 @@ class InstitutionView(ConsoleView):
         if not catalogue.affected_rules(item, category, region):
             item.category, item.region = category, region
             return
-        if institution_approval.ask(item, category, region, g.user, form.reason.data) is not None:
-            flash(
-                _("%(item)s has been submitted; another person must approve it.", item=item.name), "warning"
-            )
-        else:
-            flash(
-                _("Nobody else can approve this: it took effect at once and was recorded as unchecked."),
-                "warning",
-            )
+        approval = institution_approval.ask(item, category, region, g.user, form.reason.data)
+        self.flash_request(approval, item.name)
 
     def remove(self, item: Any) -> None:
         """Delete the institution. Raises DomainError when a rule names it or it has calls."""

@@ -12,14 +12,16 @@ from app import labels
 from app.console import formats
 from app.console.access import me
 from app.console.forms import CODE, LinesField, select
+from app.console.second_person import REASON, AsksForReason
 from app.console.view import ConsoleView
 from app.extensions import db
 from app.facts import catalogue
+from app.facts.approval import FACTS
 from app.facts.definition import DEFAULT_KEEP_DAYS, FactDef, checked_def
 from app.models import FactDefinition
 
 
-class FactView(ConsoleView):
+class FactView(AsksForReason, ConsoleView):
     """客户事实: what can be stated about leads."""
 
     model = FactDefinition
@@ -43,7 +45,7 @@ class FactView(ConsoleView):
     add_columns = [
         *("code", "name", "name_en", "kind", "unit", "choices", "purpose", "sensitive", "keep_days")
     ]
-    edit_columns = ["name", "name_en", "unit", "choices", "purpose", "sensitive", "keep_days"]
+    edit_columns = ["name", "name_en", "unit", "choices", "purpose", "sensitive", "keep_days", "reason"]
     label_columns = {
         "code": lazy_gettext("Code"),
         "name": lazy_gettext("Chinese name"),
@@ -75,7 +77,7 @@ class FactView(ConsoleView):
         "name_en": [Length(max=128)],
         "unit": [Length(max=16)],
     }
-    edit_form_extra_fields = {
+    _fields = {
         "sensitive": BooleanField(
             lazy_gettext("Sensitive"),
             description=lazy_gettext("Values of a sensitive fact need special protection by law."),
@@ -89,7 +91,8 @@ class FactView(ConsoleView):
             validators=[DataRequired(), NumberRange(1, 36500)],
         ),
     }
-    add_form_extra_fields = edit_form_extra_fields | {
+    edit_form_extra_fields = _fields | {"reason": REASON}
+    add_form_extra_fields = _fields | {
         "kind": select(
             lazy_gettext("Kind"),
             labels.FACT_KIND,
@@ -102,12 +105,18 @@ class FactView(ConsoleView):
         return str(item.name)
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Store the definition. Raises FieldError when its parts don't fit together."""
+        """Store the definition; a change that affects rules in force waits for approval.
+
+        Raises FieldError when its parts don't fit together or a reason is missing.
+        """
         values = {name: getattr(item, name) for name in FactDef.model_fields}
-        catalogue.check_new(checked_def({**values, "choices": form.choices.data or []}))
+        new = checked_def({**values, "choices": form.choices.data or []})
+        catalogue.check_new(new)
         item.updated_by = me()
         if created:
             db.session.add(item)
+        else:
+            self.ask_or_keep(FACTS, item, new, form.reason.data)
 
     def remove(self, item: Any) -> None:
         """Delete the definition. Raises DomainError while a rule or segment uses it."""

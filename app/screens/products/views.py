@@ -13,12 +13,14 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 from app.console import formats
 from app.console.access import me
 from app.console.forms import CODE, multi_select
+from app.console.second_person import REASON, AsksForReason
 from app.console.view import ConsoleView
 from app.errors import FieldError
 from app.extensions import db
 from app.lib.amounts import percent
 from app.models import Product, Segment
 from app.products import catalogue
+from app.products.approval import PRODUCTS
 from app.products.definition import DEFAULT_MARGIN_RATE, product_def
 from app.rules.definition import LeadFilterDef
 from app.rules.sentence import lead_filter_sentence
@@ -33,7 +35,7 @@ def _segments() -> list[tuple[str, str]]:
     return [(name, name) for name in names]
 
 
-class ProductView(ConsoleView):
+class ProductView(AsksForReason, ConsoleView):
     """产品: what the bank sells."""
 
     model = Product
@@ -55,7 +57,7 @@ class ProductView(ConsoleView):
         *("updated_by", "updated_at"),
     ]
     add_columns = ["code", "name", "line", "margin_rate", "valid_from", "valid_until", "segments"]
-    edit_columns = add_columns[1:]
+    edit_columns = [*add_columns[1:], "reason"]
     label_columns = {
         "code": lazy_gettext("Code"),
         "name": lazy_gettext("Name"),
@@ -79,7 +81,7 @@ class ProductView(ConsoleView):
         "name": [DataRequired(), Length(max=128)],
         "line": [DataRequired(), Length(max=64)],
     }
-    add_form_extra_fields = edit_form_extra_fields = {
+    add_form_extra_fields = {
         "margin_rate": DecimalField(
             lazy_gettext("Margin rate"),
             places=None,
@@ -96,6 +98,8 @@ class ProductView(ConsoleView):
         ),
     }
 
+    edit_form_extra_fields = add_form_extra_fields | {"reason": REASON}
+
     def heading(self, item: Any) -> str:
         """Return the name of the product."""
         return str(item.name)
@@ -105,15 +109,21 @@ class ProductView(ConsoleView):
         form.segments.data = self._row(pk).eligible.get("segments", [])
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Store the product. Raises FieldError when another one has its name, or for wrong dates."""
+        """Store the product; a change that affects rules in force waits for approval.
+
+        Raises FieldError when another one has its name, for wrong dates, and when a reason is missing.
+        """
         if item.valid_from and item.valid_until and item.valid_until < item.valid_from:
             raise FieldError("valid_until", "The last day comes before the first one.")
         others = {name: values for name, values in (item.eligible or {}).items() if name != "segments"}
         item.eligible = others | ({"segments": form.segments.data} if form.segments.data else {})
-        catalogue.check_new(product_def(item))
+        new = product_def(item)
+        catalogue.check_new(new)
         item.updated_by = me()
         if created:
             db.session.add(item)
+        else:
+            self.ask_or_keep(PRODUCTS, item, new, form.reason.data)
 
     def remove(self, item: Any) -> None:
         """Delete the product. Raises DomainError while it is used."""
