@@ -70,6 +70,7 @@ class Settings:
     pii_index_key: str = field(default="", repr=False)
     reveals_per_hour: int = 30
     leads_purge_days: int = 30
+    outcomes_retention_days: int = 1830
     exports_keep_days: int = 30
     unmasked_exports: bool = False
     public_url: str = ""
@@ -184,6 +185,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         pii_index_key=_index_key(env),
         reveals_per_hour=_integer(env, "REVEALS_PER_HOUR", 30, 1, 10_000),
         leads_purge_days=_integer(env, "LEADS_PURGE_DAYS", 30, 0, 3650),
+        outcomes_retention_days=_integer(env, "OUTCOMES_RETENTION_DAYS", 1830, 31, 36500),
         exports_keep_days=_integer(env, "EXPORTS_KEEP_DAYS", 30, 1, 3650),
         unmasked_exports=_choice(env, "UNMASKED_EXPORTS", "0", ("0", "1")) == "1",
         public_url=_url(env, "PUBLIC_URL", ("http", "https")).rstrip("/"),

@@ -108,6 +108,7 @@ BATCH_KIND = {
     "leads": lazy_gettext("Lead list"),
     "suppressions": lazy_gettext("Do-not-disturb list"),
     "facts": lazy_gettext("Facts"),
+    "outcomes": lazy_gettext("Outcomes"),
 }
 BATCH_STATUS = {
     "reading": lazy_gettext("Being read"),
@@ -209,6 +210,10 @@ REJECT_REASON = {
     "malformed_row": lazy_gettext("Unbalanced quotation marks"),
     "unknown_lead": lazy_gettext("Person not on the lead list"),
     "bad_value": lazy_gettext("Not a value of the fact"),
+    "missing_outcome_id": lazy_gettext("No outcome number"),
+    "unknown_product": lazy_gettext("Unknown product"),
+    "bad_date": lazy_gettext("Date unusable"),
+    "bad_amount": lazy_gettext("Not an amount of money"),
     "bad_as_of": lazy_gettext("Date unusable"),
     "missing_target": lazy_gettext("Neither phone nor ID number"),
     "bad_expiry": lazy_gettext("Invalid or past expiry date"),

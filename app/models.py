@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    Computed,
     Date,
     DateTime,
     Float,
@@ -215,7 +216,8 @@ class ImportBatch(Attempted, Model):
     """An import of a lead file, a do-not-disturb file or a file of facts, with the numbers of rows by result.
 
     For a do-not-disturb file, ``rows_created`` counts entries and ``rows_updated`` leads whose mark changed;
-    for a file of facts, ``rows_created`` and ``rows_existing`` count values that were stored and unchanged.
+    for a file of facts, ``rows_created`` and ``rows_existing`` count values that were stored and unchanged;
+    for outcomes, ``rows_updated`` counts corrections and ``rows_unmatched`` people who are not on the list.
     ``options`` are the user's answers: the ``reason`` of a do-not-disturb file, choices for unknown
     ``branches`` in a lead file (app/leads/branch_choices.py), ``as_of`` and ``backfill`` of facts.
     ``rows_restored`` and ``rows_left`` count the changed leads that undo restored or left as they are.
@@ -228,7 +230,9 @@ class ImportBatch(Attempted, Model):
 
     __tablename__ = "import_batch"
     __table_args__ = (
-        CheckConstraint("kind IN ('leads', 'suppressions', 'facts')", name="ck_import_batch_kind"),
+        CheckConstraint(
+            "kind IN ('leads', 'suppressions', 'facts', 'outcomes')", name="ck_import_batch_kind"
+        ),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16), server_default="leads")
@@ -240,6 +244,7 @@ class ImportBatch(Attempted, Model):
     rows_created: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_updated: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_existing: Mapped[int] = mapped_column(Integer, server_default="0")
+    rows_unmatched: Mapped[int] = mapped_column(Integer, server_default="0")
     rejected: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     remarks: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     rows_deleted: Mapped[int] = mapped_column(Integer, server_default="0")
@@ -537,6 +542,58 @@ class Product(Model):
 
     def __repr__(self) -> str:
         return self.name
+
+
+class _Told:
+    """Mix-in of what a delivery told of an outcome. Without a margin the product's rate counts."""
+
+    lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id", ondelete="RESTRICT"))
+    on_date: Mapped[dt.date] = mapped_column(Date)
+    amount: Mapped[Decimal] = mapped_column(Numeric(18, 4))
+    margin: Mapped[Decimal | None] = mapped_column(Numeric(18, 4))
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("import_batch.id", ondelete="SET NULL"))
+
+
+class Outcome(_Told, Model):
+    """What a customer bought, as the bank's own system last told it, known there as ``outcome_id``.
+
+    Triggers keep ``Hit.outcome_on`` true. ``batch_id`` is None when it came by the API.
+    """
+
+    __tablename__ = "outcome"
+    __table_args__ = (
+        Index("ix_outcome_lead", "lead_id", "on_date"),
+        Index("ix_outcome_date", "on_date", "id"),
+        Index("ix_outcome_product", "product_id", "on_date", "id"),
+        CheckConstraint("amount >= 0", name="ck_outcome_amount"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    outcome_id: Mapped[str] = mapped_column(String(128), unique=True)
+    corrections: Mapped[int] = mapped_column(Integer, server_default="0")
+    told_at: Mapped[dt.datetime] = _now()
+    lead: Mapped[Lead] = relationship(Lead)
+    product: Mapped[Product] = relationship(Product)
+
+    def __repr__(self) -> str:
+        return self.outcome_id
+
+
+class OutcomeFormer(_Told, Model):
+    """What was told of an outcome before a correction."""
+
+    __tablename__ = "outcome_former"
+    __table_args__ = (
+        Index("ix_outcome_former_current", "current_id", "id"),
+        Index("ix_outcome_former_lead", "lead_id"),
+        Index("ix_outcome_former_product", "product_id"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    current_id: Mapped[int] = mapped_column(ForeignKey("outcome.id", ondelete="CASCADE"))
+    told_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    corrected_at: Mapped[dt.datetime] = _now()
+    lead: Mapped[Lead] = relationship(Lead)
+    product: Mapped[Product] = relationship(Product)
 
 
 # --- Segments ---
@@ -1108,6 +1165,9 @@ class HitStatus(StrEnum):
     FAILED = "failed"
 
 
+#: days within which an outcome makes a hit a conversion, both ends included
+CONVERSION_DAYS = 30
+CONVERTED = f"(outcome_on IS NOT NULL) AND (outcome_on <= (hit_date + {CONVERSION_DAYS}))"
 #: statuses of hits that still need work
 OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
 
@@ -1122,6 +1182,10 @@ class Hit(Model):
     on ``next_on``; since ``escalated_at`` it is shown to the managers as overdue. ``converted_at`` is the day
     of the conversion, ``amount`` is in yuan.
 
+    ``outcome_on`` is the date of the first outcome, on or after the hit date, of the products that its
+    version counts, maintained by triggers; ``converted`` says whether it is in time. ``status`` and
+    ``converted_at`` are what a marketer marked: a claim (app/rules/conversions.py).
+
     ``source``, ``branch_id`` (0: none) and ``live`` are copies of the lead's values, maintained by triggers,
     so that lists, row scope and HitCount agree. ``made_on`` is the local date on which it was created.
     """
@@ -1134,6 +1198,7 @@ class Hit(Model):
         Index("ix_hit_branch", "branch_id", "hit_date", "score", "id", postgresql_where=text("live")),
         Index("ix_hit_made", "made_on", "id", postgresql_where=text("live")),
         Index("ix_hit_status_date", "status", "hit_date"),
+        Index("ix_hit_outcome", "hit_date", "id", postgresql_where=text("live AND converted")),
         Index("ix_hit_owner", "owner_id", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
         Index(
             *("ix_hit_unclaimed", "grade", text("hit_date DESC"), text("score DESC"), "id"),
@@ -1159,6 +1224,8 @@ class Hit(Model):
     status: Mapped[str] = mapped_column(String(16), server_default=HitStatus.WAITING)
     opted_out: Mapped[bool] = mapped_column(Boolean, server_default="false")
     holdout: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    outcome_on: Mapped[dt.date | None] = mapped_column(Date)
+    converted: Mapped[bool | None] = mapped_column(Boolean, Computed(CONVERTED, persisted=True))
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
     last_met_on: Mapped[dt.date] = mapped_column(Date)
     latest: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -1198,6 +1265,7 @@ class _HitKey:
     source: Mapped[str] = mapped_column(String(64))
     branch_id: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16))
+    converted: Mapped[bool] = mapped_column(Boolean, server_default="false")
     n: Mapped[int] = mapped_column(Integer)
 
 
@@ -1207,7 +1275,8 @@ class HitCount(_HitKey, Model):
     __tablename__ = "hit_count"
     __table_args__ = (
         PrimaryKeyConstraint(
-            "hit_date", "made_on", "rule_id", "grade", "source", "branch_id", "status", name="hit_count_pkey"
+            *("hit_date", "made_on", "rule_id", "grade", "source", "branch_id", "status", "converted"),
+            name="hit_count_pkey",
         ),
         Index("ix_hit_count_made", "made_on"),
         Index("ix_hit_count_none", "hit_date", postgresql_where=text("n = 0")),
@@ -1221,7 +1290,9 @@ class HitTotal(_HitKey, Model):
 
     __tablename__ = "hit_total"
     __table_args__ = (
-        PrimaryKeyConstraint("rule_id", "grade", "source", "branch_id", "status", name="hit_total_pkey"),
+        PrimaryKeyConstraint(
+            *("rule_id", "grade", "source", "branch_id", "status", "converted"), name="hit_total_pkey"
+        ),
     )
 
 
@@ -1240,6 +1311,7 @@ class HitDelta(Model):
     source: Mapped[str] = mapped_column(String(64))
     branch_id: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16))
+    converted: Mapped[bool] = mapped_column(Boolean, server_default="false")
     n: Mapped[int] = mapped_column(Integer)
 
 

@@ -73,6 +73,12 @@ TABLE: dict[str, dict[str, str]] = {
         "can_edit": "AM",
         "can_delete": "AM",
     },
+    "OutcomeView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_upload": "AM",
+        "can_template": "AM",
+    },
     "ProductView": {
         "can_list": "AMKU",
         "can_show": "AMKU",
@@ -416,6 +422,9 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "HitApi": {
         "can_get": "AMKI",
+    },
+    "OutcomeApi": {
+        "can_post": "AI",
     },
     "OutreachApi": {
         "can_post": "AI",

@@ -23,6 +23,7 @@ from app.models import (
     LeadBefore,
     Mail,
     MailKind,
+    Outcome,
     Reminder,
     Reveal,
 )
@@ -50,7 +51,14 @@ def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[
         **_purge_messages(engine, settings, now),
         "sessions": _purge_sessions(engine, settings),
         "facts": fact_subject.purge(engine, settings),
+        "outcomes": _purge_outcomes(engine, settings, now),
     }
+
+
+def _purge_outcomes(engine: Engine, settings: Settings, now: dt.datetime) -> int:
+    oldest = settings.today(now) - dt.timedelta(days=settings.outcomes_retention_days)
+    with engine.begin() as connection:
+        return connection.execute(delete(Outcome).where(Outcome.on_date < oldest)).rowcount
 
 
 def _purge_sessions(engine: Engine, settings: Settings) -> int:

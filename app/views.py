@@ -24,6 +24,7 @@ from app.screens.leads.imports import ImportBatchView
 from app.screens.leads.suppressions import SuppressionView
 from app.screens.leads.views import BranchView, LeadApi, LeadView
 from app.screens.mails.views import ReminderMailView, ReportMailView
+from app.screens.outcomes.views import OutcomeApi, OutcomeView
 from app.screens.outreach.rules import (
     ForbiddenWordView,
     OutreachGatewayView,
@@ -91,6 +92,7 @@ MENU = (
             EffectView,
             WeeklyReportView,
             ProductView,
+            OutcomeView,
             OutreachBatchView,
             OutreachView,
             OutreachTemplateView,
@@ -130,7 +132,7 @@ MENU = (
     ),
 )
 WITHOUT_MENU = (DeliveryAttemptView, ReminderView, ReportMailView, ReminderChoiceView, SavedFilterView)
-APIS = (LeadApi, HitApi, OutreachApi, FactApi, ApiDescription)
+APIS = (LeadApi, HitApi, OutreachApi, FactApi, OutcomeApi, ApiDescription)
 
 #: a lead's page lists its hits
 LeadView.related_views = [HitView]

@@ -88,6 +88,13 @@ def is_empty(engine: Engine) -> bool:
     return superuser_of(engine).execute(f"SELECT {found}").fetchone() == (False,)
 
 
+#: the columns of a table that are not computed from others
+_STORED = """
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+    WHERE attrelid = '{}'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+"""
+
+
 class Snapshot:
     """A copy of the rows in the engine's database, except for what migrations and seeding create."""
 
@@ -114,8 +121,9 @@ class Snapshot:
     def _keep(self, name: str, numbers: str | None) -> None:
         copy, table = f'{self.schema}."{name}"', f'public."{name}"'
         only = f"WHERE name NOT IN {BUILTIN}" if name == "ab_role" else ""
-        if self._run(f"CREATE TABLE {copy} AS SELECT * FROM {table} {only}").rowcount:
-            self._statements.append(f"INSERT INTO {table} SELECT * FROM {copy}")
+        [columns] = self._run(_STORED.format(table)).fetchone() or [""]
+        if self._run(f"CREATE TABLE {copy} AS SELECT {columns} FROM {table} {only}").rowcount:
+            self._statements.append(f"INSERT INTO {table} ({columns}) SELECT * FROM {copy}")
             if numbers and name not in (*LOG, *SEEDED):
                 self._statements.append(f"""SELECT setval('{numbers}', max(id)) FROM {copy}""")
 

@@ -19,6 +19,7 @@ EXCLUDED = {
     "inbox_file": "what the ticker saw in the inbox; the outcome of a file is on its run",
     "institution_day": "counts of the activity store, copied by T+1 runs",
     "lead_before": "copies of leads that an import changed, for its undo; the change itself is recorded",
+    "outcome_former": "itself a record of what corrections of outcomes replaced; the correction is recorded",
     "sandbox_message": "stands for another system; what it was sent is in `outreach`",
     "hit_count": "counts of hits, derived by triggers",
     "hit_delta": "counts of hits, derived by triggers",
@@ -28,13 +29,14 @@ EXCLUDED = {
     "login_session": "sessions: logging in and out are events",
     "ticker_step": "the state of the ticker's steps, written by the ticker only",
 }
-#: columns of progress and leases; a change of these alone leaves no entry
+#: columns of progress and leases, and what triggers derive; a change of these alone leaves no entry
 QUIET = frozenset(
     {
         "attempted_at",
         "attempts",
         "changed_on",
         "checked",
+        "converted",
         "counts",
         "due_version_id",
         "fail_login_count",
@@ -52,6 +54,7 @@ QUIET = frozenset(
         "next_at",
         "next_due_at",
         "next_slot_at",
+        "outcome_on",
         "preview",
         "progress",
         "pushed_until",

@@ -15,6 +15,7 @@ from app.cli.database import seed_after_upgrade
 from app.cli.facts import facts_group
 from app.cli.leads import leads_group, pii_group
 from app.cli.operation import coldstart, demo, doctor, prepare, retention_group, store_group, ticker, worker
+from app.cli.outcomes import outcomes_group
 from app.cli.push import push_group
 from app.cli.rules import hits_group, logs_group, rules_group
 
@@ -25,6 +26,7 @@ def init_app(app: Flask) -> None:
         config_group,
         leads_group,
         facts_group,
+        outcomes_group,
         logs_group,
         rules_group,
         hits_group,

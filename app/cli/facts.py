@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from pathlib import Path
 
 import click
@@ -11,8 +10,8 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from app.audit.actor import operator
-from app.cli.base import DATE, as_json, notice, print_result, require_installation
-from app.cli.leads import Rejections, RowProgress
+from app.cli.base import DATE, as_json, print_result, require_installation
+from app.cli.leads import import_file
 from app.errors import DomainError
 from app.extensions import db
 from app.lib.clock import today
@@ -35,31 +34,16 @@ def facts_import(
     """Import values of facts (xlsx, xls, csv, parquet)."""
     from app.facts import catalogue
     from app.facts.importer import import_facts, result_json
-    from app.leads.errors import UnreadableFile
-    from app.leads.importer import ImportOrder, ImportResult
-    from app.lib.spreadsheet import printable_name
 
-    rejections = Rejections()
-    order = ImportOrder(
-        file,
-        printable_name(file.name),
-        operator(),
-        current_settings(),
-        dry_run=dry_run,
-        progress=RowProgress(),
-        rejected=rejections,
-    )
     day = as_of.date() if as_of else None
-    try:
-        facts = catalogue.definitions()
-        result = import_facts(db.engine, order, facts, today(), as_of=day, backfill=backfill)
-    except UnreadableFile as error:
-        refused = ImportResult(None, 0, 0, 0, 0, {"unreadable_file": 1})
-        print_result(result_json(refused), json_out)
-        notice(f"unreadable_file: {error}")
-        sys.exit(1)
-    rejections.show_rest()
-    print_result(result_json(result), json_out)
+    facts = catalogue.definitions()
+    import_file(
+        file,
+        dry_run,
+        json_out,
+        lambda order: import_facts(db.engine, order, facts, today(), as_of=day, backfill=backfill),
+        result_json,
+    )
 
 
 @facts_group.command("undo")

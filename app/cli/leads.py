@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import AppGroup
@@ -15,6 +16,9 @@ from app.extensions import db
 from app.leads.branch_choices import MAX_NAMES, UnknownBranches
 from app.leads.errors import RowError
 from app.lib.settings import current_settings
+
+if TYPE_CHECKING:
+    from app.leads.importer import ImportOrder, ImportResult
 
 leads_group = AppGroup("leads", help="The lead list.")
 pii_group = AppGroup("pii", help="Keys of personal data.")
@@ -60,6 +64,38 @@ def leads_import(file: Path, dry_run: bool, update: bool, json_out: bool) -> Non
     _note_more(result.remarks.count - len(result.remarks.first), "remarks")
     _list_branches(result.branches, dry_run)
     print_result(result.as_json(), json_out)
+
+
+def import_file(
+    file: Path,
+    dry_run: bool,
+    json_out: bool,
+    run: Callable[[ImportOrder], ImportResult],
+    shape: Callable[[ImportResult], dict[str, Any]],
+) -> None:
+    """Run the import of a file that is no lead list, and print its result in the shape of its command."""
+    from app.leads.errors import UnreadableFile
+    from app.leads.importer import ImportOrder, ImportResult
+    from app.lib.spreadsheet import printable_name
+
+    rejections = Rejections()
+    order = ImportOrder(
+        file,
+        printable_name(file.name),
+        operator(),
+        current_settings(),
+        dry_run=dry_run,
+        progress=RowProgress(),
+        rejected=rejections,
+    )
+    try:
+        result = run(order)
+    except UnreadableFile as error:
+        print_result(shape(ImportResult(None, 0, 0, 0, 0, {"unreadable_file": 1})), json_out)
+        notice(f"unreadable_file: {error}")
+        sys.exit(1)
+    rejections.show_rest()
+    print_result(shape(result), json_out)
 
 
 class Rejections:

@@ -21,7 +21,7 @@ from app.models import Branch, Hit, HitCount, HitDelta, HitStatus, HitTotal
 #: the ``branch`` of hits whose lead has none
 NO_BRANCH = "-"
 #: columns by which hits can be counted without a date
-KEYS = ("rule_id", "grade", "source", "branch_id", "status")
+KEYS = ("rule_id", "grade", "source", "branch_id", "status", "converted")
 DATES = ("hit_date", "made_on")
 
 

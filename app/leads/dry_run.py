@@ -11,7 +11,7 @@ from app.leads.samples import masked_cell
 
 MAX_EXAMPLES = 3
 #: fields that an example shows
-FIELDS = ("name", "phone", "id_number", "id_hash")
+FIELDS = ("name", "phone", "id_number", "id_hash", "lead_no", "outcome_id")
 
 
 class Examples:
@@ -46,6 +46,7 @@ def summary(result: ImportResult, examples: Examples) -> dict[str, Any]:
         "created": result.created,
         "updated": result.updated,
         "existing": result.existing,
+        "unmatched": result.unmatched,
         "rejected": result.rejected,
         "examples": examples.by_reason,
         "remarks": result.remarks.as_json(),

@@ -54,7 +54,7 @@ class ImportResult:
     """The result of an import. ``batch`` and ``error_file`` are None in a dry run.
 
     ``branches`` are those that were or would be created, ``remarks`` tell what was left out of accepted rows,
-    and ``oddities`` are those of the file.
+    and ``oddities`` are those of the file. ``unmatched`` counts rows about nobody on the list.
     """
 
     batch: int | None
@@ -67,10 +67,11 @@ class ImportResult:
     branches: UnknownBranches = NO_BRANCHES
     remarks: Remarks = field(default_factory=Remarks)
     oddities: list[str] = field(default_factory=list)
+    unmatched: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``flask leads import --json`` prints."""
-        reported_elsewhere = ("branches", "remarks", "oddities")
+        reported_elsewhere = ("branches", "remarks", "oddities", "unmatched")
         return {name: value for name, value in vars(self).items() if name not in reported_elsewhere}
 
 
@@ -377,6 +378,7 @@ class _Run:
             branches=merged.branches,
             remarks=self._remarks,
             oddities=self._oddities,
+            unmatched=merged.unmatched,
         )
 
     def _close(self, connection: Connection, batch: int, result: ImportResult) -> None:
@@ -388,6 +390,7 @@ class _Run:
             rows_created=result.created,
             rows_updated=result.updated,
             rows_existing=result.existing,
+            rows_unmatched=result.unmatched,
             rejected=result.rejected,
             error_file=result.error_file,
             remarks=result.remarks.as_json(),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.errors import N_
 from app.leads.columns import HEADERS, fields_by_alias, normalise_header
 from app.leads.suppression_file import SUPPRESSION_HEADERS
+from config import Settings
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,13 @@ SUPPRESSIONS = FileKind(
     ),
 )
 KINDS = {kind.name: kind for kind in (LEADS, SUPPRESSIONS)}
+#: how the uploaded files of kinds of other domains are taken in, by name
+INTAKES: dict[str, Callable[[Any, Settings, dt.date], Any]] = {}
+
+
+def register(kind: FileKind, intake: Callable[[Any, Settings, dt.date], Any]) -> None:
+    """Add a kind of file of a domain above this one. Domains do so when they are imported.
+
+    ``intake`` returns the Intake (app/leads/importer.py) of a batch, given the settings and today's date.
+    """
+    KINDS[kind.name], INTAKES[kind.name] = kind, intake

@@ -135,13 +135,14 @@ _COUNT = text("SELECT count(*) FROM lead_staging")
 class MergeResult(NamedTuple):
     """Numbers of staged people who were created, changed, or already on the list and left unchanged.
 
-    ``branches`` are those that were or would be created.
+    ``branches`` are those that were or would be created; ``unmatched`` counts rows about nobody on the list.
     """
 
     created: int
     updated: int
     existing: int
     branches: UnknownBranches = NO_BRANCHES
+    unmatched: int = 0
 
 
 def stage(connection: Connection, rows: Iterable[StagedLead]) -> None:

@@ -25,7 +25,7 @@ from app.leads.importer import (
     database_lost,
     run_import,
 )
-from app.leads.kinds import KINDS, LEADS
+from app.leads.kinds import INTAKES, KINDS, LEADS
 from app.leads.matching import fixed_columns
 from app.leads.preview import preview_file
 from app.leads.progress import Reporter
@@ -207,6 +207,9 @@ def _intake(row: Any) -> Intake:
     if row.kind == LEADS.name:
         return LeadIntake(settings, BranchChoices.of_json(row.options.get("branches")))
     today = clock.today()
+    if row.kind in INTAKES:
+        intake: Intake = INTAKES[row.kind](row, settings, today)
+        return intake
     return SuppressionIntake(settings, reason=row.options["reason"], user=row.created_by, today=today)
 
 

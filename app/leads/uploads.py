@@ -33,7 +33,7 @@ from app.lib.settings import current_settings
 from app.lib.spreadsheet import printable_name
 from app.models import BatchStatus, ImportBatch
 
-EXTENSIONS = (".xlsx", ".xls", ".csv")
+EXTENSIONS = (".xlsx", ".xls", ".csv", ".parquet")
 KEPT = dt.timedelta(days=1)
 #: statuses of uploads that wait for their user
 WAITING = (BatchStatus.PREPARED, BatchStatus.CHECKED)

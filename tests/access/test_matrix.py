@@ -129,9 +129,15 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         {"code": "age", "name": "年龄", "kind": "number", "purpose": "service", "keep_days": 100},
         {"name": "资产", "purpose": "risk", "keep_days": 100},
     ),
+    "OutcomeView": {
+        "can_list": get("/outcomeview/list/"),
+        "can_show": get("/outcomeview/show/{outcome}"),
+        "can_upload": get("/outcomeview/upload"),
+        "can_template": get("/outcomeview/template"),
+    },
     "ProductView": crud(
         "productview",
-        "product",
+        "free_product",
         {"code": "CARD", "name": "信用卡", "line": "card", "margin_rate": "0.1"},
         {"name": "贷", "line": "loan", "margin_rate": "0.02"},
     ),
@@ -468,6 +474,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "ApiDescription": {"can_get": get("/api/v1/_openapi")},
     "ApiDocsView": {"can_list": get("/apidocsview/list/")},
     "FactApi": {"can_post": post("/api/v1/facts", False, json={"facts": []})},
+    "OutcomeApi": {"can_post": post("/api/v1/outcomes", False, json={"outcomes": []})},
     "OutreachApi": {"can_post": post("/api/v1/outreach/results", False, json={"results": []})},
 }
 CASES = [(view, permission) for view, attempts in ATTEMPTS.items() for permission in attempts]

@@ -34,6 +34,7 @@ from app.models import (
     InstitutionDay,
     JobRun,
     Lead,
+    Outcome,
     Outreach,
     OutreachBatch,
     OutreachGateway,
@@ -118,6 +119,14 @@ def _build(session: Session, settings: Settings) -> World:
         for status in ("waiting", "in_progress", "failed"):
             rows[f"hit_{name}_{status}"] = hit(customer, rows["version"], status)
             session.add(rows[f"hit_{name}_{status}"])
+    rows["outcome"] = Outcome(
+        outcome_id="O-1",
+        lead_id=rows["lead_home"].id,
+        product_id=rows["product"].id,
+        on_date=DAY,
+        amount=12000,
+    )
+    session.add(rows["outcome"])
     session.commit()
     session.expire_all()  # JSONB gives keys back in an order of its own, and the digest is of that
     rows["approval"] = request_for(rows["submitted"], rows["staff"])
@@ -237,6 +246,7 @@ def _lists() -> dict[str, Any]:
             code="aum", name="金融资产", name_en="assets", kind="money", unit="元", updated_by="x"
         ),
         "product": Product(code="LOAN-C", name="消费贷", line="loan", updated_by="x"),
+        "free_product": Product(code="DEP", name="存款", line="loan", updated_by="x"),
         "suppression": Suppression(phone_index="0" * 64, shown="139****0000", reason="投诉", created_by="x"),
         "segment": Segment(name="客群", definition={"statuses": ["active"]}, owner="me"),
         "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True),

@@ -27,6 +27,7 @@ ROWS = {
     "TagView": "tag",
     "FactView": "fact",
     "ProductView": "product",
+    "OutcomeView": "outcome",
     "SuppressionView": "suppression",
     "ExportJobView": "my_export",
     "BulkJobView": "bulk",

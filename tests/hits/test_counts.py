@@ -26,9 +26,10 @@ STATUSES = ("waiting", "in_progress", "converted", "failed")
 SOURCES = ("", "官网预约", "抖音推广")
 #: counted from the leads themselves
 TRUTH = text("""
-    SELECT h.hit_date, h.made_on, h.rule_id, h.grade, l.source, coalesce(l.branch_id, 0), h.status, count(*)
+    SELECT h.hit_date, h.made_on, h.rule_id, h.grade, l.source, coalesce(l.branch_id, 0), h.status,
+           h.converted, count(*)
     FROM hit h JOIN lead l ON l.id = h.lead_id AND l.deleted_at IS NULL
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """)
 
 

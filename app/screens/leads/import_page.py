@@ -52,6 +52,17 @@ FIELDS = {
         "reason": lazy_gettext("Reason"),
         "expires_on": lazy_gettext("Last day"),
     },
+    "outcomes": {
+        NOT_IMPORTED: lazy_gettext("(not imported)"),
+        "outcome_id": lazy_gettext("Outcome no."),
+        "lead_no": lazy_gettext("Lead no."),
+        "id_number": _IDENTITY["id_number"],
+        "id_hash": _IDENTITY["id_hash"],
+        "product": lazy_gettext("Product"),
+        "date": lazy_gettext("Date"),
+        "amount": lazy_gettext("Amount"),
+        "margin": lazy_gettext("Margin"),
+    },
 }
 NEEDED = {
     "leads": lazy_gettext(
@@ -62,6 +73,10 @@ NEEDED = {
         "Choose what each column contains. A phone or an ID number (or its hash) is "
         "required; both are masked here."
     ),
+    "outcomes": lazy_gettext(
+        "Choose what each column contains. Outcome number, product, date, amount and a person (lead number, "
+        "ID number or its hash) are required; ID numbers are masked here."
+    ),
 }
 _PASSES = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING, BatchStatus.UNDOING)
 #: statuses of a batch whose last pass went through
@@ -71,7 +86,8 @@ _LETTERS = 26
 
 def title(kind: str) -> str:
     """Return the title of the wizard."""
-    return _("Import leads") if kind == "leads" else _("Import a do-not-disturb file")
+    titles = {"leads": _("Import leads"), "outcomes": _("Import outcomes")}
+    return titles.get(kind) or _("Import a do-not-disturb file")
 
 
 def _allowed_files() -> str:
@@ -137,6 +153,9 @@ def figures(batch: ImportBatch) -> list[tuple[str, int]]:
     rest = [(_("Already there"), counts["existing"]), (_("Rejected rows"), sum(counts["rejected"].values()))]
     if batch.kind == "suppressions":
         return [rows, (_("New entries"), counts["created"]), *rest]
+    if batch.kind == "outcomes":
+        told = [(_("New outcomes"), counts["created"]), (_("Corrected"), counts["updated"])]
+        return [rows, *told, (_("Person not on the lead list"), counts["unmatched"]), *rest]
     return [rows, (_("New leads"), counts["created"]), (_("Updated"), counts["updated"]), *rest]
 
 
@@ -160,7 +179,7 @@ def _example(kept: dict[str, Any]) -> dict[str, Any]:
         "why": _why(kept),
         "name": cells.get("name", ""),
         "phone": cells.get("phone", ""),
-        "identity": cells.get("id_number") or cells.get("id_hash", ""),
+        "identity": cells.get("id_number") or cells.get("id_hash") or cells.get("lead_no", ""),
     }
 
 
@@ -249,12 +268,18 @@ def batch_summary(batch: ImportBatch) -> str:
 def _result(batch: ImportBatch) -> str:
     counts = {
         name: f"{getattr(batch, f'rows_{name}'):,}"
-        for name in ("read", "created", "updated", "existing", "rejected")
+        for name in ("read", "created", "updated", "existing", "rejected", "unmatched")
     }
     if batch.kind == "suppressions":
         return _(
             "%(read)s rows read: %(created)s entries added, %(existing)s already there, "
             "%(rejected)s rejected; %(updated)s leads changed.",
+            **counts,
+        )
+    if batch.kind == "outcomes":
+        return _(
+            "%(read)s rows read: %(created)s outcomes created, %(updated)s corrected, %(existing)s already "
+            "there, %(unmatched)s about people who are not on the lead list, %(rejected)s rejected.",
             **counts,
         )
     if batch.kind == "facts":

@@ -276,6 +276,7 @@ class ImportBatchView(ImportWizard):
         "rows_created",
         "rows_updated",
         "rows_existing",
+        "rows_unmatched",
         "rejected",
         "remarks",
         *UNDO_FIGURES,
@@ -293,6 +294,7 @@ class ImportBatchView(ImportWizard):
         "rows_created": lazy_gettext("New"),
         "rows_updated": lazy_gettext("Updated"),
         "rows_existing": lazy_gettext("Already there"),
+        "rows_unmatched": lazy_gettext("Not on the lead list"),
         "rows_rejected": lazy_gettext("Rejected rows"),
         "rejected": lazy_gettext("Rejected by reason"),
         "remarks": lazy_gettext("Omitted from imported rows"),
@@ -316,8 +318,9 @@ class ImportBatchView(ImportWizard):
     }
 
     def hidden_columns(self, item: ImportBatch) -> Collection[str]:
-        """Return the figures of an undo, unless the batch was undone."""
-        return () if item.status == BatchStatus.UNDONE else UNDO_FIGURES
+        """Return the figures that this batch has not: of an undo, and of other kinds of file."""
+        unmatched = () if item.kind == "outcomes" else ("rows_unmatched",)
+        return unmatched if item.status == BatchStatus.UNDONE else (*UNDO_FIGURES, *unmatched)
 
     def list_links(self) -> list[Link]:
         """Return the link to import a file."""
@@ -375,7 +378,8 @@ def redirect_to_columns(batch: ImportBatch) -> Any:
 
 
 def _first_step(batch: ImportBatch) -> str:
-    return url_for("ImportBatchView.upload" if batch.kind == "leads" else "SuppressionView.upload")
+    views = {"suppressions": "SuppressionView", "outcomes": "OutcomeView"}
+    return url_for(f"{views.get(batch.kind, 'ImportBatchView')}.upload")
 
 
 def _next_step(batch: ImportBatch) -> str:

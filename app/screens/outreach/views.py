@@ -23,7 +23,7 @@ from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import BatchWidget, ConsoleFormWidget
 from app.errors import DomainError, FieldError
-from app.extensions import csrf, db
+from app.extensions import db
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import (
@@ -483,13 +483,4 @@ class OutreachApi(ConsoleApi):  # type: ignore[misc]
             403:
               $ref: '#/components/responses/403'
         """
-        if "Authorization" not in request.headers:
-            # A request without a key uses a browser session, which needs a CSRF token.
-            csrf.protect()
-        body = request.get_json(silent=True)
-        items = body.get("results") if isinstance(body, dict) and set(body) == {"results"} else None
-        if not isinstance(items, list):
-            return self.response_400(message='the body is {"results": [...]}')
-        if len(items) > results.MAX_ITEMS:
-            return self.response_400(message=f"at most {results.MAX_ITEMS} results at once")
-        return self.response(200, results=results.take(items, g.user))
+        return self.answer_each("results", results.MAX_ITEMS, lambda items: results.take(items, g.user))

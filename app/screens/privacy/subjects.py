@@ -8,7 +8,9 @@ from typing import Any
 from app import labels
 from app.console import formats
 from app.facts import subject as fact_subject
+from app.lib.amounts import yuan
 from app.models import Lead
+from app.outcomes import subject as outcome_subject
 from app.screens.leads.suppression_page import REASON
 
 
@@ -29,6 +31,10 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
         fact_subject.NAME: [
             (f["as_of"], f["name"], str(f["value"]), labels.word(labels.PURPOSE, f["purpose"]))
             for f in answer[fact_subject.NAME]
+        ],
+        outcome_subject.NAME: [
+            (o["date"], o["product"], yuan(o["amount"]), yuan(o["margin"]), _when(o["corrected_at"]))
+            for o in answer[outcome_subject.NAME]
         ],
         "contacts": [
             (

@@ -1,0 +1,1 @@
+"""The screens of outcomes, and the API that takes them."""

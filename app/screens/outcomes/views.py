@@ -1,0 +1,234 @@
+"""The list of outcomes, the upload of a file of them, and the API that takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, url_for
+from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder.api import safe
+from flask_appbuilder.forms import DynamicForm
+from flask_appbuilder.security.decorators import protect
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from flask_wtf.file import FileField, FileRequired
+from markupsafe import Markup
+from sqlalchemy import select
+
+from app import labels
+from app.access.scope import branches_visible_to, sees_whole_bank
+from app.console import downloads, formats
+from app.console.access import may, me
+from app.console.table import Link
+from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError
+from app.extensions import db
+from app.leads import uploads
+from app.lib.amounts import yuan
+from app.lib.clock import today
+from app.lib.settings import current_settings
+from app.models import Branch, Outcome, OutcomeFormer
+from app.outcomes import delivery
+from app.outcomes.importer import OUTCOMES
+from app.outcomes.rows import HEADERS
+from app.screens.api.views import ConsoleApi
+from app.screens.leads import import_page
+from app.screens.leads.imports import redirect_to_columns
+
+_TEMPLATE = ("outcome_id", "lead_no", "id_number", "product", "date", "amount", "margin")
+
+
+class OutcomeFileForm(DynamicForm):  # type: ignore[misc]
+    """A file of outcomes."""
+
+    file = FileField(
+        lazy_gettext("File (.xlsx, .xls, .csv or .parquet)"),
+        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
+    )
+
+
+def _margin(item: Outcome) -> str:
+    """Return the margin, marked when it follows from the product's rate."""
+    if item.margin is not None:
+        return yuan(item.margin)
+    return _("%(margin)s (by the margin rate)", margin=yuan(item.amount * item.product.margin_rate))
+
+
+def _former(item: Outcome) -> Any:
+    """Return the former values as lines, the newest first."""
+    query = select(OutcomeFormer).where(OutcomeFormer.current_id == item.id).order_by(OutcomeFormer.id.desc())
+    return formats.lines(
+        Markup.escape(
+            _(
+                "until %(when)s: %(lead)s, %(product)s, %(date)s, %(amount)s, margin %(margin)s",
+                when=f"{labels.local(row.corrected_at):%Y-%m-%d %H:%M}",
+                lead=row.lead.lead_no,
+                product=row.product.name,
+                date=row.on_date,
+                amount=yuan(row.amount),
+                margin=yuan(row.margin),
+            )
+        )
+        for row in db.session.scalars(query)
+    )
+
+
+class OutcomeView(ConsoleView):
+    """业务结果: what customers bought, as the bank's own system told it."""
+
+    model = Outcome
+    base_permissions = ["can_list", "can_show", "can_upload", "can_template"]
+    computed = {"margin_shown": _margin, "former": _former}
+    number_columns = frozenset({"margin_shown"})
+    paging_limit = 10_000
+    list_title = lazy_gettext("Outcomes")
+    show_title = lazy_gettext("Outcome")
+    empty_hint = lazy_gettext(
+        "No outcomes yet. Import what customers bought, of all customers, contacted or not; "
+        "until then conversions are what marketers marked."
+    )
+    base_order = ("on_date", "desc")
+    list_columns = [
+        *("outcome_id", "lead", "product", "on_date", "amount", "margin_shown", "corrections", "told_at")
+    ]
+    order_columns = ["on_date"]
+    search_columns = ["product", "on_date", "outcome_id", "batch_id"]
+    show_columns = [
+        *("outcome_id", "lead", "product", "on_date", "amount", "margin_shown", "batch_id", "told_at"),
+        *("corrections", "former"),
+    ]
+    label_columns = {
+        "outcome_id": lazy_gettext("Outcome no."),
+        "lead": lazy_gettext("Lead"),
+        "product": lazy_gettext("Product"),
+        "on_date": lazy_gettext("Date"),
+        "amount": lazy_gettext("Amount"),
+        "margin_shown": lazy_gettext("Margin"),
+        "batch_id": lazy_gettext("Import batch"),
+        "told_at": lazy_gettext("Delivered"),
+        "corrections": lazy_gettext("Corrections"),
+        "former": lazy_gettext("Former values"),
+    }
+    formatters_columns = {
+        "outcome_id": formats.code,
+        "amount": yuan,
+        "corrections": formats.number,
+        "told_at": formats.when,
+    }
+
+    def list_links(self) -> list[Link]:
+        """Return the link to import a file."""
+        if not may("can_upload", "OutcomeView"):
+            return []
+        return [Link(_("Import outcomes"), url_for("OutcomeView.upload"), primary=True)]
+
+    @expose("/upload", methods=["GET", "POST"])
+    @has_access
+    def upload(self) -> Any:
+        """Upload a file of outcomes; it goes through the same wizard as a lead list."""
+        form = OutcomeFileForm()
+        if form.validate_on_submit():
+            try:
+                batch = uploads.accept(form.file.data, user=me(), kind=OUTCOMES)
+            except DomainError as error:
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                return redirect_to_columns(batch)
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
+        return self.render_template(
+            "outcomes/upload.html",
+            widget=widget,
+            title=import_page.title("outcomes"),
+            steps=import_page.STEPS,
+            step=0,
+            most=current_settings().max_upload_mb,
+        )
+
+    @expose("/template", methods=["GET"])
+    @has_access
+    def template(self) -> Any:
+        """Download an empty file with the headers that the import recognises."""
+        return downloads.csv_download([[HEADERS[name][0] for name in _TEMPLATE]], "outcome-template")
+
+
+class OutcomeApi(ConsoleApi):  # type: ignore[misc]
+    """The API that takes outcomes from the bank's systems."""
+
+    resource_name = "outcomes"
+    allow_browser_login = True
+    base_permissions = ["can_post"]
+
+    @expose("", methods=["POST"])
+    @protect()
+    @safe
+    @permission_name("post")
+    def post(self) -> Any:
+        """Store outcomes.
+        ---
+        post:
+          summary: Store outcomes
+          description: >-
+            Up to 1000 outcomes, each answered individually and in order. The person is lead_no, id_hash or
+            id_number. Repeating an outcome changes nothing (existing), other values correct it (corrected); a
+            person who is not on the list is unmatched, and nothing is stored.
+          requestBody:
+            required: true
+            content:
+              application/json:
+                schema:
+                  type: object
+                  additionalProperties: false
+                  required: [outcomes]
+                  properties:
+                    outcomes:
+                      type: array
+                      maxItems: 1000
+                      items:
+                        type: object
+                        additionalProperties: false
+                        required: [outcome_id, product, date, amount]
+                        properties:
+                          outcome_id: {type: string, minLength: 1, maxLength: 128}
+                          lead_no: {type: string}
+                          id_hash: {type: string}
+                          id_number: {type: string}
+                          product: {type: string, description: code or name}
+                          date: {type: string, format: date}
+                          amount: {type: number, minimum: 0}
+                          margin: {type: number, nullable: true}
+          responses:
+            200:
+              description: An answer for each outcome, in order
+              content:
+                application/json:
+                  schema:
+                    type: object
+                    required: [outcomes]
+                    properties:
+                      outcomes:
+                        type: array
+                        items:
+                          type: object
+                          required: [outcome_id, result]
+                          properties:
+                            outcome_id: {type: string, nullable: true}
+                            result:
+                              type: string
+                              enum: [created, corrected, existing, unmatched, rejected]
+                            reason: {type: string}
+                            error: {type: string}
+            400:
+              $ref: '#/components/responses/400'
+            401:
+              $ref: '#/components/responses/401'
+            403:
+              $ref: '#/components/responses/403'
+        """
+        return self.answer_each("outcomes", delivery.MAX_ITEMS, _deliver)
+
+
+def _deliver(items: list[Any]) -> list[dict[str, Any]]:
+    query = select(Branch.id).where(branches_visible_to(g.user))
+    branches = None if sees_whole_bank(g.user) else list(db.session.scalars(query))
+    return delivery.deliver(db.engine, items, current_settings(), today(), branches)
