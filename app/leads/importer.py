@@ -318,12 +318,17 @@ class _Run:
         )
 
     def _accepted(self, connection: Connection, file: LeadFile, errors: ErrorFile | None) -> Iterator[Any]:
+        """Return the rows to stage. The check is made here: within COPY the connection answers no query."""
         intake = self._intake
         if isinstance(intake, BlockIntake):
-            yield from self._blocks(file, intake.block_checker(connection, file.columns), errors)
+            rows = self._blocks(file, intake.block_checker(connection, file.columns), errors)
         else:
             check = intake.checker(connection, file.columns, self._remarks.note)
-            yield from self._rows(file, check, errors)
+            rows = self._rows(file, check, errors)
+        return self._to_the_end(rows)
+
+    def _to_the_end(self, rows: Iterator[Any]) -> Iterator[Any]:
+        yield from rows
         self._order.progress(self._read, self._read)
 
     def _rows(

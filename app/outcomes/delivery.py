@@ -31,7 +31,7 @@ def deliver(
 ) -> list[dict[str, Any]]:
     """Store outcomes as an import of a file does, in one transaction. Return an answer for each in order.
 
-    ``result`` is created, corrected, existing, unmatched or rejected; a rejected one has a ``reason`` and an
+    ``status`` is created, corrected, existing, unmatched or rejected; a rejected one has a ``reason`` and an
     ``error``. The answers don't tell whether a customer is held out. With ``branches`` only leads of these
     count.
     """
@@ -40,14 +40,14 @@ def deliver(
         staging.stage(connection, _accepted(connection, items, answers, settings, today))
         staging.match(connection, branches)
         for row, result in connection.execute(_RESULTS):
-            answers[row]["result"] = result
+            answers[row]["status"] = result
         staging.store(connection, None)
     return answers
 
 
 def _answer(item: Any) -> dict[str, Any]:
     outcome_id = item.get("outcome_id") if isinstance(item, dict) else None
-    return {"outcome_id": outcome_id if isinstance(outcome_id, str) else None, "result": "rejected"}
+    return {"outcome_id": outcome_id if isinstance(outcome_id, str) else None, "status": "rejected"}
 
 
 def _accepted(

@@ -187,7 +187,7 @@ def test_the_api_answers_row_by_row(bank: Bank, app: Flask, session: Session, lo
         good,
     ]
     answers = post(items).json["outcomes"]
-    assert [(each["result"], each.get("reason")) for each in answers] == [
+    assert [(each["status"], each.get("reason")) for each in answers] == [
         ("created", None),
         ("unmatched", None),
         ("rejected", "bad_amount"),
@@ -196,11 +196,11 @@ def test_the_api_answers_row_by_row(bank: Bank, app: Flask, session: Session, lo
         ("created", None),
         ("rejected", "duplicate_in_file"),
     ]
-    assert [each["result"] for each in post([good, good | {"outcome_id": "A5"}]).json["outcomes"]] == [
+    assert [each["status"] for each in post([good, good | {"outcome_id": "A5"}]).json["outcomes"]] == [
         "existing",
         "created",
     ]
-    assert post([good | {"amount": 13}]).json["outcomes"] == [{"outcome_id": "A1", "result": "corrected"}]
+    assert post([good | {"amount": 13}]).json["outcomes"] == [{"outcome_id": "A1", "status": "corrected"}]
     assert stored(session)["A1"][3] == Decimal(13)
     assert stored(session)["7"] == ("L1001", "DEP", DAY, Decimal("12.5"), Decimal("0.5"))
     assert post([good] * 1001).status_code == 400

@@ -36,7 +36,7 @@ class ConsoleApi(BaseApi):  # type: ignore[misc]
             return super().response_500(**values)
         raise error
 
-    def answer_each(self, name: str, most: int, take: Callable[[list[Any]], list[Any]]) -> Any:
+    def take_list(self, name: str, most: int, take: Callable[[list[Any]], dict[str, Any]]) -> Any:
         """Answer a posted list, ``{name: [...]}`` of at most ``most`` items, with what ``take`` returns."""
         if "Authorization" not in request.headers:
             # A request without a key uses a browser session, which needs a CSRF token.
@@ -47,7 +47,7 @@ class ConsoleApi(BaseApi):  # type: ignore[misc]
             return self.response_400(message=f'the body is {{"{name}": [...]}}')
         if len(items) > most:
             return self.response_400(message=f"at most {most} {name} at once")
-        return self.response(200, **{name: take(items)})
+        return self.response(200, **take(items))
 
 
 class RowsApi(ConsoleApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g, request
+from flask import g
 from flask_appbuilder import expose
 from flask_appbuilder.api import safe
 from flask_appbuilder.security.decorators import permission_name, protect
 
-from app.extensions import csrf
 from app.facts import api_rows
 from app.screens.api.views import ConsoleApi
 
@@ -85,13 +84,4 @@ class FactApi(ConsoleApi):  # type: ignore[misc]
             403:
               $ref: '#/components/responses/403'
         """
-        if "Authorization" not in request.headers:
-            # A request without a key uses a browser session, which needs a CSRF token.
-            csrf.protect()
-        body = request.get_json(silent=True)
-        items = body.get("facts") if isinstance(body, dict) and set(body) == {"facts"} else None
-        if not isinstance(items, list):
-            return self.response_400(message='the body is {"facts": [...]}')
-        if len(items) > api_rows.MAX_ROWS:
-            return self.response_400(message=f"at most {api_rows.MAX_ROWS} rows at once")
-        return self.response(200, **api_rows.take(items, g.user))
+        return self.take_list("facts", api_rows.MAX_ROWS, lambda items: api_rows.take(items, g.user))

@@ -210,10 +210,10 @@ class OutcomeApi(ConsoleApi):  # type: ignore[misc]
                         type: array
                         items:
                           type: object
-                          required: [outcome_id, result]
+                          required: [outcome_id, status]
                           properties:
                             outcome_id: {type: string, nullable: true}
-                            result:
+                            status:
                               type: string
                               enum: [created, corrected, existing, unmatched, rejected]
                             reason: {type: string}
@@ -225,10 +225,10 @@ class OutcomeApi(ConsoleApi):  # type: ignore[misc]
             403:
               $ref: '#/components/responses/403'
         """
-        return self.answer_each("outcomes", delivery.MAX_ITEMS, _deliver)
+        return self.take_list("outcomes", delivery.MAX_ITEMS, _deliver)
 
 
-def _deliver(items: list[Any]) -> list[dict[str, Any]]:
+def _deliver(items: list[Any]) -> dict[str, Any]:
     query = select(Branch.id).where(branches_visible_to(g.user))
     branches = None if sees_whole_bank(g.user) else list(db.session.scalars(query))
-    return delivery.deliver(db.engine, items, current_settings(), today(), branches)
+    return {"outcomes": delivery.deliver(db.engine, items, current_settings(), today(), branches)}

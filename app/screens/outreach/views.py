@@ -483,4 +483,6 @@ class OutreachApi(ConsoleApi):  # type: ignore[misc]
             403:
               $ref: '#/components/responses/403'
         """
-        return self.answer_each("results", results.MAX_ITEMS, lambda items: results.take(items, g.user))
+        return self.take_list(
+            "results", results.MAX_ITEMS, lambda items: {"results": results.take(items, g.user)}
+        )
