@@ -1156,6 +1156,17 @@ class DeliveryAttempt(Model):
 # --- Hits ---
 
 
+class ControlMember(Model):
+    """A lead in the universal control group 全局对照组 of a year (``app.rules.control_group``)."""
+
+    __tablename__ = "control_member"
+    __table_args__ = (Index("ix_control_member_lead", "lead_id"),)
+    year: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True
+    )
+
+
 class HitStatus(StrEnum):
     """待营销处理 / 营销进行中 / 营销已转化 / 已联系失效."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 #: table → why it has no entries in the log
 EXCLUDED = {
     "change_log": "the log itself",
+    "control_member": "drawn by a keyed hash; the share is recorded with the outreach rules",
     "change_seal": "the chain of the log, checked by `flask audit verify`",
     "change_facet": "the values that occur in the log, derived from it",
     "delivery": "outgoing messages: the push is recorded, and what people do with a delivery is an event",

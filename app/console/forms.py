@@ -6,7 +6,12 @@ from typing import Any
 
 from flask import g
 from flask_appbuilder.fields import QuerySelectMultipleField
-from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, Select2ManyWidget, Select2Widget
+from flask_appbuilder.fieldwidgets import (
+    BS3PasswordFieldWidget,
+    BS3TextFieldWidget,
+    Select2ManyWidget,
+    Select2Widget,
+)
 from flask_appbuilder.forms import DynamicForm
 from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_babel import gettext, lazy_gettext
@@ -21,18 +26,18 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import DataRequired, EqualTo, Length, Regexp, ValidationError
+from wtforms.validators import DataRequired, EqualTo, Length, Optional, Regexp, ValidationError
 
 from app import labels
 from app.extensions import db
 from app.leads.tags import all_tags
+from app.lib.codes import new_code
 
 REASON = lazy_gettext("Reason given")
 CODE = Regexp(
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
     message=lazy_gettext("Use letters, digits, dots, dashes and underscores."),
 )
-CODE_HINT = lazy_gettext("The name in configuration files.")
 LANGUAGES = [("zh", "中文"), ("en", "English")]
 
 
@@ -103,6 +108,25 @@ class LinesField(TextAreaField):
         """Split the typed text into lines, without empty ones."""
         lines = valuelist[0].splitlines() if valuelist else []
         self.data: list[str] = [line.strip() for line in lines if line.strip()]
+
+
+class CodeField(StringField):
+    """The code of a row; left empty, the row keeps its code or gets one that is made."""
+
+    def __init__(self, prefix: str = "", **kwargs: Any) -> None:
+        super().__init__(
+            lazy_gettext("Code"),
+            description=lazy_gettext("The name in configuration files."),
+            default=lambda: new_code(prefix),
+            validators=[Optional(), Length(max=64), CODE],
+            widget=BS3TextFieldWidget(),
+            **kwargs,
+        )
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        """Store what was typed."""
+        if self.data:
+            super().populate_obj(obj, name)
 
 
 class ChooseForm(DynamicForm):  # type: ignore[misc]

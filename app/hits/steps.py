@@ -314,8 +314,8 @@ def _refusal(hit: Hit, step: str, user: Any) -> DomainError | None:
         )
     if step in ("claim", "assign", "start") and hit.holdout:
         return DomainError(
-            "%(lead)s is in the rule's holdout group and must not be contacted, so that the effect of contact"
-            " can be measured.",
+            "%(lead)s is in a holdout group and must not be contacted, so that the effect of contact can be"
+            " measured.",
             lead=str(hit.lead),
         )
     if step == "reopen" and hit.lead.opted_out:

@@ -31,7 +31,7 @@ from app.push import deliver
 from app.push import tick as pushes
 from app.reminders import digest
 from app.reports import plan as reports
-from app.rules import backtest_jobs
+from app.rules import backtest_jobs, control_group
 from app.t1 import runs
 
 log = logging.getLogger(__name__)
@@ -152,6 +152,12 @@ STEPS = (
     Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),
+    Step(
+        "control_group",
+        lazy_gettext("Drawing the universal control group"),
+        lambda now: control_group.draw(current_settings()),
+        daily=True,
+    ),
     Step(
         "change_log_months",
         lazy_gettext("Preparing the coming months of the change log"),

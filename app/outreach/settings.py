@@ -41,6 +41,7 @@ LABELS: dict[str, Any] = {
     "excluded_grades": lazy_gettext("Excluded grades"),
     "excluded_hit_statuses": lazy_gettext("Excluded hit statuses"),
     "excluded_lead_statuses": lazy_gettext("Excluded lead statuses"),
+    "control_percent": lazy_gettext("Universal control group"),
     "approval_above": lazy_gettext("Second-person approval for batches above"),
     "opt_out_sentence": lazy_gettext("Opt-out sentence at the end of every SMS"),
     "cost_sms": lazy_gettext("Cost of one SMS segment"),
@@ -67,6 +68,7 @@ class OutreachSettings(Strict):
     excluded_grades: list[Literal["A", "B", "C", "D"]] = []
     excluded_hit_statuses: list[Literal["waiting", "in_progress", "failed"]] = ["failed"]
     excluded_lead_statuses: list[Literal["active", "paused", "lost"]] = ["lost"]
+    control_percent: Annotated[float, Field(ge=0, le=20)] = 0.0
     approval_above: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     opt_out_sentence: Annotated[str, Field(max_length=60)] = "拒收请回复R"
     cost_sms: Cost = 0.05
@@ -176,6 +178,8 @@ def in_words(name: str, value: Any) -> str:
         return _("%(n)s days", n=value)
     if name == "approval_above":
         return _("%(n)s contacts", n=value)
+    if name == "control_percent":
+        return _("%(n)s %% of all customers", n=f"{value:g}")
     if name.startswith("cost_"):
         return f"¥{value:g}"
     return str(value)

@@ -20,6 +20,7 @@ from app.lib import clock
 from app.lib.lazy import lazy
 from app.models import RuleVersion
 from app.rules import catalogue, lead_filter
+from app.rules.control_group import ControlGroup
 from app.rules.definition import ConditionDef, RuleDef
 from app.rules.holdout import Lottery
 from app.rules.sql import SQL
@@ -199,7 +200,7 @@ def store_hits(
     connection.execute(text(SQL["hit_stage"]))
     _copy(connection.connection.driver_connection, rows)
     connection.execute(text(SQL["hit_stage_analyze"]))
-    _mark_holdout(connection, settings, definition)
+    _mark_holdout(connection, settings, definition, day)
     created = connection.execute(text(SQL["hit_insert"]), values).rowcount
     connection.execute(text(SQL["hit_refresh_same_day"]), values)
     connection.execute(text(SQL["hit_refresh_later"]), values)
@@ -207,14 +208,16 @@ def store_hits(
     return created, met - created
 
 
-def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDef) -> None:
-    """Mark the staged leads of people whom the rule holds out."""
-    percent = definition.holdout_percent
-    if not percent:
+def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDef, day: dt.date) -> None:
+    """Mark the staged leads of people whom the rule or the universal control group holds out."""
+    percent, everybody = definition.holdout_percent, ControlGroup(settings, day.year)
+    if not (percent or everybody.percent):
         return
     lottery = Lottery(settings, definition.code)
     people = connection.execute(text(SQL["hit_stage_people"])).tuples()
-    held = [lead for lead, id_hash in people if lottery.holds_out(id_hash, percent)]
+    held = [
+        lead for lead, id_hash in people if lottery.holds_out(id_hash, percent) or everybody.includes(id_hash)
+    ]
     connection.execute(text(SQL["hit_stage_hold_out"]), {"leads": held})
 
 

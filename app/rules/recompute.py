@@ -9,6 +9,7 @@ from app.leads.cube import engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.models import Hit
 from app.rules import lead_filter
+from app.rules.control_group import ControlGroup
 from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule, grade_of, score_of
 from app.rules.holdout import Lottery
@@ -55,7 +56,9 @@ def recompute(settings: Settings, hit: Hit) -> list[Difference]:
 def _of_lead(settings: Settings, hit: Hit, definition: RuleDef) -> list[Difference]:
     """Return whether the lead's match with the filter, or its membership in the holdout group, changed."""
     fits = lead_filter.fits(definition.lead_filter, hit.lead_id, settings)
-    held = Lottery(settings, definition.code).holds_out(hit.lead.id_hash, definition.holdout_percent)
+    person = hit.lead.id_hash
+    held = Lottery(settings, definition.code).holds_out(person, definition.holdout_percent)
+    held = held or ControlGroup(settings, hit.hit_date.year).includes(person)
     pairs = (("lead_filter", True, fits), ("holdout", hit.holdout, held))
     return [Difference(part, str(was), str(now)) for part, was, now in pairs if was != now]
 

@@ -40,6 +40,7 @@ class OutreachDef(Strict):
     excluded_grades: list[Literal["A", "B", "C", "D"]] = []
     excluded_hit_statuses: list[Literal["waiting", "in_progress", "failed"]] = ["failed"]
     excluded_lead_statuses: list[Literal["active", "paused", "lost"]] = ["lost"]
+    control_percent: Annotated[float, Field(ge=0, le=20)] = 0.0
     opt_out_sentence: Annotated[str, Field(min_length=MIN_OPT_OUT, max_length=60)] = "拒收请回复R"
     cost_sms: Cost = 0.05
     cost_call: Cost = 0.6

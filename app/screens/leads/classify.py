@@ -16,7 +16,7 @@ from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from app import labels
 from app.console import formats, urls
 from app.console.access import may, me
-from app.console.forms import CODE, CODE_HINT, multi_select, select
+from app.console.forms import CodeField, multi_select, select
 from app.console.parts import sentence
 from app.console.table import Link
 from app.console.urls import list_url
@@ -119,10 +119,12 @@ class TagView(ConsoleView):
         "created_at": lazy_gettext("Created"),
     }
     formatters_columns = {"created_at": formats.when, "code": formats.code}
-    description_columns = {"code": CODE_HINT}
-    add_form_extra_fields = {"colour": select(lazy_gettext("Colour"), segment_labels.COLOUR)}
+    add_form_extra_fields = {
+        "code": CodeField("TAG"),
+        "colour": select(lazy_gettext("Colour"), segment_labels.COLOUR),
+    }
     edit_form_extra_fields = add_form_extra_fields
-    validators_columns = {"name": [DataRequired(), Length(max=32)], "code": [CODE]}
+    validators_columns = {"name": [DataRequired(), Length(max=32)]}
 
     def heading(self, item: Any) -> str:
         """Return the name of the tag."""

@@ -165,6 +165,14 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
     excluded_lead_statuses = _multi_select(
         "excluded_lead_statuses", lambda: labels.choices(labels.LEAD_STATUS)
     )
+    control_percent = FloatField(
+        LABELS["control_percent"],
+        description=lazy_gettext(
+            "A stable share of all customers that marketing leaves alone for a calendar year, at most 20; it"
+            " measures what the whole platform causes. 0: no such group."
+        ),
+        validators=[Optional(), NumberRange(0, 20)],
+    )
     approval_above = _number("approval_above", 0, 1_000_000)
     opt_out_sentence = StringField(
         LABELS["opt_out_sentence"], validators=[Optional(), Length(max=60)], widget=BS3TextFieldWidget()
@@ -187,6 +195,7 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
         typed = {name: self[name].data for name in LABELS}
         return typed | {
             "opt_out_sentence": (self.opt_out_sentence.data or "").strip(),
+            "control_percent": self.control_percent.data or 0.0,
             **{name: list(typed[name] or []) for name in LABELS if name.startswith("excluded_")},
         }
 
@@ -200,7 +209,7 @@ RULE_GROUPS = [
     (lazy_gettext("Contact hours"), ["open_from", "open_to", "skip_holidays", "wait_days"]),
     (
         lazy_gettext("Who is not contacted"),
-        ["excluded_grades", "excluded_hit_statuses", "excluded_lead_statuses"],
+        ["excluded_grades", "excluded_hit_statuses", "excluded_lead_statuses", "control_percent"],
     ),
     (
         lazy_gettext("Batches, text and cost"),
@@ -208,7 +217,7 @@ RULE_GROUPS = [
     ),
 ]
 UNITS = {
-    "share_b": "%",
+    **dict.fromkeys(("share_b", "control_percent"), "%"),
     **dict.fromkeys(("sms_cap", "call_cap", "total_cap"), lazy_gettext("times")),
     **dict.fromkeys(("sms_days", "call_days", "total_days", "wait_days"), lazy_gettext("days")),
     "approval_above": lazy_gettext("contacts"),

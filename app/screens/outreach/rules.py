@@ -15,7 +15,7 @@ from wtforms.validators import DataRequired, Length
 from app import labels
 from app.console import formats, forms
 from app.console.access import may, me
-from app.console.forms import CODE, CODE_HINT, multi_select, select
+from app.console.forms import CodeField, multi_select, select
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, NoteWidget
@@ -82,9 +82,9 @@ class OutreachTemplateView(ConsoleView):
         "products": page.product_names,
         "created_at": formats.when,
     }
-    validators_columns = {"name": [DataRequired(), Length(max=64)], "code": [CODE]}
-    description_columns = {"code": CODE_HINT}
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
     edit_form_extra_fields = {
+        "code": CodeField("TPL"),
         "body": outreach_forms.body_field(),
         "products": multi_select(lazy_gettext("Products"), lambda: list(products.names().items())),
     }
