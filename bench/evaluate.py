@@ -21,13 +21,13 @@ import duckdb
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from app.activity import store
+from app.activity import engine, store
 from app.activity.store import Day
 from app.extensions import db
-from app.leads.cube import activity_root, fingerprint
+from app.leads.cube import activity_root, engine_settings, fingerprint
 from app.rules import evaluate
 from app.rules.evaluate import evaluate_days
-from app.rules.versions import active_versions, rule_def
+from app.rules.versions import active_versions
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
 from bench._common import CUBE_OF_A_DAY, peak_mb, product
@@ -143,9 +143,10 @@ def one(state: str, settings: Settings, day: dt.date, explain: bool) -> None:
 
 def stored(settings: Settings, day: dt.date, explain: bool, trigger: str = "SELECT 1") -> float:
     """Return the seconds to store the first rule's hits of a date, then roll back."""
-    version = active_versions("BENCH0")[0]
-    definition = rule_def(version)
-    rows = list(evaluate.candidates(settings, version, definition, day))
+    rule = evaluate.Evaluated.of(active_versions("BENCH0")[0])
+    with engine.opened(activity_root(settings), engine_settings(settings)) as engaged:
+        state = evaluate.prepared(settings, [rule], day)
+        rows = list(evaluate.candidates(settings, rule, day, state, engaged))
     connection = db.session.connection()
     connection.exec_driver_sql(trigger)
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STOP_AFTER}s'")
@@ -153,7 +154,7 @@ def stored(settings: Settings, day: dt.date, explain: bool, trigger: str = "SELE
         event.listen(connection, "before_cursor_execute", print_plan)
     started = time.perf_counter()
     with suppress(OperationalError):
-        evaluate.store_hits(connection, settings, version, definition, day, rows)
+        evaluate.store_hits(connection, settings, rule.version, rule.definition, day, rows)
     took = time.perf_counter() - started
     db.session.rollback()
     return took

@@ -80,8 +80,8 @@ def count(
         yield Coverage({}, done=1)
         return
     only = None if among is None else np.sort(among["lead"].to_numpy())
-    known = query.lead_activity(snapshot, spec.window_days, ordered[0], ordered[-1], None, settings)
-    with known as (connection, _activity):
+    activity = query.lead_activity(snapshot, spec.window_days, ordered[0], ordered[-1], None, settings)
+    with activity as connection:
         yield from _count(connection, spec, ordered, only)
 
 

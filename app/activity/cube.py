@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -62,7 +63,12 @@ def lead_activity_of(activity: ibis.Table, leads: ibis.Table) -> ibis.Table:
 def write_activity(connection: duckdb.DuckDBPyConnection, events: Path, file: Path) -> None:
     """Write the activity file of a date from its events file."""
     engine.view(connection, "events", EVENTS, [events])
-    engine.write(connection, activity_of(ibis.table(EVENTS, name="events")), file)
+    engine.write(connection, _activity_statement(), file)
+
+
+@cache
+def _activity_statement() -> engine.Statement:
+    return engine.compiled(activity_of(ibis.table(EVENTS, name="events")))
 
 
 def stale_days(state: store.Snapshot, days: Collection[date], fingerprint: str) -> list[date]:
@@ -94,8 +100,7 @@ def ensure_leads(
     if not stale_days(state, days, fingerprint):
         return state
     with (
-        store.workspace(root) as scratch,
-        engine.connect(settings or EngineSettings(), scratch) as connection,
+        engine.opened(root, settings) as connection,
         store.writing(root) as writer,
     ):
         stale = stale_days(writer.state, days, fingerprint)
@@ -131,5 +136,10 @@ def _load_leads(connection: duckdb.DuckDBPyConnection, leads: pa.Table | pa.Reco
 
 def _write_leads(connection: duckdb.DuckDBPyConnection, activity: Path, file: Path) -> None:
     engine.view(connection, "activity", ACTIVITY, [activity])
-    expression = lead_activity_of(ibis.table(ACTIVITY, name="activity"), ibis.table(LEADS, name="leads"))
-    engine.write(connection, expression, file)
+    engine.write(connection, _leads_statement(), file)
+
+
+@cache
+def _leads_statement() -> engine.Statement:
+    activity, leads = ibis.table(ACTIVITY, name="activity"), ibis.table(LEADS, name="leads")
+    return engine.compiled(lead_activity_of(activity, leads))

@@ -4,7 +4,8 @@ Expressions are compiled with `ibis.to_sql` and run on our own connection, becau
 12 calls functions that DuckDB 2 no longer has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ import ibis
 import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
+from app.activity import store
 from app.activity.errors import ActivityError
 from app.activity.settings import EngineSettings
 
@@ -30,18 +32,18 @@ class Statement:
 def parameter(name: str, kind: type) -> ibis.Scalar:
     """Return an expression for a value that `tell` gives later: one compiled statement serves all values."""
 
-    def stand_in() -> None:
+    def getvariable(variable: str) -> None:
         raise NotImplementedError
 
-    stand_in.__name__, stand_in.__annotations__ = name, {"return": kind}
-    return ibis.udf.scalar.builtin(stand_in)()
+    getvariable.__annotations__ = {"variable": str, "return": kind}
+    return ibis.udf.scalar.builtin(getvariable)(name)
 
 
 def tell(connection: duckdb.DuckDBPyConnection, **values: date | int) -> None:
     """Give parameters their values for the connection's next statements, which fold them like literals."""
     for name, value in values.items():
         literal = f"DATE '{value.isoformat()}'" if isinstance(value, date) else str(int(value))
-        connection.execute(f"CREATE OR REPLACE TEMP MACRO {name}() AS {literal}")
+        connection.execute(f"SET VARIABLE {name} = {literal}")
 
 
 def connect(
@@ -67,9 +69,21 @@ def connect(
     try:
         connection = duckdb.connect(str(database) if database else ":memory:", config=options)
         connection.execute("SET TimeZone = $zone", {"zone": timezone})
+        # A file never changes, and the statements of a connection read mostly the same ones.
+        connection.execute("SET parquet_metadata_cache = true")
         return connection
     except duckdb.Error as error:
         raise ActivityError("the activity engine does not start: %(why)s", why=str(error)) from error
+
+
+@contextmanager
+def opened(root: Path, settings: EngineSettings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection for any number of queries of the store `root`, which spills to a scratch folder."""
+    with (
+        store.workspace(root) as scratch,
+        connect(settings or EngineSettings(), scratch / "spill") as connection,
+    ):
+        yield connection
 
 
 def view(
@@ -97,19 +111,23 @@ def run(connection: duckdb.DuckDBPyConnection, query: ibis.Table | Statement) ->
 
     The cast is necessary because DuckDB's sums are wider than the 64-bit integers that Ibis declares.
     """
-    statement = query if isinstance(query, Statement) else compiled(query)
+    statement = _statement(query)
     return connection.sql(statement.sql).to_arrow_table().cast(statement.schema)
+
+
+def _statement(query: ibis.Table | Statement) -> Statement:
+    return query if isinstance(query, Statement) else compiled(query)
 
 
 def write(
     connection: duckdb.DuckDBPyConnection,
-    expression: ibis.Table,
+    query: ibis.Table | Statement,
     file: Path,
     *,
     rows_per_group: int | None = None,
 ) -> None:
-    """Run an expression and write its rows, in its order, to a Parquet file."""
-    write_relation(connection.sql(compiled(expression).sql), file, rows_per_group=rows_per_group)
+    """Run a query and write its rows, in its order, to a Parquet file."""
+    write_relation(connection.sql(_statement(query).sql), file, rows_per_group=rows_per_group)
 
 
 def write_relation(

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from app.activity import conditions, engine, operators
 from app.activity.errors import ActivityError
-from app.activity.query import lead_activity
+from app.activity.query import lead_activity, lead_table
 from app.activity.settings import EngineSettings
 from app.activity.spec import RuleSpec
 from app.activity.store import Snapshot
@@ -43,9 +43,8 @@ def values_by_date(
     """
     if not (0 <= sweep.condition < len(spec.conditions) and sweep.thresholds):
         raise ActivityError("there is nothing to sweep: %(sweep)s", sweep=sweep)
-    known = lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings)
-    with known as (connection, activity):
-        counted = conditions.values(activity, spec, dates)
+    with lead_activity(snapshot, spec.window_days, dates[0], dates[-1], among, settings) as connection:
+        counted = conditions.values(lead_table(among is not None), spec, dates)
         is_met = [_met_at_any(counted, spec, sweep, d) for d in range(len(dates))]
         kept = counted.filter(reduce(operator.or_, is_met))
         columns: dict[str, ibis.Value] = {}
@@ -68,7 +67,8 @@ def active_leads(
 
     `among` is as in `query.evaluate`.
     """
-    with lead_activity(snapshot, 1, first, last, among, settings) as (connection, activity):
+    with lead_activity(snapshot, 1, first, last, among, settings) as connection:
+        activity = lead_table(among is not None)
         counted = activity.agg(leads=activity.lead.nunique())
         return int(engine.run(connection, counted)["leads"][0].as_py())
 
@@ -82,7 +82,8 @@ def active_days(
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """Return `lead` and `day` for each date of first … last on which a lead has any event."""
-    with lead_activity(snapshot, 1, first, last, among, settings) as (connection, activity):
+    with lead_activity(snapshot, 1, first, last, among, settings) as connection:
+        activity = lead_table(among is not None)
         return engine.run(connection, activity.select("lead", "day").distinct().order_by("lead", "day"))
 
 

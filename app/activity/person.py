@@ -7,7 +7,7 @@ import ibis
 from app.activity import engine
 from app.activity.cube import ACTIVITY
 from app.activity.settings import EngineSettings
-from app.activity.store import Snapshot, workspace
+from app.activity.store import Snapshot
 
 
 def person_days(
@@ -26,10 +26,7 @@ def person_days(
         own.group_by("day").agg(calls=own.n.sum(), institutions=own.institution.nunique()).order_by("day")
     )
     files = [snapshot.root / entry.activity for _day, entry in sorted(snapshot.days.items())]
-    with (
-        workspace(snapshot.root) as scratch,
-        engine.connect(settings or EngineSettings(), scratch) as connection,
-    ):
+    with engine.opened(snapshot.root, settings) as connection:
         engine.view(connection, "activity", ACTIVITY, files)
         rows = engine.run(connection, counted).to_pylist()
     return {row["day"]: {"calls": row["calls"], "institutions": row["institutions"]} for row in rows}

@@ -1,7 +1,7 @@
 """Queries of the store: leads that meet a rule and why, values of conditions, and counts of events."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from app.activity import conditions, engine, store
+from app.activity import conditions, engine
 from app.activity.cube import ACTIVITY, LEAD_ACTIVITY
 from app.activity.errors import ActivityError
 from app.activity.score import Score, scored
@@ -52,15 +52,17 @@ def evaluate(
     *,
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
 ) -> pa.Table:
     """Return the leads that meet the rule as of a date, as rows of EVALUATED ordered by lead.
 
-    `among`, a table with a column `lead`, limits the query to these leads. Raises ActivityError when the lead
-    layer of a date in the window is missing or outdated (see `cube.ensure_leads`).
+    `among`, a table with a column `lead`, limits the query to these leads. A `connection` of `engine.opened`
+    serves many calls of one thread. Raises ActivityError when the lead layer of a date in the window is
+    missing or outdated (see `cube.ensure_leads`).
     """
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, _activity):
-        engine.tell(connection, as_of=as_of)
-        return engine.run(connection, _evaluation(spec, score, only_among=among is not None))
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings, connection) as engaged:
+        engine.tell(engaged, as_of=as_of)
+        return engine.run(engaged, _evaluation(spec, score, only_among=among is not None))
 
 
 def explain(
@@ -73,7 +75,7 @@ def explain(
     settings: EngineSettings | None = None,
 ) -> pa.Table:
     """Return the row of `evaluate` for one lead, even if it doesn't meet the rule or has no event."""
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as (connection, _activity):
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, None, settings) as connection:
         engine.tell(connection, as_of=as_of, queried_lead=lead)
         table = engine.run(connection, _explanation(spec, score))
     if table.num_rows:
@@ -149,7 +151,7 @@ def lead_values(
     The leads are those that meet the rule or, without `only_met`, all with an event in its window. `among`
     and the exceptions are as in `evaluate`.
     """
-    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as (connection, _activity):
+    with lead_activity(snapshot, spec.window_days, as_of, as_of, among, settings) as connection:
         engine.tell(connection, as_of=as_of)
         return engine.run(connection, _values(spec, only_met=only_met, only_among=among is not None))
 
@@ -157,18 +159,18 @@ def lead_values(
 # Compiling a rule takes longer than its answer on a small day, and it is asked about many dates and leads.
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _evaluation(spec: RuleSpec, score: Score, *, only_among: bool) -> engine.Statement:
-    return engine.compiled(_evaluated(_lead_activity(only_among), spec, score, only_met=True))
+    return engine.compiled(_evaluated(lead_table(only_among), spec, score, only_met=True))
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _explanation(spec: RuleSpec, score: Score) -> engine.Statement:
-    activity = _lead_activity(only_among=False)
+    activity = lead_table(only_among=False)
     return engine.compiled(_evaluated(activity.filter(activity.lead == LEAD), spec, score, only_met=False))
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _values(spec: RuleSpec, *, only_met: bool, only_among: bool) -> engine.Statement:
-    counted = conditions.values(_lead_activity(only_among), spec, [AS_OF])
+    counted = conditions.values(lead_table(only_among), spec, [AS_OF])
     is_selected = conditions.met(counted, spec, 0) if only_met else counted.seen_0
     values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
     return engine.compiled(counted.filter(is_selected).select("lead", **values))
@@ -235,10 +237,11 @@ def lead_activity(
     last: date,
     among: pa.Table | None = None,
     settings: EngineSettings | None = None,
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, ibis.Table]]:
-    """Yield the lead activity of the windows as of the dates first … last, with its connection.
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection on which `lead_table` has the windows as of the dates first … last.
 
-    `among` and the exceptions are as in `evaluate`.
+    `among`, `connection` and the exceptions are as in `evaluate`.
     """
     days = _between(snapshot, first - timedelta(days=window_days - 1), last)
     stale = [day for day in days if snapshot.days[day].leads_source != snapshot.days[day].activity]
@@ -247,14 +250,21 @@ def lead_activity(
         raise ActivityError(
             "the lead activity of %(days)s is not up to date", days=", ".join(map(str, stale or days))
         )
-    files = [str(snapshot.days[day].leads) for day in days]
-    with _view(snapshot, "lead_activity", LEAD_ACTIVITY, files, settings) as (connection, _activity):
-        if among is not None:
-            connection.register("among", among)
-        yield connection, _lead_activity(only_among=among is not None)
+    files = [snapshot.root / str(snapshot.days[day].leads) for day in days]
+    with nullcontext(connection) if connection else engine.opened(snapshot.root, settings) as engaged:
+        engine.view(engaged, "lead_activity", LEAD_ACTIVITY, files)
+        if among is None:
+            yield engaged
+            return
+        engaged.register("among", among)
+        try:
+            yield engaged
+        finally:
+            engaged.unregister("among")
 
 
-def _lead_activity(only_among: bool) -> ibis.Table:
+def lead_table(only_among: bool) -> ibis.Table:
+    """Return the lead activity that `lead_activity` makes, limited to its `among` if it was given one."""
     activity = ibis.table(LEAD_ACTIVITY, name="lead_activity")
     return activity.semi_join(ibis.table({"lead": "int64"}, name="among"), "lead") if only_among else activity
 
@@ -265,21 +275,11 @@ def _run_on_activity(
     question: Callable[[ibis.Table], ibis.Table],
     settings: EngineSettings | None,
 ) -> pa.Table:
-    files = [snapshot.days[day].activity for day in days]
-    with _view(snapshot, "activity", ACTIVITY, files, settings) as (connection, activity):
-        return engine.run(connection, question(activity))
-
-
-@contextmanager
-def _view(
-    snapshot: Snapshot, name: str, schema: ibis.Schema, files: Sequence[str], settings: EngineSettings | None
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, ibis.Table]]:
-    with (
-        store.workspace(snapshot.root) as scratch,
-        engine.connect(settings or EngineSettings(), scratch / "spill") as connection,
-    ):
-        engine.view(connection, name, schema, [snapshot.root / file for file in files])
-        yield connection, ibis.table(schema, name=name)
+    with engine.opened(snapshot.root, settings) as connection:
+        engine.view(
+            connection, "activity", ACTIVITY, [snapshot.root / snapshot.days[day].activity for day in days]
+        )
+        return engine.run(connection, question(ibis.table(ACTIVITY, name="activity")))
 
 
 def _between(snapshot: Snapshot, first: date, last: date) -> list[date]:

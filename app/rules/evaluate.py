@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
 import psycopg
@@ -15,7 +16,7 @@ from app.activity.score import Score
 from app.activity.spec import Condition, RuleSpec
 from app.extensions import db
 from app.jobs.locks import Lock, wait_for_lock
-from app.leads.cube import engine_settings, prepare, window
+from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.models import RuleVersion
@@ -28,12 +29,28 @@ from app.rules.versions import active_versions, rule_def
 from config import Settings
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
-    from app.activity import coverage, query
+    from app.activity import coverage, engine, query
 else:
+    engine = lazy("app.activity.engine")
     coverage = lazy("app.activity.coverage")
     query = lazy("app.activity.query")
+
+
+class Evaluated(NamedTuple):
+    """A rule's version to evaluate, its definition, and the query that it compiles to."""
+
+    version: RuleVersion
+    definition: RuleDef
+    spec: RuleSpec
+
+    @classmethod
+    def of(cls, version: RuleVersion) -> Self:
+        """Return a version as it is evaluated."""
+        definition = rule_def(version)
+        return cls(version, definition, compile_rule(definition))
 
 
 def compile_rule(definition: RuleDef) -> RuleSpec:
@@ -66,46 +83,57 @@ def evaluate_days(
 
     One transaction per rule and date. Return ``{date: {"created": {rule: n}, "refreshed": {rule: n}}}``.
     """
-    versions = active_versions(code)
-    specs = [(version, rule_def(version)) for version in versions]
-    result: dict[str, dict[str, dict[str, int]]] = {}
+    rules = [Evaluated.of(version) for version in active_versions(code)]
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
-    done, total = 0, len(days) * len(specs)
-    for day in days:
-        counts: dict[str, dict[str, int]] = {"created": {}, "refreshed": {}}
-        for version, definition in specs:
-            created, refreshed = evaluate_version(settings, version, definition, day)
-            counts["created"][definition.code] = created
-            counts["refreshed"][definition.code] = refreshed
-            done += 1
-            progress(done, total)
-        if any(counts["created"].values()):
-            db.session.execute(text(SQL["hit_analyze"]))
-            db.session.commit()
-        result[day.isoformat()] = counts
-    return result
+    steps = count(1)
+
+    def one_more_done() -> None:
+        progress(next(steps), len(days) * len(rules))
+
+    with engine.opened(activity_root(settings), engine_settings(settings)) as connection:
+        return {
+            day.isoformat(): _evaluate_day(settings, rules, day, connection, one_more_done) for day in days
+        }
 
 
-def evaluate_version(
-    settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
-) -> tuple[int, int]:
-    """Evaluate a version as of a date, store its hits and commit. Return (created, refreshed)."""
-    rows = candidates(settings, version, definition, day)
-    counts = store_hits(db.session.connection(), settings, version, definition, day, rows)
-    db.session.commit()
+def _evaluate_day(
+    settings: Settings,
+    rules: Sequence[Evaluated],
+    day: dt.date,
+    connection: duckdb.DuckDBPyConnection,
+    done: Callable[[], None],
+) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {"created": {}, "refreshed": {}}
+    state = prepared(settings, rules, day)
+    for rule in rules:
+        rows = candidates(settings, rule, day, state, connection)
+        stored = store_hits(db.session.connection(), settings, rule.version, rule.definition, day, rows)
+        db.session.commit()
+        counts["created"][rule.definition.code], counts["refreshed"][rule.definition.code] = stored
+        done()
+    if any(counts["created"].values()):
+        db.session.execute(text(SQL["hit_analyze"]))
+        db.session.commit()
     return counts
 
 
+def prepared(settings: Settings, rules: Iterable[Evaluated], day: dt.date) -> store.Snapshot:
+    """Update the lead layer of the rules' widest window as of a date. Return the cube's newest state."""
+    return prepare(settings, window(day, max((rule.spec.window_days for rule in rules), default=0)))
+
+
 def candidates(
-    settings: Settings, version: RuleVersion, definition: RuleDef, day: dt.date
+    settings: Settings,
+    rule: Evaluated,
+    day: dt.date,
+    state: store.Snapshot,
+    connection: duckdb.DuckDBPyConnection,
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield a row for the staging table for each lead that meets the version as of a date."""
-    spec = compile_rule(definition)
-    state = prepare(settings, window(day, spec.window_days))
-    among = lead_filter.leads(definition.lead_filter, settings)
-    score = score_of(definition)
-    table = query.evaluate(state, spec, day, score, among=among, settings=engine_settings(settings))
-    return _rows(table, version, definition, day, state)
+    """Yield a row for the staging table for each lead that meets a rule as of a date."""
+    among = lead_filter.leads(rule.definition.lead_filter, settings)
+    score = score_of(rule.definition)
+    table = query.evaluate(state, rule.spec, day, score, among=among, connection=connection)
+    return _rows(table, rule.version, rule.definition, day, state)
 
 
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
