@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import NamedTuple, overload
 from zoneinfo import ZoneInfo
 
@@ -295,33 +295,31 @@ class _Planner:
         return _Day(tuple(parts), tuple(begins), tuple(slots), tuple(slot.second for slot in slots))
 
     def _stretches(self, weekday: int, rest: Why | None) -> list[Stretch]:
-        minutes = self._minutes(weekday)
-        hours = self.schedule.quiet_hours
-        for minute in _span(*hours) if hours else ():
-            minutes[minute] = (minutes[minute][0], Why.QUIET)
-        if rest:
-            minutes = [(level, rest) for level, _why in minutes]
-        return [
-            Stretch(minute * 60, *now)
-            for minute, now in enumerate(minutes)
-            if minute == 0 or now != minutes[minute - 1]
+        parts = [
+            Stretch(minute * 60, *self._minute(weekday, minute, rest)) for minute in self._possible_changes()
         ]
+        return [part for n, part in enumerate(parts) if n == 0 or part[1:] != parts[n - 1][1:]]
 
-    def _minutes(self, weekday: int) -> list[tuple[str, Why | None]]:
-        """Return level and silence of each minute by the week grid, overridden by the ranges."""
+    def _possible_changes(self) -> list[int]:
+        """Return the minutes at which the level or silence of a day may change."""
+        spans = [(each.from_, each.to) for each in self.schedule.ranges]
+        ends = chain(*spans, self.schedule.quiet_hours or ())
+        return sorted({*range(0, 1440, 60), *map(_minutes, ends)} - {1440})
+
+    def _minute(self, weekday: int, minute: int, rest: Why | None) -> tuple[str, Why | None]:
+        """Return level and silence of a minute by the week grid, overridden by the ranges and silences."""
         row = self.schedule.grid.get(DAYS[weekday], "H" * 24)  # type: ignore[call-overload]
-        minutes = [
-            (row[hour], Why.CELL if row[hour] == "S" else None) for hour in range(24) for _ in range(60)
-        ]
-        today, yesterday = DAYS[weekday], DAYS[weekday - 1]
+        level, today, yesterday = row[minute // 60], DAYS[weekday], DAYS[weekday - 1]
+        why = Why.CELL if level == "S" else None
         for each in self.schedule.ranges:
-            level = (each.level, Why.RANGE if each.level == "S" else None)
-            begin = _seconds(each.from_) // 60
-            for minute in _span(each.from_, each.to):
-                # Minutes before its start belong to the range that began the day before.
-                if (today if minute >= begin else yesterday) in each.days:
-                    minutes[minute] = level
-        return minutes
+            # Minutes before its start belong to the range that began the day before.
+            began = today if minute >= _minutes(each.from_) else yesterday
+            if began in each.days and _is_within(minute, each.from_, each.to):
+                level, why = each.level, Why.RANGE if each.level == "S" else None
+        hours = self.schedule.quiet_hours
+        if hours and _is_within(minute, *hours):
+            why = Why.QUIET
+        return level, rest or why
 
     def _seconds(self, parts: Sequence[Stretch], begins: Sequence[int], stretched: bool) -> Iterator[int]:
         schedule = self.schedule
@@ -354,10 +352,14 @@ def _free(day: _Day, second: int) -> int:
     return next((part.begin for part in day.stretches[place:] if part.why is None), DAY)
 
 
-def _span(start: str, end: str) -> Iterator[int]:
-    """Yield the minutes of the day from one time to another, across midnight when the end is not later."""
-    a, b = _seconds(start) // 60, _seconds(end) // 60
-    yield from range(a, b) if a < b else (*range(a, 1440), *range(b))
+def _is_within(minute: int, first: str, last: str) -> bool:
+    """Whether a minute of the day is in a span of time, which crosses midnight when its end is not later."""
+    a, b = _minutes(first), _minutes(last)
+    return a <= minute < b if a < b else not b <= minute < a
+
+
+def _minutes(clock: str) -> int:
+    return _seconds(clock) // 60
 
 
 def _seconds(clock: str) -> int:
