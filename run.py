@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,10 +46,12 @@ def __getattr__(name: str) -> Flask:
     if name != "app":
         raise AttributeError(name)
     from app import create_app
+    from app.embedded.gate import wait_at_gate
     from app.extensions import db
     from app.installation import guard
 
     application: Flask = create_app()
+    wait_at_gate()
     guard(application)
     # The web processes are forked from this one; each needs its own connections.
     with application.app_context():
@@ -78,14 +81,15 @@ def _run(settings: Settings) -> None:
         _say(f"Starting on {settings.data_dir} …")
         with _listen(settings) as listener, services(settings, own=True) as ready:
             _share(settings, ready)
-            _prepare()
-            Supervisor(
-                _programs(listener),
-                servers=ready.servers,
-                logs=settings.data_dir / "logs",
-                ready=lambda: _answers(settings),
-                announce=lambda: _announce(settings),
-            ).run()
+            with _preparation() as preparing:
+                Supervisor(
+                    _programs(listener),
+                    servers=ready.servers,
+                    logs=settings.data_dir / "logs",
+                    preparing=preparing,
+                    ready=lambda: _answers(settings),
+                    announce=lambda: _announce(settings),
+                ).run()
 
 
 def _say(text: str) -> None:
@@ -137,18 +141,25 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _prepare() -> None:
-    """Run `flask prepare` in a process of its own, so that this one never loads the application."""
+@contextlib.contextmanager
+def _preparation() -> Iterator[Callable[[], bool]]:
+    """Run `flask prepare` in a process of its own, so that this one never loads the application.
+
+    Yield a function that returns whether it still runs, and raises NotPreparedError when it has failed.
+    """
     flask = [sys.executable, "-m", "flask", "--app", "app", "prepare"]
     # It has its own session, so that Ctrl-C reaches only this process, which passes it on.
     with subprocess.Popen(as_child(flask), start_new_session=True) as preparing:  # noqa: S603 - our own program
+
+        def runs() -> bool:
+            if preparing.poll():
+                raise NotPreparedError
+            return preparing.returncode is None
+
         try:
-            status = preparing.wait()
-        except KeyboardInterrupt:
+            yield runs
+        finally:
             preparing.terminate()
-            raise
-    if status:
-        raise NotPreparedError
 
 
 def _programs(listener: socket.socket) -> dict[str, Program]:

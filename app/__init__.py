@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.lib import collector
 from app.lib.file_modes import keep_private
 from config import Settings, flask_config, load_settings
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 
+@collector.paused()
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the web application with its commands.
 

@@ -15,6 +15,7 @@ import click
 from app import installation
 from app.activity.errors import ActivityError
 from app.embedded import EmbeddedError
+from app.embedded.gate import wait_at_gate
 from app.errors import DomainError
 from app.extensions import db
 from app.lib.settings import current_settings
@@ -46,6 +47,7 @@ def require_installation(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def checked(*args: Any, **kwargs: Any) -> None:
+        wait_at_gate()
         installation.check(db.engine, current_settings())
         command(*args, **kwargs)
 

@@ -25,9 +25,11 @@ from typing import IO
 
 import psutil  # type: ignore[import-untyped]
 
+from app.embedded.gate import Gate
 from app.embedded.server import EmbeddedError, EmbeddedServer, wait_until
 
 TICK_SECONDS = 0.5
+LOADING_TICK_SECONDS = 0.1
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 # After this time a process counts as recovered, and its next restart is quick again.
@@ -84,6 +86,7 @@ class Supervisor:
     """Runs `programs`, watches them and `servers`, and restarts those that end.
 
     The programs' output goes to `logs`/NAME.log; standard output reports when one ends and where its log is.
+    While `preparing` returns True, the programs are loaded one after the other and wait at a gate. Later,
     `ready` is polled until it returns True, then `announce` is called once.
     """
 
@@ -93,26 +96,43 @@ class Supervisor:
         *,
         servers: Sequence[EmbeddedServer],
         logs: Path,
+        preparing: Callable[[], bool],
         ready: Callable[[], bool],
         announce: Callable[[], None],
     ) -> None:
         self._children = [_Child(name, program) for name, program in programs.items()]
         self._servers = [(server, Restarts()) for server in servers]
         self._logs = logs
+        self._gate = Gate()
+        self._preparing = preparing
         self._ready = ready
         self._announce = announce
         self._announced = False
 
     def run(self) -> None:
-        """Keep everything running until KeyboardInterrupt (see interruptible()), then stop the programs."""
+        """Keep everything running until KeyboardInterrupt (see interruptible()), then stop the programs.
+
+        An exception of `preparing` stops them as well.
+        """
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         _become_subreaper()
         try:
+            while self._preparing():
+                self._load_next()
+                time.sleep(LOADING_TICK_SECONDS)
+            self._gate.open()
             while True:
                 self._tick()
                 time.sleep(TICK_SECONDS)
         finally:
             self._stop()
+            self._gate.close()
+
+    def _load_next(self) -> None:
+        """Start the next program when the one before it waits at the gate, to leave a processor free."""
+        waiting = [child for child in self._children if child.process is None]
+        if waiting and self._gate.arrived() == len(self._children) - len(waiting):
+            self._start(waiting[0])
 
     def _tick(self) -> None:
         for server, restarts in self._servers:
@@ -158,7 +178,8 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             # Ctrl-C should reach only the supervisor, which then stops the others in order.
             start_new_session=True,
-            pass_fds=child.program.fds,
+            pass_fds=(*child.program.fds, self._gate.fd),
+            env={**os.environ, **self._gate.environment},
         )
         threading.Thread(target=self._relay, args=(child.name, process.stdout), daemon=True).start()
 

@@ -43,6 +43,7 @@ def main() -> int:
                 },
                 servers=ready.servers,
                 logs=data_dir / "logs",
+                preparing=lambda: False,
                 ready=lambda: (data_dir / "logs" / "worker.log").exists(),
                 announce=lambda: sys.stdout.write("ready\n"),
             ).run()
