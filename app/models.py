@@ -398,8 +398,8 @@ class Suppression(Model):
 
     __tablename__ = "suppression"
     __table_args__ = (
-        Index("ix_suppression_phone", "phone_index", postgresql_where=text("removed_at IS NULL")),
-        Index("ix_suppression_person", "id_hash", postgresql_where=text("removed_at IS NULL")),
+        Index("ix_suppression_phone", "phone_index"),
+        Index("ix_suppression_person", "id_hash"),
         Index("ix_suppression_expiry", "expires_on", postgresql_where=text("removed_at IS NULL")),
         CheckConstraint("(phone_index IS NULL) <> (id_hash IS NULL)", name="ck_suppression_target"),
     )

@@ -137,6 +137,23 @@ def person_days(
     return [(row["day"], row["n"], row["institutions"]) for row in table.to_pylist()]
 
 
+def person_institutions(
+    snapshot: Snapshot, person: str, first: date, last: date, *, settings: EngineSettings | None = None
+) -> list[tuple[date, str, int]]:
+    """Return the events of a person by date of first … last and institution, by date.
+
+    `person` and the layer are as in `person_days`.
+    """
+    key = ibis.literal(str(UUID(person[:32])), type="uuid")
+
+    def count(activity: ibis.Table) -> ibis.Table:
+        own = activity.filter(activity.person == key)
+        return own.group_by("day", "institution").agg(n=own.n.sum()).order_by("day", "institution")
+
+    table = _run_on_activity(snapshot, _between(snapshot, first, last), count, settings)
+    return [(row["day"], row["institution"], row["n"]) for row in table.to_pylist()]
+
+
 def lead_values(
     snapshot: Snapshot,
     spec: RuleSpec,

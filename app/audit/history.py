@@ -37,7 +37,7 @@ def bulk_entries_of(table: str, key: str) -> list[int]:
     if row is None:
         return []
     is_bulk = (ChangeLog.object == table, ChangeLog.rows != 1)
-    transactions = [_full_xid(row.xmin), *(_transactions_of_batches(id_) if table == "lead" else [])]
+    transactions = [_full_xid(row.xmin), *(transactions_of_batches(id_) if table == "lead" else [])]
     if "created_at" in source.c and not _has_own_insert(table, key):
         transactions += _first_bulk_insert(is_bulk, row.created_at)
     query = select(func.min(ChangeLog.id)).where(ChangeLog.xid.in_(transactions), *is_bulk)
@@ -95,7 +95,7 @@ def _full_xid(short: int) -> int:
     return number if number < next_xid else number - 2**32
 
 
-def _transactions_of_batches(lead: int) -> list[int]:
+def transactions_of_batches(lead: int) -> list[int]:
     """Return the transactions with entries about the import batches that created or changed a lead."""
     batches: Any = union(
         select(Lead.batch_id).where(Lead.id == lead, Lead.batch_id.is_not(None)),

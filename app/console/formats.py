@@ -109,6 +109,12 @@ def code(value: Any) -> Markup:
     return Markup('<code class="plain">{}</code>').format(escape(value or ""))
 
 
+def old_to_new(old: Any, new: Any) -> Markup:
+    """Format a former and a new value."""
+    arrow = Markup('<span aria-hidden="true">→</span><span class="sr">{}</span>').format(_("became"))
+    return Markup('<span class="changes"><del>{}</del> {} <ins>{}</ins></span>').format(old, arrow, new)
+
+
 #: labels and formats of the columns that all background jobs share
 JOB_WORDS: dict[str, Any] = {
     "status": lazy_gettext("Status"),

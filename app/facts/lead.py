@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,39 +24,47 @@ else:
 
 @dataclass(frozen=True)
 class KnownFact:
-    """A value of a lead: when it was true, since when it is known, and the import batch that stated it."""
+    """A value of a lead: when it was true, since when it is known, and the import batch that stated it.
+
+    ``delivery`` is greater for what was delivered later.
+    """
 
     fact: FactDef
     value: Any
     as_of: dt.date
     known_on: dt.date
     batch: int
+    delivery: int
 
 
 def known_facts(lead: int, as_of: dt.date) -> list[KnownFact]:
-    """Return what is known of a lead as of a date, in the order of the definitions.
+    """Return what is known of a lead as of a date, in the order of the definitions."""
+    # Later values are of later dates, or were delivered later.
+    return list({each.fact.code: each for each in _stated(lead, as_of)}.values())
+
+
+def stated_facts(lead: int, as_of: dt.date) -> list[KnownFact]:
+    """Return everything stated of a lead that is known and kept as of a date, by date and delivery."""
+    return sorted(_stated(lead, as_of), key=lambda each: (each.as_of, each.delivery))
+
+
+def _stated(lead: int, as_of: dt.date) -> Iterator[KnownFact]:
+    """Yield the same in the order of the definitions.
 
     The few rows of one lead are compared here: to compile a query for every fact takes most of a second.
     """
     settings, facts = current_settings(), catalogue.definitions()
     state = activity.snapshot(activity_root(settings))
     if not state.facts or not facts:
-        return []
+        return
     columns = columns_of(facts)
-    rows = store.history(state, columns, lead)
-    found = []
+    rows = [row for row in store.history(state, columns, lead) if row["known_on"] <= as_of]
     for column in columns:
         oldest = as_of - dt.timedelta(days=column.keep_days)
-        # Later rows are of later dates, or were delivered later.
-        known = [
-            row
-            for row in rows
-            if row[column.name] is not None and row["known_on"] <= as_of and oldest <= row["as_of"] <= as_of
-        ]
-        if known:
-            dates = (known[-1]["as_of"], known[-1]["known_on"])
-            found.append(KnownFact(facts[column.fact], known[-1][column.name], *dates, known[-1]["batch"]))
-    return found
+        for row in rows:
+            if row[column.name] is not None and oldest <= row["as_of"] <= as_of:
+                dates = (row["as_of"], row["known_on"])
+                yield KnownFact(facts[column.fact], row[column.name], *dates, row["batch"], row["delivery"])
 
 
 def facts_of(lead: int, as_of: dt.date) -> dict[str, dict[str, Any]]:

@@ -79,6 +79,11 @@ def _limit(condition: dict[str, Any]) -> str:
     return str(condition["value"]) if sign == "≥" else f"{sign} {condition['value']}"
 
 
+def institutions(hit: Hit) -> str:
+    """Return the names of the institutions of the matching events."""
+    return sentence.institutions_in_words(hit.evidence.get("institutions", []))
+
+
 def arithmetic(hit: Hit) -> Markup:
     """Return the score as a sum over event types and ages with count, weight and decay."""
     evidence = hit.evidence

@@ -73,6 +73,7 @@ def test_the_own_subtree_is_there(marketer: Person) -> None:
 
 FOREIGN = [
     ("GET", "/leadview/show/{lead_away}"),
+    ("GET", "/leadview/timeline/{lead_away}"),
     ("GET", "/hitview/show/{hit_away_waiting}"),
     ("GET", "/branchview/show/{away}"),
     ("GET", "/api/v1/leads/{lead_away}"),

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.models import Lead
 from app.screens.leads import page as lead_page
 from config import Settings
+from tests import clock
 from tests.access.world import World, lead
 from tests.browser.conftest import Visit
 from tests.browser.window import PHONE, WIDTHS
@@ -240,3 +241,30 @@ def test_ninety_days_fit_a_phone_when_they_lie_in_fourteen_weeks(
     card = window.page.locator(".days-card").first
     expect(card.locator(".days > .day")).to_have_count(90)
     assert card.evaluate("card => card.scrollWidth - card.clientWidth") == 0
+
+
+@WIDTHS
+def test_a_time_line_is_filtered_by_kinds_and_shown_as_known_earlier(
+    session: Session, world: World, visit: Visit, width: int
+) -> None:
+    window = visit("Admin", width=width)
+    page = window.page
+    window.open(f"/leadview/show/{world.ids['lead_home']}")
+    page.get_by_role("link", name="客户时间线").click()
+    entries, kinds = page.locator(".line-entry"), page.get_by_role("navigation", name="记录类型")
+    expect(page.locator(".line-imports")).not_to_have_count(0)
+    kinds.get_by_role("link", name="命中").click()
+    expect(kinds.get_by_role("link", name="命中")).to_have_attribute("aria-current", "true")
+    expect(entries).to_have_count(3)
+    entries.first.get_by_text("详情").click()
+    expect(entries.first).to_contain_text("指标条件")
+    kinds.get_by_role("link", name="名单导入").click()
+    expect(entries).to_have_count(4)
+    yesterday = (clock.today() - dt.timedelta(days=1)).isoformat()
+    page.get_by_label("截至当日所知").fill(yesterday)
+    page.get_by_role("button", name="查看").click()
+    expect(page.locator(".line-known")).to_contain_text(f"系统在 {yesterday} 结束时所知道的内容")
+    # All of them were made today.
+    expect(entries).to_have_count(0)
+    page.get_by_role("link", name="重置").click()
+    expect(entries).to_have_count(4)

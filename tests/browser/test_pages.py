@@ -130,6 +130,8 @@ STATES = (
     "/importbatchview/columns/{prepared}",
     "/importbatchview/review/{checked}",
     "/hitview/show/{hit_home_failed}",
+    "/leadview/timeline/{lead_home}",
+    "/leadview/timeline/{lead_home}?known_on=2026-11-01",
     "/outreachbatchview/show/{outreach_running}",
     "/hitview/show/{hit_home_in_progress}",
     "/myworkview/list/?show=unclaimed",

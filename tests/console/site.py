@@ -19,6 +19,8 @@ PAGES = (
     "/leadview/list/",
     "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
     "/leadview/show/{lead_home}",
+    "/leadview/timeline/{lead_home}",
+    "/leadview/timeline/{lead_home}?kind=hits&kind=facts&until=2026-11-02&known_on=2026-11-01",
     "/leadview/add",
     "/leadview/edit/{lead_home}",
     "/leadview/list/?_flt_0_tag={tag}&_flt_0_segment={segment}&_flt_0_grade=B",

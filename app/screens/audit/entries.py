@@ -16,7 +16,7 @@ from sqlalchemy import DateTime, Integer, inspect, select
 from app import labels
 from app.audit.history import last_title
 from app.audit.tables import EXCLUDED
-from app.console import filter_row
+from app.console import filter_row, formats
 from app.console.access import may
 from app.errors import Said
 from app.extensions import db
@@ -220,12 +220,7 @@ def _change(entry: ChangeLog, name: str, limit: int | None) -> Markup:
         return new
     if entry.kind == "delete":
         return Markup('<span class="changes"><del>{}</del></span>').format(old)
-    return _old_to_new(old, new)
-
-
-def _old_to_new(old: Markup, new: Markup) -> Markup:
-    arrow = Markup('<span aria-hidden="true">→</span><span class="sr">{}</span>').format(_("became"))
-    return Markup('<span class="changes"><del>{}</del> {} <ins>{}</ins></span>').format(old, arrow, new)
+    return formats.old_to_new(old, new)
 
 
 def _changed_parts(table: str, old: dict[str, Any], new: dict[str, Any], limit: int | None) -> Markup:
@@ -235,7 +230,9 @@ def _changed_parts(table: str, old: dict[str, Any], new: dict[str, Any], limit: 
     parts = [
         Markup("<div>{}: {}</div>").format(
             field_label(table, name),
-            _old_to_new(_value(table, name, old.get(name), limit), _value(table, name, new.get(name), limit)),
+            formats.old_to_new(
+                _value(table, name, old.get(name), limit), _value(table, name, new.get(name), limit)
+            ),
         )
         for name in shown
     ]

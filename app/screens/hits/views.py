@@ -33,6 +33,7 @@ from app.screens.hits import pane as page
 from app.screens.hits.special_filters import HIT_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
+from app.screens.timeline import views as timeline
 
 #: refusals that a bulk action shows in full
 MAX_REASONS = 3
@@ -293,8 +294,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         return self.contact_links() + self.export_links()
 
     def show_links(self, item: Hit) -> list[Link]:
-        """Return the links to contact the customer."""
-        return self.contact_one_links(item)
+        """Return the links to contact the customer, and to their time line."""
+        return [*self.contact_one_links(item), *timeline.links(item.lead)]
 
     def heading(self, item: Hit) -> str:
         """Return the lead and the name of the rule."""

@@ -33,9 +33,12 @@ from app.screens.leads.bulk import ChangesWholeList
 from app.screens.leads.classify import ClassifiesLeads
 from app.screens.leads.special_filters import LEAD_FILTERS
 from app.screens.privacy.views import ExportsList, RevealsPhones
+from app.screens.timeline import views as timeline
 
 
-class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, ConsoleView):
+class LeadView(
+    timeline.ShowsTimeline, RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, ConsoleView
+):
     """线索管理: the bank's existing customers."""
 
     model = Lead
@@ -165,6 +168,10 @@ class LeadView(RevealsPhones, ExportsList, ChangesWholeList, ClassifiesLeads, Co
             *self.bulk_links(),
             *self.export_links(),
         ]
+
+    def show_links(self, item: Any) -> list[Link]:
+        """Return the link to the customer's time line."""
+        return timeline.links(item)
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the lead: identity as a hash, phone encrypted, do-not-disturb mark up to date.
