@@ -605,6 +605,7 @@ class Segment(Model):
     __tablename__ = "segment"
     __table_args__ = (UniqueConstraint("owner", "name", name="segment_owner_name_key"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True, default=partial(new_code, "SEG"))
     name: Mapped[str] = mapped_column(String(64))
     definition: Mapped[dict[str, Any]] = mapped_column(JSONB)
     shared: Mapped[bool] = mapped_column(Boolean, server_default="false")

@@ -5,7 +5,7 @@ leads. One query or one column for each date takes minutes where this takes seco
 once and belongs to a cell (lead, date), and a window is the difference of two running sums.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
@@ -52,7 +52,7 @@ def counts(
     spec: RuleSpec,
     dates: Collection[date],
     *,
-    among: pa.Table | None = None,
+    among: Mapping[date, pa.Table] | None = None,
     settings: EngineSettings | None = None,
 ) -> dict[date, int]:
     """Return the exact number of leads that meet the rule as of each date, ascending.
@@ -68,25 +68,26 @@ def count(
     spec: RuleSpec,
     dates: Collection[date],
     *,
-    among: pa.Table | None = None,
+    among: Mapping[date, pa.Table] | None = None,
     settings: EngineSettings | None = None,
 ) -> Iterator[Coverage]:
     """Count slice by slice and yield the coverage so far, at least once; the last one is exact.
 
-    ``among`` and the exceptions are as in ``query.evaluate``. Stop iterating to cancel.
+    ``among`` limits each date to some leads, as in ``query.evaluate``; so are the exceptions. Stop iterating
+    to cancel.
     """
     ordered = sorted(set(dates))
     if not ordered:
         yield Coverage({}, done=1)
         return
-    only = None if among is None else np.sort(among["lead"].to_numpy())
+    only = None if among is None else _ascending([among[day] for day in ordered])
     activity = query.lead_activity(snapshot, spec.window_days, ordered[0], ordered[-1], None, settings)
     with activity as connection:
         yield from _count(connection, spec, ordered, only)
 
 
 def _count(
-    connection: duckdb.DuckDBPyConnection, spec: RuleSpec, dates: list[date], only: Ints | None
+    connection: duckdb.DuckDBPyConnection, spec: RuleSpec, dates: list[date], only: list[Ints] | None
 ) -> Iterator[Coverage]:
     coverage = Coverage(dict.fromkeys(dates, 0))
     counter = _Counter(connection, spec, dates)
@@ -95,7 +96,8 @@ def _count(
     for first, end in slices:
         met = counter.met(first, end)
         if only is not None:
-            met[~_among(only, first, end)] = False
+            for column, leads in enumerate(only):
+                met[~_among(leads, first, end), column] = False
         for day, n in zip(dates, met.sum(axis=0).tolist(), strict=True):
             coverage.counts[day] += n
         coverage.leads = np.concatenate([coverage.leads, np.flatnonzero(met[:, -1]) + first])
@@ -116,6 +118,12 @@ def _slices(connection: duckdb.DuckDBPyConnection, width: int) -> list[tuple[int
     parts = max(-(-rows // ROWS_PER_SLICE), -(-span * width // CELLS_PER_SLICE), 1)
     step = -(-span // parts)
     return [(start, min(start + step, last + 1)) for start in range(first, last + 1, step)]
+
+
+def _ascending(tables: Sequence[pa.Table]) -> list[Ints]:
+    """Return the ascending ids of each table. Dates mostly share one."""
+    ids = {id(table): np.sort(table["lead"].to_numpy()) for table in tables}
+    return [ids[id(table)] for table in tables]
 
 
 def _among(only: Ints, first: int, end: int) -> Bools:

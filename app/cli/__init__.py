@@ -18,6 +18,7 @@ from app.cli.operation import coldstart, demo, doctor, prepare, retention_group,
 from app.cli.outcomes import outcomes_group
 from app.cli.push import push_group
 from app.cli.rules import hits_group, logs_group, rules_group
+from app.cli.segments import segments_group
 
 
 def init_app(app: Flask) -> None:
@@ -27,6 +28,7 @@ def init_app(app: Flask) -> None:
         leads_group,
         facts_group,
         outcomes_group,
+        segments_group,
         logs_group,
         rules_group,
         hits_group,

@@ -26,7 +26,7 @@ OPS: dict[str, tuple[Op, ...]] = {
     "text": ("==", "!=", "in"),
 }
 _COMPARED = ("number", "money")
-Scalar = bool | float | str
+Scalar = bool | int | float | str
 
 
 def _as_text(value: Any) -> Any:
@@ -64,13 +64,7 @@ class FactTest(Strict):
 
 def check(test: FactTest, facts: Mapping[str, FactDef]) -> None:
     """Raise DomainError when the fact isn't defined, isn't for marketing, or can't be tested so."""
-    fact = facts.get(test.fact)
-    if fact is None:
-        raise DomainError("There is no fact %(code)s.", code=test.fact)
-    if fact.purpose != "marketing":
-        raise DomainError(
-            "“%(name)s” may not be used to choose customers: its purpose is not marketing.", name=fact.name
-        )
+    fact = check_usable(test, facts)
     if test.fell_by is not None:
         if fact.kind not in _COMPARED:
             raise DomainError("“%(name)s” is no number that could have fallen.", name=fact.name)
@@ -79,6 +73,18 @@ def check(test: FactTest, facts: Mapping[str, FactDef]) -> None:
     else:
         for value in test.value if isinstance(test.value, list) else [test.value]:
             _check_value(fact, test.op, value)
+
+
+def check_usable(test: FactTest, facts: Mapping[str, FactDef]) -> FactDef:
+    """Return the fact of a test. Raises DomainError when it isn't defined or isn't for marketing."""
+    fact = facts.get(test.fact)
+    if fact is None:
+        raise DomainError("There is no fact %(code)s.", code=test.fact)
+    if fact.purpose != "marketing":
+        raise DomainError(
+            "“%(name)s” may not be used to choose customers: its purpose is not marketing.", name=fact.name
+        )
+    return fact
 
 
 def _check_value(fact: FactDef, op: str, value: Any) -> None:

@@ -43,7 +43,7 @@ class ProductDef(Stored):
 
     def as_row(self) -> dict[str, Any]:
         """Return the values of the columns of its row."""
-        return self.model_dump() | {"eligible": self.eligible.model_dump(exclude_defaults=True)}
+        return self.model_dump() | {"eligible": self.eligible.as_json()}
 
     def as_yaml(self) -> dict[str, Any]:
         """Return the definition as the configuration file states it, without defaults."""

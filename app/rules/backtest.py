@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -192,9 +192,10 @@ def _by_date(
     """Yield for each date the leads, their values of the condition, and whether the other ones hold."""
     spec = compile_rule(definition)
     state = _prepared(settings, plan, spec.window_days)
-    among = lead_filter.leads(definition.lead_filter, settings)
     for start in range(0, len(plan.days), DATES_PER_PASS):
         part = plan.days[start : start + DATES_PER_PASS]
+        admitted = lead_filter.leads_by_day(definition.lead_filter, settings, part)
+        among = _on_any(admitted)
         table = history.values_by_date(
             state,
             spec,
@@ -206,15 +207,31 @@ def _by_date(
         leads = table["lead"].to_numpy()
         for d, day in enumerate(part):
             present = table[f"value_{d}"].is_valid().to_numpy()
+            if admitted is not None and admitted[day] is not among:
+                present = present & np.isin(leads, admitted[day]["lead"].to_numpy())
             actual = table[f"value_{d}"].fill_null(0).to_numpy()
             yield day, leads[present], actual[present], table[f"rest_{d}"].to_numpy()[present]
         step()
 
 
+def _on_any(by_day: Mapping[dt.date, pa.Table] | None) -> pa.Table | None:
+    """Return the leads that are admitted on at least one of the dates."""
+    if by_day is None:
+        return None
+    [first, *others] = {id(table): table for table in by_day.values()}.values()
+    if not others:
+        return first
+    ids = np.unique(np.concatenate([table["lead"].to_numpy() for table in (first, *others)]))
+    return pa.table({"lead": pa.array(ids)})
+
+
 def _base(settings: Settings, definition: RuleDef, plan: BacktestPlan, outcomes: Outcomes) -> dict[str, int]:
-    """Count the leads the filter admits, those who were active, and those of them who converted in time."""
+    """Count the leads the filter admits, those who were active, and those of them who converted in time.
+
+    With facts in it, the filter is that of the last date.
+    """
     state = _prepared(settings, plan, 1)
-    among = lead_filter.leads(definition.lead_filter, settings)
+    among = lead_filter.leads(definition.lead_filter, settings, plan.last)
     options = {"settings": engine_settings(settings)}
     active = history.active_leads(state, plan.first, plan.last, among=among, **options)
     admitted = outcomes.leads if among is None else np.intersect1d(outcomes.leads, among["lead"].to_numpy())

@@ -20,6 +20,7 @@ from app.extensions import db
 from app.models import Institution, Product
 from app.rules import lead_filter
 from app.rules.definition import ConditionDef, InstitutionDef, RuleDef
+from app.segments import check as filter_check
 
 Path = tuple[str | int, ...]
 
@@ -58,18 +59,27 @@ class Catalogue:
 
     institutions: Mapping[str, tuple[str, str]]
     products: frozenset[str] = frozenset()
+    filters: filter_check.Known = filter_check.NOTHING
 
-    def extended(self, institutions: Iterable[InstitutionDef], products: Iterable[str]) -> Catalogue:
-        """Return a copy with institutions added or replaced, and products added."""
+    def extended(
+        self,
+        institutions: Iterable[InstitutionDef],
+        products: Iterable[str],
+        filters: filter_check.Known = filter_check.NOTHING,
+    ) -> Catalogue:
+        """Return a copy with institutions added or replaced, and products and parts of filters added."""
         more = {each.code: (each.category, each.region) for each in institutions}
-        return Catalogue({**self.institutions, **more}, self.products | set(products))
+        return Catalogue(
+            {**self.institutions, **more}, self.products | set(products), self.filters.extended(filters)
+        )
 
 
 def read_catalogue() -> Catalogue:
     """Return the catalogue as it is in the database."""
     rows = db.session.execute(select(Institution.code, Institution.category, Institution.region))
     institutions = {code: (category, region) for code, category, region in rows}
-    return Catalogue(institutions, frozenset(db.session.scalars(select(Product.code))))
+    products = frozenset(db.session.scalars(select(Product.code)))
+    return Catalogue(institutions, products, filter_check.read_known())
 
 
 def check(definition: RuleDef, known: Catalogue) -> list[Problem]:
@@ -143,6 +153,9 @@ def _unknown_names(definition: RuleDef, known: Catalogue) -> Iterator[Problem]:
     for each in lead_filter.unknown(definition.lead_filter) if definition.lead_filter else ():
         error = DomainError(_NOT_THERE[each.field], name=each.name)
         yield Problem(("lead_filter", each.field, each.position), each.name, error, "unknown")
+    whole = definition.lead_filter.filter
+    for error in filter_check.problems(whole, known.filters) if whole else ():
+        yield Problem(("lead_filter", "filter"), "", error, "unknown")
     for place, code in enumerate(definition.products):
         if code not in known.products:
             error = DomainError("There is no product with the code %(code)s.", code=code)

@@ -85,12 +85,12 @@ def days_with_data(settings: Settings, count: int, last: dt.date) -> list[dt.dat
 def count(settings: Settings, definition: RuleDef, days: Sequence[dt.date]) -> Iterator[Coverage]:
     """Yield the coverage of each date, refined slice by slice; the last one yielded is exact.
 
-    A lead filter applies to the leads as they are today. Raises DomainError when it names something that no
-    longer exists.
+    A lead filter applies to the leads as they are today, and to facts as of each date. Raises DomainError
+    when it names something that no longer exists.
     """
     spec = compile_rule(definition)
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
-    among = lead_filter.leads(definition.lead_filter, settings)
+    among = lead_filter.leads_by_day(definition.lead_filter, settings, days)
     yield from coverage.count(state, spec, days, among=among, settings=engine_settings(settings))
 
 
@@ -118,7 +118,7 @@ def leads_of(settings: Settings, definition: RuleDef, day: dt.date) -> Iterator[
             _remembered[key] = leads
             while len(_remembered) > REMEMBERED:
                 _remembered.popitem(last=False)
-    among = lead_filter.leads(definition.lead_filter, settings)
+    among = lead_filter.leads(definition.lead_filter, settings, day)
     yield leads if among is None else leads & LeadSet.of(among["lead"].to_numpy())
 
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-)
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.activity import event_types
@@ -20,6 +17,7 @@ from app.activity.metrics import Metric
 from app.activity.operators import Operator
 from app.lib.fields import Name, Word, distinct
 from app.lib.strict import Code, Strict
+from app.segments.filter import WholeFilter, is_filter
 
 DEFAULT_WEIGHTS = {name: entry.weight for name, entry in event_types.REGISTRY.items()}
 DEFAULT_HALF_LIFE_DAYS = 7.0
@@ -77,7 +75,8 @@ class LeadFilterDef(Strict):
     """The leads that a rule considers, as they are today. Empty lists mean that the filter is not given.
 
     ``branches`` are codes and include the branches below; ``tags`` are names, ``segments`` names of shared
-    segments. A lead must match at least one entry of every filter that is given.
+    segments. A lead must match at least one entry of every filter that is given. ``filter`` is in the
+    language of filters, and may stand alone in place of all this; its facts are those as of each date.
     """
 
     sources: Annotated[list[Word], AfterValidator(distinct)] = []
@@ -85,6 +84,22 @@ class LeadFilterDef(Strict):
     statuses: Annotated[list[Literal["active", "paused", "lost"]], AfterValidator(distinct)] = []
     tags: Annotated[list[Word], AfterValidator(distinct)] = []
     segments: Annotated[list[Word], AfterValidator(distinct)] = []
+    filter: WholeFilter | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_filter_alone(cls, value: Any) -> Any:
+        return {"filter": value} if is_filter(value) else value
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the filter for storage, without defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def as_yaml(self) -> dict[str, Any]:
+        """Return the filter as the configuration file states it."""
+        stated = self.as_json()
+        alone: dict[str, Any] = stated["filter"] if stated.keys() == {"filter"} else stated
+        return alone
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in type(self).model_fields)

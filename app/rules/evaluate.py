@@ -130,7 +130,7 @@ def candidates(
     connection: duckdb.DuckDBPyConnection,
 ) -> Iterator[tuple[Any, ...]]:
     """Yield a row for the staging table for each lead that meets a rule as of a date."""
-    among = lead_filter.leads(rule.definition.lead_filter, settings)
+    among = lead_filter.leads(rule.definition.lead_filter, settings, day)
     score = score_of(rule.definition)
     table = query.evaluate(state, rule.spec, day, score, among=among, connection=connection)
     return _rows(table, rule.version, rule.definition, day, state)
@@ -139,12 +139,12 @@ def candidates(
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
     """Return the exact number of leads that meet the definition as of each date.
 
-    A lead filter applies to the leads as they are today, whatever the date.
+    A lead filter applies to the leads as they are today, whatever the date, but to facts as of each date.
     """
     spec = compile_rule(definition)
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
     state = prepare(settings, {seen for day in days for seen in window(day, spec.window_days)})
-    among = lead_filter.leads(definition.lead_filter, settings)
+    among = lead_filter.leads_by_day(definition.lead_filter, settings, days)
     counts = coverage.counts(state, spec, days, among=among, settings=engine_settings(settings))
     return {day.isoformat(): counts.get(day, 0) for day in days}
 

@@ -1,26 +1,33 @@
-"""The lead filter of a rule: the leads it matches today, and the branches, tags and segments it names."""
+"""The lead filter of a rule: the leads it matches, and the branches, tags and segments it names."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sqlalchemy import Select, inspect, or_, select
 
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
+from app.lib import clock
 from app.lib.lazy import lazy
 from app.models import Branch, Lead, Product, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
+from app.segments import check as filter_check
 from app.segments.definition import SegmentDef, segment_def
+from app.segments.evaluation import Evaluation
+from app.segments.filter import fact_tests
 from app.segments.leads import leads_in
 from config import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from pyarrow import csv
 else:
+    np = lazy("numpy")
     pa = lazy("pyarrow")
     csv = lazy("pyarrow.csv")
 
@@ -39,24 +46,45 @@ class Unknown(NamedTuple):
     why: str
 
 
-def leads(lead_filter: LeadFilterDef, settings: Settings) -> pa.Table | None:
-    """Return the live leads that match the filter today as a column ``lead``, None for an empty filter.
+def leads(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> pa.Table | None:
+    """Return the leads that match the filter, facts as of a date (a column ``lead``), None without a filter.
 
-    Reads in the session's current transaction. Raises DomainError when a name doesn't exist (any more).
+    Where facts alone decide, deleted leads may be among them; those have no activity. Reads in the session's
+    current transaction. Raises DomainError when a name doesn't exist (any more).
     """
-    return _ids(matching(lead_filter, settings)) if lead_filter else None
+    if not lead_filter:
+        return None
+    found = _by_facts_alone(lead_filter, settings, day)
+    return _ids(matching(lead_filter, settings, day)) if found is None else found
 
 
-def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings) -> bool:
-    """Whether a lead matches the filter today. Raises as ``leads`` does."""
+def leads_by_day(
+    lead_filter: LeadFilterDef, settings: Settings, days: Sequence[dt.date]
+) -> Mapping[dt.date, pa.Table] | None:
+    """Return ``leads`` of each date. They are read once unless the filter tests facts."""
+    if not lead_filter:
+        return None
+    if has_facts(lead_filter):
+        return {day: leads(lead_filter, settings, day) for day in days}
+    return dict.fromkeys(days, leads(lead_filter, settings, days[-1]))
+
+
+def has_facts(lead_filter: LeadFilterDef) -> bool:
+    """Return whether the filter, or a segment that it names, tests facts."""
+    filters = [lead_filter.filter, *(part.filter for part in _segments(lead_filter))]
+    return any(fact_tests(each) for each in filters if each)
+
+
+def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings, day: dt.date) -> bool:
+    """Whether a lead matches the filter, facts as of a date. Raises as ``leads`` does."""
     if not lead_filter:
         return True
-    query = matching(lead_filter, settings).where(Lead.id == lead_id)
+    query = matching(lead_filter, settings, day).where(Lead.id == lead_id)
     return db.session.scalar(query) is not None
 
 
-def matching(lead_filter: LeadFilterDef, settings: Settings) -> Select[int]:
-    """Select the ids of the live leads that match.
+def matching(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> Select[int]:
+    """Select the ids of the live leads that match, facts as of a date.
 
     Raises DomainError when a name doesn't exist (any more).
     """
@@ -66,33 +94,53 @@ def matching(lead_filter: LeadFilterDef, settings: Settings) -> Select[int]:
         statuses=lead_filter.statuses,
         branches=_values(Branch.id, Branch.code, lead_filter.branches),
         tags=_values(Tag.id, Tag.name, lead_filter.tags),
+        filter=lead_filter.filter,
     )
-    query = leads_in(db.session(), attributes, settings)
+    query = leads_in(db.session(), attributes, settings, day)
     if lead_filter.segments:
-        stored = select(Segment.definition).where(Segment.shared, Segment.name.in_(lead_filter.segments))
-        parts = [
-            leads_in(db.session(), segment_def(definition), settings)
-            for definition in db.session.scalars(stored).all()
-        ]
+        parts = [leads_in(db.session(), part, settings, day) for part in _segments(lead_filter)]
         query = query.where(or_(*(Lead.id.in_(part) for part in parts)))
     return query
+
+
+def _segments(lead_filter: LeadFilterDef) -> list[SegmentDef]:
+    if not lead_filter.segments:
+        return []
+    stored = select(Segment.definition).where(Segment.shared, Segment.name.in_(lead_filter.segments))
+    return [segment_def(definition) for definition in db.session.scalars(stored).all()]
+
+
+def _by_facts_alone(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> pa.Table | None:
+    """Return the leads of a filter that consists of tests of facts, without asking the database."""
+    if lead_filter.filter is None or LeadFilterDef(filter=lead_filter.filter) != lead_filter:
+        return None
+    check(lead_filter)
+    marks = Evaluation(settings, day, clock.today()).marks(lead_filter.filter)
+    if marks is None or marks.beyond:
+        return None
+    return pa.table({"lead": pa.array(np.flatnonzero(marks.bits))})
 
 
 def check(lead_filter: LeadFilterDef) -> None:
     """Raise DomainError when the filter names something that doesn't exist (any more)."""
     for each in unknown(lead_filter):
         raise DomainError(_GONE[each.field], name=each.name)
+    if lead_filter.filter:
+        filter_check.check(lead_filter.filter)
 
 
-def unknown(lead_filter: LeadFilterDef) -> list[Unknown]:
-    """Return the entries of a filter that name no branch, tag or shared segment, or several segments."""
+def unknown(lead_filter: LeadFilterDef, new: Collection[str] = ()) -> list[Unknown]:
+    """Return the entries of a filter that name no branch, tag or shared segment, or several segments.
+
+    ``new`` are the names of shared segments that are about to be made.
+    """
     shared = Counter(
         db.session.scalars(select(Segment.name).where(Segment.shared, Segment.name.in_(lead_filter.segments)))
     )
     known = {
         "branches": set(_values(Branch.code, Branch.code, lead_filter.branches)),
         "tags": set(_values(Tag.name, Tag.name, lead_filter.tags)),
-        "segments": set(shared),
+        "segments": {*shared, *new},
     }
     words: dict[Kind, str] = {
         "branches": "unknown branch code",

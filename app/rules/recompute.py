@@ -55,7 +55,7 @@ def recompute(settings: Settings, hit: Hit) -> list[Difference]:
 
 def _of_lead(settings: Settings, hit: Hit, definition: RuleDef) -> list[Difference]:
     """Return whether the lead's match with the filter, or its membership in the holdout group, changed."""
-    fits = lead_filter.fits(definition.lead_filter, hit.lead_id, settings)
+    fits = lead_filter.fits(definition.lead_filter, hit.lead_id, settings, hit.hit_date)
     person = hit.lead.id_hash
     held = Lottery(settings, definition.code).holds_out(person, definition.holdout_percent)
     held = held or ControlGroup(settings, hit.hit_date.year).includes(person)

@@ -15,6 +15,7 @@ from app.extensions import db
 from app.models import Branch, Product
 from app.rules.catalogue import institution_names
 from app.rules.definition import ConditionDef, LeadFilterDef, RuleDef
+from app.segments.sentence import filter_sentence
 
 
 def rule_sentence(definition: RuleDef) -> str:
@@ -89,7 +90,10 @@ def lead_filter_sentence(lead_filter: LeadFilterDef) -> str:
         (lead_filter.tags, _("tag %(names)s", names=labels.joined(lead_filter.tags))),
         (lead_filter.segments, _("segment %(names)s", names=labels.joined(lead_filter.segments))),
     ]
-    return labels.joined(text for values, text in parts if values)
+    texts = [text for values, text in parts if values]
+    if lead_filter.filter:
+        texts.append(filter_sentence(lead_filter.filter))
+    return labels.joined(texts)
 
 
 def products_sentence(codes: Iterable[str]) -> str:

@@ -87,7 +87,7 @@ def write(version: RuleVersion, definition: RuleDef) -> None:
     version.half_life_days = definition.half_life_days
     version.weights = {str(kind): weight for kind, weight in definition.weights.items()}
     version.grade_bands = {str(grade): edge for grade, edge in definition.grade_bands.items()}
-    version.lead_filter = definition.lead_filter.model_dump(exclude_defaults=True)
+    version.lead_filter = definition.lead_filter.as_json()
     version.holdout_percent = definition.holdout_percent
     version.products = list(definition.products)
     version.conditions = [condition_row(i, each) for i, each in enumerate(definition.conditions, start=1)]

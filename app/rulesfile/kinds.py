@@ -11,6 +11,7 @@ from app.rulesfile.outreach import OUTREACH
 from app.rulesfile.products import PRODUCTS
 from app.rulesfile.rules import RULES
 from app.rulesfile.schedules import SCHEDULES
+from app.rulesfile.segments import SEGMENTS
 from app.rulesfile.tags import TAGS
 from app.rulesfile.templates import TEMPLATES
 
@@ -20,6 +21,7 @@ KINDS: tuple[Kind[Any], ...] = (
     TAGS,
     INSTITUTIONS,
     FACTS,
+    SEGMENTS,
     PRODUCTS,
     OUTREACH,
     TEMPLATES,

@@ -14,6 +14,7 @@ from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_HALF_LIFE_DAYS, DE
 from app.rules.differences import rule_changes
 from app.rules.versions import activate, add_version, rule_def
 from app.rulesfile.kind import Kind
+from app.rulesfile.segments import named_in
 
 if TYPE_CHECKING:
     from app.rulesfile.schema import ConfigFile
@@ -33,16 +34,19 @@ def _dormant() -> Collection[str]:
 
 
 def _known(config: ConfigFile) -> check.Catalogue:
-    return check.read_catalogue().extended(config.institutions, [each.code for each in config.products])
+    products = [each.code for each in config.products]
+    return check.read_catalogue().extended(config.institutions, products, named_in(config))
 
 
 def _problems(config: ConfigFile) -> Iterator[tuple[int, str]]:
     known = _known(config)
     for number, rule in enumerate(config.rules):
         for each in check.check(rule, known):
-            if each.kind == "unknown" and each.path[0] in ("conditions", "products"):
+            if each.kind == "unknown" and (
+                each.path[0] in ("conditions", "products") or each.path[1:] == ("filter",)
+            ):
                 yield number, _line(each)
-        for name in lead_filter.unknown(rule.lead_filter):
+        for name in lead_filter.unknown(rule.lead_filter, {each.name for each in config.segments}):
             yield number, f".lead_filter.{name.field}[{name.position}]: {name.name!r}: {name.why}"
 
 
@@ -78,6 +82,8 @@ def _apply(item: RuleDef, user: str, overwrite: bool) -> None:
 
 def _as_yaml(item: RuleDef) -> dict[str, Any]:
     content = item.model_dump(mode="json", exclude_defaults=True)
+    if item.lead_filter:
+        content["lead_filter"] = item.lead_filter.as_yaml()
     content["match"] = item.match
     content["cooldown_days"] = item.cooldown_days
     for key, default in (

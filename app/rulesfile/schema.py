@@ -17,6 +17,7 @@ from app.rulesfile.branches import BranchDef
 from app.rulesfile.holidays import HolidayDef
 from app.rulesfile.kinds import KINDS
 from app.rulesfile.outreach import OutreachDef
+from app.rulesfile.segments import NamedSegmentDef
 from app.rulesfile.tags import TagDef
 from app.rulesfile.templates import TemplateDef
 from app.schedules.definition import ScheduleDef
@@ -38,6 +39,7 @@ class ConfigFile(Strict):
     tags: list[TagDef] = []
     institutions: list[InstitutionDef] = []
     facts: list[FactDef] = []
+    segments: list[NamedSegmentDef] = []
     products: list[ProductDef] = []
     outreach: OutreachDef | None = None
     templates: list[TemplateDef] = []

@@ -32,7 +32,9 @@ else:
 
 
 _ROWS_AT_ONCE = 100_000
-_TABLES: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int], Table]] = WeakKeyDictionary()
+_TABLES: WeakKeyDictionary[RootTransaction, dict[tuple[Metric, int, int, dt.date], Table]] = (
+    WeakKeyDictionary()
+)
 
 
 def as_of(settings: Settings) -> dt.date:
@@ -47,8 +49,12 @@ def lead_values(
 
     Leads added since the last T+1 run have no activity until the next one.
     """
-    spec = RuleSpec("all", (Condition(metric, ">=", at_least, window_days),))
-    engine = engine_settings(settings)
+    return leads_with(settings, RuleSpec("all", (Condition(metric, ">=", at_least, window_days),)), day)
+
+
+def leads_with(settings: Settings, spec: RuleSpec, day: dt.date) -> pa.Table:
+    """Return ``lead`` and ``value_0`` of the leads whose activity meets the condition as of a date."""
+    engine, window_days = engine_settings(settings), spec.window_days
     try:
         state = store.snapshot(activity_root(settings))
         return query.lead_values(state, spec, day, settings=engine)
@@ -57,13 +63,21 @@ def lead_values(
         return query.lead_values(prepare(settings, window(day, window_days)), spec, day, settings=engine)
 
 
-def table_of(session: Session, settings: Settings, metric: Metric, window_days: int, at_least: int) -> Table:
-    """Return the present ``lead_values`` as a temporary table, created once in a transaction."""
+def table_of(
+    session: Session,
+    settings: Settings,
+    metric: Metric,
+    window_days: int,
+    at_least: int,
+    day: dt.date | None = None,
+) -> Table:
+    """Return ``lead_values``, the present ones by default, as a table made once in a transaction."""
     transaction = session.connection().get_transaction()
     tables = _TABLES.setdefault(transaction, {}) if transaction is not None else {}
-    key = (metric, window_days, at_least)
+    day = day or as_of(settings)
+    key = (metric, window_days, at_least, day)
     if key not in tables:
-        values = lead_values(settings, metric, window_days, at_least, as_of(settings))
+        values = lead_values(settings, metric, window_days, at_least, day)
         tables[key] = as_table(session, values)
     return tables[key]
 

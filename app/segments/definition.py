@@ -10,23 +10,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from app.activity.metrics import Metric
 from app.errors import DomainError
-from app.lib.strict import Code, Strict
+from app.lib.strict import Strict
+from app.segments.filter import MAX_CHOICES, HitFilter, WholeFilter
 
-MAX_CHOICES = 200
-Grade = Literal["A", "B", "C", "D"]
 Ids = Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=MAX_CHOICES)]
-
-
-class HitFilter(Strict):
-    """A filter for leads with a hit that matches all given parts.
-
-    ``days`` counts back from today, inclusive.
-    """
-
-    rules: Annotated[list[Code], Field(max_length=MAX_CHOICES)] = []
-    grades: list[Grade] = []
-    statuses: list[Literal["waiting", "in_progress", "converted", "failed"]] = []
-    days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
 
 class ActivityFilter(Strict):
@@ -38,7 +25,10 @@ class ActivityFilter(Strict):
 
 
 class SegmentDef(Strict):
-    """A filter of leads. A list matches any of its values; branches include their sub-branches."""
+    """A filter of leads. A list matches any of its values; branches include their sub-branches.
+
+    The screens' fields hold the common parts; ``filter`` is in the whole language of filters.
+    """
 
     sources: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=MAX_CHOICES)
@@ -51,6 +41,7 @@ class SegmentDef(Strict):
     created_to: dt.date | None = None
     hits: HitFilter | None = None
     activity: ActivityFilter | None = None
+    filter: WholeFilter | None = None
 
     @model_validator(mode="after")
     def _range(self) -> Self:

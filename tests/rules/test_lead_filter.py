@@ -78,7 +78,7 @@ def forms(bank: Session) -> dict[str, tuple[str, dict[str, Any]]]:
     said = {"opted_out": "", "activity_metric": "calls", "statuses": ["active"]}
     return {
         "delete tag": (f"/tagview/delete/{tag}", {}),
-        "rename tag": (f"/tagview/edit/{tag}", {"name": "V", "colour": "red"}),
+        "rename tag": (f"/tagview/edit/{tag}", {"name": "V", "code": "V", "colour": "red"}),
         "delete segment": (f"/segmentview/delete/{segment}", {}),
         "rename segment": (f"/segmentview/edit/{segment}", {"name": "新客", "shared": "y", **said}),
         "hide segment": (f"/segmentview/edit/{segment}", {"name": "老客", **said}),

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from app import labels
 from app.console.access import may
 from app.facts.definition import FactDef
 from app.facts.lead import KnownFact
-
-
-def name_of(fact: FactDef) -> str:
-    """Return the name of a fact in the reader's language, if it has one."""
-    return fact.name_en if fact.name_en and str(get_locale()) == "en" else fact.name
+from app.segments.sentence import name_of
 
 
 def value_text(fact: FactDef, value: Any) -> str:

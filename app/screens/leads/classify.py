@@ -29,7 +29,7 @@ from app.lib.clock import today
 from app.models import Lead, Segment, Tag
 from app.rules import lead_filter
 from app.screens.leads import page as lead_page
-from app.screens.leads import segment_labels, segments, suppression_page
+from app.screens.leads import segment_facts, segment_labels, segments, suppression_page
 from app.screens.outreach import page as outreach_page
 from app.segments.definition import segment_def
 
@@ -156,10 +156,10 @@ class SegmentView(ConsoleView):
     edit_title = lazy_gettext("Edit segment")
     empty_hint = lazy_gettext("No segments yet. A segment is a saved filter for lists and bulk actions.")
     base_order = ("name", "asc")
-    list_columns = ["name", "sentence", "open", "shared", "owner", "updated_at"]
-    order_columns = ["name", "updated_at"]
-    search_columns = ["name", "owner", "shared"]
-    show_columns = ["sentence", "shared", "owner", "created_at", "updated_at"]
+    list_columns = ["name", "code", "sentence", "open", "shared", "owner", "updated_at"]
+    order_columns = ["name", "code", "updated_at"]
+    search_columns = ["name", "code", "owner", "shared"]
+    show_columns = ["code", "sentence", "shared", "owner", "created_at", "updated_at"]
     _groups = [
         (lazy_gettext("Segment"), {"fields": ["name", "shared"]}),
         (
@@ -184,10 +184,19 @@ class SegmentView(ConsoleView):
             lazy_gettext("Activity"),
             {"fields": ["activity_metric", "activity_at_least", "activity_days"]},
         ),
+        (
+            lazy_gettext("Customer facts"),
+            {
+                "fields": [
+                    name for row in range(1, segment_facts.ROWS + 1) for name in segment_facts.names(row)
+                ]
+            },
+        ),
     ]
     add_fieldsets = edit_fieldsets = _groups
     label_columns = {
         "name": lazy_gettext("Name"),
+        "code": lazy_gettext("Code"),
         "sentence": lazy_gettext("Meaning"),
         "open": lazy_gettext("Lead list"),
         "shared": lazy_gettext("Shared"),
@@ -198,13 +207,23 @@ class SegmentView(ConsoleView):
     description_columns = {
         "shared": lazy_gettext("Everybody may use it; only you and administrators can change it.")
     }
-    formatters_columns = {"shared": labels.yes_no, "created_at": formats.when, "updated_at": formats.when}
+    formatters_columns = {
+        "code": formats.code,
+        "shared": labels.yes_no,
+        "created_at": formats.when,
+        "updated_at": formats.when,
+    }
     units = {
         "hit_days": lazy_gettext("days"),
         "activity_days": lazy_gettext("days"),
         "activity_at_least": lazy_gettext("or more"),
+        **{
+            segment_facts.names(row)[3]: lazy_gettext("days before")
+            for row in range(1, segment_facts.ROWS + 1)
+        },
     }
     _fields = {
+        **segment_facts.fields(),
         "shared": BooleanField(
             lazy_gettext("Shared"),
             description=lazy_gettext("Everybody may use it; only you and administrators can change it."),
@@ -260,7 +279,8 @@ class SegmentView(ConsoleView):
 
     def check(self, form: Any, item: Any | None) -> None:
         """Read the definition from the form. Raises DomainError when it is invalid."""
-        form.definition_ = segments.usable_branches(segments.read_form(form))
+        kept = segment_facts.split(segment_def(item.definition).filter)[1] if item else None
+        form.definition_ = segments.usable_branches(segments.read_form(form, kept))
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the definition; a new segment belongs to the user."""

@@ -17,8 +17,9 @@ from app.console.urls import list_url
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Branch, Lead, LeadTag, Segment, Tag
-from app.segments.definition import ActivityFilter, HitFilter, SegmentDef, segment_def
+from app.segments.definition import ActivityFilter, SegmentDef, segment_def
 from app.segments.matrix import ACTIVITY_DAYS, Axis, Quadrant
+from app.segments.sentence import created_sentences, filter_sentence, hits_sentence, list_sentence
 
 MEASURE = {
     "hits": lazy_gettext("Hits in 90 days"),
@@ -88,40 +89,27 @@ def sentence(segment: SegmentDef) -> str:
     """Return a definition as a sentence of its parts, all of which must hold."""
     parts = [*_attributes(segment)]
     if segment.hits:
-        parts.append(_hits(segment.hits))
+        parts.append(hits_sentence(segment.hits))
     if segment.activity:
         parts.append(_activity(segment.activity))
+    if segment.filter:
+        parts.append(filter_sentence(segment.filter))
     return _("; ").join(parts) if parts else _("All leads")
 
 
 def _attributes(segment: SegmentDef) -> Iterable[str]:
     if segment.sources:
-        yield _list(_("Source channel"), segment.sources)
+        yield list_sentence(_("Source channel"), segment.sources)
     if segment.statuses:
-        yield _list(_("Status"), [labels.word(labels.LEAD_STATUS, each) for each in segment.statuses])
+        words = [labels.word(labels.LEAD_STATUS, each) for each in segment.statuses]
+        yield list_sentence(_("Status"), words)
     if segment.branches:
-        yield _list(_("Branch"), _names(Branch, segment.branches))
+        yield list_sentence(_("Branch"), _names(Branch, segment.branches))
     if segment.tags:
-        yield _list(_("Tags"), _names(Tag, segment.tags))
+        yield list_sentence(_("Tags"), _names(Tag, segment.tags))
     if segment.opted_out is not None:
-        yield _list(_("Do not disturb"), [labels.yes_no(segment.opted_out)])
-    if segment.created_from:
-        yield _("created on or after %(day)s", day=segment.created_from.isoformat())
-    if segment.created_to:
-        yield _("created on or before %(day)s", day=segment.created_to.isoformat())
-
-
-def _hits(filters: HitFilter) -> str:
-    parts = []
-    if filters.days:
-        parts.append(_("in the last %(n)s days", n=filters.days))
-    if filters.rules:
-        parts.append(_list(_("Rule"), filters.rules))
-    if filters.grades:
-        parts.append(_list(_("Grade"), filters.grades))
-    if filters.statuses:
-        parts.append(_list(_("Status"), [labels.word(labels.HIT_STATUS, each) for each in filters.statuses]))
-    return _("has a hit (%(which)s)", which=_(", ").join(parts)) if parts else _("has a hit")
+        yield list_sentence(_("Do not disturb"), [labels.yes_no(segment.opted_out)])
+    yield from created_sentences(segment.created_from, segment.created_to)
 
 
 def _activity(condition: ActivityFilter) -> str:
@@ -131,10 +119,6 @@ def _activity(condition: ActivityFilter) -> str:
         metric=labels.word(labels.METRIC, condition.metric),
         n=condition.at_least,
     )
-
-
-def _list(column: str, values: Iterable[str]) -> str:
-    return _("%(column)s: %(value)s", column=column, value=labels.joined(values))
 
 
 def _names(model: Any, ids: list[int]) -> list[str]:

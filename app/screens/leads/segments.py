@@ -20,6 +20,7 @@ from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
 from app.lib.settings import current_settings
 from app.models import Branch, Lead, Rule, Segment
+from app.screens.leads import segment_facts
 from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
@@ -53,8 +54,11 @@ def rules() -> list[tuple[str, str]]:
     return [(row.code, f"{row.code} {row.name}") for row in db.session.execute(query)]
 
 
-def read_form(form: Any) -> SegmentDef:
-    """Return the definition in a submitted form. Raises DomainError when it is invalid."""
+def read_form(form: Any, kept: Any = None) -> SegmentDef:
+    """Return the definition in a submitted form, with the part of its filter that the form can't show.
+
+    Raises DomainError when it is invalid.
+    """
     values: dict[str, Any] = {
         "sources": form.sources.data,
         "statuses": form.statuses.data,
@@ -80,7 +84,8 @@ def read_form(form: Any) -> SegmentDef:
             "at_least": form.activity_at_least.data,
             "window_days": form.activity_days.data,
         }
-    return segment_def(_without_empty(values))
+    definition = segment_def(_without_empty(values))
+    return definition.model_copy(update={"filter": segment_facts.read(form, kept)})
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +99,7 @@ def fill_form(form: Any, segment: SegmentDef) -> None:
     form.tags.data = [str(key) for key in segment.tags]
     form.opted_out.data = {True: "yes", False: "no", None: ""}[segment.opted_out]
     form.created_from.data, form.created_to.data = segment.created_from, segment.created_to
+    segment_facts.fill(form, segment.filter)
     if segment.hits:
         form.has_hit.data = True
         form.hit_rules.data, form.hit_grades.data = segment.hits.rules, segment.hits.grades

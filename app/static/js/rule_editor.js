@@ -74,6 +74,8 @@ function currentRule() {
   }
   Object.assign(rule, goal.values);
   rule.lead_filter = Object.assign({ statuses: ticked(filter, "statuses") }, ...filters.map((picker) => picker.values));
+  // What the page has no field for is kept.
+  rule.lead_filter.filter = start.rule.lead_filter.filter ?? null;
   return rule;
 }
 

@@ -1,0 +1,192 @@
+"""The language of filters: tests of leads, joined by all, any and not.
+
+A filter is ``{all: […]}`` or ``{any: […]}`` of filters, ``{not: filter}``, or one test:
+``{fact, op, value}``, ``{fact, fell_by, against_days}``, ``{attribute, in}``,
+``{metric, op, value, window_days}``, ``{hits: …}``, ``{opted_out}`` or ``{created: {from, to}}``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.activity.metrics import Metric
+from app.activity.operators import Operator
+from app.facts.conditions import FactTest
+from app.lib.fields import Word, iso_date
+from app.lib.strict import Code, Strict
+
+MAX_CHOICES = 200
+MAX_TESTS = 50
+Grade = Literal["A", "B", "C", "D"]
+LEAD_STATUSES = ("active", "paused", "lost")
+
+
+class HitFilter(Strict):
+    """A filter for leads with a hit that matches all given parts.
+
+    ``days`` counts back from today, inclusive.
+    """
+
+    rules: Annotated[list[Code], Field(max_length=MAX_CHOICES)] = []
+    grades: list[Grade] = []
+    statuses: list[Literal["waiting", "in_progress", "converted", "failed"]] = []
+    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class _Named(Strict):
+    """A model with fields that are written by other names."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+
+class AttributeTest(_Named):
+    """Leads with one of the values of an attribute; ``branch`` (codes) includes the branches below.
+
+    A ``tag`` is named by its code or its name.
+    """
+
+    attribute: Literal["source", "branch", "status", "tag"]
+    in_: Annotated[list[Word], Field(alias="in", min_length=1, max_length=MAX_CHOICES)]
+
+    @model_validator(mode="after")
+    def _has_known_statuses(self) -> Self:
+        if self.attribute == "status" and not set(self.in_) <= set(LEAD_STATUSES):
+            raise ValueError(f"a status is one of {', '.join(LEAD_STATUSES)}")
+        return self
+
+
+class MetricTest(Strict):
+    """Leads whose metric in the last ``window_days`` complete days compares so with a value."""
+
+    metric: Metric
+    op: Operator
+    value: Annotated[int, Field(ge=0, le=1_000_000)]
+    window_days: Annotated[int, Field(ge=1, le=366)]
+
+
+class HitTest(Strict):
+    """Leads with a hit."""
+
+    hits: HitFilter
+
+
+class OptedOutTest(Strict):
+    """Leads who are, or are not, on the do-not-disturb list."""
+
+    opted_out: bool
+
+
+Day = Annotated[dt.date, BeforeValidator(iso_date)]
+
+
+class Period(_Named):
+    """Dates from the first to the last, each of which may be open."""
+
+    from_: Annotated[Day | None, Field(alias="from")] = None
+    to: Day | None = None
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.from_ and self.to and self.from_ > self.to:
+            raise ValueError("from is after to")
+        return self
+
+
+class CreatedTest(Strict):
+    """Leads created in a period."""
+
+    created: Period
+
+
+class AllOf(Strict):
+    """Leads that all of the filters admit."""
+
+    all: Annotated[list[Filter], Field(min_length=1, max_length=MAX_TESTS)]
+
+
+class AnyOf(Strict):
+    """Leads that one of the filters admits."""
+
+    any: Annotated[list[Filter], Field(min_length=1, max_length=MAX_TESTS)]
+
+
+class NotOf(_Named):
+    """Leads that the filter doesn't admit."""
+
+    not_: Annotated[Filter, Field(alias="not")]
+
+
+_KINDS: dict[str, type[Strict]] = {
+    "all": AllOf,
+    "any": AnyOf,
+    "not": NotOf,
+    "fact": FactTest,
+    "attribute": AttributeTest,
+    "metric": MetricTest,
+    "hits": HitTest,
+    "opted_out": OptedOutTest,
+    "created": CreatedTest,
+}
+
+
+def is_filter(value: Any) -> bool:
+    """Return whether a stated value is a filter by its keys."""
+    return isinstance(value, dict) and bool(value.keys() & _KINDS.keys())
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return next((name for name in _KINDS if name in value), None)
+    return next((name for name, kind in _KINDS.items() if type(value) is kind), None)
+
+
+Filter = Annotated[
+    Annotated[AllOf, Tag("all")]
+    | Annotated[AnyOf, Tag("any")]
+    | Annotated[NotOf, Tag("not")]
+    | Annotated[FactTest, Tag("fact")]
+    | Annotated[AttributeTest, Tag("attribute")]
+    | Annotated[MetricTest, Tag("metric")]
+    | Annotated[HitTest, Tag("hits")]
+    | Annotated[OptedOutTest, Tag("opted_out")]
+    | Annotated[CreatedTest, Tag("created")],
+    Discriminator(
+        _kind,
+        custom_error_type="filter",
+        custom_error_message="this is no test; name one of " + ", ".join(_KINDS),
+    ),
+]
+
+
+def tests_of(part: Any) -> Iterator[Any]:
+    """Yield the tests of a filter in their order."""
+    match part:
+        case AllOf(all=parts) | AnyOf(any=parts):
+            for each in parts:
+                yield from tests_of(each)
+        case NotOf(not_=inner):
+            yield from tests_of(inner)
+        case _:
+            yield part
+
+
+def fact_tests(whole: Any) -> list[FactTest]:
+    """Return the tests of facts in a filter."""
+    return [test for test in tests_of(whole) if isinstance(test, FactTest)]
+
+
+def _within_bounds(whole: Any) -> Any:
+    if sum(1 for _test in tests_of(whole)) > MAX_TESTS:
+        raise PydanticCustomError("filter", "a filter has at most 50 tests")
+    return whole
+
+
+for _model in (AllOf, AnyOf, NotOf):
+    _model.model_rebuild()
+#: a filter as a field of definitions
+WholeFilter = Annotated[Filter, AfterValidator(_within_bounds)]

@@ -1,0 +1,148 @@
+"""Filters of leads as sentences in the current language."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from app import labels
+from app.activity import operators
+from app.facts import catalogue
+from app.facts.conditions import FactTest
+from app.facts.definition import FactDef
+from app.segments.filter import (
+    AllOf,
+    AnyOf,
+    AttributeTest,
+    CreatedTest,
+    HitFilter,
+    HitTest,
+    MetricTest,
+    NotOf,
+    OptedOutTest,
+)
+
+_SIGNS = {op: entry.sign for op, entry in operators.REGISTRY.items()} | {"!=": "≠"}
+
+
+def filter_sentence(part: Any) -> str:
+    """Describe a filter. Groups within it stand in brackets."""
+    facts = {fact.code: fact for fact in catalogue.definitions().values()}
+    return _sentence(part, facts)
+
+
+def _sentence(part: Any, facts: dict[str, FactDef]) -> str:
+    match part:
+        case AllOf(all=parts):
+            return _(" and ").join(_grouped(each, facts) for each in parts)
+        case AnyOf(any=parts):
+            return _(" or ").join(_grouped(each, facts) for each in parts)
+        case NotOf(not_=inner):
+            return _("not %(what)s", what=_grouped(inner, facts))
+        case FactTest():
+            return fact_sentence(part, facts.get(part.fact))
+        case AttributeTest():
+            return _attribute(part)
+        case MetricTest():
+            return _(
+                "%(metric)s %(op)s %(value)s in the last %(days)s days",
+                metric=labels.word(labels.METRIC, part.metric),
+                op=_SIGNS[part.op],
+                value=f"{part.value:,}",
+                days=part.window_days,
+            )
+        case HitTest(hits=hits):
+            return hits_sentence(hits)
+        case OptedOutTest(opted_out=opted_out):
+            return list_sentence(_("Do not disturb"), [str(labels.yes_no(opted_out))])
+        case CreatedTest(created=period):
+            return _(" and ").join(created_sentences(period.from_, period.to)) or _("All leads")
+    raise ValueError(f"not a filter: {part!r}")
+
+
+def _grouped(part: Any, facts: dict[str, FactDef]) -> str:
+    text = _sentence(part, facts)
+    return f"({text})" if isinstance(part, AllOf | AnyOf) else text
+
+
+def name_of(fact: FactDef) -> str:
+    """Return the name of a fact in the reader's language, if it has one."""
+    return fact.name_en if fact.name_en and str(get_locale()) == "en" else fact.name
+
+
+def fact_sentence(test: FactTest, fact: FactDef | None) -> str:
+    """Describe a test of a fact."""
+    name = name_of(fact) if fact else test.fact
+    if test.fell_by is not None:
+        percent = f"{test.fell_by * 100:g}%"
+        return _(
+            "%(fact)s fell by %(share)s or more against %(n)s days before",
+            fact=name,
+            share=percent,
+            n=test.against_days,
+        )
+    if isinstance(test.value, list):
+        return _(
+            "%(fact)s is one of %(values)s",
+            fact=name,
+            values=labels.joined(_value(fact, each) for each in test.value),
+        )
+    if test.op == "within_days":
+        days = int(test.value or 0)
+        if days < 0:
+            return _("%(fact)s was within the last %(n)s days", fact=name, n=-days)
+        return _("%(fact)s is within the next %(n)s days", fact=name, n=days)
+    return f"{name} {_SIGNS[str(test.op)]} {_value(fact, test.value)}"
+
+
+def _value(fact: FactDef | None, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(labels.yes_no(value))
+    unit = f" {fact.unit}" if fact and fact.unit else ""
+    return f"{value:,.10g}{unit}" if isinstance(value, int | float) else f"{value}{unit}"
+
+
+def _attribute(test: AttributeTest) -> str:
+    words = {
+        "source": _("Source channel"),
+        "branch": _("Branch"),
+        "status": _("Status"),
+        "tag": _("Tags"),
+    }
+    values = test.in_
+    if test.attribute == "status":
+        values = [labels.word(labels.LEAD_STATUS, each) for each in values]
+    return list_sentence(words[test.attribute], values)
+
+
+def created_sentences(first: dt.date | None, last: dt.date | None) -> list[str]:
+    """Describe the bounds of a period of creation."""
+    parts = []
+    if first:
+        parts.append(_("created on or after %(day)s", day=first.isoformat()))
+    if last:
+        parts.append(_("created on or before %(day)s", day=last.isoformat()))
+    return parts
+
+
+def hits_sentence(filters: HitFilter) -> str:
+    """Describe which hit a lead has."""
+    parts = []
+    if filters.days:
+        parts.append(_("in the last %(n)s days", n=filters.days))
+    if filters.rules:
+        parts.append(list_sentence(_("Rule"), filters.rules))
+    if filters.grades:
+        parts.append(list_sentence(_("Grade"), filters.grades))
+    if filters.statuses:
+        words = [labels.word(labels.HIT_STATUS, each) for each in filters.statuses]
+        parts.append(list_sentence(_("Status"), words))
+    return _("has a hit (%(which)s)", which=_(", ").join(parts)) if parts else _("has a hit")
+
+
+def list_sentence(column: str, values: Any) -> str:
+    """Describe that a column has one of some values."""
+    return _("%(column)s: %(value)s", column=column, value=labels.joined(values))
