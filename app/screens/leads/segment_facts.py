@@ -29,7 +29,7 @@ _OPERATORS: dict[str, Any] = {
     "!=": "≠",
     "in": lazy_gettext("is one of"),
     "within_days": lazy_gettext("is within the next … days"),
-    FELL_BY: lazy_gettext("fell by … % or more"),
+    FELL_BY: lazy_gettext("fell by … percent or more"),
 }
 
 
