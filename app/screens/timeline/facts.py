@@ -19,6 +19,7 @@ from app.lib.clock import today
 from app.models import ImportBatch, Lead
 from app.screens.facts import words
 from app.screens.timeline.entries import Entry, Span
+from app.segments import sentence
 
 #: changes of a date that are not folded
 SHOWN = 6
@@ -50,7 +51,7 @@ def _changes(stated: list[KnownFact]) -> Iterator[tuple[KnownFact, KnownFact | N
 
 
 def _line(each: KnownFact, before: KnownFact | None) -> tuple[Any, Any]:
-    name = words.name_of(each.fact)
+    name = sentence.name_of(each.fact)
     if not words.may_see(each.fact):
         return name, _("not shown (sensitive)")
     new = words.value_text(each.fact, each.value)

@@ -38,7 +38,7 @@ from app.models import (
     SubjectRequest,
     Suppression,
 )
-from app.screens.facts import words
+from app.segments import sentence
 from app.selection import Selection
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _facts(lead: Lead) -> Iterator[Category]:
     for purpose, facts in by_purpose.items():
         days = sorted({fact.keep_days for fact in facts})
         kept = _("%(n)s days", n=f"{days[0]}–{days[-1]}" if len(days) > 1 else days[0])
-        names = labels.enumerated(words.name_of(fact) for fact in facts)
+        names = labels.enumerated(sentence.name_of(fact) for fact in facts)
         word = labels.word(labels.PURPOSE, purpose)
         yield Category(_("Facts: %(purpose)s", purpose=word), names, word, kept)
 
