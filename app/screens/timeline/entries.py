@@ -21,7 +21,7 @@ from app.models import Lead
 #: a page goes on to the end of the date on which it has this many entries
 PAGE = 50
 #: dates that a page covers at most when it shows what may happen on every date
-DENSE_DAYS = 184
+DENSE_DAYS = 92
 
 
 @dataclass(frozen=True)

@@ -167,10 +167,12 @@ def _exports(lead: Lead) -> Iterator[Seen]:
     deadline = Deadline(db.session, EXPORT_SECONDS)
     for job in jobs:
         name = labels.word(labels.EXPORT_KIND, job.kind)
+        if job.clear:
+            name = _("%(list)s with phone numbers in clear", list=name)
         if (has := _has(job, lead, deadline)) is not False:
-            what = (
-                _("export: %(list)s", list=name) if has else _("perhaps in the export: %(list)s", list=name)
-            )
+            what = _("export: %(list)s", list=name)
+            if has is None:
+                what = _("perhaps in the export: %(list)s", list=name)
             url = url_for("ExportJobView.show", pk=job.id) if may("can_show", "ExportJobView") else ""
             yield Seen(what, job.requested_by, job.finished_at or job.created_at, url)
 

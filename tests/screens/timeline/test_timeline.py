@@ -467,7 +467,7 @@ def test_who_saw_the_data_is_for_those_who_may_read_the_change_log(
             SubjectRequest(kind="export", lead_no=lead.lead_no, created_by="zhao"),
             ExportJob(kind="leads", filters=[["source", "is", lead.source]], **mine),
             ExportJob(kind="leads", filters=[["source", "is", "没有"]], **mine),
-            ExportJob(kind="hits", filters=[["segment", "is", "1"]], **mine),
+            ExportJob(kind="hits", filters=[["segment", "is", "1"]], clear=True, approved_by="chen", **mine),
         ]
     )
     session.commit()
@@ -480,8 +480,9 @@ def test_who_saw_the_data_is_for_those_who_may_read_the_change_log(
     assert "Exported as a file" in who
     assert who.count("me ") >= 2
     assert who.count("export: Lead list") == 2
-    assert "perhaps in the export: Hit list" in who
+    assert "perhaps in the export: Hit list with phone numbers in clear" in who
     assert "1 reads of 3 rows in all" in who
+    assert login("DataOperator").get(story.path).status_code != 200
     for other in (me, login("Marketer", branch=story.world.home)):
         text = plain(other.get(story.path).text)
         assert "What we hold and why" in text
