@@ -42,6 +42,8 @@ from app.segments import sentence
 from app.selection import Selection
 
 log = logging.getLogger(__name__)
+#: entries of who saw the data
+MAX_SEEN = 12
 #: the newest exports that are compared with the customer, and for how long in all
 MAX_EXPORTS = 20
 EXPORT_SECONDS = 0.5
@@ -78,6 +80,7 @@ def shown(lead: Lead) -> dict[str, Any]:
         "held": list(_categories(lead)),
         "seen": _seen(lead) if opens else None,
         "api_reads": _api_reads() if opens else [],
+        "most_seen": MAX_SEEN,
         "api_days": API_DAYS,
     }
 
@@ -138,20 +141,22 @@ def _count(model: Any, which: Any) -> int:
 
 
 def _seen(lead: Lead) -> list[Seen]:
-    """Return who saw the data, newest first."""
+    """Return the newest times that somebody saw the data."""
     found = [*_reveals(lead), *_requests(lead), *_exports(lead)]
-    return sorted(found, key=lambda each: each.when, reverse=True)
+    return sorted(found, key=lambda each: each.when, reverse=True)[:MAX_SEEN]
 
 
 def _reveals(lead: Lead) -> Iterator[Seen]:
-    query = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MAX_EXPORTS)
+    query = (
+        select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.revealed_at.desc()).limit(MAX_SEEN)
+    )
     for row in db.session.scalars(query):
         yield Seen(_("full phone number"), row.revealed_by, row.revealed_at)
 
 
 def _requests(lead: Lead) -> Iterator[Seen]:
     query = select(SubjectRequest).where(SubjectRequest.lead_no == lead.lead_no)
-    for row in db.session.scalars(query.order_by(SubjectRequest.id.desc()).limit(MAX_EXPORTS)):
+    for row in db.session.scalars(query.order_by(SubjectRequest.id.desc()).limit(MAX_SEEN)):
         kind = labels.word(labels.SUBJECT_KIND, row.kind)
         yield Seen(_("customer data request: %(kind)s", kind=kind), row.created_by, row.created_at)
 
