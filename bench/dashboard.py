@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextvars import Context
 from pathlib import Path
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import func, select, text
 
 from app.extensions import db
 from app.hits import counts
 from app.hits.counts import KEYS, HitFilter
+from app.lib import clock
 from app.models import Hit, Lead, Rule, RuleVersion, Staff
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
 from bench import lists
@@ -38,10 +39,10 @@ EVIDENCE = '{"conditions": [], "institutions": ["I-1", "I-2"], "calls": 5, "term
 def main() -> None:
     """Create missing data, then print medians, maxima and the ratio to live counts."""
     hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with product(DATA) as (app, settings):
+    with product(DATA) as (app, _settings):
         lists.fill(LEADS)
         fill(hits)
-        today = settings.today()
+        today = clock.today()
         rule = db.session.scalar(select(func.min(Rule.id)))
         month = f"?first={today - dt.timedelta(days=30)}&last={today}"
         for name, user, path in (
@@ -117,7 +118,7 @@ def rows(first: int, last: int) -> Iterator[tuple[object, ...]]:
     chance = random.Random(first + 1)
     lowest = db.session.scalar(select(func.min(Lead.id))) or 1
     versions = [tuple(row) for row in db.session.execute(select(RuleVersion.rule_id, RuleVersion.id))]
-    newest = current_app.config["SETTINGS"].today() - dt.timedelta(days=1)
+    newest = clock.today() - dt.timedelta(days=1)
     for number in range(first, last):
         rule, version = versions[number % RULES]
         day = newest - dt.timedelta(days=number // RULES % DAYS)

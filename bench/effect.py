@@ -26,6 +26,7 @@ from app.effect.reach import CHANNELS, Stage
 from app.extensions import db
 from app.hits import counts
 from app.hits.counts import HitFilter
+from app.lib import clock
 from app.models import Hit, OutreachBatch, OutreachTemplate, OutreachTemplateVersion, Staff
 from bench import dashboard, lists
 from bench._common import product
@@ -56,11 +57,11 @@ PUSHES = """
 def main() -> None:
     """Create missing data, then print medians, and the ratio to a query for each part."""
     hits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with product(DATA) as (app, settings):
+    with product(DATA) as (app, _settings):
         lists.fill(LEADS)
         dashboard.fill(hits)
         fill()
-        today = settings.today()
+        today = clock.today()
         for days in (30, 90, 180):
             query = f"first={today - dt.timedelta(days=days)}&last={today}"
             measure_page(app, f"{days} days", query)
@@ -95,7 +96,7 @@ def compare(app: Flask) -> None:
     """Compare one statement for the figures of thirty days with a query for each stage of each part."""
     with app.app_context():
         boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
-        today = app.config["SETTINGS"].today()
+        today = clock.today()
         filters = EffectFilters(HitFilter(boss, first=today - dt.timedelta(days=30), last=today))
         found, once = _timed(lambda: funnel.count_funnel(filters))
         apart, each = _timed(lambda: naive(filters))

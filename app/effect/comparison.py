@@ -1,10 +1,11 @@
 """The effect of marketing: conversions of customers left to marketing, compared with the holdout group.
 
 The comparison is by intention to treat: everybody who is not held out belongs to the marketing group, whether
-or not somebody contacted them, so that the groups differ only by the random draw. A customer counts once for
-each rule, in the version and group of their first hit on the dates. Customers count as converted when any of
-their hits converted on or after the day of that first hit (app/rules/conversions.py). Filters on channel,
-template and time of day are ignored, because only the marketing group has them.
+or not somebody contacted them, so that the groups differ only by the random draw. A customer counts for a
+rule when their first hit ever of it lies on the dates, in the version and group of that hit, and as converted
+when it converted (app/rules/conversions.py); while claims stand in, when any of their hits converted on or
+after its day. Filters on channel, template and time of day are ignored, because only the marketing group has
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy import func, select
 from app.effect.funnel import EffectFilters
 from app.extensions import db
 from app.models import Hit
-from app.rules.conversions import converted
+from app.rules import conversions
 from app.rules.proportion import Interval, Share, difference, mean_difference
 
 #: with fewer people in a group, or fewer conversions in both together, no verdict is given
@@ -89,16 +90,15 @@ def _sum(shares: Sequence[Share]) -> Share:
 
 def _query(filters: EffectFilters) -> Any:
     """Return a query of version, whether held out, people, and those of them who converted."""
-    people = (
-        select(Hit.rule_id, Hit.lead_id, Hit.version_id, Hit.holdout, Hit.hit_date)
-        .distinct(Hit.rule_id, Hit.lead_id)
-        .where(Hit.live, *filters.criterion())
-        .order_by(Hit.rule_id, Hit.lead_id, Hit.hit_date, Hit.id)
-        .subquery()
-        .c
-    )
-    won = converted(current_app.config["SETTINGS"], filters.hits.first).subquery()
-    last = select(won.c.lead_id, func.max(won.c.on).label("on")).group_by(won.c.lead_id).subquery().c
+    by_outcomes = conversions.judged_by_outcomes()
+    first = (Hit.live, *filters.criterion(), conversions.is_first())
+    if by_outcomes:
+        won = func.count().filter(conversions.converted(by_outcomes))
+        query = select(Hit.version_id, Hit.holdout, func.count(), won).where(*first)
+        return query.group_by(Hit.version_id, Hit.holdout)
+    people = select(Hit.lead_id, Hit.version_id, Hit.holdout, Hit.hit_date).where(*first).subquery().c
+    claims = conversions.successes(current_app.config["SETTINGS"], by_outcomes).c
+    last = select(claims.lead_id, func.max(claims.on).label("on")).group_by(claims.lead_id).subquery().c
     return (
         select(
             people.version_id, people.holdout, func.count(), func.count().filter(last.on >= people.hit_date)

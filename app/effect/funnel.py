@@ -20,7 +20,8 @@ from app.extensions import db
 from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import HitFilter
-from app.models import Hit, HitStatus
+from app.models import Hit
+from app.rules import conversions
 
 #: the dimensions by which the funnel is broken down
 DIMENSIONS = ("version", "grade", "source", "branch", "channel", "template", "hour")
@@ -58,7 +59,8 @@ class EffectFilters:
 class Figures:
     """The number of hits that reached each stage, and the cost of their contacts in yuan.
 
-    ``sms`` and ``calls`` count the messages and calls sent; a hit may have several.
+    ``sms`` and ``calls`` count the messages and calls sent; a hit may have several. ``claimed`` counts the
+    hits that somebody marked as converted, ``confirmed`` those of them that an outcome confirms.
     """
 
     hit: int = 0
@@ -70,6 +72,8 @@ class Figures:
     calls: int = 0
     cost_sms: Decimal = Decimal(0)
     cost_call: Decimal = Decimal(0)
+    claimed: int = 0
+    confirmed: int = 0
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -172,7 +176,8 @@ def _query(filters: EffectFilters) -> Any:
             Hit.grade,
             Hit.source,
             Hit.branch_id,
-            (Hit.status == HitStatus.CONVERTED).label("converted"),
+            conversions.claimed().label("claimed"),
+            conversions.converted().label("converted"),
             reach.pushed(Hit.id).label("pushed"),
         )
         .where(reach.countable(), *filters.criterion())
@@ -237,8 +242,8 @@ def _first_contact(filters: EffectFilters, contact: Any) -> list[Any]:
 
 
 def _figures(fact: Any) -> list[Any]:
-    """Return the columns of Figures, in order."""
-    answered = or_(fact.converted, fact.answered)
+    """Return the columns of Figures, in order. Who marked a conversion has contacted the customer."""
+    answered = or_(fact.claimed, fact.answered)
     contacted = or_(answered, fact.contacted)
     return [
         func.count(),
@@ -247,4 +252,6 @@ def _figures(fact: Any) -> list[Any]:
         func.count().filter(answered),
         func.count().filter(fact.converted),
         *(func.coalesce(func.sum(each), 0) for each in (fact.sms, fact.calls, fact.cost_sms, fact.cost_call)),
+        func.count().filter(fact.claimed),
+        func.count().filter(fact.claimed, fact.converted),
     ]

@@ -115,6 +115,16 @@ def hour_band_choices() -> list[tuple[str, str]]:
     return [(key, hour_band_name(key)) for key in keys]
 
 
+def claims_stand_in() -> str:
+    """Return the line that pages and reports show while no outcome has been delivered."""
+    return _("No outcomes have been delivered yet: conversions are what marketers marked, not confirmed.")
+
+
+def claims(marked: int, confirmed: int) -> str:
+    """Return what was marked as converted, and how much of it outcomes confirm."""
+    return _("marked %(n)s, confirmed by outcomes %(m)s", n=f"{marked:,}", m=f"{confirmed:,}")
+
+
 def verdict(compared: Comparison) -> str:
     """Return the meaning of a comparison in a sentence."""
     if compared.difference is None or compared.interval is None:

@@ -1,8 +1,10 @@
 """The definitions of the funnel: its stages, and the first contact of a hit.
 
 The funnel counts live hits whose customers may be contacted. The holdout group is not counted but compared
-(comparison.py). Each stage includes all later ones: a hit that reached a later stage counts for every earlier
-one, even if it skipped that (a marketer may contact a customer before any push).
+(comparison.py). Each stage up to the response includes the later ones: a hit that reached a later stage
+counts for every earlier one, even if it skipped that (a marketer may contact a customer before any push). A
+customer may buy without a contact, so a conversion says nothing about the stages before it, but what somebody
+marked as one does: they have heard from the customer.
 
 * **hit**: made by a rule, not held out.
 * **pushed**: a schedule sent it, and the receiver accepted the delivery that contained it. Test pushes don't
@@ -10,8 +12,8 @@ one, even if it skipped that (a marketer may contact a customer before any push)
 * **contacted**: the gateway accepted an SMS or a call and did not report it as failed, or a marketer
   contacted the customer (the steps 单独联系 and 跟进进度, unless the system took them).
 * **answered**: the outcome of a contact says that the customer responded: answered, refused, interested,
-  opted out or converted. What a customer tells a marketer is known only when it ends in a conversion.
-* **converted**: the status of the hit, as in back-tests (app/rules/conversions.py).
+  opted out or converted. What a customer tells a marketer is known only when it is marked as a conversion.
+* **converted**: as everywhere (app/rules/conversions.py).
 
 The **first contact** determines a hit's channel, template version and time of day, so that each hit belongs
 to one part.
@@ -51,12 +53,12 @@ from app.models import (
     DeliveryStatus,
     Hit,
     HitEvent,
-    HitStatus,
     Outreach,
     OutreachStatus,
     Push,
     PushHit,
 )
+from app.rules import conversions
 
 
 class Stage(StrEnum):
@@ -91,8 +93,10 @@ def countable() -> ColumnElement[bool]:
 
 
 def reached(stage: Stage) -> ColumnElement[bool]:
-    """Return the criterion on Hit for having reached the stage or a later one."""
-    criterion: ColumnElement[bool] = Hit.status == HitStatus.CONVERTED
+    """Return the criterion on Hit for having reached the stage."""
+    if stage is Stage.CONVERTED:
+        return and_(countable(), conversions.converted())
+    criterion = conversions.claimed()
     own = Outreach.hit_id == Hit.id
     earlier: dict[Stage, ColumnElement[bool]] = {
         Stage.ANSWERED: exists().where(own, _was_sent(), _was_answered()),

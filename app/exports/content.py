@@ -98,6 +98,8 @@ def _hit_header() -> list[str]:
         _("Reason"),
         _("Hit date"),
         _("Status"),
+        _("Outcome on"),
+        _("Conversion"),
     ]
 
 
@@ -114,6 +116,8 @@ def _hit_cells(hit: Hit, vault: PhoneVault | None) -> list[str]:
         describe.reason(hit),
         hit.hit_date.isoformat(),
         labels.word(labels.HIT_STATUS, hit.status),
+        hit.outcome_on.isoformat() if hit.outcome_on else "",
+        labels.yes_no(hit.converted),
     ]
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Date, and_, cast, func, or_, select
 
 from app.effect.reach import ANSWERED
 from app.extensions import db
-from app.models import Hit, HitStatus, Outreach, OutreachBatch, OutreachStatus
+from app.models import Hit, Outreach, OutreachBatch, OutreachStatus
+from app.rules import conversions
 from app.rules.proportion import Share
 
 #: statuses of contacts without any feedback yet
@@ -35,15 +36,15 @@ class Figures:
 
 def by_text(batch: OutreachBatch) -> dict[int, Figures]:
     """Return the figures of the batch's texts by version id. A text sent to nobody is left out."""
-    count = func.count()
+    count, turned = func.count(), converted()
     query = (
         select(
             Outreach.version_id,
             count.filter(Outreach.sent_at.is_not(None)),
             count.filter(Outreach.status.in_(ANSWERED)),
-            count.filter(converted()),
+            count.filter(turned),
             count.filter(Outreach.status == OutreachStatus.OPT_OUT),
-            count.filter(or_(Outreach.status.not_in(UNHEARD), converted())),
+            count.filter(or_(Outreach.status.not_in(UNHEARD), turned)),
             func.coalesce(func.sum(Outreach.segments), 0),
             func.coalesce(func.sum(Outreach.cost), 0),
         )
@@ -53,19 +54,18 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
     )
     figures = {}
     for version, contacted, *parts, returned, segments, cost in db.session.execute(query):
-        answered, turned, opted_out = (Share(part, contacted) for part in parts)
-        figures[version] = Figures(contacted, answered, turned, opted_out, returned, segments, Decimal(cost))
+        answered, won, opted_out = (Share(part, contacted) for part in parts)
+        figures[version] = Figures(contacted, answered, won, opted_out, returned, segments, Decimal(cost))
     return figures
 
 
 def converted() -> ColumnElement[bool]:
-    """Return the criterion for contacts that led to a conversion.
+    """Return the criterion for contacts whose hit converted, the same for both texts.
 
-    Either their own outcome says so, or their hit was converted on the day of contact or later.
+    While claims stand in: their own outcome says so, or their hit was marked on the day of contact or later.
     """
+    if conversions.judged_by_outcomes():
+        return conversions.converted(by_outcomes=True)
     zone = current_app.config["SETTINGS"].timezone
     contacted, on = (cast(func.timezone(zone, at), Date) for at in (Outreach.sent_at, Hit.converted_at))
-    return or_(
-        Outreach.status == OutreachStatus.CONVERTED,
-        and_(Hit.status == HitStatus.CONVERTED, on >= contacted),
-    )
+    return or_(Outreach.status == OutreachStatus.CONVERTED, and_(conversions.claimed(), on >= contacted))

@@ -24,6 +24,7 @@ from app.lib.frames import pd
 from app.lib.strict import Strict
 from app.models import Approval, ApprovalStatus, Hit, HitStatus, Staff
 from app.reports.weeks import WEEK, sunday_of
+from app.rules import conversions
 from app.rules.proportion import Interval, Share
 
 #: dimensions of the report's tables, in order
@@ -33,7 +34,11 @@ TREND_WEEKS = 8
 
 
 class StageCounts(Strict):
-    """Hits that reached each stage of the funnel, and the cost of their contacts in yuan."""
+    """Hits that reached each stage of the funnel, the cost of their contacts in yuan, and claims.
+
+    ``claimed`` hits were marked as converted; an outcome ``confirmed`` some of them. Older reports have
+    neither.
+    """
 
     hit: int
     pushed: int
@@ -41,6 +46,8 @@ class StageCounts(Strict):
     answered: int
     converted: int
     cost: Decimal
+    claimed: int = 0
+    confirmed: int = 0
 
     @property
     def rate(self) -> float | None:
@@ -93,7 +100,7 @@ class Backlog(Strict):
 
 
 class Content(Strict):
-    """All figures of a report."""
+    """All figures of a report. ``by_outcomes``: outcomes judged conversions, and not claims."""
 
     now: StageCounts
     before: StageCounts
@@ -101,6 +108,7 @@ class Content(Strict):
     held: HoldoutCounts
     trend: list[WeekCounts]
     waiting: Backlog
+    by_outcomes: bool = False
 
 
 def make_content(week: dt.date, user: Staff) -> Content:
@@ -114,6 +122,7 @@ def make_content(week: dt.date, user: Staff) -> Content:
         held=_holdout_counts(_of_week(week, user)),
         trend=_trend(week, user),
         waiting=_backlog(user),
+        by_outcomes=conversions.judged_by_outcomes(),
     )
 
 
@@ -159,8 +168,12 @@ def _holdout_counts(filters: EffectFilters) -> HoldoutCounts:
 def _trend(week: dt.date, user: Staff) -> list[WeekCounts]:
     weeks = pd.period_range(end=week, periods=TREND_WEEKS, freq="W")
     hits = HitFilter(user=user, first=weeks[0].start_time.date(), last=sunday_of(week))
-    by_status = counts.count(hits, ("hit_date", "status")).items()
-    rows = [(day, n, n if status == HitStatus.CONVERTED else 0) for (day, status), n in by_status]
+    by_outcomes = conversions.judged_by_outcomes()
+    counted = counts.count(hits, ("hit_date", "status", "converted")).items()
+    rows = [
+        (day, n, n if (converted if by_outcomes else status == HitStatus.CONVERTED) else 0)
+        for (day, status, converted), n in counted
+    ]
     table = pd.DataFrame(rows, columns=["hit_date", "hits", "converted"])
     by_week = table.groupby(pd.PeriodIndex(table.pop("hit_date"), freq="W")).sum()
     return [

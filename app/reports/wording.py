@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.effect.labels import CHANNEL, DIMENSION, STAGE, verdict
+from app.effect.labels import CHANNEL, DIMENSION, STAGE, claims, claims_stand_in, verdict
 from app.hits.by_branch import NONE, OWN
 from app.lib.amounts import percent, yuan
 from app.models import WeeklyReport
@@ -119,13 +119,13 @@ def document(report: WeeklyReport, language: str) -> Document:
         period=period(report.week),
         scope=scope(report),
         made=f"{labels.local(report.made_at):%Y-%m-%d %H:%M}" if report.made_at else "",
-        summary=_summary(content.now),
+        summary=_summary(content),
         cards=_cards(content.now, content.before),
         charts=[_funnel(content.now), _trend(content.trend)],
         effect=_effect(content.held),
         tables=[_table(name, content.parts[name]) for name in TITLES if content.parts.get(name)],
         waiting=_backlog(content.waiting),
-        notes=[str(note) for note in NOTES],
+        notes=[*([] if content.by_outcomes else [claims_stand_in()]), *(str(note) for note in NOTES)],
     )
 
 
@@ -139,16 +139,21 @@ def scope(report: WeeklyReport) -> str:
     return _("%(branch)s and below", branch=report.branch) if report.branch else _("Whole bank")
 
 
-def _summary(now: StageCounts) -> str:
+def _summary(content: Content) -> str:
+    now = content.now
     if not now.hit:
         return _("There were no hits this week.")
-    return _(
+    sentence = _(
         "%(hits)s new hits, %(contacted)s contacted, %(converted)s converted (%(rate)s).",
         hits=f"{now.hit:,}",
         contacted=f"{now.contacted:,}",
         converted=f"{now.converted:,}",
         rate=percent(now.rate),
     )
+    if not content.by_outcomes:
+        return sentence
+    marked = claims(now.claimed, now.confirmed)
+    return _("%(sentence)s Conversions: %(claims)s.", sentence=sentence, claims=marked)
 
 
 def _cards(now: StageCounts, before: StageCounts) -> list[Card]:

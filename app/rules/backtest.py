@@ -1,9 +1,10 @@
 """Back-tests of a rule: the hits it would have made in the past, and the later conversions of these leads.
 
 Dates are processed in order with the rule's cooldown and an empty history. A lead counts as converted when it
-converted within a number of days after one of its would-be hits, by any hit of any rule. The baseline is
-everybody the filter admits who was active at all, counted in the same way: converted within as many days
-after a date with activity.
+bought one of the rule's products (app/rules/conversions.py) from the date of one of its would-be hits to a
+number of days later, both included. While claims stand in, it counts when any hit of any rule was marked on
+one of the days after it. The baseline is everybody the filter admits who was active at all, counted in the
+same way: converted within as many days of a date with activity.
 """
 
 from __future__ import annotations
@@ -24,10 +25,9 @@ from app.extensions import db
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib.lazy import lazy
 from app.models import Lead
-from app.rules import lead_filter
+from app.rules import conversions, lead_filter
 from app.rules.backtest_tally import Outcomes, Tally
 from app.rules.check import most
-from app.rules.conversions import converted
 from app.rules.definition import RuleDef, content
 from app.rules.evaluate import compile_rule
 from app.rules.proportion import Share
@@ -117,13 +117,15 @@ def run(
     passes = -(-len(plan.days) // DATES_PER_PASS)
     step = _Steps(progress, passes * (2 if active else 1) + 1)
     until = plan.last + dt.timedelta(days=plan.days_after)
-    conversions = db.session.execute(converted(settings, plan.first, until)).tuples()
-    outcomes = Outcomes(conversions, plan.days_after)
+    by_outcomes = conversions.judged_by_outcomes()
+    found = conversions.dates(settings, plan.first, until, definition.products)
+    outcomes = Outcomes(db.session.execute(found).tuples(), plan.days_after, same_day=by_outcomes)
     condition = definition.conditions[plan.condition]
     values = thresholds(condition.value, most(condition))
     curve = _tallies(settings, definition, plan, values, outcomes, step)
     own = curve[condition.value]
     result = {
+        "by_outcomes": by_outcomes,
         "data_batch": store.snapshot(activity_root(settings)).version,
         "op": condition.op,
         "threshold": condition.value,

@@ -22,10 +22,13 @@ _NEVER = -20_000
 
 
 class Outcomes:
-    """Conversions of leads within ``days`` days after a date, not on the date itself."""
+    """Conversions of leads within ``days`` days after a date, and on the date itself if ``same_day``."""
 
-    def __init__(self, converted: Iterable[tuple[int, dt.date]], days: int) -> None:
+    def __init__(
+        self, converted: Iterable[tuple[int, dt.date]], days: int, *, same_day: bool = False
+    ) -> None:
         """``converted`` are leads with the date of a conversion, several times when there were several."""
+        self._from = 0 if same_day else 1
         table = pd.DataFrame(converted, columns=["lead", "date"])
         self._leads, self._dates = table.lead.astype("int64"), pd.to_datetime(table.date)
         self._days = days
@@ -37,7 +40,7 @@ class Outcomes:
 
     def after(self, day: dt.date) -> Leads:
         """Return the leads that converted in time after the date."""
-        first, last = (pd.Timestamp(day + dt.timedelta(days=n)) for n in (1, self._days))
+        first, last = (pd.Timestamp(day + dt.timedelta(days=n)) for n in (self._from, self._days))
         return self._leads[self._dates.between(first, last)].unique()
 
 

@@ -1,22 +1,97 @@
-"""Conversions of leads: the single definition of success for back-tests and reports."""
+"""Conversions: the single definition of success for pages, reports, comparisons and back-tests.
+
+Once outcomes have been delivered they alone count, for every customer alike: a hit converts when an outcome
+of its lead, of the products that its rule version counts, is dated from the hit date to CONVERSION_DAYS
+later, both included. What marketers marked are claims, which stand in as long as there is no outcome at all.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Date, Select, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Select,
+    String,
+    Subquery,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
 
-from app.models import Hit, HitStatus, Lead
+from app.extensions import db
+from app.models import CONVERSION_DAYS, Hit, HitStatus, Lead, Outcome, Product
 from config import Settings
 
 
-def converted(settings: Settings, first: dt.date | None, last: dt.date | None = None) -> Select[int, dt.date]:
-    """Select live leads (``lead_id``) and the local dates (``on``) of their conversions by any rule's hit."""
+def judged_by_outcomes() -> bool:
+    """Whether any outcome has been delivered, so that outcomes and not claims count."""
+    return bool(db.session.scalar(select(exists(select(Outcome.id)))))
+
+
+def claimed() -> ColumnElement[bool]:
+    """Return the criterion on Hit that a marketer, or the gateway, marked it as converted."""
+    return Hit.status == HitStatus.CONVERTED
+
+
+def converted(by_outcomes: bool | None = None) -> ColumnElement[bool]:
+    """Return the criterion on Hit for conversions. ``by_outcomes`` is ``judged_by_outcomes()`` if known."""
+    by_outcomes = judged_by_outcomes() if by_outcomes is None else by_outcomes
+    return Hit.converted.is_(True) if by_outcomes else claimed()
+
+
+def is_first() -> ColumnElement[bool]:
+    """Return the criterion on Hit for the first hit ever of its rule and lead."""
+    earlier = aliased(Hit)
+    before = (earlier.rule_id == Hit.rule_id, earlier.lead_id == Hit.lead_id, earlier.hit_date < Hit.hit_date)
+    return ~exists().where(*before)
+
+
+def successes(settings: Settings, by_outcomes: bool) -> Subquery:
+    """Return what converts live leads: lead_id, product (code; None for a claim), on, amount, margin."""
+    query = _outcomes() if by_outcomes else _claims(settings)
+    of_lead = Lead.id == query.selected_columns.lead_id
+    live: Subquery = query.join(Lead, of_lead).where(Lead.deleted_at.is_(None)).subquery()
+    return live
+
+
+def _outcomes() -> Any:
+    margin = func.coalesce(Outcome.margin, Outcome.amount * Product.margin_rate)
+    return select(
+        Outcome.lead_id,
+        Product.code.label("product"),
+        Outcome.on_date.label("on"),
+        Outcome.amount,
+        margin.label("margin"),
+    ).join(Product, Product.id == Outcome.product_id)
+
+
+def _claims(settings: Settings) -> Any:
     day = cast(func.timezone(settings.timezone, Hit.converted_at), Date)
-    query = (
-        select(Hit.lead_id, day.label("on"))
-        .join(Lead, Lead.id == Hit.lead_id)
-        .where(Hit.status == HitStatus.CONVERTED, Lead.deleted_at.is_(None))
-    )
-    query = query if first is None else query.where(day >= first)
-    return query if last is None else query.where(day <= last)
+    return select(
+        Hit.lead_id,
+        cast(null(), String).label("product"),
+        day.label("on"),
+        func.coalesce(Hit.amount, 0).label("amount"),
+        literal(0).label("margin"),
+    ).where(claimed())
+
+
+def dates(
+    settings: Settings, first: dt.date, last: dt.date, products: Sequence[str] = ()
+) -> Select[tuple[int, dt.date]]:
+    """Select leads and the dates of what converts them, of some products or of any."""
+    won = successes(settings, judged_by_outcomes()).c
+    query = select(won.lead_id, won.on).where(won.on.between(first, last))
+    return query.where(or_(won.product.is_(None), won.product.in_(products))) if products else query
+
+
+__all__ = ["CONVERSION_DAYS", "claimed", "converted", "dates", "is_first", "judged_by_outcomes", "successes"]

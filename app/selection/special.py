@@ -32,6 +32,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "push": hits.of_push,
         "given": hits.assigned_on,
         "reach": effect.reached,
+        "success": effect.by_success,
         "rule_version": effect.of_version,
         "first_channel": effect.first_channel,
         "first_template": effect.first_template,

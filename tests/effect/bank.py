@@ -15,10 +15,13 @@ from app.models import (
     Delivery,
     Hit,
     HitEvent,
+    Lead,
+    Outcome,
     Outreach,
     OutreachBatch,
     OutreachTemplate,
     OutreachTemplateVersion,
+    Product,
     Push,
     PushHit,
     RuleVersion,
@@ -153,6 +156,25 @@ class Bank:
             )
             event.at = at
             self.session.add(event)
+
+    def deliver(self) -> None:
+        """Deliver outcomes of two products; the second rule counts the first product only."""
+        products = [Product(code=code, name=code, line="loan", updated_by="x") for code in ("P-1", "P-2")]
+        self.session.add_all(products)
+        self.versions[2].products = ["P-1"]
+        self.session.flush()
+        for number, made in enumerate(self.session.query(Lead)):
+            for part in range(self.random.randint(0, 2)):
+                self.session.add(
+                    Outcome(
+                        outcome_id=f"O{number}-{part}",
+                        lead_id=made.id,
+                        product_id=self.random.choice(products).id,
+                        on_date=TODAY - dt.timedelta(days=self.random.randint(0, DAYS)),
+                        amount=self.random.randint(1, 9) * 1000,
+                    )
+                )
+        self.session.commit()
 
     def _contact(self, of: Hit, at: dt.datetime, status: str) -> None:
         template = self.random.choice(self.templates)

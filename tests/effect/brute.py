@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.models import Delivery, Hit, HitEvent, Outreach, PushHit
+from app.models import Delivery, Hit, HitEvent, Outcome, Outreach, PushHit
 from tests.effect.bank import ZONE
 
 STAGES = ("hit", "pushed", "contacted", "answered", "converted")
@@ -45,11 +45,16 @@ def _fact(session: Session, hit: Hit) -> dict[str, Any]:
         reach = 2
     if any(each.status in REACTED for each in good):
         reach = 3
-    if hit.status == "converted":
-        reach = 4
+    claimed = hit.status == "converted"
+    if claimed:
+        reach = 3
+    told = _told(session)
     return {
         "hit": hit,
         "reach": reach,
+        "converted": _bought(told, hit) if told else claimed,
+        "claimed": claimed,
+        "confirmed": claimed and (_bought(told, hit) or not told),
         "sms": sum(each.channel == "sms" for each in gone),
         "calls": sum(each.channel == "call" for each in gone),
         "cost": sum((each.cost for each in gone if each.cost), Decimal(0)),
@@ -60,6 +65,19 @@ def _fact(session: Session, hit: Hit) -> dict[str, Any]:
         "template": str(first[3]) if first[3] else "none",
         "hour": "none" if hour is None else str(max(band for band in bands if band <= hour)),
     }
+
+
+def _told(session: Session) -> list[Outcome]:
+    return list(session.scalars(select(Outcome)))
+
+
+def _bought(told: list[Outcome], hit: Hit) -> bool:
+    return any(
+        each.lead_id == hit.lead_id
+        and hit.hit_date <= each.on_date <= hit.hit_date + dt.timedelta(days=30)
+        and (not hit.version.products or each.product.code in hit.version.products)
+        for each in told
+    )
 
 
 def _pushed(session: Session, hit: Hit) -> bool:
@@ -73,8 +91,9 @@ def _pushed(session: Session, hit: Hit) -> bool:
 def funnel(rows: list[dict[str, Any]]) -> list[Any]:
     """Return the numbers that reached each stage, then messages, calls and cost."""
     rows = [row for row in rows if not row["hit"].holdout]
-    reached = [sum(row["reach"] >= stage for row in rows) for stage in range(len(STAGES))]
-    return [*reached, *(sum((row[name] for row in rows), 0) for name in ("sms", "calls", "cost"))]
+    reached = [sum(row["reach"] >= stage for row in rows) for stage in range(len(STAGES) - 1)]
+    summed = ("converted", "sms", "calls", "cost", "claimed", "confirmed")
+    return [*reached, *(sum((row[name] for row in rows), 0) for name in summed)]
 
 
 def comparison(
@@ -94,7 +113,15 @@ def comparison(
         if (hit.rule_id, hit.lead_id) in seen:
             continue
         seen.add((hit.rule_id, hit.lead_id))
+        if any(
+            other["hit"].rule_id == hit.rule_id
+            and other["hit"].lead_id == hit.lead_id
+            and other["hit"].hit_date < hit.hit_date
+            for other in rows
+        ):
+            continue
         won, people = found.get((hit.version_id, hit.holdout), (0, 0))
-        won += any(day >= hit.hit_date for day in dates.get(hit.lead_id, []))
+        claimed = any(day >= hit.hit_date for day in dates.get(hit.lead_id, []))
+        won += row["converted"] if _told(session) else claimed
         found[hit.version_id, hit.holdout] = won, people + 1
     return found

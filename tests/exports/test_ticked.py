@@ -49,6 +49,8 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "命中原因",
                     "命中日期",
                     "状态",
+                    "业务结果日期",
+                    "转化",
                 ],
                 [
                     "L1001",
@@ -62,6 +64,8 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "近7天在 机构一活跃 5 次，阈值 3 次",
                     "2026-10-16",
                     "营销进行中",
+                    "2026-10-26",
+                    "是",
                 ],
             ],
             "en": [
@@ -77,6 +81,8 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "Reason",
                     "Hit date",
                     "Status",
+                    "Outcome on",
+                    "Conversion",
                 ],
                 [
                     "L1001",
@@ -90,6 +96,8 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "7 days: 5 × active at 机构一, threshold 3",
                     "2026-10-16",
                     "In progress",
+                    "2026-10-26",
+                    "Yes",
                 ],
             ],
         },

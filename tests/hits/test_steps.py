@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.hits import assignment, due, settings
 from app.hits import steps as work
-from app.models import CloseReason, Hit, HitEvent, Lead, Staff, Suppression
+from app.models import CloseReason, Hit, HitEvent, Lead, Outcome, Staff, Suppression
 from tests import clock
 from tests.access.world import World, active_rule, hit, lead
 from tests.conftest import Person, make_staff
@@ -124,6 +124,10 @@ def test_a_held_out_customer_may_convert_alone_and_is_never_contacted(
 ) -> None:
     name = "hit_home_waiting"
     session.get_one(Hit, world.ids[name]).holdout = True
+    session.commit()
+    told = "counts as for everybody"
+    assert told in marketer.get(f"/hitview/show/{world.ids[name]}").text
+    session.execute(delete(Outcome))
     session.commit()
     act(marketer, world, "start", name)
     assert of(session, world, name).status == "waiting"

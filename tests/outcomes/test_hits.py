@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 import uuid
 from typing import Any
@@ -146,3 +147,23 @@ def test_a_hit_and_its_outcome_at_the_same_time_do_not_miss_each_other(
     session.commit()
     thread.join()
     assert world.kept()[0][1:] == (day(3), True)
+
+
+def test_a_late_outcome_moves_the_numbers_of_its_hit_date(bank: Bank, session: Session) -> None:
+    world = World(session)
+    for lead, on in ((0, 0), (1, 0), (2, 40), (3, 40)):
+        world.hit(lead, 1, on)
+    session.execute(update(Hit).where(Hit.lead_id.in_((world.leads[1], world.leads[3]))).values(holdout=True))
+    session.commit()
+
+    def converted(on: int) -> list[int]:
+        asked = ("effect", "report", "--from", day(on), "--to", day(on), "--json")
+        rule = json.loads(bank.cli(*asked).stdout)["rules"]["R-LOAN"]
+        return [rule[arm]["converted"] for arm in ("treated", "holdout")]
+
+    bank.rows(("A", "L1000", "DEP", day(2), "5"), ("B", "L1003", "LOAN-C", day(70), "5"))
+    assert (converted(0), converted(40)) == ([0, 0], [0, 1])
+    bank.rows(("C", "L1001", "LOAN-C", day(30), "5"), ("D", "L1000", "LOAN-C", day(31), "5"))
+    assert (converted(0), converted(40)) == ([0, 1], [0, 1])
+    bank.rows(("D", "L1000", "LOAN-C", day(0), "5"))
+    assert (converted(0), converted(40)) == ([1, 1], [0, 1])

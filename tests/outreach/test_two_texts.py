@@ -10,16 +10,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from app.extensions import db
 from app.models import (
     Approval,
     ForbiddenWord,
+    Outcome,
     Outreach,
     OutreachBatch,
     OutreachTemplate,
     OutreachTemplateVersion,
+    Product,
     SandboxMessage,
 )
 from app.outreach import comparison, preflight
@@ -159,6 +161,7 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     bank.session.commit()
     page = manager.get(f"/outreachbatchview/show/{batch}").text
     assert "有回应：暂时看不出差别" in page
+    bank.session.execute(delete(Outcome))
     # Of B everybody answers; of A one hit is converted by hand, and one had been before the contact.
     bank.session.execute(update(Outreach).where(Outreach.version_id == b).values(status="refused"))
     bank.session.commit()
@@ -173,6 +176,19 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     page = manager.get(f"/outreachbatchview/show/{batch}").text
     assert "有回应：模板 B 高 100.0 个百分点" in page
     assert page.count("：暂时看不出差别") == 2, "conversions and opt-outs"
+    assert "尚未收到业务结果" in page
+    # Outcomes count for both alike, from the hit date on, whatever anybody marked.
+    of_b = [hit for hit, version in letters(bank, batch).items() if version == b]
+    bought = [*of_a[:2], *of_b[:3]]
+    product = bank.session.scalars(select(Product.id)).first()
+    for number, hit in enumerate(bank.hit(each) for each in bought):
+        told = {"outcome_id": f"O-{number}", "lead_id": hit.lead_id, "product_id": product, "amount": 1}
+        bank.session.add(Outcome(on_date=hit.hit_date, **told))
+    bank.session.commit()
+    with bank.app.app_context():
+        figures = comparison.by_text(db.session.get_one(OutreachBatch, batch))
+    assert (figures[a].converted.part, figures[b].converted.part) == (2, 3)
+    assert "尚未收到业务结果" not in manager.get(f"/outreachbatchview/show/{batch}").text
 
 
 @pytest.mark.parametrize(

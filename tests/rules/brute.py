@@ -207,7 +207,9 @@ def clear(app: Flask, engine: Engine) -> None:
     """Delete events, rules and hits, but keep the leads."""
     with engine.begin() as connection:
         connection.execute(
-            text("TRUNCATE hit, rule, rule_version, rule_condition, ingest_file, institution CASCADE")
+            text(
+                "TRUNCATE hit, rule, rule_version, rule_condition, ingest_file, institution, product CASCADE"
+            )
         )
     shutil.rmtree(app.config["SETTINGS"].data_dir / "activity", ignore_errors=True)
 

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from app.jobs import backtests, ticker
 from app.jobs.leases import MAX_ATTEMPTS
-from app.models import Backtest, Hit, Rule, RuleVersion
+from app.models import Backtest, Hit, Outcome, Product, Rule, RuleVersion
 from app.rules import backtest
 from app.rules.backtest import DATES_PER_PASS, BacktestPlan, run, thresholds
 from app.rules.definition import RuleDef
@@ -51,7 +51,9 @@ converted = st.dictionaries(
 )
 
 
-def figures(rule: dict[str, Any], seen: list[Event], conversions: dict[int, dt.date], after: int) -> Any:
+def figures(
+    rule: dict[str, Any], seen: list[Event], conversions: dict[int, dt.date], after: int, earliest: int = 1
+) -> Any:
     """Return the hits by date, the leads hit, and the leads converted in time, by brute force."""
     hits: list[tuple[int, dt.date]] = []
     last: dict[int, dt.date] = {}
@@ -62,11 +64,18 @@ def figures(rule: dict[str, Any], seen: list[Event], conversions: dict[int, dt.d
             if waited and met(rule, own, day) is not None:
                 last[lead] = day
                 hits.append((lead, day))
-    return counted(hits, conversions, after)
+    return counted(hits, conversions, after, earliest)
 
 
-def counted(hits: list[tuple[int, dt.date]], conversions: dict[int, dt.date], after: int) -> dict[str, int]:
-    won = {lead for lead, day in hits if lead in conversions and 0 < (conversions[lead] - day).days <= after}
+def counted(
+    hits: list[tuple[int, dt.date]], conversions: dict[int, dt.date], after: int, earliest: int = 1
+) -> dict[str, int]:
+    """Return the figures of hits; a conversion counts from ``earliest`` to ``after`` days later."""
+    won = {
+        lead
+        for lead, day in hits
+        if lead in conversions and earliest <= (conversions[lead] - day).days <= after
+    }
     return {"hits": len(hits), "leads": len({lead for lead, _day in hits}), "converted": len(won)}
 
 
@@ -85,8 +94,21 @@ def convert(session: Session, conversions: dict[int, dt.date]) -> None:
     session.commit()
 
 
-@given(events, rules, rules, converted, st.integers(1, 9), st.integers(0, 2))
-@examples(3, 16)
+def tell(session: Session, bought: dict[int, dt.date], other: dict[int, dt.date]) -> None:
+    """Store what leads bought of the product P, and of another one."""
+    products = [Product(code=code, name=code, line="loan", updated_by="x") for code in ("P", "OTHER")]
+    session.add_all(products)
+    session.flush()
+    for product, told in zip(products, (bought, other), strict=True):
+        for lead, day in told.items():
+            key = f"{product.code}-{lead}"
+            row = {"outcome_id": key, "lead_id": lead, "product_id": product.id, "on_date": day, "amount": 1}
+            session.add(Outcome(**row))
+    session.commit()
+
+
+@given(events, rules, rules, converted, st.integers(1, 9), st.integers(0, 2), st.booleans())
+@examples(4, 16)
 def test_a_backtest_counts_what_would_have_happened(
     app: Flask,
     engine: Engine,
@@ -98,33 +120,40 @@ def test_a_backtest_counts_what_would_have_happened(
     conversions: dict[int, dt.date],
     after: int,
     place: int,
+    told: bool,
 ) -> None:
     clear(app, engine)
+    products, earliest = (["P"], 0) if told else ([], 1)
     session.expire_all()
     place %= len(rule["conditions"])
-    definition = RuleDef.model_validate({"code": "R", "name": "R", **rule})
+    definition = RuleDef.model_validate({"code": "R", "name": "R", "products": products, **rule})
     active = RuleDef.model_validate({"code": "R", "name": "R", **in_force})
     with app.app_context(), tempfile.TemporaryDirectory() as folder:
         put_in_force(rule, "OTHER")
-        convert(session, conversions)
+        if told:
+            # What was marked, and what else was bought, does not count.
+            convert(session, dict.fromkeys(range(1, LEADS + 1), FIRST))
+            tell(session, conversions, dict.fromkeys(range(1, LEADS + 1), FIRST))
+        else:
+            convert(session, conversions)
         deliver(app, Path(folder), seen)
         result = run(app.config["SETTINGS"], definition, active, BacktestPlan(FIRST, LAST, after, place))
     assert (LAST - FIRST).days + 1 > DATES_PER_PASS
-    assert result["draft"] == figures(rule, seen, conversions, after)
-    assert result["active"] == figures(in_force, seen, conversions, after)
+    assert result["draft"] == figures(rule, seen, conversions, after, earliest)
+    assert result["active"] == figures(in_force, seen, conversions, after, earliest)
     assert sum(result["by_day"].values()) == result["draft"]["hits"]
     for point in result["curve"]:
         varied = [dict(each) for each in rule["conditions"]]
         varied[place]["value"] = point["threshold"]
         assert {k: v for k, v in point.items() if k != "threshold"} == figures(
-            {**rule, "conditions": varied}, seen, conversions, after
+            {**rule, "conditions": varied}, seen, conversions, after, earliest
         )
     active_days = [
         (e.lead, e.at.date())
         for e in seen
         if FIRST <= e.at.date() <= LAST and fits(rule["lead_filter"], e.lead)
     ]
-    base = counted(active_days, conversions, after)
+    base = counted(active_days, conversions, after, earliest)
     admitted = sum(fits(rule["lead_filter"], lead) for lead in range(1, LEADS + 1))
     assert result["base"] == {
         "everybody": admitted,

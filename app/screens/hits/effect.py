@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext
 from app.console import downloads
 from app.console.access import may
 from app.errors import DomainError
+from app.models import CONVERSION_DAYS
 from app.screens.hits import effect_page
 
 
@@ -33,6 +34,7 @@ class EffectView(BaseView):  # type: ignore[misc]
             filters=filters,
             choices=effect_page.choices(filters),
             ranges=effect_page.ranges(filters),
+            days=CONVERSION_DAYS,
             export=filters.page_url("EffectView.export") if may("can_export", "EffectView") else "",
         )
 

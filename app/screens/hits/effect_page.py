@@ -23,6 +23,7 @@ from app.hits.by_branch import OWN
 from app.lib import clock
 from app.lib.amounts import percent, yuan
 from app.models import OutreachTemplateVersion, RuleVersion, VersionStatus
+from app.rules import conversions
 from app.rules.proportion import Interval, Share, wilson
 from app.screens.hits import workspace
 
@@ -82,6 +83,8 @@ class BreakdownRow:
     cost: str
     per_contacted: str
     per_conversion: str
+    claimed: int
+    confirmed: int
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ def _render(filters: Filters, result: Funnel) -> str:
         groups=[comparison_row(each) for each in compared if each.difference is not None],
         without_holdout=sum(each.difference is None for each in compared[1:]),
         verdict=labels.verdict(compared[0]),
+        stand_in="" if dashboard.by_outcomes else labels.claims_stand_in(),
         differences=differences(compared),
         stages=list(labels.STAGE.values()),
         dimensions=labels.DIMENSION,
@@ -214,6 +218,7 @@ class Dashboard:
         self.filters, self.total = filters, result.total
         self._names = labels.PartNames(filters.figures)
         self._groups = result.by[filters.by]
+        self.by_outcomes = conversions.judged_by_outcomes()
         self._keys = self._in_order()
 
     def _in_order(self) -> list[str]:
@@ -229,6 +234,7 @@ class Dashboard:
         share = percent(total.contacted / total.hit if total.hit else None)
         contacts = _("%(sms)s SMS, %(calls)s calls", sms=f"{total.sms:,}", calls=f"{total.calls:,}")
         won, per = self._url(total, Stage.CONVERTED), yuan(total.cost_per_conversion)
+        confirmed = labels.claims(total.claimed, total.confirmed) if self.by_outcomes else ""
         reached = [
             (Stage.HIT, ""),
             (Stage.CONTACTED, _("%(share)s of all", share=share)),
@@ -240,7 +246,7 @@ class Dashboard:
                 for stage, note in reached
             ),
             (_("Cost"), yuan(total.cost), contacts, ""),
-            (_("Cost per conversion"), per, "", won if total.converted else ""),
+            (_("Cost per conversion"), per, confirmed, won if total.converted else ""),
         ]
 
     def stages(self) -> list[LinkedNumber]:
@@ -248,7 +254,9 @@ class Dashboard:
         numbers, before = [], 0
         for stage in Stage:
             n = self.total.reached(stage)
-            note = "" if stage is Stage.HIT else percent(n / before if before else None)
+            # Who buys need not have been contacted, so that outcomes are no share of the responses.
+            apart = stage is Stage.CONVERTED and self.by_outcomes
+            note = "" if stage is Stage.HIT or apart else percent(n / before if before else None)
             numbers.append(LinkedNumber(n, self._url(self.total, stage), note))
             before = n
         return numbers
@@ -290,7 +298,18 @@ class Dashboard:
     def _breakdown_row(self, name: str, url: str, figures: Figures, key: str = "") -> BreakdownRow:
         numbers = [LinkedNumber(figures.reached(stage), self._url(figures, stage, key)) for stage in Stage]
         costs = (figures.cost, figures.cost_per_contacted, figures.cost_per_conversion)
-        return BreakdownRow(name, url, numbers, percent(figures.rate), *(yuan(each) for each in costs))
+        cost, per_contacted, per_conversion = (yuan(each) for each in costs)
+        return BreakdownRow(
+            name,
+            url,
+            numbers,
+            percent(figures.rate),
+            cost,
+            per_contacted,
+            per_conversion,
+            figures.claimed,
+            figures.confirmed,
+        )
 
     def _group_url(self, key: str) -> str:
         """Return the URL of this page filtered by one group, or nothing where there is no such filter."""
@@ -344,11 +363,24 @@ def differences(compared: list[Comparison]) -> Intervals:
 def table(filters: Filters) -> Iterator[list[str]]:
     """Yield the breakdown as rows of a CSV file."""
     dashboard = Dashboard(filters, funnel.count_funnel(filters.figures))
+    if not dashboard.by_outcomes:
+        yield [labels.claims_stand_in()]
     yield [str(labels.DIMENSION[filters.by]), *(str(each) for each in labels.STAGE.values()), *_columns()]
     for row in dashboard.breakdown():
         costs = (row.cost, row.per_contacted, row.per_conversion)
-        yield [row.name, *(str(each.n) for each in row.numbers), row.rate, *costs]
+        claims = (f"{row.claimed}", f"{row.confirmed}")
+        yield [row.name, *(str(each.n) for each in row.numbers), row.rate, *costs, *claims]
 
 
 def _columns() -> list[str]:
-    return [_("Conversion rate"), _("Cost"), _("Cost per hit reached out to"), _("Cost per conversion")]
+    return [
+        _("Conversion rate"),
+        _("Cost"),
+        _("Cost per hit reached out to"),
+        _("Cost per conversion"),
+        *_claims(),
+    ]
+
+
+def _claims() -> list[str]:
+    return [_("Marked as converted"), _("Of these confirmed")]

@@ -12,7 +12,7 @@ from app.console.access import may
 from app.hits import assignment, steps
 from app.models import Hit
 from app.outreach import why
-from app.rules import describe
+from app.rules import conversions, describe
 from app.screens.hits import forms as hit_forms
 from app.screens.hits import labels as hit_labels
 from app.screens.leads import phone
@@ -38,6 +38,7 @@ def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
     forms = [(step, *titles[step], _form(step, hit, refused)) for step in offered]
     return {
         "hit": hit,
+        "by_outcomes": conversions.judged_by_outcomes(),
         "phone": phone.phone_of_hit(hit),
         "reason": describe.reason(hit),
         "owner": hit_labels.owner(hit),

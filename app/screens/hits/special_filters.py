@@ -83,6 +83,20 @@ class Reached(ChoiceFilter):
         return [(stage.value, str(labels.STAGE[stage])) for stage in Stage]
 
 
+class Success(ChoiceFilter):
+    """Hits by conversion, and by what was marked as one (app/rules/conversions.py)."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return what there is of conversions and claims."""
+        return [
+            ("converted", _("Converted")),
+            ("claimed", _("Marked as converted")),
+            ("confirmed", _("Marked and confirmed")),
+            ("unconfirmed", _("Marked, not confirmed")),
+        ]
+
+
 class OfVersion(ChoiceFilter):
     """Hits of a rule version."""
 
@@ -129,6 +143,7 @@ HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     "branch": InBranch,
     "push": OfPush,
     "reach": Reached,
+    "success": Success,
     "rule_version": OfVersion,
     "first_channel": FirstChannel,
     "first_template": FirstTemplate,

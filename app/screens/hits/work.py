@@ -45,6 +45,7 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
             choices=workspace.choices(filters),
             ranges=workspace.ranges(filters),
             cards=dashboard.cards(),
+            stand_in=dashboard.stand_in(),
             charts=dashboard.charts(),
             widget=ConsoleListWidget(
                 table=my_work.newest(filters.chosen, dashboard.total, filters.list_url())

@@ -15,9 +15,9 @@ from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from app import labels
 from app.console import filter_row, paging, urls
 from app.console.charts import Chart
+from app.effect import labels as effect_labels
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import counts
@@ -27,12 +27,14 @@ from app.hits.filters import branch_of
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import HitStatus, Rule
+from app.rules import conversions
 from app.screens.hits.special_filters import InBranch, LeadSource
 
 #: maximum bars of a breakdown chart
 MAX_PARTS = 8
 TREND_DAYS = 7
 GRADES = "ABCD"
+BY_DAY = ("hit_date", "status", "converted")
 #: filter of the workspace → filter of the hit list
 FILTERS = {
     "rule": "rule",
@@ -150,7 +152,8 @@ class Dashboard:
     def __init__(self, filters: Filters) -> None:
         self.filters = filters
         self.today = clock.today()
-        self._cells = counts.count(filters.chosen, ("rule_id", "grade", "source", "status"))
+        self._cells = counts.count(filters.chosen, ("rule_id", "grade", "source", "status", "converted"))
+        self.by_outcomes = conversions.judged_by_outcomes()
 
     def _count_by(self, place: int) -> dict[Any, int]:
         counted: dict[Any, int] = {}
@@ -168,13 +171,13 @@ class Dashboard:
     def _recent(self) -> tuple[dt.date, dict[tuple[Any, ...], int]]:
         """The first date of this month and of the trend, and the hits since then by date and status."""
         first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS))
-        return first, counts.count(self.filters.chosen.but(first=first, last=None), ("hit_date", "status"))
+        return first, counts.count(self.filters.chosen.but(first=first, last=None), BY_DAY)
 
     def _count_by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
         """Count the hits of a range of dates by date and status; recent dates share one query."""
         since, counted = self._recent
         if first < since:
-            counted = counts.count(self.filters.chosen.but(first=first, last=last), ("hit_date", "status"))
+            counted = counts.count(self.filters.chosen.but(first=first, last=last), BY_DAY)
         return {key: n for key, n in counted.items() if first <= key[0] <= last}
 
     @property
@@ -219,14 +222,20 @@ class Dashboard:
         first = self.today.replace(day=1)
         counted = self._count_by_day(first)
         month = sum(counted.values())
-        won = sum(n for (_day, status), n in counted.items() if status == HitStatus.CONVERTED)
+        won = sum(n for (_day, *of), n in counted.items() if self._is_won(*of))
+        marked = [(of[1], n) for (_day, *of), n in counted.items() if of[0] == HitStatus.CONVERTED]
         dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
-        url = self.filters.list_url(won, **dates, status=HitStatus.CONVERTED)
+        url = self.filters.list_url(won, **dates, **self._success)
         rate = f"{won / month:.1%}" if month else "—"
         notes = [
             (_("converted: %(n)s", n=f"{won:,}"), url, won),
             (_("hits this month: %(n)s", n=f"{month:,}"), self.filters.list_url(month, **dates), month),
         ]
+        if self.by_outcomes:
+            claimed = sum(n for _converted, n in marked)
+            confirmed = sum(n for converted, n in marked if converted)
+            of_claims = self.filters.list_url(claimed, **dates, status=HitStatus.CONVERTED)
+            notes.append((effect_labels.claims(claimed, confirmed), of_claims, claimed))
         return Card(_("Conversion rate this month"), rate, won, url, notes)
 
     def charts(self) -> list[Chart]:
@@ -244,7 +253,7 @@ class Dashboard:
         last = min(self.filters.chosen.last or self.today, self._newest)
         days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
         counted = self._count_by_day(days[0], last)
-        numbers = [sum(n for (on, _status), n in counted.items() if on == day) for day in days]
+        numbers = [sum(n for (on, *_of), n in counted.items() if on == day) for day in days]
         dates = [{"hit_date__from": str(day), "hit_date__to": str(day)} for day in days]
         return self._chart(
             _("Hits by date, seven days"),
@@ -257,16 +266,16 @@ class Dashboard:
     @property
     def _newest(self) -> dt.date:
         """The newest date that can have hits: yesterday, or today when it has been evaluated."""
-        evaluated = any(day >= self.today for day, _status in self._recent[1])
+        evaluated = any(day >= self.today for day, *_of in self._recent[1])
         return self.today if evaluated else self.today - dt.timedelta(days=1)
 
     def _funnel(self) -> Chart:
         by_status = self._count_by(3)
-        won = by_status.get(HitStatus.CONVERTED, 0)
+        won = sum(n for (*_key, status, turned), n in self._cells.items() if self._is_won(status, turned))
         steps: list[tuple[str, int, dict[str, Any]]] = [
             (_("Hits"), self.total, {}),
             (_("Contacted"), counts.contacted(by_status), {"work": "contacted"}),
-            (labels.word(labels.HIT_STATUS, "converted"), won, {"status": HitStatus.CONVERTED}),
+            (_("Converted"), won, self._success),
         ]
         return self._chart(
             _("From hit to conversion"),
@@ -316,6 +325,18 @@ class Dashboard:
     def _chart(self, title: str, x: list[str], y: list[int], links: list[str], parts: bool = True) -> Chart:
         empty = _("No hit matches these filters.")
         return Chart(title, _("hits"), x, y if any(y) else [], links, empty, parts=parts)
+
+    def _is_won(self, status: str, converted: bool) -> bool:
+        return converted if self.by_outcomes else status == HitStatus.CONVERTED
+
+    @property
+    def _success(self) -> dict[str, str]:
+        """The filter of the list for conversions."""
+        return {"success": "converted"} if self.by_outcomes else {"status": HitStatus.CONVERTED}
+
+    def stand_in(self) -> str:
+        """Return the line about claims, empty once outcomes were delivered."""
+        return "" if self.by_outcomes else effect_labels.claims_stand_in()
 
     def _created_today(self) -> dict[str, str]:
         return {"made_on__from": self.today.isoformat(), "made_on__to": self.today.isoformat()}

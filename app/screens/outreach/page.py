@@ -17,6 +17,7 @@ from app.approvals.requests import LANGUAGES
 from app.console import formats, selection, table
 from app.console.access import may, view_of_model
 from app.console.urls import list_url
+from app.effect.labels import claims_stand_in
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
@@ -48,6 +49,7 @@ from app.outreach import (
 )
 from app.outreach.compliance import PASSED, REASONS
 from app.products import catalogue as products
+from app.rules import conversions
 from app.screens.outreach import variants as texts
 from app.selection import Selection
 
@@ -200,6 +202,7 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         ],
         "measures": texts.measures(batch, figures),
         "no_receipts": texts.no_receipts(figures),
+        "stand_in": "" if conversions.judged_by_outcomes() else claims_stand_in(),
         "length_text": length_text,
         "statuses": [
             (word, counts[code], _rows(batch, "status", code))

@@ -12,6 +12,7 @@ from flask_babel import ngettext
 
 from app import labels
 from app.activity import operators
+from app.effect.labels import claims_stand_in
 from app.jobs.requested import OPEN
 from app.lib import clock
 from app.lib.amounts import percent
@@ -265,7 +266,7 @@ def _by_day(row: Backtest) -> Bars:
 
 def warnings(row: Backtest) -> list[str]:
     """Return what limits the figures: a version changed since, outcomes still to come, or no outcomes."""
-    notes = []
+    notes = [] if (row.result or {}).get("by_outcomes") else [claims_stand_in()]
     if backtest.digest(rule_def(row.version)) != row.digest:
         notes.append(_("The version was changed after this back-test; the figures are for the earlier one."))
     finished = row.finished_at or row.created_at
