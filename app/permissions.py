@@ -72,6 +72,8 @@ TABLE: dict[str, dict[str, str]] = {
         "can_add": "AM",
         "can_edit": "AM",
         "can_delete": "AM",
+        "can_upload": "AM",
+        "can_template": "AM",
     },
     "OutcomeView": {
         "can_list": "AMU",

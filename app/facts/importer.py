@@ -53,22 +53,22 @@ def import_facts(
     today. With the criterion ``among``, other leads are unknown. Raises as ``run_import`` does, and
     DomainError for an ``as_of`` in the future.
     """
-    if as_of is not None and as_of > today:
-        raise DomainError("The date %(day)s is in the future.", day=as_of.isoformat())
+    check_date(as_of, today)
     as_of = as_of or today - dt.timedelta(days=1)
     intake = FactIntake(order.settings, facts, today, as_of=as_of, backfill=backfill, among=among)
     if not order.dry_run:
         batches.remove_unfinished(engine, order.settings)
-    with intake:
-        try:
-            return run_import(engine, intake.order(order), intake)
-        except BaseException:
-            intake.take_back()
-            raise
+    return run_import(engine, intake.order(order), intake)
+
+
+def check_date(as_of: dt.date | None, today: dt.date) -> None:
+    """Raise DomainError for a date in the future."""
+    if as_of is not None and as_of > today:
+        raise DomainError("The date %(day)s is in the future.", day=as_of.isoformat())
 
 
 class FactIntake:
-    """Intake of a file of facts. It is a context, which deletes the staged rows."""
+    """Intake of a file of facts."""
 
     kind = "facts"
 
@@ -105,8 +105,7 @@ class FactIntake:
         if not columns.keys() & {"lead_no", "id_number", "id_hash"}:
             message = N_("%(file)s: no column has lead numbers, ID numbers or their hashes")
             raise UnreadableFile("file_no_person", message, file=file)
-        self._facts = {fact: each for fact, each in self._known.items() if f"f{fact}" in columns}
-        if not self._facts:
+        if columns.keys() <= PERSON_HEADERS.keys():
             message = N_("%(file)s: no column is headed by the code or name of a fact")
             raise UnreadableFile("file_no_facts", message, file=file)
         return columns
@@ -115,6 +114,7 @@ class FactIntake:
         self, connection: Connection, columns: dict[str, int]
     ) -> Callable[[Block], tuple[pa.Table, dict[int, RowError]]]:
         """Return a function that checks persons, values and dates of a block."""
+        self._facts = {fact: each for fact, each in self._known.items() if f"f{fact}" in columns}
         hasher = IdHasher(self._settings.id_hash_algorithm, self._settings.id_hash_key)
         rows = FactBlocks(columns, self._facts, hasher, as_of=self._as_of, latest=self._today)
         rows.look_up(connection, self._among)
@@ -140,6 +140,7 @@ class FactIntake:
 
     def take_back(self) -> None:
         """Remove the values of a batch whose import failed after they were stored."""
+        self._exit.close()
         if self._stored is not None:
             store.undo(self._root, self._stored, settings=engine_settings(self._settings))
 
@@ -152,13 +153,8 @@ class FactIntake:
             commit=commit,
             settings=engine_settings(self._settings),
         )
-        return MergeResult(counts.stored, 0, counts.unchanged)
-
-    def __enter__(self) -> FactIntake:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
         self._exit.close()
+        return MergeResult(counts.stored, 0, counts.unchanged)
 
 
 def columns_of(facts: Mapping[int, FactDef]) -> list[store.Column]:

@@ -119,6 +119,9 @@ class BlockIntake(_Staging, Protocol):
     ) -> Callable[[Block], tuple[Any, dict[int, RowError]]]:
         """Return a function that returns what to stage of a block, and the errors by position."""
 
+    def take_back(self) -> None:
+        """Undo what was done outside the database for an import that has failed."""
+
 
 class LeadIntake:
     """Intake of a lead list. Without ``choices``, unknown branches are created at the top of the tree."""
@@ -222,6 +225,8 @@ def run_import(engine: Engine, order: ImportOrder, intake: Intake | BlockIntake)
     try:
         result = _Run(order, intake, batch_id).execute(engine)
     except BaseException as error:
+        if isinstance(intake, BlockIntake):
+            intake.take_back()
         # The ticker will start the import of an uploaded file again.
         if order.batch_id is None or not database_lost(error):
             _fail(engine, order.settings, batch_id, error)

@@ -17,6 +17,7 @@ from app.leads.branch_choices import BranchChoices, suggest_branches
 from app.leads.dry_run import Examples, summary
 from app.leads.errors import ImportCancelled, LeadsError, interrupted
 from app.leads.importer import (
+    BlockIntake,
     ImportOrder,
     ImportResult,
     Intake,
@@ -202,13 +203,13 @@ def _pass(
     return run_import(db.engine, order, _intake(row))
 
 
-def _intake(row: Any) -> Intake:
+def _intake(row: Any) -> Intake | BlockIntake:
     settings = current_settings()
     if row.kind == LEADS.name:
         return LeadIntake(settings, BranchChoices.of_json(row.options.get("branches")))
     today = clock.today()
     if row.kind in INTAKES:
-        intake: Intake = INTAKES[row.kind](row, settings, today)
+        intake: Intake | BlockIntake = INTAKES[row.kind](row, settings, today)
         return intake
     return SuppressionIntake(settings, reason=row.options["reason"], user=row.created_by, today=today)
 

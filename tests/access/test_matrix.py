@@ -123,12 +123,16 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     },
     "MatrixView": {"can_list": get("/matrixview/list/")},
     "TagView": crud("tagview", "tag", {"name": "新", "colour": "red"}, {"name": "改", "colour": "grey"}),
-    "FactView": crud(
-        "factview",
-        "fact",
-        {"code": "age", "name": "年龄", "kind": "number", "purpose": "service", "keep_days": 100},
-        {"name": "资产", "purpose": "risk", "keep_days": 100},
-    ),
+    "FactView": {
+        **crud(
+            "factview",
+            "fact",
+            {"code": "age", "name": "年龄", "kind": "number", "purpose": "service", "keep_days": 100},
+            {"name": "资产", "purpose": "risk", "keep_days": 100},
+        ),
+        "can_upload": get("/factview/upload"),
+        "can_template": get("/factview/template"),
+    },
     "OutcomeView": {
         "can_list": get("/outcomeview/list/"),
         "can_show": get("/outcomeview/show/{outcome}"),

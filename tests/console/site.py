@@ -43,6 +43,7 @@ PAGES = (
     "/factview/list/",
     "/factview/show/{fact}",
     "/factview/add",
+    "/factview/upload",
     "/factview/edit/{fact}",
     "/suppressionview/list/",
     "/suppressionview/show/{suppression}",

@@ -1,30 +1,67 @@
-"""The screen of the definitions of facts."""
+"""The screen of the definitions of facts, and the upload of a file of values."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from flask import url_for
+from flask_appbuilder import expose, has_access
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import BooleanField, IntegerField
-from wtforms.validators import DataRequired, Length, NumberRange
+from flask_wtf.file import FileField, FileRequired
+from wtforms import BooleanField, DateField, IntegerField
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
-from app.console import formats
-from app.console.access import me
+from app.console import downloads, formats
+from app.console.access import may, me
 from app.console.forms import CODE, LinesField, select
 from app.console.second_person import REASON, AsksForReason
+from app.console.table import Link
 from app.console.view import ConsoleView
+from app.console.widgets import ConsoleFormWidget
+from app.errors import DomainError
 from app.extensions import db
-from app.facts import catalogue
+from app.facts import catalogue, upload
 from app.facts.approval import FACTS
-from app.facts.definition import DEFAULT_KEEP_DAYS, FactDef, checked_def
+from app.facts.definition import DEFAULT_KEEP_DAYS, PERSON_HEADERS, FactDef, checked_def
+from app.leads import uploads
+from app.lib.settings import current_settings
 from app.models import FactDefinition
+from app.screens.leads import import_page
+from app.screens.leads.imports import redirect_to_columns
+
+
+class FactFileForm(DynamicForm):  # type: ignore[misc]
+    """The form to upload a file of facts."""
+
+    file = FileField(
+        lazy_gettext("File"),
+        description=lazy_gettext("Excel (.xlsx, .xls), CSV or Parquet."),
+        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
+    )
+    as_of = DateField(
+        lazy_gettext("True on"),
+        description=lazy_gettext("The date of rows that have none; by default yesterday."),
+        validators=[Optional()],
+    )
+    backfill = BooleanField(
+        lazy_gettext("Backfill"),
+        description=lazy_gettext(
+            "The bank knew the values on their dates, not only now. The batch says so for ever."
+        ),
+    )
 
 
 class FactView(AsksForReason, ConsoleView):
     """客户事实: what can be stated about leads."""
 
     model = FactDefinition
+    base_permissions = [
+        *("can_list", "can_show", "can_add", "can_edit", "can_delete"),
+        *("can_upload", "can_template"),
+    ]
     list_title = lazy_gettext("Facts")
     show_title = lazy_gettext("Fact")
     add_title = lazy_gettext("New fact")
@@ -103,6 +140,41 @@ class FactView(AsksForReason, ConsoleView):
     def heading(self, item: Any) -> str:
         """Return the name of the fact."""
         return str(item.name)
+
+    def list_links(self) -> list[Link]:
+        """Return the link to import a file of values."""
+        return [Link(_("Import facts"), url_for(".upload"))] if may("can_upload", "FactView") else []
+
+    @expose("/upload", methods=["GET", "POST"])
+    @has_access
+    def upload(self) -> Any:
+        """Upload a file of facts; it goes through the same wizard as a lead list."""
+        form = FactFileForm()
+        if form.validate_on_submit():
+            try:
+                options = upload.options_of(form.as_of.data, backfill=form.backfill.data)
+                batch = uploads.accept(form.file.data, user=me(), kind=upload.FACTS, options=options)
+            except DomainError as error:
+                form.file.errors = [*form.file.errors, error.text()]
+            else:
+                return redirect_to_columns(batch)
+        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
+        return self.render_template(
+            "facts/upload.html",
+            title=import_page.title(upload.FACTS.name),
+            steps=import_page.STEPS,
+            step=0,
+            widget=widget,
+            most=current_settings().max_upload_mb,
+        )
+
+    @expose("/template", methods=["GET"])
+    @has_access
+    def template(self) -> Any:
+        """Download an empty file whose columns are headed by the facts that are defined."""
+        person = [PERSON_HEADERS[name][0] for name in ("lead_no", "as_of")]
+        facts = [fact.name for fact in catalogue.definitions().values()]
+        return downloads.csv_download([[*person, *facts]], "facts-template")
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the definition; a change that affects rules in force waits for approval.

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from app import labels
 from app.console import formats
 from app.errors import Said
+from app.facts import catalogue
 from app.leads.errors import WITH_VALUE
 from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
@@ -24,6 +25,7 @@ from app.leads.undo import UndoResult
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.models import BatchStatus, ImportBatch
+from app.segments.sentence import name_of
 
 STEPS = (
     lazy_gettext("Choose the file"),
@@ -52,6 +54,13 @@ FIELDS = {
         "reason": lazy_gettext("Reason"),
         "expires_on": lazy_gettext("Last day"),
     },
+    "facts": {
+        NOT_IMPORTED: lazy_gettext("(not imported)"),
+        "lead_no": lazy_gettext("Lead no."),
+        "id_number": _IDENTITY["id_number"],
+        "id_hash": _IDENTITY["id_hash"],
+        "as_of": lazy_gettext("True on"),
+    },
     "outcomes": {
         NOT_IMPORTED: lazy_gettext("(not imported)"),
         "outcome_id": lazy_gettext("Outcome no."),
@@ -73,11 +82,25 @@ NEEDED = {
         "Choose what each column contains. A phone or an ID number (or its hash) is "
         "required; both are masked here."
     ),
+    "facts": lazy_gettext(
+        "Choose what each column contains. A person (lead number, ID number or its hash) and at least one "
+        "fact are required; ID numbers are masked here."
+    ),
     "outcomes": lazy_gettext(
         "Choose what each column contains. Outcome number, product, date, amount and a person (lead number, "
         "ID number or its hash) are required; ID numbers are masked here."
     ),
 }
+
+
+def fields(kind: str) -> dict[str, Any]:
+    """Return what a column of a kind of file can be matched to."""
+    if kind != "facts":
+        return FIELDS[kind]
+    facts = {f"f{fact}": name_of(each) for fact, each in catalogue.definitions().items()}
+    return FIELDS[kind] | facts
+
+
 _PASSES = (BatchStatus.READING, BatchStatus.CHECKING, BatchStatus.RUNNING, BatchStatus.UNDOING)
 #: statuses of a batch whose last pass went through
 _ENDED = (BatchStatus.PREPARED, BatchStatus.CHECKED, BatchStatus.DONE, BatchStatus.UNDONE)
@@ -86,7 +109,7 @@ _LETTERS = 26
 
 def title(kind: str) -> str:
     """Return the title of the wizard."""
-    titles = {"leads": _("Import leads"), "outcomes": _("Import outcomes")}
+    titles = {"leads": _("Import leads"), "facts": _("Import facts"), "outcomes": _("Import outcomes")}
     return titles.get(kind) or _("Import a do-not-disturb file")
 
 
@@ -153,6 +176,9 @@ def figures(batch: ImportBatch) -> list[tuple[str, int]]:
     rest = [(_("Already there"), counts["existing"]), (_("Rejected rows"), sum(counts["rejected"].values()))]
     if batch.kind == "suppressions":
         return [rows, (_("New entries"), counts["created"]), *rest]
+    if batch.kind == "facts":
+        told = [(_("Values to be stored"), counts["created"]), (_("Unchanged values"), counts["existing"])]
+        return [rows, *told, rest[1]]
     if batch.kind == "outcomes":
         told = [(_("New outcomes"), counts["created"]), (_("Corrected"), counts["updated"])]
         return [rows, *told, (_("Person not on the lead list"), counts["unmatched"]), *rest]

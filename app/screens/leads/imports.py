@@ -92,7 +92,7 @@ class ImportWizard(WithProgress, ConsoleView):
             "leads/import_columns.html",
             batch=batch,
             columns=import_page.file_columns(batch, fields, errors),
-            fields=import_page.FIELDS[batch.kind],
+            fields=import_page.fields(batch.kind),
             needed=import_page.NEEDED[batch.kind],
             warnings=import_page.warnings(batch),
             error=next(iter(errors.values()), ""),
@@ -203,7 +203,7 @@ class ImportWizard(WithProgress, ConsoleView):
             links.append(Link(_("Continue the import"), _next_step(item), primary=True))
         if item.error_file and may("can_errors", "ImportBatchView"):
             links.append(Link(_("Download the rejected rows"), url_for("ImportBatchView.errors", pk=item.id)))
-            if may("can_upload", "ImportBatchView") and item.kind != "facts":
+            if may("can_upload", "ImportBatchView"):
                 links.append(Link(_("Upload the corrected file"), _first_step(item)))
         return links
 
@@ -378,7 +378,7 @@ def redirect_to_columns(batch: ImportBatch) -> Any:
 
 
 def _first_step(batch: ImportBatch) -> str:
-    views = {"suppressions": "SuppressionView", "outcomes": "OutcomeView"}
+    views = {"suppressions": "SuppressionView", "outcomes": "OutcomeView", "facts": "FactView"}
     return url_for(f"{views.get(batch.kind, 'ImportBatchView')}.upload")
 
 
