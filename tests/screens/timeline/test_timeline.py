@@ -43,7 +43,7 @@ from tests.access.world import World
 from tests.activity.support import row, take, write
 from tests.conftest import Person
 from tests.leads.support import write_csv
-from tests.thorough import share
+from tests.thorough import share, thorough
 
 ZONE = dt.timezone(dt.timedelta(hours=8))
 TODAY = clock.today()
@@ -377,6 +377,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(
     assert 5 <= pages <= 7
 
 
+@thorough
 @pytest.mark.parametrize("seed", share(range(20), 2))
 def test_nothing_is_seen_that_became_known_later(
     seed: int, story: Story, auditor: Person, cli: Callable[..., Any], tmp_path: Path
