@@ -13,7 +13,10 @@ import os
 import sys
 import tempfile
 import time
+from functools import reduce
+from operator import and_
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from sqlalchemy import func, select
@@ -59,11 +62,17 @@ def _ask(settings: Settings, state: str) -> None:
         timed(f"{state}: one lead", lambda: facts_of(lead, today()))
     names = {each.code: column for each, column in zip(facts.values(), columns_of(facts), strict=True)}
     tests = [FactTest(fact=f"F{n}", op=">=", value=300_000) for n in range(3)]
+
+    def all_pass(truth: matching.Truth) -> Any:
+        return reduce(and_, map(truth, tests))
+
     snapshot = activity.snapshot(activity_root(settings))
     for _again in range(2):
         timed(
             f"{state}: three facts",
-            lambda: matching.passing(snapshot, tests, names, today(), settings=engine_settings(settings)),
+            lambda: matching.passing(
+                snapshot, [all_pass], tests, names, today(), settings=engine_settings(settings)
+            ),
         )
 
 

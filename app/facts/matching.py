@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,18 +28,30 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
+#: the truth of a test: of each row of a table, or of a lead of whom nothing is known
+Truth = Callable[[FactTest], Any]
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Who passes: by the id of the lead, and whether everybody else does."""
+
+    bits: Bools
+    beyond: bool
 
 
 def passing(
     snapshot: Snapshot,
+    wanted: Sequence[Callable[[Truth], Any]],
     tests: Sequence[FactTest],
     columns: Mapping[str, Column],
     as_of: date,
     *,
     settings: EngineSettings | None = None,
-) -> list[Bools]:
-    """Return for each test, by the id of the lead, who passes it as of a date. Higher ids pass none.
+) -> list[Passing]:
+    """Return for each combination of tests who passes it as of a date.
 
+    A combination is given the truth of a test as a function, and joins truths by ``&``, ``|`` and ``~``.
     ``columns`` are those of the facts by code.
     """
     with store.opened(snapshot.root, settings) as (connection, _scratch):
@@ -46,14 +59,21 @@ def passing(
         table = store.tell_values(connection, snapshot, used, as_of).table
         for days in dict.fromkeys(test.against_days for test in tests if test.against_days):
             table = _with_values_before(connection, snapshot, tests, columns, table, as_of, days)
-        results = {f"t{n}": _holds(table, test, columns[test.fact], as_of) for n, test in enumerate(tests)}
+        nobody_told = [bool(combine(lambda _test: np.False_)) for combine in wanted]
+        results = {
+            f"p{n}": combine(lambda test: _holds(table, test, columns[test.fact], as_of)) != beyond
+            for n, (combine, beyond) in enumerate(zip(wanted, nobody_told, strict=True))
+        }
         found = table.select("lead", **results)
         rows = engine.run(connection, found.filter(ibis.or_(*(found[name] for name in results))))
     leads = rows["lead"].to_numpy()
-    marks = [np.zeros(int(leads.max(initial=0)) + 1, np.bool_) for _test in tests]
-    for name, mark in zip(results, marks, strict=True):
-        mark[leads[rows[name].to_numpy(zero_copy_only=False)]] = True
-    return marks
+    everybody = np.zeros(int(leads.max(initial=0)) + 1, np.bool_)
+    answers = []
+    for name, beyond in zip(results, nobody_told, strict=True):
+        differs = everybody.copy()
+        differs[leads[rows[name].to_numpy()]] = True
+        answers.append(Passing(differs != beyond, beyond))
+    return answers
 
 
 def _with_values_before(

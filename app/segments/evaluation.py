@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import reduce
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from operator import and_ as both
 from operator import or_ as either
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from app.segments.filter import (
     NotOf,
     OptedOutTest,
     fact_tests,
+    tests_of,
 )
 from app.segments.marks import Marks
 from config import Settings
@@ -60,45 +62,32 @@ class Evaluation:
 
     def marks(self, whole: Any) -> Marks | None:
         """Return the leads that a filter of facts alone admits, None for another filter."""
+        if not _is_of_facts(whole):
+            return None
         self._read_facts(whole)
-        return self._folded(whole)
+        return self._marks[_key(whole)]
 
     def _read_facts(self, whole: Any) -> None:
-        """Find who passes each test of facts, all in one pass."""
-        tests = {_key(test): test for test in fact_tests(whole)}
-        new = [test for key, test in tests.items() if key not in self._marks]
-        if not new:
+        """Find who passes the parts that test facts alone, all in one pass."""
+        parts = {_key(part): part for part in _of_facts(whole) if _key(part) not in self._marks}
+        if not parts:
             return
+        tests = [test for part in parts.values() for test in fact_tests(part)]
         facts = catalogue.definitions()
         by_code = {fact.code: fact for fact in facts.values()}
-        for test in new:
+        for test in tests:
             conditions.check_usable(test, by_code)
         state = store.snapshot(activity_root(self._settings))
         columns = {fact.code: each for fact, each in zip(facts.values(), columns_of(facts), strict=True)}
-        if not state.facts:
-            self._marks |= {_key(test): Marks(np.zeros(0, bool)) for test in new}
-            return
+        wanted = [partial(_joined, part) for part in parts.values()]
         settings = engine_settings(self._settings)
-        found = matching.passing(state, new, columns, self._facts_on, settings=settings)
-        self._marks |= {_key(test): Marks(bits) for test, bits in zip(new, found, strict=True)}
-
-    def _folded(self, part: Any) -> Marks | None:
-        match part:
-            case FactTest():
-                return self._marks[_key(part)]
-            case NotOf(not_=inner):
-                folded = self._folded(inner)
-                return None if folded is None else ~folded
-            case AllOf(all=parts) | AnyOf(any=parts):
-                sets = [self._folded(each) for each in parts]
-                known = [each for each in sets if each is not None]
-                return reduce(both if isinstance(part, AllOf) else either, known) if known == sets else None
-        return None
+        found = matching.passing(state, wanted, tests, columns, self._facts_on, settings=settings)
+        for key, passing in zip(parts, found, strict=True):
+            self._marks[key] = Marks(passing.bits, passing.beyond)
 
     def _criterion(self, part: Any) -> ColumnElement[bool]:
-        folded = self._folded(part)
-        if folded is not None:
-            return folded.criterion()
+        if _is_of_facts(part):
+            return self._marks[_key(part)].criterion()
         match part:
             case AllOf(all=parts):
                 return and_(*map(self._criterion, parts))
@@ -136,8 +125,35 @@ class Evaluation:
 _OPPOSITE: dict[Operator, Operator] = {">=": "<", ">": "<=", "==": ">=", "<=": ">", "<": ">="}
 
 
-def _key(test: FactTest) -> str:
-    return test.model_dump_json()
+def _key(part: Any) -> str:
+    return str(part.model_dump_json())
+
+
+def _is_of_facts(part: Any) -> bool:
+    return all(isinstance(test, FactTest) for test in tests_of(part))
+
+
+def _of_facts(part: Any) -> Iterator[Any]:
+    """Yield the largest parts of a filter that test facts alone."""
+    if _is_of_facts(part):
+        yield part
+    elif isinstance(part, AllOf | AnyOf):
+        for each in part.all if isinstance(part, AllOf) else part.any:
+            yield from _of_facts(each)
+    elif isinstance(part, NotOf):
+        yield from _of_facts(part.not_)
+
+
+def _joined(part: Any, truth: Callable[[FactTest], Any]) -> Any:
+    """Return the truth of a filter of facts from that of its tests."""
+    match part:
+        case AllOf(all=parts):
+            return reduce(both, (_joined(each, truth) for each in parts))
+        case AnyOf(any=parts):
+            return reduce(either, (_joined(each, truth) for each in parts))
+        case NotOf(not_=inner):
+            return ~_joined(inner, truth)
+    return truth(part)
 
 
 def _attribute(test: AttributeTest) -> ColumnElement[bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +23,8 @@ class Marks:
     bits: Any
     beyond: bool = False
 
-    def __and__(self, other: Marks) -> Marks:
-        return self._joined(other, np.logical_and)
-
-    def __or__(self, other: Marks) -> Marks:
-        return self._joined(other, np.logical_or)
-
     def __invert__(self) -> Marks:
         return Marks(~self.bits, not self.beyond)
-
-    def _joined(self, other: Marks, how: Callable[[Any, Any], Any]) -> Marks:
-        size = max(len(self.bits), len(other.bits))
-        bits, others = (
-            np.concatenate([each.bits, np.full(size - len(each.bits), each.beyond)]) for each in (self, other)
-        )
-        return Marks(how(bits, others), bool(how(self.beyond, other.beyond)))
 
     def criterion(self) -> ColumnElement[bool]:
         """Return a criterion on Lead. The set goes to the database as a bit per id: 625 kB for 5 million."""

@@ -63,6 +63,7 @@ def test_segments_come_from_the_file_are_counted_as_of_a_date_and_exported_the_s
     bank: Bank, cli: Callable[..., Any]
 ) -> None:
     applied(bank, CONFIG)
+    assert [count(bank, code) for code in ("SG-RICH", "SG-NEW")] == [0, 5], "nothing was told yet"
     header = ["lead_no", "as_of", "aum", "tier", "due"]
     due = (TODAY + dt.timedelta(days=4)).isoformat()
     bank.rows(
