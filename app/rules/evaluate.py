@@ -39,6 +39,10 @@ else:
     query = lazy("app.activity.query")
 
 
+#: rows of a result that are turned into Python objects at once
+ROWS_AT_ONCE = 2_000
+
+
 class Evaluated(NamedTuple):
     """A rule's version to evaluate, its definition, and the query that it compiles to."""
 
@@ -174,7 +178,7 @@ def _rows(
         "weights": dict(definition.weights),
         "data_batch": state.version,
     }
-    for batch in table.to_batches():
+    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
         for row in batch.to_pylist():
             evidence = fixed | {
                 "conditions": [
