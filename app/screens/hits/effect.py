@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, abort, request, stream_with_context
+from flask import Response, abort, render_template, request, stream_with_context
 from flask_appbuilder import BaseView, expose, has_access
 from flask_appbuilder.security.decorators import permission_name
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app.console import downloads
 from app.console.access import may
+from app.effect import labels
 from app.errors import DomainError
 from app.models import CONVERSION_DAYS
-from app.screens.hits import effect_page
+from app.rules import conversions
+from app.screens.hits import effect_money, effect_page
 
 
 class EffectView(BaseView):  # type: ignore[misc]
@@ -45,6 +48,19 @@ class EffectView(BaseView):  # type: ignore[misc]
         """Stream the figures as lines of JSON while they are counted."""
         lines = stream_with_context(effect_page.lines(self._filters()))
         return Response(lines, mimetype="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
+
+    @expose("/money", methods=["GET"])
+    @has_access
+    @permission_name("list")
+    def money(self) -> Any:
+        """Return the part of the page about money, which takes a while to count."""
+        filters = self._filters()
+        by_outcomes = conversions.judged_by_outcomes()
+        return render_template(
+            "hits/effect_money.html",
+            money=effect_money.rows(filters.figures) if by_outcomes else [],
+            empty=_("No hit matches these filters.") if by_outcomes else labels.claims_stand_in(),
+        )
 
     @expose("/export", methods=["GET"])
     @has_access

@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.effect.funnel import DIMENSIONS
+from app.models import Hit
 from tests.conftest import Person
 from tests.console.test_translations import words_of
 from tests.effect.bank import DAYS, TODAY, Bank
@@ -117,3 +118,21 @@ def test_an_empty_bank_and_an_unknown_stage(app: Flask, login: Callable[..., Per
     assert "There is no holdout group" in page
     assert person.get("/hitview/list/?_flt_0_reach=won").status_code == 400
     assert person.get("/hitview/list/?_flt_0_first_hour=3").status_code == 400
+
+
+def test_money_is_shown_once_outcomes_are_there(
+    bank: Bank, login: Callable[..., Person], session: Session
+) -> None:
+    person = login("Auditor", language="en")
+
+    def money() -> str:
+        answer = person.get(f"/effectview/money?{EVERYTHING}")
+        assert answer.status_code == 200
+        return str(answer.text)
+
+    assert "No outcomes have been delivered" in money()
+    bank.deliver()
+    assert "held out ¥" in money()
+    session.query(Hit).update({"holdout": False})
+    session.commit()
+    assert money().count("needs a holdout group") == 2
