@@ -234,11 +234,12 @@ class Dashboard:
         share = percent(total.contacted / total.hit if total.hit else None)
         contacts = _("%(sms)s SMS, %(calls)s calls", sms=f"{total.sms:,}", calls=f"{total.calls:,}")
         won, per = self._url(total, Stage.CONVERTED), yuan(total.cost_per_conversion)
+        won_share = _("%(share)s of all", share=percent(total.rate))
         confirmed = labels.claims(total.claimed, total.confirmed) if self.by_outcomes else ""
         reached = [
             (Stage.HIT, ""),
             (Stage.CONTACTED, _("%(share)s of all", share=share)),
-            (Stage.CONVERTED, _("%(share)s of all", share=percent(total.rate))),
+            (Stage.CONVERTED, " · ".join(filter(None, (won_share, confirmed)))),
         ]
         return [
             *(
@@ -246,7 +247,7 @@ class Dashboard:
                 for stage, note in reached
             ),
             (_("Cost"), yuan(total.cost), contacts, ""),
-            (_("Cost per conversion"), per, confirmed, won if total.converted else ""),
+            (_("Cost per conversion"), per, "", won if total.converted else ""),
         ]
 
     def stages(self) -> list[LinkedNumber]:

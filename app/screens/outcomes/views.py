@@ -79,8 +79,8 @@ class OutcomeView(ConsoleView):
 
     model = Outcome
     base_permissions = ["can_list", "can_show", "can_upload", "can_template"]
-    computed = {"margin_shown": _margin, "former": _former}
-    number_columns = frozenset({"margin_shown"})
+    computed = {"amount_shown": lambda item: yuan(item.amount), "margin_shown": _margin, "former": _former}
+    number_columns = frozenset({"amount_shown", "margin_shown"})
     paging_limit = 10_000
     list_title = lazy_gettext("Outcomes")
     show_title = lazy_gettext("Outcome")
@@ -90,12 +90,21 @@ class OutcomeView(ConsoleView):
     )
     base_order = ("on_date", "desc")
     list_columns = [
-        *("outcome_id", "lead", "product", "on_date", "amount", "margin_shown", "corrections", "told_at")
+        *(
+            "outcome_id",
+            "lead",
+            "product",
+            "on_date",
+            "amount_shown",
+            "margin_shown",
+            "corrections",
+            "told_at",
+        )
     ]
     order_columns = ["on_date"]
     search_columns = ["product", "on_date", "outcome_id", "batch_id"]
     show_columns = [
-        *("outcome_id", "lead", "product", "on_date", "amount", "margin_shown", "batch_id", "told_at"),
+        *("outcome_id", "lead", "product", "on_date", "amount_shown", "margin_shown", "batch_id", "told_at"),
         *("corrections", "former"),
     ]
     label_columns = {
@@ -103,16 +112,15 @@ class OutcomeView(ConsoleView):
         "lead": lazy_gettext("Lead"),
         "product": lazy_gettext("Product"),
         "on_date": lazy_gettext("Date"),
-        "amount": lazy_gettext("Amount"),
+        "amount_shown": lazy_gettext("Amount"),
         "margin_shown": lazy_gettext("Margin"),
         "batch_id": lazy_gettext("Import batch"),
-        "told_at": lazy_gettext("Delivered"),
+        "told_at": lazy_gettext("Last told"),
         "corrections": lazy_gettext("Corrections"),
         "former": lazy_gettext("Former values"),
     }
     formatters_columns = {
         "outcome_id": formats.code,
-        "amount": yuan,
         "corrections": formats.number,
         "told_at": formats.when,
     }

@@ -133,6 +133,8 @@ def test_money_is_shown_once_outcomes_are_there(
     assert "No outcomes have been delivered" in money()
     bank.deliver()
     assert "held out ¥" in money()
+    chinese = login("Manager", language="zh").get(f"/effectview/money?{EVERYTHING}").text
+    assert "投资回报率（95% 区间）" in chinese
     session.query(Hit).update({"holdout": False})
     session.commit()
     assert money().count("needs a holdout group") == 2
