@@ -10,8 +10,8 @@ from sqlalchemy import select
 from app.access import keys
 from app.extensions import db
 from app.leads import branches
-from app.lib.fields import Name
-from app.lib.strict import Code, Strict
+from app.lib.fields import Name, Word
+from app.lib.strict import Strict
 from app.models import Branch
 from app.rules import lead_filter
 from app.rulesfile.kind import Kind
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class BranchDef(Strict):
-    """A branch; without a parent it is at the top."""
+    """A branch; without a parent it is at the top. One that an import created has its name as its code."""
 
-    code: Code
+    code: Word
     name: Name
-    parent: Code | None = None
+    parent: Word | None = None
 
 
 def _read() -> list[BranchDef]:
