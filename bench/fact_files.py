@@ -28,14 +28,19 @@ from app.facts.conditions import FactTest
 from app.facts.definition import FactDef
 from app.facts.importer import columns_of, import_facts
 from app.facts.lead import facts_of
-from app.leads.cube import activity_root, engine_settings
+from app.leads.cube import activity_root, engine_settings, fingerprint
 from app.leads.importer import ImportOrder
 from app.lib.clock import today
 from app.models import Lead
-from bench._common import peak_mb, product
+from app.rules.evaluate import evaluate_days
+from app.rulesfile.apply import apply_config
+from app.rulesfile.schema import parse_config
+from bench._common import CUBE_OF_A_DAY, peak_mb, product
 from bench.facts import timed
 from bench.lists import fill
 from config import Settings
+
+WIDTH = 7
 
 
 def main(leads: int = 500_000, facts: int = 50) -> None:
@@ -53,6 +58,7 @@ def main(leads: int = 500_000, facts: int = 50) -> None:
             "compact", lambda: compaction.compact(root, columns, today(), settings=engine_settings(settings))
         )
         _ask(settings, "compacted")
+        _evaluate(settings, leads)
 
 
 def _ask(settings: Settings, state: str) -> None:
@@ -74,6 +80,36 @@ def _ask(settings: Settings, state: str) -> None:
                 snapshot, [all_pass], tests, names, today(), settings=engine_settings(settings)
             ),
         )
+
+
+def _evaluate(settings: Settings, leads: int) -> None:
+    """Evaluate a rule without and with a filter on three facts, which everybody passes."""
+    last = today() - dt.timedelta(days=1)
+    condition = {"metric": "calls", "op": ">=", "value": 8, "window_days": WIDTH}
+    passed = {"all": [{"fact": f"F{n}", "op": ">=", "value": 0} for n in range(3)]}
+    rules = [
+        {"code": code, "name": code, "conditions": [condition], "lead_filter": among}
+        for code, among in (("PLAIN", {}), ("FACTS", passed))
+    ]
+    apply_config(parse_config({"rules": rules}, "bench"), "bench")
+    with activity.writing(activity_root(settings)) as writer, duckdb.connect() as connection:
+        mark, built = fingerprint(db.session), dict(writer.state.days)
+        for day in (last - dt.timedelta(days=n) for n in range(WIDTH)):
+            name = writer.new_file("leads", day)
+            values = {"leads": leads - 1, "day": day.isoformat(), "rows": leads // 4}
+            connection.register("made", connection.sql(CUBE_OF_A_DAY, params=values).to_arrow_table())
+            connection.sql("SELECT * FROM made").write_parquet(
+                str(writer.state.root / name), compression="zstd"
+            )
+            built[day] = activity.Day(
+                name, name, leads // 4, leads=name, leads_fingerprint=mark, leads_source=name
+            )
+        writer.commit(built)
+    for again in ("first", "again", "again"):
+        for code in ("PLAIN", "FACTS"):
+            timed(
+                f"evaluate {code} {again}", lambda code=code: evaluate_days(settings, last, last, code=code)
+            )
 
 
 def _define(facts: int) -> None:
