@@ -38,7 +38,8 @@ def compact(
     """Merge all files, without what is older than its days kept or belongs to no column.
 
     `leads` returns the leads whose values are kept (a column `lead`), by default all. The latest values as of
-    yesterday are written beside. Return the number of values of `columns` that were left out.
+    yesterday are written beside. Nothing is written when all is merged already and nothing is to go. Return the
+    number of values of `columns` that were left out.
     """
     if not activity.snapshot(root).facts:
         return 0
@@ -49,10 +50,26 @@ def compact(
         if leads is not None:
             connection.register("leads", leads())
             facts = facts.semi_join(ibis.table({"lead": "int64"}, name="leads"), "lead")
+        if _is_compact(writer.state, columns) and _values(connection, facts, columns) == before:
+            return 0
         files, latest = _Merge(connection, writer, columns, facts).run(today - timedelta(days=1))
         writer.commit(facts=files, latest_facts=latest)
         store.stated(connection, files, root, columns, "merged_files")
         return before - store.count(connection, "merged_files", columns)
+
+
+def _is_compact(state: activity.Snapshot, columns: Sequence[Column]) -> bool:
+    """Return whether nothing was delivered, undone or removed from the definitions since a compaction."""
+    names = {column.name for column in columns}
+    covered = all(file.covered and set(file.columns) <= names for file in state.facts)
+    return covered and state.latest_facts is not None
+
+
+def _values(connection: duckdb.DuckDBPyConnection, facts: ibis.Table, columns: Sequence[Column]) -> int:
+    """Return the number of values in an expression."""
+    counted = facts.aggregate(**{column.name: facts[column.name].count() for column in columns})
+    [row] = engine.run(connection, counted).to_pylist()
+    return sum(row.values())
 
 
 def _kept(facts: ibis.Table, columns: Sequence[Column], today: date) -> ibis.Table:

@@ -279,6 +279,9 @@ def test_after_compaction_today_is_read_from_the_latest_values_alone(root: Path)
     deliver(root, 2, [(7, day(1), 2.0, None), (9, day(2), 9.0, None)], day(2))
     before = {number: seen(root, day(number)) for number in range(1, 9)}
     compaction.compact(root, COLUMNS, day(3))
+    version = activity.snapshot(root).version
+    assert compaction.compact(root, COLUMNS, day(4)) == 0
+    assert activity.snapshot(root).version == version, "nothing to do, nothing written"
     for file in activity.snapshot(root).facts:
         (root / file.name).rename(root / f"{file.name}.away")
     assert {number: seen(root, day(number)) for number in range(2, 9)} == {
