@@ -38,8 +38,8 @@ def compact(
     """Merge all files, without what is older than its days kept or belongs to no column.
 
     `leads` returns the leads whose values are kept (a column `lead`), by default all. The latest values as of
-    yesterday are written beside. Nothing is written when all is merged already and nothing is to go. Return the
-    number of values of `columns` that were left out.
+    yesterday are written beside. Nothing is written when all is merged already and nothing is to go.
+    Return the number of values of `columns` that were left out.
     """
     if not activity.snapshot(root).facts:
         return 0
