@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import any_, literal, select, union
+from typing import Any
+
+from sqlalchemy import any_, bindparam, func, literal, select, union
+from sqlalchemy.dialects.postgresql import JSONPATH
 
 from app.errors import DomainError
 from app.extensions import db
-from app.models import OutreachTemplate, Product, Rule, RuleStatus, RuleVersion
+from app.models import OutreachTemplate, Product, Rule, RuleStatus, RuleVersion, Segment, VersionStatus
 from app.products.definition import ProductDef, check_names, product_def
+
+_BINDING = (VersionStatus.SUBMITTED, VersionStatus.ACTIVE)
 
 
 def definitions() -> list[ProductDef]:
@@ -49,14 +54,26 @@ def delete(row: Product) -> None:
 
 
 def used_by(code: str) -> list[str]:
-    """Return the codes of templates, and of rules in any version (it made hits), that name a product."""
+    """Return the codes of templates, segments, and rules in any version (it made hits), that name it."""
     rules = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
         .where(literal(code) == any_(RuleVersion.products))
     )
     templates = select(OutreachTemplate.code).where(literal(code) == any_(OutreachTemplate.products))
-    return sorted(db.session.scalars(union(rules, templates)))
+    segments = select(Segment.code).where(_tests(Segment.definition, code))
+    filters = (
+        select(Rule.code)
+        .join(RuleVersion, RuleVersion.rule_id == Rule.id)
+        .where(RuleVersion.status.in_(_BINDING), _tests(RuleVersion.lead_filter, code))
+    )
+    return sorted(db.session.scalars(union(rules, templates, segments, filters)))
+
+
+def _tests(definition: Any, code: str) -> Any:
+    """Return whether a filter stored as JSON has a test of outcomes of the product at any depth."""
+    path = bindparam(None, "$.**.outcome ? (@ == $code)", type_=JSONPATH)
+    return func.jsonb_path_exists(definition, path, func.jsonb_build_object("code", code))
 
 
 def rules_in_force(code: str) -> list[str]:

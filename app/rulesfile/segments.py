@@ -35,7 +35,8 @@ def named_in(config: ConfigFile) -> check.Known:
     """Return what a file defines and its filters may name."""
     facts = {fact.code: fact for fact in config.facts}
     branches = {branch.code for branch in config.branches}
-    return check.Known(facts, branches, {name for tag in config.tags for name in (tag.code, tag.name)})
+    tags = {name for tag in config.tags for name in (tag.code, tag.name)}
+    return check.Known(facts, branches, tags, {product.code for product in config.products})
 
 
 def _read() -> list[NamedSegmentDef]:

@@ -13,21 +13,24 @@ from app.extensions import db
 from app.facts import catalogue, conditions
 from app.facts.conditions import FactTest
 from app.facts.definition import FactDef
-from app.models import Branch, Tag
-from app.segments.filter import AttributeTest, tests_of
+from app.models import Branch, Product, Tag
+from app.segments.filter import ANY, AttributeTest, OutcomeTest, tests_of
 
 
 @dataclass(frozen=True)
 class Known:
-    """What filters may name: facts by code, codes of branches, codes and names of tags."""
+    """What filters may name: facts by code, codes of branches and products, codes and names of tags."""
 
     facts: Mapping[str, FactDef]
     branches: Collection[str]
     tags: Collection[str]
+    products: Collection[str] = ()
 
     def extended(self, more: Known) -> Known:
         """Return this with more added, or replaced."""
-        return Known({**self.facts, **more.facts}, {*self.branches, *more.branches}, {*self.tags, *more.tags})
+        names = ("branches", "tags", "products")
+        both = {name: {*getattr(self, name), *getattr(more, name)} for name in names}
+        return Known({**self.facts, **more.facts}, **both)
 
 
 NOTHING = Known({}, (), ())
@@ -37,7 +40,8 @@ def read_known() -> Known:
     """Return what there is in the database."""
     facts = {fact.code: fact for fact in catalogue.definitions().values()}
     tags = {name for row in db.session.execute(select(Tag.code, Tag.name)) for name in row}
-    return Known(facts, set(db.session.scalars(select(Branch.code))), tags)
+    branches, products = (set(db.session.scalars(select(each.code))) for each in (Branch, Product))
+    return Known(facts, branches, tags, products)
 
 
 def problems(whole: Any, known: Known) -> Iterator[DomainError]:
@@ -48,6 +52,8 @@ def problems(whole: Any, known: Known) -> Iterator[DomainError]:
                 conditions.check(test, known.facts)
             except DomainError as error:
                 yield error
+        elif isinstance(test, OutcomeTest) and test.outcome not in (ANY, *known.products):
+            yield DomainError("There is no product with the code %(code)s.", code=test.outcome)
         elif isinstance(test, AttributeTest) and test.attribute in ("branch", "tag"):
             there = known.branches if test.attribute == "branch" else known.tags
             yield from (

@@ -20,9 +20,10 @@ from app.facts.importer import columns_of
 from app.leads.cube import activity_root, engine_settings
 from app.lib import clock
 from app.lib.lazy import lazy
-from app.models import Branch, Hit, Lead, LeadTag, Rule, Tag
+from app.models import Branch, Hit, Lead, LeadTag, Outcome, Product, Rule, Tag
 from app.segments import activity
 from app.segments.filter import (
+    ANY,
     AllOf,
     AnyOf,
     AttributeTest,
@@ -32,6 +33,7 @@ from app.segments.filter import (
     MetricTest,
     NotOf,
     OptedOutTest,
+    OutcomeTest,
     fact_tests,
     tests_of,
 )
@@ -99,6 +101,8 @@ class Evaluation:
                 return _attribute(part)
             case HitTest(hits=hits):
                 return has_hit(hits, self._today)
+            case OutcomeTest():
+                return _bought(part, self._today)
             case OptedOutTest(opted_out=opted_out):
                 return Lead.opted_out.is_(opted_out)
             case CreatedTest(created=period):
@@ -190,6 +194,14 @@ def created(first: dt.date | None, last: dt.date | None, zone: dt.tzinfo) -> Col
 
 def _midnight(day: dt.date, zone: dt.tzinfo) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), zone)
+
+
+def _bought(test: OutcomeTest, today: dt.date) -> ColumnElement[bool]:
+    since = today - dt.timedelta(days=test.days)
+    bought = exists().where(Outcome.lead_id == Lead.id, Outcome.on_date > since, Outcome.on_date <= today)
+    if test.outcome != ANY:
+        bought = bought.where(Outcome.product_id == Product.id, Product.code == test.outcome)
+    return bought
 
 
 def has_hit(hits: HitFilter, today: dt.date) -> ColumnElement[bool]:

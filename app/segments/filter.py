@@ -2,7 +2,8 @@
 
 A filter is ``{all: […]}`` or ``{any: […]}`` of filters, ``{not: filter}``, or one test:
 ``{fact, op, value}``, ``{fact, fell_by, against_days}``, ``{attribute, in}``,
-``{metric, op, value, window_days}``, ``{hits: …}``, ``{opted_out}`` or ``{created: {from, to}}``.
+``{metric, op, value, window_days}``, ``{outcome, days}``, ``{hits: …}``, ``{opted_out}`` or
+``{created: {from, to}}``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from app.lib.strict import Code, Strict
 MAX_CHOICES = 200
 MAX_TESTS = 50
 Grade = Literal["A", "B", "C", "D"]
+#: what a test of outcomes names instead of a product
+ANY = "any"
 LEAD_STATUSES = ("active", "paused", "lost")
 
 
@@ -73,6 +76,13 @@ class HitTest(Strict):
     """Leads with a hit."""
 
     hits: HitFilter
+
+
+class OutcomeTest(Strict):
+    """Leads who bought a product (its code, or ``any``) in the last ``days`` days, today included."""
+
+    outcome: Code
+    days: Annotated[int, Field(ge=1, le=3650)]
 
 
 class OptedOutTest(Strict):
@@ -129,6 +139,7 @@ _KINDS: dict[str, type[Strict]] = {
     "attribute": AttributeTest,
     "metric": MetricTest,
     "hits": HitTest,
+    "outcome": OutcomeTest,
     "opted_out": OptedOutTest,
     "created": CreatedTest,
 }
@@ -153,6 +164,7 @@ Filter = Annotated[
     | Annotated[AttributeTest, Tag("attribute")]
     | Annotated[MetricTest, Tag("metric")]
     | Annotated[HitTest, Tag("hits")]
+    | Annotated[OutcomeTest, Tag("outcome")]
     | Annotated[OptedOutTest, Tag("opted_out")]
     | Annotated[CreatedTest, Tag("created")],
     Discriminator(

@@ -7,13 +7,17 @@ from typing import Any
 
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from sqlalchemy import select
 
 from app import labels
 from app.activity import operators
+from app.extensions import db
 from app.facts import catalogue
 from app.facts.conditions import FactTest
 from app.facts.definition import FactDef
+from app.models import Product
 from app.segments.filter import (
+    ANY,
     AllOf,
     AnyOf,
     AttributeTest,
@@ -23,6 +27,7 @@ from app.segments.filter import (
     MetricTest,
     NotOf,
     OptedOutTest,
+    OutcomeTest,
 )
 
 _SIGNS = {op: entry.sign for op, entry in operators.REGISTRY.items()} | {"!=": "≠"}
@@ -56,6 +61,8 @@ def _sentence(part: Any, facts: dict[str, FactDef]) -> str:
             )
         case HitTest(hits=hits):
             return hits_sentence(hits)
+        case OutcomeTest():
+            return _outcome(part)
         case OptedOutTest(opted_out=opted_out):
             return list_sentence(_("Do not disturb"), [str(labels.yes_no(opted_out))])
         case CreatedTest(created=period):
@@ -116,6 +123,13 @@ def _attribute(test: AttributeTest) -> str:
     if test.attribute == "status":
         values = [labels.word(labels.LEAD_STATUS, each) for each in values]
     return list_sentence(words[test.attribute], values)
+
+
+def _outcome(test: OutcomeTest) -> str:
+    if test.outcome == ANY:
+        return _("bought something in the last %(n)s days", n=test.days)
+    name = db.session.scalar(select(Product.name).where(Product.code == test.outcome)) or test.outcome
+    return _("bought %(product)s in the last %(n)s days", product=name, n=test.days)
 
 
 def created_sentences(first: dt.date | None, last: dt.date | None) -> list[str]:
