@@ -14,6 +14,7 @@ from app.activity.errors import ActivityError
 from app.activity.progress import Progress
 from app.errors import DomainError
 from app.extensions import db
+from app.facts import subject as fact_subject
 from app.jobs.leases import Held, check_attempts
 from app.jobs.nudges import nudge_once
 from app.jobs.requested import recording_failure
@@ -154,9 +155,10 @@ class _Run:
         self.counts["hits"] = days[self.day.isoformat()]
 
     def retention(self) -> None:
-        """Delete events past their retention period."""
+        """Delete events and facts past their retention period, and merge the facts delivered since."""
         oldest = self.day - dt.timedelta(days=current_settings().events_retention_days)
         store.drop_days_before(activity_root(current_settings()), oldest)
+        fact_subject.purge(db.engine, current_settings())
 
     def push(self) -> None:
         """Trigger push scheduling, so that a slot that is due takes the new hits."""

@@ -292,6 +292,26 @@ def test_events_past_their_retention_are_deleted(
     assert days == [yesterday - dt.timedelta(days=keep), yesterday]
 
 
+def test_facts_delivered_since_are_merged(
+    app: Flask,
+    ready: None,
+    deliver: Callable[..., Path],
+    cli: Callable[..., Any],
+    tmp_path: Path,
+    yesterday: dt.date,
+) -> None:
+    facts, values = tmp_path / "facts.yaml", tmp_path / "values.csv"
+    facts.write_text("facts: [{code: aum, name: 金融资产, kind: money}]", "utf-8")
+    values.write_text("lead_no,aum\nL1,5\n", "utf-8")
+    assert cli("config", "apply", facts).exit_code == 0
+    assert cli("facts", "import", values).exit_code == 0
+    deliver(yesterday, 3)
+    run_day(app, yesterday)
+    state = store.snapshot(app.config["SETTINGS"].data_dir / "activity")
+    assert state.latest_facts is not None
+    assert (state.latest_facts.through, [file.covered for file in state.facts]) == (yesterday, [True])
+
+
 def test_a_crash_before_the_journal_is_copied_is_made_up_for(
     app: Flask,
     session: Session,
