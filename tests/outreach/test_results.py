@@ -17,7 +17,7 @@ from app.effect.funnel import EffectFilters
 from app.extensions import db
 from app.hits.counts import HitFilter
 from app.models import CloseReason, HitEvent, Lead, Outreach, OutreachEvent, Staff, Suppression
-from app.rules.conversions import converted
+from app.rules.conversions import successes
 from tests.conftest import Person
 from tests.outreach.conftest import Bank
 
@@ -141,7 +141,8 @@ def test_an_outcome_reaches_back_tests_and_the_funnel(
     day = dt.date(2026, 10, 28)
     with app.app_context():
         chief = db.session.scalars(select(Staff).where(Staff.username == "one")).one()
-        found = db.session.execute(converted(app.config["SETTINGS"], day, day)).all()
+        claimed = successes(app.config["SETTINGS"], by_outcomes=False)
+        found = db.session.execute(select(claimed.c.lead_id, claimed.c.on)).all()
         assert found == [(contact.lead_id, day)]
         total = funnel.count_funnel(
             EffectFilters(HitFilter(chief), channel="sms", template=str(contact.version_id))
