@@ -88,7 +88,7 @@ def test_only_the_leads_that_are_asked_for_count(state: store.Snapshot) -> None:
     spec = RuleSpec("all", (Condition("calls", ">=", 1, 20),))
     every = list(coverage.count(state, spec, [LAST]))[-1].leads
     some = pa.table({"lead": [10**9, int(every[7]), int(every[0])]})
-    [found] = coverage.count(state, spec, [LAST], among=some)
+    [found] = coverage.count(state, spec, [LAST], among={LAST: some})
     assert found.leads.tolist() == [every[0], every[7]]
     assert found.counts == {LAST: 2}
 

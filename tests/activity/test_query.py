@@ -187,7 +187,7 @@ def test_a_question_about_some_leads_is_about_them_only(
     }
     rows = query.evaluate(world.state, spec, as_of, SCORE, among=among).to_pylist()
     assert {one["lead"]: one["values"] for one in rows} == expected
-    assert coverage.counts(world.state, spec, [as_of], among=among) == {as_of: len(expected)}
+    assert coverage.counts(world.state, spec, [as_of], among={as_of: among}) == {as_of: len(expected)}
     assert set(query.lead_values(world.state, spec, as_of, among=among)["lead"].to_pylist()) == set(expected)
 
 
