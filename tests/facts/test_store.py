@@ -243,7 +243,7 @@ STEPS = st.lists(
 )
 
 
-@examples(5, 300)
+@examples(5, 60)
 @given(STEPS)
 def test_as_of_a_date_nothing_is_seen_that_was_delivered_later(steps: list[Any]) -> None:
     """Compare the store with the brute force, and with itself without the later deliveries."""

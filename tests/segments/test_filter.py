@@ -179,7 +179,7 @@ def put(root: Path, deliveries: Any, ids: dict[int, int], columns: dict[str, sto
         store.append(root, path, list(columns.values()), store.Delivery(batch, day(delivered), backfill))
 
 
-@examples(3, 200)
+@examples(3, 60)
 @given(DELIVERIES, FILTERS, st.booleans(), st.integers(-3, 5), NUMBERS)
 def test_as_of_any_date_those_who_pass_and_nobody_else(
     app: Flask, people: None, deliveries: Any, stated: Any, compacted: bool, at: int, numbers: set[int]
