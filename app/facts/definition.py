@@ -52,10 +52,6 @@ class FactDef(Stored):
         """Return the names by which a column of a file can be headed."""
         return tuple(name for name in (self.code, self.name, self.name_en) if name)
 
-    def as_yaml(self) -> dict[str, Any]:
-        """Return the definition as the configuration file states it, without defaults."""
-        return self.model_dump(exclude_defaults=True)
-
 
 def fact_def(row: Any) -> FactDef:
     """Return the definition of a stored row of FactDefinition."""

@@ -47,7 +47,8 @@ class ProductDef(Stored):
 
     def as_yaml(self) -> dict[str, Any]:
         """Return the definition as the configuration file states it, without defaults."""
-        return self.model_dump(by_alias=True, exclude_defaults=True)
+        content = self.model_dump(by_alias=True, exclude_defaults=True)
+        return content | ({"eligible": self.eligible.as_yaml()} if self.eligible else {})
 
 
 def product_def(row: Any) -> ProductDef:

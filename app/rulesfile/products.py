@@ -35,4 +35,10 @@ def _apply(item: ProductDef, user: str, overwrite: bool) -> None:
     catalogue.apply(item, user, overwrite=overwrite)
 
 
-PRODUCTS = Kind("products", read=catalogue.definitions, apply=_apply, problems=_problems)
+PRODUCTS = Kind(
+    "products",
+    read=catalogue.definitions,
+    apply=_apply,
+    problems=_problems,
+    as_yaml=ProductDef.as_yaml,
+)

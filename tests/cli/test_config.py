@@ -33,7 +33,16 @@ EVERYTHING: dict[str, Any] = {
     "institutions": [{"code": "I-1", "name": "一"}],
     "facts": [{"code": "aum", "name": "金融资产", "kind": "money", "unit": "元"}],
     "products": [
-        {"code": "LOAN-C", "name": "消费贷", "line": "loan", "margin_rate": 0.05, "from": "2026-01-01"}
+        {
+            "code": "LOAN-C",
+            "name": "消费贷",
+            "line": "loan",
+            "margin_rate": 0.05,
+            "from": "2026-01-01",
+            "eligible": {
+                "all": [{"fact": "aum", "op": ">=", "value": 500000}, {"attribute": "tag", "in": ["vip"]}]
+            },
+        }
     ],
     "outreach": {"hours": ["10:00", "19:00"], "caps": [{"channel": "call", "contacts": 1, "days": 3}]},
     "templates": [
@@ -73,6 +82,7 @@ def test_everything_comes_back_byte_for_byte_on_another_installation(
     content = yaml.safe_load(exported)
     assert [each["code"] for each in content["branches"]] == ["B-ROOT", "B-HZ", "B-HZ-1"]
     assert content["outreach"]["caps"] == EVERYTHING["outreach"]["caps"]
+    assert content["products"][0]["eligible"] == EVERYTHING["products"][0]["eligible"]
     paths = dict(
         session.execute(select(Branch.code, func.cardinality(func.string_to_array(Branch.path, "/")))).all()
     )
@@ -117,7 +127,8 @@ def test_a_folder_in_git_is_applied_as_one_file_and_its_commit_noted(
     cli: Callable[..., Any], write: Callable[..., Path], session: Session, tmp_path: Path
 ) -> None:
     write({"rules": [EVERYTHING["rules"][0]]}, "conf/rules.yaml")
-    write({"products": EVERYTHING["products"]}, "conf/sales/products.yml")
+    products = [{**EVERYTHING["products"][0], "eligible": {}}]
+    write({"products": products}, "conf/sales/products.yml")
     write("tags: [", "conf/.drafts/tags.yaml")
     git = ["git", "-C", str(tmp_path / "conf"), "-c", "user.name=x", "-c", "user.email=x@example.com"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
@@ -129,7 +140,7 @@ def test_a_folder_in_git_is_applied_as_one_file_and_its_commit_noted(
     assert json.loads(result.stdout) == {"institutions": 0, "products": 1, "rules": 1, "schedules": 0}
     noted = select(ChangeLog.changes["commit"].astext).where(ChangeLog.kind == "config_applied")
     assert session.scalars(noted).all() == [commit]
-    write({"products": EVERYTHING["products"]}, "conf/again.yaml")
+    write({"products": products}, "conf/again.yaml")
     refused = cli("config", "apply", tmp_path / "conf")
     assert refused.exit_code == 1
     assert "products.yml: products[0].code: 'LOAN-C' stands twice" in refused.stderr
