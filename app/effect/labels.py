@@ -16,7 +16,7 @@ from app.effect.reach import HOUR_BANDS, MANUAL, Stage
 from app.extensions import db
 from app.hits.by_branch import NONE, BranchParts
 from app.lib.row_id import row_id
-from app.models import OutreachTemplateVersion, RuleVersion
+from app.models import OutreachBatch, OutreachTemplateVersion, Rule, RuleVersion
 
 STAGE: dict[str, Any] = {
     Stage.HIT: lazy_gettext("Hits"),
@@ -66,6 +66,13 @@ class PartNames:
     def _version(self) -> Callable[[str], str]:
         rows = {str(row.id): version_title(row) for row in db.session.scalars(select(RuleVersion))}
         return lambda key: rows.get(key, f"#{key}")
+
+    def _rule(self) -> Callable[[str], str]:
+        rows = dict(db.session.execute(select(Rule.id, Rule.name)).tuples().all())
+        return lambda key: rows.get(int(key), f"#{key}")
+
+    def _batch(self) -> Callable[[str], str]:
+        return lambda key: f"#{key} {_row(OutreachBatch, key).version}"
 
     def _template(self) -> Callable[[str], str]:
         rows = {str(row.id): str(row) for row in db.session.scalars(select(OutreachTemplateVersion))}
@@ -121,7 +128,9 @@ def claims_stand_in() -> str:
 
 
 def claims(marked: int, confirmed: int) -> str:
-    """Return what was marked as converted, and how much of it outcomes confirm."""
+    """Return what was marked as converted, and how much of it outcomes confirm; nothing when nothing was."""
+    if not marked:
+        return ""
     return _("marked %(n)s, confirmed by outcomes %(m)s", n=f"{marked:,}", m=f"{confirmed:,}")
 
 

@@ -19,7 +19,10 @@ def percent(share: float | None) -> str:
 
 def yuan(amount: Decimal | float | None) -> str:
     """Return an amount of money in yuan."""
-    return "—" if amount is None else f"¥{amount:,.2f}"
+    if amount is None:
+        return "—"
+    sign = "-" if amount <= -0.005 else ""
+    return f"{sign}¥{abs(amount):,.2f}"
 
 
 def parse_amount(cell: str) -> Decimal | None:

@@ -22,7 +22,8 @@ UNHEARD = (OutreachStatus.QUEUED, OutreachStatus.SENDING, OutreachStatus.UNKNOWN
 class Figures:
     """The results of one text. Each share is of all who were contacted, whether they were reached or not.
 
-    ``returned`` is the number of contacts with any feedback, if only that it was delivered.
+    ``returned`` is the number of contacts with any feedback, if only that it was delivered. ``claimed`` hits
+    were marked as converted; an outcome ``confirmed`` some of them.
     """
 
     contacted: int
@@ -32,6 +33,8 @@ class Figures:
     returned: int
     segments: int
     cost: Decimal
+    claimed: int = 0
+    confirmed: int = 0
 
 
 def by_text(batch: OutreachBatch) -> dict[int, Figures]:
@@ -47,15 +50,19 @@ def by_text(batch: OutreachBatch) -> dict[int, Figures]:
             count.filter(or_(Outreach.status.not_in(UNHEARD), turned)),
             func.coalesce(func.sum(Outreach.segments), 0),
             func.coalesce(func.sum(Outreach.cost), 0),
+            count.filter(conversions.claimed()),
+            count.filter(conversions.claimed(), Hit.converted.is_(True)),
         )
         .join(Hit, Hit.id == Outreach.hit_id)
         .where(Outreach.batch_id == batch.id, Outreach.reserved_at.is_not(None))
         .group_by(Outreach.version_id)
     )
     figures = {}
-    for version, contacted, *parts, returned, segments, cost in db.session.execute(query):
+    for version, contacted, *parts, returned, segments, cost, claimed, confirmed in db.session.execute(query):
         answered, won, opted_out = (Share(part, contacted) for part in parts)
-        figures[version] = Figures(contacted, answered, won, opted_out, returned, segments, Decimal(cost))
+        figures[version] = Figures(
+            contacted, answered, won, opted_out, returned, segments, Decimal(cost), claimed, confirmed
+        )
     return figures
 
 

@@ -12,9 +12,12 @@ from typing import Any
 from sqlalchemy import func, select
 
 from app.access.scope import hits_visible_to, sees_whole_bank
+from app.effect import money
 from app.effect.comparison import Comparison, compare
 from app.effect.funnel import EffectFilters, Figures, count_funnel
 from app.effect.labels import PartNames
+from app.effect.means import Estimate
+from app.effect.report import Return
 from app.extensions import db
 from app.hits import counts, due
 from app.hits.by_branch import NONE, OWN
@@ -99,8 +102,39 @@ class Backlog(Strict):
     approvals: int | None
 
 
+class MoneyPart(Strict):
+    """A part of the hits in money (app/effect/money.py), with its key and name as those of Part.
+
+    ``caused`` is the margin that marketing caused with its interval, and the cost of that; None without a
+    holdout group, and of people who were contacted.
+    """
+
+    key: str
+    name: str = ""
+    people: int
+    converted: int
+    amount: float
+    margin: float
+    cost: float
+    caused: tuple[float, float, float, float] | None = None
+    without_holdout: int = 0
+
+    def part(self) -> money.Part:
+        """Return the figures as the effect page uses them."""
+        figures = (self.people, self.converted, self.amount, self.margin, self.cost)
+        if self.caused is None:
+            return money.Part(*figures, without_holdout=self.without_holdout)
+        value, low, high, cost = self.caused
+        brought = Return(Estimate(value, Interval(low, high)), cost)
+        return money.Part(*figures, brought, self.without_holdout)
+
+
 class Content(Strict):
-    """All figures of a report. ``by_outcomes``: outcomes judged conversions, and not claims."""
+    """All figures of a report. ``by_outcomes``: outcomes judged conversions, and not claims.
+
+    ``money`` has the parts by rule, branch, template and batch, those with the largest margin first; none in
+    older reports and while claims stand in.
+    """
 
     now: StageCounts
     before: StageCounts
@@ -109,11 +143,13 @@ class Content(Strict):
     trend: list[WeekCounts]
     waiting: Backlog
     by_outcomes: bool = False
+    money: dict[str, list[MoneyPart]] = {}
 
 
 def make_content(week: dt.date, user: Staff) -> Content:
     """Return the current figures of a week in a user's row scope."""
     current, before = (count_funnel(_of_week(monday, user)) for monday in (week, week - WEEK))
+    by_outcomes = conversions.judged_by_outcomes()
     names = _OwnNames(_of_week(week, user))
     return Content(
         now=_stage_counts(current.total),
@@ -122,7 +158,8 @@ def make_content(week: dt.date, user: Staff) -> Content:
         held=_holdout_counts(_of_week(week, user)),
         trend=_trend(week, user),
         waiting=_backlog(user),
-        by_outcomes=conversions.judged_by_outcomes(),
+        by_outcomes=by_outcomes,
+        money=_money(_of_week(week, user), names) if by_outcomes else {},
     )
 
 
@@ -140,6 +177,31 @@ def _parts(figures: dict[str, Figures], dimension: str, names: _OwnNames) -> lis
     by_size = sorted(figures, key=lambda key: (-figures[key].hit, key))
     keys = sorted(figures) if dimension == "grade" else by_size
     return [Part(key=key, name=names.name(dimension, key), steps=_stage_counts(figures[key])) for key in keys]
+
+
+def _money(filters: EffectFilters, names: _OwnNames) -> dict[str, list[MoneyPart]]:
+    rules = money.by_rule(filters)
+    parts = {
+        "rule": {str(rule): money.of_effects([effect]) for rule, effect in rules.items()},
+        "branch": money.by_branch(filters),
+        **{name: money.by_contact(filters, name) for name in money.CONTACTED},
+    }
+    return {
+        name: [
+            _money_part(key, names.name(name, key), by_key[key])
+            for key in sorted(by_key, key=lambda key: (-by_key[key].margin, key))
+        ]
+        for name, by_key in parts.items()
+    }
+
+
+def _money_part(key: str, name: str, part: money.Part) -> MoneyPart:
+    figures = {each: getattr(part, each) for each in ("people", "converted", "amount", "margin", "cost")}
+    caused = None
+    if part.brought:
+        value, (low, high) = part.brought.caused.value, part.brought.caused.interval
+        caused = (value, low, high, part.brought.cost)
+    return MoneyPart(key=key, name=name, **figures, caused=caused, without_holdout=part.without_holdout)
 
 
 class _OwnNames:

@@ -12,11 +12,22 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
+from app.effect import money_words
 from app.effect.labels import CHANNEL, DIMENSION, STAGE, claims, claims_stand_in, verdict
+from app.effect.money import NOBODY
+from app.effect.money import Part as MoneyFigures
 from app.hits.by_branch import NONE, OWN
 from app.lib.amounts import percent, yuan
-from app.models import WeeklyReport
-from app.reports.content import Backlog, Content, HoldoutCounts, Part, StageCounts, WeekCounts
+from app.models import CONVERSION_DAYS, WeeklyReport
+from app.reports.content import (
+    Backlog,
+    Content,
+    HoldoutCounts,
+    MoneyPart,
+    Part,
+    StageCounts,
+    WeekCounts,
+)
 from app.reports.weeks import sunday_of
 
 #: rows of a table before the rest is summed up in one row
@@ -80,11 +91,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts: names in the first column, numbers in the others."""
+    """A table of texts: names in the first column, numbers in the others; and what to know about it."""
 
     title: str
     heads: list[str]
     rows: list[list[str]]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,10 @@ def document(report: WeeklyReport, language: str) -> Document:
         cards=_cards(content.now, content.before),
         charts=[_funnel(content.now), _trend(content.trend)],
         effect=_effect(content.held),
-        tables=[_table(name, content.parts[name]) for name in TITLES if content.parts.get(name)],
+        tables=[
+            *(_table(name, content.parts[name]) for name in TITLES if content.parts.get(name)),
+            *(_money(name, content.money[name]) for name in money_words.TITLES if content.money.get(name)),
+        ],
         waiting=_backlog(content.waiting),
         notes=[*([] if content.by_outcomes else [claims_stand_in()]), *(str(note) for note in NOTES)],
     )
@@ -150,9 +165,9 @@ def _summary(content: Content) -> str:
         converted=f"{now.converted:,}",
         rate=percent(now.rate),
     )
-    if not content.by_outcomes:
-        return sentence
     marked = claims(now.claimed, now.confirmed)
+    if not (content.by_outcomes and marked):
+        return sentence
     return _("%(sentence)s Conversions: %(claims)s.", sentence=sentence, claims=marked)
 
 
@@ -246,7 +261,24 @@ def _sum(parts: Sequence[StageCounts]) -> StageCounts:
     return StageCounts(**{name: sum(getattr(part, name) for part in parts) for name in names})
 
 
-def _name(dimension: str, part: Part) -> str:
+def _money(name: str, parts: Sequence[MoneyPart]) -> Table:
+    figures = [each.part() for each in parts]
+    rows = [_money_row(name, _name(name, each), each.part()) for each in parts[:MAX_ROWS]]
+    if rest := figures[MAX_ROWS:]:
+        rows.append(_money_row(name, _("%(n)s more", n=len(rest)), sum(rest, NOBODY)))
+    if name not in money_words.CONTACTED:
+        rows.append(_money_row(name, _("Total"), sum(figures, NOBODY)))
+    notes = [money_words.missing(name, figures), *money_words.definitions(name, CONVERSION_DAYS)]
+    title = str(money_words.TITLES[name])
+    return Table(title, money_words.heads(name), rows, list(filter(None, notes)))
+
+
+def _money_row(name: str, shown: str, part: MoneyFigures) -> list[str]:
+    cells = money_words.cells(name, part)
+    return [shown, *(f"{text} ({interval})" if interval else text for text, interval in cells)]
+
+
+def _name(dimension: str, part: Part | MoneyPart) -> str:
     if dimension == "channel":
         return str(CHANNEL[part.key])
     if part.key == NONE:

@@ -9,14 +9,21 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.effect.report import Arm, RuleEffect
-from app.models import Hit, Outcome, Outreach
-from app.rules.proportion import Share, difference
+from app.effect import money
+from app.effect.funnel import EffectFilters
+from app.effect.means import Estimate
+from app.effect.report import Arm, ArmsEffect, together
+from app.extensions import db
+from app.hits.counts import HitFilter
+from app.models import Hit, Outcome, Outreach, Staff
+from app.rules.proportion import Interval, Share, difference
+from tests.conftest import make_staff
 from tests.effect.bank import TODAY, ZONE, Bank
 from tests.thorough import share
 
@@ -144,18 +151,147 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(
             else Arm(people, sum(random.random() < chance for _ in range(people)))
             for people, chance in ((treated, base + effect), (holdout, base))
         )
-        low, high = RuleEffect(one, other, 0.0).interval or (0.0, 0.0)
+        low, high = ArmsEffect(one, other, 0.0).interval or (0.0, 0.0)
         covered += low <= effect <= high
     assert abs(covered / WORLDS - 0.95) <= 4 * math.sqrt(0.95 * 0.05 / WORLDS)
 
 
-def test_the_return_has_an_interval() -> None:
-    treated = Arm(people=1000, converted=100, amount=0, margin=10_000, squares=1_000_000)
-    holdout = Arm(people=1000, converted=50, amount=0, margin=5_000, squares=500_000)
-    effect = RuleEffect(treated, holdout, cost=1000)
-    assert effect.caused == 5000
-    assert effect.roi == 4
-    # standard errors a person: √(90 / 999) and √(47.5 / 999), of yuan
-    reach = 1.959963984540054 * math.sqrt((900_000 / 999 + 475_000 / 999) / 1000) * 1000 / 1000
-    assert effect.roi_interval == pytest.approx((4 - reach, 4 + reach))
-    assert RuleEffect(treated, Arm(), 1000).roi_interval is None
+#: sizes of purchases: all alike, spread, and with few large ones; each 1,000 yuan on average
+SIZES: dict[str, Callable[[np.random.Generator, int], Any]] = {
+    "alike": lambda random, n: np.full(n, 1000.0),
+    "spread": lambda random, n: random.exponential(1000, n),
+    "skewed": lambda random, n: random.lognormal(math.log(1000) - 0.5, 1, n),
+}
+
+
+def drawn(random: np.random.Generator, people: int, chance: float, sizes: Any) -> Arm:
+    """An arm of people of whom each buys with a chance, with a margin of a twentieth of what they buy."""
+    won = random.binomial(people, chance)
+    bought = sizes(random, won)
+    amount, squares = float(bought.sum()), float((bought**2).sum())
+    return Arm(people, int(won), amount, amount / 20, squares / 400, squares)
+
+
+@pytest.mark.parametrize(
+    "sizes", ["spread", *(pytest.param(name, marks=pytest.mark.long) for name in ("alike", "skewed"))]
+)
+@pytest.mark.parametrize("effect", [0.0, 0.02])
+@pytest.mark.parametrize(("base", "treated", "holdout"), [(0.03, 1900, 100), (0.05, 800, 800)])
+def test_amount_margin_and_return_cover_the_truth_as_often_as_they_say(
+    sizes: str, effect: float, base: float, treated: int, holdout: int
+) -> None:
+    random, covered = np.random.default_rng(20261130), np.zeros(3)
+    amount = effect * 1000
+    truths = (amount, amount / 20, amount / 20 * treated / 5000 - 1)
+    for _ in range(WORLDS):
+        one = drawn(random, treated, base + effect, SIZES[sizes])
+        of = ArmsEffect(one, drawn(random, holdout, base, SIZES[sizes]), 5000)
+        assert of.amount is not None
+        assert of.margin is not None
+        assert of.brought is not None
+        assert of.brought.roi is not None
+        estimates = (of.amount, of.margin, of.brought.roi)
+        covered += [
+            each.interval.low <= truth <= each.interval.high
+            for each, truth in zip(estimates, truths, strict=True)
+        ]
+    assert np.abs(covered / WORLDS - 0.95).max() <= 4 * math.sqrt(0.95 * 0.05 / WORLDS)
+
+
+@pytest.mark.long
+def test_a_sum_over_rules_covers_the_truth_as_often_as_it_says() -> None:
+    """Three rules hold others out of the same 2,000 people each; the first changes what they buy."""
+    random, covered, people = np.random.default_rng(20261130), 0, 2000
+    for _ in range(WORLDS):
+        treated = [random.random(people) < share for share in (0.9, 0.8, 0.5)]
+        buys = random.random(people) < 0.04 + 0.02 * treated[0]
+        margin = buys * random.exponential(50, people)
+        effects = [ArmsEffect(arm_of(margin[of]), arm_of(margin[~of]), 100.0) for of in treated]
+        found = together(effects)
+        assert found is not None
+        low, high = found.caused.interval
+        covered += low <= 0.02 * 50 * treated[0].sum() <= high
+    assert abs(covered / WORLDS - 0.95) <= 4 * math.sqrt(0.95 * 0.05 / WORLDS)
+
+
+def arm_of(margins: Any) -> Arm:
+    won = int((margins > 0).sum())
+    return Arm(len(margins), won, 0.0, float(margins.sum()), float((margins**2).sum()))
+
+
+def test_intervals_of_money_are_those_of_shares_where_everybody_buys_for_one_yuan() -> None:
+    treated, holdout = Arm(900, 60, 60, 60, 60, 60), Arm(100, 3, 3, 3, 3, 3)
+    effect = ArmsEffect(treated, holdout, 10)
+    assert effect.amount is not None
+    assert effect.margin == effect.amount
+    assert effect.interval == pytest.approx(effect.amount.interval)
+    nobody = ArmsEffect(Arm(10), Arm(10), 1).margin
+    assert nobody == Estimate(0.0, Interval(0.0, 0.0))
+    losing = ArmsEffect(Arm(900, 60, 60, 20, 60, 60, 20, 20), holdout, 10).margin
+    assert losing is not None
+    assert losing.value == pytest.approx(20 / 900 - 3 / 100)
+    assert losing.interval.low < effect.amount.interval.low
+    assert ArmsEffect(treated, Arm(), 10).brought is None
+    assert ArmsEffect(treated, holdout, 0).brought is not None
+    assert ArmsEffect(treated, holdout, 0).brought.roi is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", share(range(20), 2))
+def test_money_by_branch_template_and_batch_is_the_slow_count(
+    app: Flask, session: Session, seed: int
+) -> None:
+    bank = Bank(session, app.config["SETTINGS"], seed, leads=40)
+    bank.deliver()
+    make_staff(session, "chief", "Manager")
+    session.commit()
+    first, last = TODAY - dt.timedelta(days=9), TODAY - dt.timedelta(days=2)
+    with app.app_context():
+        chief = db.session.scalars(select(Staff).where(Staff.username == "chief")).one()
+        filters = EffectFilters(HitFilter(chief, first=first, last=last))
+        rules, branches = money.by_rule(filters), money.by_branch(filters)
+        total = sum((money.of_effects([each]) for each in rules.values()), money.NOBODY)
+        parts = sum(branches.values(), money.NOBODY)
+        found = {name: money.by_contact(filters, name) for name in money.CONTACTED}
+    names = ("people", "converted", "amount", "margin", "cost")
+    assert [getattr(parts, name) for name in names] == pytest.approx([getattr(total, name) for name in names])
+    assert total.people > 10
+    assert total.brought is not None
+    for name, column in (("template", "version_id"), ("batch", "batch_id")):
+        expected = slow_contacts(session, column, first, last)
+        shown = {key: [getattr(part, each) for each in names] for key, part in found[name].items()}
+        assert shown == {key: pytest.approx(figures) for key, figures in expected.items()}
+        assert sum(figures[1] for figures in expected.values())
+
+
+def slow_contacts(session: Session, column: str, first: dt.date, last: dt.date) -> dict[str, list[float]]:
+    """People, conversions, amount, margin and cost of contacts by a column, by loops."""
+    session.expire_all()
+    told = list(session.scalars(select(Outcome)))
+    people: dict[str, dict[int, Outreach]] = {}
+    costs: dict[str, float] = {}
+    query = select(Outreach).where(Outreach.sent_at.is_not(None)).order_by(Outreach.sent_at, Outreach.id)
+    for row in session.scalars(query):
+        if row.hit.lead.deleted_at is None and first <= row.hit.hit_date <= last:
+            key = str(getattr(row, column))
+            people.setdefault(key, {}).setdefault(row.lead_id, row)
+            costs[key] = costs.get(key, 0.0) + float(row.cost or 0)
+    found = {}
+    for key, rows in people.items():
+        won = [[each for each in told if in_time(each, row)] for row in rows.values()]
+        sold = [each for some in won for each in some]
+        margins = [
+            each.amount * each.product.margin_rate if each.margin is None else each.margin for each in sold
+        ]
+        sums = (float(sum(each.amount for each in sold)), float(sum(margins)))
+        found[key] = [len(rows), sum(bool(some) for some in won), *sums, costs[key]]
+    return found
+
+
+def in_time(outcome: Outcome, row: Outreach) -> bool:
+    assert row.sent_at is not None
+    day, counted = row.sent_at.astimezone(ZONE).date(), row.hit.version.products
+    return (
+        outcome.lead_id == row.lead_id
+        and day <= outcome.on_date <= day + dt.timedelta(days=30)
+        and (not counted or outcome.product.code in counted)
+    )

@@ -188,7 +188,20 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     with bank.app.app_context():
         figures = comparison.by_text(db.session.get_one(OutreachBatch, batch))
     assert (figures[a].converted.part, figures[b].converted.part) == (2, 3)
-    assert "尚未收到业务结果" not in manager.get(f"/outreachbatchview/show/{batch}").text
+    page = manager.get(f"/outreachbatchview/show/{batch}").text
+    assert "尚未收到业务结果" not in page
+    assert page.count("系统确认") == 1, "nobody marked anything of B"
+    assert "标记 2，系统确认 2" in page
+    # What was bought before the contact is not what the customers of a text bought since.
+    told |= {"outcome_id": "late", "amount": 3000}
+    bank.session.add(Outcome(on_date=clock.today(), **told))
+    bank.session.commit()
+    of_a, of_b = len(of_a), len(of_b)
+    page = manager.get(f"/outreachbatchview/show/{batch}").text
+    assert f"1 / {of_b}" in page.split('id="money"')[1]
+    assert f"0 / {of_a}" in page.split('id="money"')[1]
+    assert f"人均金额（B − A）：¥{3000 / of_b:,.2f}（95% 区间" in page
+    assert f"人均利润（B − A）：¥{90 / of_b:,.2f}（95% 区间" in page
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.effect import money
 from app.effect.funnel import EffectFilters, Figures, count_funnel
 from app.extensions import db
 from app.hits.counts import HitFilter
@@ -299,6 +300,36 @@ def test_a_report_that_fails_says_so_and_is_given_up(
     manager.submit("/weeklyreportview/make", {"week": str(due_week())})
     worked(app)
     assert manager.get(f"/weeklyreportview/pdf/{report}").status_code == 200
+
+
+def test_money_is_that_of_the_effect_page_and_says_what_is_missing(
+    app: Flask, session: Session, bank: Bank, manager: Person
+) -> None:
+    bank.deliver()
+    week = due_week()
+    with app.app_context():
+        boss = db.session.scalars(select(Staff).where(Staff.username == "boss")).one()
+        filters = EffectFilters(HitFilter(user=boss, first=week, last=weeks.sunday_of(week)))
+        expected = sum((money.of_effects([each]) for each in money.by_rule(filters).values()), money.NOBODY)
+    assert expected.brought is not None
+
+    def printed() -> str:
+        made = manager.submit("/weeklyreportview/make", {"week": str(week)}).location.rsplit("/", 1)[1]
+        session.execute(update(WeeklyReport).values(made_at=None, attempts=0))
+        session.commit()
+        worked(app)
+        page = str(manager.get(f"/weeklyreportview/show/{made}").text)
+        pdf = text_of(manager.get(f"/weeklyreportview/pdf/{made}").data)
+        assert all(title in text for title in ("按指标看收益", "按模板看收益") for text in (page, pdf))
+        return page
+
+    page = printed()
+    for shown in (expected.amount, expected.margin, expected.brought.caused.value):
+        assert f"<td>¥{shown:,.2f}" in page
+    assert "此处的客户都已触达" in page
+    assert "没有任何指标留出对照组" not in page
+    session.execute(update(Hit).values(holdout=False))
+    assert "没有任何指标留出对照组" in printed()
 
 
 @pytest.mark.parametrize("empty", [True, False])

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 
 from app.console import downloads
 from app.console.access import may
-from app.effect import labels
+from app.effect import labels, money_words
 from app.errors import DomainError
 from app.models import CONVERSION_DAYS
 from app.rules import conversions
@@ -37,6 +37,7 @@ class EffectView(BaseView):  # type: ignore[misc]
             filters=filters,
             choices=effect_page.choices(filters),
             ranges=effect_page.ranges(filters),
+            money=request.args.get("money", ""),
             days=CONVERSION_DAYS,
             export=filters.page_url("EffectView.export") if may("can_export", "EffectView") else "",
         )
@@ -54,12 +55,24 @@ class EffectView(BaseView):  # type: ignore[misc]
     @permission_name("list")
     def money(self) -> Any:
         """Return the part of the page about money, which takes a while to count."""
-        filters = self._filters()
-        by_outcomes = conversions.judged_by_outcomes()
+        filters, by = self._filters(), request.args.get("money", "rule")
+        if by not in money_words.TITLES:
+            abort(400)
+        if not conversions.judged_by_outcomes():
+            return render_template("hits/effect_money.html", empty=labels.claims_stand_in())
         return render_template(
             "hits/effect_money.html",
-            money=effect_money.rows(filters.figures) if by_outcomes else [],
-            empty=_("No hit matches these filters.") if by_outcomes else labels.claims_stand_in(),
+            table=effect_money.table(filters, by),
+            tabs=[
+                (
+                    str(word),
+                    filters.page_url(money=name),
+                    filters.page_url("EffectView.money", money=name),
+                    name == by,
+                )
+                for name, word in money_words.TITLES.items()
+            ],
+            empty=_("No hit matches these filters."),
         )
 
     @expose("/export", methods=["GET"])

@@ -4,61 +4,112 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask import url_for
 from flask_babel import gettext as _
-from sqlalchemy import and_, select
 
-from app.effect import report
-from app.effect.funnel import EffectFilters
-from app.effect.report import Arm, RuleEffect
-from app.extensions import db
-from app.lib.amounts import percent, yuan
-from app.lib.settings import current_settings
-from app.models import Rule
+from app.console.access import may
+from app.effect import money, money_words
+from app.effect.labels import PartNames
+from app.effect.means import Estimate
+from app.effect.money import Part
+from app.effect.report import ArmsEffect
+from app.models import CONVERSION_DAYS
+from app.screens.hits.effect_page import Filters
+
+#: rows of a table before the rest is summed up in one row
+MAX_ROWS = 50
+Cell = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class MoneyRow:
-    """A rule with figures of the treated and the held-out people, formatted."""
+    """A row: its name, where that leads, and its cells, each a text with a smaller one below."""
 
     name: str
-    treated: str
-    holdout: str
-    amount: tuple[str, str]
-    margin: tuple[str, str]
-    caused: str
-    cost: str
-    roi: str
-    interval: str
+    url: str
+    cells: list[Cell]
 
 
-def rows(filters: EffectFilters) -> list[MoneyRow]:
-    """Return a row for each rule that caught people for the first time on the dates, by the rule's name."""
-    hits = filters.hits
-    if hits.first is None or hits.last is None:
-        return []
-    found = report.by_rule(current_settings(), hits.first, hits.last, among=and_(*filters.criterion()))
-    names = dict(db.session.execute(select(Rule.id, Rule.name)).tuples().all())
-    return sorted((_row(names[rule], effect) for rule, effect in found.items()), key=lambda row: row.name)
+@dataclass(frozen=True)
+class MoneyTable:
+    """A table of money with the sentence of what is missing, and the meaning of its columns."""
+
+    title: str
+    heads: list[str]
+    rows: list[MoneyRow]
+    missing: str
+    definitions: list[str]
 
 
-def _row(name: str, effect: RuleEffect) -> MoneyRow:
-    interval = effect.roi_interval
-    return MoneyRow(
-        name,
-        _people(effect.treated),
-        _people(effect.holdout),
-        (_each(effect.treated, effect.treated.amount), _each(effect.holdout, effect.holdout.amount)),
-        (_each(effect.treated, effect.treated.margin), _each(effect.holdout, effect.holdout.margin)),
-        yuan(effect.caused),
-        yuan(effect.cost),
-        _("needs a holdout group") if not effect.is_compared else percent(effect.roi),
-        "" if interval is None else f"{percent(interval.low)} – {percent(interval.high)}",
+def table(filters: Filters, by: str) -> MoneyTable:
+    """Return the table by one of ``money_words.TITLES``; the last row is the total where there is one."""
+    parts, rows = _of_rules(filters) if by == "rule" else _of_parts(filters, by)
+    heads = _rule_heads() if by == "rule" else money_words.heads(by)
+    return MoneyTable(
+        str(money_words.TITLES[by]),
+        heads,
+        rows,
+        money_words.missing(by, parts) if parts else "",
+        money_words.definitions(by, CONVERSION_DAYS),
     )
 
 
-def _people(arm: Arm) -> str:
-    return f"{arm.converted:,} / {arm.people:,}"
+def _of_parts(filters: Filters, by: str) -> tuple[list[Part], list[MoneyRow]]:
+    contacted = by in money_words.CONTACTED
+    parts = money.by_contact(filters.figures, by) if contacted else money.by_branch(filters.figures)
+    names = PartNames(filters.figures)
+    keys = sorted(parts, key=lambda key: (-parts[key].margin, key))
+    rows = [
+        MoneyRow(names.name(by, key), _url(filters, by, key), money_words.cells(by, parts[key]))
+        for key in keys[:MAX_ROWS]
+    ]
+    if rest := keys[MAX_ROWS:]:
+        others = sum((parts[key] for key in rest), money.NOBODY)
+        rows.append(MoneyRow(_("%(n)s more", n=len(rest)), "", money_words.cells(by, others)))
+    if rows and not contacted:
+        total = sum(parts.values(), money.NOBODY)
+        rows.append(MoneyRow(_("Total"), "", money_words.cells(by, total)))
+    return list(parts.values()), rows
 
 
-def _each(arm: Arm, total: float) -> str:
-    return yuan(total / arm.people) if arm.people else "—"
+def _url(filters: Filters, by: str, key: str) -> str:
+    if by != "batch":
+        return filters.part_url(by, key)
+    return url_for("OutreachBatchView.show", pk=key) if may("can_show", "OutreachBatchView") else ""
+
+
+def _of_rules(filters: Filters) -> tuple[list[Part], list[MoneyRow]]:
+    found, names = money.by_rule(filters.figures), PartNames(filters.figures)
+    parts = {str(rule): money.of_effects([effect]) for rule, effect in found.items()}
+    rows = [
+        MoneyRow(names.name("rule", key), filters.part_url("rule", key), _rule_cells(found[int(key)], part))
+        for key, part in sorted(parts.items(), key=lambda each: names.name("rule", each[0]))
+    ]
+    if len(rows) > 1:
+        people, *others = money_words.cells("rule", sum(parts.values(), money.NOBODY))
+        rows.append(MoneyRow(_("Total"), "", [people, ("", ""), *others]))
+    return list(parts.values()), rows
+
+
+def _rule_heads() -> list[str]:
+    name, people, *others = money_words.heads("rule")
+    return [name, people, _("Held out, converted"), *others]
+
+
+def _rule_cells(effect: ArmsEffect, part: Part) -> list[Cell]:
+    people, amount, margin, *others = money_words.cells("rule", part)
+    held = effect.holdout
+    return [
+        people,
+        (f"{held.converted:,} / {held.people:,}", ""),
+        (amount[0], _a_person(effect.amount)),
+        (margin[0], _a_person(effect.margin)),
+        *others,
+    ]
+
+
+def _a_person(difference: Estimate | None) -> str:
+    if difference is None:
+        return ""
+    more, interval = money_words.money(difference)
+    return _("a person %(more)s more (%(interval)s)", more=more, interval=interval)

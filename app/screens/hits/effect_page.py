@@ -56,6 +56,10 @@ class Filters:
         arguments: dict[str, Any] = {**self.values, "by": self.by, **changed}
         return url_for(endpoint, **{name: value for name, value in arguments.items() if value})
 
+    def part_url(self, name: str, key: str) -> str:
+        """Return the URL of this page filtered by one part, or nothing where there is no such filter."""
+        return "" if key.startswith(OWN) else self.page_url(**{name: key})
+
     def list_url(self, n: int, stage: Stage, **part: str) -> str:
         """Return the URL of the list of the ``n`` hits that reached a stage, of all or of one group."""
         filters = {**self.values, **part}
@@ -290,7 +294,10 @@ class Dashboard:
         """Return the rows of the breakdown: each group, then the total."""
         rows = [
             self._breakdown_row(
-                self._names.name(self.filters.by, key), self._group_url(key), self._groups[key], key
+                self._names.name(self.filters.by, key),
+                self.filters.part_url(self.filters.by, key),
+                self._groups[key],
+                key,
             )
             for key in self._keys
         ]
@@ -311,10 +318,6 @@ class Dashboard:
             figures.claimed,
             figures.confirmed,
         )
-
-    def _group_url(self, key: str) -> str:
-        """Return the URL of this page filtered by one group, or nothing where there is no such filter."""
-        return "" if key.startswith(OWN) else self.filters.page_url(**{self.filters.by: key})
 
     def _url(self, figures: Figures, stage: Stage, key: str = "") -> str:
         part = {self.filters.by: key} if key else {}

@@ -231,7 +231,7 @@ class Dashboard:
             (_("converted: %(n)s", n=f"{won:,}"), url, won),
             (_("hits this month: %(n)s", n=f"{month:,}"), self.filters.list_url(month, **dates), month),
         ]
-        if self.by_outcomes:
+        if self.by_outcomes and marked:
             claimed = sum(n for _converted, n in marked)
             confirmed = sum(n for converted, n in marked if converted)
             of_claims = self.filters.list_url(claimed, **dates, status=HitStatus.CONVERTED)

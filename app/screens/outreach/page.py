@@ -50,6 +50,7 @@ from app.outreach import (
 from app.outreach.compliance import PASSED, REASONS
 from app.products import catalogue as products
 from app.rules import conversions
+from app.screens.outreach import batch_money
 from app.screens.outreach import variants as texts
 from app.selection import Selection
 
@@ -202,6 +203,7 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         ],
         "measures": texts.measures(batch, figures),
         "no_receipts": texts.no_receipts(figures),
+        "money": batch_money.of_batch(batch),
         "stand_in": "" if conversions.judged_by_outcomes() else claims_stand_in(),
         "length_text": length_text,
         "statuses": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +12,12 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from app.console.filters import ChoiceFilter
+from app.effect import labels
 from app.lib.amounts import yuan
 from app.models import OutreachBatch
 from app.outreach import cost, variants
 from app.outreach.comparison import Figures
+from app.rules import conversions
 from app.rules.proportion import Interval, Share, difference, wilson
 
 _MEASURES: tuple[tuple[Any, Callable[[Figures], Share]], ...] = (
@@ -36,13 +38,17 @@ class TextOf(ChoiceFilter):
 
 @dataclass(frozen=True)
 class Measure:
-    """A result of two texts: the rate of each with its interval, their difference, and a verdict."""
+    """A result of two texts: the rate of each with its interval, their difference, and a verdict.
+
+    ``claims`` says of each how many somebody marked.
+    """
 
     name: str
     of_a: tuple[str, str]
     of_b: tuple[str, str]
     difference: str
     verdict: str
+    claims: tuple[str, str] = ("", "")
 
 
 def letter_tag(letter: str, share: int | None = None) -> Markup:
@@ -89,7 +95,13 @@ def measures(batch: OutreachBatch, figures: dict[int, Figures]) -> list[Measure]
     one, two = figures.get(batch.version_id), figures.get(batch.version_b_id or 0)
     if one is None or two is None or not (one.contacted and two.contacted):
         return []
-    return [_measure(str(name), share(one), share(two)) for name, share in _MEASURES]
+    answered, converted, opted_out = (
+        _measure(str(name), share(one), share(two)) for name, share in _MEASURES
+    )
+    if conversions.judged_by_outcomes():
+        claims = (labels.claims(one.claimed, one.confirmed), labels.claims(two.claimed, two.confirmed))
+        converted = replace(converted, claims=claims)
+    return [answered, converted, opted_out]
 
 
 def no_receipts(figures: dict[int, Figures]) -> bool:

@@ -125,16 +125,22 @@ def test_money_is_shown_once_outcomes_are_there(
 ) -> None:
     person = login("Auditor", language="en")
 
-    def money() -> str:
-        answer = person.get(f"/effectview/money?{EVERYTHING}")
+    def money(by: str = "rule") -> str:
+        answer = person.get(f"/effectview/money?money={by}&{EVERYTHING}")
         assert answer.status_code == 200
         return str(answer.text)
 
     assert "No outcomes have been delivered" in money()
     bank.deliver()
-    assert "held out ¥" in money()
+    assert re.search(r"a person -?¥[0-9.,]+ more \(-?¥[0-9.,]+ – -?¥[0-9.,]+\)", money("rule"))
+    assert "Total" in money("branch")
+    for contacted in ("template", "batch"):
+        assert "Everybody here was contacted" in money(contacted)
+        assert "caused</th>" not in money(contacted)
     chinese = login("Manager", language="zh").get(f"/effectview/money?{EVERYTHING}").text
-    assert "投资回报率（95% 区间）" in chinese
+    assert "投资回报率 =（营销带来的利润 − 触达费用）/ 触达费用" in chinese
     session.query(Hit).update({"holdout": False})
     session.commit()
-    assert money().count("needs a holdout group") == 2
+    assert "No rule has held anybody out" in money("branch")
+    assert money("rule").count("needs a holdout group") == 6
+    assert person.get("/effectview/money?money=colour").status_code == 400
