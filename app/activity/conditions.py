@@ -1,10 +1,10 @@
 """The meaning of rules, defined once as Ibis expressions over the lead activity."""
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from functools import reduce
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import ibis
 
@@ -15,16 +15,20 @@ from app.activity.spec import Condition, RuleSpec
 Day: TypeAlias = date | ibis.ir.DateValue
 
 
-def in_window(activity: ibis.Table, as_of: Day, window_days: int) -> ibis.ir.BooleanValue:
-    """Return a criterion: rows of the local dates as_of − window_days + 1 … as_of."""
-    before = window_days - 1
+def in_window(activity: ibis.Table, as_of: Day, window_days: int, ended: int = 0) -> ibis.ir.BooleanValue:
+    """Return a criterion: rows of the `window_days` local dates that end `ended` days before `as_of`."""
+    return activity.day.between(_before(as_of, ended + window_days - 1), _before(as_of, ended))
+
+
+def _before(as_of: Day, days: int) -> Day:
+    if not days:
+        return as_of
     # Ibis can't tell the unit of an empty timedelta.
-    span = timedelta(days=before) if isinstance(as_of, date) else ibis.interval(days=before)
-    return activity.day.between(as_of - span, as_of)
+    return as_of - (timedelta(days=days) if isinstance(as_of, date) else ibis.interval(days=days))
 
 
 def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
-    """Return a criterion: rows that pass every filter of the condition except its window."""
+    """Return a criterion: rows that pass every filter of the condition except its windows."""
     parts = [_in_hours(activity, *condition.hours)]
     if condition.institutions is not None:
         parts.append(_one_of(activity.institution, sorted(condition.institutions)))
@@ -37,8 +41,18 @@ def matches(activity: ibis.Table, condition: Condition) -> ibis.ir.BooleanValue:
 
 
 def counts(activity: ibis.Table, condition: Condition, as_of: Day) -> ibis.ir.BooleanValue:
-    """Return a criterion: rows that the condition counts as of a date."""
-    return matches(activity, condition) & in_window(activity, as_of, condition.window_days)
+    """Return a criterion: rows that the condition counts as of a date, in the window before as well."""
+    windows = [in_window(activity, as_of, condition.window_days, ended) for ended in condition.window_ends]
+    return matches(activity, condition) & reduce(operator.or_, windows)
+
+
+def fell_by(now: Any, before: Any, either: Callable[[Any, Any, Any], Any]) -> Any:
+    """Return the whole percent by which a value fell, 0 when it didn't, of Ibis columns or NumPy arrays.
+
+    ``either`` chooses between two columns by a third one.
+    """
+    fell = before > now
+    return either(fell, (before - now) * 100 // either(fell, before, 1), 0)
 
 
 def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[Day]) -> ibis.Table:
@@ -47,27 +61,43 @@ def values(activity: ibis.Table, spec: RuleSpec, dates: Sequence[Day]) -> ibis.T
     `seen_d` tells whether the lead has any event in the widest window as of that date. Without one it meets
     no rule.
     """
-    conditions = [(condition, metrics.REGISTRY[condition.metric]) for condition in spec.conditions]
     counted = activity.group_by("lead").agg(
         **{f"seen_{d}": in_window(activity, day, spec.window_days).any() for d, day in enumerate(dates)},
         **{
-            f"value_{d}_{c}": metric.column(activity).sum(where=counts(activity, condition, day))
-            for c, (condition, metric) in enumerate(conditions)
-            if metric.counted == "sum"
+            _name(d, c, ended): metrics.REGISTRY[condition.metric]
+            .column(activity)
+            .sum(where=_counts_in(activity, condition, day, ended))
+            for c, condition in enumerate(spec.conditions)
+            if metrics.REGISTRY[condition.metric].counted == "sum"
             for d, day in enumerate(dates)
+            for ended in condition.window_ends
         },
     )
-    for c, (condition, metric) in enumerate(conditions):
-        if metric.counted != "sum":
+    for c, condition in enumerate(spec.conditions):
+        if metrics.REGISTRY[condition.metric].counted != "sum":
             distinct = _distinct(activity, condition, c, dates)
             counted = counted.left_join(distinct, "lead").drop("lead_right")
     return counted.mutate(
         **{
-            f"value_{d}_{c}": counted[f"value_{d}_{c}"].fill_null(0)
+            f"value_{d}_{c}": _value(counted, condition, d, c)
             for d in range(len(dates))
-            for c in range(len(spec.conditions))
+            for c, condition in enumerate(spec.conditions)
         }
     )
+
+
+def _name(d: int, c: int, ended: int) -> str:
+    """Return the column of what a condition counts in the window that ended so many days before a date."""
+    return f"before_{d}_{c}" if ended else f"value_{d}_{c}"
+
+
+def _value(counted: ibis.Table, condition: Condition, d: int, c: int) -> ibis.Value:
+    now, *before = (counted[_name(d, c, ended)].fill_null(0) for ended in condition.window_ends)
+    return fell_by(now, before[0], ibis.ifelse).cast("int64") if before else now
+
+
+def _counts_in(activity: ibis.Table, condition: Condition, as_of: Day, ended: int) -> ibis.ir.BooleanValue:
+    return matches(activity, condition) & in_window(activity, as_of, condition.window_days, ended)
 
 
 def met(counted: ibis.Table, spec: RuleSpec, d: int) -> ibis.ir.BooleanValue:
@@ -110,8 +140,10 @@ def _distinct(activity: ibis.Table, condition: Condition, c: int, dates: Sequenc
     Counting groups of groups is exact on every engine and needs a single pass for all dates.
     """
     rows = activity.filter(matches(activity, condition))
-    windows = {f"in_{d}": in_window(rows, day, condition.window_days).any() for d, day in enumerate(dates)}
+    windows = {
+        _name(d, c, ended): in_window(rows, day, condition.window_days, ended).any()
+        for d, day in enumerate(dates)
+        for ended in condition.window_ends
+    }
     groups = rows.group_by(lead=rows.lead, key=metrics.REGISTRY[condition.metric].column(rows)).agg(**windows)
-    return groups.group_by("lead").agg(
-        **{f"value_{d}_{c}": groups[f"in_{d}"].cast("int64").sum() for d in range(len(dates))}
-    )
+    return groups.group_by("lead").agg(**{name: groups[name].cast("int64").sum() for name in windows})

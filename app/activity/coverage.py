@@ -161,7 +161,7 @@ class _Counter:
         joined: Bools = (np.logical_and if self.spec.match == "all" else np.logical_or).reduce(verdicts)
         if self._may_hold_without_events():
             present = _per_cell(lead, day, None, leads, self.width)
-            joined &= self._in_windows(present, self.spec.window_days) > 0
+            joined &= self._in_windows(present, self.spec.window_days, self.columns) > 0
         return joined
 
     def _number(self, metric: Metric) -> tuple[ibis.Table, int]:
@@ -200,24 +200,31 @@ class _Counter:
         """Return the condition's value for each lead and date."""
         inside = rows[f"in_{c}"]
         lead, day = lead[inside], day[inside]
+        ends = [self.columns - ended for ended in condition.window_ends]
         if condition.metric in self.numbered:
             bits = self.numbered[condition.metric][1]
             pairs = (((lead << bits) | rows[condition.metric][inside]) << DAY_BITS) | day
-            return self._distinct(pairs, bits, condition.window_days, leads)
-        weights = rows[condition.metric][inside] if condition.metric in self.summed else None
-        return self._in_windows(_per_cell(lead, day, weights, leads, self.width), condition.window_days)
+            now, *before = self._distinct(pairs, bits, condition.window_days, leads, ends)
+        else:
+            weights = rows[condition.metric][inside] if condition.metric in self.summed else None
+            cells = _per_cell(lead, day, weights, leads, self.width)
+            now, *before = (self._in_windows(cells, condition.window_days, each) for each in ends)
+        return conditions.fell_by(now.astype(np.int64), before[0], np.where) if before else now
 
-    def _in_windows(self, cells: Ints, window_days: int) -> Ints:
-        """Return the sums of cells over the window that ends with each date."""
+    def _in_windows(self, cells: Ints, window_days: int, columns: Ints) -> Ints:
+        """Return the sums of cells over the window that ends with each of the columns."""
         running = np.zeros((cells.shape[0], self.width + 1), cells.dtype)
         np.cumsum(cells, axis=1, out=running[:, 1:])
-        ends = self.columns + 1
+        ends = columns + 1
         return running[:, ends] - running[:, np.maximum(ends - window_days, 0)]
 
-    def _distinct(self, pairs: Ints, bits: int, window_days: int, leads: int) -> Ints:
-        """Return the numbers of distinct values. Each counts until its next date or the window's end.
+    def _distinct(
+        self, pairs: Ints, bits: int, window_days: int, leads: int, ends: Sequence[Ints]
+    ) -> list[Ints]:
+        """Return the numbers of distinct values in the windows that end with the columns, for each of `ends`.
 
-        ``pairs`` combine lead, number (of ``bits``) and date, so that they sort in this order.
+        Each value counts until its next date or the window's end. ``pairs`` combine lead, number (of
+        ``bits``) and date, so that they sort in this order.
         """
         pairs.sort()
         owner, day = pairs >> DAY_BITS, pairs & ((1 << DAY_BITS) - 1)
@@ -229,7 +236,7 @@ class _Counter:
         change = np.bincount(row + day, minlength=size).astype(np.int32)
         change -= np.bincount(row + np.minimum(until, self.width), minlength=size).astype(np.int32)
         present: Ints = np.cumsum(change.reshape(leads, -1), axis=1)
-        return present[:, self.columns]
+        return [present[:, columns] for columns in ends]
 
     def _may_hold_without_events(self) -> bool:
         """Return whether a lead can meet the rule without an event that a condition counts."""

@@ -19,6 +19,8 @@ class Condition:
 
     `hours` (a, b) keeps a <= hour < b and wraps midnight when a > b. `institutions` are codes, resolved from
     institutions, categories and regions. There and in `event_types`, None means all and an empty set none.
+    With `against_days` the value is the whole percent, rounded down, by which the metric fell against the
+    window that ended so many days before: 0 when it didn't fall.
     """
 
     metric: Metric
@@ -29,6 +31,7 @@ class Condition:
     institutions: frozenset[str] | None = None
     event_types: frozenset[EventType] | None = None
     result: ResultFilter = "any"
+    against_days: int | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -37,11 +40,23 @@ class Condition:
             raise ActivityError("unknown operator: %(op)s", op=self.op)
         if self.window_days < 1:
             raise ActivityError("window_days must be at least 1, not %(n)s", n=self.window_days)
+        if self.against_days is not None and self.against_days < 1:
+            raise ActivityError("against_days must be at least 1, not %(n)s", n=self.against_days)
         if not (0 <= self.hours[0] <= 24 and 0 <= self.hours[1] <= 24):
             raise ActivityError("hours must lie between 0 and 24, not %(hours)s", hours=self.hours)
         unknown = (self.event_types or frozenset()) - set(EVENT_TYPES)
         if unknown:
             raise ActivityError("unknown event type: %(types)s", types=", ".join(sorted(unknown)))
+
+    @property
+    def reach_days(self) -> int:
+        """The days back from which events are needed, those of the window before included."""
+        return self.window_days + (self.against_days or 0)
+
+    @property
+    def window_ends(self) -> tuple[int, ...]:
+        """How many days before the date the windows end that are counted."""
+        return (0,) if self.against_days is None else (0, self.against_days)
 
     def holds(self, value: Any) -> Any:
         """Return whether a value meets the condition, for each value of an Ibis column or a NumPy array."""
@@ -64,4 +79,4 @@ class RuleSpec:
     @property
     def window_days(self) -> int:
         """The length in days of the widest window, in which a lead needs at least one event."""
-        return max(condition.window_days for condition in self.conditions)
+        return max(condition.reach_days for condition in self.conditions)

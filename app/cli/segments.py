@@ -24,7 +24,7 @@ segments_group = AppGroup("segments", help="Segments of leads.")
 @as_json
 @require_installation
 def segments_count(code: str, as_of: dt.datetime | None, json_out: bool) -> None:
-    """Count the leads of a segment exactly: facts, hits and activity as of a date, attributes of today."""
+    """Count the leads of a segment exactly: attributes of today, everything else as of a date."""
     from app.segments.definition import segment_def
     from app.segments.leads import segment_criterion
 
@@ -35,6 +35,6 @@ def segments_count(code: str, as_of: dt.datetime | None, json_out: bool) -> None
     if segment is None:
         raise DomainError("There is no segment with the code %(code)s.", code=code)
     definition = segment_def(segment.definition)
-    criterion = segment_criterion(db.session(), definition, current_settings(), today=day)
+    criterion = segment_criterion(db.session(), definition, current_settings(), day)
     number = db.session.scalar(select(func.count()).select_from(Lead).where(criterion))
     print_result({"as_of": day.isoformat(), "leads": number}, json_out)

@@ -46,7 +46,6 @@ from sqlalchemy import (
 
 from app.errors import DomainError
 from app.hits.by_branch import NONE
-from app.hits.steps import SYSTEM
 from app.lib.row_id import row_id
 from app.models import (
     Delivery,
@@ -59,6 +58,7 @@ from app.models import (
     PushHit,
 )
 from app.rules import conversions
+from app.segments.contacts import ANSWERED, by_hand
 
 
 class Stage(StrEnum):
@@ -76,15 +76,6 @@ MANUAL = "hand"
 CHANNELS = ("sms", "call", MANUAL)
 #: bands of hours of the day: the first hour included, the second excluded
 HOUR_BANDS = ((0, 9), (9, 12), (12, 14), (14, 18), (18, 20), (20, 24))
-#: outcomes that are a response of the customer, of whatever kind
-ANSWERED = (
-    OutreachStatus.ANSWERED,
-    OutreachStatus.REFUSED,
-    OutreachStatus.INTERESTED,
-    OutreachStatus.OPT_OUT,
-    OutreachStatus.CONVERTED,
-)
-_MANUAL_STEPS = ("start", "follow_up")
 
 
 def countable() -> ColumnElement[bool]:
@@ -101,7 +92,7 @@ def reached(stage: Stage) -> ColumnElement[bool]:
     earlier: dict[Stage, ColumnElement[bool]] = {
         Stage.ANSWERED: exists().where(own, _was_sent(), _was_answered()),
         Stage.CONTACTED: or_(
-            exists().where(own, _was_sent()), exists().where(HitEvent.hit_id == Hit.id, _is_manual())
+            exists().where(own, _was_sent()), exists().where(HitEvent.hit_id == Hit.id, by_hand())
         ),
         Stage.PUSHED: pushed(Hit.id),
         Stage.HIT: true(),
@@ -148,7 +139,7 @@ def touches() -> CompoundSelect[Any]:
         true(),
         false(),
         cast(literal(0), Numeric),
-    ).where(_is_manual())
+    ).where(by_hand())
     return union_all(sent, manual)
 
 
@@ -230,7 +221,3 @@ def _was_sent() -> ColumnElement[bool]:
 
 def _was_answered() -> ColumnElement[bool]:
     return Outreach.status.in_(ANSWERED)
-
-
-def _is_manual() -> ColumnElement[bool]:
-    return and_(HitEvent.kind.in_(_MANUAL_STEPS), HitEvent.person != SYSTEM)

@@ -8,11 +8,11 @@ from decimal import Decimal
 from flask import current_app
 from sqlalchemy import ColumnElement, Date, and_, cast, func, or_, select
 
-from app.effect.reach import ANSWERED
 from app.extensions import db
 from app.models import Hit, Outreach, OutreachBatch, OutreachStatus
 from app.rules import conversions
 from app.rules.proportion import Share
+from app.segments.contacts import ANSWERED
 
 #: statuses of contacts without any feedback yet
 UNHEARD = (OutreachStatus.QUEUED, OutreachStatus.SENDING, OutreachStatus.UNKNOWN, OutreachStatus.SENT)

@@ -85,7 +85,7 @@ def days_with_data(settings: Settings, count: int, last: dt.date) -> list[dt.dat
 def count(settings: Settings, definition: RuleDef, days: Sequence[dt.date]) -> Iterator[Coverage]:
     """Yield the coverage of each date, refined slice by slice; the last one yielded is exact.
 
-    A lead filter applies to the leads as they are today, and to facts as of each date. Raises DomainError
+    A lead filter takes attributes of today, everything else as of each date. Raises DomainError
     when it names something that no longer exists.
     """
     spec = compile_rule(definition)

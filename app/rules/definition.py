@@ -72,11 +72,11 @@ class ConditionDef(Strict):
 
 
 class LeadFilterDef(Strict):
-    """The leads that a rule considers, as they are today. Empty lists mean that the filter is not given.
+    """The leads that a rule considers. Empty lists mean that the filter is not given.
 
     ``branches`` are codes and include the branches below; ``tags`` are names, ``segments`` names of shared
     segments. A lead must match at least one entry of every filter that is given. ``filter`` is in the
-    language of filters, and may stand alone in place of all this; its facts are those as of each date.
+    language of filters, and may stand alone in place of all this.
     """
 
     sources: Annotated[list[Word], AfterValidator(distinct)] = []

@@ -143,7 +143,7 @@ def candidates(
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
     """Return the exact number of leads that meet the definition as of each date.
 
-    A lead filter applies to the leads as they are today, whatever the date, but to facts as of each date.
+    A lead filter takes attributes of today, everything else as of each date.
     """
     spec = compile_rule(definition)
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]

@@ -11,14 +11,13 @@ from sqlalchemy import Select, inspect, or_, select
 
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
-from app.lib import clock
 from app.lib.lazy import lazy
 from app.models import Branch, Lead, Product, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
 from app.segments import check as filter_check
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.evaluation import Evaluation
-from app.segments.filter import fact_tests
+from app.segments.filter import is_dated as is_dated_filter
 from app.segments.leads import leads_in
 from config import Settings
 
@@ -47,7 +46,7 @@ class Unknown(NamedTuple):
 
 
 def leads(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> pa.Table | None:
-    """Return the leads that match the filter, facts as of a date (a column ``lead``), None without a filter.
+    """Return the leads that match the filter as of a date (a column ``lead``), None without a filter.
 
     Where facts alone decide, deleted leads may be among them; those have no activity. Reads in the session's
     current transaction. Raises DomainError when a name doesn't exist (any more).
@@ -61,22 +60,23 @@ def leads(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> pa.Ta
 def leads_by_day(
     lead_filter: LeadFilterDef, settings: Settings, days: Sequence[dt.date]
 ) -> Mapping[dt.date, pa.Table] | None:
-    """Return ``leads`` of each date. They are read once unless the filter tests facts."""
+    """Return ``leads`` of each date. They are read once when the filter asks for attributes alone."""
     if not lead_filter:
         return None
-    if has_facts(lead_filter):
+    if is_dated(lead_filter):
         return {day: leads(lead_filter, settings, day) for day in days}
     return dict.fromkeys(days, leads(lead_filter, settings, days[-1]))
 
 
-def has_facts(lead_filter: LeadFilterDef) -> bool:
-    """Return whether the filter, or a segment that it names, tests facts."""
-    filters = [lead_filter.filter, *(part.filter for part in _segments(lead_filter))]
-    return any(fact_tests(each) for each in filters if each)
+def is_dated(lead_filter: LeadFilterDef) -> bool:
+    """Return whether the filter, or a segment that it names, admits other leads as of other dates."""
+    parts = _segments(lead_filter)
+    filters = [each for each in (lead_filter.filter, *(part.filter for part in parts)) if each]
+    return any(part.hits or part.activity for part in parts) or any(map(is_dated_filter, filters))
 
 
 def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings, day: dt.date) -> bool:
-    """Whether a lead matches the filter, facts as of a date. Raises as ``leads`` does."""
+    """Whether a lead matches the filter as of a date. Raises as ``leads`` does."""
     if not lead_filter:
         return True
     query = matching(lead_filter, settings, day).where(Lead.id == lead_id)
@@ -84,7 +84,7 @@ def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings, day: dt.d
 
 
 def matching(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> Select[int]:
-    """Select the ids of the live leads that match, facts as of a date.
+    """Select the ids of the live leads that match: attributes of today, everything else as of a date.
 
     Raises DomainError when a name doesn't exist (any more).
     """
@@ -96,9 +96,9 @@ def matching(lead_filter: LeadFilterDef, settings: Settings, day: dt.date) -> Se
         tags=_values(Tag.id, Tag.name, lead_filter.tags),
         filter=lead_filter.filter,
     )
-    query = leads_in(db.session(), attributes, settings, day)
+    query = leads_in(db.session(), attributes, settings, day, day)
     if lead_filter.segments:
-        parts = [leads_in(db.session(), part, settings, day) for part in _segments(lead_filter)]
+        parts = [leads_in(db.session(), part, settings, day, day) for part in _segments(lead_filter)]
         query = query.where(or_(*(Lead.id.in_(part) for part in parts)))
     return query
 
@@ -115,7 +115,7 @@ def _by_facts_alone(lead_filter: LeadFilterDef, settings: Settings, day: dt.date
     if lead_filter.filter is None or LeadFilterDef(filter=lead_filter.filter) != lead_filter:
         return None
     check(lead_filter)
-    marks = Evaluation(settings, day, clock.today()).marks(lead_filter.filter)
+    marks = Evaluation(settings, day, day).marks(lead_filter.filter)
     if marks is None or marks.beyond:
         return None
     return pa.table({"lead": pa.array(np.flatnonzero(marks.bits))})

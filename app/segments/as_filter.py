@@ -94,7 +94,7 @@ def _field(part: Any) -> dict[str, Any] | None:
             return {"created_from": period.from_, "created_to": period.to}
         case HitTest(hits=hits):
             return {"hits": hits}
-        case MetricTest(metric=metric, op=">=", value=value, window_days=days) if value:
+        case MetricTest(metric=metric, op=">=", value=value, window_days=days) if value and days:
             return {"activity": ActivityFilter(metric=metric, at_least=value, window_days=days)}
     return None
 

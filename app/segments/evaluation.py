@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial, reduce
 from operator import and_ as both
 from operator import or_ as either
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, sel
 
 from app.activity import store
 from app.activity.operators import Operator
-from app.activity.spec import Condition, RuleSpec
+from app.activity.spec import RuleSpec
 from app.facts import catalogue, conditions
 from app.facts.conditions import FactTest
 from app.facts.importer import columns_of
@@ -21,15 +22,18 @@ from app.leads.cube import activity_root, engine_settings
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.models import Branch, Hit, Lead, LeadTag, Outcome, Product, Rule, Tag
-from app.segments import activity
+from app.segments import activity, contacts
 from app.segments.filter import (
     ANY,
     AllOf,
+    AnsweredTest,
     AnyOf,
     AttributeTest,
+    ContactedTest,
     CreatedTest,
     HitFilter,
     HitTest,
+    InteractionsTest,
     MetricTest,
     NotOf,
     OptedOutTest,
@@ -50,11 +54,11 @@ else:
 
 
 class Evaluation:
-    """Evaluates filters, facts as of a date."""
+    """Evaluates filters as of a date, attributes as they are today."""
 
-    def __init__(self, settings: Settings, facts_on: dt.date, today: dt.date) -> None:
-        """Hits count back from ``today``, and activity from the day before."""
-        self._settings, self._facts_on, self._today = settings, facts_on, today
+    def __init__(self, settings: Settings, as_of: dt.date, through: dt.date) -> None:
+        """Windows of activity end with ``through``, the last complete day."""
+        self._settings, self._as_of, self._through = settings, as_of, through
         self._marks: dict[str, Marks] = {}
 
     def criterion(self, whole: Any) -> ColumnElement[bool]:
@@ -83,7 +87,7 @@ class Evaluation:
         columns = {fact.code: each for fact, each in zip(facts.values(), columns_of(facts), strict=True)}
         wanted = [partial(_joined, part) for part in parts.values()]
         settings = engine_settings(self._settings)
-        found = matching.passing(state, wanted, tests, columns, self._facts_on, settings=settings)
+        found = matching.passing(state, wanted, tests, columns, self._as_of, settings=settings)
         for key, passing in zip(parts, found, strict=True):
             self._marks[key] = Marks(passing.bits, passing.beyond)
 
@@ -100,9 +104,15 @@ class Evaluation:
             case AttributeTest():
                 return _attribute(part)
             case HitTest(hits=hits):
-                return has_hit(hits, self._today)
+                return has_hit(hits, self._as_of)
             case OutcomeTest():
-                return _bought(part, self._today)
+                return _bought(part, self._as_of)
+            case ContactedTest(contacted=channel):
+                return Lead.id.in_(contacts.contacted(_channel(channel), self._period(part)))
+            case AnsweredTest(answered=channel):
+                return Lead.id.in_(contacts.answered(_channel(channel), self._period(part)))
+            case InteractionsTest(interactions=number):
+                return Lead.id.in_(contacts.answered(None, self._period(part), number))
             case OptedOutTest(opted_out=opted_out):
                 return Lead.opted_out.is_(opted_out)
             case CreatedTest(created=period):
@@ -111,15 +121,18 @@ class Evaluation:
                 return self._active(part)
         raise ValueError(f"not a filter: {part!r}")
 
+    def _period(self, test: Any) -> contacts.Period:
+        return contacts.Period.of(self._as_of, test.days, self._settings.zone)
+
     def _active(self, test: MetricTest) -> ColumnElement[bool]:
         """Return the leads by activity; those without any have the value 0."""
-        wanted = Condition(test.metric, test.op, test.value, test.window_days)
+        wanted = test.condition
         holds_for_nobody = bool(wanted.holds(0))
         if holds_for_nobody:
-            op, value = _OPPOSITE[test.op], max(test.value, 1) if test.op == "==" else test.value
-            wanted = Condition(test.metric, op, value, test.window_days)
-        last = self._today - dt.timedelta(days=1)
-        found = activity.leads_with(self._settings, RuleSpec("all", (wanted,)), last)["lead"].to_numpy()
+            value = max(wanted.value, 1) if wanted.op == "==" else wanted.value
+            wanted = replace(wanted, op=_OPPOSITE[wanted.op], value=value)
+        spec = RuleSpec("all", (wanted,))
+        found = activity.leads_with(self._settings, spec, self._through)["lead"].to_numpy()
         bits = np.zeros(int(found.max(initial=0)) + 1, bool)
         bits[found] = True
         return (~Marks(bits) if holds_for_nobody else Marks(bits)).criterion()
@@ -196,9 +209,13 @@ def _midnight(day: dt.date, zone: dt.tzinfo) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), zone)
 
 
-def _bought(test: OutcomeTest, today: dt.date) -> ColumnElement[bool]:
-    since = today - dt.timedelta(days=test.days)
-    bought = exists().where(Outcome.lead_id == Lead.id, Outcome.on_date > since, Outcome.on_date <= today)
+def _channel(named: str) -> str | None:
+    return None if named == ANY else named
+
+
+def _bought(test: OutcomeTest, as_of: dt.date) -> ColumnElement[bool]:
+    since = as_of - dt.timedelta(days=test.days)
+    bought = exists().where(Outcome.lead_id == Lead.id, Outcome.on_date > since, Outcome.on_date <= as_of)
     if test.outcome != ANY:
         bought = bought.where(Outcome.product_id == Product.id, Product.code == test.outcome)
     return bought

@@ -2,7 +2,8 @@
 
 A filter is ``{all: […]}`` or ``{any: […]}`` of filters, ``{not: filter}``, or one test:
 ``{fact, op, value}``, ``{fact, fell_by, against_days}``, ``{attribute, in}``,
-``{metric, op, value, window_days}``, ``{outcome, days}``, ``{hits: …}``, ``{opted_out}`` or
+``{metric, op, value, window_days}``, ``{metric, window_days, fell_by, against_days}``, ``{outcome, days}``,
+``{contacted, days}``, ``{answered, days}``, ``{interactions, days}``, ``{hits: …}``, ``{opted_out}`` or
 ``{created: {from, to}}``.
 """
 
@@ -17,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from app.activity.metrics import Metric
 from app.activity.operators import Operator
+from app.activity.spec import Condition
 from app.facts.conditions import FactTest
 from app.lib.fields import Word, iso_date
 from app.lib.strict import Code, Strict
@@ -26,7 +28,12 @@ MAX_TESTS = 50
 Grade = Literal["A", "B", "C", "D"]
 #: what a test of outcomes names instead of a product
 ANY = "any"
+#: tests of which nothing is known yet
+NOT_YET = ("score", "stage", "app_event")
 LEAD_STATUSES = ("active", "paused", "lost")
+
+
+Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class HitFilter(Strict):
@@ -38,7 +45,7 @@ class HitFilter(Strict):
     rules: Annotated[list[Code], Field(max_length=MAX_CHOICES)] = []
     grades: list[Grade] = []
     statuses: list[Literal["waiting", "in_progress", "converted", "failed"]] = []
-    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    days: Days | None = None
 
 
 class _Named(Strict):
@@ -63,13 +70,46 @@ class AttributeTest(_Named):
         return self
 
 
+WindowDays = Annotated[int, Field(ge=1, le=366)]
+
+
+def _whole_percent(share: float) -> float:
+    if abs(share * 100 - round(share * 100)) > 1e-9:
+        raise PydanticCustomError("share", "give a share of whole percents, such as 0.25")
+    return share
+
+
 class MetricTest(Strict):
-    """Leads whose metric in the last ``window_days`` complete days compares so with a value."""
+    """Leads by a metric of their activity in the last ``window_days`` complete days.
+
+    Either ``op`` compares it with ``value``, or it ``fell_by`` a share, in whole percent, against the window
+    as long that ended ``against_days`` before. Those are the days before it unless ``window_days`` says
+    otherwise.
+    """
 
     metric: Metric
-    op: Operator
-    value: Annotated[int, Field(ge=0, le=1_000_000)]
-    window_days: Annotated[int, Field(ge=1, le=366)]
+    op: Operator | None = None
+    value: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    window_days: WindowDays | None = None
+    fell_by: Annotated[float, Field(ge=0.01, le=1), AfterValidator(_whole_percent)] | None = None
+    against_days: WindowDays | None = None
+
+    @model_validator(mode="after")
+    def _is_one_test(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        compared, fell = ["metric", "op", "value", "window_days"], ["metric", "fell_by", "against_days"]
+        if given != compared and [name for name in given if name != "window_days"] != fell:
+            raise ValueError("give op, value and window_days, or fell_by and against_days")
+        return self
+
+    @property
+    def condition(self) -> Condition:
+        """The condition of the engine that the test asks."""
+        if self.fell_by is not None:
+            window_days = self.window_days or self.against_days or 1
+            percent = round(self.fell_by * 100)
+            return Condition(self.metric, ">=", percent, window_days, against_days=self.against_days)
+        return Condition(self.metric, self.op or ">=", self.value or 0, self.window_days or 1)
 
 
 class HitTest(Strict):
@@ -82,7 +122,31 @@ class OutcomeTest(Strict):
     """Leads who bought a product (its code, or ``any``) in the last ``days`` days, today included."""
 
     outcome: Code
-    days: Annotated[int, Field(ge=1, le=3650)]
+    days: Days
+
+
+ContactChannel = Literal["sms", "call", "any"]
+
+
+class ContactedTest(Strict):
+    """Leads who were contacted by a channel, or ``any`` (by hand too), in the last days, today included."""
+
+    contacted: ContactChannel
+    days: Days
+
+
+class AnsweredTest(Strict):
+    """Leads who answered a call, or responded to an SMS, in the last days, today included."""
+
+    answered: ContactChannel
+    days: Days
+
+
+class InteractionsTest(Strict):
+    """Leads who answered at least so many contacts in the last days, today included."""
+
+    interactions: Annotated[int, Field(ge=1, le=1000)]
+    days: Days
 
 
 class OptedOutTest(Strict):
@@ -140,6 +204,9 @@ _KINDS: dict[str, type[Strict]] = {
     "metric": MetricTest,
     "hits": HitTest,
     "outcome": OutcomeTest,
+    "contacted": ContactedTest,
+    "answered": AnsweredTest,
+    "interactions": InteractionsTest,
     "opted_out": OptedOutTest,
     "created": CreatedTest,
 }
@@ -147,7 +214,13 @@ _KINDS: dict[str, type[Strict]] = {
 
 def is_filter(value: Any) -> bool:
     """Return whether a stated value is a filter by its keys."""
-    return isinstance(value, dict) and bool(value.keys() & _KINDS.keys())
+    return isinstance(value, dict) and bool(value.keys() & {*_KINDS, *NOT_YET})
+
+
+def _told_yet(value: Any) -> Any:
+    if isinstance(value, dict) and (names := [name for name in NOT_YET if name in value]):
+        raise PydanticCustomError("filter", "leads can't be tested by {name} yet", {"name": names[0]})
+    return value
 
 
 def _kind(value: Any) -> str | None:
@@ -165,6 +238,9 @@ Filter = Annotated[
     | Annotated[MetricTest, Tag("metric")]
     | Annotated[HitTest, Tag("hits")]
     | Annotated[OutcomeTest, Tag("outcome")]
+    | Annotated[ContactedTest, Tag("contacted")]
+    | Annotated[AnsweredTest, Tag("answered")]
+    | Annotated[InteractionsTest, Tag("interactions")]
     | Annotated[OptedOutTest, Tag("opted_out")]
     | Annotated[CreatedTest, Tag("created")],
     Discriminator(
@@ -172,6 +248,7 @@ Filter = Annotated[
         custom_error_type="filter",
         custom_error_message="this is no test; name one of " + ", ".join(_KINDS),
     ),
+    BeforeValidator(_told_yet),
 ]
 
 
@@ -185,6 +262,11 @@ def tests_of(part: Any) -> Iterator[Any]:
             yield from tests_of(inner)
         case _:
             yield part
+
+
+def is_dated(whole: Any) -> bool:
+    """Return whether a filter admits other leads as of other dates."""
+    return not all(isinstance(test, AttributeTest | OptedOutTest | CreatedTest) for test in tests_of(whole))
 
 
 def fact_tests(whole: Any) -> list[FactTest]:

@@ -16,38 +16,42 @@ from config import Settings
 
 
 def leads_in(
-    session: Session, segment: SegmentDef, settings: Settings, facts_on: dt.date | None = None
+    session: Session,
+    segment: SegmentDef,
+    settings: Settings,
+    as_of: dt.date | None = None,
+    through: dt.date | None = None,
 ) -> Select[int]:
     """Return a query for the ids of the live leads of a segment, as ``segment_criterion``."""
-    return select(Lead.id).where(segment_criterion(session, segment, settings, facts_on))
+    return select(Lead.id).where(segment_criterion(session, segment, settings, as_of, through))
 
 
 def segment_criterion(
     session: Session,
     segment: SegmentDef,
     settings: Settings,
-    facts_on: dt.date | None = None,
-    today: dt.date | None = None,
+    as_of: dt.date | None = None,
+    through: dt.date | None = None,
 ) -> ColumnElement[bool]:
     """Return a criterion on Lead: the live leads of a segment, for use in ``session``'s present transaction.
 
-    It doesn't apply row scope. Facts are those as of ``facts_on``, by default ``today``, which is today by
-    default. Activity is read from the cube by this call and ends with the day before. Raises DomainError when
-    the segment tests a fact that is gone.
+    It doesn't apply row scope. Everything but attributes is as of a date, by default today; windows of
+    activity end with ``through``, by default the day before. Activity and facts are read by this call. Raises
+    DomainError when the segment tests a fact that is gone.
     """
-    today = today or clock.today()
+    as_of = as_of or clock.today()
+    through = through or as_of - dt.timedelta(days=1)
     criteria = [Lead.deleted_at.is_(None), *_attributes(segment, settings.zone)]
     if segment.hits:
-        criteria.append(has_hit(segment.hits, today))
+        criteria.append(has_hit(segment.hits, as_of))
     if segment.activity:
-        given, last = segment.activity, today - dt.timedelta(days=1)
+        given = segment.activity
         candidates = activity.table_of(
-            session, settings, given.metric, given.window_days, given.at_least, last
+            session, settings, given.metric, given.window_days, given.at_least, through
         )
         criteria.append(Lead.id.in_(select(candidates.c.lead_id)))
     if segment.filter:
-        evaluation = Evaluation(settings, facts_on or today, today)
-        criteria.append(evaluation.criterion(segment.filter))
+        criteria.append(Evaluation(settings, as_of, through).criterion(segment.filter))
     return and_(*criteria)
 
 

@@ -19,11 +19,14 @@ from app.models import Product
 from app.segments.filter import (
     ANY,
     AllOf,
+    AnsweredTest,
     AnyOf,
     AttributeTest,
+    ContactedTest,
     CreatedTest,
     HitFilter,
     HitTest,
+    InteractionsTest,
     MetricTest,
     NotOf,
     OptedOutTest,
@@ -52,17 +55,13 @@ def _sentence(part: Any, facts: dict[str, FactDef]) -> str:
         case AttributeTest():
             return _attribute(part)
         case MetricTest():
-            return _(
-                "%(metric)s %(op)s %(value)s in the last %(days)s days",
-                metric=labels.word(labels.METRIC, part.metric),
-                op=_SIGNS[part.op],
-                value=f"{part.value:,}",
-                days=part.window_days,
-            )
+            return _metric(part)
         case HitTest(hits=hits):
             return hits_sentence(hits)
         case OutcomeTest():
             return _outcome(part)
+        case ContactedTest() | AnsweredTest() | InteractionsTest():
+            return _contacts(part)
         case OptedOutTest(opted_out=opted_out):
             return list_sentence(_("Do not disturb"), [str(labels.yes_no(opted_out))])
         case CreatedTest(created=period):
@@ -84,13 +83,7 @@ def fact_sentence(test: FactTest, fact: FactDef | None) -> str:
     """Describe a test of a fact."""
     name = name_of(fact) if fact else test.fact
     if test.fell_by is not None:
-        percent = f"{test.fell_by * 100:g}%"
-        return _(
-            "%(fact)s fell by %(share)s or more against %(n)s days before",
-            fact=name,
-            share=percent,
-            n=test.against_days,
-        )
+        return _fell(name, test)
     if isinstance(test.value, list):
         return _(
             "%(fact)s is one of %(values)s",
@@ -103,6 +96,49 @@ def fact_sentence(test: FactTest, fact: FactDef | None) -> str:
             return _("%(fact)s was within the last %(n)s days", fact=name, n=-days)
         return _("%(fact)s is within the next %(n)s days", fact=name, n=days)
     return f"{name} {_SIGNS[str(test.op)]} {_value(fact, test.value)}"
+
+
+def _fell(name: str, test: FactTest | MetricTest) -> str:
+    return _(
+        "%(fact)s fell by %(share)s or more against %(n)s days before",
+        fact=name,
+        share=f"{(test.fell_by or 0) * 100:g}%",
+        n=test.against_days,
+    )
+
+
+def _metric(test: MetricTest) -> str:
+    name = labels.word(labels.METRIC, test.metric)
+    if test.fell_by is not None:
+        days = test.condition.window_days
+        return _fell(_("%(metric)s in the last %(days)s days", metric=name, days=days), test)
+    return _(
+        "%(metric)s %(op)s %(value)s in the last %(days)s days",
+        metric=name,
+        op=_SIGNS[str(test.op)],
+        value=f"{test.value:,}",
+        days=test.window_days,
+    )
+
+
+def _contacts(test: ContactedTest | AnsweredTest | InteractionsTest) -> str:
+    if isinstance(test, InteractionsTest):
+        return _(
+            "answered at least %(n)s contacts in the last %(days)s days", n=test.interactions, days=test.days
+        )
+    if isinstance(test, ContactedTest):
+        words = {
+            "any": _("was contacted in the last %(n)s days", n=test.days),
+            "sms": _("was sent an SMS in the last %(n)s days", n=test.days),
+            "call": _("was called in the last %(n)s days", n=test.days),
+        }
+        return words[test.contacted]
+    words = {
+        "any": _("answered a contact in the last %(n)s days", n=test.days),
+        "sms": _("responded to an SMS in the last %(n)s days", n=test.days),
+        "call": _("answered a call in the last %(n)s days", n=test.days),
+    }
+    return words[test.answered]
 
 
 def _value(fact: FactDef | None, value: Any) -> str:

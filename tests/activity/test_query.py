@@ -1,8 +1,10 @@
 """Rules compared with brute force over random events, and refused queries."""
 
+import math
 import random
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,11 @@ class Event:
 
 
 def counts(event: Event, condition: Condition, as_of: date) -> bool:
+    windows = [as_of - timedelta(days=ended) for ended in (0, condition.against_days or 0)]
+    return any(counts_until(event, condition, last) for last in windows)
+
+
+def counts_until(event: Event, condition: Condition, as_of: date) -> bool:
     first, end = condition.hours
     hour = event.at.hour
     return (
@@ -52,12 +59,20 @@ def brute_force(events: list[Event], spec: RuleSpec, as_of: date) -> dict[int, l
     for lead in {event.lead for event in events if start <= event.at.date() <= as_of}:
         values = []
         for condition in spec.conditions:
-            found = [event for event in events if event.lead == lead and counts(event, condition, as_of)]
-            values.append(VALUE[condition.metric](found))
+            values.append(value_of([e for e in events if e.lead == lead], condition, as_of))
         verdicts = [OPS[c.op](value, c.value) for c, value in zip(spec.conditions, values, strict=True)]
         if all(verdicts) if spec.match == "all" else any(verdicts):
             met[lead] = values
     return met
+
+
+def value_of(events: list[Event], condition: Condition, as_of: date) -> int:
+    now = VALUE[condition.metric]([e for e in events if counts_until(e, condition, as_of)])
+    if condition.against_days is None:
+        return now
+    last = as_of - timedelta(days=condition.against_days)
+    before = VALUE[condition.metric]([e for e in events if counts_until(e, condition, last)])
+    return math.floor(100 * Fraction(before - now, before)) if before > now else 0
 
 
 def evidence(events: list[Event], spec: RuleSpec, as_of: date, lead: int) -> dict[str, Any]:
@@ -141,12 +156,13 @@ CONDITIONS = st.builds(
     Condition,
     metric=st.sampled_from(METRICS),
     op=st.sampled_from(OPERATORS),
-    value=st.integers(0, 5),
+    value=st.integers(0, 5) | st.sampled_from([34, 50, 100]),
     window_days=st.integers(1, DAYS + 3),
     hours=st.just((0, 24)) | st.tuples(st.integers(0, 24), st.integers(0, 24)),
     institutions=subsets([*INSTITUTIONS, "NEVER-SEEN"]),
     event_types=subsets(sorted(EVENT_TYPES)),
     result=st.sampled_from(["any", "success"]),
+    against_days=st.none() | st.integers(1, DAYS),
 )
 RULES = st.builds(
     RuleSpec,
@@ -197,7 +213,9 @@ def test_a_question_about_some_leads_is_about_them_only(
     start=st.integers(-1, DAYS),
     number=st.integers(1, 5),
     place=st.integers(0, 2),
-    thresholds=st.lists(st.integers(0, 6), min_size=1, max_size=4, unique=True),
+    thresholds=st.lists(
+        st.integers(0, 6) | st.sampled_from([34, 50, 100]), min_size=1, max_size=4, unique=True
+    ),
 )
 def test_one_pass_knows_every_threshold(
     world: World, spec: RuleSpec, start: int, number: int, place: int, thresholds: list[int]
