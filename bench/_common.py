@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import random
 import resource
 import tempfile
@@ -30,6 +31,11 @@ CUBE_OF_A_DAY = """
            CAST(1 + floor(random() * 2) AS BIGINT) AS n, 10::USMALLINT AS first_s, 20::USMALLINT AS last_s
     FROM range($rows) ORDER BY lead, institution
 """
+
+
+def kept(name: str) -> Path:
+    """Return the folder that keeps a data set, in ``bench/.data`` or where ``BENCH_DATA`` says."""
+    return Path(os.environ.get("BENCH_DATA") or Path(__file__).parent / ".data") / name
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ import itertools
 import random
 import sys
 import time
-from pathlib import Path
 
 import duckdb
 from sqlalchemy import text
@@ -27,10 +26,10 @@ from app.rules.definition import RuleDef
 from app.rules.evaluate import compile_rule
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
-from bench._common import CUBE_OF_A_DAY, peak_mb, product
+from bench._common import CUBE_OF_A_DAY, kept, peak_mb, product
 from config import Settings
 
-DATA = Path(__file__).parent / ".data" / "backtest"
+DATA = kept("backtest")
 LAST = dt.date(2026, 9, 30)
 DATES, WIDTH, CONVERTED = 30, 7, 20_000
 RULE = {
@@ -73,7 +72,7 @@ def convert(leads: int) -> None:
         return
     apply_config(parse_config({"rules": [RULE]}, "bench"), "bench")
     chance = random.Random(1)
-    ids = sorted(chance.sample(range(1, leads + 1), CONVERTED))
+    ids = sorted(chance.sample(range(1, leads + 1), min(CONVERTED, leads)))
     made = text(
         "INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked) "
         "SELECT id, 'L' || id, '客', lpad(to_hex(id), 64, '0'), '', '', '' "

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextvars import Context
-from pathlib import Path
 
 from flask import Flask
 from sqlalchemy import func, select, text
@@ -25,9 +24,9 @@ from app.lib import clock
 from app.models import Hit, Lead, Rule, RuleVersion, Staff
 from app.rules.definition import DEFAULT_GRADE_BANDS, DEFAULT_WEIGHTS
 from bench import lists
-from bench._common import product
+from bench._common import kept, product
 
-DATA = Path(__file__).parent / ".data" / "dashboard"
+DATA = kept("dashboard")
 RULES, DAYS, LEADS = 12, 180, 300_000
 STATUSES = ("waiting",) * 5 + ("in_progress",) * 2 + ("failed",) * 2 + ("converted",)
 COLUMNS = (

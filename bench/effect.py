@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import Context
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -29,9 +28,9 @@ from app.hits.counts import HitFilter
 from app.lib import clock
 from app.models import Hit, OutreachBatch, OutreachTemplate, OutreachTemplateVersion, Staff
 from bench import dashboard, lists
-from bench._common import product
+from bench._common import kept, product
 
-DATA = Path(__file__).parent / ".data" / "effect"
+DATA = kept("effect")
 LEADS, PER_PUSH, PER_MESSAGE, REQUESTS = 300_000, 10_000, 500, 5
 OUTCOMES = ("delivered",) * 4 + ("no_answer", "answered", "interested", "refused", "failed", "opt_out")
 TABLES = ("hit", "hit_event", "outreach", "outreach_event", "push_hit", "push", "delivery")

@@ -2,8 +2,7 @@
 
     nice -n 15 .venv/bin/python bench/fact_files.py [LEADS] [FACTS]
 
-The defaults, 500,000 leads with 50 facts, take a minute; the product is to hold 5,000,000. ``BENCH_DATA``
-names a folder to keep the leads in.
+The defaults, 500,000 leads with 50 facts, take a minute; the product is to hold 5,000,000.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ WIDTH = 7
 
 def main(leads: int = 500_000, facts: int = 50) -> None:
     """Print a line per measurement."""
-    kept = os.environ.get("BENCH_DATA")
-    with product(Path(kept) if kept else None) as (_app, settings), tempfile.TemporaryDirectory() as folder:
+    with product() as (_app, settings), tempfile.TemporaryDirectory() as folder:
         fill(leads)
         _define(facts)
         path = _file(Path(folder) / "facts.csv", leads, facts)

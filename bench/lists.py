@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import Context
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -27,9 +26,9 @@ from app.extensions import db
 from app.leads.number_limit import KIND
 from app.models import Branch, Lead, Staff
 from app.screens.leads.views import LeadView
-from bench._common import GIVEN, SURNAMES, product
+from bench._common import GIVEN, SURNAMES, kept, product
 
-DATA = Path(__file__).parent / ".data" / "lists"
+DATA = kept("lists")
 SOURCES = ("官网预约", "抖音推广", "线下活动", "熟人转介绍", "搜索引擎")
 BRANCHES = 200
 REQUESTS = 11

@@ -24,10 +24,10 @@ from app.lib import clock
 from app.models import Hit, Lead, Outcome, Product
 from app.outcomes.importer import import_outcomes
 from bench import dashboard, lists
-from bench._common import peak_mb, product
+from bench._common import kept, peak_mb, product
 from config import Settings
 
-DATA = Path(__file__).parent / ".data" / "outcomes"
+DATA = kept("outcomes")
 COLUMN = select(func.count()).select_from(Hit).where(Hit.live, Hit.converted)
 AS_THEY_LIE = """
     SELECT count(*) FROM hit h JOIN rule_version v ON v.id = h.version_id

@@ -29,7 +29,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with product(dashboard.DATA):
         lists.fill(dashboard.LEADS)
-        dashboard.fill(1_000_000)
+        dashboard.fill(10 * count)
         boss = db.session.scalars(select(Staff).where(Staff.username == "bench-manager")).one()
         measure(boss, count)
 

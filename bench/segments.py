@@ -2,16 +2,13 @@
 
 ``python bench/segments.py [LEADS]`` (default 5,000,000), on the data set of ``bench/lists.py``, to which it
 adds once: tags on a tenth of the leads, half a million hits, and a month of calls of a fifth of the leads.
-``BENCH_DATA`` names another folder to keep the data in.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import statistics
 import sys
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -46,7 +43,8 @@ MATRICES = {
     "calls ≥ 3 × hits ≥ 1": "?x=calls&x_at=3&y=hits&y_at=1",
 }
 _TAGS = """
-    INSERT INTO tag (name, colour, created_by) VALUES ('重点', 'red', 'bench'), ('理财', 'blue', 'bench');
+    INSERT INTO tag (code, name, colour, created_by)
+    VALUES ('focus', '重点', 'red', 'bench'), ('wealth', '理财', 'blue', 'bench');
     INSERT INTO lead_tag (lead_id, tag_id) SELECT id, 1 + id / 10 % 2 FROM lead WHERE id % 10 = 1;
 """
 _HITS = """
@@ -78,7 +76,7 @@ _CALLS = """
 def main() -> None:
     """Create missing data, then print times."""
     leads = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
-    with product(Path(os.environ.get("BENCH_DATA", DATA))) as (app, settings):
+    with product(DATA) as (app, settings):
         fill(leads)
         add_data(settings, leads)
         print(f"{'request':52} {'median':>9} {'max':>9}")
