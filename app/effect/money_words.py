@@ -52,6 +52,11 @@ def cells(name: str, part: Part) -> list[tuple[str, str]]:
     return [*shown, money(part.brought.caused), ("—", "") if roi is None else share(roi)]
 
 
+def points(estimate: Estimate) -> tuple[str, str]:
+    """Return a difference of shares in percentage points and its interval."""
+    return f"{estimate.value * 100:+.1f}", " – ".join(f"{end * 100:+.1f}" for end in estimate.interval)
+
+
 def money(estimate: Estimate) -> tuple[str, str]:
     """Return an amount in yuan and its interval."""
     return yuan(estimate.value), " – ".join(yuan(end) for end in estimate.interval)

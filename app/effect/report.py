@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, String, and_, any_, case, cast, func, literal, or_, select, true
@@ -48,6 +48,10 @@ class Arm:
 
     def __sub__(self, other: Arm) -> Arm:
         return Arm(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(self)))
+
+    def among(self, people: int) -> Arm:
+        """Return the arm with all people instead of those who bought anything only."""
+        return replace(self, people=people)
 
     @property
     def share(self) -> Share:

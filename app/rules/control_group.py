@@ -7,6 +7,8 @@ can be measured.
 
 from __future__ import annotations
 
+import datetime as dt
+
 from sqlalchemy import Float, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -38,6 +40,22 @@ def share() -> float:
     """Return the percentage of people in the group, 0 while nobody has set one."""
     stored = OutreachSetting.values["control_percent"].astext.cast(Float)
     return db.session.scalar(select(stored).where(OutreachSetting.status == VersionStatus.ACTIVE)) or 0.0
+
+
+def since() -> list[dt.date]:
+    """Return the local days on which a share came into force where there had been none, oldest first."""
+    percent = OutreachSetting.values["control_percent"].astext.cast(Float)
+    rows = db.session.execute(
+        select(OutreachSetting.activated_at, percent)
+        .where(OutreachSetting.activated_at.is_not(None))
+        .order_by(OutreachSetting.activated_at, OutreachSetting.id)
+    )
+    days, before = [], False
+    for at, of_row in rows.tuples():
+        if of_row and not before:
+            days.append(clock.today(at))
+        before = bool(of_row)
+    return days
 
 
 def draw(settings: Settings) -> int:

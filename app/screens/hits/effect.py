@@ -75,6 +75,17 @@ class EffectView(BaseView):  # type: ignore[misc]
             empty=_("No hit matches these filters."),
         )
 
+    @expose("/platform", methods=["GET"])
+    @has_access
+    @permission_name("list")
+    def platform(self) -> Any:
+        """Return the part of the page about the universal control group."""
+        filters = self._filters()
+        if not conversions.judged_by_outcomes():
+            return render_template("hits/effect_money.html", empty=labels.claims_stand_in())
+        table = effect_money.platform(filters)
+        return render_template("hits/effect_money.html", table=table, empty=table.missing)
+
     @expose("/export", methods=["GET"])
     @has_access
     @permission_name("export")

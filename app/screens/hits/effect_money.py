@@ -9,11 +9,14 @@ from flask_babel import gettext as _
 
 from app.console.access import may
 from app.effect import money, money_words
+from app.effect import platform as effect_platform
 from app.effect.labels import PartNames
 from app.effect.means import Estimate
 from app.effect.money import Part
 from app.effect.report import ArmsEffect
+from app.lib.amounts import percent, yuan
 from app.models import CONVERSION_DAYS
+from app.rules import control_group
 from app.screens.hits.effect_page import Filters
 
 #: rows of a table before the rest is summed up in one row
@@ -52,6 +55,62 @@ def table(filters: Filters, by: str) -> MoneyTable:
         money_words.missing(by, parts) if parts else "",
         money_words.definitions(by, CONVERSION_DAYS),
     )
+
+
+def platform(filters: Filters) -> MoneyTable:
+    """Return the table of the universal control group, a row for each year that has one."""
+    years = effect_platform.measure(filters.common.chosen)
+    return MoneyTable(
+        _("The whole platform"),
+        [
+            *(_("Dates"), _("Everybody else, converted"), _("Control group, converted")),
+            *(_("More conversions per 100"), _("More amount a person"), _("More margin a person")),
+            *(_("Margin caused"), _("Contact cost"), _("Return")),
+        ],
+        [MoneyRow(f"{each.first} – {each.last}", "", _platform_cells(each.effect)) for each in years],
+        _no_group(bool(years)),
+        [
+            _(
+                "Everybody else: all customers outside the universal control group, contacted or not."
+                " Converted, amount and margin: what they bought of any product on these dates, from the day"
+                " on which the group began. Only dates, source and branch filter this table."
+            ),
+            _(
+                "Differences are those of everybody else to the control group, with 95-percent intervals."
+                " Margin caused: the difference of the margin a person, times everybody else. Return: margin"
+                " caused less the cost of all contacts on these dates, over that cost."
+            ),
+        ],
+    )
+
+
+def _no_group(known: bool) -> str:
+    """Return why there is no group, on these dates or now; nothing while there is one."""
+    if control_group.share():
+        return "" if known else _("On these dates there is no universal control group yet.")
+    return _(
+        "The share of the universal control group is 0: nobody is left alone by all marketing, so that what"
+        " the whole platform causes can't be told. To measure it, set a share above 0 in the outreach rules."
+    )
+
+
+def _platform_cells(effect: ArmsEffect) -> list[Cell]:
+    others, group = effect.treated, effect.holdout
+    shares = [
+        (f"{each.converted:,} / {each.people:,}", percent(each.share.value)) for each in (others, group)
+    ]
+    if not (effect.amount and effect.margin and effect.brought and effect.interval):
+        return [*shares, *[("—", "")] * 6]
+    roi = effect.brought.roi
+    return [
+        *shares,
+        money_words.points(Estimate(effect.difference or 0.0, effect.interval)),
+        money_words.money(effect.amount),
+        money_words.money(effect.margin),
+        money_words.money(effect.brought.caused),
+        (yuan(effect.cost), ""),
+        ("—", "") if roi is None else money_words.share(roi),
+    ]
 
 
 def _of_parts(filters: Filters, by: str) -> tuple[list[Part], list[MoneyRow]]:
