@@ -23,7 +23,7 @@ def definitions() -> dict[int, FactDef]:
 
 def check_new(fact: FactDef) -> None:
     """Raise FieldError when another definition has one of this one's names."""
-    check_names([*(each for each in definitions().values() if each.code != fact.code), fact])
+    check_names(fact, (each for each in definitions().values() if each.code != fact.code))
 
 
 def apply(fact: FactDef, user: str, *, overwrite: bool = True) -> None:

@@ -92,17 +92,13 @@ def _refusal_of_choices(choices: list[str]) -> FieldError | None:
     return None
 
 
-def check_names(facts: Iterable[FactDef]) -> None:
-    """Raise FieldError when two definitions share a code or name, as headers of a file are compared."""
-    owner: dict[str, str] = {}
-    for fact in facts:
-        for field in ("code", "name", "name_en"):
-            text = getattr(fact, field)
-            if text and owner.setdefault(normalise_header(text), fact.code) != fact.code:
-                other = owner[normalise_header(text)]
-                raise FieldError(
-                    field, "“%(name)s” already names the fact %(other)s.", name=text, other=other
-                )
+def check_names(fact: FactDef, others: Iterable[FactDef]) -> None:
+    """Raise FieldError when another fact has the code or a name of this one, as headers are compared."""
+    owner = {normalise_header(text): other.code for other in others for text in other.names()}
+    for field in ("code", "name", "name_en"):
+        text = getattr(fact, field)
+        if text and (other := owner.get(normalise_header(text))):
+            raise FieldError(field, "“%(name)s” already names the fact %(other)s.", name=text, other=other)
 
 
 def holds_number(text: str) -> bool:

@@ -28,7 +28,7 @@ def names() -> dict[str, str]:
 
 def check_new(product: ProductDef) -> None:
     """Raise FieldError when another product has its code or name."""
-    check_names([*(each for each in definitions() if each.code != product.code), product])
+    check_names(product, (each for each in definitions() if each.code != product.code))
 
 
 def apply(product: ProductDef, user: str, *, overwrite: bool = True) -> None:

@@ -59,14 +59,10 @@ def product_def(row: Any) -> ProductDef:
     )
 
 
-def check_names(products: Iterable[ProductDef]) -> None:
-    """Raise FieldError when a product has the code or name of another, as files name it by either."""
-    owner: dict[str, str] = {}
-    for product in products:
-        for field in ("code", "name"):
-            text = getattr(product, field)
-            other = owner.setdefault(text.casefold(), product.code)
-            if other != product.code:
-                raise FieldError(
-                    field, "“%(name)s” already names the product %(other)s.", name=text, other=other
-                )
+def check_names(product: ProductDef, others: Iterable[ProductDef]) -> None:
+    """Raise FieldError when another product has the code or name of this one: files name it by either."""
+    owner = {text.casefold(): other.code for other in others for text in (other.code, other.name)}
+    for field in ("code", "name"):
+        text = getattr(product, field)
+        if other := owner.get(text.casefold()):
+            raise FieldError(field, "“%(name)s” already names the product %(other)s.", name=text, other=other)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from app.errors import FieldError
 from app.facts import catalogue
 from app.facts.definition import FactDef, check_names
-from app.rulesfile.kind import Kind
+from app.rulesfile.kind import Kind, taken_names
 
 if TYPE_CHECKING:
     from app.rulesfile.schema import ConfigFile
@@ -20,15 +19,11 @@ def _read() -> list[FactDef]:
 
 def _problems(config: ConfigFile) -> Iterator[tuple[int, str]]:
     stored = {fact.code: fact for fact in _read()}
-    after = stored | {fact.code: fact for fact in config.facts}
     for number, fact in enumerate(config.facts):
         kind = stored.get(fact.code, fact).kind
         if kind != fact.kind:
             yield number, f".kind: {fact.kind!r}: the fact is of the kind {kind}"
-        try:
-            check_names([*(each for each in after.values() if each.code != fact.code), fact])
-        except FieldError as error:
-            yield number, f": {error}"
+    yield from taken_names(config.facts, stored.values(), check_names)
 
 
 def _apply(item: FactDef, user: str, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app.approvals import Change
+from app.errors import FieldError
 from app.lib.strict import Strict
 
 if TYPE_CHECKING:
@@ -42,6 +43,22 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
     return "" if value is None else str(value)
+
+
+def taken_names(
+    items: Iterable[Item], stored: Iterable[Item], check: Callable[[Item, Iterable[Item]], None]
+) -> Iterator[tuple[int, str]]:
+    """Yield the items of a file whose names others have, after it is applied: number and rest of the line.
+
+    ``check`` raises FieldError when one of others has a name of an item.
+    """
+    items = list(items)
+    after = {_code(item): item for item in (*stored, *items)}
+    for number, item in enumerate(items):
+        try:
+            check(item, (other for code, other in after.items() if code != _code(item)))
+        except FieldError as error:
+            yield number, f": {error}"
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from app.errors import FieldError
 from app.products import catalogue
 from app.products.definition import ProductDef, check_names
 from app.rules import lead_filter
-from app.rulesfile.kind import Kind
+from app.rulesfile.kind import Kind, taken_names
 from app.rulesfile.segments import named_in
 from app.segments import check as filter_check
 
@@ -19,16 +18,12 @@ if TYPE_CHECKING:
 
 def _problems(config: ConfigFile) -> Iterator[tuple[int, str]]:
     known = filter_check.read_known().extended(named_in(config))
-    after = {product.code: product for product in [*catalogue.definitions(), *config.products]}
     for number, product in enumerate(config.products):
         for problem in filter_check.problems(product.eligible.filter, known):
             yield number, f".eligible: {problem}"
         for each in lead_filter.unknown(product.eligible, {each.name for each in config.segments}):
             yield number, f".eligible.{each.field}[{each.position}]: {each.name!r}: {each.why}"
-        try:
-            check_names([*(each for each in after.values() if each.code != product.code), product])
-        except FieldError as error:
-            yield number, f": {error}"
+    yield from taken_names(config.products, catalogue.definitions(), check_names)
 
 
 def _apply(item: ProductDef, user: str, overwrite: bool) -> None:
