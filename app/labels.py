@@ -92,12 +92,12 @@ APPROVAL_KIND = {
 OPT_OUT_REASON = "outreach opt-out"
 SUPPRESSION_REASON = {OPT_OUT_REASON: lazy_gettext("Opted out when contacted")}
 FACT_KIND = {
-    "number": lazy_gettext("Number"),
+    "number": lazy_gettext("Numeric"),
     "money": lazy_gettext("Amount of money"),
     "date": lazy_gettext("Date"),
     "choice": lazy_gettext("Choice"),
     "flag": lazy_gettext("Yes or no"),
-    "text": lazy_gettext("Text"),
+    "text": lazy_gettext("Free text"),
 }
 PURPOSE = {
     "marketing": lazy_gettext("Marketing"),
