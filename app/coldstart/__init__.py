@@ -1,60 +1,100 @@
-"""Cold start: the preset rules, schedules, institutions and outreach texts of a fresh installation."""
+"""Cold start: the presets of a fresh installation, of every kind that a bank doesn't bring itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
-from app.coldstart import outreach
 from app.extensions import db
-from app.models import CloseReason, PresetApplied, Rule
+from app.models import CloseReason, ForbiddenWord, PresetApplied, Rule
 from app.rulesfile.apply import apply_config
+from app.rulesfile.kind import Kind
+from app.rulesfile.kinds import KINDS
 from app.rulesfile.schema import ConfigFile, read_config
 
-PRESETS = Path(__file__).parent / "presets.yaml"
-KINDS = ("institutions", "rules", "schedules")
-CLOSE_REASON = "close_reason"
+FOLDER = Path(__file__).parent / "presets"
+USER = "coldstart"
+CLOSE_REASON, WORD = "close_reason", "forbidden_word"
 CLOSE_REASONS = ("暂无需求", "已在他行办理", "多次未接通", "空号或停机", "拒绝营销", "资质不符", "其他")
 REFUSAL = "拒绝营销"
+WORDS = (
+    *("保本", "保收益", "无风险", "零风险", "稳赚", "最高收益", "国家级", "最低利率", "包过", "必批"),
+    *("秒批", "不看征信", "黑户", "套现"),
+)
+
+
+@cache
+def presets() -> ConfigFile:
+    """Return the presets that are items of a configuration file."""
+    return read_config(FOLDER)
 
 
 def apply_presets() -> dict[str, int]:
-    """Add the presets that were never applied. Return how many of each kind were added.
+    """Add the presets that were never applied. Return how many of each kind of the file were added.
 
-    Idempotent. Existing objects are not changed, and deleted presets don't come back.
+    Idempotent. Existing objects are not changed, and deleted presets don't come back. A preset that doesn't
+    fit what a bank has made itself, such as a fact with the name of another one, is left out for good.
     """
-    fresh = _never_applied(read_config(PRESETS))
-    db.session.add_all(
-        PresetApplied(kind=kind, code=preset.code) for kind in KINDS for preset in getattr(fresh, kind)
-    )
     _add_close_reasons()
-    outreach.add_presets()
-    return apply_config(fresh, "coldstart", overwrite=False)
+    _add_forbidden_words()
+    fresh = _never_applied(presets())
+    db.session.add_all(
+        PresetApplied(kind=kind.name, code=kind.key(item)) for kind in KINDS for item in kind.items(fresh)
+    )
+    return apply_config(_fitting(fresh), USER, overwrite=False)
 
 
 def _add_close_reasons() -> None:
-    """Add the preset close reasons that were never applied and don't exist."""
-    applied = select(PresetApplied.code).where(PresetApplied.kind == CLOSE_REASON)
-    known = set(db.session.scalars(applied)) | set(db.session.scalars(select(CloseReason.name)))
-    for place, name in enumerate(CLOSE_REASONS, start=1):
-        if name not in known:
-            db.session.add(CloseReason(name=name, position=place * 10, refusal=name == REFUSAL))
-            db.session.add(PresetApplied(kind=CLOSE_REASON, code=name))
+    for name in _missing(CLOSE_REASON, CLOSE_REASONS, CloseReason.name):
+        position = 10 * (CLOSE_REASONS.index(name) + 1)
+        db.session.add(CloseReason(name=name, position=position, refusal=name == REFUSAL))
 
 
-def _never_applied(presets: ConfigFile) -> ConfigFile:
-    """Return the presets not applied before; schedules lose rules that were deleted."""
+def _add_forbidden_words() -> None:
+    for word in _missing(WORD, WORDS, ForbiddenWord.word):
+        db.session.add(ForbiddenWord(word=word, created_by=USER))
+
+
+def _missing(kind: str, names: tuple[str, ...], column: Any) -> list[str]:
+    """Return the preset names that were never applied and that nobody has made, and note them as applied."""
+    applied = select(PresetApplied.code).where(PresetApplied.kind == kind)
+    known = set(db.session.scalars(applied)) | set(db.session.scalars(select(column)))
+    missing = [name for name in names if name not in known]
+    db.session.add_all(PresetApplied(kind=kind, code=name) for name in missing)
+    return missing
+
+
+def _never_applied(config: ConfigFile) -> ConfigFile:
+    """Return the presets not applied before."""
     applied = {(row.kind, row.code) for row in db.session.scalars(select(PresetApplied))}
-    new: dict[str, list[Any]] = {
-        kind: [preset for preset in getattr(presets, kind) if (kind, preset.code) not in applied]
+    return _limited(config, lambda kind, item: (kind.name, kind.key(item)) not in applied)
+
+
+def _fitting(config: ConfigFile) -> ConfigFile:
+    """Return the items that can be applied beside what is stored and each other."""
+    refused = {
+        (kind.name, kind.key(kind.items(config)[number]))
         for kind in KINDS
+        for number, _line in kind.problems(config)
     }
-    rules = set(db.session.scalars(select(Rule.code))) | {rule.code for rule in new["rules"]}
-    kept = [
-        s.model_copy(update={"rules": [code for code in s.rules if code in rules]}) for s in new["schedules"]
+    if not refused:
+        return config
+    return _fitting(_limited(config, lambda kind, item: (kind.name, kind.key(item)) not in refused))
+
+
+def _limited(config: ConfigFile, keeps: Callable[[Kind[Any], Any], bool]) -> ConfigFile:
+    """Return the items that ``keeps`` accepts; schedules push only rules that are stored or among them."""
+    kept: dict[str, Any] = {
+        kind.name: [item for item in kind.items(config) if keeps(kind, item)] for kind in KINDS
+    }
+    rules = set(db.session.scalars(select(Rule.code))) | {rule.code for rule in kept["rules"]}
+    schedules = [
+        each.model_copy(update={"rules": [code for code in each.rules if code in rules]})
+        for each in kept["schedules"]
     ]
-    return ConfigFile(
-        institutions=new["institutions"], rules=new["rules"], schedules=[s for s in kept if s.rules]
-    )
+    single = {kind.name: next(iter(kept[kind.name]), None) for kind in KINDS if kind.single}
+    return ConfigFile(**kept | single | {"schedules": [each for each in schedules if each.rules]})

@@ -64,6 +64,8 @@ CAMPAIGNS = (
     Campaign(6, dt.time(10, 15), "sms", "消费贷款额度提醒", ("R-MULTI-LENDER-7D", "R-CREDIT-CALLS-7D")),
     Campaign(5, dt.time(14, 30), "call", "贷款需求回访", ("R-URGENT-1D", "R-FACE-3D")),
     Campaign(4, dt.time(9, 40), "sms", "理财到期关怀", ("R-OTHER-BANK-14D", "R-SECURITIES-14D")),
+    Campaign(3, dt.time(10, 30), "call", "到期资金回访", ("R-MATURING-14D", "R-OUTFLOW-14D")),
+    Campaign(3, dt.time(14, 10), "call", "贷款需求回访", ("R-CREDIT-CALLS-7D",)),
     Campaign(
         *(2, dt.time(16, 5), "sms", "老客户利率优惠", ("R-CREDIT-CALLS-7D", "R-NIGHT-7D", "R-COMPARE-14D")),
         other="消费贷款额度提醒",
@@ -71,9 +73,11 @@ CAMPAIGNS = (
     Campaign(1, dt.time(11, 20), "call", "额度激活邀请", ("R-AWAKENED-30D", "R-FACE-3D")),
 )
 #: individual calls by marketers, and the size above which a batch needs approval
-SINGLE_CALLS, SINGLE_TEMPLATE = 40, "贷款需求回访"
+SINGLE_CALLS, SINGLE_TEMPLATE = 20, "贷款需求回访"
 APPROVAL_ABOVE = 100
 SMS_CAP = 1
+#: yuan for a call, the time of those who make it included
+CALL_COST = 15.0
 #: range of factors that stretch the sandbox's delays from seconds to minutes and hours
 SLOWER = (20, 300)
 INTERESTED_BUYS = 0.35
@@ -135,9 +139,11 @@ class Contacts:
     def _tighten_settings(self) -> None:
         """Make the compliance rules stricter, proposed by the manager and approved by the admin."""
         stricter = settings.current().model_copy(
-            update={"approval_above": APPROVAL_ABOVE, "sms_cap": SMS_CAP}
+            update={"approval_above": APPROVAL_ABOVE, "sms_cap": SMS_CAP, "cost_call": CALL_COST}
         )
-        request = settings.propose(stricter, self._manager, "收紧短信频次，百人以上的批次双人复核")
+        request = settings.propose(
+            stricter, self._manager, "收紧短信频次，百人以上的批次双人复核，外呼成本计入人工"
+        )
         self._approve(request, self._now - dt.timedelta(days=7))
 
     def _approve(self, request: Approval, at: dt.datetime) -> None:
@@ -282,7 +288,7 @@ class Contacts:
             timeline.owner = owner
             timeline.left |= {"owner_id": owner.id, "claimed_at": morning}
         if self._random.random() < INTERESTED_BUYS:
-            amount = self._random.randrange(2, 60) * 5000
+            amount = self._random.randrange(2, 20) * 5000
             timeline.add("convert", morning, HitStatus.CONVERTED)
             timeline.left |= {"converted_at": morning, "amount": amount, "next_on": None}
         else:

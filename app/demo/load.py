@@ -12,8 +12,9 @@ from flask import Flask, current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from app.coldstart import PRESETS, apply_presets
-from app.demo import behaviour, pending, people, pushes, staff, work
+from app.coldstart import apply_presets, presets
+from app.demo import behaviour, facts, outcomes, pending, people, pushes, staff, work
+from app.demo.batches import backdate
 from app.demo.contacts import Contacts
 from app.demo.provider import Provider
 from app.demo.staff import create_logins
@@ -27,8 +28,10 @@ from app.lib.settings import current_settings
 from app.models import JobRun, Lead, Staff
 from app.reports import plan
 from app.reports.worker import make_reports
+from app.rules import control_group
 from app.rulesfile.apply import apply_config
-from app.rulesfile.schema import ConfigFile, read_config
+from app.rulesfile.outreach import OutreachDef
+from app.rulesfile.schema import ConfigFile
 from app.t1.execute import execute
 from app.t1.inbox import inbox_folder
 from app.t1.runs import request_run
@@ -41,8 +44,12 @@ STRANGERS = 2.5
 UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
 #: last days that get a T+1 run; the first of them catches all that has accumulated
 RUN_DAYS = 8
-#: rules with a holdout group, and its percentage, so that the effect of contact can be measured
-HELD_OUT = {"R-CREDIT-CALLS-7D": 20, "R-FACE-3D": 20, "R-OTHER-BANK-14D": 15}
+#: rules with more people held out than the presets have, so that a week is enough to measure an effect
+HELD_OUT = {"R-CREDIT-CALLS-7D": 25, "R-FACE-3D": 20}
+#: percentage of the universal control group
+CONTROL = 3.0
+#: days since the list was imported
+LISTED_DAYS = 90
 OPTED_OUT = 0.02
 OPT_OUT_REASON = "客户来电要求不再联系"
 LEAD_FILE = "存量客户名单.csv"
@@ -81,6 +88,8 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
     progress(f"Demo: {days} days of logs, {rows:,} rows")
     created = _import(customers)
     progress(f"Demo: {created:,} customers")
+    progress(f"Demo: {_tell_facts(customers):,} facts")
+    control_group.draw(current_settings())
     yesterday = today() - dt.timedelta(days=1)
     last_days = [yesterday - dt.timedelta(days=n) for n in reversed(range(runs))]
     for run_id, day in [(request_run(day, WHO).id, day) for day in last_days]:
@@ -91,10 +100,18 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
 
 
 def _hold_out() -> None:
-    """Give some preset rules a holdout group."""
-    presets = {rule.code: rule for rule in read_config(PRESETS).rules}
-    held = [presets[code].model_copy(update={"holdout_percent": n}) for code, n in HELD_OUT.items()]
-    apply_config(ConfigFile(rules=held), WHO)
+    """Give some preset rules a larger holdout group, and draw a universal control group from now on."""
+    rules = {rule.code: rule for rule in presets().rules}
+    held = [rules[code].model_copy(update={"holdout_percent": n}) for code, n in HELD_OUT.items()]
+    controlled = OutreachDef.model_validate(presets().outreach).model_copy(
+        update={"control_percent": CONTROL}
+    )
+    apply_config(ConfigFile(rules=held, outreach=controlled), WHO)
+
+
+def _tell_facts(customers: list[people.Customer]) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        return facts.deliver(customers, Path(folder), WHO, today(), _random("facts"))
 
 
 def _work(progress: Say, yesterday: dt.date) -> None:
@@ -106,6 +123,9 @@ def _work(progress: Say, yesterday: dt.date) -> None:
         sent = Contacts(manager, admin, now, zone, _random("contacts")).create()
         progress(f"Demo: {sent:,} contacts")
     progress(f"Demo: {work.work_on_hits(yesterday, zone, _random('work')):,} hits worked on")
+    with tempfile.TemporaryDirectory() as folder:
+        sold, corrected = outcomes.deliver(Path(folder), WHO, yesterday, _random("outcomes"))
+    progress(f"Demo: {sold:,} outcomes, {corrected} corrected")
     if manager is not None and admin is not None:
         pending.create(manager, admin)
         _report(manager)
@@ -131,7 +151,7 @@ def _deliver_logs(customers: list[people.Customer], days: int) -> int:
     """Write the log files of the days up to yesterday to the inbox. Return the number of rows."""
     random = _random("story")
     hasher = IdHasher(current_settings().id_hash_algorithm, current_settings().id_hash_key)
-    catalogue = UNLISTED | {each.code: each.category for each in read_config(PRESETS).institutions}
+    catalogue = UNLISTED | {each.code: each.category for each in presets().institutions}
     known = [hasher.hash(customer.id_number) for customer in customers]
     strangers = [random.randbytes(32).hex() for _ in range(round(len(customers) * STRANGERS))]
     characters = [
@@ -153,6 +173,7 @@ def _import(customers: list[people.Customer]) -> int:
         path = Path(folder) / LEAD_FILE
         people.write_lead_file(path, customers)
         result = import_leads(db.engine, path, file_name=LEAD_FILE, user=WHO, settings=current_settings())
+    backdate(result.batch, today() - dt.timedelta(days=LISTED_DAYS))
     numbers = _random("opt-out").sample([c.lead_no for c in customers], round(len(customers) * OPTED_OUT))
     for lead in db.session.scalars(select(Lead).where(Lead.lead_no.in_(numbers)).order_by(Lead.id)):
         target = suppression.hash_target(lead.id_hash)

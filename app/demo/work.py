@@ -22,8 +22,6 @@ CONVERTED = {"A": 0.3, "B": 0.22, "C": 0.14, "D": 0.08}
 FAILED = 0.3
 #: share of the hits in progress that are overdue
 FORGOTTEN = 0.1
-#: share of the holdout group that converts without contact
-UNPROMPTED = 0.08
 _TALKS = (
     "已电话沟通，客户对利率有兴趣，约定再联系",
     "客户正在开会，请改日致电",
@@ -97,27 +95,17 @@ def work_on_hits(yesterday: dt.date, zone: ZoneInfo, random: Random) -> int:
     marketers = Marketers()
     reasons = list(db.session.scalars(select(CloseReason).order_by(CloseReason.position)))
     waiting = Hit.status == HitStatus.WAITING
-    query = select(Hit).where(waiting, comparable()).order_by(Hit.hit_date, Hit.rule_id, Hit.lead_id)
+    query = select(Hit).where(waiting, comparable(), Hit.holdout.is_(False))
+    query = query.order_by(Hit.hit_date, Hit.rule_id, Hit.lead_id)
     timelines = []
     for hit in db.session.scalars(query):
         age, chance = (yesterday - hit.hit_date).days, random.random()
-        if hit.holdout:
-            if age and chance < UNPROMPTED:
-                timelines.append(_unprompted(hit, zone, random))
-        elif chance < WORKED_AFTER[min(age, len(WORKED_AFTER) - 1)] and not hit.opted_out:
+        if chance < WORKED_AFTER[min(age, len(WORKED_AFTER) - 1)] and not hit.opted_out:
             owner = marketers.of(hit)
             if owner is not None:
                 timelines.append(_timeline(hit, owner, yesterday, zone, reasons, random))
     write(timelines)
     return len(timelines)
-
-
-def _unprompted(hit: Hit, zone: ZoneInfo, random: Random) -> Timeline:
-    """Return a conversion of a held-out customer at the counter."""
-    at = dt.datetime.combine(hit.hit_date + dt.timedelta(days=1), dt.time(10 + random.randrange(6)), zone)
-    timeline = Timeline(hit.id, None, {"converted_at": at, "amount": random.randrange(2, 60) * 5000})
-    timeline.add("convert", at, HitStatus.CONVERTED, note="客户自行到网点办理")
-    return timeline
 
 
 def _timeline(
@@ -131,7 +119,7 @@ def _timeline(
     outcome, end = random.random(), at + dt.timedelta(minutes=20)
     if outcome < CONVERTED[hit.grade]:
         timeline.add("convert", end, HitStatus.CONVERTED)
-        timeline.left |= {"converted_at": end, "amount": random.randrange(2, 60) * 5000}
+        timeline.left |= {"converted_at": end, "amount": random.randrange(2, 20) * 5000}
     elif outcome < CONVERTED[hit.grade] + FAILED and reasons:
         reason = random.choice(reasons)
         timeline.add("close", end, HitStatus.FAILED, note=reason.name)

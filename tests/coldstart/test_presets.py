@@ -11,8 +11,19 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from app import labels
-from app.coldstart import PRESETS, apply_presets
-from app.models import Institution, OutreachSetting, Rule, RuleStatus, RuleVersion, Schedule
+from app.coldstart import FOLDER, apply_presets
+from app.models import (
+    FactDefinition,
+    Institution,
+    OutreachSetting,
+    OutreachTemplate,
+    Product,
+    Rule,
+    RuleStatus,
+    RuleVersion,
+    Schedule,
+    Segment,
+)
 from app.rules.check import check, read_catalogue
 from app.rules.versions import activate, copy_as_draft, set_paused
 from app.rulesfile.schema import ConfigFile, read_config
@@ -20,7 +31,7 @@ from app.rulesfile.schema import ConfigFile, read_config
 
 @pytest.fixture(scope="module")
 def presets() -> ConfigFile:
-    return read_config(PRESETS)
+    return read_config(FOLDER)
 
 
 def apply(app: Flask) -> dict[str, int]:
@@ -30,7 +41,11 @@ def apply(app: Flask) -> dict[str, int]:
 
 def content(engine: Engine) -> dict[str, list[str]]:
     """Return every row that the cold start may change."""
-    tables = ("institution", "rule", "rule_version", "rule_condition", "schedule", "schedule_version")
+    tables = (
+        *("institution", "rule", "rule_version", "rule_condition", "schedule", "schedule_version"),
+        *("fact_definition", "product", "segment", "tag", "outreach_setting"),
+        *("outreach_template", "outreach_template_version", "forbidden_word", "close_reason"),
+    )
     with engine.connect() as connection:
         return {t: sorted(connection.scalars(text(f"SELECT t::text FROM {t} t"))) for t in tables}
 
@@ -64,22 +79,27 @@ def test_filters_name_categories_and_regions_that_exist_and_every_rule_is_pushed
     assert sorted(pushed) == sorted(rule.code for rule in presets.rules)
 
 
-def test_every_preset_is_sound_and_holds_nobody_out(app: Flask, presets: ConfigFile) -> None:
+def test_every_preset_is_sound_and_holds_somebody_out(app: Flask, presets: ConfigFile) -> None:
     apply(app)
     with app.app_context():
         known = read_catalogue()
         problems = {rule.code: check(rule, known) for rule in presets.rules}
     assert {code: found for code, found in problems.items() if found} == {}
-    assert {rule.holdout_percent for rule in presets.rules} == {0}
+    assert {rule.holdout_percent for rule in presets.rules} == {5}
+
+
+def test_every_product_has_a_text_and_a_rule_whose_outcomes_it_is(presets: ConfigFile) -> None:
+    products = {product.code for product in presets.products}
+    assert {code for template in presets.templates for code in template.products} == products
+    assert {code for rule in presets.rules for code in rule.products} == products
+    tested = {str(each.filter) for each in presets.segments} | {str(r.lead_filter) for r in presets.rules}
+    for kind in ("fell_by=0.3", "within_days", "outcome="):
+        assert any(kind in text for text in tested), kind
 
 
 def test_a_fresh_database_gets_them_active(app: Flask, session: Session, presets: ConfigFile) -> None:
-    found = apply(app)
-    assert found == {
-        "institutions": len(presets.institutions),
-        "rules": len(presets.rules),
-        "schedules": len(presets.schedules),
-    }
+    kinds = ("tags", "institutions", "facts", "segments", "products", "templates", "rules", "schedules")
+    assert apply(app) == {kind: len(getattr(presets, kind)) for kind in kinds} | {"outreach": 1}
     rules = session.scalars(select(Rule)).all()
     assert {rule.code for rule in rules} == {rule.code for rule in presets.rules}
     assert {rule.status for rule in rules} == {RuleStatus.ACTIVE}
@@ -144,7 +164,16 @@ def describe_an_institution(session: Session) -> None:
     institution.name, institution.category, institution.region = "改过的机构", "other", ""
 
 
+def change_what_customers_are(session: Session) -> None:
+    fact = session.scalars(select(FactDefinition).where(FactDefinition.code == "aum")).one()
+    fact.name, fact.keep_days = "资产", 30
+    session.scalars(select(Product).limit(1)).one().margin_rate = 0.5
+    session.scalars(select(Segment).limit(1)).one().definition = {}
+    session.delete(session.scalars(select(OutreachTemplate).limit(1)).one())
+
+
 CHANGES = (
+    change_what_customers_are,
     rename_a_rule,
     pause_a_rule,
     retire_a_rule,
@@ -220,3 +249,22 @@ def test_what_people_deleted_does_not_come_back(app: Flask, session: Session, pr
     assert apply(app) == {"institutions": 0, "rules": 0, "schedules": 0}
     assert session.scalars(select(Rule).where(Rule.code == code)).all() == []
     assert session.scalars(select(Schedule)).all() == []
+
+
+def test_what_a_bank_has_made_itself_stands_and_presets_that_do_not_fit_are_left_out(
+    app: Flask, session: Session, presets: ConfigFile
+) -> None:
+    session.add(FactDefinition(code="assets", name="金融资产", kind="money", updated_by="me"))
+    session.add(Product(code="L1", name="消费贷", line="loan", updated_by="me"))
+    session.commit()
+    apply(app)
+    codes = {model: set(session.scalars(select(model.code))) for model in (FactDefinition, Product, Rule)}
+    assert codes[FactDefinition] == {fact.code for fact in presets.facts} - {"aum"} | {"assets"}
+    assert codes[Product] == {each.code for each in presets.products} - {"LOAN-C", "WEALTH"} | {"L1"}
+    assert "R-OUTFLOW-14D" not in codes[Rule]
+    assert "R-INSURANCE-30D" in codes[Rule]
+    pushed = {code for row in session.scalars(select(Schedule)) for code in row.versions[-1].spec["rules"]}
+    assert pushed == codes[Rule]
+    before = session.scalar(text("SELECT count(*) FROM rule"))
+    assert apply(app) == {"institutions": 0, "rules": 0, "schedules": 0}
+    assert session.scalar(text("SELECT count(*) FROM rule")) == before

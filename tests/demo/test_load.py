@@ -7,7 +7,7 @@ import datetime as dt
 import gzip
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from flask import Flask
@@ -15,19 +15,25 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
 from app.demo import people, staff
+from app.demo.facts import DELIVERIES
 from app.demo.load import _random, load_demo
+from app.extensions import db
+from app.facts.lead import stated_facts
 from app.models import (
     Approval,
     Branch,
+    ControlMember,
     Delivery,
     Hit,
     HitEvent,
     HitStatus,
     Holiday,
+    ImportBatch,
     IngestFile,
     Institution,
     JobRun,
     Lead,
+    Outcome,
     Outreach,
     OutreachBatch,
     OutreachEvent,
@@ -36,9 +42,12 @@ from app.models import (
     Rule,
     RunStatus,
     SandboxMessage,
+    Segment,
     Staff,
     WeeklyReport,
 )
+from app.segments.definition import segment_def
+from app.segments.leads import leads_in
 from config import Settings
 from tests import clock
 
@@ -65,6 +74,9 @@ def test_the_whole_demo_is_loaded_once(
     check_logs(session)
     assert session.scalars(select(WeeklyReport)).one().made_at is not None
     check_contacts(session)
+    with app.app_context():
+        check_facts(session, settings)
+        check_outcomes(session)
     check_due(session)
     check_pushes(session)
     before = fingerprint(engine)
@@ -125,8 +137,43 @@ def check_contacts(session: Session) -> None:
     waiting = select(Approval.requested_by).where(Approval.status == "waiting")
     assert set(session.scalars(waiting)) == {"manager", "admin"}
     untouched = set(session.scalars(select(Hit.status).where(Hit.holdout)))
-    assert untouched <= {"waiting", "converted"}, "nobody contacts the holdout group"
-    assert "waiting" in untouched
+    assert untouched == {"waiting"}, "nobody contacts the holdout group"
+
+
+def imported(session: Session, kind: str) -> Sequence[ImportBatch]:
+    query = select(ImportBatch).where(ImportBatch.kind == kind)
+    return session.scalars(query.order_by(ImportBatch.id)).all()
+
+
+def check_facts(session: Session, settings: Settings) -> None:
+    """Facts were delivered on several days, as files with mistakes; each segment finds some people."""
+    batches = imported(session, "facts")
+    delivered = [clock.today() - dt.timedelta(days=days) for days in DELIVERIES]
+    assert [batch.created_at.astimezone(clock.ZONE).date() for batch in batches] == delivered
+    assert {reason for batch in batches for reason in batch.rejected} == {"unknown_lead", "bad_value"}
+    known = stated_facts(session.scalars(select(Lead.id).order_by(Lead.id)).first() or 0, clock.today())
+    assert len({each.known_on for each in known if each.fact.code == "aum"}) == len(DELIVERIES)
+    for segment in session.scalars(select(Segment)):
+        found = leads_in(db.session(), segment_def(segment.definition), settings)
+        assert 0 < len(db.session.scalars(found).all()) < PEOPLE, segment.code
+
+
+def check_outcomes(session: Session) -> None:
+    """People of all arms bought; some claims are confirmed and some not; one delivery corrects another."""
+    batches = imported(session, "outcomes")
+    assert [batch.rows_created > 0 for batch in batches] == [True, True]
+    assert batches[-1].rows_updated > 0
+    assert batches[-1].rows_unmatched > 0
+    assert set(batches[-1].rejected) == {"missing_outcome_id", "unknown_product"}
+    assert session.scalar(select(func.max(Outcome.on_date))) == clock.today() - dt.timedelta(days=1)
+    told = {
+        (hit.holdout, hit.status == HitStatus.CONVERTED, hit.converted)
+        for hit in session.scalars(select(Hit))
+    }
+    held_out, marked = True, True
+    assert told >= {(False, marked, True), (False, marked, False), (False, not marked, True)}
+    assert (held_out, not marked, True) in told
+    assert session.scalar(select(func.count()).select_from(ControlMember))
 
 
 def check_due(session: Session) -> None:

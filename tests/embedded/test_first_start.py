@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import signal
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.effect.comparison import MIN_PEOPLE
 from app.embedded.server import wait_until
+from tests import clock
 from tests.embedded.installation import PROGRAMS, Installation, installed
 from tests.embedded.support import Running, alive, kill
 
@@ -35,6 +38,20 @@ def test_the_first_start_fills_and_opens_the_product(installation: Installation,
     hits = installation.flask("hits", "export", "--format", "json")
     assert hits.returncode == 0, hits.stderr
     assert json.loads(hits.stdout)
+
+
+def test_its_story_has_a_rule_with_an_effect_one_without_and_some_that_nobody_knows(
+    installation: Installation, first_run: Running
+) -> None:
+    first, last = clock.today() - dt.timedelta(days=30), clock.today()
+    told = installation.flask("effect", "report", "--from", f"{first}", "--to", f"{last}", "--json")
+    assert told.returncode == 0, told.stderr
+    rules = json.loads(told.stdout)["rules"]
+    assert rules["R-CREDIT-CALLS-7D"]["interval"][0] > 0
+    low, high = rules["R-FACE-3D"]["interval"]
+    assert low < 0 < high
+    assert min(rules[code]["holdout"]["people"] for code in ("R-CREDIT-CALLS-7D", "R-FACE-3D")) >= MIN_PEOPLE
+    assert any(rule["holdout"]["people"] < MIN_PEOPLE for rule in rules.values())
 
 
 def test_the_log_ins_are_the_last_thing_on_a_quiet_screen(
