@@ -36,7 +36,8 @@ REMINDER_DAYS = 90
 
 def run(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
     """Delete everything past its retention period. Return the numbers of deleted items by kind."""
-    return {**personal_data(engine, settings, now), **activity(settings, now)}
+    facts = {"facts": fact_subject.purge(engine, settings)}
+    return {**personal_data(engine, settings, now), **facts, **activity(settings, now)}
 
 
 def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[str, int]:
@@ -50,7 +51,6 @@ def personal_data(engine: Engine, settings: Settings, now: dt.datetime) -> dict[
         "exports": _purge_exports(engine, settings, files_before),
         **_purge_messages(engine, settings, now),
         "sessions": _purge_sessions(engine, settings),
-        "facts": fact_subject.purge(engine, settings),
         "outcomes": _purge_outcomes(engine, settings, now),
     }
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, select, update
 
 from app.activity import store as activity
-from app.errors import N_
-from app.leads.batches import take_lock
+from app.leads.batches import hold_batch, take_lock
 from app.leads.cube import activity_root, engine_settings
-from app.leads.errors import LeadsError
+from app.leads.undo import locked_batch
 from app.lib.lazy import lazy
 from app.models import BatchStatus, ImportBatch
 from config import Settings
@@ -24,27 +24,27 @@ else:
 _LOG = logging.getLogger(__name__)
 
 
-def undo_import(engine: Engine, batch_id: int, user: str, settings: Settings) -> int:
+def undo_import(
+    engine: Engine,
+    batch_id: int,
+    user: str,
+    settings: Settings,
+    progress: Callable[[int], None] = lambda percent: None,
+) -> int:
     """Remove the values of a batch, so that the former ones count again. Return their number.
 
-    Repeated after a crash it continues. Raises LeadsError when there is no such batch or it is not done.
+    ``progress`` is called with the percentage done. Repeated after a crash it continues. Raises LeadsError
+    when there is no such batch of facts, it is not done, or another process works on it.
     """
+    allowed = (BatchStatus.DONE, BatchStatus.UNDOING)
     with engine.begin() as connection:
-        query = select(ImportBatch.kind, ImportBatch.status).where(ImportBatch.id == batch_id)
-        row = connection.execute(query.with_for_update()).one_or_none()
-        if row is None or row.kind != "facts":
-            raise LeadsError(
-                "batch_unknown", N_("There is no import batch %(batch)s of facts"), batch=batch_id
-            )
-        if row.status != BatchStatus.DONE:
-            raise LeadsError(
-                "batch_not_done",
-                N_("Import batch %(batch)s can't be undone: its status is %(status)s"),
-                batch=batch_id,
-                status=row.status,
-            )
-        removed = store.undo(activity_root(settings), batch_id, settings=engine_settings(settings))
-        values = {"status": BatchStatus.UNDONE, "rows_deleted": removed, "undone_by": user}
+        locked_batch(connection, batch_id, lambda kind: kind == "facts", *allowed)
+    # The row stays free while files are written, so that the progress can be stored with it.
+    with engine.begin() as connection:
+        hold_batch(connection, batch_id, *allowed)
+        root = activity_root(settings)
+        removed = store.undo(root, batch_id, settings=engine_settings(settings), progress=progress)
+        values = {"status": BatchStatus.UNDONE, "rows_deleted": removed, "undone_by": user, "error": None}
         connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
     _LOG.info("import batch %s undone by %s: %s values", batch_id, user, removed)
     return removed

@@ -185,12 +185,23 @@ def batches(snapshot: Snapshot) -> set[int]:
     return {batch for file in snapshot.facts for batch in file.batches}
 
 
-def undo(root: Path, batch: int, *, settings: EngineSettings | None = None) -> int:
-    """Remove what a batch stated, so that the former values count again. Return the number of values."""
+def undo(
+    root: Path,
+    batch: int,
+    *,
+    settings: EngineSettings | None = None,
+    progress: Callable[[int], None] = lambda percent: None,
+) -> int:
+    """Remove what a batch stated, so that the former values count again. Return the number of values.
+
+    ``progress`` is called with the percentage of the files that are rewritten.
+    """
     with opened(root, settings) as (connection, _scratch), store.writing(root) as writer:
         state = writer.state
         concerned = [file for file in state.facts if batch in file.batches]
-        kept, removed = _rewritten(connection, writer, concerned, lambda facts: facts.batch != batch)
+        kept, removed = _rewritten(
+            connection, writer, concerned, lambda facts: facts.batch != batch, progress=progress
+        )
         files = [each for file in state.facts for each in kept.get(file.name, [file])]
         latest = state.latest_facts
         if any(file.covered for file in concerned):
@@ -420,6 +431,7 @@ def _rewritten(
     files: Sequence[FactFile],
     keeps: Callable[[ibis.Table], ibis.Value],
     first_number: int = 0,
+    progress: Callable[[int], None] = lambda percent: None,
 ) -> tuple[dict[str, list[FactFile]], int]:
     """Write files of the rows of `files` that `keeps` selects.
 
@@ -434,6 +446,7 @@ def _rewritten(
         removed += before - left
         entry = replace(file, name=name, batches=_batches(connection, root / name) if file.batches else ())
         replaced[file.name] = [entry] if left else []
+        progress(100 * (number - first_number + 1) // len(files))
     return replaced, removed
 
 

@@ -74,4 +74,4 @@ def _intake(batch: Any, settings: Settings, day: dt.date) -> FactIntake:
     return FactIntake(settings, catalogue.definitions(), day, as_of=as_of, backfill=backfill)
 
 
-kinds.register(FACTS, _intake)
+kinds.register(FACTS, _intake, batches.undo_import)

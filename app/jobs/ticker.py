@@ -17,7 +17,7 @@ from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, counts, due
-from app.jobs import health
+from app.jobs import facts, health
 from app.jobs.nudges import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
@@ -152,6 +152,13 @@ STEPS = (
     Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),
+    # The T+1 run does the same; this is for days without one.
+    Step(
+        facts.STEP,
+        lazy_gettext("Deleting old facts and merging their files"),
+        lambda now: nudge_once("default", "app.jobs.facts.run"),
+        daily=True,
+    ),
     Step(
         "control_group",
         lazy_gettext("Drawing the universal control group"),

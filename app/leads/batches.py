@@ -54,12 +54,15 @@ def _digest(path: Path, file_name: str) -> str:
         ) from None
 
 
-def hold_batch(connection: Connection, batch_id: int, status: BatchStatus = BatchStatus.RUNNING) -> None:
-    """Lock a batch until the transaction ends. Raises LeadsError when it is locked or has another status."""
+def hold_batch(connection: Connection, batch_id: int, *statuses: BatchStatus) -> None:
+    """Lock a batch until the transaction ends.
+
+    Raises LeadsError when it is locked or has none of the statuses, by default running.
+    """
     # The lock comes first, because its previous owner may have changed the status.
     owned = take_lock(connection, batch_id)
     stored = connection.scalar(select(ImportBatch.status).where(ImportBatch.id == batch_id))
-    if not owned or stored != status:
+    if not owned or stored not in (statuses or (BatchStatus.RUNNING,)):
         raise LeadsError(
             "batch_not_open",
             N_("Import batch %(batch)s has already finished or is being imported by another process"),

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Engine
+
 from app.errors import N_
 from app.leads.columns import HEADERS, fields_by_alias, normalise_header
 from app.leads.suppression_file import SUPPRESSION_HEADERS
@@ -57,11 +59,25 @@ SUPPRESSIONS = FileKind(
 KINDS = {kind.name: kind for kind in (LEADS, SUPPRESSIONS)}
 #: how the uploaded files of kinds of other domains are taken in, by name
 INTAKES: dict[str, Callable[[Any, Settings, dt.date], Any]] = {}
+#: undo of a batch by a user, which reports its progress in percent
+Undo = Callable[[Engine, int, str, Settings, Callable[[int], None]], object]
+#: how a worker undoes batches of kinds of other domains, by name
+UNDOS: dict[str, Undo] = {}
 
 
-def register(kind: FileKind, intake: Callable[[Any, Settings, dt.date], Any]) -> None:
+def register(
+    kind: FileKind, intake: Callable[[Any, Settings, dt.date], Any], undo: Undo | None = None
+) -> None:
     """Add a kind of file of a domain above this one. Domains do so when they are imported.
 
     ``intake`` returns the Intake (app/leads/importer.py) of a batch, given the settings and today's date.
+    Without ``undo`` its batches can't be undone.
     """
     KINDS[kind.name], INTAKES[kind.name] = kind, intake
+    if undo is not None:
+        UNDOS[kind.name] = undo
+
+
+def can_undo(kind: str) -> bool:
+    """Return whether batches of a kind can be undone."""
+    return kind == LEADS.name or kind in UNDOS

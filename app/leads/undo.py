@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, update
 
 from app.errors import N_
-from app.leads import suppression
+from app.leads import kinds, suppression
 from app.leads.errors import LeadsError
 from app.leads.staging import EDITABLE
 from app.lib import clock
@@ -48,10 +49,11 @@ class UndoResult(NamedTuple):
 
 
 def request_undo(engine: Engine, batch_id: int, user: str) -> None:
-    """Request the undo of a large batch from a worker. Raises LeadsError as ``undo_import`` does."""
+    """Request the undo of a batch of any kind from a worker. Raises LeadsError as ``undo_import`` does."""
+    asked: dict[str, Any] = {"status": BatchStatus.UNDOING, "undone_by": user, "queued_at": func.now()}
+    asked |= {"attempts": 0, "progress": 0, "rows_done": 0, "started_at": None, "cancel_requested": False}
     with engine.begin() as connection:
-        _require(connection, batch_id, BatchStatus.DONE)
-        asked = {"status": BatchStatus.UNDOING, "undone_by": user, "queued_at": func.now(), "attempts": 0}
+        locked_batch(connection, batch_id, kinds.can_undo, BatchStatus.DONE)
         connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(asked))
 
 
@@ -63,7 +65,8 @@ def undo_import(engine: Engine, batch_id: int, user: str, settings: Settings) ->
     LeadsError when there is no such batch or its status is not done.
     """
     with engine.begin() as connection:
-        changed = _require(connection, batch_id, BatchStatus.DONE, BatchStatus.UNDOING)
+        batch = locked_batch(connection, batch_id, _is_of_leads, BatchStatus.DONE, BatchStatus.UNDOING)
+        changed = batch.rows_updated
         deleted, kept = _delete(connection, batch_id)
         restored = _restore(connection, batch_id, settings) if changed else 0
         result = UndoResult(deleted, kept, restored, changed - restored)
@@ -90,16 +93,25 @@ def give_up_undo(connection: Connection, batch_id: int, error: LeadsError) -> No
     connection.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(values))
 
 
-def _require(connection: Connection, batch_id: int, *allowed: BatchStatus) -> int:
-    """Lock the batch until the transaction ends. Return the number of leads it changed."""
+def _is_of_leads(kind: str) -> bool:
+    return kind == kinds.LEADS.name
+
+
+def locked_batch(
+    connection: Connection, batch_id: int, has_kind: Callable[[str], bool], *allowed: BatchStatus
+) -> Any:
+    """Lock the row of a batch until the transaction ends, and return it.
+
+    Raises LeadsError when there is no such batch, or its kind or status doesn't allow an undo.
+    """
     batch = ImportBatch
     query = select(batch.kind, batch.status, batch.rows_updated).where(batch.id == batch_id).with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
         raise LeadsError("batch_unknown", N_("There is no import batch %(batch)s"), batch=batch_id)
-    if row.kind != "leads":
+    if not has_kind(row.kind):
         raise LeadsError(
-            "batch_of_another_kind", N_("Import batch %(batch)s did not import leads"), batch=batch_id
+            "batch_of_another_kind", N_("Import batch %(batch)s is of another kind of file"), batch=batch_id
         )
     if row.status == BatchStatus.UNDONE:
         raise LeadsError("batch_undone", N_("Import batch %(batch)s has already been undone"), batch=batch_id)
@@ -110,7 +122,7 @@ def _require(connection: Connection, batch_id: int, *allowed: BatchStatus) -> in
             batch=batch_id,
             status=row.status,
         )
-    return int(row.rows_updated)
+    return row
 
 
 def _delete(connection: Connection, batch_id: int) -> tuple[int, int]:

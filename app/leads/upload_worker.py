@@ -26,7 +26,7 @@ from app.leads.importer import (
     database_lost,
     run_import,
 )
-from app.leads.kinds import INTAKES, KINDS, LEADS
+from app.leads.kinds import INTAKES, KINDS, LEADS, UNDOS
 from app.leads.matching import fixed_columns
 from app.leads.preview import preview_file
 from app.leads.progress import Reporter
@@ -215,8 +215,13 @@ def _intake(row: Any) -> Intake | BlockIntake:
 
 
 def _undo(row: Any) -> None:
+    settings = current_settings()
     try:
-        undo_import(db.engine, row.id, row.undone_by, current_settings())
+        if row.kind in UNDOS:
+            percent = Reporter(db.engine, row.id).percent
+            UNDOS[row.kind](db.engine, row.id, row.undone_by, settings, percent)
+        else:
+            undo_import(db.engine, row.id, row.undone_by, settings)
     except Exception as error:
         if database_lost(error):
             raise

@@ -11,11 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from redis import Redis
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app import retention
 from app.activity import store as activity
+from app.jobs import facts as facts_job
+from app.jobs import health, ticker
 from app.leads import subject
 from app.leads.identity import IdHasher
 from app.models import ImportBatch, Lead
@@ -236,7 +239,27 @@ def test_a_data_subject_gets_all_values_and_erasure_and_retention_end_them(
     session.execute(delete(Lead).where(Lead.lead_no == "L1003"))
     session.commit()
     with app.app_context():
-        assert retention.personal_data(session.get_bind(), settings, clock.now())["facts"] == 1
+        assert retention.run(session.get_bind(), settings, clock.now())["facts"] == 1
+    assert stored(settings) == {lead_id(session, "L1002")}
+
+
+def test_old_facts_are_a_workers_work_whose_failure_is_shown(
+    bank: Bank, app: Any, session: Session, settings: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.rows(["lead_no", "aum"], ["L1001", "5"], ["L1002", "6"], options=["--as-of", ago(9)])
+    session.execute(delete(Lead).where(Lead.lead_no == "L1001"))
+    session.commit()
+    with app.app_context():
+        ticker.tick(clock.now(), {})
+        assert redis.llen("rq:queue:default") == 1
+        assert len(stored(settings)) == 2, "the ticker itself rewrites nothing"
+        with monkeypatch.context() as patch:
+            patch.setattr(facts_job.subject, "purge", lambda *_: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                facts_job.run(0)
+        assert [step.name for step in health.failing()] == ["facts"]
+        facts_job.run(0)
+        assert health.failing() == []
     assert stored(settings) == {lead_id(session, "L1002")}
 
 

@@ -318,6 +318,8 @@ def _result(batch: ImportBatch) -> str:
 
 
 def _facts_result(batch: ImportBatch, counts: dict[str, str]) -> str:
+    if batch.status == BatchStatus.UNDONE:
+        return _("%(n)s values removed; the former ones count again.", n=f"{batch.rows_deleted:,}")
     sentences = [
         _(
             "%(read)s rows read: %(created)s values stored, %(existing)s unchanged, "

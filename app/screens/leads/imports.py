@@ -22,10 +22,10 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.facts import batches as fact_batches
 from app.jobs.nudges import nudge
 from app.leads import uploads
 from app.leads.error_file import error_file_path
+from app.leads.kinds import LEADS, can_undo
 from app.leads.undo import AT_ONCE, request_undo, undo_import
 from app.lib.row_id import whole_number
 from app.lib.settings import current_settings
@@ -213,7 +213,7 @@ class ImportWizard(WithProgress, ConsoleView):
             return item.upload is not None and item.status == BatchStatus.FAILED
         if action == "cancel":
             return item.upload is not None and item.status in (*uploads.WAITING, *uploads.WORKING)
-        return item.status == BatchStatus.DONE and item.kind in ("leads", "facts")
+        return item.status == BatchStatus.DONE and can_undo(item.kind)
 
     def _redirect_to_step(self, batch: ImportBatch) -> Any:
         return redirect(_next_step(batch))
@@ -357,11 +357,8 @@ class ImportBatchView(ImportWizard):
         multiple=False,
     )
     def undo(self, item: ImportBatch) -> Any:
-        """Undo the batch, in the background when it is large."""
-        if item.kind == "facts":
-            removed = fact_batches.undo_import(db.engine, item.id, me(), current_settings())
-            flash(_("%(n)s values removed; the former ones count again.", n=f"{removed:,}"), "success")
-        elif item.rows_created + item.rows_updated > AT_ONCE:
+        """Undo the batch, in the background unless it is a small one of leads."""
+        if item.kind != LEADS.name or item.rows_created + item.rows_updated > AT_ONCE:
             request_undo(db.engine, item.id, me())
             nudge("import", JOB, item.id)
         else:

@@ -46,8 +46,17 @@ def test_the_wizard_checks_before_it_imports(
     assert (shown["aum"]["as_of"], shown["aum"]["known_on"]) == (ago(5), ago(5))
     assert "L9999" in manager.get(f"/importbatchview/errors/{batch}").text
     assert manager.submit(f"/importbatchview/action/undo/{batch}").status_code == 302
+    assert session.get_one(ImportBatch, batch).status == "undoing"
+    assert "The import is being undone" in manager.get(f"/importbatchview/show/{batch}").text
+    assert bank.show("L1001") == shown, "the files are a worker's"
+    work(app, batch)
     assert bank.show("L1001") == {}
-    assert session.get_one(ImportBatch, batch).status == "undone"
+    session.expire_all()
+    row = session.get_one(ImportBatch, batch)
+    assert (row.status, row.rows_deleted, row.progress) == ("undone", 3, 99)
+    assert (
+        "3 values removed; the former ones count again." in manager.get(f"/importbatchview/show/{batch}").text
+    )
     assert "金融资产" in manager.get("/factview/template").text
 
 
