@@ -43,8 +43,8 @@ MATRICES = {
     "calls ≥ 3 × hits ≥ 1": "?x=calls&x_at=3&y=hits&y_at=1",
 }
 _TAGS = """
-    INSERT INTO tag (code, name, colour, created_by)
-    VALUES ('focus', '重点', 'red', 'bench'), ('wealth', '理财', 'blue', 'bench');
+    INSERT INTO tag (id, code, name, colour, created_by)
+    VALUES (1, 'focus', '重点', 'red', 'bench'), (2, 'wealth', '理财', 'blue', 'bench');
     INSERT INTO lead_tag (lead_id, tag_id) SELECT id, 1 + id / 10 % 2 FROM lead WHERE id % 10 = 1;
 """
 _HITS = """
