@@ -59,6 +59,9 @@ TABLE: dict[str, dict[str, str]] = {
     "MatrixView": {
         "can_list": "AMKU",
     },
+    "RfmView": {
+        "can_list": "AMKU",
+    },
     "TagView": {
         "can_list": "AMU",
         "can_show": "AMU",

@@ -21,6 +21,7 @@ from app.screens.hits.work import CloseReasonView, MyWorkView, WorkSettingView, 
 from app.screens.leads.bulk import BulkJobView
 from app.screens.leads.classify import MatrixView, SegmentView, TagView
 from app.screens.leads.imports import ImportBatchView
+from app.screens.leads.rfm import RfmView
 from app.screens.leads.suppressions import SuppressionView
 from app.screens.leads.views import BranchView, LeadApi, LeadView
 from app.screens.mails.views import ReminderMailView, ReportMailView
@@ -67,7 +68,17 @@ MENU = (
         "Leads",
         lazy_gettext("Leads"),
         "fa-users",
-        (LeadView, SegmentView, MatrixView, TagView, FactView, SuppressionView, ImportBatchView, BranchView),
+        (
+            LeadView,
+            SegmentView,
+            MatrixView,
+            RfmView,
+            TagView,
+            FactView,
+            SuppressionView,
+            ImportBatchView,
+            BranchView,
+        ),
     ),
     Area(
         "Rules",

@@ -29,6 +29,7 @@ from sqlalchemy.orm import aliased
 
 from app.extensions import db
 from app.models import CONVERSION_DAYS, Hit, HitStatus, Lead, Outcome, Product
+from app.segments.value import margin
 from config import Settings
 
 
@@ -64,13 +65,12 @@ def successes(settings: Settings, by_outcomes: bool) -> Subquery:
 
 
 def _outcomes() -> Any:
-    margin = func.coalesce(Outcome.margin, Outcome.amount * Product.margin_rate)
     return select(
         Outcome.lead_id,
         Product.code.label("product"),
         Outcome.on_date.label("on"),
         Outcome.amount,
-        margin.label("margin"),
+        margin().label("margin"),
     ).join(Product, Product.id == Outcome.product_id)
 
 

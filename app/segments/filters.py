@@ -1,4 +1,4 @@
-"""Filters of leads by segment and by quadrant of the matrix."""
+"""Filters of leads by segment, by quadrant of the matrix, and by RFM group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.errors import DomainError
 from app.extensions import db
 from app.lib.row_id import row_id
 from app.models import Lead, Segment
-from app.segments import matrix
+from app.segments import matrix, rfm
 from app.segments.definition import segment_def
 from app.segments.leads import segment_criterion
 
@@ -36,3 +36,8 @@ def in_quadrant(user: Any, text: str) -> ColumnElement[bool]:
     """
     quadrant = matrix.Quadrant.parse(text)
     return Lead.id.in_(matrix.leads_of(db.session, quadrant, current_app.config["SETTINGS"]))
+
+
+def by_purchases(user: Any, text: str) -> ColumnElement[bool]:
+    """Return a criterion for the leads of an RFM group in text form. Raises DomainError when it is none."""
+    return rfm.Bought.parse(text).criterion()

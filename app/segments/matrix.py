@@ -17,6 +17,7 @@ from app.lib.deadline import Deadline, DeadlineExceeded
 from app.models import Hit, Lead
 from app.segments import activity
 from app.segments.sample import sample
+from app.segments.value import bought
 from config import Settings
 
 HIT_DAYS = 90
@@ -36,6 +37,11 @@ def _best_score(session: Session, settings: Settings) -> Source:
     return select(Hit.lead_id, func.max(Hit.score).label("value")).group_by(Hit.lead_id).subquery()
 
 
+def _value(session: Session, settings: Settings) -> Source:
+    each = bought(clock.today())
+    return select(each.c.lead_id, each.c.value).subquery()
+
+
 def _days_known(session: Session, settings: Settings) -> Source:
     today = clock.today()
     return literal(today) - func.date(func.timezone(str(settings.zone), Lead.created_at))
@@ -52,6 +58,7 @@ def _active(metric: Metric) -> Callable[[Session, Settings], Source]:
 MEASURES: dict[str, Callable[[Session, Settings], Source]] = {
     "hits": _hits,
     "best_score": _best_score,
+    "value": _value,
     **{metric: _active(metric) for metric in METRICS},
     "days_known": _days_known,
 }

@@ -24,6 +24,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "grade": hits.best_grade,
         "segment": segments.in_segment,
         "matrix": segments.in_quadrant,
+        "bought": segments.by_purchases,
     },
     Hit: {
         "work": hits.state_of_work,

@@ -122,6 +122,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_count": post("/segmentview/count", changes=False, opted_out="yes", activity_metric="calls"),
     },
     "MatrixView": {"can_list": get("/matrixview/list/")},
+    "RfmView": {"can_list": get("/rfmview/list/")},
     "TagView": crud("tagview", "tag", {"name": "新", "colour": "red"}, {"name": "改", "colour": "grey"}),
     "FactView": {
         **crud(

@@ -19,6 +19,7 @@ VALUES = {
     "institutions": [2, 1, 3, 0, 0],
     "calls": [3, 1, 3, 0, 0],
     "active_days": [2, 1, 3, 0, 0],
+    "value": [0, 0, 0, 0, 0],
     "days_known": [1, 40, 100, 0, 0],
 }
 

@@ -341,7 +341,7 @@ class MatrixView(BaseView):  # type: ignore[misc]
         typed = {name: request.args.get(name, "") for name in ("x", "y", "x_at", "y_at")}
         try:
             exactly = request.args.get("exact") == "1"
-            x = segments.axis(typed["x"] or "hits", typed["x_at"], exactly)
+            x = segments.axis(typed["x"] or segments.value_measure(), typed["x_at"], exactly)
             y = segments.axis(typed["y"] or "institutions", typed["y_at"], exactly)
             cells, exact = segments.quadrant_cells(x, y, exactly)
         except DomainError as error:

@@ -17,11 +17,14 @@ from app.console.access import may
 from app.extensions import db
 from app.facts.lead import known_facts
 from app.leads.cube import activity_root, engine_settings
+from app.lib.amounts import yuan
 from app.lib.clock import today
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
 from app.models import Lead, Reveal
+from app.rules import conversions
 from app.screens.facts import words
+from app.segments import value as customer_value
 
 if TYPE_CHECKING:
     from app.activity import query
@@ -116,6 +119,21 @@ def facts(lead: Lead) -> dict[str, Any]:
 
 def _batch_url(batch: int) -> str:
     return url_for("ImportBatchView.show", pk=batch)
+
+
+def value(lead: Lead) -> str:
+    """Return the margin of what the customer bought in the last twelve months; empty while none is known."""
+    if not conversions.judged_by_outcomes():
+        return ""
+    row = customer_value.of_lead(lead.id, today())
+    if row is None:
+        return _("%(value)s: bought nothing in the last twelve months", value=yuan(0))
+    return _(
+        "%(value)s: the margin of %(n)s purchases, the last on %(day)s",
+        value=yuan(row.value),
+        n=row.times,
+        day=row.last,
+    )
 
 
 def reveals(lead: Lead) -> list[Reveal] | None:

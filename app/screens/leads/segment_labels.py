@@ -24,6 +24,7 @@ from app.segments.sentence import created_sentences, filter_sentence, hits_sente
 MEASURE = {
     "hits": lazy_gettext("Hits in 90 days"),
     "best_score": lazy_gettext("Best score"),
+    "value": lazy_gettext("Margin in twelve months, in yuan"),
     **{
         code: lazy_gettext("%(metric)s in %(n)s days", metric=word, n=ACTIVITY_DAYS)
         for code, word in labels.METRIC.items()

@@ -20,6 +20,7 @@ from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
 from app.lib.settings import current_settings
 from app.models import Branch, Lead, Rule, Segment
+from app.rules import conversions
 from app.screens.leads import segment_facts
 from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
@@ -202,6 +203,11 @@ def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[
         for sides, name in names.items()
     ]
     return cells, exact
+
+
+def value_measure() -> str:
+    """Return the usual measure of value: money once outcomes are known, hits before."""
+    return "value" if conversions.judged_by_outcomes() else "hits"
 
 
 def measures() -> list[tuple[str, str]]:

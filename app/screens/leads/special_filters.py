@@ -13,8 +13,9 @@ from app.extensions import db
 from app.hits.filters import GRADES, NO_HIT
 from app.leads import tags
 from app.models import Segment
+from app.screens.leads import rfm as rfm_page
 from app.screens.leads import segment_labels
-from app.segments import matrix
+from app.segments import matrix, rfm
 
 
 class HasTag(ChoiceFilter):
@@ -59,9 +60,24 @@ class InQuadrant(ChoiceFilter):
             return []
 
 
+class InRfmGroup(ChoiceFilter):
+    """Leads of an RFM group, given in its text form."""
+
+    hidden = True
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return the given group as the only choice."""
+        try:
+            return [(value, rfm_page.group_text(rfm.Bought.parse(value)))] if value else []
+        except DomainError:
+            return []
+
+
 LEAD_FILTERS: dict[str, type[ChoiceFilter]] = {
     "tag": HasTag,
     "grade": BestGrade,
     "segment": InSegment,
     "matrix": InQuadrant,
+    "bought": InRfmGroup,
 }

@@ -28,6 +28,7 @@ from app.lib.settings import current_settings
 from app.models import Branch, Lead
 from app.rules import lead_filter
 from app.screens.api.views import RowsApi
+from app.screens.leads import page as lead_page
 from app.screens.leads import phone, segment_labels, suppression_page
 from app.screens.leads.bulk import ChangesWholeList
 from app.screens.leads.classify import ClassifiesLeads
@@ -43,7 +44,11 @@ class LeadView(
 
     model = Lead
     export_kind = "leads"
-    computed = {"phone": phone.phone_of_lead, "suppressed_by": suppression_page.of_lead}
+    computed = {
+        "phone": phone.phone_of_lead,
+        "suppressed_by": suppression_page.of_lead,
+        "value": lead_page.value,
+    }
     empty_hint = lazy_gettext("No lead yet. Import a lead list, or add one by hand.")
     list_title = lazy_gettext("Leads")
     show_title = lazy_gettext("Lead")
@@ -66,6 +71,7 @@ class LeadView(
         "opted_out",
         "created_at",
         "matrix",
+        "bought",
     ]
     special_filters = LEAD_FILTERS
     search_form_extra_fields = {name: StringField() for name in LEAD_FILTERS}
@@ -77,6 +83,7 @@ class LeadView(
         "source",
         "status",
         "tags",
+        "value",
         "opted_out",
         "suppressed_by",
         "branch",
@@ -106,6 +113,8 @@ class LeadView(
         "segment": lazy_gettext("Segment"),
         "grade": lazy_gettext("Best grade"),
         "matrix": lazy_gettext("Matrix"),
+        "bought": lazy_gettext("RFM group"),
+        "value": lazy_gettext("Value of twelve months"),
         "created_at": lazy_gettext("Created"),
         "updated_at": lazy_gettext("Changed"),
     }
