@@ -27,10 +27,8 @@ _FLAGS = {
 _REMEMBERED = 65536
 
 
-class BadValue(RowError):
+class BadValue(RowError, reason="bad_value"):
     """A row with a cell that is not a value of its fact."""
-
-    reason = "bad_value"
 
 
 def value_reader(fact: FactDef) -> Callable[[str], Any]:

@@ -29,18 +29,12 @@ else:
     pc = lazy("pyarrow.compute")
 
 
-class UnknownLead(RowError):
+class UnknownLead(RowError, reason="unknown_lead", fields=("lead_no",)):
     """A row about a person who is not on the list."""
 
-    reason = "unknown_lead"
-    fields = ("lead_no",)
 
-
-class BadAsOf(RowError):
+class BadAsOf(RowError, reason="bad_as_of", fields=("as_of",)):
     """A row whose date is none or lies after the delivery."""
-
-    reason = "bad_as_of"
-    fields = ("as_of",)
 
 
 class FactBlocks:

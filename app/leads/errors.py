@@ -31,77 +31,54 @@ class RowError(LeadsError):
     fields: tuple[str, ...] = ()
     value = ""
 
+    def __init_subclass__(cls, *, reason: str, fields: tuple[str, ...] = ()) -> None:
+        super().__init_subclass__()
+        cls.reason, cls.fields = reason, fields
+
     def explain(self, translate: Callable[[str], str] = str) -> str:
         """Return the message with the value it concerns; ``translate`` translates a msgid."""
         why = translate(self.message) % self.values if self.values else translate(self.message)
         return translate(WITH_VALUE) % {"why": why, "value": self.value} if self.value else why
 
 
-class MissingName(RowError):
+class MissingName(RowError, reason="missing_name", fields=("name",)):
     """A row without a usable name."""
 
-    reason = "missing_name"
-    fields = ("name",)
 
-
-class InvalidName(RowError):
+class InvalidName(RowError, reason="invalid_name", fields=("name",)):
     """A row with a text that is not a name, or a name that has lost a character."""
 
-    reason = "invalid_name"
-    fields = ("name",)
 
-
-class MissingId(RowError):
+class MissingId(RowError, reason="missing_id"):
     """A row with neither an ID number nor its hash."""
 
-    reason = "missing_id"
 
-
-class InvalidIdNumber(RowError):
+class InvalidIdNumber(RowError, reason="invalid_id_number", fields=("id_number", "id_hash")):
     """A row with a text that is not a Chinese resident ID number or its hash."""
 
-    reason = "invalid_id_number"
-    fields = ("id_number", "id_hash")
 
-
-class InvalidPhone(RowError):
+class InvalidPhone(RowError, reason="invalid_phone", fields=("phone",)):
     """A row with a text that is not a Chinese phone number."""
 
-    reason = "invalid_phone"
-    fields = ("phone",)
 
-
-class DuplicateInFile(RowError):
+class DuplicateInFile(RowError, reason="duplicate_in_file", fields=("id_number", "id_hash")):
     """A row about the same person as an earlier accepted row of the file."""
 
-    reason = "duplicate_in_file"
-    fields = ("id_number", "id_hash")
 
-
-class UnknownBranch(RowError):
+class UnknownBranch(RowError, reason="unknown_branch", fields=("branch",)):
     """A row with an unknown branch, in a file whose user decided to reject such rows."""
 
-    reason = "unknown_branch"
-    fields = ("branch",)
 
-
-class InvalidBranch(RowError):
+class InvalidBranch(RowError, reason="invalid_branch", fields=("branch",)):
     """A row with a text that is neither the name nor the code of a branch."""
 
-    reason = "invalid_branch"
-    fields = ("branch",)
 
-
-class Undecodable(RowError):
+class Undecodable(RowError, reason="undecodable"):
     """A row with bytes that are not text in the file's encoding."""
 
-    reason = "undecodable"
 
-
-class MalformedRow(RowError):
+class MalformedRow(RowError, reason="malformed_row"):
     """A row whose quotation marks do not match."""
-
-    reason = "malformed_row"
 
 
 class UnreadableFile(LeadsError):

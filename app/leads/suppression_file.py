@@ -87,25 +87,16 @@ _INSERT = text("""
 """)
 
 
-class MissingTarget(RowError):
+class MissingTarget(RowError, reason="missing_target", fields=("phone", "id_number")):
     """A row with neither a phone nor an ID number."""
 
-    reason = "missing_target"
-    fields = ("phone", "id_number")
 
-
-class BadExpiry(RowError):
+class BadExpiry(RowError, reason="bad_expiry", fields=("expires_on",)):
     """A row whose last day is not a date or is in the past."""
 
-    reason = "bad_expiry"
-    fields = ("expires_on",)
 
-
-class RepeatedTarget(RowError):
+class RepeatedTarget(RowError, reason="duplicate_in_file", fields=("phone", "id_number", "id_hash")):
     """A row that repeats the phone or person of an earlier one."""
-
-    reason = "duplicate_in_file"
-    fields = ("phone", "id_number", "id_hash")
 
 
 class SuppressionIntake:

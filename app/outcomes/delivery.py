@@ -20,10 +20,8 @@ _FIELDS = {name: at for at, name in enumerate(HEADERS)}
 _RESULTS = text("SELECT row, result FROM outcome_told")
 
 
-class MalformedItem(RowError):
+class MalformedItem(RowError, reason="malformed_item"):
     """An item that is no object of texts and numbers, or has a key that no outcome has."""
-
-    reason = "malformed_item"
 
 
 def deliver(

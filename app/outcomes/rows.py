@@ -42,46 +42,28 @@ class StagedOutcome(NamedTuple):
     margin: Decimal | None
 
 
-class MissingOutcomeId(RowError):
+class MissingOutcomeId(RowError, reason="missing_outcome_id", fields=("outcome_id",)):
     """A row without a usable id of its outcome."""
 
-    reason = "missing_outcome_id"
-    fields = ("outcome_id",)
 
-
-class UnknownProduct(RowError):
+class UnknownProduct(RowError, reason="unknown_product", fields=("product",)):
     """A row with neither the code nor the name of a product."""
 
-    reason = "unknown_product"
-    fields = ("product",)
 
-
-class BadDate(RowError):
+class BadDate(RowError, reason="bad_date", fields=("date",)):
     """A row whose date is none or lies in the future."""
 
-    reason = "bad_date"
-    fields = ("date",)
 
-
-class BadAmount(RowError):
+class BadAmount(RowError, reason="bad_amount", fields=("amount",)):
     """A row whose amount is not an amount of money."""
 
-    reason = "bad_amount"
-    fields = ("amount",)
 
-
-class BadMargin(RowError):
+class BadMargin(RowError, reason="bad_amount", fields=("margin",)):
     """A row whose margin is not an amount of money."""
 
-    reason = "bad_amount"
-    fields = ("margin",)
 
-
-class RepeatedOutcome(RowError):
+class RepeatedOutcome(RowError, reason="duplicate_in_file", fields=("outcome_id",)):
     """A row with the outcome number of an earlier row that was not rejected."""
-
-    reason = "duplicate_in_file"
-    fields = ("outcome_id",)
 
 
 class OutcomeRows:
