@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from flask import Response
 
-from app.leads.columns import HEADERS
 from app.lib.spreadsheet import csv_lines
 
 
@@ -17,9 +16,3 @@ def csv_download(rows: Iterable[Sequence[str]], name: str) -> Response:
         mimetype="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
-
-
-def lead_template() -> Response:
-    """Return the template of the lead import: a file with headers only."""
-    fields = ("lead_no", "name", "phone", "id_number", "source", "branch")
-    return csv_download([[HEADERS[field][0] for field in fields]], "lead-template")

@@ -170,17 +170,6 @@ class ProfileForm(DynamicForm):  # type: ignore[misc]
     language = SelectField(lazy_gettext("Language"), choices=LANGUAGES, widget=Select2Widget())
 
 
-class SuppressionFileForm(DynamicForm):  # type: ignore[misc]
-    """A do-not-disturb file."""
-
-    file = FileField(lazy_gettext("File (.xlsx, .xls or .csv)"), validators=[FileRequired()])
-    reason = StringField(
-        REASON,
-        description=lazy_gettext("For rows without a reason."),
-        validators=[DataRequired(), Length(max=255)],
-    )
-
-
 class HolidayFileForm(DynamicForm):  # type: ignore[misc]
     """A file of holidays."""
 

@@ -5,42 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from flask import url_for
-from flask_appbuilder import expose, has_access
-from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from flask_wtf.file import FileField, FileRequired
 from wtforms import BooleanField, DateField, IntegerField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
-from app.console import downloads, formats
+from app.console import formats
 from app.console.access import may, me
 from app.console.forms import CODE, LinesField, select
 from app.console.second_person import REASON, AsksForReason
 from app.console.table import Link
 from app.console.view import ConsoleView
-from app.console.widgets import ConsoleFormWidget
-from app.errors import DomainError
 from app.extensions import db
 from app.facts import catalogue, upload
 from app.facts.approval import FACTS
 from app.facts.definition import DEFAULT_KEEP_DAYS, PERSON_HEADERS, FactDef, checked_def
-from app.leads import uploads
-from app.lib.settings import current_settings
 from app.models import FactDefinition
-from app.screens.leads import import_page
-from app.screens.leads.imports import redirect_to_columns
+from app.screens.leads.uploading import FileForm, FileGuide, TakesFiles
 
 
-class FactFileForm(DynamicForm):  # type: ignore[misc]
+class FactFileForm(FileForm):
     """The form to upload a file of facts."""
 
-    file = FileField(
-        lazy_gettext("File"),
-        description=lazy_gettext("Excel (.xlsx, .xls), CSV or Parquet."),
-        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
-    )
     as_of = DateField(
         lazy_gettext("True on"),
         description=lazy_gettext("The date of rows that have none; by default yesterday."),
@@ -54,10 +41,30 @@ class FactFileForm(DynamicForm):  # type: ignore[misc]
     )
 
 
-class FactView(AsksForReason, ConsoleView):
+class FactView(TakesFiles, AsksForReason, ConsoleView):
     """客户事实: what can be stated about leads."""
 
     model = FactDefinition
+    file_kind = upload.FACTS
+    file_form = FactFileForm
+    file_guide = FileGuide(
+        lazy_gettext("How a file of facts is read"),
+        (
+            lazy_gettext(
+                "Each row needs a person (lead number, ID number or its hash) and has a column for "
+                "each fact, headed by its code or name. An empty cell says nothing."
+            ),
+            lazy_gettext(
+                "A value is true on its date and known from the day before its delivery on; a backfill was "
+                "known on its date."
+            ),
+            lazy_gettext(
+                "Before anything is written, you see how many values are new, unchanged or rejected, "
+                "and why. A whole import can be undone."
+            ),
+        ),
+    )
+    template_name = "facts-template"
     base_permissions = [
         *("can_list", "can_show", "can_add", "can_edit", "can_delete"),
         *("can_upload", "can_template"),
@@ -145,36 +152,14 @@ class FactView(AsksForReason, ConsoleView):
         """Return the link to import a file of values."""
         return [Link(_("Import facts"), url_for(".upload"))] if may("can_upload", "FactView") else []
 
-    @expose("/upload", methods=["GET", "POST"])
-    @has_access
-    def upload(self) -> Any:
-        """Upload a file of facts; it goes through the same wizard as a lead list."""
-        form = FactFileForm()
-        if form.validate_on_submit():
-            try:
-                options = upload.options_of(form.as_of.data, backfill=form.backfill.data)
-                batch = uploads.accept(form.file.data, user=me(), kind=upload.FACTS, options=options)
-            except DomainError as error:
-                form.file.errors = [*form.file.errors, error.text()]
-            else:
-                return redirect_to_columns(batch)
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
-        return self.render_template(
-            "facts/upload.html",
-            title=import_page.title(upload.FACTS.name),
-            steps=import_page.STEPS,
-            step=0,
-            widget=widget,
-            most=current_settings().max_upload_mb,
-        )
+    def file_options(self, form: Any) -> dict[str, Any]:
+        """Return the date of rows without one, and whether the file is a backfill."""
+        return upload.options_of(form.as_of.data, backfill=form.backfill.data)
 
-    @expose("/template", methods=["GET"])
-    @has_access
-    def template(self) -> Any:
-        """Download an empty file whose columns are headed by the facts that are defined."""
+    def template_header(self) -> list[str]:
+        """Return the headers of a person and of the facts that are defined."""
         person = [PERSON_HEADERS[name][0] for name in ("lead_no", "as_of")]
-        facts = [fact.name for fact in catalogue.definitions().values()]
-        return downloads.csv_download([[*person, *facts]], "facts-template")
+        return [*person, *(fact.name for fact in catalogue.definitions().values())]
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the definition; a change that affects rules in force waits for approval.

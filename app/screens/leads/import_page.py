@@ -6,12 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import gettext as translated
 from flask_babel import lazy_gettext, ngettext
-from flask_babel.speaklater import LazyString
-from flask_wtf.file import FileField, FileRequired
 from markupsafe import Markup
 
 from app import labels
@@ -23,7 +20,6 @@ from app.leads.matching import NOT_IMPORTED
 from app.leads.preview import WARNINGS
 from app.leads.undo import UndoResult
 from app.lib import clock
-from app.lib.settings import current_settings
 from app.models import BatchStatus, ImportBatch
 from app.segments.sentence import name_of
 
@@ -111,21 +107,6 @@ def title(kind: str) -> str:
     """Return the title of the wizard."""
     titles = {"leads": _("Import leads"), "facts": _("Import facts"), "outcomes": _("Import outcomes")}
     return titles.get(kind) or _("Import a do-not-disturb file")
-
-
-def _allowed_files() -> str:
-    most = current_settings().max_upload_mb
-    return _("Excel (.xlsx, .xls) or CSV, at most %(most)s MB.", most=most)
-
-
-class ImportForm(DynamicForm):  # type: ignore[misc]
-    """The form to upload a lead file."""
-
-    file = FileField(
-        lazy_gettext("Lead file"),
-        description=LazyString(_allowed_files),
-        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
-    )
 
 
 @dataclass(frozen=True)

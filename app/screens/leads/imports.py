@@ -14,16 +14,16 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.console import downloads, formats
+from app.console import formats
 from app.console.access import may, me
 from app.console.parts import WithProgress
 from app.console.table import Link
 from app.console.view import ConsoleView
-from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.jobs.nudges import nudge
 from app.leads import uploads
+from app.leads.columns import HEADERS
 from app.leads.error_file import error_file_path
 from app.leads.kinds import LEADS, can_undo
 from app.leads.undo import AT_ONCE, request_undo, undo_import
@@ -31,35 +31,40 @@ from app.lib.row_id import whole_number
 from app.lib.settings import current_settings
 from app.models import BatchStatus, ImportBatch
 from app.screens.leads import import_branches, import_page
+from app.screens.leads.uploading import JOB, FileGuide, TakesFiles, redirect_to_columns
 
-JOB = "app.jobs.imports.run"
 
-
-class ImportWizard(WithProgress, ConsoleView):
+class ImportWizard(TakesFiles, WithProgress, ConsoleView):
     """The import wizard: the steps before an import, and its progress."""
 
-    @expose("/upload", methods=["GET", "POST"])
-    @has_access
-    def upload(self) -> Any:
-        """Step 1: upload a lead file."""
-        form = import_page.ImportForm()
-        if form.validate_on_submit():
-            try:
-                batch = uploads.accept(form.file.data, user=me())
-            except DomainError as error:
-                form.file.errors = [*form.file.errors, error.text()]
-            else:
-                return redirect_to_columns(batch)
-        self.update_redirect()
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
-        return self.render_template(
-            "leads/import_upload.html",
-            title=import_page.title("leads"),
-            steps=import_page.STEPS,
-            step=0,
-            widget=widget,
-            most=current_settings().max_upload_mb,
-        )
+    file_kind = LEADS
+    file_guide = FileGuide(
+        lazy_gettext("How an import works"),
+        (
+            lazy_gettext(
+                "Use the template, or any Excel or CSV file whose first row contains the column names in "
+                "Chinese or English."
+            ),
+            lazy_gettext(
+                "Each row needs a name, a phone and an ID number. Only a keyed hash of the ID number "
+                "is stored."
+            ),
+            lazy_gettext(
+                "Before anything is written, you see how many leads are new, already there or rejected, "
+                "and why."
+            ),
+            lazy_gettext(
+                "Invalid rows are rejected and can be downloaded with the reasons. A whole import can "
+                "be undone."
+            ),
+        ),
+    )
+    template_name = "lead-template"
+
+    def template_header(self) -> list[str]:
+        """Return the headers of a lead list."""
+        fields = ("lead_no", "name", "phone", "id_number", "source", "branch")
+        return [HEADERS[field][0] for field in fields]
 
     @expose("/columns/<row_id:pk>", methods=["GET", "POST"])
     @has_access
@@ -341,12 +346,6 @@ class ImportBatchView(ImportWizard):
             abort(404, description=_("This batch has no file of rejected rows."))
         return send_file(path, as_attachment=True, download_name=f"import-errors-{batch.id}{suffix}")
 
-    @expose("/template", methods=["GET"])
-    @has_access
-    def template(self) -> Any:
-        """Download an empty lead file with the headers that the import recognises."""
-        return downloads.lead_template()
-
     @action(
         "undo",
         lazy_gettext("Undo batch"),
@@ -365,13 +364,6 @@ class ImportBatchView(ImportWizard):
             undone = undo_import(db.engine, item.id, me(), current_settings())
             flash(import_page.undo_summary(undone), "warning" if undone.left else "success")
         return redirect(url_for("ImportBatchView.show", pk=item.id))
-
-
-def redirect_to_columns(batch: ImportBatch) -> Any:
-    """Redirect to the columns of an uploaded file, and start the background reading of a large one."""
-    if batch.status == BatchStatus.READING:
-        nudge("import", JOB, batch.id)
-    return redirect(url_for("ImportBatchView.columns", pk=batch.id))
 
 
 def _first_step(batch: ImportBatch) -> str:

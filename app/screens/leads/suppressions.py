@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import flash, g, redirect, request, url_for
@@ -13,28 +14,55 @@ from flask_babel import lazy_gettext
 from wtforms import DateField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
-from app.console import downloads, formats, forms
+from app.console import formats, forms
 from app.console.access import may, me
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError
 from app.extensions import db
-from app.leads import number_limit, removal, suppression, uploads
+from app.leads import number_limit, removal, suppression
 from app.leads.kinds import SUPPRESSIONS
 from app.leads.reasons import mask_numbers
 from app.leads.suppression_file import TEMPLATE
 from app.lib.clock import today
 from app.lib.settings import current_settings
 from app.models import Suppression
-from app.screens.leads import import_page, suppression_page
-from app.screens.leads.imports import redirect_to_columns
+from app.screens.leads import suppression_page
+from app.screens.leads.uploading import FileForm, FileGuide, TakesFiles
 
 
-class SuppressionView(ConsoleView):
+class SuppressionFileForm(FileForm):
+    """The form to upload a do-not-disturb file."""
+
+    reason = StringField(
+        forms.REASON,
+        description=lazy_gettext("For rows without a reason."),
+        validators=[DataRequired(), Length(max=255)],
+    )
+
+
+class SuppressionView(TakesFiles, ConsoleView):
     """免打扰: phones and people that must never be contacted."""
 
     model = Suppression
+    file_kind = SUPPRESSIONS
+    file_form = SuppressionFileForm
+    file_guide = FileGuide(
+        lazy_gettext("How a do-not-disturb file is read"),
+        (
+            lazy_gettext(
+                "Use an Excel or CSV file with a phone, an ID number or both in each row. Reason and "
+                "last day are optional."
+            ),
+            lazy_gettext(
+                "Entries that are already on the list for at least as long stay unchanged. Invalid rows are "
+                "rejected and counted."
+            ),
+            lazy_gettext("Matching leads are marked at once, including those imported later."),
+        ),
+    )
+    template_name = "do-not-disturb-template"
     computed = {
         "state": suppression_page.state,
         "kind": suppression_page.kind,
@@ -123,6 +151,14 @@ class SuppressionView(ConsoleView):
         """Return the link to import a file."""
         return [Link(_("Import a file"), url_for(".upload"))] if may("can_upload", "SuppressionView") else []
 
+    def file_options(self, form: Any) -> dict[str, Any]:
+        """Return the reason of rows without one."""
+        return {"reason": mask_numbers(form.reason.data.strip())}
+
+    def template_header(self) -> Sequence[str]:
+        """Return the headers of a do-not-disturb file."""
+        return TEMPLATE
+
     def offers(self, action: str, item: Any) -> bool:
         """Whether the entry is still on the list."""
         return item.removed_at is None
@@ -187,32 +223,3 @@ class SuppressionView(ConsoleView):
         widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Submit for approval"))
         title = _("Take %(shown)s off the do-not-disturb list", shown=item.shown)
         return self.render_template("form.html", widgets={"edit": widget}, title=title)
-
-    @expose("/upload", methods=["GET", "POST"])
-    @has_access
-    def upload(self) -> Any:
-        """Upload a file of phones and people; it goes through the same wizard as a lead list."""
-        form = forms.SuppressionFileForm()
-        if form.validate_on_submit():
-            try:
-                options = {"reason": mask_numbers(form.reason.data.strip())}
-                batch = uploads.accept(form.file.data, user=me(), kind=SUPPRESSIONS, options=options)
-            except DomainError as error:
-                form.file.errors = [*form.file.errors, error.text()]
-            else:
-                return redirect_to_columns(batch)
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
-        return self.render_template(
-            "leads/suppression_upload.html",
-            widget=widget,
-            title=import_page.title("suppressions"),
-            steps=import_page.STEPS,
-            step=0,
-            most=current_settings().max_upload_mb,
-        )
-
-    @expose("/template", methods=["GET"])
-    @has_access
-    def template(self) -> Any:
-        """Download an empty file with the headers that the import recognises."""
-        return downloads.csv_download([TEMPLATE], "do-not-disturb-template")

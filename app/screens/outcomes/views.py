@@ -5,26 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, url_for
-from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder import expose, permission_name
 from flask_appbuilder.api import safe
-from flask_appbuilder.forms import DynamicForm
 from flask_appbuilder.security.decorators import protect
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from flask_wtf.file import FileField, FileRequired
 from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
 from app.access.scope import branches_visible_to, sees_whole_bank
-from app.console import downloads, formats
-from app.console.access import may, me
+from app.console import formats
+from app.console.access import may
 from app.console.table import Link
 from app.console.view import ConsoleView
-from app.console.widgets import ConsoleFormWidget
-from app.errors import DomainError
 from app.extensions import db
-from app.leads import uploads
 from app.lib.amounts import yuan
 from app.lib.clock import today
 from app.lib.settings import current_settings
@@ -33,19 +28,9 @@ from app.outcomes import delivery
 from app.outcomes.importer import OUTCOMES
 from app.outcomes.rows import HEADERS
 from app.screens.api.views import ConsoleApi
-from app.screens.leads import import_page
-from app.screens.leads.imports import redirect_to_columns
+from app.screens.leads.uploading import FileGuide, TakesFiles
 
 _TEMPLATE = ("outcome_id", "lead_no", "id_number", "product", "date", "amount", "margin")
-
-
-class OutcomeFileForm(DynamicForm):  # type: ignore[misc]
-    """A file of outcomes."""
-
-    file = FileField(
-        lazy_gettext("File (.xlsx, .xls, .csv or .parquet)"),
-        validators=[FileRequired(message=lazy_gettext("Choose a file."))],
-    )
 
 
 def _margin(item: Outcome) -> str:
@@ -74,10 +59,32 @@ def _former(item: Outcome) -> Any:
     )
 
 
-class OutcomeView(ConsoleView):
+class OutcomeView(TakesFiles, ConsoleView):
     """业务结果: what customers bought, as the bank's own system told it."""
 
     model = Outcome
+    file_kind = OUTCOMES
+    file_guide = FileGuide(
+        lazy_gettext("How a file of outcomes is read"),
+        (
+            lazy_gettext(
+                "Deliver what all customers bought, whether or not somebody contacted them: only so can the "
+                "effect of marketing be measured."
+            ),
+            lazy_gettext(
+                "Each row needs an outcome number, a person (lead number, ID number or its hash), a "
+                "product, a date and an amount. The margin is optional."
+            ),
+            lazy_gettext(
+                "The same outcome delivered again changes nothing; with other values it is a correction, and "
+                "the former values stay visible."
+            ),
+            lazy_gettext(
+                "People who are not on the lead list are counted, and nothing is stored about them."
+            ),
+        ),
+    )
+    template_name = "outcome-template"
     base_permissions = ["can_list", "can_show", "can_upload", "can_template"]
     computed = {"amount_shown": lambda item: yuan(item.amount), "margin_shown": _margin, "former": _former}
     number_columns = frozenset({"amount_shown", "margin_shown"})
@@ -131,33 +138,9 @@ class OutcomeView(ConsoleView):
             return []
         return [Link(_("Import outcomes"), url_for("OutcomeView.upload"), primary=True)]
 
-    @expose("/upload", methods=["GET", "POST"])
-    @has_access
-    def upload(self) -> Any:
-        """Upload a file of outcomes; it goes through the same wizard as a lead list."""
-        form = OutcomeFileForm()
-        if form.validate_on_submit():
-            try:
-                batch = uploads.accept(form.file.data, user=me(), kind=OUTCOMES)
-            except DomainError as error:
-                form.file.errors = [*form.file.errors, error.text()]
-            else:
-                return redirect_to_columns(batch)
-        widget = ConsoleFormWidget(form=form, next=self._list_url(), submit=_("Upload"))
-        return self.render_template(
-            "outcomes/upload.html",
-            widget=widget,
-            title=import_page.title("outcomes"),
-            steps=import_page.STEPS,
-            step=0,
-            most=current_settings().max_upload_mb,
-        )
-
-    @expose("/template", methods=["GET"])
-    @has_access
-    def template(self) -> Any:
-        """Download an empty file with the headers that the import recognises."""
-        return downloads.csv_download([[HEADERS[name][0] for name in _TEMPLATE]], "outcome-template")
+    def template_header(self) -> list[str]:
+        """Return the headers of a file of outcomes."""
+        return [HEADERS[name][0] for name in _TEMPLATE]
 
 
 class OutcomeApi(ConsoleApi):  # type: ignore[misc]
