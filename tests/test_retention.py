@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.jobs import ticker
+from app.jobs import daily, ticker
 from app.leads.error_file import error_file_path
 from app.models import Delivery, ExportJob, Hit, ImportBatch, Lead, PushHit, Reminder, Reveal, Tag
 from config import Settings
@@ -114,7 +115,7 @@ def test_log_files_past_the_retention_of_events_are_deleted(
     assert all(path.exists() for path in kept)
 
 
-def test_the_ticker_purges_once_a_day(app: Flask, world: World, session: Session) -> None:
+def test_a_worker_purges_once_a_day(app: Flask, world: World, session: Session, redis: Redis) -> None:
     class TwoTicks:
         """Stops the ticker after its second tick."""
 
@@ -125,16 +126,16 @@ def test_the_ticker_purges_once_a_day(app: Flask, world: World, session: Session
 
         def wait(self, seconds: float) -> bool:
             self.ticks += 1
-            session.expire_all()
-            left.append(session.scalar(select(func.count()).select_from(Lead)))
-            session.get_one(Lead, world.ids["lead_away"]).deleted_at = OLD
-            session.commit()
+            asked.append(redis.lrem("rq:queue:default", 0, "app-jobs-daily-retention-0-0"))
+            redis.delete("rq:job:app-jobs-daily-retention-0-0")
             return False
 
-    left: list[int | None] = []
+    asked: list[int] = []
     with app.app_context():
         ticker.run_forever(TwoTicks(), 0)  # type: ignore[arg-type]
-    assert left == [2, 2]
+        assert asked == [1, 0]
+        daily.retention(0)
+    assert session.scalar(select(func.count()).select_from(Lead)) == 2
 
 
 def test_old_reminders_and_deliveries_go_and_no_hit_is_pushed_again(

@@ -54,7 +54,7 @@ def _said(error: Exception) -> Said:
     if connection_lost(error):
         return Said(N_("The database did not answer."))
     kind = type(getattr(error, "orig", None) or error).__name__
-    return Said(N_("An unexpected error (%(kind)s): see the ticker's log."), {"kind": kind})
+    return Said(N_("An unexpected error (%(kind)s): see the logs of ticker and workers."), {"kind": kind})
 
 
 def record_recovery(name: str, now: dt.datetime) -> None:

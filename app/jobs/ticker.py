@@ -12,12 +12,12 @@ from typing import NamedTuple
 from flask_babel import LazyString, lazy_gettext
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import approvals, audit_jobs, bulk, reminders, retention
+from app import approvals, audit_jobs, bulk, reminders
 from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, counts, due
-from app.jobs import facts, health
+from app.jobs import daily, health
 from app.jobs.nudges import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
@@ -31,7 +31,7 @@ from app.push import deliver
 from app.push import tick as pushes
 from app.reminders import digest
 from app.reports import plan as reports
-from app.rules import backtest_jobs, control_group
+from app.rules import backtest_jobs
 from app.t1 import runs
 
 log = logging.getLogger(__name__)
@@ -154,15 +154,15 @@ STEPS = (
     Step("mails", lazy_gettext("Sending e-mails"), _mails),
     # The T+1 run does the same; this is for days without one.
     Step(
-        facts.STEP,
+        "facts",
         lazy_gettext("Deleting old facts and merging their files"),
-        lambda now: nudge_once("default", "app.jobs.facts.run"),
+        lambda now: daily.ask(daily.facts),
         daily=True,
     ),
     Step(
         "control_group",
         lazy_gettext("Drawing the universal control group"),
-        lambda now: control_group.draw(current_settings()),
+        lambda now: daily.ask(daily.control_group),
         daily=True,
     ),
     Step(
@@ -174,7 +174,7 @@ STEPS = (
     Step(
         "retention",
         lazy_gettext("Deleting expired data"),
-        lambda now: retention.personal_data(db.engine, current_settings(), now),
+        lambda now: daily.ask(daily.retention),
         daily=True,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import json
 from pathlib import Path
@@ -17,8 +18,7 @@ from sqlalchemy.orm import Session
 
 from app import retention
 from app.activity import store as activity
-from app.jobs import facts as facts_job
-from app.jobs import health, ticker
+from app.jobs import daily, health, ticker
 from app.leads import subject
 from app.leads.identity import IdHasher
 from app.models import ImportBatch, Lead
@@ -243,6 +243,14 @@ def test_a_data_subject_gets_all_values_and_erasure_and_retention_end_them(
     assert stored(settings) == {lead_id(session, "L1002")}
 
 
+def test_without_redis_the_days_work_is_asked_for_again(app: Any, settings: Any) -> None:
+    with app.app_context():
+        app.config["SETTINGS"] = dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0")
+        ticker.tick(clock.now(), done := {})
+        assert not done.keys() & {"facts", "control_group", "retention"}
+        assert {"facts", "control_group", "retention"} <= {step.name for step in health.failing()}
+
+
 def test_old_facts_are_a_workers_work_whose_failure_is_shown(
     bank: Bank, app: Any, session: Session, settings: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,15 +258,18 @@ def test_old_facts_are_a_workers_work_whose_failure_is_shown(
     session.execute(delete(Lead).where(Lead.lead_no == "L1001"))
     session.commit()
     with app.app_context():
-        ticker.tick(clock.now(), {})
-        assert redis.llen("rq:queue:default") == 1
+        ticker.tick(clock.now(), done := {})
+        assert set(redis.lrange("rq:queue:default", 0, -1)) == {
+            f"app-jobs-daily-{name}-0-0".encode() for name in ("facts", "control_group", "retention")
+        }
+        assert done.keys() >= {"facts", "control_group", "retention"}
         assert len(stored(settings)) == 2, "the ticker itself rewrites nothing"
         with monkeypatch.context() as patch:
-            patch.setattr(facts_job.subject, "purge", lambda *_: 1 // 0)
+            patch.setattr(daily.subject, "purge", lambda *_: 1 // 0)
             with pytest.raises(ZeroDivisionError):
-                facts_job.run(0)
+                daily.facts(0)
         assert [step.name for step in health.failing()] == ["facts"]
-        facts_job.run(0)
+        daily.facts(0)
         assert health.failing() == []
     assert stored(settings) == {lead_id(session, "L1002")}
 

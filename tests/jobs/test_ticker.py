@@ -66,7 +66,7 @@ def test_a_failing_step_stops_no_other_and_is_shown_until_it_is_well(
     broken(False)
     said = admin.get("/jobrunview/list/").text
     assert "Weekly reports: failing since" in said
-    assert "(3 times). An unexpected error (UndefinedTable): see the ticker&#39;s log." in said
+    assert "(3 times). An unexpected error (UndefinedTable): see the logs of ticker and workers." in said
     assert "psycopg" not in said
     assert "发生意外错误（UndefinedTable）" in login("Admin", language="zh").get("/jobrunview/list/").text
     with app.app_context():
