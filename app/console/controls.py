@@ -12,6 +12,14 @@ from wtforms import widgets
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 
+class GroupWidget:
+    """A widget that draws itself: a control of several parts, which has a legend instead of a label."""
+
+    def __call__(self, field: Any, **attributes: Any) -> Markup:
+        """Return the control."""
+        raise NotImplementedError
+
+
 def control(field: Any, units: dict[str, Any] | None = None) -> Markup:
     """Return the control of a field, with its unit and its attributes for assistive technology."""
     unit = (units or {}).get(field.name)
@@ -22,8 +30,9 @@ def control(field: Any, units: dict[str, Any] | None = None) -> Markup:
 
 
 def is_group(field: Any) -> bool:
-    """Return whether the field is a group of check boxes, which has a legend instead of a label."""
-    return isinstance(field.widget, widgets.Select) and _is_multiple(field)
+    """Return whether the field is a group of check boxes or parts, which has a legend instead of a label."""
+    is_list = isinstance(field.widget, widgets.Select) and _is_multiple(field)
+    return is_list or isinstance(field.widget, GroupWidget)
 
 
 def is_check(field: Any) -> bool:
@@ -44,6 +53,8 @@ def error_count(form: Any) -> int:
 
 
 def _draw(field: Any) -> Markup:
+    if isinstance(field.widget, GroupWidget):
+        return field.widget(field)
     if is_group(field):
         return _checklist(field)
     drawn: Markup = _widget(field)(field, **_attributes(field))

@@ -17,6 +17,23 @@ def test_a_segment_is_counted_while_it_is_typed(visit: Visit, world: World) -> N
     expect(line).to_have_text("当前 3 条线索")
     window.page.locator("[name=opted_out]").select_option("yes")
     expect(line).to_have_text("当前 0 条线索")
+    window.page.locator("[name=opted_out]").select_option("")
+    expect(line).to_have_text("当前 3 条线索")
+    window.page.get_by_role("button", name="添加条件").click()
+    row = window.page.get_by_role("group", name="条件 1")
+    row.get_by_label("条件内容").select_option(label="被触达过")
+    expect(row.get_by_label("值")).to_be_hidden()
+    row.get_by_label("比较").select_option(label="否")
+    row.get_by_label("天数").fill("7")
+    expect(line).to_have_text("当前 3 条线索")
+    row.get_by_label("条件内容").select_option(label="金融资产")
+    expect(row.get_by_label("天数")).to_be_hidden()
+    row.get_by_label("值").fill("很多")
+    expect(line).to_have_text("金融资产：不是金额")
+    row.get_by_label("值").fill("5")
+    expect(line).to_have_text("当前 0 条线索")
+    row.get_by_role("button", name="移除").click()
+    expect(line).to_have_text("当前 3 条线索")
 
 
 def test_the_effect_of_a_submitted_rule_is_loaded_after_the_page(visit: Visit, world: World) -> None:

@@ -77,6 +77,15 @@ def test_a_rule_is_created_by_keyboard(visit: Visit, activity: None, session: Se
     expect(page.locator("#coverage [data-part=state]")).to_contain_text("3 条线索")
     expect(page.locator(f"#coverage path[fill='{BLUE}']")).to_have_count(1)
     expect(page.locator(".sample-list li")).to_have_count(3)
+    # Only those whose assets fell by half: nobody's are known.
+    page.get_by_role("button", name="添加条件").press("Enter")
+    expect(page.get_by_label("条件内容")).to_be_focused()
+    page.get_by_label("条件内容").select_option(label="金融资产")
+    page.get_by_label("比较", exact=True).select_option(label="下降至少百分之…")
+    page.get_by_label("值", exact=True).fill("50")
+    page.get_by_role("spinbutton", name="天数").fill("30")
+    expect(meaning).to_contain_text("仅限金融资产比 30 天前下降至少 50%")
+    expect(page.locator("#coverage [data-part=state]")).to_contain_text("0 条线索")
     # The second one can't be met, which is shown beside it and again on saving.
     page.get_by_role("button", name="新增条件").press("Enter")
     expect(page.get_by_label("最近").nth(1)).to_be_focused()
@@ -101,6 +110,7 @@ def test_a_rule_is_created_by_keyboard(visit: Visit, activity: None, session: Se
     expect(page.locator(".toast-good")).to_contain_text("R-KEYS v1 已保存")
     version = session.scalars(select(RuleVersion).where(RuleVersion.name == "晚间活跃")).one()
     said = [(c.metric, c.value, c.hours, c.institutions) for c in rule_def(version).conditions]
+    assert version.lead_filter == {"filter": {"fact": "aum", "fell_by": 0.5, "against_days": 30}}
     assert said == [("calls", 4, [20, 2], ["EC"]), ("active_days", 1, [0, 24], [])]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -79,19 +80,19 @@ def segment(row: Any, bank: Bank) -> dict[str, Any]:
         "activity_metric": said["activity"]["metric"],
         "activity_at_least": said["activity"]["at_least"],
         "activity_days": said["activity"]["window_days"],
-        **fact_tests(said["filter"]["all"]),
+        "tests": typed_tests(said["filter"]["all"]),
     }
 
 
-def fact_tests(tests: list[dict[str, Any]]) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for row, test in enumerate(tests, 1):
-        fell = test.get("fell_by")
-        value, op = (f"{fell * 100:g}", "fell_by") if fell else (f"{test['value']:g}", test["op"])
-        values = (test["fact"], op, value, test.get("against_days", ""))
-        names = (f"fact_{row}", f"fact_{row}_op", f"fact_{row}_value", f"fact_{row}_days")
-        shown |= dict(zip(names, values, strict=True))
-    return shown
+def typed_tests(tests: list[dict[str, Any]]) -> str:
+    """Return the rows of the form from the stored tests of SEGMENT."""
+    fact, metric, without = tests
+    rows = [
+        (f"fact:{fact['fact']}", fact["op"], f"{fact['value']:g}", None),
+        (f"metric:{metric['metric']}", "fell_by", f"{metric['fell_by'] * 100:g}", metric["against_days"]),
+        (f"contacted:{without['not']['contacted']}", "has_not", "", without["not"]["days"]),
+    ]
+    return json.dumps([dict(zip(("what", "op", "value", "days"), row, strict=True)) for row in rows])
 
 
 def entry(row: Suppression, bank: Bank) -> dict[str, Any]:
@@ -180,18 +181,9 @@ SEGMENT = {
     "activity_metric": "institutions",
     "activity_at_least": "3",
     "activity_days": "30",
-    "fact_1": "aum",
-    "fact_1_op": ">=",
-    "fact_1_value": "100",
-    "fact_1_days": "",
-    "fact_2": "aum",
-    "fact_2_op": "fell_by",
-    "fact_2_value": "50",
-    "fact_2_days": "30",
-    "fact_3": "aum",
-    "fact_3_op": "<",
-    "fact_3_value": "900",
-    "fact_3_days": "",
+    "tests": '[{"what": "fact:aum", "op": ">=", "value": "100", "days": null},'
+    ' {"what": "metric:calls", "op": "fell_by", "value": "50", "days": 30},'
+    ' {"what": "contacted:any", "op": "has_not", "value": "", "days": 7}]',
 }
 GATEWAY = {
     "name": "网关",

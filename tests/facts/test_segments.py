@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.models import Lead, Rule, Segment
+from app.models import Lead, Rule, RuleVersion, Segment
 from app.rules.backtest import BacktestPlan, run
 from app.rules.evaluate import evaluate_days, preview
 from app.rules.versions import rule_def
+from app.screens.leads import filter_rows
+from app.segments.definition import segment_def
 from app.t1.deliveries import ingest_logs
 from tests.conftest import Person
 from tests.facts.conftest import TODAY, Bank, ago
@@ -135,6 +139,19 @@ def test_a_rule_sees_facts_as_they_were_known_on_each_date(bank: Bank, app: Flas
         assert [sum(each["created"].values()) for each in hits.values()] == list(expected.values())
 
 
+def rows(*stated: tuple[Any, ...]) -> str:
+    """Return tests as the form sends them: what, op, value, perhaps days."""
+    names = ("what", "op", "value", "days")
+    return json.dumps([dict(zip(names, each, strict=False)) for each in stated])
+
+
+def told(page: str) -> list[dict[str, Any]]:
+    """Return the rows that a page shows."""
+    [value] = re.findall(r'name="tests" value="([^"]*)"', page)
+    rows: list[dict[str, Any]] = json.loads(html.unescape(value))
+    return rows
+
+
 def test_the_form_of_a_segment_tests_facts(
     bank: Bank, session: Session, login: Callable[..., Person]
 ) -> None:
@@ -144,12 +161,7 @@ def test_the_form_of_a_segment_tests_facts(
         "name": "富裕",
         "opted_out": "",
         "activity_metric": "calls",
-        **{f"fact_{n}_op": ">=" for n in (1, 2, 3)},
-        "fact_1": "aum",
-        "fact_1_value": "1,000",
-        "fact_2": "tier",
-        "fact_2_op": "in",
-        "fact_2_value": "金卡、普通",
+        "tests": rows(("fact:aum", ">=", "1,000"), ("fact:tier", "in", "金卡、普通")),
     }
     assert "1" in manager.submit("/segmentview/count", form).get_json()["text"]
     assert manager.submit("/segmentview/add", form).status_code == 302
@@ -164,8 +176,76 @@ def test_the_form_of_a_segment_tests_facts(
     }
     assert "金融资产 ≥ 1,000 元" in manager.get("/segmentview/list/").text
     assert manager.get(f"/leadview/list/?_flt_0_segment={segment.id}").text.count('name="rowid"') == 1
-    html = manager.get(f"/segmentview/edit/{segment.id}").text
-    assert 'value="金卡, 普通"' in html
-    refused = manager.submit("/segmentview/add", {**form, "name": "错", "fact_1_value": "很多"}).text
-    assert "金融资产" in refused
+    page = manager.get(f"/segmentview/edit/{segment.id}").text
+    assert [row["value"] for row in told(page)] == ["1000", "金卡, 普通"]
+    refused = manager.submit(
+        "/segmentview/add", {**form, "name": "错", "tests": rows(("fact:aum", ">", "很多"))}
+    )
+    assert "金融资产：不是金额" in refused.text
     assert session.scalars(select(Segment)).all() == [segment]
+
+
+def test_a_form_keeps_what_it_has_no_fields_for_and_shows_it_in_words(
+    bank: Bank, app: Flask, session: Session, login: Callable[..., Person]
+) -> None:
+    whole = [
+        {"fact": "aum", "fell_by": 0.5, "against_days": 30},
+        {"any": [{"fact": "aum", "op": ">", "value": 5}, {"attribute": "source", "in": ["抖音推广"]}]},
+        {"not": {"answered": "sms", "days": 7}},
+        {"metric": "calls", "window_days": 3, "fell_by": 0.25, "against_days": 9},
+        {"interactions": 2, "days": 30},
+        {"metric": "active_days", "op": "<=", "value": 3, "window_days": 30},
+        {"outcome": "any", "days": 90},
+    ]
+    applied(bank, f"segments: [{{code: S-1, name: 混合, filter: {json.dumps({'all': whole})}}}]")
+    segment = session.scalars(select(Segment)).one()
+    manager = login("Admin", username="m1", language="zh")
+    with app.test_request_context():
+        shown = filter_rows.rows_of(segment_def(segment.definition).filter)
+    assert [row.get("what") for row in shown] == [
+        "fact:aum", None, "answered:sms", None, "interactions", "metric:active_days", "outcome:any",
+    ]  # fmt: skip
+    page = manager.get(f"/segmentview/edit/{segment.id}").text
+    assert [row["said"] for row in told(page) if "said" in row] == [
+        "金融资产 > 5 元或来源渠道：抖音推广",
+        "近 3 天活跃次数比 9 天前下降至少 25%",
+    ]
+    before = segment.definition
+    form = {"name": "混合", "opted_out": "", "activity_metric": "calls", "tests": json.dumps(shown)}
+    assert manager.submit(f"/segmentview/edit/{segment.id}", form).status_code == 302
+    session.expire_all()
+    assert session.scalars(select(Segment)).one().definition == before
+
+
+def test_the_rule_editor_has_rows_for_its_lead_filter(
+    bank: Bank, session: Session, login: Callable[..., Person]
+) -> None:
+    applied(bank, CONFIG)
+    manager = login("Manager", username="m1", language="zh")
+    assert manager.get("/ruleview/add").status_code == 200
+    rule = {
+        "code": "R-FELL",
+        "name": "资产流失",
+        "conditions": [{"metric": "calls", "op": ">=", "value": 1, "window_days": 30}],
+        "lead_filter": {
+            "rows": json.loads(rows(("fact:aum", "fell_by", "50", 30), ("contacted:any", "has_not", "", 7)))
+        },
+    }
+    said = manager.submit("/ruleversionview/wording", {"rule": json.dumps(rule)}).get_json()
+    assert "金融资产比 30 天前下降至少 50%" in said["sentence"]
+    assert "近 7 天被触达过" in said["sentence"]
+    saved = manager.submit("/ruleview/add", {"rule": json.dumps(rule), "revision": "0", "base": "{}"})
+    assert saved.status_code == 200, saved.text
+    version = session.scalars(select(RuleVersion).where(RuleVersion.name == "资产流失")).one()
+    assert version.lead_filter == {
+        "filter": {
+            "all": [
+                {"fact": "aum", "fell_by": 0.5, "against_days": 30},
+                {"not": {"contacted": "any", "days": 7}},
+            ]
+        }
+    }
+    assert "fact:aum" in manager.get(f"/ruleversionview/edit/{version.id}").text
+    rule["lead_filter"] = {"rows": json.loads(rows(("fact:aum", ">", "很多")))}
+    refused = manager.submit("/ruleversionview/wording", {"rule": json.dumps(rule)}).get_json()
+    assert refused["problems"] == [{"field": "lead_filter.rows", "text": "金融资产：不是金额", "note": False}]

@@ -28,8 +28,8 @@ from app.leads import removal, suppression, tags
 from app.lib.clock import today
 from app.models import Lead, Segment, Tag
 from app.rules import lead_filter
+from app.screens.leads import filter_rows, segment_labels, segments, suppression_page
 from app.screens.leads import page as lead_page
-from app.screens.leads import segment_facts, segment_labels, segments, suppression_page
 from app.screens.outreach import page as outreach_page
 from app.segments.definition import segment_def
 
@@ -184,14 +184,7 @@ class SegmentView(ConsoleView):
             lazy_gettext("Activity"),
             {"fields": ["activity_metric", "activity_at_least", "activity_days"]},
         ),
-        (
-            lazy_gettext("Customer facts"),
-            {
-                "fields": [
-                    name for row in range(1, segment_facts.ROWS + 1) for name in segment_facts.names(row)
-                ]
-            },
-        ),
+        (lazy_gettext("Facts, activity, contacts, outcomes"), {"fields": ["tests"]}),
     ]
     add_fieldsets = edit_fieldsets = _groups
     label_columns = {
@@ -217,13 +210,11 @@ class SegmentView(ConsoleView):
         "hit_days": lazy_gettext("days"),
         "activity_days": lazy_gettext("days"),
         "activity_at_least": lazy_gettext("or more"),
-        **{
-            segment_facts.names(row)[3]: lazy_gettext("days before")
-            for row in range(1, segment_facts.ROWS + 1)
-        },
     }
     _fields = {
-        **segment_facts.fields(),
+        "tests": filter_rows.RowsField(
+            lazy_gettext("Tests"), description=lazy_gettext("All of them must hold.")
+        ),
         "shared": BooleanField(
             lazy_gettext("Shared"),
             description=lazy_gettext("Everybody may use it; only you and administrators can change it."),
@@ -279,8 +270,7 @@ class SegmentView(ConsoleView):
 
     def check(self, form: Any, item: Any | None) -> None:
         """Read the definition from the form. Raises DomainError when it is invalid."""
-        kept = segment_facts.split(segment_def(item.definition).filter)[1] if item else None
-        form.definition_ = segments.usable_branches(segments.read_form(form, kept))
+        form.definition_ = segments.usable_branches(segments.read_form(form))
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the definition; a new segment belongs to the user."""

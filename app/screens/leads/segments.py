@@ -21,7 +21,7 @@ from app.lib.deadline import SECONDS
 from app.lib.settings import current_settings
 from app.models import Branch, Lead, Rule, Segment
 from app.rules import conversions
-from app.screens.leads import segment_facts
+from app.screens.leads import filter_rows
 from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
@@ -55,8 +55,8 @@ def rules() -> list[tuple[str, str]]:
     return [(row.code, f"{row.code} {row.name}") for row in db.session.execute(query)]
 
 
-def read_form(form: Any, kept: Any = None) -> SegmentDef:
-    """Return the definition in a submitted form, with the part of its filter that the form can't show.
+def read_form(form: Any) -> SegmentDef:
+    """Return the definition in a submitted form.
 
     Raises DomainError when it is invalid.
     """
@@ -86,7 +86,7 @@ def read_form(form: Any, kept: Any = None) -> SegmentDef:
             "window_days": form.activity_days.data,
         }
     definition = segment_def(_without_empty(values))
-    return definition.model_copy(update={"filter": segment_facts.read(form, kept)})
+    return definition.model_copy(update={"filter": filter_rows.filter_of(form.tests.data or [])})
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def fill_form(form: Any, segment: SegmentDef) -> None:
     form.tags.data = [str(key) for key in segment.tags]
     form.opted_out.data = {True: "yes", False: "no", None: ""}[segment.opted_out]
     form.created_from.data, form.created_to.data = segment.created_from, segment.created_to
-    segment_facts.fill(form, segment.filter)
+    form.tests.data = filter_rows.rows_of(segment.filter)
     if segment.hits:
         form.has_hit.data = True
         form.hit_rules.data, form.hit_grades.data = segment.hits.rules, segment.hits.grades

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from flask import g, url_for
 from flask_babel import gettext as _
 from pydantic import ValidationError
+from pydantic_core import from_json
 from sqlalchemy import func, or_, select
 
 from app import labels
 from app.access.scope import branches_visible_to
 from app.activity import metrics, operators
+from app.errors import DomainError
 from app.extensions import db
 from app.models import Branch, Institution, Product, Rule, RuleVersion, Segment, Tag
 from app.rules import check, draft_conflict, sentence
@@ -25,6 +28,7 @@ from app.rules.definition import (
     RuleDef,
 )
 from app.rules.versions import rule_def
+from app.screens.leads import filter_rows
 from app.screens.leads.segments import sources
 
 #: How many matches a search shows.
@@ -48,9 +52,30 @@ def parse(text: str) -> RuleDef:
     # PostgreSQL text holds no NUL, not even as an escape.
     text = "" if "\\u0000" in text else text[:MAX_LENGTH]
     try:
-        return RuleDef.model_validate_json(text or "{}")
+        return RuleDef.model_validate_json(_with_filter(text or "{}"))
     except ValidationError as error:
         raise MalformedError(check.malformed(error)) from None
+
+
+def _with_filter(text: str) -> str:
+    """Return the JSON with the rows of the lead filter as the filter that they state.
+
+    Raises MalformedError when a row states none.
+    """
+    try:
+        stated = from_json(text)
+        rows = stated["lead_filter"].pop("rows")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return text
+    try:
+        whole = filter_rows.filter_of(rows)
+    except DomainError as error:
+        raise MalformedError([Problem(("lead_filter", "rows"), "", error, "form")]) from None
+    return json.dumps(stated | {"lead_filter": stated["lead_filter"] | {"filter": _dumped(whole)}})
+
+
+def _dumped(whole: Any) -> Any:
+    return whole and whole.model_dump(mode="json", exclude_defaults=True)
 
 
 def parse_valid(text: str) -> RuleDef:
@@ -74,7 +99,14 @@ def blank() -> dict[str, Any]:
         "half_life_days": DEFAULT_HALF_LIFE_DAYS,
         "weights": DEFAULT_WEIGHTS,
         "grade_bands": DEFAULT_GRADE_BANDS,
-        "lead_filter": {"sources": [], "branches": [], "statuses": [], "tags": [], "segments": []},
+        "lead_filter": {
+            "sources": [],
+            "branches": [],
+            "statuses": [],
+            "tags": [],
+            "segments": [],
+            "rows": [],
+        },
         "holdout_percent": 0,
         "products": [],
     }
@@ -88,7 +120,10 @@ def first_condition() -> dict[str, Any]:
 def stored(version: RuleVersion) -> dict[str, Any]:
     """Return a stored draft as the editor shows it; a draft without conditions gets the default one."""
     if version.conditions:
-        return rule_def(version).model_dump(mode="json")
+        definition = rule_def(version)
+        stated = definition.model_dump(mode="json")
+        stated["lead_filter"]["rows"] = filter_rows.rows_of(definition.lead_filter.filter)
+        return stated
     named = {"code": version.rule.code, "name": version.name, "description": version.description}
     return blank() | named
 
@@ -105,6 +140,7 @@ def page(rule: dict[str, Any], version: RuleVersion | None) -> dict[str, Any]:
         "rule": rule,
         "version": version,
         "names": names(rule),
+        "tests": filter_rows.editor(),
         "units": {code: _(metrics.REGISTRY[code].unit) for code in metrics.METRICS},
         "first_condition": first_condition(),
         "choices": {
@@ -164,7 +200,7 @@ def conflict(base: str, version: RuleVersion, yours: RuleDef) -> dict[str, Any]:
         original = parse(base)
     except MalformedError:
         original = yours
-    parts = draft_conflict.compare(original, RuleDef.model_validate(theirs), yours)
+    parts = draft_conflict.compare(original, parse(json.dumps(theirs)), yours)
     saved_at = labels.local(version.saved_at) if version.saved_at else None
     return {
         "text": _(

@@ -1,5 +1,6 @@
 // Forms: warn before input is lost, send once, check files before they are uploaded.
 import { all, make, maybe, one, target } from "./dom.js";
+import { FilterRows } from "./filter_rows.js";
 
 /** Warn before input is lost, and send the form only once. @param {HTMLFormElement} form */
 function guard(form) {
@@ -83,6 +84,7 @@ function takeSecret(form) {
 
 /** @type {HTMLFormElement[]} */ (all("[data-guard]")).forEach(guard);
 /** @type {HTMLFormElement[]} */ (all("form[data-secret]")).forEach(takeSecret);
+for (const rows of all("form.form .test-rows")) new FilterRows(rows);
 all("[data-drop]").forEach(dropZone);
 /** @type {HTMLInputElement[]} */ (all(".checklist-find")).forEach(findInChecklist);
 for (const control of all("[data-submit]")) {

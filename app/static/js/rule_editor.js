@@ -1,6 +1,7 @@
 // The rule editor: sends the form as JSON, and shows the meaning and the problems that the server returns.
 import { Coverage } from "./coverage.js";
 import { all, filled, make, maybe, one, target } from "./dom.js";
+import { FilterRows } from "./filter_rows.js";
 import { Hours } from "./hours.js";
 import { Picker } from "./picker.js";
 
@@ -74,8 +75,7 @@ function currentRule() {
   }
   Object.assign(rule, goal.values);
   rule.lead_filter = Object.assign({ statuses: ticked(filter, "statuses") }, ...filters.map((picker) => picker.values));
-  // What the page has no field for is kept.
-  rule.lead_filter.filter = start.rule.lead_filter.filter ?? null;
+  rule.lead_filter.rows = tests.rows;
   return rule;
 }
 
@@ -107,6 +107,7 @@ function fill(rule) {
   }
   tick(filter, "statuses", rule.lead_filter.statuses);
   for (const picker of filters) picker.values = rule.lead_filter;
+  tests.rows = rule.lead_filter.rows;
   goal.values = rule;
   one("#conditions").replaceChildren(...rule.conditions.map(conditionCard));
   number();
@@ -380,6 +381,7 @@ function merge(conflict) {
 
 // -- start ---------------------------------------------------------------------------------
 const filters = all(".picker", filter).map((box) => new Picker(box, start.urls.find, start.names, say, typed));
+const tests = new FilterRows(one(".test-rows", editor));
 const goal = new Picker(one("#success .picker"), start.urls.find, start.names, say, typed);
 fill(start.rule);
 clean = JSON.stringify(currentRule());
