@@ -33,6 +33,7 @@ from app.models import (
     OutreachBatch,
     OutreachBatchStatus,
     OutreachEvent,
+    OutreachSetting,
     OutreachStatus,
     OutreachTemplate,
     OutreachTemplateVersion,
@@ -145,6 +146,9 @@ class Contacts:
             stricter, self._manager, "收紧短信频次，百人以上的批次双人复核，外呼成本计入人工"
         )
         self._approve(request, self._now - dt.timedelta(days=7))
+        row = db.session.get_one(OutreachSetting, request.subject_id)
+        row.created_at, row.activated_at = request.requested_at, request.decided_at
+        db.session.commit()
 
     def _approve(self, request: Approval, at: dt.datetime) -> None:
         approvals.approve(request, self._admin)

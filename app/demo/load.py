@@ -10,7 +10,7 @@ from random import Random
 
 from flask import Flask, current_app
 from flask_babel import force_locale
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.coldstart import apply_presets, presets
 from app.demo import behaviour, facts, outcomes, pending, people, pushes, staff, work
@@ -25,7 +25,7 @@ from app.leads.importer import import_leads
 from app.lib import clock
 from app.lib.clock import today
 from app.lib.settings import current_settings
-from app.models import JobRun, Lead, Staff
+from app.models import JobRun, Lead, OutreachSetting, Staff
 from app.reports import plan
 from app.reports.worker import make_reports
 from app.rules import control_group
@@ -100,13 +100,16 @@ def _fill(progress: Say, count: int, days: int, runs: int) -> None:
 
 
 def _hold_out() -> None:
-    """Give some preset rules a larger holdout group, and draw a universal control group from now on."""
+    """Give some preset rules a larger holdout group, and the bank an older control group."""
     rules = {rule.code: rule for rule in presets().rules}
     held = [rules[code].model_copy(update={"holdout_percent": n}) for code, n in HELD_OUT.items()]
     controlled = OutreachDef.model_validate(presets().outreach).model_copy(
         update={"control_percent": CONTROL}
     )
     apply_config(ConfigFile(rules=held, outreach=controlled), WHO)
+    since = clock.now() - dt.timedelta(days=LISTED_DAYS)
+    db.session.execute(update(OutreachSetting).values(created_at=since, activated_at=since))
+    db.session.commit()
 
 
 def _tell_facts(customers: list[people.Customer]) -> int:
