@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Date, and_, cast, func, select
 
 from app.effect import report
+from app.effect.comparison import MIN_PEOPLE
 from app.effect.funnel import EffectFilters
 from app.effect.report import Arm, ArmsEffect, Return
 from app.extensions import db
@@ -31,7 +32,7 @@ class Part:
     """People of a part of the hits, those who converted, what all bought, and the cost of contacts with them.
 
     ``brought`` is what marketing caused, of the rules that hold somebody out; ``without_holdout`` counts the
-    others. Contacted people have neither.
+    others, ``large`` the rules with enough people in both arms for a verdict. Contacted people have none.
     """
 
     people: int
@@ -41,6 +42,7 @@ class Part:
     cost: float
     brought: Return | None = None
     without_holdout: int = 0
+    large: int = 0
 
     def __add__(self, other: Part) -> Part:
         return Part(
@@ -51,6 +53,7 @@ class Part:
             self.cost + other.cost,
             report.summed([each.brought for each in (self, other) if each.brought]),
             self.without_holdout + other.without_holdout,
+            self.large + other.large,
         )
 
 
@@ -61,13 +64,14 @@ def of_effects(effects: Sequence[ArmsEffect]) -> Part:
     """Return the part made up of the treated people of some effects."""
     treated = sum((each.treated for each in effects), Arm())
     cost, brought = sum(each.cost for each in effects), report.together(effects)
-    return part(treated, cost, brought, sum(not each.is_compared for each in effects))
+    without = sum(not each.is_compared for each in effects)
+    large = sum(min(each.treated.people, each.holdout.people) >= MIN_PEOPLE for each in effects)
+    return replace(part(treated, cost), brought=brought, without_holdout=without, large=large)
 
 
-def part(people: Arm, cost: float, brought: Return | None = None, without_holdout: int = 0) -> Part:
+def part(people: Arm, cost: float) -> Part:
     """Return the part of some people."""
-    figures = (people.people, people.converted, people.amount, people.margin)
-    return Part(*figures, cost, brought, without_holdout)
+    return Part(people.people, people.converted, people.amount, people.margin, cost)
 
 
 def by_rule(filters: EffectFilters) -> dict[int, ArmsEffect]:

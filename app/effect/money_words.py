@@ -48,8 +48,14 @@ def cells(name: str, part: Part) -> list[tuple[str, str]]:
     if part.brought is None:
         needed = _("needs a holdout group")
         return [*shown, ("—", needed), ("—", needed)]
-    roi = part.brought.roi
-    return [*shown, money(part.brought.caused), ("—", "") if roi is None else share(roi)]
+    return [*shown, money(part.brought.caused), _return(part)]
+
+
+def _return(part: Part) -> tuple[str, str]:
+    """Return the return with its interval, unless no rule has enough people in both groups."""
+    if part.brought is None or part.brought.roi is None:
+        return "—", ""
+    return share(part.brought.roi) if part.large else ("—", _("too few customers so far"))
 
 
 def points(estimate: Estimate) -> tuple[str, str]:

@@ -14,7 +14,7 @@ _SMALLEST, _TOO_MUCH = Decimal("0.0001"), Decimal(10) ** 14
 
 def percent(share: float | None) -> str:
     """Return a share in percent with one decimal."""
-    return "—" if share is None else f"{share:.1%}"
+    return "—" if share is None else f"{share:,.1%}"
 
 
 def yuan(amount: Decimal | float | None) -> str:

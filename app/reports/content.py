@@ -118,6 +118,7 @@ class MoneyPart(Strict):
     cost: float
     caused: tuple[float, float, float, float] | None = None
     without_holdout: int = 0
+    large: int = 0
 
     def part(self) -> money.Part:
         """Return the figures as the effect page uses them."""
@@ -126,7 +127,7 @@ class MoneyPart(Strict):
             return money.Part(*figures, without_holdout=self.without_holdout)
         value, low, high, cost = self.caused
         brought = Return(Estimate(value, Interval(low, high)), cost)
-        return money.Part(*figures, brought, self.without_holdout)
+        return money.Part(*figures, brought, self.without_holdout, self.large)
 
 
 class Content(Strict):
@@ -201,7 +202,8 @@ def _money_part(key: str, name: str, part: money.Part) -> MoneyPart:
     if part.brought:
         value, (low, high) = part.brought.caused.value, part.brought.caused.interval
         caused = (value, low, high, part.brought.cost)
-    return MoneyPart(key=key, name=name, **figures, caused=caused, without_holdout=part.without_holdout)
+    counted = {name: getattr(part, name) for name in ("without_holdout", "large")}
+    return MoneyPart(key=key, name=name, **figures, caused=caused, **counted)
 
 
 class _OwnNames:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from flask import Flask
+from flask_babel import force_locale
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.effect import money
+from app.effect import money, money_words
+from app.effect.comparison import MIN_PEOPLE
 from app.effect.funnel import EffectFilters
 from app.effect.means import Estimate
 from app.effect.report import Arm, ArmsEffect, together
@@ -295,3 +297,13 @@ def in_time(outcome: Outcome, row: Outreach) -> bool:
         and day <= outcome.on_date <= day + dt.timedelta(days=30)
         and (not counted or outcome.product.code in counted)
     )
+
+
+def test_a_return_is_shown_when_both_groups_have_enough_people(app: Flask) -> None:
+    def shown(held_out: int) -> tuple[str, str]:
+        arms = (Arm(n, n // 3, 1000.0 * n, 30.0 * n, 2700.0 * n) for n in (500, held_out))
+        return money_words.cells("rule", money.of_effects([ArmsEffect(*arms, 100.0)]))[-1]
+
+    with app.app_context(), force_locale("en"):
+        assert shown(MIN_PEOPLE - 1) == ("—", "too few customers so far")
+        assert shown(MIN_PEOPLE)[0] == "-100.0%"
