@@ -10,6 +10,7 @@ from typing import Any
 
 import ibis
 import numpy as np
+import pyarrow as pa
 
 from app.activity import engine
 from app.activity.settings import EngineSettings
@@ -74,6 +75,27 @@ def passing(
         differs[leads[rows[name].to_numpy()]] = True
         answers.append(Passing(differs != beyond, beyond))
     return answers
+
+
+def middle(
+    snapshot: Snapshot,
+    column: Column,
+    as_of: date,
+    among: Sequence[int],
+    *,
+    settings: EngineSettings | None = None,
+) -> float | date | None:
+    """Return the median of a fact's values as of a date among some leads, None when it is known of none.
+
+    Of an even number of values it is the lower one in the middle.
+    """
+    with store.opened(snapshot.root, settings) as (connection, _scratch):
+        connection.register("among", pa.table({"lead": pa.array(among, pa.int64())}))
+        table = store.tell_values(connection, snapshot, [column], as_of).table
+        own = table.semi_join(ibis.table({"lead": "int64"}, name="among"), "lead")
+        known = own.filter(own[column.name].notnull()).select(value=own[column.name])
+        values = engine.run(connection, known.order_by("value"))["value"]
+    return values[(len(values) - 1) // 2].as_py() if len(values) else None
 
 
 def _with_values_before(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from operator import and_ as both
@@ -63,19 +63,24 @@ class Evaluation:
 
     def criterion(self, whole: Any) -> ColumnElement[bool]:
         """Return a criterion on Lead for a filter. Raises DomainError when it tests a fact that is gone."""
-        self._read_facts(whole)
-        return self._criterion(whole)
+        return self.criteria([whole])[0]
+
+    def criteria(self, wholes: Sequence[Any]) -> list[ColumnElement[bool]]:
+        """Do the same for several filters, whose facts are read in one pass."""
+        self._read_facts(wholes)
+        return [self._criterion(whole) for whole in wholes]
 
     def marks(self, whole: Any) -> Marks | None:
         """Return the leads that a filter of facts alone admits, None for another filter."""
         if not _is_of_facts(whole):
             return None
-        self._read_facts(whole)
+        self._read_facts([whole])
         return self._marks[_key(whole)]
 
-    def _read_facts(self, whole: Any) -> None:
+    def _read_facts(self, wholes: Sequence[Any]) -> None:
         """Find who passes the parts that test facts alone, all in one pass."""
-        parts = {_key(part): part for part in _of_facts(whole) if _key(part) not in self._marks}
+        found = (part for whole in wholes for part in _of_facts(whole))
+        parts = {_key(part): part for part in found if _key(part) not in self._marks}
         if not parts:
             return
         tests = [test for part in parts.values() for test in fact_tests(part)]
@@ -87,8 +92,8 @@ class Evaluation:
         columns = {fact.code: each for fact, each in zip(facts.values(), columns_of(facts), strict=True)}
         wanted = [partial(_joined, part) for part in parts.values()]
         settings = engine_settings(self._settings)
-        found = matching.passing(state, wanted, tests, columns, self._as_of, settings=settings)
-        for key, passing in zip(parts, found, strict=True):
+        passed = matching.passing(state, wanted, tests, columns, self._as_of, settings=settings)
+        for key, passing in zip(parts, passed, strict=True):
             self._marks[key] = Marks(passing.bits, passing.beyond)
 
     def _criterion(self, part: Any) -> ColumnElement[bool]:

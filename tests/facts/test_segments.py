@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.models import Lead, Rule, RuleVersion, Segment
+from app.models import FactDefinition, Lead, Rule, RuleVersion, Segment
 from app.rules.backtest import BacktestPlan, run
 from app.rules.evaluate import evaluate_days, preview
 from app.rules.versions import rule_def
@@ -249,3 +249,54 @@ def test_the_rule_editor_has_rows_for_its_lead_filter(
     rule["lead_filter"] = {"rows": json.loads(rows(("fact:aum", ">", "很多")))}
     refused = manager.submit("/ruleversionview/wording", {"rule": json.dumps(rule)}).get_json()
     assert refused["problems"] == [{"field": "lead_filter.rows", "text": "金融资产：不是金额", "note": False}]
+
+
+def test_facts_are_axes_of_the_matrix_and_each_quadrant_is_a_list(
+    bank: Bank, session: Session, login: Callable[..., Person]
+) -> None:
+    later, header = (TODAY + dt.timedelta(days=40)).isoformat(), ["lead_no", "as_of", "aum", "due"]
+    bank.rows(
+        header,
+        ["L1001", ago(9), "1234567.5", later],
+        ["L1002", ago(9), "1234567.25", ago(1)],
+        ["L1003", ago(9), "50", later],
+        ["L1004", ago(9), "-20", ""],
+        options=["--backfill"],
+    )
+    manager = login("Manager", username="m1", language="zh")
+
+    def quadrants(query: str) -> list[set[str]]:
+        page = manager.get(f"/matrixview/list/?{query}").text
+        found = []
+        for url, shown in re.findall(
+            r'<a class="corner[^"]*" href="([^"]*)">.*?<b class="num">([^<]*)</b>', page, re.S
+        ):
+            leads = set(re.findall(r">(L100\d)<", manager.get(html.unescape(url)).text))
+            assert len(leads) == int(shown)
+            found.append(leads)
+        return found
+
+    # Top left first; of the fifth customer nothing is known, of the fourth no date.
+    both = f"x=fact:aum&x_at=1234567.5&y=fact:due&y_at={later}"
+    assert quadrants(both) == [{"L1003"}, {"L1001"}, {"L1002"}, set()]
+    assert "2 条线索不在任何象限" in manager.get(f"/matrixview/list/?{both}").text
+    assert quadrants("x=fact:aum&x_at=-20&y=days_known&y_at=1") == [
+        set(),
+        set(),
+        set(),
+        {f"L100{n}" for n in (1, 2, 3, 4)},
+    ]
+    page = manager.get("/matrixview/list/?x=fact:aum&y=fact:due").text
+    assert [word in page for word in ("中位数：50", f"中位数：{later}", "金融资产 ≥ 50")] == [True] * 3
+    for wrong in (
+        "x=fact:tier",
+        "x=fact:height",
+        "x=fact:due&x_at=5",
+        "x=fact:aum&x_at=2027-01-31",
+        "x=hits&x_at=2027-01-31",
+    ):
+        assert manager.get(f"/matrixview/list/?x={wrong}&y=hits").status_code == 400, wrong
+    session.execute(update(FactDefinition).where(FactDefinition.code == "aum").values(purpose="risk"))
+    session.commit()
+    assert manager.get("/matrixview/list/?x=fact:aum&y=hits").status_code == 400
+    assert "fact:aum" not in manager.get("/matrixview/list/").text

@@ -126,7 +126,7 @@ def test_what_takes_too_long_is_estimated_from_a_sample(
     assert mix.count(bank, everybody, 0) == (5, False)
     found = mix.mix(bank, everybody, 0)
     assert found.total == 5
-    counts, exact = matrix.count(
+    counts, _unknown, exact = matrix.count(
         bank, matrix.Axis("hits", 1), matrix.Axis("calls", 1), settings, everybody, 0
     )
     assert not exact

@@ -28,7 +28,7 @@ VALUES = {
 @pytest.mark.parametrize("y", ["calls", "hits", "days_known"])
 def test_quadrants(bank: Session, settings: Settings, x: str, y: str) -> None:
     across, up = Axis(x, 2), Axis(y, 1.5)
-    counts, _exact = count(bank, across, up, settings, LIVE, 60)
+    counts, _unknown, _exact = count(bank, across, up, settings, LIVE, 60)
     for (x_high, y_high), n in counts.items():
         quadrant = Quadrant.parse(str(Quadrant(across, up, x_high, y_high)))
         names = set(bank.scalars(select(Lead.name).where(Lead.id.in_(leads_of(bank, quadrant, settings)))))

@@ -333,7 +333,7 @@ class MatrixView(BaseView):  # type: ignore[misc]
             exactly = request.args.get("exact") == "1"
             x = segments.axis(typed["x"] or segments.value_measure(), typed["x_at"], exactly)
             y = segments.axis(typed["y"] or "institutions", typed["y_at"], exactly)
-            cells, exact = segments.quadrant_cells(x, y, exactly)
+            cells, counted = segments.quadrant_cells(x, y, exactly)
         except DomainError as error:
             abort(400, description=error.text())
         return self.render_template(
@@ -343,7 +343,8 @@ class MatrixView(BaseView):  # type: ignore[misc]
             y=y,
             typed=typed,
             cells=cells,
-            exact=exact,
+            exact=counted.exact,
+            unknown=counted.unknown,
             exact_url=urls.here(changed={"exact": "1"}),
             measures=segments.measures(),
         )

@@ -16,10 +16,17 @@ from app.access.scope import leads_visible_to
 from app.console.urls import list_url
 from app.errors import DomainError
 from app.extensions import db
+from app.facts import catalogue
 from app.models import Branch, Lead, LeadTag, Segment, Tag
 from app.segments.definition import ActivityFilter, SegmentDef, segment_def
 from app.segments.matrix import ACTIVITY_DAYS, Axis, Quadrant
-from app.segments.sentence import created_sentences, filter_sentence, hits_sentence, list_sentence
+from app.segments.sentence import (
+    created_sentences,
+    filter_sentence,
+    hits_sentence,
+    list_sentence,
+    name_of,
+)
 
 MEASURE = {
     "hits": lazy_gettext("Hits in 90 days"),
@@ -75,7 +82,14 @@ def quadrant_text(quadrant: Quadrant) -> str:
 
 
 def _side(axis: Axis, high: bool) -> str:
-    return f"{labels.word(MEASURE, axis.measure)} {'≥' if high else '<'} {axis.threshold:g}"
+    return f"{_measure(axis)} {'≥' if high else '<'} {axis.threshold_text}"
+
+
+def _measure(axis: Axis) -> str:
+    if axis.fact is None:
+        return labels.word(MEASURE, axis.measure)
+    fact = next((each for each in catalogue.definitions().values() if each.code == axis.fact), None)
+    return name_of(fact) if fact else axis.fact
 
 
 def segment_sentence(segment: Segment) -> str:

@@ -16,6 +16,7 @@ from app.console.paging import Count
 from app.console.urls import list_url
 from app.errors import DomainError
 from app.extensions import db
+from app.facts import catalogue
 from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
 from app.lib.settings import current_settings
@@ -26,6 +27,7 @@ from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.leads import segment_criterion
+from app.segments.sentence import name_of
 
 MAX_SOURCES = 100
 #: two medians and the quadrants share the deadline
@@ -168,22 +170,18 @@ class QuadrantCell:
 
 def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
     """Return the axis for a measure and threshold, by default the median. Raises DomainError when invalid."""
-    if measure not in matrix.MEASURES:
-        raise DomainError("There is no such measure: %(name)s", name=measure[:40])
-    if not threshold.strip():
-        scope = leads_visible_to(g.user)
-        middle = matrix.median(db.session, measure, current_settings(), scope, None if exactly else _A_THIRD)
-        return matrix.Axis(measure, middle)
-    try:
-        return matrix.Axis(measure, float(threshold))
-    except ValueError:
-        raise DomainError("“%(value)s” is not a number.", value=threshold[:20]) from None
+    if threshold.strip():
+        return matrix.Axis(measure, matrix.read_threshold(threshold))
+    scope = leads_visible_to(g.user)
+    middle = matrix.median(db.session, measure, current_settings(), scope, None if exactly else _A_THIRD)
+    return matrix.Axis(measure, middle)
 
 
-def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[QuadrantCell], bool]:
-    """Return the four quadrants in page order, top left first, and whether their counts are exact."""
+def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[QuadrantCell], matrix.Counts]:
+    """Return the four quadrants in page order, top left first, and their counts."""
     seconds = None if exactly else _A_THIRD
-    counts, exact = matrix.count(db.session, x, y, current_settings(), leads_visible_to(g.user), seconds)
+    counted = matrix.count(db.session, x, y, current_settings(), leads_visible_to(g.user), seconds)
+    counts = counted.corners
     total = sum(counts.values())
     names = {
         (False, True): _("Nurture"),
@@ -202,7 +200,7 @@ def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[
         )
         for sides, name in names.items()
     ]
-    return cells, exact
+    return cells, counted
 
 
 def value_measure() -> str:
@@ -211,8 +209,13 @@ def value_measure() -> str:
 
 
 def measures() -> list[tuple[str, str]]:
-    """Return the measures of an axis as choices."""
-    return [(code, str(MEASURE[code])) for code in matrix.MEASURES]
+    """Return the measures of an axis as choices: facts last."""
+    facts = [
+        (f"{matrix.FACT}{fact.code}", name_of(fact))
+        for fact in catalogue.definitions().values()
+        if fact.purpose == "marketing" and fact.kind in matrix.FACT_KINDS
+    ]
+    return [*((code, str(MEASURE[code])) for code in matrix.MEASURES), *facts]
 
 
 def usable_branches(definition: SegmentDef) -> SegmentDef:
