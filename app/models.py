@@ -1192,7 +1192,7 @@ class Hit(Model):
 
     Work on it goes through ``app.hits.steps`` only. ``owner`` has had it since ``claimed_at`` and follows up
     on ``next_on``; since ``escalated_at`` it is shown to the managers as overdue. ``converted_at`` is the day
-    of the conversion, ``amount`` is in yuan.
+    of the conversion that somebody marked, ``amount`` (in yuan) and ``product`` are what they named.
 
     ``outcome_on`` is the date of the first outcome, on or after the hit date, of the products that its
     version counts, maintained by triggers; ``converted`` says whether it is in time. ``status`` and
@@ -1219,6 +1219,7 @@ class Hit(Model):
         Index("ix_hit_next", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
         Index("ix_hit_escalated", "escalated_at", postgresql_where=text("escalated_at IS NOT NULL")),
         Index("ix_hit_close_reason", "close_reason_id", postgresql_where=text("close_reason_id IS NOT NULL")),
+        Index("ix_hit_product", "product_id", postgresql_where=text("product_id IS NOT NULL")),
         CheckConstraint("amount >= 0", name="ck_hit_amount"),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -1247,6 +1248,7 @@ class Hit(Model):
     escalated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     converted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     amount: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id", ondelete="RESTRICT"))
     close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
@@ -1256,6 +1258,7 @@ class Hit(Model):
     version: Mapped[RuleVersion] = relationship(RuleVersion)
     lead: Mapped[Lead] = relationship(Lead)
     owner: Mapped[Staff | None] = relationship(Staff)
+    product: Mapped[Product | None] = relationship(Product)
     close_reason: Mapped[CloseReason | None] = relationship("CloseReason")
 
     def __repr__(self) -> str:

@@ -12,19 +12,22 @@ from sqlalchemy.orm import Query, joinedload
 
 from app import labels
 from app.leads.phone import PhoneVault
-from app.models import Hit, Lead
-from app.rules import describe
+from app.models import Hit, HitStatus, Lead
+from app.rules import conversions, describe
 
 ROWS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
 class Content:
-    """The columns of one kind of export. ``loaded`` are loader options for what the cells need."""
+    """The columns of one kind of export. ``loaded`` are loader options for what the cells need.
+
+    ``cells`` returns the function that makes the cells of a row, when an export begins.
+    """
 
     model: type[Any]
     header: Callable[[], list[str]]
-    cells: Callable[[Any, PhoneVault | None], list[str]]
+    cells: Callable[[], Callable[[Any, PhoneVault | None], list[str]]]
     loaded: tuple[Any, ...]
 
 
@@ -33,11 +36,11 @@ def rows(content: Content, query: Query[Any], vault: PhoneVault | None = None) -
 
     Phone numbers are masked unless a vault is given.
     """
-    last_id = 0
+    last_id, cells = 0, content.cells()
     while page := _rows_after(last_id, content, query):
         last_id = page[-1].id
         for row in page:
-            yield content.cells(row, vault)
+            yield cells(row, vault)
 
 
 def _rows_after(last_id: int, content: Content, query: Query[Any]) -> list[Any]:
@@ -99,11 +102,21 @@ def _hit_header() -> list[str]:
         _("Hit date"),
         _("Status"),
         _("Outcome on"),
-        _("Conversion"),
+        _("Conversion") if conversions.judged_by_outcomes() else _("Conversion (as marked, not confirmed)"),
     ]
 
 
-def _hit_cells(hit: Hit, vault: PhoneVault | None) -> list[str]:
+def _hit_cells() -> Callable[[Hit, PhoneVault | None], list[str]]:
+    by_outcomes = conversions.judged_by_outcomes()
+
+    def cells(hit: Hit, vault: PhoneVault | None) -> list[str]:
+        converted = hit.converted if by_outcomes else hit.status == HitStatus.CONVERTED
+        return [*_cells_of_hit(hit, vault), labels.yes_no(converted)]
+
+    return cells
+
+
+def _cells_of_hit(hit: Hit, vault: PhoneVault | None) -> list[str]:
     return [
         hit.lead.lead_no,
         hit.lead.name,
@@ -117,7 +130,6 @@ def _hit_cells(hit: Hit, vault: PhoneVault | None) -> list[str]:
         hit.hit_date.isoformat(),
         labels.word(labels.HIT_STATUS, hit.status),
         hit.outcome_on.isoformat() if hit.outcome_on else "",
-        labels.yes_no(hit.converted),
     ]
 
 
@@ -126,7 +138,7 @@ def _moment(moment: dt.datetime) -> str:
 
 
 CONTENTS = {
-    "leads": Content(Lead, _lead_header, _lead_cells, (joinedload(Lead.branch),)),
+    "leads": Content(Lead, _lead_header, lambda: _lead_cells, (joinedload(Lead.branch),)),
     "hits": Content(
         Hit,
         _hit_header,

@@ -25,7 +25,7 @@ from app.leads.reasons import mask_numbers
 from app.lib import clock
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
-from app.models import CloseReason, Hit, HitEvent, HitStatus, Lead, Staff
+from app.models import CloseReason, Hit, HitEvent, HitStatus, Lead, Product, Staff
 
 SYSTEM = "system"
 MAX_NOTE = 1000
@@ -109,25 +109,55 @@ def follow_up(hit: Hit, user: Staff | None, note: str, next_on: dt.date | None) 
 
 
 def convert(
-    hit: Hit, user: Staff | None, on: dt.date | None = None, amount: Decimal | None = None, note: str = ""
+    hit: Hit,
+    user: Staff | None,
+    on: dt.date | None = None,
+    amount: Decimal | None = None,
+    note: str = "",
+    product: Product | None = None,
 ) -> None:
-    """营销已转化: record a conversion on a date (default today), with its amount in yuan if known.
+    """营销已转化: record a conversion on a date (default today), with its product and its amount in yuan.
+
+    The product is by default the only one that the rule counts; a person has to name one of several.
 
     A held-out customer may convert without contact, so such a hit converts from waiting; comparison with
-    these measures the effect of contact. Raises FieldError for the date and the amount.
+    these measures the effect of contact. Raises FieldError for date, amount and product.
     """
     moment = _converted_at(hit, on or clock.today())
     _check_amount(amount)
+    product = _named_product(hit, product, required=user is not None)
     _start_own(hit, user)
-    facts = "" if amount is None else yuan(amount)
-    _take(hit, "convert", user, facts=facts, note=note, converted_at=moment, amount=amount, next_on=None)
+    facts = " · ".join(filter(None, (product and product.name, "" if amount is None else yuan(amount))))
+    values = {"converted_at": moment, "amount": amount, "product_id": product.id if product else None}
+    _take(hit, "convert", user, facts=facts, note=note, next_on=None, **values)
 
 
-def correct(hit: Hit, user: Staff, on: dt.date, amount: Decimal | None, note: str) -> None:
-    """Correct the date and amount of a conversion; ``note`` gives the reason.
+def products_of(hit: Hit) -> list[Product]:
+    """Return the products whose outcomes convert the hit."""
+    codes = hit.version.products
+    query = select(Product).where(Product.code.in_(codes)) if codes else select(Product)
+    return list(db.session.scalars(query.order_by(Product.id)))
+
+
+def _named_product(hit: Hit, product: Product | None, *, required: bool) -> Product | None:
+    """Return the product of a conversion, by default the only one. Raises FieldError."""
+    known = products_of(hit)
+    if product is None and len(known) == 1:
+        return known[0]
+    if product is None and known and required:
+        raise FieldError("product", "Choose the product that the customer bought.")
+    if product is not None and product not in known:
+        raise FieldError("product", "The rule of this hit doesn't count “%(name)s”.", name=product.name)
+    return product
+
+
+def correct(
+    hit: Hit, user: Staff, on: dt.date, amount: Decimal | None, note: str, product: Product | None = None
+) -> None:
+    """Correct the date, amount and, if one is given, product of a conversion; ``note`` gives the reason.
 
     The history keeps the old and the new values. The owner may do so on the local day the conversion was
-    recorded, managers always. Raises FieldError for date, amount and note.
+    recorded, managers always. Raises FieldError for date, amount, product and note.
     """
     if not note.strip():
         raise FieldError("note", "Give a reason for the correction.")
@@ -136,12 +166,16 @@ def correct(hit: Hit, user: Staff, on: dt.date, amount: Decimal | None, note: st
     # Of two concurrent corrections, the second one's old values are what the first one wrote.
     db.session.refresh(hit, with_for_update=True)
     was = hit.converted_at.astimezone(moment.tzinfo).date() if hit.converted_at else None
-    if (was, hit.amount) == (on, amount):
-        raise FieldError("amount", "Neither the date nor the amount has changed.")
+    named = hit.product if product is None else _named_product(hit, product, required=True)
+    if (was, hit.amount, hit.product) == (on, amount, named):
+        raise FieldError("amount", "Neither date, amount nor product has changed.")
     if was == on:
         moment = hit.converted_at or moment
     facts = f"{was or '—'} → {on} · {yuan(hit.amount)} → {yuan(amount)}"
+    if named != hit.product:
+        facts += f" · {hit.product or '—'} → {named}"
     values: dict[str, Any] = {"converted_at": moment, "amount": amount, "owner": hit.owner}
+    values["product_id"] = named.id if named else None
     _take(hit, "correct", user, facts=facts, note=note, **values)
 
 

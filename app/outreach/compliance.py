@@ -126,7 +126,7 @@ def criteria(terms: Terms) -> dict[str, ColumnElement[bool]]:
         "scope": not_(_in_scope(terms.sender)),
         "opted_out": or_(Lead.opted_out, _suppressed(terms.local.date())),
         "holdout": and_(Hit.holdout),
-        "converted": Hit.status == HitStatus.CONVERTED,
+        "converted": or_(Hit.status == HitStatus.CONVERTED, Hit.converted.is_(True)),
         "hit_status": Hit.status.in_(settings.excluded_hit_statuses),
         "lead_status": Lead.status.in_(settings.excluded_lead_statuses),
         "grade": Hit.grade.in_(settings.excluded_grades),

@@ -35,6 +35,7 @@ def test_a_hit_is_converted(session: Session, world: World, visit: Visit, width:
     expect(window.page.locator(".history")).to_contain_text("约周五面谈")
     window.page.get_by_text("营销已转化", exact=True).click()
     window.page.get_by_label("金额").fill("50000")
+    window.page.get_by_label("产品").select_option(label="消费贷")
     window.page.get_by_role("button", name="标记转化").click()
     expect(window.page.locator(".facts .tag-hit-converted")).to_have_text("营销已转化")
     expect(window.page.locator(".pane-facts")).to_contain_text("50,000.00 元")

@@ -63,7 +63,10 @@ def act(person: Person, world: World, step: str, name: str) -> Any:
 
 
 def take(person: Person, world: World, step: str, name: str, **fields: Any) -> str:
-    data = {f"{step}-{field}": value for field, value in fields.items()}
+    """Take a step with a form, a conversion with a product unless one is given."""
+    if step == "convert":
+        fields.setdefault("product", world.ids["product"])
+    data = {f"{step}-{field}": value for field, value in fields.items() if value is not None}
     path = f"/hitview/work/{world.ids[name]}/{step}"
     return str(person.submit(path, data, follow_redirects=True).text)
 
@@ -85,9 +88,11 @@ def test_a_hit_is_worked_to_its_end_and_every_step_is_kept(
     assert "139****5678" in page
     done = of(session, world, name)
     assert (done.status, done.next_on) == ("in_progress", today + dt.timedelta(days=3))
-    take(marketer, world, "convert", name, on=done.hit_date, amount="120000.50", note="经营贷")
+    loan = world.ids["product"]
+    take(marketer, world, "convert", name, on=done.hit_date, amount="120000.50", note="已签", product=loan)
     done = of(session, world, name)
     assert (done.status, done.amount, done.next_on) == ("converted", Decimal("120000.50"), None)
+    assert done.product_id == loan
     assert done.converted_at is not None
     assert done.converted_at.date() == done.hit_date
     assert history(session, world, name) == [
@@ -156,7 +161,7 @@ def test_only_the_steps_of_a_status_can_be_taken(
         "claim": work.claim,
         "start": work.start,
         "follow_up": lambda hit, by: work.follow_up(hit, by, "谈过", day),
-        "convert": work.convert,
+        "convert": lambda hit, by: work.convert(hit, by, product=work.products_of(hit)[0]),
         "close": lambda hit, by: work.close(hit, by, db.session.get(CloseReason, world.ids["close_reason"])),
         "reopen": work.reopen,
     }
@@ -212,10 +217,11 @@ def test_a_wrong_conversion_is_corrected_and_the_old_values_are_kept(
         marketer, world, "correct", name, on=day + dt.timedelta(days=1), amount="120", note="多写一个零"
     )
     kept = f"{day} → {day + dt.timedelta(days=1)} · ¥1,200.50 → ¥120.00 · 多写一个零"
+    assert of(session, world, name).product_id == world.ids["product"]
     assert kept in page
     done = of(session, world, name)
     assert (done.status, done.amount) == ("converted", Decimal(120))
-    assert session.scalars(select(HitEvent.note).order_by(HitEvent.id)).all() == ["¥1,200.50", kept]
+    assert session.scalars(select(HitEvent.note).order_by(HitEvent.id)).all() == ["消费贷 · ¥1,200.50", kept]
     # Marked on an earlier day: only a manager may. The steps are kept as they are, so there is none left.
     session.execute(text("ALTER TABLE hit_event DISABLE TRIGGER USER"))
     session.execute(text("UPDATE hit_event SET at = at - interval '1 day'"))
@@ -227,6 +233,33 @@ def test_a_wrong_conversion_is_corrected_and_the_old_values_are_kept(
     take(manager, world, "correct", name, on=day, amount="", note="没有成交额")
     done = of(session, world, name)
     assert (done.amount, done.owner.username if done.owner else "") == (None, "anna")
+
+
+def test_a_conversion_names_a_product_that_the_rule_counts(
+    session: Session, world: World, marketer: Person
+) -> None:
+    name = "hit_home_in_progress"
+    day = of(session, world, name).hit_date
+    asked = "Choose the product that the customer bought."
+    assert asked in take(marketer, world, "convert", name, on=day, product="")
+    version = of(session, world, name).version
+    version.products = ["LOAN-C"]
+    session.commit()
+    page = marketer.get(f"/hitview/show/{world.ids[name]}").text
+    assert "存款" not in page.split('name="convert-product"')[1].split("</select>")[0]
+    take(marketer, world, "convert", name, on=day, product=world.ids["free_product"])
+    assert of(session, world, name).status == "in_progress"
+    # What the form leaves out, and what a gateway reports, is of the rule's only product.
+    take(marketer, world, "convert", name, on=day, product=None)
+    assert of(session, world, name).product_id == world.ids["product"]
+    version.products = []
+    session.commit()
+    page = take(
+        marketer, world, "correct", name, on=day, note="其实是存款", product=world.ids["free_product"]
+    )
+    assert "消费贷 → 存款" in page
+    assert of(session, world, name).product_id == world.ids["free_product"]
+    assert "<dt>Product</dt><dd>存款</dd>" in page
 
 
 @pytest.mark.parametrize("amount", ["-1", "99999999999999999", "0.001", "NaN"])

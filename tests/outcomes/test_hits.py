@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from app.effect import money
+from app.effect.comparison import compare
+from app.effect.funnel import EffectFilters, count_funnel
 from app.extensions import db
 from app.hits import counts
+from app.hits.counts import HitFilter
 from app.models import Hit, Lead, Outcome, Product, RuleVersion, Staff
 from tests.conftest import make_staff
 from tests.outcomes.conftest import Bank
@@ -149,17 +153,27 @@ def test_a_hit_and_its_outcome_at_the_same_time_do_not_miss_each_other(
     assert world.kept()[0][1:] == (day(3), True)
 
 
-def test_a_late_outcome_moves_the_numbers_of_its_hit_date(bank: Bank, session: Session) -> None:
+def test_a_late_outcome_moves_the_numbers_of_its_hit_date(app: Flask, bank: Bank, session: Session) -> None:
     world = World(session)
     for lead, on in ((0, 0), (1, 0), (2, 40), (3, 40)):
         world.hit(lead, 1, on)
     session.execute(update(Hit).where(Hit.lead_id.in_((world.leads[1], world.leads[3]))).values(holdout=True))
+    chief = make_staff(session, "chief", "Manager").id
     session.commit()
 
     def converted(on: int) -> list[int]:
         asked = ("effect", "report", "--from", day(on), "--to", day(on), "--json")
         rule = json.loads(bank.cli(*asked).stdout)["rules"]["R-LOAN"]
-        return [rule[arm]["converted"] for arm in ("treated", "holdout")]
+        told = [rule[arm]["converted"] for arm in ("treated", "holdout")]
+        with app.app_context():
+            filters = EffectFilters(HitFilter(db.session.get_one(Staff, chief), first=day(on), last=day(on)))
+            page, of_rule = count_funnel(filters).total.converted, money.by_rule(filters)
+            [compared] = [each for each in compare(filters) if each.version]
+        assert [compared.marketed.part, compared.held_out.part] == told
+        arms = [arm for each in of_rule.values() for arm in (each.treated, each.holdout)]
+        assert [(arm.converted, arm.amount) for arm in arms] == [(n, 5.0 * n) for n in told]
+        assert page == told[0]
+        return told
 
     bank.rows(("A", "L1000", "DEP", day(2), "5"), ("B", "L1003", "LOAN-C", day(70), "5"))
     assert (converted(0), converted(40)) == ([0, 0], [0, 1])

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.models import (
     Hit,
     Lead,
+    Outcome,
     Outreach,
     OutreachBatch,
     OutreachGateway,
@@ -40,7 +41,7 @@ class Bank:
 
     def __init__(self, app: Flask, session: Session, world: World) -> None:
         self.app, self.session, self.world, self.ids = app, session, world, world.ids
-        for table in (SandboxMessage, OutreachGateway, OutreachBatch):
+        for table in (SandboxMessage, OutreachGateway, OutreachBatch, Outcome):
             session.execute(delete(table))
         self.templates = {channel: self._template(channel) for channel in ("sms", "call")}
         self.rules()

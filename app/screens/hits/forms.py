@@ -13,9 +13,11 @@ from wtforms import BooleanField, DateField, DecimalField, IntegerField, SelectF
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from app import labels
+from app.extensions import db
 from app.hits import steps
 from app.lib import clock
-from app.models import Hit
+from app.lib.row_id import row_id
+from app.models import Hit, Product
 
 #: days until the next contact that the form suggests
 LATER = 3
@@ -34,8 +36,13 @@ class FollowUpForm(DynamicForm):  # type: ignore[misc]
 
 
 class ConvertForm(DynamicForm):  # type: ignore[misc]
-    """A conversion: date, amount and note."""
+    """A conversion: product, date, amount and note."""
 
+    product = SelectField(
+        lazy_gettext("Product"),
+        widget=Select2Widget(),
+        validators=[DataRequired(lazy_gettext("Choose the product that the customer bought."))],
+    )
     on = DateField(lazy_gettext("Converted on"), validators=[DataRequired()])
     amount = DecimalField(
         lazy_gettext("Amount"),
@@ -46,9 +53,28 @@ class ConvertForm(DynamicForm):  # type: ignore[misc]
     )
     note = TextAreaField(NOTE, validators=[Optional(), Length(max=steps.MAX_NOTE)])
 
+    def offer(self, hit: Hit) -> None:
+        """Offer the products that the hit's rule counts: the one named before, else the only one, at once.
+
+        Without any product there is no field.
+        """
+        known = [(str(each.id), each.name) for each in steps.products_of(hit)]
+        if not known:
+            del self.product
+            return
+        only = known[0][0] if len(known) == 1 else ""
+        self.product.choices = known if only else [("", _("Choose…")), *known]
+        if not self.product.raw_data:
+            self.product.data = str(hit.product_id or only)
+
+    def chosen(self) -> Product | None:
+        """Return the chosen product, None when there is none to choose."""
+        key = row_id(self.product.data) if self.product else None
+        return db.session.get(Product, key) if key else None
+
 
 class CorrectForm(ConvertForm):
-    """A correction of the date and amount of a conversion."""
+    """A correction of the product, date and amount of a conversion."""
 
     note = TextAreaField(
         lazy_gettext("Reason for the correction"), validators=[DataRequired(), Length(max=steps.MAX_NOTE)]
@@ -137,6 +163,8 @@ def new_form(step: str, hit: Hit) -> Any:
     form = FORMS[step](formdata=None, prefix=f"{step}-")
     if step == "follow_up":
         form.next_on.data = max(clock.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
+    if step in ("convert", "correct"):
+        form.offer(hit)
     if step == "convert":
         form.on.data = clock.today()
     if step == "correct":
@@ -145,14 +173,22 @@ def new_form(step: str, hit: Hit) -> Any:
     return form
 
 
+def posted_form(step: str, hit: Hit) -> Any:
+    """Return the posted form of a step."""
+    form = FORMS[step](prefix=f"{step}-")
+    if step in ("convert", "correct"):
+        form.offer(hit)
+    return form
+
+
 def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
     """Take a step with the values of its valid form. Raises DomainError when the hit does not allow it."""
     if step == "follow_up":
         steps.follow_up(hit, user, form.note.data, form.next_on.data)
     elif step == "convert":
-        steps.convert(hit, user, form.on.data, form.amount.data, form.note.data or "")
+        steps.convert(hit, user, form.on.data, form.amount.data, form.note.data or "", form.chosen())
     elif step == "correct":
-        steps.correct(hit, user, form.on.data, form.amount.data, form.note.data)
+        steps.correct(hit, user, form.on.data, form.amount.data, form.note.data, form.chosen())
     else:
         listed = bool(form.leave_alone and form.leave_alone.data)
         reason, note = steps.reason_of(form.reason.data), form.note.data or ""

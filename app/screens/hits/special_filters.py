@@ -10,6 +10,7 @@ from app.effect import labels
 from app.effect.reach import Stage
 from app.hits.by_branch import NONE, OWN
 from app.models import Branch
+from app.rules import conversions
 from app.screens.leads import segments
 
 
@@ -90,7 +91,12 @@ class Success(ChoiceFilter):
     def choices(value: str) -> list[tuple[str, str]]:
         """Return what there is of conversions and claims."""
         return [
-            ("converted", _("Converted")),
+            (
+                "converted",
+                _("Converted")
+                if conversions.judged_by_outcomes()
+                else _("Converted (as marked, not confirmed)"),
+            ),
             ("claimed", _("Marked as converted")),
             ("confirmed", _("Marked and confirmed")),
             ("unconfirmed", _("Marked, not confirmed")),

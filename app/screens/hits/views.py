@@ -129,7 +129,8 @@ class WorksHits:
     def work(self, pk: int, step: str) -> Any:
         """Take a step with its posted form; a refused form is shown again with its errors."""
         view: Any = self
-        hit, form = view._row(pk), forms.FORMS[step](prefix=f"{step}-")
+        hit = view._row(pk)
+        form = forms.posted_form(step, hit)
         try:
             if form.validate():
                 forms.apply_step(step, hit, form, g.user)
