@@ -145,7 +145,16 @@ BULK_KIND = {
     "untag": lazy_gettext("Remove tag"),
     "delete": lazy_gettext("Delete"),
 }
-EXPORT_KIND = {"leads": lazy_gettext("Lead list"), "hits": lazy_gettext("Hit list")}
+EXPORT_KIND = {
+    "leads": lazy_gettext("Lead list"),
+    "hits": lazy_gettext("Hit list"),
+    "customers": lazy_gettext("Customer list"),
+}
+CUSTOMER_STATE = {
+    "open": lazy_gettext("To be worked on"),
+    "blocked": lazy_gettext("Nobody may contact"),
+    "done": lazy_gettext("Nothing left to do"),
+}
 EXPORT_FORMAT = {"xlsx": lazy_gettext("Excel (.xlsx)"), "csv": lazy_gettext("CSV (.csv)")}
 SUBJECT_KIND = {
     "find": lazy_gettext("Searched"),

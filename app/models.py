@@ -1180,7 +1180,8 @@ class HitStatus(StrEnum):
 #: days within which an outcome makes a hit a conversion, both ends included
 CONVERSION_DAYS = 30
 CONVERTED = f"(outcome_on IS NOT NULL) AND (outcome_on <= (hit_date + {CONVERSION_DAYS}))"
-#: statuses of hits that still need work
+#: customers that wait for somebody or are worked
+WORKABLE_CUSTOMER = "live AND state = 'open'"
 OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
 
 
@@ -1190,9 +1191,9 @@ class Hit(Model):
     ``evidence`` is that of the hit date (by its newest evaluation); ``latest`` is that of the newest date on
     which the rule was still met within the cooldown.
 
-    Work on it goes through ``app.hits.steps`` only. ``owner`` has had it since ``claimed_at`` and follows up
-    on ``next_on``; since ``escalated_at`` it is shown to the managers as overdue. ``converted_at`` is the day
-    of the conversion that somebody marked, ``amount`` (in yuan) and ``product`` are what they named.
+    Work on it goes through ``app.hits.steps`` only. ``owner``, ``claimed_at``, ``next_on`` and
+    ``escalated_at`` of an open hit are copies of its customer's, maintained by triggers. ``converted_at`` is
+    the day of the conversion that somebody marked, ``amount`` (in yuan) and ``product`` are what they named.
 
     ``outcome_on`` is the date of the first outcome, on or after the hit date, of the products that its
     version counts, maintained by triggers; ``converted`` says whether it is in time. ``status`` and
@@ -1263,6 +1264,90 @@ class Hit(Model):
 
     def __repr__(self) -> str:
         return f"#{self.id}"
+
+
+class CustomerState(StrEnum):
+    """可跟进 / 不可联系 / 已处理完."""
+
+    OPEN = "open"
+    BLOCKED = "blocked"
+    DONE = "done"
+
+
+class Customer(Model):
+    """A lead that was hit: the unit of work, with its one owner. The key is the lead's.
+
+    Only ``app.hits.owner`` writes the owner. ``asked_by`` asked the owner to hand the customer over. The
+    other columns sum up the hits, maintained by triggers, as are the copies of owner, next contact and
+    escalation on open hits. ``grade`` is the best, ``score``, ``hit_date`` and ``hit`` are those of the
+    newest hit, both among the hits that can be worked, else among the open ones, else among all.
+    """
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        CheckConstraint("(owner_id IS NULL) = (owned_since IS NULL)", name="ck_customer_owned"),
+        CheckConstraint("owner_id IS NULL OR open_hits > 0", name="ck_customer_owner_works"),
+        CheckConstraint("state IN ('open', 'blocked', 'done')", name="ck_customer_state"),
+        Index("ix_customer_newest", "hit_date", "score", "id", postgresql_where=text(WORKABLE_CUSTOMER)),
+        Index(
+            *("ix_customer_branch", "branch_id", "hit_date", "score", "id"),
+            postgresql_where=text(WORKABLE_CUSTOMER),
+        ),
+        Index(
+            *("ix_customer_grade", "grade", text("hit_date DESC"), text("score DESC"), "id"),
+            postgresql_where=text(WORKABLE_CUSTOMER),
+        ),
+        Index(
+            *("ix_customer_rest", "state", "hit_date", "score", "id"),
+            postgresql_where=text("live AND state <> 'open'"),
+        ),
+        Index("ix_customer_live", "hit_date", "score", "id", postgresql_where=text("live")),
+        Index("ix_customer_owner", "owner_id", "next_on", postgresql_where=text("owner_id IS NOT NULL")),
+        Index("ix_customer_next", "next_on", postgresql_where=text("owner_id IS NOT NULL")),
+        Index("ix_customer_asked", "owner_id", postgresql_where=text("asked_by_id IS NOT NULL")),
+    )
+    id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    owned_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    next_on: Mapped[dt.date | None] = mapped_column(Date)
+    escalated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    asked_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    asked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    state: Mapped[str] = mapped_column(String(8), server_default=CustomerState.DONE)
+    status: Mapped[str] = mapped_column(String(16), server_default=HitStatus.FAILED)
+    grade: Mapped[str] = mapped_column(String(1), server_default="D")
+    score: Mapped[float] = mapped_column(Float, server_default="0")
+    hit_date: Mapped[dt.date | None] = mapped_column(Date)
+    hit_id: Mapped[int | None] = mapped_column(BigInteger)
+    hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    open_hits: Mapped[int] = mapped_column(Integer, server_default="0")
+    source: Mapped[str] = mapped_column(String(64), server_default="")
+    branch_id: Mapped[int] = mapped_column(Integer, server_default="0")
+    live: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    lead: Mapped[Lead] = relationship(Lead)
+    owner: Mapped[Staff | None] = relationship(Staff, foreign_keys=[owner_id])
+    asked_by: Mapped[Staff | None] = relationship(Staff, foreign_keys=[asked_by_id])
+    hit: Mapped[Hit | None] = relationship(
+        Hit, primaryjoin="foreign(Customer.hit_id) == Hit.id", viewonly=True, uselist=False
+    )
+
+    def __repr__(self) -> str:
+        return str(self.lead)
+
+
+class WorkQueue(Model):
+    """The customers of a list in the order in which a person saw them, for going from one to the next."""
+
+    __tablename__ = "work_queue"
+    __table_args__ = (Index("ix_work_queue_person", "person_id", "id"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    #: path and query of the list
+    address: Mapped[str] = mapped_column(Text)
+    customers: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    made_at: Mapped[dt.datetime] = _now()
 
 
 class HitGate(Model):
@@ -1870,7 +1955,7 @@ class ExportJob(Attempted, Leased, Model):
 
     __tablename__ = "export_job"
     __table_args__ = (
-        CheckConstraint("kind IN ('leads', 'hits')", name="ck_export_job_kind"),
+        CheckConstraint("kind IN ('leads', 'hits', 'customers')", name="ck_export_job_kind"),
         CheckConstraint("format IN ('xlsx', 'csv')", name="ck_export_job_format"),
         CheckConstraint(
             "NOT clear OR approved_by IS NOT NULL OR status IN ('asked', 'failed')",

@@ -15,6 +15,7 @@ from app.screens.audit.views import AuditJobView, ChangeLogView, SavedFilterView
 from app.screens.data.views import CompletenessView, IngestFileView, InstitutionView, JobRunView
 from app.screens.facts.api import FactApi
 from app.screens.facts.views import FactView
+from app.screens.hits.customers import CustomerView
 from app.screens.hits.effect import EffectView
 from app.screens.hits.views import HitApi, HitView
 from app.screens.hits.work import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
@@ -98,8 +99,9 @@ MENU = (
         "fa-bullseye",
         (
             WorkspaceView,
-            HitView,
+            CustomerView,
             MyWorkView,
+            HitView,
             EffectView,
             WeeklyReportView,
             ProductView,

@@ -8,9 +8,11 @@ from flask_appbuilder.security.sqla.models import Role, assoc_user_role
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
+from app.extensions import db
 from app.models import (
     Branch,
     BulkJob,
+    Customer,
     ExportJob,
     Hit,
     ImportBatch,
@@ -66,7 +68,7 @@ def live(model: type[Any]) -> ColumnElement[bool]:
     """Return a criterion on any table: the row has not been deleted."""
     if model is Lead:
         return Lead.deleted_at.is_(None)
-    return Hit.live.is_(True) if model is Hit else true()
+    return model.live.is_(True) if model in (Hit, Customer) else true()
 
 
 def leads_visible_to(user: Any) -> ColumnElement[bool]:
@@ -79,6 +81,15 @@ def leads_visible_to(user: Any) -> ColumnElement[bool]:
 def hits_visible_to(user: Any) -> ColumnElement[bool]:
     """Return a criterion on Hit: live hits of the user's branches."""
     return and_(Hit.live, within_branches(Hit.branch_id, user))
+
+
+def customers_visible_to(user: Any) -> ColumnElement[bool]:
+    """Return a criterion on Customer: customers of the user's branches whose lead is not deleted."""
+    if sees_whole_bank(user):
+        return live(Customer)
+    # With the keys themselves the planner knows how few customers a branch has.
+    keys = db.session.scalars(select(Branch.id).where(branches_visible_to(user))).all()
+    return and_(live(Customer), Customer.branch_id.in_(keys))
 
 
 def within_branches(column: Any, user: Any) -> ColumnElement[bool]:
@@ -172,6 +183,7 @@ def saved_filters_visible_to(user: Any) -> ColumnElement[bool]:
 _SCOPES = {
     Lead: leads_visible_to,
     Hit: hits_visible_to,
+    Customer: customers_visible_to,
     Branch: branches_visible_to,
     Staff: staff_visible_to,
     WeeklyReport: reports_visible_to,

@@ -12,6 +12,7 @@ EXCLUDED = {
     "control_member": "drawn by a keyed hash; the share is recorded with the outreach rules",
     "change_seal": "the chain of the log, checked by `flask audit verify`",
     "change_facet": "the values that occur in the log, derived from it",
+    "customer": "sums up hits; its owner and dates are recorded with its open hits, asking with their steps",
     "delivery": "outgoing messages: the push is recorded, and what people do with a delivery is an event",
     "delivery_attempt": "itself a record of every attempt, written by workers only",
     "push_hit": "itself a record of the hits of each push, written by the ticker only",
@@ -28,6 +29,7 @@ EXCLUDED = {
     "hit_gate": "never has a row",
     "installation": "written once; what `flask store adopt` does is an event",
     "login_session": "sessions: logging in and out are events",
+    "work_queue": "the order of a list that somebody looks through, kept for a few days",
     "ticker_step": "the state of the ticker's steps, written by the ticker only",
 }
 #: columns of progress and leases, and what triggers derive; a change of these alone leaves no entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import g, has_request_context
@@ -32,6 +32,8 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
         self.computed = computed or {}
         #: columns that break ties of a descending order before the key does
         self.ties: tuple[str, ...] = ()
+        #: orders that are more than a column, its ties and the key: (column, direction) → terms
+        self.orders: Mapping[tuple[str, str], Sequence[Any]] = {}
         self.special = special or {}
         super().__init__(obj, session or db.session)
 
@@ -57,12 +59,18 @@ class ConsoleInterface(SQLAInterface):  # type: ignore[misc]
             )
         rows = self.apply_filters(self.session.query(self.obj), filters)
         count = paging.count_rows(rows)
-        column = getattr(self.obj, order_column or "id")
-        descending = order_direction == "desc"
-        ties = [getattr(self.obj, name) for name in self.ties] if descending else []
-        order = [each.desc() if descending else each.asc() for each in (column, *ties, self.obj.id)]
+        order = self.order(order_column, order_direction)
         offset, size = (page or 0) * (page_size or MAX_PAGE_SIZE), page_size or MAX_PAGE_SIZE
         return count, list(rows.order_by(*order).offset(offset).limit(size))
+
+    def order(self, column: str, direction: str) -> Sequence[Any]:
+        """Return the terms of a total order by a column."""
+        if (column, direction) in self.orders:
+            return self.orders[column, direction]
+        descending = direction == "desc"
+        names = [column or "id", *(self.ties if descending else ()), "id"]
+        terms = [getattr(self.obj, name) for name in names]
+        return [each.desc() if descending else each.asc() for each in terms]
 
     def get_filters(self, search_columns: Any = None, search_filters: Any = None) -> Any:
         """Return the filters of the columns, and the special ones that belong to no column."""

@@ -44,11 +44,13 @@ class Field:
     inputs: list[Input]
     choices: Sequence[tuple[str, str]] = ()
     hint: str = ""
+    #: the value that holds until another one is chosen; such a field has no "All"
+    default: str = ""
 
     @property
     def active(self) -> bool:
         """Return whether a value is set."""
-        return any(each.value for each in self.inputs)
+        return any(each.value not in ("", self.default) for each in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def fields(view: Any, arguments: Mapping[str, str] | None = None) -> list[Field]
 
 def active(fields: list[Field]) -> Iterator[tuple[Field, Input]]:
     """Yield every control that has a value, with its field."""
-    return ((field, each) for field in fields for each in field.inputs if each.value)
+    return (
+        (field, each) for field in fields for each in field.inputs if each.value not in ("", field.default)
+    )
 
 
 def chips(fields: list[Field]) -> list[Chip]:
@@ -120,6 +124,7 @@ class _Row:
 
     def __init__(self, view: Any, arguments: Mapping[str, str]) -> None:
         self._view, self._arguments = view, arguments
+        self._defaults: Mapping[str, str] = view.default_filters
 
     def field(self, column: str) -> Field | None:
         """Return the field of a column, None when it has none or the user may not use it."""
@@ -128,7 +133,9 @@ class _Row:
         if column in view.datamodel.special:
             [own] = self._inputs(column, ("is", ""))
             special = view.datamodel.special[column]
-            return Field(label, "hidden" if special.hidden else "choice", [own], special.choices(own.value))
+            kind_of_field = "hidden" if special.hidden else "choice"
+            default = self._defaults.get(column, "")
+            return Field(label, kind_of_field, [own], special.choices(own.value), default=default)
         if column in getattr(view, "filter_choices", {}):
             words = [(code, str(word)) for code, word in view.filter_choices[column].items()]
             return Field(label, "choice", self._inputs(column, ("is", "")), words)
@@ -176,7 +183,7 @@ class _Row:
         names = [urls.argument(self._view.model, column, operator) for operator, _label in operators]
         labels = [label for _operator, label in operators]
         return [
-            Input(name, self._arguments.get(name, "").strip(), label)
+            Input(name, self._arguments.get(name, "").strip() or self._defaults.get(column, ""), label)
             for name, label in zip(names, labels, strict=True)
         ]
 

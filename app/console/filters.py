@@ -94,3 +94,11 @@ class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
         if kind == SPECIAL:
             return [self.datamodel.special.get(col_name, ChoiceFilter)(col_name, self.datamodel)]
         return [_FILTERS[kind, operator](col_name, self.datamodel) for operator in OPERATORS[kind]]
+
+
+def add_default_filters(view: Any, filters: Any) -> None:
+    """Add a view's default filters to the filters of a request, for columns of which it chooses no value."""
+    chosen = {each.column_name for each, _value in filters.get_filters_values()}
+    for column, value in view.default_filters.items():
+        if column not in chosen:
+            filters.add_filter_index(column, 0, value)

@@ -15,7 +15,10 @@ from app.selection import Selection
 
 def of_request(view: Any) -> Selection:
     """Return the selection of the request's filters within the user's scope."""
-    return Selection(view.model, filters_of(view, request.args.items(multi=True)), g.user)
+    chosen = filters_of(view, request.args.items(multi=True))
+    columns = {column for column, _operator, _value in chosen}
+    defaults = [(name, "is", value) for name, value in view.default_filters.items() if name not in columns]
+    return Selection(view.model, (*chosen, *defaults), g.user)
 
 
 def checked(view: Any) -> Selection:
@@ -51,5 +54,7 @@ def conditions(view: Any, filters: Iterable[Filter]) -> list[str]:
     arguments = dict(urls.arguments(view.model, filters))
     return [
         filter_row.describe(field, each)
-        for field, each in filter_row.active(filter_row.fields(view, arguments))
+        for field in filter_row.fields(view, arguments)
+        for each in field.inputs
+        if each.name in arguments
     ]

@@ -98,6 +98,8 @@ class Table:
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     paged: bool = True
+    #: what stands above the list instead of the number of rows
+    counted: str = ""
     #: the last row that paging reaches; 0 means no limit
     paging_limit: int = 0
 
@@ -177,10 +179,11 @@ def _column(view: Any, name: str, order: tuple[str, str]) -> Column:
         direction = "desc" if state == "ascending" else "asc"
         own = type(view).__name__
         url = urls.here(changed={f"_oc_{own}": name, f"_od_{own}": direction}, page_one=True)
-    return Column(name, str(view.label_columns.get(name, name)), _kind(view, name), url, state)
+    return Column(name, str(view.label_columns.get(name, name)), kind(view, name), url, state)
 
 
-def _kind(view: Any, name: str) -> str:
+def kind(view: Any, name: str) -> str:
+    """Return the kind of a column: number, wide or empty."""
     if (
         name in view.number_columns
         or view.formatters_columns.get(name) is formats.number
@@ -238,7 +241,7 @@ def show_links(view: Any, item: Any) -> list[Link]:
     """Return the links of a row: to its page and its form."""
     links = []
     if may("can_show", type(view).__name__):
-        links.append(Link(_("View"), url_for(f"{view.endpoint}.show", pk=item.id)))
+        links.append(Link(_("View"), view.row_url(item)))
     if _can_change(view, "can_edit", item):
         links.append(Link(_("Edit"), url_for(f"{view.endpoint}.edit", pk=item.id)))
     return links

@@ -75,13 +75,18 @@ def column_and_operator(model: type[Any], name: str) -> tuple[str, str] | None:
     return (match[2], offered[number]) if match and number < len(offered) else None
 
 
-def list_url(view: str, /, *, exact: bool = False, **filters: Any) -> str:
+def list_url(
+    view: str, /, *, exact: bool = False, order: tuple[str, str] | None = None, **filters: Any
+) -> str:
     """Return the address of a view's list with filters ``column=value`` or ``column__operator=value``.
 
-    None is skipped; ``exact`` asks for an exact count. Raises LookupError for a filter that doesn't exist.
+    None is skipped; ``exact`` asks for an exact count, ``order`` is a column and its direction. Raises
+    LookupError for a filter that doesn't exist.
     """
     registered: Any = view_named(view)
     query: dict[str, Any] = {"exact": "1"} if exact else {}
+    if order is not None:
+        query |= {f"_oc_{view}": order[0], f"_od_{view}": order[1]}
     for column, operator, value in pointers.filters(**filters):
         if column not in registered.search_columns:
             raise LookupError(f"{view} is not searched by {column}")

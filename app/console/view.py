@@ -23,7 +23,7 @@ from app.console import filter_row as filters
 from app.console import paging, urls
 from app.console import table as lists
 from app.console.data import ConsoleInterface, PerRequestFilters
-from app.console.filters import FilterVisible
+from app.console.filters import FilterVisible, add_default_filters
 from app.console.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -51,6 +51,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
     #: list filters that belong to no column, by name; see app/screens/leads/special_filters.py
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
+    #: filters that hold until another value of the same column is chosen: column → value
+    default_filters: ClassVar[Mapping[str, str]] = {}
     #: computed columns that hold a number
     number_columns: ClassVar[frozenset[str]] = frozenset()
     #: actions that are offered only on the row's page, not in the list
@@ -121,6 +123,14 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         named = "__repr__" in vars(type(item))
         return str(item) if named else str(getattr(item, "name", None) or f"#{item.id}")
 
+    def counted(self, count: Any, list_filters: Any) -> str:
+        """Return what stands above the list instead of the number of rows, empty for that number."""
+        return ""
+
+    def row_url(self, item: Any) -> str:
+        """Return the address that a row of the list opens."""
+        return url_for(f"{self.endpoint}.show", pk=item.id)
+
     def list_links(self) -> list[lists.Link]:
         """Return buttons above the list, besides the one that adds a row."""
         return []
@@ -155,6 +165,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     ) -> dict[str, Any]:
         order = (order_column, order_direction) if order_column else self.base_order
         size = page_size or lists.remembered_page_size() or self.page_size
+        add_default_filters(self, filters)
         count, rows, page = self._page(filters, order, page or 0, size)
         fixed = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
         names = [name for name in self.list_columns if name not in fixed]
@@ -172,6 +183,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
             actions=[] if related else self.list_actions(),
             empty=str(self.empty_hint),
+            counted=self.counted(count, filters),
             related=related,
             **self._search_of_table(related),
         )

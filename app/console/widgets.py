@@ -71,6 +71,12 @@ class HitPaneWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "hits/pane.html"
 
 
+class CustomerHitsWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The hits of a customer as ``rows``, of which one is worked in the pane beside it."""
+
+    template = "hits/customer_hits.html"
+
+
 class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
     """The figures of a finished back-test: ``row``, ``lines``, ``verdicts``, ``curve`` and ``charts``."""
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import joinedload
 from app import approvals
 from app.demo.work import Marketers, Timeline, comparable, write
 from app.extensions import db
-from app.hits.steps import SYSTEM
+from app.hits.owner import SYSTEM
 from app.labels import OPT_OUT_REASON
 from app.leads import suppression
 from app.models import (

@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, or_, select, text, update
 
 from app.extensions import db
-from app.hits.steps import SYSTEM
+from app.hits.owner import OPEN, SYSTEM
 from app.models import Branch, CloseReason, Hit, HitEvent, HitStatus, Staff
 
 #: share of the hits that have been worked on, by age in days
@@ -144,8 +144,36 @@ def write(timelines: list[Timeline]) -> None:
         values: dict[str, Any] = {name: bindparam(name) for name in names if name != "key"}
         changed = update(table).where(table.c.id == bindparam("key")).values(values)
         db.session.connection().execute(changed, same)
+    _own_customers(timelines)
     events = [event for timeline in timelines for event in timeline.events]
     if events:
         db.session.execute(insert(HitEvent), events)
     db.session.commit()
     db.session.expire_all()
+
+
+def _own_customers(timelines: list[Timeline]) -> None:
+    """Store the owners of customers, and the dates on which they come back to open hits."""
+    values = [
+        {
+            "hit": each.hit_id,
+            "owner": each.left.get("owner_id"),
+            "since": each.left.get("claimed_at"),
+            "next_on": each.left.get("next_on"),
+        }
+        for each in timelines
+        if each.status in OPEN
+    ]
+    if values:
+        db.session.execute(_OWN, values)
+
+
+_OWN = text(
+    """
+    UPDATE customer SET owner_id = coalesce(owner_id, CAST(:owner AS integer)),
+        owned_since = coalesce(owned_since, CAST(:since AS timestamptz)),
+        next_on = coalesce(CAST(:next_on AS date), next_on)
+    WHERE id = (SELECT lead_id FROM hit WHERE id = :hit) AND open_hits > 0
+      AND coalesce(owner_id, CAST(:owner AS integer)) IS NOT NULL
+    """
+)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Query, joinedload
 
 from app import labels
 from app.leads.phone import PhoneVault
-from app.models import Hit, HitStatus, Lead
+from app.models import Customer, Hit, HitStatus, Lead
 from app.rules import conversions, describe
 
 ROWS_AT_ONCE = 2000
@@ -133,12 +133,54 @@ def _cells_of_hit(hit: Hit, vault: PhoneVault | None) -> list[str]:
     ]
 
 
+def _customer_header() -> list[str]:
+    return [
+        _("Lead no."),
+        _("Customer name"),
+        _("Phone"),
+        _("Branch"),
+        _("Grade"),
+        _("Open hits"),
+        _("Reason"),
+        _("Hit date"),
+        _("Status"),
+        _("Assignee"),
+        _("Next contact"),
+    ]
+
+
+def _customer_cells(customer: Customer, vault: PhoneVault | None) -> list[str]:
+    return [
+        customer.lead.lead_no,
+        customer.lead.name,
+        _phone(customer.lead, vault),
+        customer.lead.branch.name if customer.lead.branch else "",
+        customer.grade,
+        str(customer.open_hits),
+        describe.reason(customer.hit) if customer.hit else "",
+        customer.hit_date.isoformat() if customer.hit_date else "",
+        labels.word(labels.HIT_STATUS, customer.status),
+        customer.owner.get_full_name() if customer.owner else "",
+        customer.next_on.isoformat() if customer.next_on else "",
+    ]
+
+
 def _moment(moment: dt.datetime) -> str:
     return f"{labels.local(moment):%Y-%m-%d %H:%M:%S}"
 
 
 CONTENTS = {
     "leads": Content(Lead, _lead_header, lambda: _lead_cells, (joinedload(Lead.branch),)),
+    "customers": Content(
+        Customer,
+        _customer_header,
+        lambda: _customer_cells,
+        (
+            joinedload(Customer.lead).joinedload(Lead.branch),
+            joinedload(Customer.hit),
+            joinedload(Customer.owner),
+        ),
+    ),
     "hits": Content(
         Hit,
         _hit_header,

@@ -28,7 +28,7 @@ JOBS = JobTable(ExportJob, "app.jobs.exports.run")
 PERMISSION = "can_export_all"
 CLEAR_PERMISSION = "can_export_clear"
 #: kind → the view whose permissions include the right to export
-VIEWS = {"leads": "LeadView", "hits": "HitView"}
+VIEWS = {"leads": "LeadView", "hits": "HitView", "customers": "CustomerView"}
 MAX_OPEN = 5
 
 

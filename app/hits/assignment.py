@@ -1,4 +1,4 @@
-"""Assignment of hits: eligible assignees, and automatic assignment by branch and workload."""
+"""Assignment of customers: eligible assignees, and automatic assignment by branch and workload."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import datetime as dt
 import heapq
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, text, true
+from sqlalchemy import ColumnElement, exists, false, func, or_, select, text, true
 
 from app.access.scope import WORKING_ROLES, sees_whole_bank
 from app.extensions import db
 from app.hits.due import unclaimed
+from app.hits.owner import SYSTEM
 from app.hits.settings import work_setting
 from app.hits.sql import SQL
-from app.hits.steps import OPEN, SYSTEM
 from app.jobs.locks import Lock, try_lock
 from app.lib.clock import today
-from app.models import Branch, Hit, Lead, Staff
+from app.models import Branch, Customer, Hit, HitStatus, Staff
 
-#: hits assigned in one tick at most
+#: customers assigned in one tick at most
 MAX_AT_ONCE = 2_000
-#: the role whose members are assigned hits automatically
+#: the role whose members are assigned customers automatically
 FRONT_ROLE = "Marketer"
 
 
 def assignees(user: Staff) -> list[Staff]:
-    """Return the people to whom a supervisor can assign hits, sorted by name.
+    """Return the people to whom a supervisor can assign customers, sorted by name.
 
     They are active, work hits, and belong to the supervisor's scope.
     """
@@ -38,22 +38,22 @@ def _at_or_below_branch_of(user: Staff) -> ColumnElement[bool]:
     return Branch.path.startswith(user.branch.path if user.branch else "-", autoescape=True)
 
 
-def open_hits_by_owner() -> dict[int, int]:
-    """Return the number of open hits of each owner who has any."""
+def customers_by_owner() -> dict[int, int]:
+    """Return the number of customers of each owner who has any."""
     query = (
-        select(Hit.owner_id, func.count())
-        .where(Hit.owner_id.is_not(None), Hit.status.in_(OPEN))
-        .group_by(Hit.owner_id)
+        select(Customer.owner_id, func.count())
+        .where(Customer.owner_id.is_not(None))
+        .group_by(Customer.owner_id)
     )
     return {owner: n for owner, n in db.session.execute(query).tuples() if owner is not None}
 
 
 def auto_assign(now: dt.datetime) -> int:
-    """Assign unowned waiting hits to marketers if that is switched on, and commit. Return their number.
+    """Assign waiting customers whom nobody has, if that is switched on, and commit. Return their number.
 
-    Called by the ticker; a concurrent call does nothing. Best grades go first. A hit goes to the nearest
-    branch, from the lead's own upwards, that has a marketer with fewer than ``most_open`` open hits, and
-    there to the marketer with the fewest. Hits of leads that must not be contacted are left unassigned.
+    Called by the ticker; a concurrent call does nothing. Best grades go first. A customer goes to the nearest
+    branch, from their own upwards, that has a marketer with fewer than ``most_open`` customers, and there to
+    the marketer with the fewest. Customers who must not be contacted are left unassigned.
     """
     setting = work_setting()
     if not setting.auto_assign or not try_lock(db.session(), Lock.ASSIGNMENT):
@@ -62,10 +62,10 @@ def auto_assign(now: dt.datetime) -> int:
     workloads = _workloads()
     with_room = [path for path, workload in workloads.items() if workload[0][0] < setting.most_open]
     assignments = []
-    for hit_id, path in _unclaimed(with_room):
+    for customer_id, path in _unclaimed(with_room):
         assignee = _next_assignee(workloads, path, setting.most_open)
         if assignee is not None:
-            assignments.append((hit_id, assignee))
+            assignments.append((customer_id, assignee))
     next_on = today(now) + dt.timedelta(days=setting.respond_days)
     count = _store(assignments, next_on) if assignments else 0
     db.session.commit()
@@ -73,34 +73,37 @@ def auto_assign(now: dt.datetime) -> int:
 
 
 def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
-    """Return the hits to assign at or below the branches with room, each with its branch's path."""
+    """Return the customers with a hit that waits, at or below the branches with room, each with its path."""
+    waits = exists().where(
+        *(Hit.lead_id == Customer.id, Hit.status == HitStatus.WAITING),
+        *(Hit.opted_out.is_(False), Hit.holdout.is_(False)),
+    )
     near = or_(false(), *(Branch.path.startswith(path, autoescape=True) for path in with_room))
     query = (
-        select(Hit.id, Branch.path)
-        .join(Lead, and_(Lead.id == Hit.lead_id, Lead.deleted_at.is_(None)))
-        .join(Branch, Branch.id == Lead.branch_id)
-        .where(unclaimed(), near)
-        .order_by(Hit.grade, Hit.hit_date.desc(), Hit.score.desc(), Hit.id)
+        select(Customer.id, Branch.path)
+        .join(Branch, Branch.id == Customer.branch_id)
+        .where(Customer.live, unclaimed(), near, waits)
+        .order_by(Customer.grade, Customer.hit_date.desc(), Customer.score.desc(), Customer.id)
         .limit(MAX_AT_ONCE)
     )
-    return [(hit_id, path) for hit_id, path in db.session.execute(query).tuples()]
+    return [(customer_id, path) for customer_id, path in db.session.execute(query).tuples()]
 
 
 def _workloads() -> dict[str, list[tuple[int, int]]]:
-    """Return for each branch path the marketers as a priority queue of (open hits, user id)."""
+    """Return for each branch path the marketers as a priority queue of (customers, user id)."""
     query = (
         select(Branch.path, Staff.id)
         .join(Branch, Branch.id == Staff.branch_id)
         .where(Staff.active.is_(True), Staff.roles.any(Role.name == FRONT_ROLE))
     )
-    open_hits, workloads = open_hits_by_owner(), dict[str, list[tuple[int, int]]]()
+    customers, workloads = customers_by_owner(), dict[str, list[tuple[int, int]]]()
     for path, marketer in db.session.execute(query).tuples():
-        heapq.heappush(workloads.setdefault(path, []), (open_hits.get(marketer, 0), marketer))
+        heapq.heappush(workloads.setdefault(path, []), (customers.get(marketer, 0), marketer))
     return workloads
 
 
 def _next_assignee(workloads: dict[str, list[tuple[int, int]]], path: str, most: int) -> int | None:
-    """Return the marketer for one more hit of a branch and count it as theirs; None if all are full."""
+    """Return the marketer for one more customer of a branch and count it as theirs; None if all are full."""
     keys = path.strip("/").split("/")
     for depth in range(len(keys), 0, -1):
         workload = workloads.get("/" + "/".join(keys[:depth]) + "/")
@@ -112,11 +115,11 @@ def _next_assignee(workloads: dict[str, list[tuple[int, int]]], path: str, most:
 
 
 def _store(assignments: list[tuple[int, int]], next_on: dt.date) -> int:
-    """Store the assignments, skipping hits that were claimed in the meantime. Return the number stored."""
+    """Store the assignments, skipping customers somebody works on. Return the number stored."""
     values = {
-        "hits": [hit for hit, _assignee in assignments],
-        "people": [assignee for _hit, assignee in assignments],
+        "customers": [customer for customer, _assignee in assignments],
+        "people": [assignee for _customer, assignee in assignments],
         "next_on": next_on,
         "system": SYSTEM,
     }
-    return db.session.execute(text(SQL["store_assignments"]), values).rowcount  # type: ignore[attr-defined]
+    return int(db.session.execute(text(SQL["store_assignments"]), values).scalar_one())

@@ -1,65 +1,61 @@
-"""Due hits: follow-ups of a user, hits that are new to them, and escalation of overdue hits."""
+"""Due customers: those of a user, those who are new to them, and escalation of overdue ones."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, exists, func, or_, select, text
+from flask import current_app
+from sqlalchemy import ColumnElement, Subquery, and_, exists, func, select, text
 
-from app.access.scope import hits_visible_to, reaches
+from app.access.scope import reaches
 from app.extensions import db
+from app.hits.owner import OPEN, SYSTEM
 from app.hits.settings import work_setting
 from app.hits.sql import SQL
-from app.hits.steps import OPEN, SYSTEM, midnight
 from app.jobs.locks import Lock, try_lock
 from app.lib.clock import today
-from app.models import Hit, HitEvent, HitStatus, Staff
+from app.models import Customer, CustomerState, Hit, HitEvent, HitStatus, Staff
 
-#: days ahead that count as soon
-SOON_DAYS = 7
+
+def midnight(day: dt.date) -> dt.datetime:
+    """Return the moment at which the local date begins."""
+    return dt.datetime.combine(day, dt.time(), current_app.config["SETTINGS"].zone)
+
+
+def workable() -> ColumnElement[bool]:
+    """Return the criterion on Customer for customers who have an open hit and may be contacted for it."""
+    return Customer.state == CustomerState.OPEN
 
 
 def mine(user: Staff) -> ColumnElement[bool]:
-    """Return the criterion on Hit for the user's open hits."""
-    return and_(Hit.owner_id == user.id, Hit.status.in_(OPEN))
+    """Return the criterion on Customer for the user's customers who may be contacted."""
+    return and_(Customer.owner_id == user.id, workable())
 
 
 def overdue(day: dt.date) -> ColumnElement[bool]:
-    """Return the criterion on Hit for open, owned hits whose next date lies before the day."""
-    return and_(Hit.owner_id.is_not(None), Hit.status.in_(OPEN), Hit.next_on < day)
+    """Return the criterion on Customer for owned customers whose next contact lies before the day."""
+    return and_(Customer.owner_id.is_not(None), Customer.next_on < day, workable())
 
 
 def unclaimed() -> ColumnElement[bool]:
-    """Return the criterion on Hit for unowned waiting hits whose lead may be contacted."""
-    return and_(
-        Hit.owner_id.is_(None),
-        Hit.status == HitStatus.WAITING,
-        Hit.opted_out.is_(False),
-        Hit.holdout.is_(False),
-    )
+    """Return the criterion on Customer for customers whom nobody has and who may be contacted."""
+    return and_(Customer.owner_id.is_(None), workable())
 
 
 def escalated() -> ColumnElement[bool]:
-    """Return the criterion on Hit for open hits escalated to the managers because they were overdue."""
-    return and_(Hit.escalated_at.is_not(None), Hit.status.in_(OPEN))
-
-
-def due(user: Staff, day: dt.date) -> Select[tuple[Hit]]:
-    """Select the user's open hits that are due on or before the day, longest overdue first."""
-    return (
-        select(Hit)
-        .where(mine(user), Hit.next_on <= day, hits_visible_to(user))
-        .order_by(Hit.next_on, Hit.grade, Hit.id)
-    )
+    """Return the criterion on Customer for those escalated to the managers because they were overdue."""
+    return and_(Customer.owner_id.is_not(None), Customer.escalated_at.is_not(None))
 
 
 def assigned_on(user: Staff, day: dt.date) -> ColumnElement[bool]:
-    """Return the criterion on Hit for the user's hits that somebody else assigned to them on the day."""
-    return and_(
-        Hit.owner_id == user.id,
-        exists().where(HitEvent.hit_id == Hit.id, HitEvent.owner == user.username, *_assigned(day)),
+    """Return the criterion on Customer for those whom somebody else assigned to the user on the day."""
+    event = (
+        exists()
+        .where(HitEvent.hit_id == Hit.id, HitEvent.owner == user.username, *_assigned(day))
+        .where(Hit.lead_id == Customer.id)
     )
+    return and_(Customer.owner_id == user.id, event)
 
 
 def _assigned(day: dt.date) -> tuple[ColumnElement[bool], ...]:
@@ -71,60 +67,64 @@ def _assigned(day: dt.date) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-class HitGroup(NamedTuple):
-    """The hits of one person: their number, and a mark that grows whenever hits are added."""
+class CustomerGroup(NamedTuple):
+    """The customers of one person: their number, and a mark that grows whenever some are added."""
 
     person_id: int
     n: int
     mark: int
 
 
-def newly_assigned_groups(day: dt.date) -> list[HitGroup]:
-    """Group the waiting hits that were assigned by somebody else on the day by their owner.
+def newly_assigned_groups(day: dt.date) -> list[CustomerGroup]:
+    """Group the waiting customers who were assigned by somebody else on the day by their owner.
 
-    Hits outside the owner's row scope are left out.
+    Customers outside the owner's row scope are left out.
     """
     by_branch = (
         select(
             Staff.id.label("person"),
-            Hit.branch_id.label("branch"),
-            func.count(Hit.id.distinct()).label("n"),
+            Customer.branch_id.label("branch"),
+            func.count(Customer.id.distinct()).label("n"),
             func.max(HitEvent.id).label("mark"),
         )
         .join(Hit, Hit.id == HitEvent.hit_id)
-        .join(Staff, and_(Staff.id == Hit.owner_id, Staff.username == HitEvent.owner))
-        .where(*_assigned(day), Hit.live, Hit.status == HitStatus.WAITING, Staff.active.is_(True))
-        .group_by(Staff.id, Hit.branch_id)
+        .join(Customer, Customer.id == Hit.lead_id)
+        .join(Staff, and_(Staff.id == Customer.owner_id, Staff.username == HitEvent.owner))
+        .where(*_assigned(day), Customer.live, workable(), Hit.status == HitStatus.WAITING)
+        .where(Staff.active.is_(True))
+        .group_by(Staff.id, Customer.branch_id)
         .subquery()
     )
     return _groups(by_branch)
 
 
-def due_groups(day: dt.date) -> list[HitGroup]:
-    """Group the open hits that are due on or before the day by their owner.
+def due_groups(day: dt.date) -> list[CustomerGroup]:
+    """Group the customers who are due on or before the day by their owner.
 
-    Hits outside the owner's row scope are left out. The mark is 0 while somebody worked on all of them on
-    that very day, so that their owner already knows about them.
+    Customers outside the owner's row scope are left out. The mark is 0 while somebody worked on all of them
+    on that very day, so that their owner already knows about them.
     """
-    worked = exists().where(
-        HitEvent.hit_id == Hit.id, HitEvent.at >= midnight(day), HitEvent.person != SYSTEM
+    worked = (
+        exists()
+        .where(HitEvent.hit_id == Hit.id, HitEvent.at >= midnight(day), HitEvent.person != SYSTEM)
+        .where(Hit.lead_id == Customer.id, Hit.status.in_(OPEN))
     )
     by_branch = (
         select(
-            Hit.owner_id.label("person"),
-            Hit.branch_id.label("branch"),
+            Customer.owner_id.label("person"),
+            Customer.branch_id.label("branch"),
             func.count().label("n"),
             func.count().filter(~worked).label("mark"),
         )
-        .join(Staff, Staff.id == Hit.owner_id)
-        .where(Hit.status.in_(OPEN), Hit.live, Hit.next_on <= day, Staff.active.is_(True))
-        .group_by(Hit.owner_id, Hit.branch_id)
+        .join(Staff, Staff.id == Customer.owner_id)
+        .where(workable(), Customer.live, Customer.next_on <= day, Staff.active.is_(True))
+        .group_by(Customer.owner_id, Customer.branch_id)
         .subquery()
     )
     return _groups(by_branch)
 
 
-def _groups(by_branch: Subquery) -> list[HitGroup]:
+def _groups(by_branch: Subquery) -> list[CustomerGroup]:
     """Sum the counts by person and branch into one group per person, over branches in their scope."""
     columns = by_branch.c
     query = (
@@ -133,28 +133,32 @@ def _groups(by_branch: Subquery) -> list[HitGroup]:
         .group_by(columns.person)
         .order_by(columns.person)
     )
-    return [HitGroup(person, int(n), int(mark)) for person, n, mark in db.session.execute(query).tuples()]
+    return [
+        CustomerGroup(person, int(n), int(mark)) for person, n, mark in db.session.execute(query).tuples()
+    ]
+
+
+def asked_groups() -> list[CustomerGroup]:
+    """Group the customers for whom somebody asks by their owner."""
+    query = (
+        select(Customer.owner_id, func.count(), func.max(Customer.asked_at))
+        .where(Customer.owner_id.is_not(None), Customer.asked_by_id.is_not(None), Customer.live)
+        .group_by(Customer.owner_id)
+        .order_by(Customer.owner_id)
+    )
+    rows = db.session.execute(query).tuples()
+    return [CustomerGroup(person, n, int(last.timestamp())) for person, n, last in rows if person and last]
 
 
 def last_escalation() -> tuple[int, dt.datetime] | None:
-    """Return the number of escalated hits and when the latest was escalated, or None if there is none."""
-    query = select(func.count(), func.max(Hit.escalated_at)).where(escalated(), Hit.live)
+    """Return the number of escalated customers and when the latest was, or None if there is none."""
+    query = select(func.count(), func.max(Customer.escalated_at)).where(escalated(), Customer.live)
     count, last = db.session.execute(query).one()
     return (count, last) if count else None
 
 
-def new_since(user: Staff, moment: dt.datetime) -> int:
-    """Count the visible hits that the user could claim, or was assigned, since the moment."""
-    is_new = or_(
-        and_(Hit.created_at > moment, unclaimed()),
-        and_(mine(user), Hit.claimed_at > moment, Hit.status == HitStatus.WAITING),
-    )
-    query = select(func.count()).select_from(Hit).where(is_new, hits_visible_to(user))
-    return db.session.scalar(query) or 0
-
-
 def escalate(now: dt.datetime) -> int:
-    """Mark hits that have been overdue for the configured days and commit. Return their number.
+    """Mark customers who have been overdue for the configured days and commit. Return their number.
 
     Called by the ticker; a concurrent call does nothing.
     """
@@ -163,6 +167,6 @@ def escalate(now: dt.datetime) -> int:
         return 0
     last = today(now) - dt.timedelta(days=work_setting().overdue_days)
     values = {"now": now, "last": last, "system": SYSTEM}
-    count = db.session.execute(text(SQL["escalate"]), values).rowcount  # type: ignore[attr-defined]
+    count = db.session.execute(text(SQL["escalate"]), values).scalar_one()
     db.session.commit()
     return int(count)

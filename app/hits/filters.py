@@ -1,4 +1,4 @@
-"""Special filters of hits (work state, source, branch, assignment, push) and leads (best grade)."""
+"""Special filters of hits and customers (work, source, branch, assignment, push) and leads (best grade)."""
 
 from __future__ import annotations
 
@@ -6,36 +6,86 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, select, true
 
 from app.access.scope import visible_to
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import due
 from app.hits.by_branch import NONE, OWN
+from app.hits.owner import OPEN
 from app.lib import clock
 from app.lib.row_id import row_id
-from app.models import Branch, Hit, HitStatus, Lead, PushHit
+from app.models import Branch, Customer, CustomerState, Hit, HitStatus, Lead, PushHit
 
 GRADES = ("A", "B", "C", "D")
 #: the choice of leads without any hit
 NO_HIT = "none"
 
 
-def state_of_work(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the criterion for hits in a state of work. Raises DomainError for an unknown state."""
+#: the choice of customers in any state
+ANY_STATE = "all"
+
+
+def customers_by_work(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for customers in a state of work. Raises DomainError for an unknown state."""
     day = clock.today()
     states: dict[str, Callable[[], ColumnElement[bool]]] = {
         "mine": lambda: due.mine(user),
-        "mine_due": lambda: and_(due.mine(user), Hit.next_on <= day),
+        "mine_due": lambda: and_(due.mine(user), Customer.next_on <= day),
+        "mine_blocked": lambda: and_(Customer.owner_id == user.id, Customer.state == CustomerState.BLOCKED),
+        "asked": lambda: and_(Customer.owner_id == user.id, Customer.asked_by_id.is_not(None)),
         "unclaimed": due.unclaimed,
         "overdue": lambda: due.overdue(day),
         "escalated": due.escalated,
-        "contacted": lambda: Hit.status != HitStatus.WAITING,
     }
     if text not in states:
         raise DomainError("Unknown work status: %(name)s", name=text[:20])
     return states[text]()
+
+
+def in_state(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for customers who can be worked, whom nobody may contact, or who are done."""
+    if text == ANY_STATE:
+        return true()
+    if text not in tuple(CustomerState):
+        raise DomainError("Unknown work status: %(name)s", name=text[:20])
+    return Customer.state == text
+
+
+def by_rule(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for customers with an open hit of a rule, or with any when none is open."""
+    wanted = Hit.status.in_(OPEN) | (Customer.state == CustomerState.DONE)
+    return exists().where(Hit.lead_id == Customer.id, Hit.rule_id == row_id(text), Hit.live, wanted)
+
+
+def customers_in_branch(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for customers at or below a branch, or without one. Raises DomainError."""
+    return _in_branch(Customer.branch_id, user, text)
+
+
+def customers_of_source(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for customers who came from a source, or from none."""
+    return Customer.source == ("" if text == NONE else text)
+
+
+def customers_assigned_on(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for customers assigned to the user by others on a date. Raises DomainError."""
+    return due.assigned_on(user, _date(text))
+
+
+def state_of_work(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for open hits of customers in a state of work. Raises DomainError.
+
+    Unclaimed are hits that wait and may be worked, contacted those that wait no more.
+    """
+    if text == "contacted":
+        return Hit.status != HitStatus.WAITING
+    if text == "unclaimed":
+        waits = (Hit.owner_id.is_(None), Hit.status == HitStatus.WAITING)
+        return and_(*waits, Hit.opted_out.is_(False), Hit.holdout.is_(False))
+    customers = select(Customer.id).where(customers_by_work(user, text))
+    return and_(Hit.status.in_(OPEN), Hit.lead_id.in_(customers))
 
 
 def of_source(user: Any, text: str) -> ColumnElement[bool]:
@@ -45,12 +95,21 @@ def of_source(user: Any, text: str) -> ColumnElement[bool]:
 
 def in_branch(user: Any, text: str) -> ColumnElement[bool]:
     """Return the criterion for hits of leads at or below a branch, or without one. Raises DomainError."""
+    return _in_branch(Hit.branch_id, user, text)
+
+
+def _in_branch(column: Any, user: Any, text: str) -> ColumnElement[bool]:
     if text == NONE:
-        return Hit.branch_id == 0
+        none: ColumnElement[bool] = column == 0
+        return none
     if text.startswith(OWN):
-        return Hit.branch_id == branch_of(user, text.removeprefix(OWN)).id
+        own: ColumnElement[bool] = column == branch_of(user, text.removeprefix(OWN)).id
+        return own
     path = branch_of(user, text).path
-    return Hit.branch_id.in_(select(Branch.id).where(Branch.path.startswith(path, autoescape=True)))
+    below: ColumnElement[bool] = column.in_(
+        select(Branch.id).where(Branch.path.startswith(path, autoescape=True))
+    )
+    return below
 
 
 def branch_of(user: Any, text: str) -> Branch:
@@ -62,12 +121,15 @@ def branch_of(user: Any, text: str) -> Branch:
 
 
 def assigned_on(user: Any, text: str) -> ColumnElement[bool]:
-    """Return the criterion for hits assigned to the user by others on a date. Raises DomainError."""
+    """Return the criterion for hits of customers assigned to the user on a date. Raises DomainError."""
+    return Hit.lead_id.in_(select(Customer.id).where(due.assigned_on(user, _date(text))))
+
+
+def _date(text: str) -> dt.date:
     try:
-        day = dt.date.fromisoformat(text)
+        return dt.date.fromisoformat(text)
     except ValueError:
         raise DomainError("“%(text)s” is not a date; write it like 2026-11-22.", text=text[:20]) from None
-    return due.assigned_on(user, day)
 
 
 def of_push(user: Any, text: str) -> ColumnElement[bool]:

@@ -1,8 +1,9 @@
-"""The steps in the work on a hit: the only way its status and its owner change.
+"""The steps in the work on a hit: the only way its status changes. Its owner is its customer's (owner.py).
 
 Each function takes one step of one hit in the caller's transaction and records it as a HitEvent. ``user`` is
 None for steps of the product itself. Every function raises DomainError, and changes nothing, when the hit's
-status does not allow the step, when somebody else owns the hit, or when somebody changed it first.
+status does not allow the step, when somebody else has the customer, or when somebody changed it first. Work
+on the open hit of a customer whom nobody has makes the user the owner.
 """
 
 from __future__ import annotations
@@ -16,24 +17,22 @@ from flask import current_app
 from sqlalchemy import func, select, update
 
 from app import labels
-from app.access.scope import leads_visible_to, supervises, works_hits
+from app.access.scope import supervises
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.hits.settings import work_setting
+from app.hits import owner as owners
+from app.hits.owner import MAX_NOTE, OPEN, SYSTEM
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
 from app.lib import clock
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
-from app.models import CloseReason, Hit, HitEvent, HitStatus, Lead, Product, Staff
+from app.models import CloseReason, Customer, Hit, HitEvent, HitStatus, Product, Staff
 
-SYSTEM = "system"
-MAX_NOTE = 1000
 #: how far ahead the next follow-up of a hit may lie
 MAX_DAYS_AHEAD = 366
 #: the largest amount of a conversion, in yuan
 MAX_AMOUNT = Decimal("999999999999.99")
-OPEN = (HitStatus.WAITING, HitStatus.IN_PROGRESS)
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,6 @@ class Step:
 
 
 STEPS = {
-    "claim": Step((HitStatus.WAITING,)),
-    "assign": Step(OPEN),
     "start": Step((HitStatus.WAITING,), HitStatus.IN_PROGRESS),
     "follow_up": Step((HitStatus.IN_PROGRESS,)),
     "convert": Step((HitStatus.IN_PROGRESS,), HitStatus.CONVERTED),
@@ -66,34 +63,8 @@ def is_allowed(hit: Hit, step: str, user: Any) -> bool:
     return hit.status in _statuses_before(hit, step, user) and _refusal(hit, step, user) is None
 
 
-def claim(hit: Hit, user: Staff) -> None:
-    """认领: make the user the owner of an unowned waiting hit."""
-    if hit.owner_id is not None:
-        raise _conflict(hit)
-    next_on = clock.today() + dt.timedelta(days=work_setting().respond_days)
-    _take(hit, "claim", user, owner=user, next_on=next_on)
-
-
-def assign(hit: Hit, assignee: Staff, user: Staff | None) -> None:
-    """分配: make somebody who works hits and sees the lead the owner of an open hit. For supervisors only."""
-    if user is not None and not supervises(user):
-        raise DomainError("Only managers can assign hits.")
-    if not is_assignable(hit, assignee):
-        raise DomainError(
-            "%(person)s can't work on %(lead)s: wrong branch, wrong role or inactive account.",
-            person=assignee.get_full_name(),
-            lead=str(hit.lead),
-        )
-    if hit.owner_id == assignee.id:
-        raise DomainError(
-            "%(lead)s is already assigned to %(owner)s.", lead=str(hit.lead), owner=assignee.get_full_name()
-        )
-    next_on = clock.today() + dt.timedelta(days=work_setting().respond_days)
-    _take(hit, "assign", user, owner=assignee, next_on=next_on)
-
-
 def start(hit: Hit, user: Staff | None) -> None:
-    """单独联系: begin work on a waiting hit. An unowned hit is assigned to the user."""
+    """单独联系: begin work on a waiting hit."""
     _take(hit, "start", user, next_on=hit.next_on or clock.today())
 
 
@@ -174,7 +145,7 @@ def correct(
     facts = f"{was or '—'} → {on} · {yuan(hit.amount)} → {yuan(amount)}"
     if named != hit.product:
         facts += f" · {hit.product or '—'} → {named}"
-    values: dict[str, Any] = {"converted_at": moment, "amount": amount, "owner": hit.owner}
+    values: dict[str, Any] = {"converted_at": moment, "amount": amount, "owner_id": hit.owner_id}
     values["product_id"] = named.id if named else None
     _take(hit, "correct", user, facts=facts, note=note, **values)
 
@@ -201,16 +172,12 @@ def close(
 
 
 def reopen(hit: Hit, user: Staff | None, note: str = "") -> None:
-    """再次激活: make a closed hit wait again, with its owner if they can still work on it.
+    """再次激活: make a closed hit wait again.
 
-    Refused while the lead is on the do-not-disturb list; the hit's opt-out mark follows that list again.
+    It is the owner's who has the customer now, else the former owner's if they can still work on it. Refused
+    while the lead is on the do-not-disturb list; the hit's opt-out mark follows that list again.
     """
-    keeps = hit.owner is not None and is_assignable(hit, hit.owner)
-    next_on = clock.today() + dt.timedelta(days=work_setting().respond_days) if keeps else None
-    # Reopening an unowned hit does not claim it.
-    owner = {} if keeps else {"owner": None}
-    values: dict[str, Any] = {"next_on": next_on, "close_reason_id": None, "opted_out": False} | owner
-    _take(hit, "reopen", user, note=note, **values)
+    _take(hit, "reopen", user, note=note, close_reason_id=None, opted_out=False, owner_id=None)
 
 
 def steps_of(hit: Hit) -> list[HitEvent]:
@@ -229,13 +196,6 @@ def reason_of(key: str | None) -> CloseReason | None:
     """Return the close reason with the id in a form's field, or None."""
     reason_id = row_id(key)
     return db.session.get(CloseReason, reason_id) if reason_id else None
-
-
-def is_assignable(hit: Hit, assignee: Staff) -> bool:
-    """Whether the person works hits, is active and sees the hit's lead."""
-    if not assignee.active or not works_hits(assignee):
-        return False
-    return bool(db.session.scalar(select(Lead.id).where(Lead.id == hit.lead_id, leads_visible_to(assignee))))
 
 
 def _start_own(hit: Hit, user: Staff | None) -> None:
@@ -279,46 +239,63 @@ def _converted_on(hit: Hit) -> dt.date | None:
 
 
 def _take(hit: Hit, step: str, user: Staff | None, *, facts: str = "", note: str = "", **values: Any) -> None:
-    """Change the hit unless somebody changed it first, and record the step with ``facts`` before the note."""
+    """Change the hit unless somebody changed it first, and record the step with ``facts`` before the note.
+
+    ``next_on`` is that of the customer while the hit stays open.
+    """
     refusal = _refusal(hit, step, user)
     if refusal:
         raise refusal
     masked = mask_numbers(note.strip())
     if len(masked) > MAX_NOTE:
         raise FieldError("note", "A note can have at most %(most)s characters.", most=MAX_NOTE)
-    owner = values.pop("owner", hit.owner or user)
-    if (owner.id if owner else None) != hit.owner_id:
-        values |= {"owner_id": owner.id if owner else None, "claimed_at": func.now() if owner else None}
-    status = STEPS[step].after or hit.status
-    event = _event_of(hit, step) | {
-        "to_status": status,
-        "owner": owner.username if owner else None,
-        "person": user.username if user else SYSTEM,
-    }
-    unchanged = (Hit.id == hit.id, Hit.status == hit.status, Hit.owner_id.is_not_distinct_from(hit.owner_id))
-    updated = db.session.execute(
-        update(Hit)
-        .where(*unchanged)
-        .values(status=status, escalated_at=None, updated_at=func.now(), **values),
+    customer, before, former = _locked(hit, step, user), hit.status, hit.owner
+    status = STEPS[step].after or before
+    if status in OPEN and step != "reopen":
+        _move_customer(customer, hit, user, values)
+    elif "owner_id" not in values and former is None and user is not None:
+        values |= {"owner_id": user.id, "claimed_at": func.now()}
+    db.session.execute(
+        update(Hit).where(Hit.id == hit.id).values(status=status, updated_at=func.now(), **values),
         execution_options={"synchronize_session": False},
     )
+    db.session.refresh(customer)
+    if step == "reopen":
+        _restore(customer, former)
+    owners.calm(customer)
     db.session.refresh(hit)
-    if not updated.rowcount:  # type: ignore[attr-defined]
-        raise _conflict(hit)
-    db.session.add(
-        HitEvent(note=" · ".join(filter(None, (facts, masked))), next_on=values.get("next_on"), **event)
-    )
+    person, owner = user.username if user else SYSTEM, hit.owner.username if hit.owner else None
+    event = {"hit_id": hit.id, "kind": step, "from_status": before, "to_status": status, "person": person}
+    text = " · ".join(filter(None, (facts, masked)))
+    db.session.add(HitEvent(owner=owner, note=text, next_on=values.get("next_on"), **event))
     db.session.flush()
 
 
-def _event_of(hit: Hit, step: str) -> dict[str, Any]:
-    return {
-        "hit_id": hit.id,
-        "kind": step,
-        "from_status": hit.status,
-        "to_status": hit.status,
-        "owner": hit.owner.username if hit.owner else None,
-    }
+def _locked(hit: Hit, step: str, user: Staff | None) -> Customer:
+    """Lock the customer, and check that the hit is still as it was seen. Raises DomainError when it isn't."""
+    seen = (hit.status, hit.owner_id)
+    customer = owners.locked(hit.lead_id, hit.id)
+    db.session.refresh(hit)
+    if seen != (hit.status, hit.owner_id):
+        raise _conflict(hit, user)
+    others = user is not None and not supervises(user) and customer.owner_id not in (None, user.id)
+    if others and step == "reopen":
+        raise owners.taken(customer, user)
+    return customer
+
+
+def _move_customer(customer: Customer, hit: Hit, user: Staff | None, values: dict[str, Any]) -> None:
+    """Make the user the owner if nobody is, and set the customer's date of the next contact."""
+    if customer.owner_id is None and user is not None:
+        owners.take(customer, user, but=hit.id)
+    if customer.owner_id is not None and "next_on" in values:
+        owners.plan(customer, values["next_on"])
+
+
+def _restore(customer: Customer, former: Staff | None) -> None:
+    """Give a customer whom nobody has back to the former owner of a hit, if they can still work on it."""
+    if customer.owner_id is None and former is not None and owners.may_own(customer.id, former):
+        owners.restore(customer, former, owners.first_contact())
 
 
 def _statuses_before(hit: Hit, step: str, user: Any) -> tuple[str, ...]:
@@ -341,12 +318,12 @@ def _refusal(hit: Hit, step: str, user: Any) -> DomainError | None:
             old=old,
             new=labels.word(labels.HIT_STATUS, after),
         )
-    if step in ("claim", "assign", "start") and hit.opted_out:
+    if step == "start" and hit.opted_out:
         return DomainError(
             "%(lead)s is on the do-not-disturb list and must not be contacted. Close the hit instead.",
             lead=str(hit.lead),
         )
-    if step in ("claim", "assign", "start") and hit.holdout:
+    if step == "start" and hit.holdout:
         return DomainError(
             "%(lead)s is in a holdout group and must not be contacted, so that the effect of contact can be"
             " measured.",
@@ -361,7 +338,7 @@ def _refusal(hit: Hit, step: str, user: Any) -> DomainError | None:
     if user is None or supervises(user):
         return None
     if hit.owner_id not in (None, user.id):
-        return _conflict(hit)
+        return _conflict(hit, user)
     if step == "correct" and (hit.owner_id != user.id or _converted_on(hit) != clock.today()):
         return DomainError(
             "The owner can correct a conversion on the day it was recorded; after that only a manager can."
@@ -369,14 +346,17 @@ def _refusal(hit: Hit, step: str, user: Any) -> DomainError | None:
     return None
 
 
-def _conflict(hit: Hit) -> DomainError:
-    """Return the error for a hit that somebody else owns or has just changed."""
-    if hit.owner is None:
+def _conflict(hit: Hit, user: Any) -> DomainError:
+    """Return the error for a hit whose customer somebody else has, or that somebody else has just changed."""
+    customer = owners.of_hit(hit)
+    if hit.status in OPEN and customer.owner is not None:
+        return owners.taken(customer, user)
+    if hit.owner is not None:
         return DomainError(
-            "%(lead)s has just been changed by somebody else; it is now “%(status)s”.",
-            lead=str(hit.lead),
-            status=labels.word(labels.HIT_STATUS, hit.status),
+            "%(lead)s is assigned to %(owner)s.", lead=str(hit.lead), owner=hit.owner.get_full_name()
         )
     return DomainError(
-        "%(lead)s is assigned to %(owner)s.", lead=str(hit.lead), owner=hit.owner.get_full_name()
+        "%(lead)s has just been changed by somebody else; it is now “%(status)s”.",
+        lead=str(hit.lead),
+        status=labels.word(labels.HIT_STATUS, hit.status),
     )

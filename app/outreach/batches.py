@@ -26,6 +26,7 @@ from app.lib.clock import today
 from app.lib.pointers import to_row
 from app.models import (
     Approval,
+    Customer,
     Outreach,
     OutreachBatch,
     OutreachBatchStatus,
@@ -53,15 +54,16 @@ def of_hits(
 
 
 def of_filter(
-    version: OutreachTemplateVersion, hits: Selection, second: SecondText | None = None
+    version: OutreachTemplateVersion, rows: Selection, second: SecondText | None = None
 ) -> OutreachBatch:
-    """Create an unchecked batch for the selected hits and commit.
+    """Create an unchecked batch for the selected hits, or for one hit of each selected customer, and commit.
 
-    Raises DomainError for none or too many hits, and for an invalid filter.
+    Raises DomainError for none or too many, and for an invalid filter.
     """
-    count = candidates.count_of(hits)
+    count = candidates.count_of(rows)
     candidates.check_size(count)
-    return _create(version, second, {"filters": hits.as_json()}, count, hits.user)
+    kind = "customers" if rows.model is Customer else "filters"
+    return _create(version, second, {kind: rows.as_json()}, count, rows.user)
 
 
 def _create(
@@ -257,7 +259,7 @@ class _BatchKind:
 
 
 def _selection_in_words(batch: OutreachBatch, payload: dict[str, Any]) -> str:
-    if "filters" not in batch.selection:
+    if "ids" in batch.selection:
         return _("%(n)s selected hits", n=f"{batch.candidates:,}")
     conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
     if not conditions:

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 
 from app.access.rights import holds
-from app.access.scope import hits_visible_to
+from app.access.scope import hits_visible_to, visible_to
 from app.errors import DomainError
 from app.extensions import db
 from app.models import (
+    Customer,
     Hit,
     Lead,
     Outreach,
@@ -51,7 +52,11 @@ def selected_hits(batch: OutreachBatch) -> list[tuple[int, str]]:
     """
     sender = sender_of(batch)
     matching = [Hit.id == func.any(batch.selection.get("ids", []))]
-    if "filters" in batch.selection:
+    if "customers" in batch.selection:
+        customers = Selection.of_json(Customer, batch.selection["customers"], sender)
+        visible = visible_to(sender, Customer)
+        matching = [Hit.id.in_(select(Customer.hit_id).where(visible, *customers.criteria()))]
+    elif "filters" in batch.selection:
         matching = Selection.of_json(Hit, batch.selection["filters"], sender).criteria()
     query = select(Hit.id, Lead.id_hash).join(Lead, Lead.id == Hit.lead_id)
     query = query.where(hits_visible_to(sender), *matching)
@@ -60,9 +65,9 @@ def selected_hits(batch: OutreachBatch) -> list[tuple[int, str]]:
     return hits
 
 
-def count_of(hits: Selection) -> int:
-    """Return the number of selected hits. Raises DomainError for an invalid filter."""
-    return int(hits.query().with_entities(func.count(Hit.id)).scalar() or 0)
+def count_of(rows: Selection) -> int:
+    """Return the number of selected hits or customers. Raises DomainError for an invalid filter."""
+    return int(rows.query().with_entities(func.count(rows.model.id)).scalar() or 0)
 
 
 def counts(batch: OutreachBatch) -> dict[str, Any]:

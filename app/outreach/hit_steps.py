@@ -11,6 +11,7 @@ from sqlalchemy import select
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import steps
+from app.hits.owner import OPEN
 from app.lib import clock
 from app.models import CloseReason, Hit, HitStatus
 
@@ -35,7 +36,7 @@ def answered(hit_id: int, outcome: str, at: dt.datetime, note: str) -> None:
         _try(hit, lambda: steps.convert(hit, None, on=_day(hit, at), note=note))
     elif outcome == "interested" and hit.status == HitStatus.IN_PROGRESS:
         _try(hit, lambda: steps.follow_up(hit, None, note or "interested", clock.today()))
-    elif outcome in ("refused", "opt_out") and hit.status in steps.OPEN:
+    elif outcome in ("refused", "opt_out") and hit.status in OPEN:
         _try(hit, lambda: steps.close(hit, None, _refusal(), note=note))
 
 

@@ -1,4 +1,4 @@
-"""Notices about hits: due follow-ups, newly assigned hits, and escalated hits."""
+"""Notices about customers: due, newly assigned, escalated, and asked for by a colleague."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from flask_babel import lazy_gettext
 from app.access.rights import holders
 from app.access.scope import supervises
 from app.hits import due
-from app.hits.steps import midnight
+from app.hits.due import midnight
 from app.lib.clock import today
 from app.lib.pointers import to_page, to_rows
 from app.reminders.notice import Notice
 
-#: hour from which people are notified of the day's due hits
+#: hour from which people are notified of who is due on the day
 FIRST_HOUR = 7
-DUE = lazy_gettext("%(n)s follow-ups are due today or overdue")
-GIVEN = lazy_gettext("%(n)s hits were assigned to you on %(day)s and are waiting for first contact")
-ESCALATED = lazy_gettext("%(n)s hits were escalated because nobody followed up in time")
+DUE = lazy_gettext("%(n)s customers are due today or overdue")
+GIVEN = lazy_gettext("%(n)s customers were assigned to you on %(day)s and are waiting for first contact")
+ESCALATED = lazy_gettext("%(n)s customers were escalated because nobody followed up in time")
+ASKED = lazy_gettext("Colleagues ask you to hand over %(n)s customers")
 
 
 def notices(now: dt.datetime) -> Iterator[Notice]:
-    """Yield the notices for owners of hits and their managers."""
+    """Yield the notices for owners of customers and their managers."""
     day = today(now)
     awake = now >= midnight(day) + dt.timedelta(hours=FIRST_HOUR)
     if awake:
@@ -31,10 +32,11 @@ def notices(now: dt.datetime) -> Iterator[Notice]:
     for each in (day, day - dt.timedelta(days=1)):
         yield from _assigned(each)
     yield from _escalated(rings=awake)
+    yield from _asked()
 
 
 def _due(day: dt.date) -> Iterator[Notice]:
-    """Yield one notice per person and day, silent when they have worked on all of the hits today."""
+    """Yield one notice per person and day, silent when they have worked with all of them today."""
     for group in due.due_groups(day):
         yield Notice(
             group.person_id,
@@ -55,7 +57,7 @@ def _assigned(day: dt.date) -> Iterator[Notice]:
             "assigned",
             GIVEN,
             {"n": group.n, "day": str(day)},
-            to_rows("hit", given=day),
+            to_rows("customer", given=day),
             mark=group.mark,
         )
 
@@ -73,6 +75,13 @@ def _escalated(*, rings: bool) -> Iterator[Notice]:
                 "escalated",
                 ESCALATED,
                 {"n": count},
-                to_rows("hit", work="escalated"),
+                to_rows("customer", work="escalated"),
                 mark=int(last.timestamp()) if rings else -1,
             )
+
+
+def _asked() -> Iterator[Notice]:
+    """Yield one notice per owner whose customers somebody else asks for."""
+    for group in due.asked_groups():
+        pointer = to_rows("customer", work="asked")
+        yield Notice(group.person_id, "asked", "asked", ASKED, {"n": group.n}, pointer, mark=group.mark)

@@ -8,8 +8,9 @@ from app.models import Reminder
 
 KIND = {
     "hits": lazy_gettext("New hits"),
-    "assigned": lazy_gettext("Hits assigned to me"),
-    "due": lazy_gettext("Follow-ups due"),
+    "assigned": lazy_gettext("Customers assigned to me"),
+    "due": lazy_gettext("Customers due"),
+    "asked": lazy_gettext("Handovers asked for"),
     "escalated": lazy_gettext("Escalated hits"),
     "approval": lazy_gettext("Requests waiting for my decision"),
     "decided": lazy_gettext("Decisions on my requests"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from app.access.scope import hits_visible_to, sees_whole_bank
+from app.access.scope import customers_visible_to, sees_whole_bank
 from app.effect import money
 from app.effect.comparison import Comparison, compare
 from app.effect.funnel import EffectFilters, Figures, count_funnel
@@ -25,7 +25,7 @@ from app.hits.counts import HitFilter
 from app.lib import clock
 from app.lib.frames import pd
 from app.lib.strict import Strict
-from app.models import Approval, ApprovalStatus, Hit, HitStatus, Staff
+from app.models import Approval, ApprovalStatus, Customer, HitStatus, Staff
 from app.reports.weeks import WEEK, sunday_of
 from app.rules import conversions
 from app.rules.proportion import Interval, Share
@@ -248,7 +248,7 @@ def _trend(week: dt.date, user: Staff) -> list[WeekCounts]:
 
 def _backlog(user: Staff) -> Backlog:
     def count(criterion: Any) -> int:
-        query = select(func.count()).select_from(Hit).where(criterion, hits_visible_to(user))
+        query = select(func.count()).select_from(Customer).where(criterion, customers_visible_to(user))
         return db.session.scalar(query) or 0
 
     return Backlog(

@@ -290,9 +290,9 @@ def _name(dimension: str, part: Part | MoneyPart) -> str:
 
 def _backlog(backlog: Backlog) -> list[tuple[str, str]]:
     counts = [
-        (_("Unclaimed hits"), backlog.unclaimed),
-        (_("Overdue follow-ups"), backlog.overdue),
-        (_("Hits escalated to managers"), backlog.escalated),
+        (_("Unclaimed customers"), backlog.unclaimed),
+        (_("Overdue customers"), backlog.overdue),
+        (_("Customers escalated to managers"), backlog.escalated),
     ]
     if backlog.approvals is not None:
         counts.append((_("Requests waiting for approval"), backlog.approvals))

@@ -11,7 +11,7 @@ from app.audit import filters as audit
 from app.effect import filters as effect
 from app.hits import filters as hits
 from app.leads import filters as leads
-from app.models import ChangeLog, Hit, IngestFile, Lead, Suppression
+from app.models import ChangeLog, Customer, Hit, IngestFile, Lead, Suppression
 from app.segments import filters as segments
 from app.t1 import filters as t1
 
@@ -38,6 +38,14 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "first_channel": effect.first_channel,
         "first_template": effect.first_template,
         "first_hour": effect.first_hour,
+    },
+    Customer: {
+        "state": hits.in_state,
+        "work": hits.customers_by_work,
+        "rule": hits.by_rule,
+        "source": hits.customers_of_source,
+        "branch": hits.customers_in_branch,
+        "given": hits.customers_assigned_on,
     },
     ChangeLog: {
         "person": audit.by_actor,

@@ -15,10 +15,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from app.models import RuleVersion
 from app.permissions import ROLES, TABLE, may
 from tests import clock
 from tests.access.push_world import reminder_for
-from tests.access.world import World, build, fingerprint
+from tests.access.world import World, build, fingerprint, hit, lead
 from tests.conftest import PASSWORD, Person
 from tests.database import empty
 
@@ -272,6 +273,28 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_list": get("/remindermailview/list/"),
         "retry": act("remindermailview", "retry", "failed_mail"),
     },
+    "CustomerView": {
+        "can_list": get("/customerview/list/"),
+        "can_show": get("/customerview/show/{lead_home}"),
+        "can_export_all": post("/customerview/export_all", format="xlsx"),
+        "can_export_clear": post("/customerview/export_clear", format="csv", reason="r"),
+        "claim": act("customerview", "claim", "lead_home"),
+        "assign": post(
+            "/customerview/action_post", action="assign", rowid=["{lead_home}"], choice_assign="{worker}"
+        ),
+        "give_back": act("customerview", "give_back", "lead_sub"),
+        "ask": act("customerview", "ask", "customer_of_worker"),
+        "grant": act("customerview", "grant", "lead_sub"),
+        "decline": act("customerview", "decline", "lead_sub"),
+        "close": post(
+            "/customerview/action_post", action="close", rowid=["{lead_home}"], choice_close="{close_reason}"
+        ),
+        "export": act("customerview", "export", "lead_home", changes=False, many=True),
+        "can_contact_many": post("/customerview/contact_many/sms?_flt_0_state=open", template="{template}"),
+        "can_contact_one": post("/customerview/contact_one/{lead_home}/sms", template="{template}"),
+        "sms": act("customerview", "sms", "lead_home", changes=False, many=True),
+        "call": act("customerview", "call", "lead_home", changes=False, many=True),
+    },
     "HitView": {
         "can_list": get("/hitview/list/"),
         "can_show": get("/hitview/show/{hit_home_waiting}"),
@@ -490,6 +513,7 @@ NOTHING_THERE = {
     ("ExportJobView", "can_fetch"),
     ("AuditJobView", "can_fetch"),
     ("LeadView", "can_export_clear"),  # not there unless a setting allows it
+    ("CustomerView", "can_export_clear"),
     ("HitView", "can_export_clear"),
 }
 
@@ -520,10 +544,27 @@ def world_of(
         session.execute(text("UPDATE outreach_batch SET created_by_id = :me"), {"me": me})
         session.commit()
         world.ids["me"] = me
+        _own_customers(session, app, world, me)
+        session.commit()
         world.ids["my_reminder"] = reminder_for(session, me) if role else 1
         return world, client
 
     return make
+
+
+def _own_customers(session: Session, app: Flask, world: World, me: int) -> None:
+    """Give one customer to the person, for whom a colleague asks, and another one to the colleague."""
+    other = lead(app.config["SETTINGS"], 77, world.home)
+    session.add(other)
+    session.flush()
+    session.add(hit(other, session.get_one(RuleVersion, world.ids["version"]), "waiting"))
+    session.flush()
+    worker, own = world.ids["worker"], text("UPDATE customer SET owner_id = :owner WHERE id = :id")
+    session.execute(own, {"owner": me, "id": world.ids["lead_sub"]})
+    session.execute(own, {"owner": worker, "id": other.id})
+    asked = text("UPDATE customer SET asked_by_id = :worker, asked_at = now() WHERE id = :id")
+    session.execute(asked, {"worker": worker, "id": world.ids["lead_sub"]})
+    world.ids["customer_of_worker"] = other.id
 
 
 @pytest.mark.parametrize("role", ROLES.values())

@@ -29,6 +29,7 @@ LISTS = [
     "/leadview/list/?_flt_0_branch={away}",
     "/leadview/list/?_oc_LeadView=lead_no&_od_LeadView=desc&psize_LeadView=200",
     "/hitview/list/",
+    "/customerview/list/?_flt_0_state=all&psize_CustomerView=200",
     "/hitview/list/?_flt_1_status=waiting&psize_HitView=200",
     "/branchview/list/",
     "/ruleview/show/{rule}",
@@ -48,7 +49,9 @@ def test_every_table_with_a_branch_is_limited(app: Flask, world: World, session:
     }
     with_branch = [model for model in models if hasattr(model, "branch_id")]
     assert with_branch
-    assert [model.__name__ for model in with_branch if str(visible_to(me, model)) == "true"] == []
+    with app.app_context():
+        unscoped = [model.__name__ for model in with_branch if str(visible_to(me, model)) == "true"]
+    assert unscoped == []
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -59,6 +62,7 @@ def test_lists_show_the_own_subtree_only(path: str, marketer: Person, world: Wor
     assert "138****0002" not in rows
     assert f"/leadview/show/{world.ids['lead_away']}" not in rows
     assert f"/hitview/show/{world.ids['hit_away_waiting']}" not in rows
+    assert f"/customerview/show/{world.ids['lead_away']}" not in rows
     if path.startswith("/api/"):
         assert "L1002" not in rows
 
@@ -75,10 +79,13 @@ FOREIGN = [
     ("GET", "/leadview/show/{lead_away}"),
     ("GET", "/leadview/timeline/{lead_away}"),
     ("GET", "/hitview/show/{hit_away_waiting}"),
+    ("GET", "/customerview/show/{lead_away}"),
     ("GET", "/branchview/show/{away}"),
     ("GET", "/api/v1/leads/{lead_away}"),
     ("GET", "/api/v1/hits/{hit_away_waiting}"),
     ("POST", "/hitview/action/start/{hit_away_waiting}"),
+    ("POST", "/customerview/action/claim/{lead_away}"),
+    ("POST", "/customerview/action/give_back/{lead_away}"),
     ("POST", "/hitview/action/convert/{hit_away_in_progress}"),
     ("POST", "/hitview/action/fail/{hit_away_in_progress}"),
     ("POST", "/hitview/action/reopen/{hit_away_failed}"),

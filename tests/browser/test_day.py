@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.hits import due
 from app.leads import suppression
-from app.models import Hit, Lead, OutreachSetting, SandboxMessage, Staff
+from app.models import Customer, Hit, Lead, OutreachSetting, SandboxMessage, Staff
 from app.outreach import results, sending
 from tests import clock
 from tests.access.push_world import reminder_for
@@ -111,8 +111,8 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     press(boss, "button", "分配给")
     boss.dialog.get_by_role("combobox").select_option(label="人工")
     boss.dialog.get_by_role("button", name="分配给").click()
-    expect_toast(boss, "已分配 1 条")
-    forgotten = session.get_one(Hit, world.ids["hit_home_in_progress"])
+    expect_toast(boss, "已分配 1 位客户")
+    forgotten = session.get_one(Customer, world.ids["lead_home"])
     forgotten.owner_id, forgotten.next_on = world.ids["worker"], clock.today() - dt.timedelta(days=9)
     session.commit()
     worker.escalate()
@@ -167,7 +167,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     assert (figure(window, "高潜线索总数"), figure(window, "待营销处理")) == ("6", "2")
     window.open("/myworkview/list/?show=unclaimed")
     window.rows.filter(has_not_text="SUB").get_by_role("button", name="认领").click()
-    expect_toast(window, "已认领 1 条")
+    expect_toast(window, "已认领 1 位客户")
     window.open("/myworkview/list/?show=mine")
     window.rows.get_by_role("link").first.click()
 

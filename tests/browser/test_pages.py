@@ -43,6 +43,7 @@ ROWS = {
     "PushView": "push",
     "DeliveryView": "dead_delivery",
     "TargetView": "target",
+    "CustomerView": "lead_home",
     "HitView": "hit_home_waiting",
     "OutreachBatchView": "outreach_checked",
     "OutreachView": "contact",

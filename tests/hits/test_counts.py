@@ -1,4 +1,4 @@
-"""The counts of hits stay exact under any change to hits and leads, also under concurrent ones."""
+"""Counts of hits and customers stay exact under any change to hits and leads, also under concurrent ones."""
 
 from __future__ import annotations
 
@@ -57,6 +57,34 @@ def agrees(person: Staff) -> None:
         without[key[2:]] = without.get(key[2:], 0) + n
     assert counts.count(everything, KEYS) == without
     assert counts.total(everything) == sum(truth.values())
+    customers_agree()
+
+
+def customers_agree() -> None:
+    """Check what customers sum up, and that open hits repeat their owners, against the hits one by one."""
+    hits: dict[int, list[Any]] = {}
+    opted_out = dict(db.session.execute(text("SELECT id, opted_out FROM lead")).tuples().all())
+    for row in db.session.execute(text("SELECT * FROM hit ORDER BY hit_date DESC, score DESC, id DESC")):
+        hits.setdefault(row.lead_id, []).append(row)
+    customers = db.session.execute(text("SELECT * FROM customer")).all()
+    assert set(hits) <= {each.id for each in customers}
+    for each in customers:
+        own = hits.get(each.id, [])
+        opened = [row for row in own if row.status in ("waiting", "in_progress")]
+        good = [r for r in opened if r.live and not (r.opted_out or r.holdout or opted_out[each.id])]
+        shown = good or opened or own
+        status = {row.status for row in own}
+        first = next((each for each in ("in_progress", "waiting", "converted") if each in status), "failed")
+        assert (each.state, each.status) == ("open" if good else "blocked" if opened else "done", first)
+        assert (each.hits, each.open_hits) == (len(own), len(opened))
+        assert each.live == any(row.live for row in own)
+        if own:
+            assert (each.hit_id, each.grade) == (shown[0].id, min(row.grade for row in shown))
+            assert (each.hit_date, each.score) == (shown[0].hit_date, shown[0].score)
+            assert (each.source, each.branch_id) == (own[0].source, own[0].branch_id)
+        copied = {(row.owner_id, row.claimed_at, row.escalated_at) for row in opened}
+        assert copied <= {(each.owner_id, each.owned_since, each.escalated_at)}
+        assert opened or each.owner_id is None
 
 
 def some(random: Random, table: str) -> str:
@@ -72,6 +100,7 @@ def change(random: Random, branches: list[int]) -> tuple[str, dict[str, Any]]:
         "branch": random.choice([*branches, None]),
         "grade": random.choice("ABCD"),
         "day": DAY + dt.timedelta(days=random.randint(1, 5)),
+        "flag": random.random() < 0.5,
     }
     hits, leads = some(random, "hit"), some(random, "lead")
     statement = random.choice(
@@ -79,6 +108,13 @@ def change(random: Random, branches: list[int]) -> tuple[str, dict[str, Any]]:
             f"UPDATE hit SET status = :status WHERE {hits}",
             f"UPDATE hit SET grade = :grade, score = score + 1 WHERE {hits}",
             f"UPDATE hit SET owner_id = NULL WHERE {hits}",
+            f"UPDATE hit SET owner_id = (SELECT min(id) FROM ab_user) WHERE {hits}",
+            f"UPDATE hit SET opted_out = :flag, holdout = NOT :flag WHERE {hits}",
+            f"UPDATE lead SET opted_out = :flag WHERE {leads}",
+            f"""UPDATE customer SET owner_id = (SELECT min(id) FROM ab_user), next_on = :day
+                WHERE open_hits > 0 AND {some(random, "customer")}""",
+            f"UPDATE customer SET escalated_at = now() WHERE owner_id > 0 AND {some(random, 'customer')}",
+            f"UPDATE customer SET owner_id = NULL WHERE {some(random, 'customer')}",
             f"UPDATE lead SET source = :source WHERE {leads}",
             f"UPDATE lead SET branch_id = :branch WHERE {leads}",
             f"UPDATE lead SET source = :source, branch_id = :branch, deleted_at = NULL WHERE {leads}",

@@ -1,10 +1,9 @@
-"""Work on hits: its steps, ownership, and that two people can't claim the same hit."""
+"""Work on hits: its steps, and what the ticker does with customers whom nobody has or came back to."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-import threading
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -21,7 +20,7 @@ from app.hits import assignment, due, settings
 from app.hits import steps as work
 from app.models import CloseReason, Hit, HitEvent, Lead, Outcome, Staff, Suppression
 from tests import clock
-from tests.access.world import World, active_rule, hit, lead
+from tests.access.world import World
 from tests.conftest import Person, make_staff
 
 NOW = dt.datetime(2026, 11, 2, 1, 0, tzinfo=dt.UTC)
@@ -145,7 +144,7 @@ def test_a_held_out_customer_may_convert_alone_and_is_never_contacted(
 
 #: status → the steps that change a hit of that status
 ALLOWED = {
-    "waiting": {"claim", "start", "close"},
+    "waiting": {"start", "close"},
     "in_progress": {"follow_up", "convert", "close"},
     "failed": {"reopen"},
     "converted": set(),
@@ -158,7 +157,6 @@ def test_only_the_steps_of_a_status_can_be_taken(
 ) -> None:
     key, day = world.ids["hit_home_waiting"], work_day(app)
     steps: dict[str, Callable[[Hit, Staff], None]] = {
-        "claim": work.claim,
         "start": work.start,
         "follow_up": lambda hit, by: work.follow_up(hit, by, "谈过", day),
         "convert": lambda hit, by: work.convert(hit, by, product=work.products_of(hit)[0]),
@@ -169,6 +167,7 @@ def test_only_the_steps_of_a_status_can_be_taken(
     with app.test_request_context():
         for name, step in steps.items():
             db.session.execute(text("UPDATE hit SET status = :s, owner_id = NULL"), {"s": status})
+            db.session.execute(text("UPDATE customer SET owner_id = NULL"))
             db.session.commit()
             hit, by = db.session.get_one(Hit, key), db.session.scalars(select(Staff)).all()[-1]
             try:
@@ -374,11 +373,12 @@ def test_a_manager_gives_hits_to_who_sees_them(session: Session, world: World, m
         data = {"action": "assign", "rowid": [world.ids[name]], "choice_assign": staff(session, to).id}
         return manager.submit("/hitview/action_post", data, follow_redirects=True).text
 
-    assert "1 hits assigned" in give("hit_home_waiting", "worker")
+    assert "1 customer assigned" in give("hit_home_waiting", "worker")
+    assert "already assigned to" in give("hit_home_in_progress", "worker")
     assert "work on L1001" in give("hit_home_in_progress", "far")
     assert "Choose an assignee" in give("hit_home_in_progress", "gone")
-    assert "so this is not possible now" in give("hit_home_failed", "worker")
-    assert [of(session, world, f"hit_home_{s}").owner_id for s in ("waiting", "in_progress")] == [
+    assert [of(session, world, f"hit_home_{s}").owner_id for s in ("waiting", "in_progress", "failed")] == [
+        world.ids["worker"],
         world.ids["worker"],
         None,
     ]
@@ -398,45 +398,6 @@ def test_who_must_not_be_disturbed_is_not_contacted(session: Session, world: Wor
     assert history(session, world, "hit_home_waiting") == []
 
 
-def test_two_people_never_take_the_same_hit(app: Flask, session: Session, world: World) -> None:
-    _rule, version = active_rule(session, "R-RACE")
-    rival = lead(app.config["SETTINGS"], 9, world.home)
-    session.add(rival)
-    session.flush()
-    made = [hit(rival, version, "waiting") for _ in range(10)]
-    for n, each in enumerate(made):
-        each.hit_date -= dt.timedelta(days=n)
-    session.add_all(made)
-    people = [make_staff(session, f"p{n}", "Marketer", branch=world.home).username for n in range(4)]
-    session.commit()
-    keys, barrier, won = [each.id for each in made], threading.Barrier(len(people)), []
-
-    def claim_all(username: str) -> None:
-        with app.test_request_context():
-            by = db.session.scalars(select(Staff).where(Staff.username == username)).one()
-            for key in keys:
-                found = db.session.get_one(Hit, key)
-                barrier.wait(timeout=20)
-                try:
-                    work.claim(found, by)
-                    db.session.commit()
-                    won.append((key, username))
-                except DomainError:
-                    db.session.rollback()
-            db.session.remove()
-
-    threads = [threading.Thread(target=claim_all, args=(name,)) for name in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(key for key, _who in won) == sorted(keys)
-    stored = session.execute(select(Hit.id, Staff.username).join(Hit.owner).where(Hit.id.in_(keys))).tuples()
-    assert sorted(stored) == sorted(won)
-    events = session.execute(select(HitEvent.hit_id, HitEvent.person)).tuples()
-    assert sorted(events) == sorted(won)
-
-
 def test_steps_are_never_changed_and_go_only_with_their_hit(
     session: Session, world: World, marketer: Person
 ) -> None:
@@ -452,11 +413,6 @@ def test_steps_are_never_changed_and_go_only_with_their_hit(
 def test_hits_are_assigned_by_branch_and_workload(app: Flask, session: Session, world: World) -> None:
     """The sub-branch comes first, then the one above; nobody exceeds the limit or gets foreign hits."""
     second = make_staff(session, "second", "Marketer", branch=world.home)
-    session.execute(
-        text("UPDATE hit SET owner_id = :who WHERE id = :hit"),
-        {"who": second.id, "hit": world.ids["hit_home_in_progress"]},
-    )
-    session.commit()
     with app.app_context():
         assert assignment.auto_assign(NOW) == 0
         settings.store({"auto_assign": True, "respond_days": 2}, "chief")
@@ -484,9 +440,9 @@ def test_what_nobody_came_back_to_reaches_the_managers(
 ) -> None:
     owner = staff(session, "anna").id
     day = dt.date(2026, 11, 2)
-    for name, late in (("hit_home_waiting", 3), ("hit_home_in_progress", 2)):
-        values = {"who": owner, "on": day - dt.timedelta(days=late), "hit": world.ids[name]}
-        session.execute(text("UPDATE hit SET owner_id = :who, next_on = :on WHERE id = :hit"), values)
+    for name, late in (("lead_home", 3), ("lead_sub", 2)):
+        values = {"who": owner, "on": day - dt.timedelta(days=late), "lead": world.ids[name]}
+        session.execute(text("UPDATE customer SET owner_id = :who, next_on = :on WHERE id = :lead"), values)
     session.commit()
     with app.app_context():
         assert due.escalate(NOW) == 1
@@ -500,34 +456,14 @@ def test_what_nobody_came_back_to_reaches_the_managers(
     assert [row[0] for row in history(session, world, "hit_home_waiting")] == ["escalate", "start"]
 
 
-def test_what_is_due_and_new_for_a_person(
-    app: Flask, session: Session, world: World, marketer: Person
-) -> None:
-    before = NOW - dt.timedelta(days=1)
-    with app.app_context():
-        anna = db.session.scalars(select(Staff).where(Staff.username == "anna")).one()
-        # Two waiting hits in the branch and below it; the third belongs to another branch.
-        assert due.new_since(anna, before) == 2
-        found = db.session.get_one(Hit, world.ids["hit_home_waiting"])
-        work.claim(found, anna)
-        db.session.commit()
-        assert due.new_since(anna, clock.now()) == 0
-        day = clock.today()
-        assert list(db.session.scalars(due.due(anna, day))) == []
-        assert [hit.id for hit in db.session.scalars(due.due(anna, day + dt.timedelta(days=1)))] == [found.id]
-    page = marketer.get("/myworkview/list/?show=mine").text
-    assert "L1001" in page
-    assert "L1002" not in page
-
-
 def test_the_filters_of_work_mean_what_they_say(session: Session, world: World, marketer: Person) -> None:
     act(marketer, world, "claim", "hit_home_waiting")
 
     def rows(query: str) -> int:
-        return marketer.get(f"/hitview/list/?{query}").text.count('name="rowid"')
+        return marketer.get(f"/hitview/list/?{query}").text.count('class="check" name="rowid"')
 
     assert rows("") == 6
-    assert rows("_flt_0_work=mine") == 1
+    assert rows("_flt_0_work=mine") == 2
     assert rows("_flt_0_work=mine_due") == 0
     assert rows("_flt_0_work=unclaimed") == 1
     assert rows("_flt_0_work=contacted") == 4

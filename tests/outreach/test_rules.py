@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.models import (
     Approval,
+    Customer,
     ForbiddenWord,
     Hit,
     Holiday,
@@ -68,7 +69,7 @@ def test_somebody_else_s_hit_is_the_manager_s_to_contact(
 ) -> None:
     own = bank.ids["hit_home_waiting"]
     other = make_staff(session, "other", "Marketer", branch=bank.world.home)
-    bank.set(Hit, own, owner_id=other.id)
+    bank.set(Customer, bank.lead_of(own).id, owner_id=other.id)
     marketer = login("Marketer", branch=bank.world.home)
     held = bank.posted(marketer, f"/hitview/contact_one/{own}/sms")
     assert bank.outcomes(held) == {own: ("held", "owner")}

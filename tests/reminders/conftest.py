@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.console.addresses import address_of
 from app.jobs import mails
-from app.models import Hit, Reminder, Staff
+from app.models import Customer, Hit, Reminder, Staff
 from app.reminders import digest, run_checks
 from tests.access.world import World, build
 
@@ -33,12 +33,14 @@ class Office:
         return self.session.scalars(select(Staff).where(Staff.username == username)).one()
 
     def own(self, username: str, *names: str, **columns: Any) -> None:
-        """Make somebody the owner of hits of the world."""
+        """Make somebody the owner of the customers of hits of the world."""
         for name in names:
-            hit = self.session.get_one(Hit, self.ids[name])
-            hit.owner_id = self.person(username).id
+            lead = self.session.get_one(Hit, self.ids[name]).lead_id
+            customer = self.session.get_one(Customer, lead, populate_existing=True)
+            customer.owner_id = self.person(username).id
+            self.session.flush()
             for key, value in columns.items():
-                setattr(hit, key, value)
+                setattr(customer, key, value)
         self.session.commit()
 
     def address(self, reminder: Reminder) -> str:

@@ -14,6 +14,7 @@ from app.access.scope import hits_visible_to, reaches
 from app.errors import SEE_LOG, Said
 from app.models import (
     Approval,
+    Customer,
     Delivery,
     ExportJob,
     Hit,
@@ -45,7 +46,7 @@ def test_follow_ups_that_are_due_ring_once_a_day_and_stop_when_done(office: Offi
     assert office.round() == 1
     [reminder] = office.rings("anna")
     assert (reminder.kind, reminder.values) == ("due", {"n": 2}), "a lead of another branch is out of reach"
-    assert "今天有 2 条跟进到期或逾期" in texts(anna)
+    assert "有 2 位客户今日到期或已逾期" in texts(anna)
     opened = anna.submit(f"/reminderview/action/look/{reminder.id}")
     assert opened.location == "/myworkview/list/?show=due"
     assert office.round() == 0, "once a day"
@@ -77,14 +78,16 @@ def test_hits_given_by_somebody_else_ring_and_open_as_their_list(office: Office,
     [reminder] = office.rings("anna", "assigned")
     assert reminder.values["n"] == 1, "what one takes oneself is no news"
     opened = anna.submit(f"/reminderview/action/look/{reminder.id}").location
-    assert "1 row" in anna.get(opened).text
-    assert "0 rows" in chief.get(opened).text
+    assert "1 customer" in anna.get(opened).text
+    assert "0 customers" in chief.get(opened).text
     assert anna.get("/hitview/list/?_flt_0_given=soon").status_code == 400
+    assert anna.get("/customerview/list/?_flt_0_given=soon").status_code == 400
     again = [str(office.ids["hit_sub_waiting"])]
     chief.submit("/hitview/action_post", {"action": "assign", "rowid": again, "choice_assign": key})
     office.round(now)
     assert office.rings("anna", "assigned") == [], "it was hers already"
-    office.session.execute(update(Hit).where(Hit.id == office.ids["hit_sub_waiting"]).values(owner_id=None))
+    sub = office.ids["lead_sub"]
+    office.session.execute(update(Customer).where(Customer.id == sub).values(owner_id=None))
     office.session.commit()
     chief.submit("/hitview/action_post", {"action": "assign", "rowid": again, "choice_assign": key})
     office.round(now)

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.models import ControlMember, Hit
+from app.models import ControlMember, Customer, Hit
 from app.outreach import settings as outreach_rules
 from app.outreach.settings import OutreachSettings
 from app.rules import control_group
@@ -79,7 +79,8 @@ def test_their_hits_are_held_out_and_so_are_open_ones_that_nobody_works_on(
     many = members(bank, 20)
     working = min(many)
     owner = make_staff(session, "me", "Marketer")
-    session.execute(update(Hit).where(Hit.lead_id == working).values(owner_id=owner.id, status="in_progress"))
+    session.execute(update(Customer).where(Customer.id == working).values(owner_id=owner.id))
+    session.execute(update(Hit).where(Hit.lead_id == working).values(status="in_progress"))
     session.commit()
     hold_out(bank, 20)
     held = select(Hit.lead_id).where(Hit.holdout)

@@ -15,6 +15,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 from app import labels
 from app.extensions import db
 from app.hits import steps
+from app.hits.owner import MAX_NOTE
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import Hit, Product
@@ -30,7 +31,7 @@ class FollowUpForm(DynamicForm):  # type: ignore[misc]
     note = TextAreaField(
         lazy_gettext("What was discussed"),
         description=lazy_gettext("Phone and ID numbers in the text are masked."),
-        validators=[DataRequired(), Length(max=steps.MAX_NOTE)],
+        validators=[DataRequired(), Length(max=MAX_NOTE)],
     )
     next_on = DateField(lazy_gettext("Next contact"), validators=[DataRequired()])
 
@@ -51,7 +52,7 @@ class ConvertForm(DynamicForm):  # type: ignore[misc]
         validators=[Optional()],
         widget=BS3TextFieldWidget(),
     )
-    note = TextAreaField(NOTE, validators=[Optional(), Length(max=steps.MAX_NOTE)])
+    note = TextAreaField(NOTE, validators=[Optional(), Length(max=MAX_NOTE)])
 
     def offer(self, hit: Hit) -> None:
         """Offer the products that the hit's rule counts: the one named before, else the only one, at once.
@@ -77,7 +78,7 @@ class CorrectForm(ConvertForm):
     """A correction of the product, date and amount of a conversion."""
 
     note = TextAreaField(
-        lazy_gettext("Reason for the correction"), validators=[DataRequired(), Length(max=steps.MAX_NOTE)]
+        lazy_gettext("Reason for the correction"), validators=[DataRequired(), Length(max=MAX_NOTE)]
     )
 
 
@@ -91,7 +92,7 @@ class CloseForm(DynamicForm):  # type: ignore[misc]
         validators=[DataRequired()],
     )
     leave_alone = BooleanField(lazy_gettext("Also put the customer on the do-not-disturb list"), default=True)
-    note = TextAreaField(NOTE, validators=[Optional(), Length(max=steps.MAX_NOTE)])
+    note = TextAreaField(NOTE, validators=[Optional(), Length(max=MAX_NOTE)])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -107,15 +108,15 @@ class WorkSettingForm(DynamicForm):  # type: ignore[misc]
     """Settings of automatic assignment and deadlines."""
 
     auto_assign = BooleanField(
-        lazy_gettext("Assign new hits automatically"),
+        lazy_gettext("Assign waiting customers automatically"),
         description=lazy_gettext(
-            "Waiting hits are assigned to the marketers of the lead's branch or, if it has none, "
+            "Waiting customers are assigned to the marketers of their branch or, if it has none, "
             "of the nearest branch above it. The best grades go first, each to the marketer with "
-            "the fewest open hits."
+            "the fewest customers."
         ),
     )
     most_open = IntegerField(
-        lazy_gettext("Maximum open hits per marketer"),
+        lazy_gettext("Maximum customers per marketer"),
         description=lazy_gettext(
             "Automatic assignment stops at this number; marketers can still claim more."
         ),
@@ -124,13 +125,13 @@ class WorkSettingForm(DynamicForm):  # type: ignore[misc]
     respond_days = IntegerField(
         lazy_gettext("First contact within"),
         description=lazy_gettext(
-            "Counted from the day the hit was claimed, assigned or reactivated; 0 means the same day."
+            "Counted from the day the customer was claimed or assigned; 0 means the same day."
         ),
         validators=[InputRequired(), NumberRange(0, 30)],
     )
     overdue_days = IntegerField(
         lazy_gettext("Escalate when overdue for more than"),
-        description=lazy_gettext("Escalated hits appear in the managers' work list."),
+        description=lazy_gettext("Escalated customers appear in the managers' work list."),
         validators=[InputRequired(), NumberRange(0, 60)],
     )
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup, escape
 
 from app import labels
 from app.console import formats
-from app.hits import steps as work
+from app.hits import owner as owners
 from app.lib import clock
-from app.models import Hit, HitEvent, Outreach
+from app.models import Customer, CustomerState, Hit, HitEvent, Outreach
 from app.outreach.compliance import REASONS
+from app.rules import describe
 
 STEP = {
     "claim": lazy_gettext("Claimed"),
@@ -26,15 +28,24 @@ STEP = {
     "reopen": lazy_gettext("Reactivated"),
     "correct": lazy_gettext("Conversion corrected"),
     "escalate": lazy_gettext("Escalated: follow-up overdue"),
+    "give_back": lazy_gettext("Given back"),
+    "ask": lazy_gettext("Handover asked for"),
+    "decline": lazy_gettext("Handover declined"),
+}
+#: what the product notes on its own steps, besides results of contacts
+OWN_NOTES = {
+    "one_owner": lazy_gettext(
+        "A customer has one owner: open hits went to whoever worked on the customer first."
+    )
 }
 
 
-def status(hit: Hit) -> Markup:
+def status(hit: Hit, *, owner: bool = True) -> Markup:
     """Return the status as a tag with do-not-contact marks; for an open hit also its owner and due date."""
     tag = formats.tag(labels.HIT_STATUS, "hit")(hit.status)
     # A single element, because the cell is a grid on narrow screens.
     shown = Markup("<span>{}{}</span>").format(tag, _do_not_contact(hit))
-    if hit.owner is None or hit.status not in work.OPEN:
+    if not owner or hit.owner is None or hit.status not in owners.OPEN:
         return shown
     return Markup('{}<span class="hit-owner">{}{}</span>').format(
         shown, escape(hit.owner.get_full_name()), due(hit.next_on, " · ")
@@ -61,9 +72,57 @@ def due(day: dt.date | None, before: str = "") -> Markup:
     return Markup("{}<time>{}</time>").format(before, day.isoformat())
 
 
-def owner(hit: Hit) -> str:
+def owner(hit: Hit | Customer) -> str:
     """Return the owner's full name."""
     return hit.owner.get_full_name() if hit.owner else _("nobody yet")
+
+
+def customer_status(customer: Customer) -> Markup:
+    """Return the status of a customer as a tag, with the reason why nobody may contact them."""
+    tag = formats.tag(labels.HIT_STATUS, "hit")(customer.status)
+    if customer.state != CustomerState.BLOCKED or customer.hit is None:
+        return Markup("<span>{}</span>").format(tag)
+    return Markup("<span>{}{}</span>").format(tag, _do_not_contact(customer.hit))
+
+
+def customer(row: Customer) -> Markup:
+    """Return the name and the number of a customer on one line."""
+    return Markup('<span class="compact">{} <small>{}</small></span>').format(row.lead.name, row.lead.lead_no)
+
+
+def next_contact(row: Customer) -> Markup | str:
+    """Return the date of the next contact, in red when it is overdue."""
+    return Markup('<span class="compact">{}</span>').format(due(row.next_on)) if row.next_on else ""
+
+
+def newest_reason(customer: Customer) -> Markup:
+    """Return the reason of the newest hit on one line, in full on hover."""
+    reason = describe.reason(customer.hit) if customer.hit else ""
+    return Markup('<span class="clip" title="{}">{}</span>').format(reason, reason)
+
+
+def held_by(customer: Customer) -> Markup | str:
+    """Return the owner's name, with since when on hover."""
+    if customer.owner is None or customer.owned_since is None:
+        return ""
+    since = f"{labels.local(customer.owned_since):%Y-%m-%d %H:%M}"
+    title = _("since %(moment)s", moment=since)
+    asked = Markup(' <span class="tag">{}</span>').format(_("asked for")) if customer.asked_by_id else ""
+    name = customer.owner.get_full_name()
+    return Markup('<span class="compact" title="{}">{}</span>{}').format(title, name, asked)
+
+
+def last_contact(customer: Customer) -> Markup | str:
+    """Return the last contact's result and when it was, as loaded for the page."""
+    contact = g.get("last_contacts", {}).get(customer.id)
+    if contact is None:
+        return ""
+    words = labels.contact_words(contact.channel) if contact.channel else STEP
+    channel = labels.word(labels.OUTREACH_CHANNEL, contact.channel) if contact.channel else ""
+    result = " · ".join(filter(None, (channel, labels.word(words, contact.result))))
+    at = labels.local(contact.at)
+    when = Markup('<time title="{}">{}</time>').format(f"{at:%Y-%m-%d %H:%M}", f"{at:%m-%d}")
+    return Markup('<span class="compact">{} <small>{}</small></span>').format(result, when)
 
 
 def source(hit: Hit) -> str:
@@ -89,7 +148,7 @@ def event(row: HitEvent) -> dict[str, Any]:
         "status": formats.tag(labels.HIT_STATUS, "hit")(row.to_status),
         # The step and the status of a conversion have the same name; show it once.
         "moved": row.from_status != row.to_status and row.kind != "convert",
-        "person": _("the system") if row.person == work.SYSTEM else row.person,
+        "person": _("the system") if row.person == owners.SYSTEM else row.person,
         "owner": row.owner if row.kind == "assign" else "",
         "note": _note(row),
         "next_on": row.next_on if row.kind in ("follow_up", "claim", "assign") else None,
@@ -120,4 +179,6 @@ def history(steps: list[HitEvent], contacts: list[Outreach]) -> list[dict[str, A
 
 def _note(row: HitEvent) -> str:
     """Return the note; the system's note on a contact is the code of its outcome."""
-    return labels.word(labels.OUTREACH_STATUS, row.note) if row.person == work.SYSTEM else row.note
+    return (
+        labels.word(labels.OUTREACH_STATUS | OWN_NOTES, row.note) if row.person == owners.SYSTEM else row.note
+    )

@@ -1,4 +1,4 @@
-"""My work: the user's counts of the day, and the hits behind each as a table."""
+"""My work: the user's counts of the day, and the customers behind each as a table."""
 
 from __future__ import annotations
 
@@ -7,74 +7,93 @@ from typing import Any
 
 from flask import g
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, func, select
+from flask_babel import ngettext
+from sqlalchemy import func, select
 
-from app.access.scope import hits_visible_to, supervises
+from app.access.scope import customers_visible_to, supervises
 from app.console import paging
 from app.console import table as lists
 from app.console.access import view_of_model
 from app.console.urls import list_url
 from app.extensions import db
-from app.hits import due
 from app.hits.counts import HitFilter
-from app.lib import clock
-from app.models import Hit
+from app.hits.filters import customers_by_work
+from app.models import Customer, CustomerState, Hit
+from app.screens.hits import customer_page
 
 #: rows that a tab shows; its link opens the full list
 MAX_ROWS = 100
 MAX_NEWEST = 10
-COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
+HIT_COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
 
 
 @dataclass(frozen=True)
 class Tab:
-    """A count of hits that need attention; ``url`` opens its full list."""
+    """Customers who need attention, and their open hits; ``url`` opens their full list."""
 
     name: str
     text: str
+    work: str
     count: int
-    url: str
-    criterion: ColumnElement[bool]
+    hits: int
     empty: str
     urgent: bool = False
 
+    @property
+    def order(self) -> tuple[str, str]:
+        """The list's order: best grades first among the unclaimed, else the earliest date first."""
+        return ("grade", "asc") if self.work == "unclaimed" else ("next_on", "asc")
+
+    @property
+    def url(self) -> str:
+        """The address of the full list."""
+        state = CustomerState.BLOCKED if self.work == "mine_blocked" else CustomerState.OPEN
+        return list_url("CustomerView", order=self.order, state=state, work=self.work)
+
+    @property
+    def counted(self) -> str:
+        """The word for customers, and the number of their open hits in words."""
+        customers = ngettext("customer", "customers", self.count)
+        return f"{customers} · " + ngettext(
+            "%(n)s open hit", "%(n)s open hits", self.hits, n=f"{self.hits:,}"
+        )
+
 
 def tabs() -> list[Tab]:
-    """Return the user's tabs, most urgent first."""
-    day = clock.today()
-    rows: list[tuple[str, str, str, ColumnElement[bool], str, bool]] = [
+    """Return the user's tabs, most urgent first. Those without ``empty`` appear only when needed."""
+    rows = [
         (
             "due",
             _("Due today or overdue"),
             "mine_due",
-            and_(due.mine(g.user), Hit.next_on <= day),
-            _("Nothing is due today. Claim new hits, or see what is due later."),
+            _("Nobody is due today. Claim new customers, or see who is due later."),
             True,
         ),
         (
             "mine",
-            _("My open hits"),
+            _("My customers"),
             "mine",
-            due.mine(g.user),
-            _("You have no open hits. Claim some that are unclaimed."),
+            _("You have no customers. Claim some that are unclaimed."),
             False,
         ),
-        (
-            "unclaimed",
-            _("Unclaimed"),
-            "unclaimed",
-            due.unclaimed(),
-            _("Every waiting hit has an assignee."),
-            False,
-        ),
+        ("unclaimed", _("Unclaimed"), "unclaimed", _("Every waiting customer has an assignee."), False),
     ]
     if supervises(g.user):
-        text = _("No hit has been overdue for too long.")
-        rows.append(("escalated", _("Escalated"), "escalated", due.escalated(), text, True))
-    return [
-        Tab(name, text, _count_hits(criterion), list_url("HitView", work=work), criterion, empty, urgent)
-        for name, text, work, criterion, empty, urgent in rows
-    ]
+        text = _("No customer has been overdue for too long.")
+        rows.append(("escalated", _("Escalated"), "escalated", text, True))
+    rows.append(("asked", _("Handovers asked for"), "asked", "", True))
+    rows.append(("blocked", _("Mine, nobody may contact"), "mine_blocked", "", False))
+    found = [Tab(name, text, work, *_count(work), empty, urgent) for name, text, work, empty, urgent in rows]
+    return [tab for tab in found if tab.count or tab.empty]
+
+
+def _count(work: str) -> tuple[int, int]:
+    """Return the numbers of customers in a state of work and of their open hits."""
+    query = select(func.count(), func.coalesce(func.sum(Customer.open_hits), 0)).where(
+        customers_by_work(g.user, work), customers_visible_to(g.user)
+    )
+    customers, hits = db.session.execute(query).one()
+    return customers, hits
 
 
 def select_tab(tabs: list[Tab], name: str) -> Tab | None:
@@ -88,46 +107,49 @@ def select_tab(tabs: list[Tab], name: str) -> Tab | None:
 
 
 def table(tab: Tab) -> lists.Table:
-    """Return the hits of a tab as a table: earliest due date first, unclaimed hits by grade."""
-    order = [Hit.grade, Hit.hit_date.desc()] if tab.name == "unclaimed" else [Hit.next_on, Hit.grade]
-    query = select(Hit).where(tab.criterion, hits_visible_to(g.user)).order_by(*order, Hit.id).limit(MAX_ROWS)
-    return _build_table(list(db.session.scalars(query)), tab.count, tab.url, tab.empty)
+    """Return the customers of a tab as a table, in the order of the list that the tab opens."""
+    view: Any = view_of_model(Customer)
+    query = (
+        select(Customer)
+        .where(customers_by_work(g.user, tab.work), customers_visible_to(g.user))
+        .order_by(*view.datamodel.order(*tab.order))
+        .limit(MAX_ROWS)
+    )
+    rows = list(db.session.scalars(query))
+    customer_page.load(rows)
+    counted = f"{tab.count:,} {tab.counted}"
+    return _build_table(view, view.list_columns, rows, tab.count, tab.url, tab.empty, counted)
 
 
 def newest(chosen: HitFilter, count: int, url: str) -> lists.Table:
     """Return the newest hits that the workspace counts as a table."""
+    view: Any = view_of_model(Hit)
     query = (
         select(Hit)
         .where(Hit.live, chosen.criterion(Hit))
         .order_by(Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
         .limit(MAX_NEWEST)
     )
-    return _build_table(list(db.session.scalars(query)), count, url, _("No hit matches these filters."))
-
-
-def _build_table(rows: list[Hit], count: int, url: str, empty: str) -> lists.Table:
-    view: Any = view_of_model(Hit)
+    rows = list(db.session.scalars(query))
     lists.load_related(view, rows)
+    return _build_table(view, HIT_COLUMNS, rows, count, url, _("No hit matches these filters."))
+
+
+def _build_table(
+    view: Any, names: list[str], rows: list[Any], count: int, url: str, empty: str, counted: str = ""
+) -> lists.Table:
     return lists.Table(
         view=type(view).__name__,
-        columns=[lists.Column(name, str(view.label_columns[name]), _kind(name)) for name in COLUMNS],
-        rows=[lists.row(view, COLUMNS, hit) for hit in rows],
+        columns=[lists.Column(name, str(view.label_columns[name]), lists.kind(view, name)) for name in names],
+        rows=[lists.row(view, names, item) for item in rows],
         count=paging.Count(count),
         page=0,
         page_size=MAX_ROWS,
         bulk=lists.bulk(view),
         links=[lists.Link(_("Full list"), url)],
         empty=empty,
+        counted=counted,
         related=False,
         choices=lists.choices(view),
         paged=False,
     )
-
-
-def _kind(name: str) -> str:
-    return "wide" if name in lists.SENTENCES else ""
-
-
-def _count_hits(criterion: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(Hit).where(criterion, hits_visible_to(g.user))
-    return db.session.scalar(query) or 0

@@ -8,9 +8,10 @@ from flask import g
 from flask_babel import gettext as _
 
 from app import labels
+from app.console import formats
 from app.console.access import may
-from app.hits import assignment, steps
-from app.models import Hit
+from app.hits import assignment, owner, steps
+from app.models import Customer, Hit
 from app.outreach import why
 from app.rules import conversions, describe
 from app.screens.hits import forms as hit_forms
@@ -19,7 +20,6 @@ from app.screens.leads import phone
 
 #: step → required permission
 PERMISSIONS = {
-    "claim": "claim",
     "start": "start",
     "reopen": "reopen",
     **dict.fromkeys(hit_forms.FORMS, "can_work"),
@@ -42,13 +42,13 @@ def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
         "phone": phone.phone_of_hit(hit),
         "reason": describe.reason(hit),
         "owner": hit_labels.owner(hit),
+        "held": held(owner.of_hit(hit)),
         "due": hit_labels.due(hit.next_on),
         "forms": forms,
         "open": refused[0] if refused else (offered[0] if offered and offered[0] == "follow_up" else ""),
         "history": hit_labels.history(steps.steps_of(hit), why.of_hit(hit)),
         "amount": hit_labels.amount(hit),
         "converted": labels.local(hit.converted_at).date() if hit.converted_at else None,
-        "assignees": _assignees(hit),
         "units": {"convert-amount": _("yuan")},
     }
 
@@ -58,11 +58,36 @@ def offers(step: str, hit: Hit) -> bool:
     return may(PERMISSIONS[step], "HitView") and steps.is_allowed(hit, step, g.user)
 
 
-def _assignees(hit: Hit) -> list[tuple[str, str]]:
-    """Return the users to whom this user may assign the hit, limited to those who may see the lead."""
-    if not may("assign", "HitView") or not steps.is_allowed(hit, "assign", g.user):
+def held(customer: Customer) -> dict[str, Any]:
+    """Return what the card of the owner shows: who has the customer, since when, and what can be done."""
+    words = {
+        "claim": _("Claim"),
+        "give_back": _("Give back"),
+        "ask": _("Ask for a handover"),
+        "grant": _("Hand over"),
+        "decline": _("Keep the customer"),
+    }
+    steps = {
+        step: word
+        for step, word in words.items()
+        if may(step, "CustomerView") and owner.is_allowed(customer, step, g.user)
+    }
+    return {
+        "customer": customer,
+        "owner": customer.owner.get_full_name() if customer.owner else "",
+        "mine": customer.owner_id == g.user.id,
+        "since": formats.when(customer.owned_since),
+        "asked_by": customer.asked_by.get_full_name() if customer.asked_by else "",
+        "steps": steps,
+        "assignees": _assignees(customer),
+    }
+
+
+def _assignees(customer: Customer) -> list[tuple[str, str]]:
+    """Return the users to whom this user may assign the customer, limited to those who may see the lead."""
+    if not may("assign", "CustomerView") or not owner.is_allowed(customer, "assign", g.user):
         return []
-    users = [user for user in assignment.assignees(g.user) if steps.is_assignable(hit, user)]
+    users = [user for user in assignment.assignees(g.user) if owner.may_own(customer.id, user)]
     return [(str(user.id), user.get_full_name()) for user in users]
 
 

@@ -4,30 +4,64 @@ from __future__ import annotations
 
 from flask_babel import gettext as _
 
+from app import labels as codes
 from app.console import filter_row
 from app.console.filters import ChoiceFilter
 from app.effect import labels
 from app.effect.reach import Stage
 from app.hits.by_branch import NONE, OWN
-from app.models import Branch
+from app.hits.filters import ANY_STATE
+from app.models import Branch, Rule
 from app.rules import conversions
 from app.screens.leads import segments
 
 
 class WorkState(ChoiceFilter):
-    """Hits by owner and due date."""
+    """Hits by the owner and due date of their customers."""
 
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return the work states."""
-        return [
-            ("mine", _("My open hits")),
-            ("mine_due", _("My hits due today or overdue")),
-            ("unclaimed", _("Unclaimed")),
-            ("overdue", _("All overdue hits")),
-            ("escalated", _("Escalated")),
-            ("contacted", _("Contacted")),
-        ]
+        return [*_work(), ("contacted", _("Contacted"))]
+
+
+class CustomerWork(ChoiceFilter):
+    """Customers by owner and due date."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return the work states."""
+        asked = ("asked", _("Somebody asks me for them"))
+        return [*_work(), asked, ("mine_blocked", _("Mine, nobody may contact"))]
+
+
+def _work() -> list[tuple[str, str]]:
+    return [
+        ("mine", _("My customers")),
+        ("mine_due", _("Mine, due today or overdue")),
+        ("unclaimed", _("Unclaimed")),
+        ("overdue", _("All overdue")),
+        ("escalated", _("Escalated")),
+    ]
+
+
+class State(ChoiceFilter):
+    """Customers who can be worked, whom nobody may contact, or who are done."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return the states, and all of them."""
+        known = [(code, str(word)) for code, word in codes.CUSTOMER_STATE.items()]
+        return [*known, (ANY_STATE, _("All customers"))]
+
+
+class OfRule(ChoiceFilter):
+    """Customers with an open hit of a rule."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return the rules that the user may see."""
+        return filter_row.related_choices(Rule)
 
 
 class LeadSource(ChoiceFilter):
@@ -154,5 +188,13 @@ HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     "first_channel": FirstChannel,
     "first_template": FirstTemplate,
     "first_hour": FirstHour,
+    "given": GivenOn,
+}
+CUSTOMER_FILTERS: dict[str, type[ChoiceFilter]] = {
+    "state": State,
+    "work": CustomerWork,
+    "rule": OfRule,
+    "source": LeadSource,
+    "branch": InBranch,
     "given": GivenOn,
 }

@@ -14,33 +14,29 @@ from wtforms import StringField
 
 from app import labels
 from app.console import formats
+from app.console.access import may, view_named
 from app.console.data import ConsoleInterface
 from app.console.table import Link
+from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import HitPaneWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.hits import assignment
+from app.hits import assignment, owner
 from app.hits import steps as work
 from app.lib.settings import current_settings
-from app.models import Hit, HitStatus
+from app.models import Customer, Hit, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
-from app.screens.hits import forms
+from app.screens.hits import customers, forms
 from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane as page
+from app.screens.hits.each import apply_to_each, undone_by
 from app.screens.hits.special_filters import HIT_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
 from app.screens.timeline import views as timeline
-
-#: refusals that a bulk action shows in full
-MAX_REASONS = 3
-
-
-def _hits_claimed(n: int) -> str:
-    return _("%(n)s hits claimed.", n=n)
 
 
 def _hits_started(n: int) -> str:
@@ -49,10 +45,6 @@ def _hits_started(n: int) -> str:
 
 def _hits_reopened(n: int) -> str:
     return _("%(n)s hits reactivated.", n=n)
-
-
-def _hits_assigned(n: int) -> str:
-    return _("%(n)s hits assigned.", n=n)
 
 
 def _hits_closed(n: int) -> str:
@@ -80,14 +72,23 @@ class WorksHits:
         """Whether a hit's status and owner allow a step."""
         if action not in ("claim", "start", "follow_up", "reopen"):
             return True
-        # A hit with an owner needs no claiming, and contacting a waiting hit claims it and opens its pane.
-        idle = item.owner_id if action == "claim" else item.status == HitStatus.WAITING
-        return work.is_allowed(item, action, g.user) and not (action in ("claim", "follow_up") and idle)
+        if action == "claim":
+            free = item.owner_id is None and item.status in owner.OPEN
+            return free and not (item.opted_out or item.holdout)
+        # Contacting a waiting hit claims its customer and opens its pane.
+        idle = action == "follow_up" and item.status == HitStatus.WAITING
+        return work.is_allowed(item, action, g.user) and not idle
 
     @action("claim", lazy_gettext("Claim"))
     def claim(self, items: Any) -> Any:
-        """认领: assign the hits to the user."""
-        return self._apply_to_each(items, lambda hit: work.claim(hit, g.user), _hits_claimed)
+        """认领: make the user the owner of the hits' customers."""
+        apply_to_each(
+            _customers(items),
+            lambda customer: owner.claim(customer, g.user),
+            customers.customers_claimed,
+            lambda done: undone_by("give_back", done),
+        )
+        return self.back()  # type: ignore[attr-defined]
 
     @action("start", lazy_gettext("Contact"), multiple=False)
     def start(self, item: Hit) -> Any:
@@ -107,12 +108,9 @@ class WorksHits:
 
     @action("assign", lazy_gettext("Assign to"), single=False)
     def assign(self, items: list[Hit]) -> Any:
-        """分配: assign the ticked hits to a marketer."""
-        assignees = {str(user.id): user for user in assignment.assignees(g.user)}
-        assignee = assignees.get(request.form.get("choice_assign", ""))
-        if assignee is None:
-            raise DomainError("Choose an assignee.")
-        return self._apply_to_each(items, lambda hit: work.assign(hit, assignee, g.user), _hits_assigned)
+        """分配: make a marketer the owner of the ticked hits' customers."""
+        customers.assign_to(_customers(items), request.form.get("choice_assign", ""))
+        return self.back()  # type: ignore[attr-defined]
 
     @action("close", lazy_gettext("Close"), single=False)
     def close(self, items: list[Hit]) -> Any:
@@ -140,7 +138,9 @@ class WorksHits:
         except DomainError as error:
             db.session.rollback()
             _show_on_form(form, error)
-        g.hit_form = (step, form)
+        g.hit_form, g.hit_worked = (step, form), hit.id
+        if _from_customer():
+            return view_named("CustomerView").show(hit.lead_id)  # type: ignore[union-attr]
         return view.show(pk)
 
     def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -149,26 +149,24 @@ class WorksHits:
         return widgets | {"pane": pane}
 
     def _redirect_to_pane(self, hit: Hit) -> Any:
+        if _from_customer():
+            return redirect(url_for("CustomerView.show", pk=hit.lead_id, hit=hit.id) + "#contact")
         return redirect(url_for("HitView.show", pk=hit.id) + "#contact")
 
     def _apply_to_each(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:
-        """Take a step for each hit in a transaction of its own, and report how many were refused and why."""
-        hits = sorted(items if isinstance(items, list) else [items], key=lambda hit: hit.id)
-        count, refused = 0, []
-        for hit in hits:
-            try:
-                step(hit)
-                db.session.commit()
-                count += 1
-            except DomainError as error:
-                db.session.rollback()
-                refused.append(error.text())
-        if count:
-            flash(done(count), "success")
-        if refused:
-            more = _(" and %(n)s more", n=len(refused) - MAX_REASONS) if len(refused) > MAX_REASONS else ""
-            flash(_("Not changed: %(why)s", why=" ".join(refused[:MAX_REASONS]) + more), "warning")
+        apply_to_each(items if isinstance(items, list) else [items], step, done)
         return self.back()  # type: ignore[attr-defined]
+
+
+def _from_customer() -> bool:
+    """Whether a form stands on the page of a customer, to which it returns."""
+    return request.form.get("page") == "customer" and may("can_show", "CustomerView")
+
+
+def _customers(items: Any) -> list[Customer]:
+    """Return the customers of hits, each once."""
+    hits = items if isinstance(items, list) else [items]
+    return list({hit.lead_id: owner.of_hit(hit) for hit in hits}.values())
 
 
 class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
@@ -295,8 +293,11 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     }
 
     def list_links(self) -> list[Link]:
-        """Return the links to contact or export the list."""
-        return self.contact_links() + self.export_links()
+        """Return the links to the list of customers, and to contact or export the list."""
+        customers = (
+            [Link(_("Customers"), list_url("CustomerView"))] if may("can_list", "CustomerView") else []
+        )
+        return customers + self.contact_links() + self.export_links()
 
     def show_links(self, item: Hit) -> list[Link]:
         """Return the links to contact the customer, and to their time line."""

@@ -54,7 +54,7 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
 
 
 class MyWorkView(BaseView):  # type: ignore[misc]
-    """我的待办: hits that are due, open or unclaimed, and for managers those that were escalated."""
+    """我的待办: customers who are due, mine or unclaimed, and for managers those who were escalated."""
 
     list_title = lazy_gettext("My work")
     default_view = "list"
@@ -63,7 +63,7 @@ class MyWorkView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """Show the counts of the day and the hits of the selected one."""
+        """Show the counts of the day and the customers of the selected one."""
         tabs = my_work.tabs()
         tab = my_work.select_tab(tabs, request.args.get("show", ""))
         if tab is None:
@@ -129,13 +129,13 @@ class CloseReasonView(ConsoleView):
 
 
 class WorkSettingView(BaseView):  # type: ignore[misc]
-    """分配与时限: automatic assignment of hits, and deadlines for working on them."""
+    """分配与时限: automatic assignment of customers, and deadlines for working with them."""
 
     list_title = lazy_gettext("Assignment and deadlines")
     default_view = "list"
     base_permissions = ["can_list", "can_edit"]
     _units = {
-        "most_open": lazy_gettext("hits"),
+        "most_open": lazy_gettext("customers"),
         "respond_days": lazy_gettext("days"),
         "overdue_days": lazy_gettext("days"),
     }

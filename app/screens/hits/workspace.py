@@ -16,6 +16,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app.console import filter_row, paging, urls
+from app.console.access import may
 from app.console.charts import Chart
 from app.effect import labels as effect_labels
 from app.errors import DomainError
@@ -24,11 +25,12 @@ from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import HitFilter
 from app.hits.filters import branch_of
-from app.lib import clock
+from app.lib import clock, pointers
 from app.lib.row_id import row_id
-from app.models import HitStatus, Rule
+from app.models import Customer, CustomerState, HitStatus, Rule
 from app.rules import conversions
 from app.screens.hits.special_filters import InBranch, LeadSource
+from app.selection import Selection
 
 #: maximum bars of a breakdown chart
 MAX_PARTS = 8
@@ -216,7 +218,18 @@ class Dashboard:
         n = self._count_by(3).get(HitStatus.WAITING, 0)
         share = f"{n / self.total:.1%}" if self.total else "—"
         url = self.filters.list_url(n, status=HitStatus.WAITING)
-        return Card(_("Waiting"), f"{n:,}", n, url, [(_("%(share)s of all", share=share), "", 0)])
+        notes = [(_("%(share)s of all", share=share), "", 0), *self._customers()]
+        return Card(_("Waiting"), f"{n:,}", n, url, notes)
+
+    def _customers(self) -> list[tuple[str, str, int]]:
+        """Return the number of customers to be worked on, and their list; nothing while it is estimated."""
+        if not may("can_list", "CustomerView"):
+            return []
+        own: dict[str, Any] = {FILTERS[name]: value for name, value in self.filters.values.items() if value}
+        own["state"] = CustomerState.OPEN
+        count = paging.count_rows(Selection(Customer, tuple(pointers.filters(**own)), g.user).query())
+        text = _("customers to work on: %(n)s", n=f"{count:,}")
+        return [(text, urls.list_url("CustomerView", **own), count)] if count.exact else []
 
     def _converted(self) -> Card:
         first = self.today.replace(day=1)

@@ -23,6 +23,7 @@ from app.extensions import db
 from app.lib import clock
 from app.models import (
     Approval,
+    Customer,
     Hit,
     Lead,
     Outreach,
@@ -134,6 +135,8 @@ def _linked(version: OutreachTemplateVersion) -> Any:
 
 def conditions(batch: OutreachBatch) -> list[str]:
     """Return the filters that selected the batch's hits as text; nothing when the hits were ticked."""
+    if "customers" in batch.selection:
+        return selection.conditions(view_of_model(Customer), batch.selection["customers"])
     return selection.conditions(view_of_model(Hit), batch.selection.get("filters", ()))
 
 
@@ -156,7 +159,7 @@ def matching(hits: Selection) -> int | None:
 
 def selection_text(batch: OutreachBatch) -> str:
     """Return how the batch's hits were selected."""
-    if "filters" not in batch.selection:
+    if "ids" in batch.selection:
         return _("%(n)s selected hits", n=f"{len(batch.selection.get('ids', ())):,}")
     text = labels.enumerated(conditions(batch))
     return text or _("All hits that %(person)s may see", person=batch.created_by)

@@ -27,7 +27,6 @@ from app.extensions import db
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import (
-    Hit,
     Outreach,
     OutreachBatch,
     OutreachBatchStatus,
@@ -43,43 +42,55 @@ MANY, ONE = "can_contact_many", "can_contact_one"
 
 
 class ContactsCustomers:
-    """Mixin of the hit view: SMS and calls to one customer or many."""
+    """Mixin of the views of hits and customers: SMS and calls to one customer or many."""
+
+    endpoint: str
+
+    def hits_of(self, items: list[Any]) -> list[int]:
+        """Return the ids of the hits for which customers are contacted."""
+        return [item.id for item in items]
 
     @action("sms", lazy_gettext("Send SMS"), single=False)
-    def sms(self, items: list[Hit]) -> Any:
-        """批量发送短信: send SMS for the ticked hits."""
-        return _redirect_to_start("sms", items)
+    def sms(self, items: list[Any]) -> Any:
+        """批量发送短信: send SMS for the ticked rows."""
+        return self._redirect_to_start("sms", items)
 
     @action("call", lazy_gettext("Outbound call"), single=False)
-    def call(self, items: list[Hit]) -> Any:
-        """批量外呼: make calls for the ticked hits."""
-        return _redirect_to_start("call", items)
+    def call(self, items: list[Any]) -> Any:
+        """批量外呼: make calls for the ticked rows."""
+        return self._redirect_to_start("call", items)
+
+    def _redirect_to_start(self, channel: str, items: list[Any]) -> Any:
+        if not may(MANY, type(self).__name__):
+            abort(403)
+        ids = ",".join(map(str, self.hits_of(items)))
+        return redirect(url_for(f"{self.endpoint}.contact_many", channel=channel, ids=ids))
 
     def contact_links(self) -> list[Link]:
-        """Return the buttons above the list, to contact all hits that match the filters."""
-        if not may(MANY, "HitView"):
+        """Return the buttons above the list, to contact all that match the filters."""
+        if not may(MANY, type(self).__name__):
             return []
         hits = selection.of_request(self)
         words = {"sms": _("Send SMS to all"), "call": _("Call all")}
         links = []
         for channel, word in words.items():
-            path = url_for("HitView.contact_many", channel=channel)
+            path = url_for(f"{self.endpoint}.contact_many", channel=channel)
             links.append(Link(word, selection.url(path, hits)))
         return links
 
-    def contact_one_links(self, item: Hit) -> list[Link]:
-        """Return the buttons on a hit's page."""
-        if not may(ONE, "HitView"):
+    def contact_one_links(self, item: Any) -> list[Link]:
+        """Return the buttons on the page of a hit or customer."""
+        if not may(ONE, type(self).__name__):
             return []
         return [
-            Link(str(word), url_for("HitView.contact_one", pk=item.id, channel=channel))
+            Link(str(word), url_for(f"{self.endpoint}.contact_one", pk=item.id, channel=channel))
             for channel, word in labels.OUTREACH_ACTION.items()
         ]
 
     @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
     def contact_many(self, channel: str) -> Any:
-        """Choose a template for the ticked hits, or for all that match the filters, and start the check."""
+        """Choose a template for the ticked rows, or for all that match the filters, and start the check."""
         view: Any = self
         ids = _ids(request.args.get("ids", ""))
         hits = selection.of_request(view)
@@ -105,18 +116,18 @@ class ContactsCustomers:
     @expose("/contact_one/<row_id:pk>/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
     def contact_one(self, pk: int, channel: str) -> Any:
-        """Choose a template for one hit, and start the check of a batch of one."""
+        """Choose a template for one customer, and start the check of a batch of one."""
         view: Any = self
-        hit = view._row(pk)
+        row = view._row(pk)
 
         def make(version: OutreachTemplateVersion, second: SecondText | None) -> OutreachBatch:
-            return batches.of_hits(version, [hit.id], g.user)
+            return batches.of_hits(version, self.hits_of([row]), g.user)
 
         return _start_page(
             *(view, channel, forms.StartForm().with_templates(channel, two=False), make),
             title=labels.word(labels.OUTREACH_ACTION, channel),
-            about=view.heading(hit),
-            back=url_for("HitView.show", pk=hit.id),
+            about=view.heading(row),
+            back=url_for(f"{self.endpoint}.show", pk=row.id),
         )
 
 
@@ -126,13 +137,6 @@ def _ids(text: str) -> list[int]:
     if len(ids) < len(parts):
         abort(400, description=_("“%(value)s” is not a list of hits.", value=text[:40]))
     return ids
-
-
-def _redirect_to_start(channel: str, items: list[Hit]) -> Any:
-    if not may(MANY, "HitView"):
-        abort(403)
-    ids = ",".join(str(hit.id) for hit in items)
-    return redirect(url_for("HitView.contact_many", channel=channel, ids=ids))
 
 
 def _start_page(

@@ -17,7 +17,7 @@ from app import labels
 from app.console import formats
 from app.console.access import may
 from app.extensions import db
-from app.hits import steps
+from app.hits import owner
 from app.models import (
     Hit,
     HitEvent,
@@ -166,5 +166,5 @@ def _status(row: Outreach, answers: list[OutreachEvent], span: Span) -> str:
 
 
 def _answer(event: OutreachEvent, words: dict[str, Any]) -> str:
-    source = "" if event.source in (steps.SYSTEM, sandbox.NAME) else event.source
+    source = "" if event.source in (owner.SYSTEM, sandbox.NAME) else event.source
     return " · ".join(filter(None, (labels.word(words, event.outcome), event.note, source)))

@@ -79,7 +79,7 @@ def numbers(page: str) -> list[tuple[str, int]]:
 
 def rows(page: str) -> int:
     """Return the number of rows that the list states."""
-    [said] = re.findall(r'<p class="count">\s*([\d,]+) rows?', page)
+    [said] = re.findall(r'<p class="count">\s*([\d,]+) (?:rows?|customers?)', page)
     return int(said.replace(",", ""))
 
 

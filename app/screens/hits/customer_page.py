@@ -1,0 +1,87 @@
+"""The page of a customer: who has them, their hits, and the pane of the hit that is worked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy import case, select
+from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.attributes import set_committed_value
+
+from app.console.widgets import CustomerHitsWidget, HitPaneWidget
+from app.extensions import db
+from app.hits.contacts import last_contacts
+from app.hits.owner import OPEN
+from app.lib.row_id import row_id
+from app.models import Customer, Hit, Lead, Staff
+from app.rules import describe
+from app.screens.hits import labels as hit_labels
+from app.screens.hits import pane
+
+#: hits that the page lists, the ones that can be worked first
+MAX_HITS = 50
+
+
+def load(customers: list[Customer]) -> None:
+    """Load what the rows of a list show, with one query a table, and remember it for the request."""
+    keys = [customer.id for customer in customers]
+    _load_related(customers, "lead", Lead, [(each, each.id) for each in customers])
+    _load_related(customers, "hit", Hit, [(each, each.hit_id) for each in customers])
+    _load_related(customers, "owner", Staff, [(each, each.owner_id) for each in customers])
+    g.last_contacts = last_contacts(keys)
+
+
+def _load_related(customers: list[Customer], name: str, model: Any, keys: list[tuple[Customer, Any]]) -> None:
+    wanted = {key for _customer, key in keys if key is not None}
+    found = {row.id: row for row in db.session.scalars(select(model).where(model.id.in_(wanted)))}
+    for customer, key in keys:
+        set_committed_value(customer, name, found.get(key))
+
+
+def hits_of(customer: Customer) -> list[Hit]:
+    """Return the customer's hits: first those that can be worked, then open ones, then the rest."""
+    blocked = Hit.opted_out | Hit.holdout
+    rank = case((Hit.status.in_(OPEN) & ~blocked, 0), (Hit.status.in_(OPEN), 1), else_=2)
+    query = (
+        select(Hit)
+        .where(Hit.lead_id == customer.id, Hit.live)
+        .options(joinedload(Hit.rule), joinedload(Hit.lead), joinedload(Hit.owner))
+        .order_by(rank, Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
+        .limit(MAX_HITS)
+    )
+    return list(db.session.scalars(query))
+
+
+def chosen(hits: list[Hit], key: str) -> Hit | None:
+    """Return the hit with a key, else the first one."""
+    wanted = row_id(key) if key else None
+    return next((hit for hit in hits if hit.id == wanted), hits[0] if hits else None)
+
+
+def widgets(customer: Customer) -> dict[str, Any]:
+    """Return the parts of the page: the list of hits, and the pane of the chosen one."""
+    hits = hits_of(customer)
+    hit = chosen(hits, str(g.get("hit_worked", "")) or request.args.get("hit", ""))
+    rows = [_row(each, hit) for each in hits]
+    n, opened = customer.hits, customer.open_hits
+    counted = _("%(open)s open of %(n)s", open=f"{opened:,}", n=f"{n:,}")
+    parts: dict[str, Any] = {"hits": CustomerHitsWidget(rows=rows, counted=counted)}
+    if hit is not None:
+        parts["pane"] = HitPaneWidget(**pane.pane(hit, g.get("hit_form")))
+    return parts
+
+
+def _row(hit: Hit, current: Hit | None) -> dict[str, Any]:
+    queue = request.args.get("queue")
+    return {
+        "url": url_for("CustomerView.show", pk=hit.lead_id, hit=hit.id, queue=queue) + "#contact",
+        "page": url_for("HitView.show", pk=hit.id),
+        "current": hit is current,
+        "grade": hit.grade,
+        "rule": hit.rule.name,
+        "date": hit.hit_date,
+        "reason": describe.reason(hit),
+        "status": hit_labels.status(hit, owner=False),
+    }

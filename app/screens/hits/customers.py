@@ -1,0 +1,313 @@
+"""The list and the page of customers, the unit of work: one row and one owner each, with their hits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, g, request
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
+from sqlalchemy import func, select
+from wtforms import StringField
+
+from app import labels
+from app.console import formats
+from app.console.access import may
+from app.console.data import ConsoleInterface
+from app.console.table import Link
+from app.console.urls import list_url
+from app.console.view import ConsoleView
+from app.errors import DomainError
+from app.extensions import db
+from app.hits import assignment, owner
+from app.hits import steps as work
+from app.models import Customer, CustomerState, Hit
+from app.screens.hits import customer_page, forms
+from app.screens.hits import labels as hit_labels
+from app.screens.hits.each import apply_to_each, undone_by
+from app.screens.hits.special_filters import CUSTOMER_FILTERS
+from app.screens.outreach.views import ContactsCustomers
+from app.screens.privacy.views import ExportsList
+from app.screens.timeline import views as timeline
+
+
+def customers_claimed(n: int) -> str:
+    """Return the message about claimed customers."""
+    return ngettext("%(num)s customer claimed.", "%(num)s customers claimed.", n)
+
+
+def customers_assigned(n: int) -> str:
+    """Return the message about assigned customers."""
+    return ngettext("%(num)s customer assigned.", "%(num)s customers assigned.", n)
+
+
+def _given_back(n: int) -> str:
+    return ngettext("%(num)s customer given back.", "%(num)s customers given back.", n)
+
+
+def _closed(n: int) -> str:
+    return ngettext("The hits of %(num)s customer closed.", "The hits of %(num)s customers closed.", n)
+
+
+class OwnsCustomers:
+    """Mixin of the customer view: what changes the owner, one customer at a time or in bulk."""
+
+    def choices_of(self, action: str) -> list[tuple[str, str]] | None:
+        """Return the assignees and the reasons for closing, for the bulk actions that ask for one."""
+        if action == "assign":
+            return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
+        return forms.bulk_close_reasons() if action == "close" else None
+
+    def offers(self, action: str, item: Customer) -> bool:
+        """Whether the owner and the state of a customer allow an action."""
+        return action not in OWNER_STEPS or owner.is_allowed(item, action, g.user)
+
+    @action("claim", lazy_gettext("Claim"))
+    def claim(self, items: Any) -> Any:
+        """认领: make the user the owner."""
+        rows = _rows(items)
+        apply_to_each(
+            rows,
+            lambda customer: owner.claim(customer, g.user),
+            customers_claimed,
+            lambda done: undone_by("give_back", done),
+        )
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("assign", lazy_gettext("Assign to"), single=False)
+    def assign(self, items: list[Customer]) -> Any:
+        """分配: make a marketer the owner of the ticked customers."""
+        assign_to(items, request.form.get("choice_assign", ""))
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("give_back", lazy_gettext("Give back"))
+    def give_back(self, items: Any) -> Any:
+        """退回: leave the customers to whoever claims them next."""
+        rows = _rows(items)
+        undo = [("claim", None)] if all(each.owner_id == g.user.id for each in rows) else []
+        apply_to_each(
+            rows,
+            lambda customer: owner.give_back(customer, g.user),
+            _given_back,
+            lambda done: undone_by("claim", done) if undo else [],
+        )
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("ask", lazy_gettext("Ask for a handover"), multiple=False)
+    def ask(self, item: Customer) -> Any:
+        """请求移交: ask the owner for the customer."""
+        owner.ask(item, g.user)
+        db.session.commit()
+        name = hit_labels.owner(item)
+        flash(_("%(owner)s has been asked to hand the customer over.", owner=name), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("grant", lazy_gettext("Hand over"), multiple=False)
+    def grant(self, item: Customer) -> Any:
+        """同意移交: hand the customer over to the colleague who asked."""
+        if item.asked_by is None:
+            raise DomainError("Nobody asks for %(lead)s.", lead=str(item.lead))
+        asked_by = item.asked_by
+        owner.hand_over(item, asked_by, g.user)
+        db.session.commit()
+        flash(_("Handed over to %(person)s.", person=asked_by.get_full_name()), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("decline", lazy_gettext("Keep the customer"), multiple=False)
+    def decline(self, item: Customer) -> Any:
+        """拒绝移交: keep the customer."""
+        owner.decline(item, g.user)
+        db.session.commit()
+        flash(_("The customer stays with %(owner)s.", owner=hit_labels.owner(item)), "success")
+        return self.back()  # type: ignore[attr-defined]
+
+    @action("close", lazy_gettext("Close"), single=False)
+    def close(self, items: list[Customer]) -> Any:
+        """Close every open hit of the ticked customers; a refusal also means do not disturb."""
+        reason = work.reason_of(request.form.get("choice_close"))
+
+        def close(customer: Customer) -> None:
+            hits = select(Hit).where(Hit.lead_id == customer.id, Hit.status.in_(owner.OPEN)).order_by(Hit.id)
+            for hit in db.session.scalars(hits).all():
+                work.close(hit, g.user, reason, suppress=True)
+
+        apply_to_each(items, close, _closed)
+        return self.back()  # type: ignore[attr-defined]
+
+
+OWNER_STEPS = ("claim", "give_back", "ask", "grant", "decline")
+
+
+def assign_to(customers: list[Customer], key: str) -> None:
+    """Make the person with a key the owner of customers. Raises DomainError when they can't be chosen."""
+    assignee = {str(user.id): user for user in assignment.assignees(g.user)}.get(key)
+    if assignee is None:
+        raise DomainError("Choose an assignee.")
+    before = {customer.owner_id for customer in customers}
+
+    def undo(done: list[Customer]) -> list[tuple[str, str]]:
+        if before == {None}:
+            return undone_by("give_back", done)
+        one = next(iter(before)) if len(before) == 1 else None
+        return undone_by("assign", done, choice_assign=str(one)) if one else []
+
+    apply_to_each(customers, lambda each: owner.hand_over(each, assignee, g.user), customers_assigned, undo)
+
+
+def _rows(items: Any) -> list[Customer]:
+    return items if isinstance(items, list) else [items]
+
+
+class CustomerView(OwnsCustomers, ContactsCustomers, ExportsList, ConsoleView):
+    """高潜客户: customers with hits, one row each."""
+
+    model = Customer
+    show_template = "hits/customer.html"
+    export_kind = "customers"
+    special_filters = CUSTOMER_FILTERS
+    search_form_extra_fields = {name: StringField() for name in CUSTOMER_FILTERS}
+    default_filters = {"state": CustomerState.OPEN}
+    computed = {
+        "customer": hit_labels.customer,
+        "phone": lambda item: item.lead.phone_masked,
+        "reason": hit_labels.newest_reason,
+        "held_by": hit_labels.held_by,
+        "last_contact": hit_labels.last_contact,
+        "next": hit_labels.next_contact,
+        "how": hit_labels.customer_status,
+        "branch": lambda item: item.lead.branch.name if item.lead.branch else "",
+    }
+    base_permissions = [
+        "can_list",
+        "can_show",
+        "can_export_all",
+        "can_export_clear",
+        "claim",
+        "assign",
+        "give_back",
+        "ask",
+        "grant",
+        "decline",
+        "close",
+        "export",
+        "can_contact_many",
+        "can_contact_one",
+        "sms",
+        "call",
+    ]
+    page_only = frozenset({"ask", "grant", "decline"})
+    add_columns = edit_columns = ["status"]
+    empty_hint = lazy_gettext(
+        "No customer waits here. Rules in force are evaluated each morning for the previous day; customers "
+        "with new hits appear here."
+    )
+    list_title = lazy_gettext("High-potential customers")
+    show_title = lazy_gettext("Customer")
+    base_order = ("hit_date", "desc")
+    list_columns = [
+        "customer",
+        "phone",
+        "grade",
+        "reason",
+        "open_hits",
+        "how",
+        "held_by",
+        "last_contact",
+        "next",
+    ]
+    order_columns = ["grade", "hit_date", "score", "next_on", "open_hits"]
+    search_columns = [
+        "state",
+        "work",
+        "grade",
+        "rule",
+        "status",
+        "branch",
+        "source",
+        "owner",
+        "hit_date",
+        "next_on",
+        "open_hits",
+        "score",
+        "given",
+    ]
+    filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
+    show_columns = ["lead", "branch", "source", "grade", "how"]
+    label_columns = {
+        "customer": lazy_gettext("Customer"),
+        "lead": lazy_gettext("Lead"),
+        "phone": lazy_gettext("Phone"),
+        "grade": lazy_gettext("Grade"),
+        "reason": lazy_gettext("Newest reason"),
+        "open_hits": lazy_gettext("Hits"),
+        "how": lazy_gettext("Status"),
+        "status": lazy_gettext("Status"),
+        "held_by": lazy_gettext("Assignee"),
+        "owner": lazy_gettext("Assignee"),
+        "last_contact": lazy_gettext("Last contact"),
+        "next": lazy_gettext("Next contact"),
+        "next_on": lazy_gettext("Next contact"),
+        "state": lazy_gettext("Customers"),
+        "work": lazy_gettext("Work status"),
+        "rule": lazy_gettext("Rule hit"),
+        "source": lazy_gettext("Source channel"),
+        "branch": lazy_gettext("Branch"),
+        "hit_date": lazy_gettext("Hit date"),
+        "score": lazy_gettext("Score"),
+        "given": lazy_gettext("Assigned to me on"),
+    }
+    formatters_columns = {"grade": formats.tag({}, "grade"), "open_hits": formats.number}
+
+    def hits_of(self, items: list[Any]) -> list[int]:
+        """Return the newest hit of each customer that can be worked, for which they are contacted."""
+        return [item.hit_id for item in items if item.hit_id]
+
+    def list_links(self) -> list[Link]:
+        """Return the links to the list of hits, and to contact or export the list."""
+        hits = [Link(_("Hits"), list_url("HitView"))] if may("can_list", "HitView") else []
+        return hits + self.contact_links() + self.export_links()
+
+    def show_links(self, item: Customer) -> list[Link]:
+        """Return the links to contact the customer, and to their time line."""
+        return [*self.contact_one_links(item), *timeline.links(item.lead)]
+
+    def heading(self, item: Customer) -> str:
+        """Return the name and number of the lead."""
+        return str(item.lead)
+
+    def counted(self, count: Any, list_filters: Any) -> str:
+        """Return the numbers of customers and of their open hits."""
+        customers = ngettext("%(n)s customer", "%(n)s customers", count, n=f"{count:,}")
+        if not getattr(count, "exact", True):
+            return ""
+        rows = self.datamodel.apply_filters(
+            db.session.query(Customer), list_filters.get_joined_filters(self._base_filters)
+        )
+        inner = rows.with_entities(Customer.open_hits).order_by(None).subquery()
+        hits = db.session.scalar(select(func.coalesce(func.sum(inner.c.open_hits), 0))) or 0
+        return f"{customers} · " + ngettext("%(n)s open hit", "%(n)s open hits", hits, n=f"{hits:,}")
+
+    def _interface(self) -> ConsoleInterface:
+        data = super()._interface()
+        data.ties = ("score",)
+        data.orders = {
+            ("grade", "asc"): (
+                Customer.grade.asc(),
+                Customer.hit_date.desc(),
+                Customer.score.desc(),
+                Customer.id.asc(),
+            )
+        }
+        return data
+
+    def _page(self, list_filters: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
+        count, rows, page = super()._page(list_filters, order, page, size)
+        customer_page.load(rows)
+        return count, rows, page
+
+    def _get_show_widget(self, pk: Any, item: Customer, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        # The page has a card of the owner with these actions.
+        widgets["show"].template_args["actions"] = []
+        return widgets | customer_page.widgets(item)
