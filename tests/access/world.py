@@ -314,40 +314,22 @@ def scheduled(code: str, status: str) -> Schedule:
 
 def outreach(session: Session, rows: dict[str, Any]) -> dict[str, Any]:
     """A batch in each state that shows, with a contact, its template, rules and a gateway."""
-    text = "尊敬的{surname}先生/女士，{branch}邀您了解。"
-    made = OutreachTemplateVersion(number=1, body=text, created_by="x")
-    template = OutreachTemplate(channel="sms", name="短信模板", created_by="x", versions=[made])
-    unused = OutreachTemplate(channel="call", name="外呼模板", created_by="x")
-    unused.versions.append(OutreachTemplateVersion(number=1, body=text, created_by="x"))
-    session.add_all([template, unused])
-    session.flush()
+    template, unused = templates(session)
     found: dict[str, Any] = {
         "template": template,
         "unused_template": unused,
         "word": ForbiddenWord(word="保本", created_by="x"),
         "setting": OutreachSetting(values={"approval_above": 100}, status="active", created_by="x"),
-        "gateway": OutreachGateway(
-            channel="sms",
-            name="短信网关",
-            settings={"url": "https://sms.example.com/send"},
-            secret_cipher=b"x",
-            updated_by="x",
-        ),
-        "gateway_on": OutreachGateway(
-            channel="call",
-            name="外呼网关",
-            settings={"url": "https://call.example.com/send"},
-            secret_cipher=b"x",
-            active=True,
-            updated_by="x",
-        ),
+        "gateway": gateway("sms", "短信网关"),
+        "gateway_on": gateway("call", "外呼网关", active=True),
     }
+    hit, version = rows["hit_home_waiting"], template.versions[0]
     for status in ("checked", "running", "paused"):
         found[f"outreach_{status}"] = OutreachBatch(
             channel="sms",
-            version_id=made.id,
+            version_id=version.id,
             status=status,
-            selection={"ids": [rows["hit_home_waiting"].id]},
+            selection={"ids": [hit.id]},
             candidates=1,
             planned={"go": 1, "held": {"opted_out": 1}},
             gateway="sandbox",
@@ -355,39 +337,55 @@ def outreach(session: Session, rows: dict[str, Any]) -> dict[str, Any]:
         )
     session.add_all(found.values())
     session.flush()
-    lead = rows["lead_home"]
-    contact = Outreach(
-        batch_id=found["outreach_running"].id,
-        hit_id=rows["hit_home_waiting"].id,
-        lead_id=lead.id,
-        version_id=made.id,
-        channel="sms",
-        id_hash=lead.id_hash,
-        phone_index=lead.phone_index,
-        status="held",
-        reason="opted_out",
-    )
-    going = Outreach(
-        batch_id=found["outreach_checked"].id,
-        hit_id=rows["hit_home_waiting"].id,
-        lead_id=lead.id,
-        version_id=made.id,
-        channel="sms",
-        id_hash=lead.id_hash,
-        phone_index=lead.phone_index,
-    )
-    session.add_all([contact, going])
+    held = contact(found["outreach_running"], hit, version, status="held", reason="opted_out")
+    session.add_all([held, contact(found["outreach_checked"], hit, version)])
     session.flush()
     message = SandboxMessage(
-        outreach_id=contact.id,
+        outreach_id=held.id,
         key=uuid.uuid4(),
         channel="sms",
-        phone_masked=lead.phone_masked,
+        phone_masked=hit.lead.phone_masked,
         body="您好",
         accepted_at=dt.datetime(2026, 10, 27, tzinfo=dt.UTC),
     )
     session.add(message)
-    return found | {"contact": contact, "message": message}
+    return found | {"contact": held, "message": message}
+
+
+def templates(session: Session) -> tuple[OutreachTemplate, OutreachTemplate]:
+    """A template of an SMS that batches use, and one of a call that none does."""
+    made = [
+        OutreachTemplate(channel=channel, name=name, created_by="x")
+        for channel, name in (("sms", "短信模板"), ("call", "外呼模板"))
+    ]
+    for each in made:
+        body = "尊敬的{surname}先生/女士，{branch}邀您了解。"
+        each.versions.append(OutreachTemplateVersion(number=1, body=body, created_by="x"))
+    session.add_all(made)
+    session.flush()
+    return made[0], made[1]
+
+
+def gateway(channel: str, name: str, *, active: bool = False) -> OutreachGateway:
+    """A gateway of a channel."""
+    settings = {"url": f"https://{channel}.example.com/send"}
+    return OutreachGateway(
+        channel=channel, name=name, settings=settings, secret_cipher=b"x", active=active, updated_by="x"
+    )
+
+
+def contact(batch: OutreachBatch, hit: Hit, version: OutreachTemplateVersion, **values: Any) -> Outreach:
+    """A contact of a batch with a hit."""
+    return Outreach(
+        batch_id=batch.id,
+        hit_id=hit.id,
+        lead_id=hit.lead_id,
+        version_id=version.id,
+        channel="sms",
+        id_hash=hit.lead.id_hash,
+        phone_index=hit.lead.phone_index,
+        **values,
+    )
 
 
 def request_for(version: RuleVersion, by: Staff) -> Approval:

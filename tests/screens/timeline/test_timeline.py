@@ -238,56 +238,44 @@ def auditor(login: Callable[..., Person]) -> Person:
     return login("Auditor")
 
 
-def test_each_source_says_what_happened(
-    story: Story, session: Session, login: Callable[..., Person], auditor: Person
-) -> None:
-    session.add(Institution(code="I-7", name="晨光银行", category="bank"))
+@pytest.fixture
+def eventful(story: Story, login: Callable[..., Person]) -> Story:
+    """A customer of whom each source has something to say."""
+    story.session.add(Institution(code="I-7", name="晨光银行", category="bank"))
     story.lead.batch = story.batch(90, "first.csv")
     story.changed(story.batch(60, "second.csv"), name="旧名", source="线下活动")
     hit = story.hit(20, 19)
-    session.execute(update(Hit).values(holdout=True).where(Hit.id == hit.id))
+    story.session.execute(update(Hit).values(holdout=True).where(Hit.id == hit.id))
     story.step(hit, "claim", 18, owner="li", next_on=day(17))
     story.step(hit, "follow_up", 17, note="客户在开会", next_on=day(10), to_status="in_progress")
     story.contact(hit, 16, "interested", ("delivered", 16, 16), ("interested", 15, 15))
     story.contact(hit, 12, "held", sent_at=None, reason="opted_out")
-    session.add(
-        Suppression(
-            id_hash=story.lead.id_hash,
-            shown="x",
-            reason="客户要求",
-            created_by="wang",
-            created_at=at(8),
-            removed_at=at(4),
-            removed_by="chen",
-            removal_reason="已同意",
-        )
-    )
-    session.add(
-        Suppression(
-            phone_index=story.lead.phone_index,
-            shown="x",
-            reason="投诉",
-            created_by="wang",
-            created_at=at(7),
-            expires_on=day(3),
-        )
-    )
-    session.add(
-        Reveal(lead_id=story.lead.id, reason="回电", revealed_by="li", address="::1", revealed_at=at(2))
-    )
-    session.commit()
+    suppress(story)
+    looked = Reveal(lead_id=story.lead.id, reason="回电", revealed_by="li", address="::1", revealed_at=at(2))
+    story.session.add(looked)
+    story.session.commit()
     story.calls(21, 20, "I-7", 3)
-    assert (
-        login("Manager")
-        .submit(
-            f"/leadview/edit/{story.lead.id}",
-            {"name": "新名", "new_phone": "", "source": "官网预约", "status": "paused"},
-        )
-        .status_code
-        == 302
+    typed = {"name": "新名", "new_phone": "", "source": "官网预约", "status": "paused"}
+    assert login("Manager").submit(f"/leadview/edit/{story.lead.id}", typed).status_code == 302
+    return story
+
+
+def suppress(story: Story) -> None:
+    """Put the customer on the do-not-disturb list twice: one entry is removed, one expires."""
+    common = {"shown": "x", "created_by": "wang"}
+    removed = {"removed_at": at(4), "removed_by": "chen", "removal_reason": "已同意"}
+    person, phone = {"id_hash": story.lead.id_hash}, {"phone_index": story.lead.phone_index}
+    story.session.add_all(
+        [
+            Suppression(**common, **person, reason="客户要求", created_at=at(8), **removed),
+            Suppression(**common, **phone, reason="投诉", created_at=at(7), expires_on=day(3)),
+        ]
     )
 
-    read = [re.sub(r"^\S+ ", "", each) for each in story.read(auditor)]
+
+def test_each_source_says_what_happened(eventful: Story, auditor: Person) -> None:
+    lines = eventful.read(auditor)
+    read = [re.sub(r"^\S+ ", "", each) for each in lines]
     said = {
         "Imports Added to the lead list Import #": "first.csv",
         "Imports Changed by an import": "旧名 → became",
@@ -309,12 +297,11 @@ def test_each_source_says_what_happened(
         assert len(found) == 1, (begin, read)
         one = found[0]
         assert part in one, one
-    dates = [each[:10] for each in story.read(auditor)]
+    dates = [each[:10] for each in lines]
     assert dates == sorted(dates, reverse=True)
-    assert f"{day(20)} Hits" in "\n".join(story.read(auditor))
-
-    assert {each.split()[1] for each in story.read(auditor, "kind=activity")} == {"Activity"}
-    two = story.read(auditor, "kind=hits&kind=contacts")
+    assert f"{day(20)} Hits" in "\n".join(lines)
+    assert {each.split()[1] for each in eventful.read(auditor, "kind=activity")} == {"Activity"}
+    two = eventful.read(auditor, "kind=hits&kind=contacts")
     assert len(two) == 3
     assert {each.split()[2] for each in two if "Contacts" in each} == {"Contacts"}
 
