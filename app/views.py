@@ -26,7 +26,9 @@ from app.screens.leads.rfm import RfmView
 from app.screens.leads.suppressions import SuppressionView
 from app.screens.leads.views import BranchView, LeadApi, LeadView
 from app.screens.mails.views import ReminderMailView, ReportMailView
-from app.screens.outcomes.views import OutcomeApi, OutcomeView
+from app.screens.outcomes.api import OutcomeApi
+from app.screens.outcomes.views import OutcomeView
+from app.screens.outreach.api import OutreachApi
 from app.screens.outreach.rules import (
     ForbiddenWordView,
     OutreachGatewayView,
@@ -34,7 +36,7 @@ from app.screens.outreach.rules import (
     OutreachTemplateView,
     SandboxMessageView,
 )
-from app.screens.outreach.views import OutreachApi, OutreachBatchView, OutreachView
+from app.screens.outreach.views import OutreachBatchView, OutreachView
 from app.screens.privacy.views import (
     ExportJobView,
     RevealView,

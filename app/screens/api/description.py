@@ -23,6 +23,11 @@ SUMMARIES = {
     ("GET", "/api/v1/hits/{pk}"): lazy_gettext("One hit"),
     ("GET", "/api/v1/leads/"): lazy_gettext("Leads within the scope of the key, page by page, phones masked"),
     ("GET", "/api/v1/leads/{pk}"): lazy_gettext("One lead, its phone masked"),
+    ("POST", "/api/v1/outcomes"): lazy_gettext(
+        "Stores what customers bought: up to 1000 outcomes at a time, each answered individually and in "
+        "order. Repeating an outcome changes nothing, other values correct it; a person who is not on the "
+        "list is unmatched, and nothing is stored."
+    ),
     ("POST", "/api/v1/outreach/results"): lazy_gettext(
         "Accepts outreach results: up to 1000 at a time, each answered individually and in order. Repeating "
         "a request changes nothing. An opt-out puts the customer on the do-not-disturb list; a conversion "

@@ -6,7 +6,6 @@ The page loads nothing from other hosts.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from flask import json, request
@@ -18,7 +17,6 @@ from flask_babel import lazy_gettext
 from app.audit.events import event
 from app.console.data import PerRequestFilters
 from app.console.filters import FilterVisible
-from app.extensions import csrf
 from app.leads.reasons import mask_numbers
 from app.screens.api import description
 
@@ -35,19 +33,6 @@ class ConsoleApi(BaseApi):  # type: ignore[misc]
         if error is None:
             return super().response_500(**values)
         raise error
-
-    def take_list(self, name: str, most: int, take: Callable[[list[Any]], dict[str, Any]]) -> Any:
-        """Answer a posted list, ``{name: [...]}`` of at most ``most`` items, with what ``take`` returns."""
-        if "Authorization" not in request.headers:
-            # A request without a key uses a browser session, which needs a CSRF token.
-            csrf.protect()
-        body = request.get_json(silent=True)
-        items = body.get(name) if isinstance(body, dict) and set(body) == {name} else None
-        if not isinstance(items, list):
-            return self.response_400(message=f'the body is {{"{name}": [...]}}')
-        if len(items) > most:
-            return self.response_400(message=f"at most {most} {name} at once")
-        return self.response(200, **take(items))
 
 
 class RowsApi(ConsoleApi, PerRequestFilters, ModelRestApi):  # type: ignore[misc]

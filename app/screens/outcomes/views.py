@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g, url_for
-from flask_appbuilder import expose, permission_name
-from flask_appbuilder.api import safe
-from flask_appbuilder.security.decorators import protect
+from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
-from app.access.scope import branches_visible_to, sees_whole_bank
 from app.console import formats
 from app.console.access import may
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.extensions import db
 from app.lib.amounts import yuan
-from app.lib.clock import today
-from app.lib.settings import current_settings
-from app.models import Branch, Outcome, OutcomeFormer
-from app.outcomes import delivery
+from app.models import Outcome, OutcomeFormer
 from app.outcomes.importer import OUTCOMES
 from app.outcomes.rows import HEADERS
-from app.screens.api.views import ConsoleApi
 from app.screens.leads.uploading import FileGuide, TakesFiles
 
 _TEMPLATE = ("outcome_id", "lead_no", "id_number", "product", "date", "amount", "margin")
@@ -141,85 +133,3 @@ class OutcomeView(TakesFiles, ConsoleView):
     def template_header(self) -> list[str]:
         """Return the headers of a file of outcomes."""
         return [HEADERS[name][0] for name in _TEMPLATE]
-
-
-class OutcomeApi(ConsoleApi):  # type: ignore[misc]
-    """The API that takes outcomes from the bank's systems."""
-
-    resource_name = "outcomes"
-    allow_browser_login = True
-    base_permissions = ["can_post"]
-
-    @expose("", methods=["POST"])
-    @protect()
-    @safe
-    @permission_name("post")
-    def post(self) -> Any:
-        """Store outcomes.
-        ---
-        post:
-          summary: Store outcomes
-          description: >-
-            Up to 1000 outcomes, each answered individually and in order. The person is lead_no, id_hash or
-            id_number. Repeating an outcome changes nothing (existing), other values correct it (corrected); a
-            person who is not on the list is unmatched, and nothing is stored.
-          requestBody:
-            required: true
-            content:
-              application/json:
-                schema:
-                  type: object
-                  additionalProperties: false
-                  required: [outcomes]
-                  properties:
-                    outcomes:
-                      type: array
-                      maxItems: 1000
-                      items:
-                        type: object
-                        additionalProperties: false
-                        required: [outcome_id, product, date, amount]
-                        properties:
-                          outcome_id: {type: string, minLength: 1, maxLength: 128}
-                          lead_no: {type: string}
-                          id_hash: {type: string}
-                          id_number: {type: string}
-                          product: {type: string, description: code or name}
-                          date: {type: string, format: date}
-                          amount: {type: number, minimum: 0}
-                          margin: {type: number, nullable: true}
-          responses:
-            200:
-              description: An answer for each outcome, in order
-              content:
-                application/json:
-                  schema:
-                    type: object
-                    required: [outcomes]
-                    properties:
-                      outcomes:
-                        type: array
-                        items:
-                          type: object
-                          required: [outcome_id, status]
-                          properties:
-                            outcome_id: {type: string, nullable: true}
-                            status:
-                              type: string
-                              enum: [created, corrected, existing, unmatched, rejected]
-                            reason: {type: string}
-                            error: {type: string}
-            400:
-              $ref: '#/components/responses/400'
-            401:
-              $ref: '#/components/responses/401'
-            403:
-              $ref: '#/components/responses/403'
-        """
-        return self.take_list("outcomes", delivery.MAX_ITEMS, _deliver)
-
-
-def _deliver(items: list[Any]) -> dict[str, Any]:
-    query = select(Branch.id).where(branches_visible_to(g.user))
-    branches = None if sees_whole_bank(g.user) else list(db.session.scalars(query))
-    return {"outcomes": delivery.deliver(db.engine, items, current_settings(), today(), branches)}

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import abort, flash, g, redirect, request, url_for
-from flask_appbuilder import expose, has_access, permission_name
+from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
-from flask_appbuilder.api import safe
-from flask_appbuilder.security.decorators import protect
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import StringField
@@ -32,10 +30,9 @@ from app.models import (
     OutreachBatchStatus,
     OutreachTemplateVersion,
 )
-from app.outreach import batches, cost, preflight, results
+from app.outreach import batches, cost, preflight
 from app.outreach.compliance import REASONS
 from app.outreach.variants import SecondText
-from app.screens.api.views import ConsoleApi
 from app.screens.outreach import forms, page, variants
 
 MANY, ONE = "can_contact_many", "can_contact_one"
@@ -409,84 +406,3 @@ class OutreachView(ConsoleView):
         "cost": yuan,
         **dict.fromkeys(("at", "reserved_at", "sent_at"), formats.when),
     }
-
-
-class OutreachApi(ConsoleApi):  # type: ignore[misc]
-    """The API that takes results of contacts from the bank's systems."""
-
-    resource_name = "outreach"
-    allow_browser_login = True
-    base_permissions = ["can_post"]
-
-    @expose("/results", methods=["POST"])
-    @protect()
-    @safe
-    @permission_name("post")
-    def results(self) -> Any:
-        """Store the results of contacts.
-        ---
-        post:
-          summary: Store the results of contacts
-          description: >-
-            Up to 1000 results, each answered individually and in order. Repeating a result changes
-            nothing (status duplicate). opt_out puts the customer on the do-not-disturb list, converted
-            updates the hit.
-          requestBody:
-            required: true
-            content:
-              application/json:
-                schema:
-                  type: object
-                  additionalProperties: false
-                  required: [results]
-                  properties:
-                    results:
-                      type: array
-                      maxItems: 1000
-                      items:
-                        type: object
-                        additionalProperties: false
-                        required: [outreach_id, outcome, at]
-                        properties:
-                          outreach_id: {type: string, minLength: 1, maxLength: 64}
-                          outcome:
-                            type: string
-                            enum:
-                              - delivered
-                              - failed
-                              - answered
-                              - no_answer
-                              - refused
-                              - interested
-                              - converted
-                              - opt_out
-                          at: {type: string, format: date-time}
-                          note: {type: string, maxLength: 500}
-          responses:
-            200:
-              description: An answer for each result, in order
-              content:
-                application/json:
-                  schema:
-                    type: object
-                    required: [results]
-                    properties:
-                      results:
-                        type: array
-                        items:
-                          type: object
-                          required: [outreach_id, status]
-                          properties:
-                            outreach_id: {type: string, nullable: true}
-                            status: {type: string, enum: [accepted, duplicate, unknown, invalid]}
-                            error: {type: string}
-            400:
-              $ref: '#/components/responses/400'
-            401:
-              $ref: '#/components/responses/401'
-            403:
-              $ref: '#/components/responses/403'
-        """
-        return self.take_list(
-            "results", results.MAX_ITEMS, lambda items: {"results": results.take(items, g.user)}
-        )
