@@ -126,6 +126,7 @@ def _work(progress: Say, yesterday: dt.date) -> None:
         sent = Contacts(manager, admin, now, zone, _random("contacts")).create()
         progress(f"Demo: {sent:,} contacts")
     progress(f"Demo: {work.work_on_hits(yesterday, zone, _random('work')):,} hits worked on")
+    work.name_products()
     with tempfile.TemporaryDirectory() as folder:
         sold, corrected = outcomes.deliver(Path(folder), WHO, yesterday, _random("outcomes"))
     progress(f"Demo: {sold:,} outcomes, {corrected} corrected")

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, insert, or_, select, text, upda
 
 from app.extensions import db
 from app.hits.owner import OPEN, SYSTEM
-from app.models import Branch, CloseReason, Hit, HitEvent, HitStatus, Staff
+from app.models import Branch, CloseReason, Hit, HitEvent, HitStatus, Product, RuleVersion, Staff
 
 #: share of the hits that have been worked on, by age in days
 WORKED_AFTER = (0.05, 0.3, 0.5, 0.65, 0.75)
@@ -131,6 +131,14 @@ def _timeline(
         timeline.add("follow_up", end, HitStatus.IN_PROGRESS, note=random.choice(_TALKS), next_on=next_on)
         timeline.left |= {"next_on": next_on}
     return timeline
+
+
+def name_products() -> None:
+    """Name the first product of its rule for each hit marked as converted, and commit."""
+    first = select(Product.id).join(RuleVersion, Product.code == RuleVersion.products[1])
+    own = first.where(RuleVersion.id == Hit.version_id).scalar_subquery()
+    db.session.execute(update(Hit).where(Hit.status == HitStatus.CONVERTED).values(product_id=own))
+    db.session.commit()
 
 
 def write(timelines: list[Timeline]) -> None:

@@ -37,6 +37,7 @@ from app.models import (
     Outreach,
     OutreachBatch,
     OutreachEvent,
+    Product,
     Push,
     Reminder,
     Rule,
@@ -173,6 +174,8 @@ def check_outcomes(session: Session) -> None:
     held_out, marked = True, True
     assert told >= {(False, marked, True), (False, marked, False), (False, not marked, True)}
     assert (held_out, not marked, True) in told
+    named = select(Product.code).join(Hit, Hit.product_id == Product.id).where(Hit.status == "converted")
+    assert {"LOAN-C", "CARD"} <= set(session.scalars(named))
     assert session.scalar(select(func.count()).select_from(ControlMember))
 
 
