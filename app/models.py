@@ -505,6 +505,7 @@ class FactDefinition(Model):
     sensitive: Mapped[bool] = mapped_column(Boolean, server_default="false")
     keep_days: Mapped[int] = mapped_column(Integer, server_default="1100")
     choices: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    round_to: Mapped[int] = mapped_column(Integer, server_default="1")
     updated_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(

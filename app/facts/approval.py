@@ -28,6 +28,7 @@ FACTS = DefinitionKind(
         "purpose": (lazy_gettext("Purpose"), lambda code: labels.word(labels.PURPOSE, code)),
         "sensitive": (lazy_gettext("Sensitive"), labels.yes_no),
         "keep_days": (lazy_gettext("Days kept"), _text),
+        "round_to": (lazy_gettext("Rounded in texts to"), _text),
     },
     rules=catalogue.rules_in_force,
 )

@@ -10,7 +10,16 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from app.errors import DomainError
 from app.extensions import db
 from app.facts.definition import FactDef, check_names, fact_def
-from app.models import FactDefinition, Rule, RuleStatus, RuleVersion, Segment, VersionStatus
+from app.models import (
+    FactDefinition,
+    OutreachTemplate,
+    OutreachTemplateVersion,
+    Rule,
+    RuleStatus,
+    RuleVersion,
+    Segment,
+    VersionStatus,
+)
 
 _BINDING = (VersionStatus.SUBMITTED, VersionStatus.ACTIVE)
 
@@ -40,7 +49,7 @@ def apply(fact: FactDef, user: str, *, overwrite: bool = True) -> None:
 
 
 def delete(row: FactDefinition) -> None:
-    """Delete a definition without committing. Raises DomainError while a rule or segment uses it."""
+    """Delete a definition without committing. Raises DomainError while a rule, segment or text uses it."""
     users = used_by(row.code)
     if users:
         raise DomainError(
@@ -50,7 +59,7 @@ def delete(row: FactDefinition) -> None:
 
 
 def used_by(code: str) -> list[str]:
-    """Return the codes of rules in force or waiting, and the names of segments, whose filters test a fact."""
+    """Return what uses a fact: codes of rules in force or waiting, names of segments and of templates."""
     rules = (
         select(Rule.code)
         .join(RuleVersion, RuleVersion.rule_id == Rule.id)
@@ -59,7 +68,15 @@ def used_by(code: str) -> list[str]:
         .order_by(Rule.code)
     )
     segments = select(Segment.name).where(_tests(Segment.definition, code)).order_by(Segment.name)
-    return [*db.session.scalars(rules), *db.session.scalars(segments)]
+    newest = (
+        select(OutreachTemplateVersion.body)
+        .where(OutreachTemplateVersion.template_id == OutreachTemplate.id)
+        .order_by(OutreachTemplateVersion.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    texts = select(OutreachTemplate.name).where(newest.contains(f"{{fact:{code}}}", autoescape=True))
+    return [each for query in (rules, segments, texts) for each in db.session.scalars(query)]
 
 
 def rules_in_force(code: str) -> list[str]:

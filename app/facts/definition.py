@@ -19,6 +19,7 @@ from app.lib.strict import Code, Stored
 MAX_CHOICES = 200
 DEFAULT_KEEP_DAYS = 1100
 MAX_TEXT = 200
+MAX_ROUND_TO = 1_000_000_000
 #: header of the column with the date of a row's values
 AS_OF = ("数据日期", "日期", "as_of")
 #: columns of a file that say whom and when its facts are about
@@ -41,6 +42,8 @@ class FactDef(Stored):
     sensitive: bool = False
     keep_days: Annotated[int, Field(ge=1, le=36500)] = DEFAULT_KEEP_DAYS
     choices: Annotated[list[Word], Field(max_length=MAX_CHOICES)] = []
+    #: texts to customers round amounts of money to multiples of it
+    round_to: Annotated[int, Field(ge=1, le=MAX_ROUND_TO)] = 1
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -79,6 +82,8 @@ def refusal(fact: FactDef) -> FieldError | None:
                 return FieldError(field, "“%(name)s” can't be the header of a fact's column.", name=text)
     if (fact.kind == "choice") != bool(fact.choices):
         return FieldError("choices", "A fact of the kind “choice” needs choices; other kinds have none.")
+    if fact.round_to != 1 and fact.kind != "money":
+        return FieldError("round_to", "Only amounts of money are rounded.")
     return _refusal_of_choices(fact.choices)
 
 

@@ -53,6 +53,7 @@ REASONS: dict[str, Any] = {
     "cap_channel": lazy_gettext("Frequency cap of the channel reached"),
     "cap_total": lazy_gettext("Frequency cap of all channels reached"),
     "twice": lazy_gettext("Same person already in another hit or batch"),
+    "fact": lazy_gettext("A fact in the text is not known of the customer"),
     "hours": lazy_gettext("Outside contact hours"),
     "cancelled": lazy_gettext("Batch cancelled"),
     "sender": lazy_gettext("The sender is no longer allowed to contact customers"),

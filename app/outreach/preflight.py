@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,8 +25,9 @@ from app.models import (
     OutreachStatus,
     OutreachTemplateVersion,
 )
-from app.outreach import candidates, compliance, cost, gateways, settings, templates
+from app.outreach import candidates, compliance, cost, gateways, settings, templates, text_facts
 from app.outreach.compliance import DROPPED, Terms
+from app.outreach.text_facts import Told
 from app.outreach.variants import Draw
 from app.schedules import calendar
 
@@ -101,12 +103,13 @@ def _check(batch: OutreachBatch) -> dict[str, Any]:
     if len(hits) > AT_ONCE:
         _report(batch.id, len(hits))
     _hold(_twice(batch), terms)
+    told = _hold_unknown(batch, terms)
     counted = candidates.counts(batch)
     opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
     return {
         "status": OutreachBatchStatus.CHECKED,
         "candidates": counted["go"] + sum(counted["held"].values()),
-        "planned": counted | {"open_at": opens.isoformat(), "texts": _plan(batch, terms)},
+        "planned": counted | {"open_at": opens.isoformat(), "texts": _plan(batch, terms, told)},
         "gateway": gateways.current(batch.channel).name,
     }
 
@@ -182,6 +185,32 @@ def _twice(batch: OutreachBatch) -> CTE:
     return select(ranked.c.id, literal("twice").label("reason")).where(again).cte("judged")
 
 
+def _texts(batch: OutreachBatch) -> list[OutreachTemplateVersion]:
+    return [batch.version, *([batch.version_b] if batch.version_b else [])]
+
+
+def _leads(batch: OutreachBatch) -> Sequence[int]:
+    """Return the customers to whom the batch would go, none when no text names a fact."""
+    if not any(text_facts.named(each.body) for each in _texts(batch)):
+        return []
+    return db.session.scalars(select(Outreach.lead_id).where(_queued(batch))).all()
+
+
+def _hold_unknown(batch: OutreachBatch, terms: Terms) -> Told:
+    """Hold back the queued rows whose text names a fact that isn't known of the customer.
+
+    Return what the texts say of the customers.
+    """
+    leads = _leads(batch)
+    told = text_facts.tell((each.body for each in _texts(batch)), leads, terms.local.date())
+    for version in _texts(batch) if leads else ():
+        unknown = [lead for lead in leads if text_facts.lacks(version.body, told.get(lead, {}))]
+        query = select(Outreach.id, literal("fact").label("reason"))
+        own = query.where(_queued(batch), Outreach.version_id == version.id)
+        _hold(own.where(Outreach.lead_id == func.any(unknown)).cte("judged"), terms)
+    return told
+
+
 def _queued(batch: OutreachBatch) -> Any:
     return and_(Outreach.batch_id == batch.id, Outreach.status == OutreachStatus.QUEUED)
 
@@ -201,35 +230,34 @@ def _hold(judged: CTE, terms: Terms) -> None:
     )
 
 
-def _plan(batch: OutreachBatch, terms: Terms) -> dict[str, dict[str, Any]]:
+def _plan(batch: OutreachBatch, terms: Terms, told: Told) -> dict[str, dict[str, Any]]:
     """Return by text the number of rows, their segments and the cost in yuan, from the rendered texts."""
-    versions = [batch.version, *([batch.version_b] if batch.version_b else [])]
     price = cost.price(terms.settings, batch.channel)
     plan = {}
-    for version in versions:
-        go, segments = _length_of(batch, version, terms)
+    for version in _texts(batch):
+        go, segments = _length_of(batch, version, terms, told)
         plan[str(version.id)] = {"go": go, "segments": segments, "cost": str(Decimal(segments) * price)}
     return plan
 
 
-def _length_of(batch: OutreachBatch, version: OutreachTemplateVersion, terms: Terms) -> tuple[int, int]:
+def _length_of(
+    batch: OutreachBatch, version: OutreachTemplateVersion, terms: Terms, told: Told
+) -> tuple[int, int]:
     """Return the number of rows with a text and the total of their segments (or calls)."""
+    # Customers of one name and branch read the same, unless the text says what is known of them.
+    lead = Lead.id if text_facts.named(version.body) else literal(0)
     query = (
-        select(Lead.name, Branch.name, func.count())
+        select(lead, Lead.name, Branch.name, func.count())
         .select_from(Outreach)
         .join(Lead, Lead.id == Outreach.lead_id)
         .outerjoin(Branch, Branch.id == Lead.branch_id)
         .where(_queued(batch), Outreach.version_id == version.id)
-        .group_by(Lead.name, Branch.name)
+        .group_by(lead, Lead.name, Branch.name)
     )
     go = segments = 0
-    for name, branch, n in db.session.execute(query.execution_options(yield_per=5000)).tuples():
+    for key, name, branch, n in db.session.execute(query.execution_options(yield_per=5000)).tuples():
+        values = {**templates.values(name, branch or "", terms.local.date()), **told.get(key, {})}
+        text = templates.render(version.body, values, terms.channel, terms.settings.opt_out_sentence)
         go += n
-        segments += n * _segments(name, branch or "", version, terms)
+        segments += n * cost.segments(terms.channel, text)
     return go, segments
-
-
-def _segments(name: str, branch: str, version: OutreachTemplateVersion, terms: Terms) -> int:
-    values = templates.values(name, branch, terms.local.date())
-    text = templates.render(version.body, values, terms.channel, terms.settings.opt_out_sentence)
-    return cost.segments(terms.channel, text)

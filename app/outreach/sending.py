@@ -27,9 +27,10 @@ from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.lib import clock
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
-from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates
+from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates, text_facts
 from app.outreach.compliance import DROPPED, Terms
 from app.outreach.gateway import Answer, Contact, Receipt
+from app.outreach.text_facts import Told
 
 CHUNK, THREADS = 50, 8
 CONTACTS = LeasedRows(
@@ -88,12 +89,12 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
     until = gateway.closed_until(now)
     if until is not None:
         return _wait(batch, until, "gateway")
-    rows, handled = _reserve(batch_id, terms)
+    rows, handled, told = _reserve(batch_id, terms)
     if not handled:
         _finish(batch_id)
         return 0
     if rows:
-        _hand_over(batch, rows, gateway, terms)
+        _hand_over(batch, rows, gateway, terms, told)
     return handled
 
 
@@ -137,10 +138,10 @@ def _finish(batch_id: int) -> None:
     db.session.commit()
 
 
-def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
+def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int, Told]:
     """Judge the next rows of a batch, reserve those that may be sent, and commit.
 
-    Return the reserved rows and the number of rows judged.
+    Return the reserved rows, the number of rows judged, and what their texts say of facts.
     """
     running = select(OutreachBatch.id).where(
         OutreachBatch.id == batch_id, OutreachBatch.status == OutreachBatchStatus.RUNNING
@@ -148,15 +149,20 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
     # Pausing and cancelling wait for this lock, so that nothing is reserved after them.
     if db.session.scalar(running.with_for_update(read=True)) is None:
         db.session.rollback()
-        return [], 0
+        return [], 0, {}
     rows = _claim(batch_id, terms.now)
     _lock_people(rows)
     judged = _judge(rows, terms)
+    told = text_facts.tell(
+        (row.version.body for row in rows), [row.lead_id for row in rows], terms.local.date()
+    )
     going, seen, now = [], set[str](), clock.now()
     for row in rows:
         reason = judged.get(row.id, ["deleted"])[:1]
         if not reason and seen & {row.phone_index, row.id_hash}:
             reason = ["twice"]
+        if not reason and text_facts.lacks(row.version.body, told.get(row.lead_id, {})):
+            reason = ["fact"]
         if reason:
             status = OutreachStatus.DROPPED if reason[0] in DROPPED else OutreachStatus.HELD
             row.status, row.reason, row.at = status, reason[0], terms.now
@@ -166,9 +172,9 @@ def _reserve(batch_id: int, terms: Terms) -> tuple[list[Outreach], int]:
             row.attempts += 1
             seen |= {row.phone_index, row.id_hash}
             going.append(row)
-    _charge(going, terms)
+    _charge(going, terms, told)
     db.session.commit()
-    return going, len(rows)
+    return going, len(rows), told
 
 
 def _claim(batch_id: int, now: dt.datetime) -> list[Outreach]:
@@ -207,21 +213,23 @@ def _judge(rows: Sequence[Outreach], terms: Terms) -> dict[int, list[str]]:
     return {key: list(found) for key, found in db.session.execute(query).tuples()}
 
 
-def _charge(rows: Sequence[Outreach], terms: Terms) -> None:
+def _charge(rows: Sequence[Outreach], terms: Terms, told: Told) -> None:
     """Store the cost of each row before it is sent, so that no later price or lost worker changes it."""
     price = cost.price(terms.settings, terms.channel)
     query = select(Lead).where(Lead.id.in_([row.lead_id for row in rows])).options(joinedload(Lead.branch))
     leads = {lead.id: lead for lead in db.session.scalars(query)}
     for row in rows:
         try:
-            row.segments = cost.segments(row.channel, _text(row, leads[row.lead_id], terms))
+            row.segments = cost.segments(row.channel, _text(row, leads[row.lead_id], terms, told))
         except DomainError:
             continue  # There is no text for this customer, so handing it over will fail.
         row.cost = price * row.segments
 
 
-def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Current, terms: Terms) -> None:
-    contacts = {row.id: _contact(row, terms) for row in rows}
+def _hand_over(
+    batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Current, terms: Terms, told: Told
+) -> None:
+    contacts = {row.id: _contact(row, terms, told) for row in rows}
     sendable = [contact for contact in contacts.values() if isinstance(contact, Contact)]
     first = gateway.reserve(len(sendable))
     spacing = 1 / gateway.gateway.per_second if first else 0.0
@@ -255,19 +263,19 @@ def _hand_over(batch: OutreachBatch, rows: list[Outreach], gateway: gateways.Cur
     db.session.commit()
 
 
-def _contact(row: Outreach, terms: Terms) -> Contact | Answer:
+def _contact(row: Outreach, terms: Terms, told: Told) -> Contact | Answer:
     """Return the contact to hand over, or a rejection when there can be none."""
     lead = db.session.get_one(Lead, row.lead_id)
     try:
         phone = PhoneVault.of(current_app.config["SETTINGS"]).decrypt(lead.phone_cipher)
-        text = _text(row, lead, terms)
+        text = _text(row, lead, terms, told)
     except (LeadsError, DomainError) as error:
         return Answer(Receipt.REJECTED, note=error.said)
     return Contact(row.id, row.key, row.channel, phone, lead.phone_masked, text)
 
 
-def _text(row: Outreach, lead: Lead, terms: Terms) -> str:
-    values = templates.values_of(lead, terms.local.date())
+def _text(row: Outreach, lead: Lead, terms: Terms, told: Told) -> str:
+    values = {**templates.values_of(lead, terms.local.date()), **told.get(lead.id, {})}
     return templates.render(row.version.body, values, row.channel, terms.settings.opt_out_sentence)
 
 

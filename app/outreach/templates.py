@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,11 @@ from sqlalchemy import select
 
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.facts import catalogue
+from app.facts.definition import FactDef
 from app.models import ForbiddenWord, Lead, OutreachTemplate, OutreachTemplateVersion
+from app.outreach import text_facts
+from app.segments.sentence import name_of
 
 CHANNELS = ("sms", "call")
 #: variables that a template may contain, with their descriptions
@@ -56,8 +60,11 @@ def length(text: str) -> Length:
     return Length(chars, 1 if chars <= 70 else -(-chars // 67), "UCS-2")
 
 
-def check_body(channel: str, body: str) -> str:
-    """Return a template's text in its stored form. Raises FieldError that says what is wrong and where."""
+def check_body(channel: str, body: str, facts: Iterable[FactDef] | None = None) -> str:
+    """Return a template's text in its stored form. Raises FieldError that says what is wrong and where.
+
+    ``facts`` are those that it may name, by default those in the database.
+    """
     text = "\n".join(line.rstrip() for line in body.strip().splitlines())
     if not text:
         raise FieldError("body", "Enter the text that the customer will read or hear.")
@@ -68,24 +75,33 @@ def check_body(channel: str, body: str) -> str:
             n=len(text),
             most=MAX_CHARS[channel],
         )
-    _check_places(text)
+    _check_places(text, facts)
     words = forbidden_in(text)
     if words:
         raise FieldError("body", "These words are not allowed: %(words)s.", words=", ".join(words))
     return text
 
 
-def _check_places(text: str) -> None:
+def _check_places(text: str, facts: Iterable[FactDef] | None) -> None:
+    known = list(catalogue.definitions().values() if facts is None else facts)
     for name in _PLACE.findall(text):
-        if name not in VARIABLES:
+        if name.startswith(text_facts.PREFIX):
+            text_facts.check(name.removeprefix(text_facts.PREFIX), known)
+        elif name not in VARIABLES:
             raise FieldError(
                 "body",
                 "There is no variable {%(name)s}; the variables are: %(names)s.",
                 name=name[:40],
-                names=", ".join(f"{{{each}}}" for each in VARIABLES),
+                names=", ".join(f"{{{each}}}" for each in variables(known)),
             )
     if "{" in _PLACE.sub("", text) or "}" in _PLACE.sub("", text):
         raise FieldError("body", "There is an unmatched curly bracket; variables look like {surname}.")
+
+
+def variables(facts: Iterable[FactDef]) -> dict[str, Any]:
+    """Return the variables that a text may contain, facts included, with their descriptions."""
+    named = text_facts.usable(facts)
+    return {**VARIABLES, **{text_facts.PREFIX + code: name_of(fact) for code, fact in named.items()}}
 
 
 def forbidden_in(text: str) -> list[str]:
@@ -160,14 +176,16 @@ def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> 
 def example(version: OutreachTemplateVersion, lead: Lead | None, day: dt.date, opt_out: str) -> str:
     """Return the text as a customer would read it, masked.
 
-    Without a customer, the variables are replaced by their descriptions.
+    Without a customer, the variables are replaced by their descriptions; otherwise facts that aren't known.
     """
-    variables = (
-        values_of(lead, day, masked=True)
-        if lead is not None
-        else {name: f"〔{word}〕" for name, word in VARIABLES.items()}
-    )
-    return render(version.body, variables, version.template.channel, opt_out)
+    words = variables(catalogue.definitions().values())
+    # A fact that may not be named any more is shown by its code.
+    codes = {text_facts.PREFIX + code: code for code in text_facts.named(version.body)}
+    shown = {name: f"〔{word}〕" for name, word in {**codes, **words}.items()}
+    if lead is not None:
+        told = text_facts.tell([version.body], [lead.id], day)
+        shown |= values_of(lead, day, masked=True) | dict(told.get(lead.id, {}))
+    return render(version.body, shown, version.template.channel, opt_out)
 
 
 def values_of(lead: Lead, day: dt.date, *, masked: bool = False) -> dict[str, str]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.errors import FieldError
 from app.extensions import db
+from app.facts import catalogue as fact_catalogue
 from app.lib.fields import Word
 from app.lib.strict import Code, Strict
 from app.models import OutreachTemplate
@@ -52,6 +53,7 @@ def _problems(config: ConfigFile) -> Iterator[tuple[int, str]]:
     stored = {item.code: item for item in _read()}
     products = {each.code for each in [*product_catalogue.definitions(), *config.products]}
     here = {item.code for item in config.templates}
+    facts = {fact.code: fact for fact in [*fact_catalogue.definitions().values(), *config.facts]}
     taken = {item.name: item.code for item in stored.values() if item.code not in here}
     for number, item in enumerate(config.templates):
         if taken.setdefault(item.name, item.code) != item.code:
@@ -62,7 +64,7 @@ def _problems(config: ConfigFile) -> Iterator[tuple[int, str]]:
             if code not in products:
                 yield number, f".products[{place}]: {code!r}: unknown product code"
         try:
-            templates.check_body(item.channel, item.text)
+            templates.check_body(item.channel, item.text, facts.values())
         except FieldError as error:
             yield number, f".text: {error}"
 

@@ -129,8 +129,15 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         **crud(
             "factview",
             "fact",
-            {"code": "age", "name": "年龄", "kind": "number", "purpose": "service", "keep_days": 100},
-            {"name": "资产", "purpose": "risk", "keep_days": 100},
+            {
+                "code": "age",
+                "name": "年龄",
+                "kind": "number",
+                "purpose": "service",
+                "keep_days": 100,
+                "round_to": 1,
+            },
+            {"name": "资产", "purpose": "risk", "keep_days": 100, "round_to": 1},
         ),
         "can_upload": get("/factview/upload"),
         "can_template": get("/factview/template"),

@@ -33,6 +33,7 @@ FACT = {
     "choices": "",
     "purpose": "marketing",
     "keep_days": 400,
+    "round_to": 1,
 }
 
 

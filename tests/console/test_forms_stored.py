@@ -137,6 +137,7 @@ FACT = {
     "purpose": "service",
     "sensitive": "y",
     "keep_days": "90",
+    "round_to": "1",
 }
 FACT_CHANGED = {
     "name": "资产",
@@ -146,6 +147,7 @@ FACT_CHANGED = {
     "purpose": "risk",
     "sensitive": "y",
     "keep_days": "9",
+    "round_to": "1000",
 }
 PRODUCT = {
     "code": "CARD",

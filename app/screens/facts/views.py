@@ -20,7 +20,7 @@ from app.console.view import ConsoleView
 from app.extensions import db
 from app.facts import catalogue, upload
 from app.facts.approval import FACTS
-from app.facts.definition import DEFAULT_KEEP_DAYS, PERSON_HEADERS, FactDef, checked_def
+from app.facts.definition import DEFAULT_KEEP_DAYS, MAX_ROUND_TO, PERSON_HEADERS, FactDef, checked_def
 from app.models import FactDefinition
 from app.screens.leads.uploading import FileForm, FileGuide, TakesFiles
 
@@ -84,12 +84,15 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
     filter_choices = {"kind": labels.FACT_KIND, "purpose": labels.PURPOSE}
     show_columns = [
         *("code", "name", "name_en", "kind", "unit", "choices", "purpose", "sensitive", "keep_days"),
-        *("updated_by", "updated_at"),
+        *("round_to", "updated_by", "updated_at"),
     ]
     add_columns = [
-        *("code", "name", "name_en", "kind", "unit", "choices", "purpose", "sensitive", "keep_days")
+        *("code", "name", "name_en", "kind", "unit", "choices", "purpose", "sensitive", "keep_days"),
+        "round_to",
     ]
-    edit_columns = ["name", "name_en", "unit", "choices", "purpose", "sensitive", "keep_days", "reason"]
+    edit_columns = [
+        *("name", "name_en", "unit", "choices", "purpose", "sensitive", "keep_days", "round_to", "reason")
+    ]
     label_columns = {
         "code": lazy_gettext("Code"),
         "name": lazy_gettext("Chinese name"),
@@ -100,6 +103,7 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
         "purpose": lazy_gettext("Purpose"),
         "sensitive": lazy_gettext("Sensitive"),
         "keep_days": lazy_gettext("Days kept"),
+        "round_to": lazy_gettext("Rounded in texts to"),
         "updated_by": lazy_gettext("Changed by"),
         "updated_at": lazy_gettext("Changed"),
     }
@@ -133,6 +137,14 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
             default=DEFAULT_KEEP_DAYS,
             description=lazy_gettext("Older values are not used any more."),
             validators=[DataRequired(), NumberRange(1, 36500)],
+        ),
+        "round_to": IntegerField(
+            lazy_gettext("Rounded in texts to"),
+            default=1,
+            description=lazy_gettext(
+                "Texts to customers round an amount of money to multiples of this; other kinds have 1."
+            ),
+            validators=[DataRequired(), NumberRange(1, MAX_ROUND_TO)],
         ),
     }
     edit_form_extra_fields = _fields | {"reason": REASON}

@@ -12,6 +12,7 @@ from flask_appbuilder.fieldwidgets import (
 )
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext, lazy_gettext
+from flask_babel.speaklater import LazyString
 from wtforms import (
     BooleanField,
     FloatField,
@@ -25,6 +26,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from app import labels
 from app.errors import FieldError
+from app.facts import catalogue
 from app.models import OutreachTemplateVersion
 from app.outreach import templates
 from app.outreach.settings import LABELS
@@ -97,13 +99,22 @@ class PlainForm(DynamicForm):  # type: ignore[misc]
     """A form without fields."""
 
 
+def _variables() -> str:
+    """Return the variables that a text may contain, and what they stand for."""
+    known = templates.variables(catalogue.definitions().values())
+    said = labels.joined(f"{{{name}}} {word}" for name, word in known.items())
+    return gettext(
+        "Variables: %(variables)s. A customer of whom a fact is not known gets no message. "
+        "The opt-out sentence is added to every SMS.",
+        variables=said,
+    )
+
+
 def body_field() -> TextAreaField:
     """Return the field for the text of a template."""
     return TextAreaField(
         lazy_gettext("Text"),
-        description=lazy_gettext(
-            "Variables: {surname} {name} {branch} {month} {day}. The opt-out sentence is added to every SMS."
-        ),
+        description=LazyString(_variables),
         validators=[DataRequired(), Length(max=2000)],
         widget=BS3TextAreaFieldWidget(),
     )
