@@ -1948,7 +1948,7 @@ class SavedFilter(Model):
 
 
 class ExportJob(Attempted, Leased, Model):
-    """A background export of the rows that match ``filters`` (app/selection).
+    """A background export of the rows that match ``filters`` (app/selection), with columns for some facts.
 
     ``rows`` and ``file`` are known at the end; retention deletes the file and empties ``file``. Phones are
     masked unless ``clear``, which requires a second person's approval (``approved_by``).
@@ -1969,6 +1969,7 @@ class ExportJob(Attempted, Leased, Model):
     kind: Mapped[str] = mapped_column(String(16))
     format: Mapped[str] = mapped_column(String(8))
     filters: Mapped[list[list[str]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    facts: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     clear: Mapped[bool] = mapped_column(Boolean, server_default="false")
     approved_by: Mapped[str | None] = mapped_column(String(128))
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)

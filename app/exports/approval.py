@@ -33,7 +33,8 @@ class _ClearExportKind:
 
     def state(self, subject_id: int) -> str:
         job = _job(subject_id)
-        return f"{job.kind} {job.format} {json.dumps(job.filters)} {job.requested_by}"
+        facts = f" {json.dumps(job.facts)}" if job.facts else ""
+        return f"{job.kind} {job.format} {json.dumps(job.filters)} {job.requested_by}{facts}"
 
     def makers(self, subject_id: int) -> set[str]:
         return {_job(subject_id).requested_by}
@@ -45,6 +46,7 @@ class _ClearExportKind:
             Change(_("List"), "", labels.word(labels.EXPORT_KIND, job.kind)),
             Change(_("Conditions"), "", conditions),
             Change(_("Rows now"), "", f"{payload['rows']:,}"),
+            *([Change(_("Facts"), "", labels.joined(job.facts))] if job.facts else []),
             Change(_("Phone numbers"), _("masked"), _("in clear")),
         ]
 

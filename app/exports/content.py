@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Query, joinedload
 
 from app import labels
+from app.exports import fact_columns
+from app.facts.definition import FactDef
 from app.leads.phone import PhoneVault
 from app.models import Customer, Hit, HitStatus, Lead
 from app.rules import conversions, describe
@@ -31,16 +33,24 @@ class Content:
     loaded: tuple[Any, ...]
 
 
-def rows(content: Content, query: Query[Any], vault: PhoneVault | None = None) -> Iterator[list[str]]:
+def rows(
+    content: Content, query: Query[Any], vault: PhoneVault | None = None, facts: Sequence[FactDef] = ()
+) -> Iterator[list[str]]:
     """Yield the rows of a query on the content's table as text, by id, reading ROWS_AT_ONCE at a time.
 
-    Phone numbers are masked unless a vault is given.
+    Phone numbers are masked unless a vault is given. The values of facts stand in further columns.
     """
-    last_id, cells = 0, content.cells()
+    last_id, cells, unknown = 0, content.cells(), [""] * len(facts)
+    known = fact_columns.reader(facts) if facts else None
     while page := _rows_after(last_id, content, query):
         last_id = page[-1].id
+        of_facts = known(sorted({_lead_of(row) for row in page})) if known else {}
         for row in page:
-            yield cells(row, vault)
+            yield [*cells(row, vault), *of_facts.get(_lead_of(row), unknown)]
+
+
+def _lead_of(row: Any) -> int:
+    return int(row.id if isinstance(row, Lead) else row.lead_id)
 
 
 def _rows_after(last_id: int, content: Content, query: Query[Any]) -> list[Any]:

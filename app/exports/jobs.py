@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from flask import current_app
@@ -14,6 +14,7 @@ from sqlalchemy import select
 from app import approvals
 from app.access.rights import holds
 from app.errors import DomainError
+from app.exports import fact_columns
 from app.exports.approval import CLEAR, ClearExport
 from app.exports.content import CONTENTS, rows, watermark
 from app.exports.files import write_table
@@ -32,28 +33,33 @@ VIEWS = {"leads": "LeadView", "hits": "HitView", "customers": "CustomerView"}
 MAX_OPEN = 5
 
 
-def request_export(kind: str, file_format: str, selection: Selection) -> ExportJob:
-    """Queue an export of the selected rows and nudge a worker. Commits.
+def request_export(kind: str, file_format: str, selection: Selection, facts: Sequence[str] = ()) -> ExportJob:
+    """Queue an export of the selected rows, with columns for some facts, and nudge a worker. Commits.
 
-    Raises DomainError when the user already has MAX_OPEN exports in progress.
+    Raises DomainError when the user already has MAX_OPEN exports in progress, or may not export a fact.
     """
-    job = _new_job(kind, file_format, selection)
+    job = _new_job(kind, file_format, selection, facts)
     db.session.commit()
     JOBS.nudge(job.id)
     return job
 
 
 def request_clear_export(
-    kind: str, file_format: str, selection: Selection, reason: str, about: ClearExport
+    kind: str,
+    file_format: str,
+    selection: Selection,
+    reason: str,
+    about: ClearExport,
+    facts: Sequence[str] = (),
 ) -> Approval:
     """Submit an export with unmasked phone numbers for approval. Commits.
 
-    Raises DomainError when the settings forbid such exports, when there is no reason, or when the user
-    already has MAX_OPEN exports in progress.
+    Raises DomainError when the settings forbid such exports, when there is no reason, or as
+    ``request_export`` does.
     """
     if not clear_allowed():
         raise DomainError("The settings do not allow exports with unmasked phone numbers.")
-    job = _new_job(kind, file_format, selection)
+    job = _new_job(kind, file_format, selection, facts)
     job.clear, job.status = True, RunStatus.ASKED
     db.session.flush()
     approval = approvals.submit(CLEAR, job.id, selection.user, reason, about._asdict())
@@ -61,11 +67,13 @@ def request_clear_export(
     return approval
 
 
-def _new_job(kind: str, file_format: str, selection: Selection) -> ExportJob:
+def _new_job(kind: str, file_format: str, selection: Selection, facts: Sequence[str]) -> ExportJob:
+    fact_columns.chosen(selection.user, facts)
     user = selection.user.username
     if JOBS.count_open(user) >= MAX_OPEN:
         raise DomainError("You have %(n)s exports in progress. Wait until one of them is done.", n=MAX_OPEN)
     job = ExportJob(kind=kind, format=file_format, filters=selection.as_json(), requested_by=user)
+    job.facts = list(facts)
     db.session.add(job)
     return job
 
@@ -114,8 +122,10 @@ def _write_file(requester: Staff | None, job: ExportJob, held: Held) -> tuple[st
     name = f"{uuid.uuid4().hex}.{job.format}"
     _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     first = watermark(job.requested_by, job.created_at, job.approved_by if job.clear else None)
-    counted = progress.count(rows(content, query, vault))
-    write_table(_folder() / name, job.format, first, content.header(), counted)
+    facts = fact_columns.chosen(requester, job.facts)
+    counted = progress.count(rows(content, query, vault, facts))
+    header = [*content.header(), *fact_columns.header(facts)]
+    write_table(_folder() / name, job.format, first, header, counted)
     return name, progress.done
 
 

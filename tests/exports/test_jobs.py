@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 import io
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,15 @@ from app.models import ExportJob, Lead
 from tests import clock
 from tests.access.world import World
 from tests.conftest import Person
+from tests.leads.support import write_csv
 
 
 @pytest.fixture
 def export(app: Flask, session: Session) -> Callable[..., ExportJob]:
     """Ask for an export on the screen and make it."""
 
-    def run(person: Person, path: str, form: str = "csv") -> ExportJob:
-        asked = person.submit(path, {"format": form})
+    def run(person: Person, path: str, form: str = "csv", facts: Sequence[str] = ()) -> ExportJob:
+        asked = person.submit(path, {"format": form, "facts": list(facts)})
         assert asked.status_code == 302, asked.text
         with app.app_context():
             make_export(int(asked.headers["Location"].rsplit("/", 1)[1]))
@@ -76,6 +77,51 @@ def test_a_file_names_who_and_when_and_masks_phones(
     assert b"1380000000" not in answer.data
     path = app.config["SETTINGS"].data_dir / "exports" / str(job.file)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_facts_are_columns_for_those_who_may_see_them(
+    world: World,
+    session: Session,
+    login: Callable[..., Person],
+    export: Callable[..., ExportJob],
+    cli: Callable[..., Any],
+    app: Flask,
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "facts.yaml"
+    config.write_text(
+        "facts: [{code: due, name: 到期日, kind: date},"
+        " {code: health, name: 健康, kind: flag, sensitive: true},"
+        " {code: risk, name: 风险, kind: number, purpose: risk}]",
+        "utf-8",
+    )
+    assert cli("config", "apply", config).exit_code == 0
+    rows = [["lead_no", "aum", "due", "health", "risk"], ["L1001", "1234.5", "2027-01-31", "是", "1"]]
+    assert cli("facts", "import", write_csv(tmp_path / "f.csv", rows)).exit_code == 0
+    admin, marketer = login("Admin"), login("Marketer", username="k1", branch=world.home)
+    page = marketer.get("/hitview/export_all").text
+    offered = [f'value="{code}"' in page for code in ("aum", "due", "health", "risk")]
+    assert offered == [True, True, False, False]
+    refused = marketer.submit("/hitview/export_all", {"format": "csv", "facts": ["health"]})
+    assert refused.status_code == 200
+    for path in ("/leadview/export_all", "/hitview/export_all", "/customerview/export_all"):
+        _first, header, *found = rows_of(
+            fetched(admin, export(admin, path, facts=["due", "aum", "health"])).data
+        )
+        assert header[-3:] == ["到期日", "金融资产 (元)", "健康"], path
+        own = {tuple(row[-3:]) for row in found if row[0] == "L1001"}
+        assert own == {("2027-01-31", "1234.5", "是")}, path
+        assert {tuple(row[-3:]) for row in found if row[0] != "L1001"} == {("", "", "")}, path
+    session.execute(text("UPDATE fact_definition SET sensitive = true WHERE code = 'due'"))
+    session.commit()
+    job = ExportJob(kind="hits", format="csv", facts=["due"], requested_by="k1")
+    session.add(job)
+    session.commit()
+    with app.app_context():
+        make_export(job.id)
+    session.refresh(job)
+    assert job.status == "failed"
+    assert "due" in str(job.error)
 
 
 def test_xlsx_has_the_same_rows(

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from app import labels
 from app.console.access import may
+from app.exports import fact_columns
 from app.facts.definition import FactDef
 from app.facts.lead import KnownFact
 from app.segments.sentence import name_of
@@ -26,7 +27,7 @@ def value_text(fact: FactDef, value: Any) -> str:
 
 def may_see(fact: FactDef) -> bool:
     """Whether the user may see values: those of sensitive facts only who may change definitions."""
-    return not fact.sensitive or may("can_edit", "FactView")
+    return not fact.sensitive or may(*fact_columns.SENSITIVE)
 
 
 def lines(known: list[KnownFact]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import g
 from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import lazy_gettext
@@ -9,14 +10,22 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
 from app import labels
+from app.console.forms import multi_select
+from app.exports import fact_columns
 from app.leads.reasons import MAX_REASON
+from app.segments.sentence import name_of
 
 
 class ExportForm(DynamicForm):  # type: ignore[misc]
-    """The format of an export."""
+    """The format of an export, and the facts that it has columns for."""
 
     format = SelectField(
         lazy_gettext("Format"), choices=lambda: labels.choices(labels.EXPORT_FORMAT), widget=Select2Widget()
+    )
+    facts = multi_select(
+        lazy_gettext("Facts"),
+        lambda: [(fact.code, name_of(fact)) for fact in fact_columns.allowed(g.user)],
+        lazy_gettext("One more column for each, with the values known today."),
     )
 
 

@@ -70,7 +70,8 @@ class ExportsList:
         form = forms.ExportForm()
         if form.validate_on_submit():
             try:
-                job = jobs.request_export(self.export_kind, form.format.data, selection.checked(view))
+                selected = selection.checked(view)
+                job = jobs.request_export(self.export_kind, form.format.data, selected, form.facts.data or [])
             except DomainError as error:
                 form.format.errors = [*form.format.errors, error.text()]
             else:
@@ -89,7 +90,8 @@ class ExportsList:
             about = ClearExport(selection.conditions(self, selected.filters), selected.query().count())
             try:
                 approval = jobs.request_clear_export(
-                    self.export_kind, form.format.data, selected, form.reason.data, about
+                    *(self.export_kind, form.format.data, selected, form.reason.data, about),
+                    form.facts.data or [],
                 )
             except DomainError as error:
                 db.session.rollback()
@@ -164,12 +166,13 @@ class ExportJobView(WithProgress, ConsoleView):
     search_columns = ["kind", "status", "requested_by", "created_at"]
     filter_choices = {"kind": labels.EXPORT_KIND, "status": labels.RUN_STATUS}
     show_columns = [
-        *("kind", "format", "clear", "status", "rows", "error"),
+        *("kind", "format", "facts", "clear", "status", "rows", "error"),
         *("requested_by", "created_at", "approved_by", "finished_at"),
     ]
     label_columns = formats.JOB_WORDS | {
         "kind": lazy_gettext("List"),
         "format": lazy_gettext("Format"),
+        "facts": lazy_gettext("Facts"),
         "clear": lazy_gettext("Phone numbers in clear"),
         "approved_by": lazy_gettext("Approved by"),
         "rows": lazy_gettext("Rows"),
@@ -178,6 +181,7 @@ class ExportJobView(WithProgress, ConsoleView):
         "kind": formats.label(labels.EXPORT_KIND),
         "format": formats.label(labels.EXPORT_FORMAT),
         "clear": labels.yes_no,
+        "facts": labels.joined,
         "rows": exports.rows_made,
     }
 
