@@ -98,7 +98,7 @@ def test_facts_are_columns_for_those_who_may_see_them(
     assert cli("config", "apply", config).exit_code == 0
     rows = [["lead_no", "aum", "due", "health", "risk"], ["L1001", "1234.5", "2027-01-31", "是", "1"]]
     assert cli("facts", "import", write_csv(tmp_path / "f.csv", rows)).exit_code == 0
-    admin, marketer = login("Admin"), login("Marketer", username="k1", branch=world.home)
+    admin, marketer = login("Admin", language="zh"), login("Marketer", username="k1", branch=world.home)
     page = marketer.get("/hitview/export_all").text
     offered = [f'value="{code}"' in page for code in ("aum", "due", "health", "risk")]
     assert offered == [True, True, False, False]
