@@ -50,7 +50,8 @@ def rows(
 
 
 def _lead_of(row: Any) -> int:
-    return int(row.id if isinstance(row, Lead) else row.lead_id)
+    # The key of a customer is that of their lead.
+    return int(row.lead_id if isinstance(row, Hit) else row.id)
 
 
 def _rows_after(last_id: int, content: Content, query: Query[Any]) -> list[Any]:
