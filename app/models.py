@@ -308,6 +308,11 @@ class Lead(Model):
             postgresql_where=text("deleted_at IS NULL"),
         ),
         Index(
+            *("ix_lead_live_branch_name", "branch_id", "name", "id"),
+            postgresql_ops={"name": "text_pattern_ops"},
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
             *("ix_lead_live_source", "source", "status", "created_at", "id"),
             postgresql_where=text("deleted_at IS NULL"),
         ),

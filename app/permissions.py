@@ -202,6 +202,9 @@ TABLE: dict[str, dict[str, str]] = {
         "look": EVERYONE,
         "read": EVERYONE,
     },
+    "SearchView": {
+        "can_search": EVERYONE,
+    },
     "ReminderChoiceView": {
         "can_this_form_get": EVERYONE,
         "can_this_form_post": EVERYONE,

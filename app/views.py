@@ -49,6 +49,7 @@ from app.screens.reports.views import WeeklyReportView
 from app.screens.rules.backtests import BacktestView
 from app.screens.rules.views import RuleVersionView, RuleView
 from app.screens.schedules.views import HolidayView, ScheduleVersionView, ScheduleView
+from app.screens.search.views import SearchView, limit_rate
 from app.screens.staff.api_keys import ApiKeyView
 from app.screens.staff.views import RoleView, StaffView
 
@@ -146,7 +147,14 @@ MENU = (
         ),
     ),
 )
-WITHOUT_MENU = (DeliveryAttemptView, ReminderView, ReportMailView, ReminderChoiceView, SavedFilterView)
+WITHOUT_MENU = (
+    DeliveryAttemptView,
+    ReminderView,
+    ReportMailView,
+    ReminderChoiceView,
+    SavedFilterView,
+    SearchView,
+)
 APIS = (LeadApi, HitApi, OutreachApi, FactApi, OutcomeApi, ApiDescription)
 
 #: a lead's page lists its hits
@@ -168,6 +176,7 @@ def register(appbuilder: Any) -> None:
             )
     for view in WITHOUT_MENU:
         appbuilder.add_view_no_menu(view)
+    limit_rate(appbuilder.sm.limiter)
     for api in APIS:
         appbuilder.add_api(api)
     # Flask-AppBuilder's own view returns to a page of the session's history, which we don't keep.

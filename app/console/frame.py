@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,7 +65,19 @@ def init_app(app: Flask) -> None:
     app.context_processor(
         lambda: {"appbuilder": current_app.appbuilder, "base_template": "frame.html"}  # type: ignore[attr-defined]
     )
-    parts = (areas, crumbs, today_text, user_info, bell, languages, asset, import_map, get_locale, address_of)
+    parts = (
+        areas,
+        crumbs,
+        today_text,
+        user_info,
+        bell,
+        can_search,
+        languages,
+        asset,
+        import_map,
+        get_locale,
+        address_of,
+    )
     app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
@@ -83,6 +96,14 @@ def areas() -> list[Area]:
     return result
 
 
+def pages() -> Iterator[tuple[str, str, str]]:
+    """Yield work area, name and address of every page of the menu that the user may open."""
+    for category in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
+        for entry in category.childs:
+            if may("menu_access", entry.name):
+                yield str(category.label), str(entry.label), entry.get_url()
+
+
 def _item(entry: Any) -> Item:
     """Return an entry of the sidebar, with the view's ``menu_badge`` if it has one."""
     badge = getattr(entry.baseview, "menu_badge", None)
@@ -96,6 +117,11 @@ def bell() -> Item | None:
         return None
     n = unread()
     return Item(f"{MAX_UNREAD}+" if n > MAX_UNREAD else str(n), url_for("ReminderView.list"), badge=n)
+
+
+def can_search() -> bool:
+    """Return whether the user has the search box."""
+    return may("can_search", "SearchView")
 
 
 def unread() -> int:

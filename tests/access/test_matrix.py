@@ -265,6 +265,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "stop": act("targetview", "stop", "target"),
         "resume": act("targetview", "resume", "stopped_target"),
     },
+    "SearchView": {"can_search": post("/searchview/find", changes=False, text="客户")},
     "ReminderView": {
         "can_list": get("/reminderview/list/"),
         "can_unread": get("/reminderview/unread"),

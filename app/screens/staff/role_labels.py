@@ -31,6 +31,7 @@ _METHOD = {
     "can_progress": lazy_gettext("Watch the progress"),
     "can_unread": lazy_gettext("Query unread reminders"),
     "can_read_all": lazy_gettext("Mark all as read"),
+    "can_search": lazy_gettext("Search"),
     "can_count": lazy_gettext("Count the matches"),
     "can_preview": lazy_gettext("Preview"),
     "can_test": lazy_gettext("Send a test"),

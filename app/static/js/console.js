@@ -2,5 +2,7 @@
 import "./confirm.js";
 import "./forms.js";
 import "./frame.js";
+import "./keys.js";
 import "./lists.js";
 import "./requests.js";
+import "./search.js";

@@ -1,0 +1,1 @@
+"""Search over everything, in the top bar."""
