@@ -99,6 +99,7 @@ PLACES = {
 }
 #: permissions whose answers are not pages
 NO_PAGE = {
+    "can_search",
     "can_export",
     "can_export_clear",  # a page only where a setting allows it
     "can_delete",
