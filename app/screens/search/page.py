@@ -19,6 +19,7 @@ from app.leads import finding, number_limit, suppression
 from app.leads.errors import InvalidPhone
 from app.lib.row_id import row_id
 from app.models import (
+    Customer,
     ImportBatch,
     Lead,
     OutreachBatch,
@@ -129,17 +130,25 @@ def _customers(text: str) -> Group:
         *finding.by_number(db.session(), g.user, text),
         *finding.by_name(db.session(), g.user, text, PER_GROUP + 1),
     ]
-    return _group(_("Customers"), [_customer(lead) for lead in leads])
+    pages = pages_of(leads)
+    return _group(_("Customers"), [Found(lead.name, pages[lead.id], _known(lead)) for lead in leads])
 
 
-def _customer(lead: Lead) -> Found:
+def _known(lead: Lead) -> str:
     known = [lead.lead_no, lead.phone_masked, lead.branch.name if lead.branch else ""]
-    return Found(lead.name, lead_url(lead), " · ".join(filter(None, known)))
+    return " · ".join(filter(None, known))
 
 
-def lead_url(lead: Lead) -> str:
-    """Return the page on which a customer is worked."""
-    return url_for("LeadView.show", pk=lead.id)
+def pages_of(leads: Sequence[Lead]) -> dict[int, str]:
+    """Return the address of each lead's page: the customer's for whom a rule has hit and who works hits."""
+    hit: set[int] = set()
+    if may("can_show", "CustomerView"):
+        customers = select(Customer.id).where(visible_to(g.user, Customer))
+        hit = set(db.session.scalars(customers.where(Customer.id.in_([lead.id for lead in leads]))))
+    return {
+        lead.id: url_for("CustomerView.show" if lead.id in hit else "LeadView.show", pk=lead.id)
+        for lead in leads
+    }
 
 
 def _rows(kind: Named, text: str) -> Group:

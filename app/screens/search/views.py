@@ -80,4 +80,6 @@ def _place_of(phone_index: str) -> str:
     """Return the page of the one customer in scope with a number, else the list of those who have it."""
     query = select(Lead).where(visible_to(g.user, Lead), Lead.phone_index == phone_index).limit(2)
     leads = db.session.scalars(query).all()
-    return page.lead_url(leads[0]) if len(leads) == 1 else list_url("LeadView", phone_index=phone_index)
+    if len(leads) != 1:
+        return list_url("LeadView", phone_index=phone_index)
+    return page.pages_of(leads)[leads[0].id]

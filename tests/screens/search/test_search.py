@@ -59,7 +59,7 @@ def test_a_full_number_is_a_look_at_it(
     def look_up(phone: str) -> str:
         return str(marketer.submit("/searchview/phone", {"text": phone}).headers["Location"])
 
-    assert look_up(HOME) == f"/leadview/show/{world.ids['lead_home']}"
+    assert look_up(HOME) == f"/customerview/show/{world.ids['lead_home']}"
     assert "leadview/list" in look_up(AWAY)
     assert "Try again later" in marketer.get(look_up(HOME), follow_redirects=True).text
     assert _searches(session) == [world.ids["phone_home"], world.ids["phone_away"]]
