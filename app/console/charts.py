@@ -25,7 +25,8 @@ DAYS = 30
 class Chart:
     """A bar chart with a value in ``unit`` for each ``x``. ``links`` open the rows behind each bar.
 
-    ``x`` are dates or, with ``parts``, names of parts of a whole, which are drawn lying.
+    ``x`` are dates or, with ``parts``, names of parts of a whole, which are drawn lying or, with ``ring``, as
+    a ring with their shares.
     """
 
     title: str
@@ -36,15 +37,17 @@ class Chart:
     empty: str
     all: Link | None = None
     parts: bool = False
+    ring: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
         """Return the data for the script."""
-        return {
+        own = {
             name: value
             for name, value in asdict(self).items()
             if name in ("title", "unit", "x", "y", "links", "parts")
         }
+        return own | ({"kind": "ring"} if self.ring else {})
 
 
 @dataclass(frozen=True)

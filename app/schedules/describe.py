@@ -55,7 +55,7 @@ def _parts(schedule: ScheduleDef, names: Names) -> Pairs:
     return [
         (_("Name"), schedule.name),
         (_("Rules"), labels.joined(f"{code} {names.rules.get(code, '')}".strip() for code in schedule.rules)),
-        (_("Frequency"), labels.word(PRESET, schedule.preset)),
+        (_("Push frequency"), labels.word(PRESET, schedule.preset)),
         *_timing(schedule),
         (_("Time ranges"), _("; ").join(map(_range, schedule.ranges))),
         (_("Quiet hours"), " – ".join(schedule.quiet_hours or ())),

@@ -1,5 +1,5 @@
 // The parts of Apache ECharts that app/static/js/charts.js draws with.
-import { BarChart, CustomChart, LineChart } from "echarts/charts";
+import { BarChart, CustomChart, LineChart, PieChart } from "echarts/charts";
 import { GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
 import { use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
@@ -11,6 +11,7 @@ use([
   LegendComponent,
   LineChart,
   MarkLineComponent,
+  PieChart,
   SVGRenderer,
   TooltipComponent,
 ]);

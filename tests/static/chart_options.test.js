@@ -88,3 +88,15 @@ test("the curve has the level of the base and one point that stands out", () => 
   assert.deepEqual([fill(0), fill(1)], ["blue", "ink"]);
   assert.equal(options({ ...curve, base: null }, look()).series[0].markLine, undefined);
 });
+
+test("a ring has its parts with names and shares, and no axes", () => {
+  const data = { ...days, kind: "ring", parts: true, x: ["官网预约", "搜索引擎"], y: [3, 1] };
+  const drawn = options(data, look());
+  assert.deepEqual(drawn.series[0].data, [
+    { name: "官网预约", value: 3 },
+    { name: "搜索引擎", value: 1 },
+  ]);
+  assert.equal(drawn.series[0].label.formatter({ name: "官网预约", percent: 75 }), "官网预约\n75.0%");
+  assert.equal(drawn.tooltip.formatter({ dataIndex: 1 }), "搜索引擎|1|次");
+  assert.equal(drawn.xAxis, undefined);
+});

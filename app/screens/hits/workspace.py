@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -256,7 +256,7 @@ class Dashboard:
         return [
             self._trend(),
             self._funnel(),
-            self._parts(_("By source"), self._count_by(2), _source_name, "source", lambda key: key or NONE),
+            replace(self._by_source(), ring=True),
             self._by_rule(),
             self._parts(_("By grade"), self._count_by(1), str, "grade", str, in_order=True),
             self._by_branch(),
@@ -296,6 +296,9 @@ class Dashboard:
             [n for _name, n, _more in steps],
             [self.filters.list_url(n, **more) for _name, n, more in steps],
         )
+
+    def _by_source(self) -> Chart:
+        return self._parts(_("By source"), self._count_by(2), _source_name, "source", lambda key: key or NONE)
 
     def _by_rule(self) -> Chart:
         names = {rule.id: rule.name for rule in db.session.scalars(select(Rule))}

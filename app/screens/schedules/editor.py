@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from flask import current_app, url_for
@@ -31,6 +33,8 @@ from app.screens.schedules.holidays import unknown_years_warning
 
 #: How many pushes of a day are listed; the rest is only counted.
 MAX_LISTED = 200
+#: Silenced pushes in a row from this number on are one line of the preview.
+FOLDED_FROM = 3
 #: Pushes within the same five minutes share one mark on the timeline.
 MARK_SECONDS = 300
 
@@ -68,6 +72,7 @@ def page(
             },
         },
         "targets": targets(),
+        "may_test": may("can_test", "ScheduleView"),
         "targets_url": url_for("TargetView.list") if may("can_list", "TargetView") else "",
         "grids": [(name, word) for name, (word, _grid) in presets.GRIDS.items()],
     }
@@ -142,6 +147,7 @@ def _words() -> dict[str, Any]:
         ),
         "painted": _("%(n)s cells set to %(level)s", n="{n}", level="{level}"),
         "copied": _("%(day)s copied", day="{day}"),
+        "each": _("Show each time"),
         "unsaved": _("Not saved yet"),
         "saved": _("Saved"),
         "faulty": _("Correct the marked fields to continue the preview."),
@@ -177,18 +183,25 @@ def _date(text: Any) -> dt.date:
 
 def _preview_parts(shown: Preview) -> dict[str, Any]:
     first = shown.days[0]
+    lines = list(_stream(first))
     return {
         "date": first.date.isoformat(),
         "day": _day_words(first),
-        "expected": _("Pushes expected: %(n)s", n=first.expected),
+        "expected": _expected(first),
         "counts": _counts(first),
-        "pushes": [_push(push, first.date) for push in first.pushes[:MAX_LISTED]],
-        "more": _("… and %(n)s more", n=more) if (more := len(first.pushes) - MAX_LISTED) > 0 else "",
+        "pushes": lines[:MAX_LISTED],
+        "more": _("… and %(n)s more", n=more) if (more := len(lines) - MAX_LISTED) > 0 else "",
         "marks": _marks(first),
         "stretches": _stretches(shown.stretches),
         "week": [_summary(day) for day in shown.days],
         "warning": unknown_years_warning(shown.unknown_years),
     }
+
+
+def _expected(day: Day) -> str:
+    if day.date == today():
+        return _("Simulated push stream of today (expected: %(n)s)", n=day.expected)
+    return _("Simulated push stream of %(date)s (expected: %(n)s)", date=day.date, n=day.expected)
 
 
 def _day_words(day: Day) -> str:
@@ -204,6 +217,18 @@ def _counts(day: Day) -> str:
         (_("%(n)s silenced", n=day.silenced), day.silenced),
     ]
     return " · ".join(text for text, n in parts if n)
+
+
+def _stream(day: Day) -> Iterator[dict[str, str]]:
+    """Yield the lines of a day's pushes. Several silenced in a row for one reason are one line."""
+    for why, run in groupby(day.pushes, key=lambda push: push.why if push.at is None else None):
+        lines = [_push(push, day.date) for push in run]
+        if why is None or len(lines) < FOLDED_FROM:
+            yield from lines
+            continue
+        times = [line["time"] for line in lines]
+        number = _("%(n)s silenced", n=len(lines))
+        yield lines[0] | {"time": f"{times[0]}–{times[-1]}", "word": number, "times": " · ".join(times)}
 
 
 def _push(push: Push, date: dt.date) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from flask import abort, flash, jsonify, redirect, request, url_for
+from flask import abort, flash, jsonify, redirect, render_template, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -258,6 +258,19 @@ class ScheduleView(Pausable, ConsoleView):
             selected=selected,
             attempts=attempts,
         )
+
+    @expose("/test_typed", methods=["POST"])
+    @has_access
+    @permission_name("test")
+    def test_typed(self) -> Any:
+        """Send such a sample from the editor, where the schedule may be new. Return the answers as a part."""
+        pk, attempts, error = request.form.get("id", ""), [], ""
+        try:
+            schedule = self._row(pk) if pk else None
+            attempts = test_push.send_sample(request.form.getlist("target"), me(), schedule)
+        except DomainError as refused:
+            error = refused.text()
+        return render_template("schedules/answers.html", attempts=attempts, error=error)
 
     # -- the row ---------------------------------------------------------------------------
     def _get_show_widget(self, pk: Any, item: Schedule, *args: Any, **kwargs: Any) -> dict[str, Any]:

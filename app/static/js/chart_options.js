@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Data the data of a chart, from Chart, Intervals, Curve and Bars on the server
- * @property {"bars" | "curve" | "intervals"} [kind]
+ * @property {"bars" | "curve" | "intervals" | "ring"} [kind]
  * @property {string} title
  * @property {string} unit
  * @property {string[]} x
@@ -26,6 +26,8 @@
  */
 
 const ROW = 28;
+/** The colours of the parts of a ring, which are told apart by their names beside them as well. */
+const RING = ["#1677ff", "#fa9d3b", "#2f9e6e", "#7a5cd6", "#c9cdd4", "#0f52b5", "#b5651d", "#5f6b7c"];
 
 /** A date without its year; other text as it is. @param {string} text */
 export const short = (text) => (/^\d{4}-\d\d-\d\d$/.test(text) ? text.slice(5) : text);
@@ -40,10 +42,11 @@ export function axisNumber(n, language) {
 export const height = (data) => (data.kind === "intervals" ? 56 + ROW * Math.max(3, data.x.length) : null);
 
 /** Whether the bars are horizontal, with the categories in a column. @param {Data} data */
-export const isHorizontal = (data) => data.kind === "intervals" || Boolean(data.parts);
+export const isHorizontal = (data) => data.kind === "intervals" || (data.kind !== "ring" && Boolean(data.parts));
 
 /** @param {Data} data @param {Look} look @returns {Record<string, any>} */
 export function options(data, look) {
+  if (data.kind === "ring") return ring(data, look);
   const { colours } = look;
   const drawn = data.kind ? { intervals, curve, bars: sideBySide }[data.kind] : bars;
   const axes = [names(data, look), values(data, look)];
@@ -51,18 +54,50 @@ export function options(data, look) {
     animation: false,
     textStyle: { fontFamily: look.font, fontSize: 12, color: colours.ink2 },
     grid: { left: 4, right: room(data, look), top: 16, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "all" },
-    tooltip: {
-      trigger: "axis",
-      axisPointer: { type: "shadow" },
-      confine: true,
-      backgroundColor: colours.card,
-      borderColor: colours.line2,
-      textStyle: { color: colours.ink },
-      formatter: (/** @type {{dataIndex: number}[]} */ [point]) => tooltip(data, look, point.dataIndex),
-    },
+    tooltip: tooltipOf(data, look, "axis"),
     [isHorizontal(data) ? "yAxis" : "xAxis"]: axes[0],
     [isHorizontal(data) ? "xAxis" : "yAxis"]: axes[1],
     ...drawn(data, look),
+  };
+}
+
+/** Parts of a whole as a ring, each with its name and share. @param {Data} data @param {Look} look */
+function ring(data, look) {
+  const { colours } = look;
+  const names = data.x.map((name) => ({ name: name.length > 8 && look.width < 360 ? `${name.slice(0, 7)}…` : name }));
+  return {
+    animation: false,
+    color: RING,
+    textStyle: { fontFamily: look.font, fontSize: 12, color: colours.ink2 },
+    tooltip: tooltipOf(data, look, "item"),
+    series: [
+      {
+        type: "pie",
+        radius: ["46%", "70%"],
+        data: data.y.map((value, at) => ({ value, ...names[at] })),
+        itemStyle: { borderColor: colours.card, borderWidth: 2 },
+        label: { color: colours.ink2, formatter: share, lineHeight: 16 },
+        labelLine: { length: 8, length2: 8 },
+      },
+    ],
+  };
+}
+
+/** @param {{name: string, percent: number}} part */
+const share = ({ name, percent }) => `${name}\n${percent.toFixed(1)}%`;
+
+/** @param {Data} data @param {Look} look @param {"axis" | "item"} trigger */
+function tooltipOf(data, look, trigger) {
+  /** @typedef {{dataIndex: number}} Point */
+  return {
+    trigger,
+    axisPointer: { type: "shadow" },
+    confine: true,
+    backgroundColor: look.colours.card,
+    borderColor: look.colours.line2,
+    textStyle: { color: look.colours.ink },
+    formatter: (/** @type {Point | Point[]} */ point) =>
+      tooltip(data, look, (Array.isArray(point) ? point[0] : point).dataIndex),
   };
 }
 
@@ -84,7 +119,7 @@ function names(data, look) {
     nameLocation: "middle",
     axisTick: { show: false },
     axisLine: { lineStyle: { color: look.colours.line2 } },
-    axisLabel: { formatter: short, color: look.colours.ink2, ...horizontal },
+    axisLabel: { formatter: short, color: look.colours.ink2, hideOverlap: true, showMaxLabel: true, ...horizontal },
   };
 }
 

@@ -61,6 +61,12 @@ function begin(element, data) {
   resized.observe(element);
   if (!data.links.length) return;
   element.classList.add("chart-opens");
+  if (data.kind === "ring") {
+    chart.on("click", ({ dataIndex }) => {
+      if (data.links[dataIndex]) window.location.assign(data.links[dataIndex]);
+    });
+    return;
+  }
   chart.getZr().on("click", ({ offsetX, offsetY }) => {
     const place = [offsetX, offsetY];
     if (!chart.containPixel({ gridIndex: 0 }, place)) return;

@@ -354,6 +354,21 @@ one("[data-keep-form]", keepDialog).addEventListener("submit", async (event) => 
   keepDialog.close();
 });
 
+// -- test push -----------------------------------------------------------------------------------------
+/** Open the dialog with the channels that are chosen now. */
+maybe("[data-test]", form)?.addEventListener("click", () => {
+  const dialog = /** @type {HTMLDialogElement} */ (one("#test"));
+  const chosen = definition().channels.map((/** @type {Channel} */ channel) => channel.target);
+  for (const box of /** @type {HTMLInputElement[]} */ (all("[name=target]", dialog)))
+    box.checked = chosen.includes(box.value);
+  field("[name=id]", dialog).value = data.id ?? "";
+  one("#test-answers", dialog).replaceChildren();
+  dialog.showModal();
+});
+maybe("#test [data-close]", document)?.addEventListener("click", () => {
+  /** @type {HTMLDialogElement} */ (one("#test")).close();
+});
+
 // -- wiring --------------------------------------------------------------------------------------------
 const preview = new WeekPreview(one("[data-preview-panel]", form), {
   url: data.urls.preview,

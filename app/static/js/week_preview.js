@@ -4,19 +4,31 @@ import { all, make, one } from "./dom.js";
 /**
  * @typedef {{path: string, text: string}} Fault
  * @typedef {Record<string, any>} Definition
- * @typedef {{time: string, at: string, outcome: string, word: string, why: string}} Push
+ * @typedef {{time: string, at: string, outcome: string, word: string, why: string, times?: string}} Push several
+ *   silenced in a row are one, with all their times
  * @typedef {{date: string, short: string, day: string, kind: string, expected: string, counts: string}} Day
  * @typedef {{left: number, width?: number}} Stretch
  */
 
-/** @param {Push} push */
-function pushLine(push) {
+/** @param {Push} push @param {{each: string}} words */
+function pushLine(push, words) {
   const times = make("span", { className: "num", textContent: push.time });
   if (push.at)
     times.append(make("span", { className: "arrow", textContent: " → " }), make("b", { textContent: push.at }));
   const tag = make("span", { className: `tag tag-push-${push.outcome}`, textContent: push.word });
-  return make("li", { className: `push push-${push.outcome}` }, times, tag, make("small", { textContent: push.why }));
+  const line = make("li", { className: `push push-${push.outcome}` }, times, tag);
+  line.append(make("small", { textContent: push.why }), ...(push.times ? [folded(push.times, words)] : []));
+  return line;
 }
+
+/** The times of a run of silenced pushes, to be unfolded. @param {string} times @param {{each: string}} words */
+const folded = (times, words) =>
+  make(
+    "details",
+    { className: "push-run" },
+    make("summary", { textContent: words.each }),
+    make("p", { className: "num", textContent: times }),
+  );
 
 /** @param {string} className @param {Stretch} stretch */
 function placed(className, { left, width }) {
@@ -36,7 +48,7 @@ export class WeekPreview {
    * @param {object} of
    * @param {string} of.url
    * @param {string} of.token
-   * @param {{faulty: string}} of.words
+   * @param {{faulty: string, each: string}} of.words
    * @param {() => Definition} of.definition
    * @param {(faults: Fault[]) => void} [of.problems] is called with the problems
    */
@@ -101,7 +113,7 @@ export class WeekPreview {
       this.part(name).textContent = found[name];
     }
     for (const name of ["warning", "more"]) this.part(name).hidden = !found[name];
-    this.part("pushes").replaceChildren(...found.pushes.map(pushLine));
+    this.part("pushes").replaceChildren(...found.pushes.map((/** @type {Push} */ push) => pushLine(push, this.words)));
     this.part("pushes").hidden = !found.pushes.length;
     this.part("none").hidden = found.pushes.length > 0;
     const stretches = found.stretches.map((/** @type {Stretch & {level: string}} */ each) =>
