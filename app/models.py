@@ -19,9 +19,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
-    Computed,
     Date,
     DateTime,
+    FetchedValue,
     Float,
     ForeignKey,
     Index,
@@ -1183,9 +1183,6 @@ class HitStatus(StrEnum):
     FAILED = "failed"
 
 
-#: days within which an outcome makes a hit a conversion, both ends included
-CONVERSION_DAYS = 30
-CONVERTED = f"(outcome_on IS NOT NULL) AND (outcome_on <= (hit_date + {CONVERSION_DAYS}))"
 #: customers that wait for somebody or are worked
 WORKABLE_CUSTOMER = "live AND state = 'open'"
 OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
@@ -1202,7 +1199,7 @@ class Hit(Model):
     the day of the conversion that somebody marked, ``amount`` (in yuan) and ``product`` are what they named.
 
     ``outcome_on`` is the date of the first outcome, on or after the hit date, of the products that its
-    version counts, maintained by triggers; ``converted`` says whether it is in time. ``status`` and
+    version counts, and ``converted`` whether it is in time, both maintained by triggers. ``status`` and
     ``converted_at`` are what a marketer marked: a claim (app/rules/conversions.py).
 
     ``source``, ``branch_id`` (0: none) and ``live`` are copies of the lead's values, maintained by triggers,
@@ -1245,7 +1242,9 @@ class Hit(Model):
     opted_out: Mapped[bool] = mapped_column(Boolean, server_default="false")
     holdout: Mapped[bool] = mapped_column(Boolean, server_default="false")
     outcome_on: Mapped[dt.date | None] = mapped_column(Date)
-    converted: Mapped[bool | None] = mapped_column(Boolean, Computed(CONVERTED, persisted=True))
+    converted: Mapped[bool | None] = mapped_column(
+        Boolean, server_default=FetchedValue(), server_onupdate=FetchedValue()
+    )
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
     last_met_on: Mapped[dt.date] = mapped_column(Date)
     latest: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -1538,7 +1537,8 @@ class ForbiddenWord(Model):
 class OutreachSetting(Model):
     """A version of the compliance rules, with ``values`` as in ``app.outreach.settings``.
 
-    At most one row is active; a submitted one waits for approval; retired ones are the history.
+    At most one row is active; a submitted one waits for approval; retired ones are the history. While
+    ``recounted_at`` is None, conversions of hits have not been counted again with its conversion days.
     """
 
     __tablename__ = "outreach_setting"
@@ -1555,6 +1555,7 @@ class OutreachSetting(Model):
     created_at: Mapped[dt.datetime] = _now()
     activated_by: Mapped[str | None] = mapped_column(String(128))
     activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+    recounted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
     def __repr__(self) -> str:
         return f"#{self.id}"

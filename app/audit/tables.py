@@ -61,6 +61,7 @@ QUIET = frozenset(
         "preview",
         "progress",
         "pushed_until",
+        "recounted_at",
         "rows_done",
         "rows_total",
         "steps",

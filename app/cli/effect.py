@@ -10,7 +10,6 @@ from flask.cli import AppGroup
 from app.cli.base import DATE, as_json, notice, print_result, require_installation
 from app.errors import DomainError
 from app.lib.settings import current_settings
-from app.models import CONVERSION_DAYS
 
 effect_group = AppGroup("effect", help="What marketing changes.")
 
@@ -21,13 +20,11 @@ effect_group = AppGroup("effect", help="What marketing changes.")
 @click.option(
     "--days",
     type=click.IntRange(0, 3650),
-    default=CONVERSION_DAYS,
-    show_default=True,
-    help="Days within which an outcome counts.",
+    help="Days within which an outcome counts; by default the conversion days (30).",
 )
 @as_json
 @require_installation
-def effect_report(first: dt.datetime, last: dt.datetime, days: int, json_out: bool) -> None:
+def effect_report(first: dt.datetime, last: dt.datetime, days: int | None, json_out: bool) -> None:
     """Compare the treated people of each rule with those held out: conversions, money, return."""
     from app.effect import report
     from app.rules import conversions

@@ -17,6 +17,7 @@ from app.extensions import db
 from app.hits.by_branch import NONE, BranchParts
 from app.lib.row_id import row_id
 from app.models import OutreachBatch, OutreachTemplateVersion, Rule, RuleVersion
+from app.rules import conversions
 
 STAGE: dict[str, Any] = {
     Stage.HIT: lazy_gettext("Hits"),
@@ -125,6 +126,15 @@ def hour_band_choices() -> list[tuple[str, str]]:
 def claims_stand_in() -> str:
     """Return the line that pages and reports show while no outcome has been delivered."""
     return _("No outcomes have been delivered yet: conversions are what marketers marked, not confirmed.")
+
+
+def caveat(by_outcomes: bool) -> str:
+    """Return the line that pages show while claims stand in, or conversions are being counted again."""
+    if not by_outcomes:
+        return claims_stand_in()
+    if conversions.recounting():
+        return _("The conversion days have changed: conversions are being counted again.")
+    return ""
 
 
 def claims(marked: int, confirmed: int) -> str:

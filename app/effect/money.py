@@ -21,7 +21,8 @@ from app.effect.report import Arm, ArmsEffect, Return
 from app.extensions import db
 from app.hits.by_branch import BranchParts
 from app.lib.settings import current_settings
-from app.models import CONVERSION_DAYS, Hit, Outreach, RuleVersion
+from app.models import Hit, Outreach, RuleVersion
+from app.rules import conversions
 
 #: what contacts are gathered by → column of Outreach
 CONTACTED = {"template": Outreach.version_id, "batch": Outreach.batch_id}
@@ -123,7 +124,7 @@ def contacted(by: Any, *criteria: Any) -> dict[Any, tuple[Arm, float]]:
         .order_by(by, Hit.lead_id, Outreach.sent_at, Outreach.id)
         .cte("people")
     )
-    each = report.bought(current_settings(), people, people.c.day, CONVERSION_DAYS, people.c.part).c
+    each = report.bought(current_settings(), people, people.c.day, conversions.days(), people.c.part).c
     arms = db.session.execute(select(each.part, *report.arm_columns(each)).group_by(each.part))
     found = {part: report.arm(figures) for part, *figures in arms}
     costs = (

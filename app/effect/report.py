@@ -20,7 +20,7 @@ from sqlalchemy.orm import aliased
 from app.effect import means
 from app.effect.means import Estimate, Sums
 from app.extensions import db
-from app.models import CONVERSION_DAYS, Hit, Outreach, Rule, RuleVersion
+from app.models import Hit, Outreach, Rule, RuleVersion
 from app.rules import conversions
 from app.rules.proportion import Interval, Share, difference
 from config import Settings
@@ -169,12 +169,12 @@ def by_rule(
     settings: Settings,
     first: dt.date,
     last: dt.date,
-    days: int = CONVERSION_DAYS,
+    days: int | None = None,
     among: ColumnElement[bool] | None = None,
 ) -> dict[int, ArmsEffect]:
     """Return the effect of each rule that caught anybody for the first time in the period, by its id.
 
-    ``among`` is a criterion on Hit that limits these first hits.
+    ``days`` are by default the conversion days. ``among`` is a criterion on Hit that limits these first hits.
     """
     parts = by_part(settings, first, last, literal(0), days, among)
     return {rule: effect for (_part, rule), effect in parts.items()}
@@ -185,10 +185,11 @@ def by_part(
     first: dt.date,
     last: dt.date,
     part: Any,
-    days: int = CONVERSION_DAYS,
+    days: int | None = None,
     among: ColumnElement[bool] | None = None,
 ) -> dict[tuple[Any, int], ArmsEffect]:
     """Return the same for each ``part``, an expression on Hit, by part and rule."""
+    days = conversions.days() if days is None else days
     people = _people(first, last, part, true() if among is None else among)
     arms: dict[tuple[Any, int], dict[bool, Arm]] = {}
     for key, rule, held_out, *figures in db.session.execute(_arms(settings, people, days)):
@@ -200,7 +201,7 @@ def by_part(
     }
 
 
-def report(settings: Settings, first: dt.date, last: dt.date, days: int) -> Mapping[str, ArmsEffect]:
+def report(settings: Settings, first: dt.date, last: dt.date, days: int | None) -> Mapping[str, ArmsEffect]:
     """Return the effects by the rules' codes."""
     codes = dict(db.session.execute(select(Rule.id, Rule.code)).tuples().all())
     found = {codes[rule]: effect for rule, effect in by_rule(settings, first, last, days).items()}

@@ -1,4 +1,4 @@
-"""Queue ``default``: the work of each day that takes too long for the ticker.
+"""Queue ``default``: the work that takes too long for the ticker, most of it daily.
 
 A failure is stored as one of the ticker's step that asked for the work, by the function's name.
 """
@@ -17,6 +17,7 @@ from app.jobs.nudges import nudge
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.rules import control_group as universal
+from app.rules import conversions as by_outcomes
 
 
 def ask(work: Callable[[int], None]) -> None:
@@ -33,6 +34,11 @@ def facts(_nothing: int) -> None:
 def control_group(_nothing: int) -> None:
     """Draw the year's universal control group among the leads there are."""
     _run("control_group", lambda: universal.draw(current_settings()))
+
+
+def conversions(_nothing: int) -> None:
+    """Count the conversions of hits again after the conversion days have changed."""
+    _run("conversions", by_outcomes.recount)
 
 
 def retention(_nothing: int) -> None:

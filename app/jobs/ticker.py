@@ -31,7 +31,7 @@ from app.push import deliver
 from app.push import tick as pushes
 from app.reminders import digest
 from app.reports import plan as reports
-from app.rules import backtest_jobs
+from app.rules import backtest_jobs, conversions
 from app.t1 import runs
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,12 @@ def _partitions(now: dt.datetime) -> None:
         partitions.ensure(connection, now)
 
 
+def _conversions(_now: dt.datetime) -> None:
+    """Ask a worker to count conversions again while those of hits follow former days."""
+    if conversions.recounting():
+        daily.ask(daily.conversions)
+
+
 STEPS = (
     Step("t1", lazy_gettext("Starting T+1 runs"), runs.tick),
     Step("pushes", lazy_gettext("Creating pushes"), pushes.tick),
@@ -152,6 +158,7 @@ STEPS = (
     Step("reminders", lazy_gettext("Reminders"), reminders.run_checks),
     Step("reminder_mails", lazy_gettext("Reminders by e-mail"), digest.collect),
     Step("mails", lazy_gettext("Sending e-mails"), _mails),
+    Step("conversions", lazy_gettext("Counting conversions again"), _conversions),
     # The T+1 run does the same; this is for days without one.
     Step(
         "facts",

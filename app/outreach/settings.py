@@ -18,6 +18,7 @@ from app.lib import clock
 from app.lib.pointers import to_row
 from app.lib.strict import Strict
 from app.models import Approval, OutreachSetting, Staff, VersionStatus
+from app.rules.conversions import DEFAULT_DAYS
 
 KIND = "setting"
 #: characters that the opt-out sentence needs at least
@@ -25,6 +26,7 @@ MIN_OPT_OUT = 4
 Times = Annotated[int, Field(ge=1, le=100)]
 Days = Annotated[int, Field(ge=1, le=366)]
 Hour = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+ConversionDays = Annotated[int, Field(ge=0, le=366)]
 Cost = Annotated[float, Field(ge=0, le=1000)]
 
 LABELS: dict[str, Any] = {
@@ -42,6 +44,7 @@ LABELS: dict[str, Any] = {
     "excluded_hit_statuses": lazy_gettext("Excluded hit statuses"),
     "excluded_lead_statuses": lazy_gettext("Excluded lead statuses"),
     "control_percent": lazy_gettext("Universal control group"),
+    "conversion_days": lazy_gettext("Conversion days"),
     "approval_above": lazy_gettext("Second-person approval for batches above"),
     "opt_out_sentence": lazy_gettext("Opt-out sentence at the end of every SMS"),
     "cost_sms": lazy_gettext("Cost of one SMS segment"),
@@ -69,6 +72,7 @@ class OutreachSettings(Strict):
     excluded_hit_statuses: list[Literal["waiting", "in_progress", "failed"]] = ["failed"]
     excluded_lead_statuses: list[Literal["active", "paused", "lost"]] = ["lost"]
     control_percent: Annotated[float, Field(ge=0, le=20)] = 0.0
+    conversion_days: ConversionDays = DEFAULT_DAYS
     approval_above: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     opt_out_sentence: Annotated[str, Field(max_length=60)] = "拒收请回复R"
     cost_sms: Cost = 0.05
@@ -143,11 +147,14 @@ def put_in_force(values: OutreachSettings, user: str) -> None:
 
 
 def _activate(row: OutreachSetting, user: str) -> None:
-    active = in_force()
+    active, before = in_force(), current().conversion_days
     if active is not None and active is not row:
         active.status = VersionStatus.RETIRED
         db.session.flush()
     row.status, row.activated_by, row.activated_at = VersionStatus.ACTIVE, user, clock.now()
+    same = OutreachSettings.model_validate(row.values).conversion_days == before
+    pending = active is not None and active.recounted_at is None
+    row.recounted_at = row.activated_at if same and not pending else None
 
 
 def differences(old: OutreachSettings, new: OutreachSettings) -> list[Change]:

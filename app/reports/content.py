@@ -134,7 +134,7 @@ class Content(Strict):
     """All figures of a report. ``by_outcomes``: outcomes judged conversions, and not claims.
 
     ``money`` has the parts by rule, branch, template and batch, those with the largest margin first; none in
-    older reports and while claims stand in.
+    older reports and while claims stand in. ``days`` are the conversion days.
     """
 
     now: StageCounts
@@ -145,6 +145,7 @@ class Content(Strict):
     waiting: Backlog
     by_outcomes: bool = False
     money: dict[str, list[MoneyPart]] = {}
+    days: int = conversions.DEFAULT_DAYS
 
 
 def make_content(week: dt.date, user: Staff) -> Content:
@@ -161,6 +162,7 @@ def make_content(week: dt.date, user: Staff) -> Content:
         waiting=_backlog(user),
         by_outcomes=by_outcomes,
         money=_money(_of_week(week, user), names) if by_outcomes else {},
+        days=conversions.days(),
     )
 
 

@@ -18,7 +18,7 @@ from app.effect.money import NOBODY
 from app.effect.money import Part as MoneyFigures
 from app.hits.by_branch import NONE, OWN
 from app.lib.amounts import percent, yuan
-from app.models import CONVERSION_DAYS, WeeklyReport
+from app.models import WeeklyReport
 from app.reports.content import (
     Backlog,
     Content,
@@ -137,7 +137,11 @@ def document(report: WeeklyReport, language: str) -> Document:
         effect=_effect(content.held),
         tables=[
             *(_table(name, content.parts[name]) for name in TITLES if content.parts.get(name)),
-            *(_money(name, content.money[name]) for name in money_words.TITLES if content.money.get(name)),
+            *(
+                _money(name, content.money[name], content.days)
+                for name in money_words.TITLES
+                if content.money.get(name)
+            ),
         ],
         waiting=_backlog(content.waiting),
         notes=[*([] if content.by_outcomes else [claims_stand_in()]), *(str(note) for note in NOTES)],
@@ -261,14 +265,14 @@ def _sum(parts: Sequence[StageCounts]) -> StageCounts:
     return StageCounts(**{name: sum(getattr(part, name) for part in parts) for name in names})
 
 
-def _money(name: str, parts: Sequence[MoneyPart]) -> Table:
+def _money(name: str, parts: Sequence[MoneyPart], days: int) -> Table:
     figures = [each.part() for each in parts]
     rows = [_money_row(name, _name(name, each), each.part()) for each in parts[:MAX_ROWS]]
     if rest := figures[MAX_ROWS:]:
         rows.append(_money_row(name, _("%(n)s more", n=len(rest)), sum(rest, NOBODY)))
     if name not in money_words.CONTACTED:
         rows.append(_money_row(name, _("Total"), sum(figures, NOBODY)))
-    notes = [money_words.missing(name, figures), *money_words.definitions(name, CONVERSION_DAYS)]
+    notes = [money_words.missing(name, figures), *money_words.definitions(name, days)]
     title = str(money_words.TITLES[name])
     return Table(title, money_words.heads(name), rows, list(filter(None, notes)))
 

@@ -11,7 +11,8 @@ from app.errors import FieldError
 from app.lib.fields import Clock, ClockEnd
 from app.lib.strict import Strict
 from app.outreach import settings
-from app.outreach.settings import MIN_OPT_OUT, Cost, Days, OutreachSettings, Times
+from app.outreach.settings import MIN_OPT_OUT, ConversionDays, Cost, Days, OutreachSettings, Times
+from app.rules.conversions import DEFAULT_DAYS
 from app.rulesfile.kind import Kind
 
 #: channel of the file → prefix of the settings that cap it
@@ -41,6 +42,7 @@ class OutreachDef(Strict):
     excluded_hit_statuses: list[Literal["waiting", "in_progress", "failed"]] = ["failed"]
     excluded_lead_statuses: list[Literal["active", "paused", "lost"]] = ["lost"]
     control_percent: Annotated[float, Field(ge=0, le=20)] = 0.0
+    conversion_days: ConversionDays = DEFAULT_DAYS
     opt_out_sentence: Annotated[str, Field(min_length=MIN_OPT_OUT, max_length=60)] = "拒收请回复R"
     cost_sms: Cost = 0.05
     cost_call: Cost = 0.6

@@ -77,6 +77,7 @@ SETTING = {
     "open_from": "09:00",
     "open_to": "20:00",
     "wait_days": 1,
+    "conversion_days": 30,
     "approval_above": 10,
     "cost_sms": 0.05,
     "cost_call": 0.6,

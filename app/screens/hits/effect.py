@@ -14,7 +14,6 @@ from app.console import downloads
 from app.console.access import may
 from app.effect import labels, money_words
 from app.errors import DomainError
-from app.models import CONVERSION_DAYS
 from app.rules import conversions
 from app.screens.hits import effect_money, effect_page
 
@@ -38,7 +37,7 @@ class EffectView(BaseView):  # type: ignore[misc]
             choices=effect_page.choices(filters),
             ranges=effect_page.ranges(filters),
             money=request.args.get("money", ""),
-            days=CONVERSION_DAYS,
+            days=conversions.days(),
             export=filters.page_url("EffectView.export") if may("can_export", "EffectView") else "",
         )
 

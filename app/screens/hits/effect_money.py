@@ -15,8 +15,7 @@ from app.effect.means import Estimate
 from app.effect.money import Part
 from app.effect.report import ArmsEffect
 from app.lib.amounts import percent, yuan
-from app.models import CONVERSION_DAYS
-from app.rules import control_group
+from app.rules import control_group, conversions
 from app.screens.hits.effect_page import Filters
 
 #: rows of a table before the rest is summed up in one row
@@ -53,7 +52,7 @@ def table(filters: Filters, by: str) -> MoneyTable:
         heads,
         rows,
         money_words.missing(by, parts) if parts else "",
-        money_words.definitions(by, CONVERSION_DAYS),
+        money_words.definitions(by, conversions.days()),
     )
 
 

@@ -208,7 +208,7 @@ def _render(filters: Filters, result: Funnel) -> str:
         groups=[comparison_row(each) for each in compared if each.difference is not None],
         without_holdout=sum(each.difference is None for each in compared[1:]),
         verdict=labels.verdict(compared[0]),
-        stand_in="" if dashboard.by_outcomes else labels.claims_stand_in(),
+        stand_in=labels.caveat(dashboard.by_outcomes),
         differences=differences(compared),
         stages=list(labels.STAGE.values()),
         dimensions=labels.DIMENSION,

@@ -351,8 +351,8 @@ class Dashboard:
         return {"success": "converted"} if self.by_outcomes else {"status": HitStatus.CONVERTED}
 
     def stand_in(self) -> str:
-        """Return the line about claims, empty once outcomes were delivered."""
-        return "" if self.by_outcomes else effect_labels.claims_stand_in()
+        """Return the line about claims or a recount, empty once outcomes were delivered."""
+        return effect_labels.caveat(self.by_outcomes)
 
     def _created_today(self) -> dict[str, str]:
         return {"made_on__from": self.today.isoformat(), "made_on__to": self.today.isoformat()}

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from app.effect import money, money_words
 from app.effect.means import Estimate, difference
 from app.effect.report import margins_apart
-from app.models import CONVERSION_DAYS, Outreach, OutreachBatch
+from app.models import Outreach, OutreachBatch
 from app.outreach import variants
 from app.rules import conversions
 
@@ -44,7 +44,7 @@ def of_batch(batch: OutreachBatch) -> BatchMoney | None:
             _("Margin a person, B less A: %(shown)s.", shown=_shown(margins_apart(b, a))),
         ]
     missing = money_words.missing("batch", [])
-    notes = [*([] if apart else [missing]), *money_words.definitions("batch", CONVERSION_DAYS)]
+    notes = [*([] if apart else [missing]), *money_words.definitions("batch", conversions.days())]
     return BatchMoney(money_words.heads("template"), rows, apart, notes)
 
 

@@ -184,6 +184,14 @@ class SettingForm(DynamicForm):  # type: ignore[misc]
         ),
         validators=[Optional(), NumberRange(0, 20)],
     )
+    conversion_days = IntegerField(
+        LABELS["conversion_days"],
+        description=lazy_gettext(
+            "A hit converts when its customer buys from the hit date to so many days later. After a change"
+            " all hits are counted again in the background."
+        ),
+        validators=[InputRequired(), NumberRange(0, 366)],
+    )
     approval_above = _number("approval_above", 0, 1_000_000)
     opt_out_sentence = StringField(
         LABELS["opt_out_sentence"], validators=[Optional(), Length(max=60)], widget=BS3TextFieldWidget()
@@ -220,8 +228,9 @@ RULE_GROUPS = [
     (lazy_gettext("Contact hours"), ["open_from", "open_to", "skip_holidays", "wait_days"]),
     (
         lazy_gettext("Who is not contacted"),
-        ["excluded_grades", "excluded_hit_statuses", "excluded_lead_statuses", "control_percent"],
+        ["excluded_grades", "excluded_hit_statuses", "excluded_lead_statuses"],
     ),
+    (lazy_gettext("Effect"), ["control_percent", "conversion_days"]),
     (
         lazy_gettext("Batches, text and cost"),
         ["approval_above", "opt_out_sentence", "cost_sms", "cost_call"],
@@ -230,7 +239,9 @@ RULE_GROUPS = [
 UNITS = {
     **dict.fromkeys(("share_b", "control_percent"), "%"),
     **dict.fromkeys(("sms_cap", "call_cap", "total_cap"), lazy_gettext("times")),
-    **dict.fromkeys(("sms_days", "call_days", "total_days", "wait_days"), lazy_gettext("days")),
+    **dict.fromkeys(
+        ("sms_days", "call_days", "total_days", "wait_days", "conversion_days"), lazy_gettext("days")
+    ),
     "approval_above": lazy_gettext("contacts"),
     **dict.fromkeys(("cost_sms", "cost_call"), lazy_gettext("yuan")),
 }
