@@ -1351,6 +1351,9 @@ class WorkQueue(Model):
     person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
     #: path and query of the list
     address: Mapped[str] = mapped_column(Text)
+    #: how many rows of the list come before the first of these customers, and how many rows it had
+    first: Mapped[int] = mapped_column(Integer, server_default="0")
+    total: Mapped[int] = mapped_column(Integer, server_default="0")
     customers: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     made_at: Mapped[dt.datetime] = _now()
 

@@ -29,7 +29,7 @@ EXCLUDED = {
     "hit_gate": "never has a row",
     "installation": "written once; what `flask store adopt` does is an event",
     "login_session": "sessions: logging in and out are events",
-    "work_queue": "the order of a list that somebody looks through, kept for a few days",
+    "work_queue": "the order of a list that somebody goes through; the newest few are kept",
     "ticker_step": "the state of the ticker's steps, written by the ticker only",
 }
 #: columns of progress and leases, and what triggers derive; a change of these alone leaves no entry

@@ -77,6 +77,12 @@ class CustomerHitsWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "hits/customer_hits.html"
 
 
+class QueueWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The bar that leads through a queue: ``text`` says where one is, the rest are addresses."""
+
+    template = "hits/queue.html"
+
+
 class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
     """The figures of a finished back-test: ``row``, ``lines``, ``verdicts``, ``curve`` and ``charts``."""
 

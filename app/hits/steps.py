@@ -186,6 +186,21 @@ def steps_of(hit: Hit) -> list[HitEvent]:
     return list(db.session.scalars(query))
 
 
+def steps_with(customer: Customer) -> list[HitEvent]:
+    """Return every step on the hits of a customer, newest first; one that was taken on several hits once."""
+    query = (
+        select(HitEvent)
+        .join(Hit, Hit.id == HitEvent.hit_id)
+        .where(Hit.lead_id == customer.id, Hit.live)
+        .order_by(HitEvent.id.desc())
+    )
+    once: dict[tuple[Any, ...], HitEvent] = {}
+    for event in db.session.scalars(query):
+        alone = event.kind in STEPS and event.hit_id
+        once.setdefault((event.kind, event.at, event.person, alone), event)
+    return list(once.values())
+
+
 def close_reasons() -> list[CloseReason]:
     """Return the active close reasons in their order."""
     query = select(CloseReason).where(CloseReason.active).order_by(CloseReason.position, CloseReason.id)

@@ -80,6 +80,7 @@ FOREIGN = [
     ("GET", "/leadview/timeline/{lead_away}"),
     ("GET", "/hitview/show/{hit_away_waiting}"),
     ("GET", "/customerview/show/{lead_away}"),
+    ("GET", "/customerview/open/{lead_away}"),
     ("GET", "/branchview/show/{away}"),
     ("GET", "/api/v1/leads/{lead_away}"),
     ("GET", "/api/v1/hits/{hit_away_waiting}"),

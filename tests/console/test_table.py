@@ -124,7 +124,7 @@ def test_a_row_offers_the_steps_its_status_allows(manager: Person, world: World)
         return offered(f"/hitview/show/{world.ids[f'hit_home_{status}']}")
 
     assert on_page("waiting") == {"claim", "start", "recompute"}
-    assert on_page("in_progress") == {"follow_up", "recompute"}
+    assert on_page("in_progress") == {"claim", "follow_up", "recompute"}
     assert on_page("failed") == {"reopen", "recompute"}
     assert offered("/hitview/list/?_flt_1_status=waiting") == {"claim", "start"}
 

@@ -10,15 +10,16 @@ from sqlalchemy import case, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.console.widgets import CustomerHitsWidget, HitPaneWidget
+from app.console.widgets import CustomerHitsWidget, HitPaneWidget, QueueWidget
 from app.extensions import db
 from app.hits.contacts import last_contacts
 from app.hits.owner import OPEN
+from app.hits.queue import Place
 from app.lib.row_id import row_id
 from app.models import Customer, Hit, Lead, Staff
 from app.rules import describe
 from app.screens.hits import labels as hit_labels
-from app.screens.hits import pane
+from app.screens.hits import pane, queue
 
 #: hits that the page lists, the ones that can be worked first
 MAX_HITS = 50
@@ -68,15 +69,26 @@ def widgets(customer: Customer) -> dict[str, Any]:
     n, opened = customer.hits, customer.open_hits
     counted = _("%(open)s open of %(n)s", open=f"{opened:,}", n=f"{n:,}")
     parts: dict[str, Any] = {"hits": CustomerHitsWidget(rows=rows, counted=counted)}
+    if here := queue.place(customer):
+        parts["queue"] = QueueWidget(**_neighbours(here))
     if hit is not None:
-        parts["pane"] = HitPaneWidget(**pane.pane(hit, g.get("hit_form")))
+        parts["pane"] = HitPaneWidget(**pane.pane(hit, g.get("hit_form"), customer=customer))
     return parts
 
 
-def _row(hit: Hit, current: Hit | None) -> dict[str, Any]:
-    queue = request.args.get("queue")
+def _neighbours(here: Place) -> dict[str, Any]:
+    """Return what the bar of the queue shows."""
     return {
-        "url": url_for("CustomerView.show", pk=hit.lead_id, hit=hit.id, queue=queue) + "#contact",
+        "text": f"{here.number:,} / {here.queue.total:,}",
+        "previous": queue.page_url(here.previous) if here.previous else "",
+        "following": queue.page_url(here.following) if here.following else "",
+        "back": here.queue.address,
+    }
+
+
+def _row(hit: Hit, current: Hit | None) -> dict[str, Any]:
+    return {
+        "url": queue.page_url(hit.lead_id, hit=hit.id) + "#contact",
         "page": url_for("HitView.show", pk=hit.id),
         "current": hit is current,
         "grade": hit.grade,

@@ -26,6 +26,7 @@ from app.models import Customer, CustomerState, Hit
 from app.screens.hits import customer_page, forms
 from app.screens.hits import labels as hit_labels
 from app.screens.hits.each import apply_to_each, undone_by
+from app.screens.hits.queue import SHOWN, GoesThrough
 from app.screens.hits.special_filters import CUSTOMER_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
@@ -159,7 +160,7 @@ def _rows(items: Any) -> list[Customer]:
     return items if isinstance(items, list) else [items]
 
 
-class CustomerView(OwnsCustomers, ContactsCustomers, ExportsList, ConsoleView):
+class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, ConsoleView):
     """高潜客户: customers with hits, one row each."""
 
     model = Customer
@@ -304,6 +305,7 @@ class CustomerView(OwnsCustomers, ContactsCustomers, ExportsList, ConsoleView):
     def _page(self, list_filters: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
         count, rows, page = super()._page(list_filters, order, page, size)
         customer_page.load(rows)
+        setattr(g, SHOWN, request.full_path)
         return count, rows, page
 
     def _get_show_widget(self, pk: Any, item: Customer, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from app.extensions import db
 from app.hits.counts import HitFilter
 from app.hits.filters import customers_by_work
 from app.models import Customer, CustomerState, Hit
-from app.screens.hits import customer_page
+from app.screens.hits import customer_page, queue
 
 #: rows that a tab shows; its link opens the full list
 MAX_ROWS = 100
@@ -117,6 +117,7 @@ def table(tab: Tab) -> lists.Table:
     )
     rows = list(db.session.scalars(query))
     customer_page.load(rows)
+    setattr(g, queue.SHOWN, tab.url)
     counted = f"{tab.count:,} {tab.counted}"
     return _build_table(view, view.list_columns, rows, tab.count, tab.url, tab.empty, counted)
 

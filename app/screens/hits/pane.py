@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g
+from flask import g, request
 from flask_babel import gettext as _
 
 from app import labels
@@ -26,8 +26,13 @@ PERMISSIONS = {
 }
 
 
-def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
-    """Return what the pane's template needs; ``refused`` is a step whose posted form was refused."""
+def pane(
+    hit: Hit, refused: tuple[str, Any] | None = None, *, customer: Customer | None = None
+) -> dict[str, Any]:
+    """Return what the pane's template needs; ``refused`` is a step whose posted form was refused.
+
+    On the page of a customer the history is that of all their hits.
+    """
     titles = {
         "follow_up": (_("Follow up"), _("Save the follow-up")),
         "convert": (_("Converted"), _("Mark converted")),
@@ -42,11 +47,14 @@ def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
         "phone": phone.phone_of_hit(hit),
         "reason": describe.reason(hit),
         "owner": hit_labels.owner(hit),
+        "queue": _queue(),
         "held": held(owner.of_hit(hit)),
         "due": hit_labels.due(hit.next_on),
         "forms": forms,
         "open": refused[0] if refused else (offered[0] if offered and offered[0] == "follow_up" else ""),
-        "history": hit_labels.history(steps.steps_of(hit), why.of_hit(hit)),
+        "history": hit_labels.history(steps.steps_with(customer), why.history(customer.lead))
+        if customer
+        else hit_labels.history(steps.steps_of(hit), why.of_hit(hit)),
         "amount": hit_labels.amount(hit),
         "converted": labels.local(hit.converted_at).date() if hit.converted_at else None,
         "units": {"convert-amount": _("yuan")},
@@ -56,6 +64,11 @@ def pane(hit: Hit, refused: tuple[str, Any] | None = None) -> dict[str, Any]:
 def offers(step: str, hit: Hit) -> bool:
     """Whether the user has the permission for a step and the hit allows it now."""
     return may(PERMISSIONS[step], "HitView") and steps.is_allowed(hit, step, g.user)
+
+
+def _queue() -> str:
+    """Return the queue in which the customer's page is shown, to stay in it after a step."""
+    return request.form.get("queue") or request.args.get("queue") or ""
 
 
 def held(customer: Customer) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from app.console import formats
 from app.console.access import may, view_named
 from app.console.data import ConsoleInterface
 from app.console.table import Link
+from app.console.undo import flash_undoable
 from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import HitPaneWidget
@@ -29,7 +30,7 @@ from app.models import Customer, Hit, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
-from app.screens.hits import customers, forms
+from app.screens.hits import customers, forms, queue
 from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane as page
 from app.screens.hits.each import apply_to_each, undone_by
@@ -133,7 +134,7 @@ class WorksHits:
             if form.validate():
                 forms.apply_step(step, hit, form, g.user)
                 db.session.commit()
-                flash(_STEP_TAKEN[step](), "success")
+                self._say(step, hit)
                 return self._redirect_to_pane(hit)
         except DomainError as error:
             db.session.rollback()
@@ -148,9 +149,16 @@ class WorksHits:
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
         return widgets | {"pane": pane}
 
+    def _say(self, step: str, hit: Hit) -> None:
+        """Say what was done; a closed hit can be opened again from the message, unless that is refused."""
+        if step == "close" and may("reopen", "HitView") and work.is_allowed(hit, "reopen", g.user):
+            flash_undoable(_STEP_TAKEN[step](), url_for("HitView.action", name="reopen", pk=hit.id), [])
+        else:
+            flash(_STEP_TAKEN[step](), "success")
+
     def _redirect_to_pane(self, hit: Hit) -> Any:
         if _from_customer():
-            return redirect(url_for("CustomerView.show", pk=hit.lead_id, hit=hit.id) + "#contact")
+            return queue.after_saving(owner.of_hit(hit), hit.id)
         return redirect(url_for("HitView.show", pk=hit.id) + "#contact")
 
     def _apply_to_each(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:

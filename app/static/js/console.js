@@ -4,5 +4,6 @@ import "./forms.js";
 import "./frame.js";
 import "./keys.js";
 import "./lists.js";
+import "./place.js";
 import "./requests.js";
 import "./search.js";

@@ -15,10 +15,14 @@ function guard(form) {
   form.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
     changed = false;
-    /** @type {HTMLButtonElement} */
-    const button = one("button[type=submit]", form);
-    button.disabled = true;
+    const button = /** @type {HTMLButtonElement} */ (event.submitter ?? one("button[type=submit]", form));
     button.textContent = form.dataset.busy || button.textContent;
+    // A button that is off is not sent, and which one was pressed matters.
+    window.setTimeout(() => {
+      /** @type {HTMLButtonElement[]} */
+      const buttons = all("button[type=submit]", form);
+      for (const each of buttons) each.disabled = true;
+    });
   });
   summary?.focus();
 }

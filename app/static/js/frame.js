@@ -65,7 +65,14 @@ function enableCopying(button) {
 /** @param {HTMLElement} element */
 function toast(element) {
   one(".toast-close", element).addEventListener("click", () => element.remove());
-  if (element.matches(".toast-good, .toast-info")) window.setTimeout(() => element.remove(), 6000);
+  if (!element.matches(".toast-good, .toast-info")) return;
+  const seconds = maybe("form", element) ? 20 : 6;
+  const leave = () => {
+    // Whoever is about to undo is not hurried.
+    if (element.matches(":hover, :focus-within")) window.setTimeout(leave, 2000);
+    else element.remove();
+  };
+  window.setTimeout(leave, seconds * 1000);
 }
 
 document.addEventListener("click", closeMenus);

@@ -1,0 +1,55 @@
+"""The queue of a list: its order is kept, it belongs to one person, who is gone is passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app.hits.queue import KEPT
+from app.models import RuleVersion, WorkQueue
+from tests.access.world import World, hit, lead
+from tests.conftest import Person
+
+
+def neighbours(page: str) -> tuple[str, list[str]]:
+    """Return the position and the customers before and after."""
+    [place] = re.findall(r'class="num" aria-label="Row of the list">([^<]+)<', page)
+    return place, re.findall(r'href="/customerview/show/(\d+)\?queue=\d+" data-key', page)
+
+
+def test_a_queue_keeps_its_order_and_belongs_to_who_opened_it(
+    app: Flask, session: Session, world: World, login: Callable[..., Person]
+) -> None:
+    leads = [lead(app.config["SETTINGS"], 300 + number, world.home) for number in range(3)]
+    session.add_all(leads)
+    session.flush()
+    version = session.get_one(RuleVersion, world.ids["version"])
+    for number, each in enumerate(leads):
+        new = hit(each, version, "waiting")
+        new.score, new.grade = 100.0 - number, "A"
+        session.add(new)
+    session.commit()
+    first, middle, last = (each.id for each in leads)
+    anna, bert = (login("Marketer", branch=world.home, username=name) for name in ("anna", "bert"))
+    listed = "/customerview/list/?_flt_0_work=unclaimed&_flt_1_grade=A"
+    link = f"/customerview/open/{middle}?_flt_0_work=unclaimed&amp;_flt_1_grade=A"
+    assert link in anna.get(listed).text
+    opened: Any = anna.get(link.replace("&amp;", "&"), headers={"Referer": f"http://localhost{listed}"})
+    page = anna.get(opened.location).text
+    assert neighbours(page) == ("2 / 3", [str(first), str(last)])
+    assert f'href="{listed.replace("&", "&amp;")}"' in page
+    # Claimed, it is no longer in the list, but stays the second of three; a deleted one is passed over.
+    anna.submit(f"/customerview/action/claim/{middle}")
+    session.execute(text("UPDATE lead SET deleted_at = now() WHERE id = :id"), {"id": last})
+    session.commit()
+    assert neighbours(anna.get(opened.location).text) == ("2 / 3", [str(first)])
+    assert "Row of the list" not in bert.get(opened.location).text
+    assert anna.get("/customerview/open/1?_flt_0_nothing=1").status_code == 400
+    for _time in range(KEPT + 1):
+        anna.get(f"/customerview/open/{first}")
+    assert session.scalar(select(func.count()).select_from(WorkQueue)) == KEPT
