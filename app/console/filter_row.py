@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from app import labels
 from app.access.scope import visible_to
 from app.console import urls
 from app.console.access import may
+from app.console.filters import TextFilter
 from app.extensions import db
 from app.leads import number_limit, suppression
 from app.models import Branch
@@ -70,6 +71,15 @@ def fields(view: Any, arguments: Mapping[str, str] | None = None) -> list[Field]
     row = _Row(view, request.args if arguments is None else arguments)
     visible = [field for column in view.search_columns if (field := row.field(column))]
     return [*visible, *row.hidden(visible)]
+
+
+def fields_of(view: Any, columns: Sequence[str], kept: Iterable[tuple[str, str]]) -> list[Field]:
+    """Return the empty fields of some columns, and ``kept`` column and value as hidden ones."""
+    row = _Row(view, {})
+    hidden = [
+        Field(column, "hidden", [Input(urls.argument(view.model, column), value)]) for column, value in kept
+    ]
+    return [*(field for column in columns if (field := row.field(column))), *hidden]
 
 
 def active(fields: list[Field]) -> Iterator[tuple[Field, Input]]:
@@ -133,6 +143,8 @@ class _Row:
         if column in view.datamodel.special:
             [own] = self._inputs(column, ("is", ""))
             special = view.datamodel.special[column]
+            if issubclass(special, TextFilter):
+                return Field(label, "text", [own], hint=str(special.hint))
             kind_of_field = "hidden" if special.hidden else "choice"
             default = self._defaults.get(column, "")
             return Field(label, kind_of_field, [own], special.choices(own.value), default=default)

@@ -57,6 +57,17 @@ class ChoiceFilter(ListFilter):
         raise NotImplementedError
 
 
+class TextFilter(ChoiceFilter):
+    """A filter that belongs to no column and whose value is typed."""
+
+    hint: ClassVar[Any] = ""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return nothing to choose from."""
+        return []
+
+
 def _filter(operator: str, api_name: str, words: Any, *bases: type[Any]) -> type[ListFilter]:
     """Return the filter class of an operator, under its name in the API."""
     return type(api_name, (ListFilter, *bases), {"operator": operator, "arg_name": api_name, "name": words})

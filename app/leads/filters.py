@@ -8,9 +8,14 @@ from sqlalchemy import ColumnElement, or_, select
 
 from app.errors import DomainError
 from app.extensions import db
-from app.leads import suppression, tags
+from app.leads import finding, suppression, tags
 from app.lib.clock import today
 from app.models import Lead, LeadTag, Suppression
+
+
+def named(user: Any, text: str) -> ColumnElement[bool]:
+    """Return a criterion: leads whose names begin with a text, or which have it as their number."""
+    return finding.named(text)
 
 
 def with_tag(user: Any, text: str) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select, text, true
+from sqlalchemy import ColumnElement, Select, and_, or_, select, text, true
 from sqlalchemy.orm import Session, joinedload
 
 from app.access.scope import branches_visible_to, leads_visible_to, live, sees_whole_bank
@@ -17,10 +17,14 @@ _LAST = "\U0010ffff"
 _BY_NAME = text("lead.name USING ~<~")
 
 
+def named(text: str) -> ColumnElement[bool]:
+    """Return the criterion for leads whose names begin with a text, or which have it as their number."""
+    return or_(_begins(text), _numbered(text))
+
+
 def by_number(session: Session, user: Any, number: str) -> Sequence[Lead]:
     """Return the lead with a number in the user's scope, if any. The letter L may be left out."""
-    typed = number.upper()
-    query = select(Lead).where(leads_visible_to(user), Lead.lead_no.in_((typed, f"L{typed}")))
+    query = select(Lead).where(leads_visible_to(user), _numbered(number))
     return session.scalars(query.options(joinedload(Lead.branch))).all()
 
 
@@ -47,6 +51,11 @@ def _of_branches(user: Any, beginning: str, limit: int) -> Select[Lead]:
     joined = select(own.c.id).select_from(branch.join(own, true()))
     first = joined.order_by(text("own.name USING ~<~")).limit(limit).subquery()
     return select(Lead).join(first, first.c.id == Lead.id).order_by(_BY_NAME)
+
+
+def _numbered(number: str) -> ColumnElement[bool]:
+    typed = number.upper()
+    return Lead.lead_no.in_((typed, f"L{typed}"))
 
 
 def _begins(beginning: str) -> ColumnElement[bool]:

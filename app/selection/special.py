@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 
 from app.audit import filters as audit
 from app.effect import filters as effect
@@ -17,6 +17,22 @@ from app.t1 import filters as t1
 
 #: returns the criterion that a value means for a user; raises DomainError for an invalid value
 Criterion = Callable[[Any, str], ColumnElement[bool]]
+
+
+def _of_lead(column: Any) -> dict[str, Criterion]:
+    """Return the filters by which leads are found, for a table with the key of a lead in ``column``."""
+
+    def lifted(criterion: Criterion) -> Criterion:
+        return lambda user, text: column.in_(select(Lead.id).where(criterion(user, text)))
+
+    filters: dict[str, Criterion] = {
+        "name": leads.named,
+        "tag": leads.with_tag,
+        "segment": segments.in_segment,
+    }
+    return {name: lifted(criterion) for name, criterion in filters.items()}
+
+
 #: domains above this package add the filters of their tables
 FILTERS: dict[type[Any], dict[str, Criterion]] = {
     Lead: {
@@ -27,6 +43,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "bought": segments.by_purchases,
     },
     Hit: {
+        **_of_lead(Hit.lead_id),
         "work": hits.state_of_work,
         "source": hits.of_source,
         "branch": hits.in_branch,
@@ -40,6 +57,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "first_hour": effect.first_hour,
     },
     Customer: {
+        **_of_lead(Customer.id),
         "state": hits.in_state,
         "work": hits.customers_by_work,
         "rule": hits.by_rule,

@@ -218,7 +218,9 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "next",
     ]
     order_columns = ["grade", "hit_date", "score", "next_on", "open_hits"]
+    shown_filters = 5
     search_columns = [
+        "name",
         "state",
         "work",
         "grade",
@@ -227,6 +229,8 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "branch",
         "source",
         "owner",
+        "tag",
+        "segment",
         "hit_date",
         "next_on",
         "open_hits",
@@ -237,6 +241,9 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
     show_columns = ["lead", "branch", "source", "grade", "how"]
     label_columns = {
         "customer": lazy_gettext("Customer"),
+        "name": lazy_gettext("Name or number"),
+        "tag": lazy_gettext("Tag"),
+        "segment": lazy_gettext("Segment"),
         "lead": lazy_gettext("Lead"),
         "phone": lazy_gettext("Phone"),
         "grade": lazy_gettext("Grade"),

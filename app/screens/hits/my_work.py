@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import g
@@ -11,7 +11,7 @@ from flask_babel import ngettext
 from sqlalchemy import func, select
 
 from app.access.scope import customers_visible_to, supervises
-from app.console import paging
+from app.console import filter_row, paging
 from app.console import table as lists
 from app.console.access import view_of_model
 from app.console.urls import list_url
@@ -25,6 +25,9 @@ from app.screens.hits import customer_page, queue
 MAX_ROWS = 100
 MAX_NEWEST = 10
 HIT_COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
+
+#: what the customers of a tab are found by, in the full list
+FILTERS = ("name", "tag", "segment")
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,15 @@ class Tab:
         return ("grade", "asc") if self.work == "unclaimed" else ("next_on", "asc")
 
     @property
+    def filters(self) -> dict[str, Any]:
+        """The filters of the full list."""
+        state = CustomerState.BLOCKED if self.work == "mine_blocked" else CustomerState.OPEN
+        return {"state": state, "work": self.work}
+
+    @property
     def url(self) -> str:
         """The address of the full list."""
-        state = CustomerState.BLOCKED if self.work == "mine_blocked" else CustomerState.OPEN
-        return list_url("CustomerView", order=self.order, state=state, work=self.work)
+        return list_url("CustomerView", order=self.order, **self.filters)
 
     @property
     def counted(self) -> str:
@@ -119,7 +127,9 @@ def table(tab: Tab) -> lists.Table:
     customer_page.load(rows)
     setattr(g, queue.SHOWN, tab.url)
     counted = f"{tab.count:,} {tab.counted}"
-    return _build_table(view, view.list_columns, rows, tab.count, tab.url, tab.empty, counted)
+    table = _build_table(view, view.list_columns, rows, tab.count, tab.url, tab.empty, counted)
+    fields = filter_row.fields_of(view, FILTERS, tab.filters.items())
+    return replace(table, fields=fields, shown_fields=len(fields))
 
 
 def newest(chosen: HitFilter, count: int, url: str) -> lists.Table:

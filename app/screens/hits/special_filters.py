@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from app import labels as codes
 from app.console import filter_row
-from app.console.filters import ChoiceFilter
+from app.console.filters import ChoiceFilter, TextFilter
 from app.effect import labels
 from app.effect.reach import Stage
 from app.hits.by_branch import NONE, OWN
@@ -14,6 +15,7 @@ from app.hits.filters import ANY_STATE
 from app.models import Branch, Rule
 from app.rules import conversions
 from app.screens.leads import segments
+from app.screens.leads.special_filters import HasTag, InSegment
 
 
 class WorkState(ChoiceFilter):
@@ -53,6 +55,12 @@ class State(ChoiceFilter):
         """Return the states, and all of them."""
         known = [(code, str(word)) for code, word in codes.CUSTOMER_STATE.items()]
         return [*known, (ANY_STATE, _("All customers"))]
+
+
+class ByName(TextFilter):
+    """Hits or customers by the beginning of the customer's name, or the lead number."""
+
+    hint = lazy_gettext("name begins with, or lead no.")
 
 
 class OfRule(ChoiceFilter):
@@ -177,7 +185,9 @@ class FirstHour(FirstChannel):
         return labels.hour_band_choices()
 
 
+_BY_LEAD: dict[str, type[ChoiceFilter]] = {"name": ByName, "tag": HasTag, "segment": InSegment}
 HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
+    **_BY_LEAD,
     "work": WorkState,
     "source": LeadSource,
     "branch": InBranch,
@@ -191,6 +201,7 @@ HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     "given": GivenOn,
 }
 CUSTOMER_FILTERS: dict[str, type[ChoiceFilter]] = {
+    **_BY_LEAD,
     "state": State,
     "work": CustomerWork,
     "rule": OfRule,

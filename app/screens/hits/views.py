@@ -221,7 +221,9 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     base_order = ("hit_date", "desc")
     list_columns = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
     order_columns = ["grade", "hit_date", "status", "score"]
+    shown_filters = 5
     search_columns = [
+        "name",
         "status",
         "work",
         "grade",
@@ -230,6 +232,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "source",
         "branch",
         "owner",
+        "tag",
+        "segment",
         "close_reason",
         "next_on",
         "made_on",
@@ -262,6 +266,9 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "created_at",
     ]
     label_columns = {
+        "name": lazy_gettext("Name or number"),
+        "tag": lazy_gettext("Tag"),
+        "segment": lazy_gettext("Segment"),
         "lead": lazy_gettext("Lead"),
         "grade": lazy_gettext("Grade"),
         "score": lazy_gettext("Score"),

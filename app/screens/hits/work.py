@@ -14,7 +14,7 @@ from wtforms.validators import DataRequired, Length
 from app import labels
 from app.console.access import may, me
 from app.console.view import ConsoleView
-from app.console.widgets import ConsoleFormWidget, ConsoleListWidget
+from app.console.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import settings
@@ -68,12 +68,14 @@ class MyWorkView(BaseView):  # type: ignore[misc]
         tab = my_work.select_tab(tabs, request.args.get("show", ""))
         if tab is None:
             abort(404)
+        table = my_work.table(tab)
         return self.render_template(
             "hits/my_work.html",
             title=str(self.list_title),
             tabs=tabs,
             selected=tab,
-            widget=ConsoleListWidget(table=my_work.table(tab)),
+            filters=ConsoleFilterWidget(table=table),
+            widget=ConsoleListWidget(table=table),
         )
 
 
