@@ -68,7 +68,11 @@ def live(model: type[Any]) -> ColumnElement[bool]:
     """Return a criterion on any table: the row has not been deleted."""
     if model is Lead:
         return Lead.deleted_at.is_(None)
-    return model.live.is_(True) if model in (Hit, Customer) else true()
+    if model in (Hit, Customer):
+        # The bare column, unlike "live IS TRUE", lets partial indexes be used.
+        alive: ColumnElement[bool] = model.live
+        return alive
+    return true()
 
 
 def leads_visible_to(user: Any) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from app.errors import DomainError
 from app.extensions import db
@@ -18,10 +18,14 @@ def named(user: Any, text: str) -> ColumnElement[bool]:
     return finding.named(text)
 
 
+def tagged(text: str) -> Select[int]:
+    """Return the query of the ids of leads with a tag. Raises DomainError when there is no such tag."""
+    return select(LeadTag.lead_id).where(LeadTag.tag_id == tags.tag_of(db.session, text).id)
+
+
 def with_tag(user: Any, text: str) -> ColumnElement[bool]:
     """Return a criterion: leads with a tag. Raises DomainError when there is no such tag."""
-    tag = tags.tag_of(db.session, text)
-    return Lead.id.in_(select(LeadTag.lead_id).where(LeadTag.tag_id == tag.id))
+    return Lead.id.in_(tagged(text))
 
 
 def in_state(user: Any, text: str) -> ColumnElement[bool]:

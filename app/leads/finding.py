@@ -19,7 +19,7 @@ _BY_NAME = text("lead.name USING ~<~")
 
 def named(text: str) -> ColumnElement[bool]:
     """Return the criterion for leads whose names begin with a text, or which have it as their number."""
-    return or_(_begins(text), _numbered(text))
+    return and_(live(Lead), or_(_begins(text), _numbered(text)))
 
 
 def by_number(session: Session, user: Any, number: str) -> Sequence[Lead]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.message import EmailMessage
 from typing import Any
 
@@ -19,6 +20,9 @@ from app.reports import settings
 from app.reports.pdf import pdf
 from app.reports.wording import Document, document
 from config import Settings
+
+#: what a file name doesn't have on every system
+_UNFIT = re.compile(r'[\s<>:"/\\|?*\x00-\x1f]+')
 
 
 def compose(mail: Mail) -> EmailMessage:
@@ -65,6 +69,7 @@ def html_page(report: Document, *, test: bool = False, **opens: Any) -> str:
 
 
 def file_name(report: WeeklyReport, ending: str) -> str:
-    """Return the file name of a report."""
-    scope = report.branch.code if report.branch else "bank"
-    return f"weekly-report-{report.week}-{scope}.{ending}"
+    """Return the file name of a report in the current language."""
+    scope = report.branch.name if report.branch else _("Whole bank")
+    name = f"{_('Weekly marketing report')}-{report.week}-{scope}"
+    return f"{_UNFIT.sub('-', name)}.{ending}"

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
+from app.approvals import filters as approvals
 from app.audit import filters as audit
 from app.effect import filters as effect
 from app.hits import filters as hits
 from app.leads import filters as leads
-from app.models import ChangeLog, Customer, Hit, IngestFile, Lead, Suppression
+from app.models import Approval, ChangeLog, Customer, Hit, IngestFile, Lead, Suppression
 from app.segments import filters as segments
 from app.t1 import filters as t1
 
@@ -25,12 +26,11 @@ def _of_lead(column: Any) -> dict[str, Criterion]:
     def lifted(criterion: Criterion) -> Criterion:
         return lambda user, text: column.in_(select(Lead.id).where(criterion(user, text)))
 
-    filters: dict[str, Criterion] = {
-        "name": leads.named,
-        "tag": leads.with_tag,
-        "segment": segments.in_segment,
+    return {
+        "name": lifted(leads.named),
+        "tag": lambda user, text: column.in_(leads.tagged(text)),
+        "segment": lifted(segments.in_segment),
     }
-    return {name: lifted(criterion) for name, criterion in filters.items()}
 
 
 #: domains above this package add the filters of their tables
@@ -65,6 +65,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "branch": hits.customers_in_branch,
         "given": hits.customers_assigned_on,
     },
+    Approval: {"turn": approvals.by_turn},
     ChangeLog: {
         "person": audit.by_actor,
         "about": audit.about_object,

@@ -12,11 +12,15 @@ from flask_appbuilder.actions import action
 from flask_appbuilder.security.decorators import permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from sqlalchemy import func, select
+from wtforms import StringField
 
 from app import approvals, labels
-from app.approvals.requests import why_cannot_decide
+from app.approvals import filters as turns
+from app.approvals.requests import DECIDE, why_cannot_decide
 from app.console import formats, forms
 from app.console.access import may
+from app.console.filters import ChoiceFilter
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, TurnoverWidget
@@ -28,19 +32,35 @@ from app.rules import approval
 from app.screens.approvals.page import changes_table, subject_link
 
 
+class Turn(ChoiceFilter):
+    """Requests by whom they wait for."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return what waits for the user, what the user asked for, and all."""
+        return [
+            (turns.MINE, _("Waiting for me")),
+            (turns.OWN, _("Requested by me")),
+            (turns.ALL, _("All requests")),
+        ]
+
+
 class ApprovalView(ConsoleView):
     """审批: requests of one person that another one decides."""
 
     model = Approval
     base_permissions = ["can_list", "can_show", "can_approve", "can_reject", "withdraw"]
     computed = {"difference": changes_table, "subject": subject_link}
-    empty_hint = lazy_gettext("Nothing has been submitted for approval yet.")
+    special_filters = {"turn": Turn}
+    search_form_extra_fields = {"turn": StringField()}
+    default_filters = {"turn": turns.MINE}
+    empty_hint = lazy_gettext("No request waits for your decision.")
     list_title = lazy_gettext("Approvals")
     show_title = lazy_gettext("Request for approval")
     base_order = ("requested_at", "desc")
     list_columns = ["title", "kind", "status", "requested_by", "requested_at", "decided_by", "decided_at"]
     order_columns = ["requested_at", "decided_at", "status"]
-    search_columns = ["status", "kind", "requested_by", "decided_by"]
+    search_columns = ["turn", "status", "kind", "requested_by", "decided_by"]
     filter_choices = {"status": labels.APPROVAL_STATUS, "kind": labels.APPROVAL_KIND}
     add_columns = edit_columns = ["note"]
     show_fieldsets = [
@@ -52,6 +72,7 @@ class ApprovalView(ConsoleView):
         ),
     ]
     label_columns = {
+        "turn": lazy_gettext("Requests"),
         "title": lazy_gettext("Subject"),
         "subject": lazy_gettext("Subject"),
         "subject_id": lazy_gettext("Subject ID"),
@@ -73,6 +94,14 @@ class ApprovalView(ConsoleView):
         "expires_at": formats.when,
         "decided_at": formats.when,
     }
+
+    @staticmethod
+    def menu_badge() -> int:
+        """Return the number of requests that wait for the user's decision."""
+        if not may(*DECIDE):
+            return 0
+        query = select(func.count()).select_from(Approval).where(turns.waits_for(g.user))
+        return db.session.scalar(query) or 0
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)

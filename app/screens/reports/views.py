@@ -192,6 +192,6 @@ def _document(report: WeeklyReport) -> Document:
 
 def _file(data: bytes, mimetype: str, name: str) -> Response:
     answer = Response(data, mimetype=mimetype)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers.set("Content-Disposition", "attachment", filename=name)
     answer.headers["Cache-Control"] = "no-store"
     return answer
