@@ -6,8 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from flask import abort, g, request
+from flask import abort, g, render_template, request
 from flask_appbuilder import BaseView, expose, has_access
+from flask_appbuilder.security.decorators import permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
@@ -56,9 +57,8 @@ class RfmView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """Show the groups as of a date, of one fifth of the amounts or of all."""
+        """Show the page for a date and one fifth of the amounts or all, which asks for its tables."""
         day, money = _asked()
-        table = Groups(day)
         return self.render_template(
             "leads/rfm.html",
             title=str(self.list_title),
@@ -66,6 +66,18 @@ class RfmView(BaseView):  # type: ignore[misc]
             period=year_to(day),
             money=money,
             fifths=FIFTHS,
+        )
+
+    @expose("/groups", methods=["GET"])
+    @has_access
+    @permission_name("list")
+    def groups(self) -> Any:
+        """Return the tables of the page."""
+        day, money = _asked()
+        table = Groups(day)
+        return render_template(
+            "leads/rfm_groups.html",
+            title=str(self.list_title),
             columns=table.fifths("times"),
             rows=table.grid(money),
             amounts=table.fifths("amount"),

@@ -85,20 +85,21 @@ def test_every_number_opens_as_many_leads_as_it_says(
 ) -> None:
     boss, away = login("Manager", username="boss"), login("Marketer", branch=bank.branches["AWAY"])
     for person in (boss, away):
-        page = person.get(f"/rfmview/list/?day={DAY}").text
+        page = person.get(f"/rfmview/groups?day={DAY}").text
         numbers = {unescape(url): int(n) for url, n in NUMBER.findall(page)}
         assert numbers
         for url, n in numbers.items():
             assert rows(person.get(url).text) == n, url
-    page = boss.get(f"/rfmview/list/?day={DAY}").text
+    page = boss.get(f"/rfmview/groups?day={DAY}").text
     total = max(int(n) for _url, n in NUMBER.findall(page))
     assert total == len(purchases(session))
-    few = boss.get(f"/rfmview/list/?day={DAY}&money=5").text
+    few = boss.get(f"/rfmview/groups?day={DAY}&money=5").text
     assert 0 < max(int(n) for _url, n in NUMBER.findall(few.split("<tbody>")[1])) < total
     chip = boss.get(unescape(NUMBER.findall(page)[0][0])).text
     assert "Recency 20" in chip
     for wrong in ("day=x", "money=6", "money=x"):
-        assert boss.get(f"/rfmview/list/?{wrong}").status_code == 400
+        for page in ("list/", "groups"):
+            assert boss.get(f"/rfmview/{page}?{wrong}").status_code == 400
     for wrong in ("x", f"{DAY}~colour=1..2", f"{DAY}~times=1", f"{DAY}~amount=a..b", "2026-01-01~last=1..2"):
         assert boss.get(f"/leadview/list/?_flt_0_bought={wrong}").status_code == 400
 
