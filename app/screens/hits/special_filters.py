@@ -60,7 +60,7 @@ class State(ChoiceFilter):
 class ByName(TextFilter):
     """Hits or customers by the beginning of the customer's name, or the lead number."""
 
-    hint = lazy_gettext("name begins with, or lead no.")
+    hint = lazy_gettext("name or lead no.")
 
 
 class OfRule(ChoiceFilter):
