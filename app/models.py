@@ -1309,6 +1309,7 @@ class Customer(Model):
         Index("ix_customer_live", "hit_date", "score", "id", postgresql_where=text("live")),
         Index("ix_customer_owner", "owner_id", "next_on", postgresql_where=text("owner_id IS NOT NULL")),
         Index("ix_customer_next", "next_on", postgresql_where=text("owner_id IS NOT NULL")),
+        Index("ix_customer_call_back", "call_back_at", postgresql_where=text("call_back_at IS NOT NULL")),
         Index("ix_customer_asked", "owner_id", postgresql_where=text("asked_by_id IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(
@@ -1317,6 +1318,8 @@ class Customer(Model):
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     owned_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     next_on: Mapped[dt.date | None] = mapped_column(Date)
+    #: when the customer asked to be called back
+    call_back_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     escalated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     asked_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     asked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -1427,6 +1430,7 @@ class HitEvent(Model):
     """A step in the work on a hit. Append-only, deleted only together with its hit.
 
     ``person`` is the user name of who took the step (or ``system``), ``owner`` that of the owner after it.
+    ``result`` says how the contact ended of which the step tells.
     """
 
     __tablename__ = "hit_event"
@@ -1439,8 +1443,10 @@ class HitEvent(Model):
     owner: Mapped[str | None] = mapped_column(String(128))
     note: Mapped[str] = mapped_column(Text, server_default="")
     next_on: Mapped[dt.date | None] = mapped_column(Date)
+    result_id: Mapped[int | None] = mapped_column(ForeignKey("contact_result.id", ondelete="RESTRICT"))
     person: Mapped[str] = mapped_column(String(128))
     at: Mapped[dt.datetime] = _now()
+    result: Mapped[ContactResult | None] = relationship("ContactResult")
 
 
 class CloseReason(Model):
@@ -1453,6 +1459,40 @@ class CloseReason(Model):
     active: Mapped[bool] = mapped_column(Boolean, server_default="true")
     #: the customer refused, so that closing for it also offers the do-not-disturb list
     refusal: Mapped[bool] = mapped_column(Boolean, server_default="false")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class ResultKind(StrEnum):
+    """What follows from a result: another contact, a call at an agreed time, or the end of the work."""
+
+    NEXT = "next"
+    CALL_BACK = "call_back"
+    CLOSE = "close"
+
+
+class ContactResult(Model):
+    """How a contact with a customer ended, from a managed list. One in use can't be deleted.
+
+    ``next_days`` is the suggested number of days until the next contact. ``close_reason`` is that of a result
+    which closes; if it is a refusal, the customer is put on the do-not-disturb list as well.
+    """
+
+    __tablename__ = "contact_result"
+    __table_args__ = (
+        CheckConstraint("kind IN ('next', 'call_back', 'close')", name="ck_contact_result_kind"),
+        CheckConstraint("next_days BETWEEN 0 AND 366", name="ck_contact_result_next_days"),
+        CheckConstraint("(kind = 'close') = (close_reason_id IS NOT NULL)", name="ck_contact_result_reason"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(16), server_default=ResultKind.NEXT)
+    next_days: Mapped[int] = mapped_column(Integer, server_default="3")
+    close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))
+    position: Mapped[int] = mapped_column(Integer, server_default="0")
+    active: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    close_reason: Mapped[CloseReason | None] = relationship(CloseReason)
 
     def __repr__(self) -> str:
         return self.name

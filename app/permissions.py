@@ -235,6 +235,7 @@ TABLE: dict[str, dict[str, str]] = {
         "export": "AMK",
         "can_contact_many": "AM",
         "can_contact_one": "AMK",
+        "can_allow_call": "AM",
         "sms": "AM",
         "call": "AM",
     },
@@ -258,6 +259,13 @@ TABLE: dict[str, dict[str, str]] = {
         "call": "AM",
     },
     "CloseReasonView": {
+        "can_list": "AMU",
+        "can_show": "AMU",
+        "can_add": "AM",
+        "can_edit": "AM",
+        "can_delete": "AM",
+    },
+    "ContactResultView": {
         "can_list": "AMU",
         "can_show": "AMU",
         "can_add": "AM",

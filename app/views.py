@@ -18,7 +18,13 @@ from app.screens.facts.views import FactView
 from app.screens.hits.customers import CustomerView
 from app.screens.hits.effect import EffectView
 from app.screens.hits.views import HitApi, HitView
-from app.screens.hits.work import CloseReasonView, MyWorkView, WorkSettingView, WorkspaceView
+from app.screens.hits.work import (
+    CloseReasonView,
+    ContactResultView,
+    MyWorkView,
+    WorkSettingView,
+    WorkspaceView,
+)
 from app.screens.leads.bulk import BulkJobView
 from app.screens.leads.classify import MatrixView, SegmentView, TagView
 from app.screens.leads.imports import ImportBatchView
@@ -113,6 +119,7 @@ MENU = (
             OutreachView,
             OutreachTemplateView,
             SandboxMessageView,
+            ContactResultView,
             CloseReasonView,
             WorkSettingView,
         ),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models import CloseReason, ForbiddenWord, PresetApplied, Rule
+from app.models import CloseReason, ContactResult, ForbiddenWord, PresetApplied, ResultKind, Rule
 from app.rulesfile.apply import apply_config
 from app.rulesfile.kind import Kind
 from app.rulesfile.kinds import KINDS
@@ -18,9 +18,29 @@ from app.rulesfile.schema import ConfigFile, read_config
 
 FOLDER = Path(__file__).parent / "presets"
 USER = "coldstart"
-CLOSE_REASON, WORD = "close_reason", "forbidden_word"
-CLOSE_REASONS = ("暂无需求", "已在他行办理", "多次未接通", "空号或停机", "拒绝营销", "资质不符", "其他")
+CLOSE_REASON, RESULT, WORD = "close_reason", "contact_result", "forbidden_word"
+CLOSE_REASONS = (
+    "暂无需求",
+    "已在他行办理",
+    "多次未接通",
+    "空号或停机",
+    "非本人",
+    "拒绝营销",
+    "资质不符",
+    "其他",
+)
 REFUSAL = "拒绝营销"
+#: result of a contact → what follows: its kind, and the days until the next contact or the reason for closing
+RESULTS: dict[str, tuple[ResultKind, int | str]] = {
+    "接通有意向": (ResultKind.NEXT, 1),
+    "接通考虑中": (ResultKind.NEXT, 3),
+    "接通无意向": (ResultKind.CLOSE, "暂无需求"),
+    "约定回电": (ResultKind.CALL_BACK, 0),
+    "未接": (ResultKind.NEXT, 1),
+    "空号/停机": (ResultKind.CLOSE, "空号或停机"),
+    "非本人": (ResultKind.CLOSE, "非本人"),
+    "拒绝并免打扰": (ResultKind.CLOSE, REFUSAL),
+}
 WORDS = (
     *("保本", "保收益", "无风险", "零风险", "稳赚", "最高收益", "国家级", "最低利率", "包过", "必批"),
     *("秒批", "不看征信", "黑户", "套现"),
@@ -40,6 +60,7 @@ def apply_presets() -> dict[str, int]:
     fit what a bank has made itself, such as a fact with the name of another one, is left out for good.
     """
     _add_close_reasons()
+    _add_results()
     _add_forbidden_words()
     fresh = _never_applied(presets())
     db.session.add_all(
@@ -52,6 +73,23 @@ def _add_close_reasons() -> None:
     for name in _missing(CLOSE_REASON, CLOSE_REASONS, CloseReason.name):
         position = 10 * (CLOSE_REASONS.index(name) + 1)
         db.session.add(CloseReason(name=name, position=position, refusal=name == REFUSAL))
+
+
+def _add_results() -> None:
+    """Add the results of contacts. One whose reason for closing the bank has deleted is left out for good."""
+    db.session.flush()
+    reasons = {each.name: each for each in db.session.scalars(select(CloseReason))}
+    for name in _missing(RESULT, tuple(RESULTS), ContactResult.name):
+        kind, more = RESULTS[name]
+        position = 10 * (list(RESULTS).index(name) + 1)
+        result = ContactResult(name=name, kind=kind, position=position)
+        if isinstance(more, int):
+            result.next_days = more
+        elif more in reasons:
+            result.close_reason = reasons[more]
+        else:
+            continue
+        db.session.add(result)
 
 
 def _add_forbidden_words() -> None:

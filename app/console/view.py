@@ -223,7 +223,11 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             heading=self.heading(item),
             show_title=str(self.show_title),
             groups=[
-                (title, [self._fact(name, item) for name in group["fields"] if name not in hidden])
+                (
+                    title,
+                    [self._fact(name, item) for name in group["fields"] if name not in hidden],
+                    group.get("expanded", True),
+                )
                 for title, group in groups
             ],
             links=lists.show_links(self, item)[1:] + self.show_links(item) + lists.history_link(item),

@@ -83,6 +83,30 @@ class QueueWidget(RenderTemplateWidget):  # type: ignore[misc]
     template = "hits/queue.html"
 
 
+class ReasonWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """Why a customer was hit and what is next, with the data of app.screens.hits.story.story."""
+
+    template = "hits/story.html"
+
+
+class CustomerActivityWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """A customer's activity and facts, which load from ``url``."""
+
+    template = "hits/activity.html"
+
+
+class CustomerContactsWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The ``entries`` of steps and contacts of a customer, and ``line_url`` of the time line."""
+
+    template = "hits/contacts.html"
+
+
+class ChecksWidget(RenderTemplateWidget):  # type: ignore[misc]
+    """The folded check-lists of the compliance rules for a hit."""
+
+    template = "hits/checks.html"
+
+
 class BacktestWidget(RenderTemplateWidget):  # type: ignore[misc]
     """The figures of a finished back-test: ``row``, ``lines``, ``verdicts``, ``curve`` and ``charts``."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.hits.owner import SYSTEM
-from app.models import Hit, HitEvent, Outreach
+from app.models import ContactResult, Hit, HitEvent, Outreach
 
 #: steps that mean that somebody talked to the customer or tried to
 TALKS = ("start", "follow_up", "convert", "close")
@@ -18,11 +18,15 @@ TALKS = ("start", "follow_up", "convert", "close")
 
 @dataclass(frozen=True)
 class LastContact:
-    """A contact: when, and its result. ``channel`` is sms or call, empty for a step that was noted."""
+    """A contact: when, and its result. ``channel`` is sms or call, empty for a step that was noted.
+
+    ``name`` is that of the result that somebody chose.
+    """
 
     at: dt.datetime
     channel: str
     result: str
+    name: str = ""
 
 
 def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
@@ -34,8 +38,9 @@ def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
         .order_by(Outreach.lead_id, Outreach.id.desc())
     )
     noted = (
-        select(Hit.lead_id, HitEvent.at, HitEvent.kind)
+        select(Hit.lead_id, HitEvent.at, HitEvent.kind, ContactResult.name)
         .join(Hit, Hit.id == HitEvent.hit_id)
+        .outerjoin(ContactResult, ContactResult.id == HitEvent.result_id)
         .where(Hit.lead_id.in_(customers), HitEvent.kind.in_(TALKS), HitEvent.person != SYSTEM)
         .distinct(Hit.lead_id)
         .order_by(Hit.lead_id, HitEvent.id.desc())
@@ -45,7 +50,7 @@ def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
         for lead, at, channel, status in db.session.execute(sent).tuples()
         if at is not None
     }
-    for lead, at, kind in db.session.execute(noted).tuples():
+    for lead, at, kind, name in db.session.execute(noted).tuples():
         if lead not in last or last[lead].at < at:
-            last[lead] = LastContact(at, "", kind)
+            last[lead] = LastContact(at, "", kind, name or "")
     return last

@@ -15,7 +15,10 @@ from app.hits.settings import work_setting
 from app.hits.sql import SQL
 from app.jobs.locks import Lock, try_lock
 from app.lib.clock import today
-from app.models import Customer, CustomerState, Hit, HitEvent, HitStatus, Staff
+from app.models import Customer, CustomerState, Hit, HitEvent, HitStatus, Lead, Staff
+
+#: an agreed call rings so long before its time, and until it is made, but no longer than this
+CALL_AHEAD, CALL_KEPT = dt.timedelta(minutes=5), dt.timedelta(days=3)
 
 
 def midnight(day: dt.date) -> dt.datetime:
@@ -136,6 +139,22 @@ def _groups(by_branch: Subquery) -> list[CustomerGroup]:
     return [
         CustomerGroup(person, int(n), int(mark)) for person, n, mark in db.session.execute(query).tuples()
     ]
+
+
+def call_backs(now: dt.datetime) -> list[tuple[int, int, str, dt.datetime]]:
+    """Return owner, customer, lead number and time of the calls agreed with customers that are due now.
+
+    Customers outside the owner's row scope are left out.
+    """
+    query = (
+        select(Customer.owner_id, Customer.id, Lead.lead_no, Customer.call_back_at)
+        .join(Lead, Lead.id == Customer.id)
+        .join(Staff, Staff.id == Customer.owner_id)
+        .where(Customer.call_back_at <= now + CALL_AHEAD, Customer.call_back_at > now - CALL_KEPT)
+        .where(workable(), Customer.live, Staff.active, reaches(Customer.owner_id, Customer.branch_id))
+        .order_by(Customer.call_back_at, Customer.id)
+    )
+    return [(owner or 0, key, no, at) for owner, key, no, at in db.session.execute(query).tuples() if at]
 
 
 def asked_groups() -> list[CustomerGroup]:

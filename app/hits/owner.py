@@ -114,9 +114,25 @@ def plan(customer: Customer, next_on: dt.date) -> None:
     db.session.flush()
 
 
+def promise(customer: Customer, call_back_at: dt.datetime | None) -> None:
+    """Set when a locked customer wants to be called back, None for no such wish."""
+    customer.call_back_at = call_back_at
+    db.session.flush()
+
+
+def allow_call(customer: Customer, user: Staff, reason: str) -> None:
+    """Record with its reason that the customer may be called outside contact hours today."""
+    _record(locked(customer.id), "allow_call", user, note=reason)
+
+
 def calm(customer: Customer) -> None:
-    """Take back the escalation of a locked customer, because somebody worked on a hit."""
+    """Take back the escalation of a locked customer, because somebody worked on a hit.
+
+    Without an open hit there is nothing left to call back for.
+    """
     customer.escalated_at = None
+    if not customer.open_hits:
+        customer.call_back_at = None
     db.session.flush()
 
 

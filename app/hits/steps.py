@@ -27,7 +27,7 @@ from app.leads.reasons import mask_numbers
 from app.lib import clock
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
-from app.models import CloseReason, Customer, Hit, HitEvent, HitStatus, Product, Staff
+from app.models import CloseReason, ContactResult, Customer, Hit, HitEvent, HitStatus, Product, Staff
 
 #: how far ahead the next follow-up of a hit may lie
 MAX_DAYS_AHEAD = 366
@@ -68,15 +68,31 @@ def start(hit: Hit, user: Staff | None) -> None:
     _take(hit, "start", user, next_on=hit.next_on or clock.today())
 
 
-def follow_up(hit: Hit, user: Staff | None, note: str, next_on: dt.date | None) -> None:
-    """跟进进度: record a note and the date of the next follow-up. Raises FieldError for either."""
-    if not note.strip():
+def begin(hit: Hit, user: Staff) -> None:
+    """Start a waiting hit that the user may contact now."""
+    if hit.status == HitStatus.WAITING and is_allowed(hit, "start", user):
+        start(hit, user)
+
+
+def follow_up(
+    hit: Hit,
+    user: Staff | None,
+    note: str,
+    next_on: dt.date | None,
+    *,
+    result: ContactResult | None = None,
+    call_back_at: dt.datetime | None = None,
+) -> None:
+    """跟进进度: record a note, or a result, and when the next contact is. Raises FieldError for these."""
+    if not note.strip() and result is None:
         raise FieldError("note", "Describe the conversation or the attempted contact.")
     day = clock.today()
     if next_on is None or not day <= next_on <= day + dt.timedelta(days=MAX_DAYS_AHEAD):
         raise FieldError("next_on", "Choose a date from today to one year ahead.")
     _start_own(hit, user)
-    _take(hit, "follow_up", user, note=note, next_on=next_on)
+    _take(hit, "follow_up", user, note=note, result=result, next_on=next_on)
+    if user is not None:
+        owners.promise(owners.of_hit(hit), call_back_at)
 
 
 def convert(
@@ -99,7 +115,8 @@ def convert(
     product = _named_product(hit, product, required=user is not None)
     _start_own(hit, user)
     facts = " · ".join(filter(None, (product and product.name, "" if amount is None else yuan(amount))))
-    values = {"converted_at": moment, "amount": amount, "product_id": product.id if product else None}
+    values: dict[str, Any] = {"converted_at": moment, "amount": amount}
+    values["product_id"] = product.id if product else None
     _take(hit, "convert", user, facts=facts, note=note, next_on=None, **values)
 
 
@@ -151,7 +168,13 @@ def correct(
 
 
 def close(
-    hit: Hit, user: Staff | None, reason: CloseReason | None, note: str = "", *, suppress: bool = False
+    hit: Hit,
+    user: Staff | None,
+    reason: CloseReason | None,
+    note: str = "",
+    *,
+    suppress: bool = False,
+    result: ContactResult | None = None,
 ) -> None:
     """已联系失效: close a hit for a reason of the managed list. Raises FieldError when there is none.
 
@@ -164,7 +187,7 @@ def close(
     if listed:
         # Before the hit is locked: whoever holds the list lock changes waiting hits.
         suppression.lock_list(db.session())
-    _take(hit, "close", user, note=text, close_reason_id=reason.id, next_on=None)
+    _take(hit, "close", user, note=text, result=result, close_reason_id=reason.id, next_on=None)
     if listed:
         who = user.username if user else SYSTEM
         why = mask_numbers(text)
@@ -253,7 +276,16 @@ def _converted_on(hit: Hit) -> dt.date | None:
     return clock.today(at) if at else None
 
 
-def _take(hit: Hit, step: str, user: Staff | None, *, facts: str = "", note: str = "", **values: Any) -> None:
+def _take(
+    hit: Hit,
+    step: str,
+    user: Staff | None,
+    *,
+    facts: str = "",
+    note: str = "",
+    result: ContactResult | None = None,
+    **values: Any,
+) -> None:
     """Change the hit unless somebody changed it first, and record the step with ``facts`` before the note.
 
     ``next_on`` is that of the customer while the hit stays open.
@@ -280,8 +312,15 @@ def _take(hit: Hit, step: str, user: Staff | None, *, facts: str = "", note: str
     owners.calm(customer)
     db.session.refresh(hit)
     person, owner = user.username if user else SYSTEM, hit.owner.username if hit.owner else None
-    event = {"hit_id": hit.id, "kind": step, "from_status": before, "to_status": status, "person": person}
+    event: dict[str, Any] = {
+        "hit_id": hit.id,
+        "kind": step,
+        "from_status": before,
+        "to_status": status,
+        "person": person,
+    }
     text = " · ".join(filter(None, (facts, masked)))
+    event["result_id"] = result.id if result else None
     db.session.add(HitEvent(owner=owner, note=text, next_on=values.get("next_on"), **event))
     db.session.flush()
 

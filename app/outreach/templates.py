@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,18 @@ def usable(channel: str) -> list[OutreachTemplate]:
     """Return the active templates of a channel, sorted by name."""
     query = select(OutreachTemplate).where(OutreachTemplate.channel == channel, OutreachTemplate.active)
     return list(db.session.scalars(query.order_by(OutreachTemplate.name)))
+
+
+def for_products(channel: str, products: Collection[str]) -> list[OutreachTemplate]:
+    """Return the active templates of a channel for a rule's products: those that name one, else general ones.
+
+    A rule without products counts any, so that every template is for it.
+    """
+    known = [each for each in usable(channel) if each.versions]
+    if not products:
+        return known
+    named = [each for each in known if set(each.products) & set(products)]
+    return named or [each for each in known if not each.products]
 
 
 def newest(template_id: str | None, channel: str, field: str = "template") -> OutreachTemplateVersion:

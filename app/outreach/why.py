@@ -20,7 +20,7 @@ MOST = 100
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of every compliance rule if the user contacted the lead's newest hit now."""
+    """The result of every compliance rule if the user contacted the customer for the hit now."""
 
     channel: str
     hit: Hit
@@ -65,7 +65,12 @@ def now(lead: Lead, user: Staff) -> list[Verdict]:
     hit = db.session.scalar(
         select(Hit).where(Hit.lead_id == lead.id).order_by(Hit.hit_date.desc(), Hit.id.desc()).limit(1)
     )
-    return [_verdict(channel, hit, user) for channel in CHANNELS] if hit is not None else []
+    return of_hit_now(hit, user) if hit is not None else []
+
+
+def of_hit_now(hit: Hit, user: Staff) -> list[Verdict]:
+    """Return the verdict by channel for a hit."""
+    return [_verdict(channel, hit, user) for channel in CHANNELS]
 
 
 def _verdict(channel: str, hit: Hit, user: Staff) -> Verdict:

@@ -22,7 +22,7 @@ HOW = {
     DAILY: lazy_gettext("In the daily mail"),
 }
 #: kinds that can be mailed; test pushes appear on the screen only
-KINDS = ("hits", "assigned", "due", "asked", "escalated", "approval", "decided", "job", "system")
+KINDS = ("hits", "assigned", "due", "call_back", "asked", "escalated", "approval", "decided", "job", "system")
 DAILY_AT = dt.time(8, 30)
 
 
@@ -38,6 +38,7 @@ def offered(user: Staff) -> list[str]:
     rings = {
         "assigned": works_hits(user),
         "due": works_hits(user),
+        "call_back": works_hits(user),
         "asked": works_hits(user),
         "escalated": supervises(user),
         "approval": holds(user, *DECIDE),

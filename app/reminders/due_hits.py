@@ -1,4 +1,4 @@
-"""Notices about customers: due, newly assigned, escalated, and asked for by a colleague."""
+"""Notices about customers: due, newly assigned, escalated, asked for by a colleague, and to be called now."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from flask_babel import lazy_gettext
 
+from app import labels
 from app.access.rights import holders
 from app.access.scope import supervises
 from app.hits import due
 from app.hits.due import midnight
 from app.lib.clock import today
-from app.lib.pointers import to_page, to_rows
+from app.lib.pointers import to_page, to_row, to_rows
 from app.reminders.notice import Notice
 
 #: hour from which people are notified of who is due on the day
@@ -20,6 +21,7 @@ FIRST_HOUR = 7
 DUE = lazy_gettext("%(n)s customers are due today or overdue")
 GIVEN = lazy_gettext("%(n)s customers were assigned to you on %(day)s and are waiting for first contact")
 ESCALATED = lazy_gettext("%(n)s customers were escalated because nobody followed up in time")
+CALL = lazy_gettext("Call %(lead)s at %(time)s, as agreed with the customer")
 ASKED = lazy_gettext("Colleagues ask you to hand over %(n)s customers")
 
 
@@ -33,6 +35,7 @@ def notices(now: dt.datetime) -> Iterator[Notice]:
         yield from _assigned(each)
     yield from _escalated(rings=awake)
     yield from _asked()
+    yield from _call_backs(now)
 
 
 def _due(day: dt.date) -> Iterator[Notice]:
@@ -85,3 +88,11 @@ def _asked() -> Iterator[Notice]:
     for group in due.asked_groups():
         pointer = to_rows("customer", work="asked")
         yield Notice(group.person_id, "asked", "asked", ASKED, {"n": group.n}, pointer, mark=group.mark)
+
+
+def _call_backs(now: dt.datetime) -> Iterator[Notice]:
+    """Yield one notice per call that the owner agreed with a customer, when it is due."""
+    for owner, customer, lead, at in due.call_backs(now):
+        values = {"lead": lead, "time": f"{labels.local(at):%H:%M}"}
+        pointer = to_row("customer", customer)
+        yield Notice(owner, f"call-{customer}-{int(at.timestamp())}", "call_back", CALL, values, pointer)

@@ -10,6 +10,7 @@ KIND = {
     "hits": lazy_gettext("New hits"),
     "assigned": lazy_gettext("Customers assigned to me"),
     "due": lazy_gettext("Customers due"),
+    "call_back": lazy_gettext("Agreed calls"),
     "asked": lazy_gettext("Handovers asked for"),
     "escalated": lazy_gettext("Escalated hits"),
     "approval": lazy_gettext("Requests waiting for my decision"),

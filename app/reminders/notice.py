@@ -15,7 +15,7 @@ from app.extensions import db
 from app.models import Reminder
 
 #: kinds about a lasting state, marked as read when it ends
-STANDING = ("assigned", "due", "asked", "escalated", "approval", "system")
+STANDING = ("assigned", "due", "call_back", "asked", "escalated", "approval", "system")
 ROWS_A_STATEMENT = 500
 
 

@@ -301,6 +301,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "export": act("customerview", "export", "lead_home", changes=False, many=True),
         "can_contact_many": post("/customerview/contact_many/sms?_flt_0_state=open", template="{template}"),
         "can_contact_one": post("/customerview/contact_one/{lead_home}/sms", template="{template}"),
+        "can_allow_call": post("/customerview/allow_call/{lead_home}", changes=False, reason="客户约定"),
         "sms": act("customerview", "sms", "lead_home", changes=False, many=True),
         "call": act("customerview", "call", "lead_home", changes=False, many=True),
     },
@@ -386,6 +387,12 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
     "EffectView": {"can_list": get("/effectview/list/"), "can_export": get("/effectview/export?by=grade")},
     "CloseReasonView": crud(
         "closereasonview", "close_reason", {"name": "新", "position": 1}, {"name": "改", "position": 2}
+    ),
+    "ContactResultView": crud(
+        "contactresultview",
+        "result",
+        {"name": "新", "kind": "next", "next_days": 1, "position": 1},
+        {"name": "改", "kind": "call_back", "next_days": 0, "position": 2},
     ),
     "WorkSettingView": {
         "can_list": get("/worksettingview/list/"),

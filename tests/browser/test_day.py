@@ -183,7 +183,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     press(window, "link", "返回线索")
     expect(window.page.locator(".history-follow_up .history-note")).to_have_text("有意向")
     expect(window.page.locator(".history-contact .tag").first).to_have_text("有意向")
-    window.page.get_by_role("button", name="查看完整号码").click()
+    window.page.get_by_role("button", name="其他原因").click()
     window.dialog.get_by_role("textbox", name="原因").fill("首次电话联系")
     window.dialog.get_by_role("button", name="查看", exact=True).click()
     expect(window.page.locator("[data-phone]")).to_have_text("13800000001")

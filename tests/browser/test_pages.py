@@ -52,6 +52,7 @@ ROWS = {
     "OutreachSettingView": "setting",
     "OutreachGatewayView": "gateway",
     "CloseReasonView": "close_reason",
+    "ContactResultView": "result",
     "InstitutionView": "institution",
     "ApprovalView": "approval",
     "IngestFileView": "ingest",

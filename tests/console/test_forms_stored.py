@@ -275,6 +275,13 @@ FORMS = {
         {"name": "改原因", "position": "8", "active": "y", "refusal": "y"},
         "close_reason",
     ),
+    "ContactResultView": Form(
+        {"name": "新结果", "kind": "close", "next_days": "2", "position": "7", "active": "y"}
+        | {"close_reason": "{close_reason}"},
+        {"name": "改结果", "kind": "close", "next_days": "0", "position": "8", "active": "y"}
+        | {"close_reason": "{close_reason}"},
+        "result",
+    ),
     "InstitutionView": Form(
         {"code": "I-9", "name": "九号", "category": "bank", "region": "华东"},
         {"name": "改名", "category": "micro_loan", "region": "华北"},
@@ -359,7 +366,11 @@ def test_a_value_that_is_taken_is_told_once_in_the_users_language(
 def _put_in(value: Any, ids: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return sorted(_put_in(each, ids) for each in value)
-    return str(ids[value[1:-1]]) if re.fullmatch(r"\{(home|away|tag|free_tag|manager)\}", value) else value
+    return (
+        str(ids[value[1:-1]])
+        if re.fullmatch(r"\{(home|away|tag|free_tag|manager|close_reason)\}", value)
+        else value
+    )
 
 
 def stored(row: Any) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def names_in_world(session: Session) -> list[str]:
         "segment.name",
         "suppression.reason",
         "close_reason.name",
+        "contact_result.name",
         "schedule.name",
         "target.name",
         "outreach_template.name",

@@ -10,8 +10,18 @@ from sqlalchemy import case, select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.console.widgets import CustomerHitsWidget, HitPaneWidget, QueueWidget
+from app.console.access import may
+from app.console.widgets import (
+    ChecksWidget,
+    CustomerActivityWidget,
+    CustomerContactsWidget,
+    CustomerHitsWidget,
+    HitPaneWidget,
+    QueueWidget,
+    ReasonWidget,
+)
 from app.extensions import db
+from app.hits import owner
 from app.hits.contacts import last_contacts
 from app.hits.owner import OPEN
 from app.hits.queue import Place
@@ -19,7 +29,8 @@ from app.lib.row_id import row_id
 from app.models import Customer, Hit, Lead, Staff
 from app.rules import describe
 from app.screens.hits import labels as hit_labels
-from app.screens.hits import pane, queue
+from app.screens.hits import pane, queue, story
+from app.screens.timeline import views as timeline
 
 #: hits that the page lists, the ones that can be worked first
 MAX_HITS = 50
@@ -72,8 +83,34 @@ def widgets(customer: Customer) -> dict[str, Any]:
     if here := queue.place(customer):
         parts["queue"] = QueueWidget(**_neighbours(here))
     if hit is not None:
-        parts["pane"] = HitPaneWidget(**pane.pane(hit, g.get("hit_form"), customer=customer))
+        worked = pane.pane(hit, g.get("hit_form"), customer=customer)
+        parts["pane"] = HitPaneWidget(**worked)
+        parts |= told(hit)
+        lines = timeline.links(hit.lead)
+        contacts = CustomerContactsWidget(entries=worked["history"], line_url=lines[0].url if lines else "")
+        parts["told"].insert(1, contacts)
     return parts
+
+
+def told(hit: Hit) -> dict[str, Any]:
+    """Return what the pages of customers and hits tell of a hit: reason first, then activity and checks."""
+    return {
+        "story": [ReasonWidget(**story.story(hit))],
+        "told": [
+            CustomerActivityWidget(url=story.activity_url(hit)),
+            ChecksWidget(**story.checks(hit)),
+        ],
+    }
+
+
+def other_hits(hit: Hit) -> dict[str, Any]:
+    """Return the list of the customer's hits for the page of one of them, nothing when it is the only one."""
+    customer = owner.of_hit(hit)
+    if customer.hits < 2 or not may("can_show", "CustomerView"):
+        return {}
+    rows = [_row(each, hit) for each in hits_of(customer)]
+    counted = _("%(open)s open of %(n)s", open=customer.open_hits, n=customer.hits)
+    return {"hits": CustomerHitsWidget(rows=rows, counted=counted)}
 
 
 def _neighbours(here: Place) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, g, request
+from flask import abort, flash, g, render_template, request
+from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
@@ -23,11 +24,13 @@ from app.extensions import db
 from app.hits import assignment, owner
 from app.hits import steps as work
 from app.models import Customer, CustomerState, Hit
+from app.outreach import by_hand
 from app.screens.hits import customer_page, forms
 from app.screens.hits import labels as hit_labels
 from app.screens.hits.each import apply_to_each, undone_by
 from app.screens.hits.queue import SHOWN, GoesThrough
 from app.screens.hits.special_filters import CUSTOMER_FILTERS
+from app.screens.leads import page as lead_page
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
 from app.screens.timeline import views as timeline
@@ -123,6 +126,33 @@ class OwnsCustomers:
         flash(_("The customer stays with %(owner)s.", owner=hit_labels.owner(item)), "success")
         return self.back()  # type: ignore[attr-defined]
 
+    @expose("/activity/<row_id:pk>", methods=["GET"])
+    @has_access
+    @permission_name("show")
+    def activity(self, pk: int) -> Any:
+        """Return the customer's activity and facts, which the page loads by itself."""
+        lead = self._row(pk).lead  # type: ignore[attr-defined]
+        days = render_template(
+            "schedules/days.html", calendar=lead_page.calendar(lead), reveals=None, when=formats.when
+        )
+        return days + render_template("leads/facts.html", **lead_page.facts(lead))
+
+    @expose("/allow_call/<row_id:pk>", methods=["POST"])
+    @has_access
+    def allow_call(self, pk: int) -> Any:
+        """Let calls to the customer outside contact hours pass today, with the posted reason."""
+        customer = self._row(pk)  # type: ignore[attr-defined]
+        if customer.hit is None:
+            abort(404)
+        try:
+            by_hand.allow(customer.hit, g.user, request.form.get("reason"))
+            db.session.commit()
+            flash(_("The customer may be called today."), "success")
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+        return self.back()  # type: ignore[attr-defined]
+
     @action("close", lazy_gettext("Close"), single=False)
     def close(self, items: list[Customer]) -> Any:
         """Close every open hit of the ticked customers; a refusal also means do not disturb."""
@@ -194,6 +224,7 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "export",
         "can_contact_many",
         "can_contact_one",
+        "can_allow_call",
         "sms",
         "call",
     ]
@@ -277,8 +308,8 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         return hits + self.contact_links() + self.export_links()
 
     def show_links(self, item: Customer) -> list[Link]:
-        """Return the links to contact the customer, and to their time line."""
-        return [*self.contact_one_links(item), *timeline.links(item.lead)]
+        """Return the link to the customer's time line; contacting them is offered by the panel."""
+        return timeline.links(item.lead)
 
     def heading(self, item: Customer) -> str:
         """Return the name and number of the lead."""

@@ -9,31 +9,52 @@ from flask_appbuilder.fieldwidgets import BS3TextFieldWidget, Select2Widget
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import BooleanField, DateField, DecimalField, IntegerField, SelectField, TextAreaField
+from wtforms import (
+    BooleanField,
+    DateField,
+    DecimalField,
+    HiddenField,
+    IntegerField,
+    SelectField,
+    TextAreaField,
+    TimeField,
+)
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from app import labels
 from app.extensions import db
-from app.hits import steps
+from app.hits import results, steps
 from app.hits.owner import MAX_NOTE
+from app.hits.results import Ending
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import Hit, Product
 
-#: days until the next contact that the form suggests
-LATER = 3
 NOTE = lazy_gettext("Note")
 
 
 class FollowUpForm(DynamicForm):  # type: ignore[misc]
-    """A follow-up: what was discussed, and the date of the next contact."""
+    """How a contact ended: a result or a note, and when the next one is. A result is the button pressed."""
 
     note = TextAreaField(
         lazy_gettext("What was discussed"),
         description=lazy_gettext("Phone and ID numbers in the text are masked."),
-        validators=[DataRequired(), Length(max=MAX_NOTE)],
+        validators=[Optional(), Length(max=MAX_NOTE)],
     )
-    next_on = DateField(lazy_gettext("Next contact"), validators=[DataRequired()])
+    next_on = DateField(
+        lazy_gettext("Next contact"),
+        description=lazy_gettext("Leave it empty for the date that the result suggests."),
+        validators=[Optional()],
+    )
+    result = HiddenField(lazy_gettext("Result"))
+    call_on = DateField(lazy_gettext("Day of the agreed call"), validators=[Optional()])
+    call_at = TimeField(lazy_gettext("Time of the agreed call"), validators=[Optional()])
+
+    def ending(self) -> Ending:
+        """Return how the contact ended."""
+        result = results.result_of(self.result.data)
+        when = (self.next_on.data, self.call_on.data, self.call_at.data)
+        return Ending(result, self.note.data or "", *when)
 
 
 class ConvertForm(DynamicForm):  # type: ignore[misc]
@@ -163,7 +184,7 @@ def new_form(step: str, hit: Hit) -> Any:
     """Return a new form of a step with its default values."""
     form = FORMS[step](formdata=None, prefix=f"{step}-")
     if step == "follow_up":
-        form.next_on.data = max(clock.today() + dt.timedelta(days=LATER), hit.next_on or dt.date.min)
+        form.call_on.data, form.call_at.data = suggested_call()
     if step in ("convert", "correct"):
         form.offer(hit)
     if step == "convert":
@@ -174,6 +195,12 @@ def new_form(step: str, hit: Hit) -> Any:
     return form
 
 
+def suggested_call() -> tuple[dt.date, dt.time]:
+    """Return day and time of the next full hour that is at least an hour away."""
+    moment = labels.local(clock.now()) + dt.timedelta(hours=2)
+    return moment.date(), dt.time(moment.hour)
+
+
 def posted_form(step: str, hit: Hit) -> Any:
     """Return the posted form of a step."""
     form = FORMS[step](prefix=f"{step}-")
@@ -182,11 +209,15 @@ def posted_form(step: str, hit: Hit) -> Any:
     return form
 
 
-def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
-    """Take a step with the values of its valid form. Raises DomainError when the hit does not allow it."""
+def apply_step(step: str, hit: Hit, form: Any, user: Any) -> list[Hit]:
+    """Take a step with the values of its valid form. Return the hits that it closed.
+
+    Raises DomainError when the hit does not allow it.
+    """
     if step == "follow_up":
-        steps.follow_up(hit, user, form.note.data, form.next_on.data)
-    elif step == "convert":
+        return results.record(hit, user, form.ending())
+    if step == "convert":
+        steps.begin(hit, user)
         steps.convert(hit, user, form.on.data, form.amount.data, form.note.data or "", form.chosen())
     elif step == "correct":
         steps.correct(hit, user, form.on.data, form.amount.data, form.note.data, form.chosen())
@@ -194,3 +225,5 @@ def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
         listed = bool(form.leave_alone and form.leave_alone.data)
         reason, note = steps.reason_of(form.reason.data), form.note.data or ""
         steps.close(hit, user, reason, note, suppress=listed)
+        return [hit]
+    return []

@@ -22,6 +22,7 @@ STEP = {
     "claim": lazy_gettext("Claimed"),
     "assign": lazy_gettext("Assigned"),
     "start": lazy_gettext("Contact started"),
+    "allow_call": lazy_gettext("Call outside contact hours allowed"),
     "follow_up": lazy_gettext("Followed up"),
     "convert": lazy_gettext("Converted"),
     "close": lazy_gettext("Closed"),
@@ -31,6 +32,11 @@ STEP = {
     "give_back": lazy_gettext("Given back"),
     "ask": lazy_gettext("Handover asked for"),
     "decline": lazy_gettext("Handover declined"),
+}
+RESULT_KIND = {
+    "next": lazy_gettext("Another contact"),
+    "call_back": lazy_gettext("Call at an agreed time"),
+    "close": lazy_gettext("Closes the hits"),
 }
 #: what the product notes on its own steps, besides results of contacts
 OWN_NOTES = {
@@ -92,7 +98,15 @@ def customer(row: Customer) -> Markup:
 
 def next_contact(row: Customer) -> Markup | str:
     """Return the date of the next contact, in red when it is overdue."""
-    return Markup('<span class="compact">{}</span>').format(due(row.next_on)) if row.next_on else ""
+    if row.next_on is None:
+        return ""
+    agreed = Markup(" {}").format(call_time(row)) if row.call_back_at else ""
+    return Markup('<span class="compact">{}{}</span>').format(due(row.next_on), agreed)
+
+
+def call_time(row: Customer) -> Markup:
+    """Return the local time at which the customer wants to be called."""
+    return Markup("<b>{}</b>").format(f"{labels.local(row.call_back_at):%H:%M}" if row.call_back_at else "")
 
 
 def newest_reason(customer: Customer) -> Markup:
@@ -119,7 +133,7 @@ def last_contact(customer: Customer) -> Markup | str:
         return ""
     words = labels.contact_words(contact.channel) if contact.channel else STEP
     channel = labels.word(labels.OUTREACH_CHANNEL, contact.channel) if contact.channel else ""
-    result = " · ".join(filter(None, (channel, labels.word(words, contact.result))))
+    result = contact.name or " · ".join(filter(None, (channel, labels.word(words, contact.result))))
     at = labels.local(contact.at)
     when = Markup('<time title="{}">{}</time>').format(f"{at:%Y-%m-%d %H:%M}", f"{at:%m-%d}")
     return Markup('<span class="compact">{} <small>{}</small></span>').format(result, when)
@@ -136,8 +150,8 @@ def amount(hit: Hit) -> str:
 
 
 def step(event: HitEvent) -> str:
-    """Return the name of the step."""
-    return labels.word(STEP, event.kind)
+    """Return the result of the contact of which the step tells, else the name of the step."""
+    return event.result.name if event.result else labels.word(STEP, event.kind)
 
 
 def event(row: HitEvent) -> dict[str, Any]:

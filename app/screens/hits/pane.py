@@ -10,13 +10,13 @@ from flask_babel import gettext as _
 from app import labels
 from app.console import formats
 from app.console.access import may
-from app.hits import assignment, owner, steps
-from app.models import Customer, Hit
+from app.hits import assignment, owner, results, steps
+from app.models import Customer, Hit, HitStatus
 from app.outreach import why
 from app.rules import conversions, describe
+from app.screens.hits import contact
 from app.screens.hits import forms as hit_forms
 from app.screens.hits import labels as hit_labels
-from app.screens.leads import phone
 
 #: step → required permission
 PERMISSIONS = {
@@ -34,7 +34,7 @@ def pane(
     On the page of a customer the history is that of all their hits.
     """
     titles = {
-        "follow_up": (_("Follow up"), _("Save the follow-up")),
+        "follow_up": (_("How did it end?"), _("Save the follow-up")),
         "convert": (_("Converted"), _("Mark converted")),
         "close": (_("No result"), _("Close the hit")),
         "correct": (_("Correct the conversion"), _("Save the correction")),
@@ -44,12 +44,11 @@ def pane(
     return {
         "hit": hit,
         "by_outcomes": conversions.judged_by_outcomes(),
-        "phone": phone.phone_of_hit(hit),
         "reason": describe.reason(hit),
         "owner": hit_labels.owner(hit),
         "queue": _queue(),
         "held": held(owner.of_hit(hit)),
-        "due": hit_labels.due(hit.next_on),
+        "due": hit_labels.next_contact(owner.of_hit(hit)) if hit.status in owner.OPEN else "",
         "forms": forms,
         "open": refused[0] if refused else (offered[0] if offered and offered[0] == "follow_up" else ""),
         "history": hit_labels.history(steps.steps_with(customer), why.history(customer.lead))
@@ -58,12 +57,20 @@ def pane(
         "amount": hit_labels.amount(hit),
         "converted": labels.local(hit.converted_at).date() if hit.converted_at else None,
         "units": {"convert-amount": _("yuan")},
-    }
+    } | contact.contact(hit)
 
 
 def offers(step: str, hit: Hit) -> bool:
-    """Whether the user has the permission for a step and the hit allows it now."""
-    return may(PERMISSIONS[step], "HitView") and steps.is_allowed(hit, step, g.user)
+    """Whether the user has the permission for a step and the hit allows it now.
+
+    What is done with a waiting hit that the user may contact starts it.
+    """
+    if not may(PERMISSIONS[step], "HitView"):
+        return False
+    if step == "follow_up":
+        return results.is_allowed(hit, g.user)
+    starts = step == "convert" and hit.status == HitStatus.WAITING and steps.is_allowed(hit, "start", g.user)
+    return starts or steps.is_allowed(hit, step, g.user)
 
 
 def _queue() -> str:

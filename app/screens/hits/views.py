@@ -23,14 +23,14 @@ from app.console.view import ConsoleView
 from app.console.widgets import HitPaneWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.hits import assignment, owner
+from app.hits import assignment, owner, results
 from app.hits import steps as work
 from app.lib.settings import current_settings
 from app.models import Customer, Hit, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
-from app.screens.hits import customers, forms, queue
+from app.screens.hits import customer_page, customers, forms, queue
 from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane as page
 from app.screens.hits.each import apply_to_each, undone_by
@@ -132,9 +132,9 @@ class WorksHits:
         form = forms.posted_form(step, hit)
         try:
             if form.validate():
-                forms.apply_step(step, hit, form, g.user)
+                closed = forms.apply_step(step, hit, form, g.user)
                 db.session.commit()
-                self._say(step, hit)
+                _say(_saved(step, form), closed)
                 return self._redirect_to_pane(hit)
         except DomainError as error:
             db.session.rollback()
@@ -147,14 +147,7 @@ class WorksHits:
     def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
         pane = HitPaneWidget(**page.pane(item, g.get("hit_form")))
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
-        return widgets | {"pane": pane}
-
-    def _say(self, step: str, hit: Hit) -> None:
-        """Say what was done; a closed hit can be opened again from the message, unless that is refused."""
-        if step == "close" and may("reopen", "HitView") and work.is_allowed(hit, "reopen", g.user):
-            flash_undoable(_STEP_TAKEN[step](), url_for("HitView.action", name="reopen", pk=hit.id), [])
-        else:
-            flash(_STEP_TAKEN[step](), "success")
+        return widgets | {"pane": pane} | customer_page.other_hits(item) | customer_page.told(item)
 
     def _redirect_to_pane(self, hit: Hit) -> Any:
         if _from_customer():
@@ -164,6 +157,21 @@ class WorksHits:
     def _apply_to_each(self, items: Any, step: Callable[[Hit], None], done: Callable[[int], str]) -> Any:
         apply_to_each(items if isinstance(items, list) else [items], step, done)
         return self.back()  # type: ignore[attr-defined]
+
+
+def _saved(step: str, form: Any) -> str:
+    """Return the message about a step, or about the result of a contact."""
+    result = results.result_of(form.result.data) if step == "follow_up" else None
+    return _("Saved: %(result)s.", result=result.name) if result else _STEP_TAKEN[step]()
+
+
+def _say(text: str, closed: list[Hit]) -> None:
+    """Say what was done; closed hits can be opened again from the message, unless that is refused."""
+    if closed and may("reopen", "HitView") and all(work.is_allowed(hit, "reopen", g.user) for hit in closed):
+        fields = [("action", "reopen"), *(("rowid", str(hit.id)) for hit in closed)]
+        flash_undoable(text, url_for("HitView.action_post"), fields)
+    else:
+        flash(text, "success")
 
 
 def _from_customer() -> bool:
@@ -249,21 +257,16 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "given",
     ]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
-    show_columns = [
-        "lead",
-        "source",
-        "rule",
-        "version",
-        "hit_date",
-        "status",
-        "outcome_on",
-        "grade",
-        "arithmetic",
-        "seen_at",
-        "last_met_on",
-        "opted_out",
-        "holdout",
-        "created_at",
+    show_columns = ["lead", "source", "rule", "hit_date", "status", "outcome_on"]
+    show_fieldsets = [
+        (None, {"fields": show_columns}),
+        (
+            lazy_gettext("More about this hit"),
+            {
+                "fields": ["version", "grade", "last_met_on", "opted_out", "holdout", "created_at"],
+                "expanded": False,
+            },
+        ),
     ]
     label_columns = {
         "name": lazy_gettext("Name or number"),
@@ -315,8 +318,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         return customers + self.contact_links() + self.export_links()
 
     def show_links(self, item: Hit) -> list[Link]:
-        """Return the links to contact the customer, and to their time line."""
-        return [*self.contact_one_links(item), *timeline.links(item.lead)]
+        """Return the link to the customer's time line; contacting them is offered by the panel."""
+        return timeline.links(item.lead)
 
     def heading(self, item: Hit) -> str:
         """Return the lead and the name of the rule."""

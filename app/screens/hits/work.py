@@ -8,18 +8,20 @@ from flask import abort, flash, redirect, request, url_for
 from flask_appbuilder import BaseView, expose, has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import BooleanField
-from wtforms.validators import DataRequired, Length
+from wtforms import BooleanField, IntegerField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from app import labels
 from app.console.access import may, me
+from app.console.forms import select
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import settings
-from app.models import CloseReason
+from app.models import CloseReason, ContactResult, ResultKind
 from app.screens.hits import forms, my_work, workspace
+from app.screens.hits import labels as hit_labels
 
 
 class WorkspaceView(BaseView):  # type: ignore[misc]
@@ -126,6 +128,67 @@ class CloseReasonView(ConsoleView):
         """Store the reason with its name trimmed."""
         item.name = item.name.strip()
         item.position = item.position or 0
+        if created:
+            db.session.add(item)
+
+
+class ContactResultView(ConsoleView):
+    """联系结果: the managed list of results with which contacts end."""
+
+    model = ContactResult
+    list_title = lazy_gettext("Results of contacts")
+    show_title = lazy_gettext("Result of a contact")
+    add_title = lazy_gettext("New result")
+    edit_title = lazy_gettext("Edit result")
+    empty_hint = lazy_gettext("There are no results yet; contacts can only be recorded with a note.")
+    base_order = ("position", "asc")
+    list_columns = ["name", "kind", "next_days", "close_reason", "position", "active"]
+    order_columns = ["name", "position"]
+    search_columns = ["name", "kind", "active"]
+    show_columns = ["name", "kind", "next_days", "close_reason", "position", "active"]
+    add_columns = edit_columns = ["name", "kind", "next_days", "close_reason", "position", "active"]
+    filter_choices = {"kind": hit_labels.RESULT_KIND}
+    label_columns = {
+        "name": lazy_gettext("Name"),
+        "kind": lazy_gettext("What follows"),
+        "next_days": lazy_gettext("Next contact after"),
+        "close_reason": lazy_gettext("Reason for closing"),
+        "position": lazy_gettext("Position in the list"),
+        "active": lazy_gettext("Can be chosen"),
+    }
+    description_columns = {
+        "next_days": lazy_gettext("Suggested; whoever records the result may choose another."),
+        "close_reason": lazy_gettext(
+            "For a result that closes. If it counts as a refusal, the customer is put on the do-not-disturb"
+            " list as well."
+        ),
+        "active": lazy_gettext("Once contacts have ended so, switch it off instead of deleting it."),
+    }
+    units = {"next_days": lazy_gettext("days")}
+    formatters_columns = {
+        "kind": lambda value: labels.word(hit_labels.RESULT_KIND, value),
+        "active": labels.yes_no,
+    }
+    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+    add_form_extra_fields = edit_form_extra_fields = {
+        "kind": select(lazy_gettext("What follows"), hit_labels.RESULT_KIND),
+        "next_days": IntegerField(
+            lazy_gettext("Next contact after"), default=3, validators=[InputRequired(), NumberRange(0, 366)]
+        ),
+        "active": BooleanField(lazy_gettext("Can be chosen"), default=True),
+    }
+
+    def heading(self, item: Any) -> str:
+        """Return the name of the result."""
+        return str(item.name)
+
+    def save(self, item: Any, form: Any, *, created: bool) -> None:
+        """Store the result. Raises FieldError when one that closes has no reason for closing."""
+        item.name, item.position = item.name.strip(), item.position or 0
+        if item.kind != ResultKind.CLOSE:
+            item.close_reason = None
+        elif item.close_reason is None:
+            raise FieldError("close_reason", "Choose the reason with which this result closes hits.")
         if created:
             db.session.add(item)
 

@@ -1,23 +1,41 @@
-"""The phone number on the pages of leads and hits: masked, with a button to reveal it."""
+"""The phone number on the pages of leads and customers: masked, with reasons for which it is revealed."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import render_template, url_for
+from flask_babel import gettext as _
 from markupsafe import Markup
 
 from app.console import formats
 from app.console.access import may
-from app.models import Hit, Lead
+from app.models import Lead
+from app.outreach import by_hand
 
 
 def phone_of_lead(lead: Lead) -> Markup:
-    """Return the masked number of a lead, with the button for users who may reveal it."""
+    """Return the masked number of a lead, with the reasons for users who may reveal it; shown for a while."""
+    return _phone(lead)
+
+
+def phone_to_call(lead: Lead, refusal: str) -> Markup:
+    """Return the masked number of a customer, which stays revealed while the page is open.
+
+    ``refusal`` says why the customer can't be called now, if so.
+    """
+    call = {"code": by_hand.CALL, "word": _("Call the customer"), "refusal": refusal}
+    return _phone(lead, call, keep=True, refusal=refusal)
+
+
+def _phone(lead: Lead, *more: dict[str, str], **values: Any) -> Markup:
     if not may("can_reveal", "LeadView"):
         return formats.code(lead.phone_masked)
+    reasons = [
+        *more,
+        {"code": "", "word": _("The customer called")},
+        {"code": "", "word": _("Check the customer's data")},
+    ]
     url = url_for("LeadView.reveal", pk=lead.id)
-    return Markup(render_template("leads/phone.html", lead=lead, url=url))  # noqa: S704 - an escaping template
-
-
-def phone_of_hit(hit: Hit) -> Markup:
-    """Return the same for the lead of a hit."""
-    return phone_of_lead(hit.lead)
+    shown = render_template("leads/phone.html", lead=lead, url=url, reasons=reasons, **values)
+    return Markup(shown)  # noqa: S704 - an escaping template

@@ -75,15 +75,6 @@ class ContactsCustomers:
             links.append(Link(word, selection.url(path, hits)))
         return links
 
-    def contact_one_links(self, item: Any) -> list[Link]:
-        """Return the buttons on the page of a hit or customer."""
-        if not may(ONE, type(self).__name__):
-            return []
-        return [
-            Link(str(word), url_for(f"{self.endpoint}.contact_one", pk=item.id, channel=channel))
-            for channel, word in labels.OUTREACH_ACTION.items()
-        ]
-
     @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
     def contact_many(self, channel: str) -> Any:

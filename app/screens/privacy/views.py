@@ -25,6 +25,7 @@ from app.leads.number_limit import TooManyNumbers
 from app.leads.reveal import reveal
 from app.lib import clock
 from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
+from app.outreach import by_hand
 from app.screens.privacy import exports, forms, subjects
 
 #: seconds for which a revealed number stays on the screen
@@ -40,6 +41,8 @@ class RevealsPhones:
         """Return the number as JSON, or why it is refused."""
         lead = self._row(pk)  # type: ignore[attr-defined]
         try:
+            if request.form.get("purpose") == by_hand.CALL:
+                by_hand.check_call(lead, g.user)
             phone = reveal(lead, request.form.get("reason"), me(), request.remote_addr or "")
         except DomainError as error:
             db.session.rollback()

@@ -53,6 +53,7 @@ _METHOD = {
     "can_create": lazy_gettext("Set up new ones"),
     "can_contact_many": lazy_gettext("Contact many customers"),
     "can_contact_one": lazy_gettext("Contact one customer"),
+    "can_allow_call": lazy_gettext("Allow a call outside contact hours"),
     "can_confirm": lazy_gettext("Confirm and send"),
     "can_change": lazy_gettext("Propose a change"),
     "can_post": lazy_gettext("Write by API"),

@@ -1,31 +1,48 @@
-// One phone number in clear: requested with a reason, shown for some seconds, then hidden again.
-import { filled, one } from "./dom.js";
+// One phone number in clear: requested with a reason; on a contact panel it stays, elsewhere for some seconds.
+import { all, filled, maybe, one } from "./dom.js";
 
 /** @type {HTMLDialogElement} */
 const dialog = one("#reveal");
 /** @type {HTMLFormElement} */
 const form = one("form", dialog);
-/** @type {HTMLTextAreaElement} */
+/** @type {HTMLInputElement} */
 const reason = one("[name=reason]", form);
+/** @type {HTMLInputElement} */
+const purpose = one("[name=purpose]", form);
 const error = one(".error", form);
+/** @type {HTMLButtonElement[]} */
+const chips = all("[data-reason]:not([disabled])");
 /** @type {HTMLButtonElement} */
 const submit = one("[type=submit]", form);
-const button = one("[data-reveal]");
+const buttons = [submit, ...chips];
+const why = one("[data-phone-why]");
 const shown = one("[data-phone]");
+const tools = one("[data-phone-tools]");
+/** @type {HTMLAnchorElement | null} */
+const dial = maybe("[data-dial]");
 const note = one("[data-phone-note]");
+const kept = Boolean(maybe("[data-keep]"));
 let timer = 0;
 
 /** @param {string} text */
 function showError(text) {
   error.textContent = text;
   error.hidden = !text;
+  if (text && !dialog.open) dialog.showModal();
+}
+
+/** Show or hide what belongs to the number in clear. @param {boolean} clear */
+function swap(clear) {
+  why.hidden = clear;
+  tools.hidden = !clear;
+  note.hidden = !clear || kept;
 }
 
 function hide() {
   window.clearInterval(timer);
   shown.textContent = shown.dataset.phone ?? "";
-  note.hidden = true;
-  button.hidden = false;
+  dial?.removeAttribute("href");
+  swap(false);
 }
 
 /** @param {string} phone @param {number} seconds */
@@ -35,8 +52,9 @@ function show(phone, seconds) {
     note.textContent = filled(note.dataset.text ?? "", { n: left });
   };
   shown.textContent = phone;
-  button.hidden = true;
-  note.hidden = false;
+  if (dial) dial.href = `tel:${phone}`;
+  swap(true);
+  if (kept) return;
   showTime();
   timer = window.setInterval(() => {
     left -= 1;
@@ -46,7 +64,7 @@ function show(phone, seconds) {
 }
 
 async function ask() {
-  submit.disabled = true;
+  for (const each of buttons) each.disabled = true;
   try {
     const headers = { Accept: "application/json" };
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers, cache: "no-store" });
@@ -60,15 +78,27 @@ async function ask() {
   } catch {
     showError(form.dataset.failed ?? "");
   } finally {
-    submit.disabled = false;
+    for (const each of buttons) each.disabled = false;
   }
 }
 
-button.addEventListener("click", () => {
+/** Fill in a reason and what it is for. @param {string} text @param {string} code */
+function fill(text, code) {
   showError("");
-  reason.value = "";
+  reason.value = text;
+  purpose.value = code;
+}
+
+one("[data-reveal]").addEventListener("click", () => {
+  fill("", "");
   dialog.showModal();
 });
+for (const chip of chips) {
+  chip.addEventListener("click", () => {
+    fill(chip.dataset.reason ?? "", chip.dataset.purpose ?? "");
+    ask();
+  });
+}
 one("[data-close]", form).addEventListener("click", () => dialog.close());
 form.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,0 +1,95 @@
+"""How a contact ended: the result codes of the managed list, and what follows from each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import select
+
+from app.errors import FieldError
+from app.extensions import db
+from app.hits import steps
+from app.hits.owner import OPEN
+from app.lib import clock
+from app.lib.row_id import row_id
+from app.models import ContactResult, Hit, HitStatus, ResultKind, Staff
+
+#: days until the next contact when neither a person nor a result says so
+LATER = 3
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a contact ended: what was discussed, the wanted date, and the local time of an agreed call."""
+
+    result: ContactResult | None = None
+    note: str = ""
+    next_on: dt.date | None = None
+    call_on: dt.date | None = None
+    call_at: dt.time | None = None
+
+
+def choices() -> list[ContactResult]:
+    """Return the results that can be chosen, in their order."""
+    query = select(ContactResult).where(ContactResult.active)
+    return list(db.session.scalars(query.order_by(ContactResult.position, ContactResult.id)))
+
+
+def result_of(key: str | None) -> ContactResult | None:
+    """Return the result with the id in a form's field, or None."""
+    result_id = row_id(key)
+    return db.session.get(ContactResult, result_id) if result_id else None
+
+
+def suggested(result: ContactResult | None) -> dt.date | None:
+    """Return the date of the next contact that a result suggests, None for one that ends the work."""
+    if result is not None and result.kind != ResultKind.NEXT:
+        return None
+    return clock.today() + dt.timedelta(days=result.next_days if result else LATER)
+
+
+def is_allowed(hit: Hit, user: Any) -> bool:
+    """Whether the user could record a result of a contact for the hit now."""
+    return steps.is_allowed(hit, "start" if hit.status == HitStatus.WAITING else "follow_up", user)
+
+
+def record(hit: Hit, user: Staff, ending: Ending) -> list[Hit]:
+    """Record how a contact ended, on the hit or, if that ends the work, on every open hit of the customer.
+
+    Return the hits that were closed. Starts a waiting hit. Does not commit. Raises FieldError for what is
+    missing, DomainError when the hit does not allow it.
+    """
+    result = ending.result
+    if result is not None and not result.active:
+        raise FieldError("result", "Choose a result.")
+    if result is not None and result.kind == ResultKind.CLOSE:
+        return _close(hit, user, result, ending.note)
+    call_back_at = _agreed(ending) if result is not None and result.kind == ResultKind.CALL_BACK else None
+    next_on = clock.today(call_back_at) if call_back_at else ending.next_on or suggested(result)
+    steps.begin(hit, user)
+    steps.follow_up(hit, user, ending.note, next_on, result=result, call_back_at=call_back_at)
+    return []
+
+
+def _close(hit: Hit, user: Staff, result: ContactResult, note: str) -> list[Hit]:
+    query = select(Hit).where(Hit.lead_id == hit.lead_id, Hit.status.in_(OPEN)).order_by(Hit.id)
+    steps.begin(hit, user)
+    hits = list(db.session.scalars(query))
+    for each in hits:
+        steps.close(each, user, result.close_reason, note, suppress=True, result=result)
+    return hits
+
+
+def _agreed(ending: Ending) -> dt.datetime:
+    """Return the moment of an agreed call. Raises FieldError when it is missing or over."""
+    if ending.call_on is None or ending.call_at is None:
+        raise FieldError("call_at", "State the day and the time at which the customer wants to be called.")
+    zone = current_app.config["SETTINGS"].zone
+    moment = dt.datetime.combine(ending.call_on, ending.call_at, zone)
+    now = clock.now()
+    if not now <= moment <= now + dt.timedelta(days=steps.MAX_DAYS_AHEAD):
+        raise FieldError("call_at", "Choose a time from now to one year ahead.")
+    return moment

@@ -1,0 +1,144 @@
+"""Contacts by hand: whether a customer may be called or written to now, why not, and from when.
+
+The rules are those of a batch. A manager may let a call outside contact hours pass, once the customer asked
+to be called back; that holds for the customer until the end of the day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from flask import current_app
+from sqlalchemy import or_, select
+
+from app import labels
+from app.access.scope import supervises
+from app.errors import DomainError
+from app.extensions import db
+from app.hits import owner
+from app.hits.due import midnight
+from app.leads.reasons import checked_reason
+from app.lib import clock
+from app.models import Customer, Hit, HitEvent, Lead, Outreach, OutreachStatus, Staff
+from app.outreach import settings, why
+from app.outreach.compliance import REASONS, next_open
+from app.outreach.why import Verdict
+from app.schedules import calendar
+
+CALL = "call"
+#: rules that hold a contact back for a time only
+PASSING = frozenset({"hours", "cap_channel", "cap_total"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether a customer may be contacted by a channel now: the rules, the reasons against it, from when.
+
+    ``from_when`` is None while nothing passes by itself; ``allowed_by`` let a call outside hours pass.
+    """
+
+    verdict: Verdict
+    held: list[str]
+    from_when: dt.datetime | None = None
+    allowed_by: HitEvent | None = None
+
+    @property
+    def channel(self) -> str:
+        """The channel."""
+        return self.verdict.channel
+
+
+def answers(hit: Hit, user: Staff) -> list[Answer]:
+    """Return the answer by channel for a hit."""
+    return [_answer(verdict, user) for verdict in why.of_hit_now(hit, user)]
+
+
+def may_call(hit: Hit, user: Staff) -> Answer:
+    """Return the answer for a call."""
+    return next(each for each in answers(hit, user) if each.channel == CALL)
+
+
+def check_call(lead: Lead, user: Staff) -> None:
+    """Raise DomainError with the reasons when the lead may not be called now for any hit."""
+    customer = db.session.get(Customer, lead.id)
+    if customer is None or customer.hit is None:
+        return
+    answer = may_call(customer.hit, user)
+    if answer.held:
+        raise DomainError(
+            "%(lead)s can't be called now: %(why)s.",
+            lead=str(lead),
+            why=" · ".join(labels.word(REASONS, code) for code in answer.held),
+        )
+
+
+def may_allow(answer: Answer, customer: Customer, user: Staff) -> bool:
+    """Whether the user may let a call outside contact hours pass: the customer asked for one today."""
+    at = customer.call_back_at
+    asked = at is not None and clock.today(at) == clock.today()
+    return answer.channel == CALL and answer.held == ["hours"] and asked and supervises(user)
+
+
+def allow(hit: Hit, user: Staff, reason: str | None) -> None:
+    """Let calls to the customer of a hit outside contact hours pass today. Does not commit.
+
+    Raises FieldError without a reason, DomainError when the customer asked for no call today, when another
+    rule holds it back, or for somebody who isn't a manager.
+    """
+    customer = owner.of_hit(hit)
+    if not may_allow(may_call(hit, user), customer, user):
+        raise DomainError(
+            "Only a manager can let a call pass, only outside contact hours, and only on the day for which"
+            " the customer asked to be called back."
+        )
+    owner.allow_call(customer, user, checked_reason(reason))
+
+
+def _answer(verdict: Verdict, user: Staff) -> Answer:
+    held = verdict.held
+    passed = _allowed_today(verdict.hit) if verdict.channel == CALL and "hours" in held else None
+    if passed is not None:
+        held = [code for code in held if code != "hours"]
+    if not held or not set(held) <= PASSING:
+        return Answer(verdict, held, allowed_by=passed)
+    return Answer(verdict, held, _first_moment(verdict), passed)
+
+
+def _allowed_today(hit: Hit) -> HitEvent | None:
+    query = (
+        select(HitEvent)
+        .join(Hit, Hit.id == HitEvent.hit_id)
+        .where(Hit.lead_id == hit.lead_id, HitEvent.kind == "allow_call")
+        .where(HitEvent.at >= midnight(clock.today()))
+        .order_by(HitEvent.id.desc())
+        .limit(1)
+    )
+    return db.session.scalar(query)
+
+
+def _first_moment(verdict: Verdict) -> dt.datetime:
+    """Return the first moment at which neither caps nor contact hours hold the contact back."""
+    rules, zone = settings.current(), current_app.config["SETTINGS"].zone
+    local = clock.now().astimezone(zone)
+    freed = [local.date()]
+    for name, channel in ((verdict.channel, verdict.channel), ("total", None)):
+        most, days = getattr(rules, f"{name}_cap"), getattr(rules, f"{name}_days")
+        if most is not None:
+            freed.append(_freed_on(verdict.hit.lead, most, days, channel, local.date()))
+    day = max(freed)
+    begin = local if day == local.date() else dt.datetime.combine(day, dt.time(), zone)
+    return next_open(rules, calendar.current(), begin)
+
+
+def _freed_on(lead: Lead, most: int, days: int, channel: str | None, today: dt.date) -> dt.date:
+    """Return the first date on which fewer than ``most`` contacts lie within the last ``days`` days."""
+    same = or_(Outreach.phone_index == lead.phone_index, Outreach.id_hash == lead.id_hash)
+    query = select(Outreach.reserved_at).where(same, Outreach.status != OutreachStatus.FAILED)
+    query = query.where(Outreach.reserved_at >= midnight(today - dt.timedelta(days=days - 1)))
+    if channel:
+        query = query.where(Outreach.channel == channel)
+    newest = list(db.session.scalars(query.order_by(Outreach.reserved_at.desc()).limit(most)))
+    if len(newest) < most or newest[-1] is None:
+        return today
+    return clock.today(newest[-1]) + dt.timedelta(days=days)

@@ -1,0 +1,96 @@
+"""The contact panel in the browser: the actions that a result and a conversion take."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, expect
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.coldstart import apply_presets
+from app.extensions import db
+from app.models import Customer, Hit, OutreachSetting
+from tests.access.world import World
+from tests.browser.conftest import Visit
+from tests.browser.window import WIDTHS, Window
+
+ALWAYS = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
+
+
+class Hand:
+    """A person's hand, which counts what it does."""
+
+    def __init__(self, window: Window) -> None:
+        self.page, self.actions = window.page, 0
+
+    def click(self, control: Locator) -> None:
+        """Click a control."""
+        self.actions += 1
+        control.click()
+
+    def choose(self, control: Locator, word: str) -> None:
+        """Choose from a drop-down."""
+        self.actions += 1
+        control.select_option(label=word)
+
+
+@pytest.fixture
+def bank(app: Flask, session: Session, world: World) -> World:
+    """Return a bank with the preset results and scripts, and contact hours all day."""
+    session.execute(update(OutreachSetting).values(values=ALWAYS))
+    session.commit()
+    with app.app_context():
+        apply_presets()
+        db.session.commit()
+    return world
+
+
+@WIDTHS
+def test_a_result_takes_four_actions(session: Session, bank: World, visit: Visit, width: int) -> None:
+    window = visit("Marketer", width=width)
+    window.open("/customerview/list/")
+    hand, page = Hand(window), window.page
+    hand.click(window.row("L1001").get_by_role("link").first)
+    hand.click(page.get_by_role("button", name="致电客户"))
+    number = page.locator("[data-phone]")
+    expect(number).to_have_text("13800000001")
+    expect(page.get_by_role("link", name="拨打")).to_have_attribute("href", "tel:13800000001")
+    expect(page.locator(".may")).to_have_text("现在可以致电和发短信")
+    expect(page.locator(".script").first).to_contain_text("您好，请问是客先生/女士吗")
+    hand.click(page.get_by_role("button", name="接通考虑中"))
+    # From a list the page goes on to the next customer.
+    expect(page.locator(".toast-good")).to_contain_text("接通考虑中")
+    assert hand.actions <= 4
+    session.expire_all()
+    assert session.get_one(Customer, bank.ids["lead_home"]).owner_id is not None
+
+
+def test_a_conversion_takes_six_actions(session: Session, bank: World, visit: Visit) -> None:
+    window = visit("Marketer")
+    window.open("/customerview/list/")
+    hand, page = Hand(window), window.page
+    hand.click(window.row("L1001").get_by_role("link").first)
+    hand.click(page.get_by_role("button", name="致电客户"))
+    expect(page.locator("[data-phone]")).to_have_text("13800000001")
+    hand.click(page.get_by_text("营销已转化", exact=True))
+    hand.choose(page.get_by_label("产品"), "消费贷")
+    hand.click(page.get_by_role("button", name="标记转化"))
+    expect(page.locator(".toast-good")).to_be_visible()
+    assert hand.actions <= 6
+    converted = select(Hit.product_id).where(Hit.lead_id == bank.ids["lead_home"], Hit.status == "converted")
+    assert bank.ids["product"] in session.scalars(converted).all()
+
+
+def test_a_number_stays_while_the_panel_is_open(bank: World, visit: Visit) -> None:
+    window = visit("Marketer")
+    page = window.page
+    page.clock.install()
+    window.open(f"/hitview/show/{bank.ids['hit_home_waiting']}")
+    page.get_by_role("button", name="客户来电").click()
+    number = page.locator("[data-phone]")
+    expect(number).to_have_text("13800000001")
+    page.clock.run_for(31_000)
+    expect(number).to_have_text("13800000001")
+    page.reload()
+    expect(number).to_have_text("138****0001")

@@ -1,0 +1,167 @@
+"""How a contact ended: what each result does, calls agreed with customers, and whether a call is allowed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.coldstart import apply_presets
+from app.extensions import db
+from app.models import (
+    ContactResult,
+    Customer,
+    Hit,
+    HitEvent,
+    Holiday,
+    OutreachSetting,
+    Reminder,
+    Reveal,
+    Suppression,
+)
+from app.reminders import checks
+from tests import clock
+from tests.access.world import World
+from tests.conftest import Person
+
+ANY_TIME = {"open_from": "00:00", "open_to": "24:00"}
+
+
+@pytest.fixture
+def anna(login: Callable[..., Person], world: World, app: Any, session: Session) -> Person:
+    """Return a marketer of a bank with the preset results and contact hours all day."""
+    session.execute(update(OutreachSetting).values(values=ANY_TIME | {"skip_holidays": False}))
+    session.commit()
+    with app.app_context():
+        apply_presets()
+        db.session.commit()
+    return login("Marketer", branch=world.home, username="anna")
+
+
+def end(person: Person, world: World, session: Session, name: str, **fields: Any) -> str:
+    """Record the result with a name on the waiting hit of the home branch."""
+    key = session.scalars(select(ContactResult.id).where(ContactResult.name == name)).one()
+    data = {f"follow_up-{field}": value for field, value in (fields | {"result": key}).items()}
+    path = f"/hitview/work/{world.ids['hit_home_waiting']}/follow_up"
+    page = str(person.submit(path, data, follow_redirects=True).text)
+    session.expire_all()
+    return page
+
+
+def customer(session: Session, world: World) -> Customer:
+    return session.get_one(Customer, world.ids["lead_home"])
+
+
+def statuses(session: Session, world: World) -> list[str]:
+    names = ("hit_home_waiting", "hit_home_in_progress")
+    return [session.get_one(Hit, world.ids[name]).status for name in names]
+
+
+def test_a_result_takes_the_customer_and_plans_the_next_contact(
+    session: Session, world: World, anna: Person
+) -> None:
+    page = end(anna, world, session, "接通考虑中")
+    found = customer(session, world)
+    assert found.owner is not None
+    assert (found.owner.username, found.next_on) == ("anna", clock.today() + dt.timedelta(days=3))
+    assert statuses(session, world) == ["in_progress", "in_progress"]
+    assert "接通考虑中" in page
+    # A date that somebody chose counts, and the list says how the last contact ended.
+    later = clock.today() + dt.timedelta(days=9)
+    end(anna, world, session, "接通有意向", next_on=later, note="下周面谈")
+    assert customer(session, world).next_on == later
+    assert "接通有意向" in anna.get("/customerview/list/").text
+    # Without a result there has to be a note.
+    path = f"/hitview/work/{world.ids['hit_home_waiting']}/follow_up"
+    count = select(func.count()).select_from(HitEvent)
+    before = session.scalar(count)
+    assert (
+        "Describe the conversation" in anna.submit(path, {"follow_up-note": ""}, follow_redirects=True).text
+    )
+    session.rollback()
+    assert session.scalar(count) == before
+
+
+def test_an_agreed_call_rings_until_it_is_made(
+    session: Session, world: World, anna: Person, app: Any
+) -> None:
+    assert "State the day and the time" in end(anna, world, session, "约定回电", call_on=clock.today())
+    yesterday = clock.today() - dt.timedelta(days=1)
+    assert "Choose a time from now" in end(
+        anna, world, session, "约定回电", call_on=yesterday, call_at="10:00"
+    )
+    assert customer(session, world).call_back_at is None
+    at = clock.now() + dt.timedelta(hours=1)
+    local = at.astimezone(app.config["SETTINGS"].zone)
+    end(anna, world, session, "约定回电", call_on=local.date(), call_at=f"{local:%H:%M}")
+    found = customer(session, world)
+    assert found.call_back_at == at.replace(second=0, microsecond=0)
+    assert found.next_on == local.date()
+
+    def rings(moment: dt.datetime) -> list[bool]:
+        with app.app_context():
+            checks.run_checks(moment)
+        query = select(Reminder.read_at.is_(None)).where(Reminder.kind == "call_back")
+        session.rollback()
+        return list(session.scalars(query))
+
+    assert rings(clock.now()) == []
+    assert rings(at) == [True]
+    assert rings(at) == [True]
+    end(anna, world, session, "未接")
+    assert customer(session, world).call_back_at is None
+    assert rings(at) == [False]
+
+
+def test_a_result_that_ends_the_work_closes_every_open_hit(
+    session: Session, world: World, anna: Person
+) -> None:
+    end(anna, world, session, "拒绝并免打扰")
+    assert statuses(session, world) == ["failed", "failed"]
+    found = customer(session, world)
+    assert (found.state, found.owner_id) == ("done", None)
+    reasons = session.scalars(select(Suppression.reason).where(Suppression.id_hash == found.lead.id_hash))
+    assert reasons.one() == "拒绝营销"
+    results = select(ContactResult.name).join(HitEvent, HitEvent.result_id == ContactResult.id)
+    assert session.scalars(results).all() == ["拒绝并免打扰"] * 2
+
+
+def test_a_call_that_a_rule_forbids_is_off_and_a_manager_lets_an_agreed_one_pass(
+    session: Session, world: World, anna: Person, login: Callable[..., Person]
+) -> None:
+    chief, lead = login("Manager", username="chief"), world.ids["lead_home"]
+    page, number = f"/customerview/show/{lead}", f"/leadview/reveal/{lead}"
+    call = {"reason": "致电客户", "purpose": "call"}
+    assert "May be called and written to now" in anna.get(page).text
+    assert anna.submit(number, call).status_code == 200
+
+    session.add(Holiday(date=clock.today(), kind="holiday", name="假日", updated_by="x"))
+    session.execute(update(OutreachSetting).values(values=ANY_TIME))
+    session.commit()
+    shown = anna.get(page).text
+    assert "Not to be contacted now: Outside contact hours, possible from " in shown
+    assert f"/customerview/contact_one/{lead}/sms" not in shown
+    refused = anna.submit(number, call)
+    assert (refused.status_code, "Outside contact hours" in refused.text) == (400, True)
+    assert anna.submit(number, {"reason": "客户来电", "purpose": ""}).status_code == 200
+    assert session.scalar(select(func.count()).select_from(Reveal)) == 2
+
+    allow = f"/customerview/allow_call/{lead}"
+    assert "Only a manager" in chief.submit(allow, {"reason": "客户约定"}, follow_redirects=True).text
+    found = customer(session, world)
+    found.call_back_at = clock.now()
+    session.commit()
+    assert "Give a reason" in chief.submit(allow, {"reason": ""}, follow_redirects=True).text
+    assert anna.submit(allow, {"reason": "客户约定"}).status_code in (302, 403)
+    assert anna.submit(number, call).status_code == 400
+    assert allow in chief.get(page).text
+    chief.submit(allow, {"reason": "客户约定今晚"})
+    shown = anna.get(page).text
+    assert "chief allowed a call outside contact hours today: 客户约定今晚" in shown
+    # What the product sends waits for contact hours all the same.
+    assert f"/customerview/contact_one/{lead}/call" not in shown
+    assert anna.submit(number, call).status_code == 200
