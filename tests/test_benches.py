@@ -14,6 +14,7 @@ SMALL = {
     "audit": ["cost", "300"],
     "backtest": ["2000", "2000"],
     "coverage": ["2000", "1000", "3"],
+    "customers": ["2000"],
     "dashboard": ["2000"],
     "delivery": ["200"],
     "effect": ["2000"],
