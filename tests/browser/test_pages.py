@@ -105,6 +105,7 @@ NO_PAGE = {
     "can_export_clear",  # a page only where a setting allows it
     "can_delete",
     "can_work",
+    "can_allow_call",
     "can_secret",
     "can_progress",
     "can_errors",
