@@ -260,3 +260,31 @@ def test_new_hits_and_moves_of_their_leads_never_pass_each_other(
     assert faults == []
     with app.app_context():
         agrees(db.session.get_one(Staff, chief.id))
+
+
+def test_two_changes_of_one_customer_both_count(app: Flask, session: Session, engine: Engine) -> None:
+    """The second one waits for the first, and sums up what both wrote."""
+    versions = [active_rule(session, f"R-{n}")[1] for n in (1, 2)]
+    customer = lead(app.config["SETTINGS"], 1, branch(session, "A"))
+    session.add(customer)
+    session.flush()
+    one, two = (hit(customer, version, "waiting") for version in versions)
+    session.add_all([one, two])
+    session.commit()
+    keys = (one.id, two.id)
+    close = text("UPDATE hit SET status = 'failed' WHERE id = :id")
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    def second() -> None:
+        with engine.begin() as connection:
+            connection.execute(close, {"id": keys[1]})
+
+    thread = threading.Thread(target=second)
+    with engine.begin() as connection:
+        connection.execute(close, {"id": keys[0]})
+        thread.start()
+        while not connection.scalar(waiting):
+            assert thread.is_alive()
+    thread.join()
+    with app.app_context():
+        customers_agree()
