@@ -181,6 +181,7 @@ FIELD = {
     "requested_by": lazy_gettext("Requested by"),
     "respond_days": lazy_gettext("First contact within"),
     "result": lazy_gettext("Result"),
+    "result_id": lazy_gettext("Result of a contact"),
     "revealed_at": lazy_gettext("Time"),
     "revealed_by": lazy_gettext("By"),
     "revision": lazy_gettext("Revision"),
