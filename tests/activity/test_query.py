@@ -172,7 +172,7 @@ RULES = st.builds(
 DATES = st.integers(-1, DAYS + 4).map(lambda days: FIRST + timedelta(days=days))
 
 
-@examples(12, 80)
+@examples(8, 80)
 @given(spec=RULES, as_of=DATES)
 def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of: date) -> None:
     expected = brute_force(world.events, spec, as_of)

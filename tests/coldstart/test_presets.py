@@ -27,6 +27,7 @@ from app.models import (
 from app.rules.check import check, read_catalogue
 from app.rules.versions import activate, copy_as_draft, set_paused
 from app.rulesfile.schema import ConfigFile, read_config
+from tests.thorough import share, thorough
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,8 @@ CHANGES = (
 )
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@thorough
+@pytest.mark.parametrize("change", share(CHANGES, 4), ids=lambda change: change.__name__)
 def test_what_people_changed_stays(
     change: Callable[[Session], None], app: Flask, session: Session, engine: Engine
 ) -> None:

@@ -27,7 +27,7 @@ from app.models import Hit, Outcome, Outreach, Staff
 from app.rules.proportion import Interval, Share, difference
 from tests.conftest import make_staff
 from tests.effect.bank import TODAY, ZONE, Bank
-from tests.thorough import share
+from tests.thorough import share, thorough
 
 WORLDS = 2000
 
@@ -96,7 +96,8 @@ def _figures(arms: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.parametrize("seed", share(range(40), 4))
+@thorough
+@pytest.mark.parametrize("seed", share(range(40), 2))
 def test_the_report_is_the_slow_count(
     app: Flask, cli: Callable[..., Any], session: Session, seed: int
 ) -> None:
@@ -238,6 +239,7 @@ def test_intervals_of_money_are_those_of_shares_where_everybody_buys_for_one_yua
     assert ArmsEffect(treated, holdout, 0).brought.roi is None  # type: ignore[union-attr]
 
 
+@thorough
 @pytest.mark.parametrize("seed", share(range(20), 2))
 def test_money_by_branch_template_and_batch_is_the_slow_count(
     app: Flask, session: Session, seed: int
