@@ -186,23 +186,25 @@ def _functions() -> None:
                     next_on = NULL, hit_id = NULL, live = false
                 WHERE id = ANY (leads) AND NOT EXISTS (SELECT FROM hit h WHERE h.lead_id = customer.id);
             ELSE
-                leads := ARRAY(
+                -- EXECUTE plans for the rows there are (see 0033): a plan for one row joins many row by row.
+                EXECUTE $leads$ SELECT ARRAY(
                     SELECT DISTINCT n.lead_id FROM new_rows n JOIN old_rows o ON o.id = n.id
                     WHERE ({", ".join(f"n.{name}" for name in COUNTED.split(", "))})
                         IS DISTINCT FROM ({", ".join(f"o.{name}" for name in COUNTED.split(", "))})
-                    ORDER BY 1);
-                moved := ARRAY(
+                    ORDER BY 1) $leads$ INTO leads;
+                EXECUTE $moved$ SELECT ARRAY(
                     SELECT n.id FROM new_rows n JOIN old_rows o ON o.id = n.id
                     WHERE n.status IN {OPEN} AND (n.status, n.owner_id, n.claimed_at, n.next_on, n.escalated_at)
-                        IS DISTINCT FROM (o.status, o.owner_id, o.claimed_at, o.next_on, o.escalated_at));
+                        IS DISTINCT FROM (o.status, o.owner_id, o.claimed_at, o.next_on, o.escalated_at)) $moved$
+                    INTO moved;
             END IF;
             IF leads <> '{{}}' THEN
                 PERFORM customers_summed(leads);
             END IF;
             IF TG_OP = 'INSERT' THEN
-                moved := ARRAY(
+                EXECUTE $moved$ SELECT ARRAY(
                     SELECT n.id FROM new_rows n JOIN customer c ON c.id = n.lead_id
-                    WHERE n.status IN {OPEN} AND (c.owner_id IS NOT NULL OR n.owner_id IS NOT NULL));
+                    WHERE n.status IN {OPEN} AND (c.owner_id IS NOT NULL OR n.owner_id IS NOT NULL)) $moved$ INTO moved;
             END IF;
             IF moved <> '{{}}' THEN
                 -- An open hit is its customer's owner's, whoever wrote what.
@@ -221,9 +223,10 @@ def _functions() -> None:
         CREATE FUNCTION lead_sums_customers() RETURNS trigger LANGUAGE plpgsql AS $$
         DECLARE leads bigint[];
         BEGIN
-            leads := ARRAY(
+            -- EXECUTE plans for the rows there are (see 0033).
+            EXECUTE $leads$ SELECT ARRAY(
                 SELECT n.id FROM new_rows n JOIN old_rows o ON o.id = n.id
-                WHERE n.opted_out <> o.opted_out ORDER BY 1);
+                WHERE n.opted_out <> o.opted_out ORDER BY 1) $leads$ INTO leads;
             IF leads <> '{}' THEN
                 PERFORM customers_summed(leads);
             END IF;

@@ -157,14 +157,14 @@ def test_counts_are_exact_after_any_change(app: Flask, session: Session, bank: l
 
 
 def test_many_leads_move_after_one_did_on_the_same_connection(app: Flask, session: Session) -> None:
-    """The plan for one lead joins row by row, which would take many minutes for 12,000."""
+    """The plan for one lead joins row by row, which would take many minutes for 40,000."""
     chief = make_staff(session, "chief", "Manager")
     active_rule(session, "R-1")
     session.execute(
         text(
             """INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked, source)
                SELECT n, 'L' || n, '客', lpad(to_hex(n), 64, '0'), '', '', '', 'old'
-               FROM generate_series(1, 12000) n"""
+               FROM generate_series(1, 40000) n"""
         )
     )
     session.execute(
@@ -172,13 +172,13 @@ def test_many_leads_move_after_one_did_on_the_same_connection(app: Flask, sessio
             """INSERT INTO hit (rule_id, version_id, lead_id, hit_date, values, score, grade, evidence,
                                 last_met_on, made_on)
                SELECT v.rule_id, v.id, l.id, :day, '{1}', 1, 'A', '{}', :day, :day
-               FROM rule_version v, lead l WHERE l.id % 12 = 0"""
+               FROM rule_version v, lead l WHERE l.id % 40 = 0"""
         ),
         {"day": DAY},
     )
     session.execute(text("SET LOCAL statement_timeout = '60s'"))
-    session.execute(text("UPDATE lead SET source = 'new' WHERE id = 12"))
-    session.execute(text("UPDATE lead SET source = 'new' WHERE id <> 12"))
+    session.execute(text("UPDATE lead SET source = 'new' WHERE id = 40"))
+    session.execute(text("UPDATE lead SET source = 'new' WHERE id <> 40"))
     session.commit()
     with app.app_context():
         person = db.session.get_one(Staff, chief.id)

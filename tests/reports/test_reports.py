@@ -21,6 +21,7 @@ from app.extensions import db
 from app.hits.counts import HitFilter
 from app.jobs import mails as sending
 from app.jobs.leases import MAX_ATTEMPTS
+from app.lib.amounts import yuan
 from app.mails.queue import MAILS, PAUSES
 from app.models import Branch, ChangeLog, Hit, Lead, Mail, ReportSetting, Staff, WeeklyReport
 from app.reports import plan, weeks
@@ -325,7 +326,7 @@ def test_money_is_that_of_the_effect_page_and_says_what_is_missing(
 
     page = printed()
     for shown in (expected.amount, expected.margin, expected.brought.caused.value):
-        assert f"<td>¥{shown:,.2f}" in page
+        assert f"<td>{yuan(shown)}" in page
     assert "此处的客户都已触达" in page
     assert "没有任何指标留出对照组" not in page
     session.execute(update(Hit).values(holdout=False))
