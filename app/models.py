@@ -123,7 +123,7 @@ class Branch(Model):
 
 
 class Staff(User):
-    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch and a language.
+    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch, a language and a theme.
 
     ``password_given``: somebody else set the current password, so the user must choose their own first.
     """
@@ -132,6 +132,7 @@ class Staff(User):
     branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"), index=True)
     language: Mapped[str] = mapped_column(String(8), server_default="zh")
     password_given: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    theme: Mapped[str] = mapped_column(String(8), server_default="system")
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
     def get_full_name(self) -> str:

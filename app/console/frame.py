@@ -19,6 +19,7 @@ from app import labels
 from app.console.access import may, view_named
 from app.console.addresses import address_of
 from app.console.controls import control, error_count, is_check, is_group, is_required
+from app.console.theme import theme, themes
 from app.console.urls import own_path
 from app.extensions import db
 from app.lib import clock
@@ -75,6 +76,8 @@ def init_app(app: Flask) -> None:
         languages,
         asset,
         import_map,
+        theme,
+        themes,
         get_locale,
         address_of,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from flask import g, redirect, url_for
+from flask import abort, g, redirect, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.views import IndexView
 
 from app import permissions
+from app.console import theme
 
 
 class HomeView(IndexView):  # type: ignore[misc]
@@ -31,3 +32,11 @@ class HomeView(IndexView):  # type: ignore[misc]
             if self.appbuilder.sm.has_access("can_list", view):
                 return redirect(url_for(f"{view}.list"))
         return self.render_template(self.index_template)
+
+    @expose("/theme", methods=["POST"])
+    def theme(self) -> Any:
+        """Keep the user's choice of light or dark pages."""
+        if not g.user or not g.user.is_authenticated:
+            abort(401)
+        theme.choose()
+        return "", 204

@@ -13,7 +13,7 @@ from tests.access.world import World
 from tests.browser.conftest import Visit
 
 #: of every bar (the one blue for action)
-BLUE = "#1677ff"
+BLUE = "var(--blue-bright)"
 
 
 def test_a_bar_opens_the_run_of_its_day(visit: Visit, world: World, session: Session) -> None:

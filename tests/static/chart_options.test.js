@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { axisNumber, height, options, short } from "../../app/static/js/chart_options.js";
 
-const colours = { blue: "blue", grey: "grey", ink: "ink", ink2: "ink2", line: "line", line2: "line2", card: "card" };
 const look = (language = "zh-CN", width = 390) => ({
   width,
   language,
   font: "sans-serif",
-  colours,
   tip: (head, value, rest) => `${head}|${value}|${rest}`,
 });
 const days = { title: "", unit: "次", x: ["2026-11-01", "2026-11-02"], y: [12345, 0], links: [] };
@@ -85,7 +83,7 @@ test("the curve has the level of the base and one point that stands out", () => 
     const api = { value: (part) => points.data[row][part], coord: (place) => place };
     return points.renderItem({}, api).children.at(-1).style.fill;
   };
-  assert.deepEqual([fill(0), fill(1)], ["blue", "ink"]);
+  assert.deepEqual([fill(0), fill(1)], ["var(--blue-bright)", "var(--ink)"]);
   assert.equal(options({ ...curve, base: null }, look()).series[0].markLine, undefined);
 });
 

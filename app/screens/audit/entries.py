@@ -18,6 +18,7 @@ from app.audit.history import last_title
 from app.audit.tables import EXCLUDED
 from app.console import filter_row, formats
 from app.console.access import may
+from app.console.theme import themes
 from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import row_id
@@ -359,6 +360,7 @@ def _titles() -> dict[str, Any]:
 #: display names of values, by table and field, for fields without filter choices on a screen
 WORDS: dict[str, Any] = {
     "ab_user.language": {"zh": "中文", "en": "English"},
+    "ab_user.theme": {each.name: each.text for each in themes()},
     "export_job.format": labels.EXPORT_FORMAT,
     "hit_event.kind": STEP,
     "holiday.kind": {

@@ -21,13 +21,22 @@
  * @property {number} width
  * @property {string} language
  * @property {string} font
- * @property {Record<"blue" | "grey" | "ink" | "ink2" | "line" | "line2" | "card", string>} colours
  * @property {(head: string, value: string, rest: string) => HTMLElement} tip draws a tooltip
  */
 
 const ROW = 28;
+/** The style sheet's variables: SVG resolves them, so that a drawn chart follows the page from light to dark and to paper. */
+const COLOURS = {
+  blue: "var(--blue-bright)",
+  grey: "var(--grey)",
+  ink: "var(--ink)",
+  ink2: "var(--ink-2)",
+  line: "var(--line)",
+  line2: "var(--line-2)",
+  card: "var(--card)",
+};
 /** The colours of the parts of a ring, which are told apart by their names beside them as well. */
-const RING = ["#1677ff", "#fa9d3b", "#2f9e6e", "#7a5cd6", "#c9cdd4", "#0f52b5", "#b5651d", "#5f6b7c"];
+const RING = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `var(--part-${n})`);
 
 /** A date without its year; other text as it is. @param {string} text */
 export const short = (text) => (/^\d{4}-\d\d-\d\d$/.test(text) ? text.slice(5) : text);
@@ -47,12 +56,11 @@ export const isHorizontal = (data) => data.kind === "intervals" || (data.kind !=
 /** @param {Data} data @param {Look} look @returns {Record<string, any>} */
 export function options(data, look) {
   if (data.kind === "ring") return ring(data, look);
-  const { colours } = look;
   const drawn = data.kind ? { intervals, curve, bars: sideBySide }[data.kind] : bars;
   const axes = [names(data, look), values(data, look)];
   return {
     animation: false,
-    textStyle: { fontFamily: look.font, fontSize: 12, color: colours.ink2 },
+    textStyle: { fontFamily: look.font, fontSize: 12, color: COLOURS.ink2 },
     grid: { left: 4, right: room(data, look), top: 16, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "all" },
     tooltip: tooltipOf(data, look, "axis"),
     [isHorizontal(data) ? "yAxis" : "xAxis"]: axes[0],
@@ -63,20 +71,19 @@ export function options(data, look) {
 
 /** Parts of a whole as a ring, each with its name and share. @param {Data} data @param {Look} look */
 function ring(data, look) {
-  const { colours } = look;
   const names = data.x.map((name) => ({ name: name.length > 8 && look.width < 360 ? `${name.slice(0, 7)}…` : name }));
   return {
     animation: false,
     color: RING,
-    textStyle: { fontFamily: look.font, fontSize: 12, color: colours.ink2 },
+    textStyle: { fontFamily: look.font, fontSize: 12, color: COLOURS.ink2 },
     tooltip: tooltipOf(data, look, "item"),
     series: [
       {
         type: "pie",
         radius: ["46%", "70%"],
         data: data.y.map((value, at) => ({ value, ...names[at] })),
-        itemStyle: { borderColor: colours.card, borderWidth: 2 },
-        label: { color: colours.ink2, formatter: share, lineHeight: 16 },
+        itemStyle: { borderColor: COLOURS.card, borderWidth: 2 },
+        label: { color: COLOURS.ink2, formatter: share, lineHeight: 16 },
         labelLine: { length: 8, length2: 8 },
       },
     ],
@@ -93,9 +100,9 @@ function tooltipOf(data, look, trigger) {
     trigger,
     axisPointer: { type: "shadow" },
     confine: true,
-    backgroundColor: look.colours.card,
-    borderColor: look.colours.line2,
-    textStyle: { color: look.colours.ink },
+    backgroundColor: COLOURS.card,
+    borderColor: COLOURS.line2,
+    textStyle: { color: COLOURS.ink },
     formatter: (/** @type {Point | Point[]} */ point) =>
       tooltip(data, look, (Array.isArray(point) ? point[0] : point).dataIndex),
   };
@@ -118,8 +125,8 @@ function names(data, look) {
     name: data.along,
     nameLocation: "middle",
     axisTick: { show: false },
-    axisLine: { lineStyle: { color: look.colours.line2 } },
-    axisLabel: { formatter: short, color: look.colours.ink2, hideOverlap: true, showMaxLabel: true, ...horizontal },
+    axisLine: { lineStyle: { color: COLOURS.line2 } },
+    axisLabel: { formatter: short, color: COLOURS.ink2, hideOverlap: true, showMaxLabel: true, ...horizontal },
   };
 }
 
@@ -130,9 +137,9 @@ function values(data, look) {
     type: "value",
     minInterval: whole ? 1 : 0,
     splitNumber: 4,
-    splitLine: { lineStyle: { color: look.colours.line } },
+    splitLine: { lineStyle: { color: COLOURS.line } },
     axisLabel: {
-      color: look.colours.ink2,
+      color: COLOURS.ink2,
       hideOverlap: true,
       formatter: (/** @type {number} */ n) => axisNumber(n, look.language) + (whole ? "" : data.unit),
     },
@@ -155,20 +162,27 @@ function bars(data, look) {
   const label = {
     show: true,
     position: "right",
-    color: look.colours.ink2,
+    color: COLOURS.ink2,
     formatter: (/** @type {{value: number}} */ { value }) => value.toLocaleString(look.language),
   };
-  const color = look.colours.blue;
+  const color = COLOURS.blue;
   return {
     series: [{ type: "bar", barMaxWidth: 56, data: data.y, itemStyle: { color }, ...(data.parts && { label }) }],
   };
 }
 
-/** @param {Data} data @param {Look} look */
-function sideBySide({ series = [] }, look) {
-  const shades = [look.colours.blue, look.colours.line2];
+/** @param {Data} data */
+function sideBySide({ series = [] }) {
+  const shades = [COLOURS.blue, COLOURS.line2];
   return {
-    legend: { show: series.length > 1, top: 0, right: 8, itemWidth: 12, itemHeight: 12 },
+    legend: {
+      show: series.length > 1,
+      top: 0,
+      right: 8,
+      itemWidth: 12,
+      itemHeight: 12,
+      textStyle: { color: COLOURS.ink2 },
+    },
     series: series.map(({ name, y }, place) => ({
       type: "bar",
       barMaxWidth: 56,
@@ -179,9 +193,9 @@ function sideBySide({ series = [] }, look) {
   };
 }
 
-/** A curve of points with intervals, the chosen one highlighted, over the level of the base. @param {Data} data @param {Look} look */
-function curve(data, look) {
-  const grey = look.colours.grey;
+/** A curve of points with intervals, the chosen one highlighted, over the level of the base. @param {Data} data */
+function curve(data) {
+  const grey = COLOURS.grey;
   const base = {
     silent: true,
     symbol: "none",
@@ -194,18 +208,18 @@ function curve(data, look) {
     },
     data: [{ yAxis: data.base }],
   };
-  const line = { type: "line", data: data.y, showSymbol: false, lineStyle: { color: look.colours.blue, width: 1.5 } };
+  const line = { type: "line", data: data.y, showSymbol: false, lineStyle: { color: COLOURS.blue, width: 1.5 } };
   const level = data.base === null ? {} : { markLine: base };
-  return { series: [{ ...line, ...level }, points(data, look)] };
+  return { series: [{ ...line, ...level }, points(data)] };
 }
 
-/** Values with their intervals, one line each. @param {Data} data @param {Look} look */
-function intervals(data, look) {
-  return { series: [points(data, look)] };
+/** Values with their intervals, one line each. @param {Data} data */
+function intervals(data) {
+  return { series: [points(data)] };
 }
 
-/** A point with whiskers for each value. @param {Data} data @param {Look} look */
-function points(data, look) {
+/** A point with whiskers for each value. @param {Data} data */
+function points(data) {
   const horizontal = isHorizontal(data);
   const { low = [], high = [] } = data;
   const known = data.y.map((y, at) => [at, y, low[at], high[at]]).filter(([, y]) => y !== null);
@@ -216,8 +230,8 @@ function points(data, look) {
     renderItem: (/** @type {unknown} */ _params, /** @type {{value: Function, coord: Function}} */ api) => {
       const [at, y, from, to] = [0, 1, 2, 3].map((part) => api.value(part));
       const place = (/** @type {number} */ value) => api.coord(horizontal ? [value, at] : [at, value]);
-      const fill = at === data.chosen ? look.colours.ink : look.colours.blue;
-      return { type: "group", children: [...whiskers(place(from), place(to), look.colours.grey), dot(place(y), fill)] };
+      const fill = at === data.chosen ? COLOURS.ink : COLOURS.blue;
+      return { type: "group", children: [...whiskers(place(from), place(to), COLOURS.grey), dot(place(y), fill)] };
     },
   };
 }

@@ -14,23 +14,10 @@ const resized = new ResizeObserver((entries) => {
 
 /** @param {HTMLElement} element @returns {Look} */
 function look(element) {
-  const style = getComputedStyle(element);
-  const of = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  const names = {
-    blue: "blue-bright",
-    grey: "grey",
-    ink: "ink",
-    ink2: "ink-2",
-    line: "line",
-    line2: "line-2",
-    card: "card",
-  };
-  const colours = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, of(`--${name}`)]));
   return {
     width: element.clientWidth,
     language: document.documentElement.lang,
-    font: of("--font"),
-    colours: /** @type {Look["colours"]} */ (colours),
+    font: getComputedStyle(element).fontFamily,
     tip: (head, value, rest) => make("div", {}, head, make("br"), make("b", { textContent: value }), ` ${rest}`),
   };
 }

@@ -7,3 +7,4 @@ import "./lists.js";
 import "./place.js";
 import "./requests.js";
 import "./search.js";
+import "./theme.js";
