@@ -26,7 +26,7 @@ class Chart:
     """A bar chart with a value in ``unit`` for each ``x``. ``links`` open the rows behind each bar.
 
     ``x`` are dates or, with ``parts``, names of parts of a whole, which are drawn lying or, with ``ring``, as
-    a ring with their shares.
+    a ring with their shares. ``term`` is the code of its term in the glossary, empty for none.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Chart:
     all: Link | None = None
     parts: bool = False
     ring: bool = False
+    term: str = ""
 
     @property
     def data(self) -> dict[str, Any]:

@@ -57,7 +57,8 @@ class Action:
 class Column:
     """A column head. ``kind`` is number, wide (sentences) or empty; ``url`` sorts by the column.
 
-    ``sorted`` is the current order by this column: ascending, descending or empty.
+    ``sorted`` is the current order by this column: ascending, descending or empty. ``term`` is the code of
+    its term in the glossary, empty for none.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Column:
     kind: str
     url: str = ""
     sorted: str = ""
+    term: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def _column(view: Any, name: str, order: tuple[str, str]) -> Column:
         direction = "desc" if state == "ascending" else "asc"
         own = type(view).__name__
         url = urls.here(changed={f"_oc_{own}": name, f"_od_{own}": direction}, page_one=True)
-    return Column(name, str(view.label_columns.get(name, name)), kind(view, name), url, state)
+    label = str(view.label_columns.get(name, name))
+    return Column(name, label, kind(view, name), url, state, view.column_terms.get(name, ""))
 
 
 def kind(view: Any, name: str) -> str:

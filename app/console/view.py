@@ -53,6 +53,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
     #: filters that hold until another value of the same column is chosen: column → value
     default_filters: ClassVar[Mapping[str, str]] = {}
+    #: columns whose head explains a term of the glossary: column → code of the term
+    column_terms: ClassVar[Mapping[str, str]] = {}
     #: computed columns that hold a number
     number_columns: ClassVar[frozenset[str]] = frozenset()
     #: actions that are offered only on the row's page, not in the list

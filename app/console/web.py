@@ -20,7 +20,7 @@ from whitenoise import WhiteNoise
 
 from app.access.refusals import log_denied
 from app.audit.events import event
-from app.console import bounds, broken, error_pages, frame, sessions
+from app.console import bounds, broken, error_pages, frame, glossary, sessions
 from app.console.arguments import check_list_arguments
 from app.console.request_checks import limit_body, refuse_odd_text
 from app.extensions import db
@@ -78,6 +78,7 @@ def init_app(app: Flask) -> None:
     app.add_url_rule("/healthz", "healthz", allow_http(_alive))
     app.add_url_rule("/readyz", "readyz", allow_http(_ready))
     frame.init_app(app)
+    glossary.init_app(app)
 
 
 def _set_request_id() -> None:

@@ -49,6 +49,21 @@ def test_tab_reaches_menu_filters_and_rows_visibly(visit: Visit) -> None:
     assert [stop["text"] for stop in stops if not stop["seen"]] == []
     seen = {stop["tag"] for stop in stops}
     assert {"A", "BUTTON", "INPUT", "SELECT"} <= seen
+    # The meaning of a column's term is shown to the keyboard, to the pointer and to a tap.
+    mark, meaning = (
+        window.page.get_by_role("button", name="来源渠道：含义说明"),
+        window.page.get_by_role("tooltip"),
+    )
+    mark.focus()
+    expect(meaning).to_contain_text("客户最初从哪个渠道来")
+    expect(mark).to_have_accessible_description(re.compile("以线索名单为准"))
+    window.page.keyboard.press("Escape")
+    expect(meaning).to_be_hidden()
+    mark.click()
+    window.page.mouse.move(5, 5)
+    expect(meaning).to_be_visible()
+    mark.click()
+    expect(meaning).to_be_hidden()
 
 
 def test_every_link_of_the_menu_is_a_stop(visit: Visit) -> None:

@@ -51,6 +51,7 @@ class InstitutionView(AsksForReason, ConsoleView):
     edit_title = lazy_gettext("Edit institution")
     base_order = ("code", "asc")
     list_columns = ["code", "name", "category", "region", "listed", "first_seen"]
+    column_terms = {"listed": "institution"}
     order_columns = ["code", "name", "category", "region", "listed", "first_seen"]
     search_columns = ["name", "code", "category", "region", "listed"]
     filter_choices = {"category": labels.CATEGORY}
@@ -138,6 +139,12 @@ class IngestFileView(ConsoleView):
     empty_hint = lazy_gettext("No log files yet. Files in the inbox are read by the next T+1 run.")
     base_order = ("ingested_at", "desc")
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
+    column_terms = {
+        "rows_read": "rows_read",
+        "accepted": "accepted",
+        "duplicates": "duplicates",
+        "rows_rejected": "rejected",
+    }
     order_columns = ["name", "rows_read", "accepted", "duplicates", "ingested_at"]
     search_columns = ["name", "ingested_at", "rows_read", "day"]
     special_filters = {"day": OnDay}
@@ -273,6 +280,7 @@ class JobRunView(WithProgress, ConsoleView):
     )
     base_order = ("day", "desc")
     list_columns = ["day", "status", "progress", "summary", "requested_by", "started_at"]
+    column_terms = {"day": "run"}
     order_columns = ["day", "status", "started_at"]
     search_columns = ["status", "day", "requested_by"]
     filter_choices = {"status": labels.RUN_STATUS}

@@ -296,6 +296,7 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "score": lazy_gettext("Score"),
         "given": lazy_gettext("Assigned to me on"),
     }
+    column_terms = {"grade": "grade", "open_hits": "open_hits", "how": "status"}
     formatters_columns = {"grade": formats.tag({}, "grade"), "open_hits": formats.number}
 
     def hits_of(self, items: list[Any]) -> list[int]:

@@ -37,7 +37,8 @@ class MoneyTable:
     """A table of money with the sentence of what is missing, and the meaning of its columns."""
 
     title: str
-    heads: list[str]
+    #: each with the code of its term in the glossary, empty for none
+    heads: list[tuple[str, str]]
     rows: list[MoneyRow]
     missing: str
     definitions: list[str]
@@ -46,10 +47,9 @@ class MoneyTable:
 def table(filters: Filters, by: str) -> MoneyTable:
     """Return the table by one of ``money_words.TITLES``; the last row is the total where there is one."""
     parts, rows = _of_rules(filters) if by == "rule" else _of_parts(filters, by)
-    heads = _rule_heads() if by == "rule" else money_words.heads(by)
     return MoneyTable(
         str(money_words.TITLES[by]),
-        heads,
+        heads(by),
         rows,
         money_words.missing(by, parts) if parts else "",
         money_words.definitions(by, conversions.days()),
@@ -62,9 +62,11 @@ def platform(filters: Filters) -> MoneyTable:
     return MoneyTable(
         _("The whole platform"),
         [
-            *(_("Dates"), _("Everybody else, converted"), _("Control group, converted")),
-            *(_("More conversions per 100"), _("More amount a person"), _("More margin a person")),
-            *(_("Margin caused"), _("Contact cost"), _("Return")),
+            *((_("Dates"), ""), (_("Everybody else, converted"), "")),
+            (_("Control group, converted"), "control_group"),
+            *((_("More conversions per 100"), ""), (_("More amount a person"), "amount")),
+            *((_("More margin a person"), "margin"), (_("Margin caused"), "margin_caused")),
+            *((_("Contact cost"), "cost"), (_("Return"), "return")),
         ],
         [MoneyRow(f"{each.first} – {each.last}", "", _platform_cells(each.effect)) for each in years],
         _no_group(bool(years)),
@@ -149,9 +151,17 @@ def _of_rules(filters: Filters) -> tuple[list[Part], list[MoneyRow]]:
     return list(parts.values()), rows
 
 
-def _rule_heads() -> list[str]:
-    name, people, *others = money_words.heads("rule")
-    return [name, people, _("Held out, converted"), *others]
+def heads(by: str) -> list[tuple[str, str]]:
+    """Return the heads of the table by one of ``money_words.TITLES``, each with the code of its term."""
+    money_terms = ("amount", "margin", "cost")
+    if by in money_words.CONTACTED:
+        terms: tuple[str, ...] = ("", "", *money_terms, "")
+    else:
+        terms = ("", "marketing_group", *money_terms, "margin_caused", "return")
+    pairs = list(zip(money_words.heads(by), terms, strict=True))
+    if by == "rule":
+        pairs.insert(2, (_("Held out, converted"), "holdout"))
+    return pairs
 
 
 def _rule_cells(effect: ArmsEffect, part: Part) -> list[Cell]:

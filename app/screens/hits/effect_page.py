@@ -42,6 +42,16 @@ MORE = {
 FILTERS = workspace.FILTERS | MORE
 
 
+#: stage of the funnel → its term in the glossary
+TERM: dict[str, str] = {
+    Stage.HIT: "hit",
+    Stage.PUSHED: "pushed",
+    Stage.CONTACTED: "reached",
+    Stage.ANSWERED: "answered",
+    Stage.CONVERTED: "conversion",
+}
+
+
 @dataclass(frozen=True)
 class Filters:
     """The filters of the page: ``values`` as typed, and the hits that they select."""
@@ -210,7 +220,7 @@ def _render(filters: Filters, result: Funnel) -> str:
         verdict=labels.verdict(compared[0]),
         stand_in=labels.caveat(dashboard.by_outcomes),
         differences=differences(compared),
-        stages=list(labels.STAGE.values()),
+        stages=[(word, TERM[stage]) for stage, word in labels.STAGE.items()],
         dimensions=labels.DIMENSION,
     )
 
@@ -232,8 +242,8 @@ class Dashboard:
             return named
         return sorted(named, key=lambda key: -self._groups[key].hit)
 
-    def cards(self) -> list[tuple[str, str, str, str]]:
-        """Return the key figures: name, number, note and URL of the list."""
+    def cards(self) -> list[tuple[str, str, str, str, str]]:
+        """Return the key figures: name, number, note, URL of the list and code of the term."""
         total = self.total
         share = percent(total.contacted / total.hit if total.hit else None)
         contacts = _("%(sms)s SMS, %(calls)s calls", sms=f"{total.sms:,}", calls=f"{total.calls:,}")
@@ -247,11 +257,17 @@ class Dashboard:
         ]
         return [
             *(
-                (str(labels.STAGE[stage]), f"{total.reached(stage):,}", note, self._url(total, stage))
+                (
+                    str(labels.STAGE[stage]),
+                    f"{total.reached(stage):,}",
+                    note,
+                    self._url(total, stage),
+                    TERM[stage],
+                )
                 for stage, note in reached
             ),
-            (_("Cost"), yuan(total.cost), contacts, ""),
-            (_("Cost per conversion"), per, "", won if total.converted else ""),
+            (_("Cost"), yuan(total.cost), contacts, "", "cost"),
+            (_("Cost per conversion"), per, "", won if total.converted else "", "cost_per_conversion"),
         ]
 
     def stages(self) -> list[LinkedNumber]:

@@ -151,7 +151,15 @@ def _build_table(
 ) -> lists.Table:
     return lists.Table(
         view=type(view).__name__,
-        columns=[lists.Column(name, str(view.label_columns[name]), lists.kind(view, name)) for name in names],
+        columns=[
+            lists.Column(
+                name,
+                str(view.label_columns[name]),
+                lists.kind(view, name),
+                term=view.column_terms.get(name, ""),
+            )
+            for name in names
+        ],
         rows=[lists.row(view, names, item) for item in rows],
         count=paging.Count(count),
         page=0,

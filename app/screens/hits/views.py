@@ -303,6 +303,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "holdout": lazy_gettext("Held out"),
         "created_at": lazy_gettext("Created"),
     }
+    column_terms = {"grade": "grade", "reason": "reason", "hit_date": "hit_date", "status": "status"}
     formatters_columns = {
         "grade": formats.tag({}, "grade"),
         "opted_out": labels.yes_no,

@@ -68,13 +68,17 @@ class Filters:
 
 @dataclass(frozen=True)
 class Card:
-    """A key figure; ``url`` lists the ``count`` hits behind it, ``notes`` are texts with URL and count."""
+    """A key figure; ``url`` lists the ``count`` hits behind it, ``notes`` are texts with URL and count.
+
+    ``term`` is the code of its term in the glossary.
+    """
 
     text: str
     shown: str
     count: int
     url: str
     notes: list[tuple[str, str, int]]
+    term: str
 
 
 def read_filters(arguments: Mapping[str, str]) -> Filters:
@@ -203,6 +207,7 @@ class Dashboard:
             self.total,
             self.filters.list_url(self.total),
             [(note, self.filters.list_url(created, **self._created_today()), created)],
+            "total_hits",
         )
 
     def _new(self) -> Card:
@@ -212,14 +217,16 @@ class Dashboard:
         made = open_dates | self._created_today()
         own = self.filters.values["grade"] in ("", "A")
         notes = [(_("grade A: %(n)s", n=f"{best:,}"), self.filters.list_url(best, **made, grade="A"), best)]
-        return Card(_("New today"), f"{n:,}", n, self.filters.list_url(n, **made), notes if own else [])
+        return Card(
+            _("New today"), f"{n:,}", n, self.filters.list_url(n, **made), notes if own else [], "new_today"
+        )
 
     def _waiting(self) -> Card:
         n = self._count_by(3).get(HitStatus.WAITING, 0)
         share = f"{n / self.total:.1%}" if self.total else "—"
         url = self.filters.list_url(n, status=HitStatus.WAITING)
         notes = [(_("%(share)s of all", share=share), "", 0), *self._customers()]
-        return Card(_("Waiting"), f"{n:,}", n, url, notes)
+        return Card(_("Waiting"), f"{n:,}", n, url, notes, "waiting")
 
     def _customers(self) -> list[tuple[str, str, int]]:
         """Return the number of customers to be worked on, and their list; nothing while it is estimated."""
@@ -249,14 +256,14 @@ class Dashboard:
             confirmed = sum(n for converted, n in marked if converted)
             of_claims = self.filters.list_url(claimed, **dates, status=HitStatus.CONVERTED)
             notes.append((effect_labels.claims(claimed, confirmed), of_claims, claimed))
-        return Card(_("Conversion rate this month"), rate, won, url, notes)
+        return Card(_("Conversion rate this month"), rate, won, url, notes, "month_rate")
 
     def charts(self) -> list[Chart]:
         """Return the charts: trend, funnel, and the hits by source, rule, grade and branch."""
         return [
-            self._trend(),
-            self._funnel(),
-            replace(self._by_source(), ring=True),
+            replace(self._trend(), term="hit_date"),
+            replace(self._funnel(), term="contacted"),
+            replace(self._by_source(), ring=True, term="source_mix"),
             self._by_rule(),
             self._parts(_("By grade"), self._count_by(1), str, "grade", str, in_order=True),
             self._by_branch(),

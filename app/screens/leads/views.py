@@ -57,6 +57,7 @@ class LeadView(
     base_order = ("created_at", "desc")
     paging_limit = 10_000
     list_columns = ["lead_no", "name", "phone_masked", "source", "status", "tags", "branch", "created_at"]
+    column_terms = {"source": "source"}
     order_columns = ["lead_no", "name", "source", "status", "created_at"]
     search_columns = [
         "name",

@@ -100,6 +100,7 @@ class OutcomeView(TakesFiles, ConsoleView):
             "told_at",
         )
     ]
+    column_terms = {"margin_shown": "margin"}
     order_columns = ["on_date"]
     search_columns = ["product", "on_date", "outcome_id", "batch_id"]
     show_columns = [

@@ -187,6 +187,7 @@ class OutreachBatchView(WithProgress, ConsoleView):
         *("id", "channel", "template", "candidates", "counts", "cost", "status"),
         *("created_by", "created_at"),
     ]
+    column_terms = {"candidates": "batch_hits", "counts": "held_back", "cost": "batch_cost"}
     order_columns = ["id", "candidates", "status", "created_at"]
     search_columns = ["status", "channel", "created_by", "created_at"]
     filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}

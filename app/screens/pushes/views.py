@@ -183,6 +183,7 @@ class PushView(ConsoleView):
     empty_hint = lazy_gettext("No pushes yet. Schedules in force push at their set times.")
     base_order = ("at", "desc")
     list_columns = ["id", "of", "at", "why_of", "hits_of", "status"]
+    column_terms = {"id": "push"}
     order_columns = ["id", "at", "status"]
     search_columns = ["schedule", "status", "at", "is_test"]
     filter_choices = {"status": page.PUSH_STATUS}

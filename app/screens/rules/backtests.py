@@ -112,6 +112,7 @@ class BacktestView(WithProgress, ConsoleView):
     show_title = lazy_gettext("Back-test")
     empty_hint = lazy_gettext("No back-test yet. Start one on the page of a rule version.")
     list_columns = ["created_at", "rule", "version", "period", "status", "summary", "requested_by"]
+    column_terms = {"summary": "test_converted"}
     order_columns = ["created_at", "status"]
     search_columns = ["version", "status", "requested_by", "created_at"]
     filter_choices = {"status": labels.RUN_STATUS}

@@ -8,3 +8,4 @@ import "./place.js";
 import "./requests.js";
 import "./search.js";
 import "./theme.js";
+import "./tips.js";

@@ -1,0 +1,380 @@
+"""The glossary: what each word and figure of the product means and how it is counted, in one place.
+
+Templates show a term with the macro ``tip``, lists name those of their columns in ``column_terms``, and the
+user guide prints all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flask import Flask
+from flask_babel import lazy_gettext as _
+
+
+class Term(NamedTuple):
+    """A word of the product, its meaning, and how a figure of this name is counted."""
+
+    word: Any
+    meaning: Any
+    counted: Any = ""
+
+
+TERMS: dict[str, Term] = {
+    # Customers and hits
+    "lead": Term(_("Lead"), _("An existing customer on the imported list.")),
+    "hit": Term(
+        _("Hits"),
+        _("A lead that a rule caught on a date, with the evidence, a score and a grade."),
+        _(
+            "A rule hits a customer again only when its cooldown since the last hit has passed; until then"
+            " the newest hit is refreshed."
+        ),
+    ),
+    "customer": Term(
+        _("Customer"),
+        _("A lead with hits: one row and one owner, whatever the number of hits."),
+        _("Counters of customers count each customer once; counters of hits count every hit."),
+    ),
+    "owner": Term(
+        _("Assignee"),
+        _("The one person who works on a customer at a time, with all open hits."),
+    ),
+    "reason": Term(
+        _("Reason"),
+        _("Which condition of the rule was met: the window, what was counted, and the threshold."),
+        _("Stated as of the hit date, by the version of the rule that was in force then."),
+    ),
+    "score": Term(
+        _("Score"),
+        _("How much and how recent the activity behind a hit is."),
+        _(
+            "For each matching event the weight of its type, halved once every half-life of the rule; the sum"
+            " of all of them. A hit's page shows the arithmetic."
+        ),
+    ),
+    "grade": Term(
+        _("Grade"),
+        _("A to D, by the bands that the rule sets on the score."),
+        _("A customer has the best grade of the hits that can be worked."),
+    ),
+    "open_hits": Term(
+        _("Open hits"),
+        _("The hits of a customer that are neither converted nor closed."),
+    ),
+    "hit_date": Term(
+        _("Hit date"),
+        _("The date as of which the rule was met: the last day of its window."),
+        _("Evaluated on the following day, so that today's new hits carry yesterday's date."),
+    ),
+    "status": Term(
+        _("Status"),
+        _("Where the work stands: waiting, in progress, converted or closed."),
+        _(
+            "A customer is in progress when any hit is, else waiting when any waits. Converted is what"
+            " somebody marked; outcomes decide what counts as a conversion."
+        ),
+    ),
+    "last_contact": Term(
+        _("Last contact"),
+        _("The newest contact with the customer, and how it ended."),
+    ),
+    "next_contact": Term(
+        _("Next contact"),
+        _("When the owner has to get in touch again, and the time of an agreed call."),
+        _("Red when the date has passed; after the limit of the work rules the manager is told."),
+    ),
+    "source": Term(
+        _("Source channel"),
+        _("Where the bank won the customer, as the lead list says."),
+    ),
+    # Key figures
+    "total_hits": Term(
+        _("Total hits"),
+        _("All hits in your branches that the filters select, held-out customers included."),
+        _("The change is the hits made today, as a share of those there were before."),
+    ),
+    "new_today": Term(
+        _("New today"),
+        _("Hits made today by the run over yesterday's data."),
+        _("By the day on which the hit was made, not by the hit date."),
+    ),
+    "waiting": Term(
+        _("Waiting"),
+        _("Hits with which nobody has begun, claimed or not."),
+        _("The share is of all hits that the filters select."),
+    ),
+    "month_rate": Term(
+        _("Conversion rate this month"),
+        _("Of the hits dated this month, the share that has converted so far."),
+        _("Recent hits have had little time to convert, so that the rate still rises."),
+    ),
+    "contacted": Term(
+        _("Contacted"),
+        _("Hits that no longer wait: in progress, converted or closed."),
+        _("The effect page counts contacts instead: sent and not failed, or recorded by a marketer."),
+    ),
+    "conversion": Term(
+        _("Conversion"),
+        _(
+            "The customer bought one of the rule's products from the hit date to the conversion days later,"
+            " both days included, as the bank's own system tells."
+        ),
+        _(
+            "The same for customers who were contacted, not contacted or held out. While no outcome has been"
+            " delivered, what was marked stands in, and the page says so."
+        ),
+    ),
+    "conversion_rate": Term(
+        _("Conversion rate"),
+        _("Conversions as a share of all hits, or customers, of the row."),
+        _("The interval says between which values the true rate lies in 95 of 100 cases."),
+    ),
+    "claim": Term(
+        _("Marked as converted"),
+        _("What a marketer or the gateway said about a hit, confirmed by an outcome or not."),
+    ),
+    "source_mix": Term(
+        _("By source"),
+        _("The selected hits by the source channel of their customers."),
+        _("The eight largest are shown; each opens its list."),
+    ),
+    # Effect
+    "pushed": Term(
+        _("Pushed"),
+        _("Hits that a schedule sent and a receiver accepted."),
+        _("Test pushes don't count; a hit that reached a later stage counts here, too."),
+    ),
+    "reached": Term(
+        _("Reached out to"),
+        _("Hits with an SMS or call that the gateway accepted, or a contact by a marketer."),
+        _("Contacts that failed don't count; hits with an answer count here, too."),
+    ),
+    "answered": Term(
+        _("Responded"),
+        _("Hits whose customer answered, was interested, refused, opted out or was marked as converted."),
+        _("By what the gateway or the bank's system reported."),
+    ),
+    "previous_stage": Term(
+        _("Share of previous stage"),
+        _("The hits of this stage as a share of those of the stage before."),
+        _("A customer may buy without a contact, so that conversions can exceed the stage before."),
+    ),
+    "cost": Term(
+        _("Cost"),
+        _("What the contacts cost: SMS by the segment, calls one by one."),
+        _("At the prices of the outreach rules in force when each was sent."),
+    ),
+    "unit_cost": Term(
+        _("Unit cost"),
+        _("Cost divided by the number of SMS or calls sent."),
+    ),
+    "cost_per_contacted": Term(
+        _("Cost per hit reached out to"),
+        _("Cost of the row divided by its hits that were reached out to."),
+    ),
+    "cost_per_conversion": Term(
+        _("Cost per conversion"),
+        _("Cost of the row divided by its conversions."),
+        _("Includes customers who would have bought anyway; the comparison with those held out does not."),
+    ),
+    "holdout": Term(
+        _("Held out"),
+        _("A stable share of a rule's customers, drawn at random, whom nobody contacts for it."),
+        _("They make hits like all others and serve for comparison only."),
+    ),
+    "marketing_group": Term(
+        _("Marketing group"),
+        _("The customers of a rule who are not held out, whether or not somebody contacted them."),
+        _("Each customer once for a rule, by the first hit ever of it."),
+    ),
+    "uplift": Term(
+        _("Extra conversions per 100"),
+        _("Conversions per 100 customers of the marketing group, less those of the held-out customers."),
+        _("When the interval contains 0, the difference may be chance."),
+    ),
+    "amount": Term(
+        _("Amount"),
+        _("What the customers bought of the rule's products within the conversion days."),
+    ),
+    "margin": Term(
+        _("Margin"),
+        _("What the bank earns by these purchases."),
+        _("As delivered, else the amount times the product's margin rate."),
+    ),
+    "margin_caused": Term(
+        _("Margin caused"),
+        _("The margin that there would not have been without marketing."),
+        _("Margin a person less that of the held-out customers, times the customers of the marketing group."),
+    ),
+    "return": Term(
+        _("Return"),
+        _("Margin caused less contact cost, divided by contact cost."),
+        _("Only where a rule holds customers out; without cost there is none."),
+    ),
+    "control_group": Term(
+        _("Universal control group"),
+        _("A share of all customers whom nobody contacts for marketing for a calendar year."),
+        _("Measures what the whole platform brings; without a share in the outreach rules there is none."),
+    ),
+    # Templates compared, batches
+    "variant_rate": Term(
+        _("Result of a template"),
+        _("Customers who responded, converted or opted out, as a share of all to whom it was sent."),
+        _("Everybody who was contacted counts, reached or not."),
+    ),
+    "variant_difference": Term(
+        _("Difference B − A"),
+        _("The rate of template B less that of template A, in percentage points."),
+        _("When its 95-percent interval contains 0, there is no clear difference yet."),
+    ),
+    "batch_hits": Term(
+        _("Selected hits"),
+        _("The hits selected when the batch was made; each gets a row, sent or not, with the reason."),
+    ),
+    "held_back": Term(
+        _("Held back"),
+        _("Customers whom compliance keeps from being contacted, with the first reason that applies."),
+        _("Checked before confirmation and again at the moment of sending."),
+    ),
+    "batch_cost": Term(
+        _("Cost of a batch"),
+        _("Planned from the texts of everybody who passed the check; afterwards what was really sent."),
+        _("Contacts without a clear answer of the gateway are included."),
+    ),
+    # Matrix and RFM groups
+    "matrix_value": Term(
+        _("Value (across)"),
+        _("The measure by which a customer counts as valuable."),
+        _("Twelve months' margin once outcomes are known, before that the hits of 90 days."),
+    ),
+    "matrix_potential": Term(
+        _("Potential (up)"),
+        _("The measure by which a customer counts as likely to be won."),
+        _("By default the number of institutions with activity in the last 30 days."),
+    ),
+    "matrix_threshold": Term(
+        _("High means at least"),
+        _("The value from which a customer counts as high on the axis."),
+        _("Left empty, the median of the leads that have a value."),
+    ),
+    "rfm": Term(
+        _("RFM groups"),
+        _("Fifths of the customers who bought something in twelve months, by recency, frequency and amount."),
+        _("5 is the most recent, the most often, the largest; equal values are in the same fifth."),
+    ),
+    "value": Term(
+        _("Value of twelve months"),
+        _("The margin of what a customer bought in the last twelve months."),
+    ),
+    # Rules: coverage and back-tests
+    "coverage": Term(
+        _("Coverage"),
+        _("How many leads the draft would have caught on each of the last days with data."),
+        _("Exact, without the cooldown: a lead that meets the rule on three days counts on each of them."),
+    ),
+    "overlap": Term(
+        _("Overlap"),
+        _("Leads that the draft and another rule in force both catch on the newest day."),
+    ),
+    "test_hits": Term(
+        _("Simulated hits"),
+        _("The hits that the rule would have made in the period, in order of the dates, with its cooldown."),
+        _("Begins without any earlier hit."),
+    ),
+    "test_leads": Term(
+        _("Number of leads"),
+        _("The different leads with at least one such hit."),
+    ),
+    "test_converted": Term(
+        _("Leads converted"),
+        _("Leads that bought one of the rule's products within the chosen days of such a hit."),
+        _("The day of the hit included; while no outcome has been delivered, those marked on later days."),
+    ),
+    "interval": Term(
+        _("Confidence interval"),
+        _("Chance alone moves a figure; the true value lies within the interval in 95 of 100 cases."),
+        _("Few customers make it wide."),
+    ),
+    "lift": Term(
+        _("Ratio to the base"),
+        _("The conversion rate divided by that of all leads that were active in the period."),
+        _("1 means that the rule selects no better than chance; 2 means twice as well."),
+    ),
+    # Data
+    "event": Term(
+        _("Call"),
+        _("One request about a person at an institution: face verification, ID-card OCR or a data call."),
+        _("After duplicates have been left out."),
+    ),
+    "institution": Term(
+        _("Institution"),
+        _("An organisation whose calls appear in the logs; one that is not in the catalogue counts, too."),
+    ),
+    "run": Term(
+        _("T+1 run"),
+        _("Reads the logs of a day on the day after it, evaluates the rules, makes hits and plans pushes."),
+        _("New hits, and those still met within the cooldown, which are refreshed."),
+    ),
+    "rows_read": Term(
+        _("Rows read"),
+        _("All rows of the file."),
+        _("Accepted, duplicates and rejected rows add up to it."),
+    ),
+    "accepted": Term(_("Accepted"), _("Rows that became calls of the activity.")),
+    "duplicates": Term(
+        _("Duplicates"),
+        _("Rows that are already known, from this file or an earlier one; they count once."),
+    ),
+    "rejected": Term(
+        _("Rejected rows"),
+        _("Rows that could not be used, each with its reason and line; they can be downloaded."),
+    ),
+    "usual_day": Term(
+        _("Usual number"),
+        _("The median of the same kind of day, weekday or weekend, in the 28 days before."),
+        _("Low: less than half of it. Missing: no calls where some were expected."),
+    ),
+    "fact": Term(
+        _("Fact"),
+        _("A typed, dated statement about a lead, with source and purpose, such as assets or a due date."),
+        _("Known from the day before its delivery, and never before it was true; a backfill from its date."),
+    ),
+    "keep_days": Term(
+        _("Days kept"),
+        _("An older value is not used any more, and is deleted."),
+    ),
+    "purpose": Term(_("Purpose"), _("For what the bank may use the fact: marketing, service or risk.")),
+    "outcome": Term(
+        _("Outcome"),
+        _("What a customer bought, when and for how much, told by the bank for all customers."),
+        _("Delivered again unchanged it is nothing new; changed it is a correction, and both are kept."),
+    ),
+    # Pushes
+    "schedule": Term(
+        _("Push frequency"),
+        _("When the hits of which rules are sent, to whom and through which channels."),
+    ),
+    "push": Term(
+        _("Push"),
+        _("One sending of new hits by a schedule, made of a delivery for each target."),
+    ),
+    "outreach": Term(
+        _("Outreach"),
+        _("One contact of a customer: an SMS or an outbound call."),
+    ),
+    "change_log": Term(
+        _("Change log"),
+        _("The append-only, verifiable record of who changed, saw or exported what."),
+    ),
+}
+
+
+def term(code: str) -> Term:
+    """Return the term with a code."""
+    return TERMS[code]
+
+
+def init_app(app: Flask) -> None:
+    """Register the template global of terms."""
+    app.jinja_env.globals["term"] = term
