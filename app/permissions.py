@@ -475,6 +475,10 @@ TABLE: dict[str, dict[str, str]] = {
 }
 
 
+#: areas of the menu that only these roles have; others reach single screens of them by links
+AREAS = {"Setup": "AMU", "Settings": "AMU"}
+
+
 def granted(role: str, menu: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
     """Return the (permission, view or menu name) pairs of a role. ``menu`` maps areas to view names."""
     letter = next(key for key, name in ROLES.items() if name == role)
@@ -485,6 +489,8 @@ def granted(role: str, menu: Mapping[str, Iterable[str]]) -> set[tuple[str, str]
         if letter in letters
     }
     for area, views in menu.items():
+        if letter not in AREAS.get(area, letter):
+            continue
         if visible := [view for view in views if ("can_list", view) in pairs]:
             pairs |= {("menu_access", name) for name in (area, *visible)}
     return pairs

@@ -27,6 +27,8 @@ from app.models import Reminder
 
 #: a higher number of unread reminders is shown as "99+"
 MAX_UNREAD = 99
+#: areas of the menu below those of the daily work, in blocks with a line above each
+BLOCKS = (("Rules", "Schedules", "Setup"), ("Audit", "Settings"))
 STATIC = Path(__file__).resolve().parents[1] / "static"
 
 
@@ -47,13 +49,15 @@ class Item:
 class Area:
     """A work area of the sidebar; ``name`` selects its icon.
 
-    The current area is open, and so are those that the user left open.
+    The current area is open, and so are those that the user left open. ``begins``: a line stands above it,
+    between what people work with, what they configure and what they manage.
     """
 
     name: str
     text: str
     items: list[Item]
     open: bool = False
+    begins: bool = False
 
     @property
     def badge(self) -> int:
@@ -95,8 +99,14 @@ def areas() -> list[Area]:
         items = [_item(entry) for entry in category.childs if may("menu_access", entry.name)]
         if items:
             is_open = category.name in left_open or any(item.current for item in items)
-            result.append(Area(category.name, str(category.label), items, is_open))
+            begins = bool(result) and _block(category.name) != _block(result[-1].name)
+            result.append(Area(category.name, str(category.label), items, is_open, begins))
     return result
+
+
+def _block(area: str) -> int:
+    """Return the block of the menu in which an area stands."""
+    return next((place for place, names in enumerate(BLOCKS) if area in names), -1)
 
 
 def pages() -> Iterator[tuple[str, str, str]]:

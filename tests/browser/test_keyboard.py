@@ -73,7 +73,7 @@ def test_every_link_of_the_menu_is_a_stop(visit: Visit) -> None:
     while areas.count():
         areas.first.press("Enter")
     window.open("/leadview/list/")
-    stops = [stop for stop in walk(window.page, 70) if stop["place"] == "menu"]
+    stops = [stop for stop in walk(window.page, 85) if stop["place"] == "menu"]
     assert len(stops) == 1 + len(MENU) + sum(len(area.screens) for area in MENU)
 
 
