@@ -28,6 +28,7 @@ OUTREACH_BATCH_STATUS = {
     "cancelled": lazy_gettext("Cancelled"),
     "failed": lazy_gettext("Failed"),
 }
+_CALL_BATCH_STATUS = OUTREACH_BATCH_STATUS | {"running": lazy_gettext("Calls being made")}
 OUTREACH_STATUS = {
     "queued": lazy_gettext("Waiting to be sent"),
     "sending": lazy_gettext("Submitting"),
@@ -46,6 +47,10 @@ OUTREACH_STATUS = {
 }
 #: an SMS is replied to, not answered
 _SMS_STATUS = OUTREACH_STATUS | {"answered": lazy_gettext("Replied")}
+_CALL_STATUS = OUTREACH_STATUS | {
+    "queued": lazy_gettext("Waiting to be called"),
+    "sent": lazy_gettext("Call placed"),
+}
 GATEWAY = {"sandbox": lazy_gettext("Sandbox (contacts nobody)")}
 LEAD_STATUS = {
     "active": lazy_gettext("Active"),
@@ -244,7 +249,12 @@ def word(words: dict[str, Any], code: Any) -> str:
 
 def contact_words(channel: str) -> dict[str, Any]:
     """Return the display names of a channel's contact statuses."""
-    return _SMS_STATUS if channel == "sms" else OUTREACH_STATUS
+    return _SMS_STATUS if channel == "sms" else _CALL_STATUS
+
+
+def batch_words(channel: str) -> dict[str, Any]:
+    """Return the display names of the statuses of a channel's batches."""
+    return OUTREACH_BATCH_STATUS if channel == "sms" else _CALL_BATCH_STATUS
 
 
 def choices(words: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -1655,8 +1655,9 @@ class OutreachBatch(Attempted, Model):
     ``selection`` is ``{"ids": …}`` of hits or ``{"filters": …}`` (app/selection); each selected hit is a row
     of ``Outreach``. ``share_b`` percent of the people, drawn at random, get ``version_b``. ``planned`` is the
     result of the check: the numbers to be sent, and held by reason, and the cost; ``rows_done`` is the
-    progress of the check, ``attempts`` counts its attempts. A waiting batch goes on at ``not_before``;
-    ``waits_for`` is the reason. ``spent`` is the cost in yuan once the batch has ended.
+    progress of the check, ``attempts`` counts its attempts. ``send_at`` is the moment chosen for its start,
+    None for at once. A waiting batch goes on at ``not_before``; ``waits_for`` is the reason. ``spent`` is the
+    cost in yuan once the batch has ended.
     """
 
     __tablename__ = "outreach_batch"
@@ -1673,6 +1674,7 @@ class OutreachBatch(Attempted, Model):
         ),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), server_default="")
     channel: Mapped[str] = mapped_column(String(8))
     version_id: Mapped[int] = mapped_column(ForeignKey("outreach_template_version.id", ondelete="RESTRICT"))
     version_b_id: Mapped[int | None] = mapped_column(
@@ -1686,6 +1688,7 @@ class OutreachBatch(Attempted, Model):
     planned: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     spent: Mapped[Decimal | None] = mapped_column(Numeric(12, 4))
     gateway: Mapped[str] = mapped_column(String(64), server_default="")
+    send_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     not_before: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     waits_for: Mapped[str] = mapped_column(String(16), server_default="")
     error: Mapped[Said | None] = mapped_column(SaidType)
@@ -1703,7 +1706,7 @@ class OutreachBatch(Attempted, Model):
     )
 
     def __repr__(self) -> str:
-        return f"#{self.id}"
+        return f"#{self.id} {self.name}".rstrip()
 
 
 class OutreachStatus(StrEnum):

@@ -73,7 +73,7 @@ class PartNames:
         return lambda key: rows.get(int(key), f"#{key}")
 
     def _batch(self) -> Callable[[str], str]:
-        return lambda key: f"#{key} {_row(OutreachBatch, key).version}"
+        return lambda key: str(_row(OutreachBatch, key) or f"#{key}")
 
     def _template(self) -> Callable[[str], str]:
         rows = {str(row.id): str(row) for row in db.session.scalars(select(OutreachTemplateVersion))}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
@@ -34,7 +35,7 @@ from app.models import (
     OutreachTemplateVersion,
     Staff,
 )
-from app.outreach import candidates, cost, settings, templates, variants
+from app.outreach import candidates, cost, settings, start_time, templates, variants
 from app.outreach.compliance import DROPPED, REASONS
 from app.outreach.variants import SecondText
 from app.selection import Selection
@@ -44,36 +45,64 @@ OPEN = (OutreachBatchStatus.RUNNING, OutreachBatchStatus.PAUSED)
 CANCELLABLE = (*OPEN, OutreachBatchStatus.CHECKING, OutreachBatchStatus.CHECKED)
 
 
+@dataclass(frozen=True)
+class Campaign:
+    """What a batch is called, by default after template and date, and when it starts: None for at once."""
+
+    name: str = ""
+    send_at: dt.datetime | None = None
+
+
+def proposed_name(version: OutreachTemplateVersion) -> str:
+    """Return the name that a batch has when nobody gives it another one: its template and today's date."""
+    return f"{version.template.name} {today()}"
+
+
 def of_hits(
-    version: OutreachTemplateVersion, hit_ids: list[int], user: Staff, second: SecondText | None = None
+    version: OutreachTemplateVersion,
+    hit_ids: list[int],
+    user: Staff,
+    second: SecondText | None = None,
+    campaign: Campaign = Campaign(),
 ) -> OutreachBatch:
-    """Create an unchecked batch for ticked hits and commit. Raises DomainError for none or too many."""
+    """Create an unchecked batch for ticked hits and commit.
+
+    Raises DomainError for none or too many, and for a moment at which it may not start.
+    """
     ids = sorted(set(hit_ids))
     candidates.check_size(len(ids))
-    return _create(version, second, {"ids": ids}, len(ids), user)
+    return _create(version, second, campaign, {"ids": ids}, len(ids), user)
 
 
 def of_filter(
-    version: OutreachTemplateVersion, rows: Selection, second: SecondText | None = None
+    version: OutreachTemplateVersion,
+    rows: Selection,
+    second: SecondText | None = None,
+    campaign: Campaign = Campaign(),
 ) -> OutreachBatch:
     """Create an unchecked batch for the selected hits, or for one hit of each selected customer, and commit.
 
-    Raises DomainError for none or too many, and for an invalid filter.
+    Raises DomainError as ``of_hits`` does, and for an invalid filter.
     """
     count = candidates.count_of(rows)
     candidates.check_size(count)
     kind = "customers" if rows.model is Customer else "filters"
-    return _create(version, second, {kind: rows.as_json()}, count, rows.user)
+    return _create(version, second, campaign, {kind: rows.as_json()}, count, rows.user)
 
 
 def _create(
     version: OutreachTemplateVersion,
     second: SecondText | None,
+    campaign: Campaign,
     selection: dict[str, Any],
     count: int,
     user: Staff,
 ) -> OutreachBatch:
+    if campaign.send_at is not None:
+        start_time.check(campaign.send_at)
     batch = OutreachBatch(
+        name=campaign.name.strip() or proposed_name(version),
+        send_at=campaign.send_at,
         channel=version.template.channel,
         version_id=version.id,
         version_b_id=second.version.id if second else None,
@@ -130,7 +159,8 @@ def confirm(
     """Confirm a checked batch, or submit it for approval when it is large. Does not commit.
 
     Return the approval request, if any. ``conditions`` are the filters that selected the hits, in words, by
-    language. Raises DomainError when the batch is not checked, has nobody to contact, or is another user's.
+    language. Raises DomainError when the batch is not checked, has nobody to contact, is another user's, or
+    may not start at the moment that was chosen.
     """
     _lock_hands(user)
     _lock(batch)
@@ -140,17 +170,30 @@ def confirm(
         raise DomainError("Only %(person)s can confirm this batch.", person=batch.created_by)
     if not batch.planned.get("go"):
         raise DomainError("Nobody in this batch may be contacted.")
+    if batch.send_at is not None:
+        start_time.check(batch.send_at)
     if needs_approval(batch):
         return approvals.submit(KIND, batch.id, user, reason, {"conditions": conditions or {}})
     run(batch, user.username)
     return None
 
 
+def start_at(batch: OutreachBatch, moment: dt.datetime | None) -> None:
+    """Choose when a checked batch starts, None for at once. Does not commit."""
+    if batch.status == OutreachBatchStatus.CHECKED:
+        batch.send_at = moment
+
+
 def run(batch: OutreachBatch, username: str) -> None:
-    """Let the batch be sent from now on. Does not commit; call ``nudge_sender`` after the commit."""
+    """Let the batch be sent from now on, or from its chosen moment.
+
+    Does not commit; call ``nudge_sender`` after the commit.
+    """
     batch.status, batch.confirmed_by = OutreachBatchStatus.RUNNING, username
     batch.confirmed_at = clock.now()
     batch.not_before, batch.waits_for = None, ""
+    if batch.send_at is not None and batch.send_at > batch.confirmed_at:
+        batch.not_before, batch.waits_for = batch.send_at, start_time.CHOSEN
 
 
 def nudge_sender() -> None:
@@ -215,7 +258,7 @@ class _BatchKind:
 
     def title(self, subject_id: int) -> str:
         batch = _row(subject_id)
-        return _("Batch #%(id)s: %(template)s", id=batch.id, template=str(batch.version.template))
+        return _("Batch #%(id)s: %(name)s", id=batch.id, name=batch.name)
 
     def state(self, subject_id: int) -> str:
         batch = _row(subject_id)
@@ -227,8 +270,8 @@ class _BatchKind:
         digest = hashlib.sha256()
         for row in db.session.execute(rows).tuples():
             digest.update(f"{row}\n".encode())
-        says = f"{batch.version_id} {batch.version_b_id} {batch.share_b} {batch.channel}"
-        return f"{says} {batch.planned.get('go')} {digest.hexdigest()}"
+        says = f"{batch.version_id} {batch.version_b_id} {batch.share_b} {batch.channel} {batch.name}"
+        return f"{says} {batch.send_at} {batch.planned.get('go')} {digest.hexdigest()}"
 
     def makers(self, subject_id: int) -> set[str]:
         return {_row(subject_id).created_by}
@@ -236,12 +279,14 @@ class _BatchKind:
     def changes(self, subject_id: int, payload: dict[str, Any]) -> list[Change]:
         batch = _row(subject_id)
         return [
+            Change(_("Campaign name"), "", batch.name),
             Change(_("Channel"), "", labels.word(labels.OUTREACH_CHANNEL, batch.channel)),
             Change(_("Who is contacted"), "", _selection_in_words(batch, payload)),
             *(_text_change(batch, *text) for text in variants.texts(batch)),
             Change(_("To be contacted"), "", f"{batch.planned.get('go', 0):,}"),
             Change(_("Held back"), "", _held(batch)),
             Change(_("Planned cost"), "", f"¥{cost.planned(batch):,.2f}"),
+            Change(_("Starts"), "", start_time.in_words(batch)),
         ]
 
     def submitted(self, approval: Approval) -> None:

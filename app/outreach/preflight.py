@@ -90,7 +90,8 @@ def _check(batch: OutreachBatch) -> dict[str, Any]:
 
     The transaction leaves the batch's own row alone until the end; progress is stored in separate ones.
     """
-    terms = terms_of(batch, clock.now())
+    # What can be known before holds for the moment at which the batch starts.
+    terms = terms_of(batch, batch.send_at or clock.now())
     hits = candidates.selected_hits(batch)
     draw = Draw(batch)
     db.session.execute(delete(Outreach).where(Outreach.batch_id == batch.id))
@@ -224,7 +225,7 @@ def _hold(judged: CTE, terms: Terms) -> None:
         .values(
             status=case((dropped, OutreachStatus.DROPPED.value), else_=OutreachStatus.HELD.value),
             reason=judged.c.reason,
-            at=terms.now,
+            at=func.now(),
         ),
         execution_options={"synchronize_session": False},
     )

@@ -99,7 +99,7 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
 
 
 def _wait_for_hours(batch: OutreachBatch, terms: Terms) -> int:
-    started = batch.confirmed_at or terms.now
+    started = max(filter(None, (batch.confirmed_at, batch.send_at)), default=terms.now)
     opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
     waited = opens.date() - started.astimezone(opens.tzinfo).date()
     if waited > dt.timedelta(days=terms.settings.wait_days):

@@ -299,7 +299,9 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             "/customerview/action_post", action="close", rowid=["{lead_home}"], choice_close="{close_reason}"
         ),
         "export": act("customerview", "export", "lead_home", changes=False, many=True),
-        "can_contact_many": post("/customerview/contact_many/sms?_flt_0_state=open", template="{template}"),
+        "can_contact_many": post(
+            "/customerview/contact_many/sms?_flt_0_state=open", template="{template}", name="活动"
+        ),
         "can_contact_one": post("/customerview/contact_one/{lead_home}/sms", template="{template}"),
         "can_allow_call": post("/customerview/allow_call/{lead_home}", changes=False, reason="客户约定"),
         "sms": act("customerview", "sms", "lead_home", changes=False, many=True),

@@ -88,7 +88,7 @@ class Bank:
         return self.posted(person, f"/hitview/contact_many/{channel}?ids={chosen}", channel)
 
     def posted(self, person: Person, path: str, channel: str = "sms") -> int:
-        answer = person.submit(path, {"template": self.templates[channel].id})
+        answer = person.submit(path, {"template": self.templates[channel].id, "name": "冬季活动"})
         assert answer.status_code == 302, answer.text
         return int(answer.headers["Location"].rsplit("/", 1)[1])
 

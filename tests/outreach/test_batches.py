@@ -65,7 +65,7 @@ def test_a_filter_chooses_what_the_list_shows(bank: Bank, login: Callable[..., P
     )
     assert refused.status_code == 400
     nobody = manager.submit(
-        "/hitview/contact_many/sms?_flt_1_grade=D", {"template": bank.templates["sms"].id}
+        "/hitview/contact_many/sms?_flt_1_grade=D", {"template": bank.templates["sms"].id, "name": "D"}
     )
     assert "No hit is selected" in nobody.text
 

@@ -48,7 +48,8 @@ def second(bank: Bank) -> OutreachTemplate:
 
 def started(bank: Bank, person: Person, hits: list[int], second: OutreachTemplate, **more: Any) -> Any:
     chosen = ",".join(map(str, hits))
-    form = {"template": bank.templates["sms"].id, "template_b": second.id, "share_b": 40, **more}
+    texts = {"template": bank.templates["sms"].id, "template_b": second.id, "share_b": 40}
+    form = {"name": "对比", **texts, **more}
     return person.submit(f"/hitview/contact_many/sms?ids={chosen}", form)
 
 

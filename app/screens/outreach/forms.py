@@ -29,48 +29,54 @@ from app.errors import FieldError
 from app.facts import catalogue
 from app.models import OutreachTemplateVersion
 from app.outreach import templates
+from app.outreach.batches import Campaign, proposed_name
 from app.outreach.settings import LABELS
 from app.outreach.variants import SecondText
+from app.screens.outreach.start_field import StartField
+from app.screens.outreach.words import word
 
 GRADES = [(grade, grade) for grade in "ABCD"]
 
 
 class StartForm(DynamicForm):  # type: ignore[misc]
-    """The template of a batch, or the two to compare."""
+    """The template of a batch, or the two to compare, its campaign name, and when it starts."""
 
-    template = SelectField(
-        lazy_gettext("Template"),
-        description=lazy_gettext(
-            "Everything is checked before sending: you see a preview, how many customers will be "
-            "contacted, and who is held back and why."
-        ),
-        validate_choice=False,
-        widget=Select2Widget(),
+    template = SelectField(validate_choice=False, widget=Select2Widget())
+    template_b = SelectField(validate_choice=False, widget=Select2Widget())
+    share_b = IntegerField(default=50, validators=[Optional(), NumberRange(1, 99)])
+    name = StringField(
+        lazy_gettext("Campaign name"),
+        description=lazy_gettext("The name of the batch in lists, approvals, exports and the effect page."),
+        validators=[DataRequired(), Length(max=80)],
+        widget=BS3TextFieldWidget(),
     )
-    template_b = SelectField(
-        lazy_gettext("Second template to compare (optional)"),
-        description=lazy_gettext(
-            "Customers are assigned at random; nobody gets both. The batch page then shows which "
-            "template did better."
-        ),
-        validate_choice=False,
-        widget=Select2Widget(),
-    )
-    share_b = IntegerField(
-        lazy_gettext("Share of the second template"),
-        description=lazy_gettext("Used only when a second template is chosen."),
-        default=50,
-        validators=[Optional(), NumberRange(1, 99)],
-    )
+    start = StartField(lazy_gettext("Starts"))
 
-    def with_templates(self, channel: str, *, two: bool) -> StartForm:
-        """Fill in the templates of a channel; without ``two`` drop the comparison. Return the form."""
-        choices = [(str(each.id), each.name) for each in templates.usable(channel)]
+    def for_channel(self, channel: str, *, one: bool) -> StartForm:
+        """Fill in templates and words of a channel, for ``one`` customer without what concerns many.
+
+        Return the form.
+        """
+        usable = [each for each in templates.usable(channel) if each.versions]
+        choices = [(str(each.id), each.name) for each in usable]
         self.template.choices = choices
-        self.template_b.choices = [("", gettext("None: everybody gets the same template")), *choices]
-        if not two or len(choices) < 2:
+        self.template_b.choices = [("", word(channel, "same")), *choices]
+        self.template.label.text = word(channel, "template")
+        self.template_b.label.text = word(channel, "second")
+        self.template_b.description = word(channel, "second_help")
+        self.share_b.label.text = word(channel, "share")
+        self.share_b.description = word(channel, "share_help")
+        if not self.name.raw_data and usable:
+            self.name.data = proposed_name(usable[0].versions[0])
+        if one:
+            del self.name
+        if one or len(choices) < 2:
             del self.template_b, self.share_b
         return self
+
+    def campaign(self) -> Campaign:
+        """Return the name and the start."""
+        return Campaign(self.name.data or "" if self.name else "", self.start.data)
 
     def selected_versions(self, channel: str) -> tuple[OutreachTemplateVersion, SecondText | None]:
         """Return the chosen template version, and the second one if any. Raises FieldError when invalid."""
@@ -86,17 +92,14 @@ class StartForm(DynamicForm):  # type: ignore[misc]
 
 
 class ConfirmForm(DynamicForm):  # type: ignore[misc]
-    """The reason that a second person reads."""
+    """When the batch starts, and the reason that a second person reads."""
 
+    start = StartField(lazy_gettext("Starts"))
     reason = StringField(
         lazy_gettext("Purpose of the batch"),
         validators=[DataRequired(), Length(max=255)],
         widget=BS3TextFieldWidget(),
     )
-
-
-class PlainForm(DynamicForm):  # type: ignore[misc]
-    """A form without fields."""
 
 
 def _variables() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import g, url_for
@@ -21,6 +22,7 @@ from app.effect.labels import claims_stand_in
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock
+from app.lib.amounts import yuan
 from app.models import (
     Approval,
     Customer,
@@ -40,22 +42,27 @@ from app.outreach import (
     batches,
     candidates,
     comparison,
+    cost,
     gateways,
     http_gateway,
     sandbox,
     settings,
+    start_time,
     templates,
     variants,
     why,
 )
-from app.outreach.compliance import PASSED, REASONS
+from app.outreach.compliance import DROPPED, PASSED, REASONS
 from app.products import catalogue as products
 from app.rules import conversions
 from app.screens.outreach import batch_money
 from app.screens.outreach import variants as texts
+from app.screens.outreach.words import word
 from app.selection import Selection
 
 SAMPLES = 5
+#: characters of a script that are read out in a minute
+SPOKEN_A_MINUTE = 240
 _WAITING = {"queued", "sending"}
 
 
@@ -73,6 +80,7 @@ def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, An
     return {
         "text": text,
         "length": templates.length(text) if version.template.channel == "sms" else None,
+        "minutes": "" if version.template.channel == "sms" else minutes_text(text),
         "to": f"{lead.lead_no} {lead.phone_masked}" if lead is not None else "",
     }
 
@@ -103,6 +111,12 @@ def length_text(length: templates.Length) -> str:
         segments=length.segments,
         alphabet=length.alphabet,
     )
+
+
+def minutes_text(text: str) -> str:
+    """Return the length of a script and how long it takes to read out."""
+    minutes = max(1, round(10 * len(text) / SPOKEN_A_MINUTE)) / 10
+    return _("%(chars)s characters, about %(minutes)s minutes read out", chars=len(text), minutes=minutes)
 
 
 def template_history(template: OutreachTemplate) -> Markup:
@@ -187,6 +201,61 @@ def batch_counts(batch: OutreachBatch) -> str:
     return _("%(go)s to contact, %(held)s held back", go=f"{batch.planned['go']:,}", held=f"{held:,}")
 
 
+def batch_status(batch: OutreachBatch) -> Markup:
+    """Return the status of a batch as a tag, in the words of its channel."""
+    text = labels.word(labels.batch_words(batch.channel), batch.status)
+    if moment := start_time.scheduled_for(batch):
+        text = _("Scheduled for %(time)s", time=f"{moment:%m-%d %H:%M}")
+    return Markup('<span class="tag tag-batch-{}">{}</span>').format(batch.status, text)
+
+
+def confirm_word(batch: OutreachBatch) -> str:
+    """Return what the button says that confirms a batch."""
+    return _("Submit for approval") if batches.needs_approval(batch) else word(batch.channel, "confirm")
+
+
+def confirmed(batch: OutreachBatch) -> str:
+    """Return the message about a batch that was confirmed."""
+    if moment := start_time.scheduled_for(batch):
+        return _(
+            "Scheduled: it starts at %(time)s. Until then you can cancel it.", time=f"{moment:%Y-%m-%d %H:%M}"
+        )
+    return word(batch.channel, "going")
+
+
+def confirmation(batch: OutreachBatch) -> dict[str, Any]:
+    """Return what the page shows on which a batch is confirmed: texts, numbers, cost."""
+    held = {code: n for code, n in batch.planned.get("held", {}).items() if n}
+    reasons = [(str(text), held[code], code in DROPPED) for code, text in REASONS.items() if code in held]
+    return {
+        "batch": batch,
+        "note": sandbox_note(batch.channel) if batch.gateway in ("", sandbox.NAME) else "",
+        "texts": _texts(batch, {}),
+        "go": batch.planned.get("go", 0),
+        "held": [each[:2] for each in reasons if not each[2]],
+        "dropped": [each[:2] for each in reasons if each[2]],
+        "cost": yuan(cost.planned(batch)),
+        "who": selection_text(batch),
+        "unapproved": unapproved_today(batch),
+        "needs_approval": batches.needs_approval(batch),
+        "approval_above": settings.current().approval_above,
+        "words": partial(word, batch.channel),
+        "length_text": length_text,
+    }
+
+
+def _texts(batch: OutreachBatch, figures: dict[int, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "letter": texts.letter_tag(letter, share),
+            "name": _linked(version),
+            "preview": preview(version, candidates.sample_lead(batch, version)),
+            "facts": texts.plan(batch, version.id, figures.get(version.id)),
+        }
+        for letter, version, share in variants.texts(batch)
+    ]
+
+
 def batch_context(batch: OutreachBatch) -> dict[str, Any]:
     """Return what the template of a batch's page needs."""
     counts = candidates.by_status(batch)
@@ -195,15 +264,8 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
     return {
         "batch": batch,
         "note": sandbox_note(batch.channel) if batch.gateway in ("", sandbox.NAME) else "",
-        "texts": [
-            {
-                "letter": texts.letter_tag(letter, share),
-                "name": _linked(version),
-                "preview": preview(version, candidates.sample_lead(batch, version)),
-                "facts": texts.plan(batch, version.id, figures.get(version.id)),
-            }
-            for letter, version, share in variants.texts(batch)
-        ],
+        "texts": _texts(batch, figures),
+        "words": partial(word, batch.channel),
         "measures": texts.measures(batch, figures),
         "no_receipts": texts.no_receipts(figures),
         "money": batch_money.of_batch(batch),
@@ -259,6 +321,8 @@ def _samples(batch: OutreachBatch) -> list[Outreach]:
 
 def _waiting_note(batch: OutreachBatch) -> str:
     """Return what a batch is waiting for, or would wait for once confirmed."""
+    if moment := start_time.scheduled_for(batch):
+        return _("It starts at %(time)s; all rules are checked again then.", time=f"{moment:%Y-%m-%d %H:%M}")
     if batch.status == OutreachBatchStatus.RUNNING and batch.not_before is not None:
         until = f"{labels.local(batch.not_before):%Y-%m-%d %H:%M}"
         if batch.waits_for == "hours":
@@ -267,7 +331,7 @@ def _waiting_note(batch: OutreachBatch) -> str:
     opens = batch.planned.get("open_at")
     if batch.status == OutreachBatchStatus.CHECKED and opens:
         moment = dt.datetime.fromisoformat(opens)
-        if moment > batch.created_at + dt.timedelta(minutes=1):
+        if batch.send_at is None and moment > batch.created_at + dt.timedelta(minutes=1):
             return _(
                 "Outside contact hours: once confirmed, sending starts at %(time)s.",
                 time=f"{moment:%Y-%m-%d %H:%M}",
@@ -289,7 +353,9 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
         total, done = batch.candidates, batch.rows_done
     return {
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
-        "status_text": labels.word(labels.OUTREACH_BATCH_STATUS, status),
+        "status_text": _("Scheduled")
+        if start_time.scheduled_for(batch)
+        else labels.word(labels.batch_words(batch.channel), status),
         "progress": min(done * 100 // total, 99 if checking else 100) if total else 0,
         "summary": str(batch.error or "") or _progress_text(batch, counts, total, left),
         "details": _waiting_note(batch),

@@ -22,6 +22,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import BatchWidget, ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
+from app.lib import clock
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import (
@@ -30,10 +31,13 @@ from app.models import (
     OutreachBatchStatus,
     OutreachTemplateVersion,
 )
-from app.outreach import batches, cost, preflight
+from app.outreach import batches, preflight, start_time
+from app.outreach.batches import Campaign
 from app.outreach.compliance import REASONS
+from app.outreach.start_time import NotThen
 from app.outreach.variants import SecondText
 from app.screens.outreach import forms, page, variants
+from app.screens.outreach.words import word
 
 MANY, ONE = "can_contact_many", "can_contact_one"
 
@@ -70,9 +74,9 @@ class ContactsCustomers:
         hits = selection.of_request(self)
         words = {"sms": _("Send SMS to all"), "call": _("Call all")}
         links = []
-        for channel, word in words.items():
+        for channel, text in words.items():
             path = url_for(f"{self.endpoint}.contact_many", channel=channel)
-            links.append(Link(word, selection.url(path, hits)))
+            links.append(Link(text, selection.url(path, hits)))
         return links
 
     @expose("/contact_many/<any(sms, call):channel>", methods=["GET", "POST"])
@@ -83,12 +87,14 @@ class ContactsCustomers:
         ids = _ids(request.args.get("ids", ""))
         hits = selection.of_request(view)
 
-        def make(version: OutreachTemplateVersion, second: SecondText | None) -> OutreachBatch:
+        def make(
+            version: OutreachTemplateVersion, second: SecondText | None, campaign: Campaign
+        ) -> OutreachBatch:
             if ids:
-                return batches.of_hits(version, ids, g.user, second)
-            return batches.of_filter(version, selection.checked(view), second)
+                return batches.of_hits(version, ids, g.user, second, campaign)
+            return batches.of_filter(version, selection.checked(view), second, campaign)
 
-        form = forms.StartForm().with_templates(channel, two=len(ids) != 1)
+        form = forms.StartForm().for_channel(channel, one=len(ids) == 1)
         if ids:
             title_of = labels.OUTREACH_ACTION if len(ids) == 1 else labels.OUTREACH_BULK_ACTION
             about = _("%(n)s selected hits", n=len(ids))
@@ -108,11 +114,13 @@ class ContactsCustomers:
         view: Any = self
         row = view._row(pk)
 
-        def make(version: OutreachTemplateVersion, second: SecondText | None) -> OutreachBatch:
-            return batches.of_hits(version, self.hits_of([row]), g.user)
+        def make(
+            version: OutreachTemplateVersion, second: SecondText | None, campaign: Campaign
+        ) -> OutreachBatch:
+            return batches.of_hits(version, self.hits_of([row]), g.user, second, campaign)
 
         return _start_page(
-            *(view, channel, forms.StartForm().with_templates(channel, two=False), make),
+            *(view, channel, forms.StartForm().for_channel(channel, one=True), make),
             title=labels.word(labels.OUTREACH_ACTION, channel),
             about=view.heading(row),
             back=url_for(f"{self.endpoint}.show", pk=row.id),
@@ -131,7 +139,7 @@ def _start_page(
     view: Any,
     channel: str,
     form: forms.StartForm,
-    make: Callable[[OutreachTemplateVersion, SecondText | None], OutreachBatch],
+    make: Callable[[OutreachTemplateVersion, SecondText | None, Campaign], OutreachBatch],
     *,
     title: str,
     about: str = "",
@@ -141,7 +149,10 @@ def _start_page(
 ) -> Any:
     if form.validate_on_submit():
         try:
-            batch = make(*form.selected_versions(channel))
+            batch = make(*form.selected_versions(channel), form.campaign())
+        except NotThen as error:
+            db.session.rollback()
+            form.start.refuse(error)
         except DomainError as error:
             db.session.rollback()
             field = form[error.field if isinstance(error, FieldError) else "template"]
@@ -153,7 +164,7 @@ def _start_page(
         form=form,
         units=forms.UNITS,
         next=back or view._list_url(),
-        submit=_("Check before sending"),
+        submit=word(channel, "check"),
     )
     return view.render_template(
         "outreach/start.html",
@@ -163,17 +174,29 @@ def _start_page(
         conditions=conditions,
         matching=matching,
         note=page.sandbox_note(channel),
-        none=not form.template.choices,
+        first_check=word(channel, "first_check"),
+        today=clock.today(),
+        none="" if form.template.choices else word(channel, "none"),
     )
 
 
-class OutreachBatchView(WithProgress, ConsoleView):
+class NamesTexts:
+    """Mixin of views of contacts: on a row's page the text is called as its channel calls it."""
+
+    def _fact(self, name: str, item: Any) -> tuple[str, Any]:
+        label, value = super()._fact(name, item)  # type: ignore[misc]
+        return (word(item.channel, "template") if name == "template" else label), value
+
+
+class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     """营销批次: batches of SMS or calls, checked before they are sent."""
 
     model = OutreachBatch
     base_permissions = ["can_list", "can_show", "can_progress", "can_confirm", "pause", "resume", "cancel"]
     computed = {
         "template": page.batch_template,
+        "status": page.batch_status,
+        "start": start_time.in_words,
         "counts": page.batch_counts,
         "chosen": page.selection_text,
         "cost": variants.cost_text,
@@ -184,20 +207,23 @@ class OutreachBatchView(WithProgress, ConsoleView):
         "No batches yet. Select hits in the list of high-potential leads, then send an SMS."
     )
     list_columns = [
-        *("id", "channel", "template", "candidates", "counts", "cost", "status"),
+        *("id", "name", "channel", "template", "candidates", "counts", "cost", "status"),
         *("created_by", "created_at"),
     ]
     column_terms = {"candidates": "batch_hits", "counts": "held_back", "cost": "batch_cost"}
-    order_columns = ["id", "candidates", "status", "created_at"]
-    search_columns = ["status", "channel", "created_by", "created_at"]
+    order_columns = ["id", "name", "candidates", "status", "created_at"]
+    search_columns = ["status", "channel", "name", "created_by", "created_at"]
     filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}
     add_columns = edit_columns = ["status"]
     show_columns = [
-        *("channel", "template", "status", "chosen", "candidates", "counts", "cost", "gateway"),
-        *("created_by", "created_at", "confirmed_by", "confirmed_at", "finished_at"),
+        *("name", "channel", "template", "status", "start", "chosen", "candidates", "counts", "cost"),
+        *("gateway", "created_by", "created_at", "confirmed_by", "confirmed_at", "finished_at"),
     ]
     label_columns = {
         "id": lazy_gettext("Batch"),
+        "name": lazy_gettext("Campaign name"),
+        "start": lazy_gettext("Starts"),
+        "send_at": lazy_gettext("Starts"),
         "channel": lazy_gettext("Channel"),
         "template": lazy_gettext("Template"),
         "candidates": lazy_gettext("Hits selected"),
@@ -218,7 +244,6 @@ class OutreachBatchView(WithProgress, ConsoleView):
     }
     formatters_columns = {
         "channel": formats.label(labels.OUTREACH_CHANNEL),
-        "status": formats.tag(labels.OUTREACH_BATCH_STATUS, "batch"),
         "candidates": formats.number,
         "gateway": formats.label(labels.GATEWAY),
         "created_at": formats.when,
@@ -227,8 +252,8 @@ class OutreachBatchView(WithProgress, ConsoleView):
     }
 
     def heading(self, item: OutreachBatch) -> str:
-        """Return the number, channel and template of the batch."""
-        return f"#{item.id} {labels.word(labels.OUTREACH_CHANNEL, item.channel)} · {item.version.template}"
+        """Return the number, channel and campaign name of the batch."""
+        return f"#{item.id} {labels.word(labels.OUTREACH_CHANNEL, item.channel)} · {item.name}"
 
     def offers(self, action: str, item: OutreachBatch) -> bool:
         """Whether the status of the batch allows the action."""
@@ -248,8 +273,7 @@ class OutreachBatchView(WithProgress, ConsoleView):
             and may("can_confirm", "OutreachBatchView")
             and item.planned.get("go")
         ):
-            word = _("Submit for approval") if batches.needs_approval(item) else _("Confirm and send")
-            links.append(Link(word, url_for(".confirm", pk=item.id), primary=True))
+            links.append(Link(page.confirm_word(item), url_for(".confirm", pk=item.id), primary=True))
         if may("can_list", "OutreachView"):
             links.append(Link(_("All rows"), list_url("OutreachView", batch=item.id)))
         if len(item.selection.get("ids", ())) == 1 and may("can_show", "HitView"):
@@ -273,38 +297,38 @@ class OutreachBatchView(WithProgress, ConsoleView):
     def confirm(self, pk: int) -> Any:
         """Confirm a checked batch, or submit a large one for approval."""
         item = self._row(pk)
-        large = batches.needs_approval(item)
-        form = forms.ConfirmForm() if large else forms.PlainForm()
+        form = forms.ConfirmForm(data={"start": item.send_at})
+        if not batches.needs_approval(item):
+            del form.reason
         if form.validate_on_submit():
-            return self._confirm(item, form.reason.data if large else "")
-        unapproved = page.unapproved_today(item)
-        widget = ConsoleFormWidget(
-            form=form,
-            next=url_for(".show", pk=pk),
-            submit=_("Submit for approval") if large else _("Confirm and send"),
-            about=[
-                (_("Template"), page.batch_template(item)),
-                (_("Who is contacted"), page.selection_text(item)),
-                (_("Check"), page.batch_counts(item)),
-                *([(_("Approval"), unapproved)] if unapproved else []),
-                (_("Planned cost"), yuan(cost.planned(item))),
-                (_("Gateway"), labels.word(labels.GATEWAY, item.gateway)),
-            ],
+            try:
+                return self._confirm(item, form)
+            except NotThen as error:
+                db.session.rollback()
+                form.start.refuse(error)
+        widget = ConsoleFormWidget(form=form, next=url_for(".show", pk=pk), submit=page.confirm_word(item))
+        return self.render_template(
+            "outreach/confirm.html",
+            widget=widget,
+            title=_("Confirm %(batch)s", batch=self.heading(item)),
+            **page.confirmation(item),
         )
-        title = _("Confirm %(batch)s", batch=self.heading(item))
-        return self.render_template("form.html", widgets={"edit": widget}, title=title)
 
-    def _confirm(self, item: OutreachBatch, reason: str) -> Any:
+    def _confirm(self, item: OutreachBatch, form: Any) -> Any:
+        reason = form.reason.data if form.reason else ""
         try:
+            batches.start_at(item, form.start.data)
             approval = batches.confirm(item, g.user, reason, page.translated_conditions(item))
             db.session.commit()
+        except NotThen:
+            raise
         except DomainError as error:
             db.session.rollback()
             flash(error.text(), "danger")
         else:
             if approval is None:
                 batches.nudge_sender()
-                flash(_("The batch goes out in the background; you may close this page."), "success")
+                flash(page.confirmed(item), "success")
             else:
                 flash(_("Submitted: a second person must approve the batch."), "success")
         return redirect(url_for(".show", pk=item.id))
@@ -341,7 +365,7 @@ class OutreachBatchView(WithProgress, ConsoleView):
         return redirect(url_for(".show", pk=item.id))
 
 
-class OutreachView(ConsoleView):
+class OutreachView(NamesTexts, ConsoleView):
     """触达记录: every contact, made or held back, with the reason."""
 
     model = Outreach
@@ -398,3 +422,7 @@ class OutreachView(ConsoleView):
         "cost": yuan,
         **dict.fromkeys(("at", "reserved_at", "sent_at"), formats.when),
     }
+
+    def hidden_columns(self, item: Outreach) -> tuple[str, ...]:
+        """Return the segments of an SMS, which a call has not."""
+        return ("segments",) if item.channel == "call" else ()

@@ -85,7 +85,9 @@ NAMED = (
     ),
     Named(
         "OutreachBatchView",
-        lambda text: or_(_template_named(text), _numbered(OutreachBatch, text)),
+        lambda text: or_(
+            _has(OutreachBatch.name, text), _template_named(text), _numbered(OutreachBatch, text)
+        ),
         lambda batch: formats.when(batch.created_at),
     ),
 )

@@ -1,0 +1,127 @@
+"""The campaign name of a batch and the moment at which it starts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from app.leads import suppression
+from app.models import Approval, OutreachBatch
+from app.outreach import sending
+from tests import clock
+from tests.conftest import Person
+from tests.outreach.conftest import Bank
+
+HOURS = {"open_from": "09:00", "open_to": "20:00"}
+NAME = "冬季活动"
+
+
+def at(days: int, time: str) -> list[str]:
+    """Return the posted start at a time some days from today."""
+    return ["at", str(clock.today() + dt.timedelta(days=days)), time]
+
+
+def moment(start: list[str]) -> dt.datetime:
+    return dt.datetime.fromisoformat(f"{start[1]}T{start[2]}").replace(tzinfo=clock.ZONE)
+
+
+def many(bank: Bank, hits: list[int]) -> str:
+    return f"/hitview/contact_many/sms?ids={','.join(map(str, hits))}"
+
+
+def test_a_batch_waits_for_its_time_and_is_checked_again_then(
+    bank: Bank, manager: Person, session: Session
+) -> None:
+    bank.rules(**HOURS)
+    hits = bank.people(3)
+    path, form = many(bank, hits), {"template": bank.templates["sms"].id, "name": NAME}
+    assert f'value="模板 sms {clock.today()}"' in manager.get(path).text, "a name is proposed"
+    nameless = manager.submit(path, form | {"name": " "})
+    assert nameless.status_code == 200
+    assert 'id="name-error"' in nameless.text
+    late = manager.submit(path, form | {"start": at(1, "22:00")}).text
+    assert f"仅可在 09:00 至 20:00 触达客户。下一个允许的时刻是 {at(2, '')[1]} 09:00。" in late
+    assert f'data-take-day="{at(2, "")[1]}" data-take-time="09:00"' in late
+    assert f'value="{NAME}"' in late, "what was typed is kept"
+    assert "已过" in manager.submit(path, form | {"start": at(-1, "10:00")}).text
+    assert "最多可提前 90 天" in manager.submit(path, form | {"start": at(120, "10:00")}).text
+    assert "请填写开始的日期和时间" in manager.submit(path, form | {"start": ["at", "", ""]}).text
+
+    start = at(1, "10:00")
+    answer = manager.submit(path, form | {"start": start})
+    batch = int(answer.headers["Location"].rsplit("/", 1)[1])
+    confirm = manager.get(f"/outreachbatchview/confirm/{batch}").text
+    assert f'value="{start[1]}"' in confirm
+    assert '<b class="num">3</b> 将收到短信' in confirm
+    assert f"已定时：将于 {start[1]} 10:00 开始" in bank.confirm(manager, batch).text
+    assert f"定于 {start[1][5:]} 10:00" in manager.get("/outreachbatchview/list/").text
+    assert NAME in manager.get("/outreachbatchview/list/").text
+    assert bank.send() == 0
+    assert bank.send(moment(start) - dt.timedelta(minutes=1)) == 0
+    with bank.app.app_context():
+        target = suppression.hash_target(bank.lead_of(hits[0]).id_hash)
+        suppression.add(db.session, target, reason="投诉", user="x", today=clock.today())
+        db.session.commit()
+        assert sending.due(moment(start)), "the ticker asks a worker"
+    bank.send(moment(start))
+    assert bank.outcomes(batch)[hits[0]] == ("held", "opted_out")
+    assert bank.outcomes(batch)[hits[1]] == ("sent", "")
+
+
+def test_a_scheduled_batch_can_be_cancelled(bank: Bank, manager: Person) -> None:
+    hits = bank.people(2)
+    batch = bank.start(manager, hits)
+    start = at(3, "10:00")
+    manager.submit(f"/outreachbatchview/confirm/{batch}", {"start": start})
+    assert bank.batch(batch).send_at == moment(start), "the time is chosen with the confirmation, too"
+    manager.submit(f"/outreachbatchview/action/cancel/{batch}")
+    assert bank.batch(batch).status == "cancelled"
+    bank.send(moment(start))
+    assert set(bank.outcomes(batch).values()) == {("dropped", "cancelled")}
+
+
+def test_a_time_that_rules_forbid_by_now_is_refused_at_confirmation(bank: Bank, manager: Person) -> None:
+    batch = bank.start(manager, bank.people(2))
+    bank.set(OutreachBatch, batch, send_at=moment(at(1, "22:00")))
+    bank.rules(**HOURS)
+    refused = manager.submit(f"/outreachbatchview/confirm/{batch}", {"start": at(1, "22:00")})
+    assert f"改用 {at(2, '')[1]} 09:00" in refused.text
+    assert bank.batch(batch).status == "checked"
+
+
+def test_who_approves_reads_name_and_start(
+    bank: Bank, manager: Person, login: Callable[..., Person], session: Session
+) -> None:
+    bank.rules(approval_above=1)
+    batch, start = bank.start(manager, bank.people(2)), at(2, "10:00")
+    manager.submit(f"/outreachbatchview/confirm/{batch}", {"start": start, "reason": "季度活动"})
+    asked = session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()
+    assert NAME in asked.title
+    assert ["活动名称", "", NAME] in asked.changes["zh"]
+    assert ["开始时间", "", f"{start[1]} 10:00"] in asked.changes["zh"]
+    checker = login("Manager", username="checker")
+    checker.submit(f"/approvalview/approve/{asked.id}", {"note": ""})
+    assert bank.batch(batch).waits_for == "time"
+    bank.send(moment(start))
+    assert set(bank.outcomes(batch).values()) == {("sent", "")}
+
+
+def test_calls_are_not_described_as_sms(bank: Bank, manager: Person) -> None:
+    hits = bank.people(2)
+    batch = bank.start(manager, hits, "call")
+    for path in (
+        f"/hitview/contact_many/call?ids={hits[0]},{hits[1]}",
+        f"/outreachbatchview/show/{batch}",
+        f"/outreachbatchview/confirm/{batch}",
+    ):
+        page = manager.get(path).text
+        shown = page[page.index("<main") : page.index("</main>")]
+        for name in ("条命中", "模板 call", "外呼模板"):
+            shown = shown.replace(name, "")
+        assert "外呼" in shown
+        assert not [word for word in ("短信", "发送", "条", "模板") if word in shown], path
+    assert "通读约" in page
