@@ -25,8 +25,9 @@ DAYS = 30
 class Chart:
     """A bar chart with a value in ``unit`` for each ``x``. ``links`` open the rows behind each bar.
 
-    ``x`` are dates or, with ``parts``, names of parts of a whole, which are drawn lying or, with ``ring``, as
-    a ring with their shares. ``term`` is the code of its term in the glossary, empty for none.
+    ``x`` are dates or, with ``parts``, names of parts of a whole, which are drawn lying. ``kind`` is ``ring``
+    for parts with their shares, ``spark`` for a small line without axes. ``term`` is the code of its term in
+    the glossary, empty for none.
     """
 
     title: str
@@ -37,7 +38,7 @@ class Chart:
     empty: str
     all: Link | None = None
     parts: bool = False
-    ring: bool = False
+    kind: str = ""
     term: str = ""
 
     @property
@@ -48,7 +49,7 @@ class Chart:
             for name, value in asdict(self).items()
             if name in ("title", "unit", "x", "y", "links", "parts")
         }
-        return own | ({"kind": "ring"} if self.ring else {})
+        return own | ({"kind": self.kind} if self.kind else {})
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,9 @@ TERMS: dict[str, Term] = {
     "total_hits": Term(
         _("Total hits"),
         _("All hits in your branches that the filters select, held-out customers included."),
-        _("The change is the hits made today, as a share of those there were before."),
+        _(
+            "The change is the hits made today, as a share of those there were before; the line goes by hit date."
+        ),
     ),
     "new_today": Term(
         _("New today"),
@@ -105,14 +107,9 @@ TERMS: dict[str, Term] = {
         _("The share is of all hits that the filters select."),
     ),
     "month_rate": Term(
-        _("Conversion rate this month"),
+        _("Converted this month"),
         _("Of the hits dated this month, the share that has converted so far."),
         _("Recent hits have had little time to convert, so that the rate still rises."),
-    ),
-    "contacted": Term(
-        _("Contacted"),
-        _("Hits that no longer wait: in progress, converted or closed."),
-        _("The effect page counts contacts instead: sent and not failed, or recorded by a marketer."),
     ),
     "conversion": Term(
         _("Conversion"),

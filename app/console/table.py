@@ -100,6 +100,8 @@ class Table:
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     paged: bool = True
+    #: whether the bulk bar is there before a row is ticked
+    bulk_stays: bool = False
     #: what stands above the list instead of the number of rows
     counted: str = ""
     #: the last row that paging reaches; 0 means no limit

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import request, url_for
 
@@ -40,6 +40,11 @@ def with_query(path: str, arguments: Iterable[tuple[str, Any]]) -> str:
     """Return a path with query arguments, the path alone without any."""
     query = urlencode(list(arguments))
     return f"{path}?{query}" if query else path
+
+
+def query_of(address: str) -> list[tuple[str, str]]:
+    """Return the query arguments of an address."""
+    return parse_qsl(urlsplit(address).query)
 
 
 def own_path(url: str | None) -> str | None:

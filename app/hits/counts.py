@@ -41,11 +41,12 @@ class HitFilter:
     first: dt.date | None = None
     last: dt.date | None = None
     made_on: dt.date | None = None
+    made_since: dt.date | None = None
 
     @property
     def dated(self) -> bool:
         """Whether any filter is on a date."""
-        return (self.first, self.last, self.made_on) != (None, None, None)
+        return (self.first, self.last, self.made_on, self.made_since) != (None,) * 4
 
     def but(self, **changed: Any) -> HitFilter:
         """Return a copy with some filters changed."""
@@ -69,6 +70,8 @@ class HitFilter:
             criteria.append(table.hit_date <= self.last)
         if self.made_on is not None:
             criteria.append(table.made_on == self.made_on)
+        if self.made_since is not None:
+            criteria.append(table.made_on >= self.made_since)
         return and_(true(), *criteria)
 
 

@@ -27,7 +27,7 @@ def test_two_templates_are_compared(app: Flask, session: Session, world: World, 
     page = window.page
     window.open("/hitview/list/?_flt_1_grade=A")
     page.get_by_label("选择本页全部").check()
-    page.get_by_role("region", name="已选记录").get_by_role("button", name="发送短信").click()
+    page.get_by_role("region", name="已选记录").get_by_role("button", name="批量发送短信").click()
     page.get_by_label("模板", exact=True).select_option(label="模板 sms")
     page.get_by_label("第二个模板，用于对比").select_option(label="模板 sms")
     page.get_by_role("button", name="发送前检查").click()

@@ -318,12 +318,14 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
 
     def counted(self, count: Any, list_filters: Any) -> str:
         """Return the numbers of customers and of their open hits."""
+        joined = list_filters.get_joined_filters(self._base_filters)
+        return self.count_in_words(count, self.datamodel.apply_filters(db.session.query(Customer), joined))
+
+    def count_in_words(self, count: Any, rows: Any) -> str:
+        """Return the numbers of the customers of a query and of their open hits, empty for an estimate."""
         customers = ngettext("%(n)s customer", "%(n)s customers", count, n=f"{count:,}")
         if not getattr(count, "exact", True):
             return ""
-        rows = self.datamodel.apply_filters(
-            db.session.query(Customer), list_filters.get_joined_filters(self._base_filters)
-        )
         inner = rows.with_entities(Customer.open_hits).order_by(None).subquery()
         hits = db.session.scalar(select(func.coalesce(func.sum(inner.c.open_hits), 0))) or 0
         return f"{customers} · " + ngettext("%(n)s open hit", "%(n)s open hits", hits, n=f"{hits:,}")

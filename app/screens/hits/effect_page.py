@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -153,6 +153,13 @@ def _figures_of(common: workspace.Filters, values: dict[str, str]) -> funnel.Eff
     # Called for its DomainError about invalid filters.
     reach.first_contact(figures.channel, figures.template, figures.hour)
     return figures
+
+
+def funnel_chart(common: workspace.Filters) -> Chart:
+    """Return the funnel of the hits that the workspace selects."""
+    values = dict.fromkeys(FILTERS, "") | common.values
+    filters = Filters(values, common, funnel.EffectFilters(common.chosen), DIMENSIONS[0])
+    return replace(Dashboard(filters, funnel.count_funnel(filters.figures)).chart(), term="reached")
 
 
 def choices(filters: Filters) -> list[tuple[str, str, list[tuple[str, str]]]]:

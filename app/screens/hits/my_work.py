@@ -16,15 +16,12 @@ from app.console import table as lists
 from app.console.access import view_of_model
 from app.console.urls import list_url
 from app.extensions import db
-from app.hits.counts import HitFilter
 from app.hits.filters import customers_by_work
-from app.models import Customer, CustomerState, Hit
+from app.models import Customer, CustomerState
 from app.screens.hits import customer_page, queue
 
 #: rows that a tab shows; its link opens the full list
 MAX_ROWS = 100
-MAX_NEWEST = 10
-HIT_COLUMNS = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
 
 #: what the customers of a tab are found by, in the full list
 FILTERS = ("name", "tag", "segment")
@@ -130,20 +127,6 @@ def table(tab: Tab) -> lists.Table:
     table = _build_table(view, view.list_columns, rows, tab.count, tab.url, tab.empty, counted)
     fields = filter_row.fields_of(view, FILTERS, tab.filters.items())
     return replace(table, fields=fields, shown_fields=len(fields))
-
-
-def newest(chosen: HitFilter, count: int, url: str) -> lists.Table:
-    """Return the newest hits that the workspace counts as a table."""
-    view: Any = view_of_model(Hit)
-    query = (
-        select(Hit)
-        .where(Hit.live, chosen.criterion(Hit))
-        .order_by(Hit.hit_date.desc(), Hit.score.desc(), Hit.id.desc())
-        .limit(MAX_NEWEST)
-    )
-    rows = list(db.session.scalars(query))
-    lists.load_related(view, rows)
-    return _build_table(view, HIT_COLUMNS, rows, count, url, _("No hit matches these filters."))
 
 
 def _build_table(

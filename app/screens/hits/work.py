@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, flash, redirect, request, url_for
-from flask_appbuilder import BaseView, expose, has_access
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask_appbuilder import BaseView, expose, has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from wtforms import BooleanField, IntegerField
@@ -20,12 +20,12 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import settings
 from app.models import CloseReason, ContactResult, ResultKind
-from app.screens.hits import forms, my_work, workspace
+from app.screens.hits import customer_table, effect_page, forms, my_work, workspace
 from app.screens.hits import labels as hit_labels
 
 
 class WorkspaceView(BaseView):  # type: ignore[misc]
-    """工作台: key figures and charts of the hits in the user's row scope, and the newest of them."""
+    """工作台: key figures and charts of the hits in the user's row scope, and their customers."""
 
     list_title = lazy_gettext("Workspace")
     default_view = "list"
@@ -34,7 +34,7 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
     @expose("/list/", methods=["GET"])
     @has_access
     def list(self) -> Any:
-        """Show key figures, charts and newest hits for the filters."""
+        """Show key figures, charts and a page of customers for the filters."""
         try:
             filters = workspace.read_filters(request.args)
         except DomainError as error:
@@ -46,13 +46,26 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
             filters=filters.values,
             choices=workspace.choices(filters),
             ranges=workspace.ranges(filters),
-            cards=dashboard.cards(),
+            figures=dashboard.figures(),
             stand_in=dashboard.stand_in(),
             charts=dashboard.charts(),
+            more_url=filters.page_url("WorkspaceView.charts"),
             widget=ConsoleListWidget(
-                table=my_work.newest(filters.chosen, dashboard.total, filters.list_url())
+                table=customer_table.page_of(_("No customer matches these filters."), **filters.of_list)
             ),
         )
+
+    @expose("/charts", methods=["GET"])
+    @has_access
+    @permission_name("list")
+    def charts(self) -> Any:
+        """Return the charts of the fold: the funnel, and the hits by rule, grade and branch."""
+        try:
+            filters = workspace.read_filters(request.args)
+        except DomainError as error:
+            abort(400, description=error.text())
+        charts = [effect_page.funnel_chart(filters), *workspace.Dashboard(filters).more_charts()]
+        return render_template("hits/workspace_charts.html", charts=charts)
 
 
 class MyWorkView(BaseView):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The workspace of high-potential leads: its filters, key figures and charts.
+"""The workspace of high-potential leads: its filters, key figures, charts and customers.
 
 Every number is a count of hits (app/hits/counts.py) and links to the list of exactly those hits.
 """
@@ -16,8 +16,8 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app.console import filter_row, paging, urls
-from app.console.access import may
 from app.console.charts import Chart
+from app.console.figures import Figure, Note
 from app.effect import labels as effect_labels
 from app.errors import DomainError
 from app.extensions import db
@@ -25,16 +25,18 @@ from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import HitFilter
 from app.hits.filters import branch_of
-from app.lib import clock, pointers
+from app.lib import clock
 from app.lib.row_id import row_id
-from app.models import Customer, CustomerState, HitStatus, Rule
+from app.models import HitStatus, Rule
 from app.rules import conversions
 from app.screens.hits.special_filters import InBranch, LeadSource
-from app.selection import Selection
 
 #: maximum bars of a breakdown chart
 MAX_PARTS = 8
 TREND_DAYS = 7
+#: dates of the lines beside the key figures
+SPARK_DAYS = 14
+OPEN_DATES = {"hit_date__from": None, "hit_date__to": None}
 GRADES = "ABCD"
 BY_DAY = ("hit_date", "status", "converted")
 #: filter of the workspace → filter of the hit list
@@ -57,28 +59,17 @@ class Filters:
 
     def list_url(self, n: int = 0, **changed: Any) -> str:
         """Return the URL of the list of the ``n`` hits, with some filters changed or, by None, removed."""
-        own = {FILTERS[name]: value for name, value in self.values.items() if value}
-        return urls.list_url("HitView", exact=n > paging.EXACT_UP_TO, **(own | changed))
+        return urls.list_url("HitView", exact=n > paging.EXACT_UP_TO, **(self.of_list | changed))
 
-    def page_url(self, **changed: str) -> str:
-        """Return the URL of this page with some filters changed."""
+    @property
+    def of_list(self) -> dict[str, Any]:
+        """The filters as those of the lists of hits and customers."""
+        return {FILTERS[name]: value for name, value in self.values.items() if value}
+
+    def page_url(self, endpoint: str = "WorkspaceView.list", **changed: str) -> str:
+        """Return the URL of this page, or of another endpoint with the same filters, with some changed."""
         arguments: dict[str, Any] = {name: value for name, value in (self.values | changed).items() if value}
-        return url_for("WorkspaceView.list", **arguments)
-
-
-@dataclass(frozen=True)
-class Card:
-    """A key figure; ``url`` lists the ``count`` hits behind it, ``notes`` are texts with URL and count.
-
-    ``term`` is the code of its term in the glossary.
-    """
-
-    text: str
-    shown: str
-    count: int
-    url: str
-    notes: list[tuple[str, str, int]]
-    term: str
+        return url_for(endpoint, **arguments)
 
 
 def read_filters(arguments: Mapping[str, str]) -> Filters:
@@ -176,7 +167,7 @@ class Dashboard:
     @cached_property
     def _recent(self) -> tuple[dt.date, dict[tuple[Any, ...], int]]:
         """The first date of this month and of the trend, and the hits since then by date and status."""
-        first = min(self.today.replace(day=1), self.today - dt.timedelta(days=TREND_DAYS))
+        first = min(self.today.replace(day=1), self.today - dt.timedelta(days=SPARK_DAYS))
         return first, counts.count(self.filters.chosen.but(first=first, last=None), BY_DAY)
 
     def _count_by_day(self, first: dt.date, last: dt.date = dt.date.max) -> dict[tuple[Any, ...], int]:
@@ -191,54 +182,56 @@ class Dashboard:
         """The number of hits that the filters select."""
         return sum(self._cells.values())
 
-    def cards(self) -> list[Card]:
+    def figures(self) -> list[Figure]:
         """Return the four key figures."""
         return [self._all(), self._new(), self._waiting(), self._converted()]
 
-    def _all(self) -> Card:
+    def _all(self) -> Figure:
         first, last = self.filters.chosen.first or dt.date.min, self.filters.chosen.last or dt.date.max
         created = sum(n for (_grade, day), n in self._created.items() if first <= day <= last)
         before = self.total - created
-        share = f" (+{created / before:.1%})" if before > 0 and created else ""
-        note = _("+%(n)s since yesterday%(share)s", n=f"{created:,}", share=share)
-        return Card(
+        share = _("+%(share)s since yesterday", share=f"{created / before:.1%}") if before > 0 else ""
+        return Figure(
             _("Total hits"),
-            f"{self.total:,}",
             self.total,
             self.filters.list_url(self.total),
-            [(note, self.filters.list_url(created, **self._created_today()), created)],
             "total_hits",
+            notes=[Note(share)] if share else [],
+            trend=self._by_hit_date(_("Hits by date")),
         )
 
-    def _new(self) -> Card:
+    def _new(self) -> Figure:
         n = sum(self._created.values())
         best = sum(n for (grade, _day), n in self._created.items() if grade == "A")
-        open_dates = {"hit_date__from": None, "hit_date__to": None}
-        made = open_dates | self._created_today()
+        made = OPEN_DATES | _made_on(self.today)
         own = self.filters.values["grade"] in ("", "A")
-        notes = [(_("grade A: %(n)s", n=f"{best:,}"), self.filters.list_url(best, **made, grade="A"), best)]
-        return Card(
-            _("New today"), f"{n:,}", n, self.filters.list_url(n, **made), notes if own else [], "new_today"
+        note = Note(_("grade A: %(n)s", n=f"{best:,}"), self.filters.list_url(best, **made, grade="A"), best)
+        return Figure(
+            _("New today"),
+            n,
+            self.filters.list_url(n, **made),
+            "new_today",
+            notes=[note] if own else [],
+            trend=self._by_day_made(),
         )
 
-    def _waiting(self) -> Card:
+    def _waiting(self) -> Figure:
         n = self._count_by(3).get(HitStatus.WAITING, 0)
         share = f"{n / self.total:.1%}" if self.total else "—"
-        url = self.filters.list_url(n, status=HitStatus.WAITING)
-        notes = [(_("%(share)s of all", share=share), "", 0), *self._customers()]
-        return Card(_("Waiting"), f"{n:,}", n, url, notes, "waiting")
+        return Figure(
+            _("Waiting"),
+            n,
+            self.filters.list_url(n, status=HitStatus.WAITING),
+            "waiting",
+            notes=[Note(_("%(share)s of all", share=share))],
+            trend=self._by_hit_date(
+                _("Waiting hits by date"),
+                lambda status, _converted: status == HitStatus.WAITING,
+                status=HitStatus.WAITING,
+            ),
+        )
 
-    def _customers(self) -> list[tuple[str, str, int]]:
-        """Return the number of customers to be worked on, and their list; nothing while it is estimated."""
-        if not may("can_list", "CustomerView"):
-            return []
-        own: dict[str, Any] = {FILTERS[name]: value for name, value in self.filters.values.items() if value}
-        own["state"] = CustomerState.OPEN
-        count = paging.count_rows(Selection(Customer, tuple(pointers.filters(**own)), g.user).query())
-        text = _("customers to work on: %(n)s", n=f"{count:,}")
-        return [(text, urls.list_url("CustomerView", **own), count)] if count.exact else []
-
-    def _converted(self) -> Card:
+    def _converted(self) -> Figure:
         first = self.today.replace(day=1)
         counted = self._count_by_day(first)
         month = sum(counted.values())
@@ -246,24 +239,58 @@ class Dashboard:
         marked = [(of[1], n) for (_day, *of), n in counted.items() if of[0] == HitStatus.CONVERTED]
         dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
         url = self.filters.list_url(won, **dates, **self._success)
-        rate = f"{won / month:.1%}" if month else "—"
         notes = [
-            (_("converted: %(n)s", n=f"{won:,}"), url, won),
-            (_("hits this month: %(n)s", n=f"{month:,}"), self.filters.list_url(month, **dates), month),
+            Note(_("%(n)s converted", n=f"{won:,}"), url, won),
+            Note(_("of %(n)s hits", n=f"{month:,}"), self.filters.list_url(month, **dates), month),
         ]
         if self.by_outcomes and marked:
             claimed = sum(n for _converted, n in marked)
             confirmed = sum(n for converted, n in marked if converted)
             of_claims = self.filters.list_url(claimed, **dates, status=HitStatus.CONVERTED)
-            notes.append((effect_labels.claims(claimed, confirmed), of_claims, claimed))
-        return Card(_("Conversion rate this month"), rate, won, url, notes, "month_rate")
+            notes.append(Note(effect_labels.claims(claimed, confirmed), of_claims, claimed))
+        return Figure(
+            _("Converted this month"),
+            won,
+            url,
+            "month_rate",
+            text=f"{won / month:.1%}" if month else "—",
+            notes=notes,
+            trend=self._by_hit_date(_("Conversions by date"), self._is_won, **self._success),
+        )
+
+    def _by_hit_date(self, title: str, counts_in: Any = None, **filters: Any) -> Chart:
+        """Return the line of the hits of the last days by hit date, all or those with some status."""
+        first = self.today - dt.timedelta(days=SPARK_DAYS)
+        counted = dict.fromkeys(_days(first, self._newest), 0)
+        for (day, *of), n in self._count_by_day(first, self._newest).items():
+            counted[day] += n if counts_in is None or counts_in(*of) else 0
+        return self._spark(title, counted, "hit_date", **filters)
+
+    def _by_day_made(self) -> Chart:
+        first = self.today - dt.timedelta(days=SPARK_DAYS - 1)
+        chosen = self.filters.chosen.but(first=None, last=None, made_since=first)
+        counted = dict.fromkeys(_days(first, self.today), 0)
+        counted |= {day: n for (day,), n in counts.count(chosen, ("made_on",)).items() if day in counted}
+        return self._spark(_("Hits by the day on which they were created"), counted, "made_on", **OPEN_DATES)
+
+    def _spark(self, title: str, counted: dict[dt.date, int], column: str, **filters: Any) -> Chart:
+        links = [
+            self.filters.list_url(n, **filters | {f"{column}__from": str(day), f"{column}__to": str(day)})
+            for day, n in counted.items()
+        ]
+        days = [str(day) for day in counted]
+        return Chart(title, _("hits"), days, list(counted.values()), links, "", kind="spark")
 
     def charts(self) -> list[Chart]:
-        """Return the charts: trend, funnel, and the hits by source, rule, grade and branch."""
+        """Return the charts beside the figures: the trend, and the hits by source."""
         return [
             replace(self._trend(), term="hit_date"),
-            replace(self._funnel(), term="contacted"),
-            replace(self._by_source(), ring=True, term="source_mix"),
+            replace(self._by_source(), kind="ring", term="source_mix"),
+        ]
+
+    def more_charts(self) -> list[Chart]:
+        """Return the charts of the fold: the hits by rule, grade and branch."""
+        return [
             self._by_rule(),
             self._parts(_("By grade"), self._count_by(1), str, "grade", str, in_order=True),
             self._by_branch(),
@@ -271,7 +298,7 @@ class Dashboard:
 
     def _trend(self) -> Chart:
         last = min(self.filters.chosen.last or self.today, self._newest)
-        days = [last - dt.timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
+        days = _days(last - dt.timedelta(days=TREND_DAYS - 1), last)
         counted = self._count_by_day(days[0], last)
         numbers = [sum(n for (on, *_of), n in counted.items() if on == day) for day in days]
         dates = [{"hit_date__from": str(day), "hit_date__to": str(day)} for day in days]
@@ -288,21 +315,6 @@ class Dashboard:
         """The newest date that can have hits: yesterday, or today when it has been evaluated."""
         evaluated = any(day >= self.today for day, *_of in self._recent[1])
         return self.today if evaluated else self.today - dt.timedelta(days=1)
-
-    def _funnel(self) -> Chart:
-        by_status = self._count_by(3)
-        won = sum(n for (*_key, status, turned), n in self._cells.items() if self._is_won(status, turned))
-        steps: list[tuple[str, int, dict[str, Any]]] = [
-            (_("Hits"), self.total, {}),
-            (_("Contacted"), counts.contacted(by_status), {"work": "contacted"}),
-            (_("Converted"), won, self._success),
-        ]
-        return self._chart(
-            _("From hit to conversion"),
-            [name for name, _n, _more in steps],
-            [n for _name, n, _more in steps],
-            [self.filters.list_url(n, **more) for _name, n, more in steps],
-        )
 
     def _by_source(self) -> Chart:
         return self._parts(_("By source"), self._count_by(2), _source_name, "source", lambda key: key or NONE)
@@ -361,8 +373,13 @@ class Dashboard:
         """Return the line about claims or a recount, empty once outcomes were delivered."""
         return effect_labels.caveat(self.by_outcomes)
 
-    def _created_today(self) -> dict[str, str]:
-        return {"made_on__from": self.today.isoformat(), "made_on__to": self.today.isoformat()}
+
+def _made_on(day: dt.date) -> dict[str, str]:
+    return {"made_on__from": day.isoformat(), "made_on__to": day.isoformat()}
+
+
+def _days(first: dt.date, last: dt.date) -> list[dt.date]:
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _source_name(source: str) -> str:

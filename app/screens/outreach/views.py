@@ -38,6 +38,7 @@ from app.outreach.start_time import NotThen
 from app.outreach.variants import SecondText
 from app.screens.outreach import forms, page, variants
 from app.screens.outreach.words import word
+from app.selection import Selection
 
 MANY, ONE = "can_contact_many", "can_contact_one"
 
@@ -51,12 +52,12 @@ class ContactsCustomers:
         """Return the ids of the hits for which customers are contacted."""
         return [item.id for item in items]
 
-    @action("sms", lazy_gettext("Send SMS"), single=False)
+    @action("sms", labels.OUTREACH_BULK_ACTION["sms"], single=False)
     def sms(self, items: list[Any]) -> Any:
         """批量发送短信: send SMS for the ticked rows."""
         return self._redirect_to_start("sms", items)
 
-    @action("call", lazy_gettext("Outbound call"), single=False)
+    @action("call", labels.OUTREACH_BULK_ACTION["call"], single=False)
     def call(self, items: list[Any]) -> Any:
         """批量外呼: make calls for the ticked rows."""
         return self._redirect_to_start("call", items)
@@ -67,11 +68,11 @@ class ContactsCustomers:
         ids = ",".join(map(str, self.hits_of(items)))
         return redirect(url_for(f"{self.endpoint}.contact_many", channel=channel, ids=ids))
 
-    def contact_links(self) -> list[Link]:
-        """Return the buttons above the list, to contact all that match the filters."""
+    def contact_links(self, chosen: Selection | None = None) -> list[Link]:
+        """Return the buttons above the list, to contact all that match the filters, by default the list's."""
         if not may(MANY, type(self).__name__):
             return []
-        hits = selection.of_request(self)
+        hits = chosen or selection.of_request(self)
         words = {"sms": _("Send SMS to all"), "call": _("Call all")}
         links = []
         for channel, text in words.items():

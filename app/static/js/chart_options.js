@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Data the data of a chart, from Chart, Intervals, Curve and Bars on the server
- * @property {"bars" | "curve" | "intervals" | "ring"} [kind]
+ * @property {"bars" | "curve" | "intervals" | "ring" | "spark"} [kind]
  * @property {string} title
  * @property {string} unit
  * @property {string[]} x
@@ -56,6 +56,7 @@ export const isHorizontal = (data) => data.kind === "intervals" || (data.kind !=
 /** @param {Data} data @param {Look} look @returns {Record<string, any>} */
 export function options(data, look) {
   if (data.kind === "ring") return ring(data, look);
+  if (data.kind === "spark") return spark(data, look);
   const drawn = data.kind ? { intervals, curve, bars: sideBySide }[data.kind] : bars;
   const axes = [names(data, look), values(data, look)];
   return {
@@ -85,6 +86,30 @@ function ring(data, look) {
         itemStyle: { borderColor: COLOURS.card, borderWidth: 2 },
         label: { color: COLOURS.ink2, formatter: share, lineHeight: 16 },
         labelLine: { length: 8, length2: 8 },
+      },
+    ],
+  };
+}
+
+/** A small line without axes, beside the number whose trend it is. @param {Data} data @param {Look} look */
+function spark(data, look) {
+  const color = COLOURS.blue;
+  const hidden = { show: false };
+  return {
+    animation: false,
+    textStyle: { fontFamily: look.font, fontSize: 12 },
+    grid: { left: 2, right: 2, top: 4, bottom: 2 },
+    tooltip: { ...tooltipOf(data, look, "axis"), confine: false, axisPointer: { type: "line" } },
+    xAxis: { ...hidden, type: "category", boundaryGap: false, data: data.x },
+    yAxis: { ...hidden, type: "value", min: 0 },
+    series: [
+      {
+        type: "line",
+        data: data.y,
+        showSymbol: false,
+        lineStyle: { color, width: 1.5 },
+        itemStyle: { color },
+        areaStyle: { color, opacity: 0.12 },
       },
     ],
   };

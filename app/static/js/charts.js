@@ -1,7 +1,7 @@
 // Draws charts. A click on a bar opens the list behind its number.
 import { init } from "../vendor/echarts.js";
 import { height, isHorizontal, options } from "./chart_options.js";
-import { all, make } from "./dom.js";
+import { all, make, target } from "./dom.js";
 
 /** @import { Data, Look } from "./chart_options.js" */
 
@@ -68,3 +68,4 @@ export function drawAll(root) {
 }
 
 drawAll();
+document.body.addEventListener("htmx:afterSwap", (event) => drawAll(target(event)));

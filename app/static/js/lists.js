@@ -10,10 +10,16 @@ function watchTicks(list) {
   /** @type {HTMLInputElement} */
   const everything = one("[data-tick-all]", list);
   const count = one("[data-text]", bar);
+  const untick = one("[data-untick]", bar);
+  const stays = bar.hasAttribute("data-stays");
+  /** @type {HTMLButtonElement[]} */
+  const buttons = all(":scope > button", bar);
   const show = () => {
     const n = boxes.filter((box) => box.checked).length;
-    bar.hidden = n === 0;
-    count.textContent = filled(count.dataset.text ?? "", { n });
+    bar.hidden = n === 0 && !stays;
+    for (const button of buttons) button.disabled = n === 0;
+    untick.hidden = n === 0;
+    count.textContent = n ? filled(count.dataset.text ?? "", { n }) : (count.dataset.none ?? "");
     everything.checked = n > 0 && n === boxes.length;
     everything.indeterminate = n > 0 && n < boxes.length;
   };
@@ -25,7 +31,7 @@ function watchTicks(list) {
     if (event.target === everything) tickAll(everything.checked);
     else if (target(event).matches("[name=rowid]")) show();
   });
-  one("[data-untick]", bar).addEventListener("click", () => tickAll(false));
+  untick.addEventListener("click", () => tickAll(false));
   show();
 }
 

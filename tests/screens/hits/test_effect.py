@@ -39,7 +39,7 @@ def figures(person: Person, query: str) -> str:
 
 
 def numbers(page: str) -> list[tuple[str, int]]:
-    return [(unescape(url), int(n)) for url, n in re.findall(r'href="([^"]+)" data-hits="(\d+)"', page)]
+    return [(unescape(url), int(n)) for url, n in re.findall(r'href="([^"]+)" data-count="(\d+)"', page)]
 
 
 @pytest.mark.parametrize(
