@@ -92,9 +92,7 @@ TERMS: dict[str, Term] = {
     "total_hits": Term(
         _("Total hits"),
         _("All hits in your branches that the filters select, held-out customers included."),
-        _(
-            "The change is the hits made today, as a share of those there were before; the line goes by hit date."
-        ),
+        _("The change is the hits made today, as a share of those before; the line goes by hit date."),
     ),
     "new_today": Term(
         _("New today"),

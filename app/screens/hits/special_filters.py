@@ -24,7 +24,7 @@ class WorkState(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return the work states."""
-        return [*_work(), ("contacted", _("Contacted"))]
+        return [*_work(), ("contacted", _("No longer waiting"))]
 
 
 class CustomerWork(ChoiceFilter):

@@ -78,7 +78,7 @@ def plan(batch: OutreachBatch, version_id: int, figures: Figures | None) -> list
         ]
     if figures is not None:
         facts += [
-            (_("Contacted"), f"{figures.contacted:,}"),
+            (_("Sent out"), f"{figures.contacted:,}"),
             (_("Actual cost"), _amount(batch, figures.segments, figures.cost)),
         ]
     return facts

@@ -167,4 +167,4 @@ def test_the_day_begins_in_the_workspace(
 ) -> None:
     for role in ("Manager", "Marketer"):
         assert login(role, branch=bank["HOME"]).get("/").headers["Location"] == "/workspaceview/list/"
-    assert login("Auditor").get("/").headers["Location"] == "/leadview/list/"
+    assert login("Auditor").get("/").headers["Location"] == "/workspaceview/list/"
