@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import ApiKey, Role
-from sqlalchemy import Engine, TextClause, func, inspect, select, text
+from sqlalchemy import Engine, func, inspect, select
 from sqlalchemy.orm import Session
 
 from app.errors import Said
@@ -62,7 +62,7 @@ from config import Settings
 from tests import clock
 from tests.access.push_world import failed_mail, pushes
 from tests.access.report_world import reports
-from tests.database import LOG, Snapshot, is_empty
+from tests.database import LOG, Snapshot, is_empty, superuser_of
 
 DAY = dt.date(2026, 10, 26)
 
@@ -562,13 +562,12 @@ def fingerprint(engine: Engine) -> dict[str, str]:
 
     Of log-ins only their number counts; what a session keeps changes with every message shown.
     """
-    with engine.connect() as connection:
-        return dict(connection.execute(_digests(engine)).tuples().all())
+    return dict(superuser_of(engine).execute(_digests(engine).encode(), prepare=True).fetchall())
 
 
 @functools.cache
-def _digests(engine: Engine) -> TextClause:
+def _digests(engine: Engine) -> str:
     rows = "SELECT '{0}', coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text)), '') FROM \"{0}\" t"
     names = [name for name in inspect(engine).get_table_names() if name not in (*LOG, "login_session")]
     log_ins = "SELECT 'login_session', count(*)::text FROM login_session"
-    return text(" UNION ALL ".join([*(rows.format(name) for name in names), log_ins]))
+    return " UNION ALL ".join([*(rows.format(name) for name in names), log_ins])
