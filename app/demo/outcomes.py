@@ -26,8 +26,10 @@ from app.outcomes.importer import import_outcomes
 #: share that buys, of those marked as converted, of those contacted, and of the others
 CONFIRMED, CONTACTED, UNASKED = 0.78, 0.12, 0.02
 #: a rule's share of held-out customers that buy, relative to that of the others
-AS_OFTEN = {"R-FACE-3D": 1.0, "R-CREDIT-CALLS-7D": 0.12}
+AS_OFTEN = {"R-CREDIT-CALLS-7D": 0.12, "R-FACE-3D": 1.0}
 LESS_OFTEN = 0.5
+#: a rule's share of treated customers that buy at least, because contacts depend on weekdays and holidays
+AT_LEAST = {"R-CREDIT-CALLS-7D": 0.28}
 #: median amount and the step to which amounts are rounded
 AMOUNTS = {
     "LOAN-C": (30_000, 1_000),
@@ -83,17 +85,25 @@ class Sales:
 
     def of_rule(self, rule: str, people: Sequence[Person]) -> None:
         """Let customers of a rule buy: the treated one by one, then the held-out by the treated's share."""
-        for each in people:
-            product = self._wanted(each)
-            if not each.held_out and self._random.random() < self._chance(each, product):
-                self._buy(each, product)
-            self._decided.add((each.lead_no, product))
-        groups = {held: [each for each in people if each.held_out is held] for held in (False, True)}
-        buyers = sum((each.lead_no, self._wanted(each)) in self._bought for each in groups[False])
-        share = buyers / max(len(groups[False]), 1) * AS_OFTEN.get(rule, LESS_OFTEN)
-        missing = math.floor(share * len(groups[True]) + 0.5)
-        for each in self._random.sample(groups[True], missing):
-            self._buy(each, self._wanted(each))
+        treated = [each for each in people if not each.held_out]
+        for each in treated:
+            if self._random.random() < self._chance(each):
+                self._buy(each)
+        self._top_up(treated, AT_LEAST.get(rule, 0.0))
+        share = sum(map(self._has_bought, treated)) / max(len(treated), 1)
+        self._top_up([each for each in people if each.held_out], share * AS_OFTEN.get(rule, LESS_OFTEN))
+        self._decided.update((each.lead_no, self._wanted(each)) for each in people)
+
+    def _top_up(self, people: Sequence[Person], share: float) -> None:
+        """Let people who have not decided yet buy until a share of all has bought."""
+        free = [each for each in people if (each.lead_no, self._wanted(each)) not in self._decided]
+        free = [each for each in free if not self._has_bought(each)]
+        missing = math.floor(share * len(people) + 0.5) - sum(map(self._has_bought, people))
+        for each in self._random.sample(free, min(max(missing, 0), len(free))):
+            self._buy(each)
+
+    def _has_bought(self, person: Person) -> bool:
+        return (person.lead_no, self._wanted(person)) in self._bought
 
     def _wanted(self, person: Person) -> str:
         """Return the product that a customer decides about: the rule's first, or one by their number."""
@@ -101,14 +111,15 @@ class Sales:
             return person.products[0]
         return self._products[int(person.lead_no.lstrip("L")) % len(self._products)]
 
-    def _chance(self, person: Person, product: str) -> float:
+    def _chance(self, person: Person) -> float:
         if person.claimed_on:
             return CONFIRMED
-        if (person.lead_no, product) in self._decided:
+        if (person.lead_no, self._wanted(person)) in self._decided:
             return 0.0
         return CONTACTED if person.contacted else UNASKED
 
-    def _buy(self, person: Person, product: str) -> None:
+    def _buy(self, person: Person) -> None:
+        product = self._wanted(person)
         latest = (self._yesterday - person.hit_date).days
         later = dt.timedelta(days=self._random.randint(min(1, latest), latest))
         on = min(person.claimed_on or person.hit_date + later, self._yesterday)
@@ -144,7 +155,7 @@ def deliver(folder: Path, user: str, yesterday: dt.date, random: Random) -> tupl
     everybody = list(db.session.scalars(select(Lead.lead_no).order_by(Lead.id)))
     sales.unasked(everybody, BEFORE, begin - dt.timedelta(weeks=WEEKS_BEFORE), begin)
     first = list(sales.sales)
-    people = _people()
+    people = dict(sorted(_people().items(), key=lambda each: each[0] not in AS_OFTEN))
     hit = {each.lead_no for group in people.values() for each in group}
     for rule, group in people.items():
         sales.of_rule(rule, group)

@@ -158,7 +158,10 @@ class Bank:
             self.session.add(event)
 
     def deliver(self) -> None:
-        """Deliver outcomes of two products; the second rule counts the first product only."""
+        """Deliver outcomes of two products; the second rule counts the first product only.
+
+        One customer who was sent something in the middle of the days buys today for certain.
+        """
         products = [Product(code=code, name=code, line="loan", updated_by="x") for code in ("P-1", "P-2")]
         self.session.add_all(products)
         self.versions[2].products = ["P-1"]
@@ -174,7 +177,16 @@ class Bank:
                         amount=self.random.randint(1, 9) * 1000,
                     )
                 )
+        self._sell_after_a_contact(products[0])
         self.session.commit()
+
+    def _sell_after_a_contact(self, product: Product) -> None:
+        sent = self.session.query(Outreach).join(Hit).join(Lead).filter(Outreach.sent_at.is_not(None))
+        middle = Hit.hit_date.between(TODAY - dt.timedelta(days=9), TODAY - dt.timedelta(days=2))
+        buyer = sent.filter(middle, Lead.deleted_at.is_(None)).order_by(Outreach.id).first()
+        assert buyer is not None
+        sale = {"lead_id": buyer.lead_id, "product_id": product.id, "on_date": TODAY, "amount": 7000}
+        self.session.add(Outcome(outcome_id="O-CERTAIN", **sale))
 
     def _contact(self, of: Hit, at: dt.datetime, status: str) -> None:
         template = self.random.choice(self.templates)
