@@ -62,7 +62,7 @@ translations: setup
 vocabulary: setup
 	@PYTHONPATH=. $(BIN)/python scripts/vocabulary.py
 
-# Of a product that runs: `make run` in another window.
+# Pictures of README and user guide, of a product that runs: `make run` in another window.
 screenshots: setup
 	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 

@@ -202,6 +202,9 @@ TABLE: dict[str, dict[str, str]] = {
         "look": EVERYONE,
         "read": EVERYONE,
     },
+    "GuideView": {
+        "can_list": EVERYONE,
+    },
     "SearchView": {
         "can_search": EVERYONE,
     },

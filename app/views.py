@@ -15,6 +15,7 @@ from app.screens.audit.views import AuditJobView, ChangeLogView, SavedFilterView
 from app.screens.data.views import CompletenessView, IngestFileView, InstitutionView, JobRunView
 from app.screens.facts.api import FactApi
 from app.screens.facts.views import FactView
+from app.screens.guide.views import GuideView
 from app.screens.hits.customers import CustomerView
 from app.screens.hits.effect import EffectView
 from app.screens.hits.views import HitApi, HitView
@@ -198,6 +199,7 @@ WITHOUT_MENU = (
     ReminderChoiceView,
     SavedFilterView,
     SearchView,
+    GuideView,
 )
 APIS = (LeadApi, HitApi, OutreachApi, FactApi, OutcomeApi, ApiDescription)
 

@@ -19,6 +19,7 @@ from app import labels
 from app.console.access import may, view_named
 from app.console.addresses import address_of
 from app.console.controls import control, error_count, is_check, is_group, is_required
+from app.console.help import help_url
 from app.console.theme import theme, themes
 from app.console.urls import own_path
 from app.extensions import db
@@ -84,6 +85,7 @@ def init_app(app: Flask) -> None:
         themes,
         get_locale,
         address_of,
+        help_url,
     )
     app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals.update(

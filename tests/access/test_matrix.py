@@ -266,6 +266,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "stop": act("targetview", "stop", "target"),
         "resume": act("targetview", "resume", "stopped_target"),
     },
+    "GuideView": {"can_list": get("/guideview/show/start")},
     "SearchView": {"can_search": post("/searchview/find", changes=False, text="客户")},
     "ReminderView": {
         "can_list": get("/reminderview/list/"),

@@ -126,6 +126,8 @@ NO_PAGE = {
 }
 #: pages in states that look different
 STATES = (
+    "/guideview/list/?q=A",
+    "/guideview/show/marketer",
     "/leadview/list/?_flt_1_status=active&_flt_0_name=x&_oc_LeadView=name&_od_LeadView=desc",
     "/leadview/list/?_flt_0_opted_out=0",
     "/ruleversionview/show/{version}",

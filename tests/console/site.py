@@ -94,6 +94,8 @@ PAGES = (
     "/targetview/show/{stopped_target}",
     *(f"/targetview/create?kind={kind}" for kind in sorted(channels())),
     "/targetview/settings/{target}",
+    "/guideview/list/",
+    "/guideview/show/marketer",
     "/reminderview/list/",
     "/reminderview/list/?_flt_1_kind=hits&_flt_0_state=unread",
     "/reminderchoice/form",

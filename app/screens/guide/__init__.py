@@ -1,0 +1,1 @@
+"""The user guide: chapters in Markdown under docs/guide, shown and searched in the product."""
