@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
+from flask import render_template
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 from wtforms import widgets
@@ -27,6 +28,31 @@ def control(field: Any, units: dict[str, Any] | None = None) -> Markup:
     if unit:
         return Markup('<span class="with-unit">{}<span class="unit">{}</span></span>').format(drawn, unit)
     return drawn
+
+
+def date_input(**attributes: Any) -> Markup:
+    """Return a date field: typed, or chosen in a calendar (dates.js). It sends ISO dates."""
+    return _drawn("date", attributes)
+
+
+def file_input(**attributes: Any) -> Markup:
+    """Return a file field with a button and the chosen names in the page's language. Files can be dropped."""
+    return _drawn("file", attributes)
+
+
+def _drawn(kind: str, attributes: dict[str, Any]) -> Markup:
+    named = {name.replace("_", "-"): value for name, value in attributes.items() if name != "class"}
+    return Markup(render_template(f"widgets/{kind}.html", attributes=named))  # noqa: S704 - an escaping template
+
+
+class _DateWidget(widgets.TextInput):
+    def __call__(self, field: Any, **attributes: Any) -> Markup:
+        return date_input(id=field.id, name=field.name, value=field._value(), **attributes)
+
+
+class _FileWidget(widgets.FileInput):
+    def __call__(self, field: Any, **attributes: Any) -> Markup:
+        return file_input(id=field.id, name=field.name, **attributes)
 
 
 def is_group(field: Any) -> bool:
@@ -67,11 +93,11 @@ def _widget(field: Any) -> Any:
         "IntegerField": widgets.NumberInput(step="1"),
         "FloatField": widgets.NumberInput(step="any"),
         "DecimalField": widgets.NumberInput(step="any"),
-        "DateField": widgets.DateInput(),
+        "DateField": _DateWidget(),
         "TimeField": widgets.TimeInput(),
         "TextAreaField": widgets.TextArea(),
         "PasswordField": widgets.PasswordInput(),
-        "FileField": widgets.FileInput(),
+        "FileField": _FileWidget(),
     }
     if isinstance(field.widget, widgets.Select):
         if getattr(field, "allow_blank", False):

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from app import labels
 from app.console.access import may, view_named
 from app.console.addresses import address_of
-from app.console.controls import control, error_count, is_check, is_group, is_required
+from app.console.controls import control, date_input, error_count, is_check, is_group, is_required
 from app.console.help import help_url
 from app.console.theme import theme, themes
 from app.console.urls import own_path
@@ -75,6 +75,7 @@ def init_app(app: Flask) -> None:
         areas,
         crumbs,
         today_text,
+        today_date,
         user_info,
         bell,
         can_search,
@@ -89,7 +90,7 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals.update(
-        {each.__name__: each for each in (control, is_group, is_check, is_required, error_count)}
+        {each.__name__: each for each in (control, date_input, is_group, is_check, is_required, error_count)}
     )
 
 
@@ -166,6 +167,11 @@ def today_text() -> str:
     """Return the local date with its weekday."""
     day = clock.today()
     return f"{day:%Y-%m-%d} {weekday(day)}"
+
+
+def today_date() -> str:
+    """Return the local date in ISO format."""
+    return clock.today().isoformat()
 
 
 def weekday(day: dt.date) -> str:

@@ -149,10 +149,10 @@ def test_a_run_is_started_watched_and_ends(
     page = window.page
     window.open("/jobrunview/list/")
     page.get_by_role("link", name="执行 T+1 任务").click()
-    page.locator("input[type=date]").fill((day + dt.timedelta(days=1)).isoformat())
+    page.locator("main [data-date]").fill((day + dt.timedelta(days=1)).isoformat())
     page.get_by_role("button", name="开始执行").click()
     expect(page.locator(".field-bad .error")).not_to_be_empty()
-    page.locator("input[type=date]").fill(day.isoformat())
+    page.locator("main [data-date]").fill(day.isoformat())
     page.get_by_role("button", name="开始执行").click()
     page.wait_for_url("**/jobrunview/show/*")
     expect(page.locator(".step")).to_have_count(len(STEPS))

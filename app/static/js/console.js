@@ -1,5 +1,7 @@
 // Loaded by every page. Without it only confirmations, the bulk bar and live progress are missing.
 import "./confirm.js";
+import "./dates.js";
+import "./files.js";
 import "./forms.js";
 import "./frame.js";
 import "./keys.js";

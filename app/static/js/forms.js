@@ -34,7 +34,7 @@ function dropZone(zone) {
   const hint = make("p", { className: "drop-hint", textContent: zone.dataset.hint ?? "" });
   const refusal = make("p", { className: "error", role: "alert" });
   refusal.dataset.part = "too-large";
-  input.after(hint);
+  one(".file", zone).after(hint);
   input.addEventListener("change", () => {
     const most = Number(zone.dataset.most) * 1_048_576;
     const large = [...(input.files ?? [])].some((file) => file.size > most);

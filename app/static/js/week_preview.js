@@ -60,7 +60,7 @@ export class WeekPreview {
     this.definition = definition;
     this.problems = problems;
     /** @type {HTMLInputElement} */
-    this.date = one("input[type=date]", panel);
+    this.date = one("#preview-date", panel);
     this.date.addEventListener("change", () => {
       if (this.date.value) this.ask();
     });
