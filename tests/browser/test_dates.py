@@ -20,6 +20,7 @@ def test_a_date_is_typed_or_chosen(visit: Visit) -> None:
     expect(calendar.get_by_role("button", name="10月3日")).to_be_focused()
     expect(calendar.get_by_role("combobox", name="年份")).to_have_value("2026")
     page.keyboard.press("ArrowRight")
+    expect(calendar.get_by_role("button", name="10月4日")).to_be_focused()
     page.keyboard.press("Enter")
     expect(calendar).to_be_hidden()
     expect(first).to_have_value("2026-10-04")
