@@ -1,4 +1,4 @@
-"""Dates are typed in usual ways or chosen in a calendar of the page's language, and files by a button of ours."""
+"""Dates are typed in usual ways or chosen in a calendar of ours, and files by a button of ours."""
 
 from __future__ import annotations
 
