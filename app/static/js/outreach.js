@@ -6,7 +6,7 @@ function startTime(field) {
   /** @type {HTMLInputElement} */
   const later = one("input[value=at]", field);
   /** @type {HTMLInputElement} */
-  const day = one("input[type=date]", field);
+  const day = one("[data-date]", field);
   /** @type {HTMLInputElement} */
   const time = one("input[type=time]", field);
   for (const control of [day, time]) {
