@@ -69,6 +69,7 @@ class Settings:
     pii_keys_old: tuple[tuple[int, str], ...] = field(default=(), repr=False)
     pii_index_key: str = field(default="", repr=False)
     reveals_per_hour: int = 30
+    test_sms_per_hour: int = 10
     leads_purge_days: int = 30
     outcomes_retention_days: int = 1830
     exports_keep_days: int = 30
@@ -184,6 +185,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         pii_keys_old=old_keys,
         pii_index_key=_index_key(env),
         reveals_per_hour=_integer(env, "REVEALS_PER_HOUR", 30, 1, 10_000),
+        test_sms_per_hour=_integer(env, "TEST_SMS_PER_HOUR", 10, 1, 100),
         leads_purge_days=_integer(env, "LEADS_PURGE_DAYS", 30, 0, 3650),
         outcomes_retention_days=_integer(env, "OUTCOMES_RETENTION_DAYS", 1830, 31, 36500),
         exports_keep_days=_integer(env, "EXPORTS_KEEP_DAYS", 30, 1, 3650),

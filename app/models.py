@@ -123,7 +123,8 @@ class Branch(Model):
 
 
 class Staff(User):
-    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch, a language and a theme.
+    """A log-in of the bank's staff: Flask-AppBuilder's user with a branch, a language, a theme and perhaps
+    a phone, to which they send test SMS.
 
     ``password_given``: somebody else set the current password, so the user must choose their own first.
     """
@@ -132,6 +133,8 @@ class Staff(User):
     branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id", ondelete="RESTRICT"), index=True)
     language: Mapped[str] = mapped_column(String(8), server_default="zh")
     password_given: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    phone_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
+    phone_masked: Mapped[str] = mapped_column(String(32), server_default="")
     theme: Mapped[str] = mapped_column(String(8), server_default="system")
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
@@ -1801,14 +1804,17 @@ class OutreachEvent(Model):
 
 
 class SandboxMessage(Model):
-    """A contact accepted by the sandbox; ``answers`` are its future outcomes ``[[seconds, outcome], …]``."""
+    """A contact accepted by the sandbox; ``answers`` are its future outcomes ``[[seconds, outcome], …]``.
+
+    A test that somebody sent to their own phone has no ``outreach``.
+    """
 
     __tablename__ = "sandbox_message"
     __table_args__ = (
         Index("ix_sandbox_message_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    outreach_id: Mapped[int] = mapped_column(ForeignKey("outreach.id", ondelete="CASCADE"), index=True)
+    outreach_id: Mapped[int | None] = mapped_column(ForeignKey("outreach.id", ondelete="CASCADE"), index=True)
     key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True)
     channel: Mapped[str] = mapped_column(String(8))
     phone_masked: Mapped[str] = mapped_column(String(32))
@@ -1816,7 +1822,34 @@ class SandboxMessage(Model):
     accepted_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     answers: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     next_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    outreach: Mapped[Outreach] = relationship(Outreach)
+    outreach: Mapped[Outreach | None] = relationship(Outreach)
+
+
+class OutreachTest(Model):
+    """An SMS that somebody sent to their own phone to read a text: ``body`` as typed, with its variables.
+
+    ``segments`` and ``cost`` in yuan are stored before it is sent, and cleared if the gateway did not accept
+    it.
+    """
+
+    __tablename__ = "outreach_test"
+    __table_args__ = (Index("ix_outreach_test_at", "at", "id"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    created_by: Mapped[str] = mapped_column(String(128))
+    phone_masked: Mapped[str] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16), server_default=OutreachStatus.SENDING)
+    segments: Mapped[int | None] = mapped_column(Integer)
+    cost: Mapped[Decimal | None] = mapped_column(Numeric(10, 4))
+    gateway: Mapped[str] = mapped_column(String(64))
+    gateway_ref: Mapped[str] = mapped_column(String(128), server_default="")
+    note: Mapped[Said | None] = mapped_column(SaidType)
+    at: Mapped[dt.datetime] = _now()
+
+    def __repr__(self) -> str:
+        return f"#{self.id}"
 
 
 # --- Approvals ---

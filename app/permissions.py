@@ -298,6 +298,10 @@ TABLE: dict[str, dict[str, str]] = {
         "can_add": "AM",
         "can_edit": "AM",
         "can_delete": "AM",
+        "can_test": "AMK",
+    },
+    "OutreachTestView": {
+        "can_list": "AMKU",
     },
     "ForbiddenWordView": {
         "can_list": "AMU",

@@ -40,9 +40,9 @@ from app.screens.outreach.rules import (
     ForbiddenWordView,
     OutreachGatewayView,
     OutreachSettingView,
-    OutreachTemplateView,
     SandboxMessageView,
 )
+from app.screens.outreach.templates import OutreachTemplateView, OutreachTestView
 from app.screens.outreach.views import OutreachBatchView, OutreachView
 from app.screens.privacy.views import (
     ExportJobView,
@@ -87,6 +87,7 @@ MENU = (
             HitView,
             OutreachBatchView,
             OutreachView,
+            OutreachTestView,
             ApprovalView,
         ),
     ),

@@ -20,6 +20,7 @@ from app.models import (
     Mail,
     Outreach,
     OutreachBatch,
+    OutreachTest,
     Reminder,
     SandboxMessage,
     SavedFilter,
@@ -152,8 +153,14 @@ def batches_visible_to(user: Any) -> ColumnElement[bool]:
 
 
 def sandbox_visible_to(user: Any) -> ColumnElement[bool]:
-    """Return a criterion on SandboxMessage: messages to leads the user may reach."""
-    return SandboxMessage.outreach_id.in_(select(Outreach.id).where(outreach_visible_to(user)))
+    """Return a criterion on SandboxMessage: those to leads in scope, and tests for bank-wide roles."""
+    reached = SandboxMessage.outreach_id.in_(select(Outreach.id).where(outreach_visible_to(user)))
+    return or_(reached, SandboxMessage.outreach_id.is_(None)) if sees_whole_bank(user) else reached
+
+
+def test_sms_visible_to(user: Any) -> ColumnElement[bool]:
+    """Return a criterion on OutreachTest: the user's own, or everybody's for bank-wide roles."""
+    return true() if sees_whole_bank(user) else OutreachTest.user_id == user.id
 
 
 def reports_visible_to(user: Any) -> ColumnElement[bool]:
@@ -199,6 +206,7 @@ _SCOPES = {
     SavedFilter: saved_filters_visible_to,
     Outreach: outreach_visible_to,
     OutreachBatch: batches_visible_to,
+    OutreachTest: test_sms_visible_to,
     SandboxMessage: sandbox_visible_to,
 }
 

@@ -18,6 +18,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from werkzeug.security import check_password_hash
 from wtforms import (
+    BooleanField,
     DateField,
     HiddenField,
     PasswordField,
@@ -168,6 +169,15 @@ class ProfileForm(DynamicForm):  # type: ignore[misc]
     """The settings that users may change for themselves."""
 
     language = SelectField(lazy_gettext("Language"), choices=LANGUAGES, widget=Select2Widget())
+    phone = StringField(
+        lazy_gettext("My mobile number"),
+        description=lazy_gettext(
+            "Test SMS go to it, nothing else. It is stored encrypted. Leave it empty to keep the present one."
+        ),
+        validators=[Optional(), Length(max=40)],
+        widget=BS3TextFieldWidget(),
+    )
+    no_phone = BooleanField(lazy_gettext("Delete my mobile number"))
 
 
 class HolidayFileForm(DynamicForm):  # type: ignore[misc]

@@ -14,8 +14,8 @@ from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from config import Settings
 
-#: tables with phone numbers: leads, and their former values kept for the undo of imports
-_TABLES = ("lead", "lead_before")
+#: tables with phone numbers: leads, their former values kept for the undo of imports, and staff
+_TABLES = ("lead", "lead_before", "ab_user")
 _COUNT = "SELECT count(*) FROM {table} WHERE substring(phone_cipher FROM 1 FOR 1) <> :header"
 # The rows are locked, so that a phone changed in the meantime is not overwritten.
 _SELECT = (

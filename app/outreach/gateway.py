@@ -29,7 +29,10 @@ class Receipt(StrEnum):
 
 @dataclass(frozen=True)
 class Contact:
-    """One contact as handed to a gateway. The phone number is in clear and stored nowhere."""
+    """One contact as handed to a gateway. The phone number is in clear and stored nowhere.
+
+    ``outreach_id`` is 0 for a test that somebody sends to their own phone.
+    """
 
     outreach_id: int
     key: uuid.UUID

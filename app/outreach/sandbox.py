@@ -60,14 +60,14 @@ class Sandbox:
         """Accept the contact. Sending the same key again changes nothing."""
         outcomes = outcomes_of(contact.key, contact.channel)
         row = {
-            "outreach_id": contact.outreach_id,
+            "outreach_id": contact.outreach_id or None,
             "key": contact.key,
             "channel": contact.channel,
             "phone_masked": contact.phone_masked,
             "body": contact.text,
             "accepted_at": now,
             "answers": outcomes,
-            "next_at": now + dt.timedelta(seconds=outcomes[0][0]),
+            "next_at": now + dt.timedelta(seconds=outcomes[0][0]) if contact.outreach_id else None,
         }
         with Session(db.engine) as session:
             session.execute(insert(SandboxMessage).values(row).on_conflict_do_nothing(index_elements=["key"]))

@@ -60,12 +60,17 @@ def length(text: str) -> Length:
     return Length(chars, 1 if chars <= 70 else -(-chars // 67), "UCS-2")
 
 
+def stored(body: str) -> str:
+    """Return a text as it is stored: without space around it and at the ends of lines."""
+    return "\n".join(line.rstrip() for line in body.strip().splitlines())
+
+
 def check_body(channel: str, body: str, facts: Iterable[FactDef] | None = None) -> str:
     """Return a template's text in its stored form. Raises FieldError that says what is wrong and where.
 
     ``facts`` are those that it may name, by default those in the database.
     """
-    text = "\n".join(line.rstrip() for line in body.strip().splitlines())
+    text = stored(body)
     if not text:
         raise FieldError("body", "Enter the text that the customer will read or hear.")
     if len(text) > MAX_CHARS[channel]:

@@ -347,13 +347,17 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_list": get("/outreachview/list/"),
         "can_show": get("/outreachview/show/{contact}"),
     },
-    "OutreachTemplateView": crud(
-        "outreachtemplateview",
-        "template",
-        {"name": "新模板", "channel": "call", "body": "您好{{surname}}"},
-        {"name": "短信模板", "body": "您好{{surname}}", "active": "y"},
-        free="unused_template",
-    ),
+    "OutreachTemplateView": {
+        **crud(
+            "outreachtemplateview",
+            "template",
+            {"name": "新模板", "channel": "call", "body": "您好{{surname}}"},
+            {"name": "短信模板", "body": "您好{{surname}}", "active": "y"},
+            free="unused_template",
+        ),
+        "can_test": post("/outreachtemplateview/test", body="您好"),
+    },
+    "OutreachTestView": {"can_list": get("/outreachtestview/list/")},
     "ForbiddenWordView": {
         "can_list": get("/forbiddenwordview/list/"),
         "can_add": post("/forbiddenwordview/add", word="稳赚"),

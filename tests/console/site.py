@@ -127,6 +127,7 @@ PAGES = (
     "/forbiddenwordview/list/",
     "/forbiddenwordview/add",
     "/sandboxmessageview/list/",
+    "/outreachtestview/list/",
     "/outreachsettingview/list/",
     "/outreachsettingview/show/{setting}",
     "/outreachsettingview/change",

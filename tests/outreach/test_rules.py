@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from app.models import (
     OutreachSetting,
     OutreachTemplate,
 )
-from app.outreach import settings, templates
+from app.outreach import cost, settings, templates
 from app.outreach.compliance import next_open
 from app.outreach.settings import OutreachSettings
 from app.schedules.calendar import Calendar, DayKind
@@ -210,21 +212,17 @@ def test_a_changed_text_is_a_new_version_and_old_batches_keep_theirs(bank: Bank,
     assert "已被使用过" in answer.text
 
 
-@pytest.mark.parametrize(
-    ("said", "chars", "segments", "alphabet"),
-    [
-        ("a" * 160, 160, 1, "GSM-7"),
-        ("a" * 161, 161, 2, "GSM-7"),
-        ("{" * 80, 160, 1, "GSM-7"),
-        ("a" * 307, 307, 3, "GSM-7"),
-        ("行" * 70, 70, 1, "UCS-2"),
-        ("行" * 71, 71, 2, "UCS-2"),
-        ("行" * 135, 135, 3, "UCS-2"),
-        ("😀" * 35, 70, 1, "UCS-2"),
-    ],
-)
-def test_how_long_an_sms_is(said: str, chars: int, segments: int, alphabet: str) -> None:
-    assert templates.length(said) == templates.Length(chars, segments, alphabet)
+def test_texts_are_made_and_counted_as_in_the_browser() -> None:
+    """The same table as in tests/static/sms.test.js."""
+    table = json.loads((Path(__file__).parents[1] / "data" / "sms_lengths.json").read_text("utf-8"))
+    for each in table:
+        said = each["text"] * each.get("times", 1)
+        wanted = templates.Length(each["chars"], each["segments"], each["alphabet"])
+        assert templates.length(said) == wanted, said
+        assert cost.segments("sms", said) == each["segments"]
+        if "body" in each:
+            body = templates.stored(each["body"])
+            assert templates.render(body, each["values"], "sms", each["opt_out"]) == said
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from flask_appbuilder.fieldwidgets import (
     Select2Widget,
 )
 from flask_appbuilder.forms import DynamicForm
-from flask_babel import gettext, lazy_gettext
-from flask_babel.speaklater import LazyString
+from flask_babel import lazy_gettext
 from wtforms import (
     BooleanField,
     FloatField,
@@ -102,22 +101,29 @@ class ConfirmForm(DynamicForm):  # type: ignore[misc]
     )
 
 
-def _variables() -> str:
-    """Return the variables that a text may contain, and what they stand for."""
-    known = templates.variables(catalogue.definitions().values())
-    said = labels.joined(f"{{{name}}} {word}" for name, word in known.items())
-    return gettext(
-        "Variables: %(variables)s. A customer of whom a fact is not known gets no message. "
-        "The opt-out sentence is added to every SMS.",
-        variables=said,
-    )
+class TextField(TextAreaField):
+    """A text with variables, which are offered as buttons."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Controls are drawn by the name of the type.
+        self.type = TextAreaField.__name__
+
+    @property
+    def inserts(self) -> list[tuple[str, str]]:
+        """The variables as they are typed, and what they stand for."""
+        known = templates.variables(catalogue.definitions().values())
+        return [(f"{{{name}}}", str(said)) for name, said in known.items()]
 
 
 def body_field() -> TextAreaField:
     """Return the field for the text of a template."""
-    return TextAreaField(
+    return TextField(
         lazy_gettext("Text"),
-        description=LazyString(_variables),
+        description=lazy_gettext(
+            "A customer of whom a fact is not known gets no message. The opt-out sentence is added to every"
+            " SMS."
+        ),
         validators=[DataRequired(), Length(max=2000)],
         widget=BS3TextAreaFieldWidget(),
     )

@@ -36,6 +36,7 @@ from app.models import (
     OutreachStatus,
     OutreachTemplate,
     OutreachTemplateVersion,
+    OutreachTest,
     SandboxMessage,
 )
 from app.outreach import (
@@ -436,12 +437,17 @@ def setting_value(name: str) -> Callable[[OutreachSetting], str]:
 
 def message_lead(message: SandboxMessage) -> Any:
     """Return the lead that would have been contacted."""
-    return table.related(message.outreach.lead)
+    return table.related(message.outreach.lead) if message.outreach else _("Test SMS")
 
 
 def message_state(message: SandboxMessage) -> Any:
     """Return the status of the contact."""
-    return row_status(message.outreach)
+    return row_status(message.outreach) if message.outreach else ""
+
+
+def test_state(test: OutreachTest) -> Markup:
+    """Return the status of a test SMS, and why it failed."""
+    return Markup("{} {}").format(formats.contact_tag("sms", test.status), str(test.note or ""))
 
 
 def gateway_health(row: OutreachGateway) -> Any:

@@ -1,4 +1,4 @@
-"""Screens of outreach settings: templates, forbidden words, rules, gateways, and the sandbox outbox."""
+"""Screens of outreach settings: forbidden words, rules, gateways, and the sandbox outbox."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from sqlalchemy import or_
 from wtforms.validators import DataRequired, Length
 
 from app import labels
 from app.console import formats, forms
 from app.console.access import may, me
-from app.console.forms import CodeField, multi_select, select
+from app.console.forms import select
 from app.console.table import Link
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, NoteWidget
@@ -24,93 +23,13 @@ from app.extensions import db
 from app.lib.settings import current_settings
 from app.models import (
     ForbiddenWord,
-    OutreachBatch,
     OutreachGateway,
     OutreachSetting,
-    OutreachTemplate,
     SandboxMessage,
 )
 from app.outreach import gateway_approval, http_gateway, settings, templates
-from app.products import catalogue as products
 from app.screens.outreach import forms as outreach_forms
 from app.screens.outreach import gateway_form, page
-
-
-class OutreachTemplateView(ConsoleView):
-    """营销模板: texts of SMS and scripts of calls."""
-
-    model = OutreachTemplate
-    computed = {
-        "text": page.template_text,
-        "version": page.template_version,
-        "length": page.template_length,
-        "history": page.template_history,
-    }
-    list_title = lazy_gettext("Templates")
-    show_title = lazy_gettext("Template")
-    add_title = lazy_gettext("New template")
-    edit_title = lazy_gettext("Edit template")
-    empty_hint = lazy_gettext("There are no templates yet, so nobody can be contacted.")
-    base_order = ("name", "asc")
-    list_columns = ["name", "code", "channel", "text", "length", "version", "active"]
-    order_columns = ["name", "code", "channel", "active"]
-    search_columns = ["channel", "active", "name", "code"]
-    filter_choices = {"channel": labels.OUTREACH_CHANNEL}
-    show_columns = [
-        *("name", "code", "channel", "text", "length", "products", "active", "history"),
-        *("created_by", "created_at"),
-    ]
-    add_columns = ["name", "code", "channel", "body", "products"]
-    edit_columns = ["name", "code", "body", "products", "active"]
-    label_columns = {
-        "name": lazy_gettext("Name"),
-        "code": lazy_gettext("Code"),
-        "products": lazy_gettext("Products"),
-        "channel": lazy_gettext("Channel"),
-        "text": lazy_gettext("Text"),
-        "length": lazy_gettext("Length"),
-        "version": lazy_gettext("Version"),
-        "active": lazy_gettext("Can be chosen"),
-        "history": lazy_gettext("Versions"),
-        "created_by": lazy_gettext("By"),
-        "created_at": lazy_gettext("Created"),
-    }
-    formatters_columns = {
-        "channel": formats.label(labels.OUTREACH_CHANNEL),
-        "active": labels.yes_no,
-        "code": formats.code,
-        "products": page.product_names,
-        "created_at": formats.when,
-    }
-    validators_columns = {"name": [DataRequired(), Length(max=64)]}
-    edit_form_extra_fields = {
-        "code": CodeField("TPL"),
-        "body": outreach_forms.body_field(),
-        "products": multi_select(lazy_gettext("Products"), lambda: list(products.names().items())),
-    }
-    add_form_extra_fields = edit_form_extra_fields | {
-        "channel": select(lazy_gettext("Channel"), labels.OUTREACH_CHANNEL),
-    }
-
-    def prefill_form(self, form: Any, pk: Any) -> None:
-        """Fill the form with the text of the current version."""
-        form.body.data, form.products.data = page.template_text(self._row(pk)), self._row(pk).products
-
-    def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Store the template; a changed text becomes a new version."""
-        item.name = item.name.strip()
-        item.products = form.products.data or []
-        if created:
-            item.created_by = me()
-        templates.store(item, form.body.data, me())
-
-    def remove(self, item: Any) -> None:
-        """Delete the template. Raises DomainError when it has been used."""
-        versions = [version.id for version in item.versions]
-        of_batch = or_(OutreachBatch.version_id.in_(versions), OutreachBatch.version_b_id.in_(versions))
-        if db.session.query(OutreachBatch.id).filter(of_batch).first():
-            raise DomainError("%(template)s has been used; switch it off instead.", template=item.name)
-        db.session.delete(item)
 
 
 class ForbiddenWordView(ConsoleView):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, flash, g, redirect, request, url_for
-from flask_appbuilder import expose, has_access
+from flask import abort, flash, g, jsonify, redirect, request, url_for
+from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -26,6 +26,7 @@ from app.lib import clock
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import (
+    Customer,
     Outreach,
     OutreachBatch,
     OutreachBatchStatus,
@@ -36,7 +37,7 @@ from app.outreach.batches import Campaign
 from app.outreach.compliance import REASONS
 from app.outreach.start_time import NotThen
 from app.outreach.variants import SecondText
-from app.screens.outreach import forms, page, variants
+from app.screens.outreach import examples, forms, page, variants
 from app.screens.outreach.words import word
 from app.selection import Selection
 
@@ -108,6 +109,23 @@ class ContactsCustomers:
             back=selection.url(view._list_url(), hits),
         )
 
+    @expose("/contact_many/<any(sms, call):channel>/example", methods=["GET"])
+    @has_access
+    @permission_name("contact_many")
+    def example_of_many(self, channel: str) -> Any:
+        """Return an example customer of the selection for the preview, as JSON."""
+        if ids := _ids(request.args.get("ids", "")):
+            return jsonify(examples.answer(examples.of_ids(ids), channel))
+        return jsonify(examples.answer(examples.of_selection(selection.checked(self)), channel))
+
+    @expose("/contact_one/<row_id:pk>/<any(sms, call):channel>/example", methods=["GET"])
+    @has_access
+    @permission_name("contact_one")
+    def example_of_one(self, pk: int, channel: str) -> Any:
+        """Return the customer for the preview, as JSON."""
+        ids = self.hits_of([self._row(pk)])  # type: ignore[attr-defined]
+        return jsonify(examples.answer(examples.of_ids(ids), channel))
+
     @expose("/contact_one/<row_id:pk>/<any(sms, call):channel>", methods=["GET", "POST"])
     @has_access
     def contact_one(self, pk: int, channel: str) -> Any:
@@ -161,6 +179,8 @@ def _start_page(
         else:
             preflight.start(batch)
             return redirect(url_for("OutreachBatchView.show", pk=batch.id))
+    sources = [f"#{name}" for name in ("template", "template_b") if name in form]
+    example_url = f"{request.path}/example?{request.query_string.decode()}"
     widget = ConsoleFormWidget(
         form=form,
         units=forms.UNITS,
@@ -171,9 +191,12 @@ def _start_page(
         "outreach/start.html",
         widget=widget,
         title=title,
+        preview=examples.preview(channel, example_url, sources, bodies=examples.bodies(channel)),
         about=about,
         conditions=conditions,
         matching=matching,
+        customers=view.model is Customer,
+        enumerated=labels.enumerated,
         note=page.sandbox_note(channel),
         first_check=word(channel, "first_check"),
         today=clock.today(),
@@ -208,7 +231,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
         "No batches yet. Select hits in the list of high-potential leads, then send an SMS."
     )
     list_columns = [
-        *("id", "name", "channel", "template", "candidates", "counts", "cost", "status"),
+        *("id", "name", "channel", "candidates", "counts", "cost", "status"),
         *("created_by", "created_at"),
     ]
     column_terms = {"candidates": "batch_hits", "counts": "held_back", "cost": "batch_cost"}

@@ -33,6 +33,7 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.lib.row_id import row_id
 from app.models import Approval, Staff
+from app.outreach import test_sms
 from app.screens.staff import accounts, role_labels
 
 
@@ -65,7 +66,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     show_fieldsets = None
     user_info_title = lazy_gettext("My profile")
     user_show_fieldsets = [
-        (None, {"fields": ["username", "full_name", "email", "roles", "branch", "language"]})
+        (None, {"fields": ["username", "full_name", "email", "roles", "branch", "language", "phone_masked"]})
     ]
     _person = ["last_name", "first_name", "email", "language"]
     _access = (lazy_gettext("Access"), {"fields": ["roles", "branch", "active", "access_reason"]})
@@ -84,6 +85,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "roles": lazy_gettext("Roles"),
         "branch": lazy_gettext("Branch"),
         "language": lazy_gettext("Language"),
+        "phone_masked": lazy_gettext("Mobile number"),
         "active": lazy_gettext("Enabled"),
         "last_login": lazy_gettext("Last log-in"),
         "login_count": lazy_gettext("Log-ins"),
@@ -138,7 +140,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         """Open the form for the user's own password."""
         return redirect(url_for("MyPasswordView.this_form_get"))
 
-    @action("userinfoedit", lazy_gettext("Change my language"), multiple=False)
+    @action("userinfoedit", lazy_gettext("Change language or phone"), multiple=False)
     def userinfoedit(self, item: Any) -> Any:
         """Open the form of the user's own profile."""
         return redirect(url_for("ProfileView.this_form_get"))
@@ -379,12 +381,27 @@ class ProfileView(SimpleFormView):  # type: ignore[misc]
     form_title = lazy_gettext("My profile")
 
     def form_get(self, form: Any) -> None:
-        """Show the stored language."""
+        """Show the stored language, and the phone masked."""
         form.language.data = g.user.language
+        if g.user.phone_masked:
+            form.phone.label.text = _("My mobile number (now %(phone)s)", phone=g.user.phone_masked)
+        else:
+            del form.no_phone
 
     def form_post(self, form: Any) -> Any:
-        """Store the language and switch to it at once."""
+        """Store the phone and the language, and switch to that at once."""
         g.user.language = form.language.data
+        try:
+            if form.no_phone.data:
+                test_sms.forget_phone(g.user)
+            elif form.phone.data:
+                test_sms.set_phone(g.user, form.phone.data)
+        except FieldError as error:
+            db.session.rollback()
+            form.phone.errors = [*form.phone.errors, error.text()]
+            return self.render_template(
+                self.form_template, title=self.form_title, widgets=self._get_edit_widget(form=form)
+            )
         db.session.commit()
         session["locale"] = form.language.data
         flash(_("Saved."), "success")

@@ -86,10 +86,22 @@ function takeSecret(form) {
   for (const link of links) link.href += location.hash;
 }
 
+/** A button that puts its text into a field, where the cursor is. @param {HTMLElement} button */
+function insertsText(button) {
+  button.addEventListener("click", () => {
+    /** @type {HTMLTextAreaElement} */
+    const field = one(button.dataset.into ?? "");
+    field.setRangeText(button.dataset.insert ?? "", field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.focus();
+  });
+}
+
 /** @type {HTMLFormElement[]} */ (all("[data-guard]")).forEach(guard);
 /** @type {HTMLFormElement[]} */ (all("form[data-secret]")).forEach(takeSecret);
 for (const rows of all("form.form .test-rows")) new FilterRows(rows);
 all("[data-drop]").forEach(dropZone);
+all("[data-insert]").forEach(insertsText);
 /** @type {HTMLInputElement[]} */ (all(".checklist-find")).forEach(findInChecklist);
 for (const control of all("[data-submit]")) {
   control.addEventListener("change", (event) => {
