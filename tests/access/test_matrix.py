@@ -355,7 +355,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             {"name": "短信模板", "body": "您好{{surname}}", "active": "y"},
             free="unused_template",
         ),
-        "can_test": post("/outreachtemplateview/test", body="您好"),
+        "can_test": post("/outreachtemplateview/test", False, body="您好"),
     },
     "OutreachTestView": {"can_list": get("/outreachtestview/list/")},
     "ForbiddenWordView": {
