@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask import flash, g, jsonify, redirect, render_template, url_for
-from flask_appbuilder import expose, has_access
+from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_appbuilder.views import SimpleFormView
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from sqlalchemy import update
+from sqlalchemy import select, update
 from wtforms import StringField
 
 from app.console import formats, frame
@@ -27,6 +27,9 @@ from app.models import Reminder
 from app.reminders import choices
 from app.reminders.labels import KIND, text_of
 from app.screens.reminders import page
+
+#: reminders in the drop-down of the bell
+NEWEST = 10
 
 
 class ReminderView(ConsoleView):
@@ -89,13 +92,28 @@ class ReminderView(ConsoleView):
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    @expose("/newest", methods=["GET"])
+    @has_access
+    @permission_name("unread")
+    @poll
+    def newest(self) -> Any:
+        """Return the drop-down of the bell: the newest reminders."""
+        return _newest(marked=False)
+
+    @expose("/mark", methods=["POST"])
+    @expose("/mark/<row_id:pk>", methods=["POST"])
+    @has_access
+    @permission_name("read_all")
+    def mark(self, pk: int | None = None) -> Any:
+        """Mark one or all of the user's reminders as read. Return the drop-down anew."""
+        _mark_all_read(*([Reminder.id == pk] if pk else []))
+        return _newest(marked=True)
+
     @expose("/read_all", methods=["POST"])
     @has_access
     def read_all(self) -> Any:
         """Mark all of the user's reminders as read."""
-        unread = (Reminder.person_id == g.user.id, Reminder.read_at.is_(None))
-        db.session.execute(update(Reminder).where(*unread).values(read_at=clock.now()))
-        db.session.commit()
+        _mark_all_read()
         return self.back()
 
     @action("look", lazy_gettext("View"), multiple=False)
@@ -109,6 +127,26 @@ class ReminderView(ConsoleView):
         """Mark the reminders as read."""
         self.each(items, _mark_read)
         return self.back()
+
+
+def _newest(*, marked: bool) -> str:
+    """Return the drop-down of the bell; ``marked`` renews the bell's count as well."""
+    query = select(Reminder).where(Reminder.person_id == g.user.id)
+    newest = query.order_by(Reminder.created_at.desc(), Reminder.id.desc()).limit(NEWEST)
+    return render_template(
+        "reminders/newest.html",
+        reminders=db.session.scalars(newest).all(),
+        rings=frame.bell(),
+        text_of=text_of,
+        when=formats.when,
+        marked=marked,
+    )
+
+
+def _mark_all_read(*which: Any) -> None:
+    unread = (Reminder.person_id == g.user.id, Reminder.read_at.is_(None), *which)
+    db.session.execute(update(Reminder).where(*unread).values(read_at=clock.now()))
+    db.session.commit()
 
 
 def _mark_read(reminder: Reminder) -> None:

@@ -12,9 +12,11 @@ Object.assign(htmx.config, {
 /** @param {Event} event */
 const detail = (event) => /** @type {CustomEvent} */ (event).detail;
 
-// The bell polls only while the page is visible.
+// The bell polls only while the page is visible, and asks for reminders only when it is opened.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && detail(event).elt.hasAttribute("data-while-seen")) event.preventDefault();
+  if (detail(event).elt.matches("[data-while-open]") && !detail(event).elt.closest("details").open)
+    event.preventDefault();
 });
 
 /** Show that a part could not be loaded. @param {HTMLElement} part */
