@@ -136,6 +136,8 @@ class Staff(User):
     phone_cipher: Mapped[bytes | None] = mapped_column(LargeBinary)
     phone_masked: Mapped[str] = mapped_column(String(32), server_default="")
     theme: Mapped[str] = mapped_column(String(8), server_default="system")
+    #: whether the person has hidden the first-day list of home
+    steps_hidden: Mapped[bool] = mapped_column(Boolean, server_default="false")
     branch: Mapped[Branch | None] = relationship("Branch", foreign_keys=[branch_id])
 
     def get_full_name(self) -> str:
@@ -1438,7 +1440,11 @@ class HitEvent(Model):
     """
 
     __tablename__ = "hit_event"
-    __table_args__ = (Index("ix_hit_event_hit", "hit_id", "id"), Index("ix_hit_event_at", "at"))
+    __table_args__ = (
+        Index("ix_hit_event_hit", "hit_id", "id"),
+        Index("ix_hit_event_at", "at"),
+        Index("ix_hit_event_person", "person", "kind"),
+    )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))

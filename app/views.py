@@ -210,6 +210,7 @@ LeadView.related_views = [HitView]
 
 def register(appbuilder: Any) -> None:
     """Register every view, in the order of the menu."""
+    current_app.jinja_env.globals["first_steps"] = appbuilder.indexview.first_steps
     appbuilder.indexview.homes = {role: view.__name__ for role, view in HOME.items()}
     for area in MENU:
         for view in area.screens:

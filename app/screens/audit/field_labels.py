@@ -220,6 +220,7 @@ FIELD = {
     "taken": lazy_gettext("Permissions removed"),
     "target_id": lazy_gettext("Target"),
     "template_id": lazy_gettext("Template"),
+    "steps_hidden": lazy_gettext("First steps hidden"),
     "theme": lazy_gettext("Colours of the pages"),
     "timing": lazy_gettext("Timing"),
     "to_status": lazy_gettext("Status after"),
