@@ -35,7 +35,7 @@ CHAPTERS = (
         "outreach",
         (
             *("OutreachBatchView", "OutreachView", "OutreachTemplateView", "SandboxMessageView"),
-            *("OutreachSettingView", "ForbiddenWordView"),
+            *("OutreachSettingView", "ForbiddenWordView", "OutreachTestView"),
         ),
     ),
     Chapter("facts", ("FactView", "ProductView", "OutcomeView")),
