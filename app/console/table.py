@@ -235,8 +235,12 @@ def cell(view: Any, name: str, value: Any) -> Any:
 
 def related(item: Any) -> Any:
     """Return the name of a row of another table, as a link when the user may open it."""
+    return linked(item, filter_row.name_of(item))
+
+
+def linked(item: Any, text: str) -> Markup:
+    """Return a text about a row of another table, as a link when the user may open it."""
     view = view_of_model(type(item))
-    text = filter_row.name_of(item)
     if view is None or not may("can_show", type(view).__name__):
         return escape(text)
     return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=item.id), text)

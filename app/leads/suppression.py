@@ -7,6 +7,7 @@ them in clear.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Engine, TextClause, and_, or_, select, text
@@ -25,6 +26,8 @@ from config import Settings
 #: the user and the reason recorded when an entry expires
 SYSTEM, EXPIRED = "system", "expired"
 _HASH_SHOWN = 8
+#: leads that are looked up for a page of entries
+MOST_LEADS = 1_000
 MAX_REASON = 255
 
 _IN_FORCE = "s.removed_at IS NULL AND (s.expires_on IS NULL OR s.expires_on >= :today)"
@@ -128,6 +131,35 @@ def entries_of(session: Session, lead: Lead, today: dt.date) -> list[Suppression
     named = or_(Suppression.phone_index == lead.phone_index, Suppression.id_hash == lead.id_hash)
     query = select(Suppression).where(named, in_force(today)).order_by(Suppression.id.desc())
     return list(session.scalars(query))
+
+
+def entries_of_all(session: Session, leads: Sequence[Lead], today: dt.date) -> dict[int, list[Suppression]]:
+    """Return the entries in force for each of some leads, newest first."""
+    query = select(Suppression).where(_names_any(leads, Suppression), in_force(today))
+    entries = session.scalars(query.order_by(Suppression.id.desc())).all()
+    return {lead.id: [each for each in entries if _same(each, lead)] for lead in leads}
+
+
+def leads_of_all(
+    session: Session, entries: Sequence[Suppression], scope: ColumnElement[bool]
+) -> dict[int, list[Lead]]:
+    """Return the leads within a scope whom each of some entries means."""
+    leads = session.scalars(
+        select(Lead).where(_names_any(entries, Lead), scope).order_by(Lead.id).limit(MOST_LEADS)
+    ).all()
+    return {entry.id: [each for each in leads if _same(entry, each)] for entry in entries}
+
+
+def _names_any(rows: Sequence[Lead | Suppression], model: type[Lead | Suppression]) -> ColumnElement[bool]:
+    phones = {each.phone_index for each in rows if each.phone_index}
+    people = {each.id_hash for each in rows if each.id_hash}
+    return or_(model.phone_index.in_(phones), model.id_hash.in_(people))
+
+
+def _same(entry: Suppression, lead: Lead) -> bool:
+    if entry.phone_index:
+        return entry.phone_index == lead.phone_index
+    return entry.id_hash == lead.id_hash
 
 
 def add(

@@ -17,6 +17,7 @@ from app.lib import clock
 from app.models import Customer, CustomerState, Hit, HitEvent, Outreach
 from app.outreach.compliance import REASONS
 from app.rules import describe
+from app.screens.leads import disturb
 
 STEP = {
     "claim": lazy_gettext("Claimed"),
@@ -60,8 +61,11 @@ def status(hit: Hit, *, owner: bool = True) -> Markup:
 
 def _do_not_contact(hit: Hit) -> Markup:
     """Return grey tags for the reasons why the customer is never contacted."""
-    marks = [(hit.opted_out or hit.lead.opted_out, _("Do not disturb")), (hit.holdout, _("Holdout group"))]
-    return Markup("").join(
+    marks = [
+        (hit.opted_out and not hit.lead.opted_out, _("Do not disturb")),
+        (hit.holdout, _("Holdout group")),
+    ]
+    return disturb.mark(hit.lead) + Markup("").join(
         Markup(' <span class="tag">{}</span>').format(word) for applies, word in marks if applies
     )
 

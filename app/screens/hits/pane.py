@@ -17,6 +17,7 @@ from app.rules import conversions, describe
 from app.screens.hits import contact
 from app.screens.hits import forms as hit_forms
 from app.screens.hits import labels as hit_labels
+from app.screens.leads import disturb
 
 #: step → required permission
 PERMISSIONS = {
@@ -43,6 +44,7 @@ def pane(
     forms = [(step, *titles[step], _form(step, hit, refused)) for step in offered]
     return {
         "hit": hit,
+        "disturb": disturb.why(hit.lead) if hit.lead.opted_out else [],
         "by_outcomes": conversions.judged_by_outcomes(),
         "reason": describe.reason(hit),
         "owner": hit_labels.owner(hit),

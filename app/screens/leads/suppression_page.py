@@ -76,9 +76,10 @@ def of_lead(lead: Lead) -> Any:
 def _line(entry: Suppression) -> str:
     until = _("until %(day)s", day=entry.expires_on.isoformat()) if entry.expires_on else _("no end date")
     return _(
-        "%(reason)s (%(kind)s, %(until)s, by %(who)s)",
+        "%(reason)s (%(kind)s, since %(since)s, %(until)s, by %(who)s)",
         reason=labels.word(REASON, entry.reason),
         kind=kind(entry),
+        since=labels.local(entry.created_at).date().isoformat(),
         until=until,
         who=entry.created_by,
     )

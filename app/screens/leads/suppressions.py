@@ -28,7 +28,7 @@ from app.leads.suppression_file import TEMPLATE
 from app.lib.clock import today
 from app.lib.settings import current_settings
 from app.models import Suppression
-from app.screens.leads import suppression_page
+from app.screens.leads import disturb, suppression_page
 from app.screens.leads.uploading import FileForm, FileGuide, TakesFiles
 
 
@@ -67,6 +67,7 @@ class SuppressionView(TakesFiles, ConsoleView):
         "state": suppression_page.state,
         "kind": suppression_page.kind,
         "leads": suppression_page.leads,
+        "people": disturb.leads,
         "why_removed": suppression_page.why_removed,
     }
     base_permissions = [
@@ -82,7 +83,7 @@ class SuppressionView(TakesFiles, ConsoleView):
     show_title = lazy_gettext("Do-not-disturb entry")
     add_title = lazy_gettext("Add to the list")
     empty_hint = lazy_gettext("Nobody is on the list. Add a phone or a person, or import a file.")
-    list_columns = ["shown", "kind", "state", "reason", "expires_on", "created_by", "created_at"]
+    list_columns = ["shown", "people", "kind", "state", "reason", "expires_on", "created_by", "created_at"]
     order_columns = ["expires_on", "created_at"]
     search_columns = ["phone_index", "in_state", "reason", "created_at", "expires_on", "created_by"]
     special_filters = {"in_state": suppression_page.InState}
@@ -109,6 +110,7 @@ class SuppressionView(TakesFiles, ConsoleView):
         "reason": forms.REASON,
         "expires_on": lazy_gettext("Last day"),
         "leads": lazy_gettext("Matching leads"),
+        "people": lazy_gettext("Matching leads"),
         "created_by": lazy_gettext("By"),
         "created_at": lazy_gettext("Created"),
         "removed_by": lazy_gettext("Removed by"),

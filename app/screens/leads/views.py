@@ -28,8 +28,8 @@ from app.lib.settings import current_settings
 from app.models import Branch, Lead
 from app.rules import lead_filter
 from app.screens.api.views import RowsApi
+from app.screens.leads import disturb, phone, segment_labels, suppression_page
 from app.screens.leads import page as lead_page
-from app.screens.leads import phone, segment_labels, suppression_page
 from app.screens.leads.bulk import ChangesWholeList
 from app.screens.leads.classify import ClassifiesLeads
 from app.screens.leads.special_filters import LEAD_FILTERS
@@ -45,6 +45,7 @@ class LeadView(
     model = Lead
     export_kind = "leads"
     computed = {
+        "name": disturb.named,
         "phone": phone.phone_of_lead,
         "suppressed_by": suppression_page.of_lead,
         "value": lead_page.value,

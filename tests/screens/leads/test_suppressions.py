@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.leads.upload_worker import work_on
 from app.models import ChangeLog, ImportBatch, Lead, LeadTag, Suppression, Tag
+from tests import clock
 from tests.access.world import World
 from tests.conftest import Person
 from tests.leads.support import id_number
@@ -37,6 +38,14 @@ def test_a_phone_is_added_and_taken_off_with_a_reason(manager: Person, engine: E
     assert opted_out(engine) == ["L1001"]
     html = manager.get("/suppressionview/list/?_flt_0_in_state=in_force").text
     assert SHOWN in html
+    assert html.count(f"** {SHOWN}</a>") == 1, "the lead whom it means, masked"
+    since = f"投诉, since {clock.today()}"
+    for page in (
+        "leadview/list/",
+        "hitview/list/",
+        f"hitview/show/{world.ids['hit_home_waiting']}",
+    ):
+        assert since in manager.get(f"/{page}").text, page
     assert PHONE not in html
     entry = world.ids["suppression"] + 1
     assert "L1001" in manager.get(f"/suppressionview/show/{entry}").text
