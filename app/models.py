@@ -1497,6 +1497,7 @@ class ContactResult(Model):
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
+    name_en: Mapped[str] = mapped_column(String(64), server_default="")
     kind: Mapped[str] = mapped_column(String(16), server_default=ResultKind.NEXT)
     next_days: Mapped[int] = mapped_column(Integer, server_default="3")
     close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))

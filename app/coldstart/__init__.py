@@ -30,16 +30,17 @@ CLOSE_REASONS = (
     "其他",
 )
 REFUSAL = "拒绝营销"
-#: result of a contact → what follows: its kind, and the days until the next contact or the reason for closing
-RESULTS: dict[str, tuple[ResultKind, int | str]] = {
-    "接通有意向": (ResultKind.NEXT, 1),
-    "接通考虑中": (ResultKind.NEXT, 3),
-    "接通无意向": (ResultKind.CLOSE, "暂无需求"),
-    "约定回电": (ResultKind.CALL_BACK, 0),
-    "未接": (ResultKind.NEXT, 1),
-    "空号/停机": (ResultKind.CLOSE, "空号或停机"),
-    "非本人": (ResultKind.CLOSE, "非本人"),
-    "拒绝并免打扰": (ResultKind.CLOSE, REFUSAL),
+#: result of a contact → its English name, and what follows: its kind, and the days until the next contact or
+#: the reason for closing
+RESULTS: dict[str, tuple[str, ResultKind, int | str]] = {
+    "接通有意向": ("Interested", ResultKind.NEXT, 1),
+    "接通考虑中": ("Considering", ResultKind.NEXT, 3),
+    "接通无意向": ("Not interested", ResultKind.CLOSE, "暂无需求"),
+    "约定回电": ("Call back agreed", ResultKind.CALL_BACK, 0),
+    "未接": ("No answer", ResultKind.NEXT, 1),
+    "空号/停机": ("Number not in service", ResultKind.CLOSE, "空号或停机"),
+    "非本人": ("Not the customer", ResultKind.CLOSE, "非本人"),
+    "拒绝并免打扰": ("Refused, do not disturb", ResultKind.CLOSE, REFUSAL),
 }
 WORDS = (
     *("保本", "保收益", "无风险", "零风险", "稳赚", "最高收益", "国家级", "最低利率", "包过", "必批"),
@@ -80,9 +81,9 @@ def _add_results() -> None:
     db.session.flush()
     reasons = {each.name: each for each in db.session.scalars(select(CloseReason))}
     for name in _missing(RESULT, tuple(RESULTS), ContactResult.name):
-        kind, more = RESULTS[name]
+        english, kind, more = RESULTS[name]
         position = 10 * (list(RESULTS).index(name) + 1)
-        result = ContactResult(name=name, kind=kind, position=position)
+        result = ContactResult(name=name, name_en=english, kind=kind, position=position)
         if isinstance(more, int):
             result.next_days = more
         elif more in reasons:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.hits.owner import SYSTEM
+from app.hits.results import name_of
 from app.models import ContactResult, Hit, HitEvent, Outreach
 
 #: steps that mean that somebody talked to the customer or tried to
@@ -38,7 +39,7 @@ def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
         .order_by(Outreach.lead_id, Outreach.id.desc())
     )
     noted = (
-        select(Hit.lead_id, HitEvent.at, HitEvent.kind, ContactResult.name)
+        select(Hit.lead_id, HitEvent.at, HitEvent.kind, ContactResult)
         .join(Hit, Hit.id == HitEvent.hit_id)
         .outerjoin(ContactResult, ContactResult.id == HitEvent.result_id)
         .where(Hit.lead_id.in_(customers), HitEvent.kind.in_(TALKS), HitEvent.person != SYSTEM)
@@ -50,7 +51,7 @@ def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
         for lead, at, channel, status in db.session.execute(sent).tuples()
         if at is not None
     }
-    for lead, at, kind, name in db.session.execute(noted).tuples():
+    for lead, at, kind, result in db.session.execute(noted).tuples():
         if lead not in last or last[lead].at < at:
-            last[lead] = LastContact(at, "", kind, name or "")
+            last[lead] = LastContact(at, "", kind, name_of(result) if result else "")
     return last

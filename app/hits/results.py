@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
+from flask_babel import get_locale
 from sqlalchemy import select
 
 from app.errors import FieldError
@@ -42,6 +43,11 @@ def result_of(key: str | None) -> ContactResult | None:
     """Return the result with the id in a form's field, or None."""
     result_id = row_id(key)
     return db.session.get(ContactResult, result_id) if result_id else None
+
+
+def name_of(result: ContactResult) -> str:
+    """Return the name of a result in the reader's language, if it has one."""
+    return result.name_en if result.name_en and str(get_locale()) == "en" else result.name
 
 
 def suggested(result: ContactResult | None) -> dt.date | None:

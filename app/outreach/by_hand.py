@@ -22,7 +22,7 @@ from app.leads.reasons import checked_reason
 from app.lib import clock
 from app.models import Customer, Hit, HitEvent, Lead, Outreach, OutreachStatus, Staff
 from app.outreach import settings, why
-from app.outreach.compliance import REASONS, next_open
+from app.outreach.compliance import REASONS, called_by_hand, next_open
 from app.outreach.why import Verdict
 from app.schedules import calendar
 
@@ -59,12 +59,27 @@ def may_call(hit: Hit, user: Staff) -> Answer:
     return next(each for each in answers(hit, user) if each.channel == CALL)
 
 
-def check_call(lead: Lead, user: Staff) -> None:
-    """Raise DomainError with the reasons when the lead may not be called now for any hit."""
+def judged(hit: Hit, *, as_customer: bool) -> Hit:
+    """Return the hit by which a contact is judged where one is shown.
+
+    The page of a customer is about the customer, who is contacted for the newest hit that can be worked; the
+    page of a hit is about that hit.
+    """
+    customer = db.session.get(Customer, hit.lead_id) if as_customer else None
+    return customer.hit if customer is not None and customer.hit is not None else hit
+
+
+def check_call(lead: Lead, user: Staff, hit_id: int | None) -> None:
+    """Raise DomainError with the reasons when the lead may not be called now for a hit.
+
+    The hit is that by which the page judged, by default the newest that can be worked.
+    """
+    named = db.session.get(Hit, hit_id) if hit_id else None
     customer = db.session.get(Customer, lead.id)
-    if customer is None or customer.hit is None:
+    hit = named if named is not None and named.lead_id == lead.id else customer and customer.hit
+    if hit is None:
         return
-    answer = may_call(customer.hit, user)
+    answer = may_call(hit, user)
     if answer.held:
         raise DomainError(
             "%(lead)s can't be called now: %(why)s.",
@@ -134,11 +149,13 @@ def _first_moment(verdict: Verdict) -> dt.datetime:
 def _freed_on(lead: Lead, most: int, days: int, channel: str | None, today: dt.date) -> dt.date:
     """Return the first date on which fewer than ``most`` contacts lie within the last ``days`` days."""
     same = or_(Outreach.phone_index == lead.phone_index, Outreach.id_hash == lead.id_hash)
+    first = midnight(today - dt.timedelta(days=days - 1))
     query = select(Outreach.reserved_at).where(same, Outreach.status != OutreachStatus.FAILED)
-    query = query.where(Outreach.reserved_at >= midnight(today - dt.timedelta(days=days - 1)))
+    query = query.where(Outreach.reserved_at >= first)
     if channel:
         query = query.where(Outreach.channel == channel)
-    newest = list(db.session.scalars(query.order_by(Outreach.reserved_at.desc()).limit(most)))
-    if len(newest) < most or newest[-1] is None:
-        return today
-    return clock.today(newest[-1]) + dt.timedelta(days=days)
+    moments = [each for each in db.session.scalars(query) if each is not None]
+    if channel != "sms":
+        moments += set(db.session.scalars(called_by_hand(lead).where(HitEvent.at >= first)))
+    newest = sorted(moments, reverse=True)[:most]
+    return today if len(newest) < most else clock.today(newest[-1]) + dt.timedelta(days=days)

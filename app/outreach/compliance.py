@@ -16,10 +16,12 @@ from flask_babel import lazy_gettext
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Select,
     String,
     and_,
     case,
     cast,
+    distinct,
     exists,
     false,
     func,
@@ -34,7 +36,7 @@ from sqlalchemy.orm import aliased
 
 from app.access.scope import leads_visible_to, supervises
 from app.leads import suppression
-from app.models import Hit, HitStatus, Lead, Outreach, OutreachStatus, Staff, Suppression
+from app.models import Hit, HitEvent, HitStatus, Lead, Outreach, OutreachStatus, Staff, Suppression
 from app.outreach.settings import OutreachSettings
 from app.schedules.calendar import Calendar, DayKind
 
@@ -190,7 +192,34 @@ def _contacts(terms: Terms, days: int, channel: str | None = None) -> ColumnElem
         other.status != OutreachStatus.FAILED,
         other.channel == channel if channel else true(),
     )
-    return query.correlate(Lead).scalar_subquery()
+    sent: ColumnElement[int] = query.correlate(Lead).scalar_subquery()
+    if channel == "sms":
+        return sent
+    calls = called_by_hand(Lead).where(HitEvent.at >= first)
+    return sent + calls.with_only_columns(func.count(distinct(HitEvent.at))).correlate(Lead).scalar_subquery()
+
+
+def called_by_hand(person: Any) -> Select[Any]:
+    """Return a query of the moments at which somebody recorded how a call to a person ended.
+
+    A result recorded within a day of a call by the gateway tells of that call, which counts already.
+    ``person`` is a lead or the table of leads.
+    """
+    known, placed = aliased(Lead), aliased(Outreach)
+    day = dt.timedelta(days=1)
+    told = exists().where(
+        placed.channel == "call",
+        placed.status != OutreachStatus.FAILED,
+        placed.reserved_at.between(HitEvent.at - day, HitEvent.at),
+        or_(placed.phone_index == known.phone_index, placed.id_hash == known.id_hash),
+    )
+    return (
+        select(HitEvent.at)
+        .join(Hit, Hit.id == HitEvent.hit_id)
+        .join(known, known.id == Hit.lead_id)
+        .where(or_(known.phone_index == person.phone_index, known.id_hash == person.id_hash))
+        .where(HitEvent.result_id.is_not(None), ~told)
+    )
 
 
 def _contacted_since(since: dt.datetime) -> ColumnElement[bool]:

@@ -253,7 +253,7 @@ def _lists() -> dict[str, Any]:
         "shared_segment": Segment(name="共享客群", definition={}, owner="somebody", shared=True),
         "foreign_segment": Segment(name="别人的", definition={}, owner="somebody"),
         "close_reason": CloseReason(name="暂无需求", position=10),
-        "result": ContactResult(name="接通考虑中", next_days=3, position=10),
+        "result": ContactResult(name="接通考虑中", name_en="Considering", next_days=3, position=10),
     }
 
 

@@ -13,7 +13,7 @@ from app.extensions import db
 from app.models import Customer, Hit, OutreachSetting
 from tests.access.world import World
 from tests.browser.conftest import Visit
-from tests.browser.window import WIDTHS, Window
+from tests.browser.window import PHONE, WIDTHS, Window, screen
 
 ALWAYS = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
 
@@ -58,6 +58,10 @@ def test_a_result_takes_four_actions(session: Session, bank: World, visit: Visit
     expect(page.get_by_role("link", name="拨打")).to_have_attribute("href", "tel:13800000001")
     expect(page.locator(".may")).to_have_text("现在可以致电和发短信")
     expect(page.locator(".script").first).to_contain_text("您好，请问是客先生/女士吗")
+    if width != PHONE:
+        seen = page.locator(".results").bounding_box()
+        assert seen is not None
+        assert seen["y"] + seen["height"] <= screen(width)["height"], "number, script and results are in view"
     hand.click(page.get_by_role("button", name="接通考虑中"))
     # From a list the page goes on to the next customer.
     expect(page.locator(".toast-good")).to_contain_text("接通考虑中")

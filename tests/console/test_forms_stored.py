@@ -276,9 +276,23 @@ FORMS = {
         "close_reason",
     ),
     "ContactResultView": Form(
-        {"name": "新结果", "kind": "close", "next_days": "2", "position": "7", "active": "y"}
+        {
+            "name": "新结果",
+            "name_en": "New",
+            "kind": "close",
+            "next_days": "2",
+            "position": "7",
+            "active": "y",
+        }
         | {"close_reason": "{close_reason}"},
-        {"name": "改结果", "kind": "close", "next_days": "0", "position": "8", "active": "y"}
+        {
+            "name": "改结果",
+            "name_en": "Changed",
+            "kind": "close",
+            "next_days": "0",
+            "position": "8",
+            "active": "y",
+        }
         | {"close_reason": "{close_reason}"},
         "result",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.models import (
     Hit,
     HitEvent,
     Holiday,
+    Outreach,
     OutreachSetting,
     Reminder,
     Reveal,
@@ -69,12 +71,12 @@ def test_a_result_takes_the_customer_and_plans_the_next_contact(
     assert found.owner is not None
     assert (found.owner.username, found.next_on) == ("anna", clock.today() + dt.timedelta(days=3))
     assert statuses(session, world) == ["in_progress", "in_progress"]
-    assert "接通考虑中" in page
+    assert "Saved: Considering" in page
     # A date that somebody chose counts, and the list says how the last contact ended.
     later = clock.today() + dt.timedelta(days=9)
     end(anna, world, session, "接通有意向", next_on=later, note="下周面谈")
     assert customer(session, world).next_on == later
-    assert "接通有意向" in anna.get("/customerview/list/").text
+    assert "Interested" in anna.get("/customerview/list/").text
     # Without a result there has to be a note.
     path = f"/hitview/work/{world.ids['hit_home_waiting']}/follow_up"
     count = select(func.count()).select_from(HitEvent)
@@ -165,3 +167,52 @@ def test_a_call_that_a_rule_forbids_is_off_and_a_manager_lets_an_agreed_one_pass
     # What the product sends waits for contact hours all the same.
     assert f"/customerview/contact_one/{lead}/call" not in shown
     assert anna.submit(number, call).status_code == 200
+
+
+def test_calls_by_hand_count_towards_caps(session: Session, world: World, anna: Person) -> None:
+    lead, page = world.ids["lead_home"], f"/customerview/show/{world.ids['lead_home']}"
+    capped = ANY_TIME | {"skip_holidays": False, "call_cap": 2, "call_days": 7, "total_cap": 3}
+    session.execute(update(OutreachSetting).values(values=capped))
+    session.commit()
+    placed = session.get_one(Outreach, world.ids["contact"])
+    same = {"id_hash": customer(session, world).lead.id_hash, "channel": "call", "status": "no_answer"}
+    values = same | {"reserved_at": clock.now() - dt.timedelta(hours=1)}
+    session.execute(update(Outreach).where(Outreach.id == placed.id).values(values))
+    session.commit()
+    end(anna, world, session, "未接")
+    assert "May be called and written to now" in anna.get(page).text, "one call, and its result by hand"
+    earlier = update(Outreach).where(Outreach.id == placed.id)
+    session.execute(earlier.values(reserved_at=clock.now() - dt.timedelta(days=3)))
+    session.commit()
+    shown = anna.get(page).text
+    freed = clock.today() - dt.timedelta(days=3 - 7)
+    assert f"Not to be called now: Frequency cap of the channel reached, possible from {freed}" in shown
+    assert "May be written to now" in shown
+    refused = anna.submit(f"/leadview/reveal/{lead}", {"reason": "致电客户", "purpose": "call"})
+    assert refused.status_code == 400
+    end(anna, world, session, "接通考虑中")
+    shown = anna.get(page).text
+    assert "Not to be written to now: Frequency cap of all channels reached" in shown
+    assert "Considering" in shown, "results have English names"
+
+
+def test_page_and_number_judge_by_the_same_hit(session: Session, world: World, anna: Person) -> None:
+    lead, kept_out = world.ids["lead_home"], world.ids["hit_home_in_progress"]
+    session.execute(update(Hit).where(Hit.id == kept_out).values(holdout=True))
+    session.commit()
+    number = f"/leadview/reveal/{lead}"
+    workable = customer(session, world).hit_id
+
+    def call(path: str) -> tuple[str, int, int]:
+        shown = anna.get(path).text
+        found = re.search(r'name="hit" value="([0-9]+)"', shown)
+        hit = int(found[1]) if found else 0
+        answer = anna.submit(number, {"reason": "致电客户", "purpose": "call", "hit": hit})
+        return shown, hit, answer.status_code
+
+    shown, hit, status = call(f"/customerview/show/{lead}?hit={kept_out}")
+    assert "May be called and written to now" in shown
+    assert (hit, status) == (workable, 200)
+    shown, hit, status = call(f"/hitview/show/{kept_out}")
+    assert "In a holdout group" in shown
+    assert (hit, status) == (kept_out, 400)

@@ -24,13 +24,14 @@ MAX_SCRIPTS = 3
 
 def contact(hit: Hit) -> dict[str, Any]:
     """Return what the panel shows besides the work on the hit."""
-    customer, answers = owner.of_hit(hit), by_hand.answers(hit, g.user)
+    customer, judged = owner.of_hit(hit), by_hand.judged(hit, as_customer=on_customer_page())
+    answers = by_hand.answers(judged, g.user)
     call = next(each for each in answers if each.channel == CALL)
     return {
         "lines": _lines(answers),
         "allowed_by": _allowed_by(call),
         "allow_url": _allow_url(call, customer),
-        "phone": phone.phone_to_call(hit.lead, _refusal(call) if call.held else ""),
+        "phone": phone.phone_to_call(judged, _refusal(call) if call.held else ""),
         "buttons": [_button(each, hit) for each in answers] if may("can_contact_one", "HitView") else [],
         "scripts": scripts(hit),
         "results": [_choice(each) for each in results.choices()],
@@ -122,4 +123,4 @@ def _choice(result: ContactResult) -> dict[str, Any]:
         hint = _("closes · do not disturb")
     else:
         hint = _("closes")
-    return {"id": result.id, "name": result.name, "kind": result.kind, "hint": hint}
+    return {"id": result.id, "name": results.name_of(result), "kind": result.kind, "hint": hint}

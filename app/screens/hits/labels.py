@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from app import labels
 from app.console import formats
 from app.hits import owner as owners
+from app.hits import results
 from app.lib import clock
 from app.models import Customer, CustomerState, Hit, HitEvent, Outreach
 from app.outreach.compliance import REASONS
@@ -155,7 +156,7 @@ def amount(hit: Hit) -> str:
 
 def step(event: HitEvent) -> str:
     """Return the result of the contact of which the step tells, else the name of the step."""
-    return event.result.name if event.result else labels.word(STEP, event.kind)
+    return results.name_of(event.result) if event.result else labels.word(STEP, event.kind)
 
 
 def event(row: HitEvent) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class WorksHits:
 def _saved(step: str, form: Any) -> str:
     """Return the message about a step, or about the result of a contact."""
     result = results.result_of(form.result.data) if step == "follow_up" else None
-    return _("Saved: %(result)s.", result=result.name) if result else _STEP_TAKEN[step]()
+    return _("Saved: %(result)s.", result=results.name_of(result)) if result else _STEP_TAKEN[step]()
 
 
 def _say(text: str, closed: list[Hit]) -> None:

@@ -155,14 +155,15 @@ class ContactResultView(ConsoleView):
     edit_title = lazy_gettext("Edit result")
     empty_hint = lazy_gettext("There are no results yet; contacts can only be recorded with a note.")
     base_order = ("position", "asc")
-    list_columns = ["name", "kind", "next_days", "close_reason", "position", "active"]
+    list_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]
     order_columns = ["name", "position"]
     search_columns = ["name", "kind", "active"]
-    show_columns = ["name", "kind", "next_days", "close_reason", "position", "active"]
-    add_columns = edit_columns = ["name", "kind", "next_days", "close_reason", "position", "active"]
+    show_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]
+    add_columns = edit_columns = show_columns
     filter_choices = {"kind": hit_labels.RESULT_KIND}
     label_columns = {
         "name": lazy_gettext("Name"),
+        "name_en": lazy_gettext("English name"),
         "kind": lazy_gettext("What follows"),
         "next_days": lazy_gettext("Next contact after"),
         "close_reason": lazy_gettext("Reason for closing"),
@@ -182,7 +183,7 @@ class ContactResultView(ConsoleView):
         "kind": lambda value: labels.word(hit_labels.RESULT_KIND, value),
         "active": labels.yes_no,
     }
-    validators_columns = {"name": [DataRequired(), Length(max=64)]}
+    validators_columns = {"name": [DataRequired(), Length(max=64)], "name_en": [Length(max=64)]}
     add_form_extra_fields = edit_form_extra_fields = {
         "kind": select(lazy_gettext("What follows"), hit_labels.RESULT_KIND),
         "next_days": IntegerField(
@@ -197,7 +198,8 @@ class ContactResultView(ConsoleView):
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the result. Raises FieldError when one that closes has no reason for closing."""
-        item.name, item.position = item.name.strip(), item.position or 0
+        item.name, item.name_en = item.name.strip(), (item.name_en or "").strip()
+        item.position = item.position or 0
         if item.kind != ResultKind.CLOSE:
             item.close_reason = None
         elif item.close_reason is None:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from app.console import formats
 from app.console.access import may
-from app.models import Lead
+from app.models import Hit, Lead
 from app.outreach import by_hand
 
 
@@ -19,13 +19,13 @@ def phone_of_lead(lead: Lead) -> Markup:
     return _phone(lead)
 
 
-def phone_to_call(lead: Lead, refusal: str) -> Markup:
+def phone_to_call(hit: Hit, refusal: str) -> Markup:
     """Return the masked number of a customer, which stays revealed while the page is open.
 
-    ``refusal`` says why the customer can't be called now, if so.
+    ``refusal`` says why the customer can't be called now for the hit, if so.
     """
     call = {"code": by_hand.CALL, "word": _("Call the customer"), "refusal": refusal}
-    return _phone(lead, call, keep=True, refusal=refusal)
+    return _phone(hit.lead, call, keep=True, refusal=refusal, hit=hit)
 
 
 def _phone(lead: Lead, *more: dict[str, str], **values: Any) -> Markup:

@@ -24,6 +24,7 @@ from app.leads import subject
 from app.leads.number_limit import TooManyNumbers
 from app.leads.reveal import reveal
 from app.lib import clock
+from app.lib.row_id import row_id
 from app.models import ExportJob, Lead, Reveal, RunStatus, SubjectRequest
 from app.outreach import by_hand
 from app.screens.privacy import exports, forms, subjects
@@ -42,7 +43,7 @@ class RevealsPhones:
         lead = self._row(pk)  # type: ignore[attr-defined]
         try:
             if request.form.get("purpose") == by_hand.CALL:
-                by_hand.check_call(lead, g.user)
+                by_hand.check_call(lead, g.user, row_id(request.form.get("hit")))
             phone = reveal(lead, request.form.get("reason"), me(), request.remote_addr or "")
         except DomainError as error:
             db.session.rollback()
