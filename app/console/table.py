@@ -18,7 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from app import labels
 from app.console import filter_row, formats, urls
-from app.console.access import may, view_of_model
+from app.console.access import may, view_named, view_of_model
 from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import whole_number
@@ -104,6 +104,9 @@ class Table:
     bulk_stays: bool = False
     #: what stands above the list instead of the number of rows
     counted: str = ""
+    #: what the rows are and where to go from an empty list
+    about: str = ""
+    next: list[Link] = field(default_factory=list)
     #: the last row that paging reaches; 0 means no limit
     paging_limit: int = 0
 
@@ -306,6 +309,12 @@ def choices(view: Any) -> dict[str, list[tuple[str, str]]]:
 def _actions(view: Any) -> list[Any]:
     """Return the view's actions in the order of their declaration; Flask-AppBuilder sorts them by name."""
     return sorted(view.actions.values(), key=lambda each: each.func.__code__.co_firstlineno)
+
+
+def next_links(view: Any) -> list[Link]:
+    """Return where an empty list sends the user: pages that help to fill it, as far as they may be opened."""
+    helpful = [each for name in view.empty_next if may("can_list", name) and (each := view_named(name))]
+    return [Link(str(each.list_title), url_for(f"{each.endpoint}.list")) for each in helpful]
 
 
 def add_link(view: Any, filters: Any) -> list[Link]:

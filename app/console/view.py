@@ -47,7 +47,11 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     paging_limit: ClassVar[int] = 0
     #: how many filters are always visible; the rest is behind "More filters"
     shown_filters: ClassVar[int] = 4
-    #: the text of an empty list, which says what to do
+    #: what the rows of this list are, shown while it is empty
+    about: ClassVar[Any] = ""
+    #: names of the views whose pages help to fill an empty list; those that the user may open are linked
+    empty_next: ClassVar[tuple[str, ...]] = ()
+    #: the text of an empty list, which says why it is empty and what to do
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
     #: list filters that belong to no column, by name; see app/screens/leads/special_filters.py
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
@@ -185,6 +189,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
             actions=[] if related else self.list_actions(),
             empty=str(self.empty_hint),
+            about=str(self.about),
+            next=lists.next_links(self) if not rows and not related else [],
             counted=self.counted(count, filters),
             related=related,
             **self._search_of_table(related),

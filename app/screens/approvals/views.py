@@ -54,6 +54,7 @@ class ApprovalView(ConsoleView):
     special_filters = {"turn": Turn}
     search_form_extra_fields = {"turn": StringField()}
     default_filters = {"turn": turns.MINE}
+    about = lazy_gettext("Requests that need a second person, and their decisions.")
     empty_hint = lazy_gettext("No request waits for your decision.")
     list_title = lazy_gettext("Approvals")
     show_title = lazy_gettext("Request for approval")

@@ -53,6 +53,7 @@ class ChangeLogView(ConsoleView):
     search_form_extra_fields = {name: StringField() for name in AUDIT_FILTERS}
     list_title = lazy_gettext("Change log")
     show_title = lazy_gettext("Entry of the change log")
+    about = lazy_gettext("The record of who changed, saw or exported what; nobody can change it.")
     empty_hint = lazy_gettext("No entries yet.")
     base_order = ("time", "desc")
     list_columns = ["time", "actor", "kind", "subject", "summary", "origin"]
@@ -191,6 +192,8 @@ class AuditJobView(WithProgress, ConsoleView):
     computed = {"outcome": page.outcome, "head": page.chain_head}
     list_title = lazy_gettext("Verification and exports")
     show_title = lazy_gettext("Verification or export")
+    about = lazy_gettext("Verifications of the change log and exports of it with proof.")
+    empty_next = ("ChangeLogView",)
     empty_hint = lazy_gettext("No verification or export yet.")
     list_columns = ["created_at", "kind", "status", "progress", "outcome", "requested_by"]
     order_columns = ["created_at", "status"]
@@ -294,6 +297,8 @@ class SavedFilterView(ConsoleView):
     computed = {"opened": page.saved_link}
     list_title = lazy_gettext("Saved filters")
     add_title = lazy_gettext("Save these filters")
+    about = lazy_gettext("Filters of the change log kept under a name.")
+    empty_next = ("ChangeLogView",)
     empty_hint = lazy_gettext("Choose filters on the change log and save them under a name.")
     base_order = ("name", "asc")
     list_columns = ["opened", "created_at"]

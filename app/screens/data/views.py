@@ -42,6 +42,8 @@ class InstitutionView(AsksForReason, ConsoleView):
     """调用机构: the catalogue of institutions. Unlisted ones are added when logs are read."""
 
     model = Institution
+    about = lazy_gettext("The organisations whose calls appear in the logs, with category and region.")
+    empty_next = ("IngestFileView",)
     empty_hint = lazy_gettext(
         "No institutions yet. They are added automatically when logs are read, or by hand."
     )
@@ -136,6 +138,8 @@ class IngestFileView(ConsoleView):
     base_permissions = ["can_list", "can_show", "can_rejects"]
     list_title = lazy_gettext("Log deliveries")
     show_title = lazy_gettext("Log delivery")
+    about = lazy_gettext("The log files that were read, with accepted, duplicate and rejected rows.")
+    empty_next = ("JobRunView",)
     empty_hint = lazy_gettext("No log files yet. Files in the inbox are read by the next T+1 run.")
     base_order = ("ingested_at", "desc")
     list_columns = ["name", "rows_read", "accepted", "duplicates", "rows_rejected", "ingested_at"]
@@ -275,6 +279,8 @@ class JobRunView(WithProgress, ConsoleView):
     ]
     list_title = lazy_gettext("Runs")
     show_title = lazy_gettext("Run")
+    about = lazy_gettext("The T+1 runs: each reads a day's logs, evaluates the rules and makes hits.")
+    empty_next = ("IngestFileView",)
     empty_hint = lazy_gettext(
         "No runs yet. Yesterday's data is processed automatically each morning; any day can be run by hand."
     )

@@ -73,6 +73,7 @@ class FactView(TakesFiles, AsksForReason, ConsoleView):
     show_title = lazy_gettext("Fact")
     add_title = lazy_gettext("New fact")
     edit_title = lazy_gettext("Edit fact")
+    about = lazy_gettext("What may be stated about customers: name, kind, purpose and days kept.")
     empty_hint = lazy_gettext(
         "No facts yet. Define what the bank knows about its customers, such as assets or a due date, "
         "then import the values."

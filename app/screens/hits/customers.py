@@ -230,6 +230,8 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
     ]
     page_only = frozenset({"ask", "grant", "decline"})
     add_columns = edit_columns = ["status"]
+    about = lazy_gettext("Customers with open hits, one row each with its owner.")
+    empty_next = ("JobRunView", "RuleView", "ImportBatchView")
     empty_hint = lazy_gettext(
         "No customer waits here. Rules in force are evaluated each morning for the previous day; customers "
         "with new hits appear here."

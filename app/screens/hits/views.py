@@ -221,6 +221,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "call",
     ]
     add_columns = edit_columns = ["status"]
+    about = lazy_gettext("Leads that a rule caught, one row for each hit with its reason, score and grade.")
+    empty_next = ("JobRunView", "RuleView", "ImportBatchView")
     empty_hint = lazy_gettext(
         "No hits yet. Rules in force are evaluated each morning for the previous day; the hits appear here."
     )

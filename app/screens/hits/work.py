@@ -102,6 +102,7 @@ class CloseReasonView(ConsoleView):
     show_title = lazy_gettext("Reason for closing")
     add_title = lazy_gettext("New reason")
     edit_title = lazy_gettext("Edit reason")
+    about = lazy_gettext("The reasons among which people choose when they close a hit.")
     empty_hint = lazy_gettext("There are no reasons yet, so no hit can be closed.")
     base_order = ("position", "asc")
     list_columns = ["name", "position", "active", "refusal"]
@@ -153,6 +154,7 @@ class ContactResultView(ConsoleView):
     show_title = lazy_gettext("Result of a contact")
     add_title = lazy_gettext("New result")
     edit_title = lazy_gettext("Edit result")
+    about = lazy_gettext("The results that end a contact with one click.")
     empty_hint = lazy_gettext("There are no results yet; contacts can only be recorded with a note.")
     base_order = ("position", "asc")
     list_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]

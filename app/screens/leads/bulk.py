@@ -79,6 +79,8 @@ class BulkJobView(WithProgress, ConsoleView):
     base_permissions = ["can_list", "can_show", "can_progress", "cancel"]
     list_title = lazy_gettext("Bulk changes")
     show_title = lazy_gettext("Bulk change")
+    about = lazy_gettext("Changes of many leads at once, made in the background.")
+    empty_next = ("LeadView",)
     empty_hint = lazy_gettext("No bulk change yet. Filter the lead list and choose “Change all”.")
     list_columns = ["created_at", "kind", "tag", "status", "progress", "rows", "changed", "requested_by"]
     order_columns = ["created_at", "status"]

@@ -102,6 +102,8 @@ class TagView(ConsoleView):
     show_title = lazy_gettext("Tag")
     add_title = lazy_gettext("New tag")
     edit_title = lazy_gettext("Edit tag")
+    about = lazy_gettext("Marks that people put on leads.")
+    empty_next = ("LeadView",)
     empty_hint = lazy_gettext("No tags yet. Add one, then select leads in the list and tag them.")
     base_order = ("name", "asc")
     list_columns = ["chip", "code", "leads", "created_by", "created_at"]
@@ -154,6 +156,7 @@ class SegmentView(ConsoleView):
     show_title = lazy_gettext("Segment")
     add_title = lazy_gettext("Add segment")
     edit_title = lazy_gettext("Edit segment")
+    about = lazy_gettext("Filters saved under a name, for lists, rules and contacts.")
     empty_hint = lazy_gettext("No segments yet. A segment is a saved filter for lists and bulk actions.")
     base_order = ("name", "asc")
     list_columns = ["name", "code", "sentence", "open", "shared", "owner", "updated_at"]

@@ -255,6 +255,9 @@ class ImportBatchView(ImportWizard):
     computed = {"remarks": import_page.remarks_on_page}
     list_title = lazy_gettext("Import batches")
     show_title = lazy_gettext("Import batch")
+    about = lazy_gettext(
+        "Files of leads, facts and outcomes that were imported, each of which can be undone."
+    )
     empty_hint = lazy_gettext("No file has been imported yet. Import a lead list to begin.")
     list_columns = [
         "id",

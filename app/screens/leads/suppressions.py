@@ -82,6 +82,7 @@ class SuppressionView(TakesFiles, ConsoleView):
     list_title = lazy_gettext("Do-not-disturb list")
     show_title = lazy_gettext("Do-not-disturb entry")
     add_title = lazy_gettext("Add to the list")
+    about = lazy_gettext("People whom nobody contacts through any channel.")
     empty_hint = lazy_gettext("Nobody is on the list. Add a phone or a person, or import a file.")
     list_columns = ["shown", "people", "kind", "state", "reason", "expires_on", "created_by", "created_at"]
     order_columns = ["expires_on", "created_at"]

@@ -50,6 +50,7 @@ class LeadView(
         "suppressed_by": suppression_page.of_lead,
         "value": lead_page.value,
     }
+    about = lazy_gettext("The existing customers on the lists that the bank imported.")
     empty_hint = lazy_gettext("No lead yet. Import a lead list, or add one by hand.")
     list_title = lazy_gettext("Leads")
     show_title = lazy_gettext("Lead")
@@ -231,6 +232,8 @@ class BranchView(ConsoleView):
 
     model = Branch
     computed = {"tree_name": branches.tree_name}
+    about = lazy_gettext("The branches of the bank as a tree; they decide which customers a person sees.")
+    empty_hint = lazy_gettext("No branches yet. Add the head office first, then the branches below it.")
     list_title = lazy_gettext("Branches")
     show_title = lazy_gettext("Branch")
     add_title = lazy_gettext("Add branch")

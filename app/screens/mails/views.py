@@ -94,6 +94,7 @@ class ReminderMailView(_MailView):
 
     kind, subject = MailKind.REMINDERS, "reminder_mail"
     list_title = lazy_gettext("Reminder mails")
+    about = lazy_gettext("Mails with reminders, and why one failed.")
     empty_hint = lazy_gettext("No mails yet. Each user chooses which reminders are also sent by e-mail.")
     list_columns = [
         *("created_at", "person", "reminders", "status", "attempts", "answer", "next_try", "done_at"),
@@ -112,6 +113,8 @@ class ReportMailView(_MailView):
     kind, subject = MailKind.REPORT, "report_mail"
     retry_mail = staticmethod(plan.retry)
     list_title = lazy_gettext("Weekly report mails")
+    about = lazy_gettext("Mails with the weekly report.")
+    empty_next = ("WeeklyReportView",)
     empty_hint = lazy_gettext("Not sent to anybody.")
     list_columns = ["period", "receiver", "is_test", "status", "attempts", "answer", "next_try", "done_at"]
     search_columns = ["report", "status", "week", "is_test"]

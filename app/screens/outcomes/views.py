@@ -83,6 +83,8 @@ class OutcomeView(TakesFiles, ConsoleView):
     paging_limit = 10_000
     list_title = lazy_gettext("Outcomes")
     show_title = lazy_gettext("Outcome")
+    about = lazy_gettext("What customers bought, when and for how much, as the bank's own system tells it.")
+    empty_next = ("ProductView",)
     empty_hint = lazy_gettext(
         "No outcomes yet. Import what customers bought, of all customers, contacted or not; "
         "until then conversions are what marketers marked."

@@ -40,6 +40,7 @@ class ForbiddenWordView(ConsoleView):
     show_title = lazy_gettext("Forbidden word")
     add_title = lazy_gettext("New forbidden word")
     edit_title = lazy_gettext("Edit forbidden word")
+    about = lazy_gettext("Words that may not appear in a text to customers.")
     empty_hint = lazy_gettext("There are no forbidden words.")
     base_permissions = ["can_list", "can_add", "can_edit", "can_delete"]
     base_order = ("word", "asc")
@@ -72,6 +73,7 @@ class OutreachSettingView(ConsoleView):
     computed = {name: page.setting_value(name) for name in settings.LABELS}
     list_title = lazy_gettext("Outreach rules")
     show_title = lazy_gettext("Outreach rules")
+    about = lazy_gettext("The rules that every contact obeys, in versions.")
     empty_hint = lazy_gettext("The defaults are in force; nobody has changed them yet.")
     list_columns = ["id", "status", "reason", "created_by", "created_at", "activated_by", "activated_at"]
     order_columns = ["id", "created_at"]
@@ -143,6 +145,8 @@ class SandboxMessageView(ConsoleView):
     base_permissions = ["can_list"]
     computed = {"lead": page.message_lead, "state": page.message_state}
     list_title = lazy_gettext("Sandbox outbox")
+    about = lazy_gettext("What would have been sent if a gateway were set up.")
+    empty_next = ("OutreachGatewayView", "CustomerView")
     empty_hint = lazy_gettext("Nothing has been sent to the sandbox yet.")
     add_columns = edit_columns = ["channel"]
     list_columns = ["accepted_at", "channel", "lead", "phone_masked", "body", "state"]
@@ -188,6 +192,7 @@ class OutreachGatewayView(ConsoleView):
     show_title = lazy_gettext("Gateway")
     add_title = lazy_gettext("New gateway")
     edit_title = lazy_gettext("Edit gateway")
+    about = lazy_gettext("The bank's systems that send SMS and place calls.")
     empty_hint = lazy_gettext(
         "No gateways yet: everything goes to the sandbox, and nothing reaches a customer."
     )

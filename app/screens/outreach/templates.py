@@ -46,6 +46,7 @@ class OutreachTemplateView(ConsoleView):
     show_title = lazy_gettext("Template")
     add_title = lazy_gettext("New template")
     edit_title = lazy_gettext("Edit template")
+    about = lazy_gettext("The texts of SMS and the scripts of calls, in versions.")
     empty_hint = lazy_gettext("There are no templates yet, so nobody can be contacted.")
     base_order = ("name", "asc")
     list_columns = ["name", "code", "channel", "text", "length", "version", "active"]
@@ -155,6 +156,8 @@ class OutreachTestView(ConsoleView):
     base_permissions = ["can_list"]
     computed = {"state": page.test_state, "text": lambda test: test.body}
     list_title = lazy_gettext("Test SMS")
+    about = lazy_gettext("SMS that people sent to their own phone to see a text as customers do.")
+    empty_next = ("OutreachTemplateView",)
     empty_hint = lazy_gettext("Nobody has sent a test SMS yet. The preview of a text has a button for it.")
     base_order = ("at", "desc")
     add_columns = edit_columns = ["body"]

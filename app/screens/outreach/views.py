@@ -227,6 +227,10 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     }
     list_title = lazy_gettext("Outreach batches")
     show_title = lazy_gettext("Outreach batch")
+    about = lazy_gettext(
+        "SMS and calls that were sent to many customers at once, with text, numbers and cost."
+    )
+    empty_next = ("CustomerView", "OutreachTemplateView")
     empty_hint = lazy_gettext(
         "No batches yet. Select hits in the list of high-potential leads, then send an SMS."
     )
@@ -402,6 +406,8 @@ class OutreachView(NamesTexts, ConsoleView):
     }
     list_title = lazy_gettext("Contacts")
     show_title = lazy_gettext("Contact")
+    about = lazy_gettext("Each contact of a customer by SMS or call, sent or held back, with the reason.")
+    empty_next = ("CustomerView",)
     empty_hint = lazy_gettext("Nobody has been contacted yet.")
     list_columns = ["lead", "channel", "template", "status", "why", "batch", "at"]
     order_columns = ["at", "status", "channel"]

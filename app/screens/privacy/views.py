@@ -140,6 +140,7 @@ class RevealView(ConsoleView):
     computed = {"lead_no": lambda row: row.lead.lead_no}
     base_permissions = ["can_list"]
     list_title = lazy_gettext("Phone numbers viewed")
+    about = lazy_gettext("Who saw which full phone number, when and why.")
     empty_hint = lazy_gettext("Nobody has viewed a full phone number yet.")
     base_order = ("revealed_at", "desc")
     list_columns = ["revealed_at", "revealed_by", "lead_no", "reason", "address"]
@@ -162,6 +163,8 @@ class ExportJobView(WithProgress, ConsoleView):
     base_permissions = ["can_list", "can_show", "can_progress", "can_fetch"]
     list_title = lazy_gettext("Exports")
     show_title = lazy_gettext("Export")
+    about = lazy_gettext("Lists exported as files, made in the background.")
+    empty_next = ("LeadView", "CustomerView")
     empty_hint = lazy_gettext(
         "No exports yet. Start one with “Export all” above the list of leads or of high-potential leads."
     )
@@ -231,6 +234,7 @@ class SubjectRequestView(ConsoleView):
     model = SubjectRequest
     base_permissions = ["can_list", "can_find", "can_held", "can_file", "can_erase"]
     list_title = lazy_gettext("Customer data requests")
+    about = lazy_gettext("Requests of customers about their own data, and what was done.")
     empty_hint = lazy_gettext("No requests yet. Find a customer to begin.")
     list_columns = ["created_at", "kind", "lead_no", "reason", "created_by"]
     order_columns = ["created_at", "kind", "created_by"]

@@ -45,6 +45,8 @@ class ProductView(AsksForReason, ConsoleView):
     show_title = lazy_gettext("Product")
     add_title = lazy_gettext("New product")
     edit_title = lazy_gettext("Edit product")
+    about = lazy_gettext("What the bank sells, with line, margin rate and dates.")
+    empty_next = ("OutcomeView",)
     empty_hint = lazy_gettext(
         "No products yet. Add what the bank sells; outcomes name products, and so can rules."
     )

@@ -41,6 +41,7 @@ class DeliveryAttemptView(ConsoleView):
     model = DeliveryAttempt
     base_permissions = ["can_list"]
     list_title = lazy_gettext("Delivery attempts")
+    about = lazy_gettext("Each attempt to deliver a push, with the answer.")
     empty_hint = lazy_gettext("No attempts yet.")
     list_columns = ["tried_at", "outcome", "http_status", "answer", "duration_ms"]
     order_columns = ["tried_at"]
@@ -70,6 +71,8 @@ class DeliveryView(ConsoleView):
     computed = {"part_of": page.part_of, "next_try": page.next_attempt, "ends": page.finished_or_next}
     list_title = lazy_gettext("Deliveries")
     show_title = lazy_gettext("Delivery")
+    about = lazy_gettext("Each delivery of a push to a target, with its attempts and the answer.")
+    empty_next = ("ScheduleView",)
     empty_hint = lazy_gettext("No deliveries yet. A push with new hits creates one for each target.")
     list_columns = [
         "id",
@@ -180,6 +183,8 @@ class PushView(ConsoleView):
     list_title = lazy_gettext("Push records")
     show_title = lazy_gettext("Push")
     number_columns = frozenset({"hits_of"})
+    about = lazy_gettext("Each sending of hits by a schedule.")
+    empty_next = ("ScheduleView",)
     empty_hint = lazy_gettext("No pushes yet. Schedules in force push at their set times.")
     base_order = ("at", "desc")
     list_columns = ["id", "of", "at", "why_of", "hits_of", "status"]
@@ -244,6 +249,7 @@ class TargetView(ConsoleView):
     number_columns = frozenset({"waiting"})
     list_title = lazy_gettext("Push targets")
     show_title = lazy_gettext("Push target")
+    about = lazy_gettext("The systems, mailboxes, people and folders that receive hits.")
     empty_hint = lazy_gettext(
         "No targets yet. Add the systems, mailboxes, people and folders that hits are pushed to."
     )

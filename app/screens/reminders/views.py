@@ -41,6 +41,7 @@ class ReminderView(ConsoleView):
     special_filters = {"state": page.ReadState}
     search_form_extra_fields = {"state": StringField()}
     list_title = lazy_gettext("My reminders")
+    about = lazy_gettext("What the product tells you about: hits, customers due, requests and jobs.")
     empty_hint = lazy_gettext(
         "No reminders. New hits, follow-ups that are due, requests awaiting your decision "
         "and failed jobs appear here."

@@ -45,6 +45,8 @@ class WeeklyReportView(WithProgress, ConsoleView):
     }
     list_title = lazy_gettext("Weekly report")
     show_title = lazy_gettext("Weekly report")
+    about = lazy_gettext("The marketing of each week in figures, to read, download and mail.")
+    empty_next = ("EffectView",)
     empty_hint = lazy_gettext("No reports yet. Create one, or switch on weekly sending.")
     base_order = ("week", "desc")
     list_columns = ["period", "scope", "state", "made_at", "sent", "requested_by"]

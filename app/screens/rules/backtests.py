@@ -110,6 +110,8 @@ class BacktestView(WithProgress, ConsoleView):
     base_permissions = ["can_list", "can_show", "can_progress", "cancel"]
     list_title = lazy_gettext("Back-tests")
     show_title = lazy_gettext("Back-test")
+    about = lazy_gettext("What rules would have caught in the past, and how many of them converted.")
+    empty_next = ("RuleVersionView",)
     empty_hint = lazy_gettext("No back-test yet. Start one on the page of a rule version.")
     list_columns = ["created_at", "rule", "version", "period", "status", "summary", "requested_by"]
     column_terms = {"summary": "test_converted"}

@@ -62,6 +62,8 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     approval = approval
     computed = {"sentence": describe.version_sentence, "scoring": describe.version_scoring}
     base_permissions = ["can_list", "can_show", "can_edit", "can_delete", "can_submit", "can_backtest"]
+    about = lazy_gettext("All versions of the rules: drafts, submitted, in force and former ones.")
+    empty_next = ("RuleView",)
     empty_hint = lazy_gettext("No version yet. Make a new draft on the rule's page.")
     list_title = lazy_gettext("Rule versions")
     show_title = lazy_gettext("Rule version")
@@ -151,6 +153,7 @@ class RuleView(Pausable, ConsoleView):
     life = versions
     computed = {"sentence": describe.rule_sentence}
     related_views = [RuleVersionView]
+    about = lazy_gettext("What must be true of a customer's activity to be high-potential.")
     empty_hint = lazy_gettext("No rule yet. Add one, give it conditions and put it in force.")
     list_title = lazy_gettext("Rules")
     show_title = lazy_gettext("Rule")

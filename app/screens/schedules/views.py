@@ -47,6 +47,8 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
         "difference": page.difference,
     }
     base_permissions = ["can_list", "can_show", "can_delete", "can_submit", "can_compare"]
+    about = lazy_gettext("All versions of the schedules.")
+    empty_next = ("ScheduleView",)
     empty_hint = lazy_gettext("No version yet.")
     list_title = lazy_gettext("Schedule versions")
     show_title = lazy_gettext("Schedule version")
@@ -125,6 +127,8 @@ class ScheduleView(Pausable, ConsoleView):
         *("can_test", "pause", "resume", "retire"),
     ]
     related_views = [ScheduleVersionView]
+    about = lazy_gettext("When hits are pushed, through which channels and to whom.")
+    empty_next = ("RuleView", "TargetView")
     empty_hint = lazy_gettext("No schedule yet. Add one to set which hits are pushed, when and to whom.")
     list_title = lazy_gettext("Schedules")
     show_title = lazy_gettext("Schedule")
@@ -317,6 +321,7 @@ class HolidayView(ConsoleView):
     list_title = lazy_gettext("Holidays")
     add_title = lazy_gettext("Add holiday")
     edit_title = lazy_gettext("Edit holiday")
+    about = lazy_gettext("Days that schedules and contact hours treat differently.")
     empty_hint = lazy_gettext(
         "No dates of your own yet. Published public holidays and make-up working days are built in; "
         "enter only dates that differ from them, and years that are not published yet."

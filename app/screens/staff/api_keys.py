@@ -36,6 +36,7 @@ class ApiKeyView(ConsoleView):
     }
     list_title = lazy_gettext("API keys")
     show_title = lazy_gettext("API key")
+    about = lazy_gettext("Keys with which the bank's own systems use the API.")
     empty_hint = lazy_gettext("No key yet. Create one for each system that uses the API.")
     list_columns = ["name", "account", "reach", "state", "created_on", "expires_on", "last_used_on"]
     order_columns = ["name", "created_on", "expires_on", "last_used_on"]
