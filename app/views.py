@@ -71,7 +71,7 @@ class Area(NamedTuple):
 
 
 #: the home page of a role; other roles start at the first screen of the menu that they may open
-HOME: dict[str, type[BaseView]] = {"Manager": WorkspaceView, "Marketer": WorkspaceView}
+HOME: dict[str, type[BaseView]] = {"Manager": WorkspaceView, "Marketer": MyWorkView}
 
 #: By what people do: work, analyse, look after data, configure, manage. A user sees the screens that
 #: they may list, but for areas that ``permissions.AREAS`` keeps to some roles.

@@ -134,6 +134,36 @@ TERMS: dict[str, Term] = {
         _("The selected hits by the source channel of their customers."),
         _("The eight largest are shown; each opens its list."),
     ),
+    # My work
+    "work_calls": Term(
+        _("To be called back now"),
+        _("Your customers who asked to be called back, from five minutes before the agreed time."),
+    ),
+    "work_due": Term(
+        _("Due today or overdue"),
+        _("Your customers whose next contact is today or earlier, agreed calls included."),
+    ),
+    "work_untouched": Term(
+        _("Claimed, not begun"),
+        _("Your customers with whom nobody has begun: claimed or assigned, without a contact or step."),
+    ),
+    "work_unclaimed": Term(
+        _("Unclaimed"),
+        _("Customers of your branches whom nobody has and who may be contacted."),
+    ),
+    "work_mine": Term(
+        _("My customers"),
+        _("All customers whom you have and who may be contacted, those of the other figures included."),
+    ),
+    "work_escalated": Term(
+        _("Escalated"),
+        _("Customers who were overdue for longer than the work rules allow."),
+    ),
+    "work_asked": Term(_("Handovers asked for"), _("Your customers for whom a colleague has asked you.")),
+    "work_blocked": Term(
+        _("Mine, nobody may contact"),
+        _("Your customers who are on the do-not-disturb list or held out: close their hits."),
+    ),
     # Effect
     "pushed": Term(
         _("Pushed"),

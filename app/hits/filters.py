@@ -32,6 +32,8 @@ def customers_by_work(user: Any, text: str) -> ColumnElement[bool]:
     day = clock.today()
     states: dict[str, Callable[[], ColumnElement[bool]]] = {
         "mine": lambda: due.mine(user),
+        "mine_calls": lambda: and_(due.mine(user), Customer.call_back_at <= clock.now() + due.CALL_AHEAD),
+        "mine_untouched": lambda: and_(due.mine(user), Customer.status == HitStatus.WAITING),
         "mine_due": lambda: and_(due.mine(user), Customer.next_on <= day),
         "mine_blocked": lambda: and_(Customer.owner_id == user.id, Customer.state == CustomerState.BLOCKED),
         "asked": lambda: and_(Customer.owner_id == user.id, Customer.asked_by_id.is_not(None)),

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from flask import Flask
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -58,9 +58,13 @@ def worker(app: Flask, session: Session, world: World) -> Worker:
     return Worker(app, session)
 
 
+def card(window: Window, name: str) -> Locator:
+    """Return the card of a figure."""
+    return window.page.locator(".figure", has=window.page.get_by_role("heading", name=name, exact=True))
+
+
 def figure(window: Window, name: str) -> str:
-    card = window.page.locator(".kpi", has=window.page.get_by_role("heading", name=name, exact=True))
-    return str(card.locator("b").inner_text())
+    return card(window, name).locator("b").inner_text()
 
 
 def funnel(window: Window) -> list[int]:
@@ -164,14 +168,19 @@ def test_a_marketers_day_and_the_managers_numbers(
     assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "3")
     assert funnel(manager) == [9, 1, 0, 0, 2]
 
-    # An unowned hit is claimed from the list of the day.
-    window.open("/")
+    # The home says what waits. Who is free is claimed, and the queue of the day leads to them.
+    window.open("/workspaceview/list/")
     assert (figure(window, "高潜线索总数"), figure(window, "待营销处理")) == ("6", "2")
-    window.open("/myworkview/list/?show=unclaimed")
+    window.open("/")
+    expect(window.page).to_have_url("/myworkview/list/")
+    assert [figure(window, name) for name in ("待回电", "已认领未开始", "待认领")] == ["0", "0", "2"]
+    card(window, "待认领").get_by_role("link").click()
     window.rows.filter(has_not_text="SUB").get_by_role("button", name="认领").click()
     expect_toast(window, "已认领 1 位客户")
-    window.open("/myworkview/list/?show=mine")
-    window.rows.get_by_role("link").first.click()
+    window.open("/")
+    assert [figure(window, name) for name in ("已认领未开始", "待认领")] == ["1", "1"]
+    press(window, "button", "开始今日队列（1 位客户）")
+    expect(window.page).to_have_url(re.compile(rf"/customerview/show/{hit.lead_id}\?queue="))
 
     # An SMS to this customer, who is interested; then a call.
     window.open(f"/hitview/show/{hit.id}")
@@ -201,7 +210,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     window.page.get_by_label("产品").select_option(label="消费贷")
     press(window, "button", "标记转化")
     expect(window.page.locator(".history-convert")).to_be_visible()
-    window.open("/")
+    window.open("/workspaceview/list/")
     assert figure(window, "待营销处理") == "1"
     manager.page.reload()
     assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "2")

@@ -17,10 +17,12 @@ from app.screens.hits import customer_page, queue
 from app.selection import Selection
 
 
-def page_of(empty: str, **filters: Any) -> lists.Table:
+def page_of(
+    empty: str, order: tuple[str, str] | None = None, *, bulk_stays: bool = False, **filters: Any
+) -> lists.Table:
     """Return the page of customers that the request asks for, with the filters and order of their list.
 
-    Its rows open in the queue of the list, and its bulk bar stays.
+    Its rows open in the queue of that list.
     """
     view: Any = view_of_model(Customer)
     name = type(view).__name__
@@ -29,9 +31,10 @@ def page_of(empty: str, **filters: Any) -> lists.Table:
     count = paging.count_rows(rows)
     size = get_page_size_args().get(name) or lists.remembered_page_size() or view.page_size
     number = min(get_page_args().get(name) or 0, max(count - 1, 0) // size)
-    found = list(rows.order_by(*view.datamodel.order(*view.base_order)).offset(number * size).limit(size))
+    ordered = rows.order_by(*view.datamodel.order(*order or view.base_order))
+    found = list(ordered.offset(number * size).limit(size))
     customer_page.load(found)
-    address = urls.list_url(name, **filters)
+    address = urls.list_url(name, order=order, **filters)
     paged = {f"page_{name}": str(number), f"psize_{name}": str(size)}
     setattr(
         g, queue.SHOWN, urls.with_query(address.partition("?")[0], [*urls.query_of(address), *paged.items()])
@@ -39,7 +42,12 @@ def page_of(empty: str, **filters: Any) -> lists.Table:
     return lists.Table(
         view=name,
         columns=[
-            lists.Column(each, str(view.label_columns[each]), lists.kind(view, each))
+            lists.Column(
+                each,
+                str(view.label_columns[each]),
+                lists.kind(view, each),
+                term=view.column_terms.get(each, ""),
+            )
             for each in view.list_columns
         ],
         rows=[lists.row(view, view.list_columns, item) for item in found],
@@ -47,7 +55,7 @@ def page_of(empty: str, **filters: Any) -> lists.Table:
         page=number,
         page_size=size,
         bulk=lists.bulk(view),
-        bulk_stays=True,
+        bulk_stays=bulk_stays,
         choices=lists.choices(view),
         links=[*view.contact_links(chosen), lists.Link(_("Full list"), address)],
         empty=empty,

@@ -250,7 +250,7 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "last_contact",
         "next",
     ]
-    order_columns = ["grade", "hit_date", "score", "next_on", "open_hits"]
+    order_columns = ["grade", "hit_date", "score", "next_on", "call_back_at", "open_hits"]
     shown_filters = 5
     search_columns = [
         "name",

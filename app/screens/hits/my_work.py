@@ -1,11 +1,11 @@
-"""My work: the user's counts of the day, and the customers behind each as a table."""
+"""My work: what waits for the user today, the customers of each part as a table, and the queue of the day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import g
+from flask import g, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import func, select
@@ -14,17 +14,24 @@ from app.access.scope import customers_visible_to, supervises
 from app.console import filter_row, paging
 from app.console import table as lists
 from app.console.access import view_of_model
+from app.console.figures import Figure, Note
 from app.console.urls import list_url
 from app.extensions import db
+from app.hits import queue
 from app.hits.filters import customers_by_work
-from app.models import Customer, CustomerState
-from app.screens.hits import customer_page, queue
-
-#: rows that a tab shows; its link opens the full list
-MAX_ROWS = 100
+from app.models import Customer, CustomerState, WorkQueue
+from app.screens.hits import customer_table
 
 #: what the customers of a tab are found by, in the full list
 FILTERS = ("name", "tag", "segment")
+#: the tabs through which the queue of the day leads, in this order; without any, it leads through the last
+DAY, FREE = ("calls", "due", "untouched"), "unclaimed"
+#: state of work → order of its list; others begin with the earliest date
+ORDERS = {
+    "mine_calls": ("call_back_at", "asc"),
+    "mine_untouched": ("grade", "asc"),
+    "unclaimed": ("grade", "asc"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,8 @@ class Tab:
 
     @property
     def order(self) -> tuple[str, str]:
-        """The list's order: best grades first among the unclaimed, else the earliest date first."""
-        return ("grade", "asc") if self.work == "unclaimed" else ("next_on", "asc")
+        """The order of the list."""
+        return ORDERS.get(self.work, ("next_on", "asc"))
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -56,17 +63,27 @@ class Tab:
         return list_url("CustomerView", order=self.order, **self.filters)
 
     @property
-    def counted(self) -> str:
-        """The word for customers, and the number of their open hits in words."""
-        customers = ngettext("customer", "customers", self.count)
-        return f"{customers} · " + ngettext(
-            "%(n)s open hit", "%(n)s open hits", self.hits, n=f"{self.hits:,}"
+    def hits_text(self) -> str:
+        """The number of open hits in words."""
+        return ngettext("%(n)s open hit", "%(n)s open hits", self.hits, n=f"{self.hits:,}")
+
+    def figure(self, selected: Tab) -> Figure:
+        """Return the number of customers, which opens the tab."""
+        return Figure(
+            self.text,
+            self.count,
+            url_for("MyWorkView.list", show=self.name),
+            f"work_{self.name}",
+            notes=[Note(self.hits_text)],
+            urgent=self.urgent,
+            current=self.name == selected.name,
         )
 
 
 def tabs() -> list[Tab]:
-    """Return the user's tabs, most urgent first. Those without ``empty`` appear only when needed."""
+    """Return the user's tabs in the order of the day. Those without ``empty`` appear only when needed."""
     rows = [
+        ("calls", _("To be called back now"), "mine_calls", _("No agreed call is due."), True),
         (
             "due",
             _("Due today or overdue"),
@@ -75,13 +92,26 @@ def tabs() -> list[Tab]:
             True,
         ),
         (
+            "untouched",
+            _("Claimed, not begun"),
+            "mine_untouched",
+            _("You have begun with all of your customers."),
+            False,
+        ),
+        (
+            FREE,
+            _("Unclaimed"),
+            "unclaimed",
+            _("Every waiting customer has an assignee."),
+            False,
+        ),
+        (
             "mine",
             _("My customers"),
             "mine",
             _("You have no customers. Claim some that are unclaimed."),
             False,
         ),
-        ("unclaimed", _("Unclaimed"), "unclaimed", _("Every waiting customer has an assignee."), False),
     ]
     if supervises(g.user):
         text = _("No customer has been overdue for too long.")
@@ -104,54 +134,56 @@ def _count(work: str) -> tuple[int, int]:
 def select_tab(tabs: list[Tab], name: str) -> Tab | None:
     """Return the tab with a name, or None when there is none.
 
-    Without a name, return the first urgent tab that is not empty, else the first tab.
+    Without a name, return the first urgent tab that is not empty, else the first one with somebody.
     """
     if name:
         return next((tab for tab in tabs if tab.name == name), None)
-    return next((tab for tab in tabs if tab.urgent and tab.count), tabs[0])
+    urgent = next((tab for tab in tabs if tab.urgent and tab.count), None)
+    return urgent or next((tab for tab in tabs if tab.count), tabs[0])
 
 
 def table(tab: Tab) -> lists.Table:
-    """Return the customers of a tab as a table, in the order of the list that the tab opens."""
+    """Return a page of the customers of a tab, in the order of the list that the tab opens."""
+    view: Any = view_of_model(Customer)
+    customers = ngettext("%(n)s customer", "%(n)s customers", tab.count, n=f"{tab.count:,}")
+    fields = filter_row.fields_of(view, FILTERS, tab.filters.items())
+    return replace(
+        customer_table.page_of(tab.empty, tab.order, **tab.filters),
+        count=paging.Count(tab.count),
+        counted=f"{customers} · {tab.hits_text}",
+        fields=fields,
+        shown_fields=len(fields),
+    )
+
+
+def to_start(tabs: list[Tab]) -> int:
+    """Return the number of customers in the queue of the day."""
+    return len(_day(tabs))
+
+
+def start(tabs: list[Tab], name: str) -> WorkQueue | None:
+    """Keep the queue of a tab, or without a name that of the day. Return it, None when nobody is in it."""
+    chosen = [tab for tab in tabs if tab.name == name] if name else []
+    keys = _keys(chosen[0]) if chosen else _day(tabs)
+    if not keys:
+        return None
+    address = url_for("MyWorkView.list", show=chosen[0].name if chosen else None)
+    return queue.keep(g.user, address, keys, 0, chosen[0].count if chosen else len(keys), keys[0])
+
+
+def _day(tabs: list[Tab]) -> list[int]:
+    """Return the customers of the tabs of the day, each once; without any, those who are free."""
+    named = {tab.name: tab for tab in tabs}
+    keys = [key for name in DAY if name in named and named[name].count for key in _keys(named[name])]
+    return list(dict.fromkeys(keys))[: queue.MOST] or _keys(named[FREE])
+
+
+def _keys(tab: Tab) -> list[int]:
     view: Any = view_of_model(Customer)
     query = (
-        select(Customer)
+        select(Customer.id)
         .where(customers_by_work(g.user, tab.work), customers_visible_to(g.user))
         .order_by(*view.datamodel.order(*tab.order))
-        .limit(MAX_ROWS)
+        .limit(queue.MOST)
     )
-    rows = list(db.session.scalars(query))
-    customer_page.load(rows)
-    setattr(g, queue.SHOWN, tab.url)
-    counted = f"{tab.count:,} {tab.counted}"
-    table = _build_table(view, view.list_columns, rows, tab.count, tab.url, tab.empty, counted)
-    fields = filter_row.fields_of(view, FILTERS, tab.filters.items())
-    return replace(table, fields=fields, shown_fields=len(fields))
-
-
-def _build_table(
-    view: Any, names: list[str], rows: list[Any], count: int, url: str, empty: str, counted: str = ""
-) -> lists.Table:
-    return lists.Table(
-        view=type(view).__name__,
-        columns=[
-            lists.Column(
-                name,
-                str(view.label_columns[name]),
-                lists.kind(view, name),
-                term=view.column_terms.get(name, ""),
-            )
-            for name in names
-        ],
-        rows=[lists.row(view, names, item) for item in rows],
-        count=paging.Count(count),
-        page=0,
-        page_size=MAX_ROWS,
-        bulk=lists.bulk(view),
-        links=[lists.Link(_("Full list"), url)],
-        empty=empty,
-        counted=counted,
-        related=False,
-        choices=lists.choices(view),
-        paged=False,
-    )
+    return list(db.session.scalars(query))

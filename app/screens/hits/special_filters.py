@@ -40,7 +40,9 @@ class CustomerWork(ChoiceFilter):
 def _work() -> list[tuple[str, str]]:
     return [
         ("mine", _("My customers")),
+        ("mine_calls", _("Mine, to be called back now")),
         ("mine_due", _("Mine, due today or overdue")),
+        ("mine_untouched", _("Mine, not begun")),
         ("unclaimed", _("Unclaimed")),
         ("overdue", _("All overdue")),
         ("escalated", _("Escalated")),

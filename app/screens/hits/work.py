@@ -51,7 +51,9 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
             charts=dashboard.charts(),
             more_url=filters.page_url("WorkspaceView.charts"),
             widget=ConsoleListWidget(
-                table=customer_table.page_of(_("No customer matches these filters."), **filters.of_list)
+                table=customer_table.page_of(
+                    _("No customer matches these filters."), bulk_stays=True, **filters.of_list
+                )
             ),
         )
 
@@ -69,7 +71,7 @@ class WorkspaceView(BaseView):  # type: ignore[misc]
 
 
 class MyWorkView(BaseView):  # type: ignore[misc]
-    """我的待办: customers who are due, mine or unclaimed, and for managers those who were escalated."""
+    """我的待办: the queue of the day, and the customers who are due, mine, unclaimed or escalated."""
 
     list_title = lazy_gettext("My work")
     default_view = "list"
@@ -87,11 +89,23 @@ class MyWorkView(BaseView):  # type: ignore[misc]
         return self.render_template(
             "hits/my_work.html",
             title=str(self.list_title),
-            tabs=tabs,
+            figures=[each.figure(tab) for each in tabs],
             selected=tab,
+            waiting=my_work.to_start(tabs),
             filters=ConsoleFilterWidget(table=table),
             widget=ConsoleListWidget(table=table),
         )
+
+    @expose("/start", methods=["POST"])
+    @has_access
+    @permission_name("list")
+    def start(self) -> Any:
+        """Open the first customer of the queue of a tab, or without ``show`` of the day."""
+        kept = my_work.start(my_work.tabs(), request.form.get("show", ""))
+        if kept is None:
+            flash(_("Nobody waits for you."), "info")
+            return redirect(url_for("MyWorkView.list"))
+        return redirect(url_for("CustomerView.show", pk=kept.customers[0], queue=kept.id))
 
 
 class CloseReasonView(ConsoleView):

@@ -165,6 +165,5 @@ def test_invalid_filters_are_refused(app: Flask, login: Callable[..., Person], q
 def test_the_day_begins_in_the_workspace(
     app: Flask, bank: dict[str, Branch], login: Callable[..., Person]
 ) -> None:
-    for role in ("Manager", "Marketer"):
-        assert login(role, branch=bank["HOME"]).get("/").headers["Location"] == "/workspaceview/list/"
-    assert login("Auditor").get("/").headers["Location"] == "/workspaceview/list/"
+    for role, home in (("Manager", "/workspaceview/list/"), ("Marketer", "/myworkview/list/")):
+        assert login(role, branch=bank["HOME"]).get("/").headers["Location"] == home
