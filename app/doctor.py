@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -20,6 +20,7 @@ from app.activity.errors import ActivityError
 from app.audit.install import audited_tables, tables_with_wrong_triggers
 from app.audit.unsealed import oldest_transaction, unsealed
 from app.embedded import services
+from app.errors import AS_IT_IS, N_, DomainError, Said
 from app.extensions import db, migrate
 from app.jobs import health
 from app.jobs.nudges import redis_connection
@@ -35,9 +36,23 @@ MIN_FREE_GB = 2
 LONGEST_TRANSACTION = dt.timedelta(hours=1)
 
 
+class Result(NamedTuple):
+    """The result of a check."""
+
+    ok: bool
+    detail: Said
+
+
 def run_checks(settings: Settings) -> dict[str, Any]:
-    """Run every check. Return ``{"ok", "checks": {name: {"ok", "detail"}}}``."""
-    checks: dict[str, Callable[[Settings], str]] = {
+    """Run every check. Return ``{"ok", "checks": {name: {"ok", "detail"}}}`` in English."""
+    found = results(settings)
+    checks = {name: {"ok": each.ok, "detail": each.detail.english()} for name, each in found.items()}
+    return {"ok": all(each.ok for each in found.values()), "checks": checks}
+
+
+def results(settings: Settings) -> dict[str, Result]:
+    """Run every check. Return the results by name."""
+    checks: dict[str, Callable[[Settings], Said]] = {
         "database": _database,
         "migrations": _migrations,
         "installation": _installation,
@@ -50,46 +65,51 @@ def run_checks(settings: Settings) -> dict[str, Any]:
         "secrets": _secrets,
         "phones": _phones,
     }
-    results = {name: _run(check, settings) for name, check in checks.items()}
-    return {"ok": all(result["ok"] for result in results.values()), "checks": results}
+    return {name: _run(check, settings) for name, check in checks.items()}
 
 
-class CheckFailed(Exception):
+class CheckFailed(DomainError):
     """A check failed for the reason in its text."""
 
 
-def _run(check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
+def _run(check: Callable[[Settings], Said], settings: Settings) -> Result:
     try:
-        return {"ok": True, "detail": check(settings)}
-    except (CheckFailed, ActivityError, installation.MismatchError) as error:
-        return {"ok": False, "detail": str(error)}
+        return Result(True, check(settings))
+    except DomainError as error:
+        return Result(False, error.said)
+    except (ActivityError, installation.MismatchError) as error:
+        return Result(False, _as_is(str(error)))
     except Exception as error:  # noqa: BLE001 - report any error and go on with the other checks
         db.session.rollback()
-        return {
-            "ok": False,
-            "detail": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-        }
+        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return Result(False, _as_is(said))
 
 
-def _database(settings: Settings) -> str:
-    return str(db.session.execute(text("SHOW server_version")).scalar_one())
+def _database(settings: Settings) -> Said:
+    version = db.session.execute(text("SHOW server_version")).scalar_one()
+    return Said(N_("version %(version)s"), {"version": str(version)})
 
 
-def _migrations(settings: Settings) -> str:
+def _migrations(settings: Settings) -> Said:
     config = migrate.get_config() if hasattr(migrate, "get_config") else None
     head = ScriptDirectory.from_config(config).get_current_head() if config else None
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:
-        raise CheckFailed(f"the schema is at {current}, the code needs {head}: run flask db upgrade")
-    return str(current)
+        raise CheckFailed(
+            N_("the schema is at %(current)s, the code needs %(head)s: run flask db upgrade"),
+            current=str(current),
+            head=str(head),
+        )
+    return _as_is(str(current))
 
 
-def _installation(settings: Settings) -> str:
-    return installation.check(db.engine, settings) or "no schema yet"
+def _installation(settings: Settings) -> Said:
+    found = installation.check(db.engine, settings)
+    return _as_is(found) if found else Said(N_("no schema yet"))
 
 
-def _permissions(settings: Settings) -> str:
+def _permissions(settings: Settings) -> Said:
     from app import permissions
 
     appbuilder = current_app.appbuilder  # type: ignore[attr-defined]
@@ -98,66 +118,78 @@ def _permissions(settings: Settings) -> str:
         role = appbuilder.sm.find_role(name)
         current = {(p.permission.name, p.view_menu.name) for p in role.permissions} if role else set()
         if current != permissions.granted(name, menu):
-            raise CheckFailed(f"role {name} is not as the program defines it: run flask db upgrade")
-    return f"{len(permissions.ROLES)} roles"
+            raise CheckFailed(
+                N_("role %(name)s is not as the program defines it: run flask db upgrade"), name=name
+            )
+    return Said(N_("%(n)s roles"), {"n": len(permissions.ROLES)})
 
 
-def _change_log(settings: Settings) -> str:
+def _change_log(settings: Settings) -> Said:
     with db.engine.connect() as connection:
         unlogged = tables_with_wrong_triggers(connection)
         tables = len(audited_tables(connection))
         left, held = unsealed(connection), oldest_transaction(connection)
     if unlogged:
+        names = ", ".join(sorted(set(unlogged)))
+        raise CheckFailed(N_("changes of %(names)s are not logged: run flask db upgrade"), names=names)
+    if not left.since:
+        return Said(N_("%(n)s tables"), {"n": tables})
+    waiting = {"n": tables, "entries": left.entries, "since": _moment(left.since)}
+    if held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
         raise CheckFailed(
-            f"changes of {', '.join(sorted(set(unlogged)))} are not logged: run flask db upgrade"
+            N_(
+                "%(entries)s entries not sealed since %(since)s: a transaction of %(who)s is open since"
+                " %(start)s"
+            ),
+            **waiting,
+            who=held.session,
+            start=_moment(held.since),
         )
-    waiting = f", {left.entries} entries not sealed since {left.since}" if left.since else ""
-    if left.since and held and held.since and clock.now() - held.since > LONGEST_TRANSACTION:
-        raise CheckFailed(f"{waiting[2:]}: a transaction of {held.session} is open since {held.since}")
-    return f"{tables} tables{waiting}"
+    return Said(N_("%(n)s tables, %(entries)s entries not sealed since %(since)s"), waiting)
 
 
-def _redis(settings: Settings) -> str:
+def _redis(settings: Settings) -> Said:
     with services(settings) as running:
         try:
             version = redis_connection(running.redis_url).info("server").get("redis_version")
         except (RedisError, OSError) as error:
-            raise CheckFailed(f"no answer: {type(error).__name__}") from error
-    return f"Redis protocol {version}"
+            raise CheckFailed(N_("no answer: %(error)s"), error=type(error).__name__) from error
+    return Said(N_("Redis protocol %(version)s"), {"version": str(version)})
 
 
-def _ticker(settings: Settings) -> str:
+def _ticker(settings: Settings) -> Said:
     """Report the steps of the ticker that fail and those that recovered lately."""
     steps = health.failing_or_recovered(clock.now())
     failing = [
-        f"{step.name} since {step.failing_since:%Y-%m-%d %H:%M} UTC, {step.failures} times: "
-        f"{step.last_error.english()}"
+        f"{step.name} since {_moment(step.failing_since)}, {step.failures} times: {step.last_error.english()}"
         for step in steps
         if step.failing_since
     ]
     if failing:
-        raise CheckFailed("; ".join(failing))
-    recovered = [f"{step.name} recovered at {step.last_ok_at:%Y-%m-%d %H:%M} UTC" for step in steps]
-    return "; ".join(recovered) or "no step fails"
+        raise CheckFailed("%(steps)s", steps="; ".join(failing))
+    recovered = [f"{step.name} recovered at {_moment(step.last_ok_at)}" for step in steps if step.last_ok_at]
+    return _as_is("; ".join(recovered)) if recovered else Said(N_("no step fails"))
 
 
-def _activity(settings: Settings) -> str:
+def _activity(settings: Settings) -> Said:
     state = store.snapshot(activity_root(settings))
     missing = [name for name in state.files() if not (state.root / name).is_file()]
     if missing:
-        raise CheckFailed(f"{len(missing)} data files are missing, the first is {missing[0]}")
-    return f"version {state.version}, {len(state.days)} days"
+        raise CheckFailed(
+            N_("%(n)s data files are missing, the first is %(name)s"), n=len(missing), name=missing[0]
+        )
+    return Said(N_("version %(version)s, %(n)s days"), {"version": state.version, "n": len(state.days)})
 
 
-def _disk(settings: Settings) -> str:
+def _disk(settings: Settings) -> Said:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.data_dir).free / 1e9
     if free < MIN_FREE_GB:
-        raise CheckFailed(f"only {free:.1f} GB free under DATA_DIR")
-    return f"{free:.0f} GB free"
+        raise CheckFailed(N_("only %(n)s GB free under DATA_DIR"), n=f"{free:.1f}")
+    return Said(N_("%(n)s GB free"), {"n": f"{free:.0f}"})
 
 
-def _phones(settings: Settings) -> str:
+def _phones(settings: Settings) -> Said:
     """Check the configured keys against the oldest and the newest phone number."""
     vault, checked = PhoneVault.of(settings), 0
     for end in (Lead.id.asc(), Lead.id.desc()):
@@ -167,18 +199,32 @@ def _phones(settings: Settings) -> str:
         try:
             matches = vault.index(vault.decrypt(lead.phone_cipher)) == lead.phone_index
         except LeadsError as error:
-            raise CheckFailed(f"{lead.lead_no}: {error}") from error
+            raise CheckFailed(N_("%(lead)s: %(error)s"), lead=lead.lead_no, error=str(error)) from error
         if not matches:
-            raise CheckFailed(f"{lead.lead_no}: the phone index was made with another key: set PII_INDEX_KEY")
+            raise CheckFailed(
+                N_("%(lead)s: the phone index was made with another key: set PII_INDEX_KEY"),
+                lead=lead.lead_no,
+            )
         checked += 1
-    return f"key version {settings.pii_key_version}, {settings.pii_cipher}" if checked else "no lead yet"
+    if not checked:
+        return Said(N_("no lead yet"))
+    key = {"version": settings.pii_key_version, "cipher": settings.pii_cipher}
+    return Said(N_("key version %(version)s, %(cipher)s"), key)
 
 
-def _secrets(settings: Settings) -> str:
+def _secrets(settings: Settings) -> Said:
     path = settings.data_dir / "secrets.env"
     if not settings.generated_secrets:
-        return "set by the environment"
+        return Said(N_("set by the environment"))
     mode = os.stat(path).st_mode & 0o777
     if mode != 0o600:
-        raise CheckFailed(f"{path.name} has mode {mode:o}, not 600")
-    return "generated, mode 600"
+        raise CheckFailed(N_("%(name)s has mode %(mode)s, not 600"), name=path.name, mode=f"{mode:o}")
+    return Said(N_("generated, mode 600"))
+
+
+def _moment(moment: dt.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _as_is(text: str) -> Said:
+    return Said(AS_IT_IS, {"text": text})

@@ -341,6 +341,9 @@ TABLE: dict[str, dict[str, str]] = {
         "switch_off": "A",
     },
     # 数据与任务
+    "DataStateView": {
+        "can_list": "ADU",
+    },
     "InstitutionView": {
         "can_list": "AMKDU",
         "can_show": "AMKDU",
@@ -386,6 +389,9 @@ TABLE: dict[str, dict[str, str]] = {
         "cancel": "AM",
     },
     # 审计
+    "AuditStateView": {
+        "can_list": "AU",
+    },
     "ChangeLogView": {
         "can_list": "AU",
         "can_show": "AU",
@@ -404,6 +410,9 @@ TABLE: dict[str, dict[str, str]] = {
         "can_delete": "AU",
     },
     # 系统设置
+    "SystemStateView": {
+        "can_list": "AU",
+    },
     "RevealView": {
         "can_list": "AU",
     },

@@ -13,6 +13,7 @@ from app.screens.api.views import ApiDescription, ApiDocsView
 from app.screens.approvals.views import ApprovalView
 from app.screens.audit.views import AuditJobView, ChangeLogView, SavedFilterView
 from app.screens.data.views import CompletenessView, IngestFileView, InstitutionView, JobRunView
+from app.screens.desks.views import AuditStateView, DataStateView, SystemStateView, home_tabs
 from app.screens.facts.api import FactApi
 from app.screens.facts.views import FactView
 from app.screens.guide.views import GuideView
@@ -70,8 +71,15 @@ class Area(NamedTuple):
     screens: tuple[type[BaseView], ...]
 
 
-#: the home page of a role; other roles start at the first screen of the menu that they may open
-HOME: dict[str, type[BaseView]] = {"Manager": WorkspaceView, "Marketer": MyWorkView}
+#: The home page of a role, in the order in which one is chosen for a person with several: work, upkeep,
+#: looking. Other roles start at the first screen of the menu that they may open.
+HOME: dict[str, type[BaseView]] = {
+    "Manager": WorkspaceView,
+    "Marketer": MyWorkView,
+    "DataOperator": DataStateView,
+    "Admin": SystemStateView,
+    "Auditor": AuditStateView,
+}
 
 #: By what people do: work, analyse, look after data, configure, manage. A user sees the screens that
 #: they may list, but for areas that ``permissions.AREAS`` keeps to some roles.
@@ -118,6 +126,7 @@ MENU = (
         lazy_gettext("Data and jobs"),
         "fa-database",
         (
+            DataStateView,
             OutcomeView,
             InstitutionView,
             IngestFileView,
@@ -172,6 +181,7 @@ MENU = (
         lazy_gettext("Audit"),
         "fa-shield",
         (
+            AuditStateView,
             ChangeLogView,
             AuditJobView,
             RevealView,
@@ -183,6 +193,7 @@ MENU = (
         lazy_gettext("Settings"),
         "fa-gear",
         (
+            SystemStateView,
             StaffView,
             RoleView,
             BranchView,
@@ -212,6 +223,7 @@ def register(appbuilder: Any) -> None:
     """Register every view, in the order of the menu."""
     current_app.jinja_env.globals["first_steps"] = appbuilder.indexview.first_steps
     appbuilder.indexview.homes = {role: view.__name__ for role, view in HOME.items()}
+    current_app.jinja_env.globals["home_tabs"] = home_tabs
     for area in MENU:
         for view in area.screens:
             appbuilder.add_view(

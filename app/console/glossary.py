@@ -375,6 +375,65 @@ TERMS: dict[str, Term] = {
         _("What a customer bought, when and for how much, told by the bank for all customers."),
         _("Delivered again unchanged it is nothing new; changed it is a correction, and both are kept."),
     ),
+    # Homes of data operators, auditors and administrators
+    "runs_held": Term(
+        _("Held runs"),
+        _("T+1 runs whose data looks incomplete: they wait for the rest, or for somebody to release them."),
+    ),
+    "runs_failed": Term(_("Failed runs"), _("T+1 runs that ended with an error; each can be run again.")),
+    "files_refused": Term(
+        _("Refused files"),
+        _("Log files that runs refused whole, in the quarantine or still in the inbox."),
+    ),
+    "institutions_unlisted": Term(
+        _("Not described yet"),
+        _("Institutions that appeared in the logs and have no name, category or region yet."),
+    ),
+    "files_today": Term(_("Files read today"), _("Log files that were read since midnight.")),
+    "log_in_failed": Term(
+        _("Failed log-ins"),
+        _("Attempts with a wrong password or an unknown user name, in the change log of the period."),
+    ),
+    "denied": Term(
+        _("Access denied"), _("Requests for pages or rows that the user may not see, in the period.")
+    ),
+    "reveals": Term(
+        _("Numbers viewed"),
+        _("Full phone numbers that somebody looked at in the period, each with its reason."),
+    ),
+    "number_search": Term(
+        _("Searches by number"), _("Customers looked for by a full phone or ID number in the period.")
+    ),
+    "exports": Term(_("Exports"), _("Exports of whole lists requested in the period, masked or not.")),
+    "exports_clear": Term(
+        _("Exports in clear"),
+        _("Those of them that contain full phone numbers, each approved by a second person."),
+    ),
+    "unchecked": Term(
+        _("Without a second person"),
+        _("Changes that took effect at once because nobody else could decide, kept with their reason."),
+    ),
+    "direct_sql": Term(
+        _("Direct SQL"), _("Changes made in the database itself in the period, past the product's screens.")
+    ),
+    "approvals_waiting": Term(_("Awaiting approval"), _("All requests that nobody has decided yet.")),
+    "approvals_mine": Term(_("Waiting for me"), _("Requests on which you may decide.")),
+    "users_disabled": Term(_("Disabled users"), _("Accounts that are switched off and can't log in.")),
+    "users_failing": Term(
+        _("Users with failed log-ins"),
+        _("Accounts with wrong passwords since their last log-in. Too many are refused for a while."),
+    ),
+    "deliveries_dead": Term(
+        _("Dead letters"),
+        _("Deliveries of pushes that were given up after all attempts; they can be sent again."),
+    ),
+    "deliveries_waiting": Term(_("Deliveries waiting"), _("Deliveries of pushes whose time has not come.")),
+    "targets_stopped": Term(
+        _("Stopped targets"), _("Receivers of pushes to which nothing is sent until somebody resumes them.")
+    ),
+    "mails_failed": Term(_("Failed mails"), _("Reminder mails that could not be sent after all attempts.")),
+    "exports_queued": Term(_("Exports queued"), _("Exports that no worker has begun yet.")),
+    "batches_running": Term(_("Batches being sent"), _("Outreach batches that are under way.")),
     # Pushes
     "schedule": Term(
         _("Push frequency"),

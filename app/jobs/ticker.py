@@ -17,7 +17,7 @@ from app.audit import partitions
 from app.exports import jobs as exports
 from app.extensions import db
 from app.hits import assignment, counts, due
-from app.jobs import daily, health
+from app.jobs import daily, health, processes
 from app.jobs.nudges import nudge, nudge_once
 from app.leads import suppression
 from app.leads.batches import fail_abandoned
@@ -74,6 +74,7 @@ def tick(now: dt.datetime, done: dict[str, dt.date] | None = None) -> None:
             continue
         if _run(step, now) and step.daily and done is not None:
             done[step.name] = now.date()
+    processes.ticked(now)
 
 
 def _run(step: Step, now: dt.datetime) -> bool:

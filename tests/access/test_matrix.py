@@ -390,6 +390,9 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "switch_off": act("outreachgatewayview", "switch_off", "gateway_on", changes=False),
     },
     "WorkspaceView": {"can_list": get("/workspaceview/list/")},
+    "DataStateView": {"can_list": get("/datastateview/list/")},
+    "AuditStateView": {"can_list": get("/auditstateview/list/")},
+    "SystemStateView": {"can_list": get("/systemstateview/list/")},
     "MyWorkView": {"can_list": get("/myworkview/list/")},
     "EffectView": {"can_list": get("/effectview/list/"), "can_export": get("/effectview/export?by=grade")},
     "CloseReasonView": crud(

@@ -61,7 +61,7 @@ class ApprovalView(ConsoleView):
     base_order = ("requested_at", "desc")
     list_columns = ["title", "kind", "status", "requested_by", "requested_at", "decided_by", "decided_at"]
     order_columns = ["requested_at", "decided_at", "status"]
-    search_columns = ["turn", "status", "kind", "requested_by", "decided_by"]
+    search_columns = ["turn", "status", "kind", "requested_by", "decided_by", "requested_at"]
     filter_choices = {"status": labels.APPROVAL_STATUS, "kind": labels.APPROVAL_KIND}
     add_columns = edit_columns = ["note"]
     show_fieldsets = [

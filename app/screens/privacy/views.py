@@ -170,7 +170,7 @@ class ExportJobView(WithProgress, ConsoleView):
     )
     list_columns = ["created_at", "kind", "format", "status", "progress", "rows", "requested_by"]
     order_columns = ["created_at", "status"]
-    search_columns = ["kind", "status", "requested_by", "created_at"]
+    search_columns = ["kind", "status", "requested_by", "created_at", "clear"]
     filter_choices = {"kind": labels.EXPORT_KIND, "status": labels.RUN_STATUS}
     show_columns = [
         *("kind", "format", "facts", "clear", "status", "rows", "error"),

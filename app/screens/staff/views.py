@@ -51,7 +51,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
     base_order = ("username", "asc")
     list_columns = ["username", "full_name", "roles", "branch", "active", "last_login"]
     order_columns = ["username", "active", "last_login"]
-    search_columns = ["username", "last_name", "roles", "branch", "active"]
+    search_columns = ["username", "last_name", "roles", "branch", "active", "fail_login_count"]
     show_columns = [
         "username",
         "full_name",
@@ -89,6 +89,7 @@ class StaffView(UserDBModelView, ConsoleView):  # type: ignore[misc]
         "active": lazy_gettext("Enabled"),
         "last_login": lazy_gettext("Last log-in"),
         "login_count": lazy_gettext("Log-ins"),
+        "fail_login_count": lazy_gettext("Failed log-ins"),
         "tainted": lazy_gettext("Second person"),
     }
     description_columns = {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Callable
-from html import unescape
 
 import pytest
 from flask import Flask
@@ -18,6 +16,7 @@ from app.models import Branch, Lead, Outcome, Product
 from tests import clock
 from tests.access.world import active_rule, branch, hit, lead
 from tests.conftest import Person
+from tests.screens.figures import numbers, rows
 from tests.thorough import share, thorough
 
 TODAY = clock.today()
@@ -66,22 +65,6 @@ def deliver(session: Session) -> None:
         told = {"outcome_id": f"O{key}", "lead_id": key, "product_id": product.id, "amount": 1}
         session.add(Outcome(on_date=TODAY, **told))
     session.commit()
-
-
-def numbers(page: str) -> list[tuple[str, int]]:
-    """Return every number of the page with the URL of its list."""
-    found = [(unescape(url), int(n)) for url, n in re.findall(r'href="([^"]+)" data-count="(\d+)"', page)]
-    for data in re.findall(r'data-chart="([^"]*)"', page):
-        chart = json.loads(unescape(data))
-        assert len(chart["links"]) == len(chart["x"]) == len(chart["y"])
-        found += list(zip(chart["links"], chart["y"], strict=True))
-    return found
-
-
-def rows(page: str) -> int:
-    """Return the number of rows that the list states."""
-    [said] = re.findall(r'<p class="count">\s*([\d,]+) (?:rows?|customers?)', page)
-    return int(said.replace(",", ""))
 
 
 QUERIES = (

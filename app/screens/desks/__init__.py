@@ -1,0 +1,1 @@
+"""The homes of data operators, auditors and administrators."""
