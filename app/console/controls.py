@@ -8,9 +8,12 @@ from typing import Any
 
 from flask import render_template
 from flask_babel import gettext as _
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from wtforms import widgets
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
+
+#: one before the name of a choice for each level that it is down a tree
+INDENT = "\u2003"
 
 
 class GroupWidget:
@@ -148,14 +151,20 @@ def _checklist(field: Any) -> Markup:
         ).format(_("Find in the list"))
     if not options:
         boxes = Markup('<p class="help">{}</p>').format(_("Nothing to choose from yet."))
-    return Markup('<div class="checklist">{}<div class="checklist-boxes">{}</div></div>').format(
-        finder, boxes
+    kind = " checklist-tree" if any(str(text).startswith(INDENT) for _value, text, *_rest in options) else ""
+    return Markup('<div class="checklist{}">{}<div class="checklist-boxes">{}</div></div>').format(
+        kind, finder, boxes
     )
 
 
 def _box(field: Any, place: int, choice: Iterable[Any]) -> Markup:
     value, text, ticked, *_rest = choice
+    name = str(text).lstrip(INDENT)
+    depth = len(str(text)) - len(name)
     return Markup(
-        '<label><input type="checkbox" class="check" name="{}" id="{}-{}" value="{}"{}>'
-        " <span>{}</span></label>"
-    ).format(field.name, field.id, place, value, Markup(" checked") if ticked else "", escape(text))
+        '<label data-depth="{5}" style="--depth:{5}"><input type="checkbox" class="check" name="{0}" '
+        'id="{1}-{2}" value="{3}"{4}> <span data-within="{7}">{6}</span></label>'
+    ).format(
+        *(field.name, field.id, place, value, Markup(" checked") if ticked else ""),
+        *(depth, name, _("included")),
+    )

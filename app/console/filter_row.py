@@ -16,6 +16,7 @@ from app import labels
 from app.access.scope import visible_to
 from app.console import urls
 from app.console.access import may
+from app.console.controls import INDENT
 from app.console.filters import TextFilter
 from app.extensions import db
 from app.leads import number_limit, suppression
@@ -205,7 +206,7 @@ def related_choices(model: type[Any]) -> list[tuple[str, str]]:
     query = select(model).where(visible_to(g.user, model)).limit(MAX_CHOICES)
     if model is Branch:
         rows = db.session.scalars(query.order_by(Branch.path)).all()
-        return [(str(row.id), "\u2003" * max(row.path.count("/") - 2, 0) + row.name) for row in rows]
+        return [(str(row.id), INDENT * max(row.path.count("/") - 2, 0) + row.name) for row in rows]
     return sorted(
         ((str(row.id), name_of(row)) for row in db.session.scalars(query)), key=lambda pair: pair[1]
     )

@@ -36,6 +36,10 @@ def _as_text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
+#: a value of each kind of fact with which every known one compares
+_SOME: dict[str, Scalar] = {"number": 0, "money": 0, "date": "2000-01-01", "flag": True, "text": "-"}
+
+
 class FactTest(Strict):
     """A test of a fact. It is false for a lead of whom the fact isn't known.
 
@@ -109,3 +113,12 @@ def _is_date(text: str) -> bool:
         return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def both_ways(fact: FactDef) -> list[FactTest]:
+    """Return tests of which one holds if the fact is known, whatever its value."""
+    value = fact.choices[0] if fact.choices else _SOME[fact.kind]
+    if fact.kind == "flag":
+        return [FactTest(fact=fact.code, op="==", value=each) for each in (True, False)]
+    ops: tuple[Op, Op] = (">=", "<") if ">=" in OPS[fact.kind] else ("==", "!=")
+    return [FactTest(fact=fact.code, op=op, value=value) for op in ops]

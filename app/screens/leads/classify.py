@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import abort, flash, g, request, url_for
@@ -31,7 +32,7 @@ from app.rules import lead_filter
 from app.screens.leads import filter_rows, segment_labels, segments, suppression_page
 from app.screens.leads import page as lead_page
 from app.screens.outreach import page as outreach_page
-from app.segments.definition import segment_def
+from app.segments.definition import SegmentDef, segment_def
 
 
 class ClassifiesLeads:
@@ -312,13 +313,18 @@ class SegmentView(ConsoleView):
         """Return the number of leads that the unsaved form selects, shown while it is filled in."""
         form = self.add_form.refresh(request.form)
         try:
-            count = segments.count(segments.read_form(form))
-            number = f"{count:,}"
-            if count.exact:
-                return sentence(_("%(n)s leads now", n=number))
-            return sentence(_("about %(n)s leads now", n=number))
+            definition = segments.read_form(form)
+            return sentence(" · ".join(_counted(definition)))
         except (DomainError, ValueError) as error:
             return sentence(error.text() if isinstance(error, DomainError) else _("Not a valid choice"))
+
+
+def _counted(definition: SegmentDef) -> Iterator[str]:
+    """Yield how many leads a definition means now, and of how many one of its facts is not known."""
+    count = segments.count(definition)
+    yield _("%(n)s leads now", n=f"{count:,}") if count.exact else _("about %(n)s leads now", n=f"{count:,}")
+    if unknown := segments.count_unknown(definition):
+        yield _("a fact of the tests is not known of %(n)s others", n=f"{unknown:,}")
 
 
 class MatrixView(BaseView):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from app.console.paging import Count
 from app.console.urls import list_url
 from app.errors import DomainError
 from app.extensions import db
-from app.facts import catalogue
+from app.facts import catalogue, conditions
 from app.hits.filters import NO_HIT
 from app.lib.deadline import SECONDS
 from app.lib.settings import current_settings
@@ -26,6 +26,7 @@ from app.screens.leads import filter_rows
 from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
+from app.segments.filter import AllOf, AnyOf, NotOf, fact_tests
 from app.segments.leads import segment_criterion
 from app.segments.sentence import name_of
 
@@ -118,6 +119,16 @@ def count(definition: SegmentDef) -> Count:
     leads = and_(leads_visible_to(g.user), segment_criterion(db.session, definition, current_settings()))
     number, exact = mix.count(db.session, leads, SECONDS)
     return Count(number) if exact else Count.estimate(number)
+
+
+def count_unknown(definition: SegmentDef) -> Count | None:
+    """Count the leads of whom a fact that the tests name isn't known, None when the tests name none."""
+    facts = {fact.code: fact for fact in catalogue.definitions().values()}
+    codes = dict.fromkeys(test.fact for test in fact_tests(definition.filter)) if definition.filter else {}
+    if not codes:
+        return None
+    known = AllOf(all=[AnyOf(any=[*conditions.both_ways(facts[code])]) for code in codes])
+    return count(definition.model_copy(update={"filter": NotOf.model_validate({"not": known})}))
 
 
 def charts(segment: Segment, exactly: bool) -> tuple[Count, list[Chart]]:

@@ -67,13 +67,53 @@ function acceptDrops(zone, input) {
   });
 }
 
+/** @param {HTMLElement} label */
+const depth = (label) => Number(label.dataset.depth ?? 0);
+
+/** The choices above one in a tree, the nearest first. @param {HTMLElement[]} labels @param {HTMLElement} label */
+function ancestors(labels, label) {
+  const found = [];
+  let level = depth(label);
+  for (const above of labels.slice(0, labels.indexOf(label)).reverse()) {
+    if (depth(above) >= level) continue;
+    found.push(above);
+    level = depth(above);
+  }
+  return found;
+}
+
+/** A choice of a tree takes those below it along, which are shown so and can't be chosen by themselves. @param {HTMLElement} tree */
+function takeAlong(tree) {
+  const labels = all("label", tree);
+  /** @param {HTMLElement} label @returns {HTMLInputElement} */
+  const box = (label) => one("input", label);
+  const own = new Set(labels.filter((label) => box(label).checked));
+  const show = () => {
+    for (const label of labels) {
+      const within = ancestors(labels, label).some((above) => own.has(above));
+      label.classList.toggle("within", within);
+      box(label).disabled = within;
+      box(label).checked = within || own.has(label);
+    }
+  };
+  tree.addEventListener("change", (event) => {
+    const label = target(event).closest("label");
+    if (!label) return;
+    if (box(label).checked) own.add(label);
+    else own.delete(label);
+    show();
+  });
+  show();
+}
+
 /** @param {HTMLInputElement} input */
 function findInChecklist(input) {
   input.addEventListener("input", () => {
     const text = input.value.trim().toLowerCase();
-    for (const label of all("label", input.parentElement ?? document)) {
-      label.hidden = !(label.textContent ?? "").toLowerCase().includes(text);
-    }
+    const labels = all("label", input.parentElement ?? document);
+    const found = new Set(labels.filter((label) => (label.textContent ?? "").toLowerCase().includes(text)));
+    for (const label of [...found]) for (const above of ancestors(labels, label)) found.add(above);
+    for (const label of labels) label.hidden = !found.has(label);
   });
 }
 
@@ -102,6 +142,7 @@ function insertsText(button) {
 for (const rows of all("form.form .test-rows")) new FilterRows(rows);
 all("[data-drop]").forEach(dropZone);
 all("[data-insert]").forEach(insertsText);
+all(".checklist-tree").forEach(takeAlong);
 /** @type {HTMLInputElement[]} */ (all(".checklist-find")).forEach(findInChecklist);
 for (const control of all("[data-submit]")) {
   control.addEventListener("change", (event) => {
