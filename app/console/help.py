@@ -40,11 +40,12 @@ CHAPTERS = (
     ),
     Chapter("facts", ("FactView", "ProductView", "OutcomeView")),
     Chapter("effect", ("EffectView", "WeeklyReportView", "ReportMailView")),
-    Chapter("data", ("InstitutionView", "IngestFileView", "CompletenessView", "JobRunView")),
+    Chapter("data", ("DataStateView", "InstitutionView", "IngestFileView", "CompletenessView", "JobRunView")),
     Chapter("approvals", ("ApprovalView",)),
     Chapter(
         "audit",
         (
+            "AuditStateView",
             *("ChangeLogView", "AuditJobView", "SavedFilterView", "RevealView", "SubjectRequestView"),
             "ExportJobView",
         ),
@@ -53,6 +54,7 @@ CHAPTERS = (
     Chapter(
         "configuration",
         (
+            "SystemStateView",
             *("WorkSettingView", "CloseReasonView", "ContactResultView", "OutreachGatewayView"),
             "ReminderMailView",
         ),
