@@ -209,6 +209,8 @@ def test_typed_input_is_not_lost_without_a_question(visit: Visit, width: int) ->
     page.on("dialog", answer)
     window.open("/leadview/list/")
     page.get_by_role("link", name="新增线索").click()
+    page.get_by_role("button", name="保存").click()
+    expect(page.locator(".summary")).to_be_visible()
     page.get_by_role("link", name="取消").click()
     expect(page).to_have_url("/leadview/list/")
     page.get_by_role("link", name="新增线索").click()

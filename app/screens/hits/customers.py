@@ -274,7 +274,7 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
     show_columns = ["lead", "branch", "source", "grade", "how"]
     label_columns = {
         "customer": lazy_gettext("Customer"),
-        "name": lazy_gettext("Name or number"),
+        "name": lazy_gettext("Name or lead number"),
         "tag": lazy_gettext("Tag"),
         "segment": lazy_gettext("Segment"),
         "lead": lazy_gettext("Lead"),

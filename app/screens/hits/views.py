@@ -271,7 +271,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         ),
     ]
     label_columns = {
-        "name": lazy_gettext("Name or number"),
+        "name": lazy_gettext("Name or lead number"),
         "tag": lazy_gettext("Tag"),
         "segment": lazy_gettext("Segment"),
         "lead": lazy_gettext("Lead"),

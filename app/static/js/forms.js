@@ -5,7 +5,10 @@ import { FilterRows } from "./filter_rows.js";
 /** Warn before input is lost, and send the form only once. @param {HTMLFormElement} form */
 function guard(form) {
   const summary = maybe(".summary", form);
-  let changed = Boolean(summary);
+  // What a refused form still holds was typed; a form that was sent empty has nothing to lose.
+  /** @type {HTMLInputElement[]} */
+  const fields = all("input:not([type=hidden], [type=checkbox], [type=radio]), textarea", form);
+  let changed = summary !== null && fields.some((field) => field.value.trim() !== "");
   form.addEventListener("input", () => {
     changed = true;
   });
