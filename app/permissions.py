@@ -238,6 +238,7 @@ TABLE: dict[str, dict[str, str]] = {
         "export": "AMK",
         "can_contact_many": "AM",
         "can_contact_one": "AMK",
+        "can_assign_all": "AM",
         "can_allow_call": "AM",
         "sms": "AM",
         "call": "AM",
@@ -298,7 +299,7 @@ TABLE: dict[str, dict[str, str]] = {
         "can_add": "AM",
         "can_edit": "AM",
         "can_delete": "AM",
-        "can_test": "AMK",
+        "can_test_sms": "AMK",
     },
     "OutreachTestView": {
         "can_list": "AMKU",

@@ -20,16 +20,18 @@ from app.t1 import filters as t1
 Criterion = Callable[[Any, str], ColumnElement[bool]]
 
 
+def _lifted(column: Any, criterion: Criterion) -> Criterion:
+    """Return a criterion on leads as one on a table with the key of a lead in ``column``."""
+    return lambda user, text: column.in_(select(Lead.id).where(criterion(user, text)))
+
+
 def _of_lead(column: Any) -> dict[str, Criterion]:
     """Return the filters by which leads are found, for a table with the key of a lead in ``column``."""
 
-    def lifted(criterion: Criterion) -> Criterion:
-        return lambda user, text: column.in_(select(Lead.id).where(criterion(user, text)))
-
     return {
-        "name": lifted(leads.named),
+        "name": _lifted(column, leads.named),
         "tag": lambda user, text: column.in_(leads.tagged(text)),
-        "segment": lifted(segments.in_segment),
+        "segment": _lifted(column, segments.in_segment),
     }
 
 
@@ -64,6 +66,8 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
         "source": hits.customers_of_source,
         "branch": hits.customers_in_branch,
         "given": hits.customers_assigned_on,
+        "matrix": _lifted(Customer.id, segments.in_quadrant),
+        "bought": _lifted(Customer.id, segments.by_purchases),
     },
     Approval: {"turn": approvals.by_turn},
     ChangeLog: {

@@ -292,6 +292,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "assign": post(
             "/customerview/action_post", action="assign", rowid=["{lead_home}"], choice_assign="{worker}"
         ),
+        "can_assign_all": post("/customerview/assign_all?_flt_0_state=open", assignee="{worker}"),
         "give_back": act("customerview", "give_back", "lead_sub"),
         "ask": act("customerview", "ask", "customer_of_worker"),
         "grant": act("customerview", "grant", "lead_sub"),
@@ -355,7 +356,7 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
             {"name": "短信模板", "body": "您好{{surname}}", "active": "y"},
             free="unused_template",
         ),
-        "can_test": post("/outreachtemplateview/test", False, body="您好"),
+        "can_test_sms": post("/outreachtemplateview/test", False, body="您好"),
     },
     "OutreachTestView": {"can_list": get("/outreachtestview/list/")},
     "ForbiddenWordView": {

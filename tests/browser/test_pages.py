@@ -97,6 +97,7 @@ PLACES = {
     "can_change": "/change",
     "can_contact_many": "/contact_many/sms?_flt_1_grade=B",
     "can_contact_one": "/contact_one/{row}/sms",
+    "can_assign_all": "/assign_all?_flt_0_state=open",
     "can_this_form_get": "/form?pk={staff}",
 }
 #: permissions whose answers are not pages
@@ -107,6 +108,7 @@ NO_PAGE = {
     "can_delete",
     "can_work",
     "can_allow_call",
+    "can_test_sms",
     "can_secret",
     "can_progress",
     "can_errors",

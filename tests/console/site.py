@@ -108,6 +108,7 @@ PAGES = (
     "/customerview/show/{lead_sub}",
     "/customerview/contact_many/sms?_flt_0_state=open",
     "/customerview/export_all?_flt_0_state=open",
+    "/customerview/assign_all?_flt_0_state=open",
     "/hitview/list/?_flt_0_push={push}",
     "/hitview/list/?_flt_0_given=2026-10-26",
     "/hitview/show/{hit_home_waiting}",

@@ -27,6 +27,7 @@ from app.models import Customer, CustomerState, Hit
 from app.outreach import by_hand
 from app.screens.hits import customer_page, forms
 from app.screens.hits import labels as hit_labels
+from app.screens.hits.assigning import AssignsWholeList
 from app.screens.hits.each import apply_to_each, undone_by
 from app.screens.hits.queue import SHOWN, GoesThrough
 from app.screens.hits.special_filters import CUSTOMER_FILTERS
@@ -84,6 +85,10 @@ class OwnsCustomers:
         """分配: make a marketer the owner of the ticked customers."""
         assign_to(items, request.form.get("choice_assign", ""))
         return self.back()  # type: ignore[attr-defined]
+
+    def assign_rows(self, items: list[Customer], key: str) -> None:
+        """Make the person with a key the owner of customers. Raises DomainError when they can't be chosen."""
+        assign_to(items, key)
 
     @action("give_back", lazy_gettext("Give back"))
     def give_back(self, items: Any) -> Any:
@@ -190,7 +195,7 @@ def _rows(items: Any) -> list[Customer]:
     return items if isinstance(items, list) else [items]
 
 
-class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, ConsoleView):
+class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustomers, ExportsList, ConsoleView):
     """高潜客户: customers with hits, one row each."""
 
     model = Customer
@@ -224,6 +229,7 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "export",
         "can_contact_many",
         "can_contact_one",
+        "can_assign_all",
         "can_allow_call",
         "sms",
         "call",
@@ -269,6 +275,9 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "open_hits",
         "score",
         "given",
+        "matrix",
+        "bought",
+        "batch",
     ]
     filter_choices = {"status": labels.HIT_STATUS, "grade": {grade: grade for grade in "ABCD"}}
     show_columns = ["lead", "branch", "source", "grade", "how"]
@@ -297,6 +306,9 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
         "hit_date": lazy_gettext("Hit date"),
         "score": lazy_gettext("Score"),
         "given": lazy_gettext("Assigned to me on"),
+        "matrix": lazy_gettext("Matrix"),
+        "bought": lazy_gettext("RFM group"),
+        "batch": lazy_gettext("Outreach batch"),
     }
     column_terms = {"grade": "grade", "open_hits": "open_hits", "how": "status"}
     formatters_columns = {"grade": formats.tag({}, "grade"), "open_hits": formats.number}
@@ -308,7 +320,7 @@ class CustomerView(GoesThrough, OwnsCustomers, ContactsCustomers, ExportsList, C
     def list_links(self) -> list[Link]:
         """Return the links to the list of hits, and to contact or export the list."""
         hits = [Link(_("Hits"), list_url("HitView"))] if may("can_list", "HitView") else []
-        return hits + self.contact_links() + self.export_links()
+        return hits + self.contact_links() + self.assign_links() + self.export_links()
 
     def show_links(self, item: Customer) -> list[Link]:
         """Return the link to the customer's time line; contacting them is offered by the panel."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from sqlalchemy import select
 
 from app import labels as codes
+from app.access.scope import visible_to
 from app.console import filter_row
 from app.console.filters import ChoiceFilter, TextFilter
 from app.effect import labels
 from app.effect.reach import Stage
+from app.errors import DomainError
+from app.extensions import db
 from app.hits.by_branch import NONE, OWN
 from app.hits.filters import ANY_STATE
-from app.models import Branch, Rule
+from app.models import Branch, OutreachBatch, Rule
+from app.outreach.filters import parse
 from app.rules import conversions
 from app.screens.leads import segments
-from app.screens.leads.special_filters import HasTag, InSegment
+from app.screens.leads.special_filters import HasTag, InQuadrant, InRfmGroup, InSegment
 
 
 class WorkState(ChoiceFilter):
@@ -187,6 +193,28 @@ class FirstHour(FirstChannel):
         return labels.hour_band_choices()
 
 
+class OfOutreachBatch(ChoiceFilter):
+    """Customers in an outreach batch, perhaps those with a status."""
+
+    hidden = True
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return the given batch and status as the only choice."""
+        if not value:
+            return []
+        try:
+            key, status = parse(value)
+        except DomainError:
+            return []
+        batch = db.session.scalar(
+            select(OutreachBatch).where(OutreachBatch.id == key, visible_to(g.user, OutreachBatch))
+        )
+        name = str(batch or f"#{key}")
+        words = codes.contact_words(batch.channel if batch else "sms")
+        return [(value, f"{name} · {codes.word(words, status)}" if status else name)]
+
+
 _BY_LEAD: dict[str, type[ChoiceFilter]] = {"name": ByName, "tag": HasTag, "segment": InSegment}
 HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     **_BY_LEAD,
@@ -204,6 +232,9 @@ HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
 }
 CUSTOMER_FILTERS: dict[str, type[ChoiceFilter]] = {
     **_BY_LEAD,
+    "matrix": InQuadrant,
+    "bought": InRfmGroup,
+    "batch": OfOutreachBatch,
     "state": State,
     "work": CustomerWork,
     "rule": OfRule,

@@ -29,7 +29,7 @@ from app.leads import removal, suppression, tags
 from app.lib.clock import today
 from app.models import Lead, Segment, Tag
 from app.rules import lead_filter
-from app.screens.leads import filter_rows, segment_labels, segments, suppression_page
+from app.screens.leads import acts, filter_rows, segment_labels, segments, suppression_page
 from app.screens.leads import page as lead_page
 from app.screens.outreach import page as outreach_page
 from app.segments.definition import SegmentDef, segment_def
@@ -298,7 +298,12 @@ class SegmentView(ConsoleView):
         count, charts = segments.charts(item, request.args.get("exact") == "1")
         exact_url = urls.here(changed={"exact": "1"})
         mix = MixWidget(
-            count=count, charts=charts, url=list_url("LeadView", segment=item.id), exact_url=exact_url
+            count=count,
+            charts=charts,
+            url=list_url("LeadView", segment=item.id),
+            exact_url=exact_url,
+            acts=(found := acts.of("segment", item.id)),
+            customers=found.selected.query().count(),
         )
         return super()._get_show_widget(pk, item, *args, **kwargs) | {"more": [mix], "charted": True}
 

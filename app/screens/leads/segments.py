@@ -22,7 +22,8 @@ from app.lib.deadline import SECONDS
 from app.lib.settings import current_settings
 from app.models import Branch, Lead, Rule, Segment
 from app.rules import conversions
-from app.screens.leads import filter_rows
+from app.screens.leads import acts, filter_rows
+from app.screens.leads.acts import Acts
 from app.screens.leads.segment_labels import MEASURE, quadrant_text
 from app.segments import matrix, mix
 from app.segments.definition import SegmentDef, segment_def
@@ -177,6 +178,7 @@ class QuadrantCell:
     share: float
     url: str
     strong: bool
+    acts: Acts
 
 
 def axis(measure: str, threshold: str, exactly: bool) -> matrix.Axis:
@@ -208,6 +210,7 @@ def quadrant_cells(x: matrix.Axis, y: matrix.Axis, exactly: bool) -> tuple[list[
             share=counts[sides] / total if total else 0,
             url=list_url("LeadView", matrix=matrix.Quadrant(x, y, *sides)),
             strong=all(sides),
+            acts=acts.of("matrix", matrix.Quadrant(x, y, *sides)),
         )
         for sides, name in names.items()
     ]

@@ -109,7 +109,7 @@ def preview(channel: str, example_url: str, sources: list[str], **more: Any) -> 
             **more,
         },
         "phone": g.user.phone_masked,
-        "may_test": may("can_test", "OutreachTemplateView"),
+        "may_test": may("can_test_sms", "OutreachTemplateView"),
         "left": max(0, current_settings().test_sms_per_hour - test_sms.sent_within_an_hour(g.user)),
     }
 

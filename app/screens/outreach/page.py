@@ -21,6 +21,7 @@ from app.console.urls import list_url
 from app.effect.labels import claims_stand_in
 from app.errors import DomainError
 from app.extensions import db
+from app.hits.filters import ANY_STATE
 from app.lib import clock
 from app.lib.amounts import yuan
 from app.models import (
@@ -273,8 +274,8 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         "stand_in": "" if conversions.judged_by_outcomes() else claims_stand_in(),
         "length_text": length_text,
         "statuses": [
-            (word, counts[code], _rows(batch, "status", code))
-            for code, word in _statuses(batch.channel, counts)
+            (said, counts[code], _rows(batch, "status", code), _customers(batch, code))
+            for code, said in _statuses(batch.channel, counts)
         ],
         "reasons": [
             (str(word), reasons[code], _rows(batch, "reason", code))
@@ -303,6 +304,13 @@ def _rows(batch: OutreachBatch, column: str, value: str) -> str:
         return ""
     filters: dict[str, Any] = {"batch": batch.id, column: value}
     return list_url("OutreachView", **filters)
+
+
+def _customers(batch: OutreachBatch, status: str) -> str:
+    """Return the address of the customers with a status, to contact, assign, or export them."""
+    if not may("can_list", "CustomerView"):
+        return ""
+    return list_url("CustomerView", batch=f"{batch.id}:{status}", state=ANY_STATE)
 
 
 def _samples(batch: OutreachBatch) -> list[Outreach]:

@@ -34,7 +34,7 @@ class OutreachTemplateView(ConsoleView):
     """营销模板: texts of SMS and scripts of calls."""
 
     model = OutreachTemplate
-    base_permissions = ["can_list", "can_show", "can_add", "can_edit", "can_delete", "can_test"]
+    base_permissions = ["can_list", "can_show", "can_add", "can_edit", "can_delete", "can_test_sms"]
     add_template = edit_template = "outreach/template_form.html"
     computed = {
         "text": page.template_text,
@@ -105,6 +105,7 @@ class OutreachTemplateView(ConsoleView):
 
     @expose("/test", methods=["POST"])
     @has_access
+    @permission_name("test_sms")
     def test(self) -> Any:
         """Send the posted text to the user's own phone, and return what became of it as JSON."""
         try:

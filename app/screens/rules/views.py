@@ -14,8 +14,9 @@ from flask_babel import lazy_gettext
 from app import labels
 from app.console import formats
 from app.console import versions as version_views
-from app.console.access import me
+from app.console.access import may, me
 from app.console.table import Link
+from app.console.urls import list_url
 from app.console.versions import Pausable, SubmitsVersions
 from app.console.view import ConsoleView
 from app.errors import DomainError, FieldError
@@ -192,6 +193,12 @@ class RuleView(Pausable, ConsoleView):
 
     @expose("/add", methods=["GET", "POST"])
     @has_access
+    def show_links(self, item: Rule) -> list[Link]:
+        """Return the link to the rule's customers, to contact, assign or export them."""
+        if not may("can_list", "CustomerView"):
+            return []
+        return [Link(_("Customers of this rule"), list_url("CustomerView", rule=item.id))]
+
     def add(self) -> Any:
         """Show the rule editor for a new rule, or create the rule that it posts."""
         if request.method == "POST":

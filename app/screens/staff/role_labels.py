@@ -67,6 +67,8 @@ _METHOD = {
     "can_file": lazy_gettext("Download the data held about a customer"),
     "can_erase": lazy_gettext("Erase a customer's data"),
     "can_bulk": lazy_gettext("Change all rows of a list"),
+    "can_assign_all": lazy_gettext("Assign all customers of a list"),
+    "can_test_sms": lazy_gettext("Send a test SMS to oneself"),
     "can_export": lazy_gettext("Export the table (CSV)"),
     "can_export_all": lazy_gettext("Export the whole list"),
     "can_fetch": lazy_gettext("Download the export"),
