@@ -67,9 +67,12 @@ def test_a_batch_waits_for_its_time_and_is_checked_again_then(
         suppression.add(db.session, target, reason="投诉", user="x", today=clock.today())
         db.session.commit()
         assert sending.due(moment(start)), "the ticker asks a worker"
+    watched = f"/outreachbatchview/progress/{batch}"
+    assert manager.get(watched).json["progress"] == 0
     bank.send(moment(start))
     assert bank.outcomes(batch)[hits[0]] == ("held", "opted_out")
     assert bank.outcomes(batch)[hits[1]] == ("sent", "")
+    assert manager.get(watched).json["summary"] == "已触达 2 / 2；另拦截 1，未知 0"
 
 
 def test_a_scheduled_batch_can_be_cancelled(bank: Bank, manager: Person) -> None:

@@ -354,38 +354,43 @@ def progress(batch: OutreachBatch) -> dict[str, Any] | None:
     if status in (OutreachBatchStatus.CHECKED, OutreachBatchStatus.WAITING):
         return None
     counts = candidates.by_status(batch)
-    total = sum(counts.values())
-    left = sum(counts.get(each, 0) for each in _WAITING)
-    done = total - left
+    total, done = _to_contact(counts)
     checking = status is OutreachBatchStatus.CHECKING
     if checking:
         total, done = batch.candidates, batch.rows_done
+    share = done * 100 // total if total else 100
     return {
         "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
         "status_text": _("Scheduled")
         if start_time.scheduled_for(batch)
         else labels.word(labels.batch_words(batch.channel), status),
-        "progress": min(done * 100 // total, 99 if checking else 100) if total else 0,
-        "summary": str(batch.error or "") or _progress_text(batch, counts, total, left),
+        "progress": min(share, 99 if checking else 100),
+        "summary": str(batch.error or "") or _progress_text(batch, counts),
         "details": _waiting_note(batch),
         "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
     }
 
 
-def _progress_text(batch: OutreachBatch, counts: dict[str, int], total: int, left: int) -> str:
+def _to_contact(counts: dict[str, int]) -> tuple[int, int]:
+    """Return how many are or were to be contacted, held back ones left out, and how many of them were."""
+    held = counts.get(OutreachStatus.HELD, 0) + counts.get(OutreachStatus.DROPPED, 0)
+    left = sum(counts.get(each, 0) for each in _WAITING)
+    return sum(counts.values()) - held, sum(counts.values()) - held - left
+
+
+def _progress_text(batch: OutreachBatch, counts: dict[str, int]) -> str:
     if batch.status == OutreachBatchStatus.CHECKING:
         return _(
             "%(done)s of %(total)s hits checked; you may close this page.",
             done=f"{batch.rows_done:,}",
             total=f"{batch.candidates:,}",
         )
-    held = counts.get("held", 0) + counts.get("dropped", 0)
+    total, done = _to_contact(counts)
     return _(
-        "%(done)s of %(total)s done: %(gone)s contacted, %(held)s held back, %(unknown)s unclear",
-        done=f"{total - left:,}",
+        "%(done)s of %(total)s contacted; %(held)s held back, %(unknown)s unclear",
+        done=f"{done:,}",
         total=f"{total:,}",
-        gone=f"{total - left - held:,}",
-        held=f"{held:,}",
+        held=f"{sum(counts.values()) - total:,}",
         unknown=f"{counts.get(OutreachStatus.UNKNOWN, 0):,}",
     )
 
