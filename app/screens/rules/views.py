@@ -191,14 +191,14 @@ class RuleView(Pausable, ConsoleView):
         "retire",
     ]
 
-    @expose("/add", methods=["GET", "POST"])
-    @has_access
     def show_links(self, item: Rule) -> list[Link]:
         """Return the link to the rule's customers, to contact, assign or export them."""
         if not may("can_list", "CustomerView"):
             return []
         return [Link(_("Customers of this rule"), list_url("CustomerView", rule=item.id))]
 
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
     def add(self) -> Any:
         """Show the rule editor for a new rule, or create the rule that it posts."""
         if request.method == "POST":
