@@ -26,6 +26,8 @@ from app.models import ChangeLog
 
 PAGE_SIZES = (25, 50, 100, 200)
 PAGE_SIZE_COOKIE = "page_size"
+#: bulk actions that come first
+CONTACTS = ("sms", "call")
 #: columns that hold sentences and need a wide cell
 SENTENCES = ("sentence", "reason", "summary")
 
@@ -296,8 +298,9 @@ def _can_change(view: Any, permission: str, item: Any) -> bool:
 
 
 def bulk(view: Any) -> list[Any]:
-    """Return the view's bulk actions that the user may use."""
-    return [each for each in _actions(view) if each.multiple and may(each.name, type(view).__name__)]
+    """Return the view's bulk actions that the user may use, contacts first."""
+    offered = [each for each in _actions(view) if each.multiple and may(each.name, type(view).__name__)]
+    return sorted(offered, key=lambda each: each.name not in CONTACTS)
 
 
 def choices(view: Any) -> dict[str, list[tuple[str, str]]]:

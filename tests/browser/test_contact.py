@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -13,26 +13,9 @@ from app.extensions import db
 from app.models import Customer, Hit, OutreachSetting
 from tests.access.world import World
 from tests.browser.conftest import Visit
-from tests.browser.window import PHONE, WIDTHS, Window, screen
+from tests.browser.window import PHONE, WIDTHS, Hand, screen
 
 ALWAYS = {"open_from": "00:00", "open_to": "24:00", "skip_holidays": False}
-
-
-class Hand:
-    """A person's hand, which counts what it does."""
-
-    def __init__(self, window: Window) -> None:
-        self.page, self.actions = window.page, 0
-
-    def click(self, control: Locator) -> None:
-        """Click a control."""
-        self.actions += 1
-        control.click()
-
-    def choose(self, control: Locator, word: str) -> None:
-        """Choose from a drop-down."""
-        self.actions += 1
-        control.select_option(label=word)
 
 
 @pytest.fixture

@@ -106,3 +106,29 @@ class Window:
 def screen(width: int) -> Any:
     """Return the size of the screen with a width."""
     return {"width": width, "height": 844 if width < 768 else 768}
+
+
+class Hand:
+    """A person's hand, which counts what it does."""
+
+    def __init__(self, window: Window) -> None:
+        self.page, self.actions = window.page, 0
+
+    def click(self, control: Locator) -> None:
+        """Click a control."""
+        self.actions += 1
+        control.click()
+
+    def press(self, role: str, name: str) -> None:
+        """Click the control with a role and a name."""
+        self.click(self.page.get_by_role(role, name=name, exact=True))  # type: ignore[arg-type]
+
+    def fill(self, label: str, text: str) -> None:
+        """Write a text into a field."""
+        self.actions += 1
+        self.page.get_by_label(label).fill(text)
+
+    def choose(self, control: Locator, word: str) -> None:
+        """Choose from a drop-down."""
+        self.actions += 1
+        control.select_option(label=word)
