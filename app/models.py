@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from flask_appbuilder import Model
-from flask_appbuilder.security.sqla.models import User
+from flask_appbuilder.security.sqla.models import Role, User
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -67,6 +67,13 @@ class RunStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class UserName(String):
+    """The name for log-in of a person, which screens show as the person's name."""
+
+    def __init__(self) -> None:
+        super().__init__(128)
 
 
 class Attempted:
@@ -171,7 +178,7 @@ class PasswordLink(Model):
     person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     sent_to: Mapped[str] = mapped_column(String(320))
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     expires_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     used_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -257,7 +264,7 @@ class ImportBatch(Attempted, Model):
     rows_kept: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_restored: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_left: Mapped[int] = mapped_column(Integer, server_default="0")
-    undone_by: Mapped[str | None] = mapped_column(String(128))
+    undone_by: Mapped[str | None] = mapped_column(UserName)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_done: Mapped[int] = mapped_column(Integer, server_default="0")
     rows_total: Mapped[int | None] = mapped_column(Integer)
@@ -271,7 +278,7 @@ class ImportBatch(Attempted, Model):
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     error_file: Mapped[str | None] = mapped_column(String(512))
     error: Mapped[Said | None] = mapped_column(SaidType)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -384,7 +391,7 @@ class Tag(Model):
     code: Mapped[str] = mapped_column(String(64), unique=True, default=partial(new_code, "TAG"))
     name: Mapped[str] = mapped_column(String(32), unique=True)
     colour: Mapped[str] = mapped_column(String(16), server_default="blue")
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
 
     def __repr__(self) -> str:
@@ -420,9 +427,9 @@ class Suppression(Model):
     shown: Mapped[str] = mapped_column(String(64))
     reason: Mapped[str] = mapped_column(String(255))
     expires_on: Mapped[dt.date | None] = mapped_column(Date)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
-    removed_by: Mapped[str | None] = mapped_column(String(128))
+    removed_by: Mapped[str | None] = mapped_column(UserName)
     removed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     removal_reason: Mapped[str | None] = mapped_column(String(255))
 
@@ -439,7 +446,7 @@ class Reveal(Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
     reason: Mapped[str] = mapped_column(String(255))
-    revealed_by: Mapped[str] = mapped_column(String(128))
+    revealed_by: Mapped[str] = mapped_column(UserName)
     address: Mapped[str] = mapped_column(String(64))
     revealed_at: Mapped[dt.datetime] = _now()
     lead: Mapped[Lead] = relationship("Lead")
@@ -457,7 +464,7 @@ class SubjectRequest(Model):
     kind: Mapped[str] = mapped_column(String(16))
     lead_no: Mapped[str | None] = mapped_column(String(32))
     reason: Mapped[str] = mapped_column(String(255), server_default="")
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
 
 
@@ -484,7 +491,7 @@ class BulkJob(Attempted, Leased, Model):
     changed: Mapped[int | None] = mapped_column(Integer)
     error: Mapped[Said | None] = mapped_column(SaidType)
     cancel_requested: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     tag: Mapped[Tag | None] = relationship("Tag")
@@ -517,7 +524,7 @@ class FactDefinition(Model):
     keep_days: Mapped[int] = mapped_column(Integer, server_default="1100")
     choices: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     round_to: Mapped[int] = mapped_column(Integer, server_default="1")
-    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
@@ -546,7 +553,7 @@ class Product(Model):
     valid_from: Mapped[dt.date | None] = mapped_column(Date)
     valid_until: Mapped[dt.date | None] = mapped_column(Date)
     eligible: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
@@ -621,7 +628,7 @@ class Segment(Model):
     name: Mapped[str] = mapped_column(String(64))
     definition: Mapped[dict[str, Any]] = mapped_column(JSONB)
     shared: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    owner: Mapped[str] = mapped_column(String(128), index=True)
+    owner: Mapped[str] = mapped_column(UserName, index=True)
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
@@ -725,7 +732,7 @@ class JobRun(Attempted, Leased, Model):
     note: Mapped[str | None] = mapped_column(Text)
     error: Mapped[Said | None] = mapped_column(SaidType)
     force: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -806,13 +813,13 @@ class RuleVersion(Model):
     lead_filter: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     holdout_percent: Mapped[float] = mapped_column(Float, server_default="0")
     products: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     revision: Mapped[int] = mapped_column(Integer, server_default="1")
     editors: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
-    saved_by: Mapped[str | None] = mapped_column(String(128))
+    saved_by: Mapped[str | None] = mapped_column(UserName)
     saved_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
-    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_by: Mapped[str | None] = mapped_column(UserName)
     activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     rule: Mapped[Rule] = relationship(Rule, foreign_keys=[rule_id], back_populates="versions")
     conditions: Mapped[list[RuleCondition]] = relationship(
@@ -886,7 +893,7 @@ class Backtest(Attempted, Leased, Model):
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     error: Mapped[Said | None] = mapped_column(SaidType)
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     started_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
@@ -941,14 +948,14 @@ class ScheduleVersion(Model):
     number: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
     spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     #: users who saved it since, the latest last
     edited_by: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default="{}")
     created_at: Mapped[dt.datetime] = _now()
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
-    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_by: Mapped[str | None] = mapped_column(UserName)
     activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     schedule: Mapped[Schedule] = relationship(Schedule, foreign_keys=[schedule_id], back_populates="versions")
 
@@ -966,7 +973,7 @@ class Holiday(Model):
     kind: Mapped[str] = mapped_column(String(8))
     name: Mapped[str] = mapped_column(String(64))
     source: Mapped[str] = mapped_column(String(255), server_default="")
-    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
@@ -982,7 +989,7 @@ class ScheduleShortcut(Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(32), unique=True)
     timing: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
 
     def __repr__(self) -> str:
@@ -1027,12 +1034,12 @@ class Target(Model):
     secret_made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     status: Mapped[str] = mapped_column(String(16), server_default=TargetStatus.ACTIVE)
     stop_reason: Mapped[str | None] = mapped_column(String(16))
-    stopped_by: Mapped[str | None] = mapped_column(String(128))
+    stopped_by: Mapped[str | None] = mapped_column(UserName)
     stopped_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     failing_since: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     last_ok_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[Said | None] = mapped_column(SaidType)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
 
     def __repr__(self) -> str:
@@ -1077,7 +1084,7 @@ class Push(Model):
     hits: Mapped[int] = mapped_column(Integer, server_default="0")
     status: Mapped[str] = mapped_column(String(16), server_default=PushStatus.OPEN)
     is_test: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    requested_by: Mapped[str] = mapped_column(String(128), server_default="system")
+    requested_by: Mapped[str] = mapped_column(UserName, server_default="system")
     created_at: Mapped[dt.datetime] = _now()
     schedule: Mapped[Schedule | None] = relationship(Schedule)
     version: Mapped[ScheduleVersion | None] = relationship(ScheduleVersion)
@@ -1227,6 +1234,7 @@ class Hit(Model):
             postgresql_where=text("owner_id IS NULL AND status = 'waiting' AND NOT (opted_out OR holdout)"),
         ),
         Index("ix_hit_next", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
+        Index("ix_hit_blocked", "branch_id", postgresql_where=text("live AND (opted_out OR holdout)")),
         Index("ix_hit_escalated", "escalated_at", postgresql_where=text("escalated_at IS NOT NULL")),
         Index("ix_hit_close_reason", "close_reason_id", postgresql_where=text("close_reason_id IS NOT NULL")),
         Index("ix_hit_product", "product_id", postgresql_where=text("product_id IS NOT NULL")),
@@ -1450,11 +1458,11 @@ class HitEvent(Model):
     kind: Mapped[str] = mapped_column(String(16))
     from_status: Mapped[str] = mapped_column(String(16))
     to_status: Mapped[str] = mapped_column(String(16))
-    owner: Mapped[str | None] = mapped_column(String(128))
+    owner: Mapped[str | None] = mapped_column(UserName)
     note: Mapped[str] = mapped_column(Text, server_default="")
     next_on: Mapped[dt.date | None] = mapped_column(Date)
     result_id: Mapped[int | None] = mapped_column(ForeignKey("contact_result.id", ondelete="RESTRICT"))
-    person: Mapped[str] = mapped_column(String(128))
+    person: Mapped[str] = mapped_column(UserName)
     at: Mapped[dt.datetime] = _now()
     result: Mapped[ContactResult | None] = relationship("ContactResult")
 
@@ -1524,7 +1532,7 @@ class WorkSetting(Model):
     most_open: Mapped[int] = mapped_column(Integer, server_default="50")
     respond_days: Mapped[int] = mapped_column(Integer, server_default="1")
     overdue_days: Mapped[int] = mapped_column(Integer, server_default="2")
-    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
@@ -1544,7 +1552,7 @@ class OutreachTemplate(Model):
     name: Mapped[str] = mapped_column(String(64), unique=True)
     products: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
     active: Mapped[bool] = mapped_column(Boolean, server_default="true")
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     versions: Mapped[list[OutreachTemplateVersion]] = relationship(
         "OutreachTemplateVersion",
@@ -1566,7 +1574,7 @@ class OutreachTemplateVersion(Model):
     template_id: Mapped[int] = mapped_column(ForeignKey("outreach_template.id", ondelete="CASCADE"))
     number: Mapped[int] = mapped_column(Integer)
     body: Mapped[str] = mapped_column(Text)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     template: Mapped[OutreachTemplate] = relationship(OutreachTemplate, back_populates="versions")
 
@@ -1581,7 +1589,7 @@ class ForbiddenWord(Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     word: Mapped[str] = mapped_column(String(32), unique=True)
     note: Mapped[str] = mapped_column(String(255), server_default="")
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
 
     def __repr__(self) -> str:
@@ -1605,9 +1613,9 @@ class OutreachSetting(Model):
     values: Mapped[dict[str, Any]] = mapped_column(JSONB)
     status: Mapped[str] = mapped_column(String(16), server_default=VersionStatus.DRAFT)
     reason: Mapped[str] = mapped_column(String(255), server_default="")
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
-    activated_by: Mapped[str | None] = mapped_column(String(128))
+    activated_by: Mapped[str | None] = mapped_column(UserName)
     activated_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     recounted_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -1637,7 +1645,7 @@ class OutreachGateway(Model):
     open_until: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     next_slot_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[Said | None] = mapped_column(SaidType)
-    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
@@ -1702,10 +1710,10 @@ class OutreachBatch(Attempted, Model):
     not_before: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     waits_for: Mapped[str] = mapped_column(String(16), server_default="")
     error: Mapped[Said | None] = mapped_column(SaidType)
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()
-    confirmed_by: Mapped[str | None] = mapped_column(String(128))
+    confirmed_by: Mapped[str | None] = mapped_column(UserName)
     confirmed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     version: Mapped[OutreachTemplateVersion] = relationship(
@@ -1901,11 +1909,11 @@ class Approval(Model):
     state: Mapped[str] = mapped_column(String(64))
     makers: Mapped[list[str]] = mapped_column(ARRAY(String), server_default="{}")
     status: Mapped[str] = mapped_column(String(16), server_default=ApprovalStatus.WAITING)
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     requested_at: Mapped[dt.datetime] = _now()
     expires_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
-    decided_by: Mapped[str | None] = mapped_column(String(128))
+    decided_by: Mapped[str | None] = mapped_column(UserName)
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     decided_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     note: Mapped[str] = mapped_column(String(500), server_default="")
@@ -1950,7 +1958,7 @@ class ChangeLog(Model):
     object: Mapped[str] = mapped_column(String(64))
     object_id: Mapped[str | None] = mapped_column(String(128))
     title: Mapped[str | None] = mapped_column(String(128))
-    actor: Mapped[str] = mapped_column(String(128))
+    actor: Mapped[str] = mapped_column(UserName)
     source: Mapped[str] = mapped_column(String(16))
     address: Mapped[str] = mapped_column(String(64))
     request: Mapped[str] = mapped_column(String(64))
@@ -1987,7 +1995,7 @@ class ChangeFacet(Model):
     """
 
     __tablename__ = "change_facet"
-    actor: Mapped[str] = mapped_column(String(128), primary_key=True)
+    actor: Mapped[str] = mapped_column(UserName, primary_key=True)
     object: Mapped[str] = mapped_column(String(64), primary_key=True)
     kind: Mapped[str] = mapped_column(String(32), primary_key=True)
     source: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -2016,25 +2024,44 @@ class AuditJob(Attempted, Leased, Model):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     file: Mapped[str | None] = mapped_column(String(255))
     error: Mapped[Said | None] = mapped_column(SaidType)
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-class SavedFilter(Model):
-    """A user's saved filters of a list (app/selection)."""
+class SavedView(Model):
+    """A way to look at a list under a name: filters (app/selection), order, columns and density.
 
-    __tablename__ = "saved_filter"
-    __table_args__ = (UniqueConstraint("owner", "view", "name", name="saved_filter_owner_name_key"),)
+    It is private, or shared with the people of ``role``. ``sort`` is a column and its direction, None for the
+    list's own order; no ``columns`` means the list's own.
+    """
+
+    __tablename__ = "saved_view"
+    __table_args__ = (UniqueConstraint("owner", "view", "name", name="saved_view_owner_name_key"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    view: Mapped[str] = mapped_column(String(64))
+    view: Mapped[str] = mapped_column(String(64), index=True)
     name: Mapped[str] = mapped_column(String(64))
     filters: Mapped[list[list[str]]] = mapped_column(JSONB)
-    owner: Mapped[str] = mapped_column(String(128))
+    sort: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    columns: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    density: Mapped[str] = mapped_column(String(16), server_default="standard")
+    owner: Mapped[str] = mapped_column(UserName)
+    role_id: Mapped[int | None] = mapped_column(ForeignKey("ab_role.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = _now()
+    role: Mapped[Role | None] = relationship(Role)
 
     def __repr__(self) -> str:
         return self.name
+
+
+class ListLayout(Model):
+    """The columns and density that a person chose for a list; no ``columns`` means the list's own."""
+
+    __tablename__ = "list_layout"
+    person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    view: Mapped[str] = mapped_column(String(64), primary_key=True)
+    columns: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    density: Mapped[str] = mapped_column(String(16), server_default="standard")
 
 
 # --- Exports ---
@@ -2064,13 +2091,13 @@ class ExportJob(Attempted, Leased, Model):
     filters: Mapped[list[list[str]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     facts: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     clear: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    approved_by: Mapped[str | None] = mapped_column(String(128))
+    approved_by: Mapped[str | None] = mapped_column(UserName)
     status: Mapped[str] = mapped_column(String(16), server_default=RunStatus.QUEUED)
     progress: Mapped[int] = mapped_column(Integer, server_default="0")
     rows: Mapped[int | None] = mapped_column(Integer)
     file: Mapped[str | None] = mapped_column(String(255))
     error: Mapped[Said | None] = mapped_column(SaidType)
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     finished_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -2145,7 +2172,7 @@ class ReportSetting(Model):
     at: Mapped[dt.time] = mapped_column(Time)
     since: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
     planned_week: Mapped[dt.date | None] = mapped_column(Date)
-    updated_by: Mapped[str] = mapped_column(String(128))
+    updated_by: Mapped[str] = mapped_column(UserName)
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), onupdate=func.now()
     )
@@ -2156,7 +2183,7 @@ class ReportReceiver(Model):
 
     __tablename__ = "report_receiver"
     person_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
-    added_by: Mapped[str] = mapped_column(String(128))
+    added_by: Mapped[str] = mapped_column(UserName)
     added_at: Mapped[dt.datetime] = _now()
 
 
@@ -2180,7 +2207,7 @@ class WeeklyReport(Attempted, Model):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     error: Mapped[Said | None] = mapped_column(SaidType)
-    requested_by: Mapped[str] = mapped_column(String(128))
+    requested_by: Mapped[str] = mapped_column(UserName)
     created_at: Mapped[dt.datetime] = _now()
     made_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     branch: Mapped[Branch | None] = relationship(Branch)

@@ -405,10 +405,10 @@ TABLE: dict[str, dict[str, str]] = {
         "can_fetch": "AU",
         "can_verify": "AU",
     },
-    "SavedFilterView": {
-        "can_list": "AU",
-        "can_add": "AU",
-        "can_delete": "AU",
+    "SavedViewView": {
+        "can_list": EVERYONE,
+        "can_edit": EVERYONE,
+        "can_delete": EVERYONE,
     },
     # 系统设置
     "SystemStateView": {

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext
 from app.console import frame
 from app.screens.api.views import ApiDescription, ApiDocsView
 from app.screens.approvals.views import ApprovalView
-from app.screens.audit.views import AuditJobView, ChangeLogView, SavedFilterView
+from app.screens.audit.views import AuditJobView, ChangeLogView
 from app.screens.data.views import CompletenessView, IngestFileView, InstitutionView, JobRunView
 from app.screens.desks.views import AuditStateView, DataStateView, SystemStateView, home_tabs
 from app.screens.facts.api import FactApi
@@ -56,6 +56,7 @@ from app.screens.reminders.views import ReminderChoiceView, ReminderView
 from app.screens.reports.views import WeeklyReportView
 from app.screens.rules.backtests import BacktestView
 from app.screens.rules.views import RuleVersionView, RuleView
+from app.screens.saved.views import SavedViewView
 from app.screens.schedules.views import HolidayView, ScheduleVersionView, ScheduleView
 from app.screens.search.views import SearchView, limit_rate
 from app.screens.staff.api_keys import ApiKeyView
@@ -209,7 +210,7 @@ WITHOUT_MENU = (
     ReminderView,
     ReportMailView,
     ReminderChoiceView,
-    SavedFilterView,
+    SavedViewView,
     SearchView,
     GuideView,
 )

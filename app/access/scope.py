@@ -23,7 +23,7 @@ from app.models import (
     OutreachTest,
     Reminder,
     SandboxMessage,
-    SavedFilter,
+    SavedView,
     Segment,
     Staff,
     WeeklyReport,
@@ -186,9 +186,12 @@ def reminders_visible_to(user: Any) -> ColumnElement[bool]:
     return Reminder.person_id == user.id
 
 
-def saved_filters_visible_to(user: Any) -> ColumnElement[bool]:
-    """Return a criterion on SavedFilter: the user's own."""
-    return SavedFilter.owner == user.username
+def saved_views_visible_to(user: Any) -> ColumnElement[bool]:
+    """Return a criterion on SavedView: own ones and those shared with the user's roles, all for Admin."""
+    roles = getattr(user, "roles", [])
+    if any(role.name == "Admin" for role in roles):
+        return true()
+    return or_(SavedView.owner == user.username, SavedView.role_id.in_([role.id for role in roles]))
 
 
 _SCOPES = {
@@ -203,7 +206,7 @@ _SCOPES = {
     ExportJob: exports_visible_to,
     BulkJob: bulk_visible_to,
     Reminder: reminders_visible_to,
-    SavedFilter: saved_filters_visible_to,
+    SavedView: saved_views_visible_to,
     Outreach: outreach_visible_to,
     OutreachBatch: batches_visible_to,
     OutreachTest: test_sms_visible_to,

@@ -28,6 +28,7 @@ EXCLUDED = {
     "hit_total": "counts of hits, derived by triggers",
     "hit_gate": "never has a row",
     "installation": "written once; what `flask store adopt` does is an event",
+    "list_layout": "which columns a person likes to see",
     "login_session": "sessions: logging in and out are events",
     "work_queue": "the order of a list that somebody goes through; the newest few are kept",
     "ticker_step": "the state of the ticker's steps, written by the ticker only",

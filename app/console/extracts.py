@@ -40,7 +40,7 @@ def newest(view: str, n: int, columns: Sequence[str], **filters: Any) -> lists.T
     names = list(columns)
     order = registered.datamodel.order(*registered.base_order)
     rows = list(_rows(view, filters).order_by(*order).limit(n))
-    lists.load_related(registered, rows)
+    lists.load_related(registered, rows, names)
     return lists.Table(
         view=view,
         columns=[
@@ -64,6 +64,7 @@ def _rows(view: str, filters: dict[str, Any]) -> Any:
     """Return a query for the rows of a list: in scope, with its own, the default and the given filters."""
     registered: Any = view_named(view)
     model = registered.model
-    chosen = registered.default_filters | filters
+    columns = {name.partition("__")[0] for name in filters}
+    chosen = registered.defaults(columns) | filters
     criteria = [criterion(model, each, g.user) for each in pointers.filters(**chosen)]
     return registered._base_filters.apply_all(db.session.query(model)).filter(*criteria)

@@ -14,12 +14,13 @@ from sqlalchemy import select
 
 from app import labels
 from app.access.scope import visible_to
-from app.console import urls
+from app.console import people, urls
 from app.console.access import may
 from app.console.controls import INDENT
 from app.console.filters import TextFilter
 from app.extensions import db
 from app.leads import number_limit, suppression
+from app.lib.row_id import row_id
 from app.models import Branch
 from app.selection import kind_of, operators_of
 from app.selection.columns import is_phone_index
@@ -110,7 +111,9 @@ def address(view: Any) -> str:
             column, _operator = urls.column_and_operator(view.model, name) or ("", "")
             is_phone = kind_of(view.model, column) == "phone"
             arguments.append((name, _phone_index(value, view.model.__tablename__) if is_phone else value))
-    return urls.with_query(url_for(f"{view.endpoint}.list"), arguments)
+    opened = row_id(request.form.get("saved", ""))
+    kept = [("saved", str(opened))] if opened else []
+    return urls.with_query(url_for(f"{view.endpoint}.list"), arguments + kept)
 
 
 def _phone_index(text: str, where: str) -> str:
@@ -135,7 +138,8 @@ class _Row:
 
     def __init__(self, view: Any, arguments: Mapping[str, str]) -> None:
         self._view, self._arguments = view, arguments
-        self._defaults: Mapping[str, str] = view.default_filters
+        chosen = (urls.column_and_operator(view.model, name) for name in arguments if urls.is_filter(name))
+        self._defaults: Mapping[str, str] = view.defaults({each[0] for each in chosen if each})
 
     def field(self, column: str) -> Field | None:
         """Return the field of a column, None when it has none or the user may not use it."""
@@ -190,6 +194,10 @@ class _Row:
 
     def _text(self, column: str, label: str) -> Field:
         return Field(label, "text", self._inputs(column, ("starts", "")), hint=_("starts with"))
+
+    def _person(self, column: str, label: str) -> Field:
+        [own] = self._inputs(column, ("is", ""))
+        return Field(label, "choice", [own], people.choices(own.value))
 
     def _inputs(self, column: str, *operators: tuple[str, str]) -> list[Input]:
         """Return a control for each operator and label."""

@@ -74,6 +74,7 @@ def _filter(operator: str, api_name: str, words: Any, *bases: type[Any]) -> type
 
 
 _IS = _filter("is", "eq", lazy_gettext("is"))
+_STARTS = _filter("starts", "sw", lazy_gettext("starts with"))
 _DAY_FROM = _filter("from", "from", lazy_gettext("from"))
 _DAY_TO = _filter("to", "to", lazy_gettext("to"))
 #: kind of column and operator → filter
@@ -82,8 +83,10 @@ _FILTERS: dict[tuple[str, str], type[ListFilter]] = {
     ("relations", "is"): _filter("is", "rel_m_m", lazy_gettext("is"), FilterRelation),
     ("phone", "is"): _IS,
     ("flag", "is"): _IS,
-    ("text", "starts"): _filter("starts", "sw", lazy_gettext("starts with")),
+    ("text", "starts"): _STARTS,
     ("text", "is"): _IS,
+    ("person", "starts"): _STARTS,
+    ("person", "is"): _IS,
     ("number", "is"): _IS,
     ("number", "from"): _filter("from", "ge", lazy_gettext("at least")),
     ("number", "to"): _filter("to", "le", lazy_gettext("at most")),
@@ -110,6 +113,6 @@ class ConsoleFilters(BaseFilterConverter):  # type: ignore[misc]
 def add_default_filters(view: Any, filters: Any) -> None:
     """Add a view's default filters to the filters of a request, for columns of which it chooses no value."""
     chosen = {each.column_name for each, _value in filters.get_filters_values()}
-    for column, value in view.default_filters.items():
+    for column, value in view.defaults(chosen).items():
         if column not in chosen:
             filters.add_filter_index(column, 0, value)

@@ -91,6 +91,11 @@ def lines(parts: Iterable[Markup]) -> Markup:
     return Markup('<ul class="plain-list">{}</ul>').format(items) if items else Markup("")
 
 
+def clip(text: str) -> Markup | str:
+    """Format a sentence as one line, in full on hover and while its row has the focus."""
+    return Markup('<span class="clip" title="{}">{}</span>').format(text, text) if text else ""
+
+
 def file_tail(path: str) -> Markup:
     """Format a file's path as folder and name, with the whole path on hover."""
     return Markup('<span title="{}">{}</span>').format(path, "/".join(path.split("/")[-2:]))

@@ -16,6 +16,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from app import labels
+from app.console import people
 from app.console.access import may, view_named
 from app.console.addresses import address_of
 from app.console.controls import control, date_input, error_count, is_check, is_group, is_required
@@ -89,6 +90,7 @@ def init_app(app: Flask) -> None:
         help_url,
     )
     app.jinja_env.globals.update({each.__name__: each for each in parts})
+    app.jinja_env.globals["person"] = people.shown
     app.jinja_env.globals.update(
         {each.__name__: each for each in (control, date_input, is_group, is_check, is_required, error_count)}
     )

@@ -18,7 +18,10 @@ class Chapter(NamedTuple):
 
 #: in the order of the guide
 CHAPTERS = (
-    Chapter("start", ("HomeView", "SearchView", "ReminderView", "ReminderChoiceView", "GuideView")),
+    Chapter(
+        "start",
+        (*("HomeView", "SearchView", "ReminderView", "ReminderChoiceView", "GuideView", "SavedViewView"),),
+    ),
     Chapter("marketer", ("MyWorkView", "CustomerView", "HitView")),
     Chapter("manager", ("WorkspaceView",)),
     Chapter("leads", ("LeadView", "ImportBatchView", "SuppressionView", "BulkJobView", "BranchView")),
@@ -46,7 +49,7 @@ CHAPTERS = (
         "audit",
         (
             "AuditStateView",
-            *("ChangeLogView", "AuditJobView", "SavedFilterView", "RevealView", "SubjectRequestView"),
+            *("ChangeLogView", "AuditJobView", "RevealView", "SubjectRequestView"),
             "ExportJobView",
         ),
     ),

@@ -43,6 +43,13 @@ def _keys(query: Any) -> Any:
     return query.with_entities(query.column_descriptions[0]["entity"].id).order_by(None)
 
 
+def count_up_to(query: Any, most: int) -> Count:
+    """Count the rows of an ORM query exactly up to ``most``, else say that there are more."""
+    inner = _keys(query)
+    number = inner.session.scalar(select(func.count()).select_from(inner.limit(most + 1).subquery()))
+    return Count(number) if number <= most else Count.estimate(most)
+
+
 def count_within(query: Any, seconds: float = SECONDS) -> Count:
     """Count the rows of an ORM query, exactly when that takes at most ``seconds``, else by an estimate."""
     inner = _keys(query)

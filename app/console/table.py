@@ -17,12 +17,13 @@ from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app import labels
-from app.console import filter_row, formats, urls
+from app.console import filter_row, formats, people, urls
 from app.console.access import may, view_named, view_of_model
 from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import whole_number
 from app.models import ChangeLog
+from app.selection import kind_of
 
 PAGE_SIZES = (25, 50, 100, 200)
 PAGE_SIZE_COOKIE = "page_size"
@@ -30,6 +31,8 @@ PAGE_SIZE_COOKIE = "page_size"
 CONTACTS = ("sms", "call")
 #: columns that hold sentences and need a wide cell
 SENTENCES = ("sentence", "reason", "summary")
+#: words beside a row; with more of them, all but the first ones are in a menu
+MAX_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,18 @@ class Row:
     links: list[Link]
     actions: list[Action]
 
+    @property
+    def words(self) -> list[Link | Action]:
+        """Return the links and actions that stand beside the row."""
+        every: list[Link | Action] = [*self.links, *self.actions]
+        return every if len(every) <= MAX_WORDS else every[: MAX_WORDS - 1]
+
+    @property
+    def more(self) -> list[Link | Action]:
+        """Return the links and actions in the row's menu."""
+        every: list[Link | Action] = [*self.links, *self.actions]
+        return every[len(self.words) :]
+
 
 @dataclass(frozen=True)
 class Table:
@@ -111,6 +126,15 @@ class Table:
     next: list[Link] = field(default_factory=list)
     #: the last row that paging reaches; 0 means no limit
     paging_limit: int = 0
+    #: how the reader has the list; without it there is nothing to arrange
+    arranged: Any = None
+    #: text and address of the line about rows that the list hides, empty texts for none
+    hidden: tuple[str, str] = ("", "")
+
+    @property
+    def density(self) -> str:
+        """Return the density of the rows."""
+        return self.arranged.density if self.arranged else "standard"
 
     @property
     def estimated(self) -> bool:
@@ -163,9 +187,10 @@ def remembered_page_size() -> int | None:
     return size if size in PAGE_SIZES else None
 
 
-def load_related(view: Any, rows: list[Any]) -> None:
+def load_related(view: Any, rows: list[Any], names: list[str]) -> None:
     """Load the rows' many-to-one relations, with one query per relation instead of one per row."""
-    for name in view.list_columns:
+    people.load(getattr(item, name) for name in names if names_person(view, name) for item in rows)
+    for name in names:
         if not view.datamodel.is_relation_many_to_one(name):
             continue
         model = view.datamodel.get_related_model(name)
@@ -205,11 +230,17 @@ def kind(view: Any, name: str) -> str:
 
 def row(view: Any, names: list[str], item: Any) -> Row:
     """Return a row of a view's list."""
-    cells = [cell(view, name, view.datamodel._get_attr_value(item, name)) for name in names]
+    cells = [_one_line(view, name, view.datamodel._get_attr_value(item, name)) for name in names]
     links = show_links(view, item)
     if cells and links and not _is_link(cells[0]):
         cells[0] = Markup('<a class="row-link" href="{}">{}</a>').format(links[0].url, cells[0])
     return Row(str(item.id), view.heading(item), cells, links, row_actions(view, item, in_list=True))
+
+
+def _one_line(view: Any, name: str, value: Any) -> Any:
+    """Return a cell; a sentence is cut to one line."""
+    shown = cell(view, name, value)
+    return formats.clip(shown) if kind(view, name) == "wide" and type(shown) is str else shown
 
 
 def _is_link(cell: Any) -> bool:
@@ -227,6 +258,8 @@ def cell(view: Any, name: str, value: Any) -> Any:
         return value.text()
     if isinstance(value, list | tuple):
         return labels.joined(related(each) if isinstance(each, Model) else each for each in value)
+    if isinstance(value, str) and names_person(view, name):
+        return people.shown(value)
     if isinstance(value, bool):
         return labels.yes_no(value)
     if isinstance(value, dt.datetime):
@@ -236,6 +269,11 @@ def cell(view: Any, name: str, value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:,.2f}".rstrip("0").rstrip(".")
     return "" if value is None else value
+
+
+def names_person(view: Any, name: str) -> bool:
+    """Return whether a column holds names for log-in."""
+    return name not in view.computed and kind_of(view.model, name) == "person"
 
 
 def related(item: Any) -> Any:

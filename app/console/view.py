@@ -20,17 +20,18 @@ from sqlalchemy.exc import IntegrityError
 from wtforms import StringField
 
 from app.console import filter_row as filters
-from app.console import paging, urls
+from app.console import paging, selection, urls
 from app.console import table as lists
 from app.console.data import ConsoleInterface, PerRequestFilters
 from app.console.filters import FilterVisible, add_default_filters
+from app.console.layout import ArrangesList
 from app.console.widgets import ConsoleFilterWidget, ConsoleFormWidget, ConsoleListWidget, ConsoleShowWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.leads.errors import InvalidPhone
 
 
-class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
+class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[misc]
     """A screen of one table: list, show, add, edit, delete and actions, in row scope.
 
     Subclasses set ``model`` and columns (``computed`` ones are functions of the row), and override ``save``,
@@ -55,8 +56,6 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
     empty_hint: ClassVar[Any] = lazy_gettext("Nothing here yet.")
     #: list filters that belong to no column, by name; see app/screens/leads/special_filters.py
     special_filters: ClassVar[Mapping[str, type[Any]]] = {}
-    #: filters that hold until another value of the same column is chosen: column → value
-    default_filters: ClassVar[Mapping[str, str]] = {}
     #: columns whose head explains a term of the glossary: column → code of the term
     column_terms: ClassVar[Mapping[str, str]] = {}
     #: computed columns that hold a number
@@ -174,7 +173,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         add_default_filters(self, filters)
         count, rows, page = self._page(filters, order, page or 0, size)
         fixed = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
-        names = [name for name in self.list_columns if name not in fixed]
+        arranged = self.arranged()
+        names = [name for name in arranged.names if name not in fixed]
         related = bool(fixed)
         table = lists.Table(
             view=type(self).__name__,
@@ -193,6 +193,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             next=lists.next_links(self) if not rows and not related else [],
             counted=self.counted(count, filters),
             related=related,
+            arranged=arranged,
             **self._search_of_table(related),
         )
         return (widgets or {}) | {"list": self.list_widget(table=table)}
@@ -201,7 +202,8 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
         if related:
             return {}
         fields = filters.fields(self)
-        return {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
+        shown = {"fields": fields, "chips": filters.chips(fields), "shown_fields": self.shown_filters}
+        return shown | {"hidden": selection.hidden_rows(self)}
 
     def _page(self, list_filters: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
         """Return count, rows and number of a page; beyond the last page, those of the last one."""
@@ -212,7 +214,7 @@ class ConsoleView(PerRequestFilters, ModelView):  # type: ignore[misc]
             count = paging.count_exactly(self.datamodel.apply_filters(db.session.query(self.model), joined))
             page = max(count - 1, 0) // size
             rows = self.datamodel.query(joined, *order, page=page, page_size=size)[1]
-        lists.load_related(self, rows)
+        lists.load_related(self, rows, self.arranged().names)
         return count, rows, page
 
     def _get_search_widget(

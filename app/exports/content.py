@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Query, joinedload
 
 from app import labels
+from app.access.people import full_names
 from app.exports import fact_columns
 from app.facts.definition import FactDef
 from app.leads.phone import PhoneVault
@@ -61,12 +62,14 @@ def _rows_after(last_id: int, content: Content, query: Query[Any]) -> list[Any]:
 
 def watermark(user: str, moment: dt.datetime, approved_by: str | None = None) -> str:
     """Return the first row of an export: who made it, when, and who approved unmasked phone numbers."""
-    values = {"who": user, "time": f"{labels.local(moment):%Y-%m-%d %H:%M}"}
+    names = full_names(filter(None, (user, approved_by)))
+    who, by = (f"{names[each]} ({each})" if each in names else each for each in (user, approved_by or ""))
+    values = {"who": who, "time": f"{labels.local(moment):%Y-%m-%d %H:%M}"}
     if approved_by is None:
         return _("Exported by %(who)s, %(time)s · phones masked · for use within the bank only", **values)
     return _(
         "Exported by %(who)s, %(time)s · phones in clear, approved by %(by)s · strictly confidential",
-        by=approved_by,
+        by=by,
         **values,
     )
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select, true
+from sqlalchemy import ColumnElement, and_, exists, not_, or_, select, true
 
 from app.access.scope import visible_to
 from app.errors import DomainError
@@ -23,8 +23,9 @@ GRADES = ("A", "B", "C", "D")
 NO_HIT = "none"
 
 
-#: the choice of customers in any state
+#: the choice of customers or hits in any state, and of hits but those that nobody may contact
 ANY_STATE = "all"
+CONTACTABLE = "contactable"
 
 
 def customers_by_work(user: Any, text: str) -> ColumnElement[bool]:
@@ -53,6 +54,15 @@ def in_state(user: Any, text: str) -> ColumnElement[bool]:
     if text not in tuple(CustomerState):
         raise DomainError("Unknown work status: %(name)s", name=text[:20])
     return Customer.state == text
+
+
+def hit_in_state(user: Any, text: str) -> ColumnElement[bool]:
+    """Return the criterion for hits with or without open ones that nobody may contact. Raises DomainError."""
+    blocked = and_(Hit.status.in_(OPEN), or_(Hit.opted_out, Hit.holdout))
+    states = {ANY_STATE: true(), CustomerState.BLOCKED: blocked, CONTACTABLE: not_(blocked)}
+    if text not in states:
+        raise DomainError("Unknown work status: %(name)s", name=text[:20])
+    return states[text]
 
 
 def by_rule(user: Any, text: str) -> ColumnElement[bool]:

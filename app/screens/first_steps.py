@@ -27,7 +27,7 @@ from app.models import (
     Reveal,
     RuleVersion,
     RunStatus,
-    SavedFilter,
+    SavedView,
     Segment,
     Staff,
 )
@@ -169,7 +169,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             lazy_gettext("Save filters that you use often"),
             "ChangeLogView.list",
-            lambda user: exists().where(SavedFilter.owner == user.username),
+            lambda user: exists().where(SavedView.owner == user.username),
         ),
         Step(
             lazy_gettext("Export the change log with its proof"),

@@ -24,6 +24,7 @@ from sqlalchemy.orm import MANYTOMANY, MANYTOONE
 from app.errors import DomainError
 from app.leads import number_limit
 from app.lib.row_id import row_id
+from app.models import UserName
 
 #: the kind of filters that belong to no single column (app/selection/special.py)
 SPECIAL = "special"
@@ -34,6 +35,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "phone": ("is",),
     "flag": ("is",),
     "text": ("starts", "is"),
+    "person": ("starts", "is"),
     "number": ("is", "from", "to"),
     "moment": ("from", "to"),
     "day": ("from", "to"),
@@ -41,6 +43,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
 }
 _TYPES: tuple[tuple[Any, str], ...] = (
     (Boolean, "flag"),
+    (UserName, "person"),
     (String, "text"),
     (Integer, "number"),
     (Float, "number"),
@@ -177,6 +180,7 @@ CRITERIA: dict[str, Callable[[ColumnFilter], ColumnElement[bool]]] = {
     "phone": _phone,
     "flag": _flag,
     "text": _text,
+    "person": _text,
     "number": _number,
     "moment": _day,
     "day": _day,

@@ -46,6 +46,7 @@ FILTERS: dict[type[Any], dict[str, Criterion]] = {
     },
     Hit: {
         **_of_lead(Hit.lead_id),
+        "state": hits.hit_in_state,
         "work": hits.state_of_work,
         "source": hits.of_source,
         "branch": hits.in_branch,

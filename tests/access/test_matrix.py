@@ -455,10 +455,10 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         "can_fetch": get("/auditjobview/fetch/{my_audit}"),
         "can_verify": post("/auditjobview/verify"),
     },
-    "SavedFilterView": {
-        "can_list": get("/savedfilterview/list/"),
-        "can_add": post("/savedfilterview/add", name="登录失败", query="_flt_1_kind=log_in"),
-        "can_delete": post("/savedfilterview/delete/{my_filter}"),
+    "SavedViewView": {
+        "can_list": get("/savedviewview/list/"),
+        "can_edit": post("/savedviewview/edit/{my_view}", name="登录失败"),
+        "can_delete": post("/savedviewview/delete/{my_view}"),
     },
     "RevealView": {"can_list": get("/revealview/list/")},
     "SubjectRequestView": {

@@ -47,7 +47,7 @@ from app.models import (
     RuleCondition,
     RuleVersion,
     SandboxMessage,
-    SavedFilter,
+    SavedView,
     Schedule,
     ScheduleVersion,
     Segment,
@@ -218,7 +218,7 @@ def _jobs() -> dict[str, Any]:
             requested_by="me",
             result={"chain": {"ok": False, "entries": 3, "head": "0" * 64, "first_bad": 2}},
         ),
-        "my_filter": SavedFilter(
+        "my_view": SavedView(
             view="ChangeLogView", name="登录", filters=[["kind", "is", "log_in"]], owner="me"
         ),
     }

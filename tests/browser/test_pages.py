@@ -60,6 +60,7 @@ ROWS = {
     "JobRunView": "held",
     "ChangeLogView": "entry",
     "AuditJobView": "my_audit",
+    "SavedViewView": "my_view",
     "WeeklyReportView": "report",
     "StaffView": "staff",
     "RoleView": "role",

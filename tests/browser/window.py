@@ -77,7 +77,7 @@ class Window:
 
     def unfold(self, control: Locator) -> None:
         """Open 更多筛选 where it hides the control."""
-        for opener in self.page.locator(".unfold, .more-filters summary").all():
+        for opener in self.page.locator(".unfold").all():
             if opener.is_visible() and not control.is_visible():
                 opener.click()
 

@@ -64,7 +64,7 @@ def test_an_empty_list_says_what_to_do(login: Callable[..., Person]) -> None:
 
 def test_only_the_first_filters_are_in_sight(manager: Person) -> None:
     html = manager.get("/leadview/list/").text
-    seen, more = html.split('class="more-filters"')
+    seen, more = html.split('class="filter-row more-filters"')
     assert "_flt_1_status" in seen
     assert "_flt_0_lead_no" not in seen
     assert "_flt_0_lead_no" in more

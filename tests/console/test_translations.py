@@ -133,6 +133,7 @@ def names_in_world(session: Session) -> list[str]:
         "product.name",
         "fact_definition.unit",
         "segment.name",
+        "saved_view.name",
         "suppression.reason",
         "close_reason.name",
         "contact_result.name",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from app.models import AuditJob, ReminderChoice, SavedFilter, Staff
+from app.models import AuditJob, ReminderChoice, SavedView, Staff
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -34,7 +34,7 @@ def test_steps_tick_themselves_and_go_away(
     assert steps(anna) is None
     ursula = login("Auditor", username="ursula")
     assert steps(ursula) == ("0 / 4", "Verify the chain of the change log")
-    session.add(SavedFilter(owner="ursula", view="ChangeLogView", name="mine", filters=[]))
+    session.add(SavedView(owner="ursula", view="ChangeLogView", name="mine", filters=[]))
     session.add_all(AuditJob(kind=kind, requested_by="ursula") for kind in ("verify", "export"))
     session.commit()
     assert steps(ursula) == ("3 / 4", "Choose which reminders are also mailed")

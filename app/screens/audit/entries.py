@@ -102,6 +102,7 @@ OBJECT = {
     "reveal": lazy_gettext("Phone number viewed"),
     "rule_condition": lazy_gettext("Condition of a rule"),
     "saved_filter": lazy_gettext("Saved filter"),
+    "saved_view": lazy_gettext("Saved view"),
     "schedule": lazy_gettext("Schedule"),
     "schedule_shortcut": lazy_gettext("Saved timing"),
     "schedule_version": lazy_gettext("Schedule version"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from markupsafe import Markup
@@ -15,9 +14,8 @@ from app import labels
 from app.audit.unsealed import oldest_transaction, unsealed
 from app.audit_jobs import file_of
 from app.console import formats
-from app.console.urls import filtered
 from app.extensions import db
-from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus, SavedFilter
+from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus
 from app.screens.audit import entries
 
 JOB_KIND = {"verify": lazy_gettext("Verification"), "export": lazy_gettext("Export with proof")}
@@ -134,13 +132,3 @@ def first_bad(job: AuditJob) -> int | None:
 
 def _verdict(job: AuditJob) -> Any | None:
     return (job.result or {}).get("chain") if job.kind == "export" else job.result
-
-
-def saved_link(saved: SavedFilter) -> Markup:
-    """Return the name of a saved filter as a link to the filtered list."""
-    return Markup('<a href="{}">{}</a>').format(saved_url(saved), saved.name)
-
-
-def saved_url(saved: SavedFilter) -> str:
-    """Return the address of the list with a saved filter applied."""
-    return filtered(url_for("ChangeLogView.list"), ChangeLog, saved.filters)

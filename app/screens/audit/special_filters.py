@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from app.console import people
 from app.console.filters import ChoiceFilter
 from app.extensions import db
 from app.models import ChangeFacet
@@ -22,7 +23,7 @@ class ByPerson(ChoiceFilter):
         actors = list(
             db.session.scalars(select(ChangeFacet.actor).distinct().order_by("actor").limit(MAX_ACTORS))
         )
-        return [(name, name) for name in actors + ([value] if value and value not in actors else [])]
+        return people.choices(value, actors)
 
 
 class AboutObject(ChoiceFilter):

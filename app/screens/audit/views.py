@@ -1,18 +1,16 @@
-"""The screens of the change log: entries, their history, saved filters, verification and exports."""
+"""The screens of the change log: entries, their history, verification and exports."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
 
-from flask import abort, flash, g, redirect, request, send_file, url_for
+from flask import abort, flash, g, redirect, send_file, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy import func, select
-from wtforms import HiddenField, StringField
-from wtforms.validators import DataRequired, Length
+from wtforms import StringField
 
 from app import audit_jobs, labels
 from app.audit_jobs import link_of
@@ -23,16 +21,14 @@ from app.console.table import Link
 from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
-from app.errors import DomainError, FieldError
+from app.errors import DomainError
 from app.extensions import db
-from app.models import AuditJob, ChangeLog, RunStatus, SavedFilter
+from app.models import AuditJob, ChangeLog, RunStatus
 from app.screens.audit import entries, page
 from app.screens.audit.data import LogInterface
 from app.screens.audit.special_filters import AUDIT_FILTERS
 from app.selection import Selection
 
-#: how many saved filters are shown above the list
-MAX_SAVED = 12
 #: fields that only entries about a bulk statement show
 BULK_FIELDS = ("rows", "digest")
 
@@ -102,27 +98,14 @@ class ChangeLogView(ConsoleView):
         return _("Entry %(n)s", n=item.id)
 
     def list_links(self) -> list[Link]:
-        """Return the links to saved filters, to saving these filters, to export and to verification."""
+        """Return the links to export and to verification."""
         selected = selection.of_request(self)
-        links = self._saved_links()
-        if selected.filters and may("can_add", "SavedFilterView"):
-            query = selection.url("", selected).removeprefix("?")
-            links.append(Link(_("Save these filters"), url_for("SavedFilterView.add", query=query)))
+        links = []
         if may("can_export_log", "ChangeLogView"):
             links.append(Link(_("Export with proof"), selection.url(url_for(".export_log"), selected)))
         if may("can_verify", "AuditJobView"):
             links.append(Link(_("Verify the chain"), url_for("AuditJobView.verify")))
         return links
-
-    def _saved_links(self) -> list[Link]:
-        if not may("can_list", "SavedFilterView"):
-            return []
-        own = (SavedFilter.owner == me(), SavedFilter.view == type(self).__name__)
-        saved = db.session.scalars(
-            select(SavedFilter).where(*own).order_by(SavedFilter.name).limit(MAX_SAVED)
-        )
-        links = [Link(f"☆ {each.name}", page.saved_url(each)) for each in saved]
-        return links + ([Link(_("Saved filters"), url_for("SavedFilterView.list"))] if links else [])
 
     def show_links(self, item: ChangeLog) -> list[Link]:
         """Return the links to the history of the object and to the entries of the same transaction."""
@@ -277,62 +260,3 @@ _VERIFY_ABOUT = lazy_gettext(
     "Every sealed entry is hashed again and compared with the chain and with the checkpoints kept outside the"
     " database. This finds entries that were edited, deleted, inserted, reordered or cut off."
 )
-
-
-def _selection_of(query: str) -> Selection:
-    """Return the selection of a query string of the change log. Raises FieldError for an invalid filter."""
-    try:
-        selected = Selection(ChangeLog, selection.filters_of(ChangeLogView, parse_qsl(query)), g.user)
-        selected.criteria()
-    except DomainError as refused:
-        raise FieldError("name", "These filters can't be saved: %(why)s", why=refused.text()) from refused
-    return selected
-
-
-class SavedFilterView(ConsoleView):
-    """The user's own named filters of the change log."""
-
-    model = SavedFilter
-    base_permissions = ["can_list", "can_add", "can_delete"]
-    computed = {"opened": page.saved_link}
-    list_title = lazy_gettext("Saved filters")
-    add_title = lazy_gettext("Save these filters")
-    about = lazy_gettext("Filters of the change log kept under a name.")
-    empty_next = ("ChangeLogView",)
-    empty_hint = lazy_gettext("Choose filters on the change log and save them under a name.")
-    base_order = ("name", "asc")
-    list_columns = ["opened", "created_at"]
-    order_columns = ["created_at"]
-    search_columns = ["name"]
-    add_columns = ["name", "query"]
-    label_columns = {
-        "name": lazy_gettext("Name"),
-        "opened": lazy_gettext("Name"),
-        "query": lazy_gettext("Filters"),
-        "created_at": lazy_gettext("Created"),
-    }
-    formatters_columns = {"created_at": formats.when}
-    add_form_extra_fields = {"query": HiddenField(validators=[DataRequired(), Length(max=2000)])}
-    validators_columns = {"name": [DataRequired(), Length(max=64)]}
-
-    def prefill_add(self, form: Any) -> None:
-        """Take over the filters of the list that the user came from."""
-        form.query.data = request.args.get("query", "")
-
-    def save(self, item: Any, form: Any, *, created: bool) -> None:
-        """Save the filters for the user. Raises FieldError when there are none."""
-        selected = _selection_of(form.query.data or "")
-        if not selected.filters:
-            raise FieldError("name", "Choose filters on the change log first.")
-        item.name, item.filters = item.name.strip(), [list(each) for each in selected.filters]
-        item.view, item.owner = "ChangeLogView", me()
-        db.session.add(item)
-
-    def post_add_redirect(self) -> Any:
-        """Return to the list with these filters applied."""
-        selected = _selection_of(request.form.get("query", ""))
-        return redirect(selection.url(url_for("ChangeLogView.list"), selected))
-
-    def list_links(self) -> list[Link]:
-        """Return the link back to the change log."""
-        return [Link(_("Change log"), url_for("ChangeLogView.list"))]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
-from app.console import formats
+from app.console import formats, people
 from app.errors import Said
 from app.extensions import db
 from app.models import JobRun, RunStatus
@@ -99,7 +99,7 @@ def _earlier(record: dict[str, Any]) -> Markup:
     run = JobRun(status=record["status"], error=error, counts=record["counts"])
     parts = [
         formats.when(dt.datetime.fromisoformat(record["finished_at"])),
-        record["requested_by"],
+        people.shown(record["requested_by"]),
         labels.word(labels.RUN_STATUS, record["status"]),
         run_summary(run),
     ]

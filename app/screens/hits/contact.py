@@ -9,6 +9,7 @@ from flask import g, request, url_for
 from flask_babel import gettext as _
 
 from app import labels
+from app.console import people
 from app.console.access import may
 from app.hits import owner, results
 from app.lib import clock
@@ -81,7 +82,7 @@ def _allowed_by(call: Answer) -> str:
         return ""
     return _(
         "%(person)s allowed a call outside contact hours today: %(reason)s",
-        person=call.allowed_by.person,
+        person=people.name_of(call.allowed_by.person),
         reason=call.allowed_by.note,
     )
 

@@ -45,7 +45,13 @@ def load(customers: list[Customer]) -> None:
     g.last_contacts = last_contacts(keys)
 
 
-def _load_related(customers: list[Customer], name: str, model: Any, keys: list[tuple[Customer, Any]]) -> None:
+def load_of_hits(hits: list[Hit]) -> None:
+    """Load owners and last contacts of the customers of a list's hits, and remember them for the request."""
+    _load_related(hits, "owner", Staff, [(each, each.owner_id) for each in hits])
+    g.last_contacts = last_contacts([hit.lead_id for hit in hits])
+
+
+def _load_related(customers: list[Any], name: str, model: Any, keys: list[tuple[Any, Any]]) -> None:
     wanted = {key for _customer, key in keys if key is not None}
     found = {row.id: row for row in db.session.scalars(select(model).where(model.id.in_(wanted)))}
     for customer, key in keys:
@@ -132,5 +138,5 @@ def _row(hit: Hit, current: Hit | None) -> dict[str, Any]:
         "rule": hit.rule.name,
         "date": hit.hit_date,
         "reason": describe.reason(hit),
-        "status": hit_labels.status(hit, owner=False),
+        "status": hit_labels.status(hit),
     }

@@ -39,6 +39,7 @@ def page_of(
     setattr(
         g, queue.SHOWN, urls.with_query(address.partition("?")[0], [*urls.query_of(address), *paged.items()])
     )
+    arranged = view.arranged()
     return lists.Table(
         view=name,
         columns=[
@@ -48,9 +49,9 @@ def page_of(
                 lists.kind(view, each),
                 term=view.column_terms.get(each, ""),
             )
-            for each in view.list_columns
+            for each in arranged.names
         ],
-        rows=[lists.row(view, view.list_columns, item) for item in found],
+        rows=[lists.row(view, arranged.names, item) for item in found],
         count=count,
         page=number,
         page_size=size,
@@ -61,4 +62,5 @@ def page_of(
         empty=empty,
         counted=view.count_in_words(count, rows),
         related=False,
+        arranged=arranged,
     )

@@ -204,12 +204,13 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
     special_filters = CUSTOMER_FILTERS
     search_form_extra_fields = {name: StringField() for name in CUSTOMER_FILTERS}
     default_filters = {"state": CustomerState.OPEN}
+    hides = ("state", CustomerState.BLOCKED)
     computed = {
         "customer": hit_labels.customer,
         "phone": lambda item: item.lead.phone_masked,
         "reason": hit_labels.newest_reason,
         "held_by": hit_labels.held_by,
-        "last_contact": hit_labels.last_contact,
+        "last_contact": lambda item: hit_labels.last_contact(item.id),
         "next": hit_labels.next_contact,
         "how": hit_labels.customer_status,
         "branch": lambda item: item.lead.branch.name if item.lead.branch else "",
@@ -256,6 +257,7 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
         "last_contact",
         "next",
     ]
+    more_columns = ("hit_date", "score", "branch", "source")
     order_columns = ["grade", "hit_date", "score", "next_on", "call_back_at", "open_hits"]
     shown_filters = 5
     search_columns = [
@@ -329,6 +331,15 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
     def heading(self, item: Customer) -> str:
         """Return the name and number of the lead."""
         return str(item.lead)
+
+    def hidden_words(self, count: int, text: str) -> str:
+        """Return how many customers nobody may contact."""
+        return ngettext(
+            "%(n)s customer whom nobody may contact is hidden",
+            "%(n)s customers whom nobody may contact are hidden",
+            count,
+            n=text,
+        )
 
     def counted(self, count: Any, list_filters: Any) -> str:
         """Return the numbers of customers and of their open hits."""

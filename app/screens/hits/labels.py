@@ -5,17 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from flask import g
+from flask import g, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from app import labels
-from app.console import formats
+from app.console import formats, people
+from app.console.access import may
 from app.hits import owner as owners
 from app.hits import results
 from app.lib import clock
-from app.models import Customer, CustomerState, Hit, HitEvent, Outreach
+from app.models import Customer, CustomerState, Hit, HitEvent, Outreach, Rule
 from app.outreach.compliance import REASONS
 from app.rules import describe
 from app.screens.leads import disturb
@@ -48,16 +49,11 @@ OWN_NOTES = {
 }
 
 
-def status(hit: Hit, *, owner: bool = True) -> Markup:
-    """Return the status as a tag with do-not-contact marks; for an open hit also its owner and due date."""
+def status(hit: Hit) -> Markup:
+    """Return the status as a tag with do-not-contact marks."""
     tag = formats.tag(labels.HIT_STATUS, "hit")(hit.status)
     # A single element, because the cell is a grid on narrow screens.
-    shown = Markup("<span>{}{}</span>").format(tag, _do_not_contact(hit))
-    if not owner or hit.owner is None or hit.status not in owners.OPEN:
-        return shown
-    return Markup('{}<span class="hit-owner">{}{}</span>').format(
-        shown, escape(hit.owner.get_full_name()), due(hit.next_on, " · ")
-    )
+    return Markup("<span>{}{}</span>").format(tag, _do_not_contact(hit))
 
 
 def _do_not_contact(hit: Hit) -> Markup:
@@ -71,16 +67,16 @@ def _do_not_contact(hit: Hit) -> Markup:
     )
 
 
-def due(day: dt.date | None, before: str = "") -> Markup:
+def due(day: dt.date | None) -> Markup:
     """Return the due date of a hit, in red when it is overdue."""
     if day is None:
         return Markup("")
     late = (clock.today() - day).days
     if late > 0:
-        return Markup('{}<b class="late">{}</b>').format(before, _("%(n)s days overdue", n=late))
+        return Markup('<b class="late">{}</b>').format(_("%(n)s days overdue", n=late))
     if late == 0:
-        return Markup("{}<b>{}</b>").format(before, _("due today"))
-    return Markup("{}<time>{}</time>").format(before, day.isoformat())
+        return Markup("<b>{}</b>").format(_("due today"))
+    return Markup("<time>{}</time>").format(day.isoformat())
 
 
 def owner(hit: Hit | Customer) -> str:
@@ -101,6 +97,19 @@ def customer(row: Customer) -> Markup:
     return Markup('<span class="compact">{} <small>{}</small></span>').format(row.lead.name, row.lead.lead_no)
 
 
+def rule(rule: Rule) -> Markup:
+    """Return the name of a rule with its code on hover, as a link for who may open it."""
+    text = Markup('<span title="{}">{}</span>').format(rule.code, rule.name)
+    if not may("can_show", "RuleView"):
+        return text
+    return Markup('<a href="{}">{}</a>').format(url_for("RuleView.show", pk=rule.id), text)
+
+
+def next_date(hit: Hit) -> Markup:
+    """Return the date of an open hit's next contact, in red when it is overdue."""
+    return due(hit.next_on) if hit.status in owners.OPEN else Markup("")
+
+
 def next_contact(row: Customer) -> Markup | str:
     """Return the date of the next contact, in red when it is overdue."""
     if row.next_on is None:
@@ -114,10 +123,9 @@ def call_time(row: Customer) -> Markup:
     return Markup("<b>{}</b>").format(f"{labels.local(row.call_back_at):%H:%M}" if row.call_back_at else "")
 
 
-def newest_reason(customer: Customer) -> Markup:
-    """Return the reason of the newest hit on one line, in full on hover."""
-    reason = describe.reason(customer.hit) if customer.hit else ""
-    return Markup('<span class="clip" title="{}">{}</span>').format(reason, reason)
+def newest_reason(customer: Customer) -> str:
+    """Return the reason of the newest hit."""
+    return describe.reason(customer.hit) if customer.hit else ""
 
 
 def held_by(customer: Customer) -> Markup | str:
@@ -131,9 +139,9 @@ def held_by(customer: Customer) -> Markup | str:
     return Markup('<span class="compact" title="{}">{}</span>{}').format(title, name, asked)
 
 
-def last_contact(customer: Customer) -> Markup | str:
+def last_contact(customer_id: int) -> Markup | str:
     """Return the last contact's result and when it was, as loaded for the page."""
-    contact = g.get("last_contacts", {}).get(customer.id)
+    contact = g.get("last_contacts", {}).get(customer_id)
     if contact is None:
         return ""
     words = labels.contact_words(contact.channel) if contact.channel else STEP
@@ -167,8 +175,8 @@ def event(row: HitEvent) -> dict[str, Any]:
         "status": formats.tag(labels.HIT_STATUS, "hit")(row.to_status),
         # The step and the status of a conversion have the same name; show it once.
         "moved": row.from_status != row.to_status and row.kind != "convert",
-        "person": _("the system") if row.person == owners.SYSTEM else row.person,
-        "owner": row.owner if row.kind == "assign" else "",
+        "person": people.shown(row.person),
+        "owner": people.shown(row.owner) if row.kind == "assign" else "",
         "note": _note(row),
         "next_on": row.next_on if row.kind in ("follow_up", "claim", "assign") else None,
         "at": formats.when(row.at),
@@ -183,7 +191,7 @@ def contact(row: Outreach) -> dict[str, Any]:
         "text": labels.word(labels.OUTREACH_CHANNEL, row.channel),
         "status": formats.contact_tag(row.channel, row.status),
         "moved": True,
-        "person": row.batch.created_by,
+        "person": people.shown(row.batch.created_by),
         "note": " · ".join(map(str, filter(None, (row.version, why, row.note)))),
         "at": formats.when(row.sent_at or row.at),
     }

@@ -16,8 +16,8 @@ from app.effect.reach import Stage
 from app.errors import DomainError
 from app.extensions import db
 from app.hits.by_branch import NONE, OWN
-from app.hits.filters import ANY_STATE
-from app.models import Branch, OutreachBatch, Rule
+from app.hits.filters import ANY_STATE, CONTACTABLE
+from app.models import Branch, CustomerState, OutreachBatch, Rule
 from app.outreach.filters import parse
 from app.rules import conversions
 from app.screens.leads import segments
@@ -63,6 +63,19 @@ class State(ChoiceFilter):
         """Return the states, and all of them."""
         known = [(code, str(word)) for code, word in codes.CUSTOMER_STATE.items()]
         return [*known, (ANY_STATE, _("All customers"))]
+
+
+class HitState(ChoiceFilter):
+    """Hits with or without those whose customers nobody may contact."""
+
+    @staticmethod
+    def choices(value: str) -> list[tuple[str, str]]:
+        """Return the states."""
+        return [
+            (CONTACTABLE, _("May be contacted, or done")),
+            (CustomerState.BLOCKED, str(codes.CUSTOMER_STATE[CustomerState.BLOCKED])),
+            (ANY_STATE, _("All hits")),
+        ]
 
 
 class ByName(TextFilter):
@@ -218,6 +231,7 @@ class OfOutreachBatch(ChoiceFilter):
 _BY_LEAD: dict[str, type[ChoiceFilter]] = {"name": ByName, "tag": HasTag, "segment": InSegment}
 HIT_FILTERS: dict[str, type[ChoiceFilter]] = {
     **_BY_LEAD,
+    "state": HitState,
     "work": WorkState,
     "source": LeadSource,
     "branch": InBranch,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from wtforms import StringField
 
 from app import labels
@@ -25,8 +25,9 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import assignment, owner, results
 from app.hits import steps as work
+from app.hits.filters import ANY_STATE, CONTACTABLE
 from app.lib.settings import current_settings
-from app.models import Customer, Hit, HitStatus
+from app.models import Customer, CustomerState, Hit, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
@@ -194,8 +195,15 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     export_kind = "hits"
     special_filters = HIT_FILTERS
     search_form_extra_fields = {name: StringField() for name in HIT_FILTERS}
+    default_filters = {"state": CONTACTABLE}
+    hides = ("state", CustomerState.BLOCKED)
     computed = {
         "status": hit_labels.status,
+        "phone": lambda item: item.lead.phone_masked,
+        "held_by": lambda item: hit_labels.owner(item) if item.owner else "",
+        "last_contact": lambda item: hit_labels.last_contact(item.lead_id),
+        "next": hit_labels.next_date,
+        "branch": lambda item: item.lead.branch.name if item.lead.branch else "",
         "source": hit_labels.source,
         "arithmetic": describe.arithmetic,
         "reason": describe.reason,
@@ -229,7 +237,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     list_title = lazy_gettext("High-potential leads")
     show_title = lazy_gettext("Hit")
     base_order = ("hit_date", "desc")
-    list_columns = ["lead", "grade", "rule", "reason", "source", "hit_date", "status"]
+    list_columns = ["lead", "phone", "grade", "rule", "reason", "hit_date", "status", "held_by"]
+    more_columns = ("next", "last_contact", "source", "branch", "score", "version", "made_on")
     order_columns = ["grade", "hit_date", "status", "score"]
     shown_filters = 5
     search_columns = [
@@ -238,6 +247,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         "work",
         "grade",
         "rule",
+        "state",
         "hit_date",
         "source",
         "branch",
@@ -272,9 +282,14 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     ]
     label_columns = {
         "name": lazy_gettext("Name or lead number"),
+        "state": lazy_gettext("Hits"),
         "tag": lazy_gettext("Tag"),
         "segment": lazy_gettext("Segment"),
         "lead": lazy_gettext("Lead"),
+        "phone": lazy_gettext("Phone"),
+        "held_by": lazy_gettext("Assignee"),
+        "last_contact": lazy_gettext("Last contact"),
+        "next": lazy_gettext("Next contact"),
         "grade": lazy_gettext("Grade"),
         "score": lazy_gettext("Score"),
         "rule": lazy_gettext("Rule hit"),
@@ -308,10 +323,24 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     column_terms = {"grade": "grade", "reason": "reason", "hit_date": "hit_date", "status": "status"}
     formatters_columns = {
         "grade": formats.tag({}, "grade"),
+        "rule": hit_labels.rule,
         "opted_out": labels.yes_no,
         "holdout": labels.yes_no,
         "created_at": formats.when,
     }
+
+    def defaults(self, chosen: Collection[str]) -> Mapping[str, str]:
+        """Hide whom nobody may contact from the bare list only: links of numbers show what they count."""
+        return {"state": ANY_STATE} if chosen and "state" not in chosen else self.default_filters
+
+    def hidden_words(self, count: int, text: str) -> str:
+        """Return how many hits are of people whom nobody may contact."""
+        return ngettext(
+            "%(n)s hit whose customer nobody may contact is hidden",
+            "%(n)s hits whose customers nobody may contact are hidden",
+            count,
+            n=text,
+        )
 
     def list_links(self) -> list[Link]:
         """Return the links to the list of customers, and to contact or export the list."""
@@ -332,6 +361,11 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
         data = super()._interface()
         data.ties = ("score",)
         return data
+
+    def _page(self, list_filters: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
+        count, rows, page = super()._page(list_filters, order, page, size)
+        customer_page.load_of_hits(rows)
+        return count, rows, page
 
     @action("recompute", lazy_gettext("Recompute"), multiple=False)
     def recompute(self, item: Hit) -> Any:

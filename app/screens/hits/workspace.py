@@ -24,7 +24,7 @@ from app.extensions import db
 from app.hits import counts
 from app.hits.by_branch import NONE, BranchParts
 from app.hits.counts import HitFilter
-from app.hits.filters import branch_of
+from app.hits.filters import ANY_STATE, branch_of
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import HitStatus, Rule
@@ -59,7 +59,9 @@ class Filters:
 
     def list_url(self, n: int = 0, **changed: Any) -> str:
         """Return the URL of the list of the ``n`` hits, with some filters changed or, by None, removed."""
-        return urls.list_url("HitView", exact=n > paging.EXACT_UP_TO, **(self.of_list | changed))
+        own = self.of_list | changed
+        every = {} if own else {"state": ANY_STATE}
+        return urls.list_url("HitView", exact=n > paging.EXACT_UP_TO, **(every | own))
 
     @property
     def of_list(self) -> dict[str, Any]:

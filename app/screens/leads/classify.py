@@ -15,7 +15,7 @@ from wtforms import BooleanField, DateField, IntegerField, SelectField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
-from app.console import formats, urls
+from app.console import formats, people, urls
 from app.console.access import may, me
 from app.console.forms import CodeField, multi_select, select
 from app.console.parts import sentence
@@ -266,7 +266,10 @@ class SegmentView(ConsoleView):
         """Return why the user may not change the segment: only its owner and administrators may."""
         if item.owner == me() or "Admin" in {role.name for role in g.user.roles}:
             return None
-        return _("This segment belongs to %(owner)s. To change it, create your own.", owner=item.owner)
+        return _(
+            "This segment belongs to %(owner)s. To change it, create your own.",
+            owner=people.name_of(item.owner),
+        )
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Fill the form with the stored definition."""

@@ -60,6 +60,8 @@ class LeadView(
     paging_limit = 10_000
     list_columns = ["lead_no", "name", "phone_masked", "source", "status", "tags", "branch", "created_at"]
     column_terms = {"source": "source"}
+    more_columns = ("opted_out", "batch", "updated_at")
+    column_rights = {"batch": ("can_list", "ImportBatchView")}
     order_columns = ["lead_no", "name", "source", "status", "created_at"]
     search_columns = [
         "name",

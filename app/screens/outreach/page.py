@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from app import labels
 from app.approvals.requests import LANGUAGES
-from app.console import formats, selection, table
+from app.console import formats, people, selection, table
 from app.console.access import may, view_of_model
 from app.console.urls import list_url
 from app.effect.labels import claims_stand_in
@@ -125,7 +125,7 @@ def template_history(template: OutreachTemplate) -> Markup:
     """Return all versions with their authors."""
     line = Markup("<li>v{} · {} · {}<br>{}</li>")
     rows = [
-        line.format(each.number, each.created_by, formats.when(each.created_at), each.body)
+        line.format(each.number, people.shown(each.created_by), formats.when(each.created_at), each.body)
         for each in template.versions
     ]
     return Markup("<ol class='plain-list versions'>{}</ol>").format(Markup("").join(rows))
@@ -178,7 +178,7 @@ def selection_text(batch: OutreachBatch) -> str:
     if "ids" in batch.selection:
         return _("%(n)s selected hits", n=f"{len(batch.selection.get('ids', ())):,}")
     text = labels.enumerated(conditions(batch))
-    return text or _("All hits that %(person)s may see", person=batch.created_by)
+    return text or _("All hits that %(person)s may see", person=people.name_of(batch.created_by))
 
 
 def unapproved_today(batch: OutreachBatch) -> str:
@@ -190,7 +190,7 @@ def unapproved_today(batch: OutreachBatch) -> str:
         return _("You have confirmed %(n)s contacts today without a second approver.", n=f"{n:,}")
     return _(
         "%(person)s has confirmed %(n)s contacts today without a second approver.",
-        person=batch.created_by,
+        person=people.name_of(batch.created_by),
         n=f"{n:,}",
     )
 

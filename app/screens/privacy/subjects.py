@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from app import labels
-from app.console import formats
+from app.console import formats, people
 from app.facts import subject as fact_subject
 from app.lib.amounts import yuan
 from app.models import Lead
@@ -45,7 +45,9 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
             )
             for c in answer["contacts"]
         ],
-        "reveals": [(_when(r["revealed_at"]), r["revealed_by"], r["reason"]) for r in answer["reveals"]],
+        "reveals": [
+            (_when(r["revealed_at"]), people.shown(r["revealed_by"]), r["reason"]) for r in answer["reveals"]
+        ],
         "entries": [
             (
                 _when(s["created_at"]),

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from app import labels
 from app.access.scope import visible_to
-from app.console import formats, frame
+from app.console import formats, frame, people
 from app.console.access import may, view_named
 from app.extensions import db
 from app.leads import finding, number_limit, suppression
@@ -77,7 +77,9 @@ NAMED = (
         lambda text: or_(_has(Schedule.name, text), _has(Schedule.code, text)),
         lambda schedule: labels.word(labels.VERSION_STATUS, schedule.status),
     ),
-    Named("SegmentView", lambda text: _has(Segment.name, text), lambda segment: segment.owner),
+    Named(
+        "SegmentView", lambda text: _has(Segment.name, text), lambda segment: people.name_of(segment.owner)
+    ),
     Named(
         "ImportBatchView",
         lambda text: or_(_has(ImportBatch.file_name, text), _numbered(ImportBatch, text)),

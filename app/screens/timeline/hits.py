@@ -85,7 +85,7 @@ def work(lead: Lead, span: Span) -> Iterator[Entry]:
 def _step(event: HitEvent, hit: Hit) -> Entry:
     shown = hit_labels.event(event)
     lines = [
-        (_("Assignee"), event.owner if event.kind == "assign" else ""),
+        (_("Assignee"), shown["owner"]),
         (_("Next contact"), shown["next_on"]),
     ]
     return Entry(
@@ -96,7 +96,7 @@ def _step(event: HitEvent, hit: Hit) -> Entry:
         said=shown["note"],
         lines=[line for line in lines if line[1]],
         url=url_for("HitView.show", pk=hit.id) if may("can_show", "HitView") else "",
-        by=shown["person"],
+        by=event.person,
         note=f"{hit.rule.name} {hit.hit_date}",
         tone="good" if event.to_status == "converted" else "",
     )

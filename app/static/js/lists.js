@@ -23,16 +23,56 @@ function watchTicks(list) {
     everything.checked = n > 0 && n === boxes.length;
     everything.indeterminate = n > 0 && n < boxes.length;
   };
+  /** @type {HTMLInputElement | undefined} */
+  let last;
+  /** Tick a box, or with Shift all between it and the last one. @param {HTMLInputElement} box @param {boolean} upTo */
+  const tick = (box, upTo) => {
+    if (upTo && last) for (const each of between(boxes, last, box)) each.checked = box.checked;
+    last = box;
+    show();
+  };
   const tickAll = (/** @type {boolean} */ state) => {
     for (const box of boxes) box.checked = state;
     show();
   };
   list.addEventListener("change", (event) => {
     if (event.target === everything) tickAll(everything.checked);
-    else if (target(event).matches("[name=rowid]")) show();
+  });
+  list.addEventListener("click", (event) => {
+    const box = boxes.find((each) => each === event.target);
+    if (box) tick(box, event.shiftKey);
+  });
+  // A click with Shift would select the text between the boxes.
+  list.addEventListener("mousedown", (event) => {
+    if (event.shiftKey && target(event).matches("[name=rowid]")) event.preventDefault();
   });
   untick.addEventListener("click", () => tickAll(false));
   show();
+}
+
+/** The part of a list from one of its elements to another. @template T @param {T[]} list @param {T} one @param {T} other */
+export function between(list, one, other) {
+  const [first, last] = [list.indexOf(one), list.indexOf(other)].sort((a, b) => a - b);
+  return list.slice(first, last + 1);
+}
+
+/** Open the menu of a row beside its word, where no edge of the list cuts it off. @param {HTMLDetailsElement} menu */
+function openAbove(menu) {
+  const sheet = one(".menu-sheet", menu);
+  menu.addEventListener("toggle", () => {
+    if (!menu.open) return;
+    const at = menu.getBoundingClientRect();
+    const below = at.bottom + sheet.offsetHeight + 8 <= window.innerHeight;
+    sheet.style.top = `${below ? at.bottom + 4 : at.top - sheet.offsetHeight - 4}px`;
+    sheet.style.left = `${Math.max(8, at.right - sheet.offsetWidth)}px`;
+  });
+  window.addEventListener("scroll", () => menu.removeAttribute("open"), { passive: true });
+}
+
+/** Say in full on hover what a cell cuts off. @param {Event} event */
+function tellAll(event) {
+  const cell = target(event).closest?.(".rows-lines td:not(.actions)");
+  if (cell && cell.scrollWidth > cell.clientWidth) cell.setAttribute("title", cell.textContent.trim());
 }
 
 /** A button that opens the dialog of a bulk action. @param {HTMLElement} button */
@@ -113,6 +153,8 @@ lists.forEach(watchTicks);
 lists.forEach(fit);
 window.addEventListener("resize", () => lists.forEach(fit));
 all("[data-choose]").forEach(choose);
+/** @type {HTMLDetailsElement[]} */ (all(".row-menu")).forEach(openAbove);
+document.addEventListener("mouseover", tellAll);
 all(".filters").forEach(trimEmpty);
 /** @type {HTMLButtonElement[]} */ (all("[data-unfold]")).forEach(unfold);
 /** @type {HTMLSelectElement[]} */ (all("[data-page-size]")).forEach(rememberPageSize);
