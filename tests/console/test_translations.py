@@ -30,7 +30,7 @@ SAME = """
     http https webhook hooks url drop_roots webhook_allow push crm drop busy
     shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
     gsm ucs sms send call key phone text channel code data result surname name branch month day fact
-    rejected absent sandbox outreach pdf smtp_url aum assets as_of facts loan parquet store outcomes rfm esc
+    rejected absent sandbox outreach pdf smtp_url aum assets considering as_of facts loan parquet store outcomes rfm esc
 """
 CODES = set(SAME.split())
 

@@ -39,7 +39,7 @@ def of(column: str, value: Any) -> Acts:
 
     leads = [
         (LEADS, "can_bulk", _("Add or remove a tag"), lead(url_for("LeadView.bulk"))),
-        (LEADS, "can_export_all", _("Export"), lead(url_for("LeadView.export_all"))),
+        (LEADS, "can_export_all", _("Export all"), lead(url_for("LeadView.export_all"))),
     ]
     customers = [
         *(
@@ -48,7 +48,7 @@ def of(column: str, value: Any) -> Acts:
             if (path := url_for("CustomerView.contact_many", channel=channel))
         ),
         (CUSTOMERS, "can_assign_all", _("Assign"), customer(url_for("CustomerView.assign_all"))),
-        (CUSTOMERS, "can_export_all", _("Export"), customer(url_for("CustomerView.export_all"))),
+        (CUSTOMERS, "can_export_all", _("Export all"), customer(url_for("CustomerView.export_all"))),
         (CUSTOMERS, "can_list", _("View the customers"), customer(url_for("CustomerView.list"))),
     ]
     return Acts(_allowed(leads), _allowed(customers), Selection(Customer, tuple(on_customers), g.user))
