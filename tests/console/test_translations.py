@@ -28,9 +28,9 @@ SAME = """
     tag tpl e mail mb json excel csv xlsx xls sha id ocr api english pii_key redis utf gb bank micro_loan
     leads hits body file template_id word sql lead_monitor openapi create rison
     http https webhook hooks url drop_roots webhook_allow push crm drop busy
-    shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
+    considering shift vip me home away sub free helper somebody worker admin example com system x r i v a t l
     gsm ucs sms send call key phone text channel code data result surname name branch month day fact
-    rejected absent sandbox outreach pdf smtp_url aum assets considering as_of facts loan parquet store outcomes rfm esc
+    rejected absent sandbox outreach pdf smtp_url aum assets as_of facts loan parquet store outcomes rfm esc
 """
 CODES = set(SAME.split())
 
