@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     Date,
     DateTime,
     FetchedValue,
@@ -36,11 +37,13 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     Uuid,
+    and_,
+    exists,
     func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.errors import Said
 from app.lib.codes import new_code
@@ -1444,7 +1447,8 @@ class HitEvent(Model):
     """A step in the work on a hit. Append-only, deleted only together with its hit.
 
     ``person`` is the user name of who took the step (or ``system``), ``owner`` that of the owner after it.
-    ``result`` says how the contact ended of which the step tells.
+    ``result`` says how the contact ended of which the step tells. ``before`` are the values of hit and
+    customer that it changed; ``undoes_at`` is the moment of the steps that a later step took back.
     """
 
     __tablename__ = "hit_event"
@@ -1452,6 +1456,7 @@ class HitEvent(Model):
         Index("ix_hit_event_hit", "hit_id", "id"),
         Index("ix_hit_event_at", "at"),
         Index("ix_hit_event_person", "person", "kind"),
+        Index("ix_hit_event_undo", "hit_id", "undoes_at", postgresql_where=text("undoes_at IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id", ondelete="CASCADE"))
@@ -1464,7 +1469,16 @@ class HitEvent(Model):
     result_id: Mapped[int | None] = mapped_column(ForeignKey("contact_result.id", ondelete="RESTRICT"))
     person: Mapped[str] = mapped_column(UserName)
     at: Mapped[dt.datetime] = _now()
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    undoes_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     result: Mapped[ContactResult | None] = relationship("ContactResult")
+
+    @classmethod
+    def stands(cls) -> ColumnElement[bool]:
+        """Return the criterion for steps that nobody took back and that take nothing back."""
+        later = aliased(cls)
+        taken_back = exists().where(later.hit_id == cls.hit_id, later.undoes_at == cls.at)
+        return and_(cls.undoes_at.is_(None), ~taken_back)
 
 
 class CloseReason(Model):

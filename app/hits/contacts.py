@@ -43,6 +43,7 @@ def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
         .join(Hit, Hit.id == HitEvent.hit_id)
         .outerjoin(ContactResult, ContactResult.id == HitEvent.result_id)
         .where(Hit.lead_id.in_(customers), HitEvent.kind.in_(TALKS), HitEvent.person != SYSTEM)
+        .where(HitEvent.stands())
         .distinct(Hit.lead_id)
         .order_by(Hit.lead_id, HitEvent.id.desc())
     )

@@ -141,9 +141,9 @@ def of_hit(hit: Hit) -> Customer:
     return db.session.get_one(Customer, hit.lead_id)
 
 
-def locked(lead_id: int, hit_id: int = 0) -> Customer:
-    """Lock a customer's open hits (and the hit ``hit_id``) and the customer. Return it as it is now."""
-    wanted = or_(Hit.status.in_(OPEN), Hit.id == hit_id)
+def locked(lead_id: int, *hits_too: int) -> Customer:
+    """Lock a customer's open hits (and those of some keys) and the customer. Return it as it is now."""
+    wanted = or_(Hit.status.in_(OPEN), Hit.id.in_(hits_too))
     hits = select(Hit.id).where(Hit.lead_id == lead_id, wanted).order_by(Hit.id)
     db.session.execute(hits.with_for_update(key_share=True)).all()
     return db.session.get_one(Customer, lead_id, with_for_update={"key_share": True}, populate_existing=True)

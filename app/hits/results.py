@@ -62,31 +62,29 @@ def is_allowed(hit: Hit, user: Any) -> bool:
     return steps.is_allowed(hit, "start" if hit.status == HitStatus.WAITING else "follow_up", user)
 
 
-def record(hit: Hit, user: Staff, ending: Ending) -> list[Hit]:
+def record(hit: Hit, user: Staff, ending: Ending) -> None:
     """Record how a contact ended, on the hit or, if that ends the work, on every open hit of the customer.
 
-    Return the hits that were closed. Starts a waiting hit. Does not commit. Raises FieldError for what is
-    missing, DomainError when the hit does not allow it.
+    Starts a waiting hit. Does not commit. Raises FieldError for what is missing, DomainError when the hit
+    does not allow it.
     """
     result = ending.result
     if result is not None and not result.active:
         raise FieldError("result", "Choose a result.")
     if result is not None and result.kind == ResultKind.CLOSE:
-        return _close(hit, user, result, ending.note)
+        _close(hit, user, result, ending.note)
+        return
     call_back_at = _agreed(ending) if result is not None and result.kind == ResultKind.CALL_BACK else None
     next_on = clock.today(call_back_at) if call_back_at else ending.next_on or suggested(result)
     steps.begin(hit, user)
     steps.follow_up(hit, user, ending.note, next_on, result=result, call_back_at=call_back_at)
-    return []
 
 
-def _close(hit: Hit, user: Staff, result: ContactResult, note: str) -> list[Hit]:
+def _close(hit: Hit, user: Staff, result: ContactResult, note: str) -> None:
     query = select(Hit).where(Hit.lead_id == hit.lead_id, Hit.status.in_(OPEN)).order_by(Hit.id)
     steps.begin(hit, user)
-    hits = list(db.session.scalars(query))
-    for each in hits:
+    for each in db.session.scalars(query).all():
         steps.close(each, user, result.close_reason, note, suppress=True, result=result)
-    return hits
 
 
 def _agreed(ending: Ending) -> dt.datetime:

@@ -21,6 +21,7 @@ from app.access.scope import supervises
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import owner as owners
+from app.hits import undo
 from app.hits.owner import MAX_NOTE, OPEN, SYSTEM
 from app.leads import suppression
 from app.leads.reasons import mask_numbers
@@ -272,7 +273,7 @@ def _check_amount(amount: Decimal | None) -> None:
 def _converted_on(hit: Hit) -> dt.date | None:
     """Return the local day on which the hit's conversion was recorded, None when no step did."""
     query = select(func.max(HitEvent.at)).where(HitEvent.hit_id == hit.id, HitEvent.kind == "convert")
-    at = db.session.scalar(query)
+    at = db.session.scalar(query.where(HitEvent.stands()))
     return clock.today(at) if at else None
 
 
@@ -297,6 +298,7 @@ def _take(
     if len(masked) > MAX_NOTE:
         raise FieldError("note", "A note can have at most %(most)s characters.", most=MAX_NOTE)
     customer, before, former = _locked(hit, step, user), hit.status, hit.owner
+    kept = undo.kept(hit)
     status = STEPS[step].after or before
     if status in OPEN and step != "reopen":
         _move_customer(customer, hit, user, values)
@@ -320,7 +322,7 @@ def _take(
         "person": person,
     }
     text = " · ".join(filter(None, (facts, masked)))
-    event["result_id"] = result.id if result else None
+    event |= {"result_id": result.id if result else None, "before": kept}
     db.session.add(HitEvent(owner=owner, note=text, next_on=values.get("next_on"), **event))
     db.session.flush()
 

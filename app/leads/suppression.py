@@ -25,6 +25,8 @@ from config import Settings
 
 #: the user and the reason recorded when an entry expires
 SYSTEM, EXPIRED = "system", "expired"
+#: the reason recorded when the step is taken back that added an entry
+TAKEN_BACK = "taken back"
 _HASH_SHOWN = 8
 #: leads that are looked up for a page of entries
 MOST_LEADS = 1_000

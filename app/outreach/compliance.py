@@ -218,7 +218,7 @@ def called_by_hand(person: Any) -> Select[Any]:
         .join(Hit, Hit.id == HitEvent.hit_id)
         .join(known, known.id == Hit.lead_id)
         .where(or_(known.phone_index == person.phone_index, known.id_hash == person.id_hash))
-        .where(HitEvent.result_id.is_not(None), ~told)
+        .where(HitEvent.result_id.is_not(None), HitEvent.stands(), ~told)
     )
 
 

@@ -25,7 +25,7 @@ _STEPS_BY_HAND = ("start", "follow_up")
 
 def by_hand() -> ColumnElement[bool]:
     """Return the criterion on HitEvent for contacts by a marketer."""
-    return and_(HitEvent.kind.in_(_STEPS_BY_HAND), HitEvent.person != SYSTEM)
+    return and_(HitEvent.kind.in_(_STEPS_BY_HAND), HitEvent.person != SYSTEM, HitEvent.stands())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.coldstart import apply_presets
@@ -216,3 +216,87 @@ def test_page_and_number_judge_by_the_same_hit(session: Session, world: World, a
     shown, hit, status = call(f"/hitview/show/{kept_out}")
     assert "In a holdout group" in shown
     assert (hit, status) == (kept_out, 400)
+
+
+def undone(person: Person, page: str, **changed: Any) -> str:
+    """Press the button that takes back what a page says was recorded."""
+    form = re.search(r'action="(/hitview/undo/[0-9]+)".*?</form>', page, re.DOTALL)
+    assert form is not None, page
+    fields = dict(re.findall(r'name="(event|page|queue)" value="([^"]*)"', form[0]))
+    return str(person.submit(form[1], fields | changed, follow_redirects=True).text)
+
+
+def state(session: Session, world: World) -> list[Any]:
+    """Return what a result can change of a customer."""
+    session.expire_all()
+    found = customer(session, world)
+    of_hits = select(
+        *(Hit.id, Hit.status, Hit.owner_id, Hit.next_on, Hit.opted_out, Hit.amount, Hit.product_id),
+        *(Hit.converted_at, Hit.close_reason_id),
+    )
+    hits = session.execute(of_hits.where(Hit.lead_id == found.id).order_by(Hit.id)).all()
+    in_force = select(Suppression.id).where(Suppression.removed_at.is_(None)).order_by(Suppression.id)
+    return [
+        *(found.owner_id, found.owned_since, found.next_on, found.call_back_at, found.state, found.open_hits),
+        *(found.lead.opted_out, hits, session.scalars(in_force).all()),
+    ]
+
+
+def test_every_result_and_a_conversion_can_be_taken_back(
+    session: Session, world: World, anna: Person, app: Any
+) -> None:
+    soon = (clock.now() + dt.timedelta(hours=1)).astimezone(app.config["SETTINGS"].zone)
+    call = {"call_on": soon.date(), "call_at": f"{soon:%H:%M}"}
+    # A call agreed before comes back with the rest.
+    end(anna, world, session, "约定回电", **call)
+    before = state(session, world)
+    assert customer(session, world).call_back_at is not None
+    names = session.scalars(select(ContactResult.name).order_by(ContactResult.position)).all()
+    assert len(names) == 8
+    for name in names:
+        page = end(anna, world, session, name, **(call if name == "约定回电" else {}))
+        assert (state(session, world) != before) or name == "约定回电", name
+        shown = undone(anna, page)
+        assert state(session, world) == before, name
+        english = session.scalars(select(ContactResult.name_en).where(ContactResult.name == name)).one()
+        assert f"Taken back: {english}" in shown
+        assert "already been taken back" in undone(anna, page)
+    path = f"/hitview/work/{world.ids['hit_home_waiting']}/convert"
+    data = {"convert-product": world.ids["product"], "convert-on": clock.today(), "convert-amount": "100"}
+    page = anna.submit(path, data, follow_redirects=True).text
+    assert "converted" in statuses(session, world)
+    assert "Taken back: Converted" in undone(anna, page)
+    assert state(session, world) == before
+    # What was recorded stays in the history, and no longer counts as a contact.
+    recorded = select(func.count()).select_from(HitEvent).where(HitEvent.result_id.is_not(None))
+    assert (session.scalar(recorded.where(HitEvent.kind != "undo")) or 0) >= len(names)
+    removed = session.scalars(select(Suppression.removal_reason).where(Suppression.removed_by == "anna"))
+    assert removed.all() == ["taken back"]
+    list_ = anna.get("/customerview/list/").text
+    assert "Call back agreed" in list_
+    assert "Refused, do not disturb" not in list_
+
+
+def test_a_result_stays_when_something_happened_since_or_it_is_old_or_another_persons(
+    session: Session, world: World, anna: Person, login: Callable[..., Person]
+) -> None:
+    bert, chief = (
+        login("Marketer", branch=world.home, username="bert"),
+        login("Manager", username="chief"),
+    )
+    listed = end(anna, world, session, "拒绝并免打扰")
+    assert "nothing of yours" in undone(bert, listed)
+    assert "nothing of yours" in undone(anna, listed, event="x")
+    chief.submit(f"/hitview/undo/{world.ids['hit_home_waiting']}", {"event": "1"})
+    assert statuses(session, world) == ["failed", "failed"]
+    undone(anna, listed)
+    page = end(anna, world, session, "未接")
+    chief.submit(f"/customerview/action/give_back/{world.ids['lead_home']}")
+    assert "was changed by chief since" in undone(anna, page)
+    page = end(anna, world, session, "接通考虑中")
+    shift = text("ALTER TABLE hit_event DISABLE TRIGGER USER")
+    session.execute(shift)
+    session.execute(update(HitEvent).values(at=HitEvent.at - dt.timedelta(minutes=11)))
+    session.execute(text("ALTER TABLE hit_event ENABLE TRIGGER USER"))
+    session.commit()
+    assert "more than 10 minutes ago" in undone(anna, page)

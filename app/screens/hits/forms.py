@@ -209,14 +209,11 @@ def posted_form(step: str, hit: Hit) -> Any:
     return form
 
 
-def apply_step(step: str, hit: Hit, form: Any, user: Any) -> list[Hit]:
-    """Take a step with the values of its valid form. Return the hits that it closed.
-
-    Raises DomainError when the hit does not allow it.
-    """
+def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
+    """Take a step with the values of its valid form. Raises DomainError when the hit does not allow it."""
     if step == "follow_up":
-        return results.record(hit, user, form.ending())
-    if step == "convert":
+        results.record(hit, user, form.ending())
+    elif step == "convert":
         steps.begin(hit, user)
         steps.convert(hit, user, form.on.data, form.amount.data, form.note.data or "", form.chosen())
     elif step == "correct":
@@ -225,5 +222,3 @@ def apply_step(step: str, hit: Hit, form: Any, user: Any) -> list[Hit]:
         listed = bool(form.leave_alone and form.leave_alone.data)
         reason, note = steps.reason_of(form.reason.data), form.note.data or ""
         steps.close(hit, user, reason, note, suppress=listed)
-        return [hit]
-    return []

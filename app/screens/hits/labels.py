@@ -35,6 +35,7 @@ STEP = {
     "give_back": lazy_gettext("Given back"),
     "ask": lazy_gettext("Handover asked for"),
     "decline": lazy_gettext("Handover declined"),
+    "undo": lazy_gettext("Taken back"),
 }
 RESULT_KIND = {
     "next": lazy_gettext("Another contact"),
@@ -164,7 +165,10 @@ def amount(hit: Hit) -> str:
 
 def step(event: HitEvent) -> str:
     """Return the result of the contact of which the step tells, else the name of the step."""
-    return results.name_of(event.result) if event.result else labels.word(STEP, event.kind)
+    what = results.name_of(event.result) if event.result else ""
+    if event.kind == "undo":
+        return _("Taken back: %(what)s", what=what or labels.word(STEP, event.note))
+    return what or labels.word(STEP, event.kind)
 
 
 def event(row: HitEvent) -> dict[str, Any]:
@@ -206,6 +210,8 @@ def history(steps: list[HitEvent], contacts: list[Outreach]) -> list[dict[str, A
 
 def _note(row: HitEvent) -> str:
     """Return the note; the system's note on a contact is the code of its outcome."""
+    if row.kind == "undo":
+        return ""
     return (
         labels.word(labels.OUTREACH_STATUS | OWN_NOTES, row.note) if row.person == owners.SYSTEM else row.note
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import flash, g, redirect, request, url_for
-from flask_appbuilder import expose, has_access
+from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
@@ -23,11 +23,12 @@ from app.console.view import ConsoleView
 from app.console.widgets import HitPaneWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.hits import assignment, owner, results
+from app.hits import assignment, owner, results, undo
 from app.hits import steps as work
 from app.hits.filters import ANY_STATE, CONTACTABLE
+from app.lib.row_id import row_id
 from app.lib.settings import current_settings
-from app.models import Customer, CustomerState, Hit, HitStatus
+from app.models import Customer, CustomerState, Hit, HitEvent, HitStatus
 from app.rules import describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
@@ -133,9 +134,10 @@ class WorksHits:
         form = forms.posted_form(step, hit)
         try:
             if form.validate():
-                closed = forms.apply_step(step, hit, form, g.user)
+                forms.apply_step(step, hit, form, g.user)
+                event = undo.newest(hit, g.user)
                 db.session.commit()
-                _say(_saved(step, form), closed)
+                _say(_saved(step, form), hit, event)
                 return self._redirect_to_pane(hit)
         except DomainError as error:
             db.session.rollback()
@@ -144,6 +146,22 @@ class WorksHits:
         if _from_customer():
             return view_named("CustomerView").show(hit.lead_id)  # type: ignore[union-attr]
         return view.show(pk)
+
+    @expose("/undo/<row_id:pk>", methods=["POST"])
+    @has_access
+    @permission_name("work")
+    def undo(self, pk: int) -> Any:
+        """Take back the user's newest step on a hit, and show its page."""
+        view: Any = self
+        hit = view._row(pk)
+        try:
+            event = undo.take_back(hit, row_id(request.form.get("event")), g.user)
+            db.session.commit()
+            flash(_("Taken back: %(what)s.", what=hit_labels.step(event)), "success")
+        except DomainError as error:
+            db.session.rollback()
+            flash(error.text(), "danger")
+        return self._redirect_to_pane(hit)
 
     def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
         pane = HitPaneWidget(**page.pane(item, g.get("hit_form")))
@@ -166,13 +184,14 @@ def _saved(step: str, form: Any) -> str:
     return _("Saved: %(result)s.", result=results.name_of(result)) if result else _STEP_TAKEN[step]()
 
 
-def _say(text: str, closed: list[Hit]) -> None:
-    """Say what was done; closed hits can be opened again from the message, unless that is refused."""
-    if closed and may("reopen", "HitView") and all(work.is_allowed(hit, "reopen", g.user) for hit in closed):
-        fields = [("action", "reopen"), *(("rowid", str(hit.id)) for hit in closed)]
-        flash_undoable(text, url_for("HitView.action_post"), fields)
-    else:
+def _say(text: str, hit: Hit, event: HitEvent | None) -> None:
+    """Say what was done, with the button that takes the step back."""
+    if event is None:
         flash(text, "success")
+        return
+    place = {name: request.form.get(name) for name in ("page", "queue")}
+    fields = [("event", str(event.id)), *((name, value) for name, value in place.items() if value)]
+    flash_undoable(text, url_for("HitView.undo", pk=hit.id), fields)
 
 
 def _from_customer() -> bool:

@@ -55,9 +55,13 @@ def kind(entry: Suppression) -> str:
 
 
 def why_removed(entry: Suppression) -> str:
-    """Return the reason for removal, translated when the system removed the entry."""
+    """Return the reason for removal, translated when the product gave it."""
     reason = entry.removal_reason or ""
-    return str(STATE["expired"]) if reason == suppression.EXPIRED else reason
+    words = {
+        suppression.EXPIRED: str(STATE["expired"]),
+        suppression.TAKEN_BACK: _("The result that added it was taken back"),
+    }
+    return words.get(reason, reason)
 
 
 def leads(entry: Suppression) -> Any:

@@ -1,5 +1,5 @@
 // Single keys: [data-key] elements, rows of lists, the first filter, and the overlay that explains them.
-import { all, maybe, one, target } from "./dom.js";
+import { all, make, maybe, one, target } from "./dom.js";
 
 const TYPED_INTO = "textarea, select, [contenteditable], [role=grid], input:not([type=checkbox]):not([type=radio])";
 const CONTROL = "input, select, textarea";
@@ -57,7 +57,18 @@ export function press(key) {
     use(element);
     return true;
   }
+  if (key === "u") return nothingToUndo();
   return key === "j" || key === "k" ? move(key === "j" ? 1 : -1) : false;
+}
+
+/** Say in a message that there is nothing to undo. */
+function nothingToUndo() {
+  const text = one("#keys").dataset.nothing ?? "";
+  const message = make("div", { className: "toast toast-info", role: "status" });
+  message.append(make("span", { textContent: text }));
+  one(".toasts").append(message);
+  window.setTimeout(() => message.remove(), 6000);
+  return true;
 }
 
 /** Show the overlay; its box switches single keys off for this browser. */
