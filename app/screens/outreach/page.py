@@ -232,7 +232,9 @@ def confirmation(batch: OutreachBatch) -> dict[str, Any]:
     return {
         "batch": batch,
         "note": sandbox_note(batch.channel) if batch.gateway in ("", sandbox.NAME) else "",
-        "texts": _texts(batch, {}),
+        "texts": _texts(batch, {})
+        if batch.version_b
+        else [{**each, "facts": []} for each in _texts(batch, {})],
         "go": batch.planned.get("go", 0),
         "held": [each[:2] for each in reasons if not each[2]],
         "dropped": [each[:2] for each in reasons if each[2]],
