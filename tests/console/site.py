@@ -145,7 +145,6 @@ PAGES = (
     "/datastateview/list/",
     "/auditstateview/list/",
     "/systemstateview/list/",
-    "/systemstateview/checks",
     "/workspaceview/list/?grade=B&branch={home}",
     "/myworkview/list/",
     "/myworkview/list/?show=unclaimed",
