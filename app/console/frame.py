@@ -125,8 +125,13 @@ def pages() -> Iterator[tuple[str, str, str]]:
 def _item(entry: Any) -> Item:
     """Return an entry of the sidebar, with the view's ``menu_badge`` if it has one."""
     badge = getattr(entry.baseview, "menu_badge", None)
-    current = request.blueprint == entry.baseview.endpoint
+    current = _place() == entry.baseview.endpoint
     return Item(str(entry.label), entry.get_url(), current, badge() if badge else 0)
+
+
+def _place() -> str:
+    """Return the view whose page is shown: one that shows a refused form again may be another's."""
+    return str(g.get("page_of") or request.blueprint or "")
 
 
 def bell() -> Item | None:
@@ -151,7 +156,7 @@ def unread() -> int:
 
 def crumbs(title: str) -> list[Item]:
     """Return the breadcrumb of this page: its work area and its list, without repeating the title."""
-    view = view_named(request.blueprint or "")
+    view = view_named(_place())
     name = type(view).__name__ if view is not None else ""
     menu = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
     steps = [

@@ -89,11 +89,21 @@ def _close(hit: Hit, user: Staff, result: ContactResult, note: str) -> None:
 
 def _agreed(ending: Ending) -> dt.datetime:
     """Return the moment of an agreed call. Raises FieldError when it is missing or over."""
-    if ending.call_on is None or ending.call_at is None:
-        raise FieldError("call_at", "State the day and the time at which the customer wants to be called.")
-    zone = current_app.config["SETTINGS"].zone
-    moment = dt.datetime.combine(ending.call_on, ending.call_at, zone)
-    now = clock.now()
-    if not now <= moment <= now + dt.timedelta(days=steps.MAX_DAYS_AHEAD):
-        raise FieldError("call_at", "Choose a time from now to one year ahead.")
+    moment, today = agreed_at(ending), clock.today()
+    if moment is None:
+        missing = "call_on" if ending.call_on is None else "call_at"
+        raise FieldError(missing, "State the day and the time at which the customer wants to be called.")
+    if clock.today(moment) < today:
+        raise FieldError("call_on", "This day is over.")
+    if moment < clock.now():
+        raise FieldError("call_at", "This time is over.")
+    if clock.today(moment) > today + dt.timedelta(days=steps.MAX_DAYS_AHEAD):
+        raise FieldError("call_on", "Choose a day from today to one year ahead.")
     return moment
+
+
+def agreed_at(ending: Ending) -> dt.datetime | None:
+    """Return the moment at which the customer wants to be called, None when a part of it is missing."""
+    if ending.call_on is None or ending.call_at is None:
+        return None
+    return dt.datetime.combine(ending.call_on, ending.call_at, current_app.config["SETTINGS"].zone)

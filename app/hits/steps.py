@@ -9,12 +9,15 @@ on the open hit of a customer whom nobody has makes the user the owner.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import joinedload
 
 from app import labels
 from app.access.scope import supervises
@@ -211,18 +214,30 @@ def steps_of(hit: Hit) -> list[HitEvent]:
 
 
 def steps_with(customer: Customer) -> list[HitEvent]:
-    """Return every step on the hits of a customer, newest first; one that was taken on several hits once."""
+    """Return the steps on the hits of a customer, newest first; of what was recorded at once the last one."""
+    query = select(HitEvent).where(at_once(customer.id)).order_by(HitEvent.id.desc())
+    return list(db.session.scalars(query))
+
+
+def at_once(lead_id: int) -> ColumnElement[bool]:
+    """Return the criterion for the last of the steps that a person took at once on a customer's hits."""
+    query = select(func.max(HitEvent.id)).join(Hit, Hit.id == HitEvent.hit_id)
+    return HitEvent.id.in_(query.where(Hit.lead_id == lead_id).group_by(HitEvent.at, HitEvent.person))
+
+
+def hits_of(lead_id: int, events: Sequence[HitEvent]) -> dict[int, list[Hit]]:
+    """Return the hits of a customer on which each of some steps was taken at once, by the step's key."""
     query = (
-        select(HitEvent)
+        select(HitEvent.at, HitEvent.person, HitEvent.kind, Hit)
         .join(Hit, Hit.id == HitEvent.hit_id)
-        .where(Hit.lead_id == customer.id, Hit.live)
-        .order_by(HitEvent.id.desc())
+        .where(Hit.lead_id == lead_id, HitEvent.at.in_({event.at for event in events}))
+        .options(joinedload(Hit.rule))
+        .order_by(Hit.id)
     )
-    once: dict[tuple[Any, ...], HitEvent] = {}
-    for event in db.session.scalars(query):
-        alone = event.kind in STEPS and event.hit_id
-        once.setdefault((event.kind, event.at, event.person, alone), event)
-    return list(once.values())
+    found: dict[Any, list[Hit]] = defaultdict(list)
+    for at, person, kind, hit in db.session.execute(query).tuples():
+        found[at, person, kind].append(hit)
+    return {event.id: found[event.at, event.person, event.kind] for event in events}
 
 
 def close_reasons() -> list[CloseReason]:

@@ -14,13 +14,14 @@ from sqlalchemy import or_, select
 
 from app import labels
 from app.access.scope import supervises
-from app.errors import DomainError
+from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.hits import owner
 from app.hits.due import midnight
+from app.hits.results import Ending, agreed_at
 from app.leads.reasons import checked_reason
 from app.lib import clock
-from app.models import Customer, Hit, HitEvent, Lead, Outreach, OutreachStatus, Staff
+from app.models import Customer, Hit, HitEvent, Lead, Outreach, OutreachStatus, ResultKind, Staff
 from app.outreach import settings, why
 from app.outreach.compliance import REASONS, called_by_hand, next_open
 from app.outreach.why import Verdict
@@ -85,6 +86,26 @@ def check_call(lead: Lead, user: Staff, hit_id: int | None) -> None:
             "%(lead)s can't be called now: %(why)s.",
             lead=str(lead),
             why=" · ".join(labels.word(REASONS, code) for code in answer.held),
+        )
+
+
+def next_moment(moment: dt.datetime) -> dt.datetime:
+    """Return the first moment from one on at which contact hours let customers be contacted."""
+    local = moment.astimezone(current_app.config["SETTINGS"].zone)
+    return next_open(settings.current(), calendar.current(), local)
+
+
+def check_agreed(ending: Ending) -> None:
+    """Raise FieldError for an agreed call outside contact hours, with the next moment inside them."""
+    moment = agreed_at(ending)
+    if ending.result is None or ending.result.kind != ResultKind.CALL_BACK or moment is None:
+        return
+    allowed = next_moment(moment)
+    if allowed != moment and moment >= clock.now():
+        raise FieldError(
+            "call_on" if clock.today(allowed) != clock.today(moment) else "call_at",
+            "Customers may not be contacted then. The next moment allowed is %(next)s.",
+            next=f"{labels.local(allowed):%Y-%m-%d %H:%M}",
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask import Flask
 from playwright.sync_api import expect
@@ -81,3 +83,32 @@ def test_a_number_stays_while_the_panel_is_open(bank: World, visit: Visit) -> No
     expect(number).to_have_text("13800000001")
     page.reload()
     expect(number).to_have_text("138****0001")
+
+
+def test_results_have_keys_and_what_is_refused_stays_on_the_page(
+    session: Session, bank: World, visit: Visit
+) -> None:
+    window = visit("Marketer")
+    page = window.page
+    window.open(f"/customerview/show/{bank.ids['lead_home']}")
+    place = page.locator(".crumbs").inner_text()
+    page.keyboard.press("u")
+    expect(page.locator(".toast-info")).to_contain_text("这里没有可撤销的操作")
+    # The agreed call asks for day and time first, and a mistake leaves everything where it was.
+    page.keyboard.press("4")
+    day = page.get_by_label("约定回电日期")
+    expect(day).to_be_focused()
+    day.fill("2001-01-01")
+    page.get_by_label("沟通情况").fill("下周再谈")
+    page.get_by_role("button", name="保存约定回电").click()
+    expect(page.locator(".call-back .error")).to_contain_text("日期已过")
+    expect(page).to_have_url(re.compile(r"/customerview/show/[0-9]+"))
+    assert page.locator(".crumbs").inner_text() == place
+    expect(page.get_by_label("沟通情况")).to_have_value("下周再谈")
+    window.open(f"/customerview/show/{bank.ids['lead_home']}")
+    page.keyboard.press("2")
+    expect(page.locator(".toast-good")).to_contain_text("接通考虑中")
+    page.keyboard.press("u")
+    expect(page.locator(".toast-good")).to_contain_text("已撤销：接通考虑中")
+    session.expire_all()
+    assert session.get_one(Customer, bank.ids["lead_home"]).owner_id is None

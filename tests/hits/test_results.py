@@ -93,9 +93,20 @@ def test_an_agreed_call_rings_until_it_is_made(
 ) -> None:
     assert "State the day and the time" in end(anna, world, session, "约定回电", call_on=clock.today())
     yesterday = clock.today() - dt.timedelta(days=1)
-    assert "Choose a time from now" in end(
-        anna, world, session, "约定回电", call_on=yesterday, call_at="10:00"
-    )
+    over = end(anna, world, session, "约定回电", call_on=yesterday, call_at="10:00")
+    assert "Day of the agreed call</a>: This day is over" in over
+    # Outside contact hours the next moment inside them is proposed, as in the fields at first.
+    tomorrow = clock.today() + dt.timedelta(days=1)
+    nine = {"open_from": "09:00", "open_to": "20:00", "skip_holidays": False}
+    session.execute(update(OutreachSetting).values(values=nine))
+    session.commit()
+    late = end(anna, world, session, "约定回电", call_on=tomorrow, call_at="08:30")
+    assert re.search(r"not be contacted then. The next moment allowed is [0-9-]{10} 09:00", late)
+    shown = anna.get(f"/customerview/show/{world.ids['lead_home']}").text
+    [control] = re.findall(r'<input[^>]*name="follow_up-call_at"[^>]*>', shown)
+    assert re.search(r'value="(09|1[0-9]):[0-5][0-9]', control), control
+    session.execute(update(OutreachSetting).values(values=ANY_TIME | {"skip_holidays": False}))
+    session.commit()
     assert customer(session, world).call_back_at is None
     at = clock.now() + dt.timedelta(hours=1)
     local = at.astimezone(app.config["SETTINGS"].zone)

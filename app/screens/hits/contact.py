@@ -35,6 +35,7 @@ def contact(hit: Hit) -> dict[str, Any]:
         "phone": phone.phone_to_call(judged, _refusal(call) if call.held else ""),
         "buttons": [_button(each, hit) for each in answers] if may("can_contact_one", "HitView") else [],
         "scripts": scripts(hit),
+        "may_talk": not call.held and hit.status in owner.OPEN,
         "results": [_choice(each) for each in results.choices()],
         "several": customer.open_hits if customer.open_hits > 1 else 0,
         "on_customer": on_customer_page(),
@@ -119,7 +120,7 @@ def _choice(result: ContactResult) -> dict[str, Any]:
     if day is not None:
         hint = _("next contact %(day)s", day=f"{day:%m-%d}")
     elif result.kind == ResultKind.CALL_BACK:
-        hint = _("rings at the time below")
+        hint = _("then day and time")
     elif result.close_reason is not None and result.close_reason.refusal:
         hint = _("closes · do not disturb")
     else:

@@ -29,6 +29,7 @@ from app.hits.results import Ending
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import Hit, Product
+from app.outreach import by_hand
 
 NOTE = lazy_gettext("Note")
 
@@ -196,9 +197,10 @@ def new_form(step: str, hit: Hit) -> Any:
 
 
 def suggested_call() -> tuple[dt.date, dt.time]:
-    """Return day and time of the next full hour that is at least an hour away."""
-    moment = labels.local(clock.now()) + dt.timedelta(hours=2)
-    return moment.date(), dt.time(moment.hour)
+    """Return day and time of the next full hour, at least an hour away, at which contact is allowed."""
+    later = (labels.local(clock.now()) + dt.timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+    moment = by_hand.next_moment(later)
+    return moment.date(), moment.time()
 
 
 def posted_form(step: str, hit: Hit) -> Any:
@@ -212,6 +214,7 @@ def posted_form(step: str, hit: Hit) -> Any:
 def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
     """Take a step with the values of its valid form. Raises DomainError when the hit does not allow it."""
     if step == "follow_up":
+        by_hand.check_agreed(form.ending())
         results.record(hit, user, form.ending())
     elif step == "convert":
         steps.begin(hit, user)

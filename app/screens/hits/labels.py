@@ -163,6 +163,11 @@ def amount(hit: Hit) -> str:
     return "" if hit.amount is None else _("%(n)s yuan", n=f"{hit.amount:,.2f}")
 
 
+def names_of(hits: list[Hit]) -> str:
+    """Return rule and date of hits."""
+    return labels.joined([f"{hit.rule.name} {hit.hit_date}" for hit in hits])
+
+
 def step(event: HitEvent) -> str:
     """Return the result of the contact of which the step tells, else the name of the step."""
     what = results.name_of(event.result) if event.result else ""
@@ -201,9 +206,12 @@ def contact(row: Outreach) -> dict[str, Any]:
     }
 
 
-def history(steps: list[HitEvent], contacts: list[Outreach]) -> list[dict[str, Any]]:
-    """Return the steps and contacts of a hit in one list, newest first."""
-    entries = [(each.at, each.id, event(each)) for each in steps]
+def history(
+    steps: list[HitEvent], contacts: list[Outreach], hits: dict[int, list[Hit]] | None = None
+) -> list[dict[str, Any]]:
+    """Return the steps and contacts of a hit in one list, newest first, each step with its ``hits``."""
+    named = {key: names_of(found) for key, found in (hits or {}).items()}
+    entries = [(each.at, each.id, event(each) | {"hits": named.get(each.id, "")}) for each in steps]
     entries += [(row.sent_at or row.at, 0, contact(row)) for row in contacts]
     return [entry for _at, _id, entry in sorted(entries, key=lambda each: each[:2], reverse=True)]
 

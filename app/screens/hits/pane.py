@@ -52,14 +52,22 @@ def pane(
         "held": held(owner.of_hit(hit)),
         "due": hit_labels.next_contact(owner.of_hit(hit)) if hit.status in owner.OPEN else "",
         "forms": forms,
+        "refused": refused is not None,
         "open": refused[0] if refused else (offered[0] if offered and offered[0] == "follow_up" else ""),
-        "history": hit_labels.history(steps.steps_with(customer), why.history(customer.lead))
+        "history": _history_of(customer)
         if customer
         else hit_labels.history(steps.steps_of(hit), why.of_hit(hit)),
         "amount": hit_labels.amount(hit),
         "converted": labels.local(hit.converted_at).date() if hit.converted_at else None,
         "units": {"convert-amount": _("yuan")},
     } | contact.contact(hit)
+
+
+def _history_of(customer: Customer) -> list[dict[str, Any]]:
+    """Return the steps on all hits of a customer, each with its hits, and the contacts."""
+    events = steps.steps_with(customer)
+    hits = steps.hits_of(customer.id, events)
+    return hit_labels.history(events, why.history(customer.lead), hits)
 
 
 def offers(step: str, hit: Hit) -> bool:

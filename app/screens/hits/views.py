@@ -144,6 +144,7 @@ class WorksHits:
             _show_on_form(form, error)
         g.hit_form, g.hit_worked = (step, form), hit.id
         if _from_customer():
+            g.page_of = "CustomerView"
             return view_named("CustomerView").show(hit.lead_id)  # type: ignore[union-attr]
         return view.show(pk)
 

@@ -17,7 +17,7 @@ from app import labels
 from app.console import formats
 from app.console.access import may
 from app.extensions import db
-from app.hits import owner
+from app.hits import owner, steps
 from app.models import (
     Hit,
     HitEvent,
@@ -75,14 +75,16 @@ def work(lead: Lead, span: Span) -> Iterator[Entry]:
     query = (
         select(HitEvent, Hit)
         .join(Hit, Hit.id == HitEvent.hit_id)
-        .where(Hit.lead_id == lead.id)
+        .where(steps.at_once(lead.id))
         .options(joinedload(Hit.rule))
     )
-    for row in newest(query, HitEvent.at, span):
-        yield _step(row.HitEvent, row.Hit)
+    rows = list(newest(query, HitEvent.at, span))
+    hits = steps.hits_of(lead.id, [row.HitEvent for row in rows])
+    for row in rows:
+        yield _step(row.HitEvent, row.Hit, hits[row.HitEvent.id])
 
 
-def _step(event: HitEvent, hit: Hit) -> Entry:
+def _step(event: HitEvent, hit: Hit, hits: list[Hit]) -> Entry:
     shown = hit_labels.event(event)
     lines = [
         (_("Assignee"), shown["owner"]),
@@ -97,7 +99,7 @@ def _step(event: HitEvent, hit: Hit) -> Entry:
         lines=[line for line in lines if line[1]],
         url=url_for("HitView.show", pk=hit.id) if may("can_show", "HitView") else "",
         by=event.person,
-        note=f"{hit.rule.name} {hit.hit_date}",
+        note=hit_labels.names_of(hits),
         tone="good" if event.to_status == "converted" else "",
     )
 

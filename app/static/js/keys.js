@@ -14,6 +14,16 @@ function use(element) {
   else element.click();
 }
 
+/** Open the fold that a button names, and enter it; what is saved there is what the button stands for. @param {HTMLElement} button */
+function enters(button) {
+  button.addEventListener("click", () => {
+    const fold = one(button.dataset.enter ?? "");
+    /** @type {HTMLButtonElement} */ (one("[type=submit]", fold)).value = button.getAttribute("value") ?? "";
+    use(fold);
+    fold.scrollIntoView({ block: "nearest" });
+  });
+}
+
 /** The visible element of a key. @param {string} key */
 const keyed = (key) => all(`[data-key="${CSS.escape(key)}"]`).find((each) => each.checkVisibility());
 
@@ -96,4 +106,5 @@ function setUp() {
   });
 }
 
+all("[data-enter]").forEach(enters);
 setUp();

@@ -20,6 +20,8 @@ document.addEventListener("submit", (event) => {
 function restore() {
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   sessionStorage.removeItem(KEY);
+  // A form that was refused is shown again at its page.
+  if (kept && maybe("[data-refused]")) history.replaceState(null, "", kept.page);
   if (!kept || kept.page !== here() || Date.now() - kept.at > SECONDS * 1000) return;
   history.scrollRestoration = "manual";
   window.scrollTo({ top: kept.top, behavior: "instant" });
