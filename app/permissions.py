@@ -231,6 +231,7 @@ TABLE: dict[str, dict[str, str]] = {
         "claim": "AMK",
         "assign": "AM",
         "give_back": "AMK",
+        "hand_over": "K",
         "ask": "AMK",
         "grant": "AMK",
         "decline": "AMK",

@@ -37,9 +37,9 @@ def claim(customer: Customer, user: Staff) -> None:
 
 
 def hand_over(customer: Customer, assignee: Staff, user: Staff | None) -> None:
-    """分配 / 移交: make somebody else the owner. For supervisors, and for the owner when asked."""
-    if user is not None and not may_hand_over(customer, assignee, user):
-        raise DomainError("Only managers can assign customers.")
+    """分配 / 移交: make somebody else the owner. For supervisors and the owner."""
+    if user is not None and not _rules(customer, user):
+        raise DomainError("Only managers can assign customers that are not their own.")
     refusal = _refusal(customer)
     if refusal:
         raise refusal
@@ -156,12 +156,6 @@ def may_own(lead_id: int, assignee: Staff) -> bool:
     return bool(db.session.scalar(select(Lead.id).where(Lead.id == lead_id, leads_visible_to(assignee))))
 
 
-def may_hand_over(customer: Customer, assignee: Staff, user: Any) -> bool:
-    """Whether the user may give the customer to the person: supervisors, and the owner to who asked."""
-    asked = customer.owner_id == user.id and customer.asked_by_id == assignee.id
-    return supervises(user) or asked
-
-
 def is_allowed(customer: Customer, step: str, user: Any) -> bool:
     """Whether the user could claim, hand over, give back, ask for or decline to give the customer now."""
     owned = customer.owner_id is not None
@@ -170,6 +164,7 @@ def is_allowed(customer: Customer, step: str, user: Any) -> bool:
         "claim": not owned and works_hits(user) and customer.state == CustomerState.OPEN,
         "assign": supervises(user) and customer.state == CustomerState.OPEN,
         "give_back": rules,
+        "hand_over": mine and customer.state == CustomerState.OPEN,
         "ask": owned and not mine and customer.asked_by_id is None and works_hits(user),
         "grant": rules and customer.asked_by_id is not None,
         "decline": rules and customer.asked_by_id is not None,

@@ -294,6 +294,12 @@ ATTEMPTS: dict[str, dict[str, Attempt]] = {
         ),
         "can_assign_all": post("/customerview/assign_all?_flt_0_state=open", assignee="{worker}"),
         "give_back": act("customerview", "give_back", "lead_sub"),
+        "hand_over": post(
+            "/customerview/action_post",
+            action="hand_over",
+            rowid=["{lead_sub}"],
+            choice_hand_over="{worker}",
+        ),
         "ask": act("customerview", "ask", "customer_of_worker"),
         "grant": act("customerview", "grant", "lead_sub"),
         "decline": act("customerview", "decline", "lead_sub"),

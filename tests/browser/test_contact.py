@@ -92,10 +92,14 @@ def test_results_have_keys_and_what_is_refused_stays_on_the_page(
     page = window.page
     window.open(f"/customerview/show/{bank.ids['lead_home']}")
     place = page.locator(".crumbs").inner_text()
+
+    def key(name: str) -> str:
+        return page.get_by_role("button", name=name).first.get_attribute("data-key") or ""
+
     page.keyboard.press("u")
     expect(page.locator(".toast-info")).to_contain_text("这里没有可撤销的操作")
     # The agreed call asks for day and time first, and a mistake leaves everything where it was.
-    page.keyboard.press("4")
+    page.keyboard.press(key("约定回电"))
     day = page.get_by_label("约定回电日期")
     expect(day).to_be_focused()
     day.fill("2001-01-01")
@@ -106,7 +110,7 @@ def test_results_have_keys_and_what_is_refused_stays_on_the_page(
     assert page.locator(".crumbs").inner_text() == place
     expect(page.get_by_label("沟通情况")).to_have_value("下周再谈")
     window.open(f"/customerview/show/{bank.ids['lead_home']}")
-    page.keyboard.press("2")
+    page.keyboard.press(key("接通考虑中"))
     expect(page.locator(".toast-good")).to_contain_text("接通考虑中")
     page.keyboard.press("u")
     expect(page.locator(".toast-good")).to_contain_text("已撤销：接通考虑中")

@@ -110,10 +110,27 @@ def test_an_owner_gives_back_and_undoes_it_from_the_message(
     assert session.get_one(Hit, world.ids["hit_home_waiting"]).next_on is None
     anna.submit("/customerview/action_post", {"action": "claim", "rowid": [world.ids["lead_home"]]})
     assert owner_of(session, world) == "anna"
+    # A colleague can be given the customer without asking, by the owner only.
+    keys = session.scalars(
+        select(Staff.id).where(Staff.username.in_(["anna", "bert"])).order_by(Staff.username)
+    )
+    to_anna, to_bert = (
+        {"action": "hand_over", "rowid": [world.ids["lead_home"]], "choice_hand_over": str(key)}
+        for key in keys
+    )
+    path = "/customerview/action_post"
+    assert "not their own" in bert.submit(path, to_bert, follow_redirects=True).text
+    assert 'name="choice_hand_over"' in anna.get(f"/customerview/show/{world.ids['lead_home']}").text
+    anna.submit(path, to_bert)
+    assert owner_of(session, world) == "bert"
+    bert.submit(path, to_anna)
+    assert owner_of(session, world) == "anna"
     assert [kind for kind, _owner in kinds(session, world, "hit_home_waiting")] == [
         "claim",
         "give_back",
         "claim",
+        "assign",
+        "assign",
     ]
 
 

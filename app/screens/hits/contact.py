@@ -29,7 +29,8 @@ def contact(hit: Hit) -> dict[str, Any]:
     answers = by_hand.answers(judged, g.user)
     call = next(each for each in answers if each.channel == CALL)
     return {
-        "lines": _lines(answers),
+        # A note above says so, which is reason enough.
+        "lines": [] if _is_noted(hit) and {"opted_out", "holdout"} & set(call.held) else _lines(answers),
         "allowed_by": _allowed_by(call),
         "allow_url": _allow_url(call, customer),
         "phone": phone.phone_to_call(judged, _refusal(call) if call.held else ""),
@@ -40,6 +41,10 @@ def contact(hit: Hit) -> dict[str, Any]:
         "several": customer.open_hits if customer.open_hits > 1 else 0,
         "on_customer": on_customer_page(),
     }
+
+
+def _is_noted(hit: Hit) -> bool:
+    return hit.opted_out or hit.holdout or hit.lead.opted_out
 
 
 def on_customer_page() -> bool:

@@ -60,8 +60,9 @@ class OwnsCustomers:
 
     def choices_of(self, action: str) -> list[tuple[str, str]] | None:
         """Return the assignees and the reasons for closing, for the bulk actions that ask for one."""
-        if action == "assign":
-            return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
+        if action in ("assign", "hand_over"):
+            people = [each for each in assignment.assignees(g.user) if action == "assign" or each != g.user]
+            return [(str(each.id), each.get_full_name()) for each in people]
         return forms.bulk_close_reasons() if action == "close" else None
 
     def offers(self, action: str, item: Customer) -> bool:
@@ -89,6 +90,12 @@ class OwnsCustomers:
     def assign_rows(self, items: list[Customer], key: str) -> None:
         """Make the person with a key the owner of customers. Raises DomainError when they can't be chosen."""
         assign_to(items, key)
+
+    @action("hand_over", lazy_gettext("Hand over to"), single=False)
+    def hand_over(self, items: list[Customer]) -> Any:
+        """移交给: make a colleague the owner of the user's own customers."""
+        assign_to(items, request.form.get("choice_hand_over", ""))
+        return self.back()  # type: ignore[attr-defined]
 
     @action("give_back", lazy_gettext("Give back"))
     def give_back(self, items: Any) -> Any:
@@ -183,6 +190,8 @@ def assign_to(customers: list[Customer], key: str) -> None:
     before = {customer.owner_id for customer in customers}
 
     def undo(done: list[Customer]) -> list[tuple[str, str]]:
+        if not may("assign", "CustomerView"):
+            return []
         if before == {None}:
             return undone_by("give_back", done)
         one = next(iter(before)) if len(before) == 1 else None
@@ -223,6 +232,7 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
         "claim",
         "assign",
         "give_back",
+        "hand_over",
         "ask",
         "grant",
         "decline",

@@ -110,14 +110,17 @@ def held(customer: Customer) -> dict[str, Any]:
         "asked_by": customer.asked_by.get_full_name() if customer.asked_by else "",
         "steps": steps,
         "assignees": _assignees(customer),
+        "assign": "assign" if may("assign", "CustomerView") else "hand_over",
     }
 
 
 def _assignees(customer: Customer) -> list[tuple[str, str]]:
     """Return the users to whom this user may assign the customer, limited to those who may see the lead."""
-    if not may("assign", "CustomerView") or not owner.is_allowed(customer, "assign", g.user):
+    step = "assign" if may("assign", "CustomerView") else "hand_over"
+    if not may(step, "CustomerView") or not owner.is_allowed(customer, step, g.user):
         return []
     users = [user for user in assignment.assignees(g.user) if owner.may_own(customer.id, user)]
+    users = [user for user in users if step == "assign" or user != g.user]
     return [(str(user.id), user.get_full_name()) for user in users]
 
 
