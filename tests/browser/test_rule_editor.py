@@ -153,7 +153,7 @@ def test_a_concurrent_edit_is_compared_and_merged(
     page.get_by_role("button", name="保存草稿").click()
     panel = page.locator("#merge")
     expect(panel).to_be_focused()
-    expect(panel).to_contain_text("me 于")
+    expect(panel).to_contain_text("测试 于")
     check(second, "zh")
     expect(panel.get_by_role("row", name="冷却期").get_by_label("对方的")).to_be_checked()
     expect(panel.get_by_role("row", name="用途").get_by_label("您的")).to_be_checked()

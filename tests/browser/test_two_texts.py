@@ -39,7 +39,7 @@ def test_two_templates_are_compared(app: Flask, session: Session, world: World, 
     expect(page.locator(".outreach-text")).to_have_count(2)
     expect(page.locator(".outreach-texts h3").last).to_have_text("B 40% 第二个模板 v1")
     page.get_by_role("link", name="确认发送").click()
-    expect(page.locator(".facts")).to_contain_text("¥0.90")
+    expect(page.locator(".confirm-figures")).to_contain_text("¥0.90")
     page.get_by_role("button", name="确认发送").click()
     expect(page.locator(".toast-good")).to_contain_text("正在后台发送")
     bank.send()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.channels import channels
-from app.models import Staff
+from app.models import OutreachTest, Staff
 from tests.access.push_world import reminder_for
 from tests.access.world import World, build
 from tests.conftest import Person
@@ -214,4 +214,7 @@ def furnished(
     world = build(session, app.config["SETTINGS"])
     admin = login("Admin", language=language, username="admin")
     reminder_for(session, session.scalars(select(Staff.id).where(Staff.username == "admin")).one())
+    test = {"phone_masked": "139****0000", "body": "您好", "status": "failed", "gateway": "sandbox"}
+    session.add(OutreachTest(created_by="admin", **test))
+    session.commit()
     return world, admin

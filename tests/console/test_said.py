@@ -32,6 +32,7 @@ SHOWN: dict[str, tuple[str, dict[str, object]]] = {
     "outreach": ("/outreachview/list/", {}),
     "outreach_batch": ("/outreachbatchview/show/{outreach_running}", {}),
     "outreach_gateway": ("/outreachgatewayview/list/", {"active": True, "failures": 3, "open_until": None}),
+    "outreach_test": ("/outreachtestview/list/", {}),
     "target": ("/targetview/show/{target}", {}),
     "ticker_step": ("/jobrunview/list/", {}),
     "weekly_report": ("/weeklyreportview/show/{open_report}", {"attempts": 3}),

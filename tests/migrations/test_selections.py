@@ -124,7 +124,7 @@ def test_stored_filters_and_addresses_become_data_and_texts_again(empty_app: Fla
         assert read("SELECT filters FROM export_job ORDER BY id") == [FILTERS, HIT_FILTERS, []]
         assert read("SELECT filters FROM bulk_job") == [FILTERS]
         assert read("SELECT filters FROM audit_job") == [LOG_FILTERS]
-        assert read("SELECT filters FROM saved_filter") == [LOG_FILTERS]
+        assert read("SELECT filters FROM saved_view") == [LOG_FILTERS]
         assert read("SELECT selection FROM outreach_batch ORDER BY id") == [
             {"filters": HIT_FILTERS},
             {"ids": [5]},

@@ -214,7 +214,7 @@ def test_who_decides_sees_whom_why_and_the_text(
     filtered = "/hitview/contact_many/sms?_flt_1_grade=D"
     start = maker.get(filtered).text
     assert "以下条件筛出 3 条命中" in start
-    assert 'href="/hitview/list/?_flt_1_grade=D" data-leave' in start
+    assert 'href="/hitview/list/?_flt_1_grade=D&amp;_flt_0_state=all" data-leave' in start
     batch = bank.posted(maker, filtered)
     maker.submit(f"/outreachbatchview/confirm/{batch}", {"reason": "季度活动"})
     asked = session.scalars(select(Approval).order_by(Approval.id.desc()).limit(1)).one()

@@ -101,7 +101,7 @@ def test_what_may_not_stand_in_a_text_is_refused_with_the_reason(
 ) -> None:
     form = {"name": "新", "code": "T-9", "channel": "sms"}
     page = manager.get("/outreachtemplateview/add").text
-    assert "{fact:aum} 金融资产" in page
+    assert 'title="{fact:aum}">金融资产' in page
     assert "fact:health" not in page
     for code, why in (
         ("height", "没有客户事实 height"),

@@ -90,6 +90,7 @@ OBJECT = {
     "lead_before": lazy_gettext("Values before an import"),
     "lead_tag": lazy_gettext("Tag on a lead"),
     "outreach_event": lazy_gettext("Outcome of a contact"),
+    "outreach_test": lazy_gettext("Test SMS"),
     "outreach_template_version": lazy_gettext("Version of a template"),
     "page": lazy_gettext("Page"),
     "preset_applied": lazy_gettext("Preset installed"),

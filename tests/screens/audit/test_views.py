@@ -69,7 +69,7 @@ def test_foreign_keys_are_shown_as_names(
         ("_flt_1_kind=update", "L1001", "GET /users/list/"),
         ("_flt_0_about=lead&_flt_1_source=screen", "L1001", "GET /users/list/"),
         ("_flt_0_about=page", "GET /users/list/", "L1001"),
-        ("_flt_1_source=sql", "直接 SQL", "GET /users/list/"),
+        ("_flt_1_source=sql", "直接写库", "GET /users/list/"),
         ("_flt_0_time=2001-01-01&_flt_1_time=2001-01-02", "没有符合", "L1001"),
     ],
 )

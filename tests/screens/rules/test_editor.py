@@ -139,7 +139,7 @@ def test_a_concurrent_edit_is_reported_and_overwrites_nothing(
     answer = edit(other, draft, name="乙的", match="any")
     assert answer.status_code == 409
     conflict = answer.json
-    assert "first saved this draft at" in conflict["text"]
+    assert "测试 saved this draft at" in conflict["text"]
     assert {part["key"]: part["changed_by"] for part in conflict["parts"]} == {
         "name": "both",
         "match": "you",
