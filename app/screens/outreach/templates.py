@@ -92,7 +92,8 @@ class OutreachTemplateView(ConsoleView):
     def _form_widget(self, kind: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         widgets = super()._form_widget(kind, *args, **kwargs)
         key = (request.view_args or {}).get("pk")
-        channel = self._row(key).channel if key else request.form.get("channel", "sms")
+        chosen = self._row(key).channel if key else request.form.get("channel")
+        channel = chosen if chosen in labels.OUTREACH_CHANNEL else "sms"
         pattern = url_for(".example", channel="sms").replace("sms", "{channel}")
         return widgets | {"preview": examples.preview(channel, pattern, ["#body"])}
 
