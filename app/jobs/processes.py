@@ -11,6 +11,7 @@ from rq import Queue, Worker
 
 from app.jobs import QUEUES
 from app.jobs.nudges import redis_connection
+from app.lib import clock
 from app.lib.settings import current_settings
 
 TICKER = "ticker"
@@ -59,7 +60,7 @@ def found() -> list[Process] | None:
 
 def _ticker(stored: object) -> Process:
     at = dt.datetime.fromisoformat(stored.decode()) if isinstance(stored, bytes) else None
-    alive = at is not None and dt.datetime.now(dt.UTC) - at < SILENT
+    alive = at is not None and clock.now() - at < SILENT
     return Process(TICKER, "ticking" if alive else "", at, None)
 
 

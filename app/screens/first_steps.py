@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from flask import g, url_for
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.console.access import may
 from app.extensions import db
@@ -32,13 +33,15 @@ from app.models import (
     Staff,
 )
 
+Done = Callable[[Staff], ColumnElement[bool]]
+
 
 class Step(NamedTuple):
     """Something to do: its words, the page where it is done, and whether a user has done it."""
 
     text: Any
     page: str
-    done: Callable[[Staff], ColumnElement[bool]]
+    done: Done
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Card:
     def next(self) -> Shown:
         """The first step that is not done."""
         return next(step for step in self.steps if not step.done)
+
+
+def _own(author: InstrumentedAttribute[Any], *also: ColumnElement[bool]) -> Done:
+    """Return the test for rows that name the user as their author, and meet further criteria."""
+    return lambda user: exists().where(author == user.username, *also)
 
 
 _REMINDERS = Step(
@@ -106,12 +114,12 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             lazy_gettext("Assign a customer"),
             "CustomerView.list",
-            lambda user: exists().where(HitEvent.person == user.username, HitEvent.kind == "assign"),
+            _own(HitEvent.person, HitEvent.kind == "assign"),
         ),
         Step(
             lazy_gettext("Contact many customers at once"),
             "CustomerView.list",
-            lambda user: exists().where(OutreachBatch.created_by == user.username),
+            _own(OutreachBatch.created_by),
         ),
         Step(
             lazy_gettext("Decide what waits for your approval"),
@@ -123,22 +131,22 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             lazy_gettext("Claim your first customer"),
             "CustomerView.list",
-            lambda user: exists().where(HitEvent.person == user.username, HitEvent.kind == "claim"),
+            _own(HitEvent.person, HitEvent.kind == "claim"),
         ),
         Step(
             lazy_gettext("View a phone number with its purpose"),
             "MyWorkView.list",
-            lambda user: exists().where(Reveal.revealed_by == user.username),
+            _own(Reveal.revealed_by),
         ),
         Step(
             lazy_gettext("Record the result of a contact"),
             "MyWorkView.list",
-            lambda user: exists().where(HitEvent.person == user.username, HitEvent.result_id.is_not(None)),
+            _own(HitEvent.person, HitEvent.result_id.is_not(None)),
         ),
         Step(
             lazy_gettext("Save a segment of your own"),
             "SegmentView.list",
-            lambda user: exists().where(Segment.owner == user.username),
+            _own(Segment.owner),
         ),
         _REMINDERS,
     ),
@@ -156,7 +164,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             lazy_gettext("Run a day by hand"),
             "JobRunView.list",
-            lambda user: exists().where(JobRun.requested_by == user.username),
+            _own(JobRun.requested_by),
         ),
         _REMINDERS,
     ),
@@ -164,17 +172,17 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step(
             lazy_gettext("Verify the chain of the change log"),
             "ChangeLogView.list",
-            lambda user: exists().where(AuditJob.requested_by == user.username, AuditJob.kind == "verify"),
+            _own(AuditJob.requested_by, AuditJob.kind == "verify"),
         ),
         Step(
             lazy_gettext("Save filters that you use often"),
             "ChangeLogView.list",
-            lambda user: exists().where(SavedView.owner == user.username),
+            _own(SavedView.owner),
         ),
         Step(
             lazy_gettext("Export the change log with its proof"),
             "ChangeLogView.list",
-            lambda user: exists().where(AuditJob.requested_by == user.username, AuditJob.kind == "export"),
+            _own(AuditJob.requested_by, AuditJob.kind == "export"),
         ),
         _REMINDERS,
     ),

@@ -17,7 +17,7 @@ from app.hits.owner import OPEN
 from app.lib import clock
 from app.lib.settings import current_settings
 from app.models import Customer, CustomerState, Hit
-from app.outreach import cost, settings, templates, test_sms, text_facts, why
+from app.outreach import cost, own_phone, settings, templates, text_facts, why
 from app.outreach.compliance import REASONS
 from app.screens.outreach.words import word
 from app.selection import Selection
@@ -110,7 +110,7 @@ def preview(channel: str, example_url: str, sources: list[str], **more: Any) -> 
         },
         "phone": g.user.phone_masked,
         "may_test": may("can_test_sms", "OutreachTemplateView"),
-        "left": max(0, current_settings().test_sms_per_hour - test_sms.sent_within_an_hour(g.user)),
+        "left": max(0, current_settings().test_sms_per_hour - own_phone.sent_within_an_hour(g.user)),
     }
 
 

@@ -24,7 +24,7 @@ from app.facts import catalogue
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import Hit, OutreachBatch, OutreachStatus, OutreachTemplate, OutreachTest
-from app.outreach import templates, test_sms
+from app.outreach import own_phone, templates
 from app.products import catalogue as products
 from app.screens.outreach import examples, page
 from app.screens.outreach import forms as outreach_forms
@@ -110,7 +110,7 @@ class OutreachTemplateView(ConsoleView):
     def test(self) -> Any:
         """Send the posted text to the user's own phone, and return what became of it as JSON."""
         try:
-            sent = test_sms.send(g.user, request.form.get("body", ""), self._example_values())
+            sent = own_phone.send(g.user, request.form.get("body", ""), self._example_values())
         except DomainError as error:
             db.session.rollback()
             return jsonify(sent=False, message=error.text())

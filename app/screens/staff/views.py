@@ -33,7 +33,7 @@ from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.lib.row_id import row_id
 from app.models import Approval, Staff
-from app.outreach import test_sms
+from app.outreach import own_phone
 from app.screens.staff import accounts, role_labels
 
 
@@ -394,9 +394,9 @@ class ProfileView(SimpleFormView):  # type: ignore[misc]
         g.user.language = form.language.data
         try:
             if form.no_phone.data:
-                test_sms.forget_phone(g.user)
+                own_phone.forget_phone(g.user)
             elif form.phone.data:
-                test_sms.set_phone(g.user, form.phone.data)
+                own_phone.set_phone(g.user, form.phone.data)
         except FieldError as error:
             db.session.rollback()
             form.phone.errors = [*form.phone.errors, error.text()]
