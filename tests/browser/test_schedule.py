@@ -20,13 +20,9 @@ def cell(page: Page, row: int, hour: int) -> Locator:
 
 
 def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
-    cell(page, *start).scroll_into_view_if_needed()
-    a, b = cell(page, *start).bounding_box(), cell(page, *end).bounding_box()
-    assert a
-    assert b
-    page.mouse.move(a["x"] + a["width"] / 2, a["y"] + a["height"] / 2)
+    cell(page, *start).hover()
     page.mouse.down()
-    page.mouse.move(b["x"] + b["width"] / 2, b["y"] + b["height"] / 2, steps=5)
+    cell(page, *end).hover()
     page.mouse.up()
 
 
