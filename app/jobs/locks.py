@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 class Lock(IntEnum):
     """The first key of each advisory lock; the second is the row, where one row is locked."""
 
-    RULE = 7001
+    HITS = 7001
     LOOKUP = 7002
     ROTATION = 7003
     AUDIT_INSTALL = 7010

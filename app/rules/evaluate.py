@@ -228,11 +228,12 @@ def store_hits(
         "cooldown": definition.cooldown_days,
         "today": clock.today(),
     }
-    wait_for_lock(connection, Lock.RULE, version.rule_id)
     connection.execute(text(SQL["hit_stage"]))
     _copy(connection.connection.driver_connection, rows)
     connection.execute(text(SQL["hit_stage_analyze"]))
     _mark_holdout(connection, settings, definition, day)
+    # Each statement locks its customers: those of two rules at once would wait for each other.
+    wait_for_lock(connection, Lock.HITS)
     created = connection.execute(text(SQL["hit_insert"]), values).rowcount
     connection.execute(text(SQL["hit_refresh_same_day"]), values)
     connection.execute(text(SQL["hit_refresh_later"]), values)

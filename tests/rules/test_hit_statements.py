@@ -1,18 +1,23 @@
-"""Query plans of the statements that store hits, on a filled table."""
+"""The statements that store hits: their query plans on a filled table, and two rules at once."""
 
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from app.extensions import db
+from app.rules.evaluate import Evaluated, store_hits
 from app.rules.sql import SQL
-from tests.rules.support import apply_rule
+from app.rules.versions import active_versions
+from tests.rules.support import add_leads, apply_rule
 
 DAY = dt.date(2026, 3, 10)
 FILL = (
@@ -59,3 +64,54 @@ def test_hits_are_stored_by_sets(filled: Connection, name: str) -> None:
         if node["Node Type"] == "Nested Loop":
             inner = node["Plans"][1]
             assert "Index Cond" in inner, f"{inner['Node Type']} for each row"
+
+
+def test_two_rules_store_the_hits_of_the_same_customers_at_once(
+    app: Flask, session: Session, engine: Engine
+) -> None:
+    """Each has a new hit of the customer whose hit the other one refreshes; neither waits for ever."""
+    add_leads(session, 1, 2)
+    apply_rule(app, code="A")
+    apply_rule(app, code="B")
+    settings, faults = app.config["SETTINGS"], list[DBAPIError]()
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    inserted = [threading.Event(), threading.Event()]
+    with app.app_context():
+        rules = [Evaluated.of(version) for version in active_versions()]
+        db.session.expunge_all()
+
+    def store(number: int, scores: dict[int, float], connection: Connection) -> None:
+        rows = [(lead, [1], score, "A", f'{{"score": {score}}}') for lead, score in scores.items()]
+        rule = rules[number]
+        store_hits(connection, settings, rule.version, rule.definition, DAY, rows)
+
+    def meets(number: int) -> None:
+        """Go on after the new hits when the other rule has its own, or waits for this one."""
+        inserted[number].set()
+        with engine.connect() as observer:
+            while not inserted[1 - number].is_set() and not observer.scalar(waiting):
+                observer.rollback()
+
+    def evaluates(number: int) -> None:
+        try:
+            with app.app_context(), engine.begin() as connection:
+                event.listen(
+                    connection,
+                    "after_cursor_execute",
+                    lambda *call: "INSERT INTO hit (" in call[2] and meets(number),
+                )
+                store(number, {1: 2.0, 2: 2.0}, connection)
+        except DBAPIError as error:
+            faults.append(error)
+
+    with app.app_context(), engine.begin() as connection:
+        store(0, {2: 1.0}, connection)
+    with app.app_context(), engine.begin() as connection:
+        store(1, {1: 1.0}, connection)
+    threads = [threading.Thread(target=evaluates, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert session.execute(text("SELECT count(*), min(score) FROM hit")).one() == (4, 2.0)
