@@ -17,6 +17,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func, update
 
 from app.access import taints
+from app.access.people import name_of
 from app.errors import DomainError
 from app.extensions import db
 from app.lib import clock, mailer
@@ -97,9 +98,9 @@ def _check(person: Staff) -> None:
             "set them."
         )
     if not person.active:
-        raise DomainError("%(name)s is switched off.", name=person.username)
+        raise DomainError("%(name)s is switched off.", name=name_of(person.username))
     if not mailer.is_address(person.email or ""):
-        raise DomainError("%(name)s has no valid e-mail address.", name=person.username)
+        raise DomainError("%(name)s has no valid e-mail address.", name=name_of(person.username))
 
 
 def _expire_open(person: Staff, except_id: int = 0) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select
 
+from app.access.people import name_of
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Staff
@@ -30,5 +31,5 @@ def check_admin_stays(person: Staff, *, active: bool, roles: Collection[str]) ->
     was = bool(person.active) and any(role.name == ADMIN for role in person.roles)
     if was and not stays and not db.session.scalar(others):
         raise DomainError(
-            "%(name)s is the last administrator; appoint another one first.", name=person.username
+            "%(name)s is the last administrator; appoint another one first.", name=name_of(person.username)
         )

@@ -13,6 +13,7 @@ from flask_babel import force_locale
 from sqlalchemy import or_, select
 
 from app.access import taints
+from app.access.people import name_of
 from app.access.rights import holders, holds
 from app.approvals.kinds import Kind, kind_named
 from app.errors import DomainError
@@ -119,7 +120,7 @@ def withdraw(approval: Approval, user: Staff) -> None:
     """Withdraw the user's own request and flush. Raises DomainError for another person's or a decided one."""
     _lock_waiting(approval)
     if approval.requested_by_id != user.id:
-        raise DomainError("Only %(person)s can withdraw this request.", person=approval.requested_by)
+        raise DomainError("Only %(person)s can withdraw this request.", person=name_of(approval.requested_by))
     approval.status = ApprovalStatus.WITHDRAWN
     approval.decided_at = clock.now()
     kind_named(approval.kind).returned(approval)
@@ -212,14 +213,14 @@ def _shared_control(user: Staff, maker: Staff) -> DomainError | None:
             "%(person)s set up your account, reset its password or changed its address, and so could act "
             "under your name. Until you choose a password through a link mailed to you, somebody else must "
             "decide.",
-            person=maker.username,
+            person=name_of(maker.username),
         )
     if user.id in shared:
         return DomainError(
             "You set up the account of %(person)s, reset its password or changed its address, and so could "
             "act under that name. Until they choose a password through a link mailed to them, somebody else "
             "must decide.",
-            person=maker.username,
+            person=name_of(maker.username),
         )
     if not shared:
         return None
@@ -227,8 +228,8 @@ def _shared_control(user: Staff, maker: Staff) -> DomainError | None:
     return DomainError(
         "%(other)s could act under your account and under that of %(person)s: both count as one until their "
         "owners choose passwords through links mailed to them. Somebody else must decide.",
-        other=other.username if other else "",
-        person=maker.username,
+        other=name_of(other.username) if other else "",
+        person=name_of(maker.username),
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app import labels
+from app.access.people import load as load_names
 from app.console import filter_row, formats, people, urls
 from app.console.access import may, view_named, view_of_model
 from app.errors import Said
@@ -189,7 +190,7 @@ def remembered_page_size() -> int | None:
 
 def load_related(view: Any, rows: list[Any], names: list[str]) -> None:
     """Load the rows' many-to-one relations, with one query per relation instead of one per row."""
-    people.load(getattr(item, name) for name in names if names_person(view, name) for item in rows)
+    load_names(getattr(item, name) for name in names if names_person(view, name) for item in rows)
     for name in names:
         if not view.datamodel.is_relation_many_to_one(name):
             continue

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
+from app.access.people import name_of
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import owner as owners
@@ -129,7 +130,7 @@ def _check_unchanged(hit: Hit, together: list[HitEvent]) -> None:
     raise DomainError(
         "%(lead)s was changed by %(person)s since, so this can't be taken back.",
         lead=str(hit.lead),
-        person=later.person,
+        person=name_of(later.person),
     )
 
 

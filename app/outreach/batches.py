@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 
 from app import approvals, labels
 from app.access import taints
+from app.access.people import name_of
 from app.approvals import Change
 from app.errors import N_, DomainError
 from app.extensions import db
@@ -167,7 +168,7 @@ def confirm(
     if batch.status != OutreachBatchStatus.CHECKED:
         raise DomainError("This batch can't be confirmed now.")
     if batch.created_by_id != user.id:
-        raise DomainError("Only %(person)s can confirm this batch.", person=batch.created_by)
+        raise DomainError("Only %(person)s can confirm this batch.", person=name_of(batch.created_by))
     if not batch.planned.get("go"):
         raise DomainError("Nobody in this batch may be contacted.")
     if batch.send_at is not None:
@@ -308,7 +309,7 @@ def _selection_in_words(batch: OutreachBatch, payload: dict[str, Any]) -> str:
         return _("%(n)s selected hits", n=f"{batch.candidates:,}")
     conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
     if not conditions:
-        return _("All hits that %(person)s may see", person=batch.created_by)
+        return _("All hits that %(person)s may see", person=name_of(batch.created_by))
     return _("%(n)s hits that match: %(conditions)s", n=f"{batch.candidates:,}", conditions=conditions)
 
 

@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from app import approvals, labels
+from app.access.people import name_of
 from app.approvals import Change
 from app.errors import N_
 from app.extensions import db
@@ -69,7 +70,7 @@ class _GatewayKind:
         ]
         set_by = _(
             "set or confirmed by %(person)s, %(time)s",
-            person=row.updated_by,
+            person=name_of(row.updated_by),
             time=f"{labels.local(row.updated_at):%Y-%m-%d %H:%M}",
         )
         return [

@@ -203,7 +203,7 @@ def test_who_set_up_the_one_who_asks_does_not_decide(
     asked = session.scalars(select(Approval.id).where(Approval.requested_by == "puppet")).one()
     shown = giver.get(f"/approvalview/show/{asked}").text
     assert f"/approvalview/approve/{asked}" not in shown
-    assert "您创建过 puppet 的账号、重置过密码" in shown
+    assert "您创建过 测试 的账号、重置过密码" in shown
     giver.submit(f"/approvalview/approve/{asked}", {"note": ""})
     session.rollback()
     assert session.get_one(Approval, asked, populate_existing=True).status == "waiting"

@@ -90,7 +90,7 @@ def test_two_accounts_of_one_administrator_decide_for_each_other_only_once_their
         assert f"/approvalview/approve/{asked}" not in shown
         each.submit(f"/approvalview/approve/{asked}", {"note": ""})
         assert status(session, asked) == "waiting"
-    assert "chief 可能同时以您和 one 的名义操作" in two.get(f"/approvalview/show/{asked}").text
+    assert "测试 可能同时以您和 人新 的名义操作" in two.get(f"/approvalview/show/{asked}").text
     chief.submit(f"/users/action/sendlink/{found(session, 'two').id}")
     assert "设置您的密码" in choose(app, token_of(postbox, "two@bank.example"), "short")
     assert "请用新密码登录" in choose(app, token_of(postbox, "two@bank.example"))

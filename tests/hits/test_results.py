@@ -303,7 +303,7 @@ def test_a_result_stays_when_something_happened_since_or_it_is_old_or_another_pe
     undone(anna, listed)
     page = end(anna, world, session, "未接")
     chief.submit(f"/customerview/action/give_back/{world.ids['lead_home']}")
-    assert "was changed by chief since" in undone(anna, page)
+    assert "was changed by 测试 since" in undone(anna, page)
     page = end(anna, world, session, "接通考虑中")
     shift = text("ALTER TABLE hit_event DISABLE TRIGGER USER")
     session.execute(shift)

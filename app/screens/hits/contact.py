@@ -9,7 +9,7 @@ from flask import g, request, url_for
 from flask_babel import gettext as _
 
 from app import labels
-from app.console import people
+from app.access.people import name_of
 from app.console.access import may
 from app.hits import owner, results
 from app.lib import clock
@@ -88,7 +88,7 @@ def _allowed_by(call: Answer) -> str:
         return ""
     return _(
         "%(person)s allowed a call outside contact hours today: %(reason)s",
-        person=people.name_of(call.allowed_by.person),
+        person=name_of(call.allowed_by.person),
         reason=call.allowed_by.note,
     )
 

@@ -15,7 +15,8 @@ from wtforms import BooleanField, DateField, IntegerField, SelectField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from app import labels
-from app.console import formats, people, urls
+from app.access.people import name_of
+from app.console import formats, urls
 from app.console.access import may, me
 from app.console.forms import CodeField, multi_select, select
 from app.console.parts import sentence
@@ -268,7 +269,7 @@ class SegmentView(ConsoleView):
             return None
         return _(
             "This segment belongs to %(owner)s. To change it, create your own.",
-            owner=people.name_of(item.owner),
+            owner=name_of(item.owner),
         )
 
     def prefill_form(self, form: Any, pk: Any) -> None:

@@ -11,8 +11,9 @@ from markupsafe import Markup
 from sqlalchemy import or_, select
 
 from app import labels
+from app.access.people import name_of
 from app.access.scope import leads_visible_to
-from app.console import formats, people, table
+from app.console import formats, table
 from app.console.filters import ChoiceFilter
 from app.errors import DomainError, FieldError
 from app.extensions import db
@@ -85,7 +86,7 @@ def _line(entry: Suppression) -> str:
         kind=kind(entry),
         since=labels.local(entry.created_at).date().isoformat(),
         until=until,
-        who=people.name_of(entry.created_by),
+        who=name_of(entry.created_by),
     )
 
 

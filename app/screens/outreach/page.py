@@ -14,6 +14,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from app import labels
+from app.access.people import name_of
 from app.approvals.requests import LANGUAGES
 from app.console import formats, people, selection, table
 from app.console.access import may, view_of_model
@@ -178,7 +179,7 @@ def selection_text(batch: OutreachBatch) -> str:
     if "ids" in batch.selection:
         return _("%(n)s selected hits", n=f"{len(batch.selection.get('ids', ())):,}")
     text = labels.enumerated(conditions(batch))
-    return text or _("All hits that %(person)s may see", person=people.name_of(batch.created_by))
+    return text or _("All hits that %(person)s may see", person=name_of(batch.created_by))
 
 
 def unapproved_today(batch: OutreachBatch) -> str:
@@ -190,7 +191,7 @@ def unapproved_today(batch: OutreachBatch) -> str:
         return _("You have confirmed %(n)s contacts today without a second approver.", n=f"{n:,}")
     return _(
         "%(person)s has confirmed %(n)s contacts today without a second approver.",
-        person=people.name_of(batch.created_by),
+        person=name_of(batch.created_by),
         n=f"{n:,}",
     )
 

@@ -13,9 +13,9 @@ from pydantic_core import from_json
 from sqlalchemy import func, or_, select
 
 from app import labels
+from app.access.people import name_of
 from app.access.scope import branches_visible_to
 from app.activity import metrics, operators
-from app.console import people
 from app.errors import DomainError
 from app.extensions import db
 from app.models import Branch, Institution, Product, Rule, RuleVersion, Segment, Tag
@@ -207,7 +207,7 @@ def conflict(base: str, version: RuleVersion, yours: RuleDef) -> dict[str, Any]:
         "text": _(
             "%(who)s saved this draft at %(when)s while you were editing it. Nothing was overwritten, and "
             "what you typed is still here.",
-            who=people.name_of(version.saved_by or version.created_by),
+            who=name_of(version.saved_by or version.created_by),
             when=saved_at.strftime("%Y-%m-%d %H:%M:%S") if saved_at else "–",
         ),
         "revision": version.revision,

@@ -11,8 +11,9 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, or_, select
 
 from app import labels
+from app.access.people import name_of
 from app.access.scope import visible_to
-from app.console import formats, frame, people
+from app.console import formats, frame
 from app.console.access import may, view_named
 from app.extensions import db
 from app.leads import finding, number_limit, suppression
@@ -77,9 +78,7 @@ NAMED = (
         lambda text: or_(_has(Schedule.name, text), _has(Schedule.code, text)),
         lambda schedule: labels.word(labels.VERSION_STATUS, schedule.status),
     ),
-    Named(
-        "SegmentView", lambda text: _has(Segment.name, text), lambda segment: people.name_of(segment.owner)
-    ),
+    Named("SegmentView", lambda text: _has(Segment.name, text), lambda segment: name_of(segment.owner)),
     Named(
         "ImportBatchView",
         lambda text: or_(_has(ImportBatch.file_name, text), _numbered(ImportBatch, text)),

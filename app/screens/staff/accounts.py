@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 
 from app import labels
 from app.access import password_links, taints
+from app.access.people import name_of
 from app.models import Staff
 
 
@@ -17,7 +18,7 @@ def second_person_text(account: Staff) -> str:
     text = _(
         "Counts as one person with %(people)s, who set it up, reset its password or changed its e-mail "
         "address, until its owner chooses a password through a mailed link.",
-        people=labels.joined(each.username for each in others),
+        people=labels.joined(name_of(each.username) for each in others),
     )
     return f"{text} {link_advice()}"
 
