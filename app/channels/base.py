@@ -144,6 +144,8 @@ class Channel(Protocol):
     limits: ClassVar[Limits]
     #: whether each target has its own signing secret
     signs: ClassVar[bool]
+    #: whether its messages say how the work on a hit stands
+    tells_status: ClassVar[bool]
 
     def send(self, message: Message, settings: Any, secret: str, config: Settings) -> Sent:
         """Send one message to a target with these ``settings``, within ``limits.seconds``.

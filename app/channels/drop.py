@@ -60,6 +60,7 @@ class Drop:
     settings = DropSettings
     limits = Limits(hits=20_000, seconds=60.0)
     signs = False
+    tells_status = True
 
     def send(self, message: Message, settings: DropSettings, secret: str, config: Settings) -> Sent:
         """Write the CSV, then its checksum, whose presence means that the CSV is complete.

@@ -57,6 +57,7 @@ class Mail:
     settings = MailSettings
     limits = Limits(hits=10_000, seconds=15.0)
     signs = False
+    tells_status = False
 
     def send(self, message: Message, settings: MailSettings, secret: str, config: Settings) -> Sent:
         """Send the mail to the server of SMTP_URL. A retry has the same Message-ID."""

@@ -74,6 +74,7 @@ class ReminderChannel:
     settings = ReminderSettings
     limits = Limits(hits=10_000, seconds=60.0)
     signs = False
+    tells_status = False
 
     def send(self, message: Message, settings: ReminderSettings, secret: str, config: Settings) -> Sent:
         """Create a reminder for everybody who sees any of the hits. A retry reminds nobody twice."""

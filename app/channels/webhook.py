@@ -60,6 +60,7 @@ class Webhook:
     settings = WebhookSettings
     limits = Limits(hits=500, seconds=15.0)
     signs = True
+    tells_status = True
 
     def send(self, message: Message, settings: WebhookSettings, secret: str, config: Settings) -> Sent:
         """Post the message. Any 2xx is success; 410 means that the target is gone."""

@@ -16,6 +16,7 @@ from app.access.people import name_of
 from app.errors import DomainError
 from app.extensions import db
 from app.hits import owner as owners
+from app.hits.told import told_since
 from app.leads import suppression
 from app.lib import clock
 from app.models import Customer, Hit, HitEvent, Staff, Suppression
@@ -79,7 +80,8 @@ def newest(hit: Hit, user: Staff) -> HitEvent | None:
 def take_back(hit: Hit, event_id: int | None, user: Staff) -> HitEvent:
     """Take back a step on a hit with all that was recorded at once. Does not commit. Return the step.
 
-    Raises DomainError when it is not the user's, too old, or when anything happened since.
+    Raises DomainError when it is not the user's, too old, when anything happened since, or when a push has
+    told another system of it.
     """
     event = db.session.get(HitEvent, event_id) if event_id else None
     if event is None or event.hit_id != hit.id or event.person != user.username or event.undoes_at:
@@ -97,6 +99,7 @@ def take_back(hit: Hit, event_id: int | None, user: Staff) -> HitEvent:
     together = _together(hit, event)
     owners.locked(hit.lead_id, *(each.hit_id for each in together))
     _check_unchanged(hit, together)
+    _check_untold(hit, together, everything=bool(entries))
     for entry in entries:
         suppression.remove(
             db.session(), entry, reason=suppression.TAKEN_BACK, user=user.username, today=clock.today()
@@ -132,6 +135,21 @@ def _check_unchanged(hit: Hit, together: list[HitEvent]) -> None:
         lead=str(hit.lead),
         person=name_of(later.person),
     )
+
+
+def _check_untold(hit: Hit, together: list[HitEvent], *, everything: bool) -> None:
+    """Raise DomainError when another system knows what some steps changed: statuses, or do not disturb."""
+    hits = {event.hit_id for event in together if event.from_status != event.to_status}
+    if everything:
+        hits.update(db.session.scalars(select(Hit.id).where(Hit.lead_id == hit.lead_id)))
+    target = told_since(together[0].at, hits)
+    if target is not None:
+        raise DomainError(
+            "%(lead)s: “%(target)s” has been told of this by a push, so it can't be taken back any more. A"
+            " closed hit can be reactivated.",
+            lead=str(hit.lead),
+            target=target.name,
+        )
 
 
 def _restore(lead_id: int, together: list[HitEvent]) -> None:

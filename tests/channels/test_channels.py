@@ -235,7 +235,7 @@ class FaxSettings(ChannelSettings):
 
 class Fax:
     kind, label, settings = "fax", "Fax", FaxSettings
-    limits, signs = Limits(hits=2), False
+    limits, signs, tells_status = Limits(hits=2), False, True
     def send(self, message, settings, secret, config):
         SENT.append((settings.number, [hit.lead_no for hit in message.hits]))
         return Sent(Said.as_is("beep"))

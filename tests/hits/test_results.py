@@ -16,14 +16,20 @@ from app.extensions import db
 from app.models import (
     ContactResult,
     Customer,
+    Delivery,
+    DeliveryAttempt,
     Hit,
     HitEvent,
     Holiday,
     Outreach,
     OutreachSetting,
+    Push,
+    PushHit,
     Reminder,
     Reveal,
+    Schedule,
     Suppression,
+    Target,
 )
 from app.reminders import checks
 from tests import clock
@@ -311,3 +317,59 @@ def test_a_result_stays_when_something_happened_since_or_it_is_old_or_another_pe
     session.execute(text("ALTER TABLE hit_event ENABLE TRIGGER USER"))
     session.commit()
     assert "more than 10 minutes ago" in undone(anna, page)
+
+
+def push(session: Session, hit: int, kind: str, status: str, **attempt: Any) -> None:
+    """Push a hit to a target, with an attempt just now if there was any."""
+    moment = clock.now()
+    schedule = session.scalars(select(Schedule).limit(1)).one()
+    code = f"system-{hit}"
+    target = Target(code=code, kind=kind, name="客户系统", created_by="t")
+    row = Push(schedule_id=schedule.id, is_test=True, slot=moment, at=moment, outcome="send", hits=1)
+    session.add_all([target, row])
+    session.flush()
+    delivery = Delivery(uid=code, idempotency_key=code, push_id=row.id, target_id=target.id, status=status)
+    delivery.first_hit = delivery.last_hit = hit
+    session.add_all([delivery, PushHit(schedule_id=schedule.id, hit_id=hit, push_id=row.id)])
+    session.flush()
+    if attempt:
+        session.add(DeliveryAttempt(delivery_id=delivery.id, tried_at=moment, duration_ms=1, **attempt))
+    session.commit()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "attempt", "told"),
+    [
+        ("webhook", "sent", {"outcome": "ok", "http_status": 200}, True),
+        ("file", "sent", {"outcome": "ok"}, True),
+        ("webhook", "waiting", {"outcome": "temporary"}, True),
+        ("webhook", "sending", {}, True),
+        ("webhook", "waiting", {"outcome": "temporary", "http_status": 503}, False),
+        ("webhook", "waiting", {}, False),
+        ("reminder", "sent", {"outcome": "ok"}, False),
+    ],
+)
+def test_what_another_system_has_been_told_is_not_taken_back(
+    session: Session, world: World, anna: Person, kind: str, status: str, attempt: dict[str, Any], told: bool
+) -> None:
+    page = end(anna, world, session, "接通考虑中")
+    push(session, world.ids["hit_home_waiting"], kind, status, **attempt)
+    shown = undone(anna, page)
+    assert ("“客户系统” has been told of this" in shown) == told
+    assert (statuses(session, world)[0] == "in_progress") == told
+
+
+def test_do_not_disturb_is_told_with_any_hit_of_the_customer(
+    session: Session, world: World, anna: Person
+) -> None:
+    """What was told before, or a follow-up that leaves the status, doesn't matter."""
+    other = world.ids["hit_home_in_progress"]
+    session.execute(update(Hit).where(Hit.id == other).values(status="failed"))
+    session.commit()
+    end(anna, world, session, "未接")
+    push(session, world.ids["hit_home_waiting"], "webhook", "sent", outcome="ok", http_status=200)
+    assert "Taken back" in undone(anna, end(anna, world, session, "接通考虑中"))
+    page = end(anna, world, session, "拒绝并免打扰")
+    push(session, other, "webhook", "sent", outcome="ok", http_status=200)
+    assert "has been told of this" in undone(anna, page)
+    assert statuses(session, world) == ["failed", "failed"]
