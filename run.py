@@ -45,12 +45,12 @@ def __getattr__(name: str) -> Flask:
     """Create `app` when a WSGI server asks for it, so that `python run.py` itself loads no application."""
     if name != "app":
         raise AttributeError(name)
-    from app import create_app
+    from app import create_web
     from app.embedded.gate import wait_at_gate
     from app.extensions import db
     from app.installation import guard
 
-    application: Flask = create_app()
+    application: Flask = create_web()
     wait_at_gate()
     guard(application)
     # The web processes are forked from this one; each needs its own connections.

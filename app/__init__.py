@@ -1,4 +1,4 @@
-"""Lead Monitor: the application factory, which binds extensions, views and commands."""
+"""Lead Monitor: the factories of the application, for commands and jobs and for the web."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
 
 @collector.paused()
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the web application with its commands.
+    """Return the application of commands and jobs.
 
     Without DATABASE_URL it uses the embedded PostgreSQL, which is started if needed until this process ends.
     Raises ConfigError for invalid settings.
     """
     # Imported here, so that programs which only start servers don't load them.
-    from flask import Flask
-    from flask_appbuilder import AppBuilder
+    from flask_babel import Babel
 
     from app import cli
-    from app.console import web
+    from app.application import LeadMonitor
     from app.embedded import services
-    from app.extensions import csrf, db, migrate
+    from app.extensions import db, migrate
 
     settings = settings or load_settings()
     keep_private(settings.data_dir)
-    app = Flask(__name__)
+    app = LeadMonitor(__name__)
     app.config.from_mapping(flask_config(settings))
     if not settings.database_url:
         app.config["SQLALCHEMY_DATABASE_URI"] = services(settings, redis=False).database_url
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(Path(__file__).parent / "translations")
     db.init_app(app)
     migrate.init_app(app, db, directory=str(Path(__file__).parent.parent / "migrations"))
-    web.init_app(app)
-    csrf.init_app(app)
+    Babel(app)
     cli.init_app(app)
-    with app.app_context():
-        appbuilder = AppBuilder(update_perms=False)
-        appbuilder.init_app(app, db.session)
-        from app import views
+    return app
 
-        views.register(appbuilder)
+
+@collector.paused()
+def create_web(settings: Settings | None = None) -> Flask:
+    """Return the application of `create_app` with its pages, API and log-in."""
+    app = create_app(settings)
+    _ = app.appbuilder  # type: ignore[attr-defined]
     return app

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from app import create_app
+from app import create_web
 from app.cli.database import upgrade_database
 from app.embedded import services
 from app.extensions import db
@@ -46,7 +46,7 @@ def product(data_dir: Path | None = None) -> Iterator[tuple[Flask, Settings]]:
         settings = load_settings({"DATA_DIR": str(folder)})
         running = stack.enter_context(services(settings, redis=False))
         settings = dataclasses.replace(settings, database_url=running.database_url)
-        app = create_app(settings)
+        app = create_web(settings)
         upgrade_database(app)
         with app.app_context():
             yield app, settings

@@ -2,8 +2,9 @@
 
 ``python bench/start.py``: the product starts on an empty folder, with the demo, as by ``make run``. Printed
 are seconds and CPU-seconds until it is ready, and the proportional memory (PSS: of a page shared by n
-processes each one counts an n-th) of all its processes a minute later. For comparison one process loads the
-application, and one the application with every heavy library.
+processes each one counts an n-th) of all its processes a minute later; then the seconds of a command on the
+running product. For comparison one process loads the application of commands, one that of pages, and one
+every heavy library besides.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ ROOT = Path(__file__).parents[1]
 SETTLING_SECONDS = 60
 ONE = """
 import os, sys, psutil
-from app import create_app
+from app import create_app, create_web
 {more}
-app = create_app()
+app = {factory}()
 me = psutil.Process()
 print(me.memory_full_info().pss, sum(me.cpu_times()[:2]))
 """
@@ -65,9 +66,21 @@ def whole(environment: dict[str, str]) -> None:
             print(f"{len(sizes)} processes, {sum(size for size, _name in sizes):.0f} MB (PSS):")
             for size, called in sizes[:14]:
                 print(f"  {size:6.0f} MB  {called}")
+            command(environment)
         finally:
             product.send_signal(signal.SIGINT)
             product.communicate()
+
+
+def command(environment: dict[str, str]) -> None:
+    """Print the least seconds of a command that asks the database and prints an answer."""
+    took = []
+    for _ in range(5):
+        started = time.monotonic()
+        called = [sys.executable, "-m", "flask", "api-key", "list"]
+        subprocess.run(called, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        took.append(time.monotonic() - started)
+    print(f"a command: {min(took):.2f} s, at most {max(took):.2f} s")
 
 
 def of_each(pid: int, ask: Callable[[psutil.Process], Any]) -> list[Any]:
@@ -90,21 +103,24 @@ def name(process: psutil.Process) -> str:
 
 
 def one(environment: dict[str, str]) -> None:
-    """Measure one process with the application, then one with every heavy library."""
-    results = []
-    for more in ("", HEAVY):
+    """Measure one process with the application of commands, with its pages, and with every heavy library."""
+    results = {}
+    for label, factory, more in (
+        ("of commands", "create_app", ""),
+        ("with pages", "create_web", ""),
+        ("with everything", "create_web", HEAVY),
+    ):
         output = subprocess.run(
-            [sys.executable, "-c", ONE.format(more=more)],
+            [sys.executable, "-c", ONE.format(more=more, factory=factory)],
             cwd=ROOT,
             env={**environment, "DATABASE_URL": "postgresql+psycopg://nobody@/nothing"},
             check=True,
             capture_output=True,
             text=True,
         ).stdout.split()
-        results.append((int(output[0]) / (1 << 20), float(output[1])))
-    (light, light_cpu), (heavy, heavy_cpu) = results
-    print(f"an application: {light:.0f} MB, {light_cpu:.1f} CPU-seconds")
-    print(f"with everything: {heavy:.0f} MB, {heavy_cpu:.1f} CPU-seconds")
+        results[label] = memory, cpu = int(output[0]) / (1 << 20), float(output[1])
+        print(f"an application {label}: {memory:.0f} MB, {cpu:.1f} CPU-seconds")
+    (light, light_cpu), _, (heavy, heavy_cpu) = results.values()
     print(f"ratio {heavy / light:.1f} of memory, {heavy_cpu / light_cpu:.1f} of CPU")
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Engine, create_engine, make_url, select
 from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
-from app import create_app
+from app import create_web
 from app.cli.database import upgrade_database
 from app.embedded import Services, services
 from app.models import Branch, Staff
@@ -101,7 +101,7 @@ def _make_template(url: Any, shared_dir: Path) -> None:
         connection.execute("ALTER ROLE ALL SET synchronous_commit = off")
     _admin(url, f"CREATE DATABASE {TEMPLATE}_raw")
     raw = url.set(database=f"{TEMPLATE}_raw").render_as_string(hide_password=False)
-    application = create_app(_settings(shared_dir / "template", DATABASE_URL=raw))
+    application = create_web(_settings(shared_dir / "template", DATABASE_URL=raw))
     upgrade_database(application)
     with application.app_context():
         from app.extensions import db
@@ -128,7 +128,7 @@ def _exists(url: Any, name: str) -> bool:
 @pytest.fixture(scope="session")
 def worker_app(base_settings: Settings) -> Flask:
     """Create this worker's application once. Its passwords are hashed fast."""
-    made = create_app(base_settings)
+    made = create_web(base_settings)
     made.config["FAB_PASSWORD_HASH_METHOD"] = FAST_HASH
     return made
 

@@ -34,6 +34,9 @@ def work(queue_name: str, *, burst: bool = False) -> None:
     if not current_app.config["SETTINGS"].redis_url:
         raise click.UsageError("REDIS_URL is not set; `python run.py` starts workers with it")
     served = queue(queue_name)
+    if queue_name == "push":
+        # Its mails link to pages; jobs, which are forked from here, find them loaded.
+        _ = current_app.appbuilder  # type: ignore[attr-defined]
     try:
         LimitedWorker(
             [served],

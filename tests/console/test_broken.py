@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.orm import Session
 
-from app import create_app
+from app import create_web
 from app.extensions import db
 from config import Settings
 from tests.access.world import World
@@ -108,7 +108,7 @@ class TestAway:
     def app(self, settings: Settings, engine: Engine, proxy: Proxy) -> Iterator[Flask]:
         url = make_url(settings.database_url).update_query_dict({"host": str(proxy._path.parent)})
         through = url.render_as_string(hide_password=False)
-        made = create_app(dataclasses.replace(settings, database_url=through))
+        made = create_web(dataclasses.replace(settings, database_url=through))
         yield made
         with made.app_context():
             db.engine.dispose()

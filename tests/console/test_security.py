@@ -16,7 +16,7 @@ from redis import Redis
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from app import create_app
+from app import create_web
 from app.models import Institution, Lead, Staff
 from config import Settings
 from tests.access.world import World, fingerprint
@@ -86,7 +86,7 @@ def test_without_redis_log_in_still_works_and_is_still_limited(
     settings: Settings, engine: Engine, session: Session
 ) -> None:
     make_staff(session, "boss", "Manager")
-    lonely = create_app(dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    lonely = create_web(dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0"))
     answers = []
     for _ in range(12):
         client = Person(lonely, lonely.response_class, use_cookies=True)
@@ -409,7 +409,7 @@ def test_probes_need_no_log_in(app: Flask) -> None:
 
 def test_without_a_database_the_process_is_alive_but_not_ready(settings: Settings) -> None:
     away = dataclasses.replace(settings, database_url="postgresql+psycopg://nobody@127.0.0.1:1/x")
-    client = create_app(dataclasses.replace(away, https_only=True, app_env="production")).test_client()
+    client = create_web(dataclasses.replace(away, https_only=True, app_env="production")).test_client()
     client.set_cookie("lead_monitor", "A" * 43)
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
@@ -419,5 +419,5 @@ def test_nothing_is_complained_about_at_the_start(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        create_app(settings)
+        create_web(settings)
     assert caplog.messages == []

@@ -315,7 +315,7 @@ def test_cancelled_between_the_status_check_and_the_work(
 
 KILLED = """
 import os, signal, sys
-from app import create_app
+from app import create_web
 from app.leads import row_checker as rows; from app.leads import upload_worker as upload_work
 check = rows.RowChecker.check
 
@@ -325,7 +325,7 @@ def check_or_die(self, number, cells):
     return check(self, number, cells)
 
 rows.RowChecker.check = check_or_die
-with create_app().app_context():
+with create_web().app_context():
     upload_work.work_on(int(sys.argv[1]))
 """
 
