@@ -107,7 +107,10 @@ TERMS: dict[str, Term] = {
     "month_rate": Term(
         _("Converted this month"),
         _("Of the hits dated this month, the share that has converted so far."),
-        _("Recent hits have had little time to convert, so that the rate still rises."),
+        _(
+            "Held-out customers are included, whom the marketing effect leaves out. Recent hits have had"
+            " little time to convert, so that the rate still rises. What was marked is of all selected hits."
+        ),
     ),
     "conversion": Term(
         _("Conversion"),
@@ -169,6 +172,11 @@ TERMS: dict[str, Term] = {
         _("Pushed"),
         _("Hits that a schedule sent and a receiver accepted."),
         _("Test pushes don't count; a hit that reached a later stage counts here, too."),
+    ),
+    "funnel": Term(
+        _("From hit to conversion"),
+        _("How many of the selected hits got how far; held-out customers are left out."),
+        _("The key figures of the workspace include them, so that its numbers are larger."),
     ),
     "reached": Term(
         _("Reached out to"),

@@ -24,7 +24,7 @@ STAGE: dict[str, Any] = {
     Stage.PUSHED: lazy_gettext("Pushed"),
     Stage.CONTACTED: lazy_gettext("Reached out to"),
     Stage.ANSWERED: lazy_gettext("Responded"),
-    Stage.CONVERTED: lazy_gettext("Converted"),
+    Stage.CONVERTED: lazy_gettext("Conversions"),
 }
 DIMENSION: dict[str, Any] = {
     "version": lazy_gettext("Rule version"),

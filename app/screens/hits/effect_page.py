@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -19,10 +19,11 @@ from app.effect.funnel import DIMENSIONS, Figures, Funnel
 from app.effect.reach import Stage
 from app.errors import DomainError
 from app.extensions import db
+from app.hits import counts
 from app.hits.by_branch import OWN
 from app.lib import clock
 from app.lib.amounts import percent, yuan
-from app.models import OutreachTemplateVersion, RuleVersion, VersionStatus
+from app.models import HitStatus, OutreachTemplateVersion, RuleVersion, VersionStatus
 from app.rules import conversions
 from app.rules.proportion import Interval, Share, wilson
 from app.screens.hits import workspace
@@ -159,7 +160,7 @@ def funnel_chart(common: workspace.Filters) -> Chart:
     """Return the funnel of the hits that the workspace selects."""
     values = dict.fromkeys(FILTERS, "") | common.values
     filters = Filters(values, common, funnel.EffectFilters(common.chosen), DIMENSIONS[0])
-    return replace(Dashboard(filters, funnel.count_funnel(filters.figures)).chart(), term="reached")
+    return Dashboard(filters, funnel.count_funnel(filters.figures)).chart()
 
 
 def choices(filters: Filters) -> list[tuple[str, str, list[tuple[str, str]]]]:
@@ -300,6 +301,24 @@ class Dashboard:
             [each.url for each in numbers],
             _("No hit matches these filters."),
             parts=True,
+            term="funnel",
+        )
+
+    def beside_workspace(self) -> str:
+        """Return why the workspace shows other figures for these dates, empty where it doesn't."""
+        chosen = self.filters.figures
+        if chosen != funnel.EffectFilters(chosen.hits):
+            return _("Held-out customers, whom the workspace includes, are left out here.")
+        cells = counts.count(chosen.hits, ("status", "converted"))
+        hits = sum(cells.values())
+        if hits == self.total.hit:
+            return ""
+        place, won = (1, True) if self.by_outcomes else (0, HitStatus.CONVERTED)
+        return _(
+            "The workspace has %(hits)s hits and %(won)s conversions on these dates, because it includes"
+            " held-out customers; here they only serve for comparison.",
+            hits=f"{hits:,}",
+            won=f"{sum(n for key, n in cells.items() if key[place] == won):,}",
         )
 
     def rates(self) -> Intervals:

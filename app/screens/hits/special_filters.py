@@ -156,9 +156,9 @@ class Success(ChoiceFilter):
         return [
             (
                 "converted",
-                _("Converted")
+                _("Conversions")
                 if conversions.judged_by_outcomes()
-                else _("Converted (as marked, not confirmed)"),
+                else _("Conversion (as marked, not confirmed)"),
             ),
             ("claimed", _("Marked as converted")),
             ("confirmed", _("Marked and confirmed")),

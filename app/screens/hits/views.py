@@ -29,7 +29,7 @@ from app.hits.filters import ANY_STATE, CONTACTABLE
 from app.lib.row_id import row_id
 from app.lib.settings import current_settings
 from app.models import Customer, CustomerState, Hit, HitEvent, HitStatus
-from app.rules import describe
+from app.rules import conversions, describe
 from app.rules.recompute import recompute
 from app.screens.api.views import RowsApi
 from app.screens.hits import customer_page, customers, forms, queue
@@ -54,9 +54,15 @@ def _hits_closed(n: int) -> str:
     return _("%(n)s hits closed.", n=n)
 
 
+def _marked() -> str:
+    if conversions.judged_by_outcomes():
+        return _("Marked as converted; it counts once the bank's system confirms the purchase.")
+    return _("Marked as converted.")
+
+
 _STEP_TAKEN: dict[str, Callable[[], str]] = {
     "follow_up": lambda: _("Follow-up saved."),
-    "convert": lambda: _("Marked as converted."),
+    "convert": _marked,
     "close": lambda: _("Hit closed."),
     "correct": lambda: _("Conversion corrected."),
 }

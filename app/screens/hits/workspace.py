@@ -238,18 +238,13 @@ class Dashboard:
         counted = self._count_by_day(first)
         month = sum(counted.values())
         won = sum(n for (_day, *of), n in counted.items() if self._is_won(*of))
-        marked = [(of[1], n) for (_day, *of), n in counted.items() if of[0] == HitStatus.CONVERTED]
         dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
         url = self.filters.list_url(won, **dates, **self._success)
         notes = [
             Note(_("%(n)s converted", n=f"{won:,}"), url, won),
             Note(_("of %(n)s hits", n=f"{month:,}"), self.filters.list_url(month, **dates), month),
         ]
-        if self.by_outcomes and marked:
-            claimed = sum(n for _converted, n in marked)
-            confirmed = sum(n for converted, n in marked if converted)
-            of_claims = self.filters.list_url(claimed, **dates, status=HitStatus.CONVERTED)
-            notes.append(Note(effect_labels.claims(claimed, confirmed), of_claims, claimed))
+        notes += self._claims()
         return Figure(
             _("Converted this month"),
             won,
@@ -259,6 +254,16 @@ class Dashboard:
             notes=notes,
             trend=self._by_hit_date(_("Conversions by date"), self._is_won, **self._success),
         )
+
+    def _claims(self) -> list[Note]:
+        """Return how many of all selected hits were marked as converted, once outcomes decide about them."""
+        marked = [(key[4], n) for key, n in self._cells.items() if key[3] == HitStatus.CONVERTED]
+        if not (self.by_outcomes and marked):
+            return []
+        claimed = sum(n for _converted, n in marked)
+        confirmed = sum(n for converted, n in marked if converted)
+        text = _("%(n)s marked in all, %(m)s confirmed", n=f"{claimed:,}", m=f"{confirmed:,}")
+        return [Note(text, self.filters.list_url(claimed, status=HitStatus.CONVERTED), claimed)]
 
     def _by_hit_date(self, title: str, counts_in: Any = None, **filters: Any) -> Chart:
         """Return the line of the hits of the last days by hit date, all or those with some status."""

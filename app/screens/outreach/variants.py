@@ -22,7 +22,7 @@ from app.rules.proportion import Interval, Share, difference, wilson
 
 _MEASURES: tuple[tuple[Any, Callable[[Figures], Share]], ...] = (
     (lazy_gettext("Responded"), lambda each: each.answered),
-    (lazy_gettext("Converted"), lambda each: each.converted),
+    (lazy_gettext("Conversions"), lambda each: each.converted),
     (lazy_gettext("Opted out"), lambda each: each.opted_out),
 )
 

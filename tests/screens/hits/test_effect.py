@@ -144,3 +144,21 @@ def test_money_is_shown_once_outcomes_are_there(
     assert "No rule has held anybody out" in money("branch")
     assert money("rule").count("needs a holdout group") == 6
     assert person.get("/effectview/money?money=colour").status_code == 400
+
+
+def test_where_workspace_and_effect_differ_the_page_says_why_and_claims_are_told(
+    bank: Bank, login: Callable[..., Person], session: Session
+) -> None:
+    person = login("Auditor", language="en")
+    bank.deliver()
+    hits = [each for each in session.query(Hit) if each.live]
+    won = sum(bool(each.converted) for each in hits)
+    page = figures(person, EVERYTHING)
+    assert f"The workspace has {len(hits)} hits and {won} conversions on these dates" in page
+    assert "left out here" in figures(person, f"channel=sms&{EVERYTHING}")
+    claimed = [each for each in hits if each.status == "converted"]
+    told = f"{len(claimed)} marked in all, {sum(bool(each.converted) for each in claimed)} confirmed"
+    assert told in person.get("/workspaceview/list/").text
+    session.query(Hit).update({"holdout": False})
+    session.commit()
+    assert "The workspace has" not in figures(person, EVERYTHING)
