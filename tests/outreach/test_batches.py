@@ -13,10 +13,22 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.extensions import db
+from app.hits.owner import OPEN
 from app.jobs import ticker
 from app.jobs.locks import Lock
 from app.leads import suppression
-from app.models import AccountTaint, Approval, Hit, Lead, Outreach, OutreachBatch, SandboxMessage, Staff
+from app.models import (
+    AccountTaint,
+    Approval,
+    CloseReason,
+    Customer,
+    Hit,
+    Lead,
+    Outreach,
+    OutreachBatch,
+    SandboxMessage,
+    Staff,
+)
 from app.outreach import batches, results, sending
 from tests import clock
 from tests.conftest import Person
@@ -299,6 +311,33 @@ def test_judged_again_at_the_moment_of_sending(
         deleted: ("dropped", "deleted"),
         converted: ("held", "converted"),
     }
+
+
+@pytest.mark.parametrize("other", ["hit_home_waiting", "hit_home_in_progress"])
+def test_a_refusal_on_one_hit_keeps_everybody_from_contacting_for_another(
+    bank: Bank, manager: Person, session: Session, other: str
+) -> None:
+    """Do not disturb is about a person: batches, calls, claims and what is due leave out every hit."""
+    refused = ({"hit_home_waiting", "hit_home_in_progress"} - {other}).pop()
+    hit, lead = bank.ids[other], bank.ids["lead_home"]
+    batch = bank.make([hit], "chen")
+    bank.set(CloseReason, bank.ids["close_reason"], refusal=True)
+    fields = {"close-reason": bank.ids["close_reason"], "close-leave_alone": "y"}
+    manager.submit(f"/hitview/work/{bank.ids[refused]}/close", fields)
+    bank.send()
+    assert bank.outcomes(batch)[hit] == ("held", "opted_out")
+    late = bank.start(manager, [hit])
+    assert bank.outcomes(late)[hit] == ("held", "opted_out")
+    session.expire_all()
+    customer = session.get_one(Customer, lead)
+    assert (bank.hit(hit).status in OPEN, customer.state) == (True, "blocked")
+    call = {"reason": "致电客户", "purpose": "call", "hit": hit}
+    refusal = manager.submit(f"/leadview/reveal/{lead}", call)
+    assert (refusal.status_code, "免打扰" in refusal.json["message"]) == (400, True)
+    assert customer.lead.lead_no not in manager.get("/customerview/list/").text
+    manager.submit(f"/customerview/action/claim/{lead}")
+    session.expire_all()
+    assert customer.owner_id != session.scalars(select(Staff.id).where(Staff.username == "chen")).one()
 
 
 def test_outside_contact_hours_a_batch_waits(bank: Bank, manager: Person) -> None:
