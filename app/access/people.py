@@ -6,13 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import g
-from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from sqlalchemy import select
 
 from app.access.scope import visible_to
-from app.audit.actor import SYSTEM
+from app.audit.actor import SETUP, SYSTEM
 from app.extensions import db
 from app.models import Staff
+
+#: the names under which the program itself acts
+PROGRAMS: dict[str, Any] = {
+    SYSTEM: lazy_gettext("the system"),
+    SETUP: lazy_gettext("the installation"),
+    "coldstart": lazy_gettext("Presets"),
+    "demo": lazy_gettext("Demo data"),
+    "sandbox": lazy_gettext("Sandbox gateway"),
+}
 
 
 def full_names(usernames: Iterable[str]) -> Mapping[str, str]:
@@ -30,11 +39,9 @@ def load(usernames: Iterable[str]) -> None:
 
 
 def name_of(username: str) -> str:
-    """Return the name of a person, the name for log-in of anybody else."""
-    if username == SYSTEM:
-        return _("the system")
+    """Return the name of a person or program, the name for log-in of anybody else."""
     load([username])
-    return str(g.people.get(username, "")) or username
+    return str(g.people.get(username) or PROGRAMS.get(username, username))
 
 
 def people_visible_to(user: Any, most: int) -> list[Staff]:

@@ -109,9 +109,9 @@ def progress_bar(value: Any) -> Markup:
     ).format(int(value or 0), gettext("Progress"))
 
 
-def code(value: Any) -> Markup:
+def code(value: Any) -> Markup | str:
     """Format a code in tabular figures."""
-    return Markup('<code class="plain">{}</code>').format(escape(value or ""))
+    return Markup('<code class="plain">{}</code>').format(value) if value else ""
 
 
 def old_to_new(old: Any, new: Any) -> Markup:

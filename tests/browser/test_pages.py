@@ -219,7 +219,12 @@ def check(window: Window, language: str, axe: Any = EVERYTHING) -> None:
             width: window.innerWidth,
         })"""
     )
-    faults = [*_wrong(facts, language), *_cut_off(window), *(_inaccessible(window, axe) if axe else ())]
+    faults = [
+        *_wrong(facts, language),
+        *_cut_off(window),
+        *_untold(window),
+        *(_inaccessible(window, axe) if axe else ()),
+    ]
     window.faults += [f"{window.page.url} ({facts['width']} px): {fault}" for fault in faults]
 
 
@@ -246,6 +251,36 @@ def _cut_off(window: Window) -> list[str]:
         })"""
     )
     return [f"{beyond} px wider than the window"] if beyond > 0 else []
+
+
+def _untold(window: Window) -> list[str]:
+    """Return the texts that are cut off and not told on hover, and the choices cut off."""
+    cut: list[str] = window.page.evaluate(
+        """() => {
+            const hides = (each) => ["hidden", "clip"].includes(getComputedStyle(each).overflowX);
+            const told = (each) =>
+                each.closest("[title], .sr") || each.querySelector("[title]");
+            const beyond = (each) => each.clientWidth > 1 && each.scrollWidth > each.clientWidth + 1;
+            const texts = [...document.querySelectorAll("main *, .top *")].filter((each) =>
+                !each.matches("input, select, textarea, canvas, svg *")
+                && beyond(each) && hides(each) && !told(each));
+            const pen = document.createElement("canvas").getContext("2d"), arrow = 16;
+            const chosen = (each) => each.selectedOptions[0]?.text.trim() ?? "";
+            const room = (each, style) =>
+                each.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrow;
+            const narrow = (each) => {
+                const style = getComputedStyle(each);
+                pen.font = style.font;
+                return each.clientWidth && pen.measureText(chosen(each)).width > room(each, style) + 1;
+            };
+            const choices = [...document.querySelectorAll("main select:not([multiple])")].filter(narrow);
+            return [
+                ...texts.map((each) => `${each.tagName}.${each.className}: ${each.textContent.trim()}`),
+                ...choices.map((each) => `${each.name}: ${chosen(each)}`),
+            ];
+        }"""
+    )
+    return [f"cut off: {each[:90]}" for each in cut]
 
 
 def _inaccessible(window: Window, options: Any) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from app.models import ExportJob, HitEvent
+from app.models import ExportJob, HitEvent, Segment
 from tests.access.world import World
 from tests.conftest import Person
 
@@ -55,3 +55,10 @@ def test_filters_offer_only_people_whom_one_may_see(world: World, login: Callabl
     assert options(marketer.get("/segmentview/list/").text, "_flt_1_owner") == {"me": "测试"}
     everybody = options(login("Manager").get("/segmentview/list/").text, "_flt_1_owner")
     assert {"me", "somebody"} <= set(everybody)
+
+
+def test_programs_are_named_as_well(world: World, login: Callable[..., Person], session: Session) -> None:
+    session.get_one(Segment, world.ids["segment"]).owner = "coldstart"
+    session.commit()
+    admin = login("Admin", language="zh", username="me")
+    assert '<span title="coldstart">系统预置</span>' in admin.get("/segmentview/list/").text

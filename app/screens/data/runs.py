@@ -34,14 +34,14 @@ def run_summary(run: JobRun) -> str:
     if run.status == RunStatus.FAILED and run.error:
         return run.error.text()
     if run.status == RunStatus.HELD:
-        return "; ".join(filter(None, [held_reason(run), _waiting(counts)]))
+        return _("; ").join(filter(None, [held_reason(run), _waiting(counts)]))
     created = sum(counts.get("hits", {}).get("created", {}).values())
     refreshed = sum(counts.get("hits", {}).get("refreshed", {}).values())
     if "hits" not in counts:
         return ""
     done = _("%(created)s new hits, %(refreshed)s still met", created=created, refreshed=refreshed)
     refused, others = counts.get("ingest", {}).get("files_refused", 0), counts.get("other_days", {})
-    return "; ".join(
+    return _("; ").join(
         filter(
             None,
             [

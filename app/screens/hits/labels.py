@@ -150,7 +150,9 @@ def last_contact(customer_id: int) -> Markup | str:
     result = contact.name or " · ".join(filter(None, (channel, labels.word(words, contact.result))))
     at = labels.local(contact.at)
     when = Markup('<time title="{}">{}</time>').format(f"{at:%Y-%m-%d %H:%M}", f"{at:%m-%d}")
-    return Markup('<span class="compact">{} <small>{}</small></span>').format(result, when)
+    return Markup('<span class="compact dated" title="{}"><span>{}</span> <small>{}</small></span>').format(
+        result, result, when
+    )
 
 
 def source(hit: Hit) -> str:

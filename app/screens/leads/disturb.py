@@ -30,7 +30,7 @@ def mark(lead: Lead) -> Markup:
     return Markup(
         ' <span class="tag tag-disturb" title="{0}"><span aria-hidden="true">⊘ </span>{1}'
         '<span class="sr">: {0}</span></span>'
-    ).format("; ".join(why(lead)), _("Do not disturb"))
+    ).format(_("; ").join(why(lead)), _("Do not disturb"))
 
 
 def named(lead: Lead) -> Markup:
