@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import render_template, url_for
 from flask_babel import gettext as _
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.console import formats
 from app.console.access import may
@@ -30,7 +30,7 @@ def phone_to_call(hit: Hit, refusal: str) -> Markup:
 
 def _phone(lead: Lead, *more: dict[str, str], **values: Any) -> Markup:
     if not may("can_reveal", "LeadView"):
-        return formats.code(lead.phone_masked)
+        return escape(formats.code(lead.phone_masked))
     reasons = [
         *more,
         {"code": "", "word": _("The customer called")},
