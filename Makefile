@@ -10,7 +10,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard app/translations/*/LC_MESSAGES/*.p
 NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 # One more than two cores: a test often waits, for a server, a browser or a process.
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
-BENCHES := $(filter-out bench/_%,$(wildcard bench/*.py))
+BENCHES := $(filter-out _%,$(basename $(notdir $(wildcard bench/*.py))))
 
 # Without bytecode each of the product's processes, and there are many, would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -53,8 +53,9 @@ lint-scripts: node_modules/.package-lock.json
 vendor: node_modules/.package-lock.json
 	@$(NODE) $(BIN)/python scripts/vendor.py
 
+# Figures of all benchmarks into docs/performance.md, or of some: make bench BENCHES="lists start"
 bench: setup
-	@set -e; for script in $(BENCHES); do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
+	@PYTHONPATH=. $(BIN)/python scripts/performance.py $(BENCHES)
 
 translations: setup
 	@PYTHONPATH=. $(BIN)/python scripts/translations.py

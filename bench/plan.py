@@ -1,4 +1,4 @@
-"""The time to plan a year of a schedule: PYTHONPATH=. python bench/plan.py [rounds]"""
+"""Planning of a year of pushes of various schedules: ``python bench/plan.py [ROUNDS]``."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def main() -> None:
     chance = random.Random(1)
     schedules = [some_schedule(chance) for _ in range(rounds)]
     took = sorted((min(milliseconds(s, first) for _ in range(2)), s.preset) for s in schedules)
-    print(f"{rounds} random schedules: median {took[rounds // 2][0]:.0f} ms, slowest {took[-1]}")
+    print(f"{rounds} random schedules: median {took[rounds // 2][0]:.0f} ms, slowest {took[-1][0]:.0f} ms")
 
 
 if __name__ == "__main__":

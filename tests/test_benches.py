@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts import performance
+
 ROOT = Path(__file__).parent.parent
 SMALL = {
     "audit": ["cost", "300"],
@@ -45,3 +47,13 @@ def test_a_benchmark_runs(name: str, tmp_path: Path) -> None:
 def test_every_benchmark_is_run_by_a_test() -> None:
     scripts = {path.stem for path in (ROOT / "bench").glob("[a-z]*.py")}
     assert scripts == SMALL.keys() | WHOLE
+
+
+def test_a_benchmark_that_ran_again_replaces_its_section_only(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    for name, printed in (("plan", "first"), ("audit", "other"), ("plan", "second")):
+        performance.write(page, name, performance.section(name, 0.4, printed))
+    text = page.read_text("utf-8")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## audit", "## plan"]
+    assert [word for word in ("first", "other", "second") if f"\n{word}\n" in text] == ["other", "second"]
+    assert text.startswith(performance.HEAD)
