@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 
 from app.access.people import name_of
 from app.errors import DomainError
@@ -72,8 +72,16 @@ def kept(hit: Hit) -> Any:
 
 def newest(hit: Hit, user: Staff) -> HitEvent | None:
     """Return the user's newest step on a hit if it is that of now, with which it is taken back."""
-    query = select(HitEvent).where(HitEvent.hit_id == hit.id).order_by(HitEvent.id.desc()).limit(1)
-    event = db.session.scalar(query)
+    return _newest(HitEvent.hit_id == hit.id, user)
+
+
+def newest_with(customer: Customer, user: Staff) -> HitEvent | None:
+    """Return the user's newest step on any hit of a customer, as ``newest`` does."""
+    return _newest(_of_lead(customer.id), user)
+
+
+def _newest(criterion: ColumnElement[bool], user: Staff) -> HitEvent | None:
+    event = db.session.scalar(select(HitEvent).where(criterion).order_by(HitEvent.id.desc()).limit(1))
     return event if event is not None and event.person == user.username and event.before else None
 
 
@@ -111,9 +119,10 @@ def take_back(hit: Hit, event_id: int | None, user: Staff) -> HitEvent:
 
 def _together(hit: Hit, event: HitEvent) -> list[HitEvent]:
     """Return the steps that were recorded at once with one, the oldest first."""
-    query = select(HitEvent).join(Hit, Hit.id == HitEvent.hit_id).where(Hit.lead_id == hit.lead_id)
-    query = query.where(HitEvent.at == event.at, HitEvent.person == event.person).order_by(HitEvent.id)
-    return list(db.session.scalars(query))
+    query = select(HitEvent).where(
+        _of_lead(hit.lead_id), HitEvent.at == event.at, HitEvent.person == event.person
+    )
+    return list(db.session.scalars(query.order_by(HitEvent.id)))
 
 
 def _entries(hit: Hit, event: HitEvent) -> list[Suppression]:
@@ -124,17 +133,26 @@ def _entries(hit: Hit, event: HitEvent) -> list[Suppression]:
 
 
 def _check_unchanged(hit: Hit, together: list[HitEvent]) -> None:
-    query = select(HitEvent).join(Hit, Hit.id == HitEvent.hit_id).where(Hit.lead_id == hit.lead_id)
-    later = db.session.scalar(query.order_by(HitEvent.id.desc()).limit(1))
+    if db.session.scalar(
+        select(HitEvent.id).where(HitEvent.undoes_at == together[-1].at, _of_lead(hit.lead_id)).limit(1)
+    ):
+        raise DomainError("%(lead)s: this has already been taken back.", lead=str(hit.lead))
+    query = (
+        select(HitEvent).where(_of_lead(hit.lead_id), HitEvent.stands()).order_by(HitEvent.id.desc()).limit(1)
+    )
+    later = db.session.scalar(query)
     if later is None or later.id == together[-1].id:
         return
-    if later.undoes_at == together[-1].at:
-        raise DomainError("%(lead)s: this has already been taken back.", lead=str(hit.lead))
     raise DomainError(
         "%(lead)s was changed by %(person)s since, so this can't be taken back.",
         lead=str(hit.lead),
         person=name_of(later.person),
     )
+
+
+def _of_lead(lead_id: int) -> ColumnElement[bool]:
+    """Return the criterion for the steps on the hits of a customer."""
+    return HitEvent.hit_id.in_(select(Hit.id).where(Hit.lead_id == lead_id))
 
 
 def _check_untold(hit: Hit, together: list[HitEvent], *, everything: bool) -> None:

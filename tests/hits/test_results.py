@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.coldstart import apply_presets
 from app.extensions import db
 from app.models import (
+    CloseReason,
     ContactResult,
     Customer,
     Delivery,
@@ -27,13 +28,14 @@ from app.models import (
     PushHit,
     Reminder,
     Reveal,
+    RuleVersion,
     Schedule,
     Suppression,
     Target,
 )
 from app.reminders import checks
 from tests import clock
-from tests.access.world import World
+from tests.access.world import World, hit, lead
 from tests.conftest import Person
 
 ANY_TIME = {"open_from": "00:00", "open_to": "24:00"}
@@ -317,6 +319,59 @@ def test_a_result_stays_when_something_happened_since_or_it_is_old_or_another_pe
     session.execute(text("ALTER TABLE hit_event ENABLE TRIGGER USER"))
     session.commit()
     assert "more than 10 minutes ago" in undone(anna, page)
+
+
+def pressed(person: Person, page: str) -> str:
+    """Press the button of a message about several hits or customers."""
+    form = re.search(r'action="(/hitview/undo_many)".*?</form>', page, re.DOTALL)
+    assert form is not None, page
+    events = re.findall(r'name="event" value="([^"]*)"', form[0])
+    return str(person.submit(form[1], {"event": events}, follow_redirects=True).text)
+
+
+@pytest.mark.parametrize(
+    ("view", "rows", "done"),
+    [
+        ("hitview", ("hit_home_waiting", "hit_home_in_progress", "hit_other"), "3 steps taken back."),
+        ("customerview", ("lead_home", "lead_other"), "2 steps taken back."),
+    ],
+)
+def test_closing_many_is_taken_back_at_once(
+    app: Any, session: Session, world: World, anna: Person, view: str, rows: tuple[str, ...], done: str
+) -> None:
+    """Also several hits of one customer, and do not disturb; what somebody changed since stays."""
+    other = lead(app.config["SETTINGS"], 50, world.home)
+    session.add(other)
+    session.flush()
+    one = hit(other, session.get_one(RuleVersion, world.ids["version"]), "waiting")
+    session.add(one)
+    session.flush()
+    ids = world.ids | {"lead_other": other.id, "hit_other": one.id}
+    reason = session.get_one(CloseReason, world.ids["close_reason"])
+    reason.refusal = True
+    session.commit()
+    end(anna, world, session, "接通考虑中")
+    before = state(session, world)
+    many = {"action": "close", "rowid": [ids[name] for name in rows], "choice_close": reason.id}
+
+    def close() -> str:
+        return str(anna.submit(f"/{view}/action_post", many, follow_redirects=True).text)
+
+    page = close()
+    assert state(session, world) != before
+    assert (customer(session, world).lead.opted_out, one.status) == (True, "failed")
+    assert done in pressed(anna, page)
+    assert state(session, world) == before
+    assert one.status == "waiting"
+    assert "already been taken back" in pressed(anna, page)
+    page = close()
+    moved = {"kind": "reopen", "from_status": "failed", "to_status": "failed", "person": "bert"}
+    session.add(HitEvent(hit_id=one.id, **moved))
+    session.commit()
+    assert "was changed by bert since" in pressed(anna, page)
+    session.expire_all()
+    assert "failed" not in statuses(session, world)
+    assert (customer(session, world).lead.opted_out, other.opted_out, one.status) == (False, True, "failed")
 
 
 def push(session: Session, hit: int, kind: str, status: str, **attempt: Any) -> None:

@@ -21,14 +21,14 @@ from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
-from app.hits import assignment, owner
+from app.hits import assignment, owner, undo
 from app.hits import steps as work
 from app.models import Customer, CustomerState, Hit
 from app.outreach import by_hand
 from app.screens.hits import customer_page, forms
 from app.screens.hits import labels as hit_labels
 from app.screens.hits.assigning import AssignsWholeList
-from app.screens.hits.each import apply_to_each, undone_by
+from app.screens.hits.each import Undo, apply_to_each, taken_back, undone_by
 from app.screens.hits.queue import SHOWN, GoesThrough
 from app.screens.hits.special_filters import CUSTOMER_FILTERS
 from app.screens.leads import page as lead_page
@@ -101,12 +101,12 @@ class OwnsCustomers:
     def give_back(self, items: Any) -> Any:
         """退回: leave the customers to whoever claims them next."""
         rows = _rows(items)
-        undo = [("claim", None)] if all(each.owner_id == g.user.id for each in rows) else []
+        own = all(each.owner_id == g.user.id for each in rows)
         apply_to_each(
             rows,
             lambda customer: owner.give_back(customer, g.user),
             _given_back,
-            lambda done: undone_by("claim", done) if undo else [],
+            lambda done: undone_by("claim", done) if own else None,
         )
         return self.back()  # type: ignore[attr-defined]
 
@@ -175,7 +175,9 @@ class OwnsCustomers:
             for hit in db.session.scalars(hits).all():
                 work.close(hit, g.user, reason, suppress=True)
 
-        apply_to_each(items, close, _closed)
+        apply_to_each(
+            items, close, _closed, lambda done: taken_back(undo.newest_with(each, g.user) for each in done)
+        )
         return self.back()  # type: ignore[attr-defined]
 
 
@@ -189,15 +191,15 @@ def assign_to(customers: list[Customer], key: str) -> None:
         raise DomainError("Choose an assignee.")
     before = {customer.owner_id for customer in customers}
 
-    def undo(done: list[Customer]) -> list[tuple[str, str]]:
+    def back(done: list[Customer]) -> Undo | None:
         if not may("assign", "CustomerView"):
-            return []
+            return None
         if before == {None}:
             return undone_by("give_back", done)
         one = next(iter(before)) if len(before) == 1 else None
-        return undone_by("assign", done, choice_assign=str(one)) if one else []
+        return undone_by("assign", done, choice_assign=str(one)) if one else None
 
-    apply_to_each(customers, lambda each: owner.hand_over(each, assignee, g.user), customers_assigned, undo)
+    apply_to_each(customers, lambda each: owner.hand_over(each, assignee, g.user), customers_assigned, back)
 
 
 def _rows(items: Any) -> list[Customer]:

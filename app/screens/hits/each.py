@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flask import flash, url_for
@@ -11,24 +11,29 @@ from flask_babel import gettext as _
 from app.console.undo import flash_undoable
 from app.errors import DomainError
 from app.extensions import db
+from app.models import HitEvent
 
+#: where the button in a message posts which fields
+Undo = tuple[str, list[tuple[str, str]]]
 #: refusals that a bulk action shows in full
 MAX_REASONS = 3
 
 
 def apply_to_each(
     rows: Sequence[Any],
-    step: Callable[[Any], None],
+    step: Callable[[Any], object],
     done: Callable[[int], str],
-    undo: Callable[[list[Any]], list[tuple[str, str]]] | None = None,
+    undo: Callable[[list[Any]], Undo | None] | None = None,
+    *,
+    newest_first: bool = False,
 ) -> None:
-    """Take a step for each row, and report how many were refused and why.
+    """Take a step for each row in the order of their ids, and report how many were refused and why.
 
-    ``undo`` returns, for the rows that were changed, what the button in the message posts to the customers'
-    actions; nothing when there is nothing to undo.
+    ``undo`` returns, for the rows that were changed, what the button in the message posts and where; None
+    when that can't be undone.
     """
     changed, refused = [], []
-    for row in sorted(rows, key=lambda each: each.id):
+    for row in sorted(rows, key=lambda each: each.id, reverse=newest_first):
         try:
             step(row)
             db.session.commit()
@@ -37,9 +42,9 @@ def apply_to_each(
             db.session.rollback()
             refused.append(error.text())
     if changed:
-        fields = undo(changed) if undo else []
-        if fields:
-            flash_undoable(done(len(changed)), url_for("CustomerView.action_post"), fields)
+        undoing = undo(changed) if undo else None
+        if undoing:
+            flash_undoable(done(len(changed)), *undoing)
         else:
             flash(done(len(changed)), "success")
     if refused:
@@ -47,6 +52,13 @@ def apply_to_each(
         flash(_("Not changed: %(why)s", why=" ".join(refused[:MAX_REASONS]) + more), "warning")
 
 
-def undone_by(action: str, rows: Sequence[Any], **more: str) -> list[tuple[str, str]]:
-    """Return the fields with which an action of customers undoes what was done to some of them."""
-    return [("action", action), *more.items(), *(("rowid", str(row.id)) for row in rows)]
+def undone_by(action: str, rows: Sequence[Any], **more: str) -> Undo:
+    """Return the post with which an action of customers undoes what was done to some of them."""
+    fields = [("action", action), *more.items(), *(("rowid", str(row.id)) for row in rows)]
+    return url_for("CustomerView.action_post"), fields
+
+
+def taken_back(events: Iterable[HitEvent | None]) -> Undo | None:
+    """Return the post that takes steps on hits back, None without any."""
+    fields = [("event", str(event.id)) for event in events if event is not None]
+    return (url_for("HitView.undo_many"), fields) if fields else None

@@ -10,6 +10,7 @@ from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
+from sqlalchemy import select
 from wtforms import StringField
 
 from app import labels
@@ -35,7 +36,7 @@ from app.screens.api.views import RowsApi
 from app.screens.hits import customer_page, customers, forms, queue
 from app.screens.hits import labels as hit_labels
 from app.screens.hits import pane as page
-from app.screens.hits.each import apply_to_each, undone_by
+from app.screens.hits.each import apply_to_each, taken_back, undone_by
 from app.screens.hits.special_filters import HIT_FILTERS
 from app.screens.outreach.views import ContactsCustomers
 from app.screens.privacy.views import ExportsList
@@ -52,6 +53,10 @@ def _hits_reopened(n: int) -> str:
 
 def _hits_closed(n: int) -> str:
     return _("%(n)s hits closed.", n=n)
+
+
+def _steps_taken_back(n: int) -> str:
+    return ngettext("%(num)s step taken back.", "%(num)s steps taken back.", n)
 
 
 def _marked() -> str:
@@ -129,7 +134,10 @@ class WorksHits:
         def close(hit: Hit) -> None:
             work.close(hit, g.user, reason, suppress=True)
 
-        return self._apply_to_each(items, close, _hits_closed)
+        apply_to_each(
+            items, close, _hits_closed, lambda done: taken_back(undo.newest(hit, g.user) for hit in done)
+        )
+        return self.back()  # type: ignore[attr-defined]
 
     @expose("/work/<row_id:pk>/<any(follow_up, convert, close, correct):step>", methods=["POST"])
     @has_access
@@ -169,6 +177,23 @@ class WorksHits:
             db.session.rollback()
             flash(error.text(), "danger")
         return self._redirect_to_pane(hit)
+
+    @expose("/undo_many", methods=["POST"])
+    @has_access
+    @permission_name("work")
+    def undo_many(self) -> Any:
+        """Take back the user's steps on several hits, the newest first, each in a transaction of its own."""
+        view: Any = self
+        keys = [row_id(key) for key in request.form.getlist("event")]
+        events = db.session.scalars(select(HitEvent).where(HitEvent.id.in_(keys))).all()
+        hits = {event.id: view._row(event.hit_id) for event in events}
+        apply_to_each(
+            events,
+            lambda event: undo.take_back(hits[event.id], event.id, g.user),
+            _steps_taken_back,
+            newest_first=True,
+        )
+        return view.back()
 
     def _get_show_widget(self, pk: Any, item: Hit, *args: Any, **kwargs: Any) -> dict[str, Any]:
         pane = HitPaneWidget(**page.pane(item, g.get("hit_form")))
