@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests import clock
@@ -28,6 +28,9 @@ FLAGS = (
     "--no-first-run",
 )
 
+#: Of a wait for what a page shows. It costs only what fails; a busy machine needs more than the driver's 5 s.
+PATIENT_MS = 20_000
+
 Visit = Callable[..., Window]
 
 
@@ -41,6 +44,7 @@ def browser() -> Iterator[Browser]:
         # Chromium refuses a library that shifts the clock, and its driver must agree with it about the time.
         patch.delenv("LD_PRELOAD", raising=False)
         playwright = sync_playwright().start()
+    expect.set_options(timeout=PATIENT_MS)
     launched = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *sandbox])
     yield launched
     launched.close()
@@ -77,7 +81,7 @@ def visit(browser: Browser, base: str, world: World, login: Callable[..., Person
 
     def make(role: str, *, width: int = DESK, language: str = "zh") -> Window:
         context = browser.new_context(viewport=screen(width), locale=LOCALES[language], base_url=base)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENT_MS)
         if "CLOCK_AHEAD" in os.environ:
             context.clock.install(time=clock.now())
         if role:

@@ -31,7 +31,7 @@ def test_a_segment_is_counted_while_it_is_typed(visit: Visit, world: World) -> N
     row.get_by_label("值").fill("很多")
     expect(line).to_have_text("金融资产：不是金额")
     row.get_by_label("值").fill("5")
-    expect(line).to_have_text("当前 0 条线索 · 另有 3 条线索缺少条件所用的事实", timeout=15_000)
+    expect(line).to_have_text("当前 0 条线索 · 另有 3 条线索缺少条件所用的事实")
     expect(line).to_be_in_viewport()
     row.get_by_role("button", name="移除").click()
     expect(line).to_have_text("当前 3 条线索")
