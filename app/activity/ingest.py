@@ -1,35 +1,29 @@
 """Ingest of call logs: files are checked outside the store's lock, then merged and committed under it."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from itertools import accumulate
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.activity import engine, event_types, store
+from app.activity import checks, engine, store
 from app.activity.cube import EVENTS, write_activity
 from app.activity.errors import ActivityError, RefusedFile
-from app.activity.formats.files import Fingerprint, find_files, fingerprint, split_ending
-from app.activity.formats.read import read_rows
-from app.activity.formats.rows import SCHEMA
+from app.activity.formats.files import find_files, fingerprint
 from app.activity.progress import Progress, silent
 from app.activity.rejects import write_rejects
 from app.activity.result import FileRecord, IngestResult
 from app.activity.settings import EngineSettings
-from app.lib.spreadsheet import printable_name
 
 # Each chunk is committed separately: large enough to rarely rewrite a date, small enough to lose little in a
 # crash.
 CHUNK_FILES = 1000
 CHUNK_BYTES = 4 << 30
 ALREADY_KNOWN = "the same content was delivered before"
-log = logging.getLogger(__name__)
-_SQL = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "sql").glob("*.sql")}
+_SQL = {name: (Path(__file__).parent / "sql" / f"{name}.sql").read_text("utf-8") for name in ("merge", "day")}
 
 
 def ingest(
@@ -62,10 +56,7 @@ def ingest(
         connection = stack.enter_context(
             engine.connect(settings, scratch / "spill", database=database, timezone=timezone)
         )
-        connection.execute(_SQL["tables"])
-        numbers = [(name, entry.number) for name, entry in event_types.REGISTRY.items()]
-        connection.executemany("INSERT INTO known_types VALUES (?, ?)", numbers)
-        connection.execute(_SQL["bounds"], {"now": now or datetime.now(UTC)})
+        checks.prepare(connection, now or datetime.now(UTC))
         return _Ingest(root, connection, timezone, source, progress, listed).run(files)
 
 
@@ -118,7 +109,7 @@ class _Ingest:
             if file.digest in self.known:
                 record = FileRecord(path, "skipped", ALREADY_KNOWN, digest=file.digest, size=file.size)
             else:
-                _load(self.connection, file_no, file)
+                checks.load(self.connection, file_no, file)
                 self.known.add(file.digest)
                 record = FileRecord(path, "read", digest=file.digest, size=file.size)
                 self.chunk[file_no] = record
@@ -229,52 +220,6 @@ class _Ingest:
 
     def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg]
         return self.connection.execute(query).fetchall()
-
-
-def _load(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
-    """Check all rows of a file into the scratch database, or none. Raises RefusedFile."""
-    refused: list[RefusedFile] = []
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from read_rows(file)
-        except RefusedFile as error:
-            refused.append(error)
-            raise
-        except MemoryError:
-            raise
-        except Exception as error:
-            log.exception("unexpected while reading %s", printable_name(file.path))
-            refused.append(RefusedFile("it cannot be read: %(why)s", why=type(error).__name__))
-            raise
-
-    connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, batches()))
-    connection.execute("BEGIN")
-    try:
-        connection.execute(_SQL["check"], {"file_no": file_no})
-        if file.open_end and split_ending(file.path)[0] != "parquet":
-            _require_complete_end(connection, file_no)
-        connection.execute("COMMIT")
-    except (duckdb.Error, RefusedFile) as error:
-        connection.execute("ROLLBACK")
-        if refused:
-            raise refused[0] from None
-        if isinstance(error, duckdb.DataError):
-            raise RefusedFile("it cannot be read: %(why)s", why=str(error)) from error
-        raise
-    finally:
-        connection.unregister("delivered")
-
-
-def _require_complete_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> None:
-    """Refuse a file whose last line has no line ending and fails a check, because it is truncated."""
-    last = connection.execute(
-        "SELECT line_no, reason FROM checked WHERE file_no = ? ORDER BY line_no DESC LIMIT 1", [file_no]
-    ).fetchone()
-    if last and last[1]:
-        raise RefusedFile(
-            "it is truncated: its last line, %(line)s, is incomplete and has no line ending", line=last[0]
-        )
 
 
 def _size(path: Path) -> int:

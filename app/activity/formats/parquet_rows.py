@@ -1,5 +1,6 @@
 """Parquet files: columns of any type, read as the text that a CSV file would contain."""
 
+import glob
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from app.activity.errors import RefusedFile
-from app.activity.formats.files import open_file
+from app.activity.formats.files import open_file, split_ending
 from app.activity.formats.rows import FIELDS, IDS, malformed_rows, parsed_rows
+from app.lib.spreadsheet import printable_name
 
+#: the engine's name for the number of a row from 0
+ROW_NUMBER = "file_row_number"
 BATCH_ROWS = 50_000
 RAW_HASH_BYTES = 32
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
@@ -33,6 +37,29 @@ def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
                 row_no += part.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RefusedFile("it is not a valid Parquet file: %(why)s", why=str(error)) from error
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a file is Parquet and has texts, so that the engine itself reads the same rows from it.
+
+    The engine takes no name that is not text, and some characters for a pattern.
+    """
+    name = str(path)
+    if split_ending(path)[0] != "parquet" or not printable_name(path) == name == glob.escape(name):
+        return False
+    try:
+        with open_file(path) as stream, pq.ParquetFile(stream) as file:
+            columns = [file.schema.column(place) for place in range(len(file.schema))]
+    except (RefusedFile, pa.ArrowException, OSError, ValueError):
+        return False
+    names = [column.path.lower() for column in columns]
+    texts = {column.path for column in columns if _is_plain_text(column)}
+    return ROW_NUMBER not in names and all(names.count(name) == 1 and name in texts for name in FIELDS)
+
+
+def _is_plain_text(column: pq.ColumnSchema) -> bool:
+    is_text = column.logical_type.type == "STRING" or column.converted_type == "UTF8"
+    return bool(is_text and column.max_repetition_level == 0 and column.max_definition_level <= 1)
 
 
 def _check_columns(schema: pa.Schema) -> None:

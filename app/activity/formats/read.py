@@ -21,8 +21,13 @@ def read_rows(file: Fingerprint) -> Iterator[pa.RecordBatch]:
     kind, _ = split_ending(file.path)
     if kind == "parquet":
         yield from parquet_batches(file.path)
-        if fingerprint(file.path) != file:
-            raise RefusedFile("the file changed while it was read")
+        require_unchanged(file)
         return
     batches = csv_batches if kind == "csv" else jsonl_batches
     yield from batches(read_blocks(file))
+
+
+def require_unchanged(file: Fingerprint) -> None:
+    """Raise RefusedFile when the file's content is no longer the one that was fingerprinted."""
+    if fingerprint(file.path) != file:
+        raise RefusedFile("the file changed while it was read")

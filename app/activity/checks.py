@@ -1,0 +1,104 @@
+"""The checks of delivered rows: the engine checks them into the table `checked` of a scratch database."""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from app.activity import event_types
+from app.activity.errors import RefusedFile
+from app.activity.formats.files import Fingerprint, split_ending
+from app.activity.formats.parquet_rows import ROW_NUMBER, is_plain
+from app.activity.formats.read import read_rows, require_unchanged
+from app.activity.formats.rows import FIELDS, SCHEMA, WHITE_SPACE
+from app.lib.spreadsheet import printable_name
+
+log = logging.getLogger(__name__)
+_SQL = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "sql").glob("*.sql")}
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Create the tables, macros and variables that the checks need."""
+    connection.execute(_SQL["tables"])
+    numbers = {name: entry.number for name, entry in event_types.REGISTRY.items()}
+    connection.executemany("INSERT INTO known_types VALUES (?, ?)", list(numbers.items()))
+    connection.execute(
+        "SET VARIABLE known_types = (SELECT map_from_entries(list((name, number))) FROM known_types)"
+    )
+    connection.execute("SET VARIABLE white_space = $white_space", {"white_space": WHITE_SPACE})
+    connection.execute(_SQL["bounds"], {"now": now})
+    connection.execute(_SQL["utc_offset"])
+
+
+def load(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
+    """Check all rows of a file into the scratch database, or none. Raises RefusedFile."""
+    if not (is_plain(file.path) and _load_by_engine(connection, file_no, file)):
+        _load_by_reader(connection, file_no, file)
+
+
+def _load_by_engine(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> bool:
+    """Let the engine read a Parquet file, by several threads. Return whether it could.
+
+    Bytes that are no text or a damaged file are for the reader to judge.
+    """
+    columns = (f"{ROW_NUMBER} + 1 AS line_no", *FIELDS, "CAST(NULL AS VARCHAR) AS raw")
+    connection.execute("BEGIN")
+    try:
+        delivered = connection.read_parquet(str(file.path), file_row_number=True, hive_partitioning=False)
+        delivered.project(", ".join(columns)).create_view("delivered")
+        connection.execute(_SQL["check"], {"file_no": file_no})
+        require_unchanged(file)
+        connection.execute("DROP VIEW delivered; COMMIT")
+    except (duckdb.Error, RefusedFile):
+        connection.execute("ROLLBACK")
+        return False
+    return True
+
+
+def _load_by_reader(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
+    """Check the rows that `read_rows` yields."""
+    refused: list[RefusedFile] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from read_rows(file)
+        except RefusedFile as error:
+            refused.append(error)
+            raise
+        except MemoryError:
+            raise
+        except Exception as error:
+            log.exception("unexpected while reading %s", printable_name(file.path))
+            refused.append(RefusedFile("it cannot be read: %(why)s", why=type(error).__name__))
+            raise
+
+    connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, batches()))
+    connection.execute("BEGIN")
+    try:
+        connection.execute(_SQL["check"], {"file_no": file_no})
+        if file.open_end and split_ending(file.path)[0] != "parquet":
+            _require_complete_end(connection, file_no)
+        connection.execute("COMMIT")
+    except (duckdb.Error, RefusedFile) as error:
+        connection.execute("ROLLBACK")
+        if refused:
+            raise refused[0] from None
+        if isinstance(error, duckdb.DataError):
+            raise RefusedFile("it cannot be read: %(why)s", why=str(error)) from error
+        raise
+    finally:
+        connection.unregister("delivered")
+
+
+def _require_complete_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> None:
+    """Refuse a file whose last line has no line ending and fails a check, because it is truncated."""
+    last = connection.execute(
+        "SELECT line_no, reason FROM checked WHERE file_no = ? ORDER BY line_no DESC LIMIT 1", [file_no]
+    ).fetchone()
+    if last and last[1]:
+        raise RefusedFile(
+            "it is truncated: its last line, %(line)s, is incomplete and has no line ending", line=last[0]
+        )
