@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -282,7 +283,7 @@ class _BatchKind:
         return [
             Change(_("Campaign name"), "", batch.name),
             Change(_("Channel"), "", labels.word(labels.OUTREACH_CHANNEL, batch.channel)),
-            Change(_("Who is contacted"), "", _selection_in_words(batch, payload)),
+            Change(_("Who is contacted"), "", who(batch, _conditions(payload))),
             *(_text_change(batch, *text) for text in variants.texts(batch)),
             Change(_("To be contacted"), "", f"{batch.planned.get('go', 0):,}"),
             Change(_("Held back"), "", _held(batch)),
@@ -304,13 +305,25 @@ class _BatchKind:
         return to_row("outreach_batch", subject_id)
 
 
-def _selection_in_words(batch: OutreachBatch, payload: dict[str, Any]) -> str:
+def who(batch: OutreachBatch, conditions: Sequence[str]) -> str:
+    """Return how the customers or hits of a batch were selected, given the filters in words."""
     if "ids" in batch.selection:
-        return _("%(n)s selected hits", n=f"{batch.candidates:,}")
-    conditions = labels.enumerated(payload.get("conditions", {}).get(str(get_locale()), []))
+        return candidates.ticked(batch.selection["ids"])
+    said = {"n": f"{batch.candidates:,}", "person": name_of(batch.created_by)}
+    said["conditions"] = labels.enumerated(conditions)
+    customers = "customers" in batch.selection
+    if not conditions and customers:
+        return _("All %(n)s customers that %(person)s may see", **said)
     if not conditions:
-        return _("All hits that %(person)s may see", person=name_of(batch.created_by))
-    return _("%(n)s hits that match: %(conditions)s", n=f"{batch.candidates:,}", conditions=conditions)
+        return _("All %(n)s hits that %(person)s may see", **said)
+    if customers:
+        return _("%(n)s customers that match: %(conditions)s", **said)
+    return _("%(n)s hits that match: %(conditions)s", **said)
+
+
+def _conditions(payload: dict[str, Any]) -> list[str]:
+    """Return the filters as the request keeps them for the language of the moment."""
+    return list(payload.get("conditions", {}).get(str(get_locale()), []))
 
 
 def _held(batch: OutreachBatch) -> str:

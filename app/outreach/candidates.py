@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import func, select
 
 from app.access.rights import holds
@@ -33,7 +35,9 @@ def check_size(count: int) -> None:
         raise DomainError("No hit is selected.")
     if count > MOST:
         raise DomainError(
-            "%(n)s hits are selected; a batch can have at most %(most)s.", n=f"{count:,}", most=f"{MOST:,}"
+            "%(n)s contacts are selected; a batch can have at most %(most)s.",
+            n=f"{count:,}",
+            most=f"{MOST:,}",
         )
 
 
@@ -63,6 +67,16 @@ def selected_hits(batch: OutreachBatch) -> list[tuple[int, str]]:
     hits = [(hit, id_hash) for hit, id_hash in db.session.execute(query.order_by(Hit.id)).tuples()]
     check_size(len(hits))
     return hits
+
+
+def ticked(ids: list[int]) -> str:
+    """Return how many customers and hits are ticked, in words."""
+    customers = db.session.scalar(select(func.count(Hit.lead_id.distinct())).where(Hit.id.in_(ids))) or 0
+    return _(
+        "Ticked: %(customers)s (%(hits)s)",
+        customers=ngettext("%(n)s customer", "%(n)s customers", customers, n=f"{customers:,}"),
+        hits=ngettext("%(n)s hit", "%(n)s hits", len(ids), n=f"{len(ids):,}"),
+    )
 
 
 def count_of(rows: Selection) -> int:

@@ -108,7 +108,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     # In the morning: the bell, the figures, and the list behind one of them.
     boss.open("/")
     expect(boss.page.locator("#bell")).to_contain_text("提醒，1 条未读")
-    assert (figure(boss, "高潜线索总数"), funnel(boss)) == ("9", [9, 1, 0, 0, 2])
+    assert (figure(boss, "命中总数"), funnel(boss)) == ("9", [9, 1, 0, 0, 2])
     boss.page.get_by_role("link", name="待营销处理").first.click()
     expect(boss.rows).to_have_count(3)
 
@@ -177,12 +177,12 @@ def test_a_marketers_day_and_the_managers_numbers(
     window, manager = visit("Marketer"), visit("Manager", width=PHONE)
     manager.open("/")
     expect(manager.page).to_have_url("/workspaceview/list/")
-    assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "3")
+    assert (figure(manager, "命中总数"), figure(manager, "待营销处理")) == ("9", "3")
     assert funnel(manager) == [9, 1, 0, 0, 2]
 
     # The home says what waits. Who is free is claimed, and the queue of the day leads to them.
     window.open("/workspaceview/list/")
-    assert (figure(window, "高潜线索总数"), figure(window, "待营销处理")) == ("6", "2")
+    assert (figure(window, "命中总数"), figure(window, "待营销处理")) == ("6", "2")
     window.open("/")
     expect(window.page).to_have_url("/myworkview/list/")
     assert [figure(window, name) for name in ("待回电", "已认领未开始", "待认领")] == ["0", "0", "2"]
@@ -225,7 +225,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     window.open("/workspaceview/list/")
     assert figure(window, "待营销处理") == "1"
     manager.page.reload()
-    assert (figure(manager, "高潜线索总数"), figure(manager, "待营销处理")) == ("9", "2")
+    assert (figure(manager, "命中总数"), figure(manager, "待营销处理")) == ("9", "2")
     assert funnel(manager) == [9, 1, 1, 1, 2]
     manager.page.get_by_text("标记 1，系统确认 0", exact=True).click()
     expect(manager.rows).to_have_count(1)

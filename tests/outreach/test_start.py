@@ -55,8 +55,9 @@ def test_a_batch_waits_for_its_time_and_is_checked_again_then(
     answer = manager.submit(path, form | {"start": start})
     batch = int(answer.headers["Location"].rsplit("/", 1)[1])
     confirm = manager.get(f"/outreachbatchview/confirm/{batch}").text
+    assert f'<details class="start-settled"><summary>{start[1]} 10:00' in confirm, "asked once"
     assert f'value="{start[1]}"' in confirm
-    assert '<b class="num">3</b> 将收到短信' in confirm
+    assert '<b class="num">3</b> 位客户将收到短信' in confirm
     assert f"已定时：将于 {start[1]} 10:00 开始" in bank.confirm(manager, batch).text
     assert f"定于 {start[1][5:]} 10:00" in manager.get("/outreachbatchview/list/").text
     assert NAME in manager.get("/outreachbatchview/list/").text
@@ -73,6 +74,15 @@ def test_a_batch_waits_for_its_time_and_is_checked_again_then(
     assert bank.outcomes(batch)[hits[0]] == ("held", "opted_out")
     assert bank.outcomes(batch)[hits[1]] == ("sent", "")
     assert manager.get(watched).json["summary"] == "已触达 2 / 2；另拦截 1，未知 0"
+
+
+def test_customers_and_hits_have_their_words(bank: Bank, manager: Person) -> None:
+    hits = bank.people(2)
+    one = many(bank, hits)
+    assert "已勾选 2 位客户（2 条命中）" in manager.get(one).text
+    page = manager.get(f"/outreachbatchview/show/{bank.start(manager, hits)}").text
+    assert "已勾选 2 位客户（2 条命中）" in page
+    assert "将触达 2 位客户，拦截 0 条命中" in manager.get("/outreachbatchview/list/").text
 
 
 def test_a_scheduled_batch_can_be_cancelled(bank: Bank, manager: Person) -> None:
@@ -93,6 +103,7 @@ def test_a_time_that_rules_forbid_by_now_is_refused_at_confirmation(bank: Bank, 
     bank.rules(**HOURS)
     refused = manager.submit(f"/outreachbatchview/confirm/{batch}", {"start": at(1, "22:00")})
     assert f"改用 {at(2, '')[1]} 09:00" in refused.text
+    assert '<details class="start-settled" open>' in refused.text
     assert bank.batch(batch).status == "checked"
 
 

@@ -37,6 +37,8 @@ STEP = {
     "decline": lazy_gettext("Handover declined"),
     "undo": lazy_gettext("Taken back"),
 }
+#: the last contact, where the step ended one of several hits
+ENDED = {"convert": lazy_gettext("One hit converted"), "close": lazy_gettext("One hit closed")}
 RESULT_KIND = {
     "next": lazy_gettext("Another contact"),
     "call_back": lazy_gettext("Call at an agreed time"),
@@ -145,7 +147,7 @@ def last_contact(customer_id: int) -> Markup | str:
     contact = g.get("last_contacts", {}).get(customer_id)
     if contact is None:
         return ""
-    words = labels.contact_words(contact.channel) if contact.channel else STEP
+    words = labels.contact_words(contact.channel) if contact.channel else STEP | ENDED
     channel = labels.word(labels.OUTREACH_CHANNEL, contact.channel) if contact.channel else ""
     result = contact.name or " · ".join(filter(None, (channel, labels.word(words, contact.result))))
     at = labels.local(contact.at)

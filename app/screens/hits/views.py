@@ -285,7 +285,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     empty_hint = lazy_gettext(
         "No hits yet. Rules in force are evaluated each morning for the previous day; the hits appear here."
     )
-    list_title = lazy_gettext("High-potential leads")
+    list_title = lazy_gettext("Hits")
     show_title = lazy_gettext("Hit")
     base_order = ("hit_date", "desc")
     list_columns = ["lead", "phone", "grade", "rule", "reason", "hit_date", "status", "held_by"]

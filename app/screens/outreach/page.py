@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -175,11 +174,8 @@ def matching(hits: Selection) -> int | None:
 
 
 def selection_text(batch: OutreachBatch) -> str:
-    """Return how the batch's hits were selected."""
-    if "ids" in batch.selection:
-        return _("%(n)s selected hits", n=f"{len(batch.selection.get('ids', ())):,}")
-    text = labels.enumerated(conditions(batch))
-    return text or _("All hits that %(person)s may see", person=name_of(batch.created_by))
+    """Return how the batch's customers or hits were selected."""
+    return batches.who(batch, conditions(batch))
 
 
 def unapproved_today(batch: OutreachBatch) -> str:
@@ -201,7 +197,11 @@ def batch_counts(batch: OutreachBatch) -> str:
     if "go" not in batch.planned:
         return ""
     held = sum(batch.planned["held"].values())
-    return _("%(go)s to contact, %(held)s held back", go=f"{batch.planned['go']:,}", held=f"{held:,}")
+    return _(
+        "%(go)s customers to contact, %(held)s hits held back",
+        go=f"{batch.planned['go']:,}",
+        held=f"{held:,}",
+    )
 
 
 def batch_status(batch: OutreachBatch) -> Markup:
@@ -233,9 +233,7 @@ def confirmation(batch: OutreachBatch) -> dict[str, Any]:
     return {
         "batch": batch,
         "note": sandbox_note(batch.channel) if batch.gateway in ("", sandbox.NAME) else "",
-        "texts": _texts(batch, {})
-        if batch.version_b
-        else [{**each, "facts": []} for each in _texts(batch, {})],
+        "texts": _texts(batch, {}),
         "go": batch.planned.get("go", 0),
         "held": [each[:2] for each in reasons if not each[2]],
         "dropped": [each[:2] for each in reasons if each[2]],
@@ -250,12 +248,13 @@ def confirmation(batch: OutreachBatch) -> dict[str, Any]:
 
 
 def _texts(batch: OutreachBatch, figures: dict[int, Any]) -> list[dict[str, Any]]:
+    """Return the texts of a batch; figures of each only where there are two, else they are the batch's."""
     return [
         {
             "letter": texts.letter_tag(letter, share),
             "name": _linked(version),
             "preview": preview(version, candidates.sample_lead(batch, version)),
-            "facts": texts.plan(batch, version.id, figures.get(version.id)),
+            "facts": texts.plan(batch, version.id, figures.get(version.id)) if letter else [],
         }
         for letter, version, share in variants.texts(batch)
     ]
@@ -289,7 +288,6 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
         "approval_above": settings.current().approval_above,
         "unapproved": unapproved_today(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
-        "waiting_note": _waiting_note(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
         "letter": lambda row: texts.letter_tag(variants.letter(batch, row.version_id)),
         "outbox": url_for("SandboxMessageView.list") if may("can_list", "SandboxMessageView") else "",
         "when": formats.when,
@@ -332,7 +330,7 @@ def _samples(batch: OutreachBatch) -> list[Outreach]:
 
 
 def _waiting_note(batch: OutreachBatch) -> str:
-    """Return what a batch is waiting for, or would wait for once confirmed."""
+    """Return what a confirmed batch is waiting for."""
     if moment := start_time.scheduled_for(batch):
         return _("It starts at %(time)s; all rules are checked again then.", time=f"{moment:%Y-%m-%d %H:%M}")
     if batch.status == OutreachBatchStatus.RUNNING and batch.not_before is not None:
@@ -340,14 +338,6 @@ def _waiting_note(batch: OutreachBatch) -> str:
         if batch.waits_for == "hours":
             return _("Outside contact hours: sending resumes at %(time)s.", time=until)
         return _("The gateway is not accepting contacts: the next attempt is at %(time)s.", time=until)
-    opens = batch.planned.get("open_at")
-    if batch.status == OutreachBatchStatus.CHECKED and opens:
-        moment = dt.datetime.fromisoformat(opens)
-        if batch.send_at is None and moment > batch.created_at + dt.timedelta(minutes=1):
-            return _(
-                "Outside contact hours: once confirmed, sending starts at %(time)s.",
-                time=f"{moment:%Y-%m-%d %H:%M}",
-            )
     return ""
 
 

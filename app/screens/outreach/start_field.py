@@ -32,6 +32,8 @@ class StartField(Field):
         super().__init__(*args, **kwargs)
         #: the moment to offer because the one that was chosen isn't allowed
         self.proposed: dt.datetime | None = None
+        #: what was chosen before, in words; it is shown with the choice folded away
+        self.settled = ""
 
     def process_formdata(self, valuelist: list[str]) -> None:
         """Read the moment. Raises ValueError when a part of it is missing."""

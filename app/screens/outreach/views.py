@@ -32,7 +32,7 @@ from app.models import (
     OutreachBatchStatus,
     OutreachTemplateVersion,
 )
-from app.outreach import batches, preflight, start_time
+from app.outreach import batches, candidates, preflight, start_time
 from app.outreach.batches import Campaign
 from app.outreach.compliance import REASONS
 from app.outreach.start_time import NotThen
@@ -99,7 +99,7 @@ class ContactsCustomers:
         form = forms.StartForm().for_channel(channel, one=len(ids) == 1)
         if ids:
             title_of = labels.OUTREACH_ACTION if len(ids) == 1 else labels.OUTREACH_BULK_ACTION
-            about = _("%(n)s selected hits", n=len(ids))
+            about = candidates.ticked(ids)
             return _start_page(view, channel, form, make, title=labels.word(title_of, channel), about=about)
         return _start_page(
             *(view, channel, form, make),
@@ -232,7 +232,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     )
     empty_next = ("CustomerView", "OutreachTemplateView")
     empty_hint = lazy_gettext(
-        "No batches yet. Select hits in the list of high-potential leads, then send an SMS."
+        "No batches yet. Tick customers in the list of high-potential customers, then send an SMS."
     )
     list_columns = [
         *("id", "name", "channel", "candidates", "counts", "cost", "status"),
@@ -244,7 +244,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}
     add_columns = edit_columns = ["status"]
     show_columns = [
-        *("name", "channel", "template", "status", "start", "chosen", "candidates", "counts", "cost"),
+        *("name", "channel", "template", "status", "start", "chosen", "cost"),
         *("gateway", "created_by", "created_at", "confirmed_by", "confirmed_at", "finished_at"),
     ]
     label_columns = {
@@ -326,6 +326,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
         """Confirm a checked batch, or submit a large one for approval."""
         item = self._row(pk)
         form = forms.ConfirmForm(data={"start": item.send_at})
+        form.start.settled = start_time.in_words(item)
         if not batches.needs_approval(item):
             del form.reason
         if form.validate_on_submit():

@@ -61,7 +61,10 @@ WORDS: dict[str, dict[str, Any]] = {
         "sms": lazy_gettext("Which template did better"),
         "call": lazy_gettext("Which script did better"),
     },
-    "to_contact": {"sms": lazy_gettext("To be sent an SMS"), "call": lazy_gettext("To be called")},
+    "to_contact": {
+        "sms": lazy_gettext("customers to be sent an SMS"),
+        "call": lazy_gettext("customers to be called"),
+    },
 }
 
 

@@ -166,7 +166,7 @@ class ExportJobView(WithProgress, ConsoleView):
     about = lazy_gettext("Lists exported as files, made in the background.")
     empty_next = ("LeadView", "CustomerView")
     empty_hint = lazy_gettext(
-        "No exports yet. Start one with “Export all” above the list of leads or of high-potential leads."
+        "No exports yet. Start one with “Export all” above the list of leads, of customers or of hits."
     )
     list_columns = ["created_at", "kind", "format", "status", "progress", "rows", "requested_by"]
     order_columns = ["created_at", "status"]
