@@ -58,8 +58,8 @@ REGISTRY: dict[Metric, MetricEntry] = {
         label=N_("Calls"),
         unit=N_("times"),
         phrase=N_("calls %(op)s %(value)s"),
-        reason=N_("%(days)s days: %(n)s × active at %(places)s, threshold %(limit)s"),
-        reason_without_institutions=N_("%(days)s days: %(n)s × active, threshold %(limit)s"),
+        reason=N_("%(days)s-day window: %(n)s × active at %(places)s, threshold %(limit)s"),
+        reason_without_institutions=N_("%(days)s-day window: %(n)s × active, threshold %(limit)s"),
     ),
     "institutions": MetricEntry(
         counted="distinct",
@@ -68,8 +68,8 @@ REGISTRY: dict[Metric, MetricEntry] = {
         label=N_("Distinct institutions"),
         unit=N_("institutions"),
         phrase=N_("distinct institutions %(op)s %(value)s"),
-        reason=N_("%(days)s days: active at %(places)s, threshold %(limit)s"),
-        reason_without_institutions=N_("%(days)s days: %(n)s institutions, threshold %(limit)s"),
+        reason=N_("%(days)s-day window: active at %(places)s, threshold %(limit)s"),
+        reason_without_institutions=N_("%(days)s-day window: %(n)s institutions, threshold %(limit)s"),
         maximum=lambda days, institutions: institutions or NO_LIMIT,
         above_maximum=N_("No lead can meet this: only %(most)s institutions are chosen."),
         min_institutions=lambda value: value,
@@ -82,8 +82,10 @@ REGISTRY: dict[Metric, MetricEntry] = {
         label=N_("Active days"),
         unit=N_("days"),
         phrase=N_("active days %(op)s %(value)s"),
-        reason=N_("%(days)s days: on %(n)s days active at %(places)s, threshold %(limit)s"),
-        reason_without_institutions=N_("%(days)s days: on %(n)s days active, threshold %(limit)s"),
+        reason=N_("%(days)s-day window: active on %(n)s of the days at %(places)s, threshold %(limit)s"),
+        reason_without_institutions=N_(
+            "%(days)s-day window: active on %(n)s of the days, threshold %(limit)s"
+        ),
         maximum=lambda days, institutions: days,
         above_maximum=N_(
             "No lead can meet this: a window of %(most)s days has at most %(most)s active days."

@@ -58,6 +58,19 @@ class _FileWidget(widgets.FileInput):
         return file_input(id=field.id, name=field.name, **attributes)
 
 
+_WIDGETS: dict[str, Any] = {
+    "BooleanField": widgets.CheckboxInput(),
+    "IntegerField": widgets.NumberInput(step="1"),
+    "FloatField": widgets.NumberInput(step="any"),
+    "DecimalField": widgets.NumberInput(step="any"),
+    "DateField": _DateWidget(),
+    "TimeField": widgets.TimeInput(),
+    "TextAreaField": widgets.TextArea(),
+    "PasswordField": widgets.PasswordInput(),
+    "FileField": _FileWidget(),
+}
+
+
 def is_group(field: Any) -> bool:
     """Return whether the field is a group of check boxes or parts, which has a legend instead of a label."""
     is_list = isinstance(field.widget, widgets.Select) and _is_multiple(field)
@@ -91,22 +104,16 @@ def _draw(field: Any) -> Markup:
 
 
 def _widget(field: Any) -> Any:
-    by_type = {
-        "BooleanField": widgets.CheckboxInput(),
-        "IntegerField": widgets.NumberInput(step="1"),
-        "FloatField": widgets.NumberInput(step="any"),
-        "DecimalField": widgets.NumberInput(step="any"),
-        "DateField": _DateWidget(),
-        "TimeField": widgets.TimeInput(),
-        "TextAreaField": widgets.TextArea(),
-        "PasswordField": widgets.PasswordInput(),
-        "FileField": _FileWidget(),
-    }
     if isinstance(field.widget, widgets.Select):
         if getattr(field, "allow_blank", False):
             field.blank_text = _("(none)")
         return widgets.Select()
-    return by_type.get(field.type, widgets.TextInput())
+    return _WIDGETS.get(_kind(field), widgets.TextInput())
+
+
+def _kind(field: Any) -> str:
+    """Return the name of the class that says how a field is drawn: its own or one that it is made of."""
+    return next((each.__name__ for each in type(field).__mro__ if each.__name__ in _WIDGETS), "")
 
 
 def _attributes(field: Any) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def _attributes(field: Any) -> dict[str, Any]:
             attributes["maxlength"] = validator.max
         if isinstance(validator, NumberRange):
             attributes |= {"min": validator.min, "max": validator.max}
-    if field.type == "TextAreaField":
+    if _kind(field) == "TextAreaField":
         attributes["rows"] = 3
     if field.type == "PasswordField":
         attributes["autocomplete"] = "new-password" if "present" not in field.name else "current-password"

@@ -224,9 +224,17 @@ def kind(view: Any, name: str) -> str:
         name in view.number_columns
         or view.formatters_columns.get(name) is formats.number
         or view.datamodel.is_float(name)
+        or _is_amount(view, name)
     ):
         return "number"
     return "wide" if name in SENTENCES else ""
+
+
+def _is_amount(view: Any, name: str) -> bool:
+    """Return whether a column holds whole numbers that are no keys and are shown as they are."""
+    data = view.datamodel
+    is_key = data.is_pk(name) or data.is_fk(name)
+    return data.is_integer(name) and not is_key and name not in view.formatters_columns
 
 
 def row(view: Any, names: list[str], item: Any) -> Row:

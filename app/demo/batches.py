@@ -7,6 +7,7 @@ import datetime as dt
 from sqlalchemy import update
 
 from app.extensions import db
+from app.lib import clock
 from app.lib.settings import current_settings
 from app.models import ImportBatch
 
@@ -16,7 +17,7 @@ AT, TAKES = dt.time(6, 10), dt.timedelta(seconds=20)
 
 def backdate(batch: int | None, day: dt.date) -> None:
     """Set the times of a finished import to a local date, and commit."""
-    began = dt.datetime.combine(day, AT, current_settings().zone)
-    values = {"created_at": began, "finished_at": began + TAKES}
+    ended = min(dt.datetime.combine(day, AT, current_settings().zone) + TAKES, clock.now())
+    values = {"created_at": ended - TAKES, "finished_at": ended}
     db.session.execute(update(ImportBatch).where(ImportBatch.id == batch).values(values))
     db.session.commit()

@@ -311,6 +311,7 @@ class Contacts:
         if record.events:
             db.session.execute(insert(OutreachEvent), record.events)
         batch.status, batch.created_at, batch.confirmed_at = OutreachBatchStatus.DONE, at, sent_at
+        batch.name = f"{batch.version.template.name} {at.date()}"
         batch.finished_at = sent_at + dt.timedelta(seconds=len(record.rows) // 8 + 2)
         cost.settle(batch)
         # Rows were held back by the check, when the batch was created.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from flask import g, has_app_context
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import select
 
 from app import labels
@@ -53,7 +54,7 @@ def meaning(definition: RuleDef) -> str:
     if definition.lead_filter:
         parts.append(_("only leads of %(what)s", what=lead_filter_sentence(definition.lead_filter)))
     if definition.holdout_percent:
-        parts.append(_("%(n)s %% held out for comparison", n=_number(definition.holdout_percent)))
+        parts.append(_("%(n)s%% held out for comparison", n=_number(definition.holdout_percent)))
     if definition.products:
         parts.append(_("conversions: %(names)s", names=products_sentence(definition.products)))
     return _("; ").join(parts)
@@ -66,7 +67,11 @@ def conditions_sentence(conditions: Iterable[ConditionDef], match: str) -> str:
 
 def condition_sentence(condition: ConditionDef) -> str:
     """Describe a condition: its window, hours, filters, and the value it demands."""
-    parts = [_("in %(n)s days", n=condition.window_days), *_hours(condition), *_filters(condition)]
+    parts = [
+        ngettext("in %(num)s day", "in %(num)s days", condition.window_days),
+        *_hours(condition),
+        *_filters(condition),
+    ]
     where = parts[0]
     for part in parts[1:]:
         where = _("%(before)s, %(after)s", before=where, after=part)

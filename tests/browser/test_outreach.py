@@ -89,5 +89,5 @@ def test_variables_are_inserted_at_the_cursor_and_counted(
     expect(text).to_have_value("尊敬的{surname}先生")
     expect(preview.locator(".outreach-text")).to_contain_text("尊敬的客先生拒收请回复R")
     page.get_by_label("渠道").select_option("call")
-    expect(preview).to_contain_text("通读约 0.1 分钟")
+    expect(preview).to_contain_text("通读约 2 秒")
     expect(preview.get_by_role("link", name="填写我的手机号")).to_be_hidden()

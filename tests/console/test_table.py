@@ -169,3 +169,26 @@ def test_form_errors_stand_beside_their_field(manager: Person) -> None:
     assert 'id="name-error"' in html
     assert 'value="310101199709060963"' in html
     assert "Not saved yet" in html
+
+
+def test_whole_numbers_stand_on_the_right_and_keys_on_the_left(manager: Person) -> None:
+    heads = {
+        re.sub(r"<[^>]+>", "", text).strip(): attributes
+        for attributes, text in re.findall(
+            r"<th\b([^>]*)>(.*?)</th>", manager.get("/contactresultview/list/").text
+        )
+    }
+    assert 'class="number"' in heads["Position in the list"]
+    assert 'class="number"' in heads["Next contact after"]
+    assert "class" not in heads["Name"]
+
+
+def test_a_list_whose_rows_have_no_acts_has_no_column_for_them(manager: Person, world: World) -> None:
+    page = manager.get(f"/deliveryview/show/{world.ids['dead_delivery']}").text
+    attempts = page.partition("Delivery attempts")[2]
+    assert "<tbody" in attempts
+    assert "Actions" not in attempts
+
+
+def test_a_field_for_several_lines_is_drawn_as_one(manager: Person) -> None:
+    assert re.search(r'<textarea[^>]*name="choices"', manager.get("/factview/add").text)

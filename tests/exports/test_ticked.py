@@ -93,7 +93,7 @@ EXPECTED: dict[str, tuple[str, dict[str, list[list[str]]]]] = {
                     "v1",
                     "B",
                     "5.00",
-                    "7 days: 5 × active at 机构一, threshold 3",
+                    "7-day window: 5 × active at 机构一, threshold 3",
                     "2026-10-16",
                     "In progress",
                     "2026-10-25",

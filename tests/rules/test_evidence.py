@@ -56,7 +56,7 @@ def test_the_reason_names_the_institutions_of_its_own_condition(
         login("Manager", language="zh"), hit
     )
     said = page(login("Manager"), hit)
-    assert "7 days: 1 × active at 机构A, threshold 1; 3 days: active at 机构B and others" in said
+    assert "7-day window: 1 × active at 机构A, threshold 1; 3-day window: active at 机构B and others" in said
 
 
 def test_the_reason_says_which_events_count(
@@ -79,7 +79,7 @@ def test_an_older_hit_without_evidence_per_condition_can_be_read(
     bare = [{k: v for k, v in each.items() if k != "seen"} for each in hit.evidence["conditions"]]
     hit.evidence = hit.evidence | {"conditions": bare}
     session.commit()
-    assert "7 days: 1 × active at 机构A and others, 3 in all" in page(login("Manager"), hit)
+    assert "7-day window: 1 × active at 机构A and others, 3 in all" in page(login("Manager"), hit)
 
 
 def test_recompute_says_that_the_lead_no_longer_fits(

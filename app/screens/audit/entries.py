@@ -153,7 +153,7 @@ def summary(entry: ChangeLog) -> Markup | str:
     if entry.rows != 1:
         return _bulk_summary(entry)
     shown = changes(entry, short=True)
-    parts = [Markup("{}: {}").format(label, value) for label, value in shown[:SHOWN_FIELDS]]
+    parts = [Markup("{}{}{}").format(label, _(": "), value) for label, value in shown[:SHOWN_FIELDS]]
     if len(shown) > SHOWN_FIELDS:
         parts.append(
             Markup('<span class="muted">{}</span>').format(_("%(n)s more", n=len(shown) - SHOWN_FIELDS))
@@ -231,8 +231,9 @@ def _changed_parts(table: str, old: dict[str, Any], new: dict[str, Any], limit: 
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     shown = names if limit is None else names[:SHOWN_FIELDS]
     parts = [
-        Markup("<div>{}: {}</div>").format(
+        Markup("<div>{}{}{}</div>").format(
             field_label(table, name),
+            _(": "),
             formats.old_to_new(
                 _value(table, name, old.get(name), limit), _value(table, name, new.get(name), limit)
             ),

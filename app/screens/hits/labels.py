@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import g, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from markupsafe import Markup
 
 from app import labels
@@ -16,7 +16,7 @@ from app.console.access import may
 from app.hits import owner as owners
 from app.hits import results
 from app.lib import clock
-from app.models import Customer, CustomerState, Hit, HitEvent, Outreach, Rule
+from app.models import ContactResult, Customer, CustomerState, Hit, HitEvent, Outreach, ResultKind, Rule
 from app.outreach.compliance import REASONS
 from app.rules import describe
 from app.screens.leads import disturb
@@ -76,7 +76,9 @@ def due(day: dt.date | None) -> Markup:
         return Markup("")
     late = (clock.today() - day).days
     if late > 0:
-        return Markup('<b class="late">{}</b>').format(_("%(n)s days overdue", n=late))
+        return Markup('<b class="late">{}</b>').format(
+            ngettext("%(num)s day overdue", "%(num)s days overdue", late)
+        )
     if late == 0:
         return Markup("<b>{}</b>").format(_("due today"))
     return Markup("<time>{}</time>").format(day.isoformat())
@@ -227,3 +229,10 @@ def _note(row: HitEvent) -> str:
     return (
         labels.word(labels.OUTREACH_STATUS | OWN_NOTES, row.note) if row.person == owners.SYSTEM else row.note
     )
+
+
+def after(result: ContactResult) -> str:
+    """Return the days after which a result suggests the next contact."""
+    if result.kind != ResultKind.NEXT:
+        return ""
+    return ngettext("%(num)s day", "%(num)s days", result.next_days)

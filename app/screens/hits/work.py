@@ -171,28 +171,30 @@ class ContactResultView(ConsoleView):
     about = lazy_gettext("The results that end a contact with one click.")
     empty_hint = lazy_gettext("There are no results yet; contacts can only be recorded with a note.")
     base_order = ("position", "asc")
-    list_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]
+    computed = {"after": hit_labels.after}
+    number_columns = frozenset({"after"})
+    list_columns = ["name", "name_en", "kind", "after", "close_reason", "position", "active"]
     order_columns = ["name", "position"]
     search_columns = ["name", "kind", "active"]
-    show_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]
-    add_columns = edit_columns = show_columns
+    show_columns = ["name", "name_en", "kind", "after", "close_reason", "position", "active"]
+    add_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]
+    edit_columns = add_columns
     filter_choices = {"kind": hit_labels.RESULT_KIND}
     label_columns = {
         "name": lazy_gettext("Name"),
         "name_en": lazy_gettext("English name"),
         "kind": lazy_gettext("What follows"),
+        "after": lazy_gettext("Next contact after"),
         "next_days": lazy_gettext("Next contact after"),
         "close_reason": lazy_gettext("Reason for closing"),
         "position": lazy_gettext("Position in the list"),
         "active": lazy_gettext("Can be chosen"),
     }
     description_columns = {
-        "next_days": lazy_gettext("Suggested; whoever records the result may choose another."),
         "close_reason": lazy_gettext(
             "For a result that closes. If it counts as a refusal, the customer is put on the do-not-disturb"
             " list as well."
         ),
-        "active": lazy_gettext("Once contacts have ended so, switch it off instead of deleting it."),
     }
     units = {"next_days": lazy_gettext("days")}
     formatters_columns = {
@@ -203,9 +205,16 @@ class ContactResultView(ConsoleView):
     add_form_extra_fields = edit_form_extra_fields = {
         "kind": select(lazy_gettext("What follows"), hit_labels.RESULT_KIND),
         "next_days": IntegerField(
-            lazy_gettext("Next contact after"), default=3, validators=[InputRequired(), NumberRange(0, 366)]
+            lazy_gettext("Next contact after"),
+            default=3,
+            description=lazy_gettext("Suggested; whoever records the result may choose another."),
+            validators=[InputRequired(), NumberRange(0, 366)],
         ),
-        "active": BooleanField(lazy_gettext("Can be chosen"), default=True),
+        "active": BooleanField(
+            lazy_gettext("Can be chosen"),
+            default=True,
+            description=lazy_gettext("Once contacts have ended so, switch it off instead of deleting it."),
+        ),
     }
 
     def heading(self, item: Any) -> str:

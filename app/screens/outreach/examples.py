@@ -123,8 +123,8 @@ def _words() -> dict[str, str]:
             alphabet="{alphabet}",
         ),
         "cost": _("%(yuan)s a customer", yuan="{yuan}"),
-        "minutes": _(
-            "%(chars)s characters, about %(minutes)s minutes read out", chars="{chars}", minutes="{minutes}"
+        "spoken": _(
+            "%(chars)s characters, about %(seconds)s seconds read out", chars="{chars}", seconds="{seconds}"
         ),
         "place": "{number} / {total}",
         "unknown": _("Not known of this customer, who would get no message: %(facts)s", facts="{facts}"),

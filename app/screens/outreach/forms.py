@@ -104,11 +104,6 @@ class ConfirmForm(DynamicForm):  # type: ignore[misc]
 class TextField(TextAreaField):
     """A text with variables, which are offered as buttons."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Controls are drawn by the name of the type.
-        self.type = TextAreaField.__name__
-
     @property
     def inserts(self) -> list[tuple[str, str]]:
         """The variables as they are typed, and what they stand for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -82,7 +83,7 @@ def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, An
     return {
         "text": text,
         "length": templates.length(text) if version.template.channel == "sms" else None,
-        "minutes": "" if version.template.channel == "sms" else minutes_text(text),
+        "spoken": "" if version.template.channel == "sms" else spoken_text(text),
         "to": f"{lead.lead_no} {lead.phone_masked}" if lead is not None else "",
     }
 
@@ -115,10 +116,10 @@ def length_text(length: templates.Length) -> str:
     )
 
 
-def minutes_text(text: str) -> str:
+def spoken_text(text: str) -> str:
     """Return the length of a script and how long it takes to read out."""
-    minutes = max(1, round(10 * len(text) / SPOKEN_A_MINUTE)) / 10
-    return _("%(chars)s characters, about %(minutes)s minutes read out", chars=len(text), minutes=minutes)
+    seconds = max(1, math.floor(60 * len(text) / SPOKEN_A_MINUTE + 0.5))
+    return _("%(chars)s characters, about %(seconds)s seconds read out", chars=len(text), seconds=seconds)
 
 
 def template_history(template: OutreachTemplate) -> Markup:

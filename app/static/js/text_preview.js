@@ -15,8 +15,8 @@ const SPOKEN_A_MINUTE = 240;
 export function lengthText(text, data) {
   if (data.channel !== "sms") {
     const chars = [...text].length;
-    const minutes = Math.max(1, Math.round((10 * chars) / SPOKEN_A_MINUTE)) / 10;
-    return filled(data.words.minutes, { chars, minutes });
+    const seconds = Math.max(1, Math.round((60 * chars) / SPOKEN_A_MINUTE));
+    return filled(data.words.spoken, { chars, seconds });
   }
   const length = smsLength(text);
   const yuan = `¥${(length.segments * data.prices.sms).toFixed(2)}`;
