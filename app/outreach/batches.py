@@ -339,10 +339,10 @@ def _text_change(batch: OutreachBatch, letter: str, version: OutreachTemplateVer
     lead = candidates.sample_lead(batch, version)
     text = templates.example(version, lead, today(), settings.current().opt_out_sentence)
     if not letter:
-        return Change(_("Template"), "", f"{version}: {text}")
+        return Change(_("Template"), "", _("%(column)s: %(value)s", column=version, value=text))
     go = batch.planned["texts"][str(version.id)]["go"]
     label = _("Template %(letter)s (%(share)s%%, %(go)s contacts)", letter=letter, share=share, go=f"{go:,}")
-    return Change(label, "", f"{version}: {text}")
+    return Change(label, "", _("%(column)s: %(value)s", column=version, value=text))
 
 
 def _row(subject_id: int) -> OutreachBatch:

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated, Any, Literal
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from pydantic import Field, ValidationError, model_validator
 from sqlalchemy import select
 
@@ -172,21 +172,21 @@ def in_words(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return labels.yes_no(value)
     if name == "excluded_hit_statuses":
-        return ", ".join(labels.word(labels.HIT_STATUS, each) for each in value)
+        return labels.joined(labels.word(labels.HIT_STATUS, each) for each in value)
     if name == "excluded_lead_statuses":
-        return ", ".join(labels.word(labels.LEAD_STATUS, each) for each in value)
+        return labels.joined(labels.word(labels.LEAD_STATUS, each) for each in value)
     if isinstance(value, list):
-        return ", ".join(value)
+        return labels.joined(value)
     if value is None:
         return _("not limited")
     if name.endswith("_cap"):
-        return _("%(n)s times", n=value)
+        return ngettext("%(num)s time", "%(num)s times", value)
     if name.endswith("_days"):
-        return _("%(n)s days", n=value)
+        return ngettext("%(num)s day", "%(num)s days", value)
     if name == "approval_above":
-        return _("%(n)s contacts", n=value)
+        return ngettext("%(num)s contact", "%(num)s contacts", value)
     if name == "control_percent":
-        return _("%(n)s %% of all customers", n=f"{value:g}")
+        return _("%(n)s%% of all customers", n=f"{value:g}")
     if name.startswith("cost_"):
         return f"¥{value:g}"
     return str(value)

@@ -138,7 +138,7 @@ def settings_shown(target: Target) -> Any:
         choices = dict(words.choices or []) if words else {}
         values = value if isinstance(value, list) else [value]
         shown = labels.joined(str(choices.get(each, each)) for each in values)
-        rows.append(Markup("{}: {}").format(words.label if words else name, shown))
+        rows.append(Markup("{}{}{}").format(words.label if words else name, _(": "), shown))
     return Markup("<br>").join(rows)
 
 
