@@ -318,6 +318,7 @@ class Lead(Model):
         Index("ix_lead_live_no", "lead_no", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_lead_phone_index", "phone_index"),
         Index("ix_lead_name", "name", postgresql_ops={"name": "text_pattern_ops"}),
+        Index("ix_lead_live_name", "name", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_lead_live_created", "created_at", "id", postgresql_where=text("deleted_at IS NULL")),
         Index(
             *("ix_lead_live_branch", "branch_id", "created_at", "id"),
@@ -1229,6 +1230,11 @@ class Hit(Model):
         Index("ix_hit_date", "hit_date", "score", "id", postgresql_where=text("live")),
         Index("ix_hit_branch", "branch_id", "hit_date", "score", "id", postgresql_where=text("live")),
         Index("ix_hit_made", "made_on", "id", postgresql_where=text("live")),
+        Index("ix_hit_score", "score", "id", postgresql_where=text("live")),
+        Index(
+            *("ix_hit_grade", "grade", text("hit_date DESC"), text("score DESC"), "id"),
+            postgresql_where=text("live"),
+        ),
         Index("ix_hit_status_date", "status", "hit_date"),
         Index("ix_hit_outcome", "hit_date", "id", postgresql_where=text("live AND converted")),
         Index("ix_hit_owner", "owner_id", "next_on", postgresql_where=text(OPEN_AND_OWNED)),
@@ -1318,6 +1324,11 @@ class Customer(Model):
         Index(
             *("ix_customer_grade", "grade", text("hit_date DESC"), text("score DESC"), "id"),
             postgresql_where=text(WORKABLE_CUSTOMER),
+        ),
+        Index(
+            *("ix_customer_unclaimed", "branch_id", "grade"),
+            *(text("hit_date DESC"), text("score DESC"), "id"),
+            postgresql_where=text(f"{WORKABLE_CUSTOMER} AND owner_id IS NULL"),
         ),
         Index(
             *("ix_customer_rest", "state", "hit_date", "score", "id"),

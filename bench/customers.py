@@ -18,6 +18,8 @@ from app.console.urls import list_url
 from app.extensions import db
 from app.lib import clock
 from app.models import Rule, Staff
+from app.screens.hits.customers import CustomerView
+from app.screens.hits.views import HitView
 from bench import dashboard, lists
 from bench._common import product
 
@@ -73,6 +75,17 @@ def measure(app: Flask) -> None:
             "of a source, this week": list_url("CustomerView", source="官网预约", hit_date__from=week),
             "nobody may contact": list_url("CustomerView", state="blocked"),
             "all": list_url("CustomerView", state="all"),
+            **{
+                f"by {column} {way}": list_url("CustomerView", order=(column, way))
+                for column in CustomerView.order_columns
+                for way in ("asc", "desc")
+            },
+            **{
+                f"hits by {column} {way}": list_url("HitView", order=(column, way))
+                for column in HitView.order_columns
+                for way in ("asc", "desc")
+            },
+            "named 王": list_url("CustomerView", name="王"),
             "my work": "/myworkview/list/",
             "my work, unclaimed": "/myworkview/list/?show=unclaimed",
         }

@@ -117,6 +117,10 @@ def ours(app: Flask) -> dict[str, list[float]]:
         "name prefix": f"{base}?_flt_0_name=王伟",
         "source and status, by time": f"{base}?_flt_1_source=官网预约&_flt_1_status=active"
         "&_oc_LeadView=created_at&_od_LeadView=desc",
+        **{
+            f"by {column}": f"{base}?_oc_LeadView={column}&_od_LeadView=desc"
+            for column in LeadView.order_columns
+        },
     }
     results = {name: alone(client(app, "bench-manager"), path) for name, path in pages.items()}
     results["marketer: own branch"] = alone(client(app, "bench-marketer"), base)

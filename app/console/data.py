@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import g, has_request_context
 from flask_appbuilder.models.sqla.interface import SQLAInterface
+from sqlalchemy import UnaryExpression
 
 from app.access import refusals
 from app.console import paging
@@ -15,6 +16,16 @@ from app.extensions import db
 from app.lib.row_id import row_id
 
 MAX_PAGE_SIZE = 200
+
+
+def index_order(*terms: Any) -> dict[tuple[str, str], Sequence[Any]]:
+    """Return the orders of a column by the terms of an index that begins with it: forwards and backwards.
+
+    A term is a column, or descending.
+    """
+    down = [each if isinstance(each, UnaryExpression) else each.asc() for each in terms]
+    up = [each.element.asc() if isinstance(each, UnaryExpression) else each.desc() for each in terms]
+    return {(terms[0].key, "asc"): down, (terms[0].key, "desc"): up}
 
 
 class ConsoleInterface(SQLAInterface):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from wtforms import StringField
 from app import labels
 from app.console import formats
 from app.console.access import may, view_named
-from app.console.data import ConsoleInterface
+from app.console.data import ConsoleInterface, index_order
 from app.console.table import Link
 from app.console.undo import flash_undoable
 from app.console.urls import list_url
@@ -411,6 +411,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     def _interface(self) -> ConsoleInterface:
         data = super()._interface()
         data.ties = ("score",)
+        best_first = (Hit.grade, Hit.hit_date.desc(), Hit.score.desc(), Hit.id)
+        data.orders = index_order(*best_first) | index_order(Hit.status, Hit.hit_date, Hit.id)
         return data
 
     def _page(self, list_filters: Any, order: Any, page: int, size: int) -> tuple[int, list[Any], int]:
