@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from flask import render_template
@@ -131,6 +132,8 @@ def _attributes(field: Any) -> dict[str, Any]:
             attributes |= {"min": validator.min, "max": validator.max}
     if _kind(field) == "TextAreaField":
         attributes["rows"] = 3
+    if isinstance(field.data, Decimal) and not field.raw_data:
+        attributes["value"] = f"{field.data.normalize():f}"
     if field.type == "PasswordField":
         attributes["autocomplete"] = "new-password" if "present" not in field.name else "current-password"
     if field.type == "FileField":

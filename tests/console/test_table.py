@@ -192,3 +192,10 @@ def test_a_list_whose_rows_have_no_acts_has_no_column_for_them(manager: Person, 
 
 def test_a_field_for_several_lines_is_drawn_as_one(manager: Person) -> None:
     assert re.search(r'<textarea[^>]*name="choices"', manager.get("/factview/add").text)
+
+
+def test_a_decimal_is_shown_without_empty_places(manager: Person, world: World) -> None:
+    page = manager.get(f"/productview/edit/{world.ids['product']}").text
+    rate = re.search(r'<input[^>]*name="margin_rate"[^>]*>', page)
+    assert rate is not None
+    assert re.search(r'value="0\.\d*[1-9]"', rate[0])

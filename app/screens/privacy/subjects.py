@@ -14,6 +14,13 @@ from app.outcomes import subject as outcome_subject
 from app.screens.leads.suppression_page import REASON
 
 
+def _value(value: Any) -> str:
+    """Return the value of a fact as text, without its unit."""
+    if isinstance(value, bool):
+        return str(labels.yes_no(value))
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
 def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
     """Return what the template needs of ``app.leads.subject.collect_data``: each table as rows of cells."""
     return {
@@ -29,7 +36,7 @@ def held_page(lead: Lead, answer: dict[str, Any]) -> dict[str, Any]:
         ],
         "calls": [(day["date"], day["calls"], day["institutions"]) for day in answer["activity"]],
         fact_subject.NAME: [
-            (f["as_of"], f["name"], str(f["value"]), labels.word(labels.PURPOSE, f["purpose"]))
+            (f["as_of"], f["name"], _value(f["value"]), labels.word(labels.PURPOSE, f["purpose"]))
             for f in answer[fact_subject.NAME]
         ],
         outcome_subject.NAME: [
