@@ -12,14 +12,14 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from flask import current_app
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, or_, select, text
 
 from app.access.rights import holds
 from app.audit.events import event
 from app.errors import N_, DomainError
 from app.extensions import db
 from app.jobs.locks import Lock, wait_for_lock
-from app.models import ChangeLog, ImportBatch, Reveal, Staff
+from app.models import ChangeLog, ImportBatch, Lead, Reveal, Staff
 
 if TYPE_CHECKING:
     from app.leads.suppression import Target
@@ -74,6 +74,20 @@ def has_searched(phone_index: str, user: str) -> bool:
         ChangeLog.changes["phone_index"].as_string() == phone_index,
     )
     return db.session.scalar(query.limit(1)) is not None
+
+
+def searches_for(lead: Lead) -> Select[tuple[ChangeLog]]:
+    """Return the records of searches by a lead's present phone or by their ID number."""
+    given = ChangeLog.changes["phone_index"].as_string(), ChangeLog.changes["id_hash"].as_string()
+    is_theirs = or_(given[0] == lead.phone_index, given[1] == lead.id_hash)
+    return select(ChangeLog).where(ChangeLog.kind == KIND, is_theirs)
+
+
+def leads_searched_by(record: ChangeLog) -> Select[tuple[Lead]]:
+    """Return the leads who now have the phone or ID number that a recorded search was about."""
+    given = record.changes
+    is_meant = or_(Lead.phone_index == given.get("phone_index"), Lead.id_hash == given.get("id_hash"))
+    return select(Lead).where(is_meant, Lead.deleted_at.is_(None)).order_by(Lead.id)
 
 
 def check_limit(user: str) -> None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from flask import g, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy import select
 
 from app import labels
+from app.access.scope import visible_to
 from app.audit.unsealed import oldest_transaction, unsealed
 from app.audit_jobs import file_of
 from app.console import formats
+from app.console.access import may
 from app.extensions import db
-from app.models import AuditJob, ChangeLog, ChangeSeal, RunStatus
+from app.leads import number_limit
+from app.models import AuditJob, ChangeLog, ChangeSeal, Lead, RunStatus
 from app.screens.audit import entries
 
+#: leads shown of those who have a number
+MAX_FOUND = 20
 JOB_KIND = {"verify": lazy_gettext("Verification"), "export": lazy_gettext("Export with proof")}
 
 
@@ -82,6 +88,20 @@ def _unsealed_note() -> str:
     # Messages inside f-strings are not extracted for translation.
     open_transaction = _("A transaction of %(who)s is still open.", who=held.session)
     return f"{note} {open_transaction}"
+
+
+def found_by(entry: ChangeLog) -> Markup:
+    """Return links to the leads whom a search by number means, of those the user may see."""
+    query = number_limit.leads_searched_by(entry).where(visible_to(g.user, Lead))
+    leads = db.session.scalars(query.limit(MAX_FOUND)).all()
+    if not leads:
+        return escape(_("Nobody on the list."))
+    if not may("can_show", "LeadView"):
+        return escape(" · ".join(lead.lead_no for lead in leads))
+    link = Markup('<a href="{}">{}</a>')
+    return Markup(" · ").join(
+        link.format(url_for("LeadView.show", pk=lead.id), lead.lead_no) for lead in leads
+    )
 
 
 def progress_of(job: AuditJob) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget
 from app.errors import DomainError
 from app.extensions import db
+from app.leads import number_limit
 from app.models import AuditJob, ChangeLog, RunStatus
 from app.screens.audit import entries, page
 from app.screens.audit.data import LogInterface
@@ -128,6 +129,8 @@ class ChangeLogView(ConsoleView):
         changes = entries.changes(item)
         if changes:
             groups.append((_("Changes"), changes))
+        if item.kind == number_limit.KIND:
+            groups.append((None, [(_("Whose number it is now"), page.found_by(item))]))
         groups.append((_("Proof"), page.proof(item, link_of(item))))
         return shown
 

@@ -145,7 +145,7 @@ class OwnsCustomers:
         """Return the customer's activity and facts, which the page loads by itself."""
         lead = self._row(pk).lead  # type: ignore[attr-defined]
         days = render_template(
-            "schedules/days.html", calendar=lead_page.calendar(lead), reveals=None, when=formats.when
+            "schedules/days.html", calendar=lead_page.calendar(lead), looks=None, when=formats.when
         )
         return days + render_template("leads/facts.html", **lead_page.facts(lead))
 

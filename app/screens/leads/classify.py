@@ -85,9 +85,7 @@ class ClassifiesLeads:
         return count, rows, page
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        days = DaysWidget(
-            calendar=lead_page.calendar(item), reveals=lead_page.reveals(item), when=formats.when
-        )
+        days = DaysWidget(calendar=lead_page.calendar(item), looks=lead_page.looks(item), when=formats.when)
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)  # type: ignore[misc]
         more = [FactsWidget(**lead_page.facts(item)), days]
         if may("can_list", "OutreachView"):

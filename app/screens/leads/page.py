@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -16,12 +16,13 @@ from app.activity.errors import ActivityError
 from app.console.access import may
 from app.extensions import db
 from app.facts.lead import known_facts
+from app.leads import number_limit
 from app.leads.cube import activity_root, engine_settings
 from app.lib.amounts import yuan
 from app.lib.clock import today
 from app.lib.lazy import lazy
 from app.lib.settings import current_settings
-from app.models import Lead, Reveal
+from app.models import ChangeLog, Lead, Reveal
 from app.rules import conversions
 from app.screens.facts import words
 from app.segments import value as customer_value
@@ -33,7 +34,7 @@ else:
 
 
 DAYS = 90
-MAX_REVEALS = 50
+MAX_LOOKS = 50
 #: calls on a day from which the calendar shows the next darker shade
 SHADES = (1, 3, 6, 10)
 
@@ -136,9 +137,25 @@ def value(lead: Lead) -> str:
     )
 
 
-def reveals(lead: Lead) -> list[Reveal] | None:
-    """Return the reveals of the phone number, newest first; None without the permission to see them."""
+class Look(NamedTuple):
+    """Somebody's look at a customer's phone number, or search by a full number of theirs."""
+
+    at: dt.datetime
+    by: str
+    reason: str
+
+
+def looks(lead: Lead) -> list[Look] | None:
+    """Return the looks at the phone number, newest first; None without the permission to see them."""
     if not may("can_list", "RevealView"):
         return None
-    query = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MAX_REVEALS)
-    return list(db.session.scalars(query))
+    reveals = select(Reveal).where(Reveal.lead_id == lead.id).order_by(Reveal.id.desc()).limit(MAX_LOOKS)
+    searches = number_limit.searches_for(lead).order_by(ChangeLog.id.desc()).limit(MAX_LOOKS)
+    found = [Look(each.revealed_at, each.revealed_by, each.reason) for each in db.session.scalars(reveals)]
+    found += [Look(each.time, each.actor, searched_by(each)) for each in db.session.scalars(searches)]
+    return sorted(found, reverse=True)[:MAX_LOOKS]
+
+
+def searched_by(record: ChangeLog) -> str:
+    """Return by what a recorded search found the customer."""
+    return _("Search by phone number") if "phone_index" in record.changes else _("Search by ID number")

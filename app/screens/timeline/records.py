@@ -15,9 +15,10 @@ from app.audit.history import transactions_of_batches
 from app.console import formats
 from app.console.access import may
 from app.extensions import db
-from app.leads import suppression
+from app.leads import number_limit, suppression
 from app.models import Branch, ChangeLog, ImportBatch, Lead, LeadBefore, Reveal, Suppression, Tag
 from app.screens.audit import entries as log
+from app.screens.leads.page import searched_by
 from app.screens.leads.suppression_page import REASON
 from app.screens.timeline.entries import Entry, Span, newest, newest_by_date
 
@@ -172,7 +173,7 @@ def _unlisted(entry: Suppression, at: dt.datetime) -> Entry:
 
 
 def reveals(lead: Lead, span: Span) -> Iterator[Entry]:
-    """Yield who viewed the full phone number, and why."""
+    """Yield who viewed the full phone number, and why, and who searched by a number of theirs."""
     for (row,) in newest(select(Reveal).where(Reveal.lead_id == lead.id), Reveal.revealed_at, span):
         yield Entry(
             day=labels.local(row.revealed_at).date(),
@@ -180,4 +181,12 @@ def reveals(lead: Lead, span: Span) -> Iterator[Entry]:
             title=_("Full phone number viewed"),
             said=row.reason,
             by=row.revealed_by,
+        )
+    for (record,) in newest(number_limit.searches_for(lead), ChangeLog.time, span):
+        yield Entry(
+            day=labels.local(record.time).date(),
+            at=record.time,
+            title=_("Found by a full number"),
+            said=searched_by(record),
+            by=record.actor,
         )

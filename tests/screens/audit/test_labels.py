@@ -65,6 +65,6 @@ def test_a_changed_definition_is_shown_part_by_part(
     auditor = login("Auditor", language="zh")
     for path in (f"show/{entry.id}", f"list/?_flt_0_row=schedule_version:{entry.object_id}"):
         page = " ".join(re.sub(r"<[^>]+>", " ", auditor.get(f"/changelogview/{path}").text).split())
-        assert re.search(r"最小间隔（秒）：\S+ → 变为 77", page)
-        assert re.search(r"低频间隔倍数：\S+ → 变为 9", page)
+        assert re.search(r"最小间隔（秒）：\s*\S+ → 变为 77", page)
+        assert re.search(r"低频间隔倍数：\s*\S+ → 变为 9", page)
         assert "预设频率" not in page

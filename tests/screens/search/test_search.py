@@ -65,6 +65,19 @@ def test_a_full_number_is_a_look_at_it(
     assert _searches(session) == [world.ids["phone_home"], world.ids["phone_away"]]
 
 
+def test_an_auditor_sees_who_searched_for_a_customer_by_number(
+    world: World, session: Session, login: Callable[..., Person]
+) -> None:
+    marketer, auditor = login("Marketer", branch=world.home, username="li"), login("Auditor")
+    marketer.submit("/searchview/phone", {"text": HOME})
+    [entry] = session.scalars(select(ChangeLog.id).where(ChangeLog.kind == "number_search"))
+    lead = f"/leadview/show/{world.ids['lead_home']}"
+    assert f'href="{lead}"' in auditor.get(f"/changelogview/show/{entry}").text
+    for page in (lead, f"/leadview/timeline/{world.ids['lead_home']}"):
+        assert "earch by phone number" in auditor.get(page).text, page
+    assert "earch by phone number" not in auditor.get(f"/leadview/show/{world.ids['lead_away']}").text
+
+
 def test_too_many_searches_are_refused(
     world: World, login: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
 ) -> None:
