@@ -1,183 +1,226 @@
-"""Evaluation of dates for the first time, again and late, compared with former statements.
+"""Evaluation of many rules as of many dates, compared with one query a rule and date and with pandas.
 
-``python bench/evaluate.py [LEADS] [--explain]`` (default 1,000,000; 20 rules, 7 dates). The lead layer of the
-cube is made up directly. Measured are whole evaluations of seven dates: for the first time, once more, and
-of the seven earlier dates after these. In each of these states one rule and date is stored with the current
-statements and, limited by STOP_AFTER, with the former ones, in transactions that are rolled back;
-``--explain`` prints the query plans.
+``python bench/evaluate.py [LEADS] [EVENTS] [DATES]`` (default 500,000 leads, 2,000,000 events a day, 7 dates;
+a large bank has 5,000,000, 20,000,000 and 30). A tenth of the events is of people on the lead list. The lead
+layer is made up directly and kept in ``bench/.data`` (or ``BENCH_DATA``), as is the database. The thresholds
+of 20 mixed rules are chosen so that each one meets 0.1 to 1 % of the leads. Measured are whole evaluations:
+for the first time, and once more; for comparison a query a rule and date with evidence on a part of both,
+and pandas on a tenth of the leads.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import itertools
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
-from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError
+import numpy as np
+from sqlalchemy import text
 
-from app.activity import engine, store
+from app.activity import query, store
 from app.activity.store import Day
 from app.extensions import db
-from app.leads.cube import activity_root, engine_settings, fingerprint
-from app.rules import evaluate
-from app.rules.evaluate import evaluate_days
+from app.leads.cube import activity_root, engine_settings, fingerprint, prepare, window
+from app.rules.definition import RuleDef
+from app.rules.evaluate import Evaluated, compile_rule, evaluate_days, score_of
 from app.rules.versions import active_versions
 from app.rulesfile.apply import apply_config
 from app.rulesfile.schema import parse_config
-from bench._common import CUBE_OF_A_DAY, peak_mb, product
+from bench._common import kept, peak_mb, product
 from config import Settings
 
 LAST = dt.date(2026, 9, 30)
-DATES, WIDTH, RULES = 7, 7, 20
-STOP_AFTER = 120
-#: the former statements: no statistics of staged rows, a query for each of them, and a trigger of the change
-#: log that compared every row with every other one even if nothing had changed
-BEFORE = {
-    "hit_stage_analyze": "SELECT 1",
-    "hit_refresh_later": """
-        UPDATE hit h
-        SET latest = s.evidence, last_met_on = :day, updated_at = now()
-        FROM hit_stage s
-        WHERE h.rule_id = :rule AND h.lead_id = s.lead_id AND h.hit_date < :day AND h.last_met_on <= :day
-          AND h.hit_date = (
-              SELECT max(n.hit_date) FROM hit n
-              WHERE n.rule_id = :rule AND n.lead_id = s.lead_id AND n.hit_date <= :day
-          )
-    """,
-}
-TRIGGER_BEFORE = """
-    CREATE OR REPLACE FUNCTION audit.note_update() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE changed jsonb;
-    BEGIN
-        SELECT to_jsonb(ARRAY(SELECT jsonb_object_keys(fields) ORDER BY 1)) INTO changed
-        FROM (SELECT row_number() OVER () AS place, to_jsonb(r) AS data FROM new_rows AS r) AS new
-        JOIN (SELECT row_number() OVER () AS place, to_jsonb(r) AS before FROM old_rows AS r) AS old
-            USING (place),
-        audit.fields(before, data, TG_ARGV[2]::text[], TG_ARGV[3]::text[], TG_ARGV[4]::text[]) AS fields
-        WHERE fields <> '{}' LIMIT 1;
-        RETURN NULL;
-    END $$
+WIDTH, INSTITUTIONS, ON_THE_LIST = 30, 500, 10
+#: rules and dates that the alternatives evaluate: every so many
+SAMPLE = 5
+ROWS = """
+    SELECT lead, institution, type, $day::DATE AS day, hour, ok, sum(n)::BIGINT AS n,
+           min(second)::USMALLINT AS first_s, max(second)::USMALLINT AS last_s
+    FROM (
+        SELECT CASE WHEN random() < 0.5 THEN floor(pow(random(), 1.5) * $leads)
+               ELSE (floor(pow(random(), 3) * $leads) + $moved) % $leads END::BIGINT * 7919 % $leads + 1 AS lead,
+               'I-' || lpad(floor(pow(random(), 3) * $institutions)::INT::VARCHAR, 4, '0') AS institution,
+               (1 + floor(random() * 3))::UTINYINT AS type, floor(random() * 24)::UTINYINT AS hour,
+               random() < 0.9 AS ok, 1 + floor(pow(random(), 6) * 4) AS n,
+               floor(random() * 3600)::INT AS second
+        FROM range($rows)
+    )
+    GROUP BY ALL ORDER BY lead, institution, type, hour, ok
 """
 LEADS = """
-    INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked)
-    SELECT id, 'L' || id, '客', lpad(to_hex(id), 64, '0'), '', '', '' FROM generate_series(1, :leads) id
+    INSERT INTO lead (id, lead_no, name, id_hash, phone_cipher, phone_index, phone_masked, source)
+    SELECT id, 'L' || id, '客', lpad(to_hex(id), 64, '0'), '', '', '', 's' || id % 4
+    FROM generate_series(1, :leads) id
 """
+CATALOGUE = [
+    {"code": f"I-{n:04}", "name": f"I-{n:04}", "category": f"c{n % 5}", "region": f"r{n % 7}"}
+    for n in range(INSTITUTIONS)
+]
+CALLS, PLACES, DAYS = ({"metric": name} for name in ("calls", "institutions", "active_days"))
+#: the share of leads to meet in percent, and what the rule is; thresholds of a first condition are chosen
+MIXED: tuple[tuple[float, dict[str, Any]], ...] = (
+    (1.0, {"conditions": [CALLS | {"window_days": 7}]}),
+    (0.3, {"conditions": [CALLS | {"window_days": 30}], "cooldown_days": 30}),
+    (0.1, {"conditions": [CALLS | {"window_days": 1}]}),
+    (0.5, {"conditions": [PLACES | {"window_days": 7}]}),
+    (0.2, {"conditions": [PLACES | {"window_days": 30}], "cooldown_days": 30}),
+    (0.4, {"conditions": [DAYS | {"window_days": 7}]}),
+    (0.3, {"conditions": [DAYS | {"window_days": 30}], "cooldown_days": 14}),
+    (0.3, {"conditions": [CALLS | {"window_days": 7, "hours": [20, 2]}]}),
+    (0.2, {"conditions": [CALLS | {"window_days": 14, "hours": [9, 18]}], "cooldown_days": 14}),
+    (0.2, {"conditions": [CALLS | {"window_days": 3, "event_types": ["face_verify"]}]}),
+    (0.3, {"conditions": [CALLS | {"window_days": 7, "event_types": ["id_ocr"], "result": "success"}]}),
+    (0.3, {"conditions": [CALLS | {"window_days": 7, "categories": ["c1"]}]}),
+    (0.2, {"conditions": [PLACES | {"window_days": 14, "regions": ["r2"]}], "cooldown_days": 14}),
+    (0.1, {"conditions": [PLACES | {"window_days": 3, "hours": [9, 18]}]}),
+    (0.3, {"conditions": [CALLS | {"window_days": 7}, PLACES | {"window_days": 3, "op": ">=", "value": 2}]}),
+    (0.2, {"conditions": [CALLS | {"window_days": 30}, DAYS | {"window_days": 7, "op": ">=", "value": 3}]}),
+    (
+        0.5,
+        {
+            "match": "any",
+            "conditions": [
+                CALLS | {"window_days": 7, "event_types": ["data_call"]},
+                PLACES | {"window_days": 1, "op": ">=", "value": 4},
+            ],
+        },
+    ),
+    (
+        0.2,
+        {
+            "conditions": [
+                CALLS | {"window_days": 7},
+                CALLS | {"window_days": 1, "op": "<=", "value": 1},
+                PLACES | {"window_days": 7, "op": ">=", "value": 2},
+            ]
+        },
+    ),
+    (0.3, {"conditions": [CALLS | {"window_days": 7}], "lead_filter": {"sources": ["s1", "s2"]}}),
+    (
+        0.1,
+        {
+            "conditions": [DAYS | {"window_days": 14}],
+            "lead_filter": {"sources": ["s3"]},
+            "holdout_percent": 10,
+        },
+    ),
+)
 
 
 def main() -> None:
     """Print the seconds of each state and the ratios."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("leads", type=int, nargs="?", default=1_000_000)
-    parser.add_argument("--explain", action="store_true")
+    for name, default in (("leads", 500_000), ("events", 2_000_000), ("dates", 7)):
+        parser.add_argument(name, type=int, nargs="?", default=default)
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
-    with product() as (_app, settings):
-        fill(settings, options.leads)
-        first, early = LAST - dt.timedelta(DATES - 1), LAST - dt.timedelta(2 * DATES - 1)
-        whole("first", settings, first, LAST)
-        one("again", settings, LAST, options.explain)
-        whole("again", settings, first, LAST)
-        one("late", settings, first - dt.timedelta(1), options.explain)
-        whole("late", settings, early, first - dt.timedelta(1))
-        one("after late", settings, first, options.explain)
-        print(f"peak memory {peak_mb():.0f} MB, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    days = [LAST - dt.timedelta(n) for n in reversed(range(options.dates))]
+    folder = kept(f"evaluate-{options.leads}-{options.events}")
+    with product(folder) as (_app, settings):
+        fill(settings, options.leads, options.events // ON_THE_LIST, options.dates + WIDTH - 1)
+        db.session.execute(text("TRUNCATE hit CASCADE"))
+        db.session.commit()
+        rules = [Evaluated.of(version) for version in active_versions()]
+        met = alternative(settings, rules, days)
+        for state in ("first", "again"):
+            whole(state, settings, days, options.profile)
+        print(f"{met:.2%} of the leads meet a rule on average; peak memory {peak_mb():,.0f} MB")
 
 
-def fill(settings: Settings, leads: int) -> None:
-    """Create the leads, the rules, and the lead layer of all dates in their windows."""
-    rules = [
-        {
-            "code": f"BENCH{n}",
-            "name": f"bench {n}",
-            "cooldown_days": 7,
-            "conditions": [{"metric": "calls", "op": ">=", "value": 8 + n, "window_days": WIDTH}],
-        }
-        for n in range(RULES)
-    ]
-    apply_config(parse_config({"rules": rules}, "bench"), "bench")
-    db.session.execute(text(LEADS), {"leads": leads})
-    db.session.commit()
+def fill(settings: Settings, leads: int, rows: int, days: int) -> None:
+    """Create what is missing of the leads, the lead layer and the rules."""
+    if not db.session.scalar(text("SELECT count(*) FROM lead")):
+        db.session.execute(text(LEADS), {"leads": leads})
+        db.session.commit()
+        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"}).execute(
+            text("VACUUM ANALYZE lead")
+        )
+        db.session.rollback()
     root, mark = activity_root(settings), fingerprint(db.session)
     with store.writing(root) as writer, duckdb.connect() as connection:
-        built: dict[dt.date, Day] = {}
-        for day in (LAST - dt.timedelta(days=n) for n in range(2 * DATES + WIDTH)):
+        connection.execute("SET memory_limit = '2GB'; SET preserve_insertion_order = false")
+        built = dict(writer.state.days)
+        for day in (LAST - dt.timedelta(n) for n in range(days)):
+            if day in built:
+                continue
             name = writer.new_file("leads", day)
-            values = {"leads": leads - 1, "day": day.isoformat(), "rows": leads // 4}
-            connection.register("made", connection.sql(CUBE_OF_A_DAY, params=values).to_arrow_table())
-            connection.sql("SELECT * FROM made").write_parquet(str(root / name), compression="zstd")
-            built[day] = Day(name, name, leads // 4, leads=name, leads_fingerprint=mark, leads_source=name)
+            moved = (LAST - day).days * leads // 3000
+            values = {"leads": leads, "day": day, "rows": rows, "institutions": INSTITUTIONS, "moved": moved}
+            connection.sql(ROWS, params=values).write_parquet(str(root / name), compression="zstd")
+            built[day] = Day(name, name, rows, leads=name, leads_fingerprint=mark, leads_source=name)
         writer.commit(built)
+    if not active_versions():
+        apply_rules(settings, leads)
 
 
-def whole(state: str, settings: Settings, first: dt.date, last: dt.date) -> None:
+def apply_rules(settings: Settings, leads: int) -> None:
+    """Put the rules in force, with the threshold of each first condition at which it meets its share."""
+    apply_config(parse_config({"institutions": CATALOGUE}, "bench"), "bench")
+    rules = []
+    for n, (percent, mixed) in enumerate(MIXED):
+        first, *others = mixed["conditions"]
+        code = {"code": f"BENCH{n:02}", "name": f"bench {n}"}
+        trial = RuleDef.model_validate(code | {"conditions": [first | {"op": ">=", "value": 1}]})
+        spec = compile_rule(trial)
+        state = prepare(settings, window(LAST, WIDTH))
+        values = query.lead_values(state, spec, LAST, settings=engine_settings(settings))[
+            "value_0"
+        ].to_numpy()
+        reached = np.sort(values)[::-1]
+        value = int(reached[min(int(leads * percent / 100), len(reached) - 1)]) + 1
+        value = min(value, first["window_days"]) if first["metric"] == "active_days" else value
+        rules.append(code | mixed | {"conditions": [first | {"op": ">=", "value": value}, *others]})
+    apply_config(parse_config({"rules": rules}, "bench"), "bench")
+
+
+def whole(state: str, settings: Settings, days: Sequence[dt.date], profile: bool) -> None:
     """Evaluate every rule as of each date."""
     started = time.perf_counter()
-    results = evaluate_days(settings, first, last)
+    if profile:
+        import cProfile
+        import pstats
+
+        profiler = cProfile.Profile()
+        results = profiler.runcall(evaluate_days, settings, days[0], days[-1])
+        pstats.Stats(profiler).sort_stats("cumtime").print_stats(45)
+    else:
+        results = evaluate_days(settings, days[0], days[-1])
     took = time.perf_counter() - started
-    made, kept = (sum(sum(day[key].values()) for day in results.values()) for key in ("created", "refreshed"))
-    each = took / RULES / DATES
+    made, kept_ = (
+        sum(sum(day[key].values()) for day in results.values()) for key in ("created", "refreshed")
+    )
     print(
-        f"{state:11} {RULES} rules, {DATES} dates {took:7.1f} s ({each:.2f} s a rule and date), "
-        f"{made:,} made, {kept:,} met again",
+        f"{state}: {len(MIXED)} rules, {len(days)} dates {took:.1f} s, {made:,} hits made, {kept_:,} met again, "
+        f"load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
 
 
-def one(state: str, settings: Settings, day: dt.date, explain: bool) -> None:
-    """Store one rule and date with current and former statements."""
-    today = stored(settings, day, explain)
-    with statements(BEFORE):
-        before = stored(settings, day, explain, TRIGGER_BEFORE)
-    bound = "" if before < STOP_AFTER else "more than "
-    print(
-        f"{state:11} storing one rule and date: today {today:.2f} s, before {bound}{before:.2f} s, "
-        f"ratio {bound}{before / today:.1f}",
-        flush=True,
-    )
-
-
-def stored(settings: Settings, day: dt.date, explain: bool, trigger: str = "SELECT 1") -> float:
-    """Return the seconds to store the first rule's hits of a date, then roll back."""
-    rule = evaluate.Evaluated.of(active_versions("BENCH0")[0])
-    with engine.opened(activity_root(settings), engine_settings(settings)) as engaged:
-        state = evaluate.prepared(settings, [rule], day)
-        rows = list(evaluate.candidates(settings, rule, day, state, engaged))
-    connection = db.session.connection()
-    connection.exec_driver_sql(trigger)
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STOP_AFTER}s'")
-    if explain:
-        event.listen(connection, "before_cursor_execute", print_plan)
+def alternative(settings: Settings, rules: Sequence[Evaluated], days: Sequence[dt.date]) -> float:
+    """Ask a query a rule and date, and pandas, of a part. Return the share of leads that meet a rule."""
+    state = prepare(settings, {each for day in days for each in window(day, WIDTH)})
+    asked = list(itertools.islice(itertools.product(rules, days), 0, None, SAMPLE * 2 + 1))
     started = time.perf_counter()
-    with suppress(OperationalError):
-        evaluate.store_hits(connection, settings, rule.version, rule.definition, day, rows)
-    took = time.perf_counter() - started
+    found = 0
+    for rule, day in asked:
+        table = query.evaluate(
+            state, rule.spec, day, score_of(rule.definition), settings=engine_settings(settings)
+        )
+        found += table.num_rows
+    each = (time.perf_counter() - started) / len(asked)
+    total = each * len(rules) * len(days)
+    print(
+        f"a query a rule and date, with evidence, nothing stored: {each:.2f} s, {total:.0f} s for all",
+        flush=True,
+    )
+    leads = db.session.scalar(text("SELECT count(*) FROM lead")) or 0
     db.session.rollback()
-    return took
-
-
-def print_plan(_connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-    """Print the query plan of a statement that writes hits."""
-    if not ("UPDATE hit h" in statement or "INSERT INTO hit " in statement):
-        return
-    with cursor.connection.cursor() as asking:
-        plan = asking.execute(f"EXPLAIN {statement}", parameters).fetchall()
-    print("\n".join(f"    {line}" for [line] in plan), flush=True)
-
-
-@contextmanager
-def statements(instead: Mapping[str, str]) -> Iterator[None]:
-    """Replace some statements temporarily."""
-    kept: dict[str, Any] = dict(evaluate.SQL)
-    evaluate.SQL.update(instead)
-    try:
-        yield
-    finally:
-        evaluate.SQL.update(kept)
+    return found / len(asked) / leads
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from app.activity import coverage, query
-    from app.activity.coverage import Coverage, Ints
+    from app.activity.coverage import Coverage
+    from app.activity.finder import Ints
 else:
     np = lazy("numpy")
     pa = lazy("pyarrow")

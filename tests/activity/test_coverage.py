@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from app.activity import coverage, query, store
+from app.activity import coverage, finder, query, store
 from app.activity.spec import METRICS, OPERATORS, Condition, Metric, Operator, RuleSpec
 
 LAST, DAYS, LEADS = dt.date(2026, 3, 20), 20, 60
@@ -72,7 +72,7 @@ def random_rule(chance: random.Random) -> RuleSpec:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_every_date_is_exact(state: store.Snapshot, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    monkeypatch.setattr(coverage, "ROWS_PER_SLICE", 300)
+    monkeypatch.setattr(finder, "ROWS_PER_SLICE", 300)
     spec = random_rule(random.Random(seed))
     dates = [LAST - dt.timedelta(days=back) for back in (0, 1, 2, 5, 8, 10)]
     steps = list(coverage.count(state, spec, dates))
