@@ -1208,7 +1208,7 @@ OPEN_AND_OWNED = "owner_id IS NOT NULL AND status IN ('waiting', 'in_progress')"
 class Hit(Model):
     """A lead that a rule version caught on a date.
 
-    ``evidence`` is that of the hit date (by its newest evaluation); ``latest`` is that of the newest date on
+    ``evidence`` is that of the hit date (by its newest evaluation); ``last_met_on`` is the newest date on
     which the rule was still met within the cooldown.
 
     Work on it goes through ``app.hits.steps`` only. ``owner``, ``claimed_at``, ``next_on`` and
@@ -1270,7 +1270,6 @@ class Hit(Model):
     )
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
     last_met_on: Mapped[dt.date] = mapped_column(Date)
-    latest: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     claimed_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     next_on: Mapped[dt.date | None] = mapped_column(Date)

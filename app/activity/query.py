@@ -25,13 +25,14 @@ _SEEN = "struct<institutions: array<string>, first_at: timestamp(6), last_at: ti
 #: the date and the lead that a statement asks about
 AS_OF = engine.parameter("as_of", date)
 LEAD = engine.parameter("queried_lead", int)
-# One row per lead. `values` and `by_condition` have one entry per condition, in order: the value, and the
-# institutions and the first and last time of the events that the condition counts. The other columns describe
-# the events that at least one condition counts, each once. Times are local; the score is the sum over
-# `by_type_age`.
+# One row per lead and date. `values` and `by_condition` have one entry per condition, in order: the value,
+# and the institutions and the first and last time of the events that the condition counts. The other columns
+# describe the events that at least one condition counts, each once. Times are local; the score is the sum
+# over `by_type_age`.
 EVALUATED = ibis.schema(
     {
         "lead": "int64",
+        "as_of": "date",
         "values": "array<int64>",
         "by_condition": f"array<{_SEEN}>",
         "calls": "int64",
@@ -80,12 +81,13 @@ def explain(
         table = engine.run(connection, _explanation(spec, score))
     if table.num_rows:
         return table
-    return pa.Table.from_pylist([_nothing(lead, len(spec.conditions))], schema=table.schema)
+    return pa.Table.from_pylist([_nothing(lead, as_of, len(spec.conditions))], schema=table.schema)
 
 
-def _nothing(lead: int, conditions: int) -> dict[str, Any]:
+def _nothing(lead: int, as_of: date, conditions: int) -> dict[str, Any]:
     return {
         "lead": lead,
+        "as_of": as_of,
         "values": [0] * conditions,
         "by_condition": [{"institutions": []}] * conditions,
         "calls": 0,
@@ -197,35 +199,46 @@ def _evaluated(activity: ibis.Table, spec: RuleSpec, score: Score, *, only_met: 
     counted = conditions.values(activity, spec, [AS_OF])
     if only_met:
         counted = counted.filter(conditions.met(counted, spec, 0))
-    rows = conditions.evidence(activity, spec, AS_OF)
-    if only_met:
-        rows = rows.semi_join(counted, "lead")
-    joined = counted
-    for part in (_facts(rows, spec), scored(rows, score, AS_OF)):
-        joined = joined.left_join(part, "lead").drop("lead_right")
+    values = {f"value_{c}": counted[f"value_0_{c}"] for c in range(len(spec.conditions))}
+    asked = counted.select("lead", as_of=AS_OF, **values)
+    return explained(activity, asked, spec, score).order_by("lead")
+
+
+def explained(
+    activity: ibis.Table, asked: ibis.Table, spec: RuleSpec, score: Score, *kept: str
+) -> ibis.Table:
+    """Return rows of EVALUATED for the rows of `asked`: leads and dates with the values of the conditions.
+
+    Its columns are `lead`, `as_of`, `value_0`, `value_1` … and those of `kept`, which are returned as well.
+    """
+    rows = activity.inner_join(asked.select("lead", "as_of"), "lead")
+    rows = conditions.evidence(rows, spec, rows.as_of)
+    joined = asked
+    for part in (_facts(rows, spec), scored(rows, score)):
+        joined = joined.left_join(part, ["lead", "as_of"]).drop("lead_right", "as_of_right")
     computed = joined.mutate(
-        values=ibis.array([joined[f"value_0_{c}"] for c in range(len(spec.conditions))]),
+        values=ibis.array([joined[f"value_{c}"].cast("int64") for c in range(len(spec.conditions))]),
         by_condition=ibis.array([_seen_by(joined, c) for c in range(len(spec.conditions))]),
         calls=joined.calls.fill_null(0),
         institutions=joined.institutions.fill_null(ibis.literal([], EVALUATED["institutions"])),
         score=joined.score.fill_null(0.0),
         by_type_age=joined.by_type_age.fill_null(ibis.literal([], EVALUATED["by_type_age"])),
     )
-    return computed.select(*EVALUATED.names).order_by("lead")
+    return computed.select(*EVALUATED.names, *kept)
 
 
 def _facts(rows: ibis.Table, spec: RuleSpec) -> ibis.Table:
-    """Return calls, institutions and first and last time for each lead, the latter two also by condition."""
+    """Return calls, institutions and first and last time by lead and date, also by condition."""
     hour = rows.day.cast("timestamp") + rows.hour.cast("int64").as_interval("h")
     first_at = hour + rows.first_s.cast("int64").as_interval("s")
     last_at = hour + rows.last_s.cast("int64").as_interval("s")
     own: dict[str, ibis.Value] = {}
     for c, condition in enumerate(spec.conditions):
-        counts = conditions.counts(rows, condition, AS_OF)
+        counts = conditions.counts(rows, condition, rows.as_of)
         own[f"institutions_{c}"] = rows.institution.collect(where=counts, distinct=True).sort()
         own[f"first_at_{c}"] = first_at.min(where=counts)
         own[f"last_at_{c}"] = last_at.max(where=counts)
-    return rows.group_by("lead").agg(
+    return rows.group_by("lead", "as_of").agg(
         calls=rows.n.sum(),
         institutions=rows.institution.collect(distinct=True).sort(),
         first_at=first_at.min(),

@@ -32,12 +32,13 @@ class Score:
         return hash((self.half_life_days, frozenset(self.weights.items())))
 
 
-def scored(rows: ibis.Table, score: Score, as_of: ibis.ir.DateValue) -> ibis.Table:
-    """Return for each lead the score as of a date, and the counts by event type and age that it sums up."""
+def scored(rows: ibis.Table, score: Score) -> ibis.Table:
+    """Return for each lead and date `as_of` the score, and the counts by event type and age it sums up."""
     known = event_types.REGISTRY
     names = ibis.cases(*((rows.type == each.number, name) for name, each in known.items()), else_="")
-    age = as_of.delta(rows.day, unit="day")
-    counted = rows.group_by(lead=rows.lead, event_type=names, age_days=age).agg(n=rows.n.sum())
+    age = rows.as_of.delta(rows.day, unit="day")
+    keys = {"lead": rows.lead, "as_of": rows.as_of, "event_type": names, "age_days": age}
+    counted = rows.group_by(**keys).agg(n=rows.n.sum())
     weight = ibis.cases(
         *((counted.event_type == name, float(score.weights.get(name, 0.0))) for name in known),
         else_=0.0,
@@ -45,4 +46,5 @@ def scored(rows: ibis.Table, score: Score, as_of: ibis.ir.DateValue) -> ibis.Tab
     worth = counted.n * weight * ibis.literal(0.5) ** (counted.age_days / float(score.half_life_days))
     part = ibis.struct({name: counted[name] for name in ("event_type", "age_days", "n")})
     # Rounded, because the order of a parallel sum changes its last digits, and hits must be reproducible.
-    return counted.group_by("lead").agg(score=worth.sum().round(6), by_type_age=part.collect().sort())
+    summed = counted.group_by("lead", "as_of")
+    return summed.agg(score=worth.sum().round(6), by_type_age=part.collect().sort())

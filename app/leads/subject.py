@@ -196,7 +196,7 @@ def _lead(lead: Lead) -> dict[str, Any]:
 
 def _hit(hit: Hit) -> dict[str, Any]:
     values = _columns(hit, "hit_date", "grade", "score", "status", "last_met_on", "created_at", "evidence")
-    return {"rule": hit.rule.name, "version": hit.version.number, **values, "latest": hit.latest}
+    return {"rule": hit.rule.name, "version": hit.version.number, **values}
 
 
 def _suppression(entry: Suppression) -> dict[str, Any]:

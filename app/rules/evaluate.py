@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from functools import cache, partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-import orjson
-import psycopg
 from sqlalchemy import Connection, text
 
-from app.activity import operators, store
+from app.activity import operators
 from app.activity.score import Score
 from app.activity.spec import Condition, RuleSpec
 from app.extensions import db
@@ -20,8 +19,9 @@ from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib import clock
 from app.lib.lazy import lazy
 from app.models import RuleVersion
-from app.rules import catalogue, lead_filter
+from app.rules import catalogue, cooldown, evidence, lead_filter
 from app.rules.control_group import ControlGroup
+from app.rules.control_group import share as control_share
 from app.rules.definition import ConditionDef, RuleDef
 from app.rules.holdout import Lottery
 from app.rules.sql import SQL
@@ -30,17 +30,29 @@ from config import Settings
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
     import pyarrow as pa
 
-    from app.activity import coverage, engine, query
+    from app.activity import coverage, engine, finder, query
 else:
+    finder = lazy("app.activity.finder")
+    np = lazy("numpy")
+    pa = lazy("pyarrow")
     engine = lazy("app.activity.engine")
     coverage = lazy("app.activity.coverage")
     query = lazy("app.activity.query")
 
 
-#: rows of a result that are turned into Python objects at once
-ROWS_AT_ONCE = 2_000
+#: hits whose evidence is written at once
+ROWS_AT_ONCE = 50_000
+#: cells (leads × dates, by rule) that are found before their hits are stored
+CELLS_AT_ONCE = 10_000_000
+#: dates that are evaluated at once, and fewer where each has a list of leads of its own
+DAYS_AT_ONCE, DATED_AT_ONCE = 31, 7
+KINDS = ("created", "refreshed")
+#: date → kind → rule → number
+Counts: TypeAlias = dict[str, dict[str, dict[str, int]]]
+Buffer: TypeAlias = bytes | memoryview
 
 
 class Evaluated(NamedTuple):
@@ -85,59 +97,181 @@ def evaluate_days(
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Evaluate every active rule as of each date, in order, and create or refresh hits.
 
-    One transaction per rule and date. Return ``{date: {"created": {rule: n}, "refreshed": {rule: n}}}``.
+    One transaction for a rule and the leads that are found at once. Return
+    ``{date: {"created": {rule: n}, "refreshed": {rule: n}}}``.
     """
     rules = [Evaluated.of(version) for version in active_versions(code)]
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
-    steps = count(1)
-
-    def one_more_done() -> None:
-        progress(next(steps), len(days) * len(rules))
-
+    counts: Counts = {
+        day.isoformat(): {kind: dict.fromkeys((r.definition.code for r in rules), 0) for kind in KINDS}
+        for day in days
+    }
+    done = 0
     with engine.opened(activity_root(settings), engine_settings(settings)) as connection:
-        return {
-            day.isoformat(): _evaluate_day(settings, rules, day, connection, one_more_done) for day in days
-        }
-
-
-def _evaluate_day(
-    settings: Settings,
-    rules: Sequence[Evaluated],
-    day: dt.date,
-    connection: duckdb.DuckDBPyConnection,
-    done: Callable[[], None],
-) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {"created": {}, "refreshed": {}}
-    state = prepared(settings, rules, day)
-    for rule in rules:
-        rows = candidates(settings, rule, day, state, connection)
-        stored = store_hits(db.session.connection(), settings, rule.version, rule.definition, day, rows)
-        db.session.commit()
-        counts["created"][rule.definition.code], counts["refreshed"][rule.definition.code] = stored
-        done()
-    if any(counts["created"].values()):
-        db.session.execute(text(SQL["hit_analyze"]))
-        db.session.commit()
+        for some, part in _passes(rules, days):
+            weight = len(some) * len(part)
+            for share in _evaluate(settings, some, part, connection, counts):
+                progress(done + int(weight * share), len(days) * len(rules))
+            done += weight
     return counts
 
 
-def prepared(settings: Settings, rules: Iterable[Evaluated], day: dt.date) -> store.Snapshot:
-    """Update the lead layer of the rules' widest window as of a date. Return the cube's newest state."""
-    return prepare(settings, window(day, max((rule.spec.window_days for rule in rules), default=0)))
+def _passes(
+    rules: Sequence[Evaluated], days: Sequence[dt.date]
+) -> Iterator[tuple[Sequence[Evaluated], Sequence[dt.date]]]:
+    """Yield the rules and dates that are evaluated at once, in order.
+
+    A rule whose lead filter asks for hits is evaluated after those before it have stored theirs of the date.
+    """
+    filters = [rule.definition.lead_filter for rule in rules]
+    alone = [lead_filter.reads_hits(each) for each in filters]
+    at_once = 1 if any(alone) else DATED_AT_ONCE if any(map(lead_filter.is_dated, filters)) else DAYS_AT_ONCE
+    edges = [0, *(n for n in range(1, len(rules)) if alone[n] or alone[n - 1]), len(rules)]
+    for start in range(0, len(days), at_once):
+        for first, end in pairwise(edges):
+            if first < end:
+                yield rules[first:end], days[start : start + at_once]
 
 
-def candidates(
+def _evaluate(
+    settings: Settings,
+    rules: Sequence[Evaluated],
+    days: Sequence[dt.date],
+    connection: duckdb.DuckDBPyConnection,
+    counts: Counts,
+) -> Iterator[float]:
+    """Evaluate rules as of some dates, add to the counts, and yield the share that is done."""
+    width = max(rule.spec.window_days for rule in rules)
+    state = prepare(settings, {seen for day in days for seen in window(day, width)})
+    among = [lead_filter.leads_by_day(rule.definition.lead_filter, settings, days) for rule in rules]
+    # Searching takes a while, in which no transaction is left open.
+    db.session.commit()
+    with query.lead_activity(state, width, days[0], days[-1], connection=connection):
+        search = finder.Finder(connection, [rule.spec for rule in rules], days, among)
+        slices = search.slices()
+        found: list[list[finder.Met]] = []
+        stored = 0
+        for n, (first, end) in enumerate(slices, 1):
+            found.append(search.find(first, end))
+            yield (stored + n) / 2 / len(slices)
+            if n < len(slices) and sum(met.met.size for part in found for met in part) < CELLS_AT_ONCE:
+                continue
+            by_rule = list(zip(*found, strict=True))
+            caught = _Caught(connection, state.version, [met.leads for mets in by_rule for met in mets])
+            for m, (rule, mets) in enumerate(zip(rules, by_rule, strict=True), 1):
+                store(settings, rule, days, _joined(mets), caught, counts)
+                yield (stored + n + (n - stored) * m / len(rules)) / 2 / len(slices)
+            found, stored = [], n
+
+
+def _joined(mets: Sequence[finder.Met]) -> finder.Met:
+    leads, met, values = zip(*mets, strict=True)
+    columns = [np.concatenate(each) for each in zip(*values, strict=True)]
+    return finder.Met(np.concatenate(leads), np.concatenate(met), columns)
+
+
+class _Caught:
+    """The activity of leads that meet a rule, read when the first evidence is asked for."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, data_batch: int, leads: Sequence[finder.Ints]
+    ) -> None:
+        self.data_batch = data_batch
+        self._connection, self._leads = connection, leads
+        self._is_read = False
+
+    def lines(self, asked: pa.Table, form: evidence.Format) -> Iterator[memoryview]:
+        """Yield hits with evidence as ``evidence.lines`` does, some at a time."""
+        if asked.num_rows and not self._is_read:
+            ids = pa.table({"lead": np.unique(np.concatenate(self._leads))})
+            self._connection.register("caught_leads", ids)
+            self._connection.execute(
+                "CREATE OR REPLACE TEMP TABLE caught AS "
+                "SELECT * FROM lead_activity SEMI JOIN caught_leads USING (lead)"
+            )
+            self._connection.unregister("caught_leads")
+            self._is_read = True
+        for start in range(0, asked.num_rows, ROWS_AT_ONCE):
+            some = asked.slice(start, ROWS_AT_ONCE)
+            yield from evidence.lines(self._connection, "caught", some, form, self.data_batch)
+
+
+def store(
     settings: Settings,
     rule: Evaluated,
-    day: dt.date,
-    state: store.Snapshot,
-    connection: duckdb.DuckDBPyConnection,
-) -> Iterator[tuple[Any, ...]]:
-    """Yield a row for the staging table for each lead that meets a rule as of a date."""
-    among = lead_filter.leads(rule.definition.lead_filter, settings, day)
+    days: Sequence[dt.date],
+    found: finder.Met,
+    caught: _Caught,
+    counts: Counts,
+) -> None:
+    """Make and refresh a rule's hits of the leads that were found, in a transaction."""
+    if not len(found.leads):
+        return
+    connection = db.session.connection()
+    # Each statement locks its customers: those of two rules at once would wait for each other.
+    wait_for_lock(connection, Lock.HITS)
+    known, is_stale = _known(connection, rule, days, found.leads, caught.data_batch)
+    numbers = np.array([day.toordinal() for day in days])
+    settled = cooldown.settle(found.leads, found.met, numbers, known, rule.definition.cooldown_days)
+    asked = _asked(found, numbers, settled, settled.again & is_stale)
     score = score_of(rule.definition)
-    table = query.evaluate(state, rule.spec, day, score, among=among, connection=connection)
-    return _rows(table, rule.version, rule.definition, day, state)
+    form = evidence.Format.of(rule.definition, rule.version.number, rule.spec, score)
+    made = store_hits(connection, settings, rule.version, rule.definition, caught.lines(asked, form))
+    _meet_later(connection, *settled.met_later)
+    code = rule.definition.code
+    db.session.commit()
+    met, new = found.met.sum(axis=0).tolist(), settled.created.sum(axis=0).tolist()
+    for day, of_day, created in zip(days, met, new, strict=True):
+        counts[day.isoformat()]["created"][code] += made.get(day, 0)
+        counts[day.isoformat()]["refreshed"][code] += of_day - created
+    if made:
+        db.session.execute(text(SQL["hit_analyze"]))
+        db.session.commit()
+
+
+def _known(
+    connection: Connection, rule: Evaluated, days: Sequence[dt.date], leads: finder.Ints, data_batch: int
+) -> tuple[cooldown.Known, finder.Bools]:
+    """Return the rule's hits of ascending leads, and by lead and date which may have other evidence now."""
+    connection.execute(text(SQL["hit_met"]))
+    _copy(connection, "COPY hit_met FROM STDIN", ["\n".join(map(str, leads.tolist())).encode()])
+    connection.execute(text(SQL["hit_met_analyze"]))
+    follows = any(each.categories or each.regions for each in rule.definition.conditions)
+    values = {
+        "rule": rule.version.rule_id,
+        "version": rule.version.id,
+        "first": days[0],
+        "last": days[-1],
+        # The catalogue changes without a new batch of data.
+        "data_batch": "" if follows else str(data_batch),
+    }
+    rows = np.array(connection.execute(text(SQL["hit_known"]), values).all(), np.int64).reshape(-1, 5)
+    ids, owners, on, last, stale = rows.T
+    is_stale = np.zeros((len(leads), len(days)), np.bool_)
+    here = stale == 1
+    is_stale[np.searchsorted(leads, owners[here]), on[here] - days[0].toordinal()] = True
+    return cooldown.Known(ids, owners, on, last), is_stale
+
+
+def _asked(found: finder.Met, days: finder.Ints, settled: cooldown.Settled, again: finder.Bools) -> pa.Table:
+    """Return the hits for which evidence is needed, as ``evidence.lines`` expects them."""
+    lead, column = np.nonzero(settled.created | again)
+    last = np.where(settled.created, settled.last, days)[lead, column]
+    values = {f"value_{c}": value[lead, column] for c, value in enumerate(found.values)}
+    return pa.table(
+        {
+            "lead": found.leads[lead],
+            "as_of": _dates(days[column]),
+            "last_met_on": _dates(last),
+            "is_new": settled.created[lead, column],
+            **values,
+        }
+    )
+
+
+def _dates(numbers: finder.Ints) -> Any:
+    """Return the dates of numbers of days."""
+    return (numbers - dt.date(1970, 1, 1).toordinal()).astype("datetime64[D]")
 
 
 def preview(settings: Settings, definition: RuleDef, first: dt.date, last: dt.date) -> dict[str, int]:
@@ -166,35 +300,6 @@ def grade_of(score: float, definition: RuleDef) -> str:
     return next((grade for grade in "ABCD" if score >= bands[grade]), "D")
 
 
-def _rows(
-    table: pa.Table, version: RuleVersion, definition: RuleDef, day: dt.date, state: store.Snapshot
-) -> Iterator[tuple[Any, ...]]:
-    width = max(condition.window_days for condition in definition.conditions)
-    fixed = {
-        "version": version.number,
-        "match": definition.match,
-        "window": [(day - dt.timedelta(days=width - 1)).isoformat(), day.isoformat()],
-        "half_life_days": definition.half_life_days,
-        "weights": dict(definition.weights),
-        "data_batch": state.version,
-    }
-    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
-        for row in batch.to_pylist():
-            evidence = fixed | {
-                "conditions": [
-                    condition_evidence(*each, alone=len(definition.conditions) == 1)
-                    for each in zip(definition.conditions, row["values"], row["by_condition"], strict=True)
-                ],
-                "calls": row["calls"],
-                "institutions": row["institutions"],
-                "first_at": row["first_at"],
-                "last_at": row["last_at"],
-                "terms": row["by_type_age"],
-            }
-            grade = grade_of(row["score"], definition)
-            yield row["lead"], row["values"], row["score"], grade, orjson.dumps(evidence).decode()
-
-
 def condition_evidence(
     condition: ConditionDef, actual: int, seen: dict[str, Any], *, alone: bool
 ) -> dict[str, Any]:
@@ -213,51 +318,48 @@ def store_hits(
     settings: Settings,
     version: RuleVersion,
     definition: RuleDef,
-    day: dt.date,
-    rows: Iterable[tuple[Any, ...]],
-) -> tuple[int, int]:
-    """Store the hits of the rows with set-based statements. Return (created, refreshed).
+    lines: Iterable[Buffer],
+) -> dict[dt.date, int]:
+    """Store hits with set-based statements. Return how many were made, by date.
 
-    Stages the rows by COPY, inserts those outside the cooldown and refreshes the rest.
+    ``lines`` are hits as text for the staging table: new ones are inserted, evidence of the others refreshed.
     """
-    values = {
-        "rule": version.rule_id,
-        "version": version.id,
-        "number": version.number,
-        "day": day,
-        "cooldown": definition.cooldown_days,
-        "today": clock.today(),
-    }
+    values = {"rule": version.rule_id, "version": version.id, "today": clock.today()}
     connection.execute(text(SQL["hit_stage"]))
-    _copy(connection.connection.driver_connection, rows)
+    _copy(connection, SQL["hit_stage_copy"], lines)
     connection.execute(text(SQL["hit_stage_analyze"]))
-    _mark_holdout(connection, settings, definition, day)
-    # Each statement locks its customers: those of two rules at once would wait for each other.
-    wait_for_lock(connection, Lock.HITS)
-    created = connection.execute(text(SQL["hit_insert"]), values).rowcount
+    _mark_holdout(connection, settings, definition)
     connection.execute(text(SQL["hit_refresh_same_day"]), values)
-    connection.execute(text(SQL["hit_refresh_later"]), values)
-    met = connection.execute(text(SQL["hit_stage_count"])).scalar_one()
-    return created, met - created
+    made = connection.execute(text(SQL["hit_insert"]), values).tuples()
+    return dict(made.all())
 
 
-def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDef, day: dt.date) -> None:
-    """Mark the staged leads of people whom the rule or the universal control group holds out."""
-    percent, everybody = definition.holdout_percent, ControlGroup(settings, day.year)
-    if not (percent or everybody.percent):
+def _meet_later(connection: Connection, ids: finder.Ints, last: finder.Ints) -> None:
+    """Note the newest date on which stored hits are met."""
+    if len(ids):
+        values = {"ids": ids.tolist(), "days": _dates(last).tolist()}
+        connection.execute(text(SQL["hit_met_later"]), values)
+
+
+def _mark_holdout(connection: Connection, settings: Settings, definition: RuleDef) -> None:
+    """Mark the new hits of people whom the rule or the universal control group holds out."""
+    percent = definition.holdout_percent
+    if not (percent or control_share()):
         return
     lottery = Lottery(settings, definition.code)
+    group_of = cache(partial(ControlGroup, settings))
     people = connection.execute(text(SQL["hit_stage_people"])).tuples()
     held = [
-        lead for lead, id_hash in people if lottery.holds_out(id_hash, percent) or everybody.includes(id_hash)
+        (lead, day)
+        for lead, day, id_hash in people
+        if lottery.holds_out(id_hash, percent) or group_of(day.year).includes(id_hash)
     ]
-    connection.execute(text(SQL["hit_stage_hold_out"]), {"leads": held})
+    leads, days = [lead for lead, _day in held], [day for _lead, day in held]
+    connection.execute(text(SQL["hit_stage_hold_out"]), {"leads": leads, "days": days})
 
 
-def _copy(connection: psycopg.Connection | Any, rows: Iterable[tuple[Any, ...]]) -> None:
-    with (
-        connection.cursor() as cursor,
-        cursor.copy("COPY hit_stage (lead_id, values, score, grade, evidence) FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
+def _copy(connection: Connection, statement: str, lines: Iterable[Buffer]) -> None:
+    raw: Any = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(statement) as copy:
+        for each in lines:
+            copy.write(each)

@@ -17,6 +17,7 @@ from app.rules.definition import LeadFilterDef
 from app.segments import check as filter_check
 from app.segments.definition import SegmentDef, segment_def
 from app.segments.evaluation import Evaluation
+from app.segments.filter import is_about_hits
 from app.segments.filter import is_dated as is_dated_filter
 from app.segments.leads import leads_in
 from config import Settings
@@ -73,6 +74,13 @@ def is_dated(lead_filter: LeadFilterDef) -> bool:
     parts = _segments(lead_filter)
     filters = [each for each in (lead_filter.filter, *(part.filter for part in parts)) if each]
     return any(part.hits or part.activity for part in parts) or any(map(is_dated_filter, filters))
+
+
+def reads_hits(lead_filter: LeadFilterDef) -> bool:
+    """Return whether the filter, or a segment that it names, asks for hits."""
+    parts = _segments(lead_filter)
+    filters = [each for each in (lead_filter.filter, *(part.filter for part in parts)) if each]
+    return any(part.hits for part in parts) or any(map(is_about_hits, filters))
 
 
 def fits(lead_filter: LeadFilterDef, lead_id: int, settings: Settings, day: dt.date) -> bool:

@@ -269,6 +269,11 @@ def is_dated(whole: Any) -> bool:
     return not all(isinstance(test, AttributeTest | OptedOutTest | CreatedTest) for test in tests_of(whole))
 
 
+def is_about_hits(whole: Any) -> bool:
+    """Return whether a filter asks for hits."""
+    return any(isinstance(test, HitTest) for test in tests_of(whole))
+
+
 def fact_tests(whole: Any) -> list[FactTest]:
     """Return the tests of facts in a filter."""
     return [test for test in tests_of(whole) if isinstance(test, FactTest)]

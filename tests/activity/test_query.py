@@ -178,9 +178,9 @@ def test_evaluation_agrees_with_brute_force(world: World, spec: RuleSpec, as_of:
     expected = brute_force(world.events, spec, as_of)
     found = query.evaluate(world.state, spec, as_of, SCORE).to_pylist()
     assert {one["lead"]: one["values"] for one in found} == expected
-    assert [one["lead"] for one in found] == sorted(expected)
+    assert [(one["lead"], one["as_of"]) for one in found] == [(lead, as_of) for lead in sorted(expected)]
     for one in found:
-        facts = {name: value for name, value in one.items() if name not in ("lead", "values")}
+        facts = {name: value for name, value in one.items() if name not in ("lead", "as_of", "values")}
         assert facts == evidence(world.events, spec, as_of, one["lead"])
 
 
@@ -260,7 +260,12 @@ def test_explain_gives_the_row_of_one_lead(world: World, spec: RuleSpec, as_of: 
     if not met:
         never = RuleSpec("all", tuple(replace(condition, op=">=", value=0) for condition in spec.conditions))
         values = brute_force(world.events, never, as_of).get(lead, [0] * len(spec.conditions))
-        assert one == {"lead": lead, "values": values, **evidence(world.events, spec, as_of, lead)}
+        assert one == {
+            "lead": lead,
+            "as_of": as_of,
+            "values": values,
+            **evidence(world.events, spec, as_of, lead),
+        }
 
 
 @examples(4, 20)

@@ -162,8 +162,8 @@ def brute_force(rule: dict[str, Any], all_events: list[Event], days: list[dt.dat
 
 def hits_in_order(
     rule: dict[str, Any], all_events: list[Event], order: list[dt.date]
-) -> list[tuple[int, str, list[int], str, str | None]]:
-    """Return the hits after evaluating dates in this order, with last-met and latest dates."""
+) -> list[tuple[int, str, list[int], str]]:
+    """Return the hits after evaluating dates in this order, with the dates on which they were last met."""
     hits: dict[int, dict[dt.date, list[Any]]] = {lead: {} for lead in range(1, LEADS + 1)}
     for day in order:
         for lead in (each for each in hits if fits(rule["lead_filter"], each)):
@@ -172,14 +172,14 @@ def hits_in_order(
             if values is None:
                 continue
             if all((day - each).days >= rule["cooldown_days"] for each in own):
-                own[day] = [values, day, None]
+                own[day] = [values, day]
             newest = max((each for each in own if each <= day), default=day)
             if newest < day and own[newest][1] <= day:
-                own[newest][1:] = [day, day]
+                own[newest][1] = day
     return sorted(
-        (lead, day.isoformat(), values, last.isoformat(), latest and latest.isoformat())
+        (lead, day.isoformat(), values, last.isoformat())
         for lead, own in hits.items()
-        for day, (values, last, latest) in own.items()
+        for day, (values, last) in own.items()
     )
 
 

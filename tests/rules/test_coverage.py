@@ -213,7 +213,7 @@ def test_a_reader_who_goes_stops_the_counting_and_lets_the_next_one_in(
             yield part
 
     monkeypatch.setattr(coverage, "count", slowly)
-    monkeypatch.setattr("app.activity.coverage.ROWS_PER_SLICE", 2)
+    monkeypatch.setattr("app.activity.finder.ROWS_PER_SLICE", 2)
     monkeypatch.setattr(page, "LINE_SECONDS", 0.0)
     manager = login("Manager")
     data = {"rule": json.dumps(typed()), "days": "7"}

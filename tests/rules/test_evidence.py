@@ -8,14 +8,18 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from app.activity import query, store
+from app.leads.cube import activity_root
 from app.models import Hit, Lead, RuleVersion
-from app.rules.evaluate import evaluate_days
+from app.rules.evaluate import compile_rule, condition_evidence, evaluate_days, score_of
+from app.rules.versions import rule_def
 from app.rulesfile.apply import apply_config, export_config
 from app.rulesfile.schema import parse_config
 from tests.conftest import Person
@@ -40,6 +44,43 @@ def bank(app: Flask, session: Session, tmp_path: Path) -> Flask:
     seen = [(1, "2026-03-05 09:00", "A"), (1, "2026-03-09 10:00", "B"), (1, "2026-03-10 11:00", "C")]
     deliver(app, tmp_path / "logs", seen)
     return app
+
+
+def test_the_engine_writes_the_evidence_that_explaining_a_lead_finds(
+    app: Flask, session: Session, tmp_path: Path
+) -> None:
+    """Whatever institutions are called, and where a condition counts nothing."""
+    add_leads(session, 1, 2)
+    codes = ['"quoted" \\', "tab\tnew\nline", "机构 é, {1}", "A"]
+    seen = [
+        (lead, f"2026-03-{8 + n:02} 0{n}:30", code) for n, code in enumerate(codes[:3]) for lead in (1, 2)
+    ]
+    deliver(app, tmp_path / "logs", [*seen, (2, "2026-03-10 23:59", "A")])
+    none = calls(institutions=["B"], op="<=", value=0, window_days=3, event_types=["face_verify"])
+    apply_rule(app, calls(hours=[0, 2]), none, match="any", half_life_days=3.5)
+    evaluate(app)
+    hits = session.scalars(select(Hit).order_by(Hit.lead_id)).all()
+    with app.app_context():
+        for hit in hits:
+            definition, settings = rule_def(hit.version), app.config["SETTINGS"]
+            state = store.snapshot(activity_root(settings))
+            spec, score = compile_rule(definition), score_of(definition)
+            [row] = query.explain(state, spec, hit.hit_date, hit.lead_id, score).to_pylist()
+            conditions = zip(definition.conditions, row["values"], row["by_condition"], strict=True)
+            evidence = {
+                "version": hit.version.number,
+                "match": "any",
+                "window": ["2026-03-04", "2026-03-10"],
+                "half_life_days": 3.5,
+                "weights": definition.weights,
+                "data_batch": state.version,
+                "conditions": [condition_evidence(*each, alone=False) for each in conditions],
+                "terms": row["by_type_age"],
+                **{key: row[key] for key in ("calls", "institutions", "first_at", "last_at")},
+            }
+            assert orjson.loads(orjson.dumps(evidence)) == hit.evidence
+            assert (row["values"], row["score"]) == (hit.values, hit.score)
+    assert [hit.evidence["institutions"] for hit in hits] == [sorted(codes[:2])] * 2
 
 
 def test_the_reason_names_the_institutions_of_its_own_condition(

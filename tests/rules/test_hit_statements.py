@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from app.activity.finder import Met
 from app.extensions import db
-from app.rules.evaluate import Evaluated, store_hits
+from app.rules import evaluate
+from app.rules.evaluate import Evaluated
 from app.rules.sql import SQL
 from app.rules.versions import active_versions
 from tests.rules.support import add_leads, apply_rule
@@ -29,9 +34,12 @@ FILL = (
               DATE '2026-03-10' - d
        FROM rule_version v, lead l, generate_series(1, 21, 7) d""",
     SQL["hit_stage"],
-    """INSERT INTO hit_stage (lead_id, values, score, grade, evidence)
-       SELECT id, '{1}', 1, 'A', '{}' FROM lead WHERE id % 2 = 0""",
+    """INSERT INTO hit_stage (lead_id, hit_date, values, score, grade, evidence, last_met_on, is_new)
+       SELECT id, '2026-03-10', '{1}', 1, 'A', '{}', '2026-03-10', id % 4 = 0 FROM lead WHERE id % 2 = 0""",
     SQL["hit_stage_analyze"],
+    SQL["hit_met"],
+    "INSERT INTO hit_met SELECT id FROM lead WHERE id % 2 = 0",
+    SQL["hit_met_analyze"],
 )
 
 
@@ -54,16 +62,30 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(part)
 
 
-@pytest.mark.parametrize("name", ["hit_insert", "hit_refresh_same_day", "hit_refresh_later"])
+@pytest.mark.parametrize("name", ["hit_insert", "hit_refresh_same_day", "hit_known"])
 def test_hits_are_stored_by_sets(filled: Connection, name: str) -> None:
     rule, version = filled.execute(text("SELECT rule_id, id FROM rule_version")).one()
-    values = {"rule": rule, "version": version, "day": DAY, "cooldown": 7, "today": DAY, "number": 1}
+    values = {"rule": rule, "version": version, "today": DAY, "first": DAY, "last": DAY, "data_batch": "1"}
     [explained] = filled.execute(text(f"EXPLAIN (FORMAT JSON) {SQL[name]}"), values).scalar_one()
     for node in nodes(explained["Plan"]):
         assert not node.get("Subplan Name", "").startswith("SubPlan"), "asked for each row"
         if node["Node Type"] == "Nested Loop":
             inner = node["Plans"][1]
             assert "Index Cond" in inner, f"{inner['Node Type']} for each row"
+
+
+class Scored:
+    """Stands for the engine: hits whose evidence is a score."""
+
+    data_batch = 1
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+
+    def lines(self, asked: pa.Table, _form: Any) -> Iterator[bytes]:
+        for row in asked.to_pylist():
+            said = f'{{"score": {self.score}}}\t{row["last_met_on"]}\t{row["is_new"]}\n'
+            yield f"{row['lead']}\t{row['as_of']}\t{{1}}\t{self.score}\tA\t{said}".encode()
 
 
 def test_two_rules_store_the_hits_of_the_same_customers_at_once(
@@ -80,13 +102,13 @@ def test_two_rules_store_the_hits_of_the_same_customers_at_once(
         rules = [Evaluated.of(version) for version in active_versions()]
         db.session.expunge_all()
 
-    def store(number: int, scores: dict[int, float], connection: Connection) -> None:
-        rows = [(lead, [1], score, "A", f'{{"score": {score}}}') for lead, score in scores.items()]
-        rule = rules[number]
-        store_hits(connection, settings, rule.version, rule.definition, DAY, rows)
+    def store(number: int, *leads: int, score: float) -> None:
+        found = Met(np.array(leads), np.ones((len(leads), 1), np.bool_), [np.ones((len(leads), 1), np.int64)])
+        counts = {DAY.isoformat(): {"created": Counter[str](), "refreshed": Counter[str]()}}
+        evaluate.store(settings, rules[number], [DAY], found, Scored(score), counts)  # type: ignore[arg-type]
 
     def meets(number: int) -> None:
-        """Go on after the new hits when the other rule has its own, or waits for this one."""
+        """Go on after the refreshed hits when the other rule has its own, or waits for this one."""
         inserted[number].set()
         with engine.connect() as observer:
             while not inserted[1 - number].is_set() and not observer.scalar(waiting):
@@ -94,20 +116,19 @@ def test_two_rules_store_the_hits_of_the_same_customers_at_once(
 
     def evaluates(number: int) -> None:
         try:
-            with app.app_context(), engine.begin() as connection:
+            with app.app_context():
                 event.listen(
-                    connection,
+                    db.session.connection(),
                     "after_cursor_execute",
-                    lambda *call: "INSERT INTO hit (" in call[2] and meets(number),
+                    lambda *call: "SET values = s.values" in call[2] and meets(number),
                 )
-                store(number, {1: 2.0, 2: 2.0}, connection)
+                store(number, 1, 2, score=2.0)
         except DBAPIError as error:
             faults.append(error)
 
-    with app.app_context(), engine.begin() as connection:
-        store(0, {2: 1.0}, connection)
-    with app.app_context(), engine.begin() as connection:
-        store(1, {1: 1.0}, connection)
+    with app.app_context():
+        store(0, 2, score=1.0)
+        store(1, 1, score=1.0)
     threads = [threading.Thread(target=evaluates, args=(number,)) for number in (0, 1)]
     for thread in threads:
         thread.start()

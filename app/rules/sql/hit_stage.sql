@@ -1,9 +1,12 @@
--- Stages the leads found in the cube for one rule as of one date; dropped with the transaction.
+-- Stages hits of one rule; dropped with the transaction.
 CREATE TEMP TABLE hit_stage (
-    lead_id bigint PRIMARY KEY,
+    lead_id bigint NOT NULL,
+    hit_date date NOT NULL,
     values bigint[] NOT NULL,
     score double precision NOT NULL,
     grade text NOT NULL,
     evidence jsonb NOT NULL,
+    last_met_on date NOT NULL,
+    is_new boolean NOT NULL,
     holdout boolean NOT NULL DEFAULT false
 ) ON COMMIT DROP

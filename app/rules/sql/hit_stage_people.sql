@@ -1,1 +1,1 @@
-SELECT s.lead_id, l.id_hash FROM hit_stage s JOIN lead l ON l.id = s.lead_id
+SELECT s.lead_id, s.hit_date, l.id_hash FROM hit_stage s JOIN lead l ON l.id = s.lead_id WHERE s.is_new

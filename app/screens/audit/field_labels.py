@@ -117,7 +117,6 @@ FIELD = {
     "last_error": lazy_gettext("Last error"),
     "last_hit": lazy_gettext("Last hit"),
     "last_name": lazy_gettext("Family name"),
-    "latest": lazy_gettext("Latest evidence"),
     "lead_filter": lazy_gettext("Lead filter"),
     "lead_id": lazy_gettext("Lead"),
     "lead_no": lazy_gettext("Lead no."),

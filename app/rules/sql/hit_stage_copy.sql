@@ -1,0 +1,1 @@
+COPY hit_stage (lead_id, hit_date, values, score, grade, evidence, last_met_on, is_new) FROM STDIN
