@@ -23,6 +23,7 @@ _SQL = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / 
 def prepare(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
     """Create the tables, macros and variables that the checks need."""
     connection.execute(_SQL["tables"])
+    clear(connection)
     numbers = {name: entry.number for name, entry in event_types.REGISTRY.items()}
     connection.executemany("INSERT INTO known_types VALUES (?, ?)", list(numbers.items()))
     connection.execute(
@@ -31,6 +32,11 @@ def prepare(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
     connection.execute("SET VARIABLE white_space = $white_space", {"white_space": WHITE_SPACE})
     connection.execute(_SQL["bounds"], {"now": now})
     connection.execute(_SQL["utc_offset"])
+
+
+def clear(connection: duckdb.DuckDBPyConnection) -> None:
+    """Forget all checked rows; deleting them would leave their memory in use."""
+    connection.execute(_SQL["checked"])
 
 
 def load(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
@@ -58,34 +64,45 @@ def _load_by_engine(connection: duckdb.DuckDBPyConnection, file_no: int, file: F
     return True
 
 
-def _load_by_reader(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
-    """Check the rows that `read_rows` yields."""
-    refused: list[RefusedFile] = []
+class _Rows:
+    """The rows that the readers yield of a file; why it was refused, and the number of the last line."""
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def __init__(self, file: Fingerprint) -> None:
+        self.file = file
+        self.refused: RefusedFile | None = None
+        self.last_line = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield record batches. Raises RefusedFile, and whatever a reader fails with."""
         try:
-            yield from read_rows(file)
+            for batch in read_rows(self.file):
+                self.last_line = max([self.last_line, *batch.column("line_no")[-1:].to_pylist()])
+                yield batch
         except RefusedFile as error:
-            refused.append(error)
+            self.refused = error
             raise
         except MemoryError:
             raise
         except Exception as error:
-            log.exception("unexpected while reading %s", printable_name(file.path))
-            refused.append(RefusedFile("it cannot be read: %(why)s", why=type(error).__name__))
+            log.exception("unexpected while reading %s", printable_name(self.file.path))
+            self.refused = RefusedFile("it cannot be read: %(why)s", why=type(error).__name__)
             raise
 
-    connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, batches()))
+
+def _load_by_reader(connection: duckdb.DuckDBPyConnection, file_no: int, file: Fingerprint) -> None:
+    """Check the rows that the readers yield."""
+    rows = _Rows(file)
+    connection.register("delivered", pa.RecordBatchReader.from_batches(SCHEMA, iter(rows)))
     connection.execute("BEGIN")
     try:
         connection.execute(_SQL["check"], {"file_no": file_no})
         if file.open_end and split_ending(file.path)[0] != "parquet":
-            _require_complete_end(connection, file_no)
+            _require_complete_end(connection, file_no, rows.last_line)
         connection.execute("COMMIT")
     except (duckdb.Error, RefusedFile) as error:
         connection.execute("ROLLBACK")
-        if refused:
-            raise refused[0] from None
+        if rows.refused:
+            raise rows.refused from None
         if isinstance(error, duckdb.DataError):
             raise RefusedFile("it cannot be read: %(why)s", why=str(error)) from error
         raise
@@ -93,12 +110,11 @@ def _load_by_reader(connection: duckdb.DuckDBPyConnection, file_no: int, file: F
         connection.unregister("delivered")
 
 
-def _require_complete_end(connection: duckdb.DuckDBPyConnection, file_no: int) -> None:
+def _require_complete_end(connection: duckdb.DuckDBPyConnection, file_no: int, last_line: int) -> None:
     """Refuse a file whose last line has no line ending and fails a check, because it is truncated."""
-    last = connection.execute(
-        "SELECT line_no, reason FROM checked WHERE file_no = ? ORDER BY line_no DESC LIMIT 1", [file_no]
-    ).fetchone()
-    if last and last[1]:
+    if connection.execute(
+        "SELECT 1 FROM checked WHERE file_no = ? AND rejected[1].line_no = ?", [file_no, last_line]
+    ).fetchone():
         raise RefusedFile(
-            "it is truncated: its last line, %(line)s, is incomplete and has no line ending", line=last[0]
+            "it is truncated: its last line, %(line)s, is incomplete and has no line ending", line=last_line
         )

@@ -46,10 +46,8 @@ def tell(connection: duckdb.DuckDBPyConnection, **values: date | int) -> None:
         connection.execute(f"SET VARIABLE {name} = {literal}")
 
 
-def connect(
-    settings: EngineSettings, spill: Path, *, database: Path | None = None, timezone: str = "UTC"
-) -> duckdb.DuckDBPyConnection:
-    """Open a connection that spills to the folder `spill`; without `database` its tables are in memory.
+def connect(settings: EngineSettings, spill: Path, *, timezone: str = "UTC") -> duckdb.DuckDBPyConnection:
+    """Open a connection whose tables are in memory, and spill to the folder `spill`.
 
     Raises ActivityError for an engine that is not installed and for a bad memory limit.
     """
@@ -67,7 +65,7 @@ def connect(
     if settings.threads:
         options["threads"] = settings.threads
     try:
-        connection = duckdb.connect(str(database) if database else ":memory:", config=options)
+        connection = duckdb.connect(config=options)
         connection.execute("SET TimeZone = $zone", {"zone": timezone})
         # A file never changes, and the statements of a connection read mostly the same ones.
         connection.execute("SET parquet_metadata_cache = true")

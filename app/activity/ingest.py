@@ -52,16 +52,13 @@ def ingest(
         scratch = stack.enter_context(store.workspace(root))
         store._step("workspace made")
         settings = EngineSettings(memory_limit=memory_limit, threads=threads)
-        database = scratch / "checked.duckdb"
-        connection = stack.enter_context(
-            engine.connect(settings, scratch / "spill", database=database, timezone=timezone)
-        )
+        connection = stack.enter_context(engine.connect(settings, scratch / "spill", timezone=timezone))
         checks.prepare(connection, now or datetime.now(UTC))
         return _Ingest(root, connection, timezone, source, progress, listed).run(files)
 
 
 class _Ingest:
-    """One call of `ingest`: files are checked into the scratch database and committed in chunks."""
+    """One call of `ingest`: files are checked in memory, spilled when it is full, and committed in chunks."""
 
     def __init__(
         self,
@@ -126,7 +123,7 @@ class _Ingest:
             self._skip_known(writer.state)
             if self.chunk:
                 self._merge(writer)
-        self.connection.execute("DELETE FROM checked")
+        checks.clear(self.connection)
         self.chunk = {}
 
     def _skip_known(self, state: store.Snapshot) -> None:
@@ -158,7 +155,9 @@ class _Ingest:
     def _count(self) -> None:
         """Set the counts of the records from the checked rows and the merge."""
         for file_no, reason, count in self._rows(
-            "SELECT file_no, reason, count(*) FROM checked GROUP BY ALL ORDER BY ALL"
+            "SELECT file_no, NULL AS reason, count(*) FROM checked WHERE rejected IS NULL GROUP BY ALL "
+            "UNION ALL SELECT file_no, rejected[1].reason, count(*) FROM checked WHERE rejected IS NOT NULL "
+            "GROUP BY ALL ORDER BY file_no, reason"
         ):
             record = self.chunk[file_no]
             record.rows += count

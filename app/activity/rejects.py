@@ -11,8 +11,8 @@ from app.lib.spreadsheet import printable_name, safe_cell
 
 _ROWS = 10_000
 _SQL = """
-SELECT line_no, reason, request_id, event_time, event_type, institution_code, id_hash, result, raw
-FROM checked WHERE file_no = $file_no AND reason IS NOT NULL ORDER BY line_no
+SELECT row.* FROM (SELECT rejected[1] AS row FROM checked WHERE file_no = $file_no AND rejected IS NOT NULL)
+ORDER BY row.line_no
 """
 
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.activity import checks, engine, event_types
+from app.activity.formats import csv_rows
 from app.activity.formats.parquet_rows import is_plain
 from app.activity.formats.rows import FIELDS, WHITE_SPACE
 from app.activity.ingest import ingest
@@ -83,7 +84,7 @@ VALUES: dict[str, list[str | None]] = {
         None,
     ],
     "event_type": [*event_types.EVENT_TYPES, "FACE_VERIFY", "face_verify\0", "selfie", "", None],
-    "institution_code": ["I1", "机构", "", None, "\u2003", "I\0", "a b", "0"],
+    "institution_code": ["I1", "机构", "", None, "\u2003", "I\0", "a b", "0", "a,b", 'a"b', '"'],
     "id_hash": [
         person(1),
         person(0xABCDEF).upper(),
@@ -148,12 +149,12 @@ def fault(one: dict[str, str], moment: datetime | None) -> str | None:
 
 
 def expected(
-    rows: Sequence[dict[str, str | None]],
+    rows: Sequence[dict[str, str | None]], first: int = 1
 ) -> tuple[list[tuple[int, str]], dict[str, dict[str, Any]]]:
-    """Return the rejected lines with reasons, and the event of each request id."""
+    """Return the rejected lines, counted from `first`, with reasons, and the event of each request id."""
     rejected: list[tuple[int, str]] = []
     claims: dict[str, list[tuple[Any, ...]]] = {}
-    for line, delivered in enumerate(rows, 1):
+    for line, delivered in enumerate(rows, first):
         one = {name: (text or "").strip() for name, text in delivered.items()}
         moment = instant(one["event_time"])
         reason = fault(one, moment)
@@ -193,15 +194,15 @@ def found(root: Path) -> tuple[list[tuple[int, str]], dict[str, dict[str, Any]]]
     return rejected, stored
 
 
-@given(ROWS, st.sampled_from(["text", "binary", "jsonl"]))
+@given(ROWS, st.sampled_from(["text", "binary", "jsonl", "csv"]))
 @examples(40, 1500)
 def test_checks_agree_with_their_definition(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str | None]], way: str
 ) -> None:
     """Text in Parquet is read by the engine itself, other types and formats by the readers."""
     folder = tmp_path_factory.mktemp("check")
-    if way == "jsonl":
-        file = write(folder / "log.jsonl", rows)
+    if way in ("jsonl", "csv"):
+        file = write(folder / f"log.{way}", rows)
     else:
         kind = pa.string() if way == "text" else pa.binary()
         columns = {name: pa.array([one[name] for one in rows], pa.string()).cast(kind) for name in FIELDS}
@@ -209,7 +210,24 @@ def test_checks_agree_with_their_definition(
         pq.write_table(pa.table(columns), file, row_group_size=7)
         assert is_plain(file) == (way == "text")
     take(folder / "store", file)
-    assert found(folder / "store") == expected(rows)
+    assert found(folder / "store") == expected(rows, 2 if way == "csv" else 1)
+
+
+@given(ROWS, st.lists(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), min_size=30, max_size=30))
+@examples(40, 1500)
+def test_rows_with_quotes_are_those_without(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str | None]], quoting: list[Any]
+) -> None:
+    """However many of its lines are quoted, a file's rows are the same."""
+    folder = tmp_path_factory.mktemp("quotes")
+    with (folder / "log.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerow(FIELDS)
+        for one, quotes in zip(rows, quoting, strict=False):
+            csv.writer(stream, quoting=quotes).writerow([one[name] for name in FIELDS])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_rows, "_BYTES_PER_QUOTE", 1)
+        take(folder / "store", folder / "log.csv")
+    assert found(folder / "store") == expected(rows, 2)
 
 
 def test_white_space_is_the_same_for_everybody() -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -107,7 +108,7 @@ def _int96_columns(schema: pq.ParquetSchema) -> frozenset[str]:
 
 def _rows(part: pa.RecordBatch, row_no: int, as_utc: frozenset[str]) -> Iterator[pa.RecordBatch]:
     columns = [_column(part.column(name), name, as_utc) for name in FIELDS]
-    numbers = pa.array(range(row_no, row_no + part.num_rows), pa.int64())
+    numbers = pa.array(np.arange(row_no, row_no + part.num_rows))
     if all(_is_utf8(column) for column in columns):
         yield parsed_rows(numbers, columns)
         return

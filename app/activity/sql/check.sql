@@ -42,7 +42,7 @@ judged AS (
     FROM timed
 )
 SELECT
-    $file_no, line_no, reason,
+    $file_no,
     CASE WHEN reason IS NULL THEN CAST(unhex(left(sha256(request_id), 32)) AS UUID) END,
     CASE WHEN reason IS NULL THEN person END,
     CASE WHEN reason IS NULL THEN institution_code END,
@@ -52,11 +52,8 @@ SELECT
     CASE WHEN reason IS NULL THEN hour(local_time) END,
     CASE WHEN reason IS NULL THEN minute(local_time) * 60 + second(local_time) END,
     CASE WHEN reason IS NULL THEN result = 'success' END,
-    CASE WHEN reason IS NOT NULL THEN masked(request_id) END,
-    CASE WHEN reason IS NOT NULL THEN masked(tidy(event_time)) END,
-    CASE WHEN reason IS NOT NULL THEN masked(tidy(event_type)) END,
-    CASE WHEN reason IS NOT NULL THEN masked(institution_code) END,
-    CASE WHEN reason IS NOT NULL THEN CASE WHEN person IS NULL THEN masked(tidy(id_hash)) ELSE id_hash END END,
-    CASE WHEN reason IS NOT NULL THEN masked(result) END,
-    masked(raw)
+    CASE WHEN reason IS NOT NULL THEN [row(
+        line_no, reason, masked(request_id), masked(tidy(event_time)), masked(tidy(event_type)), masked(institution_code),
+        CASE WHEN person IS NULL THEN masked(tidy(id_hash)) ELSE id_hash END, masked(result), masked(raw)
+    )] END
 FROM judged;

@@ -1,6 +1,6 @@
 -- Determines what `checked` changes in the committed events (view `existing`).
 -- Each request id has one event, the earliest. Among equally early ones the content decides, never the file order.
-CREATE OR REPLACE TEMP VIEW sound AS SELECT * FROM checked WHERE reason IS NULL;
+CREATE OR REPLACE TEMP VIEW sound AS SELECT * EXCLUDE rejected FROM checked WHERE rejected IS NULL;
 
 CREATE OR REPLACE TEMP TABLE old AS
 SELECT existing.* FROM existing SEMI JOIN sound USING (rid);
@@ -10,15 +10,15 @@ SELECT rid FROM sound GROUP BY rid HAVING count(*) > 1 UNION SELECT rid FROM old
 
 CREATE OR REPLACE TEMP TABLE winners AS
 WITH claims AS (
-    SELECT rid, person, institution, type, happened_at, day, hour, second, ok, file_no, line_no
+    SELECT rid, person, institution, type, happened_at, day, hour, second, ok, file_no
     FROM sound SEMI JOIN contested USING (rid)
     UNION ALL
-    SELECT rid, person, institution, type, happened_at, day, hour, second, ok, NULL, NULL FROM old
+    SELECT rid, person, institution, type, happened_at, day, hour, second, ok, NULL FROM old
 )
 SELECT *, rid IN (SELECT rid FROM old) AS known
 FROM claims
 QUALIFY row_number() OVER (
-    PARTITION BY rid ORDER BY happened_at, person, institution, type, ok, file_no NULLS FIRST, line_no
+    PARTITION BY rid ORDER BY happened_at, person, institution, type, ok, file_no NULLS FIRST
 ) = 1;
 
 -- The events to write: new ones, and known ones that turned out to have happened earlier.

@@ -1,13 +1,3 @@
--- All rows of this call's files. A valid row has the columns of an event; a rejected one has a reason and its texts,
--- in which possible ID numbers are masked already, so that no ID number ever gets on disk.
-CREATE TABLE checked (
-    file_no INTEGER, line_no BIGINT, reason VARCHAR,
-    rid UUID, person UUID, institution VARCHAR, type UTINYINT,
-    happened_at TIMESTAMP, day DATE, hour UTINYINT, second USMALLINT, ok BOOLEAN,
-    request_id VARCHAR, event_time VARCHAR, event_type VARCHAR, institution_code VARCHAR,
-    id_hash VARCHAR, result VARCHAR, raw VARCHAR
-);
-
 -- The event types of `app/activity/event_types.py`: names in files and numbers in the cube.
 CREATE TABLE known_types (name VARCHAR, number UTINYINT);
 
