@@ -317,6 +317,7 @@ class Lead(Model):
         Index("ix_lead_live_id_hash", "id_hash", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_lead_live_no", "lead_no", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_lead_phone_index", "phone_index"),
+        Index("ix_lead_deleted_id_hash", "id_hash", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("ix_lead_name", "name", postgresql_ops={"name": "text_pattern_ops"}),
         Index("ix_lead_live_name", "name", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_lead_live_created", "created_at", "id", postgresql_where=text("deleted_at IS NULL")),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from app.coldstart import apply_presets
@@ -22,6 +23,7 @@ from app.models import (
     Hit,
     HitEvent,
     Holiday,
+    Lead,
     Outreach,
     OutreachSetting,
     Push,
@@ -33,6 +35,7 @@ from app.models import (
     Suppression,
     Target,
 )
+from app.outreach.compliance import called_by_hand
 from app.reminders import checks
 from tests import clock
 from tests.access.world import World, hit, lead
@@ -428,3 +431,35 @@ def test_do_not_disturb_is_told_with_any_hit_of_the_customer(
     push(session, other, "webhook", "sent", outcome="ok", http_status=200)
     assert "has been told of this" in undone(anna, page)
     assert statuses(session, world) == ["failed", "failed"]
+
+
+def test_a_call_counts_for_the_person_whatever_others_were_called(
+    session: Session, world: World, anna: Person, app: Any
+) -> None:
+    """The gateway's call of somebody else doesn't hide it; that of a deleted lead of the person counts."""
+    end(anna, world, session, "未接")
+    placed = session.get_one(Outreach, world.ids["contact"])
+    others = {"id_hash": "f" * 64, "phone_index": "f" * 64, "channel": "call", "status": "no_answer"}
+    values = others | {"reserved_at": clock.now() - dt.timedelta(hours=1)}
+    session.execute(update(Outreach).where(Outreach.id == placed.id).values(values))
+    session.commit()
+    person = customer(session, world).lead
+    calls = called_by_hand(Lead).with_only_columns(func.count(HitEvent.at)).scalar_subquery()
+    number = select(Lead.id, calls)
+    assert dict(session.execute(number.where(Lead.id == person.id)).tuples().all()) == {person.id: 1}
+    assert list(session.scalars(called_by_hand(person)))
+    again = lead(app.config["SETTINGS"], 60, world.home)
+    again.id_hash, person.deleted_at = person.id_hash, clock.now()
+    session.add(again)
+    session.commit()
+    assert dict(session.execute(number.where(Lead.id == again.id)).tuples().all()) == {again.id: 1}
+
+
+def test_the_hits_of_a_person_are_found_by_indexes(session: Session, world: World) -> None:
+    """A batch asks for each candidate; reading all leads for one takes a second at 5 million."""
+    session.execute(text("SET LOCAL enable_seqscan = off"))
+    query = called_by_hand(session.get_one(Lead, world.ids["lead_home"]))
+    words = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    plan = "\n".join(session.scalars(text("EXPLAIN " + str(words).replace(":", "\\:"))))
+    for index in ("ix_lead_phone_index", "ix_lead_deleted_id_hash", "ix_hit_event_hit"):
+        assert index in plan
