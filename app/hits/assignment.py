@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+from collections.abc import Iterable
 
 from flask_appbuilder.security.sqla.models import Role
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, exists, false, func, or_, select, text, true
 
 from app.access.scope import WORKING_ROLES, sees_whole_bank
@@ -32,6 +34,23 @@ def assignees(user: Staff) -> list[Staff]:
     within = true() if sees_whole_bank(user) else Staff.branch.has(_at_or_below_branch_of(user))
     query = select(Staff).where(Staff.active.is_(True), Staff.roles.any(Role.name.in_(WORKING_ROLES)), within)
     return sorted(db.session.scalars(query), key=lambda assignee: assignee.get_full_name())
+
+
+def labelled(people: Iterable[Staff]) -> list[tuple[str, str]]:
+    """Return id and label of people: the name, with the branch and the number of customers they have."""
+    customers = customers_by_owner()
+    return [
+        (
+            str(each.id),
+            _(
+                "%(name)s (%(branch)s, customers: %(n)s)",
+                name=each.get_full_name(),
+                branch=each.branch.name if each.branch else _("Whole bank"),
+                n=customers.get(each.id, 0),
+            ),
+        )
+        for each in people
+    ]
 
 
 def _at_or_below_branch_of(user: Staff) -> ColumnElement[bool]:

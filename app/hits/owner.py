@@ -44,11 +44,7 @@ def hand_over(customer: Customer, assignee: Staff, user: Staff | None) -> None:
     if refusal:
         raise refusal
     if not may_own(customer.id, assignee):
-        raise DomainError(
-            "%(person)s can't work on %(lead)s: wrong branch, wrong role or inactive account.",
-            person=assignee.get_full_name(),
-            lead=str(customer.lead),
-        )
+        raise _not_theirs(customer, assignee)
     if customer.owner_id == assignee.id:
         raise DomainError(
             "%(lead)s is already assigned to %(owner)s.",
@@ -154,6 +150,20 @@ def may_own(lead_id: int, assignee: Staff) -> bool:
     if not assignee.active or not works_hits(assignee):
         return False
     return bool(db.session.scalar(select(Lead.id).where(Lead.id == lead_id, leads_visible_to(assignee))))
+
+
+def _not_theirs(customer: Customer, assignee: Staff) -> DomainError:
+    person, lead = assignee.get_full_name(), str(customer.lead)
+    if not assignee.active or not works_hits(assignee):
+        return DomainError(
+            "%(person)s can't work on customers: wrong role or inactive account.", person=person
+        )
+    branch = customer.lead.branch.name if customer.lead.branch else ""
+    if not branch:
+        return DomainError("%(lead)s has no branch, so %(person)s can't see it.", lead=lead, person=person)
+    return DomainError(
+        "%(lead)s belongs to %(branch)s, which %(person)s can't see.", lead=lead, branch=branch, person=person
+    )
 
 
 def is_allowed(customer: Customer, step: str, user: Any) -> bool:

@@ -43,7 +43,7 @@ class AssignsWholeList:
             count=count,
             most=MOST,
             conditions=selection.conditions(view, rows.filters),
-            assignees=[(str(user.id), user.get_full_name()) for user in assignment.assignees(g.user)],
+            assignees=assignment.labelled(assignment.assignees(g.user)),
             chosen=request.form.get("assignee", ""),
             back=selection.url(view._list_url(), rows),
             error=error,

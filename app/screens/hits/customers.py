@@ -62,7 +62,7 @@ class OwnsCustomers:
         """Return the assignees and the reasons for closing, for the bulk actions that ask for one."""
         if action in ("assign", "hand_over"):
             people = [each for each in assignment.assignees(g.user) if action == "assign" or each != g.user]
-            return [(str(each.id), each.get_full_name()) for each in people]
+            return assignment.labelled(people)
         return forms.bulk_close_reasons() if action == "close" else None
 
     def offers(self, action: str, item: Customer) -> bool:

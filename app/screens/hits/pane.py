@@ -121,7 +121,7 @@ def _assignees(customer: Customer) -> list[tuple[str, str]]:
         return []
     users = [user for user in assignment.assignees(g.user) if owner.may_own(customer.id, user)]
     users = [user for user in users if step == "assign" or user != g.user]
-    return [(str(user.id), user.get_full_name()) for user in users]
+    return assignment.labelled(users)
 
 
 def _form(step: str, hit: Hit, refused: tuple[str, Any] | None) -> Any:

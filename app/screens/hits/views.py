@@ -79,7 +79,7 @@ class WorksHits:
     def choices_of(self, action: str) -> list[tuple[str, str]] | None:
         """Return the assignees and the reasons for closing, for the bulk actions that ask for one."""
         if action == "assign":
-            return [(str(each.id), each.get_full_name()) for each in assignment.assignees(g.user)]
+            return assignment.labelled(assignment.assignees(g.user))
         return forms.bulk_close_reasons() if action == "close" else None
 
     def offers(self, action: str, item: Hit) -> bool:
