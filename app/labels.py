@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 from flask_babel import gettext, lazy_gettext, pgettext
+from flask_babel.speaklater import LazyString
 from markupsafe import escape
 
 from app.activity import event_types, metrics
@@ -18,10 +19,13 @@ OUTREACH_BULK_ACTION = {
     "call": lazy_gettext("Outbound calls in bulk"),
 }
 OUTREACH_ACTION = {"sms": lazy_gettext("Send SMS"), "call": lazy_gettext("Outbound call")}
+#: statuses of a batch, and what a confirmed one waits for
 OUTREACH_BATCH_STATUS = {
     "checking": lazy_gettext("Being checked"),
     "checked": lazy_gettext("To be confirmed"),
     "waiting": lazy_gettext("Awaiting approval"),
+    "time": lazy_gettext("Scheduled"),
+    "hours": lazy_gettext("Waiting for contact hours"),
     "running": lazy_gettext("Being sent"),
     "paused": lazy_gettext("Paused"),
     "done": lazy_gettext("Done"),
@@ -255,6 +259,15 @@ def contact_words(channel: str) -> dict[str, Any]:
 def batch_words(channel: str) -> dict[str, Any]:
     """Return the display names of the statuses of a channel's batches."""
     return OUTREACH_BATCH_STATUS if channel == "sms" else _CALL_BATCH_STATUS
+
+
+def of_both(sms: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+    """Return the display names of codes of both channels, with both words where they differ."""
+
+    def both(code: str) -> Any:
+        return LazyString(lambda: " / ".join(dict.fromkeys((word(sms, code), word(call, code)))))
+
+    return {code: both(code) for code in sms}
 
 
 def choices(words: dict[str, Any]) -> list[tuple[str, Any]]:

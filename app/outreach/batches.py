@@ -187,15 +187,18 @@ def start_at(batch: OutreachBatch, moment: dt.datetime | None) -> None:
 
 
 def run(batch: OutreachBatch, username: str) -> None:
-    """Let the batch be sent from now on, or from its chosen moment.
+    """Let the batch be sent from now on, from its chosen moment, or once contact hours begin.
 
     Does not commit; call ``nudge_sender`` after the commit.
     """
     batch.status, batch.confirmed_by = OutreachBatchStatus.RUNNING, username
     batch.confirmed_at = clock.now()
     batch.not_before, batch.waits_for = None, ""
+    opens = start_time.opens_after(batch.confirmed_at)
     if batch.send_at is not None and batch.send_at > batch.confirmed_at:
         batch.not_before, batch.waits_for = batch.send_at, start_time.CHOSEN
+    elif opens is not None and not start_time.outlasts_wait(batch, opens):
+        batch.not_before, batch.waits_for = opens, start_time.HOURS
 
 
 def nudge_sender() -> None:

@@ -1,4 +1,4 @@
-"""The filter of customers by a batch that contacted them, and by what came of it."""
+"""The filters of customers by a batch that contacted them, and of batches by their state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.access.scope import batches_visible_to
 from app.errors import DomainError
 from app.lib.row_id import row_id
 from app.models import Customer, Outreach, OutreachBatch, OutreachStatus
+from app.outreach import start_time
 from app.selection.special import FILTERS
 
 
@@ -31,3 +32,4 @@ def of_batch(user: Any, text: str) -> ColumnElement[bool]:
 
 
 FILTERS[Customer]["batch"] = of_batch
+FILTERS[OutreachBatch] = {"status": start_time.in_state}

@@ -106,11 +106,10 @@ def _check(batch: OutreachBatch) -> dict[str, Any]:
     _hold(_twice(batch), terms)
     told = _hold_unknown(batch, terms)
     counted = candidates.counts(batch)
-    opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
     return {
         "status": OutreachBatchStatus.CHECKED,
         "candidates": counted["go"] + sum(counted["held"].values()),
-        "planned": counted | {"open_at": opens.isoformat(), "texts": _plan(batch, terms, told)},
+        "planned": counted | {"texts": _plan(batch, terms, told)},
         "gateway": gateways.current(batch.channel).name,
     }
 

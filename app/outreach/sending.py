@@ -27,7 +27,17 @@ from app.leads.errors import LeadsError
 from app.leads.phone import PhoneVault
 from app.lib import clock
 from app.models import Hit, Lead, Outreach, OutreachBatch, OutreachBatchStatus, OutreachStatus
-from app.outreach import batches, compliance, cost, gateways, hit_steps, preflight, templates, text_facts
+from app.outreach import (
+    batches,
+    compliance,
+    cost,
+    gateways,
+    hit_steps,
+    preflight,
+    start_time,
+    templates,
+    text_facts,
+)
 from app.outreach.compliance import DROPPED, Terms
 from app.outreach.gateway import Answer, Contact, Receipt
 from app.outreach.text_facts import Told
@@ -99,12 +109,10 @@ def _turn(batch_id: int, now: dt.datetime) -> int:
 
 
 def _wait_for_hours(batch: OutreachBatch, terms: Terms) -> int:
-    started = max(filter(None, (batch.confirmed_at, batch.send_at)), default=terms.now)
     opens = compliance.next_open(terms.settings, terms.calendar, terms.local)
-    waited = opens.date() - started.astimezone(opens.tzinfo).date()
-    if waited > dt.timedelta(days=terms.settings.wait_days):
+    if start_time.outlasts_wait(batch, opens):
         return _end(batch, "hours")
-    return _wait(batch, opens, "hours")
+    return _wait(batch, opens, start_time.HOURS)
 
 
 def _wait(batch: OutreachBatch, until: dt.datetime, reason: str) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.leads import suppression
-from app.models import Approval, OutreachBatch
+from app.models import Approval, Outreach, OutreachBatch
 from app.outreach import sending
 from tests import clock
 from tests.conftest import Person
@@ -59,7 +60,10 @@ def test_a_batch_waits_for_its_time_and_is_checked_again_then(
     assert f'value="{start[1]}"' in confirm
     assert '<b class="num">3</b> 位客户将收到短信' in confirm
     assert f"已定时：将于 {start[1]} 10:00 开始" in bank.confirm(manager, batch).text
-    assert f"定于 {start[1][5:]} 10:00" in manager.get("/outreachbatchview/list/").text
+    scheduled = f"已定时（{start[1][5:]} 10:00）"
+    assert scheduled in manager.get("/outreachbatchview/list/?_flt_0_status=time").text
+    assert scheduled in manager.get(f"/outreachbatchview/show/{batch}").text
+    assert "冬季活动" not in manager.get("/outreachbatchview/list/?_flt_0_status=running").text
     assert NAME in manager.get("/outreachbatchview/list/").text
     assert bank.send() == 0
     assert bank.send(moment(start) - dt.timedelta(minutes=1)) == 0
@@ -74,6 +78,63 @@ def test_a_batch_waits_for_its_time_and_is_checked_again_then(
     assert bank.outcomes(batch)[hits[0]] == ("held", "opted_out")
     assert bank.outcomes(batch)[hits[1]] == ("sent", "")
     assert manager.get(watched).json["summary"] == "已触达 2 / 2；另拦截 1，未知 0"
+
+
+def closed_now() -> tuple[dict[str, str], str]:
+    """Return contact hours that don't include this moment, and when they begin as a state says it."""
+    now = clock.now().astimezone(clock.ZONE)
+    if now.hour < 12:
+        return {"open_from": "22:00", "open_to": "23:00"}, "22:00"
+    return {"open_from": "01:00", "open_to": "02:00"}, f"{now + dt.timedelta(days=1):%m-%d} 01:00"
+
+
+def test_outside_contact_hours_everything_says_that_a_batch_waits(bank: Bank, manager: Person) -> None:
+    hits = bank.people(2)
+    assert "当前不在触达时段" not in manager.get(many(bank, hits)).text
+    rules, opens = closed_now()
+    bank.rules(**rules)
+    path = many(bank, hits)
+    assert re.search(rf"当前不在触达时段，将于 [-0-9 ]*{opens} 开始", manager.get(path).text)
+    batch = bank.start(manager, hits)
+    confirmed = bank.confirm(manager, batch).text
+    assert re.search(rf"等待触达时段：将于 [-0-9 ]*{opens} 开始", confirmed), "the message says when it goes"
+    assert f"等待触达时段（{opens}）" in confirmed
+    assert (
+        f"等待触达时段（{opens}）" in manager.get(f"/outreachbatchview/progress/{batch}").json["status_text"]
+    )
+    assert "发送中" not in confirmed[confirmed.index("<main") :]
+    assert NAME in manager.get("/outreachbatchview/list/?_flt_0_status=hours").text
+    assert NAME not in manager.get("/outreachbatchview/list/?_flt_0_status=running").text
+    assert manager.get("/outreachbatchview/list/?_flt_0_status=sleeping").status_code == 400
+
+
+def test_the_start_of_a_batch_is_when_its_first_contact_was_made(bank: Bank, manager: Person) -> None:
+    hits = bank.people(2)
+    over, stopped, planned = (bank.start(manager, hits[:n]) for n in (2, 1, 1))
+    for each in (over, stopped, planned):
+        bank.confirm(manager, each)
+    manager.submit(f"/outreachbatchview/action/cancel/{stopped}")
+    bank.send()
+    noon = dt.datetime.combine(clock.today() - dt.timedelta(days=9), dt.time(12), clock.ZONE)
+    bank.session.execute(update(Outreach).where(Outreach.batch_id == over).values(sent_at=noon))
+    bank.session.commit()
+    bank.set(OutreachBatch, planned, status="running", confirmed_at=noon)
+    bank.session.execute(update(Outreach).where(Outreach.batch_id == planned).values(sent_at=None))
+    bank.session.commit()
+    rules, _opens = closed_now()
+    bank.rules(**rules)
+
+    def start(batch: int) -> str:
+        page = manager.get(f"/outreachbatchview/show/{batch}").text
+        found = re.search(r"<dt>开始时间.*?</dt>\s*<dd[^>]*>(.*?)</dd>", page, re.DOTALL)
+        assert found
+        return found[1].strip()
+
+    assert start(over) == f"{noon:%Y-%m-%d} 12:00"
+    assert start(stopped) == "未开始"
+    opens = rules["open_from"]
+    planned_day = noon.date() + dt.timedelta(days=opens == "01:00")
+    assert start(planned) == f"{planned_day} {opens}", "planned when it was confirmed, not now"
 
 
 def test_customers_and_hits_have_their_words(bank: Bank, manager: Person) -> None:

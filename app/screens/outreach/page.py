@@ -67,6 +67,14 @@ SAMPLES = 5
 #: characters of a script that are read out in a minute
 SPOKEN_A_MINUTE = 240
 _WAITING = {"queued", "sending"}
+#: states of batches that look like a state of other work
+_PROGRESS_TAGS = {
+    "checking": "running",
+    "time": "queued",
+    "hours": "queued",
+    "paused": "held",
+    "cancelled": "failed",
+}
 
 
 def sandbox_note(channel: str = "") -> str:
@@ -205,12 +213,21 @@ def batch_counts(batch: OutreachBatch) -> str:
     )
 
 
+def state_text(batch: OutreachBatch) -> str:
+    """Return the state of a batch in the words of its channel, with the moment until which it waits."""
+    state = labels.word(labels.batch_words(batch.channel), start_time.state_of(batch))
+    moment = start_time.waits_until(batch)
+    if moment is None:
+        return state
+    shape = "%H:%M" if moment.date() == clock.today() else "%m-%d %H:%M"
+    return _("%(state)s (%(time)s)", state=state, time=f"{moment:{shape}}")
+
+
 def batch_status(batch: OutreachBatch) -> Markup:
-    """Return the status of a batch as a tag, in the words of its channel."""
-    text = labels.word(labels.batch_words(batch.channel), batch.status)
-    if moment := start_time.scheduled_for(batch):
-        text = _("Scheduled for %(time)s", time=f"{moment:%m-%d %H:%M}")
-    return Markup('<span class="tag tag-batch-{}">{}</span>').format(batch.status, text)
+    """Return the state of a batch as a tag."""
+    return Markup('<span class="tag tag-batch-{}">{}</span>').format(
+        start_time.state_of(batch), state_text(batch)
+    )
 
 
 def confirm_word(batch: OutreachBatch) -> str:
@@ -220,9 +237,11 @@ def confirm_word(batch: OutreachBatch) -> str:
 
 def confirmed(batch: OutreachBatch) -> str:
     """Return the message about a batch that was confirmed."""
-    if moment := start_time.scheduled_for(batch):
+    if moment := start_time.waits_until(batch):
         return _(
-            "Scheduled: it starts at %(time)s. Until then you can cancel it.", time=f"{moment:%Y-%m-%d %H:%M}"
+            "%(state)s: it starts at %(time)s. Until then you can cancel it.",
+            state=labels.word(labels.OUTREACH_BATCH_STATUS, batch.waits_for),
+            time=f"{moment:%Y-%m-%d %H:%M}",
         )
     return word(batch.channel, "going")
 
@@ -332,36 +351,34 @@ def _samples(batch: OutreachBatch) -> list[Outreach]:
 
 def _waiting_note(batch: OutreachBatch) -> str:
     """Return what a confirmed batch is waiting for."""
-    if moment := start_time.scheduled_for(batch):
-        return _("It starts at %(time)s; all rules are checked again then.", time=f"{moment:%Y-%m-%d %H:%M}")
-    if batch.status == OutreachBatchStatus.RUNNING and batch.not_before is not None:
-        until = f"{labels.local(batch.not_before):%Y-%m-%d %H:%M}"
-        if batch.waits_for == "hours":
-            return _("Outside contact hours: sending resumes at %(time)s.", time=until)
-        return _("The gateway is not accepting contacts: the next attempt is at %(time)s.", time=until)
-    return ""
+    if batch.status != OutreachBatchStatus.RUNNING or batch.not_before is None:
+        return ""
+    until = f"{labels.local(batch.not_before):%Y-%m-%d %H:%M}"
+    if batch.waits_for == start_time.CHOSEN:
+        return _("It starts at %(time)s; all rules are checked again then.", time=until)
+    if batch.waits_for == start_time.HOURS:
+        return _("Outside contact hours: sending resumes at %(time)s.", time=until)
+    return _("The gateway is not accepting contacts: the next attempt is at %(time)s.", time=until)
 
 
 def progress(batch: OutreachBatch) -> dict[str, Any] | None:
     """Return the progress that the batch's page polls, None between check and confirmation."""
-    status = OutreachBatchStatus(batch.status)
+    status = start_time.state_of(batch)
     if status in (OutreachBatchStatus.CHECKED, OutreachBatchStatus.WAITING):
         return None
     counts = candidates.by_status(batch)
     total, done = _to_contact(counts)
-    checking = status is OutreachBatchStatus.CHECKING
+    checking = status == OutreachBatchStatus.CHECKING
     if checking:
         total, done = batch.candidates, batch.rows_done
     share = done * 100 // total if total else 100
     return {
-        "status": {"checking": "running", "paused": "held", "cancelled": "failed"}.get(status, status),
-        "status_text": _("Scheduled")
-        if start_time.scheduled_for(batch)
-        else labels.word(labels.batch_words(batch.channel), status),
+        "status": _PROGRESS_TAGS.get(status, status),
+        "status_text": state_text(batch),
         "progress": min(share, 99 if checking else 100),
         "summary": str(batch.error or "") or _progress_text(batch, counts),
         "details": _waiting_note(batch),
-        "done": status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
+        "done": batch.status not in (OutreachBatchStatus.CHECKING, OutreachBatchStatus.RUNNING),
     }
 
 

@@ -12,6 +12,7 @@ from wtforms import Field
 
 from app import labels
 from app.console.controls import GroupWidget
+from app.lib import clock
 from app.outreach import start_time
 
 
@@ -54,6 +55,12 @@ class StartField(Field):
     def later(self) -> bool:
         """Whether a moment is chosen."""
         return self.data is not None or hasattr(self, "typed")
+
+    @property
+    def opens(self) -> str:
+        """When a batch would start that is to start at once, outside contact hours; empty inside them."""
+        moment = start_time.opens_after(clock.now())
+        return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
     @property
     def shown(self) -> tuple[str, str]:

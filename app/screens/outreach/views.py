@@ -38,6 +38,7 @@ from app.outreach.compliance import REASONS
 from app.outreach.start_time import NotThen
 from app.outreach.variants import SecondText
 from app.screens.outreach import examples, forms, page, variants
+from app.screens.outreach.filters import BatchState
 from app.screens.outreach.words import word
 from app.selection import Selection
 
@@ -241,7 +242,8 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     column_terms = {"candidates": "batch_hits", "counts": "held_back", "cost": "batch_cost"}
     order_columns = ["id", "name", "candidates", "status", "created_at"]
     search_columns = ["status", "channel", "name", "created_by", "created_at"]
-    filter_choices = {"status": labels.OUTREACH_BATCH_STATUS, "channel": labels.OUTREACH_CHANNEL}
+    special_filters = {"status": BatchState}
+    filter_choices = {"channel": labels.OUTREACH_CHANNEL}
     add_columns = edit_columns = ["status"]
     show_columns = [
         *("name", "channel", "template", "status", "start", "chosen", "cost"),
@@ -416,7 +418,7 @@ class OutreachView(NamesTexts, ConsoleView):
     special_filters = {"letter": variants.TextOf}
     search_form_extra_fields = {"letter": StringField()}
     filter_choices = {
-        "status": labels.OUTREACH_STATUS | {"answered": lazy_gettext("Answered or replied")},
+        "status": labels.of_both(labels.contact_words("sms"), labels.contact_words("call")),
         "channel": labels.OUTREACH_CHANNEL,
         "reason": REASONS,
     }
