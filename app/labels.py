@@ -44,7 +44,7 @@ OUTREACH_STATUS = {
     "interested": lazy_gettext("Interested"),
     "refused": lazy_gettext("Refused"),
     "opt_out": lazy_gettext("Opted out"),
-    "converted": lazy_gettext("Converted"),
+    "converted": lazy_gettext("Reported as converted"),
     "failed": lazy_gettext("Failed"),
     "held": lazy_gettext("Held back"),
     "dropped": lazy_gettext("Dropped"),

@@ -34,7 +34,7 @@ def heads(name: str) -> list[str]:
     """Return the heads of the columns."""
     common = [_("Amount"), _("Margin"), _("Contact cost")]
     if name in CONTACTED:
-        return [str(NAMES[name]), _("Contacted, converted"), *common, _("Margin per yuan of cost")]
+        return [str(NAMES[name]), _("Bought / contacted"), *common, _("Margin per yuan of cost")]
     people, brought = _("Marketing group, converted"), [_("Margin caused"), _("Return")]
     return [str(NAMES[name]), people, *common, *brought]
 

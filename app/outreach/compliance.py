@@ -47,7 +47,7 @@ REASONS: dict[str, Any] = {
     "scope": lazy_gettext("Outside the sender's branches"),
     "opted_out": lazy_gettext("On the do-not-disturb list"),
     "holdout": lazy_gettext("In a holdout group"),
-    "converted": lazy_gettext("Already converted"),
+    "converted": lazy_gettext("Converted before the contact"),
     "hit_status": lazy_gettext("Hit status excluded"),
     "lead_status": lazy_gettext("Lead status excluded"),
     "grade": lazy_gettext("Grade excluded"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flask_babel import gettext as _
@@ -45,6 +45,8 @@ NAMELESS = {
     "branch": lazy_gettext("No branch"),
     "template": lazy_gettext("No template"),
 }
+#: dimensions with a part of the hits that were not contacted
+UNREACHED = ("channel", "template")
 NOTES = (
     lazy_gettext(
         "Hits: hits of the week whose customers may be contacted. A hit also counts in every stage it has"
@@ -184,6 +186,9 @@ def _cards(now: StageCounts, before: StageCounts) -> list[Card]:
         unit_change = ""
     else:
         unit_change = _change(unit_cost, unit_cost_before)
+    if not before.hit:
+        # Against a week without hits every difference is the number itself.
+        counted = [replace(card, change="") for card in counted]
     return [
         *counted,
         Card(_("Conversion rate"), percent(now.rate), points),
@@ -252,7 +257,19 @@ def _table(dimension: str, parts: Sequence[Part]) -> Table:
     if rest:
         rows.append(_row(_("%(n)s more", n=len(rest)), _sum([part.steps for part in rest])))
     heads = [DIMENSION[dimension], *STAGE.values(), lazy_gettext("Conversion rate"), lazy_gettext("Cost")]
-    return Table(str(TITLES[dimension]), [str(head) for head in heads], rows)
+    notes = [_charged()] if dimension in UNREACHED and _charged_unreached(parts) else []
+    return Table(str(TITLES[dimension]), [str(head) for head in heads], rows, notes)
+
+
+def _charged_unreached(parts: Sequence[Part]) -> bool:
+    return any(part.key == NONE and part.steps.cost for part in parts)
+
+
+def _charged() -> str:
+    return _(
+        "Cost of hits that were not contacted: SMS and calls that the gateway took on and then reported as"
+        " failed, or has not confirmed yet. They are charged."
+    )
 
 
 def _row(name: str, counts: StageCounts) -> list[str]:

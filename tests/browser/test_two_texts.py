@@ -37,7 +37,7 @@ def test_two_templates_are_compared(app: Flask, session: Session, world: World, 
     page.get_by_role("button", name="发送前检查").click()
     expect(page).to_have_url(re.compile("/outreachbatchview/show/"))
     expect(page.locator(".outreach-text")).to_have_count(2)
-    expect(page.locator(".outreach-texts h3").last).to_have_text("B 40% 第二个模板 v1")
+    expect(page.locator(".outreach-texts h3").last).to_have_text("模板 B（40%） · 第二个模板 v1")
     page.get_by_role("link", name="确认发送").click()
     expect(page.locator(".confirm-figures")).to_contain_text("¥0.90")
     page.get_by_role("button", name="确认发送").click()

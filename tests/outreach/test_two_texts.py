@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -178,6 +179,10 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     assert "有回应：模板 B 高 100.0 个百分点" in page
     assert page.count("：暂时看不出差别") == 2, "conversions and opt-outs"
     assert "尚未收到业务结果" in page
+    assert "95% 置信区间。 自触达当天起的转化均计入" in page
+    called = " ".join(re.sub("<[^>]+>", "", page).split())
+    assert "模板 A（60%） · " in called, "letters of templates don't look like grades"
+    assert 'class="tag letter"' not in page
     # Outcomes count for both alike, from the hit date on, whatever anybody marked.
     of_b = [hit for hit, version in letters(bank, batch).items() if version == b]
     bought = [*of_a[:2], *of_b[:3]]
@@ -193,6 +198,12 @@ def test_which_did_better(bank: Bank, manager: Person, second: OutreachTemplate)
     assert "尚未收到业务结果" not in page
     assert page.count("系统确认") == 1, "nobody marked anything of B"
     assert "标记 2，系统确认 2" in page
+    shown = page[page.index('id="comparison"') : page.index("触达与拦截")]
+    assert re.findall(r'<th scope="[a-z]+"[^>]*>([^<]*转化[^<]*)', shown) == ["转化"], (
+        "one number is called so"
+    )
+    assert "「转化」与各处口径相同：客户自命中日期起" in shown
+    assert "购买客户 / 触达客户" in shown
     # What was bought before the contact is not what the customers of a text bought since.
     told |= {"outcome_id": "late", "amount": 3000}
     bank.session.add(Outcome(on_date=clock.today(), **told))

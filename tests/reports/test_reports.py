@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import threading
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pypdfium2
@@ -18,14 +19,15 @@ from sqlalchemy.orm import Session
 from app.effect import money
 from app.effect.funnel import EffectFilters, Figures, count_funnel
 from app.extensions import db
+from app.hits.by_branch import NONE
 from app.hits.counts import HitFilter
 from app.jobs import mails as sending
 from app.jobs.leases import MAX_ATTEMPTS
 from app.lib.amounts import yuan
 from app.mails.queue import MAILS, PAUSES
 from app.models import Branch, ChangeLog, Hit, Lead, Mail, ReportSetting, Staff, WeeklyReport
-from app.reports import plan, weeks
-from app.reports.content import TREND_WEEKS, make_content
+from app.reports import plan, weeks, wording
+from app.reports.content import TREND_WEEKS, Part, StageCounts, make_content
 from app.reports.worker import make_reports
 from config import Settings
 from tests import clock
@@ -351,6 +353,25 @@ def test_the_trend_has_every_week_also_those_without_a_hit(
         boss = db.session.scalars(select(Staff).where(Staff.username == "boss")).one()
         trend = make_content(week, boss).trend
     assert [(each.week, each.hits, each.converted) for each in trend] == expected
+
+
+def steps(hits: int, cost: int = 0) -> StageCounts:
+    counted = dict.fromkeys(("hit", "pushed", "contacted", "answered", "converted"), hits)
+    return StageCounts(**counted, cost=Decimal(cost))
+
+
+def test_a_week_after_an_empty_one_has_no_differences(app: Flask) -> None:
+    with app.test_request_context():
+        assert {card.change for card in wording._cards(steps(1580), steps(0))} == {""}
+        assert wording._cards(steps(1580), steps(1000))[0].change == "+580 (+58.0%)"
+
+
+def test_costs_without_a_contact_are_explained(app: Flask) -> None:
+    with app.test_request_context():
+        free, paid = (Part(key=NONE, steps=steps(613, cost)) for cost in (0, 2))
+        assert wording._table("channel", [paid]).notes == [wording._charged()]
+        assert not wording._table("channel", [free]).notes
+        assert not wording._table("branch", [paid]).notes
 
 
 def test_changes_of_when_and_to_whom_are_in_the_change_log(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from app.effect import money, money_words
 from app.effect.means import Estimate, difference
@@ -12,6 +13,7 @@ from app.effect.report import margins_apart
 from app.models import Outreach, OutreachBatch
 from app.outreach import variants
 from app.rules import conversions
+from app.screens.outreach.variants import with_letter
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class BatchMoney:
     """A table with a row for each text, how far two of them are apart, and what the columns mean."""
 
     heads: list[str]
-    rows: list[tuple[str, str, list[tuple[str, str]]]]
+    rows: list[tuple[Markup, list[tuple[str, str]]]]
     apart: list[str]
     notes: list[str]
 
@@ -32,7 +34,7 @@ def of_batch(batch: OutreachBatch) -> BatchMoney | None:
     if not found:
         return None
     rows = [
-        (letter, str(version), money_words.cells("template", money.part(*found[version.id])))
+        (with_letter(letter, version), money_words.cells("template", money.part(*found[version.id])))
         for letter, version, _share in variants.texts(batch)
         if version.id in found
     ]

@@ -67,6 +67,8 @@ SAMPLES = 5
 #: characters of a script that are read out in a minute
 SPOKEN_A_MINUTE = 240
 _WAITING = {"queued", "sending"}
+#: statuses of contacts with whom nothing is to be done next
+_NOT_REACHED = {*_WAITING, "held", "dropped", "opt_out"}
 #: states of batches that look like a state of other work
 _PROGRESS_TAGS = {
     "checking": "running",
@@ -142,9 +144,9 @@ def template_history(template: OutreachTemplate) -> Markup:
 
 def batch_template(batch: OutreachBatch) -> Any:
     """Return the template version of a batch; with letters when there are two."""
-    line = Markup("<span class='text-line'>{}{}</span>")
+    line = Markup("<span class='text-line'>{}</span>")
     lines = [
-        line.format(texts.letter_tag(letter, share), _linked(version))
+        line.format(texts.with_letter(letter, _linked(version), share))
         for letter, version, share in variants.texts(batch)
     ]
     return Markup("<span>{}</span>").format(Markup("").join(lines))
@@ -271,8 +273,7 @@ def _texts(batch: OutreachBatch, figures: dict[int, Any]) -> list[dict[str, Any]
     """Return the texts of a batch; figures of each only where there are two, else they are the batch's."""
     return [
         {
-            "letter": texts.letter_tag(letter, share),
-            "name": _linked(version),
+            "name": texts.with_letter(letter, _linked(version), share) if letter else "",
             "preview": preview(version, candidates.sample_lead(batch, version)),
             "facts": texts.plan(batch, version.id, figures.get(version.id)) if letter else [],
         }
@@ -291,12 +292,13 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         "texts": _texts(batch, figures),
         "words": partial(word, batch.channel),
         "measures": texts.measures(batch, figures),
+        "relation": texts.relation(),
         "no_receipts": texts.no_receipts(figures),
         "money": batch_money.of_batch(batch),
         "stand_in": "" if conversions.judged_by_outcomes() else claims_stand_in(),
         "length_text": length_text,
         "statuses": [
-            (said, counts[code], _rows(batch, "status", code), _customers(batch, code))
+            (said, counts[code], _rows(batch, "status", code), _customers(batch, code), _offer(code))
             for code, said in _statuses(batch.channel, counts)
         ],
         "reasons": [
@@ -308,7 +310,7 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
         "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
         "approval_above": settings.current().approval_above,
         "unapproved": unapproved_today(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
-        "letter": lambda row: texts.letter_tag(variants.letter(batch, row.version_id)),
+        "letter": lambda row: texts.letter_text(variants.letter(batch, row.version_id)),
         "outbox": url_for("SandboxMessageView.list") if may("can_list", "SandboxMessageView") else "",
         "when": formats.when,
         "reason_word": lambda code: labels.word(REASONS, code) if code else "",
@@ -332,6 +334,11 @@ def _customers(batch: OutreachBatch, status: str) -> str:
     if not may("can_list", "CustomerView"):
         return ""
     return list_url("CustomerView", batch=f"{batch.id}:{status}", state=ANY_STATE)
+
+
+def _offer(status: str) -> str:
+    """Return what the link to customers with a status says: nobody may contact some of them, or did yet."""
+    return _("Show the customers") if status in _NOT_REACHED else _("Contact, assign, export")
 
 
 def _samples(batch: OutreachBatch) -> list[Outreach]:
@@ -419,8 +426,7 @@ def row_status(row: Outreach) -> Markup:
 
 def row_template(row: Outreach) -> Any:
     """Return the template of a contact, with its letter when the batch has two."""
-    letter = texts.letter_tag(variants.letter(row.batch, row.version_id))
-    return Markup("<span>{}{}</span>").format(letter, _linked(row.version))
+    return texts.with_letter(variants.letter(row.batch, row.version_id), _linked(row.version))
 
 
 def row_hit(row: Outreach) -> Any:

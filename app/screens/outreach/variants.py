@@ -33,7 +33,7 @@ class TextOf(ChoiceFilter):
     @staticmethod
     def choices(value: str) -> list[tuple[str, str]]:
         """Return A and B."""
-        return [(letter, _("Template %(letter)s", letter=letter)) for letter in (variants.A, variants.B)]
+        return [(letter, letter_text(letter)) for letter in (variants.A, variants.B)]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,19 @@ class Measure:
     claims: tuple[str, str] = ("", "")
 
 
-def letter_tag(letter: str, share: int | None = None) -> Markup:
-    """Return the letter of a text as a tag, with its share if given; nothing when there is only one text."""
-    text = letter if share is None else f"{letter} {share}%"
-    return Markup('<span class="tag letter">{}</span> ').format(text) if letter else Markup("")
+def letter_text(letter: str, share: int | None = None) -> str:
+    """Return how the text with a letter is called, with its share if given; empty when there is only one."""
+    if not letter:
+        return ""
+    if share is None:
+        return _("Template %(letter)s", letter=letter)
+    return _("Template %(letter)s (%(share)s%%)", letter=letter, share=share)
+
+
+def with_letter(letter: str, name: Any, share: int | None = None) -> Markup:
+    """Return the name of a text, after its letter when there are two."""
+    called = letter_text(letter, share)
+    return Markup("{} · {}").format(called, name) if called else Markup("{}").format(name)
 
 
 def cost_text(batch: OutreachBatch) -> Markup | str:
@@ -135,3 +144,15 @@ def _rate(share: Share) -> tuple[str, str]:
     low, high = wilson(share)
     exact = f"{share.part:,} / {share.whole:,} = {(share.value or 0):.1%}"
     return exact, f"{low:.1%} – {high:.1%}"
+
+
+def relation() -> str:
+    """Return how the conversions of two texts are counted, and what differs from the other numbers."""
+    if not conversions.judged_by_outcomes():
+        return _("Conversions count from the day of contact on, whoever recorded them.")
+    return _(
+        "Conversions: hits whose customer bought from the hit date to %(n)s days later, as everywhere."
+        " Customers who bought are counted from the day of contact instead; what was marked, or reported as"
+        " converted by the gateway, counts for neither.",
+        n=conversions.days(),
+    )

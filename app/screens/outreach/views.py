@@ -38,7 +38,7 @@ from app.outreach.compliance import REASONS
 from app.outreach.start_time import NotThen
 from app.outreach.variants import SecondText
 from app.screens.outreach import examples, forms, page, variants
-from app.screens.outreach.filters import BatchState
+from app.screens.outreach.filters import STATES, BatchState
 from app.screens.outreach.words import word
 from app.selection import Selection
 
@@ -243,7 +243,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     order_columns = ["id", "name", "candidates", "status", "created_at"]
     search_columns = ["status", "channel", "name", "created_by", "created_at"]
     special_filters = {"status": BatchState}
-    filter_choices = {"channel": labels.OUTREACH_CHANNEL}
+    filter_choices = {"status": STATES, "channel": labels.OUTREACH_CHANNEL}
     add_columns = edit_columns = ["status"]
     show_columns = [
         *("name", "channel", "template", "status", "start", "chosen", "cost"),
