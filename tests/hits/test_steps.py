@@ -378,7 +378,7 @@ def test_a_manager_gives_hits_to_who_sees_them(session: Session, world: World, m
     assert f"人工 ({world.home.name}, customers: 1)" in page
     assert f"测试 ({world.away.name}, customers: 0)" in page
     assert "already assigned to" in give("hit_home_in_progress", "worker")
-    assert f"L1001 belongs to {world.home.name}, which 测试" in give("hit_home_in_progress", "far")
+    assert f"客户HOME belongs to {world.home.name}, which 测试" in give("hit_home_in_progress", "far")
     assert "Choose an assignee" in give("hit_home_in_progress", "gone")
     assert [of(session, world, f"hit_home_{s}").owner_id for s in ("waiting", "in_progress", "failed")] == [
         world.ids["worker"],
