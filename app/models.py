@@ -40,6 +40,7 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -1293,6 +1294,16 @@ class Hit(Model):
     def __repr__(self) -> str:
         return f"#{self.id}"
 
+    @classmethod
+    def barred(cls) -> ColumnElement[bool]:
+        """Return the criterion for hits for which nobody may contact the customer."""
+        return or_(cls.opted_out, cls.holdout, cls.converted.is_(True))
+
+    @property
+    def bought(self) -> bool:
+        """Whether an outcome converted the hit although it is still open."""
+        return bool(self.converted) and self.status in (HitStatus.WAITING, HitStatus.IN_PROGRESS)
+
 
 class CustomerState(StrEnum):
     """可跟进 / 不可联系 / 已处理完."""
@@ -1519,7 +1530,8 @@ class ContactResult(Model):
     """How a contact with a customer ended, from a managed list. One in use can't be deleted.
 
     ``next_days`` is the suggested number of days until the next contact. ``close_reason`` is that of a result
-    which closes; if it is a refusal, the customer is put on the do-not-disturb list as well.
+    which closes; if it is a refusal, the customer is put on the do-not-disturb list as well. ``wrong_number``
+    says that the number is not the customer's, which marks the customer.
     """
 
     __tablename__ = "contact_result"
@@ -1536,6 +1548,7 @@ class ContactResult(Model):
     close_reason_id: Mapped[int | None] = mapped_column(ForeignKey("close_reason.id", ondelete="RESTRICT"))
     position: Mapped[int] = mapped_column(Integer, server_default="0")
     active: Mapped[bool] = mapped_column(Boolean, server_default="true")
+    wrong_number: Mapped[bool] = mapped_column(Boolean, server_default="false")
     close_reason: Mapped[CloseReason | None] = relationship(CloseReason)
 
     def __repr__(self) -> str:

@@ -42,6 +42,8 @@ RESULTS: dict[str, tuple[str, ResultKind, int | str]] = {
     "非本人": ("Not the customer", ResultKind.CLOSE, "非本人"),
     "拒绝并免打扰": ("Refused, do not disturb", ResultKind.CLOSE, REFUSAL),
 }
+#: results that say that the number is not the customer's
+WRONG_NUMBER = ("空号/停机", "非本人")
 WORDS = (
     *("保本", "保收益", "无风险", "零风险", "稳赚", "最高收益", "国家级", "最低利率", "包过", "必批"),
     *("秒批", "不看征信", "黑户", "套现"),
@@ -84,6 +86,7 @@ def _add_results() -> None:
         english, kind, more = RESULTS[name]
         position = 10 * (list(RESULTS).index(name) + 1)
         result = ContactResult(name=name, name_en=english, kind=kind, position=position)
+        result.wrong_number = name in WRONG_NUMBER
         if isinstance(more, int):
             result.next_days = more
         elif more in reasons:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +117,7 @@ class Table:
     chips: list[filter_row.Chip] = field(default_factory=list)
     shown_fields: int = 4
     choices: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    no_choice: Mapping[str, Any] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     paged: bool = True
     #: whether the bulk bar is there before a row is ticked

@@ -116,6 +116,9 @@ class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[m
         """Return whether an action makes sense for this row now; others are hidden."""
         return True
 
+    #: what the dialog of a bulk action says when there is nothing to choose, by action
+    no_choice: ClassVar[Mapping[str, Any]] = {}
+
     def choices_of(self, action: str) -> list[tuple[str, str]] | None:
         """Return the choices that a bulk action asks for in a dialog, None when it asks nothing.
 
@@ -186,6 +189,7 @@ class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[m
             paging_limit=self.paging_limit,
             bulk=[] if related else lists.bulk(self),
             choices={} if related else lists.choices(self),
+            no_choice=self.no_choice,
             links=lists.add_link(self, filters) + ([] if related else self.list_links()),
             actions=[] if related else self.list_actions(),
             empty=str(self.empty_hint),

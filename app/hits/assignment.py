@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from flask_appbuilder.security.sqla.models import Role
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, exists, false, func, or_, select, text, true
+from sqlalchemy import ColumnElement, exists, false, func, not_, or_, select, text, true
 
 from app.access.scope import WORKING_ROLES, sees_whole_bank
 from app.extensions import db
@@ -27,11 +27,11 @@ FRONT_ROLE = "Marketer"
 
 
 def assignees(user: Staff) -> list[Staff]:
-    """Return the people to whom a supervisor can assign customers, sorted by name.
+    """Return the people to whom a user can assign customers, or hand over their own, sorted by name.
 
-    They are active, work hits, and belong to the supervisor's scope.
+    They are active, work hits, and belong to the user's scope, or to a branch above, which sees it too.
     """
-    within = true() if sees_whole_bank(user) else Staff.branch.has(_at_or_below_branch_of(user))
+    within = true() if sees_whole_bank(user) else Staff.branch.has(_below_or_above_branch_of(user))
     query = select(Staff).where(Staff.active.is_(True), Staff.roles.any(Role.name.in_(WORKING_ROLES)), within)
     return sorted(db.session.scalars(query), key=lambda assignee: assignee.get_full_name())
 
@@ -53,8 +53,9 @@ def labelled(people: Iterable[Staff]) -> list[tuple[str, str]]:
     ]
 
 
-def _at_or_below_branch_of(user: Staff) -> ColumnElement[bool]:
-    return Branch.path.startswith(user.branch.path if user.branch else "-", autoescape=True)
+def _below_or_above_branch_of(user: Staff) -> ColumnElement[bool]:
+    path = user.branch.path if user.branch else "-"
+    return or_(Branch.path.startswith(path, autoescape=True), func.starts_with(path, Branch.path))
 
 
 def customers_by_owner() -> dict[int, int]:
@@ -95,7 +96,7 @@ def _unclaimed(with_room: list[str]) -> list[tuple[int, str]]:
     """Return the customers with a hit that waits, at or below the branches with room, each with its path."""
     waits = exists().where(
         *(Hit.lead_id == Customer.id, Hit.status == HitStatus.WAITING),
-        *(Hit.opted_out.is_(False), Hit.holdout.is_(False)),
+        not_(Hit.barred()),
     )
     near = or_(false(), *(Branch.path.startswith(path, autoescape=True) for path in with_room))
     query = (

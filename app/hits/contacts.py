@@ -21,13 +21,14 @@ TALKS = ("start", "follow_up", "convert", "close")
 class LastContact:
     """A contact: when, and its result. ``channel`` is sms or call, empty for a step that was noted.
 
-    ``name`` is that of the result that somebody chose.
+    ``name`` is that of the result that somebody chose, ``wrong_number`` what it says of the number.
     """
 
     at: dt.datetime
     channel: str
     result: str
     name: str = ""
+    wrong_number: bool = False
 
 
 def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
@@ -54,5 +55,11 @@ def last_contacts(customers: Sequence[int]) -> dict[int, LastContact]:
     }
     for lead, at, kind, result in db.session.execute(noted).tuples():
         if lead not in last or last[lead].at < at:
-            last[lead] = LastContact(at, "", kind, name_of(result) if result else "")
+            last[lead] = _noted(at, kind, result)
     return last
+
+
+def _noted(at: dt.datetime, kind: str, result: ContactResult | None) -> LastContact:
+    if result is None:
+        return LastContact(at, "", kind)
+    return LastContact(at, "", kind, name_of(result), result.wrong_number)

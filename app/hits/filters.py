@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, not_, select, true
 
 from app.access.scope import visible_to
 from app.errors import DomainError
@@ -58,7 +58,7 @@ def in_state(user: Any, text: str) -> ColumnElement[bool]:
 
 def hit_in_state(user: Any, text: str) -> ColumnElement[bool]:
     """Return the criterion for hits with or without open ones that nobody may contact. Raises DomainError."""
-    blocked = and_(Hit.status.in_(OPEN), or_(Hit.opted_out, Hit.holdout))
+    blocked = and_(Hit.status.in_(OPEN), Hit.barred())
     states = {ANY_STATE: true(), CustomerState.BLOCKED: blocked, CONTACTABLE: not_(blocked)}
     if text not in states:
         raise DomainError("Unknown work status: %(name)s", name=text[:20])
@@ -95,7 +95,7 @@ def state_of_work(user: Any, text: str) -> ColumnElement[bool]:
         return Hit.status != HitStatus.WAITING
     if text == "unclaimed":
         waits = (Hit.owner_id.is_(None), Hit.status == HitStatus.WAITING)
-        return and_(*waits, Hit.opted_out.is_(False), Hit.holdout.is_(False))
+        return and_(*waits, not_(Hit.barred()))
     customers = select(Customer.id).where(customers_by_work(user, text))
     return and_(Hit.status.in_(OPEN), Hit.lead_id.in_(customers))
 

@@ -217,6 +217,11 @@ def _refusal(customer: Customer) -> DomainError | None:
             "%(lead)s is on the do-not-disturb list and must not be contacted. Close the hit instead.",
             lead=lead,
         )
+    if customer.hit is not None and customer.hit.bought:
+        return DomainError(
+            "%(lead)s has bought already, as the bank's own system says. Mark the hit as converted.",
+            lead=lead,
+        )
     return DomainError(
         "%(lead)s is in a holdout group and must not be contacted, so that the effect of contact can be"
         " measured.",

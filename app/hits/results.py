@@ -12,14 +12,11 @@ from sqlalchemy import select
 
 from app.errors import FieldError
 from app.extensions import db
-from app.hits import steps
-from app.hits.owner import OPEN
+from app.hits import steps, together
+from app.hits.together import LATER
 from app.lib import clock
 from app.lib.row_id import row_id
 from app.models import ContactResult, Hit, HitStatus, ResultKind, Staff
-
-#: days until the next contact when neither a person nor a result says so
-LATER = 3
 
 
 @dataclass(frozen=True)
@@ -72,19 +69,13 @@ def record(hit: Hit, user: Staff, ending: Ending) -> None:
     if result is not None and not result.active:
         raise FieldError("result", "Choose a result.")
     if result is not None and result.kind == ResultKind.CLOSE:
-        _close(hit, user, result, ending.note)
+        steps.begin(hit, user)
+        together.close(hit.lead_id, user, result.close_reason, ending.note, suppress=True, result=result)
         return
     call_back_at = _agreed(ending) if result is not None and result.kind == ResultKind.CALL_BACK else None
     next_on = clock.today(call_back_at) if call_back_at else ending.next_on or suggested(result)
     steps.begin(hit, user)
     steps.follow_up(hit, user, ending.note, next_on, result=result, call_back_at=call_back_at)
-
-
-def _close(hit: Hit, user: Staff, result: ContactResult, note: str) -> None:
-    query = select(Hit).where(Hit.lead_id == hit.lead_id, Hit.status.in_(OPEN)).order_by(Hit.id)
-    steps.begin(hit, user)
-    for each in db.session.scalars(query).all():
-        steps.close(each, user, result.close_reason, note, suppress=True, result=result)
 
 
 def _agreed(ending: Ending) -> dt.datetime:

@@ -87,14 +87,18 @@ def follow_up(
     result: ContactResult | None = None,
     call_back_at: dt.datetime | None = None,
 ) -> None:
-    """跟进进度: record a note, or a result, and when the next contact is. Raises FieldError for these."""
+    """跟进进度: record a note, or a result, and when the next contact is. Raises FieldError for these.
+
+    The time of an agreed call stands before the note.
+    """
     if not note.strip() and result is None:
         raise FieldError("note", "Describe the conversation or the attempted contact.")
     day = clock.today()
     if next_on is None or not day <= next_on <= day + dt.timedelta(days=MAX_DAYS_AHEAD):
         raise FieldError("next_on", "Choose a date from today to one year ahead.")
     _start_own(hit, user)
-    _take(hit, "follow_up", user, note=note, result=result, next_on=next_on)
+    agreed = f"{labels.local(call_back_at):%Y-%m-%d %H:%M}" if call_back_at else ""
+    _take(hit, "follow_up", user, facts=agreed, note=note, result=result, next_on=next_on)
     if user is not None:
         owners.promise(owners.of_hit(hit), call_back_at)
 

@@ -7,6 +7,7 @@ to be called back; that holds for the customer until the end of the day.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import current_app
@@ -23,7 +24,7 @@ from app.leads.reasons import checked_reason
 from app.lib import clock
 from app.models import Customer, Hit, HitEvent, Lead, Outreach, OutreachStatus, ResultKind, Staff
 from app.outreach import settings, why
-from app.outreach.compliance import REASONS, called_by_hand, next_open
+from app.outreach.compliance import REASONS, Terms, called_by_hand, criteria, next_open
 from app.outreach.why import Verdict
 from app.schedules import calendar
 
@@ -70,6 +71,14 @@ def judged(hit: Hit, *, as_customer: bool) -> Hit:
     return customer.hit if customer is not None and customer.hit is not None else hit
 
 
+def held_today(customers: Sequence[int], user: Staff) -> set[int]:
+    """Return which of some customers may not be called today, whatever the hour."""
+    terms = Terms(CALL, settings.current(), user, clock.now(), calendar.current())
+    rules = [rule for name, rule in criteria(terms).items() if name not in ("twice", "hours")]
+    query = select(Customer.id).join(Hit, Hit.id == Customer.hit_id).join(Lead, Lead.id == Customer.id)
+    return set(db.session.scalars(query.where(Customer.id.in_(customers), or_(*rules))))
+
+
 def check_call(lead: Lead, user: Staff, hit_id: int | None) -> None:
     """Raise DomainError with the reasons when the lead may not be called now for a hit.
 
@@ -96,17 +105,31 @@ def next_moment(moment: dt.datetime) -> dt.datetime:
 
 
 def check_agreed(ending: Ending) -> None:
-    """Raise FieldError for an agreed call outside contact hours, with the next moment inside them."""
+    """Raise FieldError for an agreed call outside contact hours, with these and the next moment inside them.
+
+    It is about the time, or about the day when nobody may be contacted on it.
+    """
     moment = agreed_at(ending)
     if ending.result is None or ending.result.kind != ResultKind.CALL_BACK or moment is None:
         return
     allowed = next_moment(moment)
-    if allowed != moment and moment >= clock.now():
+    if allowed == moment or moment < clock.now():
+        return
+    upcoming = f"{labels.local(allowed):%Y-%m-%d %H:%M}"
+    if clock.today(next_moment(midnight(clock.today(moment)))) != clock.today(moment):
         raise FieldError(
-            "call_on" if clock.today(allowed) != clock.today(moment) else "call_at",
-            "Customers may not be contacted then. The next moment allowed is %(next)s.",
-            next=f"{labels.local(allowed):%Y-%m-%d %H:%M}",
+            "call_on",
+            "Customers may not be contacted on that day. The next moment allowed is %(next)s.",
+            next=upcoming,
         )
+    rules = settings.current()
+    raise FieldError(
+        "call_at",
+        "Customers may be contacted from %(begin)s to %(end)s. The next moment allowed is %(next)s.",
+        begin=rules.open_from,
+        end=rules.open_to,
+        next=upcoming,
+    )
 
 
 def may_allow(answer: Answer, customer: Customer, user: Staff) -> bool:

@@ -124,7 +124,7 @@ def _build(session: Session, settings: Settings) -> World:
         outcome_id="O-1",
         lead_id=rows["lead_home"].id,
         product_id=rows["product"].id,
-        on_date=DAY - dt.timedelta(days=1),
+        on_date=DAY - dt.timedelta(days=15),
         amount=12000,
     )
     session.add(rows["outcome"])

@@ -116,3 +116,16 @@ def test_results_have_keys_and_what_is_refused_stays_on_the_page(
     expect(page.locator(".toast-good")).to_contain_text("已撤销：接通考虑中")
     session.expire_all()
     assert session.get_one(Customer, bank.ids["lead_home"]).owner_id is None
+
+
+def test_a_note_goes_with_the_step_that_is_opened_after_it(bank: World, visit: Visit) -> None:
+    window = visit("Marketer")
+    page = window.page
+    window.open(f"/customerview/show/{bank.ids['lead_home']}")
+    page.get_by_label("沟通情况").fill("换了银行")
+    page.locator("summary", has_text="关闭命中").click()
+    note = page.locator("#close-note")
+    expect(note).to_have_value("换了银行")
+    page.locator("summary", has_text="营销已转化").click()
+    expect(page.locator("#convert-note")).to_have_value("换了银行")
+    expect(note).to_have_value("")

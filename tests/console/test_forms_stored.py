@@ -280,6 +280,7 @@ FORMS = {
             "name_en": "New",
             "kind": "close",
             "next_days": "2",
+            "wrong_number": "y",
             "position": "7",
             "active": "y",
         }
@@ -289,6 +290,7 @@ FORMS = {
             "name_en": "Changed",
             "kind": "close",
             "next_days": "0",
+            "wrong_number": "y",
             "position": "8",
             "active": "y",
         }

@@ -179,6 +179,57 @@ def test_nobody_takes_whom_nobody_may_contact(
     assert (owner_of(session, world), owner_of(session, world, "lead_sub")) == (None, None)
 
 
+def test_an_owner_hands_over_to_whoever_sees_the_customer_and_is_told_when_nobody_does(
+    session: Session, world: World, anna: Person, login: Callable[..., Person]
+) -> None:
+    """Also to a colleague of a branch above, whose scope covers the customer's."""
+    act(anna, world, "claim")
+    path = f"/customerview/show/{world.ids['lead_home']}"
+    session.execute(text("UPDATE ab_user SET active = false WHERE username NOT IN ('anna', 'cora')"))
+    session.commit()
+    assert "Nobody else works with the customers of your branch." in anna.get(path).text
+    assert "Nobody else works with the customers of your branch." in anna.get("/customerview/list/").text
+    deep = login(
+        "Marketer", branch=session.get_one(Customer, world.ids["lead_sub"]).lead.branch, username="cora"
+    )
+    act(deep, world, "claim", "lead_sub")
+    below = deep.get(f"/customerview/show/{world.ids['lead_sub']}").text
+    assert 'name="choice_hand_over"' in below
+    assert "Nobody else works with the customers" not in below
+    choice = {
+        "action": "hand_over",
+        "rowid": world.ids["lead_sub"],
+        "choice_hand_over": _key(session, "anna"),
+    }
+    deep.submit("/customerview/action_post", choice)
+    assert owner_of(session, world, "lead_sub") == "anna"
+
+
+def _key(session: Session, username: str) -> int:
+    return session.scalars(select(Staff.id).where(Staff.username == username)).one()
+
+
+def test_who_bought_as_an_outcome_says_is_not_offered_as_work(
+    session: Session, world: World, anna: Person
+) -> None:
+    """Unless another hit can be worked; closing what was bought warns."""
+    for name in ("hit_home_waiting", "hit_home_in_progress"):
+        assert "L1001" in anna.get("/customerview/list/").text
+        session.execute(text("UPDATE hit SET outcome_on = hit_date WHERE id = :id"), {"id": world.ids[name]})
+        session.commit()
+    session.expire_all()
+    assert session.get_one(Customer, world.ids["lead_home"]).state == "blocked"
+    assert "L1001" not in anna.get("/customerview/list/").text
+    assert "Converted (confirmed)" in anna.get("/customerview/list/?_flt_0_state=blocked").text
+    assert "has bought already" in act(anna, world, "claim")
+    page = anna.get(f"/customerview/show/{world.ids['lead_home']}").text
+    assert "own system says that this customer has bought. Nobody contacts them" in page
+    assert "Close only what was not converted" in page
+    session.execute(text("UPDATE hit SET outcome_on = NULL"))
+    session.commit()
+    assert "L1001" in anna.get("/customerview/list/").text
+
+
 def test_two_people_never_have_the_same_customer(
     app: Flask, session: Session, world: World, login: Callable[..., Person]
 ) -> None:

@@ -38,7 +38,7 @@ from app.models import (
 from app.outreach.compliance import called_by_hand
 from app.reminders import checks
 from tests import clock
-from tests.access.world import World, hit, lead
+from tests.access.world import World, active_rule, hit, lead
 from tests.conftest import Person
 
 ANY_TIME = {"open_from": "00:00", "open_to": "24:00"}
@@ -82,7 +82,7 @@ def test_a_result_takes_the_customer_and_plans_the_next_contact(
     assert found.owner is not None
     assert (found.owner.username, found.next_on) == ("anna", clock.today() + dt.timedelta(days=3))
     assert statuses(session, world) == ["in_progress", "in_progress"]
-    assert "Saved: Considering" in page
+    assert "Saved: 客户HOME, Considering." in page
     # A date that somebody chose counts, and the list says how the last contact ended.
     later = clock.today() + dt.timedelta(days=9)
     end(anna, world, session, "接通有意向", next_on=later, note="下周面谈")
@@ -112,7 +112,16 @@ def test_an_agreed_call_rings_until_it_is_made(
     session.execute(update(OutreachSetting).values(values=nine))
     session.commit()
     late = end(anna, world, session, "约定回电", call_on=tomorrow, call_at="08:30")
-    assert re.search(r"not be contacted then. The next moment allowed is [0-9-]{10} 09:00", late)
+    assert re.search(r"from 09:00 to 20:00. The next moment allowed is [0-9-]{10} 09:00", late)
+    late = end(anna, world, session, "约定回电", call_on=tomorrow, call_at="20:30")
+    assert "Time of the agreed call</a>: Customers may be contacted from 09:00 to 20:00" in late
+    session.add(Holiday(date=tomorrow, kind="holiday", name="节", updated_by="x"))
+    session.execute(update(OutreachSetting).values(values=nine | {"skip_holidays": True}))
+    session.commit()
+    closed = end(anna, world, session, "约定回电", call_on=tomorrow, call_at="10:30")
+    assert "Day of the agreed call</a>: Customers may not be contacted on that day" in closed
+    session.execute(update(OutreachSetting).values(values=nine))
+    session.commit()
     shown = anna.get(f"/customerview/show/{world.ids['lead_home']}").text
     [control] = re.findall(r'<input[^>]*name="follow_up-call_at"[^>]*>', shown)
     assert re.search(r'value="(09|1[0-9]):[0-5][0-9]', control), control
@@ -431,6 +440,83 @@ def test_do_not_disturb_is_told_with_any_hit_of_the_customer(
     push(session, other, "webhook", "sent", outcome="ok", http_status=200)
     assert "has been told of this" in undone(anna, page)
     assert statuses(session, world) == ["failed", "failed"]
+
+
+def test_a_wrong_number_marks_the_customer_until_another_contact(
+    session: Session, world: World, anna: Person
+) -> None:
+    for name, marked in (("空号/停机", True), ("接通考虑中", False), ("非本人", True)):
+        end(anna, world, session, name)
+        page = anna.get(f"/customerview/show/{world.ids['lead_home']}").text
+        assert ("Number to be checked" in page) == marked
+        assert ("Number to be checked" in anna.get("/customerview/list/?_flt_0_state=all").text) == marked
+        opened = {"status": "in_progress", "close_reason_id": None}
+        session.execute(update(Hit).where(Hit.id == world.ids["hit_home_waiting"]).values(opened))
+        session.commit()
+
+
+def of_customer(person: Person, world: World, step: str, **fields: Any) -> str:
+    """Take a step on the page of the customer, shown with the waiting hit."""
+    data = {f"{step}-{name}": value for name, value in fields.items()} | {"page": "customer"}
+    path = f"/hitview/work/{world.ids['hit_home_waiting']}/{step}"
+    return str(person.submit(path, data, follow_redirects=True).text)
+
+
+def test_on_the_page_of_a_customer_closing_closes_every_open_hit(
+    session: Session, world: World, anna: Person
+) -> None:
+    end(anna, world, session, "接通考虑中")
+    before = state(session, world)
+    shown = anna.get(f"/customerview/show/{world.ids['lead_home']}").text
+    assert "Concerns all 2 open hits of the customer." in shown
+    assert "Close all 2 hits" in shown
+    of_hit = anna.get(f"/hitview/show/{world.ids['hit_home_waiting']}").text
+    assert "Concerns this hit only; the customer has 2 open hits." in of_hit
+    page = of_customer(anna, world, "close", reason=world.ids["close_reason"], note="换了银行")
+    session.expire_all()
+    assert statuses(session, world) == ["failed", "failed"]
+    assert customer(session, world).state == "done"
+    assert "客户HOME: Closed." in page
+    undone(anna, page)
+    assert state(session, world) == before
+
+
+def test_on_the_page_of_a_customer_a_purchase_converts_the_open_hits_that_it_fits(
+    session: Session, world: World, anna: Person
+) -> None:
+    end(anna, world, session, "接通考虑中")
+    before = state(session, world)
+    bought = {"product": world.ids["product"], "on": clock.today(), "amount": "100"}
+    page = of_customer(anna, world, "convert", **bought)
+    session.expire_all()
+    assert statuses(session, world) == ["converted", "converted"]
+    hits = [session.get_one(Hit, world.ids[name]) for name in ("hit_home_waiting", "hit_home_in_progress")]
+    assert [(hit.amount, hit.product_id) for hit in hits] == [
+        (100, world.ids["product"]),
+        (None, world.ids["product"]),
+    ]
+    undone(anna, page)
+    assert state(session, world) == before
+
+
+def test_a_hit_whose_rule_does_not_count_the_purchase_stays_open_for_later(
+    session: Session, world: World, anna: Person
+) -> None:
+    """The hit that is shown counts another product: the other hit converts, and the customer isn't due."""
+    end(anna, world, session, "接通考虑中", next_on=clock.today())
+    before = state(session, world)
+    _rule, version = active_rule(session, "R-DEP")
+    version.products = ["DEP"]
+    shown = session.get_one(Hit, world.ids["hit_home_waiting"])
+    shown.version_id, shown.rule_id = version.id, version.rule_id
+    session.commit()
+    page = of_customer(anna, world, "convert", product=world.ids["product"], on=clock.today())
+    session.expire_all()
+    assert statuses(session, world) == ["in_progress", "converted"]
+    found = customer(session, world)
+    assert (found.state, found.next_on) == ("open", clock.today() + dt.timedelta(days=3))
+    undone(anna, page)
+    assert state(session, world) == before
 
 
 def test_a_call_counts_for_the_person_whatever_others_were_called(

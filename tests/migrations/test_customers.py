@@ -39,6 +39,23 @@ SET session_replication_role = DEFAULT;
 """
 
 
+def test_who_bought_moves_behind_the_filter_and_back(empty_app: Flask) -> None:
+    def states() -> list[tuple[Any, ...]]:
+        query = "SELECT id, state FROM customer WHERE id IN (1, 3) ORDER BY id"
+        return [tuple(row) for row in superuser_of(db.engine).execute(query)]
+
+    bought = "SET session_replication_role = replica; UPDATE hit SET converted = true WHERE id IN (1, 6)"
+    with empty_app.app_context():
+        upgrade(revision="0055")
+        superuser_of(db.engine).execute(_BEFORE)
+        upgrade(revision="0072")
+        superuser_of(db.engine).execute(bought)
+        upgrade(revision="0073")
+        assert states() == [(1, "open"), (3, "blocked")]
+        downgrade(revision="0072")
+        assert states() == [(1, "open"), (3, "open")]
+
+
 def test_owners_of_hits_become_owners_of_customers_and_stay(empty_app: Flask) -> None:
     def found(query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in superuser_of(db.engine).execute(query)]

@@ -12,11 +12,14 @@ from app import labels
 from app.access.people import name_of
 from app.console.access import may
 from app.hits import owner, results
+from app.hits.contacts import last_contacts
+from app.hits.together import LATER, open_hits
 from app.lib import clock
 from app.models import ContactResult, Customer, Hit, ResultKind
 from app.outreach import by_hand, templates
 from app.outreach.by_hand import CALL, Answer
 from app.outreach.compliance import REASONS
+from app.screens.hits.labels import wrong_number
 from app.screens.leads import phone
 
 #: scripts that the panel shows at most
@@ -30,7 +33,9 @@ def contact(hit: Hit) -> dict[str, Any]:
     call = next(each for each in answers if each.channel == CALL)
     return {
         # A note above says so, which is reason enough.
-        "lines": [] if _is_noted(hit) and {"opted_out", "holdout"} & set(call.held) else _lines(answers),
+        "lines": []
+        if _is_noted(hit) and {"opted_out", "holdout", "converted"} & set(call.held)
+        else _lines(answers),
         "allowed_by": _allowed_by(call),
         "allow_url": _allow_url(call, customer),
         "phone": phone.phone_to_call(judged, _refusal(call) if call.held else ""),
@@ -39,12 +44,16 @@ def contact(hit: Hit) -> dict[str, Any]:
         "may_talk": not call.held and hit.status in owner.OPEN,
         "results": [_choice(each) for each in results.choices()],
         "several": customer.open_hits if customer.open_hits > 1 else 0,
+        "later": LATER,
+        "wrong_number": wrong_number(last_contacts([hit.lead_id]).get(hit.lead_id)),
+        "confirmed": hit.bought
+        or (on_customer_page() and any(each.bought for each in open_hits(hit.lead_id))),
         "on_customer": on_customer_page(),
     }
 
 
 def _is_noted(hit: Hit) -> bool:
-    return hit.opted_out or hit.holdout or hit.lead.opted_out
+    return hit.opted_out or hit.holdout or hit.bought or hit.lead.opted_out
 
 
 def on_customer_page() -> bool:

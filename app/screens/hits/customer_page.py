@@ -60,8 +60,7 @@ def _load_related(customers: list[Any], name: str, model: Any, keys: list[tuple[
 
 def hits_of(customer: Customer) -> list[Hit]:
     """Return the customer's hits: first those that can be worked, then open ones, then the rest."""
-    blocked = Hit.opted_out | Hit.holdout
-    rank = case((Hit.status.in_(OPEN) & ~blocked, 0), (Hit.status.in_(OPEN), 1), else_=2)
+    rank = case((Hit.status.in_(OPEN) & ~Hit.barred(), 0), (Hit.status.in_(OPEN), 1), else_=2)
     query = (
         select(Hit)
         .where(Hit.lead_id == customer.id, Hit.live)

@@ -21,9 +21,9 @@ from app.console.urls import list_url
 from app.console.view import ConsoleView
 from app.errors import DomainError
 from app.extensions import db
-from app.hits import assignment, owner, undo
+from app.hits import assignment, owner, together, undo
 from app.hits import steps as work
-from app.models import Customer, CustomerState, Hit
+from app.models import Customer, CustomerState
 from app.outreach import by_hand
 from app.screens.hits import customer_page, forms
 from app.screens.hits import labels as hit_labels
@@ -171,9 +171,7 @@ class OwnsCustomers:
         reason = work.reason_of(request.form.get("choice_close"))
 
         def close(customer: Customer) -> None:
-            hits = select(Hit).where(Hit.lead_id == customer.id, Hit.status.in_(owner.OPEN)).order_by(Hit.id)
-            for hit in db.session.scalars(hits).all():
-                work.close(hit, g.user, reason, suppress=True)
+            together.close(customer.id, g.user, reason, suppress=True)
 
         apply_to_each(
             items, close, _closed, lambda done: taken_back(undo.newest_with(each, g.user) for each in done)
@@ -215,6 +213,7 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
     special_filters = CUSTOMER_FILTERS
     search_form_extra_fields = {name: StringField() for name in CUSTOMER_FILTERS}
     default_filters = {"state": CustomerState.OPEN}
+    no_choice = {"hand_over": hit_labels.NO_COLLEAGUE}
     hides = ("state", CustomerState.BLOCKED)
     computed = {
         "customer": hit_labels.customer,
@@ -347,8 +346,8 @@ class CustomerView(GoesThrough, OwnsCustomers, AssignsWholeList, ContactsCustome
     def hidden_words(self, count: int, text: str) -> str:
         """Return how many customers nobody may contact."""
         return ngettext(
-            "%(n)s customer whom nobody may contact is hidden",
-            "%(n)s customers whom nobody may contact are hidden",
+            "%(n)s customer whom nobody may contact is hidden (do not disturb, held out, converted)",
+            "%(n)s customers whom nobody may contact are hidden (do not disturb, held out, converted)",
             count,
             n=text,
         )

@@ -23,7 +23,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from app import labels
 from app.extensions import db
-from app.hits import results, steps
+from app.hits import results, steps, together
 from app.hits.owner import MAX_NOTE
 from app.hits.results import Ending
 from app.lib import clock
@@ -76,12 +76,13 @@ class ConvertForm(DynamicForm):  # type: ignore[misc]
     )
     note = TextAreaField(NOTE, validators=[Optional(), Length(max=MAX_NOTE)])
 
-    def offer(self, hit: Hit) -> None:
+    def offer(self, hit: Hit, *, as_customer: bool) -> None:
         """Offer the products that the hit's rule counts: the one named before, else the only one, at once.
 
-        Without any product there is no field.
+        With ``as_customer``, also those that count for another open hit. Without any there is no field.
         """
-        known = [(str(each.id), each.name) for each in steps.products_of(hit)]
+        counted = together.products(hit) if as_customer else steps.products_of(hit)
+        known = [(str(each.id), each.name) for each in counted]
         if not known:
             del self.product
             return
@@ -181,13 +182,13 @@ def bulk_close_reasons() -> list[tuple[str, str]]:
     ]
 
 
-def new_form(step: str, hit: Hit) -> Any:
-    """Return a new form of a step with its default values."""
+def new_form(step: str, hit: Hit, *, as_customer: bool) -> Any:
+    """Return a new form of a step with its default values, of a hit or of its customer."""
     form = FORMS[step](formdata=None, prefix=f"{step}-")
     if step == "follow_up":
         form.call_on.data, form.call_at.data = suggested_call()
     if step in ("convert", "correct"):
-        form.offer(hit)
+        form.offer(hit, as_customer=as_customer and step == "convert")
     if step == "convert":
         form.on.data = clock.today()
     if step == "correct":
@@ -203,25 +204,43 @@ def suggested_call() -> tuple[dt.date, dt.time]:
     return moment.date(), moment.time()
 
 
-def posted_form(step: str, hit: Hit) -> Any:
-    """Return the posted form of a step."""
+def posted_form(step: str, hit: Hit, *, as_customer: bool) -> Any:
+    """Return the posted form of a step, of a hit or of its customer."""
     form = FORMS[step](prefix=f"{step}-")
     if step in ("convert", "correct"):
-        form.offer(hit)
+        form.offer(hit, as_customer=as_customer and step == "convert")
     return form
 
 
-def apply_step(step: str, hit: Hit, form: Any, user: Any) -> None:
-    """Take a step with the values of its valid form. Raises DomainError when the hit does not allow it."""
+def apply_step(step: str, hit: Hit, form: Any, user: Any, *, as_customer: bool) -> None:
+    """Take a step with the values of its valid form, on the hit or on all open hits of its customer.
+
+    Raises DomainError when the hit does not allow it.
+    """
     if step == "follow_up":
         by_hand.check_agreed(form.ending())
         results.record(hit, user, form.ending())
     elif step == "convert":
-        steps.begin(hit, user)
-        steps.convert(hit, user, form.on.data, form.amount.data, form.note.data or "", form.chosen())
+        _convert(hit, form, user, as_customer=as_customer)
     elif step == "correct":
         steps.correct(hit, user, form.on.data, form.amount.data, form.note.data, form.chosen())
     else:
-        listed = bool(form.leave_alone and form.leave_alone.data)
-        reason, note = steps.reason_of(form.reason.data), form.note.data or ""
+        _close(hit, form, user, as_customer=as_customer)
+
+
+def _convert(hit: Hit, form: Any, user: Any, *, as_customer: bool) -> None:
+    values = (form.on.data, form.amount.data, form.note.data or "", form.chosen())
+    if as_customer:
+        together.convert(hit, user, *values)
+        return
+    steps.begin(hit, user)
+    steps.convert(hit, user, *values)
+
+
+def _close(hit: Hit, form: Any, user: Any, *, as_customer: bool) -> None:
+    listed = bool(form.leave_alone and form.leave_alone.data)
+    reason, note = steps.reason_of(form.reason.data), form.note.data or ""
+    if as_customer:
+        together.close(hit.lead_id, user, reason, note, suppress=listed)
+    else:
         steps.close(hit, user, reason, note, suppress=listed)

@@ -15,6 +15,7 @@ from app.console import formats, people
 from app.console.access import may
 from app.hits import owner as owners
 from app.hits import results
+from app.hits.contacts import LastContact
 from app.lib import clock
 from app.models import ContactResult, Customer, CustomerState, Hit, HitEvent, Outreach, ResultKind, Rule
 from app.outreach.compliance import REASONS
@@ -44,6 +45,11 @@ RESULT_KIND = {
     "call_back": lazy_gettext("Call at an agreed time"),
     "close": lazy_gettext("Closes the hits"),
 }
+#: why a customer can't be handed over, and what to do
+NO_COLLEAGUE = lazy_gettext(
+    "Nobody else works with the customers of your branch. Give the customer back, or ask a manager to assign"
+    " them to somebody."
+)
 #: what the product notes on its own steps, besides results of contacts
 OWN_NOTES = {
     "one_owner": lazy_gettext(
@@ -64,6 +70,7 @@ def _do_not_contact(hit: Hit) -> Markup:
     marks = [
         (hit.opted_out and not hit.lead.opted_out, _("Do not disturb")),
         (hit.holdout, _("Holdout group")),
+        (hit.bought, _("Converted (confirmed)")),
     ]
     return disturb.mark(hit.lead) + Markup("").join(
         Markup(' <span class="tag">{}</span>').format(word) for applies, word in marks if applies
@@ -98,8 +105,18 @@ def customer_status(customer: Customer) -> Markup:
 
 
 def customer(row: Customer) -> Markup:
-    """Return the name and the number of a customer on one line."""
-    return Markup('<span class="compact">{} <small>{}</small></span>').format(row.lead.name, row.lead.lead_no)
+    """Return the name and the number of a customer on one line, with a mark for a wrong phone number."""
+    last = g.get("last_contacts", {}).get(row.id)
+    return Markup('<span class="compact">{} <small>{}</small>{}</span>').format(
+        row.lead.name, row.lead.lead_no, wrong_number(last)
+    )
+
+
+def wrong_number(last: LastContact | None) -> Markup:
+    """Return the mark of a customer whose last contact found that the number is not theirs."""
+    if last is None or not last.wrong_number:
+        return Markup("")
+    return Markup(' <span class="tag tag-lead-paused">{}</span>').format(_("Number to be checked"))
 
 
 def rule(rule: Rule) -> Markup:

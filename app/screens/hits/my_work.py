@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import func, select
 
+from app import labels
 from app.access.scope import customers_visible_to, supervises
 from app.console import filter_row, paging
 from app.console import table as lists
@@ -17,9 +19,11 @@ from app.console.access import view_of_model
 from app.console.figures import Figure, Note
 from app.console.urls import list_url
 from app.extensions import db
-from app.hits import queue
+from app.hits import due, queue
 from app.hits.filters import customers_by_work
+from app.lib import clock
 from app.models import Customer, CustomerState, WorkQueue
+from app.outreach import by_hand
 from app.screens.hits import customer_table
 
 #: what the customers of a tab are found by, in the full list
@@ -45,6 +49,7 @@ class Tab:
     hits: int
     empty: str
     urgent: bool = False
+    note: str = ""
 
     @property
     def order(self) -> tuple[str, str]:
@@ -74,7 +79,7 @@ class Tab:
             self.count,
             url_for("MyWorkView.list", show=self.name),
             f"work_{self.name}",
-            notes=[Note(self.hits_text)],
+            notes=[Note(self.hits_text), *([Note(self.note)] if self.note else [])],
             urgent=self.urgent,
             current=self.name == selected.name,
         )
@@ -118,7 +123,11 @@ def tabs() -> list[Tab]:
         rows.append(("escalated", _("Escalated"), "escalated", text, True))
     rows.append(("asked", _("Handovers asked for"), "asked", "", True))
     rows.append(("blocked", _("Mine, nobody may contact"), "mine_blocked", "", False))
-    found = [Tab(name, text, work, *_count(work), empty, urgent) for name, text, work, empty, urgent in rows]
+    notes = {"calls": _agreed_later()}
+    found = [
+        Tab(name, text, work, *_count(work), empty, urgent, notes.get(name, ""))
+        for name, text, work, empty, urgent in rows
+    ]
     return [tab for tab in found if tab.count or tab.empty]
 
 
@@ -129,6 +138,20 @@ def _count(work: str) -> tuple[int, int]:
     )
     customers, hits = db.session.execute(query).one()
     return customers, hits
+
+
+def _agreed_later() -> str:
+    """Return how many calls are agreed for later today, and when the next one is; empty without any."""
+    later = clock.now() + due.CALL_AHEAD
+    end = due.midnight(clock.today() + dt.timedelta(days=1))
+    query = select(func.count(), func.min(Customer.call_back_at)).where(
+        *(due.mine(g.user), customers_visible_to(g.user)),
+        *(Customer.call_back_at > later, Customer.call_back_at < end),
+    )
+    n, first = db.session.execute(query).one()
+    return (
+        _("%(n)s more agreed today, next at %(time)s", n=n, time=f"{labels.local(first):%H:%M}") if n else ""
+    )
 
 
 def select_tab(tabs: list[Tab], name: str) -> Tab | None:
@@ -156,15 +179,16 @@ def table(tab: Tab) -> lists.Table:
     )
 
 
-def to_start(tabs: list[Tab]) -> int:
-    """Return the number of customers in the queue of the day."""
-    return len(_day(tabs))
+def to_start(tabs: list[Tab]) -> tuple[int, int]:
+    """Return how many customers are in the queue of the day, and how many of them may not be called today."""
+    keys = _day(tabs)
+    return len(keys), len(by_hand.held_today(keys, g.user))
 
 
 def start(tabs: list[Tab], name: str) -> WorkQueue | None:
     """Keep the queue of a tab, or without a name that of the day. Return it, None when nobody is in it."""
     chosen = [tab for tab in tabs if tab.name == name] if name else []
-    keys = _keys(chosen[0]) if chosen else _day(tabs)
+    keys = _held_last(_keys(chosen[0]) if chosen else _day(tabs))
     if not keys:
         return None
     address = url_for("MyWorkView.list", show=chosen[0].name if chosen else None)
@@ -176,6 +200,12 @@ def _day(tabs: list[Tab]) -> list[int]:
     named = {tab.name: tab for tab in tabs}
     keys = [key for name in DAY if name in named and named[name].count for key in _keys(named[name])]
     return list(dict.fromkeys(keys))[: queue.MOST] or _keys(named[FREE])
+
+
+def _held_last(keys: list[int]) -> list[int]:
+    """Return customers with those last who may not be called today."""
+    held = by_hand.held_today(keys, g.user)
+    return sorted(keys, key=lambda key: key in held)
 
 
 def _keys(tab: Tab) -> list[int]:

@@ -8,7 +8,6 @@ from flask import g, request
 from flask_babel import gettext as _
 
 from app import labels
-from app.console import formats
 from app.console.access import may
 from app.hits import assignment, owner, results, steps
 from app.models import Customer, Hit, HitStatus
@@ -40,6 +39,8 @@ def pane(
         "close": (_("No result"), _("Close the hit")),
         "correct": (_("Correct the conversion"), _("Save the correction")),
     }
+    if contact.on_customer_page() and (n := owner.of_hit(hit).open_hits) > 1:
+        titles["close"] = (_("No result"), _("Close all %(n)s hits", n=n))
     offered = [step for step in hit_forms.FORMS if offers(step, hit)]
     forms = [(step, *titles[step], _form(step, hit, refused)) for step in offered]
     return {
@@ -106,12 +107,19 @@ def held(customer: Customer) -> dict[str, Any]:
         "customer": customer,
         "owner": customer.owner.get_full_name() if customer.owner else "",
         "mine": customer.owner_id == g.user.id,
-        "since": formats.when(customer.owned_since),
+        "since": f"{labels.local(customer.owned_since):%Y-%m-%d %H:%M}" if customer.owned_since else "",
         "asked_by": customer.asked_by.get_full_name() if customer.asked_by else "",
         "steps": steps,
         "assignees": _assignees(customer),
         "assign": "assign" if may("assign", "CustomerView") else "hand_over",
+        "alone": _alone(customer),
     }
+
+
+def _alone(customer: Customer) -> str:
+    """Return why the user can't hand over a customer of their own to anybody, if so."""
+    wanted = may("hand_over", "CustomerView") and owner.is_allowed(customer, "hand_over", g.user)
+    return str(hit_labels.NO_COLLEAGUE) if wanted and not _assignees(customer) else ""
 
 
 def _assignees(customer: Customer) -> list[tuple[str, str]]:
@@ -125,4 +133,6 @@ def _assignees(customer: Customer) -> list[tuple[str, str]]:
 
 
 def _form(step: str, hit: Hit, refused: tuple[str, Any] | None) -> Any:
-    return refused[1] if refused and refused[0] == step else hit_forms.new_form(step, hit)
+    if refused and refused[0] == step:
+        return refused[1]
+    return hit_forms.new_form(step, hit, as_customer=contact.on_customer_page())

@@ -68,7 +68,7 @@ def _marked() -> str:
 _STEP_TAKEN: dict[str, Callable[[], str]] = {
     "follow_up": lambda: _("Follow-up saved."),
     "convert": _marked,
-    "close": lambda: _("Hit closed."),
+    "close": lambda: _("Closed."),
     "correct": lambda: _("Conversion corrected."),
 }
 
@@ -88,7 +88,7 @@ class WorksHits:
             return True
         if action == "claim":
             free = item.owner_id is None and item.status in owner.OPEN
-            return free and not (item.opted_out or item.holdout)
+            return free and not (item.opted_out or item.holdout or item.bought)
         # Contacting a waiting hit claims its customer and opens its pane.
         idle = action == "follow_up" and item.status == HitStatus.WAITING
         return work.is_allowed(item, action, g.user) and not idle
@@ -145,13 +145,14 @@ class WorksHits:
         """Take a step with its posted form; a refused form is shown again with its errors."""
         view: Any = self
         hit = view._row(pk)
-        form = forms.posted_form(step, hit)
+        as_customer = _from_customer()
+        form = forms.posted_form(step, hit, as_customer=as_customer)
         try:
             if form.validate():
-                forms.apply_step(step, hit, form, g.user)
-                event = undo.newest(hit, g.user)
+                forms.apply_step(step, hit, form, g.user, as_customer=as_customer)
+                event = _newest(hit)
                 db.session.commit()
-                _say(_saved(step, form), hit, event)
+                _say(_saved(step, form, hit), event)
                 return self._redirect_to_pane(hit)
         except DomainError as error:
             db.session.rollback()
@@ -210,20 +211,33 @@ class WorksHits:
         return self.back()  # type: ignore[attr-defined]
 
 
-def _saved(step: str, form: Any) -> str:
-    """Return the message about a step, or about the result of a contact."""
+def _newest(hit: Hit) -> HitEvent | None:
+    """Return the user's newest step on a hit, or on any of its customer where the form is about them."""
+    if _from_customer():
+        return undo.newest_with(owner.of_hit(hit), g.user)
+    return undo.newest(hit, g.user)
+
+
+def _saved(step: str, form: Any, hit: Hit) -> str:
+    """Return the message about a step, or about the result of a contact, which names the customer.
+
+    The next customer may be shown by then.
+    """
     result = results.result_of(form.result.data) if step == "follow_up" else None
-    return _("Saved: %(result)s.", result=results.name_of(result)) if result else _STEP_TAKEN[step]()
+    name = hit.lead.name
+    if result:
+        return _("Saved: %(customer)s, %(result)s.", customer=name, result=results.name_of(result))
+    return _("%(customer)s: %(what)s", customer=name, what=_STEP_TAKEN[step]())
 
 
-def _say(text: str, hit: Hit, event: HitEvent | None) -> None:
+def _say(text: str, event: HitEvent | None) -> None:
     """Say what was done, with the button that takes the step back."""
     if event is None:
         flash(text, "success")
         return
     place = {name: request.form.get(name) for name in ("page", "queue")}
     fields = [("event", str(event.id)), *((name, value) for name, value in place.items() if value)]
-    flash_undoable(text, url_for("HitView.undo", pk=hit.id), fields)
+    flash_undoable(text, url_for("HitView.undo", pk=event.hit_id), fields)
 
 
 def _from_customer() -> bool:
@@ -387,8 +401,8 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     def hidden_words(self, count: int, text: str) -> str:
         """Return how many hits are of people whom nobody may contact."""
         return ngettext(
-            "%(n)s hit whose customer nobody may contact is hidden",
-            "%(n)s hits whose customers nobody may contact are hidden",
+            "%(n)s hit whose customer nobody may contact is hidden (do not disturb, held out, converted)",
+            "%(n)s hits whose customers nobody may contact are hidden (do not disturb, held out, converted)",
             count,
             n=text,
         )

@@ -86,12 +86,14 @@ class MyWorkView(BaseView):  # type: ignore[misc]
         if tab is None:
             abort(404)
         table = my_work.table(tab)
+        waiting, held = my_work.to_start(tabs)
         return self.render_template(
             "hits/my_work.html",
             title=str(self.list_title),
             figures=[each.figure(tab) for each in tabs],
             selected=tab,
-            waiting=my_work.to_start(tabs),
+            waiting=waiting,
+            held=held,
             filters=ConsoleFilterWidget(table=table),
             widget=ConsoleListWidget(table=table),
         )
@@ -173,12 +175,14 @@ class ContactResultView(ConsoleView):
     base_order = ("position", "asc")
     computed = {"after": hit_labels.after}
     number_columns = frozenset({"after"})
-    list_columns = ["name", "name_en", "kind", "after", "close_reason", "position", "active"]
+    list_columns = ["name", "name_en", "kind", "after", "close_reason", "wrong_number", "position", "active"]
     order_columns = ["name", "position"]
     search_columns = ["name", "kind", "active"]
-    show_columns = ["name", "name_en", "kind", "after", "close_reason", "position", "active"]
-    add_columns = ["name", "name_en", "kind", "next_days", "close_reason", "position", "active"]
-    edit_columns = add_columns
+    show_columns = list_columns
+    add_columns = edit_columns = [
+        *("name", "name_en", "kind", "next_days", "close_reason"),
+        *("wrong_number", "position", "active"),
+    ]
     filter_choices = {"kind": hit_labels.RESULT_KIND}
     label_columns = {
         "name": lazy_gettext("Name"),
@@ -189,6 +193,7 @@ class ContactResultView(ConsoleView):
         "close_reason": lazy_gettext("Reason for closing"),
         "position": lazy_gettext("Position in the list"),
         "active": lazy_gettext("Can be chosen"),
+        "wrong_number": lazy_gettext("Wrong number"),
     }
     description_columns = {
         "close_reason": lazy_gettext(
@@ -200,6 +205,7 @@ class ContactResultView(ConsoleView):
     formatters_columns = {
         "kind": lambda value: labels.word(hit_labels.RESULT_KIND, value),
         "active": labels.yes_no,
+        "wrong_number": labels.yes_no,
     }
     validators_columns = {"name": [DataRequired(), Length(max=64)], "name_en": [Length(max=64)]}
     add_form_extra_fields = edit_form_extra_fields = {
@@ -209,6 +215,12 @@ class ContactResultView(ConsoleView):
             default=3,
             description=lazy_gettext("Suggested; whoever records the result may choose another."),
             validators=[InputRequired(), NumberRange(0, 366)],
+        ),
+        "wrong_number": BooleanField(
+            lazy_gettext("Wrong number"),
+            description=lazy_gettext(
+                "Customers whose last contact ended so are marked: the number has to be checked."
+            ),
         ),
         "active": BooleanField(
             lazy_gettext("Can be chosen"),

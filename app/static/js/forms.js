@@ -12,6 +12,9 @@ function guard(form) {
   form.addEventListener("input", () => {
     changed = true;
   });
+  form.addEventListener("reset", () => {
+    changed = false;
+  });
   window.addEventListener("beforeunload", (event) => {
     if (changed) event.preventDefault();
   });
@@ -28,6 +31,25 @@ function guard(form) {
     });
   });
   summary?.focus();
+}
+
+/**
+ * Carry what was typed about a contact over to the step that is opened, unless something stands there.
+ * @param {HTMLDetailsElement} step
+ */
+function carryNote(step) {
+  step.addEventListener("toggle", () => {
+    /** @type {HTMLTextAreaElement | null} */
+    const note = step.open ? maybe("textarea", step) : null;
+    /** @type {HTMLTextAreaElement[]} */
+    const others = all("details[data-carries] textarea");
+    const typed = others.find((each) => each !== note && each.value.trim());
+    if (!note || !typed || note.value.trim()) return;
+    note.value = typed.value;
+    typed.value = "";
+    note.dispatchEvent(new Event("input", { bubbles: true }));
+    typed.form?.dispatchEvent(new Event("reset"));
+  });
 }
 
 /** A file input that checks the size before uploading and accepts dropped files. @param {HTMLElement} zone */
@@ -141,6 +163,7 @@ function insertsText(button) {
 }
 
 /** @type {HTMLFormElement[]} */ (all("[data-guard]")).forEach(guard);
+/** @type {HTMLDetailsElement[]} */ (all("details[data-carries]")).forEach(carryNote);
 /** @type {HTMLFormElement[]} */ (all("form[data-secret]")).forEach(takeSecret);
 for (const rows of all("form.form .test-rows")) new FilterRows(rows);
 all("[data-drop]").forEach(dropZone);

@@ -35,8 +35,16 @@ def line(page: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("path", "mine", "everybodys"),
     [
-        (HITS, "2 hits whose customers nobody may contact are hidden", "4 hits"),
-        (CUSTOMERS, "1 customer whom nobody may contact is hidden", "2 customers"),
+        (
+            HITS,
+            "2 hits whose customers nobody may contact are hidden (do not disturb, held out, converted)",
+            "4 hits",
+        ),
+        (
+            CUSTOMERS,
+            "1 customer whom nobody may contact is hidden (do not disturb, held out, converted)",
+            "2 customers",
+        ),
     ],
 )
 def test_a_line_says_how_many_are_hidden_and_shows_them(

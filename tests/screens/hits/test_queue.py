@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.hits.queue import KEPT
-from app.models import RuleVersion, WorkQueue
+from app.models import Customer, OutreachSetting, RuleVersion, WorkQueue
+from tests import clock
 from tests.access.world import World, hit, lead
 from tests.conftest import Person
 
@@ -20,6 +22,35 @@ def neighbours(page: str) -> tuple[str, list[str]]:
     """Return the position and the customers before and after."""
     [place] = re.findall(r'class="num" aria-label="Row of the list">([^<]+)<', page)
     return place, re.findall(r'href="/customerview/show/(\d+)\?queue=\d+" data-key', page)
+
+
+def test_the_queue_of_the_day_leads_to_those_last_who_may_not_be_called_today(
+    app: Flask, session: Session, world: World, login: Callable[..., Person]
+) -> None:
+    """Their grade is excluded; calls agreed for later today are counted beside those that are due."""
+    anna = login("Marketer", branch=world.home, username="anna")
+    other = lead(app.config["SETTINGS"], 300, world.home)
+    session.add(other)
+    session.flush()
+    later = hit(other, session.get_one(RuleVersion, world.ids["version"]), "waiting")
+    later.grade = "A"
+    session.add(later)
+    session.execute(update(OutreachSetting).values(values={"excluded_grades": ["B"]}))
+    session.commit()
+    for key in (world.ids["lead_home"], other.id):
+        anna.submit(f"/customerview/action/claim/{key}")
+    session.execute(update(Customer).values(next_on=clock.today()).where(Customer.owner_id.is_not(None)))
+    moment = clock.now() + dt.timedelta(minutes=20)
+    session.execute(update(Customer).values(call_back_at=moment).where(Customer.id == world.ids["lead_home"]))
+    session.commit()
+    page = anna.get("/myworkview/list/").text
+    assert "1 of them may not be called today and comes last." in page
+    local = moment.astimezone(app.config["SETTINGS"].zone)
+    if local.date() == clock.today():
+        assert f"1 more agreed today, next at {local:%H:%M}" in page
+    anna.submit("/myworkview/start")
+    [kept] = session.scalars(select(WorkQueue)).all()
+    assert kept.customers == [other.id, world.ids["lead_home"]]
 
 
 def test_a_queue_keeps_its_order_and_belongs_to_who_opened_it(
