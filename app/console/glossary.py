@@ -261,10 +261,6 @@ TERMS: dict[str, Term] = {
         _("The rate of template B less that of template A, in percentage points."),
         _("When its 95-percent interval contains 0, there is no clear difference yet."),
     ),
-    "batch_hits": Term(
-        _("Selected hits"),
-        _("The hits selected when the batch was made; each gets a row, sent or not, with the reason."),
-    ),
     "held_back": Term(
         _("Held back"),
         _("Customers whom compliance keeps from being contacted, with the first reason that applies."),

@@ -311,7 +311,8 @@ class Contacts:
         if record.events:
             db.session.execute(insert(OutreachEvent), record.events)
         batch.status, batch.created_at, batch.confirmed_at = OutreachBatchStatus.DONE, at, sent_at
-        batch.name = f"{batch.version.template.name} {at.date()}"
+        batch.name = ""  # so that its own name isn't taken
+        batch.name = batches.proposed_name(batch.version, at.date())
         batch.finished_at = sent_at + dt.timedelta(seconds=len(record.rows) // 8 + 2)
         cost.settle(batch)
         # Rows were held back by the check, when the batch was created.

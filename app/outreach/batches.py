@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +56,16 @@ class Campaign:
     send_at: dt.datetime | None = None
 
 
-def proposed_name(version: OutreachTemplateVersion) -> str:
-    """Return the name that a batch has when nobody gives it another one: its template and today's date."""
-    return f"{version.template.name} {today()}"
+def proposed_name(version: OutreachTemplateVersion, day: dt.date | None = None) -> str:
+    """Return the name of a batch to which nobody gives another one: its template and the day it is created.
+
+    A number follows when another batch is called so.
+    """
+    name = f"{version.template.name} {day or today()}"
+    alike = select(OutreachBatch.name).where(OutreachBatch.name.startswith(name, autoescape=True))
+    taken = set(db.session.scalars(alike))
+    names = (_("%(name)s (%(n)s)", name=name, n=n) if n > 1 else name for n in itertools.count(1))
+    return next(each for each in names if each not in taken)
 
 
 def of_hits(

@@ -116,7 +116,17 @@ def sample_lead(batch: OutreachBatch, version: OutreachTemplateVersion) -> Lead 
 
 def by_status(batch: OutreachBatch) -> dict[str, int]:
     """Return the number of the batch's rows by status."""
+    return by_status_of([batch.id])[batch.id]
+
+
+def by_status_of(batches: list[int]) -> dict[int, dict[str, int]]:
+    """Return the numbers of rows by status of several batches, by their ids."""
     query = (
-        select(Outreach.status, func.count()).where(Outreach.batch_id == batch.id).group_by(Outreach.status)
+        select(Outreach.batch_id, Outreach.status, func.count())
+        .where(Outreach.batch_id.in_(batches))
+        .group_by(Outreach.batch_id, Outreach.status)
     )
-    return dict(db.session.execute(query).tuples().all())
+    found: dict[int, dict[str, int]] = {batch: {} for batch in batches}
+    for batch, status, n in db.session.execute(query).tuples():
+        found[batch][status] = n
+    return found

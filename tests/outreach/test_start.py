@@ -146,6 +146,25 @@ def test_customers_and_hits_have_their_words(bank: Bank, manager: Person) -> Non
     assert "将触达 2 位客户，拦截 0 条命中" in manager.get("/outreachbatchview/list/").text
 
 
+def test_the_list_shows_results_and_names_differ(bank: Bank, manager: Person) -> None:
+    hits = bank.people(4)
+    proposed = f"模板 sms {clock.today()}"
+    batch = bank.make(hits[:3], "chen")
+    assert bank.batch(batch).name == proposed
+    assert f'value="{proposed}（2）"' in manager.get(many(bank, hits[3:] + hits[:1])).text
+    second = bank.make(hits[3:], "chen")
+    assert bank.batch(second).name == f"{proposed}（2）"
+    listed = manager.get("/outreachbatchview/list/").text
+    assert "待发送 3" in listed
+    assert "将触达" not in listed, "confirmed batches show what came of them"
+    bank.send()
+    ids = list(bank.outcomes(batch))
+    for hit, status in zip(ids, ("answered", "failed", "delivered"), strict=True):
+        bank.session.execute(update(Outreach).where(Outreach.hit_id == hit).values(status=status))
+    bank.session.commit()
+    assert "已发送 2 · 有回应 1 · 失败 1" in manager.get("/outreachbatchview/list/").text
+
+
 def test_a_scheduled_batch_can_be_cancelled(bank: Bank, manager: Person) -> None:
     hits = bank.people(2)
     batch = bank.start(manager, hits)

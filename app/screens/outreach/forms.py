@@ -65,8 +65,10 @@ class StartForm(DynamicForm):  # type: ignore[misc]
         self.template_b.description = word(channel, "second_help")
         self.share_b.label.text = word(channel, "share")
         self.share_b.description = word(channel, "share_help")
-        if not self.name.raw_data and usable:
-            self.name.data = proposed_name(usable[0].versions[0])
+        #: the proposed name of a batch by template
+        self.names = {} if one else {each.id: proposed_name(each.versions[0]) for each in usable}
+        if not self.name.raw_data and self.names:
+            self.name.data = self.names[usable[0].id]
         if one:
             del self.name
         if one or len(choices) < 2:

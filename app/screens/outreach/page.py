@@ -19,7 +19,8 @@ from app.approvals.requests import LANGUAGES
 from app.console import formats, people, selection, table
 from app.console.access import may, view_of_model
 from app.console.urls import list_url
-from app.effect.labels import claims_stand_in
+from app.effect.labels import STAGE, claims_stand_in
+from app.effect.reach import Stage
 from app.errors import DomainError
 from app.extensions import db
 from app.hits.filters import ANY_STATE
@@ -61,6 +62,7 @@ from app.rules import conversions
 from app.screens.outreach import batch_money
 from app.screens.outreach import variants as texts
 from app.screens.outreach.words import word
+from app.segments.contacts import ANSWERED
 from app.selection import Selection
 
 SAMPLES = 5
@@ -203,8 +205,16 @@ def unapproved_today(batch: OutreachBatch) -> str:
     )
 
 
+def load(rows: list[OutreachBatch]) -> None:
+    """Count the contacts of a list's batches by status, and remember it for the request."""
+    g.contacts_of_batches = candidates.by_status_of([batch.id for batch in rows if batch.confirmed_at])
+
+
 def batch_counts(batch: OutreachBatch) -> str:
-    """Return how many customers will be contacted and how many are held back."""
+    """Return what came of the contacts of a confirmed batch, else how many there would be."""
+    if batch.confirmed_at is not None:
+        counts = g.get("contacts_of_batches", {}).get(batch.id)
+        return _results(batch, candidates.by_status(batch) if counts is None else counts)
     if "go" not in batch.planned:
         return ""
     held = sum(batch.planned["held"].values())
@@ -213,6 +223,21 @@ def batch_counts(batch: OutreachBatch) -> str:
         go=f"{batch.planned['go']:,}",
         held=f"{held:,}",
     )
+
+
+def _results(batch: OutreachBatch, counts: dict[str, int]) -> str:
+    """Return the contacts by result, those that no contact has left out."""
+    words = labels.contact_words(batch.channel)
+    groups: list[tuple[Any, set[str]]] = [
+        (words["queued"], _WAITING),
+        (words["unknown"], {"unknown"}),
+        (words["sent"], set(words) - {*_WAITING, "unknown", "failed", "held", "dropped"}),
+        (STAGE[Stage.ANSWERED], set(ANSWERED)),
+        (words["failed"], {"failed"}),
+        (words["held"], {"held", "dropped"}),
+    ]
+    numbers = [(word, sum(counts.get(code, 0) for code in codes)) for word, codes in groups]
+    return " · ".join(f"{word} {n:,}" for word, n in numbers if n)
 
 
 def state_text(batch: OutreachBatch) -> str:

@@ -22,7 +22,6 @@ from app.console.view import ConsoleView
 from app.console.widgets import BatchWidget, ConsoleFormWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
-from app.lib import clock
 from app.lib.amounts import yuan
 from app.lib.row_id import row_id
 from app.models import (
@@ -200,7 +199,7 @@ def _start_page(
         enumerated=labels.enumerated,
         note=page.sandbox_note(channel),
         first_check=word(channel, "first_check"),
-        today=clock.today(),
+        names=form.names,
         none="" if form.template.choices else word(channel, "none"),
     )
 
@@ -236,11 +235,11 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
         "No batches yet. Tick customers in the list of high-potential customers, then send an SMS."
     )
     list_columns = [
-        *("id", "name", "channel", "candidates", "counts", "cost", "status"),
+        *("id", "name", "channel", "counts", "cost", "status"),
         *("created_by", "created_at"),
     ]
-    column_terms = {"candidates": "batch_hits", "counts": "held_back", "cost": "batch_cost"}
-    order_columns = ["id", "name", "candidates", "status", "created_at"]
+    column_terms = {"counts": "held_back", "cost": "batch_cost"}
+    order_columns = ["id", "name", "status", "created_at"]
     search_columns = ["status", "channel", "name", "created_by", "created_at"]
     special_filters = {"status": BatchState}
     filter_choices = {"status": STATES, "channel": labels.OUTREACH_CHANNEL}
@@ -257,7 +256,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
         "channel": lazy_gettext("Channel"),
         "template": lazy_gettext("Template"),
         "candidates": lazy_gettext("Hits selected"),
-        "counts": lazy_gettext("Check"),
+        "counts": lazy_gettext("Customers"),
         "chosen": lazy_gettext("Who is contacted"),
         "status": lazy_gettext("Status"),
         "gateway": lazy_gettext("Gateway"),
@@ -274,7 +273,6 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     }
     formatters_columns = {
         "channel": formats.label(labels.OUTREACH_CHANNEL),
-        "candidates": formats.number,
         "gateway": formats.label(labels.GATEWAY),
         "created_at": formats.when,
         "confirmed_at": formats.when,
@@ -317,6 +315,11 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
     def progress_of(self, item: OutreachBatch) -> dict[str, Any] | None:
         """Return the progress of the batch, None between check and confirmation."""
         return super().progress_of(item) if page.progress(item) else None
+
+    def _page(self, list_filters: Any, order: Any, page_number: int, size: int) -> tuple[int, list[Any], int]:
+        count, rows, number = super()._page(list_filters, order, page_number, size)
+        page.load(rows)
+        return count, rows, number
 
     def _get_show_widget(self, pk: Any, item: OutreachBatch, *args: Any, **kwargs: Any) -> dict[str, Any]:
         widgets = super()._get_show_widget(pk, item, *args, **kwargs)

@@ -28,7 +28,8 @@ function proposeName(page) {
   const name = /** @type {HTMLInputElement | null} */ (maybe("#name", page));
   const template = /** @type {HTMLSelectElement | null} */ (maybe("#template", page));
   if (!name || !template) return;
-  const proposed = () => `${template.selectedOptions[0]?.text ?? ""} ${page.dataset.today}`;
+  const names = JSON.parse(page.dataset.names ?? "{}");
+  const proposed = () => names[template.value] ?? "";
   let last = proposed();
   template.addEventListener("change", () => {
     if (name.value === last) name.value = proposed();
