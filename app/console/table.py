@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from babel.numbers import format_compact_decimal
-from flask import request, url_for
+from flask import g, request, url_for
 from flask_appbuilder import Model
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.elements import True_
 
 from app import labels
 from app.access.people import load as load_names
+from app.access.scope import visible_to
 from app.console import filter_row, formats, people, urls
 from app.console.access import may, view_named, view_of_model
 from app.errors import Said
@@ -199,6 +201,7 @@ def load_related(view: Any, rows: list[Any], names: list[str]) -> None:
         model = view.datamodel.get_related_model(name)
         column = next(iter(getattr(view.model, name).property.local_columns)).key
         keys = {key for item in rows if (key := getattr(item, column)) is not None}
+        remember_scope(model, keys)
         loaded = {each.id: each for each in db.session.scalars(select(model).where(model.id.in_(keys)))}
         for item in rows:
             set_committed_value(item, name, loaded.get(getattr(item, column)))
@@ -295,9 +298,25 @@ def related(item: Any) -> Any:
 def linked(item: Any, text: str) -> Markup:
     """Return a text about a row of another table, as a link when the user may open it."""
     view = view_of_model(type(item))
-    if view is None or not may("can_show", type(view).__name__):
+    if view is None or not may("can_show", type(view).__name__) or not in_scope(type(item), item.id):
         return escape(text)
     return Markup('<a href="{}">{}</a>').format(url_for(f"{view.endpoint}.show", pk=item.id), text)
+
+
+def in_scope(model: type[Any], key: int) -> bool:
+    """Whether a row is among those that the user sees; asked once a request."""
+    if (model, key) not in g.setdefault("rows_in_scope", {}):
+        remember_scope(model, [key])
+    return bool(g.rows_in_scope[model, key])
+
+
+def remember_scope(model: type[Any], keys: Iterable[int]) -> None:
+    """Find out for all rows at once what ``in_scope`` says of them."""
+    scope = visible_to(g.user, model)
+    seen = set(keys)
+    if seen and not isinstance(scope, True_):
+        seen = set(db.session.scalars(select(model.id).where(model.id.in_(seen), scope)))
+    g.setdefault("rows_in_scope", {}).update({(model, key): key in seen for key in keys})
 
 
 def show_links(view: Any, item: Any) -> list[Link]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
 
 from sqlalchemy import func, select
@@ -63,3 +64,21 @@ def test_results_of_a_batch_and_quadrants_open_their_customers(bank: Bank, manag
     start = link(matrix, "/customerview/contact_many/call?")
     assert "_matrix=" in start
     assert "符合条件的客户" in manager.get(start).text
+
+
+def test_a_batch_of_somebody_else_is_named_but_no_link(bank: Bank, login: Callable[..., Person]) -> None:
+    [hit] = bank.people(1)
+    login("Manager", username="chen")
+    batch = bank.make([hit], "chen")
+    bank.send()
+    marketer = login("Marketer", branch=bank.world.home, language="zh")
+    assert marketer.get(f"/outreachbatchview/show/{batch}").status_code == 404
+    opened = f'href="/outreachbatchview/show/{batch}"'
+    listed = f"/outreachview/list/?_flt_0_batch={batch}"
+    for person, links in ((marketer, False), (login("Manager", language="zh"), True)):
+        page = person.get(listed).text
+        assert f'<option value="{batch}" selected>#{batch} ' in page, "the filter has the batches of its rows"
+        assert (opened in page) is links
+        assert (opened in person.get(f"/leadview/show/{bank.lead_of(hit).id}").text) is links
+    away = login("Marketer", branch=bank.world.away, language="zh")
+    assert f'<option value="{batch}"' not in away.get("/outreachview/list/").text

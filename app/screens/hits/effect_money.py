@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import url_for
 from flask_babel import gettext as _
 
+from app.console import table as lists
 from app.console.access import may
 from app.effect import money, money_words
 from app.effect import platform as effect_platform
@@ -15,6 +16,7 @@ from app.effect.means import Estimate
 from app.effect.money import Part
 from app.effect.report import ArmsEffect
 from app.lib.amounts import percent, yuan
+from app.models import OutreachBatch
 from app.rules import control_group, conversions
 from app.screens.hits.effect_page import Filters
 
@@ -135,7 +137,8 @@ def _of_parts(filters: Filters, by: str) -> tuple[list[Part], list[MoneyRow]]:
 def _url(filters: Filters, by: str, key: str) -> str:
     if by != "batch":
         return filters.part_url(by, key)
-    return url_for("OutreachBatchView.show", pk=key) if may("can_show", "OutreachBatchView") else ""
+    opens = may("can_show", "OutreachBatchView") and lists.in_scope(OutreachBatch, int(key))
+    return url_for("OutreachBatchView.show", pk=key) if opens else ""
 
 
 def _of_rules(filters: Filters) -> tuple[list[Part], list[MoneyRow]]:

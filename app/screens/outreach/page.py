@@ -464,8 +464,10 @@ def row_hit(row: Outreach) -> Any:
 
 def of_lead(lead: Lead) -> dict[str, Any]:
     """Return the contact history of a customer, and what would happen if they were contacted now."""
+    history = why.history(lead)
+    table.remember_scope(OutreachBatch, [row.batch_id for row in history])
     return {
-        "history": why.history(lead),
+        "history": history,
         "verdicts": why.now(lead, g.user),
         "words": REASONS,
         "passed": PASSED,
@@ -473,7 +475,7 @@ def of_lead(lead: Lead) -> dict[str, Any]:
         "status_tag": row_status,
         "reason": reason,
         "when": formats.when,
-        "may_open": may("can_show", "OutreachBatchView"),
+        "template": lambda row: table.linked(row.batch, str(row.version)),
     }
 
 

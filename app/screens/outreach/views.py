@@ -37,7 +37,7 @@ from app.outreach.compliance import REASONS
 from app.outreach.start_time import NotThen
 from app.outreach.variants import SecondText
 from app.screens.outreach import examples, forms, page, variants
-from app.screens.outreach.filters import STATES, BatchState
+from app.screens.outreach.filters import STATES, BatchOfContacts, BatchState
 from app.screens.outreach.words import word
 from app.selection import Selection
 
@@ -418,7 +418,7 @@ class OutreachView(NamesTexts, ConsoleView):
     list_columns = ["lead", "channel", "template", "status", "why", "batch", "at"]
     order_columns = ["at", "status", "channel"]
     search_columns = ["status", "reason", "batch", "letter", "channel", "at"]
-    special_filters = {"letter": variants.TextOf}
+    special_filters = {"letter": variants.TextOf, "batch": BatchOfContacts}
     search_form_extra_fields = {"letter": StringField()}
     filter_choices = {
         "status": labels.of_both(labels.contact_words("sms"), labels.contact_words("call")),
