@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from app.access.scope import customers_visible_to
 from app.extensions import db
-from app.models import Customer, Staff, WorkQueue
+from app.models import Customer, CustomerState, Hit, HitEvent, Staff, WorkQueue
 
 #: customers that a queue keeps at most, and how many of them come before the page on which it begins
 MOST, BEFORE = 1_000, 500
@@ -59,6 +59,27 @@ def place_of(user: Staff, queue_id: int | None, customer_id: int) -> Place | Non
     index = queue.customers.index(customer_id)
     before, after = queue.customers[:index][::-1], queue.customers[index + 1 :]
     return Place(queue, queue.first + index + 1, _first_visible(user, before), _first_visible(user, after))
+
+
+def passed_over(user: Staff, queue: WorkQueue) -> list[int]:
+    """Return the customers of a queue who still can be worked, and with whom the user did nothing since."""
+    done = exists().where(
+        *(HitEvent.hit_id == Hit.id, Hit.lead_id == Customer.id),
+        *(HitEvent.person == user.username, HitEvent.at >= queue.made_at),
+    )
+    query = select(Customer.id).where(
+        *(Customer.id.in_(queue.customers), customers_visible_to(user)),
+        *(Customer.state == CustomerState.OPEN, ~done),
+    )
+    left = set(db.session.scalars(query))
+    return [key for key in queue.customers if key in left]
+
+
+def again(user: Staff, queue_id: int) -> WorkQueue | None:
+    """Keep a queue of the customers whom the user passed over in one of their own, None without any."""
+    old = db.session.get(WorkQueue, queue_id)
+    left = passed_over(user, old) if old is not None and old.person_id == user.id else []
+    return keep(user, old.address, left, 0, len(left), left[0]) if old is not None and left else None
 
 
 def _first_visible(user: Staff, keys: Sequence[int]) -> int | None:

@@ -24,7 +24,7 @@ from app.extensions import db
 from app.hits import owner
 from app.hits.contacts import last_contacts
 from app.hits.owner import OPEN
-from app.hits.queue import Place
+from app.hits.queue import Place, passed_over
 from app.lib.row_id import row_id
 from app.models import Customer, Hit, Lead, Staff
 from app.rules import describe
@@ -119,12 +119,14 @@ def other_hits(hit: Hit) -> dict[str, Any]:
 
 
 def _neighbours(here: Place) -> dict[str, Any]:
-    """Return what the bar of the queue shows."""
+    """Return what the bar of the queue shows; at its end also how many customers were passed over."""
     return {
         "text": f"{here.number:,} / {here.queue.total:,}",
         "previous": queue.page_url(here.previous) if here.previous else "",
         "following": queue.page_url(here.following) if here.following else "",
         "back": here.queue.address,
+        "left": 0 if here.following else len(passed_over(g.user, here.queue)),
+        "again": url_for("CustomerView.again", queue_id=here.queue.id),
     }
 
 

@@ -8,6 +8,7 @@ from flask import flash, g, redirect, request, url_for
 from flask_appbuilder import expose, has_access, permission_name
 from flask_appbuilder.urltools import get_order_args, get_page_args, get_page_size_args
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from app.console import paging, selection, urls
 from app.console.table import remembered_page_size
@@ -56,6 +57,17 @@ class GoesThrough:
         )
         return redirect(url_for(f"{self.endpoint}.show", pk=pk, queue=kept.id))
 
+    @expose("/again/<row_id:queue_id>", methods=["POST"])
+    @has_access
+    @permission_name("show")
+    def again(self, queue_id: int) -> Any:
+        """Begin again with the customers of a queue who were passed over."""
+        kept = queue.again(g.user, queue_id)
+        if kept is None:
+            flash(_("Nobody of this list was passed over."), "info")
+            return redirect(url_for(f"{self.endpoint}.list"))
+        return redirect(url_for(f"{self.endpoint}.show", pk=kept.customers[0], queue=kept.id))
+
 
 def place(customer: Customer) -> Place | None:
     """Return the customer's place in the queue that the request names."""
@@ -73,9 +85,19 @@ def after_saving(customer: Customer, hit_id: int) -> Any:
     if request.form.get("then") != "next" or here is None:
         return redirect(page_url(customer.id, hit=hit_id) + "#contact")
     if here.following is None:
+        return _at_the_end(customer, here, hit_id)
+    return redirect(page_url(here.following))
+
+
+def _at_the_end(customer: Customer, here: Place, hit_id: int) -> Any:
+    """Stay, with the offer to begin again, while customers were passed over; else return to the list."""
+    left = len(queue.passed_over(g.user, here.queue))
+    if not left:
         flash(_("That was the last customer of the list."), "info")
         return redirect(here.queue.address)
-    return redirect(page_url(here.following))
+    text = ngettext("%(num)s customer was passed over.", "%(num)s customers were passed over.", left)
+    flash(_("That was the last customer of the list.") + " " + text, "info")
+    return redirect(page_url(customer.id, hit=hit_id))
 
 
 def _queue_id() -> str:

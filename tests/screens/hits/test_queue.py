@@ -11,8 +11,9 @@ from flask import Flask
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
+from app.hits import queue
 from app.hits.queue import KEPT
-from app.models import Customer, OutreachSetting, RuleVersion, WorkQueue
+from app.models import Customer, OutreachSetting, RuleVersion, Staff, WorkQueue
 from tests import clock
 from tests.access.world import World, hit, lead
 from tests.conftest import Person
@@ -51,6 +52,33 @@ def test_the_queue_of_the_day_leads_to_those_last_who_may_not_be_called_today(
     anna.submit("/myworkview/start")
     [kept] = session.scalars(select(WorkQueue)).all()
     assert kept.customers == [other.id, world.ids["lead_home"]]
+
+
+def test_the_end_of_a_queue_says_how_many_were_passed_over_and_begins_again_with_them(
+    app: Flask, session: Session, world: World, login: Callable[..., Person]
+) -> None:
+    anna = login("Marketer", branch=world.home, username="anna")
+    leads = [lead(app.config["SETTINGS"], 300 + number, world.home) for number in range(3)]
+    session.add_all(leads)
+    session.flush()
+    version = session.get_one(RuleVersion, world.ids["version"])
+    hits = [hit(each, version, "waiting") for each in leads]
+    session.add_all(hits)
+    session.commit()
+    keys = [each.id for each in leads]
+    with app.app_context():
+        kept = queue.keep(
+            session.scalars(select(Staff).where(Staff.username == "anna")).one(), "/x", keys, 0, 3, keys[0]
+        )
+        queue_id = kept.id
+    page = {"page": "customer", "queue": queue_id, "then": "next", "follow_up-note": "谈过"}
+    path = f"/hitview/work/{hits[2].id}/follow_up"
+    after = anna.submit(path, page | {"follow_up-next_on": clock.today()}, follow_redirects=True).text
+    assert "That was the last customer of the list. 2 customers were passed over." in after
+    assert "Again with the 2 passed over" in after
+    shown = anna.submit(f"/customerview/again/{queue_id}", follow_redirects=True).text
+    assert neighbours(shown) == ("1 / 2", [str(keys[1])])
+    assert "Nobody of this list" in anna.submit("/customerview/again/999999", follow_redirects=True).text
 
 
 def test_a_queue_keeps_its_order_and_belongs_to_who_opened_it(
