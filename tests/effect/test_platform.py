@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 
 import pytest
@@ -72,6 +73,8 @@ def test_the_group_is_compared_with_everybody_else_since_it_began(
     assert found.effect.cost == pytest.approx(sum(costs))
     assert found.effect.amount == difference(others.amounts, group.amounts)
     assert f"{group.converted} / {group.people}" in page()
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)', page())
+    assert heads[:2] == ["Dates", "More conversions per 100"], "what phones show first"
     away = login("Marketer", branch=bank.branches["AWAY"], username="away")
     ours = set(session.scalars(select(Lead.id).where(Lead.branch_id == bank.branches["AWAY"].id)))
     assert f"/ {len(ours & live - members)}<" in page(away)

@@ -85,6 +85,8 @@ test("the curve has the level of the base and one point that stands out", () => 
   };
   assert.deepEqual([fill(0), fill(1)], ["var(--blue-bright)", "var(--ink)"]);
   assert.equal(options({ ...curve, base: null }, look()).series[0].markLine, undefined);
+  const label = (base) => options({ ...curve, base }, look()).series[0].markLine.label.position;
+  assert.deepEqual([label(4), label(1)], ["insideEndTop", "insideEndBottom"], "beside the curve, not on it");
 });
 
 test("a ring has its parts with names and shares, and no axes", () => {

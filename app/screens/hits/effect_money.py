@@ -64,10 +64,11 @@ def platform(filters: Filters) -> MoneyTable:
     return MoneyTable(
         _("The whole platform"),
         [
-            *((_("Dates"), ""), (_("Everybody else, converted"), "")),
-            (_("Control group, converted"), "control_group"),
-            *((_("More conversions per 100"), ""), (_("More amount a person"), "amount")),
-            *((_("More margin a person"), "margin"), (_("Margin caused"), "margin_caused")),
+            # What decides comes first, because phones show the first columns.
+            *((_("Dates"), ""), (_("More conversions per 100"), "")),
+            *((_("Everybody else, converted"), ""), (_("Control group, converted"), "control_group")),
+            *((_("More amount a person"), "amount"), (_("More margin a person"), "margin")),
+            (_("Margin caused"), "margin_caused"),
             *((_("Contact cost"), "cost"), (_("Return"), "return")),
         ],
         [MoneyRow(f"{each.first} – {each.last}", "", _platform_cells(each.effect)) for each in years],
@@ -103,11 +104,11 @@ def _platform_cells(effect: ArmsEffect) -> list[Cell]:
         (f"{each.converted:,} / {each.people:,}", percent(each.share.value)) for each in (others, group)
     ]
     if not (effect.amount and effect.margin and effect.brought and effect.interval):
-        return [*shares, *[("—", "")] * 6]
+        return [("—", ""), *shares, *[("—", "")] * 5]
     roi = effect.brought.roi
     return [
-        *shares,
         money_words.points(Estimate(effect.difference or 0.0, effect.interval)),
+        *shares,
         money_words.money(effect.amount),
         money_words.money(effect.margin),
         money_words.money(effect.brought.caused),

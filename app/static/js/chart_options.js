@@ -221,12 +221,14 @@ function sideBySide({ series = [] }) {
 /** A curve of points with intervals, the chosen one highlighted, over the level of the base. @param {Data} data */
 function curve(data) {
   const grey = COLOURS.grey;
+  const last = data.y.filter((y) => y !== null).at(-1) ?? 0;
   const base = {
     silent: true,
     symbol: "none",
     lineStyle: { color: grey, type: "dashed", width: 1 },
     label: {
-      position: "insideEndTop",
+      // The side of the level where the curve isn't.
+      position: last > (data.base ?? 0) ? "insideEndBottom" : "insideEndTop",
       color: grey,
       fontSize: 11,
       formatter: `${data.base_name} ${data.base}${data.unit}`,
