@@ -115,7 +115,7 @@ def test_a_managers_day(session: Session, world: World, visit: Visit, worker: Wo
     # A hit is assigned; an overdue one is escalated.
     boss.row("SUB").get_by_role("checkbox").check()
     press(boss, "button", "分配给")
-    boss.dialog.get_by_role("combobox").select_option(label="人工")
+    boss.dialog.get_by_role("combobox").select_option(str(world.ids["worker"]))
     boss.dialog.get_by_role("button", name="分配给").click()
     expect_toast(boss, "已分配 1 位客户")
     forgotten = session.get_one(Customer, world.ids["lead_home"])
@@ -227,7 +227,7 @@ def test_a_marketers_day_and_the_managers_numbers(
     manager.page.reload()
     assert (figure(manager, "命中总数"), figure(manager, "待营销处理")) == ("9", "2")
     assert funnel(manager) == [9, 1, 1, 1, 1]
-    manager.page.get_by_text("标记 1，系统确认 0", exact=True).click()
+    manager.page.get_by_text("共标记 1，系统确认 0", exact=True).click()
     expect(manager.rows).to_have_count(1)
     expect(manager.rows).to_contain_text("L1001")
 
