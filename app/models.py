@@ -786,7 +786,7 @@ class Rule(Model):
     )
 
     def __repr__(self) -> str:
-        return f"{self.code} {self.name}"
+        return f"{self.name} ({self.code})"
 
 
 class RuleVersion(Model):
@@ -836,7 +836,7 @@ class RuleVersion(Model):
     )
 
     def __repr__(self) -> str:
-        return f"{self.rule.code} v{self.number}" if self.rule else f"v{self.number}"
+        return f"{self.rule.name} v{self.number}" if self.rule else f"v{self.number}"
 
 
 class RuleCondition(Model):
@@ -941,7 +941,7 @@ class Schedule(Model):
     )
 
     def __repr__(self) -> str:
-        return f"{self.code} {self.name}"
+        return f"{self.name} ({self.code})"
 
 
 class ScheduleVersion(Model):
@@ -966,7 +966,7 @@ class ScheduleVersion(Model):
     schedule: Mapped[Schedule] = relationship(Schedule, foreign_keys=[schedule_id], back_populates="versions")
 
     def __repr__(self) -> str:
-        return f"{self.schedule.code} v{self.number}" if self.schedule else f"v{self.number}"
+        return f"{self.schedule.name} v{self.number}" if self.schedule else f"v{self.number}"
 
 
 class Holiday(Model):
@@ -1049,7 +1049,7 @@ class Target(Model):
     created_at: Mapped[dt.datetime] = _now()
 
     def __repr__(self) -> str:
-        return f"{self.code} {self.name}" if self.name != self.code else self.code
+        return f"{self.name} ({self.code})" if self.name != self.code else self.code
 
 
 class PushStatus(StrEnum):

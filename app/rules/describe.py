@@ -68,7 +68,7 @@ def _places(codes: list[str]) -> str:
         return sentence.institutions_in_words(codes)
     return _(
         "%(first)s and others, %(count)s in all",
-        first=sentence.institutions_in_words(codes[:1]),
+        first=sentence.institutions_in_words(sentence.named_first(codes)[:1]),
         count=len(codes),
     )
 

@@ -114,6 +114,12 @@ def institutions_in_words(codes: Iterable[str]) -> str:
     return labels.joined(known.get(code, code) for code in codes)
 
 
+def named_first(codes: Iterable[str]) -> list[str]:
+    """Return codes of institutions, those without a name last: as long as nobody has described them."""
+    known = _cached("institution_names", institution_names)
+    return sorted(codes, key=lambda code: known.get(code, code) == code)
+
+
 def which_events(condition: ConditionDef) -> str:
     """Describe the hours, types and result of the events that count, empty for all."""
     return labels.joined([*_hours(condition), *_kinds(condition)])

@@ -12,12 +12,12 @@ import orjson
 import pytest
 import yaml
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.activity import query, store
 from app.leads.cube import activity_root
-from app.models import Hit, Lead, RuleVersion
+from app.models import Hit, Institution, Lead, RuleVersion
 from app.rules.evaluate import compile_rule, condition_evidence, evaluate_days, score_of
 from app.rules.versions import rule_def
 from app.rulesfile.apply import apply_config, export_config
@@ -120,7 +120,11 @@ def test_an_older_hit_without_evidence_per_condition_can_be_read(
     bare = [{k: v for k, v in each.items() if k != "seen"} for each in hit.evidence["conditions"]]
     hit.evidence = hit.evidence | {"conditions": bare}
     session.commit()
-    assert "7-day window: 1 × active at 机构A and others, 3 in all" in page(login("Manager"), hit)
+    manager = login("Manager")
+    assert "7-day window: 1 × active at 机构A and others, 3 in all" in page(manager, hit)
+    session.execute(update(Institution).where(Institution.name == "机构A").values(name=Institution.code))
+    session.commit()
+    assert "active at 机构B and others, 3 in all" in page(manager, hit), "who has a name comes first"
 
 
 def test_recompute_says_that_the_lead_no_longer_fits(
