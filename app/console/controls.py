@@ -39,6 +39,11 @@ def date_input(**attributes: Any) -> Markup:
     return _drawn("date", attributes)
 
 
+def time_input(**attributes: Any) -> Markup:
+    """Return a field for a time of day, HH:MM: typed, or chosen from a list of half hours."""
+    return _drawn("time", attributes)
+
+
 def file_input(**attributes: Any) -> Markup:
     """Return a file field with a button and the chosen names in the page's language. Files can be dropped."""
     return _drawn("file", attributes)
@@ -54,6 +59,11 @@ class _DateWidget(widgets.TextInput):
         return date_input(id=field.id, name=field.name, value=field._value(), **attributes)
 
 
+class _TimeWidget(widgets.TextInput):
+    def __call__(self, field: Any, **attributes: Any) -> Markup:
+        return time_input(id=field.id, name=field.name, value=field._value(), **attributes)
+
+
 class _FileWidget(widgets.FileInput):
     def __call__(self, field: Any, **attributes: Any) -> Markup:
         return file_input(id=field.id, name=field.name, **attributes)
@@ -65,7 +75,7 @@ _WIDGETS: dict[str, Any] = {
     "FloatField": widgets.NumberInput(step="any"),
     "DecimalField": widgets.NumberInput(step="any"),
     "DateField": _DateWidget(),
-    "TimeField": widgets.TimeInput(),
+    "TimeField": _TimeWidget(),
     "TextAreaField": widgets.TextArea(),
     "PasswordField": widgets.PasswordInput(),
     "FileField": _FileWidget(),

@@ -19,7 +19,15 @@ from app import labels
 from app.console import people
 from app.console.access import may, view_named
 from app.console.addresses import address_of
-from app.console.controls import control, date_input, error_count, is_check, is_group, is_required
+from app.console.controls import (
+    control,
+    date_input,
+    error_count,
+    is_check,
+    is_group,
+    is_required,
+    time_input,
+)
 from app.console.help import help_url
 from app.console.theme import theme, themes
 from app.console.urls import own_path
@@ -92,7 +100,10 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update({each.__name__: each for each in parts})
     app.jinja_env.globals["person"] = people.shown
     app.jinja_env.globals.update(
-        {each.__name__: each for each in (control, date_input, is_group, is_check, is_required, error_count)}
+        {
+            each.__name__: each
+            for each in (control, date_input, time_input, is_group, is_check, is_required, error_count)
+        }
     )
 
 

@@ -29,6 +29,7 @@ def test_steps_tick_themselves_and_go_away(
     assert steps(anna) == ("0 / 5", "Claim your first customer")
     anna.submit(f"/customerview/action/claim/{world.ids['lead_home']}")
     assert steps(anna) == ("1 / 5", "View a phone number with its purpose")
+    assert "<details data-first-steps open>" in anna.get("/myworkview/list/").text
     assert "First steps" not in anna.get("/hitview/list/").text
     anna.submit("/first-steps")
     assert steps(anna) is None
@@ -38,6 +39,7 @@ def test_steps_tick_themselves_and_go_away(
     session.add_all(AuditJob(kind=kind, requested_by="ursula") for kind in ("verify", "export"))
     session.commit()
     assert steps(ursula) == ("3 / 4", "Choose which reminders are also mailed")
+    assert "data-first-steps>" in ursula.get("/", follow_redirects=True).text, "half of it is done: folded"
     user = session.query(Staff).filter_by(username="ursula").one()
     session.add(ReminderChoice(person_id=user.id, kinds={}))
     session.commit()

@@ -171,7 +171,7 @@ def table(tab: Tab) -> lists.Table:
     customers = ngettext("%(n)s customer", "%(n)s customers", tab.count, n=f"{tab.count:,}")
     fields = filter_row.fields_of(view, FILTERS, tab.filters.items())
     return replace(
-        customer_table.page_of(tab.empty, tab.order, **tab.filters),
+        customer_table.page_of(tab.empty, tab.order, bulk_stays=True, **tab.filters),
         count=paging.Count(tab.count),
         counted=f"{customers} · {tab.hits_text}",
         fields=fields,

@@ -19,6 +19,8 @@ from app.models import Customer
 
 #: the page of a list of customers, to which their links lead back, as ``g.list_address``
 SHOWN = "list_address"
+#: the screens besides the list of customers itself that list customers
+_LISTS = ("MyWorkView", "WorkspaceView")
 
 
 class GoesThrough:
@@ -70,8 +72,12 @@ class GoesThrough:
 
 
 def place(customer: Customer) -> Place | None:
-    """Return the customer's place in the queue that the request names."""
-    return queue.place_of(g.user, row_id(_queue_id()), customer.id)
+    """Return the customer's place in the queue that the request names; the menu marks the queue's list."""
+    found = queue.place_of(g.user, row_id(_queue_id()), customer.id)
+    if found is not None:
+        path = found.queue.address.partition("?")[0]
+        g.page_of = next((name for name in _LISTS if path == url_for(f"{name}.list")), "CustomerView")
+    return found
 
 
 def page_url(customer_id: int, **more: Any) -> str:

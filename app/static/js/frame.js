@@ -75,6 +75,16 @@ function toast(element) {
   window.setTimeout(leave, seconds * 1000);
 }
 
+/** Whoever folds the first steps keeps them folded. @param {HTMLDetailsElement} steps */
+function firstSteps(steps) {
+  const key = "first-steps-folded";
+  if (localStorage.getItem(key)) steps.open = false;
+  one("summary", steps).addEventListener("click", () => {
+    if (steps.open) localStorage.setItem(key, "1");
+    else localStorage.removeItem(key);
+  });
+}
+
 document.addEventListener("click", closeMenus);
 document.addEventListener("click", rememberArea);
 document.addEventListener("keydown", closeMenus);
@@ -84,3 +94,5 @@ window.addEventListener("pageshow", (event) => {
 drawer();
 all("[data-copy-text]").forEach(enableCopying);
 all(".toast").forEach(toast);
+const steps = /** @type {HTMLDetailsElement | null} */ (maybe("[data-first-steps]"));
+if (steps) firstSteps(steps);

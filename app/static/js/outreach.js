@@ -8,7 +8,7 @@ function startTime(field) {
   /** @type {HTMLInputElement} */
   const day = one("[data-date]", field);
   /** @type {HTMLInputElement} */
-  const time = one("input[type=time]", field);
+  const time = one("[data-time]", field);
   for (const control of [day, time]) {
     control.addEventListener("input", () => {
       later.checked = true;

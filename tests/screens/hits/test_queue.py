@@ -102,6 +102,12 @@ def test_a_queue_keeps_its_order_and_belongs_to_who_opened_it(
     page = anna.get(opened.location).text
     assert neighbours(page) == ("2 / 3", [str(first), str(last)])
     assert f'href="{listed.replace("&", "&amp;")}"' in page
+    kept = session.scalars(select(WorkQueue)).one()
+    kept.address = "/myworkview/list/?show=unclaimed"
+    session.commit()
+    assert re.search(r'href="/myworkview/list/"[^>]*aria-current="page"', anna.get(opened.location).text)
+    kept.address = listed
+    session.commit()
     # Claimed, it is no longer in the list, but stays the second of three; a deleted one is passed over.
     anna.submit(f"/customerview/action/claim/{middle}")
     session.execute(text("UPDATE lead SET deleted_at = now() WHERE id = :id"), {"id": last})
