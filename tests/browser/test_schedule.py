@@ -86,7 +86,7 @@ def test_a_week_is_painted_saved_submitted_and_approved(visit: Visit, session: S
     expect(page.locator("[data-state]")).to_have_text("已保存")
     assert stored(session)["grid"]["sun"] == "S" * 9 + "H" * 15
     page.get_by_role("button", name="提交审批").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("提交 S-WEEK v1 审批")
+    expect(page.get_by_role("heading", level=1)).to_have_text("提交 浏览器方案 v1 审批")
     page.get_by_label(re.compile("原因|理由")).fill("工作日试点")
     page.get_by_role("button", name="提交审批").click()
     expect(page.locator(".toast-good")).to_be_visible()
