@@ -45,7 +45,7 @@ UNLISTED = {"CF-NEWCOMER": "consumer_finance"}
 #: last days that get a T+1 run; the first of them catches all that has accumulated
 RUN_DAYS = 8
 #: rules with more people held out than the presets have, so that a week is enough to measure an effect
-HELD_OUT = {"R-CREDIT-CALLS-7D": 25, "R-FACE-3D": 20}
+HELD_OUT = {"R-CREDIT-CALLS-7D": 30, "R-FACE-3D": 25}
 #: percentage of the universal control group
 CONTROL = 3.0
 #: days since the list was imported
