@@ -174,7 +174,12 @@ def _summary(content: Content) -> str:
     marked = claims(now.claimed, now.confirmed)
     if not (content.by_outcomes and marked):
         return sentence
-    return _("%(sentence)s Conversions: %(claims)s.", sentence=sentence, claims=marked)
+    return _(
+        "%(sentence)s Conversions: %(claims)s; %(n)s bought without being marked.",
+        sentence=sentence,
+        claims=marked,
+        n=f"{max(now.converted - now.confirmed, 0):,}",
+    )
 
 
 def _cards(now: StageCounts, before: StageCounts) -> list[Card]:

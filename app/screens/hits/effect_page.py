@@ -304,22 +304,28 @@ class Dashboard:
             term="funnel",
         )
 
-    def beside_workspace(self) -> str:
-        """Return why the workspace shows other figures for these dates, empty where it doesn't."""
+    def beside_workspace(self) -> tuple[str, str]:
+        """Return why the workspace shows other figures for these dates, and the list of its conversions.
+
+        The text is empty where it shows the same ones, and the address where the text names no number.
+        """
         chosen = self.filters.figures
         if chosen != funnel.EffectFilters(chosen.hits):
-            return _("Held-out customers, whom the workspace includes, are left out here.")
+            return _("Held-out customers, whom the workspace includes, are left out here."), ""
         cells = counts.count(chosen.hits, ("status", "converted"))
         hits = sum(cells.values())
         if hits == self.total.hit:
-            return ""
+            return "", ""
         place, won = (1, True) if self.by_outcomes else (0, HitStatus.CONVERTED)
-        return _(
+        conversions_there = sum(n for key, n in cells.items() if key[place] == won)
+        text = _(
             "The workspace has %(hits)s hits and %(won)s conversions on these dates, because it includes"
             " held-out customers; here they only serve for comparison.",
             hits=f"{hits:,}",
-            won=f"{sum(n for key, n in cells.items() if key[place] == won):,}",
+            won=f"{conversions_there:,}",
         )
+        success = {"success": "converted"} if self.by_outcomes else {"status": HitStatus.CONVERTED}
+        return text, self.filters.common.list_url(conversions_there, **success)
 
     def rates(self) -> Intervals:
         """Return the conversion rates of the groups with the most hits, with confidence intervals."""

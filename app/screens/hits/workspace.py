@@ -234,11 +234,16 @@ class Dashboard:
         )
 
     def _converted(self) -> Figure:
-        first = self.today.replace(day=1)
+        title, first, last = _("Converted this month"), self.today.replace(day=1), None
         counted = self._count_by_day(first)
+        if not counted:
+            # The hits of the first day come with the T+1 of the next one.
+            title, last = _("Converted last month"), first - dt.timedelta(days=1)
+            first = last.replace(day=1)
+            counted = self._count_by_day(first, last)
         month = sum(counted.values())
         won = sum(n for (_day, *of), n in counted.items() if self._is_won(*of))
-        dates = {"hit_date__from": first.isoformat(), "hit_date__to": None}
+        dates = {"hit_date__from": first.isoformat(), "hit_date__to": last and last.isoformat()}
         url = self.filters.list_url(won, **dates, **self._success)
         notes = [
             Note(_("%(n)s converted", n=f"{won:,}"), url, won),
@@ -246,7 +251,7 @@ class Dashboard:
         ]
         notes += self._claims()
         return Figure(
-            _("Converted this month"),
+            title,
             won,
             url,
             "month_rate",

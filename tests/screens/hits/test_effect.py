@@ -155,6 +155,8 @@ def test_where_workspace_and_effect_differ_the_page_says_why_and_claims_are_told
     won = sum(bool(each.converted) for each in hits)
     page = figures(person, EVERYTHING)
     assert f"The workspace has {len(hits)} hits and {won} conversions on these dates" in page
+    [its_list] = re.findall(r'<a href="([^"]+)">These conversions', page)
+    assert rows(person.get(unescape(its_list)).text) == won
     assert "left out here" in figures(person, f"channel=sms&{EVERYTHING}")
     claimed = [each for each in hits if each.status == "converted"]
     told = f"{len(claimed)} marked in all, {sum(bool(each.converted) for each in claimed)} confirmed"

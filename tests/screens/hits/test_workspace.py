@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app.hits import counts
-from app.models import Branch, Lead, Outcome, Product
+from app.models import Branch, Hit, Lead, Outcome, Product
 from tests import clock
 from tests.access.world import active_rule, branch, hit, lead
 from tests.conftest import Person
@@ -123,6 +123,24 @@ def test_a_change_shows_at_once(
     session.execute(text(DELETE_ONE))
     session.commit()
     assert waiting() < before - 1
+
+
+def test_before_the_first_hits_of_a_month_the_rate_is_that_of_the_month_before(
+    session: Session, bank: dict[str, Branch], login: Callable[..., Person]
+) -> None:
+    first = TODAY.replace(day=1)
+    person = login("Manager")
+    session.execute(update(Hit).values(hit_date=first))
+    session.commit()
+    assert "Converted this month" in person.get("/workspaceview/list/").text
+    session.execute(update(Hit).values(hit_date=first - dt.timedelta(days=1)))
+    session.commit()
+    page = person.get("/workspaceview/list/").text
+    assert "Converted last month" in page
+    rate = page[page.index("Converted last month") :]
+    won, n = next(pair for pair in numbers(rate) if "converted" in pair[0])
+    assert str(first - dt.timedelta(days=1)) in won
+    assert rows(person.get(won).text) == n > 0
 
 
 def test_nothing_is_counted_of_another_branch(
