@@ -238,7 +238,6 @@ def test_a_bar_opens_its_hits(world: World, visit: Visit) -> None:
     window.page.get_by_text("转化漏斗、指标、等级与机构").click()
     chart = window.page.get_by_role("img", name="转化漏斗")
     bar = chart.locator(f"path[fill='{BLUE}']").nth(1)
-    bar.wait_for()
-    bar.click(force=True)
+    bar.click()
     expect(window.page).to_have_url("/hitview/list/?_flt_0_reach=pushed")
     expect(window.rows).to_have_count(1)

@@ -258,8 +258,10 @@ def _untold(window: Window) -> list[str]:
     cut: list[str] = window.page.evaluate(
         """() => {
             const hides = (each) => ["hidden", "clip"].includes(getComputedStyle(each).overflowX);
-            const told = (each) =>
-                each.closest("[title], .sr") || each.querySelector("[title]");
+            const told = (each) => {
+                each.dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
+                return each.closest("[title], .sr") || each.querySelector("[title]");
+            };
             const beyond = (each) => each.clientWidth > 1 && each.scrollWidth > each.clientWidth + 1;
             const texts = [...document.querySelectorAll("main *, .top *")].filter((each) =>
                 !each.matches("input, select, textarea, canvas, svg *")

@@ -38,4 +38,4 @@ def test_a_password_is_chosen_through_a_mailed_link(
     page.get_by_label("User name").fill("owner")
     page.get_by_label("Password").fill(OWN)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("link", name="High-potential leads").first).to_be_visible()
+    expect(page.get_by_role("link", name="High-potential customers").first).to_be_visible()

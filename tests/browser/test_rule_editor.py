@@ -107,7 +107,7 @@ def test_a_rule_is_created_by_keyboard(visit: Visit, activity: None, session: Se
     keys.type("1")
     expect(refusal).to_be_hidden()
     keys.press("Enter")
-    expect(page.locator(".toast-good")).to_contain_text("R-KEYS v1 已保存")
+    expect(page.locator(".toast-good")).to_contain_text("晚间活跃 v1 已保存")
     version = session.scalars(select(RuleVersion).where(RuleVersion.name == "晚间活跃")).one()
     said = [(c.metric, c.value, c.hours, c.institutions) for c in rule_def(version).conditions]
     assert version.lead_filter == {"filter": {"fact": "aum", "fell_by": 0.5, "against_days": 30}}

@@ -113,7 +113,7 @@ def test_differences_are_told_in_words_and_nothing_is_changed(
         "branches B-HZ-1: parent: B-HZ → B-ROOT",
         "tags new: would be added",
         "products LOAN-C: margin_rate: 0.05 → 0.04",
-        "outreach: Calls per person: 1 times → not limited",
+        "outreach: Calls per person: 1 time → not limited",
         "outreach: Calls counted over: 3 days → 7 days",
         "rules R-1: Condition: calls ≥ 3 in 7 days → calls ≥ 5 in 7 days",
     ]

@@ -541,8 +541,17 @@ def test_a_call_counts_for_the_person_whatever_others_were_called(
     assert dict(session.execute(number.where(Lead.id == again.id)).tuples().all()) == {again.id: 1}
 
 
+STRANGERS = """
+    INSERT INTO lead (lead_no, name, id_hash, phone_cipher, phone_index, phone_masked)
+    SELECT 'S' || n, '客', lpad(to_hex(n), 64, '0'), '', lpad(to_hex(n), 64, '0'), ''
+    FROM generate_series(1, 5000) n
+"""
+
+
 def test_the_hits_of_a_person_are_found_by_indexes(session: Session, world: World) -> None:
     """A batch asks for each candidate; reading all leads for one takes a second at 5 million."""
+    session.execute(text(STRANGERS))
+    session.execute(text("ANALYZE lead"))
     session.execute(text("SET LOCAL enable_seqscan = off"))
     query = called_by_hand(session.get_one(Lead, world.ids["lead_home"]))
     words = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})

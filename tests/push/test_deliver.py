@@ -129,7 +129,7 @@ def test_a_target_that_fails_for_days_is_stopped_and_its_keepers_hear_of_it(
     with pushed.app.app_context():
         run_checks(pushed.now)
     reminder = pushed.one(Reminder)
-    assert (reminder.kind, reminder.values) == ("system", {"target": "crm CRM"})
+    assert (reminder.kind, reminder.values) == ("system", {"target": "CRM (crm)"})
 
 
 def test_an_answer_that_comes_ends_a_row_of_failures(pushed: Bank, crm: Receiver) -> None:

@@ -72,7 +72,9 @@ function openAbove(menu) {
 /** Say in full on hover what a cell cuts off. @param {Event} event */
 function tellAll(event) {
   const cell = target(event).closest?.(".rows-lines td:not(.actions)");
-  if (cell && cell.scrollWidth > cell.clientWidth) cell.setAttribute("title", cell.textContent.trim());
+  if (!cell) return;
+  const isCut = [cell, ...all("*", cell)].some((each) => each.clientWidth && each.scrollWidth > each.clientWidth);
+  if (isCut) cell.setAttribute("title", cell.textContent.trim());
 }
 
 /** A button that opens the dialog of a bulk action. @param {HTMLElement} button */
