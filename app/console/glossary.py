@@ -105,8 +105,11 @@ TERMS: dict[str, Term] = {
         _("The share is of all hits that the filters select."),
     ),
     "month_rate": Term(
-        _("Converted this month"),
-        _("Of the hits dated this month, the share that has converted so far."),
+        _("Conversion rate of the month"),
+        _(
+            "Of the hits dated this month, the share that has converted so far; of last month until there"
+            " are any."
+        ),
         _(
             "Held-out customers are included, whom the marketing effect leaves out. Recent hits have had"
             " little time to convert, so that the rate still rises. What was marked is of all selected hits."
