@@ -10,6 +10,7 @@ every heavy library besides.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = re.compile(r"/(?:[^\s/=]*/)+")
 SETTLING_SECONDS = 60
 ONE = """
 import os, sys, psutil
@@ -98,8 +100,8 @@ def pss(process: psutil.Process) -> float:
 
 
 def name(process: psutil.Process) -> str:
-    """Return the end of a process's command line."""
-    return " ".join(process.cmdline()[-3:])[:60]
+    """Return the end of a process's command line, without folders."""
+    return FOLDERS.sub("", " ".join(process.cmdline()[-3:]))[:60]
 
 
 def one(environment: dict[str, str]) -> None:
