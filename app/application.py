@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import RLock
 from typing import Any, cast
 
 from flask import Flask
 from flask_appbuilder import AppBuilder
 
 from app.extensions import csrf, db
+
+_REGISTERING = RLock()
 
 
 class LeadMonitor(Flask):
@@ -30,5 +33,7 @@ class LeadMonitor(Flask):
 
     def update_template_context(self, context: dict[str, Any]) -> None:
         """Add what every template may use; those of mails link to pages as well."""
-        _ = self.appbuilder
+        # Mails are written by several threads, and none may see the pages half registered.
+        with _REGISTERING:
+            _ = self.appbuilder
         super().update_template_context(context)
