@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from app import create_web
+from app.audit.install import tables_with_wrong_triggers
 from app.cli.database import upgrade_database
 from app.embedded import Services, services
 from app.models import Branch, Staff
@@ -150,7 +151,10 @@ def worker_engine(base_settings: Settings) -> Iterator[Engine]:
     """Return an engine on this worker's database whose connections have a warm catalogue cache."""
     made = create_engine(base_settings.database_url, connect_args={"options": "-c timezone=UTC"})
     yield made
+    with made.connect() as connection:
+        unlogged = tables_with_wrong_triggers(connection)
     made.dispose()
+    assert unlogged == [], "a test left tables of this worker without the change log's triggers"
 
 
 @pytest.fixture

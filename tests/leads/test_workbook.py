@@ -132,7 +132,8 @@ def test_what_slips_through_dies_of_its_limit_alone(tmp_path: Path, make: Callab
 
 
 def test_work_without_end_is_ended(tmp_path: Path) -> None:
-    many = workbook({SHEET: sheet("<row/>" * 10_000_000)})
+    rows_of_nothing = sheet("<row/>" * 10_000_000)
+    many = workbook({f"xl/worksheets/sheet{n}.xml": rows_of_nothing for n in range(1, 9)}, sheets=8)
     error = refused(tmp_path, many, limits=Limits(seconds=1), inspected=True)
     assert (error.code, error.values["seconds"]) == ("file_time", 1)
 

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 
 from flask import Flask
-from flask_migrate import downgrade, upgrade
+from flask_migrate import downgrade
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.cli.database import upgrade_database
 from app.extensions import db
 from app.hits import counts
 from app.hits.counts import HitFilter
@@ -103,7 +104,7 @@ def test_a_filled_database_keeps_its_conversions_both_ways(bank: Bank, app: Flas
         there = db.session.scalars(text("SELECT converted FROM hit ORDER BY id")).all()
         assert there == [True, True, False]
         db.session.rollback()
-        upgrade()
+        upgrade_database(app)
         assert db.session.scalar(select(OutreachSetting.recounted_at)) is not None
         assert db.session.scalars(text("SELECT converted FROM hit ORDER BY id")).all() == there
         assert conversions.days() == 30, "the version before knew no other days"
