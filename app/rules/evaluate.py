@@ -8,7 +8,7 @@ from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from sqlalchemy import Connection, text
+from sqlalchemy import BigInteger, Connection, column, text
 
 from app.activity import operators
 from app.activity.score import Score
@@ -17,6 +17,7 @@ from app.extensions import db
 from app.jobs.locks import Lock, wait_for_lock
 from app.leads.cube import activity_root, engine_settings, prepare, window
 from app.lib import clock
+from app.lib.columns import integers
 from app.lib.lazy import lazy
 from app.models import RuleVersion
 from app.rules import catalogue, cooldown, evidence, lead_filter
@@ -158,9 +159,13 @@ def _evaluate(
                 continue
             by_rule = list(zip(*found, strict=True))
             caught = _Caught(connection, state.version, [met.leads for mets in by_rule for met in mets])
+            made = 0
             for m, (rule, mets) in enumerate(zip(rules, by_rule, strict=True), 1):
-                store(settings, rule, days, _joined(mets), caught, counts)
+                made += store(settings, rule, days, _joined(mets), caught, counts)
                 yield (stored + n + (n - stored) * m / len(rules)) / 2 / len(slices)
+            if made:
+                db.session.execute(text(SQL["hit_analyze"]))
+                db.session.commit()
             found, stored = [], n
 
 
@@ -203,10 +208,10 @@ def store(
     found: finder.Met,
     caught: _Caught,
     counts: Counts,
-) -> None:
-    """Make and refresh a rule's hits of the leads that were found, in a transaction."""
+) -> int:
+    """Make and refresh a rule's hits of the leads that were found, in a transaction. Return how many are new."""
     if not len(found.leads):
-        return
+        return 0
     connection = db.session.connection()
     # Each statement locks its customers: those of two rules at once would wait for each other.
     wait_for_lock(connection, Lock.HITS)
@@ -224,9 +229,7 @@ def store(
     for day, of_day, created in zip(days, met, new, strict=True):
         counts[day.isoformat()]["created"][code] += made.get(day, 0)
         counts[day.isoformat()]["refreshed"][code] += of_day - created
-    if made:
-        db.session.execute(text(SQL["hit_analyze"]))
-        db.session.commit()
+    return sum(made.values())
 
 
 def _known(
@@ -245,8 +248,9 @@ def _known(
         # The catalogue changes without a new batch of data.
         "data_batch": "" if follows else str(data_batch),
     }
-    rows = np.array(connection.execute(text(SQL["hit_known"]), values).all(), np.int64).reshape(-1, 5)
-    ids, owners, on, last, stale = rows.T
+    names = ("id", "lead", "day", "last", "stale")
+    query = text(SQL["hit_known"]).columns(*(column(name, BigInteger) for name in names)).bindparams(**values)
+    ids, owners, on, last, stale = integers(connection, query)
     is_stale = np.zeros((len(leads), len(days)), np.bool_)
     here = stale == 1
     is_stale[np.searchsorted(leads, owners[here]), on[here] - days[0].toordinal()] = True

@@ -11,6 +11,7 @@ from sqlalchemy import Select, inspect, or_, select
 
 from app.errors import N_, DomainError, FieldError
 from app.extensions import db
+from app.lib.columns import integers
 from app.lib.lazy import lazy
 from app.models import Branch, Lead, Product, Rule, RuleVersion, Segment, Tag, VersionStatus
 from app.rules.definition import LeadFilterDef
@@ -25,11 +26,9 @@ from config import Settings
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from pyarrow import csv
 else:
     np = lazy("numpy")
     pa = lazy("pyarrow")
-    csv = lazy("pyarrow.csv")
 
 
 Kind = Literal["branches", "tags", "segments"]
@@ -238,19 +237,5 @@ def _values(column: Any, key: Any, keys: Sequence[str]) -> list[Any]:
 
 
 def _ids(query: Select[int]) -> pa.Table:
-    """Read the ids as Arrow by COPY. Row by row in Python would take a minute for a long list."""
-    connection = db.session.connection()
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    raw: Any = connection.connection.driver_connection
-    with (
-        raw.cursor() as cursor,
-        cursor.copy(f"COPY ({compiled}) TO STDOUT", compiled.params) as copy,
-    ):
-        text = b"".join(copy)
-    if not text:  # pyarrow refuses an empty file
-        return pa.table({"lead": pa.array([], pa.int64())})
-    return csv.read_csv(
-        pa.BufferReader(text),
-        read_options=csv.ReadOptions(column_names=["lead"]),
-        convert_options=csv.ConvertOptions(column_types={"lead": pa.int64()}),
-    )
+    [ids] = integers(db.session.connection(), query)
+    return pa.table({"lead": ids})

@@ -5,9 +5,9 @@ WITH made AS (
     SELECT :rule, :version, s.lead_id, s.hit_date, s.values, s.score, s.grade, l.opted_out, s.holdout, s.evidence,
            s.last_met_on, :today
     FROM hit_stage s
-    JOIN lead l ON l.id = s.lead_id AND l.deleted_at IS NULL
+    -- OFFSET looks each lead up: a join would read all leads for the few there are.
+    CROSS JOIN LATERAL (SELECT opted_out FROM lead WHERE id = s.lead_id AND deleted_at IS NULL OFFSET 0) l
     WHERE s.is_new
-    ORDER BY s.hit_date, s.lead_id
     ON CONFLICT (rule_id, lead_id, hit_date) DO NOTHING
     RETURNING hit_date
 )
