@@ -1890,7 +1890,7 @@ class OutreachTest(Model):
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     key: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True, server_default=text("gen_random_uuid()"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
-    created_by: Mapped[str] = mapped_column(String(128))
+    created_by: Mapped[str] = mapped_column(UserName)
     phone_masked: Mapped[str] = mapped_column(String(32))
     body: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(16), server_default=OutreachStatus.SENDING)

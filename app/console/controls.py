@@ -100,6 +100,12 @@ def is_required(field: Any) -> bool:
     )
 
 
+def shown_fields(form: Any, groups: Any = None) -> list[Any]:
+    """Return the fields in the order in which they stand, that of the groups where there are some."""
+    grouped = [each for _title, fields in groups or () for each in fields]
+    return grouped + [each for each in form if each not in grouped]
+
+
 def error_count(form: Any) -> int:
     """Return the number of fields with an error."""
     return sum(bool(field.errors) for field in form)

@@ -26,6 +26,7 @@ from app.console.controls import (
     is_check,
     is_group,
     is_required,
+    shown_fields,
     time_input,
 )
 from app.console.help import help_url
@@ -102,7 +103,16 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         {
             each.__name__: each
-            for each in (control, date_input, time_input, is_group, is_check, is_required, error_count)
+            for each in (
+                control,
+                date_input,
+                time_input,
+                is_group,
+                is_check,
+                is_required,
+                shown_fields,
+                error_count,
+            )
         }
     )
 
@@ -166,16 +176,21 @@ def unread() -> int:
 
 
 def crumbs(title: str) -> list[Item]:
-    """Return the breadcrumb of this page: its work area and its list, without repeating the title."""
+    """Return the breadcrumb of this page: its work area and its list, without repeating the title.
+
+    A page whose list the user may not open has none.
+    """
     view = view_named(_place())
     name = type(view).__name__ if view is not None else ""
+    if not may("can_list", name):
+        return []
     menu = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
     steps = [
         Item(str(category.label)) for category in menu if name in [entry.name for entry in category.childs]
     ]
     list_title = str(getattr(view, "list_title", "") or "")
     if list_title and list_title != title:
-        steps.append(Item(list_title, url_for(f"{view.endpoint}.list") if may("can_list", name) else ""))  # type: ignore[union-attr]
+        steps.append(Item(list_title, url_for(f"{view.endpoint}.list")))  # type: ignore[union-attr]
     # A work area and its first list may have the same name.
     texts = [step.text for step in steps[1:]] + [title]
     return [step for place, step in enumerate(steps) if step.text != texts[place]]

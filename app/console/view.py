@@ -62,6 +62,8 @@ class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[m
     number_columns: ClassVar[frozenset[str]] = frozenset()
     #: actions that are offered only on the row's page, not in the list
     page_only: ClassVar[frozenset[str]] = frozenset()
+    #: columns that say the same in every row of a list on the page of a related row
+    same_in_related: ClassVar[frozenset[str]] = frozenset()
     #: unit shown behind the control of a form field
     units: ClassVar[Mapping[str, Any]] = {}
     list_template = "list.html"
@@ -177,8 +179,9 @@ class ConsoleView(ArrangesList, PerRequestFilters, ModelView):  # type: ignore[m
         count, rows, page = self._page(filters, order, page or 0, size)
         fixed = {each.column_name for each, _value in filters.get_filters_values() if each.is_related_view}
         arranged = self.arranged()
-        names = [name for name in arranged.names if name not in fixed]
         related = bool(fixed)
+        left_out = fixed | self.same_in_related if related else fixed
+        names = [name for name in arranged.names if name not in left_out]
         table = lists.Table(
             view=type(self).__name__,
             columns=lists.columns(self, names, order),

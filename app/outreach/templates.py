@@ -190,15 +190,25 @@ def render(body: str, values: Mapping[str, str], channel: str, opt_out: str) -> 
     return f"{text} {opt_out}" if text[-1:].isascii() else text + opt_out
 
 
+def in_words(body: str) -> str:
+    """Return a text with the descriptions of its variables in their place."""
+    words = _descriptions(body)
+    return _PLACE.sub(lambda place: words.get(place[1], place[0]), body)
+
+
+def _descriptions(body: str) -> dict[str, str]:
+    words = variables(catalogue.definitions().values())
+    # A fact that may not be named any more is shown by its code.
+    codes = {text_facts.PREFIX + code: code for code in text_facts.named(body)}
+    return {name: f"〔{word}〕" for name, word in {**codes, **words}.items()}
+
+
 def example(version: OutreachTemplateVersion, lead: Lead | None, day: dt.date, opt_out: str) -> str:
     """Return the text as a customer would read it, masked.
 
     Without a customer, the variables are replaced by their descriptions; otherwise facts that aren't known.
     """
-    words = variables(catalogue.definitions().values())
-    # A fact that may not be named any more is shown by its code.
-    codes = {text_facts.PREFIX + code: code for code in text_facts.named(version.body)}
-    shown = {name: f"〔{word}〕" for name, word in {**codes, **words}.items()}
+    shown = _descriptions(version.body)
     if lead is not None:
         told = text_facts.tell([version.body], [lead.id], day)
         shown |= values_of(lead, day, masked=True) | dict(told.get(lead.id, {}))

@@ -199,3 +199,23 @@ def test_a_decimal_is_shown_without_empty_places(manager: Person, world: World) 
     rate = re.search(r'<input[^>]*name="margin_rate"[^>]*>', page)
     assert rate is not None
     assert re.search(r'value="0\.\d*[1-9]"', rate[0])
+
+
+def test_a_list_on_the_page_of_a_row_leaves_out_what_is_the_same_in_all(manager: Person, world: World) -> None:
+    page = manager.get(f"/leadview/show/{world.ids['lead_home']}").text.partition('class="related"')[2]
+    assert 'data-label="Reason"' in page
+    assert 'data-label="Phone"' not in page
+    assert 'data-label="Phone"' in manager.get("/hitview/list/").text
+
+
+def test_a_page_whose_list_one_may_not_open_has_no_breadcrumb(login: Callable[..., Person]) -> None:
+    assert 'class="crumbs"' not in login("Marketer").get("/users/userinfo/").text
+    assert 'class="crumbs"' in login("Admin").get("/users/userinfo/").text
+
+
+def test_errors_are_summed_up_in_the_order_of_the_fields(manager: Person) -> None:
+    page = manager.submit("/leadview/add", {}).text
+    summed = re.findall(r'<a href="#(\w+)"', page.partition('class="summary"')[2].partition("</ul>")[0])
+    fields = re.findall(r'<label for="(\w+)"', page)
+    assert {"name", "phone", "id_number"} <= set(summed)
+    assert summed == [each for each in fields if each in summed]

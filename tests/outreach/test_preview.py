@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.leads import rotate
 from app.leads.phone import PhoneVault
-from app.models import ChangeLog, OutreachTest, SandboxMessage, Staff
+from app.models import ChangeLog, OutreachTemplateVersion, OutreachTest, SandboxMessage, Staff
 from tests.conftest import Person
 from tests.outreach.conftest import Bank
 from tests.outreach.gateway import Gateway
@@ -121,3 +121,20 @@ def test_a_rotation_of_keys_covers_phones_of_staff(bank: Bank, manager: Person, 
     assert stored is not None
     assert stored[:1] == PhoneVault.of(newer).header
     assert PhoneVault.of(newer).decrypt(stored) == MOBILE
+
+
+def test_texts_are_shown_with_the_words_of_their_variables(
+    bank: Bank, gateway: Gateway, manager: Person, session: Session
+) -> None:
+    template = bank.world.ids["template"]
+    body = "尊敬的{surname}先生/女士，您好{"
+    session.execute(update(OutreachTemplateVersion).values(body=body))
+    session.commit()
+    for path in ("/outreachtemplateview/list/", f"/outreachtemplateview/show/{template}"):
+        assert "尊敬的〔客户姓氏〕先生/女士，您好{" in manager.get(path).text
+    assert "尊敬的{surname}先生/女士" in manager.get(f"/outreachtemplateview/edit/{template}").text
+    manager.submit("/profile/form", {"language": "zh", "phone": MOBILE})
+    sms_to_oneself(manager, "您好，{surname}")
+    tests = manager.get("/outreachtestview/list/").text
+    assert "您好，〔客户姓氏〕" in tests
+    assert '<option value="chen">测试</option>' in tests, "people are chosen by name"

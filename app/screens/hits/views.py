@@ -304,6 +304,7 @@ class HitView(WorksHits, ContactsCustomers, ExportsList, ConsoleView):
     base_order = ("hit_date", "desc")
     list_columns = ["lead", "phone", "grade", "rule", "reason", "hit_date", "status", "held_by"]
     more_columns = ("next", "last_contact", "source", "branch", "score", "version", "made_on")
+    same_in_related = frozenset({"phone"})
     order_columns = ["grade", "hit_date", "status", "score"]
     shown_filters = 5
     search_columns = [

@@ -98,6 +98,7 @@ class TagView(ConsoleView):
 
     model = Tag
     computed = {"chip": segment_labels.tag_chip, "leads": segment_labels.tag_leads}
+    number_columns = frozenset({"leads"})
     list_title = lazy_gettext("Tags")
     show_title = lazy_gettext("Tag")
     add_title = lazy_gettext("New tag")

@@ -54,9 +54,9 @@ def branches() -> list[tuple[str, str]]:
 
 
 def rules() -> list[tuple[str, str]]:
-    """Return the rules as choices, ordered by code."""
-    query = select(Rule.code, Rule.name).order_by(Rule.code).limit(filter_row.MAX_CHOICES)
-    return [(row.code, f"{row.code} {row.name}") for row in db.session.execute(query)]
+    """Return the rules as choices, ordered by name."""
+    query = select(Rule.code, Rule.name).order_by(Rule.name, Rule.code).limit(filter_row.MAX_CHOICES)
+    return [(row.code, f"{row.name} ({row.code})") for row in db.session.execute(query)]
 
 
 def read_form(form: Any) -> SegmentDef:

@@ -25,11 +25,12 @@ from app.screens.leads.uploading import FileGuide, TakesFiles
 _TEMPLATE = ("outcome_id", "lead_no", "id_number", "product", "date", "amount", "margin")
 
 
-def _margin(item: Outcome) -> str:
-    """Return the margin, marked when it follows from the product's rate."""
+def _margin(item: Outcome) -> Any:
+    """Return the margin, after a remark when it follows from the product's rate."""
     if item.margin is not None:
         return yuan(item.margin)
-    return _("%(margin)s (by the margin rate)", margin=yuan(item.amount * item.product.margin_rate))
+    margin = yuan(item.amount * item.product.margin_rate)
+    return Markup('<small class="muted">{}</small> {}').format(_("by the margin rate"), margin)
 
 
 def _former(item: Outcome) -> Any:

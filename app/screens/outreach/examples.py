@@ -66,7 +66,7 @@ def answer(hits: Select[Any], channel: str) -> dict[str, Any]:
         "number": number,
         "total": total,
         "hit": hit.id,
-        "who": f"{hit.lead.lead_no} {hit.lead.phone_masked}",
+        "who": _("Example: %(to)s (masked).", to=f"{hit.lead.lead_no} {hit.lead.phone_masked}"),
         "held": _held(hit, channel),
         "values": values,
     }

@@ -100,9 +100,14 @@ def preview(version: OutreachTemplateVersion, lead: Lead | None) -> dict[str, An
     }
 
 
-def template_text(template: OutreachTemplate) -> str:
-    """Return the text of the current version."""
+def template_body(template: OutreachTemplate) -> str:
+    """Return the text of the current version as it is typed."""
     return template.versions[0].body if template.versions else ""
+
+
+def template_text(template: OutreachTemplate) -> str:
+    """Return the text of the current version with its variables in words."""
+    return templates.in_words(template_body(template))
 
 
 def template_version(template: OutreachTemplate) -> str:
@@ -138,7 +143,12 @@ def template_history(template: OutreachTemplate) -> Markup:
     """Return all versions with their authors."""
     line = Markup("<li>v{} · {} · {}<br>{}</li>")
     rows = [
-        line.format(each.number, people.shown(each.created_by), formats.when(each.created_at), each.body)
+        line.format(
+            each.number,
+            people.shown(each.created_by),
+            formats.when(each.created_at),
+            templates.in_words(each.body),
+        )
         for each in template.versions
     ]
     return Markup("<ol class='plain-list versions'>{}</ol>").format(Markup("").join(rows))
@@ -332,6 +342,7 @@ def batch_context(batch: OutreachBatch) -> dict[str, Any]:
             if code in reasons
         ],
         "samples": _samples(batch),
+        "lead": table.related,
         "needs_approval": batch.status == OutreachBatchStatus.CHECKED and batches.needs_approval(batch),
         "approval_above": settings.current().approval_above,
         "unapproved": unapproved_today(batch) if batch.status == OutreachBatchStatus.CHECKED else "",
@@ -378,6 +389,7 @@ def _samples(batch: OutreachBatch) -> list[Outreach]:
     for reason in db.session.scalars(groups).all():
         query = select(Outreach).where(Outreach.batch_id == batch.id, Outreach.reason == reason)
         rows += db.session.scalars(query.order_by(Outreach.id).limit(SAMPLES if not reason else 2)).all()
+    table.remember_scope(Lead, {each.lead_id for each in rows})
     return rows
 
 

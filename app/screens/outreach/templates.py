@@ -132,7 +132,7 @@ class OutreachTemplateView(ConsoleView):
 
     def prefill_form(self, form: Any, pk: Any) -> None:
         """Fill the form with the text of the current version."""
-        form.body.data, form.products.data = page.template_text(self._row(pk)), self._row(pk).products
+        form.body.data, form.products.data = page.template_body(self._row(pk)), self._row(pk).products
 
     def save(self, item: Any, form: Any, *, created: bool) -> None:
         """Store the template; a changed text becomes a new version."""
@@ -156,7 +156,7 @@ class OutreachTestView(ConsoleView):
 
     model = OutreachTest
     base_permissions = ["can_list"]
-    computed = {"state": page.test_state, "text": lambda test: test.body}
+    computed = {"state": page.test_state, "text": lambda test: templates.in_words(test.body)}
     list_title = lazy_gettext("Test SMS")
     about = lazy_gettext("SMS that people sent to their own phone to see a text as customers do.")
     empty_next = ("OutreachTemplateView",)

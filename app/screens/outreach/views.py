@@ -225,6 +225,7 @@ class OutreachBatchView(NamesTexts, WithProgress, ConsoleView):
         "chosen": page.selection_text,
         "cost": variants.cost_text,
     }
+    number_columns = frozenset({"cost"})
     list_title = lazy_gettext("Outreach batches")
     show_title = lazy_gettext("Outreach batch")
     about = lazy_gettext(

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import BigInteger, func, or_, select
 
 from app import labels
@@ -98,7 +99,7 @@ def _categories(lead: Lead) -> Iterator[Category]:
     yield Category(_("Lead list"), _("source channel, branch, status, tags"), marketing, purged)
     if before := _count(LeadBefore, LeadBefore.lead_id == lead.id):
         kept = _("%(n)s days after the import", n=settings.leads_purge_days)
-        yield Category(_("Earlier values"), f"{before:,}", _("to undo an import"), kept)
+        yield Category(_("Earlier values"), _entries(before), _("to undo an import"), kept)
     yield from _facts(lead)
     calls = _("calls by day, hour, institution and type, under a keyed hash")
     yield Category(_("Activity"), calls, marketing, _("%(n)s days", n=settings.events_retention_days))
@@ -109,13 +110,18 @@ def _categories(lead: Lead) -> Iterator[Category]:
     yield Category(_("Contacts"), _("%(n)s with answers", n=f"{contacts:,}"), proof, purged)
     if outcomes := _count(Outcome, Outcome.lead_id == lead.id):
         measured = _("to measure what marketing causes, alike for all customers")
-        yield Category(_("Outcomes"), f"{outcomes:,}", measured, purged)
+        yield Category(_("Outcomes"), _entries(outcomes), measured, purged)
     named = or_(Suppression.phone_index == lead.phone_index, Suppression.id_hash == lead.id_hash)
     if entries := _count(Suppression, named):
         kept = _("for good, so that the wish is respected")
-        yield Category(_("Do not disturb"), f"{entries:,}", _("not to contact the customer"), kept)
+        yield Category(_("Do not disturb"), _entries(entries), _("not to contact the customer"), kept)
     reveals = _count(Reveal, Reveal.lead_id == lead.id)
-    yield Category(_("Phone number views"), f"{reveals:,}", _("to account for who saw the number"), purged)
+    viewed = ngettext("%(n)s view", "%(n)s views", reveals, n=f"{reveals:,}")
+    yield Category(_("Phone number views"), viewed, _("to account for who saw the number"), purged)
+
+
+def _entries(count: int) -> str:
+    return ngettext("%(n)s entry", "%(n)s entries", count, n=f"{count:,}")
 
 
 def _facts(lead: Lead) -> Iterator[Category]:

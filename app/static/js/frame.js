@@ -19,6 +19,11 @@ function drawer() {
   });
 }
 
+/** A long menu is scrolled so far that the page's own entry is in sight. */
+function showCurrent() {
+  maybe(".side a[aria-current]")?.scrollIntoView({ block: "nearest" });
+}
+
 /** Remember open areas in a cookie, so that the server renders them open and nothing jumps. @param {MouseEvent} event */
 function rememberArea(event) {
   const area = /** @type {HTMLDetailsElement | null | undefined} */ (
@@ -92,6 +97,7 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.reload();
 });
 drawer();
+showCurrent();
 all("[data-copy-text]").forEach(enableCopying);
 all(".toast").forEach(toast);
 const steps = /** @type {HTMLDetailsElement | null} */ (maybe("[data-first-steps]"));

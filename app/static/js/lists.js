@@ -85,11 +85,13 @@ function choose(button) {
   one("[data-close]", dialog).addEventListener("click", () => dialog.close());
 }
 
-/** Let a list that is too wide scroll sideways, which disables its sticky head. @param {HTMLElement} list */
+/** Set a list that is too wide tighter, and if that does not do let it scroll sideways, which disables its sticky head. @param {HTMLElement} list */
 function fit(list) {
-  list.classList.remove("scrolls");
+  list.classList.remove("tight", "scrolls");
   const table = maybe("table", list);
-  if (table && table.scrollWidth > list.clientWidth + 1) list.classList.add("scrolls");
+  for (const step of ["tight", "scrolls"]) {
+    if (table && table.scrollWidth > list.clientWidth + 1) list.classList.add(step);
+  }
 }
 
 /** Keep empty filters out of the address. @param {HTMLElement} form */

@@ -474,6 +474,7 @@ def test_who_saw_the_data_is_for_those_who_may_read_the_change_log(
     for other in (me, login("Marketer", branch=story.world.home)):
         text = plain(other.get(story.path).text)
         assert "What we hold and why" in text
+        assert "Phone number views 1 view " in text
         assert "Who saw it" not in text
         assert "Phone number views" not in text[: text.index("What we hold")]
         assert "回电" not in text
