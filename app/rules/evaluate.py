@@ -209,7 +209,10 @@ def store(
     caught: _Caught,
     counts: Counts,
 ) -> int:
-    """Make and refresh a rule's hits of the leads that were found, in a transaction. Return how many are new."""
+    """Make and refresh a rule's hits of the leads that were found, in a transaction.
+
+    Return how many were made.
+    """
     if not len(found.leads):
         return 0
     connection = db.session.connection()
