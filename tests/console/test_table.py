@@ -201,7 +201,9 @@ def test_a_decimal_is_shown_without_empty_places(manager: Person, world: World) 
     assert re.search(r'value="0\.\d*[1-9]"', rate[0])
 
 
-def test_a_list_on_the_page_of_a_row_leaves_out_what_is_the_same_in_all(manager: Person, world: World) -> None:
+def test_a_list_on_the_page_of_a_row_leaves_out_what_is_the_same_in_all(
+    manager: Person, world: World
+) -> None:
     page = manager.get(f"/leadview/show/{world.ids['lead_home']}").text.partition('class="related"')[2]
     assert 'data-label="Reason"' in page
     assert 'data-label="Phone"' not in page
