@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from app.channels import targets
 from app.extensions import db
-from app.models import CloseReason, ContactResult, ForbiddenWord, PresetApplied, ResultKind, Rule
+from app.models import CloseReason, ContactResult, ForbiddenWord, PresetApplied, ResultKind, Rule, Target
 from app.rulesfile.apply import apply_config
 from app.rulesfile.kind import Kind
 from app.rulesfile.kinds import KINDS
@@ -18,7 +19,9 @@ from app.rulesfile.schema import ConfigFile, read_config
 
 FOLDER = Path(__file__).parent / "presets"
 USER = "coldstart"
-CLOSE_REASON, RESULT, WORD = "close_reason", "contact_result", "forbidden_word"
+CLOSE_REASON, RESULT, WORD, TARGET = "close_reason", "contact_result", "forbidden_word", "target"
+#: targets of the schedules among the presets: code → channel and name
+TARGETS = {"staff": ("reminder", "营销专员与主管")}
 CLOSE_REASONS = (
     "暂无需求",
     "已在他行办理",
@@ -65,6 +68,7 @@ def apply_presets() -> dict[str, int]:
     _add_close_reasons()
     _add_results()
     _add_forbidden_words()
+    _add_targets()
     fresh = _never_applied(presets())
     db.session.add_all(
         PresetApplied(kind=kind.name, code=kind.key(item)) for kind in KINDS for item in kind.items(fresh)
@@ -99,6 +103,12 @@ def _add_results() -> None:
 def _add_forbidden_words() -> None:
     for word in _missing(WORD, WORDS, ForbiddenWord.word):
         db.session.add(ForbiddenWord(word=word, created_by=USER))
+
+
+def _add_targets() -> None:
+    for code in _missing(TARGET, tuple(TARGETS), Target.code):
+        kind, name = TARGETS[code]
+        targets.create(kind, code, name, {}, USER)
 
 
 def _missing(kind: str, names: tuple[str, ...], column: Any) -> list[str]:

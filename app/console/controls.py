@@ -177,7 +177,12 @@ def _checklist(field: Any) -> Markup:
         ).format(_("Find in the list"))
     if not options:
         boxes = Markup('<p class="help">{}</p>').format(_("Nothing to choose from yet."))
-    kind = " checklist-tree" if any(str(text).startswith(INDENT) for _value, text, *_rest in options) else ""
+    texts = [str(text) for _value, text, *_rest in options]
+    longest = max(map(len, texts), default=0)
+    if any(text.startswith(INDENT) for text in texts):
+        kind = " checklist-tree"
+    else:
+        kind = " checklist-long" if longest > 28 else " checklist-short" if longest < 8 else ""
     return Markup('<div class="checklist{}">{}<div class="checklist-boxes">{}</div></div>').format(
         kind, finder, boxes
     )

@@ -85,10 +85,11 @@ def reject_counts(values: dict[str, int] | None) -> Markup:
     )
 
 
-def lines(parts: Iterable[Markup]) -> Markup:
-    """Format parts as a list with one line each; empty without parts."""
+def lines(parts: Iterable[Markup], *, many: bool = False) -> Markup:
+    """Format parts as a list with one line each, ``many`` short ones in columns; empty without parts."""
     items = Markup("").join(Markup("<li>{}</li>").format(each) for each in parts)
-    return Markup('<ul class="plain-list">{}</ul>').format(items) if items else Markup("")
+    kind = "plain-list many" if many else "plain-list"
+    return Markup('<ul class="{}">{}</ul>').format(kind, items) if items else Markup("")
 
 
 def clip(text: str) -> Markup | str:
@@ -141,6 +142,8 @@ def changes_markup(rows: Sequence[Sequence[str]]) -> Markup:
     """Format differences as a table of what changes, its current and its new value."""
     if not rows:
         return escape(_("No differences from the version in force."))
+    if not any(old for _what, old, _new in rows):
+        return _new_markup(rows)
     head = Markup("<tr><th>{}</th><th>{}</th><th>{}</th></tr>").format(
         _("Item"), _("Current"), _("After the change")
     )
@@ -151,6 +154,17 @@ def changes_markup(rows: Sequence[Sequence[str]]) -> Markup:
         for what, old, new in rows
     )
     return Markup("<table class='changes'><thead>{}</thead><tbody>{}</tbody></table>").format(head, body)
+
+
+def _new_markup(rows: Sequence[Sequence[str]]) -> Markup:
+    """Format what is new as a whole: there is no current value to compare with."""
+    body = Markup("").join(
+        Markup("<tr><th scope='row'>{}</th><td>{}</td></tr>").format(
+            what, new or Markup("<span class='none'>—</span>")
+        )
+        for what, _old, new in rows
+    )
+    return Markup("<table class='changes'><tbody>{}</tbody></table>").format(body)
 
 
 def _side(text: str, tag: str) -> Markup:

@@ -339,6 +339,14 @@ TERMS: dict[str, Term] = {
         _("One request about a person at an institution: face verification, ID-card OCR or a data call."),
         _("After duplicates have been left out."),
     ),
+    "metric": Term(
+        _("Metric"),
+        _(
+            "Calls: how often the customer's identity was checked at institutions. Distinct institutions: at"
+            " how many of them. Active days: on how many dates."
+        ),
+        _("From the call logs, after duplicates have been left out."),
+    ),
     "institution": Term(
         _("Institution"),
         _("An organisation whose calls appear in the logs; one that is not in the catalogue counts, too."),

@@ -16,7 +16,7 @@ from app.console.access import may
 from app.console.formats import changes_markup
 from app.console.table import Link
 from app.console.widgets import ConsoleFormWidget
-from app.errors import DomainError
+from app.errors import N_, DomainError
 from app.extensions import db
 from app.models import RuleStatus, VersionStatus
 
@@ -34,6 +34,13 @@ FORMATS: dict[str, Any] = {
     "created_at": formats.when,
     "activated_at": formats.when,
 }
+_LOCKED = {
+    VersionStatus.SUBMITTED: N_(
+        "It waits for approval and can't be changed. Withdraw the request to edit it."
+    ),
+    VersionStatus.ACTIVE: N_("It is in force and stays on record. To change something, make a new draft."),
+    VersionStatus.RETIRED: N_("A former version, kept on record. Roll back to it, or make a new draft."),
+}
 #: the states of a rule or schedule in which an action makes sense
 NEEDED = {
     "pause": {RuleStatus.ACTIVE},
@@ -47,6 +54,10 @@ class SubmitsVersions:
 
     #: a module with KIND, ``changes`` and ``submit`` of these versions
     approval: Any
+
+    def lock_reason(self, item: Any) -> str | None:
+        """Return why the version can't be changed or deleted and what to do instead, None for a draft."""
+        return _(_LOCKED[item.status]) if item.status in _LOCKED else None
 
     def submit_links(self, item: Any) -> list[Link]:
         """Return the link to a pending request, or to submit a draft or a former version."""
@@ -88,7 +99,12 @@ class SubmitsVersions:
             about=[(_("What will change"), changes_markup(changes))],
         )
         title = _("Submit %(version)s for approval", version=str(item))
-        return view.render_template("form.html", widgets={"edit": widget}, title=title)
+        widgets = {"edit": widget, "more": self.beside_submission(item)}
+        return view.render_template("form.html", widgets=widgets, title=title)
+
+    def beside_submission(self, item: Any) -> list[Any]:
+        """Return what helps to decide whether to submit the version."""
+        return []
 
 
 class Pausable:

@@ -177,8 +177,8 @@ def verdict(compared: Comparison) -> str:
 
 
 def version_title(version: RuleVersion) -> str:
-    """Return the name, number and code of a rule version."""
-    return f"{version.name} v{version.number} ({version.rule.code})"
+    """Return the name and number of a rule version."""
+    return f"{version.name} v{version.number}"
 
 
 def _row(model: Any, key: str) -> Any:

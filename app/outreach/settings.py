@@ -188,7 +188,7 @@ def in_words(name: str, value: Any) -> str:
     if name == "control_percent":
         return _("%(n)s%% of all customers", n=f"{value:g}")
     if name.startswith("cost_"):
-        return f"¥{value:g}"
+        return f"¥{value:,.2f}" if round(value, 2) == value else f"¥{value:g}"
     return str(value)
 
 

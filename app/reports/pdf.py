@@ -27,7 +27,9 @@ def pdf(report: Document) -> bytes:
     words = {
         "product": _("Lead Monitor"),
         "made": _("created %(time)s", time=report.made),
-        "below": _("Below each figure: the change from the previous week."),
+        "below": _("Below each figure: the change from the previous week.")
+        if any(card.change for card in report.cards)
+        else _("There were no hits in the previous week to compare with."),
         "effect": _("Marketing uplift"),
         "waits": _("Open work"),
         "counted": _("How this is counted"),

@@ -41,7 +41,7 @@ def changes(version: RuleVersion) -> list[Change]:
 
 
 def turnover(version_id: int, last: dt.date) -> Turnover | None:
-    """Compare a version with the one in force on the last days with data; None without data.
+    """Compare a version with the one in force or before it on the last days with data; None without data.
 
     Raises DomainError when the version, or something that its filter names, no longer exists.
     """
@@ -50,9 +50,23 @@ def turnover(version_id: int, last: dt.date) -> Turnover | None:
     days = coverage.days_with_data(settings, SHOWN_DAYS, last)
     if not days:
         return None
-    before = version.rule.active_version
+    before = compared_with(version)
     old = versions.rule_def(before) if before else None
     return coverage.turnover(settings, old, versions.rule_def(version), days)
+
+
+def version_of(version_id: int) -> RuleVersion:
+    """Return a version. Raises DomainError when it no longer exists."""
+    return _KIND.version(version_id)
+
+
+def compared_with(version: RuleVersion) -> RuleVersion | None:
+    """Return the version in force, of one in force itself the version before it; None without one."""
+    active = version.rule.active_version
+    if version is not active:
+        return active
+    former = [each for each in version.rule.versions if each.activated_at and each.number < version.number]
+    return max(former, key=lambda each: each.number, default=None)
 
 
 class _RuleVersionKind(VersionKind[RuleVersion]):
@@ -63,7 +77,7 @@ class _RuleVersionKind(VersionKind[RuleVersion]):
 
     def title(self, subject_id: int) -> str:
         version = self.version(subject_id)
-        return f"{version} {version.name}"
+        return f"{version.name} v{version.number}"
 
     def state(self, subject_id: int) -> str:
         version = self.version(subject_id)

@@ -54,8 +54,8 @@ def test_a_second_person_puts_a_rule_in_force(world: World, person: Logins, sess
     assert status(session, RuleVersion, world.ids["draft"]) == "submitted"
     page = checker.get(f"/approvalview/show/{asked}").text
     assert "阈值更合适" in page
-    assert "调用 ≥ 3 次" in page
-    assert "调用 ≥ 5 次" in page
+    assert "活跃次数 ≥ 3 次" in page
+    assert "活跃次数 ≥ 5 次" in page
     checker.submit(f"/approvalview/approve/{asked}", {"note": "同意"})
     assert status(session, Approval, asked) == "approved"
     assert status(session, RuleVersion, world.ids["draft"]) == "active"

@@ -73,7 +73,7 @@ def test_a_rule_is_created_by_keyboard(visit: Visit, activity: None, session: Se
         keys.press("Shift+ArrowRight")
     expect(page.get_by_label("时段").locator("[data-said]")).to_have_text("20:00 – 02:00 （次日）")
     meaning = page.locator("#meaning")
-    expect(meaning).to_contain_text("近7天 每日20:00–次日2:00 在华东中心机构 调用 ≥ 4 次；冷却 7 天")
+    expect(meaning).to_contain_text("近7天 每日20:00–次日2:00 在华东中心机构 活跃次数 ≥ 4 次；冷却 7 天")
     expect(page.locator("#coverage [data-part=state]")).to_contain_text("3 条线索")
     expect(page.locator(f"#coverage path[fill='{BLUE}']")).to_have_count(1)
     expect(page.locator(".sample-list li")).to_have_count(3)

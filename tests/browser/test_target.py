@@ -16,7 +16,7 @@ def test_a_webhook_is_set_up_and_tested(visit: Visit, bank: Bank, receiver: Rece
     window = visit("Admin")
     page = window.page
     window.open("/targetview/list/")
-    page.get_by_role("link", name="新增Webhook 接口").click()
+    page.get_by_role("link", name="新增网络回调（Webhook）").click()
     page.get_by_label("编码").fill("crm-2")
     page.get_by_label("名称").fill("新客户系统")
     page.get_by_label("地址").fill("crm.example.com/hooks")

@@ -131,7 +131,7 @@ def test_a_row_offers_the_steps_its_status_allows(manager: Person, world: World)
 
 def test_history_offers_no_change_and_says_why(manager: Person, world: World) -> None:
     html = manager.get(f"/ruleversionview/show/{world.ids['version']}").text
-    assert "Only a draft can be changed." in html
+    assert "It is in force and stays on record." in html
     assert not links(html, "Edit")
 
 

@@ -113,7 +113,7 @@ def test_every_part_is_the_slow_count(
         ((20, 400), (60, 500), "每 100 人少转化 7.0 人（95% 区间 3.4–10.6）", "7.0 fewer convert"),
         ((30, 400), (24, 400), "少 2.0 人到多 5.1 人之间（95% 区间）", "2.0 fewer and 5.1 more"),
         ((1, 40), (0, 10), "样本太少，还看不出差别", "Too few customers"),
-        ((1, 40), (0, 0), "没有留出对照组", "no holdout group"),
+        ((1, 40), (0, 0), "未设对照组", "no holdout group"),
     ],
 )
 def test_the_comparison_in_a_sentence(

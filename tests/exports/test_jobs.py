@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import datetime as dt
 import io
+import re
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -358,6 +359,15 @@ def test_the_button_carries_the_filters(world: World, login: Callable[..., Perso
     page = login("Manager").get("/leadview/list/?_flt_0_lead_no=L1&_oc_LeadView=name&_od_LeadView=asc").text
     assert 'href="/leadview/export_all?_flt_0_lead_no=L1"' in page
     assert "export_all" not in login("Auditor").get("/leadview/list/").text
+
+
+def test_the_page_says_how_many_rows_and_which(world: World, login: Callable[..., Person]) -> None:
+    manager = login("Manager")
+    listed = re.search(r"(\d+) rows?\b", manager.get("/leadview/list/").text)
+    assert listed
+    assert f"<strong>{listed[0]}</strong>" in manager.get("/leadview/export_all").text
+    page = manager.get("/leadview/export_all?_flt_0_lead_no=L1001").text
+    assert "<strong>1 row</strong>" in page
 
 
 def test_no_part_is_left(

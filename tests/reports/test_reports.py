@@ -330,9 +330,9 @@ def test_money_is_that_of_the_effect_page_and_says_what_is_missing(
     for shown in (expected.amount, expected.margin, expected.brought.caused.value):
         assert f"<td>{yuan(shown)}" in page
     assert "此处的客户都已触达" in page
-    assert "没有任何指标留出对照组" not in page
+    assert "没有任何指标设对照组" not in page
     session.execute(update(Hit).values(holdout=False))
-    assert "没有任何指标留出对照组" in printed()
+    assert "没有任何指标设对照组" in printed()
 
 
 @pytest.mark.parametrize("empty", [True, False])

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.lib.clock import today
-from app.models import Lead, Rule
+from app.models import Lead, Rule, RuleVersion
 from app.rules import coverage, versions
 from app.rules.coverage import LeadSet
 from app.rules.definition import RuleDef
@@ -235,3 +235,30 @@ def test_sets_of_leads_are_sets() -> None:
     assert (b - a).spread(9) == [6]
     assert (LeadSet.empty() - a).spread(9) == []
     assert a.spread(2) == [1, 70]
+
+
+def test_the_change_of_coverage_is_shown_at_submission_and_stays_after_approval(
+    app: Flask, bank: None, session: Session, login: Callable[..., Person]
+) -> None:
+    rule = session.scalars(select(Rule).where(Rule.code == "R-OLD")).one()
+    with app.app_context():
+        wanted = RuleDef.model_validate_json(json.dumps(typed("R-OLD", conditions=[condition(8)])))
+        draft_id = versions.add_version(db.session.get_one(Rule, rule.id), wanted, "maker").id
+        db.session.commit()
+    maker, checker = login("Manager", username="maker"), login("Manager", username="checker")
+    fetch = f"/ruleversionview/turnover/{draft_id}"
+    for address in (f"/ruleversionview/submit/{draft_id}", f"/ruleversionview/show/{draft_id}"):
+        assert fetch in maker.get(address).text
+
+    def numbers(person: Person, path: str) -> list[str]:
+        return re.findall('<td class="number">.*?</td>', person.get(path).text)
+
+    before = numbers(maker, fetch)
+    assert before
+    asked = maker.submit(f"/ruleversionview/submit/{draft_id}", {"reason": "r"}).headers["Location"]
+    number = asked.rsplit("/", 1)[1]
+    checker.submit(f"/approvalview/approve/{number}", {"note": "ok"})
+    assert session.get_one(RuleVersion, draft_id).status == "active"
+    assert numbers(maker, fetch) == before
+    assert f"/approvalview/turnover/{number}" in checker.get(asked).text
+    assert numbers(checker, f"/approvalview/turnover/{number}") == before

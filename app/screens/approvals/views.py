@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, flash, g, redirect, render_template, url_for
+from flask import abort, flash, g, redirect, url_for
 from flask_appbuilder import expose, has_access
 from flask_appbuilder.actions import action
 from flask_appbuilder.security.decorators import permission_name
@@ -26,10 +25,9 @@ from app.console.view import ConsoleView
 from app.console.widgets import ConsoleFormWidget, TurnoverWidget
 from app.errors import DomainError
 from app.extensions import db
-from app.lib.clock import today
 from app.models import Approval, ApprovalStatus
 from app.rules import approval
-from app.screens.approvals.page import changes_table, subject_link
+from app.screens.approvals.page import changes_table, subject_link, turnover_table
 
 
 class Turn(ChoiceFilter):
@@ -106,7 +104,7 @@ class ApprovalView(ConsoleView):
 
     def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         widgets: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
-        if item.kind != approval.KIND or item.status != ApprovalStatus.WAITING:
+        if item.kind != approval.KIND:
             return widgets
         return widgets | {"more": [TurnoverWidget(url=url_for(".turnover", pk=item.id))]}
 
@@ -114,15 +112,11 @@ class ApprovalView(ConsoleView):
     @has_access
     @permission_name("show")
     def turnover(self, pk: int) -> Any:
-        """Return a table of coverage by the submitted rule and the one in force, loaded by the page."""
+        """Return a table of coverage by the rule of the request and the one before it, loaded by the page."""
         item = self._row(pk)
         if item.kind != approval.KIND:
             abort(404)
-        try:
-            turnover = approval.turnover(item.subject_id, today() - dt.timedelta(days=1))
-        except DomainError as error:
-            return render_template("approvals/turnover.html", problem=error.text())
-        return render_template("approvals/turnover.html", turnover=turnover)
+        return turnover_table(item.subject_id)
 
     def offers(self, action: str, item: Approval) -> bool:
         """Whether the request can be withdrawn: it is waiting, and the user made it."""

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import PurePath
 from typing import Any
 
 from flask import current_app, g, url_for
 from flask_appbuilder import Model
+from flask_babel import get_locale, lazy_gettext, pgettext
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from markupsafe import Markup, escape
 from sqlalchemy import DateTime, Integer, inspect, select
 
 from app import labels
+from app.access import people
 from app.audit.history import last_title
 from app.audit.tables import EXCLUDED
+from app.channels import channels
+from app.channels.base import Words
 from app.console import filter_row, formats
 from app.console.access import may
 from app.console.theme import themes
+from app.effect.labels import STAGE
 from app.errors import Said
 from app.extensions import db
 from app.lib.row_id import row_id
-from app.models import ChangeLog, Lead, Staff
+from app.models import ChangeLog, Lead, Staff, UserName
+from app.outreach.compliance import REASONS
 from app.outreach.settings import LABELS
-from app.schedules.labels import OUTCOME
+from app.schedules.labels import DAY, HOLIDAYS, OUTCOME, PRESET, WEEKEND
 from app.screens.audit.field_labels import FIELD
 from app.screens.hits.labels import STEP
 from app.screens.leads.segment_labels import COLOUR
@@ -120,6 +127,12 @@ _NOTHING = Markup('<span class="none">—</span>')
 
 #: the keys of structured values that are shown as one value
 _DIGEST, _MESSAGE = {"sha256"}, {"message", "values"}
+#: the keys of a value that is stored in both languages
+_LANGUAGES = {"en", "zh"}
+#: fields that hold a path on the server, of which the reader needs the name
+_FILES = {"error_file", "rejects_file", "path"}
+#: where a value stands: the field, then the keys within it
+Path = tuple[str, ...]
 
 
 def objects() -> list[tuple[str, str]]:
@@ -140,6 +153,8 @@ def object_name(name: str) -> str:
 def subject(entry: ChangeLog) -> Markup:
     """Return the object of an entry, as a link to its page when it has one."""
     name = entry.title or (f"#{entry.object_id}" if entry.object_id else "")
+    if entry.object == Staff.__tablename__ and entry.title:
+        name = _person(entry.title)
     text = f"{object_name(entry.object)} {name}".strip()
     view = _view(entry.object)
     has_page = view is not None and row_id(entry.object_id) and entry.kind != "delete"
@@ -182,14 +197,18 @@ def changes(entry: ChangeLog, *, short: bool = False) -> list[tuple[str, Markup]
 
     ``short`` leaves out keys and shortens long values.
     """
+    shown = [name for name in _shown_names(entry) if not (short and name == "id")]
+    limit = SHOWN_CHARACTERS if short else None
+    return [(field_label(entry.object, name), _change(entry, name, limit)) for name in shown]
+
+
+def _shown_names(entry: ChangeLog) -> list[str]:
     # Users are stored by name and by id; the name is enough.
     without_ids = [
         name for name in entry.changes if name.removesuffix("_id") not in {*entry.changes} - {name}
     ]
     names = sorted(without_ids, key=lambda name: _order(entry.object, name))
-    shown = [name for name in names if entry.changes[name] not in EMPTY and not (short and name == "id")]
-    limit = SHOWN_CHARACTERS if short else None
-    return [(field_label(entry.object, name), _change(entry, name, limit)) for name in shown]
+    return [name for name in names if entry.changes[name] not in EMPTY]
 
 
 def field_label(table: str, name: str) -> str:
@@ -202,7 +221,18 @@ def field_label(table: str, name: str) -> str:
         for each in (name, name.removesuffix("_id"))
         if not isinstance(columns.get(each, ""), str)
     ]
-    return str(own[0] if own else FIELD.get(name) or LABELS.get(name, name))
+    return str(
+        own[0]
+        if own
+        else FIELD.get(name) or LABELS.get(name) or _KEYS.get(name) or _of_channels().get(name, name)
+    )
+
+
+@cache
+def _of_channels() -> dict[str, Any]:
+    """Return the labels of the settings of push targets."""
+    fields = [pair for each in channels().values() for pair in each.settings.model_fields.items()]
+    return {name: words.label for name, info in fields for words in info.metadata if isinstance(words, Words)}
 
 
 def _order(table: str, name: str) -> tuple[int, str]:
@@ -212,13 +242,27 @@ def _order(table: str, name: str) -> tuple[int, str]:
 
 def _change(entry: ChangeLog, name: str, limit: int | None) -> Markup:
     value = entry.changes[name]
-    if value == "changed":
-        return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
-    if not isinstance(value, list) or len(value) != 2 or entry.kind not in ("insert", "update", "delete"):
-        return _value(entry.object, name, value, limit)
-    if all(isinstance(each, dict) and set(each) not in (_DIGEST, _MESSAGE) for each in value):
-        return _changed_parts(entry.object, value[0], value[1], limit)
-    old, new = (_value(entry.object, name, each, limit) for each in value)
+    if not _is_pair(entry, value):
+        return _value(entry.object, (name,), value, limit)
+    parts = _parts(entry.object, name, *value)
+    if len(parts) == 1 and parts[0][0] == (name,):
+        return _from_to(entry, parts[0], limit)
+    shown = parts if limit is None else parts[:SHOWN_FIELDS]
+    lines = [
+        Markup("<div>{}{}{}</div>").format(
+            part_label(entry.object, path[1:]), _(": "), _from_to(entry, (path, old, new), limit)
+        )
+        for path, old, new in shown
+    ]
+    more = len(parts) - len(shown)
+    if more:
+        lines.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=more)))
+    return Markup().join(lines)
+
+
+def _from_to(entry: ChangeLog, part: tuple[Path, Any, Any], limit: int | None) -> Markup:
+    path, *values = part
+    old, new = (_value(entry.object, path, each, limit) for each in values)
     if entry.kind == "insert":
         return new
     if entry.kind == "delete":
@@ -226,28 +270,75 @@ def _change(entry: ChangeLog, name: str, limit: int | None) -> Markup:
     return formats.old_to_new(old, new)
 
 
-def _changed_parts(table: str, old: dict[str, Any], new: dict[str, Any], limit: int | None) -> Markup:
-    """Return the parts that differ between two structured values, one a line; with a limit the first few."""
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    shown = names if limit is None else names[:SHOWN_FIELDS]
-    parts = [
-        Markup("<div>{}{}{}</div>").format(
-            field_label(table, name),
-            _(": "),
-            formats.old_to_new(
-                _value(table, name, old.get(name), limit), _value(table, name, new.get(name), limit)
-            ),
+def changes_table(entry: ChangeLog) -> Markup:
+    """Return the changes as a table of fields, each part of a structured one in a row of its own."""
+    both = entry.kind == "update"
+    body = Markup("").join(_table_rows(entry, name, both=both) for name in _shown_names(entry))
+    if not body:
+        return Markup("")
+    heads = [_("Item"), _("Before"), _("After")] if both else [_("Item"), _("Value")]
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(each) for each in heads)
+    return Markup('<table class="changes"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>').format(
+        head, body
+    )
+
+
+def _table_rows(entry: ChangeLog, name: str, *, both: bool) -> Markup:
+    value = entry.changes[name]
+    pair = value if _is_pair(entry, value) else [None, value]
+    parts = [((name,), *pair)] if value == "changed" else _parts(entry.object, name, *pair)
+    return Markup("").join(
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+            part_label(entry.object, path), _cells(entry, path, old, new, both=both)
         )
-        for name in shown
-    ]
-    more = len(names) - len(shown)
-    if more:
-        parts.append(Markup('<div class="muted">{}</div>').format(_("%(n)s more", n=more)))
-    return Markup().join(parts)
+        for path, old, new in parts
+    )
 
 
-def _value(table: str, name: str, value: Any, limit: int | None) -> Markup:
-    if value is None or value == "":
+def _cells(entry: ChangeLog, path: Path, old: Any, new: Any, *, both: bool) -> Markup:
+    one = _value(entry.object, path, old if entry.kind == "delete" else new, None)
+    if not both or new == "changed":
+        return Markup("<td{}>{}</td>").format(Markup(' colspan="2"') if both else "", one)
+    before, after = (_value(entry.object, path, each, None) for each in (old, new))
+    return Markup("<td><del>{}</del></td><td><ins>{}</ins></td>").format(before, after)
+
+
+def _is_pair(entry: ChangeLog, value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and entry.kind in ("insert", "update", "delete")
+
+
+def _parts(table: str, name: str, old: Any, new: Any) -> list[tuple[Path, Any, Any]]:
+    """Return the parts of a field that differ, or the field itself when its values have no parts."""
+    olds, news = dict(_leaves((name,), old)), dict(_leaves((name,), new))
+    paths = [path for path in {**olds, **news} if olds.get(path) != news.get(path)]
+    whole = [path for path in paths if path != (name,)] or [(name,)]
+    return [(path, olds.get(path), news.get(path)) for path in whole]
+
+
+def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield the values within a structured one, each with its place."""
+    if isinstance(value, dict) and set(value) not in (_DIGEST, _MESSAGE):
+        if set(value) == _LANGUAGES:
+            value = {"": value[str(get_locale())[:2]]}
+        for key, each in value.items():
+            yield from _leaves((*path, key) if key else path, each)
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for place, each in enumerate(value, 1):
+            yield from _leaves((*path, str(place)), each)
+    else:
+        yield path, value
+
+
+def part_label(table: str, path: Path) -> str:
+    """Return the label of a field or of a part within it, the outer ones first."""
+    return " › ".join(field_label(table, each) for each in path)
+
+
+def _value(table: str, path: Path, value: Any, limit: int | None) -> Markup:
+    name = path[-1]
+    if value == "changed":
+        return Markup('<span class="muted">{}</span>').format(_("changed; the content is not recorded"))
+    if value is None or value in ("", [], {}):
         return _NOTHING
     if isinstance(value, bool):
         return escape(labels.yes_no(value))
@@ -257,16 +348,30 @@ def _value(table: str, name: str, value: Any, limit: int | None) -> Markup:
         )
     if isinstance(value, dict) and set(value) == _MESSAGE:
         return escape(_shorten(Said.of_json(value).text(), limit))
-    if isinstance(value, dict | list):
-        text = ", ".join(map(str, value)) if _is_flat(value) else json.dumps(value, ensure_ascii=False)
-        return (
-            Markup('<code class="plain long">{}</code>').format(_shorten(text, limit)) if text else _NOTHING
-        )
-    return escape(_shorten(_related(table, name, value) or _word(table, name, value), limit))
+    if isinstance(value, dict):
+        inner = [
+            f"{part_label(table, part[len(path) :])}{_(': ')}{_text(table, part[-1], each)}"
+            for part, each in _leaves(path, value)
+        ]
+        return escape(_shorten(" · ".join(inner), limit))
+    return escape(_shorten(_text(table, name, value), limit))
 
 
-def _is_flat(value: Any) -> bool:
-    return isinstance(value, list) and not any(isinstance(each, dict | list) for each in value)
+def _text(table: str, name: str, value: Any) -> str:
+    if isinstance(value, list) and any(isinstance(each, list) for each in value):
+        return " · ".join(_told(each) for each in value)
+    if isinstance(value, list):
+        return pgettext("enumeration", ", ").join(_text(table, name, each) for each in value)
+    if isinstance(value, bool):
+        return str(labels.yes_no(value))
+    return _related(table, name, value) or _word(table, name, value)
+
+
+def _told(parts: Any) -> str:
+    """Return a stored list of a name and its values in words: what changed, or a filter."""
+    first, *rest = [str(each) for each in parts] if isinstance(parts, list) else [str(parts)]
+    values = " → ".join(each or "—" for each in rest)
+    return f"{first}{_(': ')}{values}" if values else first
 
 
 def _shorten(text: str, limit: int | None) -> str:
@@ -277,7 +382,13 @@ def _word(table: str, name: str, value: Any) -> str:
     view, column = _view(table), _column(table, name)
     if column is not None and isinstance(column.type, DateTime):
         return _moment(str(value))
-    words = getattr(view, "filter_choices", {}).get(name) or WORDS.get(f"{table}.{name}")
+    if column is not None and isinstance(column.type, UserName):
+        return people.name_of(str(value))
+    if name == "kind" and value in channels() and column is None:
+        return str(channels()[value].label)
+    if name in _FILES:
+        return PurePath(str(value)).name
+    words = getattr(view, "filter_choices", {}).get(name) or WORDS.get(f"{table}.{name}") or _CODES.get(name)
     return labels.word(words, value) if words else str(value)
 
 
@@ -321,9 +432,15 @@ def _name(row: Any) -> str:
     if isinstance(row, Lead):
         return row.lead_no
     if isinstance(row, Staff):
-        return row.username
+        return _person(row.username)
     named = type(row).__repr__ is not Model.__repr__
     return filter_row.name_of(row) if named else str(getattr(row, "name", "") or "")
+
+
+def _person(username: str) -> str:
+    """Return a person's name with the name for log-in, which tells namesakes apart."""
+    name = people.name_of(username)
+    return name if name == username else f"{name} ({username})"
 
 
 def _column(table: str, name: str) -> Any:
@@ -389,4 +506,28 @@ WORDS: dict[str, Any] = {
     "rule_condition.metric": labels.METRIC,
     "rule_condition.result": labels.RESULT,
     "rule_version.match": labels.MATCH,
+}
+#: words of keys within structured fields, which count or weigh by code
+_KEYS: dict[str, Any] = {
+    **labels.REJECT_REASON,
+    **REASONS,
+    **labels.EVENT_TYPE,
+    **DAY,
+    **STAGE,
+    "now": lazy_gettext("This week"),
+}
+#: words of codes within structured fields
+_CODES: dict[str, Any] = {
+    "metric": labels.METRIC,
+    "match": labels.MATCH,
+    "result": labels.RESULT,
+    "event_types": labels.EVENT_TYPE,
+    "categories": labels.CATEGORY,
+    "preset": PRESET,
+    "holidays": HOLIDAYS,
+    "weekend": WEEKEND,
+    "roles": labels.ROLE,
+    "excluded_hit_statuses": labels.HIT_STATUS,
+    "excluded_lead_statuses": labels.LEAD_STATUS,
+    "statuses": labels.LEAD_STATUS,
 }

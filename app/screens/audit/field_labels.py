@@ -223,6 +223,7 @@ FIELD = {
     "tag_id": lazy_gettext("Tag"),
     "tags": lazy_gettext("Tags"),
     "taken": lazy_gettext("Permissions removed"),
+    "target": lazy_gettext("Target"),
     "target_id": lazy_gettext("Target"),
     "template_id": lazy_gettext("Template"),
     "steps_hidden": lazy_gettext("First steps hidden"),

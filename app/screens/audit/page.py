@@ -24,6 +24,22 @@ from app.screens.audit import entries
 
 #: leads shown of those who have a number
 MAX_FOUND = 20
+#: the first word of a job's name in an entry
+JOB_NAME = {
+    "ticker": lazy_gettext("Scheduled tasks"),
+    "retention": lazy_gettext("Deleting expired data"),
+    "facts": lazy_gettext("Deleting old facts and merging their files"),
+    "control_group": lazy_gettext("Drawing the universal control group"),
+    "run": lazy_gettext("T+1 run"),
+    "import": lazy_gettext("Import"),
+    "export": lazy_gettext("Export"),
+    "bulk": lazy_gettext("Bulk change"),
+    "backtest": lazy_gettext("Back-test"),
+    "audit": lazy_gettext("Verification or export"),
+    "conversions": lazy_gettext("Counting conversions again"),
+    "mails": lazy_gettext("Sending e-mails"),
+    "weekly report": lazy_gettext("Weekly report"),
+}
 JOB_KIND = {"verify": lazy_gettext("Verification"), "export": lazy_gettext("Export with proof")}
 
 
@@ -39,8 +55,18 @@ def _exact(time: dt.datetime) -> str:
 def origin(entry: ChangeLog) -> Markup:
     """Return the source of an entry with its network address, or with its request when it has none."""
     source = labels.word(entries.SOURCE, entry.source)
-    place = entry.address or entry.request
+    place = entry.address or request_of(entry)
     return Markup('<span>{} <code class="plain">{}</code></span>').format(source, place)
+
+
+def request_of(entry: ChangeLog) -> str:
+    """Return the request, command or job of an entry; a job by the name of its step."""
+    if entry.source != "job":
+        return entry.request
+    if entry.request in JOB_NAME:
+        return str(JOB_NAME[entry.request])
+    name, _space, key = entry.request.partition(" ")
+    return f"{JOB_NAME[name]} #{key}" if name in JOB_NAME else entry.request
 
 
 def row_count(number: int | None) -> Any:

@@ -45,6 +45,7 @@ class ChangeLogView(ConsoleView):
         "summary": entries.summary,
         "moment": page.moment,
         "origin": page.origin,
+        "asked": page.request_of,
     }
     special_filters = AUDIT_FILTERS
     search_form_extra_fields = {name: StringField() for name in AUDIT_FILTERS}
@@ -58,7 +59,7 @@ class ChangeLogView(ConsoleView):
     search_columns = ["person", "about", "kind", "time", "source", "row", "transaction"]
     filter_choices = {"kind": entries.KIND, "source": entries.SOURCE}
     show_columns = [
-        *("moment", "actor", "kind", "subject", "source", "address", "request", "db_user"),
+        *("moment", "actor", "kind", "subject", "source", "address", "asked", "db_user"),
         *BULK_FIELDS,
     ]
     label_columns = {
@@ -73,7 +74,7 @@ class ChangeLogView(ConsoleView):
         "source": lazy_gettext("Via"),
         "origin": lazy_gettext("Origin"),
         "address": lazy_gettext("Network address"),
-        "request": lazy_gettext("Request, job or command"),
+        "asked": lazy_gettext("Request, job or command"),
         "db_user": lazy_gettext("Database user"),
         "rows": lazy_gettext("Rows"),
         "digest": lazy_gettext("Digest of the rows"),
@@ -85,7 +86,6 @@ class ChangeLogView(ConsoleView):
         "kind": formats.tag(entries.KIND, "log"),
         "source": formats.label(entries.SOURCE),
         "address": formats.code,
-        "request": formats.code,
         "db_user": formats.code,
         "rows": page.row_count,
         "digest": formats.code,
@@ -126,9 +126,9 @@ class ChangeLogView(ConsoleView):
         groups = shown["show"].template_args["groups"]
         if item.rows == 1:
             groups[0] = (None, groups[0][1][: -len(BULK_FIELDS)])
-        changes = entries.changes(item)
+        changes = entries.changes_table(item)
         if changes:
-            groups.append((_("Changes"), changes))
+            groups.append((None, [(_("Changes"), changes)]))
         if item.kind == number_limit.KIND:
             groups.append((None, [(_("Whose number it is now"), page.found_by(item))]))
         groups.append((_("Proof"), page.proof(item, link_of(item))))

@@ -84,8 +84,11 @@ def stuck_files(run: JobRun) -> Markup:
 def other_days(run: JobRun) -> Markup:
     """Return the other dates whose data the run's files changed."""
     return formats.lines(
-        Markup("{} · {}").format(day, _("%(n)s calls accepted", n=f"{calls:,}"))
-        for day, calls in (run.counts or {}).get("other_days", {}).items()
+        (
+            Markup("{} · {}").format(day, _("%(n)s calls accepted", n=f"{calls:,}"))
+            for day, calls in (run.counts or {}).get("other_days", {}).items()
+        ),
+        many=True,
     )
 
 

@@ -248,7 +248,7 @@ class BranchView(ConsoleView):
     add_columns = ["code", "name", "parent"]
     edit_columns = ["code", "name", "parent"]
     label_columns = {
-        "tree_name": lazy_gettext("Branch"),
+        "tree_name": lazy_gettext("Name"),
         "code": lazy_gettext("Code"),
         "name": lazy_gettext("Name"),
         "parent": lazy_gettext("Belongs to"),

@@ -79,6 +79,11 @@ class OutreachSettingView(ConsoleView):
     order_columns = ["id", "created_at"]
     search_columns = ["status", "created_by"]
     filter_choices = {"status": labels.VERSION_STATUS}
+
+    def heading(self, item: OutreachSetting) -> str:
+        """Return the title with the number."""
+        return _("Outreach settings #%(id)s", id=item.id)
+
     add_columns = edit_columns = ["reason"]
     _history = ["status", "reason", "created_by", "created_at", "activated_by", "activated_at"]
     show_columns = [*_history, *settings.LABELS]

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from app import labels
-from app.console import downloads, formats, selection
+from app.console import downloads, formats, paging, selection
 from app.console.access import may, me
 from app.console.parts import WithProgress
 from app.console.table import Link
@@ -120,6 +120,7 @@ class ExportsList:
             ),
             title=_("Export: %(list)s", list=labels.word(labels.EXPORT_KIND, self.export_kind)),
             conditions=selection.conditions(view, selected.filters),
+            count=paging.count_within(selected.query()),
             clear=clear,
             clear_url=clear_url if offered else "",
         )

@@ -19,12 +19,14 @@ from app.console.table import Link
 from app.console.urls import list_url
 from app.console.versions import Pausable, SubmitsVersions
 from app.console.view import ConsoleView
+from app.console.widgets import TurnoverWidget
 from app.errors import DomainError, FieldError
 from app.extensions import db
 from app.lib.row_id import whole_number
-from app.models import Rule, RuleVersion, VersionStatus
+from app.models import Rule, RuleVersion
 from app.rules import approval, describe, drafts, versions
 from app.rules.definition import RuleDef
+from app.screens.approvals.page import turnover_table
 from app.screens.rules import coverage, editor
 from app.screens.rules.backtests import StartsBacktests
 
@@ -96,15 +98,24 @@ class RuleVersionView(SubmitsVersions, StartsBacktests, ConsoleView):
     }
     formatters_columns = version_views.FORMATS
 
-    def lock_reason(self, item: Any) -> str | None:
-        """Return why the version can't be changed, None for a draft."""
-        if item.status != VersionStatus.DRAFT:
-            return _("Only a draft can be changed. Make a new draft of the rule first.")
-        return None
-
     def show_links(self, item: RuleVersion) -> list[Link]:
         """Return the links to submission or its request, and to back-tests."""
         return [*self.submit_links(item), *self.backtest_links(item)]
+
+    def beside_submission(self, item: RuleVersion) -> list[Any]:
+        """Return the change in coverage."""
+        return [TurnoverWidget(url=url_for(".turnover", pk=item.id))]
+
+    def _get_show_widget(self, pk: Any, item: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super()._get_show_widget(pk, item, *args, **kwargs)
+        return shown | {"more": [*shown.get("more", []), *self.beside_submission(item)]}
+
+    @expose("/turnover/<row_id:pk>", methods=["GET"])
+    @has_access
+    @permission_name("show")
+    def turnover(self, pk: int) -> Any:
+        """Return a table of coverage by the version and the one before it, loaded by the page."""
+        return turnover_table(self._row(pk).id)
 
     @expose("/edit/<row_id:pk>", methods=["GET", "POST"])
     @has_access

@@ -71,12 +71,6 @@ class ScheduleVersionView(SubmitsVersions, ConsoleView):
     }
     formatters_columns = versions.FORMATS
 
-    def lock_reason(self, item: ScheduleVersion) -> str | None:
-        """Return why the version can't be deleted, None for a draft."""
-        if item.status != VersionStatus.DRAFT:
-            return _("Only a draft can be deleted; the other versions stay on record.")
-        return None
-
     def remove(self, item: ScheduleVersion) -> None:
         """Delete a draft, and the schedule with its only version."""
         if len(item.schedule.versions) == 1:

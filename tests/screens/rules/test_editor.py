@@ -120,7 +120,7 @@ def test_the_sentence_is_in_the_readers_language(
     )
     chinese = login("Manager", language="zh").submit("/ruleversionview/wording", {"rule": typed})
     assert chinese.json["sentence"].startswith(
-        "近7天 在华东中心机构 调用 ≥ 3 次，且 近3天 每日20:00–次日2:00 活跃 < 2 天；"
+        "近7天 在华东中心机构 活跃次数 ≥ 3 次，且 近3天 每日20:00–次日2:00 活跃天数 < 2 天；"
         "冷却 7 天；仅限来源为官网预约的线索；评分："
     )
     english = manager.submit("/ruleversionview/wording", {"rule": typed}).json["sentence"]
